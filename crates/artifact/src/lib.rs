@@ -1,0 +1,1 @@
+//! Artifacts on local disk or an object store.

@@ -1,0 +1,170 @@
+//! The events of the one stream. A prediction carries one id; everything joins on it.
+
+use crate::clock::Timestamp;
+use crate::error::ErrorKind;
+use crate::id::EventId;
+use crate::principal::Tenant;
+use crate::tensor::NamedTensor;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// By which door a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Protocol {
+    OipRest,
+    OipGrpc,
+    OipWebsocket,
+    MlflowScoring,
+    Native,
+}
+
+impl Protocol {
+    /// Stable name for the journal and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OipRest => "oip-rest",
+            Self::OipGrpc => "oip-grpc",
+            Self::OipWebsocket => "oip-websocket",
+            Self::MlflowScoring => "mlflow-scoring",
+            Self::Native => "native",
+        }
+    }
+}
+
+/// What answered: one value per loaded version, shared by all its predictions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The deployment asked for.
+    pub deployment: Arc<str>,
+    /// The variant that answered; `stable` when there is only one.
+    pub variant: Arc<str>,
+    /// The registered model, or the file.
+    pub model: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+}
+
+/// How the variant was chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assignment {
+    /// The caller named the version or variant: served, journaled, left out of statistics.
+    pub forced: bool,
+    /// The probability with which this variant was chosen (1 with a single variant).
+    pub propensity: f32,
+    /// Hash of the unit of assignment, when the deployment declares one.
+    pub unit: Option<u64>,
+}
+
+impl Default for Assignment {
+    fn default() -> Self {
+        Self { forced: false, propensity: 1.0, unit: None }
+    }
+}
+
+/// How a prediction ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered.
+    Ok,
+    /// Refused or failed.
+    Failed {
+        /// Which kind of failure.
+        kind: ErrorKind,
+        /// The message that the caller saw.
+        message: Arc<str>,
+    },
+}
+
+/// Where the time went, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// Waiting for admission and for a batch.
+    pub queue_ns: u64,
+    /// Looking features up.
+    pub features_ns: u64,
+    /// In the engine, the whole batch.
+    pub engine_ns: u64,
+    /// Turning outputs into the protocol's bytes.
+    pub encode_ns: u64,
+    /// From the parsed request to the encoded answer.
+    pub total_ns: u64,
+}
+
+/// One answered (or refused) request: one event id, `rows` journal rows.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// The id that everything joins on.
+    pub id: EventId,
+    /// When the request arrived.
+    pub at: Timestamp,
+    /// Whose.
+    pub tenant: Tenant,
+    /// What answered.
+    pub target: Arc<Target>,
+    /// By which door.
+    pub protocol: Protocol,
+    /// The caller's own id, echoed untouched.
+    pub client_id: Option<Arc<str>>,
+    /// How the variant was chosen.
+    pub assignment: Assignment,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Instances in the request.
+    pub rows: u32,
+    /// Rows of the engine call it shared.
+    pub batch_rows: u32,
+    /// Where the time went.
+    pub timing: Timing,
+    /// What went in; empty when the payload was not sampled.
+    pub inputs: Arc<[NamedTensor]>,
+    /// What came out; empty when the payload was not sampled or the request failed.
+    pub outputs: Arc<[NamedTensor]>,
+}
+
+/// What a person or a system later said about one prediction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Id of this piece of feedback; sending it twice counts once.
+    pub event: EventId,
+    /// When it was received.
+    pub at: Timestamp,
+    /// Whose.
+    pub tenant: Tenant,
+    /// About which answer.
+    pub about: About,
+    /// Which instance of the request, from 0.
+    pub row: u32,
+    /// What was measured: `label`, `reward`, `converted`, …
+    pub name: String,
+    /// Its value.
+    pub value: FeedbackValue,
+}
+
+/// Which prediction feedback is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// By our id.
+    Prediction(EventId),
+    /// By the caller's own id.
+    ClientId {
+        /// The deployment within which the id is unique.
+        deployment: String,
+        /// The id that the caller sent with the request.
+        id: String,
+    },
+}
+
+/// A value of feedback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FeedbackValue {
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A class or a comment.
+    Text(String),
+}

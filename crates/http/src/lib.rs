@@ -1,0 +1,1 @@
+//! The HTTP kit: listeners, TLS, extractors, limits, problem+json, and the one guarded client.

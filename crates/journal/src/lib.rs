@@ -1,0 +1,1 @@
+//! The event log: append, recover, seal to Parquet, follow live, keep tiles.

@@ -1,0 +1,1 @@
+//! Our own REST API, for the console, the CLI and scripts.

@@ -1,0 +1,1 @@
+//! Experiments, runs, metrics, models, versions, aliases, lineage.

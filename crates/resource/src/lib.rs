@@ -1,0 +1,1 @@
+//! Declared state: kinds, schemas, apply, diff, history, rollback.

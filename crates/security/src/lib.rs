@@ -1,0 +1,1 @@
+//! Authentication, policy, keys, sessions, audit.

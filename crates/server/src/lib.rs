@@ -1,0 +1,1 @@
+//! The whole: configuration, wiring, background jobs, shutdown.

@@ -1,0 +1,1 @@
+//! Deployments: routing, batching, admission, warm-up, version change.

@@ -1,0 +1,1 @@
+//! Mergeable sketches and moments: pure mathematics.

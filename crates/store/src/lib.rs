@@ -1,0 +1,1 @@
+//! The metadata database: SQLite or Postgres, transactions, migrations, group commit.
