@@ -12,6 +12,8 @@ pub mod principal;
 pub mod secret;
 pub mod tasks;
 pub mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use auth::{Action, AuditRecord, AuditSink, Authorized, Decision, Denied, Effect, Gate, Policy, Resource};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -2,6 +2,8 @@
 //! implements. Nothing here knows ONNX, Python or HTTP.
 
 mod signature;
+#[cfg(test)]
+mod tests;
 
 pub use signature::{Signature, SignatureError, TensorSpec};
 
@@ -126,9 +128,8 @@ impl Failure for EngineError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } => ErrorKind::Unavailable,
-            Self::Load { .. } | Self::WrongOutput { .. } => ErrorKind::Internal,
+            Self::Load { .. } | Self::WrongOutput { .. } | Self::Run { bad_input: false, .. } => ErrorKind::Internal,
             Self::Run { bad_input: true, .. } | Self::Tensor(_) => ErrorKind::InvalidInput,
-            Self::Run { bad_input: false, .. } => ErrorKind::Internal,
             Self::Deadline => ErrorKind::DeadlineExceeded,
         }
     }

@@ -116,7 +116,7 @@ impl Signature {
     ///
     /// # Errors
     /// [`SignatureError`] naming the input at fault.
-    pub fn accept(&self, inputs: &mut Vec<NamedTensor>) -> Result<usize, SignatureError> {
+    pub fn accept(&self, inputs: &mut [NamedTensor]) -> Result<usize, SignatureError> {
         for (i, given) in inputs.iter().enumerate() {
             if !self.inputs.iter().any(|s| s.name == given.name) {
                 let nearest = mainspring_core::nearest(&given.name, self.inputs.iter().map(|s| &*s.name));

@@ -1,0 +1,58 @@
+use crate::{Signature, SignatureError, TensorSpec, zeros};
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{DType, Tensor};
+
+fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
+    TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
+}
+
+fn signature() -> Signature {
+    Signature {
+        inputs: vec![spec("age", DType::Fp32, &[-1, 1]), spec("city", DType::Bytes, &[-1, 1])],
+        outputs: vec![spec("score", DType::Fp32, &[-1])],
+    }
+}
+
+fn given(name: &str, rows: usize) -> NamedTensor {
+    let tensor = if name == "city" {
+        Tensor::from_strings(vec![rows, 1], vec!["x".into(); rows]).unwrap()
+    } else {
+        Tensor::from_vec(DType::Fp32, vec![rows, 1], vec![0_f32; rows]).unwrap()
+    };
+    NamedTensor { name: name.into(), tensor }
+}
+
+#[test]
+fn inputs_are_put_into_the_models_order() {
+    let mut inputs = vec![given("city", 3), given("age", 3)];
+    assert_eq!(signature().accept(&mut inputs).unwrap(), 3);
+    assert_eq!(&*inputs[0].name, "age");
+    assert_eq!(&*inputs[1].name, "city");
+}
+
+#[test]
+fn every_refusal_names_the_input() {
+    let wrong_type =
+        NamedTensor { name: "age".into(), tensor: Tensor::from_vec(DType::Int64, vec![1, 1], vec![0_i64]).unwrap() };
+    let wrong_shape =
+        NamedTensor { name: "age".into(), tensor: Tensor::from_vec(DType::Fp32, vec![1, 2], vec![0_f32; 2]).unwrap() };
+    let cases = [
+        (vec![given("age", 1)], "city"),
+        (vec![given("age", 1), given("city", 1), given("cty", 1)], "did you mean \"city\""),
+        (vec![given("age", 1), given("age", 1), given("city", 1)], "twice"),
+        (vec![wrong_type, given("city", 1)], "\"age\" is FP32, got INT64"),
+        (vec![wrong_shape, given("city", 1)], "[-1, 1]"),
+        (vec![given("age", 1), given("city", 2)], "rows"),
+        (vec![], "\"age\" is missing"),
+    ];
+    for (mut inputs, expected) in cases {
+        let e: SignatureError = signature().accept(&mut inputs).unwrap_err();
+        assert!(e.to_string().contains(expected), "{e}");
+    }
+}
+
+#[test]
+fn zeros_fit_the_signature_they_are_made_for() {
+    let mut inputs = zeros(&signature(), 4).unwrap();
+    assert_eq!(signature().accept(&mut inputs).unwrap(), 4);
+}
