@@ -1,0 +1,161 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A fixed pseudo-random sequence in [0, 1).
+fn uniform(seed: u64, n: usize) -> Vec<f64> {
+    let mut s = seed;
+    (0..n)
+        .map(|_| {
+            s = s.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (s >> 11) as f64 / (1_u64 << 53) as f64
+        })
+        .collect()
+}
+
+fn sketch(k: u16, values: &[f64]) -> Kll {
+    let mut s = Kll::new(k);
+    values.iter().for_each(|v| s.push(*v));
+    s
+}
+
+fn exact_rank(sorted: &[f64], v: f64) -> f64 {
+    sorted.partition_point(|x| *x <= v) as f64 / sorted.len() as f64
+}
+
+/// Largest difference between the sketch's rank and the exact one over many points.
+fn worst_rank_error(s: &Kll, values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let view = s.view();
+    (0..=200)
+        .map(|i| sorted[(i * (sorted.len() - 1)) / 200])
+        .map(|v| (view.rank(v).unwrap() - exact_rank(&sorted, v)).abs())
+        .fold(0.0, f64::max)
+}
+
+fn distributions(n: usize) -> Vec<(&'static str, Vec<f64>)> {
+    let u = uniform(7, n);
+    let mut ascending = u.clone();
+    ascending.sort_unstable_by(f64::total_cmp);
+    let descending: Vec<f64> = ascending.iter().rev().copied().collect();
+    vec![
+        ("uniform", u.clone()),
+        ("ascending", ascending),
+        ("descending", descending),
+        ("exponential", u.iter().map(|x| -(1.0 - x).ln()).collect()),
+        ("heavy tail", u.iter().map(|x| (1.0 - x).powf(-2.0)).collect()),
+        ("few values", u.iter().map(|x| (x * 5.0).floor()).collect()),
+        ("constant", vec![42.0; n]),
+        ("two far clusters", u.iter().map(|x| if *x < 0.5 { x * 1e-9 } else { 1e12 + x }).collect()),
+        ("sawtooth", (0..n).map(|i| (i % 1000) as f64).collect()),
+    ]
+}
+
+#[test]
+fn ranks_stay_within_the_bound_on_every_distribution() {
+    for n in [100, 5_000, 200_000] {
+        for (name, values) in distributions(n) {
+            for k in [64, 128, 200] {
+                let s = sketch(k, &values);
+                // The worst of 200 ranks, so a double-sided bound: 1.65 times the single-sided one
+                // is what Apache DataSketches states for it.
+                let bound = 1.65 * s.rank_error();
+                let worst = worst_rank_error(&s, &values);
+                assert!(worst <= bound, "{name}, n {n}, k {k}: {worst} over {bound}");
+            }
+        }
+    }
+}
+
+#[test]
+fn merged_parts_stay_within_the_bound_in_any_order_of_merging() {
+    for (name, values) in distributions(100_000) {
+        let parts: Vec<Kll> = values.chunks(1_237).map(|c| sketch(128, c)).collect();
+        let left = parts.iter().fold(Kll::new(128), |mut a, b| {
+            a.merge(b);
+            a
+        });
+        let right = parts.iter().rev().fold(Kll::new(128), |mut a, b| {
+            let mut b = b.clone();
+            b.merge(&a);
+            a = b;
+            a
+        });
+        let mut tree = parts;
+        while tree.len() > 1 {
+            tree = tree
+                .chunks(2)
+                .map(|pair| {
+                    let mut a = pair[0].clone();
+                    if let Some(b) = pair.get(1) {
+                        a.merge(b);
+                    }
+                    a
+                })
+                .collect();
+        }
+        for (how, s) in [("left", &left), ("right", &right), ("tree", &tree[0])] {
+            let worst = worst_rank_error(s, &values);
+            assert_eq!(s.count(), values.len() as u64, "{name} {how}");
+            assert!(worst <= 1.65 * s.rank_error(), "{name} {how}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn memory_grows_with_the_logarithm_of_the_stream() {
+    let s = sketch(200, &uniform(1, 2_000_000));
+    assert!(s.retained() < 4 * 200 + BASE_CAPACITY, "{}", s.retained());
+}
+
+#[test]
+fn small_streams_are_exact() {
+    let values: Vec<f64> = (1..=50).map(f64::from).collect();
+    let s = sketch(200, &values);
+    assert_eq!(s.quantile(0.5), Some(25.0));
+    assert_eq!(s.quantile(0.0), Some(1.0));
+    assert_eq!(s.quantile(1.0), Some(50.0));
+    assert_eq!(s.rank(25.0), Some(0.5));
+    assert_eq!(Kll::new(200).quantile(0.5), None);
+}
+
+#[test]
+fn the_same_stream_gives_the_same_sketch() {
+    let values = uniform(3, 30_000);
+    assert_eq!(sketch(128, &values), sketch(128, &values));
+}
+
+#[test]
+fn a_stored_sketch_that_lies_is_refused() {
+    let mut s = sketch(64, &uniform(5, 10_000));
+    s.n += 1;
+    let bytes = postcard::to_stdvec(&s).unwrap();
+    assert!(postcard::from_bytes::<Kll>(&bytes).is_err());
+}
+
+proptest! {
+    #[test]
+    fn counts_extremes_and_weights_are_exact(
+        a in prop::collection::vec(prop::num::f64::ANY, 0..600),
+        b in prop::collection::vec(prop::num::f64::ANY, 0..600),
+        k in 8_u16..64,
+    ) {
+        let mut s = sketch(k, &a);
+        s.merge(&sketch(k, &b));
+        let finite: Vec<f64> = a.iter().chain(&b).copied().filter(|v| v.is_finite()).collect();
+        prop_assert_eq!(s.count(), finite.len() as u64);
+        prop_assert_eq!(s.min(), finite.iter().copied().reduce(f64::min));
+        prop_assert_eq!(s.max(), finite.iter().copied().reduce(f64::max));
+        let weight: u64 = s.levels.iter().enumerate().map(|(h, l)| (l.len() as u64) << h).sum();
+        prop_assert_eq!(weight, s.count());
+        let back: Kll = postcard::from_bytes(&postcard::to_stdvec(&s).unwrap()).unwrap();
+        prop_assert_eq!(back, s);
+    }
+
+    #[test]
+    fn stored_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(s) = postcard::from_bytes::<Kll>(&bytes) {
+            let _view = s.view();
+        }
+    }
+}
