@@ -1,0 +1,166 @@
+//! Request bodies: read whole under a limit and an idle timeout, streamed, or parsed as JSON.
+
+use crate::problem::ApiError;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use mainspring_core::{ErrorKind, Failure};
+use serde::de::DeserializeOwned;
+use std::io;
+use std::time::Duration;
+
+/// How long a client may pause in the middle of a body.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The limit that [`Json`] reads under when the router sets none.
+const DEFAULT_LIMIT: usize = 64 << 20;
+
+/// The largest body that [`Json`] reads, bytes; set it with `axum::Extension(Limit(n))`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(pub usize);
+
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Over the limit.
+    #[error("the body is over the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// Nothing came for a while.
+    #[error("no part of the body came for {} s", IDLE.as_secs())]
+    Stalled,
+    /// The connection broke.
+    #[error("the body ended early: {0}")]
+    Broken(String),
+}
+
+impl Failure for BodyError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Stalled => ErrorKind::DeadlineExceeded,
+            Self::Broken(_) => ErrorKind::Cancelled,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooLarge { .. } => Some("send fewer rows a request, or raise the server's body limit".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes. A body that arrives in one piece is not copied. A
+/// declared length over the limit is refused before anything is read.
+///
+/// # Errors
+/// [`BodyError`] when it is too large, stalls or breaks off.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    read_within(body, limit, IDLE).await
+}
+
+pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) -> Result<Bytes, BodyError> {
+    let declared = body.size_hint().exact();
+    if declared.is_some_and(|n| n > limit as u64) {
+        return Err(BodyError::TooLarge { limit });
+    }
+    let Some(first) = next_data(&mut body, idle).await? else { return Ok(Bytes::new()) };
+    if first.len() > limit {
+        return Err(BodyError::TooLarge { limit });
+    }
+    if body.is_end_stream() || declared == Some(first.len() as u64) {
+        return Ok(first);
+    }
+    // A declared length may be a lie: memory is reserved in steps no larger than what has come.
+    let expected = declared.map_or(0, |n| n as usize);
+    let mut whole = BytesMut::with_capacity(expected.min(first.len().max(1 << 20)));
+    whole.extend_from_slice(&first);
+    while let Some(data) = next_data(&mut body, idle).await? {
+        if whole.len() + data.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        if whole.capacity() < whole.len() + data.len() {
+            whole.reserve(data.len().max(whole.len().min(expected.saturating_sub(whole.len()))));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+async fn next_data(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, BodyError> {
+    loop {
+        // The timer is made only when the data is not here yet.
+        let frame = match futures::poll!(body.frame()) {
+            std::task::Poll::Ready(frame) => frame,
+            std::task::Poll::Pending => {
+                tokio::time::timeout(idle, body.frame()).await.map_err(|_| BodyError::Stalled)?
+            }
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Err(e)) => return Err(BodyError::Broken(e.to_string())),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// A body as a stream without a size limit, for artifacts. It ends with an error when the client
+/// pauses for longer than the idle timeout.
+pub fn stream_body(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    futures::stream::unfold(Some(body.into_data_stream()), |state: Option<BodyDataStream>| async move {
+        let mut data = state?;
+        match tokio::time::timeout(IDLE, data.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(data))),
+            Ok(Some(Err(e))) => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, e)), None)),
+            Err(_) => Some((Err(io::Error::new(io::ErrorKind::TimedOut, BodyError::Stalled)), None)),
+        }
+    })
+}
+
+/// A JSON body. Its refusal names line, column and path. An empty body is read as `{}`, so that a
+/// request whose fields are all optional needs none.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(req: Request, _state: &S) -> Result<Self, ApiError> {
+        let limit = req.extensions().get::<Limit>().map_or(DEFAULT_LIMIT, |l| l.0);
+        let bytes = read_body(req.into_body(), limit).await?;
+        parse(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
+    }
+}
+
+/// Parses JSON; the error names the path, the line and the column.
+///
+/// # Errors
+/// [`ApiError`] of kind `InvalidInput`.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(fast) => Err(explain::<T>(bytes, &fast)),
+    }
+}
+
+/// The second, slower reading that finds the path; only on the way to a refusal.
+fn explain<T: DeserializeOwned>(bytes: &[u8], fast: &serde_json::Error) -> ApiError {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let path = serde_path_to_error::deserialize::<_, T>(&mut reader).err().map(|e| e.path().to_string());
+    let message = match path.as_deref() {
+        Some(path) if path != "." && !path.is_empty() => format!("the JSON body is wrong at {path}: {fast}"),
+        _ => format!("the JSON body is wrong: {fast}"),
+    };
+    ApiError::new(ErrorKind::InvalidInput, message)
+}

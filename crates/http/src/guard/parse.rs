@@ -1,0 +1,66 @@
+//! Credentials out of headers.
+
+use super::{AuthFailure, CSRF_HEADER, Credential, SESSION_COOKIE};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderValue, Method};
+
+/// A credential whose text may have had to be decoded.
+pub(super) enum Found<'a> {
+    Nothing,
+    Key(&'a str),
+    Decoded(String),
+    Session { token: &'a str, csrf: Option<&'a str> },
+}
+
+impl Found<'_> {
+    pub(super) fn credential(&self, method: &Method) -> Option<Credential<'_>> {
+        let safe = matches!(*method, Method::GET | Method::HEAD);
+        match self {
+            Self::Nothing => None,
+            Self::Key(key) => Some(Credential::Key(key)),
+            Self::Decoded(key) => Some(Credential::Key(key)),
+            Self::Session { token, csrf } => Some(Credential::Session { token, csrf: *csrf, safe }),
+        }
+    }
+}
+
+/// The credential that a request brings: an explicit key before a cookie.
+pub(super) fn find(headers: &HeaderMap) -> Result<Found<'_>, AuthFailure> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return authorization(value);
+    }
+    if let Some(value) = headers.get("x-api-key") {
+        return value.to_str().map(Found::Key).map_err(|_| AuthFailure::Malformed("x-api-key is not text"));
+    }
+    let csrf = || headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok());
+    Ok(headers
+        .get_all(COOKIE)
+        .iter()
+        .find_map(session_cookie)
+        .map_or(Found::Nothing, |token| Found::Session { token, csrf: csrf() }))
+}
+
+fn authorization(value: &HeaderValue) -> Result<Found<'_>, AuthFailure> {
+    let text = value.to_str().map_err(|_| AuthFailure::Malformed("it is not text"))?;
+    let (scheme, rest) = text.split_once(' ').ok_or(AuthFailure::Malformed("it has no scheme"))?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Found::Key(rest));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(AuthFailure::Malformed("only Bearer and Basic are accepted"));
+    }
+    let decoded = STANDARD.decode(rest).ok().and_then(|b| String::from_utf8(b).ok());
+    let text = decoded.ok_or(AuthFailure::Malformed("Basic does not hold base64 of text"))?;
+    let (user, password) = text.split_once(':').ok_or(AuthFailure::Malformed("Basic holds no ':'"))?;
+    Ok(Found::Decoded(if password.is_empty() { user } else { password }.to_owned()))
+}
+
+fn session_cookie(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()?.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == SESSION_COOKIE).then_some(value)
+    })
+}

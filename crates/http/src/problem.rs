@@ -1,0 +1,145 @@
+//! Errors as RFC 9457 problem details.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use mainspring_core::{ErrorKind, Failure};
+use serde::Serialize;
+
+/// The header that carries a request's id both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How a protocol shows a failure: kind, message, hint.
+pub type Render = fn(ErrorKind, &str, Option<&str>) -> Response;
+
+/// The body of an error: RFC 9457 with `kind`, `hint` and `request_id` as extension members.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(title = "Problem")]
+pub struct Problem {
+    /// A stable URN for the kind, e.g. `urn:mainspring:problem:not_found`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// The kind in words.
+    pub title: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// The stable name of the kind: `not_found`, `invalid_input`, …
+    pub kind: &'static str,
+    /// What happened, to what.
+    pub detail: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The id under which the server logged this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+fn title(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidInput => "The request is wrong",
+        ErrorKind::Unauthenticated => "No valid credentials",
+        ErrorKind::Denied => "Not allowed",
+        ErrorKind::NotFound => "Not found",
+        ErrorKind::AlreadyExists => "It exists already",
+        ErrorKind::Conflict => "Conflict with the present state",
+        ErrorKind::TooLarge => "Too large",
+        ErrorKind::Overloaded => "Too many requests now",
+        ErrorKind::DeadlineExceeded => "The deadline passed",
+        ErrorKind::Cancelled => "The caller went away",
+        ErrorKind::Unavailable => "Not available now",
+        ErrorKind::Unimplemented => "Not built",
+        ErrorKind::Internal => "An internal error",
+    }
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(kind: ErrorKind, detail: &str, hint: Option<&str>) -> Self {
+        Self {
+            type_: format!("urn:mainspring:problem:{}", kind.as_str()),
+            title: title(kind),
+            status: kind.http_status(),
+            kind: kind.as_str(),
+            detail: detail.to_owned(),
+            hint: hint.map(str::to_owned),
+            request_id: None,
+        }
+    }
+
+    /// The body as bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(self.to_bytes().into());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        status_headers(status, headers);
+        // The guard adds the request id, which it alone knows.
+        response.extensions_mut().insert(std::sync::Arc::new(self));
+        response
+    }
+}
+
+/// `WWW-Authenticate` for 401 and `Retry-After` for 429 and 503, when nobody set them.
+pub(crate) fn status_headers(status: StatusCode, headers: &mut http::HeaderMap) {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            headers.entry(WWW_AUTHENTICATE).or_insert(HeaderValue::from_static("Bearer realm=\"mainspring\""));
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+}
+
+/// A problem+json response: the [`Render`] of the native API.
+pub fn problem(kind: ErrorKind, message: &str, hint: Option<&str>) -> Response {
+    if kind == ErrorKind::Internal {
+        tracing::error!(message, "internal error");
+    }
+    Problem::new(kind, message, hint).into_response()
+}
+
+/// Any failure on its way out as problem+json, so that handlers can use `?`.
+#[derive(Debug)]
+pub struct ApiError {
+    /// Its kind.
+    pub kind: ErrorKind,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl ApiError {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// With what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl<E: Failure> From<E> for ApiError {
+    fn from(e: E) -> Self {
+        Self { kind: e.kind(), message: e.to_string(), hint: e.hint() }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        problem(self.kind, &self.message, self.hint.as_deref())
+    }
+}

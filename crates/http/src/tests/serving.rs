@@ -1,0 +1,158 @@
+use super::{quick, self_signed, start};
+use crate::{ApiError, ServeSettings, read_body, sse};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+use futures::{SinkExt, StreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+async fn echo(request: Request) -> Result<Body, ApiError> {
+    Ok(Body::from(read_body(request.into_body(), 1000).await?))
+}
+
+fn app() -> Router {
+    Router::new().route("/echo", post(echo))
+}
+
+fn h1() -> reqwest::Client {
+    install();
+    reqwest::Client::builder().no_proxy().http1_only().build().unwrap()
+}
+
+fn install() {
+    let _installed = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+}
+
+#[tokio::test]
+async fn http1_and_clear_text_http2_share_the_port() {
+    let server = start(app(), quick()).await;
+    let h2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build();
+    for (client, version) in [(h1(), http::Version::HTTP_11), (h2.unwrap(), http::Version::HTTP_2)] {
+        let answer = client.post(server.url("/echo")).body("hello").send().await.unwrap();
+        assert_eq!(answer.version(), version);
+        assert_eq!(answer.text().await.unwrap(), "hello");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn tls_serves_both_and_keeps_its_certificate() {
+    install();
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ServeSettings { tls: Some(self_signed(dir.path())), ..quick() };
+    let before = std::fs::read(dir.path().join("cert.pem")).unwrap();
+    let server = start(app(), settings).await;
+    let root = reqwest::Certificate::from_pem(&before).unwrap();
+    let builder = || reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]);
+    let url = format!("https://localhost:{}/echo", server.address.port());
+    let one = builder().http1_only().build().unwrap().post(&url).body("x").send().await.unwrap();
+    assert_eq!(one.version(), http::Version::HTTP_11);
+    let two = builder().build().unwrap().post(&url).body("x").send().await.unwrap();
+    assert_eq!(two.version(), http::Version::HTTP_2);
+    server.stop().await;
+    let _again = self_signed(dir.path());
+    assert_eq!(std::fs::read(dir.path().join("cert.pem")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_a_problem_not_a_cut() {
+    let server = start(app(), quick()).await;
+    let answer = h1().post(server.url("/echo")).body(vec![0; 5000]).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+    let body: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert!(body["detail"].as_str().unwrap().contains("1000 bytes"), "{body}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_websocket_echoes() {
+    async fn upgrade(ws: WebSocketUpgrade) -> axum::response::Response {
+        ws.on_upgrade(|mut socket| async move {
+            while let Some(Ok(Message::Text(text))) = socket.recv().await {
+                if socket.send(Message::Text(text)).await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+    let server = start(Router::new().route("/ws", get(upgrade)), quick()).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", server.address)).await.unwrap();
+    socket.send("hi".into()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap(), "hi");
+    socket.close(None).await.unwrap();
+    server.stop().await;
+}
+
+async fn cut_after(sent: &[u8]) -> Vec<u8> {
+    let server = start(app(), quick()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(sent).await.unwrap();
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
+        .await
+        .expect("the server hangs up")
+        .unwrap();
+    server.stop().await;
+    rest
+}
+
+#[tokio::test]
+async fn slow_clients_are_cut() {
+    assert!(cut_after(b"").await.is_empty(), "a client that sends nothing");
+    assert!(cut_after(b"PRI * HTT").await.is_empty(), "half of the HTTP/2 preface");
+    let _refused = cut_after(b"POST /echo HTTP/1.1\r\nhost: x\r\nslow").await;
+    let garbage = cut_after(b"\x00\x01\x02 nonsense\r\n\r\n").await;
+    assert!(garbage.is_empty() || garbage.starts_with(b"HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_request_in_flight_end() {
+    async fn wait(State(gates): State<Arc<(Notify, Notify)>>) -> &'static str {
+        gates.0.notify_one();
+        gates.1.notified().await;
+        "done"
+    }
+    let gates = Arc::new((Notify::new(), Notify::new()));
+    let server = start(Router::new().route("/wait", get(wait)).with_state(Arc::clone(&gates)), quick()).await;
+    let call = h1().get(server.url("/wait")).send();
+    let (address, tasks) = (server.address, server.tasks.clone());
+    let control = async {
+        gates.0.notified().await;
+        tasks.cancelled().cancel();
+        // The listener closes while the request goes on.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        gates.1.notify_one();
+    };
+    let (answer, ()) = tokio::join!(call, control);
+    assert_eq!(answer.unwrap().text().await.unwrap(), "done");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn live_events_arrive_and_end_at_shutdown() {
+    let tasks = mainspring_core::Tasks::new();
+    let stop = tasks.cancelled();
+    let live = move || {
+        let ticks = futures::stream::iter([("tick", 1), ("tick", 2)]).chain(futures::stream::pending());
+        std::future::ready(sse(ticks, stop.clone()))
+    };
+    let server = start(Router::new().route("/live", get(live)), quick()).await;
+    let mut answer = h1().get(server.url("/live")).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut text = String::new();
+    while !text.contains("data: 2") {
+        text.push_str(std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    assert!(text.contains("event: tick"));
+    tasks.shutdown(Duration::from_secs(1)).await;
+    assert!(answer.chunk().await.unwrap().is_none());
+    server.stop().await;
+}
