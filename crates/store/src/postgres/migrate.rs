@@ -1,0 +1,52 @@
+//! Applying migrations on Postgres.
+
+use super::{BEGIN_WRITE, PgConn, Postgres, end};
+use crate::conn::{Conn, Dialect, Driver};
+use crate::error::StoreError;
+use crate::migrate::{self, Applied, MigrationSet};
+use crate::value::Value;
+
+/// Processes that start at the same time wait here for each other ("mainspring" in bytes, folded).
+const LOCK: &str = "SELECT 1 AS locked FROM pg_advisory_xact_lock(7882831580013093479)";
+
+pub(super) async fn apply(db: &Postgres, sets: &[MigrationSet]) -> Result<(), StoreError> {
+    let mut conn = db.begin(BEGIN_WRITE).await?;
+    match steps(&mut conn, sets).await {
+        Ok(()) => end(conn, true).await,
+        Err(reason) => {
+            // The reason that matters is the one at hand.
+            let _ = end(conn, false).await;
+            Err(reason)
+        }
+    }
+}
+
+async fn steps(conn: &mut Conn, sets: &[MigrationSet]) -> Result<(), StoreError> {
+    conn.query(LOCK, Vec::new()).await?;
+    script(conn, migrate::TABLE).await?;
+    let rows = conn.query(migrate::SELECT, Vec::new()).await?;
+    let applied = rows.iter().map(|row| {
+        let version = u32::try_from(row.int("version")?).unwrap_or(u32::MAX);
+        Ok(Applied { domain: row.text("domain")?, version, name: row.text("name")?, checksum: row.text("checksum")? })
+    });
+    let applied = applied.collect::<Result<Vec<_>, StoreError>>()?;
+    for step in migrate::plan(Dialect::Postgres, sets, &applied)? {
+        script(conn, step.text).await.map_err(|e| match e {
+            e @ (StoreError::Full { .. } | StoreError::Unavailable { .. }) => e,
+            e => step.failed(e),
+        })?;
+        let at = Value::Int(conn.now().micros());
+        let args = crate::args![step.domain, step.version, step.name, step.checksum.as_str(), at];
+        conn.execute(migrate::INSERT, args).await?;
+        tracing::info!(domain = step.domain, version = step.version, name = step.name, "migration applied");
+    }
+    Ok(())
+}
+
+async fn script(conn: &mut Conn, sql: &'static str) -> Result<(), StoreError> {
+    match &mut conn.driver {
+        Driver::Postgres(PgConn { .. }) if sql.trim().is_empty() => Ok(()),
+        Driver::Postgres(pg) => pg.script(sql).await,
+        Driver::Sqlite(_) => Err(StoreError::Closed),
+    }
+}

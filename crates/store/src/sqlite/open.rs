@@ -1,0 +1,135 @@
+//! Opening: the file, its settings, its tables, its threads.
+
+use super::conn::SqliteConn;
+use super::error::translate;
+use super::threads;
+use super::{QUEUE, Queue, Sqlite};
+use crate::conn::Dialect;
+use crate::error::StoreError;
+use crate::migrate::{self, Applied, MigrationSet};
+use crate::settings::DbSettings;
+use mainspring_core::Clock;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// How many prepared statements each connection keeps.
+const STATEMENTS: usize = 256;
+
+/// Opens the database, applies what is missing and starts the threads.
+pub(crate) async fn open(
+    path: &Path,
+    settings: &DbSettings,
+    sets: Vec<MigrationSet>,
+    clock: Arc<dyn Clock>,
+    outbox: watch::Sender<u64>,
+) -> Result<Sqlite, StoreError> {
+    let (path, settings) = (path.to_owned(), settings.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || {
+        let name: Arc<str> = settings.display().into();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|e| StoreError::Unavailable { what: name.to_string(), reason: e.to_string() })?;
+        }
+        let writer = connect(&path, &name, settings.wait)?;
+        apply(&writer, &sets, clock.as_ref())?;
+        pragma(&writer, "foreign_keys", "ON")?;
+
+        let mut handles = Vec::new();
+        let shared = threads::Shared { runtime, clock };
+        let (write_sender, receiver) = crossbeam_channel::unbounded();
+        handles.push(threads::writer(writer, receiver, shared.clone(), outbox)?);
+        let (read_sender, receiver) = crossbeam_channel::unbounded();
+        for number in 0..settings.connections {
+            let reader = connect(&path, &name, settings.wait)?;
+            pragma(&reader, "query_only", "ON")?;
+            handles.push(threads::reader(number, reader, receiver.clone(), shared.clone())?);
+        }
+        let queue = |sender| Queue { sender, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
+        Ok(Sqlite {
+            path,
+            name: name.to_string(),
+            writer: queue(write_sender),
+            readers: queue(read_sender),
+            reader_count: settings.connections as usize,
+            threads: Mutex::new(handles),
+        })
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
+}
+
+/// A connection with the settings that all have in common.
+pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<SqliteConn, StoreError> {
+    let fail = |e: rusqlite::Error| match translate(&e, "open", name) {
+        StoreError::Sql { reason, .. } => StoreError::Unavailable { what: name.to_string(), reason },
+        other => other,
+    };
+    let raw = rusqlite::Connection::open(path).map_err(fail)?;
+    raw.set_prepared_statement_cache_capacity(STATEMENTS);
+    raw.busy_timeout(busy).map_err(fail)?;
+    let conn = SqliteConn { raw, name: Arc::clone(name) };
+    pragma(&conn, "journal_mode", "WAL")?;
+    // FULL syncs the log at each commit: what was acknowledged survives a power cut.
+    pragma(&conn, "synchronous", "FULL")?;
+    pragma(&conn, "temp_store", "MEMORY")?;
+    // The log shrinks back to this after a checkpoint, in bytes.
+    pragma(&conn, "journal_size_limit", "67108864")?;
+    Ok(conn)
+}
+
+fn pragma(conn: &SqliteConn, key: &str, value: &str) -> Result<(), StoreError> {
+    conn.raw.pragma_update(None, key, value).map_err(|e| translate(&e, key, &conn.name))
+}
+
+/// Applies the missing migrations in one transaction. Foreign keys are off meanwhile, as SQLite
+/// asks for when tables are rebuilt (<https://www.sqlite.org/lang_altertable.html>, section 7),
+/// and are checked before the commit.
+fn apply(conn: &SqliteConn, sets: &[MigrationSet], clock: &dyn Clock) -> Result<(), StoreError> {
+    pragma(conn, "foreign_keys", "OFF")?;
+    conn.control("BEGIN IMMEDIATE")?;
+    let done = apply_steps(conn, sets, clock).and_then(|()| conn.control("COMMIT"));
+    if done.is_err() && !conn.raw.is_autocommit() {
+        conn.control("ROLLBACK")?;
+    }
+    done
+}
+
+fn apply_steps(conn: &SqliteConn, sets: &[MigrationSet], clock: &dyn Clock) -> Result<(), StoreError> {
+    conn.raw.execute_batch(migrate::TABLE).map_err(|e| translate(&e, migrate::TABLE, &conn.name))?;
+    let steps = migrate::plan(Dialect::Sqlite, sets, &applied(conn)?)?;
+    if steps.is_empty() {
+        return Ok(());
+    }
+    for step in &steps {
+        conn.raw.execute_batch(step.text).map_err(|e| match translate(&e, step.text, &conn.name) {
+            full @ StoreError::Full { .. } => full,
+            other => step.failed(other),
+        })?;
+        let args = rusqlite::params![step.domain, step.version, step.name, step.checksum, clock.now().micros()];
+        conn.raw.execute(migrate::INSERT, args).map_err(|e| translate(&e, migrate::INSERT, &conn.name))?;
+        tracing::info!(domain = step.domain, version = step.version, name = step.name, "migration applied");
+    }
+    let check = || -> rusqlite::Result<Option<String>> {
+        let mut statement = conn.raw.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = statement.query([])?;
+        rows.next()?.map(|row| row.get::<_, String>(0)).transpose()
+    };
+    match check().map_err(|e| translate(&e, "PRAGMA foreign_key_check", &conn.name))? {
+        None => Ok(()),
+        Some(table) => Err(StoreError::ForeignKey { detail: format!("after the migrations, in table {table}") }),
+    }
+}
+
+fn applied(conn: &SqliteConn) -> Result<Vec<Applied>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<Applied>> {
+        let mut statement = conn.raw.prepare(migrate::SELECT)?;
+        let rows = statement.query_map([], |r| {
+            Ok(Applied { domain: r.get(0)?, version: r.get(1)?, name: r.get(2)?, checksum: r.get(3)? })
+        })?;
+        rows.collect()
+    };
+    read().map_err(|e| translate(&e, migrate::SELECT, &conn.name))
+}

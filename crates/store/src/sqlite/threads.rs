@@ -1,0 +1,170 @@
+//! The threads that own the connections.
+
+use super::conn::SqliteConn;
+use super::{Message, OWN_THREAD};
+use crate::conn::{Conn, Driver};
+use crate::error::StoreError;
+use crate::job::Work;
+use crossbeam_channel::Receiver;
+use mainspring_core::Clock;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// How long one group of writes may grow before it is committed.
+const GROUP: Duration = Duration::from_millis(2);
+
+/// What every thread needs.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) runtime: Handle,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Starts the thread that writes.
+pub(super) fn writer(
+    conn: SqliteConn,
+    queue: Receiver<Message>,
+    shared: Shared,
+    outbox: watch::Sender<u64>,
+) -> Result<JoinHandle<()>, StoreError> {
+    start("store-writer".to_owned(), move || {
+        let _runtime = shared.runtime.enter();
+        let mut writer = Writer { conn: Conn::new(Driver::Sqlite(conn), shared.clock), outbox };
+        while let Ok(Message::Run(first, place)) = queue.recv() {
+            drop(place);
+            if !writer.group(first, &queue) {
+                break;
+            }
+        }
+    })
+}
+
+/// Starts a thread that reads.
+pub(super) fn reader(
+    number: u32,
+    conn: SqliteConn,
+    queue: Receiver<Message>,
+    shared: Shared,
+) -> Result<JoinHandle<()>, StoreError> {
+    start(format!("store-reader-{number}"), move || {
+        let _runtime = shared.runtime.enter();
+        let mut conn = Conn::new(Driver::Sqlite(conn), shared.clock);
+        while let Ok(Message::Run(mut work, place)) = queue.recv() {
+            drop(place);
+            if !work.wanted() {
+                continue;
+            }
+            let begun = control(&conn, "BEGIN DEFERRED");
+            if begun.is_ok() {
+                work.run(&mut conn);
+                // A read leaves nothing to commit; if it cannot end, the next BEGIN says so.
+                let _ = control(&conn, "ROLLBACK");
+            }
+            work.finish(begun);
+        }
+    })
+}
+
+fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        OWN_THREAD.set(true);
+        body();
+    });
+    thread.map_err(|e| StoreError::Unavailable { what: "thread of the database".to_owned(), reason: e.to_string() })
+}
+
+fn control(conn: &Conn, sql: &str) -> Result<(), StoreError> {
+    match &conn.driver {
+        Driver::Sqlite(sqlite) => sqlite.control(sql),
+        Driver::Postgres(_) => Err(StoreError::Closed),
+    }
+}
+
+struct Writer {
+    conn: Conn,
+    outbox: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Runs `first` and whatever waits behind it in one transaction, commits, and replies.
+    /// False when the thread is to end.
+    fn group(&mut self, first: Box<dyn Work>, queue: &Receiver<Message>) -> bool {
+        let started = Instant::now();
+        let begun = control(&self.conn, "BEGIN IMMEDIATE");
+        let mut done: Vec<Box<dyn Work>> = Vec::new();
+        let mut next = Some(first);
+        let mut go_on = true;
+        let mut lost = begun.err();
+        while let Some(mut work) = next.take() {
+            if work.wanted() {
+                if lost.is_none() {
+                    lost = self.command(work.as_mut()).err();
+                }
+                done.push(work);
+            }
+            if lost.is_some() || started.elapsed() >= GROUP {
+                break;
+            }
+            match queue.try_recv() {
+                Ok(Message::Run(work, place)) => {
+                    drop(place);
+                    next = Some(work);
+                }
+                Ok(Message::Stop) => go_on = false,
+                Err(_) => {}
+            }
+        }
+        let kept = match lost {
+            None => control(&self.conn, "COMMIT"),
+            Some(reason) => Err(reason),
+        };
+        if kept.is_err() {
+            self.abandon();
+        }
+        let outboxed = std::mem::take(&mut self.conn.outboxed);
+        if kept.is_ok() && outboxed {
+            self.outbox.send_modify(|n| *n = n.wrapping_add(1));
+        }
+        for work in done {
+            work.finish(kept.clone());
+        }
+        go_on
+    }
+
+    /// One command in its own savepoint. An error means that the whole group is lost.
+    fn command(&mut self, work: &mut dyn Work) -> Result<(), StoreError> {
+        control(&self.conn, "SAVEPOINT command")?;
+        let outboxed = self.conn.outboxed;
+        if work.run(&mut self.conn) {
+            return control(&self.conn, "RELEASE command");
+        }
+        self.conn.outboxed = outboxed;
+        // A full disk or an I/O error makes SQLite roll back everything by itself, the savepoint
+        // included: then what ran before in this group is gone too.
+        if self.is_over() {
+            return Err(self.conn.last_failure.take().unwrap_or_else(|| StoreError::Unavailable {
+                what: "of this process".to_owned(),
+                reason: "it ended the transactions that shared a commit".to_owned(),
+            }));
+        }
+        control(&self.conn, "ROLLBACK TO command")?;
+        control(&self.conn, "RELEASE command")
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(&self.conn.driver, Driver::Sqlite(sqlite) if sqlite.raw.is_autocommit())
+    }
+
+    /// Leaves no transaction open after a failure, so that the next group can begin.
+    fn abandon(&mut self) {
+        self.conn.outboxed = false;
+        if !self.is_over()
+            && let Err(reason) = control(&self.conn, "ROLLBACK")
+        {
+            tracing::error!(%reason, "a transaction could not be rolled back");
+        }
+    }
+}
