@@ -1,1 +1,22 @@
-//! Declared state: kinds, schemas, apply, diff, history, rollback.
+//! Declared state. A document names a kind and a thing and says what it should be; a domain
+//! registers the kind and checks its spec; this crate keeps each thing's generations and tells
+//! reconcilers that something changed. It knows no kind itself.
+
+mod action;
+mod document;
+mod error;
+mod kind;
+mod resources;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use action::{Apply, Delete, Read, Rollback};
+pub use document::{Document, Place, parse};
+pub use error::ResourceError;
+pub use kind::{Invalid, Kind, Kinds};
+pub use resources::{Applied, Change, Diff, FieldChange, Generation, Page, Resource, Resources};
+pub use sql::MIGRATIONS;
+
+/// The only `apiVersion` there is.
+pub const API_VERSION: &str = "mainspring/v1";

@@ -1,0 +1,144 @@
+//! Why declared state was not changed or shown.
+
+use mainspring_core::{ErrorKind, Failure, NameError};
+use mainspring_store::StoreError;
+
+/// Why declared state was not changed or shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourceError {
+    /// The text is not YAML or JSON, or breaks a limit.
+    #[error("{at}: {reason}")]
+    Syntax {
+        /// `file:line:column`.
+        at: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key that does not exist there.
+    #[error("{at}: unknown key {key:?}{}{}", .within.as_ref().map(|w| format!(" in {w}")).unwrap_or_default(), .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    UnknownKey {
+        /// `file:line:column`.
+        at: String,
+        /// Key given.
+        key: String,
+        /// Path of the mapping it stands in; `None` at the top.
+        within: Option<String>,
+        /// Nearest key there is.
+        nearest: Option<String>,
+    },
+    /// A value that the kind does not accept.
+    #[error("{at}: {path}: {reason}")]
+    Invalid {
+        /// `file:line:column`.
+        at: String,
+        /// Path of the value: `engine.batch.maxRows`.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A kind nobody registered.
+    #[error("{at}: there is no kind {kind:?}{}; kinds: {known}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    UnknownKind {
+        /// `file:line:column`, or `request` when no document is at hand.
+        at: String,
+        /// Kind given.
+        kind: String,
+        /// Nearest kind there is.
+        nearest: Option<String>,
+        /// Every kind.
+        known: String,
+    },
+    /// A name that is none.
+    #[error("{at}: {source}")]
+    Name {
+        /// `file:line:column`.
+        at: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// Nothing to apply.
+    #[error("{0}: there is no document in it")]
+    Empty(String),
+    /// The same thing twice in one apply.
+    #[error("{at}: {kind} {name:?} is declared twice")]
+    Twice {
+        /// `file:line:column` of the second.
+        at: String,
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+    },
+    /// No such thing.
+    #[error("there is no {kind} {name:?}")]
+    NotFound {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+    },
+    /// No such generation.
+    #[error("{kind} {name:?} has no generation {generation}")]
+    NoGeneration {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+        /// Generation asked for.
+        generation: i64,
+    },
+    /// Somebody else changed it first.
+    #[error("{kind} {name:?} was changed by somebody else at the same time")]
+    Raced {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+    },
+    /// What is stored is not what was written.
+    #[error("the stored spec of {kind} {name:?} cannot be read: {reason}")]
+    Stored {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A page token that nobody gave out.
+    #[error("the page token is not one of this list's")]
+    PageToken,
+    /// The database refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure for ResourceError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::Invalid { .. }
+            | Self::UnknownKind { .. }
+            | Self::Name { .. }
+            | Self::Empty(_)
+            | Self::Twice { .. }
+            | Self::PageToken => ErrorKind::InvalidInput,
+            Self::NotFound { .. } | Self::NoGeneration { .. } => ErrorKind::NotFound,
+            Self::Raced { .. } => ErrorKind::Conflict,
+            Self::Stored { .. } => ErrorKind::Internal,
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { .. } | Self::Invalid { .. } => Some("see the schema: mainspring schema KIND".into()),
+            Self::UnknownKind { .. } => Some("list the kinds: mainspring schema".into()),
+            Self::NoGeneration { kind, name, .. } => Some(format!("list them: mainspring history {kind} {name}")),
+            Self::Raced { .. } => Some("look at the difference and apply again: mainspring diff -f FILE".into()),
+            Self::Store(e) => e.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Changing declared things: each change is one transaction with its audit record, its history and
+//! the bump that other processes look at.
+
+use super::Resources;
+use super::read::{Key, history, one};
+use super::types::{Applied, Change};
+use crate::action::{Apply, Delete, Rollback};
+use crate::document::Document;
+use crate::error::ResourceError;
+use crate::sql;
+use mainspring_core::{AuditRecord, Authorized, Tenant, Timestamp};
+use mainspring_store::{Conn, FutureExt, StoreError, args};
+use serde_json::Value;
+
+/// One change, ready to be written.
+struct Write {
+    key: Key,
+    id: String,
+    at: Timestamp,
+    audit: AuditRecord,
+}
+
+impl Resources {
+    /// Creates or changes what the documents declare, all in one transaction: either every document
+    /// is applied or none. A document that says what is there already changes nothing.
+    ///
+    /// # Errors
+    /// [`ResourceError`] with the place in the file when a document is refused;
+    /// [`ResourceError::Raced`] when somebody else changed one of the things meanwhile.
+    pub async fn apply(&self, documents: Vec<(Authorized<Apply>, Document)>) -> Result<Vec<Applied>, ResourceError> {
+        let mut writes = Vec::with_capacity(documents.len());
+        for (auth, document) in documents {
+            let kind = self.kinds.find(&document.kind, &document.at("kind"))?;
+            let spec = kind.check(&document)?;
+            let write = self.write_of(auth.tenant(), kind.name, document.name.as_str(), auth.audit())?;
+            let again = |(w, _): &(Write, Value)| w.key.kind == kind.name && w.key.name == document.name.as_str();
+            if writes.iter().any(again) {
+                return Err(ResourceError::Twice {
+                    at: document.at("name"),
+                    kind: kind.name.to_lowercase(),
+                    name: document.name.to_string(),
+                });
+            }
+            writes.push((write, spec));
+        }
+        self.commit(move |c| {
+            async move {
+                let mut applied = Vec::with_capacity(writes.len());
+                for (write, spec) in writes {
+                    applied.push(put(c, write, spec, None).await?);
+                }
+                Ok(applied)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Brings generation `to` of a thing back as a new generation; the one before the current when
+    /// `to` is `None`. A thing that was deleted is made again.
+    ///
+    /// # Errors
+    /// [`ResourceError::NotFound`], [`ResourceError::NoGeneration`], [`ResourceError::Raced`].
+    pub async fn rollback(&self, auth: &Authorized<Rollback>, to: Option<i64>) -> Result<Applied, ResourceError> {
+        let action = auth.action();
+        let write = self.write_of(auth.tenant(), &action.kind, &action.name, auth.audit())?;
+        self.commit(move |c| async move { put_back(c, write, to).await }.boxed()).await
+    }
+
+    /// Deletes a thing. Its history stays.
+    ///
+    /// # Errors
+    /// [`ResourceError::NotFound`], [`ResourceError::Raced`].
+    pub async fn delete(&self, auth: &Authorized<Delete>) -> Result<Applied, ResourceError> {
+        let action = auth.action();
+        let write = self.write_of(auth.tenant(), &action.kind, &action.name, auth.audit())?;
+        self.commit(move |c| async move { remove(c, write).await }.boxed()).await
+    }
+
+    /// Writes what a thing is, as its reconciler found it for `generation`. Ignored when the thing
+    /// has another generation by now.
+    ///
+    /// # Errors
+    /// [`ResourceError`] when the database does not answer.
+    pub async fn set_status(
+        &self,
+        tenant: &Tenant,
+        (kind, name): (&str, &str),
+        generation: i64,
+        status: &Value,
+    ) -> Result<(), ResourceError> {
+        let key = Key::new(self, tenant, kind, name)?;
+        let values = args![tenant, key.stored_kind(), name, generation, status.to_string()];
+        self.db.write(move |c| async move { c.execute(sql::STATUS, values).await.map(drop) }.boxed()).await?;
+        Ok(())
+    }
+
+    fn write_of(&self, tenant: &Tenant, kind: &str, name: &str, audit: AuditRecord) -> Result<Write, ResourceError> {
+        let key = Key::new(self, tenant, kind, name)?;
+        Ok(Write { key, id: self.ctx.event_id().to_string(), at: self.ctx.now(), audit })
+    }
+
+    async fn commit<T, F>(&self, work: F) -> Result<T, ResourceError>
+    where
+        F: for<'c> FnOnce(&'c mut Conn) -> mainspring_store::BoxFuture<'c, Result<T, ResourceError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let done = self.db.write(work).await?;
+        self.poll().await?;
+        Ok(done)
+    }
+}
+
+/// Inserts or updates one thing. `change` overrides the word for what happened.
+async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Result<Applied, ResourceError> {
+    let now = one(c, &w.key).await?;
+    if let Some(now) = now.as_ref().filter(|n| n.spec == spec) {
+        return Ok(applied(&w, now.generation, Change::Unchanged));
+    }
+    let generation = last_generation(c, &w.key).await? + 1;
+    let (kind, text) = (w.key.stored_kind(), spec.to_string());
+    let subject = w.audit.subject.to_string();
+    let base = args![&w.key.tenant, kind.as_str(), w.key.name.as_str()];
+    let change = change.unwrap_or(if now.is_some() { Change::Updated } else { Change::Created });
+    match now {
+        Some(now) => {
+            let rest = args![now.generation, generation, text.as_str(), w.at, subject.as_str()];
+            let swapped = c.execute(sql::UPDATE, [base.clone(), rest].concat()).await?;
+            if swapped == 0 {
+                return Err(w.key.raced());
+            }
+        }
+        None => {
+            let rest = args![w.id.as_str(), generation, text.as_str(), w.at, subject.as_str()];
+            c.execute(sql::INSERT, [base.clone(), rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
+        }
+    }
+    let rest = args![generation, change.as_str(), w.at, subject, text];
+    c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
+    finish(c, &w).await?;
+    Ok(applied(&w, generation, change))
+}
+
+async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Applied, ResourceError> {
+    let generations = history(c, &w.key).await?;
+    let newest = generations.first().ok_or_else(|| w.key.not_found())?;
+    let wanted = match to {
+        Some(to) => generations.iter().find(|g| g.generation == to),
+        // After a deletion the last spec is what "before" means.
+        None if newest.change == Change::Deleted => Some(newest),
+        None => generations.get(1),
+    };
+    let wanted = wanted.ok_or_else(|| ResourceError::NoGeneration {
+        kind: w.key.stored_kind(),
+        name: w.key.name.clone(),
+        generation: to.unwrap_or(newest.generation - 1),
+    })?;
+    let spec = wanted.spec.clone();
+    put(c, w, spec, Some(Change::RolledBack)).await
+}
+
+async fn remove(c: &mut Conn, w: Write) -> Result<Applied, ResourceError> {
+    let now = one(c, &w.key).await?.ok_or_else(|| w.key.not_found())?;
+    let generation = last_generation(c, &w.key).await? + 1;
+    let base = args![&w.key.tenant, w.key.stored_kind(), w.key.name.as_str()];
+    if c.execute(sql::DELETE, [base.clone(), args![now.generation]].concat()).await? == 0 {
+        return Err(w.key.raced());
+    }
+    let subject = w.audit.subject.to_string();
+    let rest = args![generation, Change::Deleted.as_str(), w.at, subject, now.spec.to_string()];
+    c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
+    finish(c, &w).await?;
+    Ok(applied(&w, generation, Change::Deleted))
+}
+
+async fn last_generation(c: &mut Conn, key: &Key) -> Result<i64, ResourceError> {
+    let values = args![&key.tenant, key.stored_kind(), key.name.as_str()];
+    let row = c.query_opt(sql::LAST_GENERATION, values).await?;
+    Ok(row.map_or(Ok(0), |r| r.int("last"))?)
+}
+
+async fn finish(c: &mut Conn, w: &Write) -> Result<(), ResourceError> {
+    c.execute(sql::BUMP, vec![]).await?;
+    c.audit(&w.audit).await?;
+    Ok(())
+}
+
+fn raced_if_there(e: StoreError, key: &Key) -> ResourceError {
+    match e {
+        StoreError::Unique { .. } => key.raced(),
+        other => other.into(),
+    }
+}
+
+fn applied(w: &Write, generation: i64, change: Change) -> Applied {
+    Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change }
+}

@@ -1,0 +1,214 @@
+use crate::*;
+use mainspring_core::{
+    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, ErrorKind, Failure, Gate, Policy, Principal,
+    Resource as About,
+};
+use mainspring_store::{Db, DbSettings};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Lamp {
+    bulb: Bulb,
+    #[serde(default = "one")]
+    count: u32,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Bulb {
+    watts: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn lamp() -> Kind {
+    let schema = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "bulb": {"$ref": "#/$defs/Bulb"}, "count": {"type": "integer"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "$defs": {"Bulb": {"type": "object", "additionalProperties": false, "properties": {"watts": {"type": "integer"}}}},
+    });
+    Kind::of("Lamp", "gives light", schema, |_, lamp: &Lamp| {
+        if lamp.bulb.watts > 100 {
+            return Err(Invalid { path: "bulb.watts".into(), reason: "at most 100".into() });
+        }
+        Ok(())
+    })
+}
+
+struct Open;
+
+impl Policy for Open {
+    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &About) -> Decision {
+        Decision::Allow
+    }
+}
+
+impl AuditSink for Open {
+    fn record(&self, _: AuditRecord) {}
+}
+
+fn may<A: Action>(action: A) -> Authorized<A> {
+    let ctx = Ctx::system();
+    Gate::new(Arc::new(Open), Arc::new(Open), ctx.clock).authorize(&Arc::new(Principal::loopback()), action).unwrap()
+}
+
+async fn resources() -> (Resources, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = Ctx::system();
+    let settings = DbSettings::sqlite(dir.path().join("db"));
+    let db = Db::open(&settings, &[MIGRATIONS], &ctx).await.unwrap();
+    (Resources::new(db, Kinds::new(vec![lamp()]), ctx), dir)
+}
+
+fn lamp_text(name: &str, watts: u32) -> String {
+    format!("apiVersion: mainspring/v1\nkind: Lamp\nname: {name}\nbulb: {{watts: {watts}}}\n")
+}
+
+async fn apply(r: &Resources, text: &str) -> Result<Vec<Applied>, ResourceError> {
+    let documents = parse(text, "lamp.yaml")?;
+    let authorized =
+        documents.into_iter().map(|d| (may(Apply { kind: d.kind.to_lowercase(), name: d.name.to_string() }), d));
+    r.apply(authorized.collect()).await
+}
+
+fn read(name: &str) -> Authorized<Read> {
+    may(Read { kind: "lamp".into(), name: name.into() })
+}
+
+#[tokio::test]
+async fn apply_counts_generations_and_the_same_again_is_no_change() {
+    let (r, _dir) = resources().await;
+    let mut changes = r.changes();
+    let first = apply(&r, &lamp_text("desk", 40)).await.unwrap();
+    assert_eq!((first[0].generation, first[0].change), (1, Change::Created));
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    // The default written out, and as JSON.
+    let same = r#"{"apiVersion":"mainspring/v1","kind":"Lamp","name":"desk","count":1,"bulb":{"watts":40}}"#;
+    assert_eq!(apply(&r, same).await.unwrap()[0].change, Change::Unchanged);
+    assert!(!changes.has_changed().unwrap());
+    assert_eq!(apply(&r, &lamp_text("desk", 60)).await.unwrap()[0].generation, 2);
+    let now = r.get(&read("desk")).await.unwrap();
+    assert_eq!(now.spec, json!({"bulb": {"watts": 60}, "count": 1, "tags": []}));
+    assert_eq!(r.list(&read("*"), 10, None).await.unwrap().resources, [now]);
+}
+
+#[tokio::test]
+async fn rollback_and_delete_append_to_the_history() {
+    let (r, _dir) = resources().await;
+    for watts in [10, 20, 30] {
+        apply(&r, &lamp_text("desk", watts)).await.unwrap();
+    }
+    let back = |to| {
+        let r = r.clone();
+        async move { r.rollback(&may(Rollback { kind: "lamp".into(), name: "desk".into() }), to).await }
+    };
+    assert_eq!(back(None).await.unwrap().generation, 4);
+    assert_eq!(r.get(&read("desk")).await.unwrap().spec["bulb"]["watts"], 20);
+    assert_eq!(back(Some(1)).await.unwrap().generation, 5);
+    assert_eq!(back(Some(99)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    r.delete(&may(Delete { kind: "lamp".into(), name: "desk".into() })).await.unwrap();
+    assert_eq!(r.get(&read("desk")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(back(None).await.unwrap().generation, 7);
+    assert_eq!(r.get(&read("desk")).await.unwrap().spec["bulb"]["watts"], 10);
+    let words: Vec<_> = r.history(&read("desk")).await.unwrap().into_iter().map(|g| g.change).collect();
+    use Change::{Created, Deleted, RolledBack, Updated};
+    assert_eq!(words, [RolledBack, Deleted, RolledBack, RolledBack, Updated, Updated, Created]);
+}
+
+#[tokio::test]
+async fn several_documents_are_applied_together_or_not_at_all() {
+    let (r, _dir) = resources().await;
+    let text = format!("{}---\n{}", lamp_text("a", 1), lamp_text("b", 500));
+    assert!(apply(&r, &text).await.unwrap_err().to_string().starts_with("lamp.yaml:9:8: bulb.watts: at most 100"));
+    assert!(r.list(&read("*"), 10, None).await.unwrap().resources.is_empty());
+    let twice = format!("{}---\n{}", lamp_text("a", 1), lamp_text("a", 2));
+    assert!(apply(&r, &twice).await.unwrap_err().to_string().contains("declared twice"));
+    let both = format!("{}---\n{}---\n", lamp_text("a", 1), lamp_text("b", 2));
+    assert_eq!(apply(&r, &both).await.unwrap().len(), 2);
+    let first = r.list(&read("*"), 1, None).await.unwrap();
+    let rest = r.list(&read("*"), 1, first.next.as_deref()).await.unwrap();
+    assert_eq!((first.resources[0].name.as_str(), rest.resources[0].name.as_str(), rest.next), ("a", "b", None));
+}
+
+#[tokio::test]
+async fn a_diff_names_each_field_and_changes_nothing() {
+    let (r, _dir) = resources().await;
+    apply(&r, &lamp_text("desk", 40)).await.unwrap();
+    let document = parse(&lamp_text("desk", 60), "lamp.yaml").unwrap().remove(0);
+    let diff = r.diff(&read("desk"), &document).await.unwrap();
+    assert_eq!(diff.change, Change::Updated);
+    let expected = FieldChange { path: "bulb.watts".into(), before: Some(json!(40)), after: Some(json!(60)) };
+    assert_eq!(diff.fields, [expected]);
+    assert_eq!(r.get(&read("desk")).await.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn a_status_belongs_to_its_generation() {
+    let (r, _dir) = resources().await;
+    apply(&r, &lamp_text("desk", 40)).await.unwrap();
+    let tenant = mainspring_core::Tenant::default();
+    r.set_status(&tenant, ("Lamp", "desk"), 1, &json!({"state": "ON"})).await.unwrap();
+    r.set_status(&tenant, ("Lamp", "desk"), 9, &json!({"state": "LATE"})).await.unwrap();
+    assert_eq!(r.get(&read("desk")).await.unwrap().status, Some(json!({"state": "ON"})));
+}
+
+#[tokio::test]
+async fn refusals_name_the_place_and_the_nearest() {
+    let (r, _dir) = resources().await;
+    let base = "apiVersion: mainspring/v1\nkind: Lamp\nname: desk\n";
+    let cases = [
+        (format!("{base}blub: {{watts: 1}}\n"), "lamp.yaml:4:1: unknown key \"blub\"; did you mean \"bulb\"?"),
+        (format!("{base}bulb:\n  wats: 1\n"), "lamp.yaml:5:3: unknown key \"wats\" in bulb; did you mean \"watts\"?"),
+        (format!("{base}bulb: {{watts: many}}\n"), "lamp.yaml:4:8: bulb.watts"),
+        (format!("{base}count: 3\n"), "missing field `bulb`"),
+        (format!("{base}bulb: {{watts: 1}}\nbulb: {{watts: 2}}\n"), "lamp.yaml:5:1: the key \"bulb\" is given twice"),
+        (base.replace("Lamp", "Lmap"), "did you mean \"Lamp\""),
+        (base.replace("desk", "a/b"), "lamp.yaml:3:7"),
+        (base.replace("mainspring/v1", "v1"), "lamp.yaml:1:13"),
+        ("kind: Lamp\nname: x\n".into(), "apiVersion is missing"),
+        ("a: &x [1]\nb: *x\n".into(), "aliases"),
+        ("{".into(), "lamp.yaml:"),
+        ("- 1\n".into(), "a document is a mapping"),
+        ("# nothing\n".into(), "there is no document"),
+        ("[".repeat(200), "deep"),
+    ];
+    for (text, expected) in cases {
+        let e = apply(&r, &text).await.unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidInput, "{e}");
+        assert!(e.to_string().contains(expected), "{text}\n{e}\nshould say {expected}");
+    }
+}
+
+#[test]
+fn plain_scalars_follow_the_core_schema() {
+    let text = "apiVersion: mainspring/v1\nkind: Lamp\nname: x\na: no\nb: 0o17\nc: 1e3\nd: ~\ne: '1'\nf: 12345678901234567890\ng: 1.2.3\nh: .nan\n";
+    let document = parse(text, "t").unwrap().remove(0);
+    let expected = json!({"a": "no", "b": 15, "c": 1000.0, "d": null, "e": "1", "f": 12_345_678_901_234_567_890_u64, "g": "1.2.3", "h": ".nan"});
+    assert_eq!(Value::Object(document.spec), expected);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[-:{}\\[\\]\"'a-c0-9 \n*&!|>#,]{0,80}") {
+        let _refused = parse(&text, "t");
+    }
+
+    #[test]
+    fn json_reads_as_json(number in any::<i64>(), text in "\\PC{0,20}", flag in any::<bool>()) {
+        let given = json!({"apiVersion": API_VERSION, "kind": "Lamp", "name": "x", "n": number, "t": text, "f": flag});
+        let document = parse(&given.to_string(), "t").unwrap().remove(0);
+        prop_assert_eq!(Value::Object(document.spec), json!({"n": number, "t": text, "f": flag}));
+    }
+}
