@@ -1,0 +1,334 @@
+//! A JSON reader that walks over the text once and builds nothing: the request parser pulls numbers
+//! straight out of it into typed vectors.
+
+use super::error::BodyError;
+use std::borrow::Cow;
+
+/// How deep a value that nobody reads may be nested before it is refused.
+const MAX_DEPTH: u32 = 128;
+
+/// A position in a JSON text (RFC 8259). Always stands on a character boundary.
+#[derive(Debug, Clone)]
+pub struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// At byte `at` of `text`.
+    pub fn resume(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Bytes read so far.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// Bytes left to read.
+    pub fn room(&self) -> usize {
+        self.text.len().saturating_sub(self.at)
+    }
+
+    /// The text between two positions that the cursor has had.
+    pub fn span(&self, from: usize, to: usize) -> &'a str {
+        self.text.get(from..to).unwrap_or("")
+    }
+
+    /// The error that the text is wrong here.
+    pub fn syntax(&self, what: &'static str) -> BodyError {
+        BodyError::Syntax { at: self.at, what }
+    }
+
+    /// The next byte, without white space and without taking it.
+    #[inline]
+    pub fn peek(&mut self) -> Option<u8> {
+        let bytes = self.bytes();
+        while let Some(b) = bytes.get(self.at) {
+            match b {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                _ => return Some(*b),
+            }
+        }
+        None
+    }
+
+    /// The byte under the cursor as it stands, white space included.
+    #[inline]
+    pub fn raw(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    /// Steps over one byte that [`Cursor::peek`] or [`Cursor::raw`] has seen to be ASCII.
+    #[inline]
+    pub fn bump(&mut self) {
+        self.at += 1;
+    }
+
+    /// Takes `want` if it is next.
+    #[inline]
+    pub fn eat(&mut self, want: u8) -> bool {
+        let found = self.peek() == Some(want);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    /// Takes `want` or says what was expected.
+    pub fn expect(&mut self, want: u8, what: &'static str) -> Result<(), BodyError> {
+        if self.eat(want) { Ok(()) } else { Err(self.syntax(what)) }
+    }
+
+    /// Takes a literal such as `true`, which must not run on into another word.
+    pub fn word(&mut self, word: &str) -> bool {
+        let rest = self.bytes().get(self.at..).unwrap_or(&[]);
+        let ends = rest.get(word.len()).is_none_or(|b| !b.is_ascii_alphanumeric());
+        let found = rest.starts_with(word.as_bytes()) && ends;
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// After a member or an element: `,` goes on (true), `close` ends (false).
+    #[inline]
+    pub fn more(&mut self, close: u8, what: &'static str) -> Result<bool, BodyError> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(b) if b == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.syntax(what)),
+        }
+    }
+
+    /// A member's name and its colon.
+    pub fn key(&mut self) -> Result<Cow<'a, str>, BodyError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("expected a member name in quotes"));
+        }
+        let key = self.string()?;
+        self.expect(b':', "expected ':' after the member name")?;
+        Ok(key)
+    }
+
+    /// A string; borrowed when it has no escapes. The cursor stands on its opening quote.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, BodyError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("expected a string"));
+        }
+        self.at += 1;
+        let start = self.at;
+        let bytes = self.bytes();
+        loop {
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    let text = self.span(start, self.at);
+                    self.at += 1;
+                    return Ok(Cow::Borrowed(text));
+                }
+                Some(b'\\') => return self.escaped(start).map(Cow::Owned),
+                Some(0..=0x1f) => return Err(self.syntax("a control character must be escaped")),
+                Some(_) => self.at += 1,
+                None => return Err(self.syntax("the string does not end")),
+            }
+        }
+    }
+
+    fn escaped(&mut self, start: usize) -> Result<String, BodyError> {
+        let mut out = String::from(self.span(start, self.at));
+        let mut plain = self.at;
+        let bytes = self.bytes();
+        loop {
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    out.push_str(self.span(plain, self.at));
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    out.push_str(self.span(plain, self.at));
+                    self.at += 1;
+                    out.push(self.escape()?);
+                    plain = self.at;
+                }
+                Some(0..=0x1f) => return Err(self.syntax("a control character must be escaped")),
+                Some(_) => self.at += 1,
+                None => return Err(self.syntax("the string does not end")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, BodyError> {
+        let Some(b) = self.raw() else { return Err(self.syntax("the string does not end")) };
+        let plain = match b {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                self.at += 1;
+                return self.unicode();
+            }
+            _ => return Err(self.syntax("no such escape")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn unicode(&mut self) -> Result<char, BodyError> {
+        let first = self.hex4()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if !self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u")) {
+                    return Err(self.syntax("half of a surrogate pair"));
+                }
+                self.at += 2;
+                let second = self.hex4()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return Err(self.syntax("half of a surrogate pair"));
+                }
+                0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            other => other,
+        };
+        char::from_u32(code).ok_or_else(|| self.syntax("half of a surrogate pair"))
+    }
+
+    fn hex4(&mut self) -> Result<u32, BodyError> {
+        let mut code = 0_u32;
+        for _ in 0..4 {
+            let digit = self.raw().and_then(|b| char::from(b).to_digit(16));
+            let Some(digit) = digit else { return Err(self.syntax("\\u takes four hexadecimal digits")) };
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    /// A number, or one of the words that Python's `json` writes for what JSON has no number for
+    /// (`NaN`, `Infinity`, `-Infinity`): the text of it, its grammar checked.
+    pub fn number(&mut self) -> Result<&'a str, BodyError> {
+        self.peek();
+        let start = self.at;
+        if self.word("NaN") || self.word("Infinity") || self.word("-Infinity") {
+            return Ok(self.span(start, self.at));
+        }
+        if self.raw() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.raw() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.syntax("expected a number")),
+        }
+        if self.raw() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.raw(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.raw(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(self.span(start, self.at))
+    }
+
+    #[inline]
+    fn digits(&mut self) {
+        let bytes = self.bytes();
+        while bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), BodyError> {
+        let start = self.at;
+        self.digits();
+        if self.at == start { Err(self.syntax("expected a digit")) } else { Ok(()) }
+    }
+
+    /// Steps over any value, checking that it is JSON.
+    pub fn skip(&mut self) -> Result<(), BodyError> {
+        self.skip_at(0)
+    }
+
+    fn skip_at(&mut self, depth: u32) -> Result<(), BodyError> {
+        if depth > MAX_DEPTH {
+            return Err(self.syntax("nested too deeply"));
+        }
+        match self.peek() {
+            Some(b'{') => {
+                self.at += 1;
+                if self.eat(b'}') {
+                    return Ok(());
+                }
+                loop {
+                    self.key()?;
+                    self.skip_at(depth + 1)?;
+                    if !self.more(b'}', "expected ',' or '}'")? {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(b'[') => {
+                self.at += 1;
+                if self.eat(b']') {
+                    return Ok(());
+                }
+                loop {
+                    self.skip_at(depth + 1)?;
+                    if !self.more(b']', "expected ',' or ']'")? {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(b'"') => self.string().map(drop),
+            Some(b't' | b'f' | b'n') if self.word("true") || self.word("false") || self.word("null") => Ok(()),
+            Some(b'-' | b'0'..=b'9' | b'N' | b'I') => self.number().map(drop),
+            _ => Err(self.syntax("expected a value")),
+        }
+    }
+
+    /// What kind of value is next, in words, for messages.
+    pub fn kind(&mut self) -> &'static str {
+        match self.peek() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            Some(b'-' | b'0'..=b'9' | b'N' | b'I') => "a number",
+            Some(_) => "something that is not JSON",
+            None => "the end of the body",
+        }
+    }
+
+    /// Nothing but white space may follow.
+    pub fn end(&mut self) -> Result<(), BodyError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.syntax("there is more after the end of the JSON value")),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Tensors on the wire: the Open Inference Protocol's v2 request and response as JSON and binary
+//! data, and the JSON reader and writer under them, which other protocols share. Nothing here knows
+//! HTTP or a deployment.
+//!
+//! Source of the format: the Open Inference Protocol's "required API" and Triton's binary tensor
+//! data extension.
+
+pub mod cursor;
+mod data;
+mod error;
+mod parser;
+mod request;
+pub mod response;
+
+pub use cursor::Cursor;
+pub use error::BodyError;
+pub use request::{InferBody, Wanted};
+pub use response::{Rendered, Reply, Selection, render};
+
+#[cfg(test)]
+mod tests;
