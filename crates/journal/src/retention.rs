@@ -1,0 +1,137 @@
+//! What is kept: by age and by bytes, per deployment.
+
+use crate::error::JournalError;
+use crate::feedback::{CLIENT_ID_WINDOW, sql};
+use crate::journal::{Journal, Shared};
+use crate::seal::{parquet, store};
+use crate::snapshot::Kind;
+use mainspring_core::Tenant;
+use mainspring_store::{FutureExt, args};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: i64 = 86_400_000_000;
+const EVERY: Duration = Duration::from_secs(600);
+
+/// How much of a deployment's journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Days, today included; `None` keeps them for ever.
+    pub days: Option<u32>,
+    /// Bytes of Parquet; the oldest files go first. `None` sets no limit.
+    pub bytes: Option<u64>,
+}
+
+impl Default for Retention {
+    /// 90 days and 10 GiB.
+    fn default() -> Self {
+        Self { days: Some(90), bytes: Some(10 << 30) }
+    }
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RetentionReport {
+    /// Files removed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Retention of the deployments that have their own.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides(RwLock<HashMap<(String, String), Retention>>);
+
+impl Overrides {
+    fn of(&self, tenant: &str, deployment: Option<&str>) -> Option<Retention> {
+        self.0.read().get(&(tenant.to_owned(), deployment?.to_owned())).copied()
+    }
+}
+
+impl Journal {
+    /// Sets what is kept of one deployment; `None` returns to the default. Takes effect with the next
+    /// clean-up.
+    pub fn set_retention(&self, tenant: &Tenant, deployment: &str, retention: Option<Retention>) {
+        let key = (tenant.as_str().to_owned(), deployment.to_owned());
+        let mut all = self.shared().retention.0.write();
+        match retention {
+            Some(r) => all.insert(key, r),
+            None => all.remove(&key),
+        };
+    }
+
+    /// Removes sealed files that are too old or too many, and forgets callers' own ids and feedback
+    /// ids older than 30 days. Runs by itself every ten minutes.
+    ///
+    /// # Errors
+    /// [`JournalError`] from the artifact store or the database; what was removed stays removed.
+    pub async fn clean_up(&self) -> Result<RetentionReport, JournalError> {
+        clean_up(self.shared()).await
+    }
+}
+
+/// Cleans up until shutdown.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match clean_up(&shared).await {
+            Ok(RetentionReport { files: 0, .. }) => {}
+            Ok(report) => tracing::info!(files = report.files, bytes = report.bytes, "removed old journal files"),
+            Err(e) => tracing::warn!(error = %e, "cannot clean the journal up"),
+        }
+    }
+}
+
+async fn clean_up(shared: &Shared) -> Result<RetentionReport, JournalError> {
+    let mut report = RetentionReport::default();
+    for tenant in store::tenants(&shared.artifacts).await? {
+        for kind in [Kind::Prediction, Kind::Feedback, Kind::Gap] {
+            clean_kind(shared, &tenant, kind, &mut report).await?;
+        }
+    }
+    let before = shared.ctx.now().micros() - CLIENT_ID_WINDOW;
+    shared
+        .db
+        .write(move |conn| {
+            async move {
+                conn.execute(sql::PRUNE_CLIENT_IDS, args![before]).await?;
+                conn.execute(sql::PRUNE_SEEN, args![before]).await?;
+                Ok::<_, JournalError>(())
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(report)
+}
+
+async fn clean_kind(shared: &Shared, tenant: &str, kind: Kind, report: &mut RetentionReport) -> Result<(), JournalError> {
+    let mut deployments: BTreeMap<Option<String>, Vec<store::Day>> = BTreeMap::new();
+    for day in store::days(&shared.artifacts, tenant, kind).await? {
+        deployments.entry(day.deployment.clone()).or_default().push(day);
+    }
+    let today = shared.ctx.now().micros().div_euclid(DAY);
+    for (deployment, days) in deployments {
+        let keep = shared.retention.of(tenant, deployment.as_deref()).unwrap_or(shared.settings.retention);
+        let first_kept = keep.days.map(|n| parquet::date(today - i64::from(n) + 1));
+        let mut held = 0;
+        // Newest first: what does not fit any more is the oldest.
+        for day in days.iter().rev() {
+            let expired = first_kept.as_ref().is_some_and(|first| day.date < *first);
+            for (file, bytes) in store::files(&shared.artifacts, day).await?.into_iter().rev() {
+                held += bytes;
+                if expired || keep.bytes.is_some_and(|limit| held > limit) {
+                    shared.artifacts.delete_prefix(&file).await.map_err(JournalError::artifact("remove"))?;
+                    report.files += 1;
+                    report.bytes += bytes;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Sealed files in the artifact store: `journal/tenant=…/kind=…/deployment=…/date=…/<file>.parquet`.
+
+use super::parquet::Made;
+use crate::error::JournalError;
+use crate::log::segment::SegmentId;
+use crate::snapshot::{Kind, SealedFile};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use mainspring_artifact::{ArtifactPath, Artifacts};
+use mainspring_core::Tenant;
+use tokio_util::io::ReaderStream;
+
+/// Folder of the journal in the artifact store.
+pub(crate) const ROOT: &str = "journal";
+/// Hive's name for a partition without a value, which DuckDB and Spark read as NULL.
+const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+const CHUNK: usize = 256 << 10;
+
+/// A partition value as a folder name. Names of tenants and deployments pass unchanged; anything else
+/// is percent-encoded, as Hive does.
+fn partition(name: &str, value: Option<&str>) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let encoded: String = value.unwrap_or(NO_VALUE).bytes().fold(String::new(), |mut out, b| {
+        if plain(b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+        out
+    });
+    format!("{name}={encoded}")
+}
+
+/// The value in a folder name `<name>=<value>`.
+fn value_of(folder: &str, name: &str) -> Option<Option<String>> {
+    let value = folder.rsplit('/').next()?.strip_prefix(name)?.strip_prefix('=')?;
+    if value == NO_VALUE {
+        return Some(None);
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(b) = rest.next() {
+        if b == b'%' {
+            let hex = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+        } else {
+            bytes.push(b);
+        }
+    }
+    Some(Some(String::from_utf8(bytes).ok()?))
+}
+
+fn path(text: &str) -> Result<ArtifactPath, JournalError> {
+    ArtifactPath::parse(text).map_err(|e| JournalError::artifact("name")(e.into()))
+}
+
+fn kind_folder(tenant: &str, kind: Kind) -> String {
+    format!("{ROOT}/{}/{}", partition("tenant", Some(tenant)), partition("kind", Some(kind.as_str())))
+}
+
+/// Puts a file into its partition, replacing what an interrupted attempt left, and removes it here.
+pub(crate) async fn put(artifacts: &Artifacts, made: &Made) -> Result<(), JournalError> {
+    let h = &made.header;
+    let to = path(&format!(
+        "{}/{}/{}/{}",
+        kind_folder(&h.tenant, h.kind),
+        partition("deployment", h.deployment.as_deref()),
+        partition("date", Some(&made.date)),
+        made.name
+    ))?;
+    let file = tokio::fs::File::open(&made.file).await.map_err(JournalError::io("open", &made.file))?;
+    let stream = ReaderStream::with_capacity(file, CHUNK).map_ok(Bytes::from);
+    artifacts.put_stream(&to, stream).await.map_err(JournalError::artifact("store"))?;
+    tokio::fs::remove_file(&made.file).await.map_err(JournalError::io("remove", &made.file))
+}
+
+/// One day of one deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct Day {
+    pub folder: ArtifactPath,
+    pub deployment: Option<String>,
+    pub date: String,
+}
+
+/// The days that a tenant has of a kind.
+pub(crate) async fn days(artifacts: &Artifacts, tenant: &str, kind: Kind) -> Result<Vec<Day>, JournalError> {
+    let mut days = Vec::new();
+    for deployment in folders(artifacts, &path(&kind_folder(tenant, kind))?).await? {
+        let Some(name) = value_of(deployment.as_str(), "deployment") else { continue };
+        for day in folders(artifacts, &deployment).await? {
+            if let Some(Some(date)) = value_of(day.as_str(), "date") {
+                days.push(Day { folder: day, deployment: name.clone(), date });
+            }
+        }
+    }
+    days.sort_by(|a, b| a.date.cmp(&b.date));
+    Ok(days)
+}
+
+/// Tenants that have sealed files.
+pub(crate) async fn tenants(artifacts: &Artifacts) -> Result<Vec<String>, JournalError> {
+    let found = folders(artifacts, &path(ROOT)?).await?;
+    Ok(found.iter().filter_map(|f| value_of(f.as_str(), "tenant").flatten()).collect())
+}
+
+async fn folders(artifacts: &Artifacts, of: &ArtifactPath) -> Result<Vec<ArtifactPath>, JournalError> {
+    let entries = artifacts.list(of).await.map_err(JournalError::artifact("list"))?;
+    Ok(entries.into_iter().filter(|e| e.is_dir).map(|e| e.path).collect())
+}
+
+/// Files of one day with their sizes, oldest first: names begin with the time of their segment.
+pub(crate) async fn files(artifacts: &Artifacts, day: &Day) -> Result<Vec<(ArtifactPath, u64)>, JournalError> {
+    let entries = artifacts.list(&day.folder).await.map_err(JournalError::artifact("list"))?;
+    let mut files: Vec<_> = entries.into_iter().filter(|e| !e.is_dir).map(|e| (e.path, e.size)).collect();
+    files.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+    Ok(files)
+}
+
+/// Every sealed file of a tenant and kind, where it can be read on this machine.
+pub(crate) async fn list(artifacts: &Artifacts, tenant: &Tenant, kind: Kind) -> Result<Vec<SealedFile>, JournalError> {
+    let mut sealed = Vec::new();
+    for day in days(artifacts, tenant.as_str(), kind).await? {
+        let files = files(artifacts, &day).await?;
+        if files.is_empty() {
+            continue;
+        }
+        let folder = artifacts.local_dir(&day.folder).await.map_err(JournalError::artifact("read"))?;
+        for (file, bytes) in files {
+            let Some(name) = file.as_str().rsplit('/').next().filter(|n| n.ends_with(".parquet")) else { continue };
+            let (deployment, date) = (day.deployment.clone(), day.date.clone());
+            sealed.push(SealedFile { path: folder.join(name), deployment, date, bytes });
+        }
+    }
+    Ok(sealed)
+}
+
+/// Whether a file was made from a segment.
+pub(crate) fn is_made_of(file: &SealedFile, segment: &SegmentId) -> bool {
+    let prefix = segment.id.to_string();
+    file.path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&prefix))
+}

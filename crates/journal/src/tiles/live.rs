@@ -1,0 +1,151 @@
+//! Windows for people: rates and percentiles of the last minutes.
+
+use super::{MINUTE, RequestTile, Tiles};
+use mainspring_core::{ErrorKind, Tenant, Timestamp};
+use mainspring_stats::Kll;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Percentiles of a duration, microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Quantiles {
+    fn of(sum: f64, sketch: &Kll) -> Option<Self> {
+        let view = sketch.view();
+        Some(Self {
+            mean: sum / sketch.count() as f64,
+            p50: view.quantile(0.5)?,
+            p95: view.quantile(0.95)?,
+            p99: view.quantile(0.99)?,
+            max: sketch.max()?,
+        })
+    }
+}
+
+/// One minute of a deployment, or the whole window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Point {
+    /// When it begins.
+    pub at: Timestamp,
+    /// Requests, however they ended.
+    pub requests: u64,
+    /// Requests a second; for the running minute, of its elapsed part.
+    pub requests_per_second: f64,
+    /// Rows answered.
+    pub rows: u64,
+    /// Failed requests.
+    pub errors: u64,
+    /// Failed requests by kind.
+    pub errors_by_kind: Vec<(ErrorKind, u64)>,
+    /// Share of requests that failed, 0 to 1.
+    pub error_rate: f64,
+    /// From the parsed request to the encoded answer, microseconds; absent without requests.
+    pub total: Option<Quantiles>,
+    /// Waiting for admission and a batch.
+    pub queue: Option<Quantiles>,
+    /// Looking features up; absent when no request had features.
+    pub features: Option<Quantiles>,
+    /// In the engine.
+    pub engine: Option<Quantiles>,
+    /// Encoding the answer.
+    pub encode: Option<Quantiles>,
+}
+
+impl Point {
+    fn of(at: i64, seconds: f64, tile: &RequestTile) -> Self {
+        let quantiles = |l: &super::Latency| Quantiles::of(l.sum_us, &l.quantiles);
+        let errors = tile.errors();
+        Self {
+            at: Timestamp(at),
+            requests: tile.requests,
+            requests_per_second: tile.requests as f64 / seconds.max(1.0),
+            rows: tile.rows,
+            errors,
+            errors_by_kind: tile.failed.clone(),
+            error_rate: if tile.requests == 0 { 0.0 } else { errors as f64 / tile.requests as f64 },
+            total: quantiles(&tile.total),
+            queue: quantiles(&tile.queue),
+            features: quantiles(&tile.features),
+            engine: quantiles(&tile.engine),
+            encode: quantiles(&tile.encode),
+        }
+    }
+}
+
+/// The last minutes of a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiveWindow {
+    /// All of the window.
+    pub whole: Point,
+    /// Each minute of it, oldest first; minutes without requests are there with zeros.
+    pub minutes: Vec<Point>,
+    /// The whole window by variant and version.
+    pub versions: Vec<VersionPoint>,
+}
+
+/// The window of one version.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VersionPoint {
+    /// The variant.
+    pub variant: String,
+    /// The registered model, or the file.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// What was seen.
+    pub point: Point,
+}
+
+impl Tiles {
+    /// The last minutes up to `now`: whole minutes and the running one, at most
+    /// [`KEEP_MINUTES`](super::KEEP_MINUTES).
+    pub fn live(&self, tenant: &Tenant, deployment: &str, last: Duration, now: Timestamp) -> LiveWindow {
+        let count = (last.as_secs().div_ceil(60) as i64).clamp(1, super::KEEP_MINUTES);
+        let running = now.micros() - now.micros().rem_euclid(MINUTE);
+        let since = running - (count - 1) * MINUTE;
+        let elapsed = |from: i64| (now.micros() - from) as f64 / 1e6;
+        let mut minutes: BTreeMap<i64, RequestTile> =
+            (0..count).map(|i| (since + i * MINUTE, RequestTile::default())).collect();
+        let mut whole = RequestTile::default();
+        let mut versions = Vec::new();
+        let all = self.0.lock();
+        for (key, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
+            let mut version = RequestTile::default();
+            for (at, tile) in series.minutes.range(since..running + MINUTE) {
+                minutes.entry(*at).or_default().merge(&tile.requests);
+                version.merge(&tile.requests);
+            }
+            if version.requests > 0 {
+                whole.merge(&version);
+                versions.push(VersionPoint {
+                    variant: key.variant.clone(),
+                    model: key.model.clone(),
+                    version: key.version.clone(),
+                    point: Point::of(since, elapsed(since), &version),
+                });
+            }
+        }
+        drop(all);
+        LiveWindow {
+            whole: Point::of(since, elapsed(since), &whole),
+            minutes: minutes
+                .iter()
+                .map(|(at, tile)| Point::of(*at, if *at == running { elapsed(*at) } else { 60.0 }, tile))
+                .collect(),
+            versions,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Tiles on disk: one file, replaced as a whole, that says which segments it covers.
+
+use super::{Series, SeriesKey, Tiles};
+use crate::error::JournalError;
+use crate::log::segment::{SegmentId, sync_dir};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const MAGIC: [u8; 8] = *b"MSJT\x01\0\0\0";
+
+#[derive(Serialize)]
+struct Out<'a> {
+    covered: &'a [SegmentId],
+    series: Vec<(&'a SeriesKey, &'a Series)>,
+}
+
+#[derive(Deserialize)]
+struct In {
+    covered: Vec<SegmentId>,
+    series: Vec<(SeriesKey, Series)>,
+}
+
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join("tiles.bin")
+}
+
+impl Tiles {
+    /// The bytes of a snapshot that has seen every row of the segments `covered`: magic, CRC-32, then
+    /// the tiles in postcard.
+    pub(crate) fn snapshot(&self, covered: &[SegmentId]) -> Vec<u8> {
+        let all = self.0.lock();
+        let mut out = MAGIC.to_vec();
+        out.extend_from_slice(&[0; 4]);
+        let body = Out { covered, series: all.iter().collect() };
+        // Writing to a vector fails only for types that postcard cannot hold; there are none here,
+        // and an empty snapshot would read as damaged, which recovery knows how to treat.
+        let mut out = postcard::to_extend(&body, out).unwrap_or_default();
+        if out.len() > 12 {
+            let sum = crc32fast::hash(&out[12..]);
+            out[8..12].copy_from_slice(&sum.to_le_bytes());
+        }
+        out
+    }
+
+    /// Reads the snapshot in `dir`. Returns the segments that it covers; `None` when there is none.
+    pub(crate) fn restore(&self, dir: &Path) -> Result<Option<Vec<SegmentId>>, JournalError> {
+        let path = path(dir);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(JournalError::io("read", &path)(e)),
+        };
+        let stored = decode(&bytes).map_err(|why| JournalError::Damaged { path, why })?;
+        *self.0.lock() = stored.series.into_iter().collect();
+        Ok(Some(stored.covered))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<In, String> {
+    let Some((head, body)) = bytes.split_at_checked(12) else { return Err("it is too short".into()) };
+    if head[..8] != MAGIC {
+        return Err("it does not begin like tiles of this version".into());
+    }
+    if head[8..] != crc32fast::hash(body).to_le_bytes() {
+        return Err("its checksum does not match".into());
+    }
+    postcard::from_bytes(body).map_err(|e| e.to_string())
+}
+
+/// Replaces the snapshot on disk.
+pub(crate) fn write(dir: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let path = path(dir);
+    let temporary = dir.join("tiles.bin.new");
+    let replace = || {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        std::fs::rename(&temporary, &path)?;
+        sync_dir(dir)
+    };
+    replace().map_err(JournalError::io("write", &path))
+}

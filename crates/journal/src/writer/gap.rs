@@ -1,0 +1,96 @@
+//! Records of what is missing.
+
+use crate::layout;
+use crate::log::StreamHeader;
+use crate::queue::Uncounted;
+use crate::snapshot::Kind;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
+use mainspring_core::{Target, Timestamp};
+use std::sync::Arc;
+
+/// One line of kind `gap`.
+pub(super) struct Gap {
+    at: Timestamp,
+    until: Timestamp,
+    target: Arc<Target>,
+    reason: &'static str,
+    events: u64,
+    failed: u64,
+    payloads: u64,
+}
+
+/// Payloads that were dropped; their events are in the log.
+pub(super) fn of_payloads(target: &Arc<Target>, payloads: u64, now: Timestamp) -> Gap {
+    let target = Arc::clone(target);
+    Gap { at: now, until: now, target, reason: "memory for payloads is full", events: 0, failed: 0, payloads }
+}
+
+/// Events that are only counted.
+pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> Gap {
+    let r = &uncounted.requests;
+    Gap {
+        at: uncounted.since,
+        until: uncounted.until,
+        target: Arc::clone(target),
+        reason: "the queue is full",
+        events: r.requests,
+        failed: r.errors(),
+        payloads: r.requests,
+    }
+}
+
+/// Adds rows that the disk did not take to what has to be recorded.
+pub(super) fn add_lost(lost: &mut Vec<(StreamHeader, Gap)>, header: &StreamHeader, batch: &RecordBatch, now: Timestamp) {
+    if header.kind != Kind::Prediction || batch.num_rows() == 0 {
+        return;
+    }
+    let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+    let first = |name: &str| -> Arc<str> { text(name).map_or("", |c| c.value(0)).into() };
+    let target = Target {
+        deployment: header.deployment.clone().unwrap_or_default(),
+        variant: first("variant"),
+        model: first("model"),
+        version: first("version"),
+    };
+    let rows = batch.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>());
+    let events = rows.map_or(0, |r| r.values().iter().filter(|r| **r == 0).count() as u64);
+    let failed = text("outcome").map_or(0, |c| c.iter().flatten().filter(|o| *o == "failed").count() as u64);
+    let known = lost.iter_mut().find(|(h, g)| h.tenant == header.tenant && *g.target == target);
+    let gap = if let Some((_, gap)) = known {
+        gap
+    } else {
+        let (target, reason) = (Arc::new(target), "the disk takes no writes");
+        let gap = Gap { at: now, until: now, target, reason, events: 0, failed: 0, payloads: 0 };
+        lost.push((header.clone(), gap));
+        let Some((_, gap)) = lost.last_mut() else { return };
+        gap
+    };
+    gap.until = now;
+    gap.events += events;
+    gap.failed += failed;
+    gap.payloads += events;
+}
+
+impl Gap {
+    pub fn batch(&self) -> Result<RecordBatch, ArrowError> {
+        let at = |t: Timestamp| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::from(vec![t.micros()]).with_timezone("UTC"))
+        };
+        let text = |s: &str| -> ArrayRef { Arc::new(StringArray::from(vec![s])) };
+        let number = |n: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(n).unwrap_or(i64::MAX)])) };
+        let columns = vec![
+            at(self.at),
+            at(self.until),
+            text(&self.target.variant),
+            text(&self.target.model),
+            text(&self.target.version),
+            text(self.reason),
+            number(self.events),
+            number(self.failed),
+            number(self.payloads),
+        ];
+        RecordBatch::try_new(layout::gap_schema(), columns)
+    }
+}
