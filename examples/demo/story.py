@@ -1,0 +1,148 @@
+"""The main job, step by step."""
+
+import os
+import statistics
+import sys
+import time
+
+import screen
+
+STEPS = 7
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def tell(server, requests):
+    steps = screen.Steps(STEPS)
+    steps.run("start the server", lambda: (None, [f"{server.url}, data in {server.folder / 'data'}"]))
+    data, first, second, others = steps.run("train four models, log and register them with the mlflow client", lambda: train(server))
+    steps.run("declare three deployments", lambda: deploy(server))
+    steps.run("call one of them with four clients", lambda: call(server, data, first))
+    crowd, moved = steps.run("promote version 2 while four clients keep calling", lambda: promote(server, data, requests))
+    feedback = steps.run("send the true labels back", lambda: label(server, data, crowd))
+    verdict = steps.run("ask the journal which version was better", lambda: ask(server))
+    last_screen(server, crowd, moved, feedback, verdict)
+
+
+def train(server):
+    os.environ["MLFLOW_TRACKING_URI"] = server.url
+    import mlflow
+    import models
+
+    from sklearn import datasets
+
+    with models.quiet():
+        mlflow.set_tracking_uri(server.url)
+        mlflow.set_experiment("demo")
+    data = models.load(datasets.load_breast_cancer)
+    first, second = models.train_cancer(data)
+    _, wine = models.train_wine()
+    _, diabetes = models.train_diabetes()
+    client = mlflow.MlflowClient()
+    for model in (first, wine, diabetes):
+        client.set_registered_model_alias(model.name, "champion", model.version)
+    everything = [first, second, wine, diabetes]
+    lines = [f"{m.name} {m.version}: {'r²' if m.name == 'diabetes' else 'accuracy'} {m.score:.3f} on held-out data" for m in everything]
+    return (data, first, second, everything), lines
+
+
+def deploy(server):
+    server.cli("apply", "-f", "deployments.yaml")
+    return None, ["mainspring apply -f examples/demo/deployments.yaml", "cancer follows models:/cancer@champion, which is version 1"]
+
+
+def call(server, data, first):
+    import traffic
+
+    rows = data.test_x.head(8)
+    expected = first.model.predict(rows.to_numpy())
+    clients = [
+        ("tritonclient.http, binary tensors", traffic.rest),
+        ("tritonclient.grpc", traffic.grpc),
+        ("requests, JSON", traffic.json_over_http),
+        ("mlflow ScoringServerClient", traffic.scoring),
+    ]
+    for name, client in clients:
+        got = client(server.base, rows)
+        if list(got) != list(expected):
+            sys.exit(f"\n{name} got {list(got)}, scikit-learn says {list(expected)}")
+    return None, [f"{', '.join(name for name, _ in clients)}: all four get scikit-learn's own answers"]
+
+
+def promote(server, data, requests):
+    import mlflow
+    import traffic
+
+    crowd = traffic.Crowd(server.base, data.test_x)
+    crowd.start()
+    crowd.wait_for(requests // 2)
+    asked = time.perf_counter()
+    mlflow.MlflowClient().set_registered_model_alias("cancer", "champion", "2")
+    until = time.perf_counter() + 20
+    while not any(c.version == "2" for c in crowd.calls[-50:]) and not crowd.failures and time.perf_counter() < until:
+        time.sleep(0.005)
+    crowd.wait_for(len(crowd.calls) + requests // 2)
+    crowd.stop()
+    new = [c.at for c in crowd.calls if c.version == "2"]
+    if not new:
+        sys.exit("\nversion 2 never answered")
+    lines = [f"{len(crowd.calls)} requests, {len(crowd.failures)} failed", f"version 2 answered {(min(new) - asked) * 1000:.0f} ms after the alias moved"]
+    lines += [f"failed: {text}" for text in crowd.failures[:3]]
+    return (crowd, min(new) - asked), lines
+
+
+def label(server, data, crowd):
+    import requests as http
+
+    truth = data.test_y.to_numpy()
+    items = [{"predictionId": c.prediction, "name": "label", "value": int(truth[c.row])} for c in crowd.calls]
+    accepted = orphans = 0
+    for start in range(0, len(items), 1000):
+        answer = http.post(f"{server.url}/api/v1/feedback", json={"feedback": items[start : start + 1000]}, timeout=30)
+        answer.raise_for_status()
+        accepted += answer.json()["accepted"]
+        orphans += answer.json()["orphans"]
+    return accepted, [f"{accepted} labels taken, {orphans} of them about predictions that are not known"]
+
+
+SQL = """
+SELECT p.version, count(*) AS predictions,
+       avg(CASE WHEN p."out.label" = f.number THEN 1.0 ELSE 0.0 END) AS accuracy,
+       approx_percentile_cont(p.total_us, 0.5) AS p50_us,
+       approx_percentile_cont(p.total_us, 0.99) AS p99_us
+FROM predictions p JOIN feedback f ON f.prediction_id = p.event_id AND f.row = p.row
+WHERE p.deployment = 'cancer' AND f.name = 'label'
+GROUP BY p.version ORDER BY p.version
+"""
+
+
+def ask(server):
+    rows = server.query(" ".join(SQL.split()))
+    if len(rows) != 2:
+        sys.exit(f"\nthe journal tells of {len(rows)} versions, not of two: {rows}")
+    return rows, ["mainspring query, predictions joined with the labels that came back"]
+
+
+def last_screen(server, crowd, moved, feedback, verdict):
+    seconds = [c.seconds for c in crowd.calls]
+    print()
+    rows = [("version", "predictions", "accuracy", "server p50", "server p99")]
+    for row in verdict:
+        rows.append((row["version"], row["predictions"], f"{row['accuracy']:.3f}", f"{row['p50_us']:.0f} µs", f"{row['p99_us']:.0f} µs"))
+    for line in screen.table(rows):
+        print(f"  {line}")
+    p50, p99 = statistics.median(seconds) * 1000, percentile(seconds, 0.99) * 1000
+    print(f"\n  {len(crowd.calls)} requests under load, {len(crowd.failures)} failed; the version changed in {moved * 1000:.0f} ms")
+    print(f"  seen by the clients: p50 {p50:.2f} ms, p99 {p99:.2f} ms (four Python threads on this machine)")
+    print(f"  {feedback} labels joined to their predictions")
+    print(f"\n{screen.bold('Console')}  {server.url}/ui/")
+    print(f"\n{screen.bold('Try next')}")
+    here = f"{server.binary} --server {server.url}"
+    print(f"  {here} get deployment")
+    print(f"  {here} query \"SELECT protocol, count(*) AS n FROM predictions GROUP BY protocol\"")
+    print(f"  {here} history deployment cancer")
+    if crowd.failures:
+        sys.exit("requests failed while the version changed")
