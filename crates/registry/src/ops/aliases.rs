@@ -1,0 +1,92 @@
+//! Aliases of model versions.
+
+use super::{models, versions};
+use crate::actions::{DeleteAlias, ReadModel, SetAlias};
+use crate::error::{RegistryError, Result};
+use crate::registry::{Registry, changed};
+use crate::sql::models as sql;
+use crate::types::ModelVersion;
+use crate::validate;
+use mainspring_core::{Authorized, Tenant};
+use mainspring_store::Conn;
+
+/// The version that an alias, or the word `latest`, points at.
+pub(crate) async fn get(c: &mut Conn, tenant: &Tenant, name: &str, alias: &str) -> Result<ModelVersion> {
+    validate::alias(alias)?;
+    let model = models::get(c, tenant, name).await?;
+    if alias.eq_ignore_ascii_case("latest") {
+        let newest = model.latest.into_iter().max_by_key(|v| v.version);
+        return newest.ok_or_else(|| RegistryError::NotFound(format!("Latest version not found for model {name}.")));
+    }
+    match sql::alias(c, tenant, name, alias).await? {
+        Some(version) => versions::get(c, tenant, name, version).await,
+        // MLflow's store answers 400 here, and clients tell it apart from a missing model.
+        None => Err(RegistryError::Invalid(format!("Registered model alias {alias} not found."))),
+    }
+}
+
+impl Registry {
+    /// Points an alias at a version; it may exist and point elsewhere.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the version, [`RegistryError::Invalid`] for a reserved word.
+    pub async fn set_alias(&self, auth: &Authorized<SetAlias>, name: &str, alias: &str, version: i64) -> Result<()> {
+        validate::model_name(name)?;
+        validate::alias(alias)?;
+        validate::alias_not_reserved(alias)?;
+        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
+        let (name, alias) = (name.to_owned(), alias.to_owned());
+        let at = self
+            .inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    versions::get(c, &tenant, &name, version).await?;
+                    sql::set_alias(c, &tenant, &name, &alias, version).await?;
+                    c.audit(&audit).await?;
+                    changed(c).await
+                })
+            })
+            .await?;
+        self.tell(at);
+        Ok(())
+    }
+
+    /// Removes an alias, if the model has it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the model.
+    pub async fn delete_alias(&self, auth: &Authorized<DeleteAlias>, name: &str, alias: &str) -> Result<()> {
+        validate::alias(alias)?;
+        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
+        let (name, alias) = (name.to_owned(), alias.to_owned());
+        let at = self
+            .inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    models::get(c, &tenant, &name).await?;
+                    sql::delete_alias(c, &tenant, &name, &alias).await?;
+                    c.audit(&audit).await?;
+                    changed(c).await
+                })
+            })
+            .await?;
+        self.tell(at);
+        Ok(())
+    }
+
+    /// The version that an alias points at; `latest` is the newest version of all.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the model, [`RegistryError::Invalid`] for the alias.
+    pub async fn version_by_alias(
+        &self,
+        auth: &Authorized<ReadModel>,
+        name: &str,
+        alias: &str,
+    ) -> Result<ModelVersion> {
+        let (tenant, name, alias) = (auth.tenant().clone(), name.to_owned(), alias.to_owned());
+        self.inner.db.read(move |c| Box::pin(async move { get(c, &tenant, &name, &alias).await })).await
+    }
+}

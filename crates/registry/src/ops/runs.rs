@@ -1,0 +1,291 @@
+//! Runs: their life, and searching them.
+
+use super::experiments;
+use crate::actions::{CreateRun, DeleteRun, ReadRun, RestoreRun, UpdateRun};
+use crate::error::{RegistryError, Result};
+use crate::names::random_name;
+use crate::registry::Registry;
+use crate::sql::log::Target;
+use crate::sql::{self, runs};
+use crate::types::{Lifecycle, Page, Pair, Run, RunInfo, RunStatus, View};
+use crate::{page, search, validate};
+use mainspring_core::{Authorized, Tenant};
+use mainspring_store::Conn;
+
+/// The tag that carries a run's name.
+pub(crate) const RUN_NAME: &str = "mlflow.runName";
+
+/// A run to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewRun {
+    /// The experiment; it must be active.
+    pub experiment: i64,
+    /// Shown name; made up when it is empty and no tag `mlflow.runName` says it.
+    pub name: String,
+    /// Who starts it.
+    pub user: String,
+    /// When it started, ms.
+    pub started: i64,
+    /// Tags.
+    pub tags: Vec<Pair>,
+}
+
+/// What to change of a run; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct RunChange {
+    /// New status.
+    pub status: Option<RunStatus>,
+    /// New end, ms.
+    pub ended: Option<i64>,
+    /// New name; empty leaves it.
+    pub name: Option<String>,
+}
+
+/// What a search of runs asks for.
+#[derive(Debug, Clone)]
+pub struct RunSearch {
+    /// In which experiments.
+    pub experiments: Vec<i64>,
+    /// Which lifecycle stages.
+    pub view: View,
+    /// Filter, e.g. `metrics.loss < 0.1 AND params.lr = '0.01'`.
+    pub filter: String,
+    /// Order, e.g. `metrics.loss DESC`; newest first behind it.
+    pub order_by: Vec<String>,
+    /// Size of a page, 1 to 50000.
+    pub max_results: i64,
+    /// From the page before.
+    pub page_token: Option<String>,
+}
+
+impl Default for RunSearch {
+    fn default() -> Self {
+        Self {
+            experiments: Vec::new(),
+            view: View::Active,
+            filter: String::new(),
+            order_by: Vec::new(),
+            max_results: 1000,
+            page_token: None,
+        }
+    }
+}
+
+pub(crate) fn no_run(id: &str) -> RegistryError {
+    RegistryError::NotFound(format!("Run with id={id} not found"))
+}
+
+/// The run, in whatever stage.
+pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<RunInfo> {
+    runs::info(c, tenant, id).await?.ok_or_else(|| no_run(id))
+}
+
+/// The run, if it is active.
+pub(crate) async fn active(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<RunInfo> {
+    let run = info(c, tenant, id).await?;
+    match run.stage {
+        Lifecycle::Active => Ok(run),
+        Lifecycle::Deleted => Err(RegistryError::Invalid(format!(
+            "The run {id} must be in the 'active' state. Current state is {}.",
+            run.stage.as_str()
+        ))),
+    }
+}
+
+/// Renames a run, in its row and in its tag.
+pub(crate) async fn rename(c: &mut Conn, tenant: &Tenant, run: &mut RunInfo, name: &str) -> Result<()> {
+    name.clone_into(&mut run.name);
+    let to = Target { tenant, experiment: run.experiment, run: &run.id };
+    sql::log::set_tags(c, &to, &[Pair::new(RUN_NAME, name)]).await?;
+    Ok(())
+}
+
+fn named(new: &mut NewRun, ids: &dyn mainspring_core::IdGen) -> Result<()> {
+    let tag = new.tags.iter().rev().find(|t| t.key == RUN_NAME).map(|t| t.value.clone());
+    if let Some(tag) = tag.as_deref()
+        && !new.name.is_empty()
+        && !tag.is_empty()
+        && tag != new.name
+    {
+        return Err(RegistryError::Invalid(format!(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values \
+             (run_name='{}', mlflow.runName='{tag}').",
+            new.name
+        )));
+    }
+    if new.name.is_empty() {
+        new.name = tag.filter(|t| !t.is_empty()).unwrap_or_else(|| random_name(ids));
+    }
+    new.tags.retain(|t| t.key != RUN_NAME);
+    new.tags.push(Pair::new(RUN_NAME, &new.name));
+    Ok(())
+}
+
+impl Registry {
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] when there is no such experiment, [`RegistryError::Invalid`] when
+    /// it is deleted or the name is said twice differently.
+    pub async fn create_run(&self, auth: &Authorized<CreateRun>, mut new: NewRun) -> Result<Run> {
+        let ids = &*self.inner.ctx.ids;
+        named(&mut new, ids)?;
+        let mut tags = Vec::with_capacity(new.tags.len());
+        for (i, tag) in new.tags.into_iter().enumerate() {
+            tags.push(validate::run_tag(tag, &format!("tags[{i}]"))?);
+        }
+        self.ready(auth.tenant()).await?;
+        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
+        let mut info = RunInfo {
+            id: ids.hex32(),
+            name: new.name,
+            experiment: new.experiment,
+            user: new.user,
+            status: RunStatus::Running,
+            started: new.started,
+            ended: None,
+            artifact_uri: String::new(),
+            stage: Lifecycle::Active,
+        };
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    let e = experiments::active(c, &tenant, info.experiment).await?;
+                    let root = e.artifact_location.trim_end_matches('/');
+                    info.artifact_uri = format!("{root}/{}/artifacts", info.id);
+                    runs::insert(c, &tenant, &info).await?;
+                    let to = Target { tenant: &tenant, experiment: info.experiment, run: &info.id };
+                    sql::log::set_tags(c, &to, &tags).await?;
+                    c.audit(&audit).await?;
+                    Ok(Run {
+                        info,
+                        metrics: Vec::new(),
+                        params: Vec::new(),
+                        tags,
+                        inputs: Vec::new(),
+                        model_inputs: Vec::new(),
+                        model_outputs: Vec::new(),
+                    })
+                })
+            })
+            .await
+    }
+
+    /// A run with what was logged to it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn run(&self, auth: &Authorized<ReadRun>, id: &str) -> Result<Run> {
+        let (tenant, id) = (auth.tenant().clone(), id.to_owned());
+        self.inner
+            .db
+            .read(move |c| {
+                Box::pin(async move {
+                    let found = info(c, &tenant, &id).await?;
+                    let mut runs = runs::hydrate(c, &tenant, vec![found]).await?;
+                    runs.pop().ok_or_else(|| no_run(&id))
+                })
+            })
+            .await
+    }
+
+    /// A run without what was logged to it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn run_info(&self, auth: &Authorized<ReadRun>, id: &str) -> Result<RunInfo> {
+        let (tenant, id) = (auth.tenant().clone(), id.to_owned());
+        self.inner.db.read(move |c| Box::pin(async move { info(c, &tenant, &id).await })).await
+    }
+
+    /// Changes an active run's status, end or name.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`]; [`RegistryError::Invalid`] when the run is deleted.
+    pub async fn update_run(&self, auth: &Authorized<UpdateRun>, id: &str, change: RunChange) -> Result<RunInfo> {
+        let (tenant, audit, id) = (auth.tenant().clone(), auth.audit(), id.to_owned());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    let mut run = active(c, &tenant, &id).await?;
+                    run.status = change.status.unwrap_or(run.status);
+                    run.ended = change.ended.or(run.ended);
+                    if let Some(name) = change.name.filter(|n| !n.is_empty()) {
+                        rename(c, &tenant, &mut run, &name).await?;
+                    }
+                    runs::update(c, &tenant, &run).await?;
+                    c.audit(&audit).await?;
+                    Ok(run)
+                })
+            })
+            .await
+    }
+
+    /// Marks a run deleted.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn delete_run(&self, auth: &Authorized<DeleteRun>, id: &str) -> Result<()> {
+        let (tenant, audit, id, now) = (auth.tenant().clone(), auth.audit(), id.to_owned(), self.now());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    if runs::set_stage(c, &tenant, &id, Lifecycle::Deleted, Some(now)).await? == 0 {
+                        return Err(no_run(&id));
+                    }
+                    Ok(c.audit(&audit).await?)
+                })
+            })
+            .await
+    }
+
+    /// Brings a deleted run back.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`], also for a run whose purge has begun.
+    pub async fn restore_run(&self, auth: &Authorized<RestoreRun>, id: &str) -> Result<()> {
+        let (tenant, audit, id) = (auth.tenant().clone(), auth.audit(), id.to_owned());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    if runs::set_stage(c, &tenant, &id, Lifecycle::Active, None).await? == 0 {
+                        return Err(no_run(&id));
+                    }
+                    Ok(c.audit(&audit).await?)
+                })
+            })
+            .await
+    }
+
+    /// Searches runs. The database filters, orders and cuts; only the page is read in full.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] for a filter, an order, a page size or a token that is wrong.
+    pub async fn search_runs(&self, auth: &Authorized<ReadRun>, asked: &RunSearch) -> Result<Page<Run>> {
+        let limit = validate::max_results(asked.max_results, validate::MAX_RESULTS)?;
+        let offset = page::offset(asked.page_token.as_deref())?;
+        let q = sql::search::Query {
+            experiments: asked.experiments.clone(),
+            view: asked.view,
+            clauses: search::RUNS.filter(&asked.filter)?,
+            orders: search::RUNS.order(&asked.order_by)?,
+            limit: limit + 1,
+            offset,
+        };
+        let tenant = auth.tenant().clone();
+        self.inner
+            .db
+            .read(move |c| {
+                Box::pin(async move {
+                    let found = sql::search::search(c, &tenant, &q).await?;
+                    let cut = page::cut(found, offset, limit);
+                    Ok(Page { items: runs::hydrate(c, &tenant, cut.items).await?, next: cut.next })
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,258 @@
+//! Model versions.
+
+use super::{models, source};
+use crate::actions::{CreateVersion, DeleteVersion, ReadModel, TransitionStage, UpdateVersion};
+use crate::error::{RegistryError, Result};
+use crate::registry::{Registry, changed};
+use crate::sql::{self, versions};
+use crate::types::{ModelVersion, Page, Pair};
+use crate::{search, validate};
+use mainspring_core::{Authorized, Tenant};
+use mainspring_store::Conn;
+
+/// A version to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewVersion {
+    /// The registered model; it must exist.
+    pub name: String,
+    /// Where the model is: `models:/m-…`, `models:/other/3`, `runs:/…`, `mlflow-artifacts:/…` or
+    /// the address of an object store.
+    pub source: String,
+    /// The run it comes from; `None` when the client did not say.
+    pub run_id: Option<String>,
+    /// The logged model it comes from; `None` when the client did not say.
+    pub model_id: Option<String>,
+    /// A link to the run in another server.
+    pub run_link: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Tags.
+    pub tags: Vec<Pair>,
+}
+
+fn no_version(name: &str, version: i64) -> RegistryError {
+    RegistryError::NotFound(format!("Model Version (name={name}, version={version}) not found"))
+}
+
+/// The version, unless it is deleted.
+pub(crate) async fn get(c: &mut Conn, tenant: &Tenant, name: &str, version: i64) -> Result<ModelVersion> {
+    validate::model_name(name)?;
+    versions::get(c, tenant, name, version).await?.ok_or_else(|| no_version(name, version))
+}
+
+impl Registry {
+    /// Creates the next version of a registered model.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the model; [`RegistryError::Invalid`] when the source is a
+    /// path outside the store or does not belong to the run or logged model that is named.
+    pub async fn create_version(&self, auth: &Authorized<CreateVersion>, new: NewVersion) -> Result<ModelVersion> {
+        validate::model_name(&new.name)?;
+        new.tags.iter().try_for_each(validate::model_tag)?;
+        let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
+        let (version, at) = self
+            .inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    models::get(c, &tenant, &new.name).await?;
+                    let from = source::check(c, &tenant, &new).await?;
+                    // On Postgres two writers could read the same highest number.
+                    c.lock(&format!("registry/model/{tenant}/{}", new.name)).await?;
+                    let version = ModelVersion {
+                        version: versions::next_number(c, &tenant, &new.name).await?,
+                        name: new.name,
+                        created: now,
+                        updated: now,
+                        description: new.description,
+                        stage: "None".into(),
+                        source: from.source,
+                        storage: from.storage,
+                        run_id: from.run_id,
+                        model_id: from.model_id,
+                        run_link: new.run_link,
+                        tags: new.tags,
+                        aliases: Vec::new(),
+                    };
+                    versions::insert(c, &tenant, &version).await?;
+                    sql::models::touch(c, &tenant, &version.name, now).await?;
+                    if let Some(id) = &version.model_id {
+                        source::note_registration(c, &tenant, id, &version).await?;
+                    }
+                    c.audit(&audit).await?;
+                    let at = changed(c).await?;
+                    Ok::<_, RegistryError>((get(c, &tenant, &version.name, version.version).await?, at))
+                })
+            })
+            .await?;
+        self.tell(at);
+        Ok(version)
+    }
+
+    /// A version with its tags and aliases.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn version(&self, auth: &Authorized<ReadModel>, name: &str, version: i64) -> Result<ModelVersion> {
+        let (tenant, name) = (auth.tenant().clone(), name.to_owned());
+        self.inner.db.read(move |c| Box::pin(async move { get(c, &tenant, &name, version).await })).await
+    }
+
+    /// Changes a version's description.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn describe_version(
+        &self,
+        auth: &Authorized<UpdateVersion>,
+        name: &str,
+        version: i64,
+        description: Option<String>,
+    ) -> Result<ModelVersion> {
+        let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    let mut v = get(c, &tenant, &name, version).await?;
+                    v.description = description;
+                    v.updated = now;
+                    versions::update(c, &tenant, &v).await?;
+                    c.audit(&audit).await?;
+                    Ok(v)
+                })
+            })
+            .await
+    }
+
+    /// Moves a version to a stage, and with `archive` the others of that stage to `Archived`.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`]; [`RegistryError::Invalid`] for an unknown stage, or for
+    /// `archive` with a stage other than `Staging` and `Production`.
+    pub async fn transition_stage(
+        &self,
+        auth: &Authorized<TransitionStage>,
+        (name, version): (&str, i64),
+        stage: &str,
+        archive: bool,
+    ) -> Result<ModelVersion> {
+        let canonical = validate::stage(stage)?;
+        if archive && !matches!(canonical, "Staging" | "Production") {
+            return Err(RegistryError::Invalid(format!(
+                "Model version transition cannot archive existing model versions because '{stage}' is not an Active \
+                 stage. Valid stages are ['Staging', 'Production']"
+            )));
+        }
+        let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
+        let (version, at) = self
+            .inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    let mut v = get(c, &tenant, &name, version).await?;
+                    canonical.clone_into(&mut v.stage);
+                    v.updated = now;
+                    if archive {
+                        versions::archive_others(c, &tenant, &v).await?;
+                    }
+                    versions::update(c, &tenant, &v).await?;
+                    sql::models::touch(c, &tenant, &name, now).await?;
+                    c.audit(&audit).await?;
+                    Ok::<_, RegistryError>((v, changed(c).await?))
+                })
+            })
+            .await?;
+        self.tell(at);
+        Ok(version)
+    }
+
+    /// Deletes a version and the aliases that point at it. Its number is not given again.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn delete_version(&self, auth: &Authorized<DeleteVersion>, name: &str, version: i64) -> Result<()> {
+        let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
+        let at = self
+            .inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    get(c, &tenant, &name, version).await?;
+                    versions::delete(c, &tenant, &name, version, now).await?;
+                    sql::models::touch(c, &tenant, &name, now).await?;
+                    c.audit(&audit).await?;
+                    changed(c).await
+                })
+            })
+            .await?;
+        self.tell(at);
+        Ok(())
+    }
+
+    /// Sets a tag of a version.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`].
+    pub async fn set_version_tag(
+        &self,
+        auth: &Authorized<UpdateVersion>,
+        name: &str,
+        version: i64,
+        tag: Pair,
+    ) -> Result<()> {
+        validate::model_tag(&tag)?;
+        let (tenant, name) = (auth.tenant().clone(), name.to_owned());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    get(c, &tenant, &name, version).await?;
+                    versions::set_tag(c, &tenant, (&name, version), &tag).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Removes a tag of a version, if it has it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the version.
+    pub async fn delete_version_tag(
+        &self,
+        auth: &Authorized<UpdateVersion>,
+        name: &str,
+        version: i64,
+        key: &str,
+    ) -> Result<()> {
+        validate::key(key, "key")?;
+        let (tenant, name, key) = (auth.tenant().clone(), name.to_owned(), key.to_owned());
+        self.inner
+            .db
+            .write(move |c| {
+                Box::pin(async move {
+                    get(c, &tenant, &name, version).await?;
+                    versions::delete_tag(c, &tenant, &name, version, &key).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Searches versions, last changed first unless an order is given.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] for a filter, an order, a page size or a token that is wrong.
+    pub async fn search_versions(
+        &self,
+        auth: &Authorized<ReadModel>,
+        asked: &super::ModelSearch,
+    ) -> Result<Page<ModelVersion>> {
+        let (q, offset, limit) = asked.query(&search::VERSIONS, 200_000)?;
+        let tenant = auth.tenant().clone();
+        let found =
+            self.inner.db.read(move |c| Box::pin(async move { versions::search(c, &tenant, &q).await })).await?;
+        Ok(crate::page::cut(found, offset, limit))
+    }
+}

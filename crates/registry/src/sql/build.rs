@@ -1,0 +1,173 @@
+//! Makes statements whose shape depends on the request.
+
+use crate::search::{Clause, Op, Operand};
+use crate::types::Pair;
+use mainspring_store::{Conn, Dialect, Row, StoreError, Value};
+use std::collections::HashMap;
+
+/// A statement under construction: text and arguments that grow together.
+pub(crate) struct Sql {
+    pub text: String,
+    pub args: Vec<Value>,
+    pub dialect: Dialect,
+}
+
+impl Sql {
+    pub fn new(dialect: Dialect, text: &str) -> Self {
+        Self { text: text.to_owned(), args: Vec::new(), dialect }
+    }
+
+    /// Adds text.
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds an argument's placeholder.
+    pub fn arg(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.args.push(value.into());
+        self.text.push('$');
+        self.text.push_str(&self.args.len().to_string());
+        self
+    }
+
+    /// Adds `($1, $2, …)`; an empty list matches nothing.
+    pub fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        self.push("(");
+        let mut first = true;
+        for value in values {
+            if !first {
+                self.push(", ");
+            }
+            first = false;
+            self.arg(value);
+        }
+        if first {
+            self.push("NULL");
+        }
+        self.push(")")
+    }
+
+    /// Adds ` LIMIT … OFFSET …`.
+    pub fn page(&mut self, limit: u64, offset: u64) -> &mut Self {
+        let bound = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.push(" LIMIT ").arg(bound(limit));
+        self.push(" OFFSET ").arg(bound(offset))
+    }
+
+    /// Adds `column op value`. Patterns are case-sensitive for LIKE on both databases and have no
+    /// escape character, as in MLflow.
+    pub fn compare(&mut self, column: &str, op: Op, value: &Operand) -> &mut Self {
+        match (op, value) {
+            (Op::In | Op::NotIn, Operand::List(items)) => {
+                self.push(column).push(" ").push(op.as_str()).push(" ");
+                self.list(items.iter())
+            }
+            (Op::Like, Operand::Text(pattern)) => match self.dialect {
+                // SQLite's LIKE ignores case; its GLOB does not.
+                Dialect::Sqlite => self.push(column).push(" GLOB ").arg(glob(pattern)),
+                Dialect::Postgres => self.push(column).push(" LIKE ").arg(pattern).push(" ESCAPE ''"),
+            },
+            (Op::ILike, Operand::Text(pattern)) => match self.dialect {
+                Dialect::Sqlite => {
+                    self.push("lower(").push(column).push(") GLOB ").arg(glob(&pattern.to_ascii_lowercase()))
+                }
+                Dialect::Postgres => self.push(column).push(" ILIKE ").arg(pattern).push(" ESCAPE ''"),
+            },
+            (_, value) => {
+                self.push(column).push(" ").push(op.as_str()).push(" ");
+                match value {
+                    Operand::Int(n) => self.arg(*n),
+                    Operand::Real(n) => self.arg(*n),
+                    Operand::Text(t) => self.arg(t),
+                    Operand::None | Operand::List(_) => self.push("NULL"),
+                }
+            }
+        }
+    }
+
+    /// Adds ` AND column op value` for an attribute clause.
+    pub fn and_compare(&mut self, column: &str, clause: &Clause) -> &mut Self {
+        self.push(" AND ");
+        self.compare(column, clause.op, &clause.value)
+    }
+
+    /// How text is ordered: by bytes, on both databases.
+    pub fn bytewise(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " COLLATE \"C\"",
+        }
+    }
+
+    pub async fn rows(self, c: &mut Conn) -> Result<Vec<Row>, StoreError> {
+        c.query(&self.text, self.args).await
+    }
+}
+
+/// SQL's `%` and `_` as a GLOB pattern.
+fn glob(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    for ch in pattern.chars() {
+        match ch {
+            '%' => out.push('*'),
+            '_' => out.push('?'),
+            '*' | '?' | '[' => {
+                out.push('[');
+                out.push(ch);
+                out.push(']');
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Writes many rows with few statements: `head VALUES (…), (…) tail`. Row counts are powers of two
+/// up to 64, so that few distinct statements exist and all stay prepared.
+pub(crate) async fn insert_rows(
+    c: &mut Conn,
+    head: &str,
+    tail: &str,
+    mut rows: Vec<Vec<Value>>,
+) -> Result<u64, StoreError> {
+    let mut done = 0;
+    while !rows.is_empty() {
+        let count = (1 << rows.len().ilog2()).min(64);
+        let rest = rows.split_off(count);
+        let mut text = String::with_capacity(head.len() + tail.len() + count * 48);
+        text.push_str(head);
+        text.push_str(" VALUES ");
+        let mut n = 0;
+        let mut args = Vec::new();
+        for (i, row) in rows.into_iter().enumerate() {
+            text.push_str(if i == 0 { "(" } else { ", (" });
+            for (j, value) in row.into_iter().enumerate() {
+                n += 1;
+                text.push_str(if j == 0 { "$" } else { ", $" });
+                text.push_str(&n.to_string());
+                args.push(value);
+            }
+            text.push(')');
+        }
+        text.push(' ');
+        text.push_str(tail);
+        done += c.execute(&text, args).await?;
+        rows = rest;
+    }
+    Ok(done)
+}
+
+/// Rows of (owner, key, value) as pairs by owner, in key order.
+pub(crate) fn pairs_by(rows: &[Row], owner: &str) -> Result<HashMap<String, Vec<Pair>>, StoreError> {
+    let mut out: HashMap<String, Vec<Pair>> = HashMap::new();
+    for row in rows {
+        out.entry(row.text(owner)?).or_default().push(Pair { key: row.text("key")?, value: row.text("value")? });
+    }
+    Ok(out)
+}
+
+/// Rows of (key, value) as pairs.
+pub(crate) fn pairs(rows: &[Row]) -> Result<Vec<Pair>, StoreError> {
+    rows.iter().map(|r| Ok(Pair { key: r.text("key")?, value: r.text("value")? })).collect()
+}

@@ -1,0 +1,153 @@
+//! Datasets that runs read, and logged models that runs read and produced.
+
+use super::build::Sql;
+use crate::types::{Dataset, DatasetInput, DatasetSummary, ModelOutput, Pair};
+use mainspring_core::Tenant;
+use mainspring_store::{Conn, StoreError, args};
+
+/// The tag that says what a dataset was used for.
+pub(crate) const CONTEXT: &str = "mlflow.data.context";
+
+/// Writes a dataset under `id` unless the experiment knows it, and returns the id it has.
+pub(crate) async fn dataset_id(
+    c: &mut Conn,
+    tenant: &Tenant,
+    experiment: i64,
+    d: &Dataset,
+    id: &str,
+) -> Result<String, StoreError> {
+    c.execute(
+        "INSERT INTO datasets (tenant, dataset_id, experiment_id, name, digest, source_type, source, schema_text, \
+         profile) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (tenant, experiment_id, name, digest) DO NOTHING",
+        args![
+            tenant,
+            id,
+            experiment,
+            &d.name,
+            &d.digest,
+            &d.source_type,
+            &d.source,
+            d.schema.as_ref(),
+            d.profile.as_ref()
+        ],
+    )
+    .await?;
+    let row = c
+        .query_opt(
+            "SELECT dataset_id FROM datasets WHERE tenant = $1 AND experiment_id = $2 AND name = $3 AND digest = $4",
+            args![tenant, experiment, &d.name, &d.digest],
+        )
+        .await?;
+    row.map_or_else(|| Ok(id.to_owned()), |r| r.text("dataset_id"))
+}
+
+/// Records that a run read a dataset; a second time changes nothing.
+pub(crate) async fn add_dataset(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (run, experiment): (&str, i64),
+    dataset: &str,
+    tags: &[Pair],
+) -> Result<(), StoreError> {
+    let context = tags.iter().find(|t| t.key == CONTEXT).map(|t| t.value.clone());
+    let all = serde_json::Value::from_iter(tags.iter().map(|t| serde_json::json!([t.key, t.value]))).to_string();
+    c.execute(
+        "INSERT INTO run_datasets (tenant, run_id, dataset_id, experiment_id, tags, context) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, run_id, dataset_id) DO NOTHING",
+        args![tenant, run, dataset, experiment, all, context],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Records that a run read (`in`) or produced (`out`) a logged model.
+pub(crate) async fn add_model(
+    c: &mut Conn,
+    tenant: &Tenant,
+    run: &str,
+    direction: &str,
+    model: &ModelOutput,
+) -> Result<(), StoreError> {
+    c.execute(
+        "INSERT INTO run_models (tenant, run_id, model_id, direction, step) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT DO NOTHING",
+        args![tenant, run, &model.model_id, direction, model.step],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// The datasets of some runs.
+pub(crate) async fn datasets_of(
+    c: &mut Conn,
+    tenant: &Tenant,
+    runs: &[String],
+) -> Result<Vec<(String, DatasetInput)>, StoreError> {
+    let mut sql = Sql::new(
+        c.dialect(),
+        "SELECT i.run_id, i.tags, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile \
+         FROM run_datasets i JOIN datasets d ON d.tenant = i.tenant AND d.dataset_id = i.dataset_id \
+         WHERE i.tenant = ",
+    );
+    sql.arg(tenant).push(" AND i.run_id IN ").list(runs.iter()).push(" ORDER BY d.name, d.digest");
+    let rows = sql.rows(c).await?;
+    rows.iter()
+        .map(|row| {
+            let tags: Vec<(String, String)> = serde_json::from_str(&row.text("tags")?).unwrap_or_default();
+            let dataset = Dataset {
+                name: row.text("name")?,
+                digest: row.text("digest")?,
+                source_type: row.text("source_type")?,
+                source: row.text("source")?,
+                schema: row.opt_text("schema_text")?,
+                profile: row.opt_text("profile")?,
+            };
+            let tags = tags.into_iter().map(|(key, value)| Pair { key, value }).collect();
+            Ok((row.text("run_id")?, DatasetInput { dataset, tags }))
+        })
+        .collect()
+}
+
+/// The logged models of some runs; `true` for what a run read.
+pub(crate) async fn models_of(
+    c: &mut Conn,
+    tenant: &Tenant,
+    runs: &[String],
+) -> Result<Vec<(String, ModelOutput, bool)>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT run_id, model_id, direction, step FROM run_models WHERE tenant = ");
+    sql.arg(tenant).push(" AND run_id IN ").list(runs.iter()).push(" ORDER BY step, model_id");
+    let rows = sql.rows(c).await?;
+    rows.iter()
+        .map(|row| {
+            let output = ModelOutput { model_id: row.text("model_id")?, step: row.int("step")? };
+            Ok((row.text("run_id")?, output, row.text("direction")? == "in"))
+        })
+        .collect()
+}
+
+/// The datasets used in some experiments, at most 1000.
+pub(crate) async fn summaries(
+    c: &mut Conn,
+    tenant: &Tenant,
+    experiments: &[i64],
+) -> Result<Vec<DatasetSummary>, StoreError> {
+    let mut sql = Sql::new(
+        c.dialect(),
+        "SELECT DISTINCT d.experiment_id, d.name, d.digest, i.context FROM datasets d \
+         JOIN run_datasets i ON i.tenant = d.tenant AND i.dataset_id = d.dataset_id WHERE d.tenant = ",
+    );
+    sql.arg(tenant).push(" AND d.experiment_id IN ").list(experiments.iter().copied());
+    sql.push(" ORDER BY d.experiment_id, d.name, d.digest LIMIT 1000");
+    let rows = sql.rows(c).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(DatasetSummary {
+                experiment: row.int("experiment_id")?,
+                name: row.text("name")?,
+                digest: row.text("digest")?,
+                context: row.opt_text("context")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,173 @@
+//! The registry's tables. One text makes both dialects.
+//!
+//! What is logged to a run is clustered by (experiment, key): a search that filters or orders by
+//! `metrics.loss` reads one run of neighbouring rows instead of one row in a thousand, and an
+//! update of a latest value touches one tree. `*_by_run` finds what to show with a run.
+
+use mainspring_store::{Migration, MigrationSet};
+
+macro_rules! schema {
+    (blob: $blob:literal, tail: $tail:literal) => {
+        concat!(
+            "
+CREATE TABLE registry_counters (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, value BIGINT NOT NULL,
+    PRIMARY KEY (tenant, name))",
+            $tail,
+            ";
+
+CREATE TABLE experiments (
+    tenant TEXT NOT NULL, experiment_id BIGINT NOT NULL, name TEXT NOT NULL,
+    artifact_location TEXT NOT NULL, lifecycle_stage TEXT NOT NULL,
+    creation_time BIGINT NOT NULL, last_update_time BIGINT NOT NULL,
+    PRIMARY KEY (tenant, experiment_id));
+CREATE UNIQUE INDEX experiments_by_name ON experiments (tenant, name);
+
+CREATE TABLE experiment_tags (
+    tenant TEXT NOT NULL, experiment_id BIGINT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (tenant, experiment_id, key))",
+            $tail,
+            ";
+
+CREATE TABLE runs (
+    tenant TEXT NOT NULL, run_id TEXT NOT NULL, experiment_id BIGINT NOT NULL,
+    name TEXT NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL,
+    start_time BIGINT NOT NULL, end_time BIGINT, deleted_time BIGINT,
+    artifact_uri TEXT NOT NULL, lifecycle_stage TEXT NOT NULL,
+    PRIMARY KEY (tenant, run_id));
+CREATE INDEX runs_by_start ON runs (tenant, experiment_id, lifecycle_stage, start_time DESC, run_id);
+
+CREATE TABLE run_params (
+    tenant TEXT NOT NULL, experiment_id BIGINT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (tenant, experiment_id, key, run_id))",
+            $tail,
+            ";
+CREATE INDEX run_params_by_run ON run_params (tenant, run_id);
+
+CREATE TABLE run_tags (
+    tenant TEXT NOT NULL, experiment_id BIGINT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (tenant, experiment_id, key, run_id))",
+            $tail,
+            ";
+CREATE INDEX run_tags_by_run ON run_tags (tenant, run_id);
+
+CREATE TABLE run_metrics (
+    tenant TEXT NOT NULL, experiment_id BIGINT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL,
+    value DOUBLE PRECISION NOT NULL, is_nan BIGINT NOT NULL,
+    step BIGINT NOT NULL, timestamp BIGINT NOT NULL,
+    PRIMARY KEY (tenant, experiment_id, key, run_id))",
+            $tail,
+            ";
+CREATE INDEX run_metrics_by_run ON run_metrics (tenant, run_id);
+
+CREATE TABLE metric_chunks (
+    tenant TEXT NOT NULL, run_id TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL,
+    points ",
+            $blob,
+            " NOT NULL,
+    PRIMARY KEY (tenant, run_id, key, seq))",
+            $tail,
+            ";
+
+CREATE TABLE datasets (
+    tenant TEXT NOT NULL, dataset_id TEXT NOT NULL, experiment_id BIGINT NOT NULL,
+    name TEXT NOT NULL, digest TEXT NOT NULL, source_type TEXT NOT NULL, source TEXT NOT NULL,
+    schema_text TEXT, profile TEXT,
+    PRIMARY KEY (tenant, dataset_id));
+CREATE UNIQUE INDEX datasets_by_digest ON datasets (tenant, experiment_id, name, digest);
+
+CREATE TABLE run_datasets (
+    tenant TEXT NOT NULL, run_id TEXT NOT NULL, dataset_id TEXT NOT NULL, experiment_id BIGINT NOT NULL,
+    tags TEXT NOT NULL, context TEXT,
+    PRIMARY KEY (tenant, run_id, dataset_id))",
+            $tail,
+            ";
+CREATE INDEX run_datasets_by_dataset ON run_datasets (tenant, dataset_id);
+
+CREATE TABLE run_models (
+    tenant TEXT NOT NULL, run_id TEXT NOT NULL, model_id TEXT NOT NULL, direction TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    PRIMARY KEY (tenant, run_id, direction, model_id, step))",
+            $tail,
+            ";
+CREATE INDEX run_models_by_model ON run_models (tenant, model_id);
+
+CREATE TABLE logged_models (
+    tenant TEXT NOT NULL, model_id TEXT NOT NULL, experiment_id BIGINT NOT NULL, name TEXT NOT NULL,
+    artifact_uri TEXT NOT NULL, creation_time BIGINT NOT NULL, last_updated_time BIGINT NOT NULL,
+    status BIGINT NOT NULL, status_message TEXT, model_type TEXT, source_run_id TEXT,
+    lifecycle_stage TEXT NOT NULL,
+    PRIMARY KEY (tenant, model_id));
+CREATE INDEX logged_models_by_creation
+    ON logged_models (tenant, experiment_id, lifecycle_stage, creation_time DESC, model_id);
+
+CREATE TABLE logged_model_params (
+    tenant TEXT NOT NULL, model_id TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (tenant, model_id, key))",
+            $tail,
+            ";
+
+CREATE TABLE logged_model_tags (
+    tenant TEXT NOT NULL, model_id TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (tenant, model_id, key))",
+            $tail,
+            ";
+
+CREATE TABLE logged_model_metrics (
+    tenant TEXT NOT NULL, model_id TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL,
+    timestamp BIGINT NOT NULL, step BIGINT NOT NULL, value DOUBLE PRECISION NOT NULL, is_nan BIGINT NOT NULL,
+    dataset_name TEXT NOT NULL, dataset_digest TEXT NOT NULL,
+    PRIMARY KEY (tenant, model_id, key, run_id, timestamp, step))",
+            $tail,
+            ";
+CREATE INDEX logged_model_metrics_by_key ON logged_model_metrics (tenant, key, model_id);
+
+CREATE TABLE registered_models (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, creation_time BIGINT NOT NULL,
+    last_updated_time BIGINT NOT NULL, description TEXT,
+    PRIMARY KEY (tenant, name));
+
+CREATE TABLE registered_model_tags (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, key))",
+            $tail,
+            ";
+
+CREATE TABLE registered_model_aliases (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    PRIMARY KEY (tenant, name, alias))",
+            $tail,
+            ";
+
+CREATE TABLE model_versions (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, version BIGINT NOT NULL,
+    creation_time BIGINT NOT NULL, last_updated_time BIGINT NOT NULL, description TEXT,
+    current_stage TEXT NOT NULL, source TEXT NOT NULL, storage TEXT NOT NULL,
+    run_id TEXT, model_id TEXT, run_link TEXT,
+    PRIMARY KEY (tenant, name, version));
+CREATE INDEX model_versions_by_update ON model_versions (tenant, last_updated_time DESC, name, version DESC);
+CREATE INDEX model_versions_by_run ON model_versions (tenant, run_id);
+
+CREATE TABLE model_version_tags (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, version BIGINT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, version, key))",
+            $tail,
+            ";
+"
+        )
+    };
+}
+
+/// The registry's schema.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    domain: "registry",
+    migrations: &[Migration {
+        version: 1,
+        name: "tables",
+        sqlite: schema!(blob: "BLOB", tail: " WITHOUT ROWID"),
+        postgres: schema!(blob: "BYTEA", tail: ""),
+    }],
+};

@@ -1,0 +1,154 @@
+//! Runs and what is shown with them.
+
+use super::build::Sql;
+use super::inputs;
+use crate::types::{Lifecycle, Metric, Pair, Run, RunInfo, RunStatus};
+use mainspring_core::Tenant;
+use mainspring_store::{Conn, Row, StoreError, Value, args};
+use std::collections::HashMap;
+
+pub(crate) const COLUMNS: &str = "r.run_id, r.experiment_id, r.name, r.user_id, r.status, r.start_time, r.end_time, \
+                                  r.artifact_uri, r.lifecycle_stage";
+
+pub(crate) fn read(row: &Row) -> Result<RunInfo, StoreError> {
+    Ok(RunInfo {
+        id: row.text("run_id")?,
+        name: row.text("name")?,
+        experiment: row.int("experiment_id")?,
+        user: row.text("user_id")?,
+        status: RunStatus::parse(&row.text("status")?).unwrap_or(RunStatus::Running),
+        started: row.int("start_time")?,
+        ended: row.opt_int("end_time")?,
+        artifact_uri: row.text("artifact_uri")?,
+        stage: Lifecycle::parse(&row.text("lifecycle_stage")?),
+    })
+}
+
+pub(crate) async fn insert(c: &mut Conn, tenant: &Tenant, r: &RunInfo) -> Result<(), StoreError> {
+    c.execute(
+        "INSERT INTO runs (tenant, run_id, experiment_id, name, user_id, status, start_time, end_time, \
+         deleted_time, artifact_uri, lifecycle_stage) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10)",
+        args![
+            tenant,
+            &r.id,
+            r.experiment,
+            &r.name,
+            &r.user,
+            r.status.as_str(),
+            r.started,
+            r.ended,
+            &r.artifact_uri,
+            r.stage.as_str()
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Option<RunInfo>, StoreError> {
+    // A run that is being purged is gone for everybody but the purge.
+    let text = format!(
+        "SELECT {COLUMNS} FROM runs r WHERE r.tenant = $1 AND r.run_id = $2 AND r.lifecycle_stage <> 'purging'"
+    );
+    c.query_opt(&text, args![tenant, id]).await?.as_ref().map(read).transpose()
+}
+
+/// Writes a run's status, end and name.
+pub(crate) async fn update(c: &mut Conn, tenant: &Tenant, r: &RunInfo) -> Result<u64, StoreError> {
+    c.execute(
+        "UPDATE runs SET status = $3, end_time = $4, name = $5 WHERE tenant = $1 AND run_id = $2",
+        args![tenant, &r.id, r.status.as_str(), r.ended, &r.name],
+    )
+    .await
+}
+
+pub(crate) async fn set_stage(
+    c: &mut Conn,
+    tenant: &Tenant,
+    id: &str,
+    stage: Lifecycle,
+    deleted: Option<i64>,
+) -> Result<u64, StoreError> {
+    c.execute(
+        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4 \
+         WHERE tenant = $1 AND run_id = $2 AND lifecycle_stage <> 'purging'",
+        args![tenant, id, stage.as_str(), deleted],
+    )
+    .await
+}
+
+fn text<'a>(row: &'a Row, column: &str) -> Result<&'a str, StoreError> {
+    match row.get(column)? {
+        Value::Text(t) => Ok(t),
+        other => {
+            Err(StoreError::Column { column: column.to_owned(), wanted: "text", found: other.type_name().to_owned() })
+        }
+    }
+}
+
+/// Adds to each run its metrics, params, tags, inputs and outputs: one query a kind, however many
+/// runs there are.
+pub(crate) async fn hydrate(c: &mut Conn, tenant: &Tenant, found: Vec<RunInfo>) -> Result<Vec<Run>, StoreError> {
+    let mut runs: Vec<Run> = found
+        .into_iter()
+        .map(|info| Run {
+            info,
+            metrics: Vec::new(),
+            params: Vec::new(),
+            tags: Vec::new(),
+            inputs: Vec::new(),
+            model_inputs: Vec::new(),
+            model_outputs: Vec::new(),
+        })
+        .collect();
+    if runs.is_empty() {
+        return Ok(runs);
+    }
+    let ids: Vec<String> = runs.iter().map(|r| r.info.id.clone()).collect();
+    let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+    let of = |row: &Row| -> Result<Option<usize>, StoreError> { Ok(place.get(text(row, "run_id")?).copied()) };
+
+    for row in &rows_of(c, tenant, "run_metrics", "run_id, key, value, is_nan, step, timestamp", &ids).await? {
+        if let Some(run) = of(row)?.and_then(|i| runs.get_mut(i)) {
+            let value = if row.int("is_nan")? == 1 { f64::NAN } else { row.real("value")? };
+            run.metrics.push(Metric::new(row.text("key")?, value, row.int("timestamp")?, row.int("step")?));
+        }
+    }
+    for (table, params) in [("run_params", true), ("run_tags", false)] {
+        for row in &rows_of(c, tenant, table, "run_id, key, value", &ids).await? {
+            if let Some(run) = of(row)?.and_then(|i| runs.get_mut(i)) {
+                let pair = Pair { key: row.text("key")?, value: row.text("value")? };
+                if params { run.params.push(pair) } else { run.tags.push(pair) }
+            }
+        }
+    }
+    for (id, input) in inputs::datasets_of(c, tenant, &ids).await? {
+        if let Some(run) = place.get(id.as_str()).and_then(|i| runs.get_mut(*i)) {
+            run.inputs.push(input);
+        }
+    }
+    for (id, output, is_input) in inputs::models_of(c, tenant, &ids).await? {
+        if let Some(run) = place.get(id.as_str()).and_then(|i| runs.get_mut(*i)) {
+            if is_input { run.model_inputs.push(output.model_id) } else { run.model_outputs.push(output) }
+        }
+    }
+    for run in &mut runs {
+        run.metrics.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        run.params.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        run.tags.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    }
+    Ok(runs)
+}
+
+async fn rows_of(
+    c: &mut Conn,
+    tenant: &Tenant,
+    table: &str,
+    columns: &str,
+    ids: &[String],
+) -> Result<Vec<Row>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT ");
+    sql.push(columns).push(" FROM ").push(table).push(" WHERE tenant = ").arg(tenant);
+    sql.push(" AND run_id IN ").list(ids.iter());
+    sql.rows(c).await
+}
