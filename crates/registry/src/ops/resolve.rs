@@ -89,18 +89,18 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotFound`] for the model, version, alias or run;
     /// [`RegistryError::Elsewhere`] when its files are in another store.
-    pub async fn resolve(&self, auth: &Authorized<ReadModel>, uri: &ModelUri) -> Result<Resolved> {
-        let (tenant, asked) = (auth.tenant().clone(), uri.clone());
+    pub async fn resolve(&self, tenant: &Tenant, uri: &ModelUri) -> Result<Resolved> {
+        let (owner, asked) = (tenant.clone(), uri.clone());
         let found =
-            self.inner.db.read(move |c| Box::pin(async move { find(c, &tenant, &asked).await })).await.map_err(
-                |e| match e {
+            self.inner.db.read(move |c| Box::pin(async move { find(c, &owner, &asked).await })).await.map_err(|e| {
+                match e {
                     // Where a model is looked for, an unknown alias is a thing that is not there.
                     RegistryError::Invalid(text) if text.starts_with("Registered model alias") => {
                         RegistryError::NotFound(text)
                     }
                     other => other,
-                },
-            )?;
+                }
+            })?;
         let artifacts = uri::locate(tenant, &found.storage, "")?;
         let mlmodel = uri::locate(tenant, &found.storage, "MLmodel")?;
         let mlmodel_yaml = match self.inner.artifacts.get(&mlmodel).await {
