@@ -1,1 +1,3 @@
 //! MLflow's REST API and scoring protocol.
+
+pub mod scoring;

@@ -1,8 +1,20 @@
-//! The Open Inference Protocol v2 in Triton's dialect.
+//! The Open Inference Protocol v2 in Triton's dialect: REST with the binary tensor extension, gRPC
+//! and WebSocket. A thin layer: it parses, asks for permission, calls serving and renders.
 
-pub mod v2;
+mod encoding;
+mod error;
+mod grpc;
+mod rest;
+mod state;
+mod view;
+mod ws;
 
-/// Generated from `proto/`.
+pub use error::{render_error, render_grpc_error};
+pub use grpc::{grpc, grpc_probes};
+pub use rest::{probes, routes};
+pub use state::{Limits, OipState};
+
+/// Messages and services generated from `proto/`.
 #[allow(clippy::pedantic, missing_docs)]
 pub mod pb {
     tonic::include_proto!("inference");

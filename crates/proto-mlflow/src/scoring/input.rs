@@ -1,0 +1,355 @@
+//! The four JSON forms of a scoring request, and what the model's inputs become from each.
+
+use super::error::InputError;
+use super::node::Node;
+use super::tensor;
+use mainspring_core::NamedTensor;
+use mainspring_serving::{Cell, Contract, MlflowInputs, Table};
+use std::sync::Arc;
+
+/// Inputs of the model, and how MLflow would write its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Input {
+    pub(crate) tensors: Vec<NamedTensor>,
+    /// Whether MLflow hands the model a data frame, so that the answer is a list of records rather
+    /// than an object of arrays: for a column signature always, without a signature when the
+    /// request is one, for a tensor signature never.
+    pub(crate) frame: bool,
+}
+
+/// The request's data before the model is looked at.
+enum Form {
+    /// Rows with columns.
+    Frame(Frame),
+    /// Arrays by name.
+    Named(Vec<(Arc<str>, Node)>),
+    /// One array.
+    Single(Node),
+}
+
+/// Rows of columns; a cell may hold a list.
+struct Frame {
+    columns: Vec<Arc<str>>,
+    width: usize,
+    cells: Vec<Node>,
+}
+
+/// Whether the body is a v2 inference request: `inputs` is a list of named tensors.
+pub(crate) fn is_v2(body: &Node) -> bool {
+    match body.get("inputs") {
+        Some(Node::List(items)) => items.first().is_some_and(|first| {
+            first.get("name").is_some() && first.get("shape").is_some() && first.get("datatype").is_some()
+        }),
+        _ => false,
+    }
+}
+
+/// Reads a JSON request for this model.
+///
+/// # Errors
+/// [`InputError`] naming the column, the input or the field at fault.
+pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
+    let (form, given_frame) = form(body)?;
+    let tensors = match form {
+        Form::Frame(frame) => from_frame(frame, contract)?,
+        Form::Named(arrays) => from_named(arrays, contract)?,
+        Form::Single(array) => from_single(array, contract)?,
+    };
+    Ok(Input { tensors, frame: answers_with_records(contract, given_frame) })
+}
+
+/// Reads a table (from CSV) for this model.
+///
+/// # Errors
+/// [`InputError::Column`] naming the column.
+pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
+    Ok(Input { tensors: contract.tensors(table)?, frame: answers_with_records(contract, true) })
+}
+
+fn answers_with_records(contract: &Contract, frame: bool) -> bool {
+    match signature(contract) {
+        Some(MlflowInputs::Columns(_)) => true,
+        Some(MlflowInputs::Tensors(_)) => false,
+        None => frame,
+    }
+}
+
+fn signature(contract: &Contract) -> Option<&MlflowInputs> {
+    contract.mlflow().and_then(|s| s.inputs.as_ref())
+}
+
+fn wrong(field: &str, what: impl Into<String>) -> InputError {
+    InputError::Shape { field: field.to_owned(), what: what.into() }
+}
+
+/// The one form given, and whether it is a data frame. Members that are no form are left alone, as
+/// in MLflow.
+fn form(body: Node) -> Result<(Form, bool), InputError> {
+    let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
+    if let Some((_, params)) = members.iter().find(|(n, _)| **n == *"params")
+        && !matches!(params, Node::Map(_) | Node::Null)
+    {
+        return Err(wrong("params", format!("must be an object, it is {}", params.kind())));
+    }
+    let names: Vec<Arc<str>> = members.iter().map(|(n, _)| Arc::clone(n)).collect();
+    let mut forms = members
+        .into_iter()
+        .filter(|(n, _)| matches!(&**n, "dataframe_split" | "dataframe_records" | "instances" | "inputs"));
+    let (Some((name, value)), None) = (forms.next(), forms.next()) else {
+        let has = if names.is_empty() { "is empty".to_owned() } else { format!("has {}", names.join(", ")) };
+        return Err(InputError::Form(has));
+    };
+    match &*name {
+        "dataframe_split" => Ok((Form::Frame(split(value)?), true)),
+        "dataframe_records" => Ok((Form::Frame(records(&name, value)?), true)),
+        "instances" => Ok((instances(value)?, false)),
+        _ => Ok((inputs(value), false)),
+    }
+}
+
+fn split(value: Node) -> Result<Frame, InputError> {
+    const FIELD: &str = "dataframe_split";
+    let Node::Map(members) = value else {
+        return Err(wrong(FIELD, format!("must be an object, it is {}", value.kind())));
+    };
+    let (mut columns, mut data) = (Vec::new(), None);
+    for (name, value) in members {
+        match (&*name, value) {
+            ("columns", Node::List(list)) => columns = list.iter().map(column_name).collect::<Result<_, _>>()?,
+            ("columns", Node::Null) | ("index", _) => {}
+            ("columns", other) => {
+                return Err(wrong("dataframe_split.columns", format!("must be a list, it is {}", other.kind())));
+            }
+            ("data", value) => data = Some(value),
+            (other, _) => {
+                return Err(wrong(FIELD, format!("has {other:?}; it takes columns, data and index")));
+            }
+        }
+    }
+    let rows = match data {
+        Some(Node::List(rows)) => rows,
+        Some(other) => {
+            return Err(wrong("dataframe_split.data", format!("must be a list of rows, it is {}", other.kind())));
+        }
+        None => return Err(wrong(FIELD, "has no data")),
+    };
+    let width = match (columns.len(), rows.first()) {
+        (0, Some(Node::List(first))) => first.len(),
+        (0, _) => 1,
+        (n, _) => n,
+    };
+    let mut cells = Vec::with_capacity(rows.len().saturating_mul(width).min(1 << 20));
+    for (i, row) in rows.into_iter().enumerate() {
+        match row {
+            Node::List(row) if row.len() == width => cells.extend(row),
+            Node::List(row) => {
+                let what = format!("has {} values, there are {width} columns", row.len());
+                return Err(wrong(&format!("dataframe_split.data[{i}]"), what));
+            }
+            scalar if width == 1 => cells.push(scalar),
+            other => {
+                return Err(wrong(
+                    &format!("dataframe_split.data[{i}]"),
+                    format!("must be a list, it is {}", other.kind()),
+                ));
+            }
+        }
+    }
+    Ok(Frame { columns, width, cells })
+}
+
+/// Column names are texts; pandas numbers the columns of a frame without names.
+fn column_name(node: &Node) -> Result<Arc<str>, InputError> {
+    match node {
+        Node::Text(text) => Ok(String::from_utf8_lossy(text).into()),
+        Node::Int(n) => Ok(n.to_string().into()),
+        other => Err(wrong("dataframe_split.columns", format!("must hold names, it holds {}", other.kind()))),
+    }
+}
+
+/// Records: columns in the order in which they first appear; what a record leaves out is null.
+fn records(field: &str, value: Node) -> Result<Frame, InputError> {
+    let Node::List(rows) = value else {
+        return Err(wrong(field, format!("must be a list of objects, it is {}", value.kind())));
+    };
+    let mut columns: Vec<Arc<str>> = Vec::new();
+    let mut maps = Vec::with_capacity(rows.len());
+    for (i, row) in rows.into_iter().enumerate() {
+        let Node::Map(members) = row else {
+            return Err(wrong(&format!("{field}[{i}]"), format!("must be an object, it is {}", row.kind())));
+        };
+        // The usual record has the columns of the first one, in the same order.
+        let same = members.len() == columns.len() && members.iter().zip(&columns).all(|((n, _), c)| n == c);
+        if !same {
+            for (name, _) in &members {
+                if !columns.contains(name) {
+                    columns.push(Arc::clone(name));
+                }
+            }
+            if columns.len() > MAX_COLUMNS {
+                return Err(wrong(field, format!("has more than {MAX_COLUMNS} different columns")));
+            }
+        }
+        maps.push(members);
+    }
+    let width = columns.len();
+    let mut cells = Vec::with_capacity(maps.len().saturating_mul(width).min(1 << 20));
+    for members in maps {
+        if members.len() == width && members.iter().zip(&columns).all(|((n, _), c)| n == c) {
+            cells.extend(members.into_iter().map(|(_, v)| v));
+            continue;
+        }
+        let mut row: Vec<Node> = vec![Node::Null; width];
+        for (name, value) in members {
+            if let Some(at) = columns.iter().position(|c| *c == name) {
+                row[at] = value;
+            }
+        }
+        cells.extend(row);
+    }
+    Ok(Frame { columns, width, cells })
+}
+
+/// Columns that records may come to: sparse records cost rows times columns.
+const MAX_COLUMNS: usize = 4096;
+
+fn instances(value: Node) -> Result<Form, InputError> {
+    match value {
+        Node::List(ref items) if matches!(items.first(), Some(Node::Map(_))) => {
+            records("instances", value).map(Form::Frame)
+        }
+        Node::Map(members) => Ok(Form::Named(members)),
+        other => Ok(Form::Single(other)),
+    }
+}
+
+fn inputs(value: Node) -> Form {
+    match value {
+        Node::Map(members) => Form::Named(members),
+        Node::List(ref items) if matches!(items.first(), Some(Node::Map(_))) => {
+            match records("inputs", value.clone()) {
+                Ok(frame) => Form::Frame(frame),
+                Err(_) => Form::Single(value),
+            }
+        }
+        other => Form::Single(other),
+    }
+}
+
+fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    if frame.cells.iter().all(Node::scalar) {
+        let cells = frame.cells.into_iter().map(cell).collect();
+        let table = Table { columns: frame.columns, width: frame.width, cells };
+        return Ok(contract.tensors(&table)?);
+    }
+    // Cells that are lists: each column is an array of its own.
+    let mut columns: Vec<Vec<Node>> = (0..frame.width).map(|_| Vec::new()).collect();
+    for (i, value) in frame.cells.into_iter().enumerate() {
+        columns[i % frame.width].push(value);
+    }
+    if let (true, [only], Some(column)) = (frame.width == 1, contract.signature.inputs.as_slice(), columns.first_mut())
+    {
+        return Ok(vec![tensor::build(only, &Node::List(std::mem::take(column)))?]);
+    }
+    from_named(frame.columns.into_iter().zip(columns.into_iter().map(Node::List)).collect(), contract)
+}
+
+fn cell(node: Node) -> Cell {
+    match node {
+        Node::Bool(b) => Cell::Bool(b),
+        Node::Int(n) => Cell::Int(n),
+        Node::Float(x) => Cell::Float(x),
+        Node::Text(text) => Cell::Text(text),
+        Node::Null | Node::List(_) | Node::Map(_) => Cell::Null,
+    }
+}
+
+/// Arrays by name: the model's inputs when it has them, else columns.
+fn from_named(arrays: Vec<(Arc<str>, Node)>, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    let known = |name: &str| contract.signature.inputs.iter().any(|i| *i.name == *name);
+    let by_column =
+        matches!(signature(contract), Some(MlflowInputs::Columns(_))) || !arrays.iter().any(|(name, _)| known(name));
+    if by_column && let Some(table) = columns(&arrays) {
+        return Ok(contract.tensors(&table)?);
+    }
+    contract
+        .signature
+        .inputs
+        .iter()
+        .map(|spec| match arrays.iter().find(|(name, _)| *name == spec.name) {
+            Some((_, node)) => tensor::build(spec, node),
+            None => Err(missing(&spec.name, &arrays, contract)),
+        })
+        .collect()
+}
+
+fn missing(input: &str, arrays: &[(Arc<str>, Node)], contract: &Contract) -> InputError {
+    let takes: Vec<String> = contract.signature.inputs.iter().map(|i| format!("{:?}", i.name)).collect();
+    let nearest = mainspring_core::nearest(input, arrays.iter().map(|(n, _)| &**n));
+    let near = nearest.map(|n| format!(" (the request has {n:?})")).unwrap_or_default();
+    InputError::Value {
+        input: input.to_owned(),
+        what: format!("is missing{near}; the model takes {}", takes.join(", ")),
+    }
+}
+
+/// Arrays of one dimension, all of a length, as the columns of a table. A bare value is a column of
+/// one row, and lists of one value a row (`[[1], [2]]`) are columns too.
+fn columns(arrays: &[(Arc<str>, Node)]) -> Option<Table> {
+    let mut lists = Vec::with_capacity(arrays.len());
+    for (_, node) in arrays {
+        let items: Vec<&Node> = match node {
+            Node::List(items) => items
+                .iter()
+                .map(|item| match item {
+                    Node::List(one) if one.len() == 1 => one.first().filter(|n| n.scalar()),
+                    item => Some(item).filter(|n| n.scalar()),
+                })
+                .collect::<Option<_>>()?,
+            Node::Map(_) => return None,
+            scalar => vec![scalar],
+        };
+        lists.push(items);
+    }
+    let rows = lists.first()?.len();
+    if lists.iter().any(|l| l.len() != rows) {
+        return None;
+    }
+    let cells =
+        (0..rows).flat_map(|r| lists.iter().filter_map(move |l| l.get(r))).map(|n| cell((*n).clone())).collect();
+    Some(Table { columns: arrays.iter().map(|(n, _)| Arc::clone(n)).collect(), width: arrays.len(), cells })
+}
+
+/// One array: the model's only input, or rows of the signature's columns.
+fn from_single(array: Node, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    if let Some(MlflowInputs::Columns(declared)) = signature(contract)
+        && let Some(table) = nameless(&array, declared.len())
+    {
+        return Ok(contract.tensors(&table)?);
+    }
+    match contract.signature.inputs.as_slice() {
+        [only] => Ok(vec![tensor::build(only, &array)?]),
+        several => {
+            let names: Vec<String> = several.iter().map(|i| format!("{:?}", i.name)).collect();
+            let what = format!("must be an object with an array for each input: {}", names.join(", "));
+            Err(wrong("inputs", what))
+        }
+    }
+}
+
+/// Rows without names, when they are as wide as the signature. With one column, a flat list is its
+/// values.
+fn nameless(array: &Node, width: usize) -> Option<Table> {
+    let Node::List(rows) = array else { return None };
+    let mut cells = Vec::new();
+    for row in rows {
+        match row {
+            Node::List(row) if row.len() == width && row.iter().all(Node::scalar) => {
+                cells.extend(row.iter().cloned().map(cell))
+            }
+            scalar if width == 1 && scalar.scalar() => cells.push(cell(scalar.clone())),
+            _ => return None,
+        }
+    }
+    Some(Table { columns: Vec::new(), width, cells })
+}

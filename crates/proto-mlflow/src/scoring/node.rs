@@ -1,0 +1,139 @@
+//! A JSON value as a scoring client sends it: `NaN` and the infinities are allowed, since Python's
+//! `json` writes them for missing values.
+
+use bytes::Bytes;
+use mainspring_wire::{BodyError, Cursor};
+use std::sync::Arc;
+
+/// How deep values may be nested.
+const MAX_DEPTH: u32 = 64;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Bytes),
+    List(Vec<Node>),
+    /// Members in the order of the text; a name given twice keeps its last value.
+    Map(Vec<(Arc<str>, Node)>),
+}
+
+impl Node {
+    /// Reads a whole text.
+    ///
+    /// # Errors
+    /// [`BodyError::Syntax`] or [`BodyError::Utf8`] with the place.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        let text = std::str::from_utf8(body).map_err(|e| BodyError::Utf8 { at: e.valid_up_to() })?;
+        let mut cursor = Cursor::new(text);
+        let node = read(&mut cursor, 0)?;
+        cursor.end()?;
+        Ok(node)
+    }
+
+    /// A member of an object.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Map(members) => members.iter().find(|(n, _)| **n == *name).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    /// What kind of value it is, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Map(_) => "an object",
+        }
+    }
+
+    /// Whether it is neither a list nor an object.
+    pub(crate) fn scalar(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Map(_))
+    }
+}
+
+fn read(cursor: &mut Cursor<'_>, depth: u32) -> Result<Node, BodyError> {
+    if depth > MAX_DEPTH {
+        return Err(cursor.syntax("nested too deeply"));
+    }
+    match cursor.peek() {
+        Some(b'{') => object(cursor, depth),
+        Some(b'[') => list(cursor, depth),
+        Some(b'"') => Ok(Node::Text(Bytes::copy_from_slice(cursor.string()?.as_bytes()))),
+        Some(b't') if cursor.word("true") => Ok(Node::Bool(true)),
+        Some(b'f') if cursor.word("false") => Ok(Node::Bool(false)),
+        Some(b'n') if cursor.word("null") => Ok(Node::Null),
+        Some(b'-' | b'0'..=b'9' | b'N' | b'I') => number(cursor),
+        _ => Err(cursor.syntax("expected a value")),
+    }
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Result<Node, BodyError> {
+    let text = cursor.number()?;
+    if let Ok(whole) = text.parse::<i64>() {
+        return Ok(Node::Int(whole));
+    }
+    // Rust reads `NaN` and `Infinity` too; a number too large for 64 bits becomes infinite, as in
+    // Python.
+    text.parse::<f64>().map(Node::Float).map_err(|_| cursor.syntax("expected a number"))
+}
+
+fn list(cursor: &mut Cursor<'_>, depth: u32) -> Result<Node, BodyError> {
+    cursor.bump();
+    let mut items = Vec::new();
+    if cursor.eat(b']') {
+        return Ok(Node::List(items));
+    }
+    loop {
+        items.push(read(cursor, depth + 1)?);
+        if !cursor.more(b']', "expected ',' or ']'")? {
+            return Ok(Node::List(items));
+        }
+    }
+}
+
+fn object(cursor: &mut Cursor<'_>, depth: u32) -> Result<Node, BodyError> {
+    cursor.bump();
+    let mut members: Vec<(Arc<str>, Node)> = Vec::new();
+    if cursor.eat(b'}') {
+        return Ok(Node::Map(members));
+    }
+    loop {
+        let name = cursor.key()?;
+        let value = read(cursor, depth + 1)?;
+        members.push((Arc::from(&*name), value));
+        if !cursor.more(b'}', "expected ',' or '}'")? {
+            return Ok(Node::Map(last_of_each(members)));
+        }
+    }
+}
+
+/// Small objects are searched in order, large ones by sorting, so that a hostile body costs no more
+/// than its length.
+fn last_of_each(mut members: Vec<(Arc<str>, Node)>) -> Vec<(Arc<str>, Node)> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_by(|a, b| members[*a].0.cmp(&members[*b].0).then(a.cmp(b)));
+    let mut keep = vec![true; members.len()];
+    let mut doubled = false;
+    for pair in order.windows(2) {
+        if let [a, b] = pair
+            && members[*a].0 == members[*b].0
+        {
+            keep[*a] = false;
+            doubled = true;
+        }
+    }
+    if doubled {
+        let mut kept = keep.into_iter();
+        members.retain(|_| kept.next().unwrap_or(true));
+    }
+    members
+}

@@ -1,0 +1,146 @@
+//! Answers as MLflow writes them for a model of its onnx flavour.
+
+use bytes::Bytes;
+use mainspring_core::tensor::Data;
+use mainspring_core::{DType, NamedTensor, Tensor};
+use mainspring_serving::Contract;
+use mainspring_wire::response::{double, numbers, string};
+use std::sync::Arc;
+
+/// Class names of an output's second dimension.
+type Labels = Option<Arc<[Arc<str>]>>;
+
+/// `{"predictions": …}`: a list of records when MLflow would answer with a data frame, else an object
+/// of arrays. FP32 is written with the digits of the 64-bit number it widens to, as Python does.
+///
+/// In records MLflow flattens every output and fails when the lengths then differ; such outputs are
+/// written here with their first dimension as rows and the rest as nested lists.
+pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + outputs.iter().map(|o| 24 * o.tensor.len()).sum::<usize>());
+    out.extend_from_slice(b"{\"predictions\": ");
+    let labels = |i: usize| contract.labels.get(i).cloned().flatten();
+    if frame {
+        records(&mut out, outputs, &labels);
+    } else {
+        arrays(&mut out, outputs, &labels);
+    }
+    out.push(b'}');
+    out
+}
+
+fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) -> Labels) {
+    out.push(b'{');
+    for (i, output) in outputs.iter().enumerate() {
+        comma(out, i);
+        string(out, &output.name);
+        out.extend_from_slice(b": ");
+        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), labels: labels(i) };
+        values.nested(out);
+    }
+    out.push(b'}');
+}
+
+fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) -> Labels) {
+    // An output with labels is a list of one object a row to MLflow.
+    let length = |i: usize, t: &Tensor| if labels(i).is_some() { t.rows() } else { t.len() };
+    let lengths: Vec<usize> = outputs.iter().enumerate().map(|(i, o)| length(i, &o.tensor)).collect();
+    let even = lengths.windows(2).all(|w| w[0] == w[1]);
+    let rows = if even {
+        lengths.first().copied().unwrap_or(0)
+    } else {
+        outputs.iter().map(|o| o.tensor.rows()).min().unwrap_or(0)
+    };
+    let columns: Vec<Values<'_>> = outputs
+        .iter()
+        .enumerate()
+        .map(|(i, o)| {
+            let labels = labels(i);
+            // Flat elements when the lengths agree, whole rows otherwise.
+            let shape = if even && labels.is_none() { &[] } else { o.tensor.shape().get(1..).unwrap_or_default() };
+            Values { tensor: &o.tensor, shape, labels }
+        })
+        .collect();
+    out.push(b'[');
+    for row in 0..rows {
+        comma(out, row);
+        out.push(b'{');
+        for (i, (values, output)) in columns.iter().zip(outputs).enumerate() {
+            comma(out, i);
+            string(out, &output.name);
+            out.extend_from_slice(b": ");
+            values.row(out, row);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn comma(out: &mut Vec<u8>, i: usize) {
+    if i > 0 {
+        out.extend_from_slice(b", ");
+    }
+}
+
+/// Elements of an output, seen in a shape.
+struct Values<'a> {
+    tensor: &'a Tensor,
+    /// Dimensions of what one call writes.
+    shape: &'a [usize],
+    labels: Labels,
+}
+
+impl Values<'_> {
+    /// All of it.
+    fn nested(&self, out: &mut Vec<u8>) {
+        self.level(out, self.shape, 0);
+    }
+
+    /// The part with index `row`.
+    fn row(&self, out: &mut Vec<u8>, row: usize) {
+        let size: usize = self.shape.iter().product();
+        self.level(out, self.shape, row * size);
+    }
+
+    fn level(&self, out: &mut Vec<u8>, shape: &[usize], at: usize) {
+        match (shape, &self.labels) {
+            ([], _) => self.element(out, at),
+            ([length], Some(labels)) if labels.len() == *length => {
+                out.push(b'{');
+                for (i, label) in labels.iter().enumerate() {
+                    comma(out, i);
+                    string(out, label);
+                    out.extend_from_slice(b": ");
+                    self.element(out, at + i);
+                }
+                out.push(b'}');
+            }
+            ([length, inner @ ..], _) => {
+                let size: usize = inner.iter().product();
+                out.push(b'[');
+                for i in 0..*length {
+                    comma(out, i);
+                    self.level(out, inner, at + i * size);
+                }
+                out.push(b']');
+            }
+        }
+    }
+
+    fn element(&self, out: &mut Vec<u8>, at: usize) {
+        match self.tensor.data() {
+            Data::Strings(values) => {
+                let value = values.get(at).map(Bytes::as_ref).unwrap_or_default();
+                string(out, &String::from_utf8_lossy(value));
+            }
+            Data::Raw(bytes) => {
+                let dtype = self.tensor.dtype();
+                let size = dtype.size().unwrap_or(1);
+                let element = bytes.get(at * size..(at + 1) * size).unwrap_or_default();
+                match (dtype, element.first_chunk::<4>()) {
+                    (DType::Fp32, Some(four)) => double(out, f64::from(f32::from_le_bytes(*four))),
+                    _ => numbers(out, dtype, element),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+use super::input::{is_v2, read, read_table};
+use super::node::Node;
+use super::output::render;
+use super::*;
+use mainspring_core::{DType, NamedTensor, Target, Tensor};
+use mainspring_engine::{Signature, TensorSpec};
+use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, TensorColumn};
+use proptest::prelude::*;
+
+fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
+    TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
+}
+
+fn contract(inputs: Vec<TensorSpec>, declared: impl Into<Option<MlflowInputs>>) -> Contract {
+    let signature =
+        declared.into().map(|inputs| MlflowSignature { inputs: Some(inputs), ..MlflowSignature::default() });
+    Contract {
+        target: Arc::new(Target {
+            deployment: "d".into(),
+            variant: "stable".into(),
+            model: "m".into(),
+            version: "1".into(),
+        }),
+        signature: Signature { inputs, outputs: Vec::new() },
+        platform: "onnxruntime_onnx",
+        max_batch_rows: 64,
+        labels: Vec::new(),
+        mlmodel: Some(Arc::new(Mlmodel { signature, ..Mlmodel::default() })),
+    }
+}
+
+fn columns(names: &[&str]) -> MlflowInputs {
+    let column = |n: &&str| ColumnSpec { name: Some((*n).into()), kind: ColumnType::Double, required: true };
+    MlflowInputs::Columns(names.iter().map(column).collect())
+}
+
+fn tensors(name: &str, shape: &[i64]) -> MlflowInputs {
+    let tensor =
+        TensorColumn { name: Some(name.into()), dtype: "float32".into(), shape: shape.to_vec(), required: true };
+    MlflowInputs::Tensors(vec![tensor])
+}
+
+/// One FP32 input of two columns.
+fn wide(declared: impl Into<Option<MlflowInputs>>) -> Contract {
+    contract(vec![spec("X", DType::Fp32, &[-1, 2])], declared)
+}
+
+fn take(text: &str, contract: &Contract) -> Result<Input, InputError> {
+    read(Node::parse(text.as_bytes())?, contract)
+}
+
+fn values(text: &str, contract: &Contract) -> Vec<f32> {
+    take(text, contract).unwrap().tensors[0].tensor.to_vec().unwrap()
+}
+
+fn message(text: &str, contract: &Contract) -> String {
+    take(text, contract).unwrap_err().to_string()
+}
+
+#[test]
+fn the_four_forms_are_the_same_rows() {
+    let named = wide(columns(&["a", "b"]));
+    for text in [
+        r#"{"dataframe_split":{"index":[0,1],"columns":["b","a"],"data":[[2,1],[4,3.0]]}}"#,
+        r#"{"dataframe_records":[{"a":1,"b":2},{"b":4,"a":3}]}"#,
+        r#"{"instances":[{"a":1,"b":2},{"a":3,"b":4}]}"#,
+        r#"{"inputs":{"b":[2,4],"a":[1,3]},"params":{"x":1},"other":"ignored"}"#,
+        r#"{"inputs":[[1,2],[3,4]]}"#,
+        r#"{"instances":[[1,2],[3,4]]}"#,
+        r#"{"inputs":{"a":[[1],[3]],"b":[[2],[4]]}}"#,
+        r#"{"inputs":[{"a":1,"b":2},{"a":3,"b":4}]}"#,
+    ] {
+        assert_eq!(values(text, &named), [1.0, 2.0, 3.0, 4.0], "{text}");
+        assert!(take(text, &named).unwrap().frame, "{text}");
+    }
+}
+
+#[test]
+fn without_a_signature_only_data_frames_answer_with_records() {
+    let bare = wide(None);
+    let frame = take(r#"{"dataframe_split":{"columns":["a","b"],"data":[[1,2]]}}"#, &bare).unwrap();
+    assert!(frame.frame);
+    let array = take(r#"{"inputs":[[1,2]]}"#, &bare).unwrap();
+    assert!(!array.frame);
+    assert_eq!(frame.tensors, array.tensors);
+    let feed = take(r#"{"inputs":{"X":[[1,2]]}}"#, &bare).unwrap();
+    assert_eq!(feed, array);
+}
+
+#[test]
+fn a_tensor_signature_takes_arrays() {
+    let image = contract(vec![spec("img", DType::Fp32, &[-1, 2, 2])], tensors("img", &[-1, 2, 2]));
+    let nested = "[[[1,2],[3,4]],[[5,6],[7,8]]]";
+    for text in [
+        format!(r#"{{"inputs":{nested}}}"#),
+        format!(r#"{{"inputs":{{"img":{nested}}}}}"#),
+        format!(r#"{{"instances":{nested}}}"#),
+        r#"{"instances":[{"img":[[1,2],[3,4]]},{"img":[[5,6],[7,8]]}]}"#.to_owned(),
+        r#"{"dataframe_split":{"columns":["img"],"data":[[[1,2,3,4]],[[5,6,7,8]]]}}"#.to_owned(),
+    ] {
+        let input = take(&text, &image).unwrap();
+        assert_eq!(input.tensors[0].tensor.shape(), [2, 2, 2], "{text}");
+        assert_eq!(input.tensors[0].tensor.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        assert!(!input.frame);
+    }
+}
+
+#[test]
+fn several_inputs_are_taken_by_name() {
+    let two = contract(vec![spec("age", DType::Int64, &[-1, 1]), spec("city", DType::Bytes, &[-1, 1])], None);
+    let input = take(r#"{"dataframe_records":[{"city":"Rome","age":3},{"age":4,"city":"Oslo"}]}"#, &two).unwrap();
+    assert_eq!(input.tensors[0].tensor.to_vec::<i64>().unwrap(), [3, 4]);
+    assert_eq!(input.tensors[1].tensor.strings().unwrap(), [Bytes::from("Rome"), Bytes::from("Oslo")]);
+    let named = take(r#"{"inputs":{"age":[[3],[4]],"city":[["Rome"],["Oslo"]]}}"#, &two).unwrap();
+    assert_eq!(named.tensors, input.tensors);
+    assert_eq!(
+        message(r#"{"inputs":[[1,2]]}"#, &two),
+        "inputs must be an object with an array for each input: \"age\", \"city\""
+    );
+    assert_eq!(
+        message(r#"{"inputs":{"age":[[3]],"cty":[["Rome"]]}}"#, &two),
+        "input \"city\": is missing (the request has \"cty\"); the model takes \"age\", \"city\""
+    );
+}
+
+#[test]
+fn missing_values_are_nan_as_python_writes_them() {
+    let named = wide(columns(&["a", "b"]));
+    let got = values(r#"{"dataframe_split":{"columns":["a","b"],"data":[[NaN,null]]}}"#, &named);
+    assert!(got[0].is_nan() && got[1].is_nan());
+    let got = values(r#"{"inputs":[[-Infinity,1e400]]}"#, &wide(None));
+    assert_eq!(got, [f32::NEG_INFINITY, f32::INFINITY]);
+}
+
+#[test]
+fn wrong_requests_are_refused_by_name() {
+    let named = wide(columns(&["age", "income"]));
+    let start = "the input must be a JSON object with exactly one of dataframe_split, dataframe_records, instances and inputs; it ";
+    assert_eq!(message("{}", &named), format!("{start}is empty"));
+    assert_eq!(message("[]", &named), format!("{start}is a list"));
+    assert_eq!(message(r#"{"inputs":[],"instances":[]}"#, &named), format!("{start}has inputs, instances"));
+    assert_eq!(message(r#"{"data":1}"#, &named), format!("{start}has data"));
+    assert_eq!(message("{", &named), "the body is not JSON: expected a member name in quotes, at byte 1");
+    assert_eq!(
+        message(r#"{"dataframe_split":{"columns":["age"],"data":[[1]]}}"#, &named),
+        "column \"income\" is missing; the model takes \"age\", \"income\""
+    );
+    assert!(message(r#"{"dataframe_records":[{"age":1,"incme":2}]}"#, &named).contains("the request has \"incme\""));
+    assert_eq!(
+        message(r#"{"dataframe_records":[{"age":1,"income":"high"}]}"#, &named),
+        "column \"income\" is double, but row 0 has \"high\""
+    );
+    assert_eq!(
+        message(r#"{"dataframe_split":{"columns":["age","income"],"data":[[1,2],[3]]}}"#, &named),
+        "dataframe_split.data[1] has 1 values, there are 2 columns"
+    );
+    assert_eq!(message(r#"{"dataframe_split":{"columns":["a"]}}"#, &named), "dataframe_split has no data");
+    assert_eq!(
+        message(r#"{"dataframe_split":{"columns":["a"],"data":[],"rows":1}}"#, &named),
+        "dataframe_split has \"rows\"; it takes columns, data and index"
+    );
+    assert_eq!(
+        message(r#"{"dataframe_records":{"a":1}}"#, &named),
+        "dataframe_records must be a list of objects, it is an object"
+    );
+    assert_eq!(message(r#"{"inputs":[[1,2]],"params":3}"#, &named), "params must be an object, it is a number");
+    let bare = wide(None);
+    assert_eq!(
+        message(r#"{"inputs":[[1,2],[3]]}"#, &bare),
+        "input \"X\": the lists are ragged: they differ in length or depth"
+    );
+    assert_eq!(message(r#"{"inputs":[["x",2]]}"#, &bare), "input \"X\": element 0 is \"x\", the input takes FP32");
+}
+
+#[test]
+fn csv_is_read_as_pandas_reads_it() {
+    let named = wide(columns(&["a", "b"]));
+    let table = csv::table(b"\xef\xbb\xbf,b,a\n0,2,1\n1,,True\n", None).unwrap();
+    assert_eq!(table.columns.iter().map(|c| &**c).collect::<Vec<_>>(), ["Unnamed: 0", "b", "a"]);
+    let table = csv::table(b",b,a\n0,2,1\n1,,3e2\n", None).unwrap();
+    let got: Vec<f32> = read_table(&table, &named).unwrap().tensors[0].tensor.to_vec().unwrap();
+    assert_eq!(got[..3], [1.0, 2.0, 300.0]);
+    assert!(got[3].is_nan());
+    let text = Some(MlflowInputs::Columns(vec![ColumnSpec {
+        name: Some("zip".into()),
+        kind: ColumnType::String,
+        required: true,
+    }]));
+    let table = csv::table(b"zip\n00123\n", text.as_ref()).unwrap();
+    assert_eq!(table.cells, [mainspring_serving::Cell::Text(Bytes::from("00123"))]);
+    assert!(csv::table(b"a,b\n1\n", None).unwrap_err().to_string().starts_with("the body is not CSV"));
+    assert!(csv::table(b"", None).is_err());
+    assert!(csv::table(b"a\n\xff\n", None).unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn a_v2_body_is_recognised() {
+    let v2 = Node::parse(br#"{"inputs":[{"name":"X","shape":[1,2],"datatype":"FP32","data":[1,2]}]}"#).unwrap();
+    assert!(is_v2(&v2));
+    assert!(!is_v2(&Node::parse(br#"{"inputs":[{"name":"x"}]}"#).unwrap()));
+}
+
+#[test]
+fn content_types_follow_mlflows_rules() {
+    let of = |text: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_str(text).unwrap());
+        media(&headers)
+    };
+    assert_eq!(of("application/json").unwrap(), Media::Json);
+    assert_eq!(of("Application/JSON; charset=UTF-8").unwrap(), Media::Json);
+    assert_eq!(of("text/csv;charset=utf-8").unwrap(), Media::Csv);
+    assert!(of("text/csv; charset=latin-1").unwrap_err().message.contains("only UTF-8"));
+    assert!(of("application/json; format=pandas").unwrap_err().message.contains("\"format\""));
+    assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("text/csv are understood"));
+    assert!(media(&HeaderMap::new()).is_err());
+}
+
+fn output(name: &str, tensor: Tensor) -> NamedTensor {
+    NamedTensor { name: name.into(), tensor }
+}
+
+fn text(outputs: &[NamedTensor], contract: &Contract, frame: bool) -> String {
+    String::from_utf8(render(outputs, contract, frame)).unwrap()
+}
+
+#[test]
+fn answers_have_mlflows_shapes() {
+    let plain = wide(None);
+    let y = output("y", Tensor::from_vec(DType::Fp32, vec![2, 2], vec![0.1_f32, 1.0, f32::NAN, -2.0]).unwrap());
+    assert_eq!(
+        text(std::slice::from_ref(&y), &plain, false),
+        r#"{"predictions": {"y": [[0.10000000149011612, 1.0], [NaN, -2.0]]}}"#
+    );
+    // MLflow flattens an output into rows, whatever its shape.
+    assert_eq!(
+        text(std::slice::from_ref(&y), &plain, true),
+        r#"{"predictions": [{"y": 0.10000000149011612}, {"y": 1.0}, {"y": NaN}, {"y": -2.0}]}"#
+    );
+    let label = output("label", Tensor::from_vec(DType::Int64, vec![2], vec![7_i64, -1]).unwrap());
+    assert_eq!(
+        text(&[label.clone(), y.clone()], &plain, true),
+        concat!(
+            r#"{"predictions": [{"label": 7, "y": [0.10000000149011612, 1.0]}, "#,
+            r#"{"label": -1, "y": [NaN, -2.0]}]}"#
+        )
+    );
+    let name = output("name", Tensor::from_strings(vec![2], vec![Bytes::from("a\""), Bytes::from("é")]).unwrap());
+    assert_eq!(
+        text(&[label.clone(), name], &plain, true),
+        r#"{"predictions": [{"label": 7, "name": "a\""}, {"label": -1, "name": "é"}]}"#
+    );
+    // Class probabilities of a ZipMap are objects by class.
+    let mut labelled = wide(None);
+    labelled.labels = vec![None, Some(vec![Arc::from("no"), Arc::from("yes")].into())];
+    assert_eq!(
+        text(&[label.clone(), y.clone()], &labelled, true),
+        concat!(
+            r#"{"predictions": [{"label": 7, "y": {"no": 0.10000000149011612, "yes": 1.0}}, "#,
+            r#"{"label": -1, "y": {"no": NaN, "yes": -2.0}}]}"#
+        )
+    );
+    assert_eq!(
+        text(&[label, y], &labelled, false),
+        concat!(
+            r#"{"predictions": {"label": [7, -1], "#,
+            r#""y": [{"no": 0.10000000149011612, "yes": 1.0}, {"no": NaN, "yes": -2.0}]}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn errors_have_mlflows_shape() {
+    let response = render_error(ErrorKind::InvalidInput, "a \"b\"", Some("do c"));
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+    assert_eq!(body, r#"{"error_code": "BAD_REQUEST", "message": "a \"b\"; do c"}"#);
+    let late = render_error(ErrorKind::DeadlineExceeded, "late", None);
+    assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bodies_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let body = Bytes::from(bytes);
+        for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
+            let _ = parse(Media::Json, None, &body, &contract);
+            let _ = parse(Media::Csv, None, &body, &contract);
+            let _ = parse(Media::Json, Some(3), &body, &contract);
+        }
+    }
+
+    #[test]
+    fn mutated_requests_never_panic(at in 0_usize..200, byte in any::<u8>(), form in 0_usize..4) {
+        let text = [
+            r#"{"dataframe_split":{"columns":["a","b"],"data":[[1,2.5],[NaN,null]]},"params":{}}"#,
+            r#"{"dataframe_records":[{"a":1,"b":true},{"b":"x","a":[1,2]}]}"#,
+            r#"{"instances":[{"a":[1,2],"b":[[3]]},{"a":[1,2],"b":[[3]]}]}"#,
+            r#"{"inputs":[{"name":"X","shape":[1,2],"datatype":"FP32","data":[1,2]}]}"#,
+        ][form];
+        let mut bytes = text.as_bytes().to_vec();
+        let len = bytes.len();
+        bytes[at % len] = byte;
+        for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
+            let _ = parse(Media::Json, None, &Bytes::from(bytes.clone()), &contract);
+        }
+    }
+}

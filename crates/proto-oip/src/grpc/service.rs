@@ -1,0 +1,329 @@
+//! The twenty calls.
+
+use super::{convert, models};
+use crate::error::{Refused, code};
+use crate::pb;
+use crate::pb::grpc_inference_service_server::GrpcInferenceService;
+use crate::pb::infer_parameter::ParameterChoice;
+use crate::rest;
+use crate::rest::models::versions_of;
+use crate::state::{Call, Door, OipState};
+use crate::view;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
+use mainspring_http::Caller;
+use mainspring_serving::State;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) struct Service {
+    state: OipState,
+}
+
+impl Service {
+    pub(crate) fn new(state: OipState) -> Self {
+        Self { state }
+    }
+}
+
+fn caller<T>(request: &Request<T>) -> Result<Arc<Principal>, Status> {
+    let found = Caller::of(request.extensions());
+    found.ok_or_else(|| Status::unauthenticated("nobody vouches for this request"))
+}
+
+/// What the protocol leaves out, protobuf gives as an empty text.
+fn given(text: &str) -> Option<&str> {
+    if text.is_empty() { None } else { Some(text) }
+}
+
+/// The caller's own limit: `grpc-timeout` (the gRPC over HTTP/2 specification: up to eight digits
+/// and a unit), or `mainspring-timeout-ms`.
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let own = metadata.get("mainspring-timeout-ms").and_then(|v| v.to_str().ok()?.parse().ok());
+    let grpc = metadata.get("grpc-timeout").and_then(|v| grpc_timeout(v.to_str().ok()?));
+    match (own.map(Duration::from_millis), grpc) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let n: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(n * 3600)),
+        "M" => Some(Duration::from_secs(n * 60)),
+        "S" => Some(Duration::from_secs(n)),
+        "m" => Some(Duration::from_millis(n)),
+        "u" => Some(Duration::from_micros(n)),
+        "n" => Some(Duration::from_nanos(n)),
+        _ => None,
+    }
+}
+
+/// An answer and what goes into the metadata beside it.
+struct Done {
+    response: pb::ModelInferResponse,
+    prediction: EventId,
+    variant: Arc<str>,
+}
+
+async fn infer(
+    state: &OipState,
+    caller: &Arc<Principal>,
+    door: Door,
+    mut message: pb::ModelInferRequest,
+) -> Result<Done, Refused> {
+    let model = std::mem::take(&mut message.model_name);
+    let version = std::mem::take(&mut message.model_version);
+    let version = given(&version);
+    let call = state.call(caller, &model, door)?;
+    let id = given(&message.id).map(Arc::from);
+    let mut body = convert::request(message).map_err(|why| call.refuse(version, id, why))?;
+    let answer = call.infer(version, &mut body).await?;
+    match convert::response(&model, &body, &answer) {
+        Ok(response) => {
+            let done = Done { response, prediction: answer.id, variant: Arc::clone(&answer.target.variant) };
+            answer.encoded();
+            Ok(done)
+        }
+        Err(why) => Err(Call::unwritable(answer, why)),
+    }
+}
+
+fn unbuilt<T>(why: &Refused) -> Result<Response<T>, Status> {
+    Err(why.status())
+}
+
+#[tonic::async_trait]
+impl GrpcInferenceService for Service {
+    async fn server_live(&self, _: Request<pb::ServerLiveRequest>) -> Result<Response<pb::ServerLiveResponse>, Status> {
+        Ok(Response::new(pb::ServerLiveResponse { live: true }))
+    }
+
+    async fn server_ready(
+        &self,
+        _: Request<pb::ServerReadyRequest>,
+    ) -> Result<Response<pb::ServerReadyResponse>, Status> {
+        Ok(Response::new(pb::ServerReadyResponse { ready: self.state.ready() }))
+    }
+
+    async fn model_ready(
+        &self,
+        request: Request<pb::ModelReadyRequest>,
+    ) -> Result<Response<pb::ModelReadyResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let found = self.state.view(&caller, &asked.name).and_then(|deployment| match given(&asked.version) {
+            Some(version) => Ok(view::pick(&deployment, Some(version))?.state == State::Ready),
+            None => Ok(deployment.ready()),
+        });
+        // A model that does not exist is not ready: Triton answers so rather than failing.
+        match found {
+            Ok(ready) => Ok(Response::new(pb::ModelReadyResponse { ready })),
+            Err(why) if why.kind == ErrorKind::NotFound => Ok(Response::new(pb::ModelReadyResponse { ready: false })),
+            Err(why) => Err(why.status()),
+        }
+    }
+
+    async fn server_metadata(
+        &self,
+        _: Request<pb::ServerMetadataRequest>,
+    ) -> Result<Response<pb::ServerMetadataResponse>, Status> {
+        Ok(Response::new(pb::ServerMetadataResponse {
+            name: view::SERVER_NAME.to_owned(),
+            version: view::VERSION.to_owned(),
+            extensions: view::EXTENSIONS.map(str::to_owned).to_vec(),
+        }))
+    }
+
+    async fn model_metadata(
+        &self,
+        request: Request<pb::ModelMetadataRequest>,
+    ) -> Result<Response<pb::ModelMetadataResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let deployment = self.state.view(&caller, &asked.name).map_err(|e| e.status())?;
+        models::metadata(&deployment, given(&asked.version)).map(Response::new).map_err(|e| e.status())
+    }
+
+    async fn model_infer(
+        &self,
+        request: Request<pb::ModelInferRequest>,
+    ) -> Result<Response<pb::ModelInferResponse>, Status> {
+        let door = Door::new(Protocol::OipGrpc).within(timeout(request.metadata()));
+        let caller = caller(&request)?;
+        let done = infer(&self.state, &caller, door, request.into_inner()).await.map_err(|e| e.status())?;
+        let version = done.response.model_version.clone();
+        let mut response = Response::new(done.response);
+        let id = done.prediction.to_string();
+        for (key, value) in [
+            ("mainspring-prediction-id", id.as_str()),
+            ("mainspring-variant", &done.variant),
+            ("mainspring-model-version", &version),
+        ] {
+            if let Ok(value) = MetadataValue::try_from(value) {
+                response.metadata_mut().insert(key, value);
+            }
+        }
+        Ok(response)
+    }
+
+    type ModelStreamInferStream = BoxStream<'static, Result<pb::ModelStreamInferResponse, Status>>;
+
+    /// Answers in the order of the requests, several of which may be in flight. A failure is an
+    /// `error_message` with the request's id and the stream goes on, unless the caller asked for a
+    /// status by the metadata `triton_grpc_error: true`, which ends it.
+    async fn model_stream_infer(
+        &self,
+        request: Request<Streaming<pb::ModelInferRequest>>,
+    ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
+        let caller = caller(&request)?;
+        let strict = request.metadata().get("triton_grpc_error").is_some_and(|v| v == "true");
+        let limit = timeout(request.metadata());
+        let state = self.state.clone();
+        let width = state.limits().max_in_flight.max(1);
+        let answers = request.into_inner().map(move |message| {
+            let (state, caller) = (state.clone(), Arc::clone(&caller));
+            async move {
+                let message = message?;
+                let door = Door::new(Protocol::OipGrpc).within(limit);
+                let id = message.id.clone();
+                match infer(&state, &caller, door, message).await {
+                    Ok(done) => Ok(streamed(done.response)),
+                    Err(why) if strict => Err(why.status()),
+                    Err(why) => Ok(stream_error(id, &why)),
+                }
+            }
+        });
+        Ok(Response::new(answers.buffered(width).boxed()))
+    }
+
+    async fn model_config(
+        &self,
+        request: Request<pb::ModelConfigRequest>,
+    ) -> Result<Response<pb::ModelConfigResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let deployment = self.state.view(&caller, &asked.name).map_err(|e| e.status())?;
+        models::config(&deployment, given(&asked.version)).map(Response::new).map_err(|e| e.status())
+    }
+
+    async fn model_statistics(
+        &self,
+        request: Request<pb::ModelStatisticsRequest>,
+    ) -> Result<Response<pb::ModelStatisticsResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let all = self.state.stats(&caller, given(&asked.name)).map_err(|e| e.status())?;
+        let model_stats: Vec<_> = versions_of(&all, given(&asked.version)).map(models::stats).collect();
+        if model_stats.is_empty() && !asked.version.is_empty() {
+            let text = format!("deployment {:?} has no version {:?}", asked.name, asked.version);
+            return Err(Status::new(code(ErrorKind::NotFound), text));
+        }
+        Ok(Response::new(pb::ModelStatisticsResponse { model_stats }))
+    }
+
+    async fn repository_index(
+        &self,
+        request: Request<pb::RepositoryIndexRequest>,
+    ) -> Result<Response<pb::RepositoryIndexResponse>, Status> {
+        let caller = caller(&request)?;
+        let only_ready = request.into_inner().ready;
+        let views = self.state.views(&caller).map_err(|e| e.status())?;
+        let models = view::index(&views, only_ready)
+            .into_iter()
+            .map(|e| pb::repository_index_response::ModelIndex {
+                name: e.name,
+                version: e.version,
+                state: e.state.to_owned(),
+                reason: e.reason,
+            })
+            .collect();
+        Ok(Response::new(pb::RepositoryIndexResponse { models }))
+    }
+
+    async fn repository_model_load(
+        &self,
+        _: Request<pb::RepositoryModelLoadRequest>,
+    ) -> Result<Response<pb::RepositoryModelLoadResponse>, Status> {
+        unbuilt(&rest::model_control())
+    }
+
+    async fn repository_model_unload(
+        &self,
+        _: Request<pb::RepositoryModelUnloadRequest>,
+    ) -> Result<Response<pb::RepositoryModelUnloadResponse>, Status> {
+        unbuilt(&rest::model_control())
+    }
+
+    async fn system_shared_memory_status(
+        &self,
+        _: Request<pb::SystemSharedMemoryStatusRequest>,
+    ) -> Result<Response<pb::SystemSharedMemoryStatusResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn system_shared_memory_register(
+        &self,
+        _: Request<pb::SystemSharedMemoryRegisterRequest>,
+    ) -> Result<Response<pb::SystemSharedMemoryRegisterResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn system_shared_memory_unregister(
+        &self,
+        _: Request<pb::SystemSharedMemoryUnregisterRequest>,
+    ) -> Result<Response<pb::SystemSharedMemoryUnregisterResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn cuda_shared_memory_status(
+        &self,
+        _: Request<pb::CudaSharedMemoryStatusRequest>,
+    ) -> Result<Response<pb::CudaSharedMemoryStatusResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn cuda_shared_memory_register(
+        &self,
+        _: Request<pb::CudaSharedMemoryRegisterRequest>,
+    ) -> Result<Response<pb::CudaSharedMemoryRegisterResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn cuda_shared_memory_unregister(
+        &self,
+        _: Request<pb::CudaSharedMemoryUnregisterRequest>,
+    ) -> Result<Response<pb::CudaSharedMemoryUnregisterResponse>, Status> {
+        unbuilt(&rest::shared_memory())
+    }
+
+    async fn trace_setting(
+        &self,
+        _: Request<pb::TraceSettingRequest>,
+    ) -> Result<Response<pb::TraceSettingResponse>, Status> {
+        unbuilt(&rest::trace())
+    }
+
+    async fn log_settings(
+        &self,
+        _: Request<pb::LogSettingsRequest>,
+    ) -> Result<Response<pb::LogSettingsResponse>, Status> {
+        unbuilt(&rest::logging())
+    }
+}
+
+fn streamed(mut response: pb::ModelInferResponse) -> pb::ModelStreamInferResponse {
+    let (name, last) = convert::parameter("triton_final_response", ParameterChoice::BoolParam(true));
+    response.parameters.insert(name, last);
+    pb::ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) }
+}
+
+fn stream_error(id: String, why: &Refused) -> pb::ModelStreamInferResponse {
+    let response = pb::ModelInferResponse { id, ..pb::ModelInferResponse::default() };
+    pb::ModelStreamInferResponse { error_message: why.text(), infer_response: Some(response) }
+}

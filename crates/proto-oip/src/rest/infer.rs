@@ -1,0 +1,186 @@
+//! `POST /v2/models/{model}[/versions/{version}]/infer`.
+
+use super::raw;
+use crate::encoding::{Coding, Parts};
+use crate::error::Refused;
+use crate::state::{Call, Door, OipState, caller};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mainspring_core::{ErrorKind, Protocol};
+use mainspring_http::read_body;
+use mainspring_serving::Answer;
+use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render};
+use std::time::Duration;
+
+/// Bytes of the JSON part of a body; `0` says that there is none.
+pub(crate) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+/// Id of the prediction, for feedback.
+pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
+/// Variant that answered.
+pub(crate) const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
+/// Version of the model that answered.
+pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
+/// How long the caller waits, milliseconds.
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
+
+/// JSON of at least this many bytes is parsed off the async threads.
+const LARGE: usize = 512 << 10;
+
+/// Answers of at least this many bytes are sent in parts rather than joined.
+const JOIN: usize = 16 << 10;
+
+pub(crate) async fn infer(State(state): State<OipState>, request: Request) -> Result<Response, Refused> {
+    let door = Door::new(Protocol::OipRest);
+    let (mut parts, body) = request.into_parts();
+    let path = Path::of(&mut parts, &state).await?;
+    let door = door.within(timeout(&parts.headers)?);
+    let call = state.call(&caller(&parts.extensions)?, path.model(), door)?;
+    let version = path.version();
+    let (mut request, binary) = match read(&call, version, &parts.headers, body, state.limits().max_body).await {
+        Ok(read) => read,
+        Err(why) => return Err(call.refuse(version, None, why)),
+    };
+    let answer = call.infer(version, &mut request).await?;
+    respond(path.model(), &request, binary, answer, &parts.headers)
+}
+
+/// The model and version in the path, percent-decoded.
+pub(crate) struct Path(RawPathParams);
+
+impl Path {
+    pub(crate) async fn of(parts: &mut http::request::Parts, state: &OipState) -> Result<Self, Refused> {
+        RawPathParams::from_request_parts(parts, state)
+            .await
+            .map(Self)
+            .map_err(|e| Refused::new(ErrorKind::InvalidInput, e.to_string()))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    pub(crate) fn model(&self) -> &str {
+        self.get("model").unwrap_or_default()
+    }
+
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.get("version")
+    }
+}
+
+/// The caller's own limit in a header.
+pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
+    let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
+    let ms = value.to_str().ok().and_then(|v| v.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
+    ms.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(|| {
+        Refused::new(ErrorKind::InvalidInput, format!("{TIMEOUT} is {value:?}, which is not a number of milliseconds"))
+    })
+}
+
+/// Reads, unpacks and parses the body. Also says whether outputs go out as binary data by default.
+async fn read(
+    call: &Call,
+    version: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<(InferBody, bool), Refused> {
+    let mut bytes = read_body(body, limit).await?;
+    if let Some(coding) = Coding::of_request(headers)? {
+        bytes = blocking(bytes, move |b| coding.decode(b, limit)).await?;
+    }
+    let header = match headers.get(&HEADER_LENGTH) {
+        None => bytes.len(),
+        Some(value) => {
+            let text = value.to_str().unwrap_or("?").trim();
+            text.parse().map_err(|_| BodyError::HeaderValue { given: text.to_owned() })?
+        }
+    };
+    if header == 0 && headers.contains_key(&HEADER_LENGTH) {
+        let contract = call.contract(version)?;
+        return Ok((raw::request(&contract.signature, bytes)?, true));
+    }
+    let parsed = blocking(bytes, move |b| Ok(InferBody::parse(b, header)?)).await?;
+    let binary = parsed.binary_output;
+    Ok((parsed, binary))
+}
+
+/// Works on a body here when it is small, on a blocking thread when it is large.
+async fn blocking<T: Send + 'static>(
+    bytes: Bytes,
+    work: impl FnOnce(&Bytes) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    if bytes.len() < LARGE {
+        return work(&bytes);
+    }
+    tokio::task::spawn_blocking(move || work(&bytes))
+        .await
+        .unwrap_or_else(|e| Err(Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}"))))
+}
+
+fn respond(
+    model: &str,
+    request: &InferBody,
+    binary: bool,
+    answer: Answer,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
+    let reply = Reply {
+        model,
+        version: &answer.target.version,
+        id: request.id.as_deref(),
+        prediction: Some(answer.id),
+        outputs: &answer.outputs,
+    };
+    let selection = Selection { wanted: request.outputs.as_deref(), binary };
+    let rendered = match render(reply, selection) {
+        Ok(rendered) => rendered,
+        Err(why) => return Err(Call::unwritable(answer, why)),
+    };
+    let mut response = body_response(rendered, headers);
+    let out = response.headers_mut();
+    let id = answer.id.0.hyphenated().encode_lower(&mut [0; 36]).to_owned();
+    set(out, PREDICTION_ID, &id);
+    set(out, VARIANT, &answer.target.variant);
+    set(out, MODEL_VERSION, &answer.target.version);
+    answer.encoded();
+    Ok(response)
+}
+
+/// A header, when its value can be one.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn body_response(rendered: Rendered, asked: &HeaderMap) -> Response {
+    let (binary, json_length) = (rendered.binary, rendered.json.len());
+    let coding = Coding::for_response(asked, rendered.len());
+    let packed = coding.and_then(|c| {
+        let parts: Vec<Bytes> = std::iter::once(&rendered.json).chain(&rendered.blobs).cloned().collect();
+        c.encode(&parts).map(|bytes| (c, bytes))
+    });
+    let (body, coding) = match packed {
+        Some((coding, bytes)) => (Body::from(bytes), Some(coding)),
+        None if rendered.len() < JOIN || rendered.blobs.is_empty() => (Body::from(rendered.joined()), None),
+        None => (Body::new(Parts::new(std::iter::once(rendered.json).chain(rendered.blobs))), None),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    if binary {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(HEADER_LENGTH, HeaderValue::from(json_length));
+    } else {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if let Some(coding) = coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}

@@ -1,0 +1,187 @@
+//! `GET /v2/models/{model}[/versions/{version}]/ws`: inference over a WebSocket.
+//!
+//! - A text message is one v2 request in JSON. Its answer is one text message: the v2 response, with
+//!   the request's `id` echoed and the prediction's id in `parameters.prediction_id`.
+//! - A binary message is a request with binary tensors: four bytes with the length of its JSON
+//!   (unsigned, little-endian), the JSON, then the binary data in the order of the inputs. An answer
+//!   with binary outputs comes as a binary message of the same form.
+//! - A request that fails is answered by `{"id": …, "error": "…"}`; the socket stays open.
+//! - Requests may be sent without waiting. Answers come as they are ready, in any order, so that a
+//!   caller with several in flight needs ids. When the limit is in flight the socket is not read.
+//! - `parameters.timeout` (microseconds) is a request's deadline. Closing the socket cancels what is
+//!   in flight.
+
+use crate::error::Refused;
+use crate::rest::infer::Path;
+use crate::state::{Call, Door, OipState, caller};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use mainspring_core::{ErrorKind, Principal, Protocol};
+use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render, response};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a silent socket is asked whether it is still there.
+const PING: Duration = Duration::from_secs(30);
+/// A socket that has not been heard for this long is given up.
+const SILENT: Duration = Duration::from_secs(90);
+
+pub(crate) async fn upgrade(State(state): State<OipState>, request: Request) -> Result<Response, Refused> {
+    let (mut parts, _) = request.into_parts();
+    let path = Path::of(&mut parts, &state).await?;
+    let caller = caller(&parts.extensions)?;
+    // The right to call the model, and that it exists, are checked before the upgrade as well, so
+    // that a wrong address fails with a status rather than with a closed socket.
+    state.call(&caller, path.model(), Door::new(Protocol::OipWebsocket))?.contract(path.version())?;
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &state).await.map_err(|e| {
+        let message = format!("this address takes WebSocket connections only: {}", e.body_text());
+        Refused::new(ErrorKind::InvalidInput, message)
+    })?;
+    let limit = state.limits().max_body;
+    let session = Session { state, caller, model: path.model().to_owned(), version: path.version().map(str::to_owned) };
+    Ok(upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| session.run(socket)))
+}
+
+struct Session {
+    state: OipState,
+    caller: Arc<Principal>,
+    model: String,
+    version: Option<String>,
+}
+
+impl Session {
+    async fn run(self, mut socket: WebSocket) {
+        let stop = self.state.ctx().tasks.cancelled();
+        let mut in_flight = FuturesUnordered::new();
+        let mut ping = tokio::time::interval(PING);
+        let mut heard = Instant::now();
+        loop {
+            let room = in_flight.len() < self.state.limits().max_in_flight;
+            tokio::select! {
+                () = stop.cancelled() => {
+                    let frame = CloseFrame { code: close_code::AWAY, reason: Utf8Bytes::from_static("the server is stopping") };
+                    let _ = socket.send(Message::Close(Some(frame))).await;
+                    return;
+                }
+                Some(answer) = in_flight.next() => {
+                    if socket.send(answer).await.is_err() {
+                        return;
+                    }
+                }
+                message = socket.recv(), if room => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => in_flight.push(self.answer(Framed::text(text))),
+                        Some(Ok(Message::Binary(bytes))) => in_flight.push(self.answer(Framed::binary(bytes))),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    }
+                }
+                _ = ping.tick() => {
+                    if heard.elapsed() > SILENT && in_flight.is_empty() {
+                        return;
+                    }
+                    if socket.send(Message::Ping(Bytes::new())).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, framed: Result<Framed, BodyError>) -> Message {
+        let mut id = None;
+        match self.infer(framed, &mut id).await {
+            Ok(message) => message,
+            Err(why) => failure(id.as_deref(), &why),
+        }
+    }
+
+    async fn infer(&self, framed: Result<Framed, BodyError>, id: &mut Option<Arc<str>>) -> Result<Message, Refused> {
+        let door = Door::new(Protocol::OipWebsocket);
+        let call = self.state.call(&self.caller, &self.model, door)?;
+        let version = self.version.as_deref();
+        let parsed = framed.and_then(|f| {
+            InferBody::parse(&f.body, f.header).inspect_err(|_| *id = InferBody::id_of(&f.body, f.header))
+        });
+        let mut body = parsed.map_err(|why| call.refuse(version, id.clone(), why))?;
+        id.clone_from(&body.id);
+        let answer = call.infer(version, &mut body).await?;
+        let reply = Reply {
+            model: &self.model,
+            version: &answer.target.version,
+            id: body.id.as_deref(),
+            prediction: Some(answer.id),
+            outputs: &answer.outputs,
+        };
+        match render(reply, Selection { wanted: body.outputs.as_deref(), binary: body.binary_output }) {
+            Ok(rendered) => {
+                let message = message(rendered);
+                answer.encoded();
+                Ok(message)
+            }
+            Err(why) => Err(Call::unwritable(answer, why)),
+        }
+    }
+}
+
+/// A message taken apart: the JSON is `body[..header]`.
+struct Framed {
+    body: Bytes,
+    header: usize,
+}
+
+impl Framed {
+    #[expect(clippy::unnecessary_wraps, reason = "both kinds of message go the same way")]
+    fn text(text: Utf8Bytes) -> Result<Self, BodyError> {
+        let body = Bytes::from(text);
+        let header = body.len();
+        Ok(Self { body, header })
+    }
+
+    fn binary(mut bytes: Bytes) -> Result<Self, BodyError> {
+        let Some((prefix, _)) = bytes.split_first_chunk::<4>() else {
+            return Err(BodyError::HeaderLength { given: 4, body: bytes.len() });
+        };
+        let header = u32::from_le_bytes(*prefix) as usize;
+        let body = bytes.split_off(4);
+        if header > body.len() {
+            return Err(BodyError::HeaderLength { given: header, body: body.len() });
+        }
+        Ok(Self { body, header })
+    }
+}
+
+fn message(rendered: Rendered) -> Message {
+    if !rendered.binary {
+        return match Utf8Bytes::try_from(rendered.json) {
+            Ok(text) => Message::Text(text),
+            Err(e) => failure(None, &Refused::new(ErrorKind::Internal, e.to_string())),
+        };
+    }
+    let mut out = BytesMut::with_capacity(rendered.len() + 4);
+    out.put_u32_le(rendered.json.len() as u32);
+    out.put(rendered.json);
+    for blob in rendered.blobs {
+        out.put(blob);
+    }
+    Message::Binary(out.freeze())
+}
+
+fn failure(id: Option<&str>, why: &Refused) -> Message {
+    let mut out = Vec::with_capacity(why.message.len() + 64);
+    out.push(b'{');
+    if let Some(id) = id {
+        out.extend_from_slice(b"\"id\":");
+        response::string(&mut out, id);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"error\":");
+    response::string(&mut out, &why.text());
+    out.push(b'}');
+    Message::Text(Utf8Bytes::try_from(Bytes::from(out)).unwrap_or_default())
+}
