@@ -29,6 +29,9 @@ mod retention;
 mod seal;
 mod writer;
 
+#[cfg(test)]
+mod testing;
+
 pub use error::JournalError;
 pub use feedback::{Accepted, FeedbackReceipt, SendFeedback};
 pub use feedback::sql::migrations::MIGRATIONS;

@@ -23,6 +23,10 @@ mod gap;
 
 /// How long the writer lets events gather before it takes them.
 const LINGER: Duration = Duration::from_millis(5);
+/// Encoded bytes that are written without waiting for the time.
+const WRITE_BYTES: usize = 1 << 20;
+/// Encoded bytes that a full disk may keep in memory, at least.
+const MIN_HELD: usize = 8 << 20;
 /// How long it waits before it tries a failing disk again.
 const RETRY: Duration = Duration::from_millis(500);
 /// A batch that took nothing for this long is forgotten.
@@ -215,6 +219,10 @@ impl Writer {
             gap::add_lost(&mut self.state.lost, &header, &batch, self.shared.ctx.now());
             self.failed(&e);
         }
+        let waiting = self.state.segment.as_ref().map_or(0, Segment::pending_bytes);
+        if waiting >= WRITE_BYTES && self.state.retry_at.is_none() {
+            self.write();
+        }
         if self.shared.live.receiver_count() > 0 {
             self.state.slices.push(Slice { header: Arc::new(header), batch });
         }
@@ -222,7 +230,7 @@ impl Writer {
 
     /// The segment to append to. Refuses when the disk has not taken what waits already.
     fn open_segment(&mut self) -> Result<&mut Segment, JournalError> {
-        let limit = self.shared.settings.max_bytes;
+        let limit = self.shared.settings.max_bytes.max(MIN_HELD);
         if self.state.segment.is_none() {
             let id = SegmentId { sequence: self.next_sequence, id: self.shared.ctx.event_id().0 };
             let segment = Segment::new(&self.shared.settings.dir, id);

@@ -1,0 +1,159 @@
+use super::*;
+use crate::testing::*;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Int32Type, UInt64Type};
+use half::{bf16, f16};
+use mainspring_core::tensor::Data;
+use mainspring_core::{DType, Tensor};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn batch_of(p: &Prediction, names: &BTreeMap<Arc<str>, Arc<[Arc<str>]>>) -> RecordBatch {
+    let mut batch = Batch::new(p.tenant.clone(), Arc::clone(&p.target), Layout::of(p, names));
+    assert!(batch.layout.matches(p, names));
+    // In two parts, as a request that does not fit one batch is.
+    let middle = lines(p) / 2;
+    batch.push(p, 0..middle, false);
+    batch.push(p, middle..lines(p), false);
+    batch.take().unwrap()
+}
+
+fn with(rows: u32, inputs: Vec<NamedTensor>, outputs: Vec<NamedTensor>) -> Prediction {
+    Prediction { rows, inputs: inputs.into(), outputs: outputs.into(), ..prediction(1, &target("d", "1")) }
+}
+
+#[test]
+fn the_envelope_says_everything_about_the_request() {
+    let mut p = prediction(9, &target("churn", "3"));
+    p.client_id = Some("mine".into());
+    p.assignment = mainspring_core::Assignment { forced: true, propensity: 0.25, unit: Some(u64::MAX) };
+    let b = batch_of(&p, &BTreeMap::new());
+    let text = |name: &str| b[name].as_string::<i32>().value(0).to_owned();
+    assert_eq!(text("event_id"), p.id.to_string());
+    assert_eq!((text("variant"), text("model"), text("version")), ("stable".into(), "churn".into(), "3".into()));
+    assert_eq!((text("protocol"), text("client_id")), ("oip-rest".into(), "mine".into()));
+    assert_eq!((text("outcome"), text("payload")), ("ok".into(), "kept".into()));
+    assert!(b["error"].is_null(0) && b["error_kind"].is_null(0));
+    assert_eq!(b["unit"].as_primitive::<UInt64Type>().value(0), u64::MAX);
+    assert!(b["forced"].as_boolean().value(0));
+    assert_eq!(b["queue_us"].as_primitive::<arrow::datatypes::Float64Type>().value(0), 1.0);
+}
+
+#[test]
+fn a_failed_request_has_one_line_and_no_payload() {
+    let mut p = with(50_000, vec![tensor("x", DType::Fp32, &[1], vec![1_f32])], vec![]);
+    p.outcome = Outcome::Failed { kind: mainspring_core::ErrorKind::InvalidInput, message: "no such column".into() };
+    let b = batch_of(&p, &BTreeMap::new());
+    assert_eq!(b.num_rows(), 1);
+    assert_eq!(b["error_kind"].as_string::<i32>().value(0), "invalid_input");
+    assert_eq!(b["error"].as_string::<i32>().value(0), "no such column");
+    assert_eq!(b["payload"].as_string::<i32>().value(0), "absent");
+}
+
+#[test]
+fn shapes_decide_between_scalars_lists_and_columns() {
+    let p = with(
+        2,
+        vec![
+            tensor("flat", DType::Fp32, &[2], vec![1_f32, 2.0]),
+            tensor("one", DType::Fp32, &[2, 1], vec![3_f32, 4.0]),
+            tensor("wide", DType::Fp32, &[2, 3], vec![1_f32, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            tensor("named", DType::Fp32, &[2, 2], vec![10_f32, 20.0, 30.0, 40.0]),
+            tensor("whole", DType::Fp32, &[3], vec![7_f32, 8.0, 9.0]),
+        ],
+        vec![],
+    );
+    let names = BTreeMap::from([("named".into(), Arc::from(["age".into(), "income".into()]))]);
+    let b = batch_of(&p, &names);
+    let floats = |name: &str| b[name].as_primitive::<Float32Type>().values().to_vec();
+    assert_eq!((floats("in.flat"), floats("in.one")), (vec![1.0, 2.0], vec![3.0, 4.0]));
+    assert_eq!((floats("in.age"), floats("in.income")), (vec![10.0, 30.0], vec![20.0, 40.0]));
+    let list = |name: &str, row: usize| b[name].as_list::<i32>().value(row).as_primitive::<Float32Type>().values().to_vec();
+    assert_eq!((list("in.wide", 0), list("in.wide", 1)), (vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]));
+    assert_eq!(list("in.whole", 0), [7.0, 8.0, 9.0]);
+    assert!(b["in.whole"].is_null(1));
+    assert_eq!(b["row"].as_primitive::<Int32Type>().values().to_vec(), [0, 1]);
+}
+
+#[test]
+fn big_rows_leave_a_digest() {
+    let wide = crate::layout::DIGEST_OVER / 4 + 1;
+    let same = vec![1_f32; wide];
+    let values: Vec<f32> = same.iter().chain(&same).copied().collect();
+    let b = batch_of(&with(2, vec![tensor("image", DType::Fp32, &[2, wide], values)], vec![]), &BTreeMap::new());
+    let digests = b["in.image.digest"].as_string::<i32>();
+    assert!(digests.value(0).starts_with("sha256:"));
+    assert!(digests.value(0).ends_with(&format!(";FP32[{wide}]")));
+    assert_eq!(digests.value(0), digests.value(1));
+}
+
+#[test]
+fn half_floats_bools_texts_and_bytes_keep_their_values() {
+    let halves: Vec<u16> = vec![f16::from_f32(1.5).to_bits(), f16::from_f32(-2.0).to_bits()];
+    let brains: Vec<u16> = vec![bf16::from_f32(0.5).to_bits(), bf16::from_f32(4.0).to_bits()];
+    let p = with(
+        2,
+        vec![
+            tensor("h", DType::Fp16, &[2], halves),
+            tensor("b", DType::Bf16, &[2], brains),
+            tensor("f", DType::Bool, &[2], vec![1_u8, 0]),
+            strings("t", &[2], &["ä".as_bytes(), b""]),
+            strings("r", &[2], &[b"\xff\x00", b"ok"]),
+        ],
+        vec![],
+    );
+    let b = batch_of(&p, &BTreeMap::new());
+    assert_eq!(b["in.h"].as_primitive::<Float32Type>().values().to_vec(), [1.5, -2.0]);
+    assert_eq!(b["in.b"].as_primitive::<Float32Type>().values().to_vec(), [0.5, 4.0]);
+    assert_eq!(b["in.f"].as_boolean().iter().flatten().collect::<Vec<_>>(), [true, false]);
+    assert_eq!(b["in.t"].as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["ä", ""]);
+    assert_eq!(b["in.r"].as_binary::<i32>().iter().flatten().collect::<Vec<_>>(), [b"\xff\x00".as_slice(), b"ok"]);
+}
+
+#[test]
+fn two_tensors_of_one_name_keep_both_columns() {
+    let x = || tensor("x", DType::Fp32, &[1], vec![1_f32]);
+    let b = batch_of(&with(1, vec![x(), x()], vec![x()]), &BTreeMap::new());
+    let names: Vec<_> = b.schema().fields().iter().map(|f| f.name().clone()).skip(22).collect();
+    assert_eq!(names, ["in.x", "in.x#2", "out.x"]);
+}
+
+/// Bytes of any fixed-width type, as many as a shape needs.
+fn any_tensor() -> impl Strategy<Value = (u32, Tensor)> {
+    let fixed = DType::ALL.into_iter().filter(|d| !matches!(d, DType::Bytes | DType::Fp16 | DType::Bf16)).collect::<Vec<_>>();
+    (prop::sample::select(fixed), 1_u32..5, prop::option::of(0_usize..5)).prop_flat_map(|(dtype, rows, wide)| {
+        let n = rows as usize * wide.unwrap_or(1) * dtype.size().unwrap();
+        let byte = if dtype == DType::Bool { 0..=1_u8 } else { 0..=255_u8 };
+        prop::collection::vec(byte, n).prop_map(move |bytes| {
+            let shape = std::iter::once(rows as usize).chain(wide).collect();
+            (rows, Tensor::from_raw(dtype, shape, bytes.into()).unwrap())
+        })
+    })
+}
+
+proptest! {
+    /// The bytes of a column are the bytes of the tensor.
+    #[test]
+    fn what_goes_in_comes_out((rows, t) in any_tensor()) {
+        let Data::Raw(raw) = t.data().clone() else { unreachable!() };
+        let (dtype, per_row) = (t.dtype(), t.len() / rows as usize);
+        let b = batch_of(&with(rows, vec![NamedTensor { name: "t".into(), tensor: t }], vec![]), &BTreeMap::new());
+        let column = &b["in.t"];
+        let values = match column.data_type() {
+            DataType::List(_) => {
+                prop_assert!(per_row != 1);
+                prop_assert!(column.as_list::<i32>().offsets().lengths().all(|n| n == per_row));
+                Arc::clone(column.as_list::<i32>().values())
+            }
+            _ => Arc::clone(column),
+        };
+        prop_assert_eq!(values.null_count(), 0);
+        if dtype == DType::Bool {
+            let back: Vec<u8> = values.as_boolean().iter().flatten().map(u8::from).collect();
+            prop_assert_eq!(&back[..], &raw[..]);
+        } else {
+            let data = values.to_data();
+            prop_assert_eq!(&data.buffers()[0].as_slice()[..raw.len()], &raw[..]);
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub struct Recovery {
     /// Whole frames in them.
     pub frames: u64,
     /// Rows in them.
+    pub rows: u64,
     /// Torn tails that were cut.
     pub cut: Vec<Cut>,
     /// Whether tiles were read from their snapshot; else they were rebuilt from what the log holds.
