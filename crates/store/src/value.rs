@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// One value, in the types that both databases have.
 ///
-/// SQLite stores a NaN as NULL; keep floats that may be NaN or infinite as bytes or text.
+/// SQLite stores a NaN as NULL and forgets the sign of a negative zero; keep floats for which that
+/// matters as bytes or text. Postgres refuses text with a NUL character.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// No value.

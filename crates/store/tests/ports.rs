@@ -1,0 +1,9 @@
+//! The suite of the `Db` port on both databases, and what each of them has to itself.
+
+mod port_on_sqlite {
+    mainspring_testkit::db_suite!(mainspring_testkit::TempDb::sqlite());
+}
+
+mod port_on_postgres {
+    mainspring_testkit::db_suite!(mainspring_testkit::TempDb::postgres());
+}

@@ -1,0 +1,35 @@
+//! For tests only: databases, artifact stores and disks that vanish after use, a clock that a test
+//! moves, and one suite of checks for each port, run on every implementation of it.
+//!
+//! What a machine may lack (Postgres, Python with moto, the right to mount) makes a test fail with
+//! the command that mends it; nothing is skipped in silence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a check fails by panicking, and so does a fixture that cannot be made"
+)]
+
+pub mod artifacts;
+pub mod child;
+pub mod clock;
+pub mod db;
+pub mod disk;
+pub mod postgres;
+pub mod s3;
+
+pub use artifacts::TempArtifacts;
+pub use clock::fake_ctx;
+pub use db::TempDb;
+pub use disk::TinyDisk;
+pub use postgres::PgServer;
+
+/// Waits until `condition` holds, looking every few milliseconds; panics with `what` after ten
+/// seconds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !condition().await {
+        assert!(std::time::Instant::now() < deadline, "not within ten seconds: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
