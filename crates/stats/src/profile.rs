@@ -41,7 +41,9 @@ impl NumericProfile {
             }
         }
         self.moments.extend(scratch);
-        scratch.iter().for_each(|v| self.quantiles.push(*v));
+        for v in scratch.iter() {
+            self.quantiles.push(*v);
+        }
     }
 
     /// Adds everything that `other` has seen.

@@ -126,7 +126,7 @@ impl Drop for SmallDisk {
 async fn on_a_full_disk_the_writer_lives_counts_and_catches_up() {
     let dir = tempfile::tempdir().unwrap();
     let small = dir.path().join("log");
-    let Some(_disk) = SmallDisk::mount(&small, 256) else {
+    let Some(_disk) = SmallDisk::mount(&small, 4096) else {
         eprintln!("skipped: mounting a tmpfs needs root");
         return;
     };
