@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Us beside our floor and our peers, on this machine, in one run. `make bench` calls it.
+
+    bench/run.py --binary PATH              all parts
+    bench/run.py --binary PATH --only rest  some parts (comma-separated)
+
+BENCH_ROUNDS (5) and BENCH_SECONDS (3) set how often and how long each figure is taken. Each part's
+table is kept in bench/out/results.json; bench/RESULTS.md is written from what is there.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import lib
+import parts_serving
+import parts_tracking
+
+PARTS = {
+    "engine": ("The model itself", parts_serving.engine),
+    "rest": ("REST, one row a request", parts_serving.rest),
+    "grpc": ("gRPC, one row a call", parts_serving.grpc),
+    "tensors": ("Binary tensors of 1 MB", parts_serving.tensors),
+    "reload": ("Reload under load", parts_serving.reload),
+    "memory": ("Memory", parts_serving.memory),
+    "start": ("Start", parts_serving.start),
+    "tracking": ("Tracking, eight clients", parts_tracking.tracking),
+}
+
+METHOD = """\
+Server, load generator and peers run on the same machine over loopback. HTTP load is wrk with one thread
+in a closed loop; gRPC load is `mainspring-bench grpc`, one thread as well. The model is a hundred boosted
+trees on 30 columns; every subject gets the same row and answers the same two outputs. The floor is a
+handler on our own HTTP stack that reads the body and answers as many bytes. A figure is the median of
+the rounds with the lowest and the highest behind it; ours and the floor take turns round by round. The
+journal is on. A failed request ends a part.
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", required=True, help="an optimised mainspring")
+    parser.add_argument("--only", default="", help=f"parts, comma-separated: {', '.join(PARTS)}")
+    args = parser.parse_args()
+    chosen = [part for part in args.only.split(",") if part] or list(PARTS)
+    if unknown := [part for part in chosen if part not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    binary = os.path.abspath(args.binary)
+    lib.OUT.mkdir(exist_ok=True)
+    kept = lib.OUT / "results.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    failed = []
+    for part in chosen:
+        title, measure = PARTS[part]
+        lib.say(f"{part}: {title}")
+        try:
+            rows = measure(binary)
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            lib.say(f"{part} failed: {error}")
+            failed.append(part)
+            continue
+        when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+        results[part] = {"title": title, "rows": rows, "when": when, "rounds": lib.ROUNDS, "seconds": lib.SECONDS}
+        kept.write_text(json.dumps(results, indent=1))
+        print("\n".join(markdown(rows)), flush=True)
+    (lib.HERE / "RESULTS.md").write_text(report(binary, results))
+    lib.say("wrote bench/RESULTS.md" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def markdown(rows):
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]] if len(rows) > 1 else ["| | |", "| --- | --- |", *lines]
+
+
+def cpu():
+    with open("/proc/cpuinfo") as lines:
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def report(binary, results):
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip()
+    packages = {name: lib.version_of(name) for name in ("onnxruntime", "mlflow", "scikit-learn")}
+    lines = [
+        "# Bench", "", "Made by `make bench`; do not edit.", "",
+        f"{version}, {os.cpu_count()} cores of {cpu()}, Linux {platform.release()}, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {v}" for name, v in packages.items()) + ".", "", METHOD,
+    ]
+    for part in PARTS:
+        if part in results:
+            kept = results[part]
+            lines += [f"## {kept['title']}", "", *markdown(kept["rows"]), "", f"{kept['when']}, {kept['rounds']} rounds of {kept['seconds']:g} s", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(lib.HERE))
+    sys.exit(main())
