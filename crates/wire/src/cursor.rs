@@ -1,6 +1,7 @@
 //! A JSON reader that walks over the text once and builds nothing: the request parser pulls numbers
 //! straight out of it into typed vectors.
 
+use super::decimal::Decimal;
 use super::error::BodyError;
 use std::borrow::Cow;
 
@@ -227,45 +228,83 @@ impl<'a> Cursor<'a> {
     /// A number, or one of the words that Python's `json` writes for what JSON has no number for
     /// (`NaN`, `Infinity`, `-Infinity`): the text of it, its grammar checked.
     pub fn number(&mut self) -> Result<&'a str, BodyError> {
+        self.decimal().map(|d| d.text)
+    }
+
+    /// The same, with its digits already read.
+    pub fn decimal(&mut self) -> Result<Decimal<'a>, BodyError> {
         self.peek();
         let start = self.at;
-        if self.word("NaN") || self.word("Infinity") || self.word("-Infinity") {
-            return Ok(self.span(start, self.at));
-        }
+        let mut number =
+            Decimal { text: "", negative: false, mantissa: 0, digits: 0, exponent: 0, whole: true, word: false };
         if self.raw() == Some(b'-') {
+            number.negative = true;
             self.at += 1;
         }
         match self.raw() {
             Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.syntax("expected a number")),
+            Some(b'1'..=b'9') => {
+                self.digits(&mut number);
+            }
+            _ => return self.number_word(start),
         }
         if self.raw() == Some(b'.') {
             self.at += 1;
-            self.some_digits()?;
+            number.whole = false;
+            let places = self.digits(&mut number);
+            if places == 0 {
+                return Err(self.syntax("expected a digit"));
+            }
+            number.exponent = -places;
         }
         if matches!(self.raw(), Some(b'e' | b'E')) {
             self.at += 1;
-            if matches!(self.raw(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.some_digits()?;
+            number.whole = false;
+            number.exponent = number.exponent.saturating_add(self.exponent()?);
         }
-        Ok(self.span(start, self.at))
+        number.text = self.span(start, self.at);
+        Ok(number)
     }
 
+    fn number_word(&mut self, start: usize) -> Result<Decimal<'a>, BodyError> {
+        self.at = start;
+        if !(self.word("NaN") || self.word("Infinity") || self.word("-Infinity")) {
+            return Err(self.syntax("expected a number"));
+        }
+        let text = self.span(start, self.at);
+        Ok(Decimal { text, negative: false, mantissa: 0, digits: 0, exponent: 0, whole: false, word: true })
+    }
+
+    /// Takes digits into the mantissa; how many there were.
     #[inline]
-    fn digits(&mut self) {
+    fn digits(&mut self, number: &mut Decimal<'a>) -> i32 {
         let bytes = self.bytes();
-        while bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+        let start = self.at;
+        while let Some(digit) = bytes.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
+            // Wraps beyond 19 digits; the count says so.
+            number.mantissa = number.mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            number.digits += u32::from(number.digits > 0 || digit > 0);
             self.at += 1;
         }
+        i32::try_from(self.at - start).unwrap_or(i32::MAX)
     }
 
-    fn some_digits(&mut self) -> Result<(), BodyError> {
+    /// The digits after `e`, with their sign; saturates.
+    fn exponent(&mut self) -> Result<i32, BodyError> {
+        let negative = self.raw() == Some(b'-');
+        if matches!(self.raw(), Some(b'+' | b'-')) {
+            self.at += 1;
+        }
         let start = self.at;
-        self.digits();
-        if self.at == start { Err(self.syntax("expected a digit")) } else { Ok(()) }
+        let mut value = 0_i32;
+        while let Some(digit) = self.raw().map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
+            value = value.saturating_mul(10).saturating_add(i32::from(digit));
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.syntax("expected a digit"));
+        }
+        Ok(if negative { -value } else { value })
     }
 
     /// Steps over any value, checking that it is JSON.

@@ -88,33 +88,22 @@ fn is_number(cursor: &mut Cursor<'_>) -> Result<(), Leaf> {
     }
 }
 
-fn whole<T: std::str::FromStr>(cursor: &mut Cursor<'_>) -> Result<T, Leaf> {
+fn whole<T: TryFrom<u64> + TryFrom<i64> + std::str::FromStr>(cursor: &mut Cursor<'_>) -> Result<T, Leaf> {
     is_number(cursor)?;
-    let text = cursor.number()?;
-    text.parse().map_err(|_| Leaf::Range(text.to_owned()))
+    let number = cursor.decimal()?;
+    number.whole().ok_or_else(|| Leaf::Range(number.text.to_owned()))
 }
 
 fn single(cursor: &mut Cursor<'_>) -> Result<f32, Leaf> {
     is_number(cursor)?;
-    let text = cursor.number()?;
-    match text.parse::<f32>() {
-        Ok(v) if v.is_finite() || is_word(text) => Ok(v),
-        _ => Err(Leaf::Range(text.to_owned())),
-    }
+    let number = cursor.decimal()?;
+    number.f32().ok_or_else(|| Leaf::Range(number.text.to_owned()))
 }
 
 fn double(cursor: &mut Cursor<'_>) -> Result<f64, Leaf> {
     is_number(cursor)?;
-    let text = cursor.number()?;
-    match text.parse::<f64>() {
-        Ok(v) if v.is_finite() || is_word(text) => Ok(v),
-        _ => Err(Leaf::Range(text.to_owned())),
-    }
-}
-
-/// `NaN`, `Infinity`, `-Infinity`: Rust's parser reads the same words.
-fn is_word(text: &str) -> bool {
-    text.ends_with(['N', 'y'])
+    let number = cursor.decimal()?;
+    number.f64().ok_or_else(|| Leaf::Range(number.text.to_owned()))
 }
 
 fn boolean(cursor: &mut Cursor<'_>) -> Result<u8, Leaf> {

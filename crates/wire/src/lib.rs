@@ -7,12 +7,14 @@
 
 pub mod cursor;
 mod data;
+mod decimal;
 mod error;
 mod parser;
 mod request;
 pub mod response;
 
 pub use cursor::Cursor;
+pub use decimal::Decimal;
 pub use error::BodyError;
 pub use request::{InferBody, Wanted};
 pub use response::{Rendered, Reply, Selection, render};

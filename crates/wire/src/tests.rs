@@ -293,7 +293,55 @@ fn half_precision_is_written_as_numbers() {
     assert_eq!(out, b"1.5 -2.0");
 }
 
+#[test]
+fn numbers_on_the_edge_are_rounded_as_the_standard_library_rounds_them() {
+    // The middle between two 32-bit floats, and its neighbours.
+    let middle = f64::from(1.0_f32) + f64::from(f32::EPSILON) / 2.0;
+    for text in [
+        format!("{middle:.60}"),
+        format!("{middle:.60}1"),
+        "1.00000005960464477539".to_owned(),
+        "1.000000059604644776".to_owned(),
+        "16777217".to_owned(),
+        "9007199254740993".to_owned(),
+        "1.4e-45".to_owned(),
+        "7e-46".to_owned(),
+        "3.4028235677973366e38".to_owned(),
+        "3.4028235677973365e38".to_owned(),
+        "0.000000000000000000000001".to_owned(),
+        "123456789012345678901234567890".to_owned(),
+        "-0.0".to_owned(),
+        "1e-400".to_owned(),
+    ] {
+        assert_same(&text);
+    }
+    assert!(one("FP32", "[1]", "[-0]").unwrap().to_vec::<f32>().unwrap()[0].is_sign_negative());
+}
+
+/// Both widths must be what Rust's own parser says, bit by bit; infinite is out of range.
+fn assert_same(text: &str) {
+    let wide = one("FP64", "[1]", &format!("[{text}]")).ok().map(|t| t.to_vec::<f64>().unwrap()[0].to_bits());
+    let expected = text.parse::<f64>().ok().filter(|v| v.is_finite()).map(f64::to_bits);
+    assert_eq!(wide, expected, "{text} as FP64");
+    let narrow = one("FP32", "[1]", &format!("[{text}]")).ok().map(|t| t.to_vec::<f32>().unwrap()[0].to_bits());
+    let expected = text.parse::<f32>().ok().filter(|v| v.is_finite()).map(f32::to_bits);
+    assert_eq!(narrow, expected, "{text} as FP32");
+}
+
 proptest! {
+    #[test]
+    fn any_decimal_is_rounded_as_the_standard_library_rounds_it(text in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,21})?(e[+-]?[0-9]{1,2})?") {
+        assert_same(&text);
+    }
+
+    #[test]
+    fn middles_between_floats_are_rounded_right(bits in any::<u32>(), places in 15_usize..22) {
+        let low = f32::from_bits(bits & 0x7f7f_ffff);
+        let middle = f64::midpoint(f64::from(low), f64::from(low.next_up()));
+        assert_same(&format!("{middle:.places$e}"));
+        assert_same(&format!("{middle}"));
+    }
+
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), header in 0_usize..420) {
         let body = Bytes::from(bytes);
