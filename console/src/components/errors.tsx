@@ -1,0 +1,53 @@
+import { Component, type ReactNode } from "react";
+import { advice, ApiError } from "../api/errors";
+import { CopyButton } from "./basics";
+
+/** What failed, the server's words, what to do, the request's id, and a way to try again. */
+export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void }) {
+  const api = error instanceof ApiError ? error : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  const id = api?.details.requestId;
+  return (
+    <div className="notice bad" role="alert">
+      <h2>{api?.details.what ? `Could not ${api.details.what}` : "Something failed"}</h2>
+      <p className="break">
+        {message}
+        {api && api.status > 0 && <span className="quiet"> ({[api.status, api.details.code].filter(Boolean).join(" ")})</span>}
+      </p>
+      <p>{api ? advice(api) : "Load the page again; if it stays, report it with the text above."}</p>
+      <div className="row" style={{ marginTop: 8 }}>
+        {retry && (
+          <button type="button" className="button small" onClick={retry}>
+            Try again
+          </button>
+        )}
+        {id && (
+          <>
+            <span className="small">
+              Request id <code>{id}</code>
+            </span>
+            <CopyButton text={id} label="Copy id" />
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** Keeps one broken page from taking the frame with it. */
+export class Boundary extends Component<{ children: ReactNode; place: string }, { error: unknown }> {
+  override state = { error: undefined as unknown };
+
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  override componentDidUpdate(before: { place: string }) {
+    if (before.place !== this.props.place && this.state.error !== undefined) this.setState({ error: undefined });
+  }
+
+  override render() {
+    if (this.state.error === undefined) return this.props.children;
+    return <ErrorBox error={this.state.error} retry={() => this.setState({ error: undefined })} />;
+  }
+}

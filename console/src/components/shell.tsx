@@ -1,0 +1,162 @@
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Link, useLocation } from "wouter";
+import { setTheme, type Theme, useTheme } from "../lib/theme";
+import { Icon, type IconName } from "./icons";
+import { Palette } from "./palette";
+
+interface Place {
+  href: string;
+  label: string;
+  icon?: IconName;
+}
+
+/** The rail lists what exists; a capability adds its line with its pages. */
+export const PLACES: Place[] = [
+  { href: "/", label: "Overview", icon: "overview" },
+  { href: "/experiments", label: "Experiments", icon: "experiments" },
+  { href: "/models", label: "Models", icon: "models" },
+  { href: "/deployments", label: "Deployments", icon: "deployments" },
+  { href: "/journal", label: "Journal", icon: "journal" },
+  { href: "/settings/keys", label: "API keys", icon: "settings" },
+  { href: "/settings/audit", label: "Audit" },
+];
+
+function isHere(path: string, href: string): boolean {
+  if (href === "/") return path === "/";
+  const base = path.startsWith("/runs") || path.startsWith("/compare") ? "/experiments" : path;
+  return base === href || base.startsWith(`${href}/`);
+}
+
+function ThemeChoice() {
+  const theme = useTheme();
+  const choices: [Theme, string][] = [
+    ["system", "Auto"],
+    ["light", "Light"],
+    ["dark", "Dark"],
+  ];
+  return (
+    <fieldset className="seg" style={{ border: 0, margin: 0, padding: 0 }}>
+      <legend className="sr">Theme</legend>
+      {choices.map(([value, label]) => (
+        <button key={value} type="button" className="button small" aria-pressed={theme === value} onClick={() => setTheme(value)}>
+          {label}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Who looks at what, and which server answers. */
+export interface Whereabouts {
+  tenant: string;
+  subject?: string | undefined;
+  role?: string | undefined;
+  version?: string | undefined;
+  onLogout?: (() => void) | undefined;
+}
+
+export function Shell({ where, children }: { where: Whereabouts | undefined; children: ReactNode }) {
+  const [path] = useLocation();
+  const [menu, setMenu] = useState(false);
+  const [palette, setPalette] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+
+  useEffect(() => {
+    const key = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      const typing = target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+      const chord = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k";
+      if (chord || (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey)) {
+        if (document.querySelector("dialog[open]") && !chord) return;
+        event.preventDefault();
+        setPalette(true);
+      }
+      if (event.key === "Escape") setMenu(false);
+    };
+    document.addEventListener("keydown", key);
+    return () => document.removeEventListener("keydown", key);
+  }, []);
+
+  // A new page starts at its top, and the keyboard with it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the path changes
+  useEffect(() => {
+    setMenu(false);
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [path]);
+
+  return (
+    <div className="frame">
+      <a className="skip" href="#page">
+        Skip to the page
+      </a>
+      <div className="topbar">
+        <button type="button" className="button plain" aria-label="Menu" aria-expanded={menu} aria-controls="rail" onClick={() => setMenu(!menu)}>
+          <Icon name="menu" />
+        </button>
+        <Link href="/" className="brand">
+          <img src={`${import.meta.env.BASE_URL}favicon.svg`} alt="" /> Mainspring
+        </Link>
+        <button type="button" className="button small" onClick={() => setPalette(true)}>
+          Find
+        </button>
+      </div>
+      {menu && <button type="button" className="scrim" aria-label="Close the menu" onClick={() => setMenu(false)} />}
+      <div className="rail" id="rail" data-open={menu}>
+        <Link href="/" className="brand">
+          <img src={`${import.meta.env.BASE_URL}favicon.svg`} alt="" /> Mainspring
+        </Link>
+        <div className="place">
+          Tenant <strong>{where?.tenant ?? "…"}</strong>
+          <br />
+          on <strong className="break">{location.host}</strong>
+        </div>
+        <button type="button" className="find" onClick={() => setPalette(true)}>
+          Find anything <kbd>/</kbd>
+        </button>
+        <nav aria-label="Pages">
+          <ul className="nav">
+            {PLACES.map((place) => (
+              <li key={place.href}>
+                <Link
+                  href={place.href}
+                  className={place.icon ? "" : "sub"}
+                  aria-current={isHere(path, place.href) ? "page" : undefined}
+                >
+                  {place.icon && <Icon name={place.icon} />}
+                  {place.label}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div className="rail-foot">
+          {where?.subject && (
+            <div className="quiet break">
+              {where.subject}
+              {where.role && `, ${where.role}`}
+            </div>
+          )}
+          <div className="row">
+            <ThemeChoice />
+            {where?.onLogout && (
+              <button type="button" className="button small" onClick={where.onLogout}>
+                Log out
+              </button>
+            )}
+          </div>
+          {where?.version && <div className="quiet">Mainspring {where.version}</div>}
+        </div>
+      </div>
+      <main className="page" id="page" ref={main} tabIndex={-1}>
+        {children}
+      </main>
+      {palette && <Palette places={PLACES} onClose={() => setPalette(false)} />}
+    </div>
+  );
+}
