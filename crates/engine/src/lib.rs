@@ -48,6 +48,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug + 'static {
     /// Flavors it can open: `onnx`.
     fn flavors(&self) -> &'static [&'static str];
 
+    /// The platform of its models, as Triton's metadata calls it: `onnxruntime_onnx`.
+    fn platform(&self) -> &'static str {
+        self.name()
+    }
+
     /// Opens a model. Blocks: the caller runs it off the async threads.
     ///
     /// # Errors
@@ -71,6 +76,12 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// [`EngineError::Run`] when the model refuses the values or fails;
     /// [`EngineError::Deadline`] when `cx.deadline` passed before it could start.
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError>;
+
+    /// Class names along the second dimension of output `output`, when the model says them.
+    fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {
+        let _ = output;
+        None
+    }
 
     /// How many calls can run at once without waiting for each other.
     fn instances(&self) -> usize;

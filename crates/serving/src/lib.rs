@@ -1,1 +1,43 @@
 //! Deployments: routing, batching, admission, warm-up, version change.
+//!
+//! A [`Serving`] holds what is deployed. [`Serving::deploy`] declares a deployment; a task of its
+//! own resolves the model URI, loads, warms and swaps versions, and does so again whenever the
+//! [`ModelSource`] says that an alias moved. [`Serving::infer`] is the hot path: it takes no lock
+//! that all requests share and, for a model that warm-up measured as quick, runs the engine on the
+//! calling thread.
+
+mod action;
+mod contract;
+mod control;
+mod deployment;
+mod error;
+mod event;
+mod load;
+mod mlmodel;
+mod request;
+mod run;
+mod serving;
+mod source;
+mod spec;
+mod stats;
+mod table;
+mod view;
+mod warm;
+
+pub use action::{Deploy, Describe, Infer, ReadStats, Undeploy};
+pub use contract::Contract;
+pub use error::ServeError;
+pub use mlmodel::{
+    ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError, ParamSpec, TensorColumn,
+};
+pub use request::{Answer, InferRequest, Refusal};
+pub use serving::Serving;
+pub use source::{ModelSource, PredictionSink, Resolved, SourceError};
+pub use spec::{
+    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, SpecError,
+};
+pub use stats::{
+    BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
+};
+pub use table::{Cell, ColumnError, Table};
+pub use view::{DeploymentView, Execution, State, VersionView};

@@ -1,0 +1,192 @@
+//! A deployment in memory: what is declared, what answers, and what is counted.
+
+use crate::run::{Loaded, Origin};
+use crate::spec::DeploymentSpec;
+use crate::stats::{Batches, DeploymentStats, Recorder, VersionStats};
+use crate::view::{DeploymentView, State, VersionView};
+use arc_swap::ArcSwap;
+use mainspring_core::{Name, Target, Tenant, Timestamp};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Versions whose counters are kept after they are unloaded.
+const KEPT_VERSIONS: usize = 16;
+
+/// Where requests go, replaced as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub current: Option<Arc<Loaded>>,
+    /// Versions that finish what they have.
+    pub draining: Vec<Arc<Loaded>>,
+    pub state: State,
+    pub reason: Option<String>,
+    pub since: Timestamp,
+}
+
+/// A deployment. Only its own controller task replaces `route`.
+pub(crate) struct Deployment {
+    pub tenant: Tenant,
+    pub name: Name,
+    pub spec: ArcSwap<DeploymentSpec>,
+    pub route: ArcSwap<Route>,
+    /// What stands in the journal for requests that no version could take.
+    pub nobody: Arc<Target>,
+    pub in_flight: AtomicUsize,
+    pub unserved: Arc<Recorder>,
+    pub failed_loads: AtomicU64,
+    recorders: Mutex<Vec<(Arc<Target>, Arc<Recorder>)>>,
+    /// Counts declarations; the controller publishes in `settled` the last one it dealt with.
+    pub declared: AtomicU64,
+    pub settled: watch::Sender<u64>,
+    pub wake: Notify,
+    pub gone: CancellationToken,
+}
+
+impl Deployment {
+    pub fn new(tenant: Tenant, name: Name, spec: DeploymentSpec, now: Timestamp) -> Self {
+        let nobody = Arc::new(Target {
+            deployment: name.shared(),
+            variant: "stable".into(),
+            model: spec.model.as_str().into(),
+            version: "".into(),
+        });
+        let route = Route {
+            current: None,
+            draining: Vec::new(),
+            state: State::Loading,
+            reason: Some(format!("resolving {}", spec.model)),
+            since: now,
+        };
+        Self {
+            tenant,
+            name,
+            spec: ArcSwap::from_pointee(spec),
+            route: ArcSwap::from_pointee(route),
+            nobody,
+            in_flight: AtomicUsize::new(0),
+            unserved: Arc::default(),
+            failed_loads: AtomicU64::new(0),
+            recorders: Mutex::default(),
+            declared: AtomicU64::new(1),
+            settled: watch::Sender::new(0),
+            wake: Notify::new(),
+            gone: CancellationToken::new(),
+        }
+    }
+
+    /// Replaces the route. `since` moves when the state does.
+    pub fn reroute(&self, now: Timestamp, change: impl FnOnce(&mut Route)) {
+        let mut route = Route::clone(&self.route.load());
+        let before = route.state;
+        change(&mut route);
+        if route.state != before {
+            route.since = now;
+        }
+        self.route.store(Arc::new(route));
+    }
+
+    /// The counters of a version, kept over reloads of the same version.
+    pub fn recorder(&self, target: &Arc<Target>) -> Arc<Recorder> {
+        let mut recorders = self.recorders.lock();
+        if let Some(at) = recorders.iter().position(|(t, _)| t == target) {
+            let known = recorders.remove(at);
+            recorders.insert(0, known);
+        } else {
+            recorders.insert(0, (Arc::clone(target), Arc::default()));
+            recorders.truncate(KEPT_VERSIONS);
+        }
+        Arc::clone(&recorders[0].1)
+    }
+
+    pub fn view(&self) -> DeploymentView {
+        let route = self.route.load();
+        let version = |loaded: &Arc<Loaded>, current: bool| VersionView {
+            contract: Arc::clone(&loaded.facts.contract),
+            state: if current { State::Ready } else { State::Draining },
+            current,
+            engine: loaded.facts.engine,
+            instances: loaded.instances(),
+            memory_bytes: loaded.memory_bytes(),
+            loaded_at: loaded.facts.loaded_at,
+            load_ms: loaded.facts.load_ms,
+            execution: loaded.facts.execution,
+            warnings: loaded.facts.warnings.clone(),
+        };
+        let versions =
+            route.current.iter().map(|l| version(l, true)).chain(route.draining.iter().map(|l| version(l, false)));
+        DeploymentView {
+            name: self.name.clone(),
+            spec: self.spec.load_full(),
+            state: route.state,
+            reason: route.reason.clone(),
+            since: route.since,
+            versions: versions.collect(),
+        }
+    }
+
+    pub fn stats(&self) -> DeploymentStats {
+        let route = self.route.load();
+        let loaded = |target: &Arc<Target>| {
+            let current = route.current.as_ref().filter(|l| l.facts.contract.target == *target);
+            let held = current.or_else(|| route.draining.iter().find(|l| l.facts.contract.target == *target));
+            (current.is_some(), held.map_or(0, |l| l.memory_bytes()))
+        };
+        let recorders = self.recorders.lock().clone();
+        let versions: Vec<VersionStats> = recorders
+            .into_iter()
+            .map(|(target, recorder)| {
+                let (current, memory_bytes) = loaded(&target);
+                VersionStats { current, memory_bytes, ..recorder.view(target) }
+            })
+            .collect();
+        DeploymentStats {
+            name: self.name.clone(),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            unserved: self.unserved.failures(),
+            failed_loads: self.failed_loads.load(Ordering::Relaxed),
+            versions,
+        }
+    }
+
+    pub fn batches(&self) -> Vec<Batches> {
+        let spec = self.spec.load();
+        let route = self.route.load();
+        let recorders = self.recorders.lock().clone();
+        recorders
+            .into_iter()
+            .map(|(target, recorder)| {
+                let of = |l: &&Arc<Loaded>| l.facts.contract.target == target;
+                let current = route.current.as_ref().filter(of);
+                let held = current.or_else(|| route.draining.iter().find(of));
+                Batches {
+                    version: Arc::clone(&target.version),
+                    current: current.is_some(),
+                    max_rows: spec.engine.batch.max_rows,
+                    max_delay_ms: spec.engine.batch.max_delay.0.as_secs_f64() * 1e3,
+                    execution: held.map(|l| l.facts.execution),
+                    closed: recorder.closed(),
+                    rows: recorder.sizes(),
+                    waiting: held.map_or(0, |l| l.waiting()),
+                }
+            })
+            .collect()
+    }
+
+    /// Waits until nobody but the drain itself and the list of draining versions holds `old`. A
+    /// route that a request is still reading holds it too, so this needs no lock against them.
+    pub async fn quiet(&self, old: &Arc<Loaded>, poll: Duration) {
+        let mut tick = tokio::time::interval(poll);
+        while Arc::strong_count(old) > 2 {
+            tick.tick().await;
+        }
+    }
+
+    /// Whether `origin` is what answers now.
+    pub fn serves(&self, origin: &Origin) -> bool {
+        self.route.load().current.as_ref().is_some_and(|l| l.facts.origin == *origin)
+    }
+}

@@ -1,0 +1,182 @@
+//! Why a request is not answered, or a deployment not made.
+
+use crate::mlmodel::MlmodelError;
+use crate::source::SourceError;
+use crate::spec::SpecError;
+use crate::table::ColumnError;
+use crate::view::State;
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_engine::{EngineError, SignatureError};
+use std::time::Duration;
+
+/// Why a request is not answered, or a deployment not made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServeError {
+    /// No deployment of this name.
+    #[error("there is no deployment {name:?}{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    NoDeployment {
+        /// Name given.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<String>,
+    },
+    /// The deployment does not serve this version.
+    #[error("deployment {name:?} does not serve version {version:?}; it serves {serves}")]
+    NoVersion {
+        /// Name of the deployment.
+        name: String,
+        /// Version asked for.
+        version: String,
+        /// What it serves instead.
+        serves: String,
+    },
+    /// The deployment has no version that can answer now.
+    #[error("deployment {name:?} is {state}: {reason}")]
+    NotReady {
+        /// Name of the deployment.
+        name: String,
+        /// Its state.
+        state: State,
+        /// Why.
+        reason: String,
+    },
+    /// The inputs do not fit the model.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The columns do not fit the model.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// The tensors of one request are larger than the deployment allows.
+    #[error(
+        "the request's tensors are {bytes} bytes; deployment {name:?} takes {limit} at most (limits.maxRequestBytes)"
+    )]
+    TooLarge {
+        /// Name of the deployment.
+        name: String,
+        /// Bytes of the request's tensors.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A request of no rows.
+    #[error("the request has no rows")]
+    NoRows,
+    /// Too many requests wait already.
+    #[error("deployment {name:?} has {in_flight} requests in flight, its limit (limits.maxInFlight)")]
+    Overloaded {
+        /// Name of the deployment.
+        name: String,
+        /// Requests in flight.
+        in_flight: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The deadline passed before the model started.
+    #[error("the deadline passed after {} ms, before deployment {name:?} could answer", .waited.as_millis())]
+    Deadline {
+        /// Name of the deployment.
+        name: String,
+        /// Since the request arrived.
+        waited: Duration,
+    },
+    /// The caller went away. Only the journal sees this one.
+    #[error("the caller went away before the answer")]
+    Cancelled,
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The spec is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Two deployments want to be the default.
+    #[error("deployment {other:?} is the default already; only one can be")]
+    SecondDefault {
+        /// The default there is.
+        other: String,
+    },
+    /// The model URI cannot be resolved.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The `MLmodel` file cannot be read.
+    #[error("cannot load {path}: {source}")]
+    Mlmodel {
+        /// Folder of the model.
+        path: String,
+        /// What is wrong with it.
+        source: MlmodelError,
+    },
+    /// No engine opens this flavor.
+    #[error("{path} has the flavor {flavors}, and no engine here runs it; the engines here run: {engines}")]
+    NoEngine {
+        /// Folder of the model.
+        path: String,
+        /// Flavors that the model has.
+        flavors: String,
+        /// Flavors that can run.
+        engines: String,
+    },
+    /// A name in `journal.redact` that the model does not have.
+    #[error("journal.redact names {name:?}, which is neither an input nor a column of the model{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    Redact {
+        /// The name.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<String>,
+    },
+    /// The process stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl ServeError {
+    /// When to try again, for a `Retry-After` header.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. } => Some(*retry_after),
+            Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+impl Failure for ServeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoDeployment { .. } | Self::NoVersion { .. } => ErrorKind::NotFound,
+            Self::NotReady { .. } | Self::Stopping => ErrorKind::Unavailable,
+            Self::Signature(e) => e.kind(),
+            Self::Column(e) => e.kind(),
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::NoRows | Self::Redact { .. } => ErrorKind::InvalidInput,
+            Self::Overloaded { .. } => ErrorKind::Overloaded,
+            Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Engine(e) => e.kind(),
+            Self::Spec(e) => e.kind(),
+            Self::SecondDefault { .. } => ErrorKind::Conflict,
+            Self::Source(e) => e.kind(),
+            Self::Mlmodel { .. } => ErrorKind::InvalidInput,
+            Self::NoEngine { .. } => ErrorKind::Unimplemented,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDeployment { .. } => Some("list what is deployed: mainspring get deployment".into()),
+            Self::NotReady { state: State::Loading, .. } => Some("try again when it is READY".into()),
+            Self::NotReady { name, .. } => Some(format!("see the whole state: mainspring get deployment {name}")),
+            Self::Overloaded { .. } => {
+                Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
+            }
+            Self::SecondDefault { other } => Some(format!("set default: false on {other} first")),
+            Self::NoEngine { flavors, .. } if flavors.contains("sklearn") => Some(
+                "log the model with the onnx flavor: skl2onnx.to_onnx(model, X[:1]), then mlflow.onnx.log_model(…)"
+                    .into(),
+            ),
+            Self::NoEngine { .. } => Some("log the model with the onnx flavor: mlflow.onnx.log_model(…)".into()),
+            Self::Source(e) => e.hint(),
+            Self::Engine(e) => e.hint(),
+            _ => None,
+        }
+    }
+}

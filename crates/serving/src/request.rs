@@ -1,0 +1,87 @@
+//! A request, its answer, and the journal event that both leave behind.
+
+use crate::contract::Contract;
+use crate::event::Event;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One request for inference.
+#[derive(Debug, Clone)]
+pub struct InferRequest {
+    /// The version asked for; `None` is the current one. Naming one is a forced assignment.
+    pub version: Option<String>,
+    /// The caller's own id, echoed and journaled untouched.
+    pub client_id: Option<Arc<str>>,
+    /// Input tensors by name, in any order.
+    pub inputs: Vec<NamedTensor>,
+    /// By which door it came.
+    pub protocol: Protocol,
+    /// After this nobody waits for the answer. The deployment's own deadline counts when earlier.
+    pub deadline: Option<Instant>,
+    /// When it was received, before parsing.
+    pub received: Instant,
+}
+
+/// A request that a protocol refused before it came to [`crate::Serving::infer`], because its body
+/// could not be read.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The version asked for.
+    pub version: Option<String>,
+    /// The caller's own id, when it could be read.
+    pub client_id: Option<Arc<str>>,
+    /// By which door it came.
+    pub protocol: Protocol,
+    /// When it was received.
+    pub received: Instant,
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// The message that the caller sees.
+    pub message: String,
+}
+
+/// An answer. Its journal event is appended when it is dropped or when one of the closing methods
+/// is called, so no answer goes unrecorded.
+#[derive(Debug)]
+pub struct Answer {
+    /// The id that feedback and everything else joins on.
+    pub id: EventId,
+    /// What answered.
+    pub target: Arc<Target>,
+    /// Outputs in the order of the contract's signature.
+    pub outputs: Arc<[NamedTensor]>,
+    /// The caller's own id.
+    pub client_id: Option<Arc<str>>,
+    /// What the version takes and gives.
+    pub contract: Arc<Contract>,
+    /// Rows of the engine call that this request shared.
+    pub batch_rows: u32,
+    pub(crate) event: Option<Event>,
+    pub(crate) answered: Instant,
+}
+
+impl Answer {
+    /// The answer is rendered: records how long that took and appends the journal event.
+    pub fn encoded(mut self) {
+        self.close(Outcome::Ok);
+    }
+
+    /// The answer could not be rendered or sent: the journal says so instead.
+    pub fn failed(mut self, kind: ErrorKind, message: &str) {
+        self.close(Outcome::Failed { kind, message: message.into() });
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        if let Some(event) = self.event.take() {
+            event.answered(&self.outputs, self.answered.elapsed(), outcome);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.close(Outcome::Ok);
+    }
+}

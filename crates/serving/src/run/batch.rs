@@ -1,0 +1,95 @@
+//! Several requests into one call, and its outputs back to each.
+
+use super::Ran;
+use super::queue::{Item, Reply};
+use crate::stats::nanos;
+use bytes::Bytes;
+use mainspring_core::tensor::{Data, NamedTensor, TensorError};
+use mainspring_core::{DType, Tensor};
+use mainspring_engine::EngineError;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// When a call started, how long it took and how many rows it had.
+pub(super) struct Timed {
+    pub started: Instant,
+    pub engine_ns: u64,
+    pub rows: usize,
+}
+
+/// Puts the rows of all requests under each other. The requests agree in everything but the number
+/// of rows: [`super::queue`] sees to that.
+pub(super) fn join(items: &[Item]) -> Result<Vec<NamedTensor>, TensorError> {
+    let Some(first) = items.first() else { return Ok(Vec::new()) };
+    (0..first.inputs.len())
+        .map(|input| {
+            let parts: Vec<&Tensor> = items.iter().filter_map(|i| i.inputs.get(input)).map(|n| &n.tensor).collect();
+            let tensor = stack(&parts)?;
+            Ok(NamedTensor { name: Arc::clone(&first.inputs[input].name), tensor })
+        })
+        .collect()
+}
+
+fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
+    let Some(first) = parts.first() else { return Tensor::from_strings(vec![0], Vec::new()) };
+    let mut shape = first.shape().to_vec();
+    if let Some(rows) = shape.first_mut() {
+        *rows = parts.iter().map(|p| p.rows()).sum();
+    }
+    if first.dtype() == DType::Bytes {
+        let all: Vec<Bytes> = parts.iter().filter_map(|p| p.strings()).flatten().cloned().collect();
+        return Tensor::from_strings(shape, all);
+    }
+    let len: usize = parts.iter().map(|p| p.byte_len()).sum();
+    // Whole words, so that the buffer is aligned for every element type.
+    let mut words = vec![0_u64; len.div_ceil(8)];
+    let buffer: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    let mut at = 0;
+    for part in parts {
+        if let Data::Raw(bytes) = part.data() {
+            buffer[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        }
+    }
+    let words = Tensor::from_vec(DType::Uint64, vec![words.len()], words)?;
+    Tensor::from_raw(first.dtype(), shape, words.to_wire().slice(0..len))
+}
+
+/// Gives each request its own rows, sharing the outputs' memory.
+pub(super) fn hand_out(items: Vec<Item>, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) {
+    let whole = items.len() == 1;
+    let result = result.and_then(|outputs| if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) });
+    let mut start = 0;
+    let mut outputs = result;
+    for item in items {
+        let end = start + item.rows;
+        let mine = match &mut outputs {
+            Err(error) => Err(error.clone()),
+            Ok(outputs) if whole => Ok(std::mem::take(outputs)),
+            Ok(outputs) => Ok(outputs
+                .iter()
+                .map(|o| NamedTensor { name: Arc::clone(&o.name), tensor: o.tensor.slice_rows(start, end) })
+                .collect()),
+        };
+        start = end;
+        let ran = mine.map(|outputs| Ran {
+            outputs,
+            queue_ns: nanos(timed.started.saturating_duration_since(item.enqueued)),
+            engine_ns: timed.engine_ns,
+            batch_rows: timed.rows as u32,
+        });
+        // The caller may have gone meanwhile; then nobody needs the answer.
+        let _ = item.reply.send(Reply::Ran(ran));
+    }
+}
+
+fn whole_batch(outputs: Vec<NamedTensor>, rows: usize) -> Result<Vec<NamedTensor>, EngineError> {
+    match outputs.iter().find(|o| o.tensor.shape().first() != Some(&rows)) {
+        None => Ok(outputs),
+        Some(wrong) => Err(EngineError::WrongOutput {
+            output: wrong.name.to_string(),
+            declared: format!("one row for each of the {rows} rows of the batch"),
+            got: format!("shape {:?}", wrong.tensor.shape()),
+        }),
+    }
+}

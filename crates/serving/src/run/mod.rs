@@ -1,0 +1,204 @@
+//! A loaded version at work: inline on the caller's thread, or through its queue and the pool.
+
+mod batch;
+mod pool;
+mod queue;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+pub(crate) use pool::Pool;
+pub(crate) use queue::{Reply, Waiting};
+pub(crate) use timer::Timer;
+
+use crate::contract::Contract;
+use crate::stats::{ClosedBy, Recorder, nanos};
+use crate::view::Execution;
+use mainspring_core::Timestamp;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_engine::{EngineError, Model, RunCx};
+use queue::{Queue, Trigger};
+use slots::{Slot, Slots};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// How a version's queue closes its batches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchRules {
+    pub max_rows: usize,
+    pub max_delay: Duration,
+    /// Whether several requests may share a call.
+    pub shared: bool,
+}
+
+/// Where a version came from: another one of these under the same URI is another version.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Origin {
+    pub model: String,
+    pub version: String,
+    pub root: PathBuf,
+    pub engine: crate::spec::EngineSpec,
+}
+
+/// What is known of a version once it is warm.
+pub(crate) struct Facts {
+    pub origin: Origin,
+    pub contract: Arc<Contract>,
+    pub engine: &'static str,
+    pub execution: Execution,
+    pub rules: BatchRules,
+    pub loaded_at: Timestamp,
+    pub load_ms: u64,
+    pub warnings: Vec<String>,
+}
+
+/// A version that can answer. Unloaded when the last reference goes.
+pub(crate) struct Loaded {
+    pub facts: Facts,
+    pub recorder: Arc<Recorder>,
+    model: Arc<dyn Model>,
+    slots: Slots,
+    queue: Queue,
+    pool: Pool,
+    timer: Timer,
+    me: Weak<Loaded>,
+}
+
+/// One call of the engine, for one request.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub outputs: Vec<NamedTensor>,
+    pub queue_ns: u64,
+    pub engine_ns: u64,
+    pub batch_rows: u32,
+}
+
+impl Loaded {
+    pub fn new(facts: Facts, model: Arc<dyn Model>, recorder: Arc<Recorder>, pool: Pool, timer: Timer) -> Arc<Self> {
+        let instances = model.instances().max(1);
+        pool.grow_to(instances);
+        Arc::new_cyclic(|me| Self {
+            queue: Queue::new(facts.rules),
+            facts,
+            recorder,
+            model,
+            slots: Slots::new(instances),
+            pool,
+            timer,
+            me: Weak::clone(me),
+        })
+    }
+
+    pub fn instances(&self) -> usize {
+        self.model.instances().max(1)
+    }
+
+    pub fn memory_bytes(&self) -> u64 {
+        self.model.memory_bytes()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Runs on this thread if the request is small enough and an instance is idle.
+    pub fn try_inline(&self, inputs: &[NamedTensor], rows: usize, cx: &RunCx) -> Option<Result<Ran, EngineError>> {
+        if self.facts.execution.inline_rows == 0 || self.units(inputs, rows) > self.facts.execution.inline_rows {
+            return None;
+        }
+        let slot = self.slots.try_acquire()?;
+        let started = Instant::now();
+        let result = self.model.run(inputs, cx);
+        let engine_ns = nanos(started.elapsed());
+        drop(slot);
+        if self.queue.len() > 0 {
+            self.pump(Trigger::Idle);
+        }
+        self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
+        Some(result.map(|outputs| Ran { outputs, queue_ns: 0, engine_ns, batch_rows: rows as u32 }))
+    }
+
+    /// How many rows of the size that warm-up ran the request amounts to: a free dimension, such as
+    /// the length of a text, makes a row larger.
+    fn units(&self, inputs: &[NamedTensor], rows: usize) -> usize {
+        let mut units = rows;
+        for (given, spec) in inputs.iter().zip(&self.facts.contract.signature.inputs) {
+            let row: usize = spec.shape.iter().skip(1).map(|d| usize::try_from(*d).unwrap_or(1)).product();
+            units = units.max(given.tensor.len().checked_div(row).unwrap_or(0));
+        }
+        units
+    }
+
+    /// Puts a request into the queue. Dropping what this returns takes it out again.
+    pub fn enqueue(self: &Arc<Self>, inputs: Arc<[NamedTensor]>, rows: usize, deadline: Option<Instant>) -> Waiting {
+        let (waiting, alarm) = self.queue.push(self, inputs, rows, deadline);
+        if let Some(at) = alarm {
+            self.timer.set(at, Weak::clone(&self.me));
+        }
+        self.pump(Trigger::Idle);
+        waiting
+    }
+
+    /// The timer's call: some batch may be due.
+    pub fn wake(&self) {
+        self.queue.disarm();
+        self.pump(Trigger::Delay);
+        if let Some(at) = self.queue.rearm() {
+            self.timer.set(at, Weak::clone(&self.me));
+        }
+    }
+
+    /// Starts as many batches as are due and as there are idle instances.
+    fn pump(&self, trigger: Trigger) {
+        let Some(me) = self.me.upgrade() else { return };
+        while let Some((batch, slot)) = self.queue.take(trigger, Instant::now(), || self.slots.try_acquire_owned(&me)) {
+            if let Some(at) = self.queue.rearm() {
+                self.timer.set(at, Weak::clone(&self.me));
+            }
+            if batch.items.is_empty() {
+                continue;
+            }
+            let loaded = Arc::clone(&me);
+            self.pool.submit(move || {
+                loaded.execute(batch);
+                drop(slot);
+                loaded.pump(Trigger::Idle);
+            });
+        }
+    }
+
+    fn execute(&self, batch: queue::Batch) {
+        let rows = batch.items.iter().map(|i| i.rows).sum();
+        let started = Instant::now();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match batch.items.as_slice() {
+            [only] => self.model.run(&only.inputs, &RunCx { deadline: None }),
+            many => batch::join(many)
+                .map_err(EngineError::from)
+                .and_then(|inputs| self.model.run(&inputs, &RunCx { deadline: None })),
+        }));
+        let result = result.unwrap_or_else(|_| {
+            Err(EngineError::Run { reason: "the engine panicked; the log has the details".into(), bad_input: false })
+        });
+        let engine_ns = nanos(started.elapsed());
+        self.recorder.executed(rows, engine_ns, batch.closed);
+        batch::hand_out(batch.items, result, batch::Timed { started, engine_ns, rows });
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let target = &self.facts.contract.target;
+        tracing::info!(deployment = %target.deployment, version = %target.version, "unloaded");
+    }
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("target", &self.facts.contract.target).finish_non_exhaustive()
+    }
+}
+
+/// A slot that keeps its version loaded.
+pub(crate) type OwnedSlot = Slot<Arc<Loaded>>;

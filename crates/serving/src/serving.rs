@@ -1,0 +1,442 @@
+//! The face of the domain: declare, ask, infer.
+
+use crate::action::{Deploy, Describe, Infer, ReadStats, Undeploy};
+use crate::contract::Contract;
+use crate::control::{self, Means};
+use crate::deployment::{Deployment, Route};
+use crate::error::ServeError;
+use crate::event::Event;
+use crate::request::{Answer, InferRequest, Refusal};
+use crate::run::{Loaded, Pool, Ran, Reply, Timer};
+use crate::source::{ModelSource, PredictionSink};
+use crate::spec::DeploymentSpec;
+use crate::stats::{Batches, DeploymentStats};
+use crate::view::DeploymentView;
+use arc_swap::ArcSwap;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timing};
+use mainspring_engine::{Engine, RunCx};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+#[cfg(test)]
+mod tests;
+
+type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;
+
+/// Everything that is deployed in this process. Clones share it.
+#[derive(Clone)]
+pub struct Serving {
+    means: Arc<Means>,
+    table: Arc<ArcSwap<Table>>,
+    /// Held while the table is replaced; never by a request.
+    changing: Arc<Mutex<()>>,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Serving")
+    }
+}
+
+impl Serving {
+    /// Nothing deployed yet. Deployments that were declared before are declared again by the
+    /// caller.
+    pub fn new(
+        engines: Vec<Arc<dyn Engine>>,
+        source: Arc<dyn ModelSource>,
+        sink: Arc<dyn PredictionSink>,
+        ctx: Ctx,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let means = Means {
+            engines: engines.into(),
+            source,
+            sink,
+            ctx,
+            pool: Pool::new(),
+            timer: Timer::start(),
+            loads: Semaphore::new(cores.min(4)),
+        };
+        Self { means: Arc::new(means), table: Arc::default(), changing: Arc::default() }
+    }
+
+    /// Declares a deployment, or changes it. Returns at once; a task of the deployment loads what is
+    /// declared, and what answered before answers until then. [`Serving::settled`] waits for it.
+    ///
+    /// # Errors
+    /// [`ServeError::Spec`] and [`ServeError::SecondDefault`]; nothing changed then. Whether the
+    /// model loads shows in [`Serving::describe`].
+    pub fn deploy(&self, auth: &Authorized<Deploy>, spec: DeploymentSpec) -> Result<(), ServeError> {
+        let (tenant, name) = (auth.tenant(), &auth.action().deployment);
+        spec.validate(name)?;
+        let _changing = self.changing.lock();
+        let table = self.table.load_full();
+        let mine = table.get(tenant);
+        if spec.default
+            && let Some((other, _)) = mine.into_iter().flatten().find(|(n, d)| *n != name && d.spec.load().default)
+        {
+            return Err(ServeError::SecondDefault { other: other.to_string() });
+        }
+        if let Some(known) = mine.and_then(|m| m.get(name)) {
+            known.spec.store(Arc::new(spec));
+            known.declared.fetch_add(1, Ordering::SeqCst);
+            known.wake.notify_one();
+            return Ok(());
+        }
+        let deployment = Arc::new(Deployment::new(tenant.clone(), name.clone(), spec, self.means.ctx.now()));
+        let mut next = Table::clone(&table);
+        next.entry(tenant.clone()).or_default().insert(name.clone(), Arc::clone(&deployment));
+        self.table.store(Arc::new(next));
+        self.means.ctx.tasks.spawn("deployment", control::run(Arc::clone(&self.means), deployment));
+        Ok(())
+    }
+
+    /// Takes a deployment away: requests find it no more, those in flight finish, then it unloads.
+    ///
+    /// # Errors
+    /// [`ServeError::NoDeployment`].
+    pub fn undeploy(&self, auth: &Authorized<Undeploy>) -> Result<(), ServeError> {
+        let (tenant, name) = (auth.tenant(), &auth.action().deployment);
+        let _changing = self.changing.lock();
+        let deployment = self.find(tenant, name)?;
+        let mut next = Table::clone(&self.table.load());
+        if let Some(mine) = next.get_mut(tenant) {
+            mine.remove(name);
+        }
+        self.table.store(Arc::new(next));
+        deployment.gone.cancel();
+        Ok(())
+    }
+
+    /// Waits until the latest declaration was dealt with, and describes the outcome.
+    ///
+    /// # Errors
+    /// [`ServeError::NoDeployment`], also when it is taken away meanwhile.
+    pub async fn settled(&self, auth: &Authorized<Describe>, name: &Name) -> Result<DeploymentView, ServeError> {
+        let deployment = self.find(auth.tenant(), name)?;
+        let declared = deployment.declared.load(Ordering::SeqCst);
+        let mut settled = deployment.settled.subscribe();
+        tokio::select! {
+            _ = settled.wait_for(|done| *done >= declared) => Ok(deployment.view()),
+            () = deployment.gone.cancelled() => Err(self.nobody(auth.tenant(), name)),
+        }
+    }
+
+    /// The deployment that answers scoring requests which name none.
+    pub fn default_deployment(&self, tenant: &Tenant) -> Option<Name> {
+        let table = self.table.load();
+        table.get(tenant)?.iter().find(|(_, d)| d.spec.load().default).map(|(name, _)| name.clone())
+    }
+
+    /// Describes the deployment that `auth` names; `None` when there is none, or `auth` names all.
+    pub fn describe(&self, auth: &Authorized<Describe>) -> Option<DeploymentView> {
+        let name = auth.action().deployment.as_ref()?;
+        self.find(auth.tenant(), name).ok().map(|d| d.view())
+    }
+
+    /// Describes the tenant's deployments that `auth` names, by name.
+    pub fn list(&self, auth: &Authorized<Describe>) -> Vec<DeploymentView> {
+        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| d.view()).collect()
+    }
+
+    /// Whether a request to the deployment that `auth` names would find a version to answer it.
+    ///
+    /// # Errors
+    /// [`ServeError::NoDeployment`], [`ServeError::NoVersion`] and [`ServeError::NotReady`].
+    pub fn ready(&self, auth: &Authorized<Describe>, version: Option<&str>) -> Result<(), ServeError> {
+        match &auth.action().deployment {
+            Some(name) => pick(&*self.find(auth.tenant(), name)?, version).map(drop),
+            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None).map(drop)),
+        }
+    }
+
+    /// Counters of the deployments that `auth` names, by name.
+    pub fn stats(&self, auth: &Authorized<ReadStats>) -> Vec<DeploymentStats> {
+        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| d.stats()).collect()
+    }
+
+    /// Why the batches of the deployment that `auth` names closed, by version; `None` when there is
+    /// no such deployment.
+    pub fn batches(&self, auth: &Authorized<ReadStats>) -> Option<Vec<Batches>> {
+        let name = auth.action().deployment.as_ref()?;
+        self.find(auth.tenant(), name).ok().map(|d| d.batches())
+    }
+
+    /// What the version that a request would go to takes and gives. Costs a reference count.
+    ///
+    /// # Errors
+    /// As [`Serving::ready`].
+    pub fn contract(&self, auth: &Authorized<Infer>, version: Option<&str>) -> Result<Arc<Contract>, ServeError> {
+        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+        Ok(Arc::clone(&pick(&deployment, version)?.facts.contract))
+    }
+
+    /// Answers a request. Dropping the future gives the request up: it leaves the queue, and the
+    /// journal says that it was cancelled.
+    ///
+    /// # Errors
+    /// [`ServeError`]; all but [`ServeError::NoDeployment`] are in the journal already.
+    pub async fn infer(&self, auth: &Authorized<Infer>, request: InferRequest) -> Result<Answer, ServeError> {
+        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+        let event = self.event(auth, deployment, Asked::from(&request));
+        let mut call = Call { event: Some(event), admitted: false };
+        match call.run(request).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                call.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a request that its protocol refused before [`Serving::infer`] saw it. Returns the id
+    /// under which the journal has it; `None` when the deployment does not exist.
+    pub fn refuse(&self, auth: &Authorized<Infer>, refusal: Refusal) -> Option<EventId> {
+        let deployment = self.find(auth.tenant(), &auth.action().deployment).ok()?;
+        let picked = pick(&deployment, refusal.version.as_deref()).ok();
+        let asked = Asked {
+            protocol: refusal.protocol,
+            client_id: refusal.client_id,
+            received: refusal.received,
+            forced: refusal.version.is_some(),
+        };
+        let mut event = self.event(auth, deployment, asked);
+        if let Some(loaded) = picked {
+            event.recorder = Arc::clone(&loaded.recorder);
+            event.contract = Some(Arc::clone(&loaded.facts.contract));
+        }
+        let id = event.id;
+        event.failed(refusal.kind, &refusal.message);
+        Some(id)
+    }
+
+    fn event(&self, auth: &Authorized<Infer>, deployment: Arc<Deployment>, asked: Asked) -> Event {
+        let at = self.means.ctx.now();
+        Event {
+            id: self.means.ctx.ids.event(at),
+            at,
+            received: asked.received,
+            tenant: auth.tenant().clone(),
+            protocol: asked.protocol,
+            client_id: asked.client_id,
+            forced: asked.forced,
+            rows: 0,
+            batch_rows: 0,
+            timing: Timing::default(),
+            inputs: Arc::from([]),
+            recorder: Arc::clone(&deployment.unserved),
+            deployment,
+            contract: None,
+            sink: Arc::clone(&self.means.sink),
+        }
+    }
+
+    fn find(&self, tenant: &Tenant, name: &Name) -> Result<Arc<Deployment>, ServeError> {
+        let table = self.table.load();
+        table.get(tenant).and_then(|m| m.get(name)).cloned().ok_or_else(|| self.nobody(tenant, name))
+    }
+
+    fn nobody(&self, tenant: &Tenant, name: &Name) -> ServeError {
+        let table = self.table.load();
+        let names = table.get(tenant).into_iter().flatten().map(|(n, _)| n.as_str());
+        let nearest = mainspring_core::nearest(name.as_str(), names).map(str::to_owned);
+        ServeError::NoDeployment { name: name.to_string(), nearest }
+    }
+
+    fn of(&self, tenant: &Tenant, name: Option<&Name>) -> Vec<Arc<Deployment>> {
+        let table = self.table.load();
+        let mine = table.get(tenant).into_iter().flatten();
+        mine.filter(|(n, _)| name.is_none_or(|name| *n == name)).map(|(_, d)| Arc::clone(d)).collect()
+    }
+}
+
+/// What a request says about itself, apart from its values.
+struct Asked {
+    protocol: Protocol,
+    client_id: Option<Arc<str>>,
+    received: Instant,
+    forced: bool,
+}
+
+impl From<&InferRequest> for Asked {
+    fn from(request: &InferRequest) -> Self {
+        Self {
+            protocol: request.protocol,
+            client_id: request.client_id.clone(),
+            received: request.received,
+            forced: request.version.is_some(),
+        }
+    }
+}
+
+/// The version that answers a request.
+fn pick(deployment: &Deployment, version: Option<&str>) -> Result<Arc<Loaded>, ServeError> {
+    let route = deployment.route.load();
+    let Some(current) = &route.current else { return Err(not_ready(deployment, &route)) };
+    match version {
+        Some(asked) if *asked != *current.facts.contract.target.version => Err(ServeError::NoVersion {
+            name: deployment.name.to_string(),
+            version: asked.to_owned(),
+            serves: current.facts.contract.target.version.to_string(),
+        }),
+        _ => Ok(Arc::clone(current)),
+    }
+}
+
+fn not_ready(deployment: &Deployment, route: &Route) -> ServeError {
+    ServeError::NotReady {
+        name: deployment.name.to_string(),
+        state: route.state,
+        reason: route.reason.clone().unwrap_or_else(|| "no version is loaded".into()),
+    }
+}
+
+/// One request on its way. Dropped before its end, it was cancelled.
+struct Call {
+    event: Option<Event>,
+    admitted: bool,
+}
+
+impl Call {
+    async fn run(&mut self, mut request: InferRequest) -> Result<Answer, ServeError> {
+        let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
+        let deployment = Arc::clone(&event.deployment);
+        let accepted = accept(event, &mut request);
+        event.inputs = std::mem::take(&mut request.inputs).into();
+        let loaded = accepted?;
+        let rows = event.rows as usize;
+        let inputs = Arc::clone(&event.inputs);
+
+        let limits = &deployment.spec.load().limits;
+        admit(&deployment.in_flight, limits.max_in_flight as usize)
+            .map_err(|in_flight| overloaded(&deployment, &loaded, in_flight))?;
+        self.admitted = true;
+        let own = limits.deadline.map(|d| request.received + d.0);
+        let deadline = match (own, request.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        if deadline.is_some_and(|d| d <= Instant::now()) {
+            return Err(late(&deployment, request.received));
+        }
+        let ran = match loaded.try_inline(&inputs, rows, &RunCx { deadline }) {
+            Some(result) => result?,
+            None => queued(&loaded, &deployment, inputs, Wait { rows, deadline, received: request.received }).await?,
+        };
+        self.answer(&loaded, ran)
+    }
+
+    fn answer(&mut self, loaded: &Loaded, ran: Ran) -> Result<Answer, ServeError> {
+        self.release();
+        let Some(mut event) = self.event.take() else { return Err(ServeError::Cancelled) };
+        event.timing.queue_ns = ran.queue_ns;
+        event.timing.engine_ns = ran.engine_ns;
+        event.batch_rows = ran.batch_rows;
+        Ok(Answer {
+            id: event.id,
+            target: Arc::clone(&loaded.facts.contract.target),
+            outputs: ran.outputs.into(),
+            client_id: event.client_id.clone(),
+            contract: Arc::clone(&loaded.facts.contract),
+            batch_rows: ran.batch_rows,
+            event: Some(event),
+            answered: Instant::now(),
+        })
+    }
+
+    fn fail(&mut self, error: &ServeError) {
+        self.release();
+        if let Some(event) = self.event.take() {
+            event.failed(error.kind(), &error.to_string());
+        }
+    }
+
+    fn release(&mut self) {
+        if std::mem::take(&mut self.admitted)
+            && let Some(event) = &self.event
+        {
+            event.deployment.in_flight.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.event.is_some() {
+            self.fail(&ServeError::Cancelled);
+        }
+    }
+}
+
+/// Finds the version and checks the inputs against it.
+fn accept(event: &mut Event, request: &mut InferRequest) -> Result<Arc<Loaded>, ServeError> {
+    let loaded = pick(&event.deployment, request.version.as_deref())?;
+    event.recorder = Arc::clone(&loaded.recorder);
+    event.contract = Some(Arc::clone(&loaded.facts.contract));
+    if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {
+        let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();
+        if bytes > limit.0 {
+            return Err(ServeError::TooLarge { name: event.deployment.name.to_string(), bytes, limit: limit.0 });
+        }
+    }
+    let rows = loaded.facts.contract.signature.accept(&mut request.inputs)?;
+    if rows == 0 {
+        return Err(ServeError::NoRows);
+    }
+    event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    Ok(loaded)
+}
+
+/// Counts a request in, or says how many there are.
+fn admit(in_flight: &AtomicUsize, limit: usize) -> Result<(), usize> {
+    let before = in_flight.fetch_add(1, Ordering::AcqRel);
+    if before < limit {
+        return Ok(());
+    }
+    in_flight.fetch_sub(1, Ordering::AcqRel);
+    Err(before)
+}
+
+/// The refusal, with the time in which half of what waits should be done.
+fn overloaded(deployment: &Deployment, loaded: &Loaded, in_flight: usize) -> ServeError {
+    let each = loaded.recorder.mean_engine_ns().max(1_000);
+    let half = each.saturating_mul(in_flight as u64) / (2 * loaded.instances() as u64);
+    let retry_after = Duration::from_nanos(half).clamp(Duration::from_millis(10), Duration::from_secs(30));
+    ServeError::Overloaded { name: deployment.name.to_string(), in_flight, retry_after }
+}
+
+fn late(deployment: &Deployment, received: Instant) -> ServeError {
+    ServeError::Deadline { name: deployment.name.to_string(), waited: received.elapsed() }
+}
+
+struct Wait {
+    rows: usize,
+    deadline: Option<Instant>,
+    received: Instant,
+}
+
+async fn queued(
+    loaded: &Arc<Loaded>,
+    deployment: &Deployment,
+    inputs: Arc<[NamedTensor]>,
+    wait: Wait,
+) -> Result<Ran, ServeError> {
+    let waiting = loaded.enqueue(inputs, wait.rows, wait.deadline);
+    let reply = match wait.deadline {
+        Some(deadline) => match tokio::time::timeout_at(deadline.into(), waiting).await {
+            Ok(reply) => reply,
+            Err(_) => return Err(late(deployment, wait.received)),
+        },
+        None => waiting.await,
+    };
+    match reply {
+        Some(Reply::Ran(result)) => Ok(result?),
+        Some(Reply::Expired) => Err(late(deployment, wait.received)),
+        None => Err(ServeError::Stopping),
+    }
+}

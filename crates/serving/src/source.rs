@@ -1,0 +1,58 @@
+//! The ports that serving needs: where models come from, and where predictions go.
+
+use futures::future::BoxFuture;
+use mainspring_core::{ErrorKind, Failure, Prediction, Tenant};
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// A model URI, resolved to files on local disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The registered model's name, or what stands for it in the journal (a run's path, a file).
+    pub model: String,
+    /// Its version. Another version under the same URI means a version change.
+    pub version: String,
+    /// The model's folder, or a bare `.onnx` file.
+    pub root: PathBuf,
+    /// The text of its `MLmodel` file, when it is an MLflow model.
+    pub mlmodel: Option<String>,
+}
+
+/// Why a model URI cannot be resolved.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    /// What kind of failure; a retryable kind is tried again by itself.
+    pub kind: ErrorKind,
+    /// What happened, to which URI.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Failure for SourceError {
+    fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+/// Finds models by URI (`models:/name@alias`, `models:/name/3`, `runs:/id/path`, …) and tells when
+/// an answer may have changed.
+pub trait ModelSource: Send + Sync + 'static {
+    /// Resolves `uri` for `tenant` and brings its files to local disk.
+    fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>>;
+
+    /// Bumps whenever an alias, a stage or a version changed, so that what is deployed is resolved
+    /// again.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// Where predictions go. Called once for each answer and each refusal, on the request's thread.
+pub trait PredictionSink: Send + Sync + 'static {
+    /// Takes a prediction. Must not block.
+    fn append(&self, prediction: Prediction);
+}

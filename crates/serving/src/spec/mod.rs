@@ -1,0 +1,194 @@
+//! The spec of the kind `Deployment`.
+
+mod not_built;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use units::{ByteSize, HumanDuration, Instances};
+
+use mainspring_core::{ErrorKind, Failure, Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a deployment should be: which model answers, how it runs, what is refused, what is
+/// recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Deployment")]
+pub struct DeploymentSpec {
+    /// The model, by an MLflow URI: `models:/name@alias`, `models:/name/3`, `runs:/id/path`.
+    pub model: String,
+    /// How it runs.
+    #[serde(default)]
+    pub engine: EngineSpec,
+    /// What is refused instead of queued.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// What the journal keeps of its requests.
+    #[serde(default)]
+    pub journal: JournalSpec,
+    /// Whether it answers MLflow scoring requests that name no deployment. One deployment at most.
+    #[serde(default)]
+    pub default: bool,
+    #[serde(default, skip_serializing)]
+    features: not_built::Features,
+    #[serde(default, skip_serializing)]
+    cache: not_built::Cache,
+    #[serde(default, skip_serializing)]
+    slo: not_built::Slo,
+    #[serde(default, skip_serializing)]
+    scale: not_built::Scale,
+    #[serde(default, skip_serializing)]
+    variants: not_built::Variants,
+}
+
+/// How a model runs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EngineSpec {
+    /// Calls that may run at once: `auto` (one a core) or a number.
+    #[serde(default)]
+    pub instances: Instances,
+    /// How requests share a call, for models too slow to run each request at once.
+    #[serde(default)]
+    pub batch: BatchSpec,
+}
+
+/// How requests share a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct BatchSpec {
+    /// Rows of one call at most. A request with more rows runs alone; requests are never split.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_rows: u32,
+    /// How long the oldest request may wait for company while an instance is idle. `0ms` starts as
+    /// soon as an instance is idle, with whatever waits by then.
+    pub max_delay: HumanDuration,
+}
+
+impl Default for BatchSpec {
+    fn default() -> Self {
+        Self { max_rows: 64, max_delay: HumanDuration(Duration::ZERO) }
+    }
+}
+
+/// What is refused instead of queued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Requests that may wait or run at once; one more is refused as overload.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_in_flight: u32,
+    /// How long after its arrival a request may still start. A request's own deadline counts when
+    /// it is earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<HumanDuration>,
+    /// Bytes of one request's tensors at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_request_bytes: Option<ByteSize>,
+}
+
+impl Default for LimitsSpec {
+    fn default() -> Self {
+        Self { max_in_flight: 1024, deadline: None, max_request_bytes: None }
+    }
+}
+
+/// What the journal keeps of a deployment's requests. Every answer is counted whatever this says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct JournalSpec {
+    /// Share of requests, 0 to 1, whose inputs and outputs are kept.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample: f64,
+    /// Inputs or columns whose values are never kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
+}
+
+impl Default for JournalSpec {
+    fn default() -> Self {
+        Self { sample: 1.0, redact: Vec::new() }
+    }
+}
+
+/// Why a spec cannot be deployed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SpecError {
+    /// A name that the protocols need for themselves.
+    #[error("a deployment cannot be called {name:?}: /v2/models/stats is the statistics of all deployments")]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+    /// No model.
+    #[error("model is empty; give an MLflow URI such as models:/churn@champion")]
+    NoModel,
+    /// A number outside its range.
+    #[error("{field} is {got}; it must be {expected}")]
+    Range {
+        /// Path of the field.
+        field: &'static str,
+        /// Value given.
+        got: String,
+        /// The range.
+        expected: &'static str,
+    },
+}
+
+impl Failure for SpecError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+impl DeploymentSpec {
+    /// A spec with every other field at its default.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            engine: EngineSpec::default(),
+            limits: LimitsSpec::default(),
+            journal: JournalSpec::default(),
+            default: false,
+            features: not_built::Features,
+            cache: not_built::Cache,
+            slo: not_built::Slo,
+            scale: not_built::Scale,
+            variants: not_built::Variants,
+        }
+    }
+
+    /// Checks what types and serde cannot: the name, and the ranges of numbers.
+    ///
+    /// # Errors
+    /// [`SpecError`] naming the field at fault.
+    pub fn validate(&self, name: &Name) -> Result<(), SpecError> {
+        if name.as_str() == "stats" {
+            return Err(SpecError::ReservedName { name: name.to_string() });
+        }
+        if self.model.trim().is_empty() {
+            return Err(SpecError::NoModel);
+        }
+        let range = |ok: bool, field, got: String, expected| {
+            if ok { Ok(()) } else { Err(SpecError::Range { field, got, expected }) }
+        };
+        let sample = self.journal.sample;
+        range((0.0..=1.0).contains(&sample), "journal.sample", sample.to_string(), "between 0 and 1")?;
+        let rows = self.engine.batch.max_rows;
+        range((1..=65_536).contains(&rows), "engine.batch.maxRows", rows.to_string(), "between 1 and 65536")?;
+        let delay = self.engine.batch.max_delay;
+        range(delay.0 <= Duration::from_secs(10), "engine.batch.maxDelay", delay.to_string(), "at most 10s")?;
+        let flight = self.limits.max_in_flight;
+        range((1..=1_000_000).contains(&flight), "limits.maxInFlight", flight.to_string(), "between 1 and 1000000")?;
+        if let Some(deadline) = self.limits.deadline {
+            range(!deadline.0.is_zero(), "limits.deadline", deadline.to_string(), "longer than 0ms")?;
+        }
+        if let Instances::Count(n) = self.engine.instances {
+            range((1..=1024).contains(&n), "engine.instances", n.to_string(), "auto, or between 1 and 1024")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Building tensors out of cells.
+
+use super::{Cell, ColumnError, Table};
+use crate::mlmodel::{ColumnSpec, ColumnType};
+use bytes::Bytes;
+use half::{bf16, f16};
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{DType, Tensor};
+use mainspring_engine::TensorSpec;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// One column as the model takes it: where it is in the table, and what it must be.
+struct Pick<'a> {
+    name: Cow<'a, str>,
+    /// Place in the table; `None` for an optional column that the request leaves out.
+    at: Option<usize>,
+    kind: Option<&'a ColumnType>,
+    required: bool,
+}
+
+/// All columns side by side in one `[rows, columns]` tensor.
+pub(super) fn stacked(
+    spec: &TensorSpec,
+    declared: Option<&[ColumnSpec]>,
+    table: &Table,
+) -> Result<NamedTensor, ColumnError> {
+    let picks = match declared {
+        Some(columns) => {
+            columns.iter().enumerate().map(|(i, c)| pick(c, i, columns, table)).collect::<Result<_, _>>()?
+        }
+        None => undeclared(spec, table),
+    };
+    if let Ok(want) = usize::try_from(spec.shape[1])
+        && want != picks.len()
+    {
+        return Err(ColumnError::Width { got: picks.len(), expected: want });
+    }
+    let shape = vec![table.rows(), picks.len()];
+    Ok(NamedTensor { name: Arc::clone(&spec.name), tensor: fill(spec.dtype, shape, &picks, table)? })
+}
+
+/// A column an input.
+pub(super) fn by_name(
+    inputs: &[TensorSpec],
+    declared: Option<&[ColumnSpec]>,
+    table: &Table,
+) -> Result<Vec<NamedTensor>, ColumnError> {
+    let expected = || inputs.iter().map(|i| format!("{:?}", i.name)).collect::<Vec<_>>().join(", ");
+    let nameless = table.columns.is_empty() && declared.is_none_or(|d| d.iter().all(|c| c.name.is_none()));
+    if nameless && table.width != inputs.len() {
+        return Err(ColumnError::Width { got: table.width, expected: inputs.len() });
+    }
+    inputs
+        .iter()
+        .enumerate()
+        .map(|(place, spec)| {
+            let rows = table.rows();
+            let shape = match spec.shape.as_slice() {
+                [_] => vec![rows],
+                [_, 1 | -1] => vec![rows, 1],
+                other => {
+                    return Err(ColumnError::NotColumns { input: spec.name.to_string(), shape: other.to_vec() });
+                }
+            };
+            let column = declared.and_then(|d| {
+                d.iter().enumerate().find(|(i, c)| match &c.name {
+                    Some(name) => **name == *spec.name,
+                    None => *i == place,
+                })
+            });
+            let pick = match (column, declared) {
+                (Some((i, column)), Some(all)) => pick(column, i, all, table)?,
+                _ if nameless => Pick { name: Cow::Borrowed(&*spec.name), at: Some(place), kind: None, required: true },
+                _ => {
+                    let at = table.columns.iter().position(|c| **c == *spec.name);
+                    if at.is_none() {
+                        return Err(missing(&spec.name, expected(), table));
+                    }
+                    Pick { name: Cow::Borrowed(&*spec.name), at, kind: None, required: true }
+                }
+            };
+            let tensor = fill(spec.dtype, shape, &[pick], table)?;
+            Ok(NamedTensor { name: Arc::clone(&spec.name), tensor })
+        })
+        .collect()
+}
+
+fn missing(column: &str, expected: String, table: &Table) -> ColumnError {
+    let nearest = mainspring_core::nearest(column, table.columns.iter().map(|c| &**c)).map(str::to_owned);
+    ColumnError::Missing { column: column.to_owned(), nearest, expected }
+}
+
+fn pick<'a>(
+    column: &'a ColumnSpec,
+    place: usize,
+    all: &'a [ColumnSpec],
+    table: &Table,
+) -> Result<Pick<'a>, ColumnError> {
+    let label = |i: usize, c: &'a ColumnSpec| match &c.name {
+        Some(name) => Cow::Borrowed(&**name),
+        None => Cow::Owned(i.to_string()),
+    };
+    let at = match &column.name {
+        Some(name) if !table.columns.is_empty() => {
+            // The usual request names the columns in the signature's order.
+            if table.columns.get(place).is_some_and(|c| c == name) {
+                Some(place)
+            } else {
+                table.columns.iter().position(|c| c == name)
+            }
+        }
+        _ => {
+            if table.width != all.len() {
+                return Err(ColumnError::Width { got: table.width, expected: all.len() });
+            }
+            Some(place)
+        }
+    };
+    if at.is_none() && column.required {
+        let expected = all.iter().enumerate().map(|(i, c)| format!("{:?}", label(i, c))).collect::<Vec<_>>().join(", ");
+        return Err(missing(&label(place, column), expected, table));
+    }
+    Ok(Pick { name: label(place, column), at, kind: Some(&column.kind), required: column.required })
+}
+
+fn undeclared<'a>(spec: &'a TensorSpec, table: &'a Table) -> Vec<Pick<'a>> {
+    if spec.shape[1] == 1
+        && let Some(at) = table.columns.iter().position(|c| c == &spec.name)
+    {
+        return vec![Pick { name: Cow::Borrowed(&*spec.name), at: Some(at), kind: None, required: true }];
+    }
+    (0..table.width)
+        .map(|i| {
+            let name = table.columns.get(i).map_or_else(|| Cow::Owned(i.to_string()), |c| Cow::Borrowed(&**c));
+            Pick { name, at: Some(i), kind: None, required: true }
+        })
+        .collect()
+}
+
+fn fill(dtype: DType, shape: Vec<usize>, picks: &[Pick<'_>], table: &Table) -> Result<Tensor, ColumnError> {
+    if dtype == DType::Bytes {
+        return Ok(Tensor::from_strings(shape, collect(picks, table, dtype, text)?)?);
+    }
+    macro_rules! numbers {
+        ($type:ty, $from:expr) => {
+            Tensor::from_vec::<$type>(dtype, shape, collect(picks, table, dtype, $from)?)
+        };
+    }
+    let tensor = match dtype {
+        DType::Bool => numbers!(u8, |cell, pick| boolean(cell, pick).map(u8::from)),
+        DType::Uint8 => numbers!(u8, whole),
+        DType::Uint16 => numbers!(u16, whole),
+        DType::Uint32 => numbers!(u32, whole),
+        DType::Uint64 => numbers!(u64, whole),
+        DType::Int8 => numbers!(i8, whole),
+        DType::Int16 => numbers!(i16, whole),
+        DType::Int32 => numbers!(i32, whole),
+        DType::Int64 => numbers!(i64, whole),
+        DType::Fp16 => numbers!(f16, |c, p| float(c, p).map(f16::from_f64)),
+        DType::Bf16 => numbers!(bf16, |c, p| float(c, p).map(bf16::from_f64)),
+        DType::Fp32 => numbers!(f32, |c, p| float(c, p).map(|x| x as f32)),
+        DType::Fp64 => numbers!(f64, float),
+        DType::Bytes => return Err(ColumnError::Tensor(mainspring_core::TensorError::WrongForm { dtype })),
+    };
+    Ok(tensor?)
+}
+
+fn collect<T>(
+    picks: &[Pick<'_>],
+    table: &Table,
+    dtype: DType,
+    convert: impl Fn(&Cell, &Pick<'_>) -> Option<T>,
+) -> Result<Vec<T>, ColumnError> {
+    let mut out = Vec::with_capacity(picks.len() * table.rows());
+    for (row, cells) in table.cells.chunks_exact(table.width).enumerate() {
+        for pick in picks {
+            let cell = pick.at.and_then(|i| cells.get(i)).unwrap_or(&Cell::Null);
+            match convert(cell, pick) {
+                Some(value) => out.push(value),
+                None => {
+                    let expected = pick.kind.map_or_else(|| dtype.to_string(), |k| k.as_str().to_owned());
+                    let got = cell.describe().into_owned();
+                    return Err(ColumnError::Type { column: pick.name.to_string(), expected, row, got });
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Whether a declared column takes numbers with a fraction.
+fn fractional(pick: &Pick<'_>) -> bool {
+    !matches!(
+        pick.kind,
+        Some(ColumnType::Integer | ColumnType::Long | ColumnType::Boolean | ColumnType::String | ColumnType::Binary)
+    )
+}
+
+fn float(cell: &Cell, pick: &Pick<'_>) -> Option<f64> {
+    let numeric = !matches!(pick.kind, Some(ColumnType::String | ColumnType::Binary | ColumnType::Datetime));
+    match cell {
+        // MLflow's floating-point columns take null as NaN; whole-number columns do not.
+        Cell::Null if fractional(pick) || !pick.required => Some(f64::NAN),
+        Cell::Bool(b) if matches!(pick.kind, Some(ColumnType::Boolean)) => Some(f64::from(u8::from(*b))),
+        Cell::Int(n) if numeric && !matches!(pick.kind, Some(ColumnType::Boolean)) => Some(*n as f64),
+        Cell::Float(x) if fractional(pick) || x.fract() == 0.0 => Some(*x),
+        _ => None,
+    }
+}
+
+fn whole<T: TryFrom<i64>>(cell: &Cell, pick: &Pick<'_>) -> Option<T> {
+    let value = match cell {
+        Cell::Int(n) => *n,
+        // The bounds are powers of two, so they are exact.
+        Cell::Float(x) if x.fract() == 0.0 && (-9.223_372_036_854_775e18..9.223_372_036_854_775e18).contains(x) => {
+            *x as i64
+        }
+        Cell::Bool(b) if matches!(pick.kind, Some(ColumnType::Boolean)) => i64::from(*b),
+        _ => return None,
+    };
+    T::try_from(value).ok()
+}
+
+fn boolean(cell: &Cell, _: &Pick<'_>) -> Option<bool> {
+    match cell {
+        Cell::Bool(b) => Some(*b),
+        Cell::Int(0) => Some(false),
+        Cell::Int(1) => Some(true),
+        _ => None,
+    }
+}
+
+fn text(cell: &Cell, pick: &Pick<'_>) -> Option<Bytes> {
+    match cell {
+        Cell::Text(text) => Some(text.clone()),
+        Cell::Null if !pick.required => Some(Bytes::new()),
+        _ => None,
+    }
+}

@@ -1,0 +1,109 @@
+//! What a deployment looks like to those who ask.
+
+use crate::contract::Contract;
+use crate::spec::DeploymentSpec;
+use mainspring_core::{Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a deployment or one of its versions stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Being resolved, opened and warmed.
+    Loading,
+    /// Answers.
+    Ready,
+    /// Cannot answer; the reason says why.
+    Failed,
+    /// Another version took over; finishes what it has, then unloads.
+    Draining,
+}
+
+impl State {
+    /// The name in views and metrics: `READY`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "LOADING",
+            Self::Ready => "READY",
+            Self::Failed => "FAILED",
+            Self::Draining => "DRAINING",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How requests of a version run, as warm-up measured it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Execution {
+    /// Requests of up to this many rows run on the calling thread; larger ones are queued. 0 queues
+    /// them all.
+    pub inline_rows: usize,
+    /// Whether queued requests share calls.
+    pub batched: bool,
+    /// Median time of a call with one row, nanoseconds; 0 when warm-up could not run the model.
+    pub one_row_ns: u64,
+    /// Time that each further row adds, nanoseconds.
+    pub per_row_ns: u64,
+}
+
+/// One version of a deployment.
+#[derive(Debug, Clone)]
+pub struct VersionView {
+    /// What answers: deployment, variant, model, version; and what it takes and gives.
+    pub contract: Arc<Contract>,
+    /// Where it stands.
+    pub state: State,
+    /// Whether requests that name no version go to it.
+    pub current: bool,
+    /// The engine that runs it: `onnxruntime`.
+    pub engine: &'static str,
+    /// Calls that may run at once.
+    pub instances: usize,
+    /// Memory held, bytes, as well as the engine can tell.
+    pub memory_bytes: u64,
+    /// When it was ready.
+    pub loaded_at: Timestamp,
+    /// How long resolving, opening and warming took, milliseconds.
+    pub load_ms: u64,
+    /// How its requests run.
+    pub execution: Execution,
+    /// What warm-up noticed, empty when nothing.
+    pub warnings: Vec<String>,
+}
+
+/// A deployment: what is declared, and where it stands.
+#[derive(Debug, Clone)]
+pub struct DeploymentView {
+    /// Its name.
+    pub name: Name,
+    /// What is declared.
+    pub spec: Arc<DeploymentSpec>,
+    /// Where it stands. `READY` while any version answers, even when a newer one failed to load.
+    pub state: State,
+    /// Why it is `LOADING` or `FAILED`, or why the newest version failed while an older one answers.
+    pub reason: Option<String>,
+    /// When the state last changed.
+    pub since: Timestamp,
+    /// Versions held: the current one first, then those that drain.
+    pub versions: Vec<VersionView>,
+}
+
+impl DeploymentView {
+    /// The version that answers requests which name none.
+    pub fn current(&self) -> Option<&VersionView> {
+        self.versions.iter().find(|v| v.current)
+    }
+
+    /// Whether it answers.
+    pub fn ready(&self) -> bool {
+        self.state == State::Ready
+    }
+}
