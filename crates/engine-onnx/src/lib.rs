@@ -1,1 +1,14 @@
-//! ONNX Runtime behind the engine port.
+//! ONNX Runtime behind the engine port. The library is found at run time and loaded once a process;
+//! a machine without it still runs everything else, and says what is missing when a model is to be
+//! loaded.
+
+mod convert;
+mod find;
+mod model;
+mod pool;
+mod runtime;
+#[cfg(test)]
+mod tests;
+
+pub use find::{Found, find};
+pub use runtime::OnnxRuntime;

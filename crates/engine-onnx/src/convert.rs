@@ -1,0 +1,164 @@
+//! Tensors to and from ONNX Runtime's values.
+
+use bytes::Bytes;
+use half::{bf16, f16};
+use mainspring_core::tensor::{Data, TensorError};
+use mainspring_core::{DType, Tensor};
+use mainspring_engine::EngineError;
+use ort::session::SessionInputValue;
+use ort::value::{DynValue, Outlet, TensorElementType, TensorRef, ValueType};
+
+/// The element types that both sides have.
+pub(crate) fn dtype(ty: TensorElementType) -> Option<DType> {
+    Some(match ty {
+        TensorElementType::Bool => DType::Bool,
+        TensorElementType::Uint8 => DType::Uint8,
+        TensorElementType::Uint16 => DType::Uint16,
+        TensorElementType::Uint32 => DType::Uint32,
+        TensorElementType::Uint64 => DType::Uint64,
+        TensorElementType::Int8 => DType::Int8,
+        TensorElementType::Int16 => DType::Int16,
+        TensorElementType::Int32 => DType::Int32,
+        TensorElementType::Int64 => DType::Int64,
+        TensorElementType::Float16 => DType::Fp16,
+        TensorElementType::Bfloat16 => DType::Bf16,
+        TensorElementType::Float32 => DType::Fp32,
+        TensorElementType::Float64 => DType::Fp64,
+        TensorElementType::String => DType::Bytes,
+        _ => return None,
+    })
+}
+
+/// Type and shape of an input or output; the reason when it is no tensor of a known type.
+pub(crate) fn spec(outlet: &Outlet) -> Result<(DType, Vec<i64>), String> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty, shape, .. } => match dtype(*ty) {
+            Some(dtype) => Ok((dtype, shape.iter().map(|d| (*d).max(-1)).collect())),
+            None => Err(format!("{:?} has the element type {ty:?}, which cannot be served", outlet.name())),
+        },
+        ValueType::Sequence(inner) if matches!(**inner, ValueType::Map { .. }) => Err(format!(
+            "{:?} is a list of dictionaries (ZipMap); convert the model without it: \
+             skl2onnx.to_onnx(model, X[:1], options={{\"zipmap\": False}})",
+            outlet.name()
+        )),
+        other => Err(format!("{:?} is {other:?}; only tensors can be served", outlet.name())),
+    }
+}
+
+fn run_error(e: &ort::Error) -> EngineError {
+    // What is refused before the model runs is the values' fault.
+    let bad_input = e.code() == ort::ErrorCode::InvalidArgument;
+    EngineError::Run { reason: e.message().to_owned(), bad_input }
+}
+
+/// What ONNX Runtime said while it ran.
+pub(crate) fn failed<T>(result: ort::Result<T>) -> Result<T, EngineError> {
+    result.map_err(|e| run_error(&e))
+}
+
+/// A value over the tensor's own bytes, or over a copy in `spare` when they are not aligned.
+pub(crate) fn input<'a>(tensor: &'a Tensor, spare: &'a mut Vec<u64>) -> Result<SessionInputValue<'a>, EngineError> {
+    let bytes: &'a [u8] = match tensor.data() {
+        Data::Strings(values) => return strings(tensor, values),
+        Data::Raw(bytes) => aligned(bytes, tensor.dtype(), spare),
+    };
+    macro_rules! view {
+        ($type:ty) => {{
+            let values: &[$type] = bytemuck::try_cast_slice(bytes).map_err(|_| misfit(tensor))?;
+            failed(TensorRef::from_array_view((tensor.shape().to_vec(), values))).map(Into::into)
+        }};
+    }
+    match tensor.dtype() {
+        DType::Bool => {
+            let values: &[bool] = bytemuck::checked::try_cast_slice(bytes).map_err(|_| EngineError::Run {
+                reason: "BOOL elements are the bytes 0 and 1".into(),
+                bad_input: true,
+            })?;
+            failed(TensorRef::from_array_view((tensor.shape().to_vec(), values))).map(Into::into)
+        }
+        DType::Uint8 => view!(u8),
+        DType::Uint16 => view!(u16),
+        DType::Uint32 => view!(u32),
+        DType::Uint64 => view!(u64),
+        DType::Int8 => view!(i8),
+        DType::Int16 => view!(i16),
+        DType::Int32 => view!(i32),
+        DType::Int64 => view!(i64),
+        DType::Fp16 => view!(f16),
+        DType::Bf16 => view!(bf16),
+        DType::Fp32 => view!(f32),
+        DType::Fp64 => view!(f64),
+        DType::Bytes => Err(misfit(tensor)),
+    }
+}
+
+fn misfit(tensor: &Tensor) -> EngineError {
+    EngineError::Tensor(TensorError::WrongForm { dtype: tensor.dtype() })
+}
+
+/// A slice of a request body may begin anywhere; ONNX Runtime wants elements aligned.
+fn aligned<'a>(bytes: &'a Bytes, dtype: DType, spare: &'a mut Vec<u64>) -> &'a [u8] {
+    let width = dtype.size().unwrap_or(1);
+    if bytes.as_ptr().align_offset(width) == 0 {
+        return bytes;
+    }
+    spare.resize(bytes.len().div_ceil(8), 0);
+    let copy: &mut [u8] = &mut bytemuck::cast_slice_mut(spare)[..bytes.len()];
+    copy.copy_from_slice(bytes);
+    copy
+}
+
+fn strings<'a>(tensor: &Tensor, values: &[Bytes]) -> Result<SessionInputValue<'a>, EngineError> {
+    let texts = values.iter().enumerate().map(|(i, v)| {
+        std::str::from_utf8(v).map(str::to_owned).map_err(|_| EngineError::Run {
+            reason: format!("element {i} is not UTF-8, and ONNX strings are"),
+            bad_input: true,
+        })
+    });
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    failed(ort::value::Tensor::from_string_array((tensor.shape().to_vec(), &texts[..]))).map(Into::into)
+}
+
+/// The tensor in an output value. The values are copied once, out of the session's memory.
+pub(crate) fn output(value: &DynValue) -> Result<Tensor, EngineError> {
+    let ValueType::Tensor { ty, .. } = value.dtype() else {
+        return Err(EngineError::Run { reason: "an output is no tensor".into(), bad_input: false });
+    };
+    let dtype = dtype(*ty).ok_or_else(|| EngineError::Run {
+        reason: format!("an output has the element type {ty:?}"),
+        bad_input: false,
+    })?;
+    macro_rules! take {
+        ($type:ty) => {{
+            let (shape, values) = failed(value.try_extract_tensor::<$type>())?;
+            Tensor::from_vec(dtype, dims(shape), values.to_vec())
+        }};
+    }
+    let tensor = match dtype {
+        DType::Bool => {
+            let (shape, values) = failed(value.try_extract_tensor::<bool>())?;
+            Tensor::from_vec(dtype, dims(shape), values.iter().map(|b| u8::from(*b)).collect())
+        }
+        DType::Uint8 => take!(u8),
+        DType::Uint16 => take!(u16),
+        DType::Uint32 => take!(u32),
+        DType::Uint64 => take!(u64),
+        DType::Int8 => take!(i8),
+        DType::Int16 => take!(i16),
+        DType::Int32 => take!(i32),
+        DType::Int64 => take!(i64),
+        DType::Fp16 => take!(f16),
+        DType::Bf16 => take!(bf16),
+        DType::Fp32 => take!(f32),
+        DType::Fp64 => take!(f64),
+        DType::Bytes => {
+            let (shape, values) = failed(value.try_extract_strings())?;
+            Tensor::from_strings(dims(shape), values.into_iter().map(Bytes::from).collect())
+        }
+    };
+    Ok(tensor?)
+}
+
+fn dims(shape: &[i64]) -> Vec<usize> {
+    shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect()
+}

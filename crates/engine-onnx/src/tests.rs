@@ -1,0 +1,188 @@
+use crate::{OnnxRuntime, find};
+use bytes::Bytes;
+use half::{bf16, f16};
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{DType, ErrorKind, Failure, Tensor};
+use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, zeros};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data")
+}
+
+/// The library that `make setup` brings: `ORT_DYLIB_PATH`, or the repository's `.venv`.
+fn engine() -> OnnxRuntime {
+    let libs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
+    let found = std::fs::read_dir(&libs).into_iter().flatten().flatten().find_map(|python| {
+        let capi = python.path().join("site-packages/onnxruntime/capi");
+        let files = std::fs::read_dir(capi).ok()?.flatten().map(|f| f.path());
+        files.filter(|p| p.to_string_lossy().contains("libonnxruntime.so.")).max()
+    });
+    let path = if std::env::var_os("ORT_DYLIB_PATH").is_some() { None } else { found };
+    let engine = OnnxRuntime::open(path.as_deref(), 0);
+    assert!(engine.library().is_ok(), "{:?}: run `make setup` first", engine.library());
+    engine
+}
+
+fn load(name: &str) -> Result<Arc<dyn Model>, EngineError> {
+    let files = ModelFiles { root: data(), entry: format!("{name}.onnx").into(), flavor: "onnx".into() };
+    engine().load(&files, &LoadOptions::default())
+}
+
+fn named(name: &str, tensor: Tensor) -> NamedTensor {
+    NamedTensor { name: name.into(), tensor }
+}
+
+fn floats(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_vec(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
+}
+
+#[test]
+fn a_model_answers_in_its_own_order() {
+    let model = load("add_sub").unwrap();
+    let names: Vec<&str> = model.signature().inputs.iter().map(|i| &*i.name).collect();
+    assert_eq!(names, ["b", "a"]);
+    assert_eq!(model.signature().inputs[0].shape, [-1, 2]);
+    let inputs = [named("b", floats(&[1, 2], &[5., 7.])), named("a", floats(&[1, 2], &[1., 2.]))];
+    let outputs = model.run(&inputs, &RunCx::default()).unwrap();
+    assert_eq!((&*outputs[0].name, outputs[0].tensor.to_vec::<f32>().unwrap()), ("sum", vec![6., 9.]));
+    assert_eq!((&*outputs[1].name, outputs[1].tensor.to_vec::<f32>().unwrap()), ("difference", vec![4., 5.]));
+}
+
+#[test]
+fn every_element_type_goes_through_unchanged() {
+    let model = load("every_type").unwrap();
+    let shape = vec![1, 2];
+    let make = |dtype: DType| match dtype {
+        DType::Bool => Tensor::from_vec(dtype, shape.clone(), vec![1_u8, 0]),
+        DType::Uint8 => Tensor::from_vec(dtype, shape.clone(), vec![u8::MAX, 1]),
+        DType::Uint16 => Tensor::from_vec(dtype, shape.clone(), vec![u16::MAX, 1]),
+        DType::Uint32 => Tensor::from_vec(dtype, shape.clone(), vec![u32::MAX, 1]),
+        DType::Uint64 => Tensor::from_vec(dtype, shape.clone(), vec![u64::MAX, 1]),
+        DType::Int8 => Tensor::from_vec(dtype, shape.clone(), vec![i8::MIN, 1]),
+        DType::Int16 => Tensor::from_vec(dtype, shape.clone(), vec![i16::MIN, 1]),
+        DType::Int32 => Tensor::from_vec(dtype, shape.clone(), vec![i32::MIN, 1]),
+        DType::Int64 => Tensor::from_vec(dtype, shape.clone(), vec![i64::MIN, 1]),
+        DType::Fp16 => Tensor::from_vec(dtype, shape.clone(), vec![f16::from_f32(0.5), f16::INFINITY]),
+        DType::Bf16 => Tensor::from_vec(dtype, shape.clone(), vec![bf16::from_f32(0.5), bf16::INFINITY]),
+        DType::Fp32 => Tensor::from_vec(dtype, shape.clone(), vec![f32::MIN_POSITIVE, f32::NEG_INFINITY]),
+        DType::Fp64 => Tensor::from_vec(dtype, shape.clone(), vec![f64::MIN_POSITIVE, f64::NEG_INFINITY]),
+        DType::Bytes => Tensor::from_strings(shape.clone(), vec!["".into(), "Grüße".into()]),
+    };
+    let inputs: Vec<_> = model
+        .signature()
+        .inputs
+        .iter()
+        .map(|i| NamedTensor { name: i.name.clone(), tensor: make(i.dtype).unwrap() })
+        .collect();
+    assert_eq!(inputs.len(), DType::ALL.len());
+    let outputs = model.run(&inputs, &RunCx::default()).unwrap();
+    for (given, got) in inputs.iter().zip(&outputs) {
+        assert_eq!(given.tensor.to_wire(), got.tensor.to_wire(), "{}", given.name);
+        assert_eq!(given.tensor.shape(), got.tensor.shape());
+    }
+}
+
+#[test]
+fn unaligned_bytes_give_the_same_answer() {
+    let model = load("identity").unwrap();
+    let values = floats(&[2, 4], &[1., 2., 3., 4., 5., 6., 7., 8.]);
+    for shift in 0..8 {
+        let mut padded = vec![0_u8; shift];
+        padded.extend_from_slice(&values.to_wire());
+        let tensor = Tensor::from_raw(DType::Fp32, vec![2, 4], Bytes::from(padded).slice(shift..)).unwrap();
+        let outputs = model.run(&[named("x", tensor)], &RunCx::default()).unwrap();
+        assert_eq!(outputs[0].tensor, values);
+    }
+}
+
+#[test]
+fn values_that_cannot_be_taken_are_the_callers_fault() {
+    let model = load("every_type").unwrap();
+    let mut inputs = zeros(model.signature(), 1).unwrap();
+    let text = inputs.iter().position(|i| &*i.name == "in_text").unwrap();
+    inputs[text].tensor = Tensor::from_strings(vec![1, 2], vec![Bytes::from_static(&[0xff]), "".into()]).unwrap();
+    let e = model.run(&inputs, &RunCx::default()).unwrap_err();
+    assert!(e.kind() == ErrorKind::InvalidInput && e.to_string().contains("UTF-8"), "{e}");
+
+    let mut inputs = zeros(model.signature(), 1).unwrap();
+    let flag = inputs.iter().position(|i| &*i.name == "in_bool").unwrap();
+    inputs[flag].tensor = Tensor::from_raw(DType::Bool, vec![1, 2], Bytes::from_static(&[0, 7])).unwrap();
+    assert_eq!(model.run(&inputs, &RunCx::default()).unwrap_err().kind(), ErrorKind::InvalidInput);
+
+    let gather = load("gather").unwrap();
+    let outside = Tensor::from_vec(DType::Int64, vec![1, 1], vec![99_i64]).unwrap();
+    assert!(matches!(gather.run(&[named("i", outside)], &RunCx::default()), Err(EngineError::Run { .. })));
+    let inside = Tensor::from_vec(DType::Int64, vec![1, 1], vec![2_i64]).unwrap();
+    let good = gather.run(&[named("i", inside)], &RunCx::default()).unwrap();
+    assert_eq!(good[0].tensor.to_vec::<f32>().unwrap(), [30.]);
+}
+
+#[test]
+fn an_output_that_is_not_as_declared_is_an_error_and_nan_is_not() {
+    let model = load("wrong_shape").unwrap();
+    let shaped = |columns: i64| {
+        let shape = Tensor::from_vec(DType::Int64, vec![2], vec![-1, columns]).unwrap();
+        model.run(&[named("x", floats(&[2, 4], &[0.; 8])), named("shape", shape)], &RunCx::default())
+    };
+    assert!(shaped(2).is_ok());
+    let e = shaped(4).unwrap_err();
+    assert!(matches!(e, EngineError::WrongOutput { .. }) && e.to_string().contains("\"y\""), "{e}");
+
+    let nan = load("nan").unwrap().run(&[named("x", floats(&[2, 1], &[0., 2.]))], &RunCx::default()).unwrap();
+    let values = nan[0].tensor.to_vec::<f32>().unwrap();
+    assert!(values[0].is_nan() && values[1] == 1.);
+}
+
+#[test]
+fn files_that_cannot_be_served_say_why() {
+    let corrupt = load("corrupt").unwrap_err();
+    assert!(matches!(corrupt, EngineError::Load { .. }) && corrupt.to_string().contains("corrupt.onnx"), "{corrupt}");
+    let gone = load("nobody").unwrap_err();
+    assert!(gone.to_string().contains("nobody.onnx"), "{gone}");
+    let zipmap = load("zipmap").unwrap_err();
+    assert!(zipmap.to_string().contains("\"zipmap\": False"), "{zipmap}");
+}
+
+#[test]
+fn a_deadline_that_has_passed_runs_nothing() {
+    let model = load("identity").unwrap();
+    let cx = RunCx { deadline: Some(Instant::now().checked_sub(Duration::from_millis(1)).unwrap()) };
+    let e = model.run(&[named("x", floats(&[1, 4], &[0.; 4]))], &cx).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::DeadlineExceeded);
+}
+
+#[test]
+fn many_threads_share_few_sessions_and_each_gets_its_own_answer() {
+    let files = ModelFiles { root: data(), entry: "identity.onnx".into(), flavor: "onnx".into() };
+    let model = engine().load(&files, &LoadOptions { instances: 2, threads: 1 }).unwrap();
+    assert_eq!(model.instances(), 2);
+    std::thread::scope(|scope| {
+        for thread in 0..8_u16 {
+            let model = &model;
+            scope.spawn(move || {
+                for i in 0..200_u16 {
+                    let given = floats(&[1, 4], &[f32::from(thread), f32::from(i), 0., 1.]);
+                    let got = model.run(&[named("x", given.clone())], &RunCx::default()).unwrap();
+                    assert_eq!(got[0].tensor, given);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_machine_without_the_library_says_how_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let e = find(Some(&dir.path().join("libonnxruntime.so"))).unwrap_err();
+    assert!(e.to_string().contains("does not exist") && e.hint().unwrap().contains("doctor"), "{e}");
+    let old = dir.path().join("libonnxruntime.so.1.19.2");
+    std::fs::write(&old, b"").unwrap();
+    let e = find(Some(&old)).unwrap_err();
+    assert!(e.to_string().contains("1.19") && e.to_string().contains("1.24"), "{e}");
+    let newer = dir.path().join("libonnxruntime.so.1.32.0");
+    std::fs::write(&newer, b"").unwrap();
+    assert_eq!(find(Some(&newer)).unwrap().version.as_deref(), Some("1.32.0"));
+}

@@ -1,0 +1,79 @@
+"""Makes the small models that the tests serve. Run it with the Python of `.venv`; its output is
+committed, so that the tests need no Python."""
+
+import pathlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T
+from onnx import helper as h
+
+HERE = pathlib.Path(__file__).parent
+OPSET = [h.make_opsetid("", 17), h.make_opsetid("ai.onnx.ml", 3)]
+
+
+def save(name, nodes, inputs, outputs, initializers=()):
+    value = lambda v: h.make_tensor_value_info(*v)
+    graph = h.make_graph(nodes, name, [value(i) for i in inputs], [value(o) for o in outputs], list(initializers))
+    model = h.make_model(graph, opset_imports=OPSET, ir_version=8)
+    onnx.checker.check_model(model)
+    (HERE / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+
+# What comes in goes out: [n, 4] numbers.
+save("identity", [h.make_node("Identity", ["x"], ["y"])], [("x", T.FLOAT, ["n", 4])], [("y", T.FLOAT, ["n", 4])])
+
+# Two inputs, two outputs, in another order than the alphabet's.
+save(
+    "add_sub",
+    [h.make_node("Add", ["b", "a"], ["sum"]), h.make_node("Sub", ["b", "a"], ["difference"])],
+    [("b", T.FLOAT, ["n", 2]), ("a", T.FLOAT, ["n", 2])],
+    [("sum", T.FLOAT, ["n", 2]), ("difference", T.FLOAT, ["n", 2])],
+)
+
+# Every element type that can be served, one identity each.
+TYPES = {
+    "bool": T.BOOL, "u8": T.UINT8, "u16": T.UINT16, "u32": T.UINT32, "u64": T.UINT64, "i8": T.INT8, "i16": T.INT16,
+    "i32": T.INT32, "i64": T.INT64, "f16": T.FLOAT16, "bf16": T.BFLOAT16, "f32": T.FLOAT, "f64": T.DOUBLE, "text": T.STRING,
+}
+save(
+    "every_type",
+    [h.make_node("Identity", [f"in_{k}"], [f"out_{k}"]) for k in TYPES],
+    [(f"in_{k}", t, ["n", 2]) for k, t in TYPES.items()],
+    [(f"out_{k}", t, ["n", 2]) for k, t in TYPES.items()],
+)
+
+# 0/0: NaN for zeros, numbers otherwise.
+save("nan", [h.make_node("Div", ["x", "x"], ["y"])], [("x", T.FLOAT, ["n", 1])], [("y", T.FLOAT, ["n", 1])])
+
+# Not batchable: a fixed first dimension.
+save("fixed", [h.make_node("Identity", ["x"], ["y"])], [("x", T.FLOAT, [3])], [("y", T.FLOAT, [3])])
+
+# Declares [n, 2] and answers with as many columns as the values ask for.
+save(
+    "wrong_shape",
+    [h.make_node("Reshape", ["x", "shape"], ["y"])],
+    [("x", T.FLOAT, ["n", 4]), ("shape", T.INT64, [2])],
+    [("y", T.FLOAT, ["n", 2])],
+)
+
+# Fails at run time for an index outside.
+save(
+    "gather",
+    [h.make_node("Gather", ["table", "i"], ["y"])],
+    [("i", T.INT64, ["n", 1])],
+    [("y", T.FLOAT, ["n", 1])],
+    [h.make_tensor("table", T.FLOAT, [3], [10.0, 20.0, 30.0])],
+)
+
+(HERE / "corrupt.onnx").write_bytes(b"\x08\x08\x12\x07nonsense" + bytes(range(64)))
+
+from sklearn.datasets import load_iris  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from skl2onnx import to_onnx  # noqa: E402
+
+x, y = load_iris(return_X_y=True)
+x = x.astype(np.float32)
+model = LogisticRegression(max_iter=500).fit(x, y)
+(HERE / "iris.onnx").write_bytes(to_onnx(model, x[:1], options={"zipmap": False}, target_opset=17).SerializeToString())
+(HERE / "zipmap.onnx").write_bytes(to_onnx(model, x[:1], target_opset=17).SerializeToString())
