@@ -93,7 +93,8 @@ impl Envelope {
 
     fn take(&mut self, target: &Target) -> Vec<ArrayRef> {
         let n = self.row.len();
-        let constant = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, n))) };
+        let constant =
+            |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, n))) };
         let at = TimestampMicrosecondArray::from(std::mem::take(&mut self.at)).with_timezone("UTC");
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.event_id.finish()),
@@ -122,7 +123,7 @@ impl Envelope {
 }
 
 fn units(values: Vec<Option<u64>>) -> UInt64Array {
-    let nulls = values.iter().any(Option::is_none).then(|| NullBuffer::from_iter(values.iter().map(Option::is_some)));
+    let nulls = values.iter().any(Option::is_none).then(|| values.iter().map(Option::is_some).collect::<NullBuffer>());
     let values: ScalarBuffer<u64> = values.into_iter().map(Option::unwrap_or_default).collect();
     UInt64Array::new(values, nulls)
 }

@@ -128,9 +128,9 @@ impl Failure for JournalError {
             Self::NotDurable { .. } => Some("free space on the journal's disk; the writer retries by itself".into()),
             Self::Full => Some("retry later, or raise the journal's memory limit".into()),
             Self::InUse { .. } => Some("stop the other process, or choose another data folder".into()),
-            Self::AmbiguousClientId { .. } => {
-                Some("send feedback by the prediction id that the answer carried, or use an id once per deployment".into())
-            }
+            Self::AmbiguousClientId { .. } => Some(
+                "send feedback by the prediction id that the answer carried, or use an id once per deployment".into(),
+            ),
             Self::Artifact { source, .. } => source.hint(),
             Self::Store(e) => e.hint(),
             _ => None,

@@ -169,7 +169,13 @@ impl Journal {
 
     /// Registers column names for a tensor `[rows, n]` of a deployment: it is then stored as `n`
     /// columns `in.<name>`. No names take the registration back.
-    pub fn describe(&self, tenant: &Tenant, deployment: &str, input: &str, columns: impl IntoIterator<Item = Arc<str>>) {
+    pub fn describe(
+        &self,
+        tenant: &Tenant,
+        deployment: &str,
+        input: &str,
+        columns: impl IntoIterator<Item = Arc<str>>,
+    ) {
         let columns: Arc<[Arc<str>]> = columns.into_iter().collect();
         self.0.shared.descriptions.set(tenant.as_str(), deployment, input, columns);
     }

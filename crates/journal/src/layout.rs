@@ -59,7 +59,13 @@ pub(crate) struct Layout {
 
 /// Column names registered for tensors of a deployment.
 #[derive(Debug, Default)]
-pub(crate) struct Descriptions(RwLock<HashMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, Arc<[Arc<str>]>>>>);
+pub(crate) struct Descriptions(RwLock<ByDeployment>);
+
+/// By tenant and deployment.
+type ByDeployment = HashMap<(Arc<str>, Arc<str>), Names>;
+
+/// Column names by the tensor that they are of.
+pub(crate) type Names = BTreeMap<Arc<str>, Arc<[Arc<str>]>>;
 
 impl Descriptions {
     pub fn set(&self, tenant: &str, deployment: &str, input: &str, columns: Arc<[Arc<str>]>) {
@@ -73,7 +79,7 @@ impl Descriptions {
     }
 
     /// The names of a deployment's tensors, for one drain of the queue.
-    pub fn of(&self, tenant: &str, deployment: &str) -> BTreeMap<Arc<str>, Arc<[Arc<str>]>> {
+    pub fn of(&self, tenant: &str, deployment: &str) -> Names {
         let all = self.0.read();
         if all.is_empty() {
             return BTreeMap::new();
@@ -85,25 +91,16 @@ impl Descriptions {
 /// Elements of one row, and whether the first dimension counts rows.
 pub(crate) fn per_row(tensor: &NamedTensor, rows: usize) -> (usize, bool) {
     let t = &tensor.tensor;
-    if t.shape().first() == Some(&rows) && rows > 0 {
-        (t.len() / rows, true)
-    } else {
-        (t.len(), false)
-    }
+    if t.shape().first() == Some(&rows) && rows > 0 { (t.len() / rows, true) } else { (t.len(), false) }
 }
 
-fn slot_of(
-    tensor: &NamedTensor,
-    output: bool,
-    rows: usize,
-    names: &BTreeMap<Arc<str>, Arc<[Arc<str>]>>,
-) -> (Form, bool) {
+fn slot_of(tensor: &NamedTensor, output: bool, rows: usize, names: &Names) -> (Form, bool) {
     let t = &tensor.tensor;
     let (n, row_wise) = per_row(tensor, rows);
     let width = match t.strings() {
         None => n * t.dtype().size().unwrap_or(1),
-        Some(s) if row_wise => s.chunks(n.max(1)).map(|c| c.iter().map(|b| b.len()).sum()).max().unwrap_or(0),
-        Some(s) => s.iter().map(|b| b.len()).sum(),
+        Some(s) if row_wise => s.chunks(n.max(1)).map(|c| c.iter().map(bytes::Bytes::len).sum()).max().unwrap_or(0),
+        Some(s) => s.iter().map(bytes::Bytes::len).sum(),
     };
     if width > DIGEST_OVER {
         return (Form::Digest, false);
@@ -129,7 +126,7 @@ fn tensors(p: &Prediction) -> impl Iterator<Item = (&NamedTensor, bool)> {
 }
 
 impl Layout {
-    pub fn of(p: &Prediction, names: &BTreeMap<Arc<str>, Arc<[Arc<str>]>>) -> Self {
+    pub fn of(p: &Prediction, names: &Names) -> Self {
         let rows = p.rows.max(1) as usize;
         let slots = tensors(p)
             .map(|(t, output)| {
@@ -141,7 +138,7 @@ impl Layout {
     }
 
     /// Whether `p` has this layout, without building its own.
-    pub fn matches(&self, p: &Prediction, names: &BTreeMap<Arc<str>, Arc<[Arc<str>]>>) -> bool {
+    pub fn matches(&self, p: &Prediction, names: &Names) -> bool {
         let rows = p.rows.max(1) as usize;
         self.slots.len() == p.inputs.len() + p.outputs.len()
             && self.slots.iter().zip(tensors(p)).all(|(slot, (t, output))| {
@@ -273,9 +270,10 @@ pub fn gap_schema() -> SchemaRef {
 
 /// A stable name for a set of columns: 64-bit FNV-1a of their names and types.
 pub fn fingerprint(schema: &Schema) -> u64 {
-    let text = schema.fields().iter().map(|f| format!("{}:{}\n", f.name(), f.data_type())).collect::<String>();
     let seed = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(ENVELOPE_VERSION);
-    text.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+    let hash =
+        |seed: u64, text: &str| text.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    schema.fields().iter().fold(seed, |h, f| hash(h, &format!("{}:{}\n", f.name(), f.data_type())))
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ mod writer;
 mod testing;
 
 pub use error::JournalError;
-pub use feedback::{Accepted, FeedbackReceipt, SendFeedback};
 pub use feedback::sql::migrations::MIGRATIONS;
+pub use feedback::{Accepted, FeedbackReceipt, SendFeedback};
 pub use journal::Journal;
 pub use live::{MicroBatch, Slice};
 pub use log::recover::Recovery;

@@ -107,7 +107,12 @@ async fn clean_up(shared: &Shared) -> Result<RetentionReport, JournalError> {
     Ok(report)
 }
 
-async fn clean_kind(shared: &Shared, tenant: &str, kind: Kind, report: &mut RetentionReport) -> Result<(), JournalError> {
+async fn clean_kind(
+    shared: &Shared,
+    tenant: &str,
+    kind: Kind,
+    report: &mut RetentionReport,
+) -> Result<(), JournalError> {
     let mut deployments: BTreeMap<Option<String>, Vec<store::Day>> = BTreeMap::new();
     for day in store::days(&shared.artifacts, tenant, kind).await? {
         deployments.entry(day.deployment.clone()).or_default().push(day);

@@ -7,8 +7,8 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use mainspring_artifact::Artifacts;
 use mainspring_core::auth::{AuditRecord, AuditSink, Decision, Effect, Policy, Resource};
 use mainspring_core::{
-    Action, Assignment, Authorized, Ctx, DType, EventId, Gate, ManualClock, NamedTensor, Outcome, Prediction, Principal, Protocol,
-    Target, Tenant, Tensor, Timestamp, Timing,
+    Action, Assignment, Authorized, Ctx, DType, EventId, Gate, ManualClock, NamedTensor, Outcome, Prediction,
+    Principal, Protocol, Target, Tenant, Tensor, Timestamp, Timing,
 };
 use mainspring_store::{Db, DbSettings};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,9 @@ pub fn sum(batches: &[RecordBatch], column: &str) -> i64 {
 }
 
 pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
-    let all = batches.iter().flat_map(|b| b[column].as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect::<Vec<_>>());
+    let all = batches
+        .iter()
+        .flat_map(|b| b[column].as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect::<Vec<_>>());
     all.collect()
 }
 
@@ -105,7 +107,12 @@ pub fn id(n: u64) -> EventId {
     EventId(uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
 }
 
-pub fn tensor<T: bytemuck::Pod + Send + Sync>(name: &str, dtype: DType, shape: &[usize], values: Vec<T>) -> NamedTensor {
+pub fn tensor<T: bytemuck::Pod + Send + Sync>(
+    name: &str,
+    dtype: DType,
+    shape: &[usize],
+    values: Vec<T>,
+) -> NamedTensor {
     NamedTensor { name: name.into(), tensor: Tensor::from_vec(dtype, shape.to_vec(), values).unwrap() }
 }
 

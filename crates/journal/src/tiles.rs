@@ -257,10 +257,11 @@ impl Tiles {
         all.iter()
             .filter(|(key, _)| key.tenant == tenant.as_str() && *key.deployment == *deployment)
             .filter_map(|(key, series)| {
-                let tile = series.between(since.micros(), until.micros()).map(|(_, t)| t.clone()).reduce(|mut a, b| {
-                    a.merge(&b);
-                    a
-                })?;
+                let tile =
+                    series.between(since.micros(), until.micros()).map(|(_, t)| t.clone()).reduce(|mut a, b| {
+                        a.merge(&b);
+                        a
+                    })?;
                 let (variant, model, version) = (key.variant.clone(), key.model.clone(), key.version.clone());
                 Some(Window { variant, model, version, tile })
             })

@@ -3,7 +3,7 @@
 use crate::batch::{self, Batch};
 use crate::error::JournalError;
 use crate::journal::Shared;
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, Names};
 use crate::live::{MicroBatch, Slice};
 use crate::log::StreamHeader;
 use crate::log::segment::{Segment, SegmentId};
@@ -13,7 +13,6 @@ use crate::settings::SyncMode;
 use crate::snapshot::{Kind, OpenSegment};
 use arrow::array::RecordBatch;
 use mainspring_core::{Prediction, Target, Tenant};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -32,7 +31,6 @@ const RETRY: Duration = Duration::from_millis(500);
 /// A batch that took nothing for this long is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 type Done = oneshot::Sender<Result<(), JournalError>>;
-type Names = BTreeMap<Arc<str>, Arc<[Arc<str>]>>;
 
 /// What others ask of the writer.
 pub(crate) enum Command {
@@ -113,7 +111,7 @@ impl Writer {
                     Command::Close => self.state.closing = true,
                 }
             }
-            self.to_disk(asked);
+            self.persist(asked);
             self.rotate_if_due(seals);
             if self.state.closing && self.shared.queue.is_empty() && self.commands.is_empty() {
                 self.finish();
@@ -178,9 +176,7 @@ impl Writer {
     fn batch_for(&mut self, p: &Prediction, names: &Names) -> usize {
         let bare = !batch::has_payload(p);
         let batches = &mut self.state.batches;
-        let found = batches
-            .iter()
-            .position(|b| b.is_for(&p.tenant, &p.target) && (bare || b.layout.matches(p, names)));
+        let found = batches.iter().position(|b| b.is_for(&p.tenant, &p.target) && (bare || b.layout.matches(p, names)));
         if let Some(at) = found {
             return at;
         }
@@ -246,7 +242,7 @@ impl Writer {
     }
 
     /// Emits, writes and syncs what is due; with `asked` everything is.
-    fn to_disk(&mut self, asked: bool) {
+    fn persist(&mut self, asked: bool) {
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if asked || due(self.state.emit_at) {
@@ -379,7 +375,7 @@ impl Writer {
     }
 
     fn finish(&mut self) {
-        self.to_disk(true);
+        self.persist(true);
         self.rotate(Vec::new());
         self.answer();
     }

@@ -83,7 +83,14 @@ impl Kll {
     /// An empty sketch. A larger `k` (at least 8) is more exact and takes more memory.
     pub fn new(k: u16) -> Self {
         let k = k.max(MIN_CAPACITY as u16);
-        Self { k, n: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, coin: 0x6d61_696e_7370_7267, levels: vec![Vec::new()] }
+        Self {
+            k,
+            n: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            coin: 0x6d61_696e_7370_7267,
+            levels: vec![Vec::new()],
+        }
     }
 
     /// Items seen.
@@ -108,7 +115,8 @@ impl Kll {
 
     /// Bytes held now, for memory limits.
     pub fn byte_len(&self) -> usize {
-        size_of::<Self>() + self.levels.iter().map(|l| l.capacity() * size_of::<f64>() + size_of::<Vec<f64>>()).sum::<usize>()
+        size_of::<Self>()
+            + self.levels.iter().map(|l| l.capacity() * size_of::<f64>() + size_of::<Vec<f64>>()).sum::<usize>()
     }
 
     /// Rank error that 99 % of queries stay within: `2.296 / k^0.9021`, the constants that Apache

@@ -15,13 +15,29 @@ use std::sync::Arc;
 
 /// Values of one type with their gaps.
 pub(super) enum Column {
-    Fixed { ty: DataType, width: usize, bytes: MutableBuffer, nulls: NullBufferBuilder },
+    Fixed {
+        ty: DataType,
+        width: usize,
+        bytes: MutableBuffer,
+        nulls: NullBufferBuilder,
+    },
     /// FP16 and BF16 on their way to 32-bit floats.
-    Half { bytes: MutableBuffer, nulls: NullBufferBuilder },
-    Bool { bits: BooleanBufferBuilder, nulls: NullBufferBuilder },
+    Half {
+        bytes: MutableBuffer,
+        nulls: NullBufferBuilder,
+    },
+    Bool {
+        bits: BooleanBufferBuilder,
+        nulls: NullBufferBuilder,
+    },
     Text(StringBuilder),
     Binary(BinaryBuilder),
-    List { item: DataType, offsets: Vec<i32>, nulls: NullBufferBuilder, items: Box<Column> },
+    List {
+        item: DataType,
+        offsets: Vec<i32>,
+        nulls: NullBufferBuilder,
+        items: Box<Column>,
+    },
 }
 
 fn no_nulls() -> NullBufferBuilder {
@@ -85,14 +101,19 @@ impl Column {
             Self::Half { bytes, nulls } => {
                 for pair in raw.chunks_exact(2) {
                     let bits = u16::from_le_bytes([pair[0], pair[1]]);
-                    let value =
-                        if dtype == DType::Fp16 { f16::from_bits(bits).to_f32() } else { bf16::from_bits(bits).to_f32() };
+                    let value = if dtype == DType::Fp16 {
+                        f16::from_bits(bits).to_f32()
+                    } else {
+                        bf16::from_bits(bits).to_f32()
+                    };
                     bytes.extend_from_slice(&value.to_le_bytes());
                 }
                 nulls.append_n_non_nulls(n);
             }
             Self::Bool { bits, nulls } => {
-                raw.iter().for_each(|b| bits.append(*b != 0));
+                for b in raw {
+                    bits.append(*b != 0);
+                }
                 nulls.append_n_non_nulls(n);
             }
             _ => {}

@@ -68,7 +68,8 @@ fn shapes_decide_between_scalars_lists_and_columns() {
     let floats = |name: &str| b[name].as_primitive::<Float32Type>().values().to_vec();
     assert_eq!((floats("in.flat"), floats("in.one")), (vec![1.0, 2.0], vec![3.0, 4.0]));
     assert_eq!((floats("in.age"), floats("in.income")), (vec![10.0, 30.0], vec![20.0, 40.0]));
-    let list = |name: &str, row: usize| b[name].as_list::<i32>().value(row).as_primitive::<Float32Type>().values().to_vec();
+    let list =
+        |name: &str, row: usize| b[name].as_list::<i32>().value(row).as_primitive::<Float32Type>().values().to_vec();
     assert_eq!((list("in.wide", 0), list("in.wide", 1)), (vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]));
     assert_eq!(list("in.whole", 0), [7.0, 8.0, 9.0]);
     assert!(b["in.whole"].is_null(1));
@@ -120,7 +121,8 @@ fn two_tensors_of_one_name_keep_both_columns() {
 
 /// Bytes of any fixed-width type, as many as a shape needs.
 fn any_tensor() -> impl Strategy<Value = (u32, Tensor)> {
-    let fixed = DType::ALL.into_iter().filter(|d| !matches!(d, DType::Bytes | DType::Fp16 | DType::Bf16)).collect::<Vec<_>>();
+    let fixed =
+        DType::ALL.into_iter().filter(|d| !matches!(d, DType::Bytes | DType::Fp16 | DType::Bf16)).collect::<Vec<_>>();
     (prop::sample::select(fixed), 1_u32..5, prop::option::of(0_usize..5)).prop_flat_map(|(dtype, rows, wide)| {
         let n = rows as usize * wide.unwrap_or(1) * dtype.size().unwrap();
         let byte = if dtype == DType::Bool { 0..=1_u8 } else { 0..=255_u8 };

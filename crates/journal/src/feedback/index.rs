@@ -34,18 +34,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ids: mpsc::Receiver<ClientId>) 
 
 /// The last prediction with each id, and how many there were.
 fn count(batch: Vec<ClientId>) -> Arc<[(ClientId, i64)]> {
-    let mut uses: HashMap<(String, Arc<str>, Arc<str>), (ClientId, i64)> = HashMap::new();
+    let mut uses = HashMap::new();
     for next in batch {
         let key = (next.tenant.as_str().to_owned(), next.target.deployment.clone(), Arc::clone(&next.id));
-        match uses.entry(key) {
-            std::collections::hash_map::Entry::Vacant(e) => {
-                e.insert((next, 1));
-            }
-            std::collections::hash_map::Entry::Occupied(mut e) => {
-                let count = e.get().1 + 1;
-                e.insert((next, count));
-            }
-        }
+        let before = uses.get(&key).map_or(0, |(_, count)| *count);
+        uses.insert(key, (next, before + 1));
     }
     uses.into_values().collect()
 }

@@ -107,10 +107,8 @@ async fn a_callers_own_id_finds_its_prediction_and_a_reused_one_is_a_conflict() 
     indexed(&world, "twice", 2).await;
     let receipts = world.journal.feedback(&auth, vec![piece(1, own("once"), FeedbackValue::Bool(true))]).await.unwrap();
     assert_eq!(receipts[0].prediction, Some(id(1)));
-    let both = vec![
-        piece(2, own("once"), FeedbackValue::Bool(true)),
-        piece(3, own("twice"), FeedbackValue::Bool(true)),
-    ];
+    let both =
+        vec![piece(2, own("once"), FeedbackValue::Bool(true)), piece(3, own("twice"), FeedbackValue::Bool(true))];
     let refused = world.journal.feedback(&auth, both).await.unwrap_err();
     assert!(matches!(&refused, JournalError::AmbiguousClientId { count: 2, .. }), "{refused}");
     assert_eq!(mainspring_core::Failure::kind(&refused), mainspring_core::ErrorKind::Conflict);
@@ -132,7 +130,8 @@ async fn feedback_about_an_unknown_own_id_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
     let auth = allowed(&world.ctx, SendFeedback);
-    let receipts = world.journal.feedback(&auth, vec![piece(1, own("later"), FeedbackValue::Bool(true))]).await.unwrap();
+    let receipts =
+        world.journal.feedback(&auth, vec![piece(1, own("later"), FeedbackValue::Bool(true))]).await.unwrap();
     assert_eq!((receipts[0].accepted, receipts[0].prediction), (Accepted::New, None));
     let rows = logged(&world, 1).await;
     assert_eq!(texts(&rows, "client_id"), [Some("later".into())]);

@@ -44,9 +44,13 @@ async fn a_second_process_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
     let ctx = Ctx::system();
-    let again =
-        Journal::open(settings(dir.path()), world.journal.shared().artifacts.clone(), world.journal.shared().db.clone(), ctx)
-            .await;
+    let again = Journal::open(
+        settings(dir.path()),
+        world.journal.shared().artifacts.clone(),
+        world.journal.shared().db.clone(),
+        ctx,
+    )
+    .await;
     assert!(matches!(again, Err(JournalError::InUse { .. })));
     world.shut_down().await;
 }
@@ -60,7 +64,7 @@ async fn shutdown_seals_what_was_appended() {
     assert!(world.ctx.tasks.shutdown(Duration::from_secs(20)).await);
     drop(world);
     let logs = std::fs::read_dir(dir.path().join("log")).unwrap();
-    let left: Vec<_> = logs.map(|e| e.unwrap().file_name()).filter(|n| n.to_str().unwrap().ends_with(".log")).collect();
+    let left: Vec<_> = logs.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "log")).collect();
     assert!(left.is_empty(), "{left:?}");
     let again = open(dir.path()).await;
     assert_eq!(again.ids().await.len(), 10);

@@ -59,7 +59,8 @@ pub fn push_stream(out: &mut Vec<u8>, key: u32, header: &StreamHeader, schema: &
     let at = out.len();
     let json = serde_json::to_vec(header).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
     let mut tracker = DictionaryTracker::new(true);
-    let message = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options()?);
+    let message =
+        IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options()?);
     out.resize(at + HEADER, 0);
     out.extend_from_slice(&(json.len() as u32).to_le_bytes());
     out.extend_from_slice(&json);
@@ -137,8 +138,8 @@ impl<R: Read> FrameReader<R> {
     pub fn next_rows(&mut self) -> Option<Rows> {
         while self.ended.is_none() {
             match self.next_frame() {
-                Ok(Some(rows)) => return Some(rows),
-                Ok(None) => {}
+                Ok(Frame::Rows(rows)) => return Some(rows),
+                Ok(Frame::Other) => {}
                 Err(End::Clean) => return None,
                 Err(End::Torn(why)) => self.ended = Some(why),
             }
@@ -146,7 +147,7 @@ impl<R: Read> FrameReader<R> {
         None
     }
 
-    fn next_frame(&mut self) -> Result<Option<Rows>, End> {
+    fn next_frame(&mut self) -> Result<Frame, End> {
         if self.good == 0 {
             let mut magic = [0; 8];
             self.fill(&mut magic, "its first eight bytes are missing")?;
@@ -172,10 +173,10 @@ impl<R: Read> FrameReader<R> {
         if crc(kind, key, &body) != sum {
             return Err(End::Torn("a frame's checksum does not match"));
         }
-        let rows = self.decode(kind, key, body).ok_or(End::Torn("a frame cannot be decoded"))?;
+        let frame = self.decode(kind, key, &body).ok_or(End::Torn("a frame cannot be decoded"))?;
         self.good += (HEADER + padded(len)) as u64;
         self.frames += 1;
-        Ok(rows)
+        Ok(frame)
     }
 
     /// Fills `into`. Nothing at all left is a clean end, unless it is the magic that is missing.
@@ -193,19 +194,19 @@ impl<R: Read> FrameReader<R> {
         Ok(())
     }
 
-    /// `Some(None)` for a frame that begins a stream.
-    fn decode(&mut self, kind: u32, key: u32, body: Vec<u8>) -> Option<Option<Rows>> {
+    /// `None` when the body is not what its kind says.
+    fn decode(&mut self, kind: u32, key: u32, body: &[u8]) -> Option<Frame> {
         match kind {
             STREAM => {
-                let (json, message) = split(&body, 4)?;
+                let (json, message) = split(body, 4)?;
                 let header = serde_json::from_slice(json).ok()?;
                 let schema = fb_to_schema(root_as_message(message).ok()?.header_as_schema()?);
                 self.streams.insert(key, (Arc::new(header), Arc::new(schema)));
-                Some(None)
+                Some(Frame::Other)
             }
             ROWS => {
                 let (header, schema) = self.streams.get(&key)?;
-                let (message, _) = split(&body, 8)?;
+                let (message, _) = split(body, 8)?;
                 let data = 8 + padded(message.len());
                 let message = root_as_message(message).ok()?;
                 let (version, rows) = (message.version(), message.header_as_record_batch()?);
@@ -215,10 +216,10 @@ impl<R: Read> FrameReader<R> {
                 let buffer = Buffer::from(&body[data..]);
                 let batch =
                     read_record_batch(&buffer, rows, Arc::clone(schema), &HashMap::new(), None, &version).ok()?;
-                Some(Some(Rows { header: Arc::clone(header), batch }))
+                Some(Frame::Rows(Rows { header: Arc::clone(header), batch }))
             }
             // A newer binary may write kinds that this one does not know.
-            _ => Some(None),
+            _ => Some(Frame::Other),
         }
     }
 }
@@ -228,6 +229,11 @@ fn split(body: &[u8], start: usize) -> Option<(&[u8], &[u8])> {
     let (len, _) = body.split_first_chunk::<4>()?;
     let end = start.checked_add(u32::from_le_bytes(*len) as usize)?;
     Some((body.get(start..end)?, body.get(end..)?))
+}
+
+enum Frame {
+    Rows(Rows),
+    Other,
 }
 
 enum End {

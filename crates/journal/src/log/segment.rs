@@ -81,7 +81,8 @@ impl Segment {
             *key
         } else {
             let key = self.streams.len() as u32;
-            push_stream(&mut self.pending, key, header, &batch.schema()).map_err(JournalError::arrow("encode a schema"))?;
+            push_stream(&mut self.pending, key, header, &batch.schema())
+                .map_err(JournalError::arrow("encode a schema"))?;
             self.streams.insert(header.clone(), key);
             key
         };

@@ -72,7 +72,8 @@ pub(crate) fn convert(segment: &OpenSegment, scratch: &Path) -> Result<Vec<Made>
 
 fn begin(header: Arc<StreamHeader>, schema: SchemaRef, file: PathBuf) -> Result<Open, JournalError> {
     // Plain Parquet types: without Arrow's own schema in the metadata every reader sees the same file.
-    let options = ArrowWriterOptions::new().with_properties(properties(&header, &schema)).with_skip_arrow_metadata(true);
+    let options =
+        ArrowWriterOptions::new().with_properties(properties(&header, &schema)).with_skip_arrow_metadata(true);
     let out = File::create(&file).map_err(JournalError::io("create", &file))?;
     let writer =
         ArrowWriter::try_new_with_options(out, schema, options).map_err(JournalError::parquet("begin Parquet"))?;

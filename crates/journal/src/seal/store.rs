@@ -31,12 +31,9 @@ fn partition(name: &str, value: Option<&str>) -> String {
     format!("{name}={encoded}")
 }
 
-/// The value in a folder name `<name>=<value>`.
-fn value_of(folder: &str, name: &str) -> Option<Option<String>> {
+/// The value in a folder name `<name>=<value>`; [`NO_VALUE`] as it stands.
+fn value_of(folder: &str, name: &str) -> Option<String> {
     let value = folder.rsplit('/').next()?.strip_prefix(name)?.strip_prefix('=')?;
-    if value == NO_VALUE {
-        return Some(None);
-    }
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
     while let Some(b) = rest.next() {
@@ -47,7 +44,7 @@ fn value_of(folder: &str, name: &str) -> Option<Option<String>> {
             bytes.push(b);
         }
     }
-    Some(Some(String::from_utf8(bytes).ok()?))
+    String::from_utf8(bytes).ok()
 }
 
 fn path(text: &str) -> Result<ArtifactPath, JournalError> {
@@ -88,8 +85,9 @@ pub(crate) async fn days(artifacts: &Artifacts, tenant: &str, kind: Kind) -> Res
     for deployment in folders(artifacts, &path(&kind_folder(tenant, kind))?).await? {
         let Some(name) = value_of(deployment.as_str(), "deployment") else { continue };
         for day in folders(artifacts, &deployment).await? {
-            if let Some(Some(date)) = value_of(day.as_str(), "date") {
-                days.push(Day { folder: day, deployment: name.clone(), date });
+            if let Some(date) = value_of(day.as_str(), "date") {
+                let deployment = Some(name.clone()).filter(|n| n != NO_VALUE);
+                days.push(Day { folder: day, deployment, date });
             }
         }
     }
@@ -100,7 +98,7 @@ pub(crate) async fn days(artifacts: &Artifacts, tenant: &str, kind: Kind) -> Res
 /// Tenants that have sealed files.
 pub(crate) async fn tenants(artifacts: &Artifacts) -> Result<Vec<String>, JournalError> {
     let found = folders(artifacts, &path(ROOT)?).await?;
-    Ok(found.iter().filter_map(|f| value_of(f.as_str(), "tenant").flatten()).collect())
+    Ok(found.iter().filter_map(|f| value_of(f.as_str(), "tenant")).collect())
 }
 
 async fn folders(artifacts: &Artifacts, of: &ArtifactPath) -> Result<Vec<ArtifactPath>, JournalError> {

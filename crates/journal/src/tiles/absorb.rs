@@ -141,8 +141,8 @@ impl Tile {
     }
 
     fn absorb_requests(&mut self, batch: &RecordBatch) {
-        let times = ["queue_us", "features_us", "engine_us", "encode_us", "total_us"]
-            .map(|n| column::<Float64Array>(batch, n));
+        let times =
+            ["queue_us", "features_us", "engine_us", "encode_us", "total_us"].map(|n| column::<Float64Array>(batch, n));
         let (Some(row), Some(rows), Some(forced), Some(kinds), Some(payload)) = (
             column::<Int32Array>(batch, "row"),
             column::<Int32Array>(batch, "rows"),
@@ -254,6 +254,7 @@ fn extend(profile: &mut NumericProfile, values: &ArrayRef, scratch: &mut Vec<f64
 }
 
 /// Shows each number that is there; false when the type is not one of numbers.
+#[expect(clippy::cast_lossless, reason = "one macro arm serves types with and without a lossless cast")]
 fn for_each_number(values: &ArrayRef, mut f: impl FnMut(f64)) -> bool {
     macro_rules! each {
         ($($ty:ident => $arrow:ty),*) => {

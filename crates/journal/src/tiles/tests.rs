@@ -24,10 +24,10 @@ async fn a_window_says_what_was_sent() {
     world.journal.flush().await.unwrap();
     let tiles = world.journal.tiles();
     let windows = tiles.windows(&tenant(), "churn", Timestamp(START), Timestamp(START + 3 * MINUTE));
-    assert_eq!(windows.iter().map(|w| (w.version.as_str(), w.tile.requests.requests)).collect::<Vec<_>>(), [
-        ("1", 100),
-        ("2", 200)
-    ]);
+    assert_eq!(
+        windows.iter().map(|w| (w.version.as_str(), w.tile.requests.requests)).collect::<Vec<_>>(),
+        [("1", 100), ("2", 200)]
+    );
     assert_eq!(windows[1].tile.requests.failed, [(ErrorKind::DeadlineExceeded, 20)]);
     let first = tiles.merged(&tenant(), "churn", Timestamp(START), Timestamp(START + MINUTE));
     assert_eq!(first.requests.requests, 100);

@@ -42,7 +42,12 @@ pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> Gap {
 }
 
 /// Adds rows that the disk did not take to what has to be recorded.
-pub(super) fn add_lost(lost: &mut Vec<(StreamHeader, Gap)>, header: &StreamHeader, batch: &RecordBatch, now: Timestamp) {
+pub(super) fn add_lost(
+    lost: &mut Vec<(StreamHeader, Gap)>,
+    header: &StreamHeader,
+    batch: &RecordBatch,
+    now: Timestamp,
+) {
     if header.kind != Kind::Prediction || batch.num_rows() == 0 {
         return;
     }

@@ -14,7 +14,9 @@ fn uniform(seed: u64, n: usize) -> Vec<f64> {
 
 fn sketch(k: u16, values: &[f64]) -> Kll {
     let mut s = Kll::new(k);
-    values.iter().for_each(|v| s.push(*v));
+    for v in values {
+        s.push(*v);
+    }
     s
 }
 

@@ -19,7 +19,9 @@ fn every_value_lands_in_exactly_one_count() {
 #[test]
 fn texts_merge_and_survive_storage() {
     let mut p = TextProfile::default();
-    ["a", "b", "a"].iter().for_each(|v| p.push(v));
+    for v in ["a", "b", "a"] {
+        p.push(v);
+    }
     let mut q = TextProfile { missing: 1, ..TextProfile::default() };
     q.push("c");
     p.merge(&q);
