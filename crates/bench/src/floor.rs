@@ -49,7 +49,8 @@ async fn fixed(State(answer): State<Bytes>, body: Body) -> Response {
 
 async fn echo(headers: HeaderMap, body: Body) -> Response {
     let Ok(bytes) = read_body(body, LIMIT).await else { return StatusCode::BAD_REQUEST.into_response() };
-    let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))], bytes).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))], bytes).into_response();
     if let Some(size) = headers.get(JSON_SIZE) {
         response.headers_mut().insert(JSON_SIZE, size.clone());
     }

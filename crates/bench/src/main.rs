@@ -11,6 +11,7 @@ mod load;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,7 +51,6 @@ fn run(words: &[&str]) -> Result<(), BenchError> {
             runtime.block_on(floor::serve(answer, port_file))
         }
         ["grpc", url, model, columns, connections, seconds] => {
-            let number = |text: &str| text.parse().map_err(|_| BenchError::Usage);
             let plan = load::Plan {
                 url: (*url).to_owned(),
                 model: (*model).to_owned(),
@@ -66,6 +66,10 @@ fn run(words: &[&str]) -> Result<(), BenchError> {
         }
         _ => Err(BenchError::Usage),
     }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, BenchError> {
+    text.parse().map_err(|_| BenchError::Usage)
 }
 
 fn say(text: &str) {

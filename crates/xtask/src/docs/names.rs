@@ -17,7 +17,7 @@ pub struct Names {
 }
 
 /// Names that look like packages of ours and are something else.
-const NO_PACKAGES: &[&str] = &["mainspring-data"];
+const NO_PACKAGES: &[&str] = &["mainspring-data", "mainspring-prediction-id"];
 
 impl Names {
     /// Reads the names of the repository at `root`.

@@ -93,6 +93,9 @@ fn ours(rules: &Rules, (from, tier): (&str, usize), dependency: &Dependency) -> 
     let to = folder(&dependency.name);
     let below = rules.tier(to)?;
     let dev = dependency.kind.as_deref() == Some("dev");
+    if dev && rules.tiers.get(below).is_some_and(|t| t.for_tests) {
+        return None;
+    }
     let names = |n: usize| rules.tiers.get(n).map_or("?", |t| t.name.as_str());
     if below > tier {
         let more = if dev { ", not even in tests" } else { "" };

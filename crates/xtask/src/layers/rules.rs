@@ -32,6 +32,9 @@ pub struct Tier {
     pub name: String,
     /// Folders under `crates/`.
     pub crates: Vec<String>,
+    /// Tests of every crate may use these.
+    #[serde(default, rename = "for-tests")]
+    pub for_tests: bool,
 }
 
 /// Allowed dependencies of one crate on others of its tier.

@@ -12,6 +12,10 @@ crates = ["store", "journal", "http"]
 [[tier]]
 name = "protocols"
 crates = ["proto-a", "proto-b"]
+[[tier]]
+name = "tests"
+crates = ["testkit"]
+for-tests = true
 
 [[same-tier]]
 from = "journal"
@@ -69,6 +73,7 @@ fn findings(more: &[Krate]) -> Vec<String> {
         ("http", &[("axum", None)]),
         ("proto-a", &[("mainspring-http", None), ("axum", None)]),
         ("proto-b", &[("mainspring-store", None), ("tonic", None)]),
+        ("testkit", &[("mainspring-store", None)]),
     ];
     let kept = good.iter().filter(|(name, _)| !more.iter().any(|(m, _)| m == name));
     let all: Vec<_> = kept.chain(more).copied().collect();
@@ -93,6 +98,12 @@ fn a_dependency_upwards_is_refused_even_in_tests() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("crates/core/Cargo.toml: `core` (words) must not depend on `store` (means)"));
     }
+}
+
+#[test]
+fn what_is_for_tests_may_be_used_by_every_test_and_by_nothing_else() {
+    assert_eq!(findings(&[("core", &[("mainspring-testkit", Some("dev"))])]), Vec::<String>::new());
+    assert_eq!(findings(&[("http", &[("mainspring-testkit", None)])]).len(), 1);
 }
 
 #[test]
