@@ -1,0 +1,1 @@
+//! Tests of what needs no server; the real client tests the rest.
