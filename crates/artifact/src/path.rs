@@ -99,10 +99,15 @@ impl ArtifactPath {
 }
 
 fn broken(text: &str) -> Option<&'static str> {
-    broken_shape(text).or_else(|| {
-        let first = text.split('/').next().unwrap_or_default();
-        if first.eq_ignore_ascii_case(STAGING) { Some("the folder .staging is the store's own") } else { None }
-    })
+    if let Some(reason) = broken_shape(text) {
+        return Some(reason);
+    }
+    let first = text.split('/').next().unwrap_or_default();
+    if first.eq_ignore_ascii_case(STAGING) {
+        return Some("the folder .staging is the store's own");
+    }
+    let drive = matches!(first.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    (drive || first.ends_with(':')).then_some("it starts with a drive letter or a scheme")
 }
 
 fn broken_shape(text: &str) -> Option<&'static str> {
@@ -125,10 +130,6 @@ fn broken_shape(text: &str) -> Option<&'static str> {
             _ => continue,
         };
         return Some(reason);
-    }
-    let first = text.split('/').next().unwrap_or_default().as_bytes();
-    if matches!(first, [letter, b':', ..] if letter.is_ascii_alphabetic()) || first.ends_with(b":") {
-        return Some("it starts with a drive letter or a scheme");
     }
     None
 }

@@ -46,9 +46,18 @@ impl Artifacts {
     /// [`ArtifactError::Settings`] for another scheme or a bucket without a name,
     /// [`ArtifactError::Refused`] or [`ArtifactError::Io`] when the folder cannot be made.
     pub fn open(url: &str, cache: &Path) -> Result<Self, ArtifactError> {
+        Self::open_with(url, cache, &[])
+    }
+
+    /// Like [`Artifacts::open`], with settings of a bucket that go before the environment's, by the
+    /// same names: `("AWS_ENDPOINT_URL", "https://…")`. A local store ignores them.
+    ///
+    /// # Errors
+    /// As [`Artifacts::open`]; [`ArtifactError::Settings`] for a name that means nothing.
+    pub fn open_with(url: &str, cache: &Path, options: &[(String, String)]) -> Result<Self, ArtifactError> {
         let refuse = |reason: &str| ArtifactError::Settings { url: url.to_owned(), reason: reason.to_owned() };
         let backend = if let Some(rest) = url.strip_prefix("s3://") {
-            Backend::Remote(Remote::s3(rest, cache)?)
+            Backend::Remote(Remote::s3(rest, cache, options)?)
         } else if let Some(path) = url.strip_prefix("file://") {
             if !path.starts_with('/') {
                 return Err(refuse("a file URL has three slashes and an absolute path"));

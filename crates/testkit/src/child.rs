@@ -13,27 +13,28 @@ pub struct Guarded {
     pipe: Option<ChildStdin>,
 }
 
-/// Runs the program in the background; when standard input closes, stops it with SIGQUIT, which
-/// Postgres takes as "at once", and removes the folder named by REMOVE.
+/// Runs the program in the background; when standard input closes, stops it with the signal STOP
+/// and removes what REMOVE names.
 const WATCH: &str = r#""$@" </dev/null &
 pid=$!
 cat >/dev/null
-kill -QUIT $pid 2>/dev/null
+kill -s "$STOP" $pid 2>/dev/null
 wait $pid 2>/dev/null
 [ -z "$REMOVE" ] || rm -rf -- "$REMOVE""#;
 
 impl Guarded {
-    /// Starts `command` (a program and its arguments), with its output in the file `log`; removes
-    /// the folder `remove` after it has ended.
-    pub fn start(command: &[String], log: &Path, remove: Option<&Path>) -> Self {
-        let log = std::fs::File::create(log).expect("a log file in a temporary folder");
+    /// Starts `command` (a program and its arguments), with its output in the file `log`; stops it
+    /// with the signal `stop`, and removes the file or folder `remove` after it has ended.
+    pub fn start(command: &[String], log: &Path, stop: &str, remove: Option<&Path>) -> Self {
+        let output = std::fs::File::create(log).expect("a log file in a temporary folder");
         let mut watcher = Command::new("sh")
             .args(["-c", WATCH, "sh"])
             .args(command)
+            .env("STOP", stop)
             .env("REMOVE", remove.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a log file"))
-            .stderr(log)
+            .stdout(output.try_clone().expect("a log file"))
+            .stderr(output)
             .spawn()
             .expect("sh runs");
         let pipe = watcher.stdin.take();

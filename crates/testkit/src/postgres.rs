@@ -56,7 +56,8 @@ impl PgServer {
             ["-D", &data.display().to_string(), "-p", &port, "-h", "127.0.0.1", "-k", &socket].map(String::from),
         );
         command.extend(["-c", "fsync=off", "-c", "max_connections=100", "-c", "shared_buffers=16MB"].map(String::from));
-        let mut process = Guarded::start(&command, &log, self.shared.then_some(self.home.as_path()));
+        // SIGQUIT is Postgres's "at once".
+        let mut process = Guarded::start(&command, &log, "QUIT", self.shared.then_some(self.home.as_path()));
         let deadline = Instant::now() + Duration::from_secs(30);
         while !sql(&self.url("postgres"), "SELECT 1").status.success() {
             let said = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -89,24 +90,40 @@ impl Drop for PgServer {
     }
 }
 
-/// The URL of a new, empty database: on the server that `MAINSPRING_TEST_POSTGRES` names, else on a
-/// private one that all tests of this process share and that ends with it.
+/// An empty database for one test.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// Its URL.
+    pub url: String,
+    /// How to drop it: the URL of the server's own database, and its name. A private server is
+    /// removed as a whole.
+    foreign: Option<(String, String)>,
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.foreign {
+            sql(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// A new, empty database: on the server that `MAINSPRING_TEST_POSTGRES` names, where it is dropped
+/// again, else on a private one that all tests of this process share and that ends with it.
 ///
 /// # Panics
 /// When there is no server and none can be started.
-pub fn database() -> String {
+pub fn database() -> TestDatabase {
     static SHARED: OnceLock<PgServer> = OnceLock::new();
-    if let Ok(url) = std::env::var("MAINSPRING_TEST_POSTGRES") {
-        let name = create(&url);
-        let (head, query) = url.split_once('?').map_or((url.as_str(), None), |(h, q)| (h, Some(q)));
-        let server = head.rsplit_once('/').map_or(head, |(server, _)| server);
-        let query = query.map_or(String::new(), |q| format!("?{q}"));
-        return format!("{server}/{name}{query}");
+    if let Ok(server) = std::env::var("MAINSPRING_TEST_POSTGRES") {
+        let name = create(&server);
+        let (head, query) = server.split_once('?').map_or((server.as_str(), ""), |(h, q)| (h, q));
+        let base = head.rsplit_once('/').map_or(head, |(base, _)| base);
+        return TestDatabase { url: format!("{base}/{name}?{query}"), foreign: Some((server.clone(), name)) };
     }
-    SHARED
-        // A static is never dropped, so the watcher removes its folder.
-        .get_or_init(|| PgServer::make(true))
-        .database()
+    // A static is never dropped, so the watcher removes its folder.
+    let url = SHARED.get_or_init(|| PgServer::make(true)).database();
+    TestDatabase { url, foreign: None }
 }
 
 fn create(url: &str) -> String {
@@ -157,7 +174,7 @@ fn as_server(name: &str) -> Vec<String> {
 
 /// The user that the server runs as, when this process is root.
 fn server_uid() -> Option<u32> {
-    let me = std::fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap_or(1);
+    let me = std::fs::metadata("/proc/self").map_or(1, |m| std::os::unix::fs::MetadataExt::uid(&m));
     if me != 0 {
         return None;
     }

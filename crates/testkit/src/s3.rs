@@ -60,7 +60,7 @@ fn server() -> Server {
     let log = std::env::temp_dir().join(format!("mainspring-moto-{port}.log"));
     let program = python.display().to_string();
     let command = [&program, "-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()].map(String::from);
-    let mut process = Guarded::start(&command, &log, Some(&log));
+    let mut process = Guarded::start(&command, &log, "KILL", Some(&log));
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if request(port, "PUT /mainspring HTTP/1.1").is_some_and(|r| r.starts_with("HTTP/1.1 200")) {

@@ -8,12 +8,13 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, RetryConfig};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Remote {
     /// Opens `bucket/prefix`. Nothing is asked of the bucket yet.
-    pub(crate) fn s3(rest: &str, cache: &Path) -> Result<Self, ArtifactError> {
+    pub(crate) fn s3(rest: &str, cache: &Path, options: &[(String, String)]) -> Result<Self, ArtifactError> {
         let location = format!("s3://{rest}");
         let refuse = |reason: String| ArtifactError::Settings { url: location.clone(), reason };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -27,6 +28,10 @@ impl Remote {
         let prefix = Key::parse(prefix).map_err(|e| refuse(e.to_string()))?;
 
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        for (name, value) in options {
+            let key = AmazonS3ConfigKey::from_str(&name.to_ascii_lowercase()).map_err(|e| refuse(e.to_string()))?;
+            builder = builder.with_config(key, value);
+        }
         let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
             .iter()
             .find_map(|key| builder.get_config_value(key));

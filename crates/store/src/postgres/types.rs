@@ -164,3 +164,6 @@ fn decode_numeric(bytes: &[u8]) -> Option<Value> {
         _ => text.parse().ok().map(Value::Real),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ impl SqliteConn {
         let fail = |e: rusqlite::Error| translate(&e, sql, &self.name);
         let mut statement = self.raw.prepare_cached(sql).map_err(fail)?;
         bind(&mut statement, sql, args, &self.name)?;
-        let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.raw_query();
         let mut out = Vec::new();
         while let Some(row) = rows.next().map_err(fail)? {

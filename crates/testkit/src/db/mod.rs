@@ -19,7 +19,14 @@ pub struct TempDb {
     pub ctx: Ctx,
     /// The clock of that context.
     pub clock: ManualClock,
-    _folder: Option<tempfile::TempDir>,
+    _kept: Kept,
+}
+
+/// What goes when the database does.
+#[derive(Debug)]
+enum Kept {
+    Folder(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
+    Database(#[expect(dead_code, reason = "dropped with it")] crate::postgres::TestDatabase),
 }
 
 impl TempDb {
@@ -28,14 +35,15 @@ impl TempDb {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = DbSettings::sqlite(folder.path().join("test.db"));
         let (ctx, clock) = fake_ctx(1);
-        Self { settings, ctx, clock, _folder: Some(folder) }
+        Self { settings, ctx, clock, _kept: Kept::Folder(folder) }
     }
 
     /// A database on a Postgres server, see [`crate::postgres::database`].
     pub fn postgres() -> Self {
         let (ctx, clock) = fake_ctx(1);
-        let settings = DbSettings::postgres(Secret::new(crate::postgres::database())).connections(8);
-        Self { settings, ctx, clock, _folder: None }
+        let database = crate::postgres::database();
+        let settings = DbSettings::postgres(Secret::new(database.url.as_str())).connections(8);
+        Self { settings, ctx, clock, _kept: Kept::Database(database) }
     }
 
     /// Opens it with these migrations beside the store's own.

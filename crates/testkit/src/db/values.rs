@@ -11,17 +11,17 @@ pub async fn round_trip(temp: &TempDb) {
     let texts = ["", "plain", "quote ' and \" and $1", "Grüße 日本 🦀", "line\nline"];
     let blobs: [&[u8]; 3] = [b"", b"\x00\xff\x00", &[7; 4096]];
     for n in 0..8_usize {
-        let (i, r, t) = (ints[n % ints.len()], reals[n], texts[n % texts.len()]);
-        let (b, f) = (blobs[n % blobs.len()], n % 2 == 0);
+        let (int, real, text) = (ints[n % ints.len()], reals[n], texts[n % texts.len()]);
+        let (blob, flag) = (blobs[n % blobs.len()], n % 2 == 0);
         let sql = "INSERT INTO kinds (id, i, r, t, b, f) VALUES ($1, $2, $3, $4, $5, $6)";
-        execute(&db, sql, args![n as i64, i, r, t, b, f]).await.unwrap();
+        execute(&db, sql, args![n as i64, int, real, text, blob, flag]).await.unwrap();
         let rows = query(&db, "SELECT * FROM kinds WHERE id = $1", args![n as i64]).await.unwrap();
         let row = &rows[0];
-        assert_eq!(row.int("i").unwrap(), i);
-        assert_eq!(row.real("r").unwrap().to_bits(), r.to_bits(), "{r}");
-        assert_eq!(row.text("t").unwrap(), t);
-        assert_eq!(row.blob("b").unwrap(), b);
-        assert_eq!(row.bool("f").unwrap(), f);
+        assert_eq!(row.int("i").unwrap(), int);
+        assert_eq!(row.real("r").unwrap().to_bits(), real.to_bits(), "{real}");
+        assert_eq!(row.text("t").unwrap(), text);
+        assert_eq!(row.blob("b").unwrap(), blob);
+        assert_eq!(row.bool("f").unwrap(), flag);
         assert_eq!(row.opt_int("small").unwrap(), None);
     }
 }

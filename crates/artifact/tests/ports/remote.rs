@@ -1,0 +1,101 @@
+//! A bucket.
+
+use futures::stream::{self, StreamExt};
+use mainspring_artifact::{ArtifactError, Artifacts, Bytes};
+use mainspring_core::{ErrorKind, Failure, Tasks};
+use mainspring_testkit::artifacts::{path, pattern};
+use mainspring_testkit::{TempArtifacts, eventually};
+use std::time::Duration;
+
+#[tokio::test]
+async fn stores_with_other_prefixes_do_not_meet() {
+    let (a, b) = (TempArtifacts::s3(), TempArtifacts::s3());
+    a.put("x", "a").await;
+    assert!(b.store.get(&path("x")).await.is_err());
+    assert_eq!(b.store.delete_prefix(&path("")).await.unwrap(), 0);
+    assert_eq!(a.store.get(&path("x")).await.unwrap(), "a");
+}
+
+#[tokio::test]
+async fn the_cache_is_keyed_by_content_and_evicted_by_age() {
+    let a = TempArtifacts::s3();
+    a.put("one/f", "same").await;
+    a.put("two/f", "same").await;
+    a.put("three/f", "other!").await;
+    let one = a.store.local_dir(&path("one")).await.unwrap();
+    assert_eq!(one, a.store.local_dir(&path("two")).await.unwrap(), "the same content is kept once");
+    let three = a.store.local_dir(&path("three")).await.unwrap();
+    assert!(one.starts_with(a.cache()) && three != one);
+
+    let used = |folder: &std::path::Path| {
+        let mark = a.cache().join("used").join(folder.file_name().unwrap());
+        std::fs::metadata(mark).unwrap().modified().unwrap()
+    };
+    // Asked for again, the older one is the newer.
+    while used(&one) <= used(&three) {
+        a.store.local_dir(&path("one")).await.unwrap();
+    }
+    assert_eq!(a.store.evict(10).await.unwrap(), 0, "ten bytes are in the cache");
+    assert_eq!(a.store.evict(9).await.unwrap(), 6);
+    assert!(one.is_dir() && !three.exists());
+    assert_eq!(a.store.evict(0).await.unwrap(), 4);
+    assert_eq!(std::fs::read_to_string(a.store.local_dir(&path("three")).await.unwrap().join("f")).unwrap(), "other!");
+    assert_eq!(std::fs::read_dir(a.cache().join("partial")).unwrap().count(), 0);
+}
+
+/// The uploads that moto knows of and that are not finished.
+async fn unfinished(endpoint: &str) -> usize {
+    let endpoint = endpoint.trim_start_matches("http://").to_owned();
+    let listing = tokio::task::spawn_blocking(move || {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(&endpoint).unwrap();
+        let request = format!("GET /mainspring?uploads HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    });
+    let listing = listing.await.unwrap();
+    assert!(listing.contains("ListMultipartUploadsResult"), "{listing}");
+    listing.matches("<Key>dropped").count() + listing.matches("/dropped").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_parts_of_a_dropped_upload_are_discarded() {
+    let a = TempArtifacts::s3();
+    let endpoint = a.options[0].1.clone();
+    let tasks = Tasks::new();
+    let store = Artifacts::open_with(&a.url, &a.cache(), &a.options).unwrap().with_tasks(tasks.clone());
+    let endless = stream::iter([Ok(Bytes::from(vec![7; 18 << 20]))]).chain(stream::pending());
+    let at = path("dropped");
+    let mut upload = Box::pin(store.put_stream(&at, endless));
+    while unfinished(&endpoint).await == 0 {
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut upload).await.is_err());
+    }
+    drop(upload);
+    eventually("the parts are gone", || async { unfinished(&endpoint).await == 0 }).await;
+    assert!(tasks.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn a_bucket_that_does_not_answer_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = mainspring_testkit::child::free_port();
+    let options = [
+        ("AWS_ENDPOINT_URL".to_owned(), format!("http://127.0.0.1:{port}")),
+        ("AWS_ACCESS_KEY_ID".to_owned(), "x".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), "x".to_owned()),
+    ];
+    let store = Artifacts::open_with("s3://bucket/p", dir.path(), &options).unwrap();
+    let failed = store.put(&path("f"), pattern(10)).await.unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Unavailable, "{failed}");
+    assert!(failed.to_string().contains("s3://bucket/p") && failed.hint().is_some(), "{failed}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_does_not_exist_is_not_found() {
+    let a = TempArtifacts::s3();
+    let store = Artifacts::open_with("s3://no-such-bucket", &a.cache(), &a.options).unwrap();
+    let failed = store.put(&path("f"), pattern(1)).await.unwrap_err();
+    assert!(matches!(failed, ArtifactError::NotFound { .. }), "{failed:?}");
+}
