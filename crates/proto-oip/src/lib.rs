@@ -19,3 +19,6 @@ pub use state::{Limits, OipState};
 pub mod pb {
     tonic::include_proto!("inference");
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ impl OipState {
     /// One deployment as it stands.
     pub(crate) fn view(&self, caller: &Arc<Principal>, model: &str) -> Result<DeploymentView, Refused> {
         let auth = self.inner.gate.authorize(caller, Describe { deployment: Some(name(model)?) })?;
-        Ok(self.serving().describe(&auth)?)
+        self.serving().describe(&auth).ok_or_else(|| self.nobody(&auth))
     }
 
     /// All deployments of the caller's tenant.
@@ -100,7 +100,21 @@ impl OipState {
     pub(crate) fn stats(&self, caller: &Arc<Principal>, model: Option<&str>) -> Result<Vec<DeploymentStats>, Refused> {
         let deployment = model.map(name).transpose()?;
         let auth = self.inner.gate.authorize(caller, ReadStats { deployment })?;
-        Ok(self.serving().stats(&auth)?)
+        let found = self.serving().stats(&auth);
+        match model {
+            // What has no counters does not exist.
+            Some(_) if found.is_empty() => self.view(caller, model.unwrap_or_default()).map(|_| found),
+            _ => Ok(found),
+        }
+    }
+
+    /// The error for a deployment that does not exist, with the nearest name there is.
+    fn nobody(&self, auth: &Authorized<Describe>) -> Refused {
+        let name = auth.action().deployment.as_ref().map_or("", Name::as_str);
+        match self.serving().ready(auth, None) {
+            Err(e) => e.into(),
+            Ok(()) => Refused::new(ErrorKind::NotFound, format!("there is no deployment {name:?}")),
+        }
     }
 }
 
@@ -191,7 +205,7 @@ impl Call {
             kind: why.kind,
             message: why.message.clone(),
         };
-        self.state.serving().refuse(&self.auth, refusal);
+        let _id = self.state.serving().refuse(&self.auth, refusal);
         why
     }
 

@@ -105,11 +105,12 @@ impl<'a> Parser<'a> {
         Ok(!self.cursor.eat(b']'))
     }
 
+    /// The error for a value of another type; what is no value at all is wrong syntax.
     fn wrong(&mut self, path: &str, want: &'static str) -> BodyError {
-        match self.cursor.kind() {
-            "something that is not JSON" | "the end of the body" => self.cursor.syntax("expected a value"),
-            got => BodyError::Type { path: path.to_owned(), want, got: got.to_owned() },
+        if let Err(syntax) = self.cursor.clone().skip() {
+            return syntax;
         }
+        BodyError::Type { path: path.to_owned(), want, got: self.cursor.kind().to_owned() }
     }
 
     fn text_at(&mut self, path: &str) -> Result<Cow<'a, str>, BodyError> {

@@ -345,7 +345,7 @@ fn nameless(array: &Node, width: usize) -> Option<Table> {
     for row in rows {
         match row {
             Node::List(row) if row.len() == width && row.iter().all(Node::scalar) => {
-                cells.extend(row.iter().cloned().map(cell))
+                cells.extend(row.iter().cloned().map(cell));
             }
             scalar if width == 1 && scalar.scalar() => cells.push(cell(scalar.clone())),
             _ => return None,

@@ -30,7 +30,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use input::Input;
 use mainspring_core::{Authorized, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::{Caller, read_body};
-use mainspring_serving::{Answer, Contract, Describe, Infer, InferRequest, Refusal, Serving};
+use mainspring_serving::{Answer, Contract, Describe, Infer, InferRequest, Refusal, ServeError, Serving};
 use mainspring_wire::{InferBody, Reply, Selection};
 use node::Node;
 use std::sync::Arc;
@@ -112,14 +112,14 @@ async fn deployment(state: &ScoringState, parts: &mut http::request::Parts, who:
 
 /// 200 and an empty line when the deployment answers, as MLflow; 404 when there is none.
 async fn ping(State(state): State<ScoringState>, request: Request) -> Result<Response, Refused> {
-    let (ready, _) = readiness(&state, request).await?;
+    let ready = readiness(&state, request).await?;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], "\n").into_response())
 }
 
 /// For MLflow and SageMaker, which look at the status, and TorchServe, which looks at the body.
 async fn root_ping(State(state): State<ScoringState>, request: Request) -> Result<Response, Refused> {
-    let (ready, _) = readiness(&state, request).await?;
+    let ready = readiness(&state, request).await?;
     let (status, body) = if ready {
         (StatusCode::OK, "{\"status\": \"Healthy\"}")
     } else {
@@ -128,12 +128,16 @@ async fn root_ping(State(state): State<ScoringState>, request: Request) -> Resul
     Ok((status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-async fn readiness(state: &ScoringState, request: Request) -> Result<(bool, Name), Refused> {
+async fn readiness(state: &ScoringState, request: Request) -> Result<bool, Refused> {
     let (mut parts, _) = request.into_parts();
     let who = caller(&parts.extensions)?;
     let name = deployment(state, &mut parts, &who).await?;
-    let auth = state.gate.authorize(&who, Describe { deployment: Some(name.clone()) })?;
-    Ok((state.serving.describe(&auth)?.ready(), name))
+    let auth = state.gate.authorize(&who, Describe { deployment: Some(name) })?;
+    match state.serving.ready(&auth, None) {
+        Ok(()) => Ok(true),
+        Err(ServeError::NotReady { .. }) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// A scoring request that is allowed.
@@ -251,7 +255,7 @@ impl Call {
             kind: why.kind,
             message: why.message.clone(),
         };
-        self.state.serving.refuse(&self.auth, refusal);
+        let _id = self.state.serving.refuse(&self.auth, refusal);
         why
     }
 }

@@ -9,6 +9,8 @@ use crate::pb::grpc_inference_service_server::GrpcInferenceServiceServer;
 use crate::state::OipState;
 use axum::Router;
 use service::Service;
+#[cfg(test)]
+pub(crate) use service::grpc_timeout;
 use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
 

@@ -1,0 +1,213 @@
+use super::House;
+use crate::pb;
+use crate::pb::grpc_inference_service_client::GrpcInferenceServiceClient;
+use crate::pb::infer_parameter::ParameterChoice;
+use crate::pb::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use bytes::Bytes;
+use std::collections::HashMap;
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+async fn client(house: &House) -> GrpcInferenceServiceClient<Channel> {
+    let address = house.listen().await;
+    GrpcInferenceServiceClient::connect(format!("http://{address}")).await.unwrap()
+}
+
+fn request(values: &[f32]) -> pb::ModelInferRequest {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    pb::ModelInferRequest {
+        model_name: "adder".into(),
+        id: "g1".into(),
+        inputs: vec![InferInputTensor {
+            name: "X".into(),
+            datatype: "FP32".into(),
+            shape: vec![i64::try_from(values.len() / 3).unwrap(), 3],
+            ..InferInputTensor::default()
+        }],
+        raw_input_contents: vec![Bytes::from(raw)],
+        ..pb::ModelInferRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn raw_and_typed_contents_are_the_same_request() {
+    let house = House::open().await;
+    let mut client = client(&house).await;
+    let raw = request(&[1.0, 2.0, 3.0]);
+    let mut typed = raw.clone();
+    typed.raw_input_contents.clear();
+    typed.inputs[0].contents =
+        Some(pb::InferTensorContents { fp32_contents: vec![1.0, 2.0, 3.0], ..pb::InferTensorContents::default() });
+    for sent in [raw, typed] {
+        let answer = client.model_infer(sent).await.unwrap();
+        let id = answer.metadata().get("mainspring-prediction-id").unwrap().to_str().unwrap().to_owned();
+        let answer = answer.into_inner();
+        assert_eq!((answer.model_version.as_str(), answer.id.as_str()), ("rev-7", "g1"));
+        let told = answer.parameters["prediction_id"].parameter_choice.clone();
+        assert_eq!(told, Some(ParameterChoice::StringParam(id)));
+        assert_eq!(
+            answer.raw_output_contents,
+            [Bytes::copy_from_slice(&6.0_f32.to_le_bytes()), Bytes::from_static(b"\x05\0\0\0sum 6")]
+        );
+    }
+    assert_eq!(house.journal().len(), 2);
+    assert!(house.journal().iter().all(|(protocol, id, _)| *protocol == "oip-grpc" && id.as_deref() == Some("g1")));
+}
+
+#[tokio::test]
+async fn requested_outputs_are_selected() {
+    let house = House::open().await;
+    let mut client = client(&house).await;
+    let mut asked = request(&[1.0, 2.0, 3.0]);
+    asked.outputs = vec![InferRequestedOutputTensor { name: "words".into(), parameters: HashMap::new() }];
+    let answer = client.model_infer(asked.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.outputs.len(), 1);
+    assert_eq!(answer.outputs[0].name, "words");
+    asked.outputs[0].name = "none".into();
+    assert_eq!(client.model_infer(asked).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn failures_have_the_status_of_their_kind() {
+    let house = House::open().await;
+    let mut client = client(&house).await;
+    let mut cases = Vec::new();
+    let mut change = |code, text, edit: &dyn Fn(&mut pb::ModelInferRequest)| {
+        let mut message = request(&[1.0, 2.0, 3.0]);
+        edit(&mut message);
+        cases.push((message, code, text));
+    };
+    change(Code::NotFound, "there is no deployment \"addr\"", &|m| m.model_name = "addr".into());
+    change(Code::NotFound, "does not serve version \"1\"", &|m| m.model_version = "1".into());
+    change(Code::Unavailable, "is FAILED", &|m| m.model_name = "broken".into());
+    change(Code::InvalidArgument, "needs 12 bytes, got 1", &|m| m.raw_input_contents = vec![Bytes::from_static(b"x")]);
+    change(Code::InvalidArgument, "one entry an input", &|m| m.raw_input_contents = vec![Bytes::new(), Bytes::new()]);
+    change(Code::InvalidArgument, "inputs[0].shape[0] is -1", &|m| m.inputs[0].shape[0] = -1);
+    change(Code::InvalidArgument, "not a v2 datatype", &|m| m.inputs[0].datatype = "float".into());
+    change(Code::InvalidArgument, "got both", &|m| {
+        m.inputs[0].contents =
+            Some(pb::InferTensorContents { fp32_contents: vec![1.0], ..pb::InferTensorContents::default() });
+    });
+    change(Code::InvalidArgument, "inputs[0].contents[0]: 300 does not fit INT8", &|m| {
+        m.raw_input_contents.clear();
+        m.inputs[0].datatype = "INT8".into();
+        m.inputs[0].contents =
+            Some(pb::InferTensorContents { int_contents: vec![300], ..pb::InferTensorContents::default() });
+    });
+    change(Code::Unimplemented, "sequence", &|m| {
+        let id = pb::InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(3)) };
+        m.parameters.insert("sequence_id".into(), id);
+    });
+    change(Code::Internal, "the model failed", &|m| {
+        m.raw_input_contents = request(&[-2.0, 0.0, 0.0]).raw_input_contents;
+    });
+    for (message, code, text) in cases {
+        let status = client.model_infer(message).await.unwrap_err();
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(text), "{status}");
+    }
+    let mut late = request(&[1.0, 2.0, 3.0]);
+    let soon = pb::InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(1)) };
+    late.parameters.insert("timeout".into(), soon);
+    assert_eq!(client.model_infer(late).await.unwrap_err().code(), Code::DeadlineExceeded);
+    let mut nobody = Request::new(request(&[1.0, 2.0, 3.0]));
+    nobody.metadata_mut().insert("x-role", "none".parse().unwrap());
+    assert_eq!(client.model_infer(nobody).await.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_stream_answers_in_order_and_survives_failures() {
+    let house = House::open().await;
+    let mut client = client(&house).await;
+    let sent = |id: &str, first: f32| pb::ModelInferRequest { id: id.into(), ..request(&[first, 0.0, 0.0]) };
+    let messages = [sent("a", 1.0), sent("b", -1.0), sent("c", 3.0)];
+    let mut answers = client.model_stream_infer(futures::stream::iter(messages.clone())).await.unwrap().into_inner();
+    let mut got = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        let response = answer.infer_response.unwrap();
+        got.push((response.id, answer.error_message, response.parameters.contains_key("triton_final_response")));
+    }
+    let failed = "the model failed: no such row".to_owned();
+    let expected =
+        [("a".to_owned(), String::new(), true), ("b".into(), failed, false), ("c".into(), String::new(), true)];
+    assert_eq!(got, expected);
+    // With this metadata a failure is the stream's status.
+    let mut strict = Request::new(futures::stream::iter(messages));
+    strict.metadata_mut().insert("triton_grpc_error", "true".parse().unwrap());
+    let mut answers = client.model_stream_infer(strict).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[test]
+fn grpc_timeouts_are_read() {
+    use crate::grpc::grpc_timeout;
+    use std::time::Duration;
+    assert_eq!(grpc_timeout("2H"), Some(Duration::from_secs(7200)));
+    assert_eq!(grpc_timeout("3M"), Some(Duration::from_secs(180)));
+    assert_eq!(grpc_timeout("99999999S"), Some(Duration::from_secs(99_999_999)));
+    assert_eq!(grpc_timeout("5m"), Some(Duration::from_millis(5)));
+    assert_eq!(grpc_timeout("6u"), Some(Duration::from_micros(6)));
+    assert_eq!(grpc_timeout("7n"), Some(Duration::from_nanos(7)));
+    for wrong in ["", "5", "m", "5x", "999999999S", "-1S", "5µ"] {
+        assert_eq!(grpc_timeout(wrong), None, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_routed() {
+    let house = House::open().await;
+    let mut c = client(&house).await;
+    assert!(c.server_live(pb::ServerLiveRequest {}).await.unwrap().into_inner().live);
+    assert!(c.server_ready(pb::ServerReadyRequest {}).await.unwrap().into_inner().ready);
+    let ready = |name: &str| pb::ModelReadyRequest { name: name.into(), version: String::new() };
+    assert!(c.model_ready(ready("adder")).await.unwrap().into_inner().ready);
+    assert!(!c.model_ready(ready("broken")).await.unwrap().into_inner().ready);
+    assert!(!c.model_ready(ready("nowhere")).await.unwrap().into_inner().ready);
+    let about = c.server_metadata(pb::ServerMetadataRequest {}).await.unwrap().into_inner();
+    assert_eq!(about.name, "mainspring");
+    let asked = pb::ModelMetadataRequest { name: "adder".into(), version: "rev-7".into() };
+    let model = c.model_metadata(asked).await.unwrap().into_inner();
+    assert_eq!(model.inputs[0].shape, [-1, 3]);
+    let asked = pb::ModelConfigRequest { name: "adder".into(), version: String::new() };
+    let config = c.model_config(asked).await.unwrap().into_inner().config.unwrap();
+    assert_eq!(config.input[0].data_type(), pb::DataType::TypeFp32);
+    c.model_infer(request(&[1.0, 2.0, 3.0])).await.unwrap();
+    let asked = pb::ModelStatisticsRequest { name: "adder".into(), version: String::new() };
+    let stats = c.model_statistics(asked).await.unwrap().into_inner();
+    assert_eq!(stats.model_stats[0].inference_count, 1);
+    let all = pb::RepositoryIndexRequest { ready: true, ..pb::RepositoryIndexRequest::default() };
+    assert_eq!(c.repository_index(all).await.unwrap().into_inner().models.len(), 1);
+    let unbuilt = [
+        c.repository_model_load(pb::RepositoryModelLoadRequest::default()).await.unwrap_err(),
+        c.repository_model_unload(pb::RepositoryModelUnloadRequest::default()).await.unwrap_err(),
+        c.system_shared_memory_status(pb::SystemSharedMemoryStatusRequest::default()).await.unwrap_err(),
+        c.system_shared_memory_register(pb::SystemSharedMemoryRegisterRequest::default()).await.unwrap_err(),
+        c.system_shared_memory_unregister(pb::SystemSharedMemoryUnregisterRequest::default()).await.unwrap_err(),
+        c.cuda_shared_memory_status(pb::CudaSharedMemoryStatusRequest::default()).await.unwrap_err(),
+        c.cuda_shared_memory_register(pb::CudaSharedMemoryRegisterRequest::default()).await.unwrap_err(),
+        c.cuda_shared_memory_unregister(pb::CudaSharedMemoryUnregisterRequest::default()).await.unwrap_err(),
+        c.trace_setting(pb::TraceSettingRequest::default()).await.unwrap_err(),
+        c.log_settings(pb::LogSettingsRequest::default()).await.unwrap_err(),
+    ];
+    assert!(unbuilt.iter().all(|s| s.code() == Code::Unimplemented && s.message().contains("is not supported")));
+}
+
+#[tokio::test]
+async fn health_follows_the_health_protocol() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    let house = House::open().await;
+    let address = house.listen().await;
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut client = HealthClient::new(channel);
+    let ask = |service: &str| HealthCheckRequest { service: service.into() };
+    for service in ["", "inference.GRPCInferenceService"] {
+        assert_eq!(client.check(ask(service)).await.unwrap().into_inner().status, 1);
+    }
+    assert_eq!(client.check(ask("other")).await.unwrap_err().code(), Code::NotFound);
+    let mut watch = client.watch(ask("")).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
+    let mut unknown = client.watch(ask("other")).await.unwrap().into_inner();
+    assert_eq!(unknown.message().await.unwrap().unwrap().status, 3);
+}

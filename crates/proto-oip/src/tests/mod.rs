@@ -1,0 +1,227 @@
+//! The doors over a real serving domain with a small engine in Rust.
+
+mod grpc;
+mod rest;
+mod ws;
+
+use crate::{Limits, OipState};
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::Request;
+use mainspring_core::{
+    AuditRecord, AuditSink, Ctx, DType, Decision, Effect, Gate, Name, NamedTensor, Outcome, Policy, Prediction,
+    Principal, Resource, Role, Tenant, Tensor,
+};
+use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use mainspring_http::Caller;
+use mainspring_serving::{
+    Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
+};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// Adds the columns of `X` up; says each sum in words as well. Refuses a row that begins with -1,
+/// fails on -2, and answers 0xff instead of text on -3.
+#[derive(Debug)]
+struct Adder {
+    signature: Signature,
+}
+
+impl Adder {
+    fn new() -> Self {
+        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec { name: name.into(), dtype, shape: shape.to_vec() };
+        Self {
+            signature: Signature {
+                inputs: vec![spec("X", DType::Fp32, &[-1, 3])],
+                outputs: vec![spec("sum", DType::Fp32, &[-1]), spec("words", DType::Bytes, &[-1])],
+            },
+        }
+    }
+}
+
+impl Model for Adder {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: &[NamedTensor], _: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        let values: Vec<f32> = inputs[0].tensor.to_vec().unwrap();
+        let (mut sums, mut words) = (Vec::new(), Vec::new());
+        for row in values.chunks_exact(3) {
+            if row[0] == -1.0 || row[0] == -2.0 {
+                return Err(EngineError::Run { reason: "no such row".into(), bad_input: row[0] == -1.0 });
+            }
+            let sum: f32 = row.iter().sum();
+            sums.push(sum);
+            words.push(if row[0] == -3.0 { Bytes::from_static(&[0xff]) } else { Bytes::from(format!("sum {sum}")) });
+        }
+        let rows = sums.len();
+        Ok(vec![
+            NamedTensor { name: "sum".into(), tensor: Tensor::from_vec(DType::Fp32, vec![rows], sums)? },
+            NamedTensor { name: "words".into(), tensor: Tensor::from_strings(vec![rows], words)? },
+        ])
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        1234
+    }
+}
+
+#[derive(Debug)]
+struct Adding;
+
+impl Engine for Adding {
+    fn name(&self) -> &'static str {
+        "adding"
+    }
+
+    fn flavors(&self) -> &'static [&'static str] {
+        &["onnx"]
+    }
+
+    fn platform(&self) -> &'static str {
+        "onnxruntime_onnx"
+    }
+
+    fn load(&self, _: &ModelFiles, _: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
+        Ok(Arc::new(Adder::new()))
+    }
+}
+
+/// Finds every model in one file; a model called `gone` nowhere.
+struct OneFile {
+    file: PathBuf,
+    changes: watch::Receiver<u64>,
+}
+
+impl ModelSource for OneFile {
+    fn resolve<'a>(&'a self, _: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>> {
+        let found = if uri.contains("gone") {
+            let message = format!("{uri} is gone");
+            Err(SourceError { kind: mainspring_core::ErrorKind::NotFound, message, hint: None })
+        } else {
+            Ok(Resolved { model: uri.to_owned(), version: "rev-7".into(), root: self.file.clone(), mlmodel: None })
+        };
+        Box::pin(std::future::ready(found))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}
+
+/// Keeps what the journal would.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Prediction>>);
+
+impl PredictionSink for Kept {
+    fn append(&self, prediction: Prediction) {
+        self.0.lock().unwrap().push(prediction);
+    }
+}
+
+struct ByRole;
+
+impl Policy for ByRole {
+    fn decide(&self, who: &Principal, _: &'static str, effect: Effect, _: &Resource) -> Decision {
+        let needed = match effect {
+            Effect::Infer => Role::Infer,
+            Effect::Read => Role::Read,
+            Effect::Write => Role::Write,
+            Effect::Admin => Role::Admin,
+        };
+        if who.role >= needed { Decision::Allow } else { Decision::Deny(format!("this needs the role {needed:?}")) }
+    }
+}
+
+struct Deaf;
+
+impl AuditSink for Deaf {
+    fn record(&self, _: AuditRecord) {}
+}
+
+/// A serving domain with the deployment `adder` and one, `broken`, that cannot load.
+struct House {
+    state: OipState,
+    kept: Arc<Kept>,
+    _folder: tempfile::TempDir,
+    _changed: watch::Sender<u64>,
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.onnx");
+        std::fs::write(&file, b"adder").unwrap();
+        let (changed, changes) = watch::channel(0);
+        let (ctx, kept) = (Ctx::system(), Arc::new(Kept::default()));
+        let source = Arc::new(OneFile { file, changes });
+        let serving = Serving::new(vec![Arc::new(Adding)], source, kept.clone(), ctx.clone());
+        let gate = Gate::new(Arc::new(ByRole), Arc::new(Deaf), ctx.clock.clone());
+        let me = Arc::new(Principal::system());
+        for (name, uri) in [("adder", "models:/adder/1"), ("broken", "models:/gone/1")] {
+            let deployment = Name::new(name).unwrap();
+            let auth = gate.authorize(&me, Deploy { deployment: deployment.clone() }).unwrap();
+            serving.deploy(&auth, DeploymentSpec::new(uri)).unwrap();
+            let auth = gate.authorize(&me, Describe { deployment: Some(deployment.clone()) }).unwrap();
+            serving.settled(&auth, &deployment).await.unwrap();
+        }
+        let state = OipState::new(serving, gate, ctx, limits, || true);
+        Self { state, kept, _folder: folder, _changed: changed }
+    }
+
+    /// Everything behind a guard that takes the caller from a header.
+    fn app(&self) -> Router {
+        let guarded = crate::routes(self.state.clone()).merge(crate::grpc(self.state.clone()));
+        guarded
+            .layer(axum::middleware::map_request(|mut request: Request<Body>| async {
+                let role = match request.headers().get("x-role").and_then(|v| v.to_str().ok()) {
+                    Some("none") => return request,
+                    Some("infer") => Role::Infer,
+                    _ => Role::Admin,
+                };
+                let who = Principal { role, ..Principal::loopback() };
+                Caller::put(request.extensions_mut(), Arc::new(who));
+                request
+            }))
+            .merge(crate::probes(self.state.clone()))
+            .merge(crate::grpc_probes(self.state.clone()))
+    }
+
+    /// What the journal has: protocol, the caller's id and how it ended.
+    fn journal(&self) -> Vec<(&'static str, Option<String>, Outcome)> {
+        let kept = self.kept.0.lock().unwrap();
+        kept.iter()
+            .map(|p| (p.protocol.as_str(), p.client_id.as_deref().map(str::to_owned), p.outcome.clone()))
+            .collect()
+    }
+
+    /// Listens on a free port of loopback.
+    async fn listen(&self) -> std::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = self.app();
+        self.state.ctx().tasks.spawn("test server", async move {
+            axum::serve(listener, app).await.unwrap();
+        });
+        address
+    }
+}
+
+/// Status, headers and body of a response.
+async fn open(response: Response) -> (u16, http::HeaderMap, Bytes) {
+    let (parts, body) = response.into_parts();
+    (parts.status.as_u16(), parts.headers, axum::body::to_bytes(body, usize::MAX).await.unwrap())
+}
