@@ -6,7 +6,7 @@ use mainspring_core::tensor::{Data, TensorError};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::EngineError;
 use ort::session::SessionInputValue;
-use ort::value::{DynValue, Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
 
 /// The element types that both sides have.
 pub(crate) fn dtype(ty: TensorElementType) -> Option<DType> {
@@ -29,19 +29,44 @@ pub(crate) fn dtype(ty: TensorElementType) -> Option<DType> {
     })
 }
 
-/// Type and shape of an input or output; the reason when it is no tensor of a known type.
-pub(crate) fn spec(outlet: &Outlet) -> Result<(DType, Vec<i64>), String> {
+/// What an output is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A tensor.
+    Tensor,
+    /// A map from class to probability for each row, as scikit-learn's classifiers give through
+    /// ZipMap. Served as one FP32 tensor `[rows, classes]`.
+    Maps {
+        /// Whether classes are texts; numbers otherwise.
+        text: bool,
+    },
+}
+
+/// Type, shape and form of an input or output; the reason when it cannot be served.
+pub(crate) fn spec(outlet: &Outlet) -> Result<(DType, Vec<i64>, Form), String> {
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => match dtype(*ty) {
-            Some(dtype) => Ok((dtype, shape.iter().map(|d| (*d).max(-1)).collect())),
+            Some(dtype) => Ok((dtype, shape.iter().map(|d| (*d).max(-1)).collect(), Form::Tensor)),
             None => Err(format!("{:?} has the element type {ty:?}, which cannot be served", outlet.name())),
         },
-        ValueType::Sequence(inner) if matches!(**inner, ValueType::Map { .. }) => Err(format!(
-            "{:?} is a list of dictionaries (ZipMap); convert the model without it: \
-             skl2onnx.to_onnx(model, X[:1], options={{\"zipmap\": False}})",
-            outlet.name()
-        )),
-        other => Err(format!("{:?} is {other:?}; only tensors can be served", outlet.name())),
+        other => match maps(other) {
+            Some(text) => Ok((DType::Fp32, vec![-1, -1], Form::Maps { text })),
+            None => Err(format!(
+                "{:?} is {other}; only tensors can be served (for a scikit-learn model: skl2onnx.to_onnx(model, X[:1], \
+                 options={{\"zipmap\": False}}))",
+                outlet.name()
+            )),
+        },
+    }
+}
+
+/// Whether a type is `sequence<map<class, float>>`, and if so whether classes are texts.
+fn maps(of: &ValueType) -> Option<bool> {
+    let ValueType::Sequence(inner) = of else { return None };
+    match &**inner {
+        ValueType::Map { key: TensorElementType::String, value: TensorElementType::Float32 } => Some(true),
+        ValueType::Map { key: TensorElementType::Int64, value: TensorElementType::Float32 } => Some(false),
+        _ => None,
     }
 }
 
@@ -110,17 +135,35 @@ fn aligned<'a>(bytes: &'a Bytes, dtype: DType, spare: &'a mut Vec<u64>) -> &'a [
 
 fn strings<'a>(tensor: &Tensor, values: &[Bytes]) -> Result<SessionInputValue<'a>, EngineError> {
     let texts = values.iter().enumerate().map(|(i, v)| {
-        std::str::from_utf8(v).map(str::to_owned).map_err(|_| EngineError::Run {
-            reason: format!("element {i} is not UTF-8, and ONNX strings are"),
-            bad_input: true,
-        })
+        let refused = |what: &str| EngineError::Run { reason: format!("element {i} {what}"), bad_input: true };
+        match std::str::from_utf8(v) {
+            Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+            Ok(_) => Err(refused("has a zero byte, which ends an ONNX string")),
+            Err(_) => Err(refused("is not UTF-8, and ONNX strings are")),
+        }
     });
     let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
     failed(ort::value::Tensor::from_string_array((tensor.shape().to_vec(), &texts[..]))).map(Into::into)
 }
 
-/// The tensor in an output value. The values are copied once, out of the session's memory.
-pub(crate) fn output(value: &DynValue) -> Result<Tensor, EngineError> {
+/// Outputs up to this are copied: shorter than handing ONNX Runtime's own value over, and whoever
+/// keeps the output then does not keep the session's memory.
+const COPY: usize = 16 * 1024;
+
+/// Keeps an output alive for as long as its bytes are used.
+struct Owner<T> {
+    value: DynValue,
+    element: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: bytemuck::Pod + PrimitiveTensorElementType> AsRef<[u8]> for Owner<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.value.try_extract_tensor::<T>().map(|(_, values)| bytemuck::cast_slice(values)).unwrap_or_default()
+    }
+}
+
+/// The tensor in an output value: small ones copied, large ones handed over as they are.
+pub(crate) fn output(value: DynValue) -> Result<Tensor, EngineError> {
     let ValueType::Tensor { ty, .. } = value.dtype() else {
         return Err(EngineError::Run { reason: "an output is no tensor".into(), bad_input: false });
     };
@@ -131,7 +174,13 @@ pub(crate) fn output(value: &DynValue) -> Result<Tensor, EngineError> {
     macro_rules! take {
         ($type:ty) => {{
             let (shape, values) = failed(value.try_extract_tensor::<$type>())?;
-            Tensor::from_vec(dtype, dims(shape), values.to_vec())
+            let dims = dims(shape);
+            if size_of_val(values) <= COPY {
+                Tensor::from_vec(dtype, dims, values.to_vec())
+            } else {
+                let owner = Owner::<$type> { value, element: std::marker::PhantomData };
+                Tensor::from_raw(dtype, dims, Bytes::from_owner(owner))
+            }
         }};
     }
     let tensor = match dtype {

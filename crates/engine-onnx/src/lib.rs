@@ -2,7 +2,9 @@
 //! a machine without it still runs everything else, and says what is missing when a model is to be
 //! loaded.
 
+mod classes;
 mod convert;
+mod elf;
 mod find;
 mod model;
 mod pool;

@@ -1,11 +1,13 @@
 //! An open ONNX model.
 
-use crate::convert;
+use crate::classes::{self, Labels};
+use crate::convert::{self, Form};
 use crate::pool::Pool;
 use mainspring_core::Tensor;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_engine::{EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec};
+use mainspring_engine::{EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
 use ort::environment::Environment;
+use ort::ep;
 use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::Outlet;
@@ -16,11 +18,18 @@ use std::time::Instant;
 /// Above this many bytes a model's calls share the one thread pool; below it, a call that takes
 /// microseconds would pay more for waking threads than it gains.
 const LARGE: u64 = 16 << 20;
+/// Beyond this many bytes each further session would hold the weights again: one session that uses
+/// all threads is opened unless more are asked for.
+const HUGE: u64 = 64 << 20;
+/// What a session takes beside the model: measured with ONNX Runtime 1.32 and models of a few kB.
+const SESSION: u64 = 300_000;
 
 /// An open ONNX model: one session an instance.
 #[derive(Debug)]
 pub(crate) struct OnnxModel {
     signature: Signature,
+    forms: Vec<Form>,
+    labels: Vec<Labels>,
     sessions: Pool<Session>,
     memory: u64,
 }
@@ -30,7 +39,11 @@ impl OnnxModel {
         let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
         let size = path.metadata().map_err(|e| fail(e.to_string()))?.len();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let instances = if options.instances == 0 { cores } else { options.instances };
+        let instances = match options.instances {
+            0 if size > HUGE => 1,
+            0 => cores,
+            n => n,
+        };
         let threads = match options.threads {
             0 if size > LARGE => None,
             0 => Some(1),
@@ -40,15 +53,39 @@ impl OnnxModel {
         let mut sessions = Vec::with_capacity(instances);
         for _ in 0..instances {
             let session = builder(environment, threads, &weights)
+                .and_then(|b| if size > LARGE { Ok(b) } else { without_arena(b) })
                 .and_then(|mut b| b.commit_from_file(path))
                 .map_err(|e| fail(e.message().to_owned()))?;
             sessions.push(session);
         }
-        let signature = sessions.first().map(signature).transpose().map_err(fail)?.unwrap_or_default();
+        let (inputs, _) = sessions.first().map(|s| specs(s.inputs())).transpose().map_err(fail)?.unwrap_or_default();
+        let (outputs, forms) =
+            sessions.first().map(|s| specs(s.outputs())).transpose().map_err(fail)?.unwrap_or_default();
         // Each session holds the weights that could not be shared, and a copy of the graph.
-        let memory = size.saturating_mul(instances as u64);
-        Ok(Self { signature, sessions: Pool::new(sessions), memory })
+        let memory = (size + SESSION).saturating_mul(instances as u64);
+        let labels = forms.iter().map(|_| Labels::new()).collect();
+        let signature = Signature { inputs, outputs };
+        let model = Self { signature, forms, labels, sessions: Pool::new(sessions), memory };
+        model.learn_classes();
+        Ok(model)
     }
+
+    /// The classes of an output of maps show only in an answer.
+    fn learn_classes(&self) {
+        if self.forms.iter().all(|f| *f == Form::Tensor) {
+            return;
+        }
+        let learned =
+            zeros(&self.signature, 1).map_err(EngineError::from).and_then(|z| self.run(&z, &RunCx::default()));
+        if let Err(error) = learned {
+            tracing::debug!(%error, "a row of zeros does not show the classes; the first answer will");
+        }
+    }
+}
+
+/// A small model needs no arena: it would keep what a call took for as long as the model is loaded.
+fn without_arena(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    Ok(builder.with_execution_providers([ep::CPU::default().with_arena_allocator(false).build()])?)
 }
 
 fn builder(
@@ -67,13 +104,11 @@ fn builder(
     })
 }
 
-fn signature(session: &Session) -> Result<Signature, String> {
-    let specs = |outlets: &[Outlet]| {
-        let spec =
-            |o: &Outlet| convert::spec(o).map(|(dtype, shape)| TensorSpec { name: Arc::from(o.name()), dtype, shape });
-        outlets.iter().map(spec).collect::<Result<Vec<_>, _>>()
+fn specs(outlets: &[Outlet]) -> Result<(Vec<TensorSpec>, Vec<Form>), String> {
+    let spec = |o: &Outlet| {
+        convert::spec(o).map(|(dtype, shape, form)| (TensorSpec { name: Arc::from(o.name()), dtype, shape }, form))
     };
-    Ok(Signature { inputs: specs(session.inputs())?, outputs: specs(session.outputs())? })
+    outlets.iter().map(spec).collect()
 }
 
 impl Model for OnnxModel {
@@ -94,12 +129,21 @@ impl Model for OnnxModel {
         }
         let outputs = convert::failed(session.run::<0>(&values[..]))?;
         let mut named = Vec::with_capacity(self.signature.outputs.len());
-        for (spec, value) in self.signature.outputs.iter().zip(outputs.values()) {
-            let tensor = convert::output(&value)?;
+        for (i, (_, value)) in outputs.into_iter().enumerate() {
+            let spec = &self.signature.outputs[i];
+            let tensor = match self.forms[i] {
+                Form::Tensor => convert::output(value)?,
+                Form::Maps { text: true } => classes::output::<String>(spec, value, &self.labels[i])?,
+                Form::Maps { text: false } => classes::output::<i64>(spec, value, &self.labels[i])?,
+            };
             declared(spec, &tensor)?;
             named.push(NamedTensor { name: Arc::clone(&spec.name), tensor });
         }
         Ok(named)
+    }
+
+    fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {
+        self.labels.get(output)?.get().cloned()
     }
 
     fn instances(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The loaded library, and the engine over it.
 
+use crate::elf;
 use crate::find::{self, Found};
 use crate::model::OnnxModel;
 use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles};
@@ -48,9 +49,25 @@ fn load(explicit: Option<&Path>, threads: usize) -> Result<(Found, Environment),
         return Ok((found.clone(), environment.clone()));
     }
     let mut found = find::find(explicit)?;
-    let missing = |reason: String| EngineError::Missing { engine: "ONNX Runtime", reason };
-    let builder = ort::init_from(&found.path).map_err(|e| missing(e.to_string()))?;
-    let failed = |e: ort::Error| missing(format!("{} does not start: {e}", found.path.display()));
+    elf::check(&found.path)
+        .map_err(|reason| missing(format!("{} cannot be loaded: {reason}", found.path.display())))?;
+    // A library that has the entry point but not what is behind it makes `ort` panic.
+    let environment = std::panic::catch_unwind(|| start(&found.path, threads))
+        .unwrap_or_else(|_| Err(missing(format!("{} is no working ONNX Runtime", found.path.display()))))?;
+    if found.version.is_none() {
+        found.version = Some(format!("{}.{} or newer", find::OLDEST.0, find::OLDEST.1));
+    }
+    *loaded = Some((found.clone(), environment.clone()));
+    Ok((found, environment))
+}
+
+fn missing(reason: String) -> EngineError {
+    EngineError::Missing { engine: "ONNX Runtime", reason }
+}
+
+fn start(path: &Path, threads: usize) -> Result<Environment, EngineError> {
+    let builder = ort::init_from(path).map_err(|e| missing(e.to_string()))?;
+    let failed = |e: ort::Error| missing(format!("{} does not start: {e}", path.display()));
     let pool = GlobalThreadPoolOptions::default()
         .with_inter_threads(1)
         .and_then(|p| p.with_intra_threads(threads))
@@ -61,11 +78,7 @@ fn load(explicit: Option<&Path>, threads: usize) -> Result<(Found, Environment),
         builder.with_name("mainspring").with_telemetry(false).with_global_thread_pool(pool).build().map_err(failed)?;
     // What fails comes back as an error, and is told where it is handled.
     environment.set_log_level(ort::logging::LogLevel::Fatal);
-    if found.version.is_none() {
-        found.version = Some(format!("{}.{} or newer", find::OLDEST.0, find::OLDEST.1));
-    }
-    *loaded = Some((found.clone(), environment.clone()));
-    Ok((found, environment))
+    Ok(environment)
 }
 
 impl Engine for OnnxRuntime {

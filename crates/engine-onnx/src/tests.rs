@@ -142,8 +142,50 @@ fn files_that_cannot_be_served_say_why() {
     assert!(matches!(corrupt, EngineError::Load { .. }) && corrupt.to_string().contains("corrupt.onnx"), "{corrupt}");
     let gone = load("nobody").unwrap_err();
     assert!(gone.to_string().contains("nobody.onnx"), "{gone}");
-    let zipmap = load("zipmap").unwrap_err();
-    assert!(zipmap.to_string().contains("\"zipmap\": False"), "{zipmap}");
+}
+
+#[test]
+fn probabilities_in_maps_become_a_tensor_with_class_names() {
+    let rows = floats(&[2, 4], &[5.1, 3.5, 1.4, 0.2, 5.9, 3.0, 5.1, 1.8]);
+    let plain = load("iris").unwrap().run(&[named("X", rows.clone())], &RunCx::default()).unwrap();
+    for (file, classes) in [("zipmap", ["0", "1", "2"]), ("zipmap_text", ["setosa", "versicolor", "virginica"])] {
+        let model = load(file).unwrap();
+        assert_eq!(
+            (model.signature().outputs[1].dtype, &*model.signature().outputs[1].shape),
+            (DType::Fp32, &[-1, -1][..])
+        );
+        let labels = model.labels(1).expect("learned at load");
+        assert_eq!(labels.iter().map(|l| &**l).collect::<Vec<_>>(), classes);
+        assert!(model.labels(0).is_none());
+        let outputs = model.run(&[named("X", rows.clone())], &RunCx::default()).unwrap();
+        assert_eq!(outputs[1].tensor.shape(), [2, 3]);
+        let near = |a: &Tensor, b: &Tensor| {
+            a.to_vec::<f32>().unwrap().iter().zip(b.to_vec::<f32>().unwrap()).all(|(a, b)| (a - b).abs() < 1e-5)
+        };
+        assert!(near(&outputs[1].tensor, &plain[1].tensor), "{file}: {outputs:?}");
+    }
+}
+
+#[test]
+fn answers_agree_with_scikit_learn() {
+    let table = std::fs::read_to_string(data().join("iris_expected.csv")).unwrap();
+    let rows: Vec<Vec<f32>> = table.lines().map(|l| l.split(',').map(|v| v.parse().unwrap()).collect()).collect();
+    let inputs: Vec<f32> = rows.iter().flat_map(|r| r[..4].to_vec()).collect();
+    let outputs =
+        load("iris").unwrap().run(&[named("X", floats(&[rows.len(), 4], &inputs))], &RunCx::default()).unwrap();
+    let got = outputs[1].tensor.to_vec::<f32>().unwrap();
+    for (want, got) in rows.iter().zip(got.chunks(3)) {
+        assert!(want[4..].iter().zip(got).all(|(w, g)| (w - g).abs() < 1e-5), "{want:?} {got:?}");
+    }
+}
+
+#[test]
+fn a_large_output_outlives_its_model() {
+    let model = load("identity").unwrap();
+    let values: Vec<f32> = (0..40_000_u16).map(f32::from).collect();
+    let outputs = model.run(&[named("x", floats(&[10_000, 4], &values))], &RunCx::default()).unwrap();
+    drop(model);
+    assert_eq!(outputs[0].tensor.as_slice::<f32>().unwrap(), values);
 }
 
 #[test]
@@ -185,4 +227,45 @@ fn a_machine_without_the_library_says_how_to_get_it() {
     let newer = dir.path().join("libonnxruntime.so.1.32.0");
     std::fs::write(&newer, b"").unwrap();
     assert_eq!(find(Some(&newer)).unwrap().version.as_deref(), Some("1.32.0"));
+}
+
+#[test]
+fn a_damaged_library_is_an_error_and_does_not_end_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(&engine().library().unwrap().path).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    for (name, bytes, says) in [
+        ("empty.so", &whole[..0], "too short"),
+        ("text.so", &[b'x'; 200][..], "no ELF header"),
+        ("header.so", &whole[..80], "cut short"),
+        ("half.so", &whole[..whole.len() / 2], "cut short"),
+    ] {
+        let reason = crate::elf::check(&write(name, bytes)).unwrap_err();
+        assert!(reason.contains(says), "{name}: {reason}");
+    }
+    crate::elf::check(&write("whole.so", &whole)).unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_after_an_elf_header_are_looked_at_without_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("library.so");
+        let header = [b"\x7fELF\x02\x01".as_slice(), &bytes].concat();
+        std::fs::write(&path, header).unwrap();
+        let _ = crate::elf::check(&path);
+    }
+
+    #[test]
+    fn any_bytes_as_a_model_are_an_error(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("model.onnx"), &bytes).unwrap();
+        let files = ModelFiles { root: dir.path().to_owned(), entry: "model.onnx".into(), flavor: "onnx".into() };
+        let loaded = engine().load(&files, &LoadOptions { instances: 1, threads: 1 });
+        proptest::prop_assert!(loaded.is_err());
+    }
 }

@@ -77,3 +77,26 @@ x = x.astype(np.float32)
 model = LogisticRegression(max_iter=500).fit(x, y)
 (HERE / "iris.onnx").write_bytes(to_onnx(model, x[:1], options={"zipmap": False}, target_opset=17).SerializeToString())
 (HERE / "zipmap.onnx").write_bytes(to_onnx(model, x[:1], target_opset=17).SerializeToString())
+
+# The same with names of classes, and what scikit-learn itself says of some rows.
+names = np.array(["setosa", "versicolor", "virginica"])[y]
+named = LogisticRegression(max_iter=500).fit(x, names)
+(HERE / "zipmap_text.onnx").write_bytes(to_onnx(named, x[:1], target_opset=17).SerializeToString())
+rows = np.hstack([x[::15], model.predict_proba(x[::15])])
+np.savetxt(HERE / "iris_expected.csv", rows, delimiter=",", fmt="%.7g")
+
+# Gives fewer rows than it takes: its free first dimension is not the batch.
+save(
+    "nonzero",
+    [h.make_node("NonZero", ["x"], ["t"]), h.make_node("Transpose", ["t"], ["y"], perm=[1, 0])],
+    [("x", T.FLOAT, ["n", 2])],
+    [("y", T.INT64, ["m", 2])],
+)
+
+# What the benches measure: 100 trees on 30 features.
+from sklearn.datasets import load_breast_cancer  # noqa: E402
+from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
+
+x, y = load_breast_cancer(return_X_y=True)
+trees = GradientBoostingClassifier(n_estimators=100, max_depth=3, random_state=0).fit(x, y)
+onnx.save(to_onnx(trees, x[:1].astype(np.float32), options={"zipmap": False}, target_opset=17), HERE / "trees100.onnx")
