@@ -147,7 +147,7 @@ impl Failure for ServeError {
             Self::Signature(e) => e.kind(),
             Self::Column(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::Redact { .. } => ErrorKind::InvalidInput,
+            Self::NoRows | Self::Redact { .. } | Self::Mlmodel { .. } => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -155,7 +155,6 @@ impl Failure for ServeError {
             Self::Spec(e) => e.kind(),
             Self::SecondDefault { .. } => ErrorKind::Conflict,
             Self::Source(e) => e.kind(),
-            Self::Mlmodel { .. } => ErrorKind::InvalidInput,
             Self::NoEngine { .. } => ErrorKind::Unimplemented,
         }
     }

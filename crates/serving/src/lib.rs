@@ -21,6 +21,8 @@ mod source;
 mod spec;
 mod stats;
 mod table;
+#[cfg(test)]
+mod testing;
 mod view;
 mod warm;
 

@@ -110,7 +110,7 @@ impl Loaded {
         }
         let slot = self.slots.try_acquire()?;
         let started = Instant::now();
-        let result = self.model.run(inputs, cx);
+        let result = guarded(|| self.model.run(inputs, cx));
         let engine_ns = nanos(started.elapsed());
         drop(slot);
         if self.queue.len() > 0 {
@@ -172,19 +172,22 @@ impl Loaded {
     fn execute(&self, batch: queue::Batch) {
         let rows = batch.items.iter().map(|i| i.rows).sum();
         let started = Instant::now();
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match batch.items.as_slice() {
-            [only] => self.model.run(&only.inputs, &RunCx { deadline: None }),
-            many => batch::join(many)
-                .map_err(EngineError::from)
-                .and_then(|inputs| self.model.run(&inputs, &RunCx { deadline: None })),
-        }));
-        let result = result.unwrap_or_else(|_| {
-            Err(EngineError::Run { reason: "the engine panicked; the log has the details".into(), bad_input: false })
+        let cx = RunCx { deadline: None };
+        let result = guarded(|| match batch.items.as_slice() {
+            [only] => self.model.run(&only.inputs, &cx),
+            many => batch::join(many).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx)),
         });
         let engine_ns = nanos(started.elapsed());
         self.recorder.executed(rows, engine_ns, batch.closed);
         batch::hand_out(batch.items, result, batch::Timed { started, engine_ns, rows });
     }
+}
+
+/// A panic in an engine is the failure of one call, not of the thread that made it.
+fn guarded<T>(call: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        Err(EngineError::Run { reason: "the engine panicked; the log has the details".into(), bad_input: false })
+    })
 }
 
 impl Drop for Loaded {

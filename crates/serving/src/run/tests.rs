@@ -1,1 +1,131 @@
-use super::*;
+use crate::testing::{Rig, request, rows, until};
+use crate::{BatchSpec, ClosedBy, DeploymentSpec, HumanDuration, Instances};
+use mainspring_core::{ErrorKind, Failure};
+use proptest::prelude::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+fn batches(max_rows: u32, max_delay: Duration) -> impl FnOnce(&mut DeploymentSpec) {
+    move |spec| {
+        spec.engine.instances = Instances::Count(1);
+        spec.engine.batch = BatchSpec { max_rows, max_delay: HumanDuration(max_delay) };
+    }
+}
+
+/// Starts `requests` while the one instance is held, lets go, and returns what each got.
+async fn together(rig: &Rig, requests: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    rig.engine.door.shut();
+    let holder = rig.ask(&[0.5]);
+    let waiting = || {
+        let auth = rig.auth(crate::ReadStats { deployment: Some(crate::testing::name("m")) });
+        rig.serving.batches(&auth).unwrap()[0].waiting
+    };
+    let count = requests.len();
+    let all = futures::future::join_all(requests.iter().map(|r| rig.ask(r)));
+    let open = async {
+        until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1 && waiting() == count).await;
+        rig.engine.door.open();
+    };
+    let (held, got, ()) = futures::join!(holder, all, open);
+    held.unwrap();
+    got.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn requests_that_wait_share_a_call_up_to_the_limit() {
+    let rig = Rig::serving("gated 1", batches(4, Duration::ZERO)).await;
+    let got = together(&rig, (1..=6_u8).map(|i| vec![f32::from(i)]).collect()).await;
+    assert_eq!(got, (1..=6_u8).map(|i| vec![f32::from(i) + 1.0]).collect::<Vec<_>>());
+    let stats = rig.stats();
+    assert_eq!((stats.inference_count, stats.execution_count), (7, 3), "one alone, four, two");
+    assert_eq!((rig.closed(ClosedBy::Size), rig.closed(ClosedBy::Idle)), (1, 2));
+    let journal = rig.sink.0.lock();
+    assert_eq!(journal.iter().filter(|e| e.batch_rows == 4).count(), 4);
+}
+
+#[tokio::test]
+async fn a_request_is_never_split_and_a_large_one_runs_alone() {
+    let rig = Rig::serving("gated 1", batches(4, Duration::ZERO)).await;
+    let got = together(&rig, vec![vec![1.0; 3], vec![2.0; 3], vec![3.0; 9]]).await;
+    assert_eq!(got, [vec![2.0; 3], vec![3.0; 3], vec![4.0; 9]]);
+    let sizes: Vec<_> = rig.stats().batches.iter().map(|b| (b.rows, b.executions)).collect();
+    assert_eq!(sizes, [(1, 1), (3, 2), (9, 1)]);
+}
+
+#[tokio::test]
+async fn rows_of_another_width_wait_for_the_next_call() {
+    let rig = Rig::serving("gated 1", batches(64, Duration::ZERO)).await;
+    rig.engine.door.shut();
+    let open = async {
+        until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
+        rig.engine.door.open();
+    };
+    let (a, b, c, ()) = futures::join!(
+        rig.infer(rows(1, &[1.0])),
+        rig.infer(rows(1, &[1.0, 2.0])),
+        rig.infer(rows(1, &[1.0, 2.0, 3.0])),
+        open
+    );
+    assert_eq!(c.unwrap().outputs[0].tensor.shape(), [1, 3]);
+    assert!(a.is_ok() && b.is_ok());
+    assert_eq!(rig.closed(ClosedBy::Shape), 1);
+}
+
+#[tokio::test]
+async fn a_delay_gathers_requests_while_an_instance_is_idle() {
+    let rig = Rig::serving("busy 1", batches(64, Duration::from_millis(20))).await;
+    let requests = (0..5).map(|_| rig.ask(&[1.0]));
+    for got in futures::future::join_all(requests).await {
+        assert_eq!(got.unwrap(), [2.0]);
+    }
+    assert_eq!((rig.stats().execution_count, rig.closed(ClosedBy::Delay)), (1, 1));
+    let full = futures::future::join_all((0..2).map(|_| rig.ask(&[1.0; 32]))).await;
+    assert!(full.iter().all(Result::is_ok));
+    assert_eq!(rig.closed(ClosedBy::Size), 1, "a full batch does not wait");
+}
+
+#[tokio::test]
+async fn a_model_that_changes_the_number_of_rows_is_not_batched() {
+    let rig = Rig::serving("fewer", batches(8, Duration::ZERO)).await;
+    let view = rig.describe("m").unwrap();
+    let version = view.current().unwrap();
+    assert!(!version.execution.batched && version.warnings[0].contains("do not share calls"), "{version:?}");
+    assert_eq!(rig.ask(&[1.0, 2.0]).await.unwrap(), [1.0]);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_engine_is_an_error_of_that_request_only() {
+    let rig = Rig::serving("panics", |spec| spec.engine.instances = Instances::Count(1)).await;
+    assert!(rig.describe("m").unwrap().ready());
+    let loaded = rig.infer(request(&[1.0])).await.unwrap_err();
+    assert_eq!(loaded.kind(), ErrorKind::Internal);
+    assert_eq!(rig.ask(&[0.0]).await.unwrap(), [0.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_caller_gets_its_own_rows(sizes in proptest::collection::vec(1_usize..9, 1..20), max_rows in 1_u32..12) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let rig = Rig::serving("gated 1", batches(max_rows, Duration::ZERO)).await;
+            let requests: Vec<Vec<f32>> = sizes
+                .iter()
+                .enumerate()
+                .map(|(i, n)| (0..*n).map(|row| (i * 100 + row + 1) as f32).collect())
+                .collect();
+            let got = together(&rig, requests.clone()).await;
+            for (asked, got) in requests.iter().zip(&got) {
+                prop_assert_eq!(&asked.iter().map(|v| v + 1.0).collect::<Vec<_>>(), got);
+            }
+            let stats = rig.stats();
+            prop_assert_eq!(stats.inference_count as usize, 1 + sizes.iter().sum::<usize>());
+            let rows: u64 = stats.batches.iter().map(|b| b.rows as u64 * b.executions).sum();
+            prop_assert_eq!(rows, stats.inference_count);
+            let largest = sizes.iter().max().copied().unwrap_or(1).max(max_rows as usize);
+            prop_assert!(stats.batches.iter().all(|b| b.rows <= largest));
+            Ok(())
+        })?;
+    }
+}

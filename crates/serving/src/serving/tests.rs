@@ -1,1 +1,307 @@
-use super::*;
+use crate::testing::{Rig, name, request, rows, until};
+use crate::{DeploymentSpec, Describe, HumanDuration, Infer, Instances, Refusal, ServeError, State};
+use mainspring_core::{DType, ErrorKind, Failure, Outcome, Protocol, Tensor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+fn slow(spec: &mut DeploymentSpec) {
+    spec.engine.instances = Instances::Count(1);
+}
+
+#[tokio::test]
+async fn an_answer_is_counted_and_journaled_with_its_payload() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let mut asked = rows(2, &[1.0, 2.0, 3.0, 4.0]);
+    asked.client_id = Some("mine".into());
+    let answer = rig.infer(asked).await.unwrap();
+    assert_eq!(answer.outputs[0].tensor.to_vec::<f32>().unwrap(), [2.0, 3.0, 4.0, 5.0]);
+    assert_eq!((&*answer.target.version, answer.client_id.as_deref(), answer.batch_rows), ("1", Some("mine"), 2));
+    assert!(rig.sink.0.lock().is_empty(), "an answer is recorded when it is encoded");
+    let id = answer.id;
+    answer.encoded();
+    let journal = rig.sink.0.lock();
+    let event = &journal[0];
+    assert_eq!((event.id, event.rows, &event.outcome), (id, 2, &Outcome::Ok));
+    assert_eq!((event.inputs.len(), event.outputs.len()), (1, 1));
+    assert!(event.timing.total_ns >= event.timing.engine_ns && !event.assignment.forced);
+    let stats = rig.stats();
+    assert_eq!((stats.inference_count, stats.execution_count, stats.success.count), (2, 1, 1));
+    assert_eq!(rig.closed(crate::ClosedBy::Inline), 1, "a quick model runs on the caller's thread");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_dropped_or_cannot_be_rendered_is_journaled() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    drop(rig.infer(request(&[1.0])).await.unwrap());
+    rig.infer(request(&[1.0])).await.unwrap().failed(ErrorKind::Internal, "NaN is not JSON");
+    let journal = rig.sink.0.lock();
+    assert_eq!(journal[0].outcome, Outcome::Ok);
+    assert!(matches!(&journal[1].outcome, Outcome::Failed { message, .. } if &**message == "NaN is not JSON"));
+}
+
+#[tokio::test]
+async fn requests_that_do_not_fit_are_refused_by_name_and_journaled() {
+    let rig = Rig::serving("quick 1", |s| s.limits.max_request_bytes = Some("1KiB".parse().unwrap())).await;
+    let mut wrong = request(&[1.0]);
+    wrong.inputs[0].name = "z".into();
+    assert!(rig.infer(wrong).await.unwrap_err().to_string().contains("\"z\""));
+    let mut integers = request(&[1.0]);
+    integers.inputs[0].tensor = Tensor::from_vec(DType::Int32, vec![1, 1], vec![1_i32]).unwrap();
+    assert!(rig.infer(integers).await.unwrap_err().to_string().contains("\"x\" is FP32, got INT32"));
+    assert!(matches!(rig.infer(rows(0, &[])).await, Err(ServeError::NoRows)));
+    let large = rig.infer(request(&[0.0; 1000])).await.unwrap_err();
+    assert!(matches!(large, ServeError::TooLarge { bytes: 4000, limit: 1024, .. }), "{large}");
+    let mut forced = request(&[1.0]);
+    forced.version = Some("7".into());
+    let no_version = rig.infer(forced).await.unwrap_err();
+    assert!(no_version.kind() == ErrorKind::NotFound && no_version.to_string().contains("it serves 1"));
+    assert_eq!(rig.sink.0.lock().len(), 5);
+    assert_eq!(rig.stats().fail.count, 4);
+
+    let auth = rig.auth(Infer { deployment: name("n") });
+    let nobody = rig.serving.infer(&auth, request(&[1.0])).await.unwrap_err();
+    assert!(nobody.to_string().contains("there is no deployment \"n\"; did you mean \"m\"?"), "{nobody}");
+    assert_eq!(rig.sink.0.lock().len(), 5, "an unknown deployment has no journal");
+}
+
+#[tokio::test]
+async fn a_forced_version_is_served_and_marked() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let mut forced = request(&[1.0]);
+    forced.version = Some("1".into());
+    rig.infer(forced).await.unwrap().encoded();
+    assert!(rig.sink.0.lock()[0].assignment.forced);
+}
+
+#[tokio::test]
+async fn what_a_protocol_refuses_is_journaled_too() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let refusal = Refusal {
+        version: None,
+        client_id: None,
+        protocol: Protocol::OipRest,
+        received: Instant::now(),
+        kind: ErrorKind::InvalidInput,
+        message: "not JSON".into(),
+    };
+    let id = rig.serving.refuse(&rig.auth(Infer { deployment: name("m") }), refusal.clone()).unwrap();
+    assert_eq!(rig.sink.0.lock()[0].id, id);
+    assert_eq!(rig.stats().failures[0].kind, ErrorKind::InvalidInput);
+    assert!(rig.serving.refuse(&rig.auth(Infer { deployment: name("n") }), refusal).is_none());
+}
+
+#[tokio::test]
+async fn overload_is_refused_with_a_time_to_come_back() {
+    let rig = Rig::serving("gated 1", |s| {
+        slow(s);
+        s.limits.max_in_flight = 2;
+    })
+    .await;
+    rig.engine.door.shut();
+    let (one, two) = (rig.clone(), rig.clone());
+    let tasks = [rig_spawn(async move { one.ask(&[1.0]).await }), rig_spawn(async move { two.ask(&[1.0]).await })];
+    until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
+    let busy = || rig.serving.stats(&rig.auth(crate::ReadStats { deployment: None }))[0].in_flight;
+    until(|| busy() == 2).await;
+    let refused = rig.infer(request(&[1.0])).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    assert!(refused.retry_after().unwrap() >= Duration::from_millis(10));
+    rig.engine.door.open();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), [2.0]);
+    }
+    assert_eq!(busy(), 0);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
+fn rig_spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_leaves_the_queue_and_nothing_runs_for_it() {
+    let rig = Rig::serving("gated 1", slow).await;
+    rig.engine.door.shut();
+    let first = rig.clone();
+    let first = rig_spawn(async move { first.ask(&[1.0]).await });
+    until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
+    let second = rig.clone();
+    let second = rig_spawn(async move { second.ask(&[2.0]).await });
+    let waiting = || {
+        let auth = rig.auth(crate::ReadStats { deployment: Some(name("m")) });
+        rig.serving.batches(&auth).unwrap()[0].waiting
+    };
+    until(|| waiting() == 1).await;
+    second.abort();
+    assert!(second.await.unwrap_err().is_cancelled());
+    assert_eq!(waiting(), 0);
+    rig.engine.door.open();
+    first.await.unwrap().unwrap();
+    assert_eq!(rig.stats().execution_count, 1);
+    let journal = rig.sink.0.lock();
+    assert!(matches!(journal[0].outcome, Outcome::Failed { kind: ErrorKind::Cancelled, .. }));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_wait_and_the_model_never_sees_the_request() {
+    let rig = Rig::serving("gated 1", |s| {
+        slow(s);
+        s.limits.deadline = Some(HumanDuration(Duration::from_secs(30)));
+    })
+    .await;
+    rig.engine.door.shut();
+    let first = rig.clone();
+    let first = rig_spawn(async move { first.ask(&[1.0]).await });
+    until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
+    let mut hurried = request(&[2.0]);
+    hurried.deadline = Some(Instant::now() + Duration::from_millis(20));
+    assert_eq!(rig.infer(hurried).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    let mut late = request(&[2.0]);
+    late.received = Instant::now().checked_sub(Duration::from_secs(31)).unwrap();
+    assert_eq!(rig.infer(late).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    rig.engine.door.open();
+    first.await.unwrap().unwrap();
+    assert_eq!(rig.stats().execution_count, 1);
+}
+
+#[tokio::test]
+async fn sampling_and_redaction_drop_payloads_and_nothing_else() {
+    let rig = Rig::serving("quick 1", |s| s.journal.sample = 0.0).await;
+    rig.ask(&[1.0]).await.unwrap();
+    rig.deploy("m", |s| s.journal.redact = vec!["x".into()]).unwrap();
+    rig.settled("m").await;
+    rig.ask(&[1.0]).await.unwrap();
+    {
+        let journal = rig.sink.0.lock();
+        assert!(journal[0].inputs.is_empty() && journal[0].outputs.is_empty() && journal[0].rows == 1);
+        assert_eq!(journal[1].inputs[0].tensor.strings().unwrap(), ["[redacted]"]);
+        assert_eq!(journal[1].outputs[0].tensor.to_vec::<f32>().unwrap(), [2.0]);
+    }
+    rig.deploy("m", |s| s.journal.redact = vec!["y".into()]).unwrap();
+    let view = rig.settled("m").await;
+    assert!(view.ready() && view.reason.unwrap().contains("journal.redact names \"y\""));
+}
+
+#[tokio::test]
+async fn a_redacted_column_is_blank_in_the_stacked_input() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "quick 0");
+    let columns = r#"[{"type": "double", "name": "age"}, {"type": "double", "name": "pay"}]"#;
+    rig.shelf.mlmodel("1", &format!("flavors: {{onnx: {{data: model.onnx}}}}\nsignature: {{inputs: '{columns}'}}"));
+    rig.deploy("m", |s| s.journal.redact = vec!["pay".into()]).unwrap();
+    assert!(rig.settled("m").await.ready());
+    rig.infer(rows(2, &[1.0, 2.0, 3.0, 4.0])).await.unwrap().encoded();
+    let kept = rig.sink.0.lock()[0].inputs[0].tensor.to_vec::<f32>().unwrap();
+    assert!(kept[0] == 1.0 && kept[1].is_nan() && kept[2] == 3.0 && kept[3].is_nan());
+}
+
+#[tokio::test]
+async fn failures_of_a_load_are_told_and_the_old_version_stays() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "bad");
+    rig.shelf.point("2");
+    until(|| rig.describe("m").unwrap().reason.is_some_and(|r| r.contains("it is bad"))).await;
+    assert_eq!(rig.describe("m").unwrap().state, State::Ready);
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    rig.shelf.put("3", "wrong");
+    rig.shelf.point("3");
+    until(|| rig.describe("m").unwrap().reason.is_some_and(|r| r.contains("INT8"))).await;
+    rig.shelf.put("4", "quick 4");
+    rig.shelf.point("4");
+    until(|| rig.describe("m").is_some_and(|v| v.current().is_some_and(|c| &*c.contract.target.version == "4"))).await;
+    assert_eq!((rig.ask(&[1.0]).await.unwrap(), rig.describe("m").unwrap().reason), (vec![5.0], None));
+}
+
+#[tokio::test]
+async fn a_first_load_that_fails_says_why_to_requests() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "quick 1");
+    rig.shelf.mlmodel("1", "flavors: {python_function: {}, sklearn: {}}");
+    rig.deploy("m", |_| {}).unwrap();
+    let view = rig.settled("m").await;
+    assert_eq!(view.state, State::Failed);
+    let error = rig.infer(request(&[1.0])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.to_string().contains("sklearn") && error.to_string().contains("the engines here run: onnx"),
+        "{error}"
+    );
+    assert_eq!(rig.sink.0.lock().len(), 1);
+    assert!(rig.serving.ready(&rig.auth(Describe { deployment: Some(name("m")) }), None).is_err());
+}
+
+#[tokio::test]
+async fn a_source_that_comes_back_is_asked_again() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "quick 1");
+    rig.shelf.fail(ErrorKind::Unavailable);
+    rig.deploy("m", |_| {}).unwrap();
+    assert!(rig.settled("m").await.reason.unwrap().contains("the registry is away"));
+    rig.shelf.point("1");
+    until(|| rig.describe("m").unwrap().ready()).await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_engine_reloads_and_the_old_model_is_unloaded() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.deploy("m", |s| s.engine.instances = Instances::Count(3)).unwrap();
+    assert_eq!(rig.settled("m").await.current().unwrap().instances, 3);
+    until(|| rig.engine.loaded.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(rig.describe("m").unwrap().versions.len(), 1);
+    rig.undeploy("m").unwrap();
+    assert!(rig.describe("m").is_none() && rig.undeploy("m").is_err());
+    until(|| rig.engine.loaded.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test]
+async fn only_one_deployment_is_the_default() {
+    let rig = Rig::serving("quick 1", |s| s.default = true).await;
+    let second = rig.deploy("n", |s| s.default = true).unwrap_err();
+    assert!(second.kind() == ErrorKind::Conflict && second.to_string().contains("\"m\""));
+    let tenant = mainspring_core::Tenant::default();
+    assert_eq!(rig.serving.default_deployment(&tenant), Some(name("m")));
+    rig.deploy("m", |_| {}).unwrap();
+    rig.deploy("n", |s| s.default = true).unwrap();
+    assert_eq!(rig.serving.default_deployment(&tenant), Some(name("n")));
+    assert!(rig.deploy("stats", |_| {}).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn versions_change_under_load_without_one_failure() {
+    for kind in ["quick", "busy"] {
+        let rig = Rig::serving(&format!("{kind} 1"), |_| {}).await;
+        for version in 2..=6 {
+            rig.shelf.put(&version.to_string(), &format!("{kind} {version}"));
+        }
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let load: Vec<_> = (0..8)
+            .map(|_| {
+                let (rig, stop, done) = (rig.clone(), Arc::clone(&stop), Arc::clone(&done));
+                rig_spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        let got = rig.ask(&[10.0]).await.expect("no request fails during a change");
+                        assert!((11.0..=16.0).contains(&got[0]));
+                        done.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for version in 2..=6 {
+            let (version, before) = (version.to_string(), done.load(Ordering::Relaxed));
+            rig.shelf.point(&version);
+            until(|| rig.describe("m").unwrap().current().is_some_and(|c| *c.contract.target.version == *version))
+                .await;
+            until(|| done.load(Ordering::Relaxed) > before + 20).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        for task in load {
+            task.await.unwrap();
+        }
+        until(|| rig.engine.loaded.load(Ordering::SeqCst) == 1).await;
+        let journal = rig.sink.0.lock();
+        assert!(journal.iter().all(|e| e.outcome == Outcome::Ok));
+        assert_eq!(journal.len() as u64, done.load(Ordering::Relaxed));
+    }
+}

@@ -1,1 +1,101 @@
 use super::*;
+
+fn parse(yaml: &str) -> Result<DeploymentSpec, String> {
+    serde_saphyr::from_str(yaml).map_err(|e| e.to_string())
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+#[test]
+fn the_whole_spec_reads_and_writes_back() {
+    let spec = parse(
+        "model: models:/churn@champion\nengine: {instances: 3, batch: {maxRows: 32, maxDelay: 2ms}}\n\
+         limits: {maxInFlight: 256, deadline: 250ms, maxRequestBytes: 64MiB}\n\
+         journal: {sample: 0.5, redact: [email]}\ndefault: true\n",
+    )
+    .unwrap();
+    assert_eq!(spec.engine.instances, Instances::Count(3));
+    assert_eq!(spec.engine.batch, BatchSpec { max_rows: 32, max_delay: HumanDuration(Duration::from_millis(2)) });
+    assert_eq!(spec.limits.deadline, Some(HumanDuration(Duration::from_millis(250))));
+    assert_eq!(spec.limits.max_request_bytes, Some(ByteSize(64 << 20)));
+    assert!(spec.default && spec.journal.redact == ["email"]);
+    let json = serde_json::to_value(&spec).unwrap();
+    assert_eq!(json["engine"]["batch"]["maxDelay"], "2ms");
+    assert_eq!(json["limits"]["maxRequestBytes"], "64MiB");
+    assert!(json.get("cache").is_none());
+    assert_eq!(serde_json::from_value::<DeploymentSpec>(json).unwrap(), spec);
+    spec.validate(&name("churn")).unwrap();
+}
+
+#[test]
+fn a_model_alone_is_enough() {
+    assert_eq!(parse("model: models:/m/1").unwrap(), DeploymentSpec::new("models:/m/1"));
+    let auto = parse("{model: a, engine: {instances: auto}}").unwrap();
+    assert_eq!(auto.engine.instances, Instances::Auto);
+}
+
+#[test]
+fn unknown_and_later_fields_are_refused_by_name() {
+    assert!(parse("{model: a, modle: b}").unwrap_err().contains("modle"));
+    assert!(parse("{model: a, limits: {maxInflight: 3}}").unwrap_err().contains("maxInflight"));
+    for field in ["features: churn_v1", "cache: {ttl: 30s}", "slo: {p99: 20ms}", "scale: {min: 0}", "variants: []"] {
+        let error = parse(&format!("{{model: a, {field}}}")).unwrap_err();
+        let field = field.split(':').next().unwrap();
+        assert!(error.contains(&format!("`{field}`")) && error.contains("not built yet"), "{error}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    let check = |yaml: &str| parse(yaml).unwrap().validate(&name("m")).unwrap_err().to_string();
+    assert!(check("{model: ''}").contains("model is empty"));
+    assert!(check("{model: a, journal: {sample: 1.5}}").contains("journal.sample is 1.5"));
+    assert!(check("{model: a, engine: {batch: {maxRows: 0}}}").contains("engine.batch.maxRows"));
+    assert!(check("{model: a, engine: {batch: {maxDelay: 1m}}}").contains("engine.batch.maxDelay is 1m"));
+    assert!(check("{model: a, engine: {instances: 0}}").contains("engine.instances"));
+    assert!(check("{model: a, limits: {maxInFlight: 0}}").contains("limits.maxInFlight"));
+    assert!(check("{model: a, limits: {deadline: 0s}}").contains("limits.deadline"));
+    let reserved = DeploymentSpec::new("a").validate(&name("stats")).unwrap_err();
+    assert!(reserved.to_string().contains("stats"));
+}
+
+#[test]
+fn units_are_read_as_people_write_them() {
+    for (text, ns) in [("500us", 500_000_u64), ("2ms", 2_000_000), ("1.5s", 1_500_000_000), ("10 m", 600_000_000_000)] {
+        assert_eq!(text.parse::<HumanDuration>().unwrap().0, Duration::from_nanos(ns), "{text}");
+    }
+    for text in ["", "5", "ms", "-1s", "1 fortnight", "1e400s", "99999999999999999999h", "..s"] {
+        assert!(text.parse::<HumanDuration>().is_err(), "{text}");
+    }
+    assert_eq!("10MB".parse(), Ok(ByteSize(10_000_000)));
+    assert_eq!("0.5KiB".parse(), Ok(ByteSize(512)));
+    assert!("10mb".parse::<ByteSize>().unwrap_err().contains("64MiB"));
+}
+
+#[test]
+fn the_schema_names_what_is_not_built() {
+    let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    assert!(schema["properties"]["cache"]["not"].is_object());
+    assert_eq!(schema["required"], serde_json::json!(["model"]));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_duration_survives_its_text(us in 0_u64..10_000_000_000) {
+        let duration = HumanDuration(Duration::from_micros(us));
+        proptest::prop_assert_eq!(duration.to_string().parse::<HumanDuration>().unwrap(), duration);
+    }
+
+    #[test]
+    fn any_size_survives_its_text(bytes in proptest::num::u64::ANY) {
+        proptest::prop_assert_eq!(ByteSize(bytes).to_string().parse::<ByteSize>().unwrap(), ByteSize(bytes));
+    }
+
+    #[test]
+    fn any_text_is_a_spec_or_an_error(text in ".{0,200}") {
+        let _ = parse(&text);
+    }
+}

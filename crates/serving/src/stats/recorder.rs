@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Exact sizes up to this, powers of two beyond.
 const EXACT: usize = 128;
-const SIZES: usize = EXACT + 1 + 64;
+const SIZES: usize = EXACT + 64;
 
 #[derive(Debug, Default)]
 struct Cell {

@@ -1,1 +1,53 @@
 use super::*;
+use mainspring_core::Timing;
+use proptest::prelude::*;
+
+#[test]
+fn quantiles_are_at_most_an_eighth_too_high() {
+    let histogram = Histogram::default();
+    (1..=1000_u64).for_each(|us| histogram.record(us * 1000));
+    let view = histogram.view();
+    assert_eq!((view.count, view.sum_ns, view.mean_ns()), (1000, 500_500_000, 500_500));
+    for (q, exact) in [(0.5, 500_000_u64), (0.95, 950_000), (0.99, 990_000), (1.0, 1_000_000)] {
+        let got = view.quantile(q).unwrap();
+        assert!(got >= exact && got <= exact + exact / 8, "{q}: {got}");
+    }
+    assert_eq!(HistogramView::default().quantile(0.5), None);
+    assert_eq!(view.at_most(Duration::from_secs(1)), 1000);
+    assert_eq!(view.at_most(Duration::ZERO), 0);
+}
+
+proptest! {
+    #[test]
+    fn any_value_lies_in_its_bucket(ns in any::<u64>()) {
+        let histogram = Histogram::default();
+        histogram.record(ns);
+        let bound = histogram.view().quantile(1.0).unwrap();
+        prop_assert!(bound > ns || bound == u64::MAX);
+        if (256..1 << 37).contains(&ns) {
+            prop_assert!(bound - ns <= ns / 8 + 1, "{ns} in a bucket up to {bound}");
+        }
+    }
+}
+
+#[test]
+fn a_recorder_counts_by_kind_size_and_reason() {
+    let recorder = Recorder::default();
+    recorder.executed(3, 1_000, ClosedBy::Idle);
+    recorder.executed(3, 3_000, ClosedBy::Size);
+    recorder.executed(1000, 5_000, ClosedBy::Alone);
+    let timing = Timing { total_ns: 900, ..Timing::default() };
+    recorder.answered(Sample { at: Timestamp(7_000), rows: 3, timing });
+    recorder.failed(ErrorKind::Overloaded, 10);
+    let target =
+        Arc::new(Target { deployment: "d".into(), variant: "stable".into(), model: "m".into(), version: "1".into() });
+    let view = recorder.view(target);
+    assert_eq!((view.inference_count, view.execution_count), (3, 3));
+    assert_eq!((view.success, view.fail), (Counted { count: 1, ns: 900 }, Counted { count: 1, ns: 10 }));
+    assert_eq!(view.failures, [FailureCount { kind: ErrorKind::Overloaded, count: 1 }]);
+    assert_eq!(view.last_inference, Some(Timestamp(7_000)));
+    assert_eq!(view.batches[0], BatchStats { rows: 3, executions: 2, engine_ns: 4_000 });
+    assert_eq!(view.batches[1].rows, 1024);
+    assert_eq!(recorder.mean_engine_ns(), 3_000);
+    assert!(recorder.closed().contains(&(ClosedBy::Size, 1)));
+}

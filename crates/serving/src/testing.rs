@@ -1,0 +1,327 @@
+//! What the tests share: an engine whose models do as a text file says, a source, a sink, a rig.
+
+use crate::{
+    Answer, Deploy, DeploymentSpec, DeploymentView, Describe, Infer, InferRequest, ModelSource, PredictionSink,
+    ReadStats, Resolved, ServeError, Serving, SourceError, Undeploy, VersionStats,
+};
+use futures::future::BoxFuture;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{
+    Action, AuditRecord, AuditSink, Authorized, Ctx, DType, Decision, Effect, ErrorKind, Gate, Name, Policy,
+    Prediction, Principal, Protocol, Resource, Tenant, Tensor,
+};
+use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A door that models of the kind `gated` wait at.
+#[derive(Debug, Default)]
+pub struct Door {
+    shut: Mutex<bool>,
+    moved: Condvar,
+    pub inside: AtomicUsize,
+}
+
+impl Door {
+    pub fn shut(&self) {
+        *self.shut.lock() = true;
+    }
+
+    pub fn open(&self) {
+        *self.shut.lock() = false;
+        self.moved.notify_all();
+    }
+
+    fn pass(&self) {
+        self.inside.fetch_add(1, Ordering::SeqCst);
+        let mut shut = self.shut.lock();
+        while *shut {
+            self.moved.wait(&mut shut);
+        }
+        drop(shut);
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Reads `model.onnx` as a text: `quick 2` adds 2 to each value at once, `gated 2` passes the door
+/// first, `busy 2` takes 400 µs, `fewer` drops a row, `wrong` answers something undeclared, `panics`
+/// panics on any value but zero, `bad` cannot be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct TextEngine {
+    pub door: Arc<Door>,
+    pub loaded: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct TextModel {
+    kind: String,
+    add: f32,
+    signature: Signature,
+    instances: usize,
+    engine: TextEngine,
+}
+
+impl Drop for TextModel {
+    fn drop(&mut self) {
+        self.engine.loaded.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Engine for TextEngine {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn flavors(&self) -> &'static [&'static str] {
+        &["onnx"]
+    }
+
+    fn load(&self, files: &ModelFiles, options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
+        let path = files.root.join(&files.entry);
+        let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+        let (kind, add) = text.split_once(' ').unwrap_or((&text, "0"));
+        if kind == "bad" {
+            return Err(fail("it is bad".into()));
+        }
+        let spec = |name: &str| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, -1] };
+        self.loaded.fetch_add(1, Ordering::SeqCst);
+        Ok(Arc::new(TextModel {
+            kind: kind.into(),
+            add: add.parse().unwrap(),
+            signature: Signature { inputs: vec![spec("x")], outputs: vec![spec("y")] },
+            instances: options.instances.max(1),
+            engine: self.clone(),
+        }))
+    }
+}
+
+impl Model for TextModel {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: &[NamedTensor], _: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        let x = &inputs[0].tensor;
+        let mut values = x.to_vec::<f32>().unwrap();
+        let mut shape = x.shape().to_vec();
+        match &*self.kind {
+            "gated" | "busy" => {
+                let started = Instant::now();
+                while started.elapsed() < Duration::from_micros(400) {
+                    std::hint::spin_loop();
+                }
+                if self.kind == "gated" && values.iter().any(|v| *v != 0.0) {
+                    self.engine.door.pass();
+                }
+            }
+            "fewer" => {
+                shape[0] -= 1;
+                values.truncate(shape[0] * shape[1]);
+            }
+            "wrong" => {
+                let (declared, got) = ("FP32".into(), "INT8".into());
+                return Err(EngineError::WrongOutput { output: "y".into(), declared, got });
+            }
+            "panics" if values.iter().any(|v| *v != 0.0) => panic!("as told"),
+            _ => {}
+        }
+        for v in &mut values {
+            *v += self.add;
+        }
+        Ok(vec![named("y", Tensor::from_vec(DType::Fp32, shape, values)?)])
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        1000
+    }
+}
+
+pub fn named(name: &str, tensor: Tensor) -> NamedTensor {
+    NamedTensor { name: name.into(), tensor }
+}
+
+/// Versions on disk, and the alias that moves between them.
+pub struct Shelf {
+    pub folder: tempfile::TempDir,
+    pub current: Mutex<Result<String, SourceError>>,
+    pub changes: watch::Sender<u64>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let current = Mutex::new(Ok("1".to_owned()));
+        Self { folder: tempfile::tempdir().unwrap(), current, changes: watch::Sender::new(0) }
+    }
+
+    /// Puts a version onto the shelf.
+    pub fn put(&self, version: &str, model: &str) {
+        let folder = self.folder.path().join(version);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("model.onnx"), model).unwrap();
+    }
+
+    /// Adds an `MLmodel` file to a version.
+    pub fn mlmodel(&self, version: &str, text: &str) {
+        std::fs::write(self.folder.path().join(version).join("MLmodel"), text).unwrap();
+    }
+
+    /// Moves the alias.
+    pub fn point(&self, version: &str) {
+        *self.current.lock() = Ok(version.into());
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub fn fail(&self, kind: ErrorKind) {
+        *self.current.lock() = Err(SourceError { kind, message: "the registry is away".into(), hint: None });
+        self.changes.send_modify(|n| *n += 1);
+    }
+}
+
+impl ModelSource for Shelf {
+    fn resolve<'a>(&'a self, _: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>> {
+        Box::pin(async move {
+            let version = self.current.lock().clone()?;
+            let root = self.folder.path().join(&version);
+            Ok(Resolved { model: uri.into(), version, root, mlmodel: None })
+        })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+#[derive(Default)]
+pub struct Sink(pub Mutex<Vec<Prediction>>);
+
+impl PredictionSink for Sink {
+    fn append(&self, prediction: Prediction) {
+        self.0.lock().push(prediction);
+    }
+}
+
+struct Everyone;
+
+impl Policy for Everyone {
+    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
+        Decision::Allow
+    }
+}
+
+impl AuditSink for Everyone {
+    fn record(&self, _: AuditRecord) {}
+}
+
+/// A serving with everything around it.
+#[derive(Clone)]
+pub struct Rig {
+    pub serving: Serving,
+    pub shelf: Arc<Shelf>,
+    pub sink: Arc<Sink>,
+    pub engine: TextEngine,
+    gate: Gate,
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let ctx = Ctx::system();
+        let gate = Gate::new(Arc::new(Everyone), Arc::new(Everyone), Arc::clone(&ctx.clock));
+        let (shelf, sink, engine) = (Arc::new(Shelf::new()), Arc::new(Sink::default()), TextEngine::default());
+        let serving = Serving::new(vec![Arc::new(engine.clone())], shelf.clone(), sink.clone(), ctx);
+        Self { serving, shelf, sink, engine, gate }
+    }
+
+    /// A rig whose deployment `m` serves version 1, which is `model`.
+    pub async fn serving(model: &str, spec: impl FnOnce(&mut DeploymentSpec)) -> Self {
+        let rig = Self::new();
+        rig.shelf.put("1", model);
+        rig.deploy("m", spec).unwrap();
+        let view = rig.settled("m").await;
+        assert!(view.ready(), "{view:?}");
+        rig
+    }
+
+    pub fn auth<A: Action>(&self, action: A) -> Authorized<A> {
+        self.gate.authorize(&Arc::new(Principal::loopback()), action).unwrap()
+    }
+
+    pub fn deploy(&self, deployment: &str, spec: impl FnOnce(&mut DeploymentSpec)) -> Result<(), ServeError> {
+        let mut declared = DeploymentSpec::new("models:/m@champion");
+        spec(&mut declared);
+        self.serving.deploy(&self.auth(Deploy { deployment: name(deployment) }), declared)
+    }
+
+    pub fn undeploy(&self, deployment: &str) -> Result<(), ServeError> {
+        self.serving.undeploy(&self.auth(Undeploy { deployment: name(deployment) }))
+    }
+
+    pub fn describe(&self, deployment: &str) -> Option<DeploymentView> {
+        self.serving.describe(&self.auth(Describe { deployment: Some(name(deployment)) }))
+    }
+
+    pub async fn settled(&self, deployment: &str) -> DeploymentView {
+        let auth = self.auth(Describe { deployment: None });
+        self.serving.settled(&auth, &name(deployment)).await.unwrap()
+    }
+
+    /// Counters of the current version.
+    pub fn stats(&self) -> VersionStats {
+        let auth = self.auth(ReadStats { deployment: Some(name("m")) });
+        self.serving.stats(&auth)[0].versions.iter().find(|v| v.current).unwrap().clone()
+    }
+
+    pub fn closed(&self, by: crate::ClosedBy) -> u64 {
+        let auth = self.auth(ReadStats { deployment: Some(name("m")) });
+        let batches = self.serving.batches(&auth).unwrap();
+        batches[0].closed.iter().find(|(b, _)| *b == by).unwrap().1
+    }
+
+    pub async fn infer(&self, request: InferRequest) -> Result<Answer, ServeError> {
+        self.serving.infer(&self.auth(Infer { deployment: name("m") }), request).await
+    }
+
+    /// Sends `values` as rows of one and returns what came back.
+    pub async fn ask(&self, values: &[f32]) -> Result<Vec<f32>, ServeError> {
+        let answer = self.infer(request(values)).await?;
+        let got = answer.outputs[0].tensor.to_vec::<f32>().unwrap();
+        answer.encoded();
+        Ok(got)
+    }
+}
+
+pub fn request(values: &[f32]) -> InferRequest {
+    rows(values.len(), values)
+}
+
+pub fn rows(rows: usize, values: &[f32]) -> InferRequest {
+    let shape = vec![rows, values.len().checked_div(rows).unwrap_or(1)];
+    InferRequest {
+        version: None,
+        client_id: None,
+        inputs: vec![named("x", Tensor::from_vec(DType::Fp32, shape, values.to_vec()).unwrap())],
+        protocol: Protocol::Native,
+        deadline: None,
+        received: Instant::now(),
+    }
+}
+
+/// Waits until `condition` holds; fails after ten seconds.
+pub async fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "the condition never held");
+        tokio::task::yield_now().await;
+    }
+}
