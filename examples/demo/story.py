@@ -109,13 +109,13 @@ def label(server, data, crowd):
 
 
 SQL = """
-SELECT p.version, count(*) AS predictions,
-       avg(CASE WHEN p."out.label" = f.number THEN 1.0 ELSE 0.0 END) AS accuracy,
-       approx_percentile_cont(p.total_us, 0.5) AS p50_us,
-       approx_percentile_cont(p.total_us, 0.99) AS p99_us
-FROM predictions p JOIN feedback f ON f.prediction_id = p.event_id AND f.row = p.row
-WHERE p.deployment = 'cancer' AND f.name = 'label'
-GROUP BY p.version ORDER BY p.version
+SELECT version, count(*) AS predictions,
+       avg(CASE WHEN "out.label" = feedback_number THEN 1.0 ELSE 0.0 END) AS accuracy,
+       approx_percentile_cont(total_us, 0.5) AS p50_us,
+       approx_percentile_cont(total_us, 0.99) AS p99_us
+FROM labeled
+WHERE deployment = 'cancer' AND feedback_name = 'label'
+GROUP BY version ORDER BY version
 """
 
 
