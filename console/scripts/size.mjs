@@ -21,15 +21,22 @@ if (/<script(?![^>]*\bsrc=)[^>]*>|<style|\son\w+=|style="/i.test(html)) {
 const files = readdirSync(dist, { recursive: true, withFileTypes: true })
   .filter((f) => f.isFile())
   .map((f) => join(f.parentPath ?? f.path, f.name));
-const sizes = files.map((f) => ({ name: f.slice(dist.length), size: gzipSync(readFileSync(f), { level: 9 }).length }));
+const sizes = files.map((f) => ({
+  name: f.slice(dist.length),
+  size: gzipSync(readFileSync(f), { level: 9 }).length,
+}));
 const first = sizes.filter(({ name }) => name === "index.html" || html.includes(`/ui/${name}`));
 const sum = (list) => list.reduce((n, f) => n + f.size, 0);
 for (const { name, size } of first) console.log(`${String(size).padStart(8)}  ${name}`);
-console.log(`${String(sum(first)).padStart(8)}  first load; all ${sizes.length} files ${sum(sizes)} of ${LIMIT} bytes compressed`);
+console.log(
+  `${String(sum(first)).padStart(8)}  first load; all ${sizes.length} files ${sum(sizes)} of ${LIMIT} bytes compressed`,
+);
 
 const foreign = files
   .filter((f) => /\.(js|css|html)$/.test(f))
-  .flatMap((f) => readFileSync(f, "utf8").match(/(?:src|href|url)\s*[=(]\s*["'`]?https?:\/\/[^"'`)\s]+/g) ?? []);
+  .flatMap(
+    (f) => readFileSync(f, "utf8").match(/(?:src|href|url)\s*[=(]\s*["'`]?https?:\/\/[^"'`)\s]+/g) ?? [],
+  );
 if (foreign.length > 0) {
   console.error(`requests to other hosts: ${foreign.join(", ")}`);
   process.exit(1);

@@ -74,7 +74,11 @@ function Inside() {
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
   });
-  const info = useQuery({ queryKey: ["info"], queryFn: ({ signal }) => native.info(signal), enabled: session.isSuccess });
+  const info = useQuery({
+    queryKey: ["info"],
+    queryFn: ({ signal }) => native.info(signal),
+    enabled: session.isSuccess,
+  });
 
   const unauthenticated = session.error instanceof ApiError && session.error.status === 401;
   if (loggedOut || unauthenticated) {

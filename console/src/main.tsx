@@ -13,7 +13,8 @@ const client = new QueryClient({
     queries: {
       staleTime: 2000,
       // A refusal does not get better by asking again; a lost connection may.
-      retry: (times, error) => times < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+      retry: (times, error) =>
+        times < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
       refetchIntervalInBackground: false,
     },
   },

@@ -5,10 +5,16 @@ const answer = (status: number) => new Response(null, { status, headers: { "x-re
 
 describe("errors", () => {
   it("reads the three shapes that the server speaks", () => {
-    const native = readError("load it", answer(404), { title: "not found", detail: "no deployment churn", hint: "apply one" });
+    const native = readError("load it", answer(404), {
+      title: "not found",
+      detail: "no deployment churn",
+      hint: "apply one",
+    });
     expect(native.message).toBe("no deployment churn");
     expect(native.details).toMatchObject({ hint: "apply one", requestId: "req-1", what: "load it" });
-    expect(readError("x", answer(400), { error_code: "INVALID_PARAMETER_VALUE", message: "bad filter" })).toMatchObject({
+    expect(
+      readError("x", answer(400), { error_code: "INVALID_PARAMETER_VALUE", message: "bad filter" }),
+    ).toMatchObject({
       message: "bad filter",
       details: { code: "INVALID_PARAMETER_VALUE" },
     });

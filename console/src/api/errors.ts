@@ -11,7 +11,8 @@ export class ApiError extends Error {
   }
 }
 
-const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined;
 
 /**
  * Reads an error body in any of the shapes this server speaks: problem+json (native), `error_code`

@@ -9,32 +9,44 @@ export interface Found {
 }
 
 /** Finds things by a part of their name, or a run by its id. Parts that fail are named, not hidden. */
-export async function find(text: string, signal: AbortSignal): Promise<{ found: Found[]; missing: string[] }> {
+export async function find(
+  text: string,
+  signal: AbortSignal,
+): Promise<{ found: Found[]; missing: string[] }> {
   const wanted = text.toLowerCase();
   const has = (name: string) => name.toLowerCase().includes(wanted);
   const parts: [string, Promise<Found[]>][] = [
     [
       "deployments",
-      native
-        .deployments(signal)
-        .then((r) =>
-          r.deployments
-            .filter((d) => has(d.name))
-            .map((d) => ({ kind: "Deployment", name: d.name, href: to("deployments", d.name), note: d.state })),
-        ),
+      native.deployments(signal).then((r) =>
+        r.deployments
+          .filter((d) => has(d.name))
+          .map((d) => ({
+            kind: "Deployment",
+            name: d.name,
+            href: to("deployments", d.name),
+            note: d.state,
+          })),
+      ),
     ],
     [
       "models",
       native
         .models(signal)
-        .then((r) => r.models.filter((m) => has(m.name)).map((m) => ({ kind: "Model", name: m.name, href: to("models", m.name) }))),
+        .then((r) =>
+          r.models
+            .filter((m) => has(m.name))
+            .map((m) => ({ kind: "Model", name: m.name, href: to("models", m.name) })),
+        ),
     ],
     [
       "experiments",
       native
         .experiments(signal)
         .then((r) =>
-          r.experiments.filter((e) => has(e.name)).map((e) => ({ kind: "Experiment", name: e.name, href: to("experiments", e.id) })),
+          r.experiments
+            .filter((e) => has(e.name))
+            .map((e) => ({ kind: "Experiment", name: e.name, href: to("experiments", e.id) })),
         ),
     ],
     ["runs", text === "" ? Promise.resolve([]) : findRuns(text, signal)],
@@ -56,5 +68,10 @@ async function findRuns(text: string, signal: AbortSignal): Promise<Found[]> {
   const quote = text.includes("'") ? '"' : "'";
   const filter = `attributes.run_name ILIKE ${quote}%${text.replaceAll(quote, "_")}%${quote}`;
   const { runs } = await native.runs({ filter, limit: 12 }, signal);
-  return runs.map((run) => ({ kind: "Run", name: run.name, href: to("runs", run.id), note: run.id.slice(0, 8) }));
+  return runs.map((run) => ({
+    kind: "Run",
+    name: run.name,
+    href: to("runs", run.id),
+    note: run.id.slice(0, 8),
+  }));
 }

@@ -22,7 +22,11 @@ export interface Reply<T> {
 }
 
 /** Makes a call whose types are not in our OpenAPI (MLflow's API, the inference protocol). */
-export async function call<T>(what: string, { method, path, body }: Call, signal?: AbortSignal): Promise<Reply<T>> {
+export async function call<T>(
+  what: string,
+  { method, path, body }: Call,
+  signal?: AbortSignal,
+): Promise<Reply<T>> {
   const started = performance.now();
   const init: RequestInit = { method, credentials: "same-origin" };
   if (signal) init.signal = signal;

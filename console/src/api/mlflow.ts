@@ -16,14 +16,22 @@ const post = (path: string, body: unknown): Call => ({ method: "POST", path: `${
 export const mlflow = {
   async experimentName(id: string, signal?: AbortSignal): Promise<string> {
     const path = `${ROOT}/experiments/get?${new URLSearchParams({ experiment_id: id })}`;
-    const { data } = await call<{ experiment: { name: string } }>(`load experiment ${id}`, { method: "GET", path }, signal);
+    const { data } = await call<{ experiment: { name: string } }>(
+      `load experiment ${id}`,
+      { method: "GET", path },
+      signal,
+    );
     return data.experiment.name;
   },
 
   /** Models that a run logged (MLflow 3), newest first. */
   async loggedModels(experiment: string, run: string, signal?: AbortSignal): Promise<LoggedModel[]> {
     const body = { experiment_ids: [experiment], filter: `source_run_id = '${run}'`, max_results: 50 };
-    const { data } = await call<{ models?: LoggedModel[] }>("list the logged models", post("logged-models/search", body), signal);
+    const { data } = await call<{ models?: LoggedModel[] }>(
+      "list the logged models",
+      post("logged-models/search", body),
+      signal,
+    );
     return data.models ?? [];
   },
 

@@ -35,7 +35,11 @@ export type Traffic = Schemas["Traffic"];
 export type VersionDetail = Schemas["VersionDetail"];
 export type VersionStats = Schemas["VersionStatsView"];
 
-const client = createClient<paths>({ baseUrl: location.origin, fetch: guardedFetch, credentials: "same-origin" });
+const client = createClient<paths>({
+  baseUrl: location.origin,
+  fetch: guardedFetch,
+  credentials: "same-origin",
+});
 
 interface Raw<T> {
   data?: T;
@@ -60,46 +64,80 @@ async function take<T>(what: string, sent: Promise<Raw<T>>, signal?: AbortSignal
 const s = (signal?: AbortSignal) => (signal ? { signal } : {});
 
 export const native = {
-  info: (signal?: AbortSignal) => take("read the server’s version", client.GET("/api/v1/info", s(signal)), signal),
-  overview: (signal?: AbortSignal) => take("load the overview", client.GET("/api/v1/overview", s(signal)), signal),
-  journal: (signal?: AbortSignal) => take("read the journal’s state", client.GET("/api/v1/journal", s(signal)), signal),
-  config: (signal?: AbortSignal) => take("read the configuration", client.GET("/api/v1/config", s(signal)), signal),
+  info: (signal?: AbortSignal) =>
+    take("read the server’s version", client.GET("/api/v1/info", s(signal)), signal),
+  overview: (signal?: AbortSignal) =>
+    take("load the overview", client.GET("/api/v1/overview", s(signal)), signal),
+  journal: (signal?: AbortSignal) =>
+    take("read the journal’s state", client.GET("/api/v1/journal", s(signal)), signal),
+  config: (signal?: AbortSignal) =>
+    take("read the configuration", client.GET("/api/v1/config", s(signal)), signal),
 
-  session: (signal?: AbortSignal) => take("read the session", client.GET("/api/v1/session", s(signal)), signal),
+  session: (signal?: AbortSignal) =>
+    take("read the session", client.GET("/api/v1/session", s(signal)), signal),
   login: (key: string) => take("log in", client.POST("/api/v1/session", { body: { key } })),
   logout: () => take("log out", client.DELETE("/api/v1/session")),
 
   experiments: (signal?: AbortSignal) =>
-    take("list the experiments", client.GET("/api/v1/experiments", { params: { query: { limit: 1000 } }, ...s(signal) }), signal),
+    take(
+      "list the experiments",
+      client.GET("/api/v1/experiments", { params: { query: { limit: 1000 } }, ...s(signal) }),
+      signal,
+    ),
   runs: (body: RunSearch, signal?: AbortSignal) =>
     take("search the runs", client.POST("/api/v1/runs/search", { body, ...s(signal) }), signal),
   run: (id: string, signal?: AbortSignal) =>
-    take(`load run ${id}`, client.GET("/api/v1/runs/{id}", { params: { path: { id } }, ...s(signal) }), signal),
+    take(
+      `load run ${id}`,
+      client.GET("/api/v1/runs/{id}", { params: { path: { id } }, ...s(signal) }),
+      signal,
+    ),
   compare: (runIds: string[], signal?: AbortSignal) =>
     take("compare the runs", client.POST("/api/v1/runs/compare", { body: { runIds }, ...s(signal) }), signal),
   metric: (id: string, key: string, signal?: AbortSignal) =>
     take(
       `load the history of ${key}`,
-      client.GET("/api/v1/runs/{id}/metric", { params: { path: { id }, query: { key, points: 2000 } }, ...s(signal) }),
+      client.GET("/api/v1/runs/{id}/metric", {
+        params: { path: { id }, query: { key, points: 2000 } },
+        ...s(signal),
+      }),
       signal,
     ),
   artifacts: (id: string, path: string, signal?: AbortSignal) =>
     take(
       "list the artifacts",
-      client.GET("/api/v1/runs/{id}/artifacts", { params: { path: { id }, query: path ? { path } : {} }, ...s(signal) }),
+      client.GET("/api/v1/runs/{id}/artifacts", {
+        params: { path: { id }, query: path ? { path } : {} },
+        ...s(signal),
+      }),
       signal,
     ),
 
   models: (signal?: AbortSignal) =>
-    take("list the models", client.GET("/api/v1/models", { params: { query: { limit: 1000 } }, ...s(signal) }), signal),
+    take(
+      "list the models",
+      client.GET("/api/v1/models", { params: { query: { limit: 1000 } }, ...s(signal) }),
+      signal,
+    ),
   model: (name: string, signal?: AbortSignal) =>
-    take(`load model ${name}`, client.GET("/api/v1/models/{name}", { params: { path: { name } }, ...s(signal) }), signal),
+    take(
+      `load model ${name}`,
+      client.GET("/api/v1/models/{name}", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
   lineage: (name: string, signal?: AbortSignal) =>
-    take(`load the lineage of ${name}`, client.GET("/api/v1/models/{name}/lineage", { params: { path: { name } }, ...s(signal) }), signal),
+    take(
+      `load the lineage of ${name}`,
+      client.GET("/api/v1/models/{name}/lineage", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
   setAlias: (name: string, alias: string, version: string) =>
     take(
       `set alias ${alias} of ${name}`,
-      client.PUT("/api/v1/models/{name}/aliases/{alias}", { params: { path: { name, alias } }, body: { version } }),
+      client.PUT("/api/v1/models/{name}/aliases/{alias}", {
+        params: { path: { name, alias } },
+        body: { version },
+      }),
     ),
   deleteAlias: (name: string, alias: string) =>
     take(
@@ -107,9 +145,14 @@ export const native = {
       client.DELETE("/api/v1/models/{name}/aliases/{alias}", { params: { path: { name, alias } } }),
     ),
 
-  deployments: (signal?: AbortSignal) => take("list the deployments", client.GET("/api/v1/deployments", s(signal)), signal),
+  deployments: (signal?: AbortSignal) =>
+    take("list the deployments", client.GET("/api/v1/deployments", s(signal)), signal),
   deployment: (name: string, signal?: AbortSignal) =>
-    take(`load deployment ${name}`, client.GET("/api/v1/deployments/{name}", { params: { path: { name } }, ...s(signal) }), signal),
+    take(
+      `load deployment ${name}`,
+      client.GET("/api/v1/deployments/{name}", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
   stats: (name: string, signal?: AbortSignal) =>
     take(
       `load the figures of ${name}`,
@@ -131,29 +174,46 @@ export const native = {
   history: (kind: string, name: string, signal?: AbortSignal) =>
     take(
       `load the history of ${name}`,
-      client.GET("/api/v1/resources/{kind}/{name}/history", { params: { path: { kind, name } }, ...s(signal) }),
+      client.GET("/api/v1/resources/{kind}/{name}/history", {
+        params: { path: { kind, name } },
+        ...s(signal),
+      }),
       signal,
     ),
   rollback: (kind: string, name: string, toGeneration: number) =>
     take(
       `roll ${name} back`,
-      client.POST("/api/v1/resources/{kind}/{name}/rollback", { params: { path: { kind, name } }, body: { toGeneration } }),
+      client.POST("/api/v1/resources/{kind}/{name}/rollback", {
+        params: { path: { kind, name } },
+        body: { toGeneration },
+      }),
     ),
   remove: (kind: string, name: string) =>
-    take(`delete ${name}`, client.DELETE("/api/v1/resources/{kind}/{name}", { params: { path: { kind, name } } })),
+    take(
+      `delete ${name}`,
+      client.DELETE("/api/v1/resources/{kind}/{name}", { params: { path: { kind, name } } }),
+    ),
 
   query: (sql: string, limit: number, signal?: AbortSignal) =>
     take("run the query", client.POST("/api/v1/query", { body: { sql, limit }, ...s(signal) }), signal),
 
   keys: (signal?: AbortSignal) => take("list the keys", client.GET("/api/v1/keys", s(signal)), signal),
-  createKey: (body: Schemas["CreateKeyRequest"]) => take("create the key", client.POST("/api/v1/keys", { body })),
+  createKey: (body: Schemas["CreateKeyRequest"]) =>
+    take("create the key", client.POST("/api/v1/keys", { body })),
   rotateKey: (id: string, graceSeconds: number) =>
-    take("rotate the key", client.POST("/api/v1/keys/{id}/rotate", { params: { path: { id } }, body: { graceSeconds } })),
-  revokeKey: (id: string) => take("revoke the key", client.DELETE("/api/v1/keys/{id}", { params: { path: { id } } })),
+    take(
+      "rotate the key",
+      client.POST("/api/v1/keys/{id}/rotate", { params: { path: { id } }, body: { graceSeconds } }),
+    ),
+  revokeKey: (id: string) =>
+    take("revoke the key", client.DELETE("/api/v1/keys/{id}", { params: { path: { id } } })),
   audit: (pageToken: string | undefined, signal?: AbortSignal) =>
     take(
       "read the audit trail",
-      client.GET("/api/v1/audit", { params: { query: { limit: 100, ...(pageToken ? { pageToken } : {}) } }, ...s(signal) }),
+      client.GET("/api/v1/audit", {
+        params: { query: { limit: 100, ...(pageToken ? { pageToken } : {}) } },
+        ...s(signal),
+      }),
       signal,
     ),
 };

@@ -706,27 +706,54 @@ export interface components {
             /** @description Send it to get the next page; absent on the last. */
             nextPageToken?: string | null;
         };
-        /** @description Why batches of one version closed. */
-        BatchesOfVersion: {
-            /** @description The version. */
-            version: string;
+        /** @description Engine calls of one size. */
+        BatchSizeView: {
             /**
              * Format: int64
-             * @description Engine calls made for queued requests.
-             */
-            batches: number;
-            /**
-             * Format: int64
-             * @description Rows in them.
+             * @description Rows in the call: exact up to 128, then the next power of two.
              */
             rows: number;
             /**
              * Format: int64
-             * @description Requests in them.
+             * @description How many calls.
              */
-            requests: number;
-            /** @description Reason and count, e.g. `size`: full. */
-            closedBy: Record<string, unknown>;
+            calls: number;
+            /**
+             * Format: double
+             * @description Mean time in the engine, microseconds.
+             */
+            meanUs: number;
+        };
+        /** @description Why batches of one version closed, and how large they were. */
+        BatchesOfVersion: {
+            /** @description The version. */
+            version: string;
+            /** @description Whether requests that name no version go to it. */
+            current: boolean;
+            /**
+             * Format: int32
+             * @description Rows of one call at most.
+             */
+            maxRows: number;
+            /**
+             * Format: double
+             * @description How long a batch may wait, milliseconds.
+             */
+            maxDelayMs: number;
+            /**
+             * Format: int64
+             * @description Requests that wait now.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Engine calls.
+             */
+            batches: number;
+            /** @description Calls by the reason that closed their batch. */
+            closedBy: components["schemas"]["ClosedView"][];
+            /** @description Calls by size. */
+            sizes: components["schemas"]["BatchSizeView"][];
         };
         /**
          * @description What an apply did to one resource.
@@ -741,6 +768,16 @@ export interface components {
             ok: boolean;
             /** @description What is wrong, when it does not. */
             message?: string | null;
+        };
+        /** @description Batches that one reason closed. */
+        ClosedView: {
+            /** @description `size`, `delay`, `idle`, `shape`, `alone` or `inline`. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
         };
         /** @description One column of the signature that the model was logged with. */
         ColumnField: {
@@ -948,6 +985,12 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             /** @description When it last changed. */
             updatedAt: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Its active runs.
+             */
+            runs?: number | null;
+            lastRunAt?: components["schemas"]["Time"] | null;
             /** @description Its tags. */
             tags: {
                 [key: string]: string;
@@ -981,6 +1024,11 @@ export interface components {
              */
             orphans: number;
         };
+        /** @description Many pieces of feedback. */
+        FeedbackBatch: {
+            /** @description The pieces; all of them are taken or none. */
+            feedback: components["schemas"]["FeedbackItem"][];
+        };
         /**
          * @description One piece of feedback. It names the prediction by `predictionId`, or by `deployment` and the
          *     `id` that you sent with the request.
@@ -1005,9 +1053,7 @@ export interface components {
             eventId?: string | null;
         };
         /** @description One piece of feedback, or many. */
-        FeedbackRequest: {
-            feedback: components["schemas"]["FeedbackItem"][];
-        } | components["schemas"]["FeedbackItem"];
+        FeedbackRequest: components["schemas"]["FeedbackBatch"] | components["schemas"]["FeedbackItem"];
         /** @description A value of feedback. */
         FeedbackValueDto: boolean | number | string;
         /** @description One field that differs. */
@@ -1064,36 +1110,44 @@ export interface components {
             /** @description Whether requests from the machine itself need no key. */
             openOnLoopback: boolean;
         };
-        /** @description The state of the journal. */
+        /** @description The state of the journal since the server started. */
         JournalView: {
             /**
              * Format: int64
-             * @description Rows taken in since the server started.
+             * @description Predictions taken in.
              */
             appended: number;
             /**
              * Format: int64
-             * @description Rows whose payload was dropped under load.
+             * @description Predictions whose payload was dropped because memory was full.
              */
             payloadsDropped: number;
             /**
              * Format: int64
-             * @description Rows dropped whole.
+             * @description Predictions that were counted but not stored.
              */
             dropped: number;
             /**
              * Format: int64
-             * @description Sealed Parquet files.
+             * @description Pieces of feedback taken.
+             */
+            feedback: number;
+            /**
+             * Format: int64
+             * @description Log segments turned into Parquet.
              */
             segments: number;
             /**
              * Format: int64
-             * @description Bytes on disk.
+             * @description Bytes written to the log.
              */
             bytes: number;
-            /** @description What recovery found at the last start, when it had to cut a torn tail. */
+            /** @description Whether the log takes no writes now, e.g. because the disk is full. */
+            degraded: boolean;
+            /** @description The last failure of the log or of sealing. */
+            lastError?: string | null;
+            /** @description What recovery had to cut at the start, after a crash. */
             recovered?: string | null;
-            newest?: components["schemas"]["Time"] | null;
         };
         /** @description Every key of the tenant. */
         KeyList: {
@@ -1248,7 +1302,7 @@ export interface components {
             name: string;
             /** @description The version. */
             version: string;
-            /** @description `READY`, `PENDING_REGISTRATION` or `FAILED_REGISTRATION`. */
+            /** @description `READY`: a version is registered once its files are there. */
             status: string;
             /** @description MLflow stage: `None`, `Staging`, `Production` or `Archived`. */
             stage: string;
@@ -1371,11 +1425,20 @@ export interface components {
             models: number;
             /**
              * Format: int64
-             * @description Bytes of artifacts freed.
+             * @description Files freed in the artifact store.
              */
-            bytes: number;
-            /** @description Whether nothing was freed because it was only asked for. */
-            dryRun: boolean;
+            files: number;
+            /** @description Runs and logged models kept because a model version is served from their files. */
+            kept: components["schemas"]["PurgeKept"][];
+            /** @description Things whose artifacts are in another store, which this server does not touch. */
+            elsewhere: string[];
+        };
+        /** @description Something that a purge kept. */
+        PurgeKept: {
+            /** @description The run or the logged model. */
+            id: string;
+            /** @description The model version that is served from its files. */
+            servedBy: string;
         };
         /** @description What to purge. */
         PurgeRequest: {
@@ -1419,8 +1482,8 @@ export interface components {
         QueryAnswer: {
             /** @description The columns in order. */
             columns: components["schemas"]["QueryColumn"][];
-            /** @description One object a row. */
-            rows: Record<string, unknown>[];
+            /** @description One array a row, in the order of the columns. */
+            rows: unknown[][];
             /** @description Whether the limit cut rows off. */
             truncated: boolean;
             /**

@@ -25,7 +25,11 @@ export function Time({ at, exact = false }: { at: number | undefined | null; exa
   const now = useNow();
   if (at === undefined || at === null || at <= 0) return <span className="quiet">–</span>;
   return (
-    <time dateTime={new Date(at).toISOString()} title={`${local(at)} local time\n${utc(at)}`} className="nowrap">
+    <time
+      dateTime={new Date(at).toISOString()}
+      title={`${local(at)} local time\n${utc(at)}`}
+      className="nowrap"
+    >
       {exact ? local(at) : ago(at, now)}
     </time>
   );
@@ -37,7 +41,12 @@ export interface Crumb {
 }
 
 /** The top of a page: where, what, and one line that answers the page's question with figures. */
-export function PageHead(props: { crumbs?: Crumb[]; title: ReactNode; lead?: ReactNode; actions?: ReactNode }) {
+export function PageHead(props: {
+  crumbs?: Crumb[];
+  title: ReactNode;
+  lead?: ReactNode;
+  actions?: ReactNode;
+}) {
   return (
     <header className="head">
       <div>
@@ -142,13 +151,23 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
         );
       }}
     >
-      <span aria-live="polite">{state === "ready" ? label : state === "done" ? "Copied" : "Select it by hand"}</span>
+      <span aria-live="polite">
+        {state === "ready" ? label : state === "done" ? "Copied" : "Select it by hand"}
+      </span>
     </button>
   );
 }
 
 /** Text to read or to paste, with a copy button. */
-export function Code({ text, wrap = false, label = "Code" }: { text: string; wrap?: boolean; label?: string }) {
+export function Code({
+  text,
+  wrap = false,
+  label = "Code",
+}: {
+  text: string;
+  wrap?: boolean;
+  label?: string;
+}) {
   return (
     <div className={wrap ? "code wrap" : "code"}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
@@ -172,7 +191,13 @@ export function Empty(props: { title: string; children?: ReactNode; command?: st
 }
 
 /** A button that opens a small panel; Escape and a click elsewhere close it. */
-export function Popover(props: { label: ReactNode; title: string; narrow?: boolean; small?: boolean; children: ReactNode }) {
+export function Popover(props: {
+  label: ReactNode;
+  title: string;
+  narrow?: boolean;
+  small?: boolean;
+  children: ReactNode;
+}) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -215,7 +240,12 @@ export function Popover(props: { label: ReactNode; title: string; narrow?: boole
         {props.label}
       </button>
       {open && (
-        <div ref={panel} className={props.narrow ? "pop narrow" : "pop"} role="dialog" aria-label={props.title}>
+        <div
+          ref={panel}
+          className={props.narrow ? "pop narrow" : "pop"}
+          role="dialog"
+          aria-label={props.title}
+        >
           {props.children}
         </div>
       )}

@@ -28,7 +28,13 @@ beforeEach(() => {
 group("charts", () => {
   it("puts lines with different steps on one axis and leaves gaps for NaN", () => {
     const { x, series } = align([
-      { label: "a", points: [{ x: 0, y: 1 }, { x: 2, y: Number.NaN }] },
+      {
+        label: "a",
+        points: [
+          { x: 0, y: 1 },
+          { x: 2, y: Number.NaN },
+        ],
+      },
       { label: "b", points: [{ x: 1, y: 5 }] },
     ]);
     expect(x).toEqual([0, 1, 2]);
@@ -47,9 +53,22 @@ group("charts", () => {
     const series = [{ label: "rate", values: [1, 2] }];
     const { rerender } = render(<Chart label="Rate" x={[0, 1]} xKind="step" xLabel="step" series={series} />);
     expect(screen.getByRole("img").getAttribute("aria-label")).toContain("last 2");
-    rerender(<Chart label="Rate" x={[0, 1, 2]} xKind="step" xLabel="step" series={[{ label: "rate", values: [1, 2, 9] }]} />);
+    rerender(
+      <Chart
+        label="Rate"
+        x={[0, 1, 2]}
+        xKind="step"
+        xLabel="step"
+        series={[{ label: "rate", values: [1, 2, 9] }]}
+      />,
+    );
     expect(made.plots).toBe(1);
-    expect(made.data).toEqual([[[0, 1, 2], [1, 2, 9]]]);
+    expect(made.data).toEqual([
+      [
+        [0, 1, 2],
+        [1, 2, 9],
+      ],
+    ]);
     fireEvent.click(screen.getByRole("button", { name: "Table" }));
     expect(screen.getAllByRole("row")).toHaveLength(4);
     expect(screen.getByRole("cell", { name: "9" })).toBeTruthy();

@@ -10,6 +10,8 @@ export interface Series {
   label: string;
   /** One value per x; null where there is none. */
   values: (number | null)[];
+  /** A line that tells of trouble has the colour of trouble, whatever its place. */
+  tone?: "bad";
 }
 
 /** Something that happened at one place of the x axis: a deployment, a change of version. */
@@ -47,7 +49,13 @@ const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4], [5, 2], [12, 5], [1, 4], [8, 
 const COLOURS = 8;
 
 /** Reads the colours of the present theme: a canvas knows no custom properties. */
-function palette(host: HTMLElement): { series: string[]; text: string; line: string; quiet: string } {
+function palette(host: HTMLElement): {
+  series: string[];
+  text: string;
+  line: string;
+  quiet: string;
+  bad: string;
+} {
   const probe = document.createElement("span");
   host.append(probe);
   const read = (name: string) => {
@@ -59,6 +67,7 @@ function palette(host: HTMLElement): { series: string[]; text: string; line: str
     text: read("--text"),
     line: read("--line"),
     quiet: read("--quiet"),
+    bad: read("--bad"),
   };
   probe.remove();
   return colours;
@@ -72,7 +81,10 @@ function timeLabels(splits: number[], step: number): string[] {
   return splits.map((s) => {
     const d = new Date(s * 1000);
     const date = `${d.getDate()} ${d.toLocaleString("en-GB", { month: "short" })}`;
-    const clock = step < 60 ? `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}` : `${two(d.getHours())}:${two(d.getMinutes())}`;
+    const clock =
+      step < 60
+        ? `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`
+        : `${two(d.getHours())}:${two(d.getMinutes())}`;
     if (step >= 86_400) return date;
     const changed = day !== date && day !== "";
     day = date;
@@ -80,11 +92,21 @@ function timeLabels(splits: number[], step: number): string[] {
   });
 }
 
-function options(p: ChartProps, host: HTMLElement, width: number, hover: (at: number | null) => void): uPlot.Options {
+function options(
+  p: ChartProps,
+  host: HTMLElement,
+  width: number,
+  hover: (at: number | null) => void,
+): uPlot.Options {
   const colours = palette(host);
   const font = `12px ${getComputedStyle(host).fontFamily}`;
   const unit = p.unit ?? ((v: number) => measure(v, 4));
-  const axis = { stroke: colours.quiet, font, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1, size: 4 } };
+  const axis = {
+    stroke: colours.quiet,
+    font,
+    grid: { stroke: colours.line, width: 1 },
+    ticks: { stroke: colours.line, width: 1, size: 4 },
+  };
   const fade = (colour: string) => colour.replace("rgb(", "rgba(").replace(")", ", 0.14)");
   return {
     width,
@@ -130,7 +152,7 @@ function options(p: ChartProps, host: HTMLElement, width: number, hover: (at: nu
     series: [
       {},
       ...p.series.map((series, i) => {
-        const colour = colours.series[i % COLOURS] ?? colours.text;
+        const colour = series.tone === "bad" ? colours.bad : (colours.series[i % COLOURS] ?? colours.text);
         const few = series.values.filter((v) => v !== null).length < 2;
         return {
           label: series.label,
@@ -143,7 +165,9 @@ function options(p: ChartProps, host: HTMLElement, width: number, hover: (at: nu
         } satisfies uPlot.Series;
       }),
     ],
-    ...(p.band && p.series.length > 1 ? { bands: [{ series: [2, 1] as [number, number], fill: fade(colours.series[1] ?? colours.text) }] } : {}),
+    ...(p.band && p.series.length > 1
+      ? { bands: [{ series: [2, 1] as [number, number], fill: fade(colours.series[1] ?? colours.text) }] }
+      : {}),
     hooks: {
       setCursor: [(plot) => hover(plot.cursor.idx ?? null)],
       draw: [
@@ -173,14 +197,22 @@ function options(p: ChartProps, host: HTMLElement, width: number, hover: (at: nu
 }
 
 /** Swatch of a series: its colour and its dash. */
-function Swatch({ at, points }: { at: number; points: boolean }) {
-  const stroke = `var(--s${(at % COLOURS) + 1})`;
+function Swatch({ at, points, tone }: { at: number; points: boolean; tone: Series["tone"] }) {
+  const stroke = tone === "bad" ? "var(--bad)" : `var(--s${(at % COLOURS) + 1})`;
   return (
     <svg width="22" height="10" aria-hidden="true">
       {points ? (
         <circle cx="11" cy="5" r="4" style={{ fill: stroke }} />
       ) : (
-        <line x1="0" y1="5" x2="22" y2="5" strokeWidth="2.5" strokeDasharray={(DASHES[at % DASHES.length] ?? []).join(" ")} style={{ stroke }} />
+        <line
+          x1="0"
+          y1="5"
+          x2="22"
+          y2="5"
+          strokeWidth="2.5"
+          strokeDasharray={(DASHES[at % DASHES.length] ?? []).join(" ")}
+          style={{ stroke }}
+        />
       )}
     </svg>
   );
@@ -214,9 +246,14 @@ function tableRows(p: ChartProps): number[] {
 
 function csv(p: ChartProps): string {
   const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const head = [p.xKind === "time" ? "time_utc" : (p.xLabel ?? "x"), ...p.series.map((s) => s.label)].map(cell).join(",");
+  const head = [p.xKind === "time" ? "time_utc" : (p.xLabel ?? "x"), ...p.series.map((s) => s.label)]
+    .map(cell)
+    .join(",");
   const rows = p.x.map((x, i) =>
-    [p.xKind === "time" ? new Date(x * 1000).toISOString() : x, ...p.series.map((s) => s.values[i] ?? "")].join(","),
+    [
+      p.xKind === "time" ? new Date(x * 1000).toISOString() : x,
+      ...p.series.map((s) => s.values[i] ?? ""),
+    ].join(","),
   );
   return [head, ...rows].join("\n");
 }
@@ -258,7 +295,8 @@ export function Chart(props: ChartProps) {
     const made = new uPlot(options(current, node, node.clientWidth || 320, setAt), data, node);
     plot.current = made;
     const watch = new ResizeObserver(() => {
-      if (node.clientWidth > 0) made.setSize({ width: node.clientWidth, height: latest.current.height ?? 200 });
+      if (node.clientWidth > 0)
+        made.setSize({ width: node.clientWidth, height: latest.current.height ?? 200 });
     });
     watch.observe(node);
     return () => {
@@ -282,7 +320,7 @@ export function Chart(props: ChartProps) {
           const value = at === null ? last(series.values) : (series.values[at] ?? null);
           return (
             <li key={series.label}>
-              <Swatch at={i} points={props.points ?? false} />
+              <Swatch at={i} points={props.points ?? false} tone={series.tone} />
               <span className="name" title={series.label}>
                 {series.label}
               </span>
@@ -301,7 +339,8 @@ export function Chart(props: ChartProps) {
               key: "x",
               label: props.xKind === "time" ? "Time (local)" : (props.xLabel ?? "x"),
               head: true,
-              render: (i) => (props.xKind === "time" ? local((props.x[i] ?? 0) * 1000) : measure(props.x[i], 9)),
+              render: (i) =>
+                props.xKind === "time" ? local((props.x[i] ?? 0) * 1000) : measure(props.x[i], 9),
             },
             ...props.series.map((s) => ({
               key: s.label,
@@ -315,7 +354,13 @@ export function Chart(props: ChartProps) {
           ]}
         />
       ) : (
-        <div ref={host} className="plot" role="img" aria-label={describe(props)} style={{ minHeight: props.height ?? 200 }} />
+        <div
+          ref={host}
+          className="plot"
+          role="img"
+          aria-label={describe(props)}
+          style={{ minHeight: props.height ?? 200 }}
+        />
       )}
       <figcaption className="foot">
         <span>
@@ -329,7 +374,12 @@ export function Chart(props: ChartProps) {
         </span>
         <span className="row" style={{ gap: 4 }}>
           {asTable && <CopyButton text={csv(props)} label="Copy CSV" />}
-          <button type="button" className="button plain small" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+          <button
+            type="button"
+            className="button plain small"
+            aria-pressed={asTable}
+            onClick={() => setAsTable(!asTable)}
+          >
             {asTable ? "Picture" : "Table"}
           </button>
         </span>
@@ -339,7 +389,10 @@ export function Chart(props: ChartProps) {
 }
 
 /** Puts several lines with their own x on one shared axis. */
-export function align(lines: { label: string; points: { x: number; y: number }[] }[]): { x: number[]; series: Series[] } {
+export function align(lines: { label: string; points: { x: number; y: number }[] }[]): {
+  x: number[];
+  series: Series[];
+} {
   const all = [...new Set(lines.flatMap((line) => line.points.map((p) => p.x)))].sort((a, b) => a - b);
   return {
     x: all,

@@ -7,8 +7,18 @@ describe("differences", () => {
     const before = "a\nb\nc\nd";
     const after = "a\nc\nx\nd";
     const lines = diffLines(before, after);
-    expect(lines.filter((l) => l.kind !== "add").map((l) => l.text).join("\n")).toBe(before);
-    expect(lines.filter((l) => l.kind !== "remove").map((l) => l.text).join("\n")).toBe(after);
+    expect(
+      lines
+        .filter((l) => l.kind !== "add")
+        .map((l) => l.text)
+        .join("\n"),
+    ).toBe(before);
+    expect(
+      lines
+        .filter((l) => l.kind !== "remove")
+        .map((l) => l.text)
+        .join("\n"),
+    ).toBe(after);
     expect(lines.filter((l) => l.kind !== "same")).toEqual([
       { kind: "remove", text: "b" },
       { kind: "add", text: "x" },

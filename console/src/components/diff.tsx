@@ -49,7 +49,6 @@ export function Diff({ before, after, label }: { before: string; after: string; 
           <span key={`${n}${line.kind}`} className={`line ${line.kind}`}>
             {line.kind === "add" ? "+ " : line.kind === "remove" ? "− " : "  "}
             {line.text}
-            {"\n"}
           </span>
         ))}
       </pre>
@@ -76,6 +75,8 @@ export function DiffTable(props: {
   numeric?: boolean;
   mark?: (row: DiffRow, at: number) => string | undefined;
 }) {
+  // Where every row differs a tint tells nothing.
+  const tint = props.rows.some((row) => !differs(row));
   return (
     <Table
       caption={props.caption}
@@ -101,7 +102,7 @@ export function DiffTable(props: {
           key: name.key,
           label: name.label,
           numeric: props.numeric ?? false,
-          differs: (row: DiffRow) => differs(row),
+          differs: (row: DiffRow) => tint && differs(row),
           render: (row: DiffRow) => {
             const mark = props.mark?.(row, at);
             return (

@@ -12,7 +12,9 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
       <h2>{api?.details.what ? `Could not ${api.details.what}` : "Something failed"}</h2>
       <p className="break">
         {message}
-        {api && api.status > 0 && <span className="quiet"> ({[api.status, api.details.code].filter(Boolean).join(" ")})</span>}
+        {api && api.status > 0 && (
+          <span className="quiet"> ({[api.status, api.details.code].filter(Boolean).join(" ")})</span>
+        )}
       </p>
       <p>{api ? advice(api) : "Load the page again; if it stays, report it with the text above."}</p>
       <div className="row" style={{ marginTop: 8 }}>
@@ -43,7 +45,8 @@ export class Boundary extends Component<{ children: ReactNode; place: string }, 
   }
 
   override componentDidUpdate(before: { place: string }) {
-    if (before.place !== this.props.place && this.state.error !== undefined) this.setState({ error: undefined });
+    if (before.place !== this.props.place && this.state.error !== undefined)
+      this.setState({ error: undefined });
   }
 
   override render() {

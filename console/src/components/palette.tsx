@@ -56,7 +56,6 @@ export function Palette(props: { places: { href: string; label: string }[]; onCl
         placeholder="Find a run, model, deployment or page"
         autoComplete="off"
         spellCheck={false}
-        // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here
         autoFocus
         value={text}
         onChange={(event) => {

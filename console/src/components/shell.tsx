@@ -38,7 +38,13 @@ function ThemeChoice() {
     <fieldset className="seg" style={{ border: 0, margin: 0, padding: 0 }}>
       <legend className="sr">Theme</legend>
       {choices.map(([value, label]) => (
-        <button key={value} type="button" className="button small" aria-pressed={theme === value} onClick={() => setTheme(value)}>
+        <button
+          key={value}
+          type="button"
+          className="button small"
+          aria-pressed={theme === value}
+          onClick={() => setTheme(value)}
+        >
           {label}
         </button>
       ))}
@@ -95,8 +101,15 @@ export function Shell({ where, children }: { where: Whereabouts | undefined; chi
       <a className="skip" href="#page">
         Skip to the page
       </a>
-      <div className="topbar">
-        <button type="button" className="button plain" aria-label="Menu" aria-expanded={menu} aria-controls="rail" onClick={() => setMenu(!menu)}>
+      <header className="topbar">
+        <button
+          type="button"
+          className="button plain"
+          aria-label="Menu"
+          aria-expanded={menu}
+          aria-controls="rail"
+          onClick={() => setMenu(!menu)}
+        >
           <Icon name="menu" />
         </button>
         <Link href="/" className="brand">
@@ -105,9 +118,16 @@ export function Shell({ where, children }: { where: Whereabouts | undefined; chi
         <button type="button" className="button small" onClick={() => setPalette(true)}>
           Find
         </button>
-      </div>
-      {menu && <button type="button" className="scrim" aria-label="Close the menu" onClick={() => setMenu(false)} />}
-      <div className="rail" id="rail" data-open={menu}>
+        {menu && (
+          <button
+            type="button"
+            className="scrim"
+            aria-label="Close the menu"
+            onClick={() => setMenu(false)}
+          />
+        )}
+      </header>
+      <aside className="rail" id="rail" aria-label="Places" data-open={menu}>
         <Link href="/" className="brand">
           <img src={`${import.meta.env.BASE_URL}favicon.svg`} alt="" /> Mainspring
         </Link>
@@ -152,7 +172,7 @@ export function Shell({ where, children }: { where: Whereabouts | undefined; chi
           </div>
           {where?.version && <div className="quiet">Mainspring {where.version}</div>}
         </div>
-      </div>
+      </aside>
       <main className="page" id="page" ref={main} tabIndex={-1}>
         {children}
       </main>

@@ -47,7 +47,7 @@ export function Table<T>(props: Props<T>) {
     onChoose?.(chosen.includes(key) ? chosen.filter((k) => k !== key) : [...chosen, key]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus
-    <div className="table-box" role="region" aria-label={props.caption} tabIndex={0}>
+    <div className="table-box" role="region" aria-label={`${props.caption}, table`} tabIndex={0}>
       <table className="table" aria-busy={rows === undefined}>
         <caption className="sr">{props.caption}</caption>
         <thead>
@@ -89,7 +89,9 @@ export function Table<T>(props: Props<T>) {
                       </td>
                     )}
                     {columns.map((column) => {
-                      const classes = [column.numeric && "num", column.differs?.(row) && "differs"].filter(Boolean);
+                      const classes = [column.numeric && "num", column.differs?.(row) && "differs"].filter(
+                        Boolean,
+                      );
                       const className = classes.length > 0 ? classes.join(" ") : undefined;
                       return column.head ? (
                         <th key={column.key} scope="row" className={className}>
@@ -110,7 +112,11 @@ export function Table<T>(props: Props<T>) {
   );
 }
 
-function Heading<T>(props: { column: Column<T>; sort: Sort | undefined; onSort: ((sort: Sort) => void) | undefined }) {
+function Heading<T>(props: {
+  column: Column<T>;
+  sort: Sort | undefined;
+  onSort: ((sort: Sort) => void) | undefined;
+}) {
   const { column, sort, onSort } = props;
   const on = sort?.key === column.key;
   const className = column.numeric ? "num" : undefined;
@@ -122,7 +128,11 @@ function Heading<T>(props: { column: Column<T>; sort: Sort | undefined; onSort: 
     );
   }
   return (
-    <th scope="col" className={className} aria-sort={on ? (sort.descending ? "descending" : "ascending") : "none"}>
+    <th
+      scope="col"
+      className={className}
+      aria-sort={on ? (sort.descending ? "descending" : "ascending") : "none"}
+    >
       <button
         type="button"
         className="sort"

@@ -5,7 +5,11 @@ import { WINDOW } from "../lib/live";
 import { Chart, type Series } from "./chart";
 
 /** One value per tick and line; null where a line is not in the tick. */
-function lines(ticks: LiveTick[], keyOf: (v: LiveVersion) => string, value: (v: LiveVersion) => number | null): Series[] {
+function lines(
+  ticks: LiveTick[],
+  keyOf: (v: LiveVersion) => string,
+  value: (v: LiveVersion) => number | null,
+): Series[] {
   const keys = [...new Set(ticks.flatMap((t) => t.versions.map(keyOf)))].sort();
   return keys.map((key) => ({
     label: key,
@@ -24,13 +28,26 @@ function useAxis(ticks: LiveTick[]) {
 }
 
 /** Requests a second, one line per deployment or per version, with failures as a line of their own. */
-export function TrafficChart(props: { ticks: LiveTick[]; by: "deployment" | "version"; sync: string; height?: number }) {
+export function TrafficChart(props: {
+  ticks: LiveTick[];
+  by: "deployment" | "version";
+  sync: string;
+  height?: number;
+}) {
   const { ticks, by } = props;
   const axis = useAxis(ticks);
   const series = useMemo(() => {
-    const answered = lines(ticks, (v) => (by === "version" ? `version ${v.version}` : v.deployment), (v) => v.answered);
-    const failed = lines(ticks, () => "failed", (v) => v.failed);
-    return [...answered, ...failed];
+    const answered = lines(
+      ticks,
+      (v) => (by === "version" ? `version ${v.version}` : v.deployment),
+      (v) => v.answered,
+    );
+    const failed = lines(
+      ticks,
+      () => "failed",
+      (v) => v.failed,
+    );
+    return [...answered, ...failed.map((line) => ({ ...line, tone: "bad" as const }))];
   }, [ticks, by]);
   return (
     <Chart
@@ -61,7 +78,17 @@ export function LatencyChart(props: { ticks: LiveTick[]; sync: string }) {
       { label: "p99", values: pick("p99") },
     ];
   }, [ticks]);
-  return <Chart label="Latency" {...axis} xKind="time" series={series} unit={(v) => duration(v / 1000)} zero sync={props.sync} />;
+  return (
+    <Chart
+      label="Latency"
+      {...axis}
+      xKind="time"
+      series={series}
+      unit={(v) => duration(v / 1000)}
+      zero
+      sync={props.sync}
+    />
+  );
 }
 
 /** Requests answered in the last seconds, for the first line of a page. */
@@ -69,7 +96,9 @@ export function recentRate(ticks: LiveTick[], seconds = 10, deployment?: string)
   const last = ticks.slice(-seconds);
   if (last.length === 0) return undefined;
   const sum = last.reduce(
-    (total, t) => total + t.versions.reduce((n, v) => (deployment && v.deployment !== deployment ? n : n + v.answered), 0),
+    (total, t) =>
+      total +
+      t.versions.reduce((n, v) => (deployment && v.deployment !== deployment ? n : n + v.answered), 0),
     0,
   );
   return sum / last.length;

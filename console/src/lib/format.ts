@@ -19,7 +19,8 @@ export function measure(n: number | null | undefined, digits = 5): string {
   if (!Number.isFinite(n)) return n > 0 ? "∞" : "−∞";
   if (n === 0) return "0";
   const size = Math.abs(n);
-  if (size >= 1e9 || size < 1e-4) return n.toExponential(3).replace("-", "−").replace("e+", "e").replace("e-", "e−");
+  if (size >= 1e9 || size < 1e-4)
+    return n.toExponential(3).replace("-", "−").replace("e+", "e").replace("e-", "e−");
   if (Number.isInteger(n)) return whole.format(n).replace("-", "−");
   return new Intl.NumberFormat("en-GB", { maximumSignificantDigits: digits }).format(n).replace("-", "−");
 }

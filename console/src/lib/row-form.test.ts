@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type FieldSpec, parseRow } from "./row-form";
 
-const field = (name: string, type: string, more: Partial<FieldSpec> = {}): FieldSpec => ({ name, type, required: true, elements: 1, ...more });
+const field = (name: string, type: string, more: Partial<FieldSpec> = {}): FieldSpec => ({
+  name,
+  type,
+  required: true,
+  elements: 1,
+  ...more,
+});
 
 describe("the row of a try-it form", () => {
   it("types each field by the signature", () => {
@@ -13,13 +19,20 @@ describe("the row of a try-it form", () => {
       field("note", "string", { required: false }),
       field("x", "FP32", { elements: 3 }),
     ];
-    expect(parseRow(fields, { age: "41", score: "-1.5e3", vip: "true", city: "Łódź", x: "[1, 2, 3]" })).toEqual({
+    expect(
+      parseRow(fields, { age: "41", score: "-1.5e3", vip: "true", city: "Łódź", x: "[1, 2, 3]" }),
+    ).toEqual({
       row: { age: 41, score: -1500, vip: true, city: "Łódź", x: [1, 2, 3] },
     });
   });
 
   it("names every field that does not fit", () => {
-    const fields = [field("age", "INT64"), field("score", "FP64"), field("x", "FP32", { elements: 2 }), field("y", "FP32")];
+    const fields = [
+      field("age", "INT64"),
+      field("score", "FP64"),
+      field("x", "FP32", { elements: 2 }),
+      field("y", "FP32"),
+    ];
     const result = parseRow(fields, { age: "4.5", score: "much", x: "[1]" });
     expect(result).toEqual({
       wrong: {

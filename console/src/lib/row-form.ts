@@ -27,7 +27,8 @@ export function kindOf(field: FieldSpec): Kind {
 export function parseField(field: FieldSpec, text: string): { value: unknown } | { wrong: string } {
   const kind = kindOf(field);
   const trimmed = text.trim();
-  if (trimmed === "" && kind !== "text") return field.required ? { wrong: "A value is needed." } : { value: undefined };
+  if (trimmed === "" && kind !== "text")
+    return field.required ? { wrong: "A value is needed." } : { value: undefined };
   switch (kind) {
     case "integer": {
       if (!/^[+-]?\d+$/.test(trimmed)) return { wrong: "A whole number is needed." };
@@ -39,7 +40,9 @@ export function parseField(field: FieldSpec, text: string): { value: unknown } |
       return Number.isFinite(value) ? { value } : { wrong: "A number is needed." };
     }
     case "boolean":
-      return trimmed === "true" || trimmed === "false" ? { value: trimmed === "true" } : { wrong: "true or false is needed." };
+      return trimmed === "true" || trimmed === "false"
+        ? { value: trimmed === "true" }
+        : { wrong: "true or false is needed." };
     case "text":
       return text === "" && !field.required ? { value: undefined } : { value: text };
     case "json":
@@ -47,11 +50,15 @@ export function parseField(field: FieldSpec, text: string): { value: unknown } |
         const value: unknown = JSON.parse(trimmed);
         if (field.elements > 1) {
           const given = Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY).length : 1;
-          if (given !== field.elements) return { wrong: `${field.elements} values are needed, these are ${given}.` };
+          if (given !== field.elements)
+            return { wrong: `${field.elements} values are needed, these are ${given}.` };
         }
         return { value };
       } catch {
-        return { wrong: field.elements > 1 ? `A JSON array of ${field.elements} values is needed.` : "JSON is needed." };
+        return {
+          wrong:
+            field.elements > 1 ? `A JSON array of ${field.elements} values is needed.` : "JSON is needed.",
+        };
       }
   }
 }

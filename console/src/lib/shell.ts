@@ -14,7 +14,8 @@ export interface Call {
 /** The `curl` command of a call to this server. */
 export function curl(call: Call, origin: string): string {
   const parts = ["curl", "-sS"];
-  if (call.method !== "GET" && !(call.method === "POST" && call.body !== undefined)) parts.push("-X", call.method);
+  if (call.method !== "GET" && !(call.method === "POST" && call.body !== undefined))
+    parts.push("-X", call.method);
   parts.push(quote(`${origin}${call.path}`));
   if (call.body !== undefined) {
     parts.push("-H", quote("content-type: application/json"), "-d", quote(JSON.stringify(call.body)));

@@ -20,7 +20,10 @@ const base = (path: string) => path.slice(path.lastIndexOf("/") + 1);
 function Folder(props: { run: string; path?: string; chosen: string; onChoose: (path: string) => void }) {
   const { run, path } = props;
   const [open, setOpen] = useState<string[]>(() => (props.chosen ? parents(props.chosen) : []));
-  const query = useQuery({ queryKey: ["artifacts", run, path ?? ""], queryFn: ({ signal }) => native.artifacts(run, path ?? "", signal) });
+  const query = useQuery({
+    queryKey: ["artifacts", run, path ?? ""],
+    queryFn: ({ signal }) => native.artifacts(run, path ?? "", signal),
+  });
   return (
     <Loaded query={query}>
       {(data) =>
@@ -37,16 +40,27 @@ function Folder(props: { run: string; path?: string; chosen: string; onChoose: (
                     <button
                       type="button"
                       aria-expanded={open.includes(file.path)}
-                      onClick={() => setOpen(open.includes(file.path) ? open.filter((p) => p !== file.path) : [...open, file.path])}
+                      onClick={() =>
+                        setOpen(
+                          open.includes(file.path)
+                            ? open.filter((p) => p !== file.path)
+                            : [...open, file.path],
+                        )
+                      }
                     >
                       <span>
-                        <span aria-hidden="true">{open.includes(file.path) ? "▾" : "▸"}</span> {base(file.path)}/
+                        <span aria-hidden="true">{open.includes(file.path) ? "▾" : "▸"}</span>{" "}
+                        {base(file.path)}/
                       </span>
                     </button>
                     {open.includes(file.path) && <Folder {...props} path={file.path} />}
                   </>
                 ) : (
-                  <button type="button" aria-current={props.chosen === file.path ? "true" : undefined} onClick={() => props.onChoose(file.path)}>
+                  <button
+                    type="button"
+                    aria-current={props.chosen === file.path ? "true" : undefined}
+                    onClick={() => props.onChoose(file.path)}
+                  >
                     <span>{base(file.path)}</span>
                     <span className="quiet nowrap">{bytes(file.size)}</span>
                   </button>
@@ -82,7 +96,10 @@ function TextFile({ run, path }: { run: string; path: string }) {
 /** The files of a run: a tree, a preview of text and pictures, a download. */
 export function Artifacts({ run }: { run: string }) {
   const [chosen, setChosen] = useParam("path");
-  const root = useQuery({ queryKey: ["artifacts", run, ""], queryFn: ({ signal }) => native.artifacts(run, "", signal) });
+  const root = useQuery({
+    queryKey: ["artifacts", run, ""],
+    queryFn: ({ signal }) => native.artifacts(run, "", signal),
+  });
   if (root.data && root.data.entries.length === 0) {
     return (
       <Empty title="No artifacts" command={`mlflow.log_artifact("plot.png")`}>

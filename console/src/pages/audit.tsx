@@ -22,7 +22,8 @@ export default function Audit() {
   const wanted = text.toLowerCase();
   const shown = all?.filter(
     (e) =>
-      (only === "all" || !e.allowed) && `${e.subject} ${e.action} ${e.resourceKind} ${e.resourceName}`.toLowerCase().includes(wanted),
+      (only === "all" || !e.allowed) &&
+      `${e.subject} ${e.action} ${e.resourceKind} ${e.resourceName}`.toLowerCase().includes(wanted),
   );
   const refused = all?.filter((e) => !e.allowed).length ?? 0;
   const key = (e: AuditEntry, i: number) => `${e.at}/${e.subject}/${e.action}/${e.resourceName}/${i}`;
@@ -31,17 +32,16 @@ export default function Audit() {
       <PageHead
         title="Audit"
         lead={
-          query.error && !all ? (
-            "The audit trail could not be read."
-          ) : (
-            all && (
-              <>
-                {query.hasNextPage ? "The newest " : ""}
-                <b>{plural(all.length, "decision")}</b> by {plural(new Set(all.map((e) => e.subject)).size, "subject")},{" "}
-                {refused === 0 ? "none refused" : <b>{count(refused)} refused</b>}.
-              </>
-            )
-          )
+          query.error && !all
+            ? "The audit trail could not be read."
+            : all && (
+                <>
+                  {query.hasNextPage ? "The newest " : ""}
+                  <b>{plural(all.length, "decision")}</b> by{" "}
+                  {plural(new Set(all.map((e) => e.subject)).size, "subject")},{" "}
+                  {refused === 0 ? "none refused" : <b>{count(refused)} refused</b>}.
+                </>
+              )
         }
         actions={<ShowCall call={{ method: "GET", path: "/api/v1/audit?limit=100" }} />}
       />
@@ -57,7 +57,11 @@ export default function Audit() {
             onChange={(event) => setText(event.target.value)}
           />
           <label className="check">
-            <input type="checkbox" checked={only === "refused"} onChange={(e) => setOnly(e.target.checked ? "refused" : "all")} />
+            <input
+              type="checkbox"
+              checked={only === "refused"}
+              onChange={(e) => setOnly(e.target.checked ? "refused" : "all")}
+            />
             Only refused
           </label>
         </div>
@@ -71,12 +75,23 @@ export default function Audit() {
               all && all.length > 0 ? (
                 <Empty title="Nothing matches">Shorten the filter, or load older decisions below.</Empty>
               ) : (
-                <Empty title="Nothing was decided yet">Each change of something, and each refusal, is recorded here with who asked.</Empty>
+                <Empty title="Nothing was decided yet">
+                  Each change of something, and each refusal, is recorded here with who asked.
+                </Empty>
               )
             }
             columns={[
-              { key: "at", label: "When", head: true, render: ({ entry }) => <Time at={ms(entry.at)} exact /> },
-              { key: "who", label: "Who", render: ({ entry }) => <span className="break">{entry.subject}</span> },
+              {
+                key: "at",
+                label: "When",
+                head: true,
+                render: ({ entry }) => <Time at={ms(entry.at)} exact />,
+              },
+              {
+                key: "who",
+                label: "Who",
+                render: ({ entry }) => <span className="break">{entry.subject}</span>,
+              },
               { key: "what", label: "What", render: ({ entry }) => <code>{entry.action}</code> },
               {
                 key: "which",
@@ -92,7 +107,10 @@ export default function Audit() {
                 label: "Decision",
                 render: ({ entry }) => (
                   <>
-                    <Status state={entry.allowed ? "ok" : "bad"}>{entry.allowed ? "allowed" : "refused"}</Status> {entry.reason}
+                    <Status state={entry.allowed ? "ok" : "bad"}>
+                      {entry.allowed ? "allowed" : "refused"}
+                    </Status>{" "}
+                    {entry.reason}
                   </>
                 ),
               },
@@ -101,7 +119,12 @@ export default function Audit() {
         )}
         {query.hasNextPage && (
           <div>
-            <button type="button" className="button" disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+            <button
+              type="button"
+              className="button"
+              disabled={query.isFetchingNextPage}
+              onClick={() => void query.fetchNextPage()}
+            >
               {query.isFetchingNextPage ? "Loading older decisions…" : "Show older decisions"}
             </button>
           </div>

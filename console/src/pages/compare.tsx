@@ -10,11 +10,12 @@ import { count, duration, measure, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { to, useListParam, useParam } from "../lib/url";
 import { Curve } from "./curve";
-import { RunLink, RunStatus, runSeconds } from "./run-parts";
+import { RunLink, RunStatus, runSeconds, useExperimentName } from "./run-parts";
 
 export default function Compare() {
   useTitle("Compare runs");
   const now = useNow();
+  const experimentName = useExperimentName();
   const [ids, setIds] = useListParam("runs");
   const [only, setOnly] = useParam("only", "differing");
   const [axis, setAxis] = useParam("axis", "step");
@@ -36,14 +37,18 @@ export default function Compare() {
           lead={ids.length === 0 ? "No run is chosen." : "One run is chosen; a comparison needs two."}
         />
         <Empty title="Choose runs first">
-          Open an experiment, tick two or more runs and press “Compare”. The address of this page then holds the choice.
+          Open an experiment, tick two or more runs and press “Compare”. The address of this page then holds
+          the choice.
         </Empty>
       </>
     );
   }
   const body = query.data;
   const runs = body?.runs ?? [];
-  const params: DiffRow[] = (body?.params ?? []).map((p) => ({ name: p.key, values: p.values.map((v) => v ?? undefined) }));
+  const params: DiffRow[] = (body?.params ?? []).map((p) => ({
+    name: p.key,
+    values: p.values.map((v) => v ?? undefined),
+  }));
   const values = new Map((body?.metrics ?? []).map((m) => [m.key, m.values.map(figure)]));
   const metrics: DiffRow[] = [...values].map(([name, row]) => ({
     name,
@@ -52,7 +57,9 @@ export default function Compare() {
   const differing = params.filter(differs);
   const shownParams = only === "differing" ? differing : params;
   const extremes = (row: DiffRow, at: number) => {
-    const known = (values.get(row.name) ?? []).filter((v): v is number => v !== undefined && Number.isFinite(v));
+    const known = (values.get(row.name) ?? []).filter(
+      (v): v is number => v !== undefined && Number.isFinite(v),
+    );
     const v = values.get(row.name)?.[at];
     if (v === undefined || new Set(known).size < 2) return undefined;
     return v === Math.max(...known) ? "▲" : v === Math.min(...known) ? "▽" : undefined;
@@ -67,7 +74,7 @@ export default function Compare() {
       <PageHead
         crumbs={[
           { label: "Experiments", href: "/experiments" },
-          ...(experiment ? [{ label: `Experiment ${experiment}`, href: to("experiments", experiment) }] : []),
+          ...(experiment ? [{ label: experimentName(experiment), href: to("experiments", experiment) }] : []),
         ]}
         title="Compare runs"
         lead={
@@ -75,15 +82,18 @@ export default function Compare() {
             ? "These runs could not be compared."
             : body && (
                 <>
-                  <b>{plural(runs.length, "run")}</b> differ in <b>{count(differing.length)}</b> of {plural(params.length, "param")}{" "}
-                  and <b>{count(metrics.filter(differs).length)}</b> of {plural(metrics.length, "metric")}.
+                  <b>{plural(runs.length, "run")}</b> differ in <b>{count(differing.length)}</b> of{" "}
+                  {plural(params.length, "param")} and <b>{count(metrics.filter(differs).length)}</b> of{" "}
+                  {plural(metrics.length, "metric")}.
                 </>
               )
         }
         actions={
           <ShowCall
             call={{ method: "POST", path: "/api/v1/runs/compare", body: { runIds: ids } }}
-            cli={ids.map((id) => `MLFLOW_TRACKING_URI=${location.origin} mlflow runs describe --run-id ${id}`).join("\n")}
+            cli={ids
+              .map((id) => `MLFLOW_TRACKING_URI=${location.origin} mlflow runs describe --run-id ${id}`)
+              .join("\n")}
             python={`import mlflow\nmlflow.set_tracking_uri("${location.origin}")\nfor run in ${JSON.stringify(ids)}:\n    print(mlflow.get_run(run).data)`}
           />
         }
@@ -94,10 +104,20 @@ export default function Compare() {
             <div className="row">
               <h2 style={{ marginRight: "auto" }}>Curves</h2>
               <div className="seg">
-                <button type="button" className="button small" aria-pressed={axis === "step"} onClick={() => setAxis("step")}>
+                <button
+                  type="button"
+                  className="button small"
+                  aria-pressed={axis === "step"}
+                  onClick={() => setAxis("step")}
+                >
                   By step
                 </button>
-                <button type="button" className="button small" aria-pressed={axis === "time"} onClick={() => setAxis("time")}>
+                <button
+                  type="button"
+                  className="button small"
+                  aria-pressed={axis === "time"}
+                  onClick={() => setAxis("time")}
+                >
                   By time
                 </button>
               </div>
@@ -115,7 +135,9 @@ export default function Compare() {
                     <input
                       type="checkbox"
                       checked={drawn.includes(name)}
-                      onChange={() => setPictures(drawn.includes(name) ? drawn.filter((m) => m !== name) : [...drawn, name])}
+                      onChange={() =>
+                        setPictures(drawn.includes(name) ? drawn.filter((m) => m !== name) : [...drawn, name])
+                      }
                     />
                     <span className="break">{name}</span>
                   </label>
@@ -125,12 +147,30 @@ export default function Compare() {
             {drawn.length > 0 && (
               <div className="grid">
                 {drawn.map((metric) => (
-                  <Curve key={metric} runs={runs} metric={metric} axis={axis} log={log === "yes"} sync={`compare-${axis}`} />
+                  <Curve
+                    key={metric}
+                    runs={runs}
+                    metric={metric}
+                    axis={axis}
+                    log={log === "yes"}
+                    sync={`compare-${axis}`}
+                  />
                 ))}
               </div>
             )}
-            <Card flush title="Metrics" note="Last value of each. ≠ differs; ▲ is the highest of its row, ▽ the lowest.">
-              <DiffTable caption="Metrics of the runs" nameLabel="Metric" names={names} rows={metrics} numeric mark={extremes} />
+            <Card
+              flush
+              title="Metrics"
+              note="Last value of each. ≠ differs; ▲ is the highest of its row, ▽ the lowest."
+            >
+              <DiffTable
+                caption="Metrics of the runs"
+                nameLabel="Metric"
+                names={names}
+                rows={metrics}
+                numeric
+                mark={extremes}
+              />
             </Card>
             <Card
               flush
@@ -147,7 +187,11 @@ export default function Compare() {
               }
             >
               {data !== undefined && shownParams.length === 0 ? (
-                <p className="quiet pad">{params.length === 0 ? "These runs have no params." : `All ${params.length} params are the same.`}</p>
+                <p className="quiet pad">
+                  {params.length === 0
+                    ? "These runs have no params."
+                    : `All ${params.length} params are the same.`}
+                </p>
               ) : (
                 <DiffTable caption="Params of the runs" nameLabel="Param" names={names} rows={shownParams} />
               )}
@@ -160,8 +204,17 @@ export default function Compare() {
                 columns={[
                   { key: "name", label: "Run", head: true, render: (run) => <RunLink run={run} /> },
                   { key: "state", label: "State", render: (run) => <RunStatus run={run} /> },
-                  { key: "started", label: "Started", render: (run) => <Time at={ms(run.startedAt)} exact /> },
-                  { key: "took", label: "Took", numeric: true, render: (run) => duration(runSeconds(run, now)) },
+                  {
+                    key: "started",
+                    label: "Started",
+                    render: (run) => <Time at={ms(run.startedAt)} exact />,
+                  },
+                  {
+                    key: "took",
+                    label: "Took",
+                    numeric: true,
+                    render: (run) => duration(runSeconds(run, now)),
+                  },
                   { key: "user", label: "User", render: (run) => run.user || "–" },
                   {
                     key: "out",
@@ -170,7 +223,7 @@ export default function Compare() {
                       <button
                         type="button"
                         className="button small"
-                        aria-label={`Leave ${run.name} out`}
+                        aria-label={`Leave out ${run.name}`}
                         onClick={() => setIds(ids.filter((id) => id !== run.id))}
                       >
                         Leave out
@@ -184,7 +237,9 @@ export default function Compare() {
         )}
       </Loaded>
       <p className="small quiet" style={{ marginTop: 16 }}>
-        To add a run, go back to <Link href={experiment ? to("experiments", experiment) : "/experiments"}>its experiment</Link> and tick it.
+        To add a run, go back to{" "}
+        <Link href={experiment ? to("experiments", experiment) : "/experiments"}>its experiment</Link> and
+        tick it.
       </p>
     </>
   );

@@ -30,7 +30,10 @@ export function Curve(props: { runs: Run[]; metric: string; axis?: string; log?:
           const start = points.reduce((least, p) => Math.min(least, p.atMs), Number.POSITIVE_INFINITY);
           return {
             label: run.name,
-            points: points.map((p) => ({ x: axis === "time" ? (p.atMs - start) / 1000 : p.step, y: figure(p.value) ?? Number.NaN })),
+            points: points.map((p) => ({
+              x: axis === "time" ? (p.atMs - start) / 1000 : p.step,
+              y: figure(p.value) ?? Number.NaN,
+            })),
           };
         }),
       ),
@@ -38,11 +41,14 @@ export function Curve(props: { runs: Run[]; metric: string; axis?: string; log?:
   );
   const total = histories.reduce((sum, h) => sum + (h.data?.total ?? 0), 0);
   const drawn = histories.reduce((sum, h) => sum + (h.data?.points.length ?? 0), 0);
-  const path = (run: Run) => `/api/v1/runs/${run.id}/metric?${new URLSearchParams({ key: metric, points: "2000" })}`;
+  const path = (run: Run) =>
+    `/api/v1/runs/${run.id}/metric?${new URLSearchParams({ key: metric, points: "2000" })}`;
   return (
     <Card
       title={metric}
-      {...(total > drawn ? { note: `${count(drawn)} of ${plural(total, "point")} drawn: ends and extremes of each stretch.` } : {})}
+      {...(total > drawn
+        ? { note: `${count(drawn)} of ${plural(total, "point")} drawn: ends and extremes of each stretch.` }
+        : {})}
       tools={
         having[0] && (
           <ShowCall

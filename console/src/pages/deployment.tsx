@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
-import { type BatchesOfVersion, type DeploymentDetail, ms, native, type Quantiles, type VersionStats } from "../api/native";
+import { type DeploymentDetail, ms, native, type Quantiles, type VersionStats } from "../api/native";
 import { Card, Code, Empty, KeyValue, Live, PageHead, Skeleton, Status, Time } from "../components/basics";
 import { Confirm } from "../components/confirm";
 import { Loaded } from "../components/loaded";
@@ -13,8 +13,10 @@ import { useTitle } from "../lib/hooks";
 import { type LiveState, useLive } from "../lib/live";
 import { to, useParam } from "../lib/url";
 import { current, DeploymentState, failures, millis } from "./deployment-parts";
+import { Batches } from "./batches";
 import { Generations } from "./generations";
 import { TryIt } from "./try-it";
+import { TryRaw } from "./try-raw";
 
 const TABS = [
   ["live", "Live"],
@@ -35,8 +37,9 @@ function Lead({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
     );
   return (
     <>
-      <b>{summary.model}</b> version <b>{summary.version ?? "–"}</b> answered <b>{plural(traffic.answered, "request")}</b> since the server
-      started, {failures(traffic.answered, traffic.failed)}
+      <b>{summary.model}</b> version <b>{summary.version ?? "–"}</b> answered{" "}
+      <b>{plural(traffic.answered, "request")}</b> since the server started,{" "}
+      {failures(traffic.answered, traffic.failed)}
       {traffic.latency && (
         <>
           ; p50 <b>{millis(traffic.latency.p50)}</b>, p99 <b>{millis(traffic.latency.p99)}</b>
@@ -57,12 +60,23 @@ const PARTS = [
 function Split({ stats }: { stats: VersionStats }) {
   const total = stats.traffic.latency?.mean;
   const parts = PARTS.map(([key, label, , colour]) => ({ key, label, colour, mean: stats[key]?.mean ?? 0 }));
-  const sum = Math.max(total ?? 0, parts.reduce((n, p) => n + p.mean, 0));
+  const sum = Math.max(
+    total ?? 0,
+    parts.reduce((n, p) => n + p.mean, 0),
+  );
   if (sum === 0) return <span className="quiet">–</span>;
   return (
-    <span className="bar" role="img" aria-label={parts.map((p) => `${p.label} ${percent(p.mean / sum, 0)}`).join(", ")}>
+    <span
+      className="bar"
+      role="img"
+      aria-label={parts.map((p) => `${p.label} ${percent(p.mean / sum, 0)}`).join(", ")}
+    >
       {parts.map((p) => (
-        <i key={p.key} title={`${p.label}: ${millis(p.mean)}`} style={{ width: `${(p.mean / sum) * 100}%`, background: `var(${p.colour})` }} />
+        <i
+          key={p.key}
+          title={`${p.label}: ${millis(p.mean)}`}
+          style={{ width: `${(p.mean / sum) * 100}%`, background: `var(${p.colour})` }}
+        />
       ))}
     </span>
   );
@@ -70,9 +84,29 @@ function Split({ stats }: { stats: VersionStats }) {
 
 function LatencySplit({ stats, name }: { stats: VersionStats[]; name: string }) {
   const rows = stats.flatMap((v) => {
-    const lines: { key: string; version: string; part: string; note: string; colour?: string; q: Quantiles | null | undefined }[] = [
-      { key: `${v.version}/total`, version: v.version, part: "Whole request", note: "from the parsed request to the encoded answer", q: v.traffic.latency },
-      ...PARTS.map(([key, part, note, colour]) => ({ key: `${v.version}/${key}`, version: v.version, part, note, colour, q: v[key] })),
+    const lines: {
+      key: string;
+      version: string;
+      part: string;
+      note: string;
+      colour?: string;
+      q: Quantiles | null | undefined;
+    }[] = [
+      {
+        key: `${v.version}/total`,
+        version: v.version,
+        part: "Whole request",
+        note: "from the parsed request to the encoded answer",
+        q: v.traffic.latency,
+      },
+      ...PARTS.map(([key, part, note, colour]) => ({
+        key: `${v.version}/${key}`,
+        version: v.version,
+        part,
+        note,
+        colour,
+        q: v[key],
+      })),
     ];
     return lines.filter((line) => line.q);
   });
@@ -81,7 +115,12 @@ function LatencySplit({ stats, name }: { stats: VersionStats[]; name: string }) 
       flush
       title="Where the time goes"
       note="Since the server started, per version."
-      tools={<ShowCall call={{ method: "GET", path: `/api/v1${to("deployments", name).replace(/\/$/, "")}/stats` }} cli={`mainspring get deployment ${name}`} />}
+      tools={
+        <ShowCall
+          call={{ method: "GET", path: `/api/v1${to("deployments", name).replace(/\/$/, "")}/stats` }}
+          cli={`mainspring get deployment ${name}`}
+        />
+      }
     >
       {stats.length > 0 && rows.length > 0 && (
         <div className="pad stack" style={{ gap: 8 }}>
@@ -101,15 +140,19 @@ function LatencySplit({ stats, name }: { stats: VersionStats[]; name: string }) 
         rowKey={(line) => line.key}
         empty={<p className="quiet pad">No request was answered yet. Send one on the tab “Try it”.</p>}
         columns={[
-          ...(stats.length > 1 ? [{ key: "version", label: "Version", render: (line: (typeof rows)[number]) => line.version }] : []),
+          ...(stats.length > 1
+            ? [{ key: "version", label: "Version", render: (line: (typeof rows)[number]) => line.version }]
+            : []),
           {
             key: "part",
             label: "Part",
             head: true,
             render: (line) => (
               <>
-                {line.colour && <span aria-hidden="true" className="swatch" style={{ background: `var(${line.colour})` }} />}
-                {line.part} <span className="quiet small">{line.note}</span>
+                {line.colour && (
+                  <span aria-hidden="true" className="swatch" style={{ background: `var(${line.colour})` }} />
+                )}
+                {line.part}, <span className="quiet">{line.note}</span>
               </>
             ),
           },
@@ -120,58 +163,6 @@ function LatencySplit({ stats, name }: { stats: VersionStats[]; name: string }) 
           { key: "max", label: "Longest", numeric: true, render: (line) => millis(line.q?.max) },
         ]}
       />
-    </Card>
-  );
-}
-
-const CLOSED: Record<string, string> = {
-  size: "it was full, or the next request did not fit",
-  delay: "its oldest request had waited for maxDelay",
-  idle: "an instance was idle: waiting would have gained nothing",
-  shape: "the next request’s tensors had other dimensions",
-  alone: "the model takes one request a call",
-  inline: "it never waited: the call is quick enough for the request’s own thread",
-};
-
-function Batches({ name }: { name: string }) {
-  const query = useQuery({ queryKey: ["batches", name], queryFn: ({ signal }) => native.batches(name, signal), refetchInterval: 3000 });
-  const rows = query.data?.versions.flatMap((v) =>
-    Object.entries(v.closedBy as Record<string, number>)
-      .filter(([, n]) => n > 0)
-      .sort((a, b) => b[1] - a[1])
-      .map(([reason, n]) => ({ version: v, reason, n })),
-  );
-  const total = (v: BatchesOfVersion) => Object.values(v.closedBy as Record<string, number>).reduce((a, b) => a + b, 0);
-  return (
-    <Card
-      flush
-      title="Why batches closed"
-      {...(query.data?.versions[0]
-        ? {
-            note: query.data.versions
-              .map((v) => `Version ${v.version}: ${plural(v.batches, "queued engine call")}${v.batches > 0 ? ` with ${(v.rows / v.batches).toFixed(1)} rows from ${(v.requests / v.batches).toFixed(1)} requests each` : ""}.`)
-              .join(" "),
-          }
-        : {})}
-      tools={<ShowCall call={{ method: "GET", path: `/api/v1${to("deployments", name).replace(/\/$/, "")}/batches` }} />}
-    >
-      <Loaded query={query}>
-        {() => (
-          <Table
-            caption="Why batches closed"
-            rows={rows}
-            skeletonRows={2}
-            rowKey={(r) => `${r.version.version}/${r.reason}`}
-            empty={<p className="quiet pad">No engine call was made yet.</p>}
-            columns={[
-              { key: "reason", label: "Closed because", head: true, render: (r) => <>{CLOSED[r.reason] ?? r.reason} <code className="quiet">{r.reason}</code></> },
-              { key: "version", label: "Version", numeric: true, render: (r) => r.version.version },
-              { key: "n", label: "Times", numeric: true, render: (r) => count(r.n) },
-              { key: "share", label: "Share", numeric: true, render: (r) => percent(r.n / total(r.version), 1) },
-            ]}
-          />
-        )}
-      </Loaded>
     </Card>
   );
 }
@@ -210,8 +201,17 @@ function Versions({ detail }: { detail: DeploymentDetail }) {
             ),
           },
           { key: "state", label: "State", render: (v) => <DeploymentState state={v.state} /> },
-          { key: "answered", label: "Answered", numeric: true, render: (v) => count(stats.get(v.version)?.traffic.answered ?? 0) },
-          { key: "engine", label: "Engine", render: (v) => `${v.engine}, ${plural(v.instances, "instance")}` },
+          {
+            key: "answered",
+            label: "Answered",
+            numeric: true,
+            render: (v) => count(stats.get(v.version)?.traffic.answered ?? 0),
+          },
+          {
+            key: "engine",
+            label: "Engine",
+            render: (v) => `${v.engine}, ${plural(v.instances, "instance")}`,
+          },
           {
             key: "runs",
             label: "Runs",
@@ -222,9 +222,22 @@ function Versions({ detail }: { detail: DeploymentDetail }) {
                   ? "in batches"
                   : "one request a call",
           },
-          { key: "row", label: "One row", numeric: true, render: (v) => duration(v.execution.oneRowUs / 1e6) },
+          {
+            key: "row",
+            label: "One row",
+            numeric: true,
+            render: (v) => duration(v.execution.oneRowUs / 1e6),
+          },
           { key: "memory", label: "Memory", numeric: true, render: (v) => bytes(v.memoryBytes) },
-          { key: "loaded", label: "Loaded", render: (v) => <><Time at={ms(v.loadedAt)} /> <span className="quiet nowrap">in {millis(v.loadMs)}</span></> },
+          {
+            key: "loaded",
+            label: "Loaded",
+            render: (v) => (
+              <>
+                <Time at={ms(v.loadedAt)} /> <span className="quiet nowrap">in {millis(v.loadMs)}</span>
+              </>
+            ),
+          },
         ]}
       />
     </Card>
@@ -251,7 +264,12 @@ function Failed({ stats, name }: { stats: VersionStats[]; name: string }) {
         empty={<p className="quiet pad">No request failed since the server started.</p>}
         columns={[
           { key: "kind", label: "Kind", head: true, render: (r) => r.kind.replaceAll("_", " ") },
-          { key: "version", label: "Version", numeric: true, render: (r) => (r.version === "-" ? "none reached" : r.version) },
+          {
+            key: "version",
+            label: "Version",
+            numeric: true,
+            render: (r) => (r.version === "-" ? "none reached" : r.version),
+          },
           { key: "count", label: "Requests", numeric: true, render: (r) => count(r.count) },
         ]}
       />
@@ -264,7 +282,10 @@ function LiveTab({ detail, live, name }: { detail: DeploymentDetail; live: LiveS
   const tools = (
     <>
       <Live updatedAt={live.updatedAt} everyMs={1000} />
-      <ShowCall call={{ method: "GET", path }} cli={`mainspring query "select date_trunc('second', at) as second, count(*) from predictions where deployment = '${name}' group by 1 order by 1 desc limit 60"`} />
+      <ShowCall
+        call={{ method: "GET", path }}
+        cli={`mainspring query "select date_trunc('second', at) as second, count(*) from predictions where deployment = '${name}' group by 1 order by 1 desc limit 60"`}
+      />
     </>
   );
   return (
@@ -278,12 +299,10 @@ function LiveTab({ detail, live, name }: { detail: DeploymentDetail; live: LiveS
         </Card>
       </div>
       <Versions detail={detail} />
+      <LatencySplit stats={detail.stats.filter((s) => s.version !== "-")} name={name} />
       <div className="grid">
-        <LatencySplit stats={detail.stats.filter((s) => s.version !== "-")} name={name} />
-        <div className="stack">
-          <Batches name={name} />
-          <Failed stats={detail.stats} name={name} />
-        </div>
+        <Batches name={name} />
+        <Failed stats={detail.stats} name={name} />
       </div>
     </>
   );
@@ -291,7 +310,8 @@ function LiveTab({ detail, live, name }: { detail: DeploymentDetail; live: LiveS
 
 function SignatureTab({ detail }: { detail: DeploymentDetail }) {
   const version = current(detail);
-  if (!version) return <Empty title="No version is loaded">The signature is known once a version is loaded.</Empty>;
+  if (!version)
+    return <Empty title="No version is loaded">The signature is known once a version is loaded.</Empty>;
   const { columns, inputs, outputs } = version.signature;
   const shape = (dims: number[]) => `[${dims.map((d) => (d < 0 ? "any" : d)).join(", ")}]`;
   const tensors = (title: string, rows: typeof inputs) => (
@@ -310,13 +330,22 @@ function SignatureTab({ detail }: { detail: DeploymentDetail }) {
   );
   return (
     <div className="grid">
-      <Card flush title="Columns of a row" note={`What version ${version.version} was logged with; the form on “Try it” is made from it.`}>
+      <Card
+        flush
+        title="Columns of a row"
+        note={`What version ${version.version} was logged with; the form on “Try it” is made from it.`}
+      >
         <Table
           caption="Columns"
           rows={columns}
           rowKey={(c) => c.name}
           columns={[
-            { key: "name", label: "Column", head: true, render: (c) => <span className="break">{c.name}</span> },
+            {
+              key: "name",
+              label: "Column",
+              head: true,
+              render: (c) => <span className="break">{c.name}</span>,
+            },
             { key: "type", label: "Type", render: (c) => c.type },
             { key: "required", label: "Needed", render: (c) => (c.required ? "yes" : "optional") },
           ]}
@@ -326,7 +355,10 @@ function SignatureTab({ detail }: { detail: DeploymentDetail }) {
         {tensors("Input tensors", inputs)}
         {tensors("Output tensors", outputs)}
         <Card title="Ask for it">
-          <Code text={`curl -sS ${location.origin}/v2${to("models", detail.summary.name)}`} label="Metadata by the Open Inference Protocol" />
+          <Code
+            text={`curl -sS ${location.origin}/v2${to("models", detail.summary.name)}`}
+            label="Metadata by the Open Inference Protocol"
+          />
         </Card>
       </div>
     </div>
@@ -340,7 +372,11 @@ export default function DeploymentPage() {
   const [asking, setAsking] = useState(false);
   const [, navigate] = useLocation();
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["deployment", name], queryFn: ({ signal }) => native.deployment(name, signal), refetchInterval: 3000 });
+  const query = useQuery({
+    queryKey: ["deployment", name],
+    queryFn: ({ signal }) => native.deployment(name, signal),
+    refetchInterval: 3000,
+  });
   const live = useLive(`/api/v1${to("deployments", name).replace(/\/$/, "")}/live`);
   const detail = query.data;
   const version = detail && current(detail);
@@ -353,10 +389,19 @@ export default function DeploymentPage() {
             {name} {detail && <DeploymentState state={detail.summary.state} />}
           </>
         }
-        lead={detail ? <Lead detail={detail} live={live} /> : query.error ? "This deployment could not be loaded." : undefined}
+        lead={
+          detail ? (
+            <Lead detail={detail} live={live} />
+          ) : query.error ? (
+            "This deployment could not be loaded."
+          ) : undefined
+        }
         actions={
           <>
-            <ShowCall call={{ method: "GET", path: `/api/v1${to("deployments", name)}` }} cli={`mainspring get deployment ${name}`} />
+            <ShowCall
+              call={{ method: "GET", path: `/api/v1${to("deployments", name)}` }}
+              cli={`mainspring get deployment ${name}`}
+            />
             {detail && (
               <button type="button" className="button small" onClick={() => setAsking(true)}>
                 Delete
@@ -370,7 +415,12 @@ export default function DeploymentPage() {
           <div className="stack" style={{ gap: 16 }}>
             <nav className="tabs" aria-label="Parts of the deployment">
               {TABS.map(([key, label]) => (
-                <Link key={key} href={`${to("deployments", name)}${key === "live" ? "" : `?tab=${key}`}`} replace aria-current={tab === key ? "page" : undefined}>
+                <Link
+                  key={key}
+                  href={`${to("deployments", name)}${key === "live" ? "" : `?tab=${key}`}`}
+                  replace
+                  aria-current={tab === key ? "page" : undefined}
+                >
                   {label}
                 </Link>
               ))}
@@ -379,9 +429,15 @@ export default function DeploymentPage() {
               <Skeleton width="100%" />
             ) : tab === "try" ? (
               version ? (
-                <TryIt key={version.version} deployment={name} version={version} />
+                version.signature.columns.length > 0 ? (
+                  <TryIt key={version.version} deployment={name} version={version} />
+                ) : (
+                  <TryRaw key={version.version} deployment={name} version={version} />
+                )
               ) : (
-                <Empty title="No version is loaded">{data.summary.reason ?? "The form is made from the signature of the version that answers."}</Empty>
+                <Empty title="No version is loaded">
+                  {data.summary.reason ?? "The form is made from the signature of the version that answers."}
+                </Empty>
               )
             ) : tab === "signature" ? (
               <SignatureTab detail={data} />
@@ -417,8 +473,8 @@ export default function DeploymentPage() {
           }}
         >
           <p>
-            Requests in flight are answered, later ones get “not found”. The model, the journal’s rows and the history stay: applying the
-            spec again brings it back.
+            Requests in flight are answered, later ones get “not found”. The model, the journal’s rows and the
+            history stay: applying the spec again brings it back.
           </p>
         </Confirm>
       )}

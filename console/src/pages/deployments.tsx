@@ -39,7 +39,8 @@ export default function Deployments() {
               <b>
                 {ready === all.length ? "All" : `${count(ready)} of`} {plural(all.length, "deployment")}
               </b>{" "}
-              {all.length === 1 ? "answers" : "answer"}: <b>{count(answered)}</b> requests since the server started, {failures(answered, failed)}
+              {all.length === 1 ? "answers" : "answer"}: <b>{count(answered)}</b> requests since the server
+              started, {failures(answered, failed)}
               {ill[0] && (
                 <>
                   ; look at <Link href={to("deployments", ill[0].name)}>{ill[0].name}</Link>
@@ -50,7 +51,9 @@ export default function Deployments() {
             </>
           )
         }
-        actions={<ShowCall call={{ method: "GET", path: "/api/v1/deployments" }} cli="mainspring get deployment" />}
+        actions={
+          <ShowCall call={{ method: "GET", path: "/api/v1/deployments" }} cli="mainspring get deployment" />
+        }
       />
       <div className="stack">
         {all && all.length > 0 && (
@@ -74,8 +77,8 @@ export default function Deployments() {
               rowKey={(d) => d.name}
               empty={
                 <Empty title="Deploy a registered model" command={firstDeployment()}>
-                  A few lines of YAML name the model by alias, version or run. The server loads it, warms it up and answers over REST,
-                  gRPC and MLflow scoring.
+                  A few lines of YAML name the model by alias, version or run. The server loads it, warms it
+                  up and answers over REST, gRPC and MLflow scoring.
                 </Empty>
               }
               columns={[
@@ -84,9 +87,10 @@ export default function Deployments() {
                   label: "Name",
                   head: true,
                   render: (d) => (
-                    <>
-                      <Link href={to("deployments", d.name)}>{d.name}</Link> {d.default && <Chip>default</Chip>}
-                    </>
+                    <span className="row">
+                      <Link href={to("deployments", d.name)}>{d.name}</Link>{" "}
+                      {d.default && <Chip>default</Chip>}
+                    </span>
                   ),
                 },
                 {
@@ -101,8 +105,18 @@ export default function Deployments() {
                 },
                 { key: "model", label: "Model", render: (d) => <code className="break">{d.model}</code> },
                 { key: "version", label: "Version", numeric: true, render: (d) => d.version ?? "–" },
-                { key: "now", label: "Now", numeric: true, render: (d) => rate(recentRate(live.ticks, 10, d.name)) },
-                { key: "answered", label: "Answered", numeric: true, render: (d) => count(d.traffic.answered) },
+                {
+                  key: "now",
+                  label: "Now",
+                  numeric: true,
+                  render: (d) => rate(recentRate(live.ticks, 10, d.name)),
+                },
+                {
+                  key: "answered",
+                  label: "Answered",
+                  numeric: true,
+                  render: (d) => count(d.traffic.answered),
+                },
                 { key: "failed", label: "Failed", numeric: true, render: (d) => count(d.traffic.failed) },
                 { key: "p50", label: "p50", numeric: true, render: (d) => millis(d.traffic.latency?.p50) },
                 { key: "p99", label: "p99", numeric: true, render: (d) => millis(d.traffic.latency?.p99) },

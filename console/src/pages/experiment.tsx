@@ -14,7 +14,12 @@ import { quote } from "../lib/shell";
 import { useListParam, useParam, writeList } from "../lib/url";
 import { commonKeys, metricOf, RunLink, RunStatus, runSeconds } from "./run-parts";
 
-const EXAMPLES = ["metrics.accuracy > 0.9", 'params.model = "xgboost"', 'attributes.status = "FAILED"', 'tags.team ILIKE "%risk%"'];
+const EXAMPLES = [
+  "metrics.accuracy > 0.9",
+  'params.model = "xgboost"',
+  'attributes.status = "FAILED"',
+  'tags.team ILIKE "%risk%"',
+];
 
 /** "metrics.val loss:asc" as MLflow's `order_by`. */
 function orderBy(order: string): string {
@@ -22,18 +27,33 @@ function orderBy(order: string): string {
   const [key, direction] = [order.slice(0, at), order.slice(at + 1)];
   const dot = key.indexOf(".");
   const way = direction === "asc" ? "ASC" : "DESC";
-  return key.startsWith("attributes.") ? `${key} ${way}` : `${key.slice(0, dot)}.\`${key.slice(dot + 1)}\` ${way}`;
+  return key.startsWith("attributes.")
+    ? `${key} ${way}`
+    : `${key.slice(0, dot)}.\`${key.slice(dot + 1)}\` ${way}`;
 }
 
 function columnsFor(keys: string[], now: number): Column<Run>[] {
   return keys.map((full): Column<Run> => {
     const [kind, key] = [full.slice(0, full.indexOf(".")), full.slice(full.indexOf(".") + 1)];
     if (kind === "metrics")
-      return { key: full, label: key, numeric: true, sortable: true, render: (run) => measure(metricOf(run, key)) };
+      return {
+        key: full,
+        label: key,
+        numeric: true,
+        sortable: true,
+        render: (run) => measure(metricOf(run, key)),
+      };
     if (kind === "params")
-      return { key: full, label: key, sortable: true, render: (run) => <span className="break">{run.params[key] ?? "–"}</span> };
-    if (kind === "tags") return { key: full, label: key, sortable: true, render: (run) => run.tags[key] ?? "–" };
-    if (key === "user_id") return { key: full, label: "User", sortable: true, render: (run) => run.user || "–" };
+      return {
+        key: full,
+        label: key,
+        sortable: true,
+        render: (run) => <span className="break">{run.params[key] ?? "–"}</span>,
+      };
+    if (kind === "tags")
+      return { key: full, label: key, sortable: true, render: (run) => run.tags[key] ?? "–" };
+    if (key === "user_id")
+      return { key: full, label: "User", sortable: true, render: (run) => run.user || "–" };
     return { key: full, label: "Took", numeric: true, render: (run) => duration(runSeconds(run, now)) };
   });
 }
@@ -59,11 +79,19 @@ function ColumnChoice(props: { runs: Run[]; shown: string[]; onChange: (keys: st
                     type="checkbox"
                     checked={props.shown.includes(key)}
                     onChange={() =>
-                      props.onChange(props.shown.includes(key) ? props.shown.filter((k) => k !== key) : [...props.shown, key])
+                      props.onChange(
+                        props.shown.includes(key)
+                          ? props.shown.filter((k) => k !== key)
+                          : [...props.shown, key],
+                      )
                     }
                   />
                   <span className="break">
-                    {key === "attributes.duration" ? "Took" : key === "attributes.user_id" ? "User" : key.slice(key.indexOf(".") + 1)}
+                    {key === "attributes.duration"
+                      ? "Took"
+                      : key === "attributes.user_id"
+                        ? "User"
+                        : key.slice(key.indexOf(".") + 1)}
                   </span>
                 </label>
               ))}
@@ -86,7 +114,16 @@ function MetricPicture({ runs, metric }: { runs: Run[]; metric: string }) {
   );
   const x = useMemo(() => points.map((p) => p.x), [points]);
   const series = useMemo(() => [{ label: metric, values: points.map((p) => p.y) }], [points, metric]);
-  return <Chart label={`${metric} of each run by its start`} x={x} xKind="time" series={series} points height={180} />;
+  return (
+    <Chart
+      label={`${metric} of each run by its start`}
+      x={x}
+      xKind="time"
+      series={series}
+      points
+      height={180}
+    />
+  );
 }
 
 function summary(runs: Run[], more: boolean, metric: string | undefined) {
@@ -113,7 +150,8 @@ function summary(runs: Run[], more: boolean, metric: string | undefined) {
       {words.length > 0 && `: ${words.join(", ")}`}
       {top && bottom && metric && (
         <>
-          ; {metric} from <b>{measure(bottom.y)}</b> (<RunLink run={bottom.run} />) to <b>{measure(top.y)}</b> (
+          ; {metric} from <b>{measure(bottom.y)}</b> (<RunLink run={bottom.run} />) to <b>{measure(top.y)}</b>{" "}
+          (
           <RunLink run={top.run} />)
         </>
       )}
@@ -134,7 +172,10 @@ export default function ExperimentPage() {
   const [draft, setDraft] = useState(filter);
   useEffect(() => setDraft(filter), [filter]);
 
-  const experiment = useQuery({ queryKey: ["experiment", id], queryFn: ({ signal }) => mlflow.experimentName(id, signal) });
+  const experiment = useQuery({
+    queryKey: ["experiment", id],
+    queryFn: ({ signal }) => mlflow.experimentName(id, signal),
+  });
   const name = experiment.data ?? `Experiment ${id}`;
   useTitle(name);
   const search: RunSearch = {
@@ -145,12 +186,14 @@ export default function ExperimentPage() {
   };
   const found = useInfiniteQuery({
     queryKey: ["runs", search],
-    queryFn: ({ signal, pageParam }) => native.runs({ ...search, ...(pageParam ? { pageToken: pageParam } : {}) }, signal),
+    queryFn: ({ signal, pageParam }) =>
+      native.runs({ ...search, ...(pageParam ? { pageToken: pageParam } : {}) }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextPageToken ?? undefined,
     placeholderData: (before) => before,
     // A running run still changes; finished ones do not.
-    refetchInterval: (q) => (q.state.data?.pages.some((p) => p.runs.some((r) => r.status === "RUNNING")) ? 5000 : false),
+    refetchInterval: (q) =>
+      q.state.data?.pages.some((p) => p.runs.some((r) => r.status === "RUNNING")) ? 5000 : false,
   });
   const runs = useMemo(() => found.data?.pages.flatMap((page) => page.runs), [found.data]);
   const metrics = useMemo(() => commonKeys(runs ?? [], (r) => r.metrics), [runs]);
@@ -158,14 +201,29 @@ export default function ExperimentPage() {
   const shown = useMemo(() => {
     if (columns.length > 0) return columns;
     const params = commonKeys(runs ?? [], (r) => r.params);
-    return ["attributes.duration", ...metrics.slice(0, 4).map((k) => `metrics.${k}`), ...params.slice(0, 3).map((k) => `params.${k}`)];
+    return [
+      "attributes.duration",
+      ...metrics.slice(0, 4).map((k) => `metrics.${k}`),
+      ...params.slice(0, 3).map((k) => `params.${k}`),
+    ];
   }, [columns, runs, metrics]);
   const sortAt = order.lastIndexOf(":");
 
   const base: Column<Run>[] = [
-    { key: "attributes.run_name", label: "Run", head: true, sortable: true, render: (run) => <RunLink run={run} /> },
+    {
+      key: "attributes.run_name",
+      label: "Run",
+      head: true,
+      sortable: true,
+      render: (run) => <RunLink run={run} />,
+    },
     { key: "attributes.status", label: "State", sortable: true, render: (run) => <RunStatus run={run} /> },
-    { key: "attributes.start_time", label: "Started", sortable: true, render: (run) => <Time at={ms(run.startedAt)} /> },
+    {
+      key: "attributes.start_time",
+      label: "Started",
+      sortable: true,
+      render: (run) => <Time at={ms(run.startedAt)} />,
+    },
   ];
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -177,7 +235,11 @@ export default function ExperimentPage() {
       <PageHead
         crumbs={[{ label: "Experiments", href: "/experiments" }]}
         title={name}
-        lead={found.error && !runs ? "The runs could not be searched." : runs && summary(runs, found.hasNextPage, metric)}
+        lead={
+          found.error && !runs
+            ? "The runs could not be searched."
+            : runs && summary(runs, found.hasNextPage, metric)
+        }
         actions={
           <ShowCall
             call={{ method: "POST", path: "/api/v1/runs/search", body: search }}
@@ -190,9 +252,15 @@ export default function ExperimentPage() {
         {experiment.error && <ErrorBox error={experiment.error} retry={() => void experiment.refetch()} />}
         {metric && runs && (
           <Card
-            title="A metric over runs"
+            title={`${metric} over runs`}
             tools={
-              <select className="input" style={{ width: "auto" }} aria-label="Metric" value={metric} onChange={(e) => setPicture(e.target.value)}>
+              <select
+                className="input"
+                style={{ width: "auto" }}
+                aria-label="Metric"
+                value={metric}
+                onChange={(e) => setPicture(e.target.value)}
+              >
                 {metrics.map((key) => (
                   <option key={key}>{key}</option>
                 ))}
@@ -225,7 +293,13 @@ export default function ExperimentPage() {
           <button type="submit" className="button">
             Search
           </button>
-          <select className="input" style={{ width: "auto" }} aria-label="Which runs" value={view} onChange={(e) => setView(e.target.value)}>
+          <select
+            className="input"
+            style={{ width: "auto" }}
+            aria-label="Which runs"
+            value={view}
+            onChange={(e) => setView(e.target.value)}
+          >
             <option value="active">Active</option>
             <option value="deleted">Deleted</option>
             <option value="all">All</option>
@@ -262,8 +336,8 @@ export default function ExperimentPage() {
             empty={
               filter || view !== "active" ? (
                 <Empty title="No run matches">
-                  The filter is MLflow’s: <code>metrics.x &gt; 0.9 and params.model = "xgboost"</code>. Values of params and tags
-                  stand in quotes.
+                  The filter is MLflow’s: <code>metrics.x &gt; 0.9 and params.model = "xgboost"</code>. Values
+                  of params and tags stand in quotes.
                 </Empty>
               ) : (
                 <Empty
@@ -276,7 +350,12 @@ export default function ExperimentPage() {
         )}
         {found.hasNextPage && (
           <div>
-            <button type="button" className="button" disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+            <button
+              type="button"
+              className="button"
+              disabled={found.isFetchingNextPage}
+              onClick={() => void found.fetchNextPage()}
+            >
               {found.isFetchingNextPage ? "Loading more runs…" : "Show 100 more"}
             </button>
           </div>

@@ -5,7 +5,7 @@ import { Empty, PageHead, Time } from "../components/basics";
 import { Loaded } from "../components/loaded";
 import { ShowCall } from "../components/show-call";
 import { type Sort, Table } from "../components/table";
-import { ago, plural } from "../lib/format";
+import { ago, count, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { to, useParam } from "../lib/url";
 
@@ -22,7 +22,9 @@ EOF`;
 
 function sorted(rows: Experiment[], sort: Sort): Experiment[] {
   const value = (e: Experiment) =>
-    sort.key === "name" ? e.name.toLowerCase() : ((sort.key === "created" ? ms(e.createdAt) : ms(e.updatedAt)) ?? 0);
+    sort.key === "name"
+      ? e.name.toLowerCase()
+      : ((sort.key === "created" ? ms(e.createdAt) : ms(e.updatedAt)) ?? 0);
   const sign = sort.descending ? -1 : 1;
   return [...rows].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
@@ -56,9 +58,8 @@ export default function Experiments() {
               <b>{plural(all.length, "experiment")}</b>
               {newest && (
                 <>
-                  ; the last change was in{" "}
-                  <Link href={to("experiments", newest.id)}>{newest.name}</Link>
-                  , {ago(ms(newest.updatedAt) ?? now, now)}
+                  ; the last change was in <Link href={to("experiments", newest.id)}>{newest.name}</Link>,{" "}
+                  {ago(ms(newest.updatedAt) ?? now, now)}
                 </>
               )}
               .
@@ -96,8 +97,8 @@ export default function Experiments() {
                   <Empty title={`No experiment has “${name}” in its name`}>Shorten the filter above.</Empty>
                 ) : (
                   <Empty title="Log a first run" command={FIRST_RUN}>
-                    Any MLflow client works unchanged: set its tracking address to this server. The experiment is created
-                    with the first run.
+                    Any MLflow client works unchanged: set its tracking address to this server. The experiment
+                    is created with the first run.
                   </Empty>
                 )
               }
@@ -110,8 +111,25 @@ export default function Experiments() {
                   render: (e) => <Link href={to("experiments", e.id)}>{e.name}</Link>,
                 },
                 { key: "id", label: "Id", render: (e) => <span className="quiet">{e.id}</span> },
-                { key: "updated", label: "Last change", sortable: true, render: (e) => <Time at={ms(e.updatedAt)} /> },
-                { key: "created", label: "Created", sortable: true, render: (e) => <Time at={ms(e.createdAt)} /> },
+                {
+                  key: "runs",
+                  label: "Runs",
+                  numeric: true,
+                  render: (e) => (typeof e.runs === "number" ? count(e.runs) : "–"),
+                },
+                { key: "last", label: "Last run", render: (e) => <Time at={ms(e.lastRunAt)} /> },
+                {
+                  key: "updated",
+                  label: "Last change",
+                  sortable: true,
+                  render: (e) => <Time at={ms(e.updatedAt)} />,
+                },
+                {
+                  key: "created",
+                  label: "Created",
+                  sortable: true,
+                  render: (e) => <Time at={ms(e.createdAt)} />,
+                },
                 {
                   key: "note",
                   label: "Note",

@@ -17,7 +17,10 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
   const [chosen, setChosen] = useParam("gen");
   const [asking, setAsking] = useState<Generation>();
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["history", kind, name], queryFn: ({ signal }) => native.history(kind, name, signal) });
+  const query = useQuery({
+    queryKey: ["history", kind, name],
+    queryFn: ({ signal }) => native.history(kind, name, signal),
+  });
   const all = query.data?.generations;
   const newest = all?.[0];
   const at = all?.findIndex((g) => String(g.generation) === chosen) ?? -1;
@@ -28,7 +31,15 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
   return (
     <div className="grid">
       <div className="stack">
-        <Card title="Declared now" tools={<ShowCall call={{ method: "GET", path: path.replace(/\/history$/, "") }} cli={`mainspring get ${lower} ${name} --output json`} />}>
+        <Card
+          title="Declared now"
+          tools={
+            <ShowCall
+              call={{ method: "GET", path: path.replace(/\/history$/, "") }}
+              cli={`mainspring get ${lower} ${name} --output json`}
+            />
+          }
+        >
           <Code text={write(spec)} label="Spec" />
         </Card>
       </div>
@@ -52,12 +63,21 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
                     label: "Generation",
                     head: true,
                     render: (g) => (
-                      <button type="button" className="button small" aria-pressed={g === shown} onClick={() => setChosen(String(g.generation))}>
+                      <button
+                        type="button"
+                        className="button small"
+                        aria-pressed={g === shown}
+                        onClick={() => setChosen(String(g.generation))}
+                      >
                         {g.generation}
                       </button>
                     ),
                   },
-                  { key: "change", label: "Change", render: (g) => (g.change === "rolledBack" ? "rolled back" : g.change) },
+                  {
+                    key: "change",
+                    label: "Change",
+                    render: (g) => (g.change === "rolledBack" ? "rolled back" : g.change),
+                  },
                   { key: "at", label: "When", render: (g) => <Time at={ms(g.at)} /> },
                   { key: "by", label: "By", render: (g) => <span className="break">{g.by}</span> },
                   {
@@ -76,8 +96,14 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
           </Loaded>
         </Card>
         {shown && (
-          <Card title={before ? `What generation ${shown.generation} changed` : `Generation ${shown.generation}`}>
-            {before ? <Diff before={write(before.spec)} after={write(shown.spec)} label="Difference" /> : <p className="quiet">The first one; nothing came before it.</p>}
+          <Card
+            title={before ? `What generation ${shown.generation} changed` : `Generation ${shown.generation}`}
+          >
+            {before ? (
+              <Diff before={write(before.spec)} after={write(shown.spec)} label="Difference" />
+            ) : (
+              <p className="quiet">The first one; nothing came before it.</p>
+            )}
           </Card>
         )}
       </div>
@@ -94,7 +120,10 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
           }}
         >
           <div className="stack" style={{ gap: 12 }}>
-            <p>It becomes a new generation; nothing is lost, and you can bring generation {newest.generation} back the same way. This changes:</p>
+            <p>
+              It becomes a new generation; nothing is lost, and you can bring generation {newest.generation}{" "}
+              back the same way. This changes:
+            </p>
             <Diff before={write(newest.spec)} after={write(asking.spec)} label="What will change" />
           </div>
         </Confirm>

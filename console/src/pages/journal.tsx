@@ -1,8 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
-import { ms, native, type QueryAnswer } from "../api/native";
-import { Card, Figures, PageHead, Time } from "../components/basics";
-import { CopyButton } from "../components/basics";
+import { native, type QueryAnswer } from "../api/native";
+import { Card, CopyButton, Figures, PageHead } from "../components/basics";
 import { ErrorBox } from "../components/errors";
 import { Loaded } from "../components/loaded";
 import { ShowCall } from "../components/show-call";
@@ -22,7 +21,10 @@ from predictions
 group by deployment, version
 order by requests desc`,
   ],
-  ["The last requests", "select at, deployment, version, protocol, outcome, rows, total_us, event_id\nfrom predictions\norder by at desc\nlimit 50"],
+  [
+    "The last requests",
+    "select at, deployment, version, protocol, outcome, rows, total_us, event_id\nfrom predictions\norder by at desc\nlimit 50",
+  ],
   [
     "Traffic by minute",
     `select date_trunc('minute', at) as minute, deployment, count(distinct event_id) as requests
@@ -31,7 +33,10 @@ group by 1, 2
 order by 1 desc
 limit 120`,
   ],
-  ["Failures by kind", "select deployment, error_kind, count(*) as failures, max(at) as last\nfrom predictions\nwhere outcome <> 'ok'\ngroup by 1, 2\norder by 3 desc"],
+  [
+    "Failures by kind",
+    "select deployment, error_kind, count(*) as failures, max(at) as last\nfrom predictions\nwhere outcome <> 'ok'\ngroup by 1, 2\norder by 3 desc",
+  ],
   [
     "Predictions with their feedback",
     `select p.event_id, p.at, p.deployment, f.name, f.value
@@ -53,12 +58,17 @@ function Cell({ value }: { value: unknown }) {
 
 function csv(answer: QueryAnswer): string {
   const cell = (value: unknown) => {
-    const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const text =
+      value === null || value === undefined
+        ? ""
+        : typeof value === "object"
+          ? JSON.stringify(value)
+          : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [
     answer.columns.map((c) => cell(c.name)).join(","),
-    ...answer.rows.map((row) => answer.columns.map((c) => cell(row[c.name])).join(",")),
+    ...answer.rows.map((row) => row.map(cell).join(",")),
   ].join("\n");
 }
 
@@ -71,7 +81,10 @@ function Answer({ answer, sql }: { answer: QueryAnswer; sql: string }) {
       tools={
         <>
           <CopyButton text={csv(answer)} label="Copy CSV" />
-          <ShowCall call={{ method: "POST", path: "/api/v1/query", body: { sql, limit: LIMIT } }} cli={`mainspring query ${quote(sql)}`} />
+          <ShowCall
+            call={{ method: "POST", path: "/api/v1/query", body: { sql, limit: LIMIT } }}
+            cli={`mainspring query ${quote(sql)}`}
+          />
         </>
       }
     >
@@ -80,11 +93,11 @@ function Answer({ answer, sql }: { answer: QueryAnswer; sql: string }) {
         rows={answer.rows.map((row, i) => ({ row, i }))}
         rowKey={({ i }) => String(i)}
         empty={<p className="quiet pad">No row.</p>}
-        columns={answer.columns.map((column) => ({
-          key: column.name,
+        columns={answer.columns.map((column, at) => ({
+          key: `${at}/${column.name}`,
           label: <span title={column.type}>{column.name}</span>,
           numeric: /^(u?int|float|decimal)/i.test(column.type),
-          render: ({ row }: { row: Record<string, unknown>; i: number }) => <Cell value={row[column.name]} />,
+          render: ({ row }: { row: unknown[]; i: number }) => <Cell value={row[at]} />,
         }))}
       />
     </Card>
@@ -99,7 +112,11 @@ export default function Journal() {
   useEffect(() => {
     if (sql) setDraft(sql);
   }, [sql]);
-  const state = useQuery({ queryKey: ["journal"], queryFn: ({ signal }) => native.journal(signal), refetchInterval: 5000 });
+  const state = useQuery({
+    queryKey: ["journal"],
+    queryFn: ({ signal }) => native.journal(signal),
+    refetchInterval: 5000,
+  });
   const answer = useQuery({
     queryKey: ["query", sql, run],
     queryFn: ({ signal }) => native.query(sql, LIMIT, signal),
@@ -121,30 +138,44 @@ export default function Journal() {
       <PageHead
         title="Journal"
         lead={
-          state.error && !j ? (
-            "The journal’s state could not be read."
-          ) : (
-            j && (
-              <>
-                <b>{plural(j.appended, "row")}</b> taken in since the server started,{" "}
-                {j.dropped + j.payloadsDropped === 0 ? (
-                  "none dropped"
-                ) : (
-                  <b>
-                    {count(j.dropped)} dropped whole and {count(j.payloadsDropped)} without payload
-                  </b>
-                )}
-                ; <b>{plural(j.segments, "sealed file")}</b>, {bytes(j.bytes)} on disk.
-              </>
-            )
-          )
+          state.error && !j
+            ? "The journal’s state could not be read."
+            : j && (
+                <>
+                  <b>{plural(j.appended, "prediction")}</b> and <b>{plural(j.feedback, "piece")}</b> of
+                  feedback taken in since the server started,{" "}
+                  {j.dropped + j.payloadsDropped === 0 ? (
+                    "none dropped"
+                  ) : (
+                    <b>
+                      {count(j.dropped)} counted but not stored and {count(j.payloadsDropped)} stored without
+                      payload
+                    </b>
+                  )}
+                  ; {bytes(j.bytes)} written.
+                </>
+              )
         }
-        actions={<ShowCall call={{ method: "GET", path: "/api/v1/journal" }} cli={`mainspring query "select count(*) from predictions"`} />}
+        actions={
+          <ShowCall
+            call={{ method: "GET", path: "/api/v1/journal" }}
+            cli={`mainspring query "select count(*) from predictions"`}
+          />
+        }
       />
       <div className="stack">
         <Loaded query={state}>
           {() => (
             <>
+              {j?.degraded && (
+                <div className="notice bad" role="alert">
+                  <h2>The journal takes no writes now</h2>
+                  <p>
+                    {j.lastError ?? "The log cannot be written."} Predictions are answered and counted, but
+                    not stored. Free some disk space.
+                  </p>
+                </div>
+              )}
               {j?.recovered && (
                 <div className="notice warn">
                   <h2>The last stop was not clean</h2>
@@ -153,11 +184,23 @@ export default function Journal() {
               )}
               <Figures
                 items={[
-                  { label: "Rows since the start", value: j ? count(j.appended) : "…" },
-                  { label: "Newest row", value: j ? <Time at={ms(j.newest)} /> : "…" },
-                  { label: "Sealed files", value: j ? count(j.segments) : "…", note: "Parquet, readable by DuckDB, Spark, pandas" },
-                  { label: "On disk", value: j ? bytes(j.bytes) : "…" },
-                  { label: "Dropped", value: j ? count(j.dropped) : "…", note: j && `and ${count(j.payloadsDropped)} payloads` },
+                  {
+                    label: "Predictions",
+                    value: j ? count(j.appended) : "…",
+                    note: "since the server started",
+                  },
+                  { label: "Feedback", value: j ? count(j.feedback) : "…", note: "pieces taken" },
+                  {
+                    label: "Sealed",
+                    value: j ? count(j.segments) : "…",
+                    note: "segments turned into Parquet",
+                  },
+                  { label: "Written", value: j ? bytes(j.bytes) : "…", note: "to the log" },
+                  {
+                    label: "Dropped",
+                    value: j ? count(j.dropped) : "…",
+                    note: j && `and ${plural(j.payloadsDropped, "payload")}`,
+                  },
                 ]}
               />
             </>
@@ -206,7 +249,11 @@ export default function Journal() {
               }}
             />
             <div className="row">
-              <button type="submit" className="button primary" disabled={draft.trim() === "" || answer.isFetching}>
+              <button
+                type="submit"
+                className="button primary"
+                disabled={draft.trim() === "" || answer.isFetching}
+              >
                 {answer.isFetching ? "Running…" : "Run"}
               </button>
               <span className="quiet small">

@@ -43,15 +43,26 @@ function CreateDialog(props: { onMade: (key: string, label: string) => void; onC
       onClose={props.onClose}
       onConfirm={async () => {
         const seconds = LIVES[life]?.[1];
-        const made = await native.createKey({ label: label.trim(), role, ...(seconds ? { expiresInSeconds: seconds } : {}) });
+        const made = await native.createKey({
+          label: label.trim(),
+          role,
+          ...(seconds ? { expiresInSeconds: seconds } : {}),
+        });
         props.onMade(made.key, made.info.label);
       }}
     >
       <div className="stack" style={{ gap: 12 }}>
         <div className="field">
           <label htmlFor="label">What it is for</label>
-          {/* biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here */}
-          <input id="label" className="input" autoFocus value={label} placeholder="e.g. checkout service" onChange={(e) => setLabel(e.target.value)} />
+          <input
+            id="label"
+            className="input"
+            // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here
+            autoFocus
+            value={label}
+            placeholder="e.g. checkout service"
+            onChange={(e) => setLabel(e.target.value)}
+          />
         </div>
         <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
           <legend className="label">It may</legend>
@@ -97,19 +108,18 @@ export default function Keys() {
       <PageHead
         title="API keys"
         lead={
-          query.error && !keys ? (
-            "The keys could not be listed."
-          ) : (
-            keys && (
-              <>
-                {keys.length === 0 ? "There is no key yet" : <b>{plural(active.length, "key")}</b>}
-                {keys.length > 0 && (active.length === 1 ? " works" : " work")}
-                {unused > 0 && `, ${count(unused)} never used`}
-                {keys.length > active.length && `; ${count(keys.length - active.length)} revoked or expired`}. One key works as Bearer
-                token, Basic password or <code>x-api-key</code>.
-              </>
-            )
-          )
+          query.error && !keys
+            ? "The keys could not be listed."
+            : keys && (
+                <>
+                  {keys.length === 0 ? "There is no key yet" : <b>{plural(active.length, "key")}</b>}
+                  {keys.length > 0 && (active.length === 1 ? " works" : " work")}
+                  {unused > 0 && `, ${count(unused)} never used`}
+                  {keys.length > active.length &&
+                    `; ${count(keys.length - active.length)} revoked or expired`}
+                  . One key works as Bearer token, Basic password or <code>x-api-key</code>.
+                </>
+              )
         }
         actions={
           <>
@@ -139,13 +149,21 @@ export default function Keys() {
               rows={keys}
               rowKey={(k) => k.id}
               empty={
-                <Empty title="Create the first key" command={`mainspring key create "checkout service" --role infer`}>
-                  On this machine no key is needed. Any other address needs one: the server refuses to listen there without
-                  authentication.
+                <Empty
+                  title="Create the first key"
+                  command={`mainspring key create "checkout service" --role infer`}
+                >
+                  On this machine no key is needed. Any other address needs one: the server refuses to listen
+                  there without authentication.
                 </Empty>
               }
               columns={[
-                { key: "label", label: "For", head: true, render: (k) => <span className="break">{k.label}</span> },
+                {
+                  key: "label",
+                  label: "For",
+                  head: true,
+                  render: (k) => <span className="break">{k.label}</span>,
+                },
                 { key: "id", label: "Id", render: (k) => <code>{k.id}</code> },
                 { key: "role", label: "Role", render: (k) => k.role },
                 {
@@ -153,22 +171,44 @@ export default function Keys() {
                   label: "State",
                   render: (k) => {
                     const state = stateOf(k, now);
-                    return <Status state={state === "active" ? "ok" : state === "expired" ? "warn" : "none"}>{state}</Status>;
+                    return (
+                      <Status state={state === "active" ? "ok" : state === "expired" ? "warn" : "none"}>
+                        {state}
+                      </Status>
+                    );
                   },
                 },
                 { key: "made", label: "Made", render: (k) => <Time at={ms(k.createdAt)} /> },
-                { key: "used", label: "Last used", render: (k) => (k.lastUsedAt ? <Time at={ms(k.lastUsedAt)} /> : "never") },
-                { key: "expires", label: "Ends", render: (k) => (k.expiresAt ? <Time at={ms(k.expiresAt)} exact /> : "never") },
+                {
+                  key: "used",
+                  label: "Last used",
+                  render: (k) => (k.lastUsedAt ? <Time at={ms(k.lastUsedAt)} /> : "never"),
+                },
+                {
+                  key: "expires",
+                  label: "Ends",
+                  render: (k) => (k.expiresAt ? <Time at={ms(k.expiresAt)} exact /> : "never"),
+                },
                 {
                   key: "act",
                   label: <span className="sr">Change</span>,
                   render: (k) =>
                     stateOf(k, now) === "active" && (
                       <span className="row" style={{ gap: 4, flexWrap: "nowrap" }}>
-                        <button type="button" className="button small" aria-label={`Rotate ${k.label}`} onClick={() => setRotating(k)}>
+                        <button
+                          type="button"
+                          className="button small"
+                          aria-label={`Rotate ${k.label}`}
+                          onClick={() => setRotating(k)}
+                        >
                           Rotate
                         </button>
-                        <button type="button" className="button small danger" aria-label={`Revoke ${k.label}`} onClick={() => setRevoking(k)}>
+                        <button
+                          type="button"
+                          className="button small danger"
+                          aria-label={`Revoke ${k.label}`}
+                          onClick={() => setRevoking(k)}
+                        >
                           Revoke
                         </button>
                       </span>
@@ -199,7 +239,10 @@ export default function Keys() {
             await refresh();
           }}
         >
-          <p>A new secret is made and shown once. The old one works for another hour, so that whoever uses it can change over.</p>
+          <p>
+            A new secret is made and shown once. The old one works for another hour, so that whoever uses it
+            can change over.
+          </p>
         </Confirm>
       )}
       {revoking && (

@@ -44,7 +44,10 @@ export function LineagePicture({ line }: { line: Line }) {
           <None kind="Dataset">none logged</None>
         ) : (
           datasets.map((d) => (
-            <Node key={`${d.name}${d.digest}${d.context}`} kind={d.context ? `Dataset, ${d.context}` : "Dataset"}>
+            <Node
+              key={`${d.name}${d.digest}${d.context}`}
+              kind={d.context ? `Dataset, ${d.context}` : "Dataset"}
+            >
               {d.name} <span className="quiet small">{d.digest}</span>
             </Node>
           ))

@@ -30,7 +30,9 @@ export function Login({ onSession }: { onSession: (session: Session) => void }) 
         </span>
         <div>
           <h1>Log in</h1>
-          <p className="quiet">{location.host} asks for an API key. It is sent once and traded for a session of this browser.</p>
+          <p className="quiet">
+            {location.host} asks for an API key. It is sent once and traded for a session of this browser.
+          </p>
         </div>
         {failed !== undefined && <ErrorBox error={failed} />}
         <div className="field">

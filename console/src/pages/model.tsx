@@ -2,8 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { ms, native } from "../api/native";
-import { Card, Chip, Empty, KeyValue, PageHead, Skeleton, Status, Time } from "../components/basics";
-import { Code } from "../components/basics";
+import { Card, Chip, Code, Empty, KeyValue, PageHead, Skeleton, Status, Time } from "../components/basics";
 import { Confirm } from "../components/confirm";
 import { ErrorBox } from "../components/errors";
 import { Loaded } from "../components/loaded";
@@ -22,11 +21,25 @@ interface Move {
   to: string | undefined;
 }
 
-function AliasDialog(props: { model: string; version: string; aliases: Record<string, string>; users: string[]; onDone: (move: Move) => void; onClose: () => void }) {
+function AliasDialog(props: {
+  model: string;
+  version: string;
+  aliases: Record<string, string>;
+  users: string[];
+  onDone: (move: Move) => void;
+  onClose: () => void;
+}) {
   const known = Object.keys(props.aliases);
-  const [alias, setAlias] = useState(known.includes("champion") || known.length === 0 ? "champion" : (known[0] ?? ""));
+  const [alias, setAlias] = useState(
+    known.includes("champion") || known.length === 0 ? "champion" : (known[0] ?? ""),
+  );
   const from = props.aliases[alias];
-  const wrong = alias === "" ? "Give the alias a name." : /[\s/:@]/.test(alias) || /^v?\d+$/i.test(alias) || alias === "latest" ? "Letters, digits, dashes; not a version number and not “latest”." : undefined;
+  const wrong =
+    alias === ""
+      ? "Give the alias a name."
+      : /[\s/:@]/.test(alias) || /^v?\d+$/i.test(alias) || alias === "latest"
+        ? "Letters, digits, dashes; not a version number and not “latest”."
+        : undefined;
   const users = props.users.filter((uri) => uri === `models:/${props.model}@${alias}`).length;
   return (
     <Confirm
@@ -42,7 +55,14 @@ function AliasDialog(props: { model: string; version: string; aliases: Record<st
       <div className="stack" style={{ gap: 12 }}>
         <div className="field">
           <label htmlFor="alias">Alias</label>
-          <input id="alias" className="input" list="aliases" value={alias} aria-invalid={wrong !== undefined} onChange={(e) => setAlias(e.target.value.trim())} />
+          <input
+            id="alias"
+            className="input"
+            list="aliases"
+            value={alias}
+            aria-invalid={wrong !== undefined}
+            onChange={(e) => setAlias(e.target.value.trim())}
+          />
           <datalist id="aliases">
             {known.map((a) => (
               <option key={a} value={a} />
@@ -56,7 +76,8 @@ function AliasDialog(props: { model: string; version: string; aliases: Record<st
             : from === props.version
               ? `“${alias}” points at version ${from} already.`
               : `“${alias}” points at version ${from} now and will point at version ${props.version}.`}{" "}
-          {users > 0 && `${plural(users, "deployment")} that ${users === 1 ? "names" : "name"} this alias will load version ${props.version}, warm it, and then change over without a failed request.`}
+          {users > 0 &&
+            `${plural(users, "deployment")} that ${users === 1 ? "names" : "name"} this alias will load version ${props.version}, warm it, and then change over without a failed request.`}
         </p>
         <p className="quiet">You can take it back on this page.</p>
       </div>
@@ -75,7 +96,10 @@ export default function ModelPage() {
   const [moved, setMoved] = useState<Move>();
   const [failed, setFailed] = useState<unknown>();
   const query = useQuery({ queryKey: ["model", name], queryFn: ({ signal }) => native.model(name, signal) });
-  const lineage = useQuery({ queryKey: ["lineage", name], queryFn: ({ signal }) => native.lineage(name, signal) });
+  const lineage = useQuery({
+    queryKey: ["lineage", name],
+    queryFn: ({ signal }) => native.lineage(name, signal),
+  });
   const model = query.data?.model;
   const versions = query.data?.versions;
   const aliases = model?.aliases ?? {};
@@ -84,7 +108,11 @@ export default function ModelPage() {
   const serving = lineage.data?.versions.flatMap((v) => v.deployments) ?? [];
 
   const refresh = () =>
-    Promise.all(["model", "lineage", "models", "deployments", "overview"].map((key) => client.invalidateQueries({ queryKey: [key] })));
+    Promise.all(
+      ["model", "lineage", "models", "deployments", "overview"].map((key) =>
+        client.invalidateQueries({ queryKey: [key] }),
+      ),
+    );
   const undo = async (move: Move) => {
     setFailed(undefined);
     try {
@@ -110,7 +138,8 @@ export default function ModelPage() {
             "This model has no version yet."
           ) : (
             <>
-              <b>{plural(versions.length, "version")}</b>, the newest is <b>{versions[0]?.version}</b> ({ago(ms(versions[0]?.createdAt) ?? now, now)})
+              <b>{plural(versions.length, "version")}</b>, the newest is <b>{versions[0]?.version}</b> (
+              {ago(ms(versions[0]?.createdAt) ?? now, now)})
               {champion && (
                 <>
                   ; champion is version <b>{champion}</b>
@@ -124,7 +153,8 @@ export default function ModelPage() {
                   {serving.map((d, i) => (
                     <span key={d.name}>
                       {i > 0 && ", "}
-                      <Link href={to("deployments", d.name)}>{d.name}</Link> answers with version <b>{d.version}</b>
+                      <Link href={to("deployments", d.name)}>{d.name}</Link> answers with version{" "}
+                      <b>{d.version}</b>
                     </span>
                   ))}
                 </>
@@ -161,10 +191,22 @@ export default function ModelPage() {
         {failed !== undefined && <ErrorBox error={failed} />}
         <Card
           title={shown ? `Where version ${shown.version} comes from and goes to` : "Lineage"}
-          tools={<ShowCall call={{ method: "GET", path: `/api/v1${to("models", name).replace(/\/$/, "")}/lineage` }} />}
+          tools={
+            <ShowCall
+              call={{ method: "GET", path: `/api/v1${to("models", name).replace(/\/$/, "")}/lineage` }}
+            />
+          }
         >
           <Loaded query={lineage}>
-            {() => (line ? <LineagePicture line={line} /> : lineage.isPending ? <Skeleton width="100%" /> : <p className="quiet">No version to draw.</p>)}
+            {() =>
+              line ? (
+                <LineagePicture line={line} />
+              ) : lineage.isPending ? (
+                <Skeleton width="100%" />
+              ) : (
+                <p className="quiet">No version to draw.</p>
+              )
+            }
           </Loaded>
         </Card>
         <Loaded query={query}>
@@ -189,7 +231,12 @@ export default function ModelPage() {
                     label: "Version",
                     head: true,
                     render: (v) => (
-                      <button type="button" className="button small" aria-pressed={shown?.version === v.version} onClick={() => setChosen(v.version)}>
+                      <button
+                        type="button"
+                        className="button small"
+                        aria-pressed={shown?.version === v.version}
+                        onClick={() => setChosen(v.version)}
+                      >
                         Version {v.version}
                       </button>
                     ),
@@ -202,7 +249,12 @@ export default function ModelPage() {
                         {v.aliases.map((alias) => (
                           <span key={alias} className="chip">
                             @{alias}
-                            <button type="button" className="drop" aria-label={`Remove alias ${alias}`} onClick={() => setDropping(alias)}>
+                            <button
+                              type="button"
+                              className="drop"
+                              aria-label={`Remove alias ${alias}`}
+                              onClick={() => setDropping(alias)}
+                            >
                               ×
                             </button>
                           </span>
@@ -224,7 +276,12 @@ export default function ModelPage() {
                   },
                   { key: "stage", label: "Stage", render: (v) => (v.stage === "None" ? "–" : v.stage) },
                   { key: "made", label: "Made", render: (v) => <Time at={ms(v.createdAt)} /> },
-                  { key: "run", label: "Run", render: (v) => (v.runId ? <Link href={to("runs", v.runId)}>{v.runId.slice(0, 8)}</Link> : "–") },
+                  {
+                    key: "run",
+                    label: "Run",
+                    render: (v) =>
+                      v.runId ? <Link href={to("runs", v.runId)}>{v.runId.slice(0, 8)}</Link> : "–",
+                  },
                   {
                     key: "act",
                     label: <span className="sr">Alias</span>,
@@ -249,7 +306,10 @@ export default function ModelPage() {
                   ["Made", <Time key="made" at={ms(shown.createdAt)} exact />],
                   ["Changed", <Time key="changed" at={ms(shown.updatedAt)} exact />],
                   ["Description", shown.description || "–"],
-                  ...Object.entries(shown.tags).map(([key, value]): [string, string] => [`Tag ${key}`, value]),
+                  ...Object.entries(shown.tags).map(([key, value]): [string, string] => [
+                    `Tag ${key}`,
+                    value,
+                  ]),
                 ]}
               />
             </Card>
@@ -258,7 +318,12 @@ export default function ModelPage() {
                 <div>
                   <h3>Deploy it</h3>
                   <Code
-                    text={firstDeployment(shown.aliases[0] ? `models:/${name}@${shown.aliases[0]}` : `models:/${name}/${shown.version}`, name)}
+                    text={firstDeployment(
+                      shown.aliases[0]
+                        ? `models:/${name}@${shown.aliases[0]}`
+                        : `models:/${name}/${shown.version}`,
+                      name,
+                    )}
                     label="Deploy command"
                   />
                 </div>
@@ -300,8 +365,9 @@ export default function ModelPage() {
           }}
         >
           <p>
-            <Chip>@{dropping}</Chip> points at version {aliases[dropping]}. Whoever asks for <code>{`models:/${name}@${dropping}`}</code> gets
-            an error afterwards; a running deployment keeps the version it has.
+            <Chip>@{dropping}</Chip> points at version {aliases[dropping]}. Whoever asks for{" "}
+            <code>{`models:/${name}@${dropping}`}</code> gets an error afterwards; a running deployment keeps
+            the version it has.
           </p>
         </Confirm>
       )}

@@ -36,7 +36,11 @@ export default function Models() {
   const sign = direction === "asc" ? 1 : -1;
   const shown = all
     ?.filter((m) => m.name.toLowerCase().includes(name.toLowerCase()))
-    .sort((a, b) => sign * (key === "name" ? a.name.localeCompare(b.name) : (ms(a.updatedAt) ?? 0) - (ms(b.updatedAt) ?? 0)));
+    .sort(
+      (a, b) =>
+        sign *
+        (key === "name" ? a.name.localeCompare(b.name) : (ms(a.updatedAt) ?? 0) - (ms(b.updatedAt) ?? 0)),
+    );
   const newest = all && [...all].sort((a, b) => (ms(b.updatedAt) ?? 0) - (ms(a.updatedAt) ?? 0))[0];
   const aliased = all?.filter((m) => Object.keys(m.aliases).length > 0).length ?? 0;
   return (
@@ -50,10 +54,12 @@ export default function Models() {
             "No model is registered yet."
           ) : (
             <>
-              <b>{plural(all.length, "registered model")}</b>, {aliased === all.length ? "each" : <b>{count(aliased)}</b>} with an alias
+              <b>{plural(all.length, "registered model")}</b>,{" "}
+              {aliased === all.length ? "each" : <b>{count(aliased)}</b>} with an alias
               {newest && (
                 <>
-                  ; <Link href={to("models", newest.name)}>{newest.name}</Link> changed last, {ago(ms(newest.updatedAt) ?? now, now)}
+                  ; <Link href={to("models", newest.name)}>{newest.name}</Link> changed last,{" "}
+                  {ago(ms(newest.updatedAt) ?? now, now)}
                 </>
               )}
               .
@@ -90,13 +96,25 @@ export default function Models() {
                   <Empty title={`No model has “${name}” in its name`}>Shorten the filter above.</Empty>
                 ) : (
                   <Empty title="Register a first model" command={FIRST_MODEL}>
-                    Any MLflow client registers models here. Models with the onnx flavour can be deployed at once.
+                    Any MLflow client registers models here. Models with the onnx flavour can be deployed at
+                    once.
                   </Empty>
                 )
               }
               columns={[
-                { key: "name", label: "Name", head: true, sortable: true, render: (m) => <Link href={to("models", m.name)}>{m.name}</Link> },
-                { key: "latest", label: "Newest version", numeric: true, render: (m) => m.latestVersion ?? "–" },
+                {
+                  key: "name",
+                  label: "Name",
+                  head: true,
+                  sortable: true,
+                  render: (m) => <Link href={to("models", m.name)}>{m.name}</Link>,
+                },
+                {
+                  key: "latest",
+                  label: "Newest version",
+                  numeric: true,
+                  render: (m) => m.latestVersion ?? "–",
+                },
                 {
                   key: "aliases",
                   label: "Aliases",
@@ -110,7 +128,12 @@ export default function Models() {
                     </span>
                   ),
                 },
-                { key: "updated", label: "Last change", sortable: true, render: (m) => <Time at={ms(m.updatedAt)} /> },
+                {
+                  key: "updated",
+                  label: "Last change",
+                  sortable: true,
+                  render: (m) => <Time at={ms(m.updatedAt)} />,
+                },
                 { key: "description", label: "Description", render: (m) => m.description },
               ]}
             />

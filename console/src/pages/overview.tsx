@@ -12,7 +12,7 @@ import { useLive } from "../lib/live";
 import { to } from "../lib/url";
 import { DeploymentState, failures, firstDeployment, millis } from "./deployment-parts";
 import { FIRST_RUN } from "./experiments";
-import { RunLink, RunStatus, runSeconds } from "./run-parts";
+import { RunLink, RunStatus, runSeconds, useExperimentName } from "./run-parts";
 
 export default function Overview() {
   useTitle("Overview");
@@ -23,6 +23,7 @@ export default function Overview() {
     refetchInterval: 5000,
   });
   const live = useLive("/api/v1/live");
+  const experimentName = useExperimentName();
   const data = query.data;
   const deployments = data?.deployments;
   return (
@@ -30,27 +31,47 @@ export default function Overview() {
       <PageHead
         title="Overview"
         lead={query.error && !data ? "The overview could not be loaded." : data?.headline}
-        actions={<ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli="mainspring get deployment" />}
+        actions={
+          <ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli="mainspring get deployment" />
+        }
       />
       <Loaded query={query}>
         {() => (
           <div className="stack">
             <Figures
               items={[
-                { label: "Deployments", value: data ? <Link href="/deployments">{count(data.counts.deployments)}</Link> : "…" },
+                {
+                  label: "Deployments",
+                  value: data ? <Link href="/deployments">{count(data.counts.deployments)}</Link> : "…",
+                },
                 { label: "Requests now", value: rate(recentRate(live.ticks)), note: "answered, last 10 s" },
-                { label: "Models", value: data ? <Link href="/models">{count(data.counts.models)}</Link> : "…", note: data && plural(data.counts.modelVersions, "version") },
-                { label: "Runs", value: data ? <Link href="/experiments">{count(data.counts.runs)}</Link> : "…", note: data && `in ${plural(data.counts.experiments, "experiment")}` },
+                {
+                  label: "Models",
+                  value: data ? <Link href="/models">{count(data.counts.models)}</Link> : "…",
+                  note: data && plural(data.counts.modelVersions, "version"),
+                },
+                {
+                  label: "Runs",
+                  value: data ? <Link href="/experiments">{count(data.counts.runs)}</Link> : "…",
+                  note: data && `in ${plural(data.counts.experiments, "experiment")}`,
+                },
                 {
                   label: "Journal",
-                  value: data?.journal ? <Link href="/journal">{count(data.journal.appended)}</Link> : data ? "–" : "…",
-                  note: data?.journal && `rows since the start; ${bytes(data.journal.bytes)} on disk`,
+                  value: data?.journal ? (
+                    <Link href="/journal">{count(data.journal.appended)}</Link>
+                  ) : data ? (
+                    "–"
+                  ) : (
+                    "…"
+                  ),
+                  note: data?.journal && `predictions recorded; ${bytes(data.journal.bytes)}`,
                 },
               ]}
             />
             {data && data.counts.runs === 0 && data.counts.models === 0 && (
               <Empty title="Log a first run" command={FIRST_RUN}>
-                Use the MLflow client you already have. The run, its metrics and its model appear here at once.
+                Use the MLflow client you already have. The run, its metrics and its model appear here at
+                once.
               </Empty>
             )}
             <Card
@@ -58,7 +79,10 @@ export default function Overview() {
               tools={
                 <>
                   <Live updatedAt={live.updatedAt} everyMs={1000} />
-                  <ShowCall call={{ method: "GET", path: "/api/v1/live" }} cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`} />
+                  <ShowCall
+                    call={{ method: "GET", path: "/api/v1/live" }}
+                    cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`}
+                  />
                 </>
               }
             >
@@ -73,17 +97,32 @@ export default function Overview() {
                 empty={
                   <div className="pad">
                     <Empty title="Nothing is deployed yet" command={firstDeployment()}>
-                      A deployment answers requests with a registered model. Name the model by alias, and moving the alias changes
-                      the version without one failed request.
+                      A deployment answers requests with a registered model. Name the model by alias, and
+                      moving the alias changes the version without one failed request.
                     </Empty>
                   </div>
                 }
                 columns={[
-                  { key: "name", label: "Deployment", head: true, render: (d) => <Link href={to("deployments", d.name)}>{d.name}</Link> },
+                  {
+                    key: "name",
+                    label: "Deployment",
+                    head: true,
+                    render: (d) => <Link href={to("deployments", d.name)}>{d.name}</Link>,
+                  },
                   { key: "state", label: "State", render: (d) => <DeploymentState state={d.state} /> },
                   { key: "version", label: "Version", render: (d) => d.version ?? "–" },
-                  { key: "answered", label: "Answered", numeric: true, render: (d) => count(d.traffic.answered) },
-                  { key: "failed", label: "Failed", numeric: true, render: (d) => failures(d.traffic.answered, d.traffic.failed) },
+                  {
+                    key: "answered",
+                    label: "Answered",
+                    numeric: true,
+                    render: (d) => count(d.traffic.answered),
+                  },
+                  {
+                    key: "failed",
+                    label: "Failed",
+                    numeric: true,
+                    render: (d) => failures(d.traffic.answered, d.traffic.failed),
+                  },
                   { key: "p50", label: "p50", numeric: true, render: (d) => millis(d.traffic.latency?.p50) },
                   { key: "p99", label: "p99", numeric: true, render: (d) => millis(d.traffic.latency?.p99) },
                 ]}
@@ -99,9 +138,22 @@ export default function Overview() {
                 columns={[
                   { key: "name", label: "Run", head: true, render: (run) => <RunLink run={run} /> },
                   { key: "state", label: "State", render: (run) => <RunStatus run={run} /> },
-                  { key: "experiment", label: "Experiment", render: (run) => <Link href={to("experiments", run.experimentId)}>{run.experimentId}</Link> },
+                  {
+                    key: "experiment",
+                    label: "Experiment",
+                    render: (run) => (
+                      <Link href={to("experiments", run.experimentId)}>
+                        {experimentName(run.experimentId)}
+                      </Link>
+                    ),
+                  },
                   { key: "started", label: "Started", render: (run) => <Time at={ms(run.startedAt)} /> },
-                  { key: "took", label: "Took", numeric: true, render: (run) => duration(runSeconds(run, now)) },
+                  {
+                    key: "took",
+                    label: "Took",
+                    numeric: true,
+                    render: (run) => duration(runSeconds(run, now)),
+                  },
                 ]}
               />
             </Card>

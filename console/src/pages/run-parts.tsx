@@ -1,5 +1,6 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { figure, ms, type Run } from "../api/native";
+import { figure, ms, native, type Run } from "../api/native";
 import { type State, Status } from "../components/basics";
 import { to } from "../lib/url";
 
@@ -46,4 +47,14 @@ export function commonKeys(runs: Run[], of: (run: Run) => Record<string, unknown
   const seen = new Map<string, number>();
   for (const run of runs) for (const key of Object.keys(of(run))) seen.set(key, (seen.get(key) ?? 0) + 1);
   return [...seen].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([key]) => key);
+}
+
+/** The name of an experiment by its id; the id until the list has come. */
+export function useExperimentName(): (id: string) => string {
+  const list = useQuery({
+    queryKey: ["experiments"],
+    queryFn: ({ signal }) => native.experiments(signal),
+    staleTime: 30_000,
+  });
+  return (id) => list.data?.experiments.find((e) => e.id === id)?.name ?? `Experiment ${id}`;
 }

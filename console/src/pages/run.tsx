@@ -13,7 +13,7 @@ import { useNow, useTitle } from "../lib/hooks";
 import { to, useParam } from "../lib/url";
 import { Artifacts } from "./artifacts";
 import { Curve } from "./curve";
-import { RunStatus, runSeconds } from "./run-parts";
+import { RunStatus, runSeconds, useExperimentName } from "./run-parts";
 
 const TABS = [
   ["overview", "Overview"],
@@ -33,8 +33,10 @@ function Lead({ run, now }: { run: Run; now: number }) {
   const first = Object.entries(run.metrics)[0];
   return (
     <>
-      This run {WORDS[run.status] ?? "is scheduled"} {took !== undefined && WORDS[run.status] && <b>{duration(took)}</b>} with{" "}
-      <b>{plural(Object.keys(run.params).length, "param")}</b> and <b>{plural(Object.keys(run.metrics).length, "metric")}</b>
+      This run {WORDS[run.status] ?? "is scheduled"}{" "}
+      {took !== undefined && WORDS[run.status] && <b>{duration(took)}</b>} with{" "}
+      <b>{plural(Object.keys(run.params).length, "param")}</b> and{" "}
+      <b>{plural(Object.keys(run.metrics).length, "metric")}</b>
       {first && (
         <>
           ; {first[0]} is <b>{measure(figure(first[1]))}</b>
@@ -45,7 +47,8 @@ function Lead({ run, now }: { run: Run; now: number }) {
   );
 }
 
-const sortedEntries = <T,>(record: Record<string, T>) => Object.entries(record).sort((a, b) => a[0].localeCompare(b[0]));
+const sortedEntries = <T,>(record: Record<string, T>) =>
+  Object.entries(record).sort((a, b) => a[0].localeCompare(b[0]));
 
 function Lists({ detail }: { detail: RunDetail }) {
   const { run, systemTags } = detail;
@@ -60,8 +63,18 @@ function Lists({ detail }: { detail: RunDetail }) {
           rowKey={([key]) => key}
           empty={<p className="quiet pad">Nothing logged: mlflow.log_metric("accuracy", 0.93)</p>}
           columns={[
-            { key: "key", label: "Metric", head: true, render: ([key]) => <span className="break">{key}</span> },
-            { key: "value", label: "Last value", numeric: true, render: ([, value]) => measure(figure(value), 6) },
+            {
+              key: "key",
+              label: "Metric",
+              head: true,
+              render: ([key]) => <span className="break">{key}</span>,
+            },
+            {
+              key: "value",
+              label: "Last value",
+              numeric: true,
+              render: ([, value]) => measure(figure(value), 6),
+            },
           ]}
         />
       </Card>
@@ -72,7 +85,12 @@ function Lists({ detail }: { detail: RunDetail }) {
           rowKey={([key]) => key}
           empty={<p className="quiet pad">Nothing logged: mlflow.log_param("learning_rate", 0.1)</p>}
           columns={[
-            { key: "key", label: "Param", head: true, render: ([key]) => <span className="break">{key}</span> },
+            {
+              key: "key",
+              label: "Param",
+              head: true,
+              render: ([key]) => <span className="break">{key}</span>,
+            },
             { key: "value", label: "Value", render: ([, value]) => <span className="break">{value}</span> },
           ]}
         />
@@ -86,7 +104,9 @@ function Lists({ detail }: { detail: RunDetail }) {
           <div>
             <h3>Registered as</h3>
             {detail.modelVersions.length === 0 ? (
-              <p className="quiet">No version yet: mlflow.register_model("runs:/{run.id.slice(0, 8)}…/model", "name")</p>
+              <p className="quiet">
+                No version yet: mlflow.register_model("runs:/{run.id.slice(0, 8)}…/model", "name")
+              </p>
             ) : (
               <ul>
                 {detail.modelVersions.map((v) => (
@@ -128,7 +148,16 @@ function Lists({ detail }: { detail: RunDetail }) {
             ["User", run.user || "–"],
             ["Source", systemTags["mlflow.source.name"] ?? "–"],
             ["Commit", systemTags["mlflow.source.git.commit"] ?? "–"],
-            ["Parent", run.parentId ? <Link key="parent" href={to("runs", run.parentId)}>{run.parentId.slice(0, 8)}</Link> : "–"],
+            [
+              "Parent",
+              run.parentId ? (
+                <Link key="parent" href={to("runs", run.parentId)}>
+                  {run.parentId.slice(0, 8)}
+                </Link>
+              ) : (
+                "–"
+              ),
+            ],
             ["Artifacts at", <code key="uri">{detail.artifactUri}</code>],
             ...sortedEntries(run.tags).map(([key, value]): [string, string] => [`Tag ${key}`, value]),
           ]}
@@ -189,6 +218,7 @@ export default function RunPage() {
   const now = useNow(2000);
   const [tab] = useParam("tab", "overview");
   const [asking, setAsking] = useState(false);
+  const experimentName = useExperimentName();
   const client = useQueryClient();
   const query = useQuery({
     queryKey: ["run", id],
@@ -206,7 +236,9 @@ export default function RunPage() {
       <PageHead
         crumbs={[
           { label: "Experiments", href: "/experiments" },
-          ...(run ? [{ label: `Experiment ${run.experimentId}`, href: to("experiments", run.experimentId) }] : []),
+          ...(run
+            ? [{ label: experimentName(run.experimentId), href: to("experiments", run.experimentId) }]
+            : []),
         ]}
         title={
           <>

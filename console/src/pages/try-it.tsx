@@ -20,11 +20,17 @@ export function fieldsOf(version: VersionDetail): FieldSpec[] {
 
 function hint(field: FieldSpec): string {
   const optional = field.required ? "" : ", optional";
-  return field.elements === 1 ? `${field.type}${optional}` : `${field.elements} × ${field.type} as a JSON array${optional}`;
+  return field.elements === 1
+    ? `${field.type}${optional}`
+    : `${field.elements} × ${field.type} as a JSON array${optional}`;
 }
 
 function Value({ value }: { value: unknown }) {
-  return typeof value === "object" ? <code className="break">{JSON.stringify(value)}</code> : <b>{String(value)}</b>;
+  return typeof value === "object" ? (
+    <code className="break">{JSON.stringify(value)}</code>
+  ) : (
+    <b>{String(value)}</b>
+  );
 }
 
 /** A form made from the signature: fill it in, send it, see the answer and how to send it from elsewhere. */
@@ -42,7 +48,11 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<unknown>();
-  const [answer, setAnswer] = useState<{ body: PredictAnswer; seconds: number; row: Record<string, unknown> }>();
+  const [answer, setAnswer] = useState<{
+    body: PredictAnswer;
+    seconds: number;
+    row: Record<string, unknown>;
+  }>();
   const [note, setNote] = useState("");
 
   const send = async (event: FormEvent) => {
@@ -72,13 +82,16 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
     setFailed(undefined);
     try {
       const name = deployment.replaceAll("'", "''");
-      const { rows } = await native.query(
+      const { columns, rows } = await native.query(
         `select * from predictions where deployment = '${name}' and outcome = 'ok' order by at desc limit 1`,
         1,
       );
       const row = rows[0];
       const found = fields
-        .map((field): [string, string] => [field.name, writeField(row?.[`in.${field.name}`])])
+        .map((field): [string, string] => [
+          field.name,
+          writeField(row?.[columns.findIndex((c) => c.name === `in.${field.name}`)]),
+        ])
         .filter(([, text]) => text !== "");
       setTexts({ ...texts, ...Object.fromEntries(found) });
       setNote(
@@ -93,7 +106,11 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
     }
   };
 
-  const sent = answer && { method: "POST" as const, path: `/api/v1${to("deployments", deployment).replace(/\/$/, "")}/predict`, body: { rows: [answer.row] } };
+  const sent = answer && {
+    method: "POST" as const,
+    path: `/api/v1${to("deployments", deployment).replace(/\/$/, "")}/predict`,
+    body: { rows: [answer.row] },
+  };
   const outputs = answer?.body.predictions[0] ?? {};
   return (
     <Card
@@ -129,7 +146,8 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
               value: texts[field.name] ?? "",
               "aria-invalid": wrong[field.name] !== undefined,
               "aria-describedby": `${id}-note`,
-              onChange: (e: { target: { value: string } }) => setTexts({ ...texts, [field.name]: e.target.value }),
+              onChange: (e: { target: { value: string } }) =>
+                setTexts({ ...texts, [field.name]: e.target.value }),
             };
             return (
               <div key={field.name} className={kind === "json" ? "field wide" : "field"}>
@@ -143,9 +161,18 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
                     <option>false</option>
                   </select>
                 ) : kind === "json" ? (
-                  <textarea {...common} rows={3} spellCheck={false} placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : "{}"} />
+                  <textarea
+                    {...common}
+                    rows={3}
+                    spellCheck={false}
+                    placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : "{}"}
+                  />
                 ) : (
-                  <input {...common} inputMode={kind === "integer" ? "numeric" : kind === "number" ? "decimal" : "text"} autoComplete="off" />
+                  <input
+                    {...common}
+                    inputMode={kind === "integer" ? "numeric" : kind === "number" ? "decimal" : "text"}
+                    autoComplete="off"
+                  />
                 )}
                 <span id={`${id}-note`} className={wrong[field.name] ? "wrong" : "note"}>
                   {wrong[field.name] ?? hint(field)}
@@ -159,7 +186,9 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
             {busy ? "Waiting for the answer…" : "Send"}
           </button>
           <span className="quiet small" role="status">
-            {Object.keys(wrong).length > 0 ? `${Object.keys(wrong).length} of ${fields.length} fields need a look.` : note}
+            {Object.keys(wrong).length > 0
+              ? `${Object.keys(wrong).length} of ${fields.length} fields need a look.`
+              : note}
           </span>
         </div>
       </form>
@@ -185,7 +214,10 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
                     <code>{answer.body.id}</code> <CopyButton text={answer.body.id} label="Copy id" />
                   </span>,
                 ],
-                ["Answered by", `${answer.body.model} version ${answer.body.version}, variant ${answer.body.variant}`],
+                [
+                  "Answered by",
+                  `${answer.body.model} version ${answer.body.version}, variant ${answer.body.variant}`,
+                ],
                 ["In the server", millis(figure(answer.body.latencyMs))],
                 ["Round trip", millis(answer.seconds * 1000)],
               ]}
@@ -196,13 +228,21 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
             </div>
             <div>
               <h3>The recorded row, from the command line</h3>
-              <Code text={`mainspring query "select * from predictions where event_id = '${answer.body.id}'"`} wrap label="Command" />
+              <Code
+                text={`mainspring query "select * from predictions where event_id = '${answer.body.id}'"`}
+                wrap
+                label="Command"
+              />
             </div>
             <div>
               <h3>Tell what was right</h3>
               <Code
                 text={curl(
-                  { method: "POST", path: "/api/v1/feedback", body: { predictionId: answer.body.id, name: "label", value: 1 } },
+                  {
+                    method: "POST",
+                    path: "/api/v1/feedback",
+                    body: { predictionId: answer.body.id, name: "label", value: 1 },
+                  },
                   location.origin,
                 )}
                 wrap
