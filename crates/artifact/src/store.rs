@@ -153,6 +153,23 @@ impl Artifacts {
         }
     }
 
+    /// Like [`Artifacts::get_stream`], for a part of the file. The number is the size of the whole
+    /// file; the part is cut as by [`Artifacts::get_range`].
+    ///
+    /// # Errors
+    /// As [`Artifacts::get_range`].
+    pub async fn get_range_stream(
+        &self,
+        path: &ArtifactPath,
+        range: Range<u64>,
+    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
+        file(path)?;
+        match self.backend.as_ref() {
+            Backend::Local(s) => s.get_range_stream(path, range).await,
+            Backend::Remote(s) => s.get_range_stream(path, range).await,
+        }
+    }
+
     /// What is known about a file without reading it.
     ///
     /// # Errors

@@ -63,6 +63,25 @@ impl Local {
         Ok((size, ReaderStream::with_capacity(file, PIECE).boxed()))
     }
 
+    pub(crate) async fn get_range_stream(
+        &self,
+        path: &ArtifactPath,
+        range: Range<u64>,
+    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
+        let opened = self.blocking(path, move |store, path| {
+            let (mut file, size) = store.file(path)?;
+            let range = within(path, range, size)?;
+            let found = file.seek(SeekFrom::Start(range.start));
+            found.map_err(|e| error::local("reading", path.as_str(), &e))?;
+            Ok((file, size, range.end - range.start))
+        });
+        let (file, size, wanted) = opened.await?;
+        let mut file = tokio::fs::File::from_std(file);
+        file.set_max_buf_size(PIECE);
+        let part = tokio::io::AsyncReadExt::take(file, wanted);
+        Ok((size, ReaderStream::with_capacity(part, PIECE).boxed()))
+    }
+
     pub(crate) async fn head(&self, path: &ArtifactPath) -> Result<Entry, ArtifactError> {
         self.blocking(path, |store, path| {
             let (_, size) = store.file(path)?;

@@ -127,14 +127,29 @@ impl Remote {
     ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
         let meta = self.meta(path).await?;
         let size = meta.size;
+        Ok((size, self.pieces(meta, 0..size).map_err(|e| io::Error::other(chain(&e))).boxed()))
+    }
+
+    pub(crate) async fn get_range_stream(
+        &self,
+        path: &ArtifactPath,
+        range: Range<u64>,
+    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
+        let meta = self.meta(path).await?;
+        let size = meta.size;
+        let range = within(path, range, size)?;
+        Ok((size, self.pieces(meta, range).map_err(|e| io::Error::other(chain(&e))).boxed()))
+    }
+
+    /// A range of an object in pieces; the next one is fetched while one is used.
+    fn pieces(&self, meta: ObjectMeta, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
         let store = Arc::clone(&self.store);
-        let pieces = (0..size.div_ceil(PIECE)).map(move |n| {
-            let range = n * PIECE..(n * PIECE + PIECE).min(size);
-            piece(Arc::clone(&store), meta.clone(), range)
+        let count = (range.end - range.start).div_ceil(PIECE);
+        let pieces = (0..count).map(move |n| {
+            let start = range.start + n * PIECE;
+            piece(Arc::clone(&store), meta.clone(), start..(start + PIECE).min(range.end))
         });
-        // The next piece is fetched while this one is used.
-        let pieces = stream::iter(pieces).buffered(2).map_err(|e| io::Error::other(chain(&e)));
-        Ok((size, pieces.boxed()))
+        stream::iter(pieces).buffered(2).boxed()
     }
 
     pub(crate) async fn list(&self, dir: &ArtifactPath) -> Result<Vec<Entry>, ArtifactError> {
@@ -212,11 +227,8 @@ impl Remote {
         let each = files.into_iter().map(|(below, meta)| {
             let target = folder.join(&below);
             async move {
-                let pieces = (0..meta.size.div_ceil(PIECE)).map(|n| {
-                    let range = n * PIECE..(n * PIECE + PIECE).min(meta.size);
-                    piece(Arc::clone(&self.store), meta.clone(), range)
-                });
-                let pieces = stream::iter(pieces).buffered(2).map_err(|e| self.fail("reading", dir, e));
+                let size = meta.size;
+                let pieces = self.pieces(meta, 0..size).map_err(|e| self.fail("reading", dir, e));
                 crate::cache::write(&target, pieces).await
             }
         });

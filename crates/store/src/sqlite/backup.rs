@@ -3,6 +3,7 @@
 use super::Sqlite;
 use super::open::connect;
 use crate::error::StoreError;
+use rusqlite::backup::StepResult;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,9 @@ fn copy(from: &Path, to: &Path, name: &Arc<str>) -> Result<(), StoreError> {
     let part = partial(to);
     let done = copy_into(from, &part, name).and_then(|()| {
         std::fs::File::open(&part).and_then(|f| f.sync_all()).map_err(|e| e.to_string())?;
-        std::fs::rename(&part, to).map_err(|e| e.to_string())
+        std::fs::rename(&part, to).map_err(|e| e.to_string())?;
+        let folder = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| e.to_string())
     });
     if done.is_err() {
         // It may not even exist; the error that matters is the one at hand.
@@ -45,16 +48,15 @@ fn copy_into(from: &Path, part: &Path, name: &Arc<str>) -> Result<(), String> {
     if part.exists() {
         std::fs::remove_file(part).map_err(|e| e.to_string())?;
     }
+    super::open::create_private(part).map_err(|e| e.to_string())?;
     let mut target = rusqlite::Connection::open(part).map_err(|e| e.to_string())?;
     {
         let backup = rusqlite::backup::Backup::new(&source.raw, &mut target).map_err(|e| e.to_string())?;
         // All pages in one step: a read snapshot of a WAL database blocks no writer, and a copy in
         // several steps starts over at each write in between.
-        loop {
-            match backup.step(-1).map_err(|e| e.to_string())? {
-                rusqlite::backup::StepResult::Done => break,
-                _ => std::thread::sleep(Duration::from_millis(20)),
-            }
+        match backup.step(-1).map_err(|e| e.to_string())? {
+            StepResult::Done => {}
+            other => return Err(format!("the database could not be read: {other:?}")),
         }
     }
     // The copy is one plain file, without a log beside it.

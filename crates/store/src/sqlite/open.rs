@@ -31,8 +31,10 @@ pub(crate) async fn open(
     let work = move || {
         let name: Arc<str> = settings.display().into();
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|e| StoreError::Unavailable { what: name.to_string(), reason: e.to_string() })?;
+            std::fs::create_dir_all(folder).map_err(|e| unopened(&name, &e))?;
+        }
+        if !path.exists() {
+            create_private(&path).map_err(|e| unopened(&name, &e))?;
         }
         let writer = connect(&path, &name, settings.wait)?;
         apply(&writer, &sets, clock.as_ref())?;
@@ -59,6 +61,23 @@ pub(crate) async fn open(
         })
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
+}
+
+/// Makes an empty file that only this user may read: it will hold the digests of keys. SQLite gives
+/// its log the same permissions.
+pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ())
+}
+
+fn unopened(name: &str, e: &std::io::Error) -> StoreError {
+    match e.kind() {
+        std::io::ErrorKind::StorageFull => StoreError::Full { detail: e.to_string() },
+        _ => StoreError::Unavailable { what: name.to_owned(), reason: e.to_string() },
+    }
 }
 
 /// A connection with the settings that all have in common.

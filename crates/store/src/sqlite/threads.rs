@@ -98,6 +98,9 @@ impl Writer {
         let mut next = Some(first);
         let mut go_on = true;
         let mut lost = begun.err();
+        // When the transaction cannot even begin, all that wait are told so at once, instead of each
+        // waiting for the same lock in its turn.
+        let never_began = lost.is_some();
         while let Some(mut work) = next.take() {
             if work.wanted() {
                 if lost.is_none() {
@@ -105,7 +108,7 @@ impl Writer {
                 }
                 done.push(work);
             }
-            if lost.is_some() || started.elapsed() >= GROUP {
+            if !never_began && (lost.is_some() || started.elapsed() >= GROUP) {
                 break;
             }
             match queue.try_recv() {

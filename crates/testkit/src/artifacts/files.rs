@@ -56,9 +56,12 @@ pub async fn ranges(a: &TempArtifacts) {
     for (start, end) in [(0, 1), (0, 5000), (4999, 5000), (100, 4000), (4000, 9999), (5000, 5000), (7, 7)] {
         let got = a.store.get_range(&at, start..end).await.unwrap();
         assert_eq!(got, bytes.slice(start as usize..end.min(5000) as usize), "{start}..{end}");
+        let (size, stream) = a.store.get_range_stream(&at, start..end).await.unwrap();
+        assert_eq!((size, stream.try_collect::<Vec<Bytes>>().await.unwrap().concat()), (5000, got.to_vec()));
     }
     let past = a.store.get_range(&at, 5001..5002).await.unwrap_err();
     assert_eq!(past.kind(), ErrorKind::InvalidInput);
+    assert!(a.store.get_range_stream(&at, 5001..5002).await.is_err());
     #[expect(clippy::reversed_empty_ranges, reason = "the range that is refused")]
     let backwards = a.store.get_range(&at, 3..2).await;
     assert!(matches!(backwards, Err(ArtifactError::Range { .. })));

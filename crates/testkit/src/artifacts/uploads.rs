@@ -2,6 +2,7 @@
 
 use super::{TempArtifacts, path, pattern, pieces};
 use futures::FutureExt;
+use futures::TryStreamExt;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use mainspring_artifact::{ArtifactError, Bytes};
@@ -26,6 +27,11 @@ pub async fn large_stream(a: &TempArtifacts) {
     assert_eq!(
         a.store.get_range(&path("large/model.bin"), 17_000_000..17_000_100).await.unwrap(),
         all.slice(17_000_000..17_000_100)
+    );
+    let far = a.store.get_range_stream(&path("large/model.bin"), 1_000_000..19_000_000).await.unwrap().1;
+    assert!(
+        far.try_collect::<Vec<Bytes>>().await.unwrap().concat() == all.slice(1_000_000..19_000_000),
+        "the part differs"
     );
     a.store.put(&path("large/whole"), all.clone()).await.unwrap();
     assert_eq!(a.store.head(&path("large/whole")).await.unwrap().size, all.len() as u64);
