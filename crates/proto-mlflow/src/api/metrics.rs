@@ -1,67 +1,21 @@
-//! Logging metrics, and their history.
+//! Histories of metrics.
 
 use super::MlflowState;
 use super::error::Failed;
-use super::json::{Num, answer, empty};
+use super::json::{Num, answer};
 use super::request::Fields;
 use axum::extract::State;
 use axum::response::Response;
 use mainspring_http::Caller;
-use mainspring_registry::actions::{LogRun, ReadRun};
+use mainspring_registry::actions::ReadRun;
 use mainspring_registry::points::Point;
-use mainspring_registry::{Batch, MAX_POINTS, Metric, Sample};
+use mainspring_registry::{MAX_POINTS, Sample};
 use serde::Serialize;
 
 /// Most runs of one request for histories.
 const MAX_RUNS: usize = 100;
 /// Most points a run in a plot.
 const MAX_PLOT: i64 = 2500;
-
-fn metric(f: &mut Fields, at: &str) -> Result<Metric, Failed> {
-    let need = |field: &str| Fields::missing(&format!("{at}{field}"));
-    let key = f.take_text("key")?.filter(|k| !k.is_empty()).ok_or_else(|| need("key"))?;
-    let some = |text: Option<String>| text.filter(|t| !t.is_empty());
-    Ok(Metric {
-        key,
-        value: f.float("value")?.ok_or_else(|| need("value"))?,
-        timestamp: f.int("timestamp")?.ok_or_else(|| need("timestamp"))?,
-        step: f.int("step")?.unwrap_or(0),
-        model_id: some(f.take_text("model_id")?),
-        dataset_name: some(f.take_text("dataset_name")?),
-        dataset_digest: some(f.take_text("dataset_digest")?),
-        run_id: None,
-    })
-}
-
-pub(super) async fn log_metric(
-    State(s): State<MlflowState>,
-    Caller(who): Caller,
-    mut f: Fields,
-) -> Result<Response, Failed> {
-    let id = f.run_id()?;
-    let metric = metric(&mut f, "")?;
-    let auth = s.may(&who, LogRun::on(&id))?;
-    s.registry.log_metric(&auth, &id, metric).await?;
-    Ok(empty())
-}
-
-pub(super) async fn log_batch(
-    State(s): State<MlflowState>,
-    Caller(who): Caller,
-    mut f: Fields,
-) -> Result<Response, Failed> {
-    let id = f.run_id()?;
-    let metrics = f
-        .objects("metrics")?
-        .iter_mut()
-        .enumerate()
-        .map(|(i, m)| metric(m, &format!("metrics[{i}].")))
-        .collect::<Result<_, _>>()?;
-    let batch = Batch { metrics, params: f.pairs("params")?, tags: f.pairs("tags")? };
-    let auth = s.may(&who, LogRun::on(&id))?;
-    s.registry.log_batch(&auth, &id, batch).await?;
-    Ok(empty())
-}
 
 #[derive(Serialize)]
 struct PointJson<'a> {

@@ -5,6 +5,7 @@
 //! `NOT_IMPLEMENTED`; what MLflow has not either, 404 `ENDPOINT_NOT_FOUND`.
 
 mod artifacts;
+mod batch;
 mod error;
 mod experiments;
 mod files;
@@ -102,11 +103,11 @@ fn run_routes() -> Router<MlflowState> {
         .route("/runs/delete", post(runs::delete))
         .route("/runs/restore", post(runs::restore))
         .route("/runs/search", post(runs::search))
-        .route("/runs/log-metric", post(metrics::log_metric))
+        .route("/runs/log-metric", post(batch::log_metric))
         .route("/runs/log-parameter", post(runs::log_param))
         .route("/runs/set-tag", post(runs::set_tag))
         .route("/runs/delete-tag", post(runs::delete_tag))
-        .route("/runs/log-batch", post(metrics::log_batch))
+        .route("/runs/log-batch", post(batch::log_batch))
         .route("/runs/log-model", post(runs::log_model))
         .route("/runs/log-inputs", post(runs::log_inputs))
         .route("/runs/outputs", post(runs::log_outputs))

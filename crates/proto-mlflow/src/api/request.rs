@@ -6,6 +6,7 @@
 use super::error::Failed;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use mainspring_registry::Pair;
@@ -273,16 +274,15 @@ fn form(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+/// A JSON body as it came, its content type checked.
+#[derive(Debug)]
+pub(super) struct JsonBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Failed;
 
     async fn from_request(request: Request<Body>, _state: &S) -> Result<Self, Failed> {
         let (parts, body) = request.into_parts();
-        if parts.method == Method::GET
-            && let Some(query) = parts.uri.query().filter(|q| !q.is_empty())
-        {
-            return Ok(Self::from_query(query));
-        }
         let bytes = mainspring_http::read_body(body, BODY_LIMIT).await?;
         if matches!(parts.method, Method::POST | Method::PUT) && !bytes.is_empty() {
             // Also what keeps a form on a foreign web page from posting here.
@@ -291,6 +291,20 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
                 return Err(Failed::invalid("Bad Request. Content-Type must be one of ['application/json']."));
             }
         }
+        Ok(Self(bytes))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Failed;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Failed> {
+        if request.method() == Method::GET
+            && let Some(query) = request.uri().query().filter(|q| !q.is_empty())
+        {
+            return Ok(Self::from_query(query));
+        }
+        let JsonBody(bytes) = JsonBody::from_request(request, state).await?;
         Self::from_json(&bytes)
     }
 }

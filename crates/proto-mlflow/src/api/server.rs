@@ -3,6 +3,7 @@
 use super::MLFLOW_VERSION;
 use super::error::Failed;
 use super::json::answer;
+use axum::extract::OriginalUri;
 use axum::response::Response;
 use http::{Method, Uri};
 use serde_json::json;
@@ -53,17 +54,17 @@ const ELSEWHERE: [&str; 19] = [
     "demo",
 ];
 
-pub(super) async fn not_built(method: Method, uri: Uri) -> Failed {
+pub(super) async fn not_built(method: Method, OriginalUri(uri): OriginalUri) -> Failed {
     Failed::not_built(format!("{method} {} is part of MLflow's API that this server does not have", uri.path()))
 }
 
-/// Paths without a handler.
-pub(super) async fn unknown(method: Method, uri: Uri) -> Failed {
-    let first = uri.path().trim_start_matches('/').split('/').find(|p| !p.is_empty()).unwrap_or_default();
-    if ELSEWHERE.contains(&first) || uri.path().starts_with("/runs/create-promptlab-run") {
-        return not_built(method, uri).await;
+/// Paths without a handler. `below` is the path under MLflow's prefix.
+pub(super) async fn unknown(method: Method, original: OriginalUri, below: Uri) -> Failed {
+    let first = below.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    if ELSEWHERE.contains(&first) || below.path().starts_with("/runs/create-promptlab-run") {
+        return not_built(method, original).await;
     }
-    Failed::no_endpoint(format!("no endpoint {method} {}", uri.path()))
+    Failed::no_endpoint(format!("no endpoint {method} {}", original.0.path()))
 }
 
 // The texts below are MLflow's own: its client knows them and falls back to a plain transfer.
