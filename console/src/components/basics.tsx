@@ -185,7 +185,7 @@ export function Empty(props: { title: string; children?: ReactNode; command?: st
     <div className="empty">
       <h2>{props.title}</h2>
       {props.children && <p>{props.children}</p>}
-      {props.command && <Code text={props.command} label="Next command" />}
+      {props.command && <Code text={props.command} label={`Command: ${props.title}`} />}
     </div>
   );
 }

@@ -42,7 +42,7 @@ export function Diff({ before, after, label }: { before: string; after: string; 
   const lines = diffLines(before, after);
   if (lines.every((line) => line.kind === "same")) return <p className="quiet">No difference.</p>;
   return (
-    <div className="code">
+    <div className="code diff">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
       <pre tabIndex={0} role="region" aria-label={label}>
         {lines.map((line, n) => (

@@ -8,6 +8,8 @@ interface Place {
   href: string;
   label: string;
   icon?: IconName;
+  /** The heading under which it stands. */
+  group?: string;
 }
 
 /** The rail lists what exists; a capability adds its line with its pages. */
@@ -17,8 +19,8 @@ export const PLACES: Place[] = [
   { href: "/models", label: "Models", icon: "models" },
   { href: "/deployments", label: "Deployments", icon: "deployments" },
   { href: "/journal", label: "Journal", icon: "journal" },
-  { href: "/settings/keys", label: "API keys", icon: "settings" },
-  { href: "/settings/audit", label: "Audit" },
+  { href: "/settings/keys", label: "API keys", group: "Settings" },
+  { href: "/settings/audit", label: "Audit", group: "Settings" },
 ];
 
 function isHere(path: string, href: string): boolean {
@@ -141,8 +143,13 @@ export function Shell({ where, children }: { where: Whereabouts | undefined; chi
         </button>
         <nav aria-label="Pages">
           <ul className="nav">
-            {PLACES.map((place) => (
+            {PLACES.map((place, i) => (
               <li key={place.href}>
+                {place.group && place.group !== PLACES[i - 1]?.group && (
+                  <span className="group">
+                    <Icon name="settings" /> {place.group}
+                  </span>
+                )}
                 <Link
                   href={place.href}
                   className={place.icon ? "" : "sub"}

@@ -189,26 +189,28 @@ export default function ModelPage() {
           </div>
         )}
         {failed !== undefined && <ErrorBox error={failed} />}
-        <Card
-          title={shown ? `Where version ${shown.version} comes from and goes to` : "Lineage"}
-          tools={
-            <ShowCall
-              call={{ method: "GET", path: `/api/v1${to("models", name).replace(/\/$/, "")}/lineage` }}
-            />
-          }
-        >
-          <Loaded query={lineage}>
-            {() =>
-              line ? (
-                <LineagePicture line={line} />
-              ) : lineage.isPending ? (
-                <Skeleton width="100%" />
-              ) : (
-                <p className="quiet">No version to draw.</p>
-              )
+        {!(query.error && !model) && (
+          <Card
+            title={shown ? `Where version ${shown.version} comes from and goes to` : "Lineage"}
+            tools={
+              <ShowCall
+                call={{ method: "GET", path: `/api/v1${to("models", name).replace(/\/$/, "")}/lineage` }}
+              />
             }
-          </Loaded>
-        </Card>
+          >
+            <Loaded query={lineage}>
+              {() =>
+                line ? (
+                  <LineagePicture line={line} />
+                ) : lineage.isPending ? (
+                  <Skeleton width="100%" />
+                ) : (
+                  <p className="quiet">No version to draw.</p>
+                )
+              }
+            </Loaded>
+          </Card>
+        )}
         <Loaded query={query}>
           {() => (
             <Card flush title="Versions">

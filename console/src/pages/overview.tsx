@@ -74,20 +74,22 @@ export default function Overview() {
                 once.
               </Empty>
             )}
-            <Card
-              title="Traffic"
-              tools={
-                <>
-                  <Live updatedAt={live.updatedAt} everyMs={1000} />
-                  <ShowCall
-                    call={{ method: "GET", path: "/api/v1/live" }}
-                    cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`}
-                  />
-                </>
-              }
-            >
-              <TrafficChart ticks={live.ticks} by="deployment" sync="overview" />
-            </Card>
+            {data?.counts.deployments !== 0 && (
+              <Card
+                title="Traffic"
+                tools={
+                  <>
+                    <Live updatedAt={live.updatedAt} everyMs={1000} />
+                    <ShowCall
+                      call={{ method: "GET", path: "/api/v1/live" }}
+                      cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`}
+                    />
+                  </>
+                }
+              >
+                <TrafficChart ticks={live.ticks} by="deployment" sync="overview" />
+              </Card>
+            )}
             <Card flush title="Deployments">
               <Table
                 caption="Deployments"
@@ -128,35 +130,37 @@ export default function Overview() {
                 ]}
               />
             </Card>
-            <Card flush title="Newest runs">
-              <Table
-                caption="Newest runs"
-                rows={data?.recentRuns}
-                skeletonRows={3}
-                rowKey={(run) => run.id}
-                empty={<p className="quiet pad">No run yet.</p>}
-                columns={[
-                  { key: "name", label: "Run", head: true, render: (run) => <RunLink run={run} /> },
-                  { key: "state", label: "State", render: (run) => <RunStatus run={run} /> },
-                  {
-                    key: "experiment",
-                    label: "Experiment",
-                    render: (run) => (
-                      <Link href={to("experiments", run.experimentId)}>
-                        {experimentName(run.experimentId)}
-                      </Link>
-                    ),
-                  },
-                  { key: "started", label: "Started", render: (run) => <Time at={ms(run.startedAt)} /> },
-                  {
-                    key: "took",
-                    label: "Took",
-                    numeric: true,
-                    render: (run) => duration(runSeconds(run, now)),
-                  },
-                ]}
-              />
-            </Card>
+            {data?.counts.runs !== 0 && (
+              <Card flush title="Newest runs">
+                <Table
+                  caption="Newest runs"
+                  rows={data?.recentRuns}
+                  skeletonRows={3}
+                  rowKey={(run) => run.id}
+                  empty={<p className="quiet pad">No run yet.</p>}
+                  columns={[
+                    { key: "name", label: "Run", head: true, render: (run) => <RunLink run={run} /> },
+                    { key: "state", label: "State", render: (run) => <RunStatus run={run} /> },
+                    {
+                      key: "experiment",
+                      label: "Experiment",
+                      render: (run) => (
+                        <Link href={to("experiments", run.experimentId)}>
+                          {experimentName(run.experimentId)}
+                        </Link>
+                      ),
+                    },
+                    { key: "started", label: "Started", render: (run) => <Time at={ms(run.startedAt)} /> },
+                    {
+                      key: "took",
+                      label: "Took",
+                      numeric: true,
+                      render: (run) => duration(runSeconds(run, now)),
+                    },
+                  ]}
+                />
+              </Card>
+            )}
           </div>
         )}
       </Loaded>
