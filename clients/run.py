@@ -27,7 +27,7 @@ def main():
         env["MAINSPRING_BIN"] = os.path.abspath(args.binary)
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):
         sys.exit(f"clients: {env.get('MAINSPRING_BIN') or 'no binary'} is not there; run: make build")
-    common = ["-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(HERE)]
+    common = ["-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
     runs = [(ROOT / ".venv", [str(HERE), f"--ignore-glob=*/{KSERVE}"])]
     kserve = sorted(map(str, HERE.rglob(KSERVE)))
     if kserve:
