@@ -16,7 +16,7 @@ RELEASE := $(CARGO_TARGET_DIR)/release/mainspring
 help: ## list the targets
 	@echo "Mainspring: from a training run to a served, recorded prediction."
 	@echo
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ' ?## ' '/^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Results of builds: $(CARGO_TARGET_DIR)"
 
