@@ -7,18 +7,18 @@ export function ShowCall({ call, cli, python }: { call: Call; cli?: string; pyth
     <Popover label={<span>API · CLI</span>} title="The same from a terminal" small>
       <div className="stack" style={{ gap: 12 }}>
         <div>
-          <h3>API</h3>
+          <h2 className="minor">API</h2>
           <Code text={curl(call, location.origin)} wrap label="API call" />
         </div>
         {cli && (
           <div>
-            <h3>Command line</h3>
+            <h2 className="minor">Command line</h2>
             <Code text={cli} wrap label="Command" />
           </div>
         )}
         {python && (
           <div>
-            <h3>Python</h3>
+            <h2 className="minor">Python</h2>
             <Code text={python} label="Python" />
           </div>
         )}

@@ -16,10 +16,11 @@ export interface LiveState {
 /** Adds a tick: in order, one per second, no more than the window. */
 export function addTick(ticks: LiveTick[], tick: LiveTick): LiveTick[] {
   const last = ticks.at(-1);
-  // The stream was interrupted: what lies before the gap stays, the gap is drawn as one.
   if (last && tick.atMs <= last.atMs) return ticks;
   const from = tick.atMs - WINDOW * 1000;
-  return [...ticks.filter((t) => t.atMs > from), tick];
+  // The stream was interrupted: an empty tick breaks the lines, so that nothing is drawn over the gap.
+  const gap = last && tick.atMs - last.atMs > 2500 ? [{ atMs: last.atMs + 1000, versions: [] }] : [];
+  return [...ticks, ...gap, tick].filter((t) => t.atMs > from);
 }
 
 /**

@@ -39,3 +39,13 @@ mainspring apply -f ${name}.yaml --server ${location.origin}`;
 export function current(detail: DeploymentDetail) {
   return detail.versions.find((v) => v.current) ?? detail.versions[0];
 }
+
+/** The journal page with the rows behind a figure of a deployment. */
+export function rowsBehind(deployment: string, where = ""): string {
+  const sql = `select at, version, protocol, outcome, error_kind, rows, total_us, event_id
+from predictions
+where deployment = '${deployment.replaceAll("'", "''")}'${where}
+order by at desc
+limit 100`;
+  return `/journal?${new URLSearchParams({ sql, run: "1" })}`;
+}

@@ -12,7 +12,7 @@ import { bytes, count, duration, percent, plural } from "../lib/format";
 import { useTitle } from "../lib/hooks";
 import { type LiveState, useLive } from "../lib/live";
 import { to, useParam } from "../lib/url";
-import { current, DeploymentState, failures, millis } from "./deployment-parts";
+import { current, DeploymentState, failures, millis, rowsBehind } from "./deployment-parts";
 import { Batches } from "./batches";
 import { Generations } from "./generations";
 import { TryIt } from "./try-it";
@@ -205,7 +205,11 @@ function Versions({ detail }: { detail: DeploymentDetail }) {
             key: "answered",
             label: "Answered",
             numeric: true,
-            render: (v) => count(stats.get(v.version)?.traffic.answered ?? 0),
+            render: (v) => (
+              <Link href={rowsBehind(detail.summary.name, ` and version = '${v.version}'`)}>
+                {count(stats.get(v.version)?.traffic.answered ?? 0)}
+              </Link>
+            ),
           },
           {
             key: "engine",
@@ -246,13 +250,12 @@ function Versions({ detail }: { detail: DeploymentDetail }) {
 
 function Failed({ stats, name }: { stats: VersionStats[]; name: string }) {
   const rows = stats.flatMap((v) => v.failures.map((f) => ({ ...f, version: v.version })));
-  const sql = `select at, error_kind, error, protocol, event_id from predictions where deployment = '${name.replaceAll("'", "''")}' and outcome <> 'ok' order by at desc limit 100`;
   return (
     <Card
       flush
       title="Failures"
       tools={
-        <Link className="button small" href={`/journal?${new URLSearchParams({ sql, run: "1" })}`}>
+        <Link className="button small" href={rowsBehind(name, " and outcome <> 'ok'")}>
           The rows behind it
         </Link>
       }

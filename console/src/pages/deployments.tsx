@@ -10,7 +10,7 @@ import { count, plural } from "../lib/format";
 import { useTitle } from "../lib/hooks";
 import { useLive } from "../lib/live";
 import { to } from "../lib/url";
-import { DeploymentState, failures, firstDeployment, millis } from "./deployment-parts";
+import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployment-parts";
 
 export default function Deployments() {
   useTitle("Deployments");
@@ -115,9 +115,16 @@ export default function Deployments() {
                   key: "answered",
                   label: "Answered",
                   numeric: true,
-                  render: (d) => count(d.traffic.answered),
+                  render: (d) => <Link href={rowsBehind(d.name)}>{count(d.traffic.answered)}</Link>,
                 },
-                { key: "failed", label: "Failed", numeric: true, render: (d) => count(d.traffic.failed) },
+                {
+                  key: "failed",
+                  label: "Failed",
+                  numeric: true,
+                  render: (d) => (
+                    <Link href={rowsBehind(d.name, " and outcome <> 'ok'")}>{count(d.traffic.failed)}</Link>
+                  ),
+                },
                 { key: "p50", label: "p50", numeric: true, render: (d) => millis(d.traffic.latency?.p50) },
                 { key: "p99", label: "p99", numeric: true, render: (d) => millis(d.traffic.latency?.p99) },
                 { key: "since", label: "Since", render: (d) => <Time at={ms(d.since)} /> },

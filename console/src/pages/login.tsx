@@ -54,7 +54,7 @@ export function Login({ onSession }: { onSession: (session: Session) => void }) 
         </button>
         <div>
           <p className="quiet small">No key? Whoever runs the server makes one:</p>
-          <Code text="mainspring key create console --role read" label="Command" />
+          <Code text="mainspring key create console --role read" wrap label="Command" />
         </div>
       </form>
     </main>

@@ -10,7 +10,7 @@ import { bytes, count, duration, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { useLive } from "../lib/live";
 import { to } from "../lib/url";
-import { DeploymentState, failures, firstDeployment, millis } from "./deployment-parts";
+import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployment-parts";
 import { FIRST_RUN } from "./experiments";
 import { RunLink, RunStatus, runSeconds, useExperimentName } from "./run-parts";
 
@@ -117,13 +117,17 @@ export default function Overview() {
                     key: "answered",
                     label: "Answered",
                     numeric: true,
-                    render: (d) => count(d.traffic.answered),
+                    render: (d) => <Link href={rowsBehind(d.name)}>{count(d.traffic.answered)}</Link>,
                   },
                   {
                     key: "failed",
                     label: "Failed",
                     numeric: true,
-                    render: (d) => failures(d.traffic.answered, d.traffic.failed),
+                    render: (d) => (
+                      <Link href={rowsBehind(d.name, " and outcome <> 'ok'")}>
+                        {failures(d.traffic.answered, d.traffic.failed)}
+                      </Link>
+                    ),
                   },
                   { key: "p50", label: "p50", numeric: true, render: (d) => millis(d.traffic.latency?.p50) },
                   { key: "p99", label: "p99", numeric: true, render: (d) => millis(d.traffic.latency?.p99) },
