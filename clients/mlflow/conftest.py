@@ -60,7 +60,7 @@ class Raw:
     def post(self, path, body=None, api="/api/2.0/mlflow/"):
         return self.call("POST", api + path, json={} if body is None else body)
 
-    def get(self, path, api="/api/2.0/mlflow/", **params):
+    def get(self, path, /, api="/api/2.0/mlflow/", **params):
         return self.call("GET", api + path, params=params)
 
 

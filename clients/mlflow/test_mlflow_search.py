@@ -12,7 +12,7 @@ RUNS = [
     ("ada", {"loss": 0.1, "acc": 0.9}, {"lr": "0.1", "opt": "adam"}, {"team": "red", "a b": "x"}, 1000, 2000),
     ("Bob", {"loss": 0.2, "acc": float("nan")}, {"lr": "0.01"}, {"team": "Red"}, 3000, None),
     ("cyd", {"loss": -1.5}, {"lr": "0.1", "opt": "SGD_x"}, {}, 2000, 5000),
-    ("dan", {"acc": float("inf")}, {}, {"team": "blue", "note": "100%"}, 2000, 2500),
+    ("dan", {"acc": float("inf")}, {}, {"team": "blue", "note": "100%"}, 2100, 2500),
     ("eve", {"loss": 0.0, "deep/key": 3}, {"opt": "adam*w"}, {"team": "b[l]ue"}, 500, 900),
     ("fay", {}, {"lr": "1"}, {"a b": "it's"}, 4000, None),
 ]

@@ -11,8 +11,7 @@ pub const MAX_METRICS: usize = 1000;
 pub const MAX_PARAMS_TAGS: usize = 100;
 /// Most metrics, params and tags together in one batch.
 pub const MAX_ENTITIES: usize = 1000;
-/// Most bytes of a batch request.
-pub const MAX_BATCH_BYTES: usize = 1_000_000;
+
 /// Longest key of a metric, param or tag, characters.
 pub const MAX_KEY: usize = 250;
 /// Longest param value; longer ones are cut.

@@ -15,7 +15,7 @@ const MODEL_VERSIONS: &str = "mlflow.modelVersions";
 const PROMPT_SOURCES: [&str; 2] = ["prompt-template", "dummy-source"];
 
 /// A checked source.
-pub(super) struct Source {
+pub(super) struct Origin {
     pub source: String,
     pub storage: String,
     pub run_id: Option<String>,
@@ -68,7 +68,7 @@ fn within(source: &str, root: &str) -> bool {
 }
 
 /// Checks the source of a new version and finds where its files really are.
-pub(super) async fn check(c: &mut Conn, tenant: &Tenant, new: &NewVersion) -> Result<Source> {
+pub(super) async fn check(c: &mut Conn, tenant: &Tenant, new: &NewVersion) -> Result<Origin> {
     let some = |id: &Option<String>| id.clone().filter(|t| !t.is_empty());
     let (run_id, model_id) = (some(&new.run_id), some(&new.model_id));
     let source = new.source.clone();
@@ -78,7 +78,7 @@ pub(super) async fn check(c: &mut Conn, tenant: &Tenant, new: &NewVersion) -> Re
                 "Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder."
             )));
         }
-        return Ok(Source { storage: source.clone(), source, run_id, model_id });
+        return Ok(Origin { storage: source.clone(), source, run_id, model_id });
     }
     if is_local(&source) {
         return Err(RegistryError::Invalid(format!(
@@ -99,7 +99,7 @@ pub(super) async fn check(c: &mut Conn, tenant: &Tenant, new: &NewVersion) -> Re
 }
 
 /// `models:/m-…`, or a copy of another version.
-async fn of_model(c: &mut Conn, tenant: &Tenant, new: &NewVersion, source: String) -> Result<Source> {
+async fn of_model(c: &mut Conn, tenant: &Tenant, new: &NewVersion, source: String) -> Result<Origin> {
     let parsed: ModelUri = source.parse().map_err(|_| outside(&source, "model_id"))?;
     let original = match parsed {
         ModelUri::Logged { id } => {
@@ -108,7 +108,7 @@ async fn of_model(c: &mut Conn, tenant: &Tenant, new: &NewVersion, source: Strin
             }
             let model = logged_models::get(c, tenant, &id).await.map_err(|_| outside(&source, "model_id"))?;
             let run_id = new.run_id.clone().filter(|r| !r.is_empty()).or(model.source_run_id);
-            return Ok(Source { source, storage: model.artifact_uri, run_id, model_id: Some(id) });
+            return Ok(Origin { source, storage: model.artifact_uri, run_id, model_id: Some(id) });
         }
         other => version_of(c, tenant, &other).await?,
     };
@@ -126,7 +126,7 @@ async fn of_model(c: &mut Conn, tenant: &Tenant, new: &NewVersion, source: Strin
              referenced model version."
         )));
     }
-    Ok(Source {
+    Ok(Origin {
         source: format!("models:/{}/{}", original.name, original.version),
         storage: original.storage,
         run_id: original.run_id,
@@ -152,7 +152,7 @@ pub(super) async fn version_of(c: &mut Conn, tenant: &Tenant, uri: &ModelUri) ->
     }
 }
 
-async fn of_logged(c: &mut Conn, tenant: &Tenant, id: &str, run_id: Option<String>, source: String) -> Result<Source> {
+async fn of_logged(c: &mut Conn, tenant: &Tenant, id: &str, run_id: Option<String>, source: String) -> Result<Origin> {
     if source.starts_with("runs:") {
         return Err(outside(&source, "model_id"));
     }
@@ -161,21 +161,21 @@ async fn of_logged(c: &mut Conn, tenant: &Tenant, id: &str, run_id: Option<Strin
         return Err(outside(&source, "model_id"));
     }
     let run_id = run_id.or(model.source_run_id);
-    Ok(Source { storage: source.clone(), source, run_id, model_id: Some(model.id) })
+    Ok(Origin { storage: source.clone(), source, run_id, model_id: Some(model.id) })
 }
 
-async fn of_run(c: &mut Conn, tenant: &Tenant, run_id: Option<String>, source: String) -> Result<Source> {
+async fn of_run(c: &mut Conn, tenant: &Tenant, run_id: Option<String>, source: String) -> Result<Origin> {
     let foreign = uri::proxied(&source).is_none();
     if !source.starts_with("runs:") && foreign {
         // Another object store: MLflow's clients read it themselves.
-        return Ok(Source { storage: source.clone(), source, run_id, model_id: None });
+        return Ok(Origin { storage: source.clone(), source, run_id, model_id: None });
     }
     let Some(id) = run_id else { return Err(outside(&source, "run_id")) };
     let run = runs::info(c, tenant, &id).await.map_err(|_| outside(&source, "run_id"))?;
     if foreign {
         return match source.parse() {
             Ok(ModelUri::Run { id: named, path }) if named == id => {
-                Ok(Source { storage: format!("{}/{path}", run.artifact_uri), source, run_id: Some(id), model_id: None })
+                Ok(Origin { storage: format!("{}/{path}", run.artifact_uri), source, run_id: Some(id), model_id: None })
             }
             _ => Err(outside(&source, "run_id")),
         };
@@ -183,7 +183,7 @@ async fn of_run(c: &mut Conn, tenant: &Tenant, run_id: Option<String>, source: S
     if !within(&source, &run.artifact_uri) {
         return Err(outside(&source, "run_id"));
     }
-    Ok(Source { storage: source.clone(), source, run_id: Some(id), model_id: None })
+    Ok(Origin { storage: source.clone(), source, run_id: Some(id), model_id: None })
 }
 
 /// Notes on a logged model that a version was registered from it.

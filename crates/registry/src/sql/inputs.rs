@@ -51,7 +51,8 @@ pub(crate) async fn add_dataset(
     tags: &[Pair],
 ) -> Result<(), StoreError> {
     let context = tags.iter().find(|t| t.key == CONTEXT).map(|t| t.value.clone());
-    let all = serde_json::Value::from_iter(tags.iter().map(|t| serde_json::json!([t.key, t.value]))).to_string();
+    let all: serde_json::Value = tags.iter().map(|t| serde_json::json!([t.key, t.value])).collect();
+    let all = all.to_string();
     c.execute(
         "INSERT INTO run_datasets (tenant, run_id, dataset_id, experiment_id, tags, context) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, run_id, dataset_id) DO NOTHING",

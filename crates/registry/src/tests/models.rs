@@ -1,0 +1,126 @@
+//! Registered models: resolving, watching, lineage, and what a purge leaves alone.
+
+use super::Fixture;
+use crate::actions::{
+    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteRun, DeleteVersion, Purge, ReadModel, SetAlias,
+    TransitionStage, WriteArtifact,
+};
+use crate::{ArtifactRoot, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError};
+use bytes::Bytes;
+use mainspring_core::Tenant;
+use std::time::Duration;
+
+impl Fixture {
+    /// A run, a logged model of it with an `MLmodel`, and version 1 of `name`.
+    async fn registered(&self, name: &str) -> (String, String) {
+        let new = NewRun { tags: vec![Pair::new("mlflow.parentRunId", "gone")], ..NewRun::default() };
+        let run = self.registry.create_run(&self.may(CreateRun::any()), new).await.unwrap().info.id;
+        let new = NewLoggedModel { source_run_id: Some(run.clone()), ..NewLoggedModel::default() };
+        let model = self.registry.create_logged_model(&self.may(CreateLoggedModel::any()), new).await.unwrap();
+        let content = futures::stream::once(async { Ok(Bytes::from_static(b"flavors: {}")) });
+        let root = ArtifactRoot::LoggedModel(model.id.clone());
+        self.registry.write_artifact(&self.may(WriteArtifact::any()), &root, "MLmodel", content).await.unwrap();
+        self.registry.create_model(&self.may(CreateModel::on(name)), name, Vec::new(), None).await.unwrap();
+        self.version(name, &model.id).await;
+        (run, model.id)
+    }
+
+    async fn version(&self, name: &str, model: &str) -> i64 {
+        let new = NewVersion {
+            name: name.into(),
+            source: format!("models:/{model}"),
+            model_id: Some(model.into()),
+            ..NewVersion::default()
+        };
+        self.registry.create_version(&self.may(CreateVersion::on(name)), new).await.unwrap().version
+    }
+
+    async fn resolve(&self, uri: &str) -> Result<crate::Resolved, RegistryError> {
+        self.registry.resolve(&Tenant::default(), &uri.parse::<ModelUri>()?).await
+    }
+}
+
+#[tokio::test]
+async fn every_uri_finds_the_files() {
+    let f = Fixture::new().await;
+    let (run, model) = f.registered("m").await;
+    f.version("m", &model).await;
+    f.registry.set_alias(&f.may(SetAlias::on("m")), "m", "champion", 1).await.unwrap();
+    f.registry.transition_stage(&f.may(TransitionStage::on("m")), ("m", 2), "staging", false).await.unwrap();
+    let folder = format!("mlflow/default/0/models/{model}/artifacts");
+    for (uri, version) in [
+        ("models:/m/1", "1"),
+        ("models:/m@champion", "1"),
+        ("models:/m/Staging", "2"),
+        ("models:/m/latest", "2"),
+        (&format!("models:/{model}"), model.as_str()),
+    ] {
+        let found = f.resolve(uri).await.unwrap();
+        assert_eq!((found.version.as_str(), found.artifacts.as_str()), (version, folder.as_str()), "{uri}");
+        assert_eq!(found.mlmodel_yaml.as_deref(), Some("flavors: {}"));
+        assert_eq!(found.run_id.as_ref(), Some(&run));
+    }
+    let found = f.resolve(&format!("runs:/{run}/a/b")).await.unwrap();
+    assert_eq!(found.artifacts.as_str(), format!("mlflow/default/0/{run}/artifacts/a/b"));
+    assert_eq!(found.mlmodel_yaml, None);
+    for uri in ["models:/m@nobody", "models:/m/9", "models:/none/1", "models:/m-none", "runs:/none/a"] {
+        assert!(matches!(f.resolve(uri).await, Err(RegistryError::NotFound(_))), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_change_a_resolution_is_told() {
+    let f = Fixture::new().await;
+    let (_, model) = f.registered("m").await;
+    let mut seen = f.registry.changes();
+    let mut moved = || {
+        let changed = seen.has_changed().unwrap();
+        seen.borrow_and_update();
+        changed
+    };
+    assert!(!moved());
+    f.registry.set_alias(&f.may(SetAlias::on("m")), "m", "champion", 1).await.unwrap();
+    assert!(moved());
+    f.version("m", &model).await;
+    assert!(moved());
+    f.registry.transition_stage(&f.may(TransitionStage::on("m")), ("m", 2), "Production", true).await.unwrap();
+    assert!(moved());
+    f.registry.delete_version(&f.may(DeleteVersion::on("m")), "m", 2).await.unwrap();
+    assert!(moved());
+    f.registry.refresh().await.unwrap();
+    assert!(!moved());
+}
+
+#[tokio::test]
+async fn lineage_goes_from_the_version_to_the_run() {
+    let f = Fixture::new().await;
+    let (run, model) = f.registered("m").await;
+    let lineage = f.registry.lineage(&f.may(ReadModel::on("m")), "m", 1).await.unwrap();
+    assert_eq!(lineage.run.map(|r| r.info.id), Some(run));
+    assert_eq!(lineage.logged_model.map(|m| m.id), Some(model));
+    assert!(lineage.parents.is_empty());
+}
+
+#[tokio::test]
+async fn a_purge_keeps_what_a_version_is_served_from() {
+    let f = Fixture::new().await;
+    let run = f.registry.create_run(&f.may(CreateRun::any()), NewRun::default()).await.unwrap().info;
+    let content = futures::stream::once(async { Ok(Bytes::from_static(b"x")) });
+    let root = ArtifactRoot::Run(run.id.clone());
+    f.registry.write_artifact(&f.may(WriteArtifact::any()), &root, "model/MLmodel", content).await.unwrap();
+    f.registry.create_model(&f.may(CreateModel::on("m")), "m", Vec::new(), None).await.unwrap();
+    let new = NewVersion {
+        name: "m".into(),
+        source: format!("runs:/{}/model", run.id),
+        run_id: Some(run.id.clone()),
+        ..NewVersion::default()
+    };
+    f.registry.create_version(&f.may(CreateVersion::on("m")), new).await.unwrap();
+    f.registry.delete_run(&f.may(DeleteRun::on(&run.id)), &run.id).await.unwrap();
+    let report = f.registry.purge(&f.may(Purge::any()), Duration::ZERO).await.unwrap();
+    assert_eq!((report.runs.len(), report.kept), (0, vec![(run.id.clone(), "m/1".to_owned())]));
+    assert!(f.resolve("models:/m/1").await.unwrap().mlmodel_yaml.is_some());
+    f.registry.delete_version(&f.may(DeleteVersion::on("m")), "m", 1).await.unwrap();
+    let report = f.registry.purge(&f.may(Purge::any()), Duration::ZERO).await.unwrap();
+    assert_eq!((report.runs, report.files), (vec![run.id], 1));
+}

@@ -1,0 +1,182 @@
+//! Runs, their logging, searching and purging.
+
+use super::Fixture;
+use crate::actions::{
+    CreateExperiment, CreateRun, DeleteExperiment, DeleteRun, LogRun, Purge, ReadArtifact, ReadExperiment, ReadRun,
+    RestoreRun, WriteArtifact,
+};
+use crate::{ArtifactRoot, Batch, ExperimentSearch, Metric, NewRun, Pair, RegistryError, RunSearch, Sample};
+use bytes::Bytes;
+use mainspring_store::args;
+use std::time::Duration;
+
+impl Fixture {
+    async fn run(&self, experiment: i64, name: &str) -> String {
+        let new = NewRun { experiment, name: name.into(), started: 5, ..NewRun::default() };
+        self.registry.create_run(&self.may(CreateRun::any()), new).await.unwrap().info.id
+    }
+
+    async fn log(&self, run: &str, metrics: &[(&str, f64, i64)]) {
+        let metrics = metrics.iter().map(|(k, v, step)| Metric::new(*k, *v, 1, *step)).collect();
+        let batch = Batch { metrics, ..Batch::default() };
+        self.registry.log_batch(&self.may(LogRun::on(run)), run, batch).await.unwrap();
+    }
+
+    async fn names(&self, experiment: i64, filter: &str, order: &[&str]) -> Vec<String> {
+        let asked = RunSearch {
+            experiments: vec![experiment],
+            filter: filter.into(),
+            order_by: order.iter().map(|o| (*o).to_owned()).collect(),
+            ..RunSearch::default()
+        };
+        let page = self.registry.search_runs(&self.may(ReadRun::any()), &asked).await.unwrap();
+        page.items.into_iter().map(|r| r.info.name).collect()
+    }
+
+    async fn put(&self, run: &str, path: &str, text: &'static str) {
+        let content = futures::stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
+        let root = ArtifactRoot::Run(run.into());
+        self.registry.write_artifact(&self.may(WriteArtifact::on(run)), &root, path, content).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_latest_value_is_kept_whatever_the_order_of_batches() {
+    let f = Fixture::new().await;
+    let run = f.run(0, "r").await;
+    f.log(&run, &[("m", 1.0, 5), ("m", 2.0, 3), ("n", f64::NAN, 0)]).await;
+    f.log(&run, &[("m", 9.0, 4)]).await;
+    let found = f.registry.run(&f.may(ReadRun::on(&run)), &run).await.unwrap();
+    let latest: Vec<(&str, i64)> = found.metrics.iter().map(|m| (m.key.as_str(), m.step)).collect();
+    assert_eq!(latest, [("m", 5), ("n", 0)]);
+    assert!(found.metrics[1].value.is_nan());
+    let history = f.registry.metric_history(&f.may(ReadRun::on(&run)), &run, "m", (None, None)).await.unwrap();
+    assert_eq!(history.items.iter().map(|p| p.step).collect::<Vec<_>>(), [3, 4, 5]);
+    let sample = Sample { max: 2, within: Some((3, 4)) };
+    let plot = f.registry.metric_history_sampled(&f.may(ReadRun::any()), &[run], "m", sample).await.unwrap();
+    assert_eq!(plot.iter().map(|(_, p)| p.step).collect::<Vec<_>>(), [3, 4]);
+}
+
+#[tokio::test]
+async fn a_batch_is_all_or_nothing() {
+    let f = Fixture::new().await;
+    let run = f.run(0, "r").await;
+    let log = |key: &str, value: &str| Batch {
+        metrics: vec![Metric::new("m", 1.0, 1, 1)],
+        params: vec![Pair::new(key, value)],
+        tags: vec![Pair::new("t", value)],
+    };
+    let auth = f.may(LogRun::on(&run));
+    f.registry.log_batch(&auth, &run, log("p", "1")).await.unwrap();
+    let refused = f.registry.log_batch(&auth, &run, log("p", "2")).await;
+    assert!(matches!(refused, Err(RegistryError::Invalid(text)) if text.contains("Changing param values")));
+    let found = f.registry.run(&f.may(ReadRun::on(&run)), &run).await.unwrap();
+    assert_eq!(found.params, [Pair::new("p", "1")]);
+    assert!(found.tags.contains(&Pair::new("t", "1")));
+}
+
+#[tokio::test]
+async fn searches_filter_order_and_page_in_the_database() {
+    let f = Fixture::new().await;
+    for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let run = f.run(0, name).await;
+        f.log(&run, &[("m", i as f64, 0)]).await;
+    }
+    assert_eq!(f.names(0, "metrics.m > 0", &["metrics.m DESC"]).await, ["d", "c", "b"]);
+    assert_eq!(f.names(0, "run_name LIKE 'A'", &[]).await, Vec::<String>::new());
+    assert_eq!(f.names(0, "run_name ILIKE 'A'", &[]).await, ["a"]);
+    let mut asked =
+        RunSearch { experiments: vec![0], order_by: vec!["metrics.m".into()], max_results: 3, ..RunSearch::default() };
+    let first = f.registry.search_runs(&f.may(ReadRun::any()), &asked).await.unwrap();
+    asked.page_token = first.next;
+    let second = f.registry.search_runs(&f.may(ReadRun::any()), &asked).await.unwrap();
+    assert_eq!((first.items.len(), second.items.len(), second.next), (3, 1, None));
+}
+
+#[tokio::test]
+async fn tenants_do_not_see_each_other() {
+    let mut f = Fixture::new().await;
+    let run = f.run(0, "mine").await;
+    f.put(&run, "a.txt", "secret").await;
+    f.as_tenant("other");
+    let missing = f.registry.run(&f.may(ReadRun::on(&run)), &run).await;
+    assert!(matches!(missing, Err(RegistryError::NotFound(_))));
+    // Its own default experiment is there, and empty; so is its store.
+    let found = f.registry.experiments_with_counts(&f.may(ReadExperiment::any()), &ExperimentSearch::default()).await;
+    let found = found.unwrap().items;
+    assert_eq!((found.len(), found[0].runs), (1, 0));
+    let path = format!("0/{run}/artifacts/a.txt");
+    let file = f.registry.open_artifact(&f.may(ReadArtifact::any()), &ArtifactRoot::Store, &path).await;
+    assert!(file.is_err());
+    let listed = f.registry.list_artifacts(&f.may(ReadArtifact::any()), &ArtifactRoot::Store, "").await.unwrap();
+    assert!(listed.entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_purge_frees_what_was_deleted_long_enough_ago() {
+    let f = Fixture::new().await;
+    let e = f.registry.create_experiment(&f.may(CreateExperiment::any()), "e", None, Vec::new()).await.unwrap();
+    let (old, young, kept) = (f.run(0, "old").await, f.run(0, "young").await, f.run(0, "kept").await);
+    let inner = f.run(e, "inner").await;
+    for run in [&old, &young, &kept, &inner] {
+        f.put(run, "d/a.txt", "x").await;
+        f.log(run, &[("m", 1.0, 0)]).await;
+    }
+    f.registry.delete_run(&f.may(DeleteRun::on(&old)), &old).await.unwrap();
+    f.registry.delete_experiment(&f.may(DeleteExperiment::any()), e).await.unwrap();
+    f.clock.advance(3_600_000_000);
+    f.registry.delete_run(&f.may(DeleteRun::on(&young)), &young).await.unwrap();
+
+    let half_an_hour = Duration::from_secs(1800);
+    let report = f.registry.purge(&f.may(Purge::any()), half_an_hour).await.unwrap();
+    let mut expected = vec![old.clone(), inner];
+    expected.sort();
+    assert_eq!((report.runs, report.experiments, report.files), (expected, vec![e.to_string()], 2));
+    let gone = f.registry.restore_run(&f.may(RestoreRun::on(&old)), &old).await;
+    assert!(matches!(gone, Err(RegistryError::NotFound(_))));
+    f.registry.restore_run(&f.may(RestoreRun::on(&young)), &young).await.unwrap();
+    for run in [&young, &kept] {
+        let root = ArtifactRoot::Run(run.clone());
+        f.registry.open_artifact(&f.may(ReadArtifact::on(run)), &root, "d/a.txt").await.unwrap();
+    }
+    let left: i64 =
+        f.db.read(|c| {
+            Box::pin(async move {
+                let sql = "SELECT (SELECT COUNT(*) FROM metric_chunks) + (SELECT COUNT(*) FROM run_metrics) AS n";
+                let row = c.query_opt(sql, args![]).await?;
+                row.map_or(Ok::<_, mainspring_store::StoreError>(0), |r| r.int("n"))
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(left, 4);
+    // A second purge finds nothing more.
+    assert_eq!(f.registry.purge(&f.may(Purge::any()), half_an_hour).await.unwrap().files, 0);
+}
+
+#[tokio::test]
+async fn changes_are_audited_and_logging_is_not() {
+    let f = Fixture::new().await;
+    let before = audited(&f).await;
+    let run = f.run(0, "r").await;
+    f.log(&run, &[("m", 1.0, 0)]).await;
+    f.registry.delete_run(&f.may(DeleteRun::on(&run)), &run).await.unwrap();
+    // A change that fails leaves no line.
+    assert!(f.registry.delete_run(&f.may(DeleteRun::on("none")), "none").await.is_err());
+    assert_eq!(audited(&f).await - before, 2);
+}
+
+async fn audited(f: &Fixture) -> usize {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%audit%'";
+    f.db.read(move |c| {
+        Box::pin(async move {
+            let tables = c.query(sql, args![]).await?;
+            let table = tables.first().map(|r| r.text("name")).transpose()?.unwrap_or_default();
+            Ok::<_, mainspring_store::StoreError>(
+                c.query(&format!("SELECT 1 AS one FROM {table}"), args![]).await?.len(),
+            )
+        })
+    })
+    .await
+    .unwrap()
+}
