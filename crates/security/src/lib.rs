@@ -22,6 +22,7 @@ pub use error::{AuthError, SecurityError};
 pub use key::{CreatedKey, KeyInfo, NewKey};
 pub use policy::RolePolicy;
 pub use security::{Security, SecuritySettings};
+pub use mainspring_store::sql::AuditEntry;
 pub use session::{Session, csrf_of};
 pub use sql::migrations::MIGRATIONS;
 

@@ -1,0 +1,8 @@
+//! Domain values into DTOs.
+
+pub(crate) mod deployments;
+pub(crate) mod downsample;
+pub(crate) mod models;
+pub(crate) mod resources;
+pub(crate) mod security;
+pub(crate) mod tracking;

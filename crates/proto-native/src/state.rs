@@ -1,0 +1,61 @@
+//! What the handlers work with.
+
+use crate::dto::system::{Config, Health, Info};
+use futures::future::BoxFuture;
+use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
+use mainspring_journal::Journal;
+use mainspring_query::Query;
+use mainspring_registry::Registry;
+use mainspring_resource::Resources;
+use mainspring_security::Security;
+use mainspring_serving::Serving;
+use std::sync::Arc;
+
+/// What only the whole server knows. The server answers it.
+pub trait Views: Send + Sync + 'static {
+    /// What this server is.
+    fn info(&self) -> Info;
+
+    /// Whether its parts work.
+    fn health(&self) -> BoxFuture<'_, Health>;
+
+    /// Every setting and where its value comes from; secrets are hidden.
+    fn config(&self) -> Config;
+}
+
+/// The domains behind the API.
+#[derive(Clone)]
+pub struct NativeState {
+    /// Experiments, runs, models.
+    pub registry: Registry,
+    /// Deployments.
+    pub serving: Serving,
+    /// Predictions and feedback.
+    pub journal: Journal,
+    /// SQL over the journal.
+    pub query: Query,
+    /// Keys and sessions.
+    pub security: Security,
+    /// Declared state.
+    pub resources: Resources,
+    /// The door that every handler asks.
+    pub gate: Gate,
+    /// The server itself.
+    pub views: Arc<dyn Views>,
+    /// Time, ids, and the token that ends live streams at shutdown.
+    pub ctx: Ctx,
+    /// The largest body of a prediction or of feedback, bytes.
+    pub max_body: usize,
+}
+
+impl std::fmt::Debug for NativeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NativeState")
+    }
+}
+
+impl NativeState {
+    pub(crate) fn may<A: Action>(&self, who: &Arc<Principal>, action: A) -> Result<Authorized<A>, Denied> {
+        self.gate.authorize(who, action)
+    }
+}

@@ -1,0 +1,7 @@
+mod admin;
+mod declared;
+mod document;
+mod predicted;
+mod tracked;
+mod units;
+mod world;

@@ -1,0 +1,235 @@
+//! The real domains on a temporary folder, with an engine that adds the columns of a row.
+
+use crate::dto::system::{Check, Config, Health, Info};
+use crate::{NativeState, Views, open_routes, routes};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use futures::future::BoxFuture;
+use http::{HeaderMap, Request, StatusCode};
+use mainspring_artifact::Artifacts;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Ctx, DType, Gate, Name, Prediction, Principal, Role, Tenant, Tensor};
+use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use mainspring_http::{Caller, Peer};
+use mainspring_journal::{Journal, JournalSettings};
+use mainspring_query::{Limits, Query};
+use mainspring_registry::Registry;
+use mainspring_resource::{Invalid, Kind, Kinds, Resources};
+use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
+use mainspring_serving::{
+    Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
+};
+use mainspring_store::{Db, DbSettings};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+#[derive(Debug)]
+struct Adder;
+
+#[derive(Debug)]
+struct AdderModel(Signature);
+
+impl Engine for Adder {
+    fn name(&self) -> &'static str {
+        "adder"
+    }
+
+    fn flavors(&self) -> &'static [&'static str] {
+        &["onnx"]
+    }
+
+    fn load(&self, _files: &ModelFiles, _options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
+        let spec = |name: &str, width| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, width] };
+        Ok(Arc::new(AdderModel(Signature { inputs: vec![spec("x", 2)], outputs: vec![spec("sum", 1)] })))
+    }
+}
+
+impl Model for AdderModel {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn run(&self, inputs: &[NamedTensor], _cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        let x = inputs[0].tensor.to_vec::<f32>().unwrap_or_default();
+        let sums: Vec<f32> = x.chunks(2).map(|row| row.iter().sum()).collect();
+        let tensor = Tensor::from_vec(DType::Fp32, vec![sums.len(), 1], sums)?;
+        Ok(vec![NamedTensor { name: "sum".into(), tensor }])
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        1
+    }
+}
+
+#[derive(Debug)]
+struct OneFile(PathBuf, watch::Sender<u64>);
+
+impl ModelSource for OneFile {
+    fn resolve<'a>(&'a self, _tenant: &'a Tenant, _uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>> {
+        let root = self.0.clone();
+        Box::pin(async move { Ok(Resolved { model: "adder".into(), version: "3".into(), root, mlmodel: None }) })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.1.subscribe()
+    }
+}
+
+#[derive(Debug)]
+struct Recorder(Journal);
+
+impl PredictionSink for Recorder {
+    fn append(&self, prediction: Prediction) {
+        self.0.append(prediction);
+    }
+}
+
+struct Whole;
+
+impl Views for Whole {
+    fn info(&self) -> Info {
+        Info {
+            name: "mainspring".into(),
+            version: "0".into(),
+            started_at: mainspring_core::Timestamp(0).into(),
+            database: "sqlite".into(),
+            artifacts: "here".into(),
+            engines: vec![],
+            open_on_loopback: false,
+        }
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        let bad = Check { name: "engine".into(), ok: false, message: Some("it is not there".into()) };
+        Box::pin(async move { Health { ready: false, checks: vec![bad] } })
+    }
+
+    fn config(&self) -> Config {
+        Config { settings: vec![] }
+    }
+}
+
+pub(super) struct World {
+    dir: tempfile::TempDir,
+    pub(super) state: NativeState,
+}
+
+/// An answer: status, headers, and the body as JSON (null when it is none).
+pub(super) struct Got {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+pub(super) fn who(tenant: &str, role: Role) -> Arc<Principal> {
+    Arc::new(Principal { subject: "key:test".into(), tenant: Tenant::new(tenant).unwrap(), role })
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ctx = Ctx::system();
+        let sets = [
+            mainspring_registry::MIGRATIONS,
+            mainspring_resource::MIGRATIONS,
+            mainspring_security::MIGRATIONS,
+            mainspring_journal::MIGRATIONS,
+        ];
+        let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let artifacts = Artifacts::open(path("artifacts").to_str().unwrap(), &path("cache")).unwrap();
+        let registry = Registry::open(db.clone(), artifacts.clone(), ctx.clone()).await.unwrap();
+        let settings = JournalSettings::new(path("journal"));
+        let journal = Journal::open(settings, artifacts, db.clone(), ctx.clone()).await.unwrap();
+        let security = Security::open(db.clone(), &ctx, SecuritySettings::default()).await.unwrap();
+        let gate = Gate::new(Arc::new(RolePolicy), Trail::start(db.clone(), &ctx), Arc::clone(&ctx.clock));
+        let kind = Kind::of("Deployment", "a model", schema(), |name: &Name, spec: &DeploymentSpec| {
+            spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
+        });
+        let resources = Resources::new(db, Kinds::new(vec![kind]), ctx.clone());
+        std::fs::write(path("m.onnx"), b"not looked at by this engine").unwrap();
+        let source = Arc::new(OneFile(path("m.onnx"), watch::Sender::new(0)));
+        let sink = Arc::new(Recorder(journal.clone()));
+        let serving = Serving::new(vec![Arc::new(Adder)], source, sink, ctx.clone());
+        let query = Query::new(journal.clone(), Limits::default());
+        let views = Arc::new(Whole);
+        let state =
+            NativeState { registry, serving, journal, query, security, resources, gate, views, ctx, max_body: 1 << 20 };
+        Self { dir, state }
+    }
+
+    /// The folder that everything lives in.
+    pub(super) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Deploys the adder and waits until it answers.
+    pub(super) async fn deployed(self, name: &str) -> Self {
+        let (operator, name) = (who("default", Role::Admin), Name::new(name).unwrap());
+        let auth = self.state.gate.authorize(&operator, Deploy { deployment: name.clone() }).unwrap();
+        self.state.serving.deploy(&auth, DeploymentSpec::new("models:/adder@champion")).unwrap();
+        let auth = self.state.gate.authorize(&operator, Describe { deployment: Some(name.clone()) }).unwrap();
+        let view = self.state.serving.settled(&auth, &name).await.unwrap();
+        assert!(view.ready(), "{:?}", view.reason);
+        self
+    }
+
+    fn app(&self) -> Router {
+        routes(self.state.clone()).merge(open_routes(self.state.clone()))
+    }
+
+    pub(super) async fn send(&self, caller: Option<&Arc<Principal>>, request: Request<Body>) -> Got {
+        let mut request = request;
+        request.extensions_mut().insert(Peer::new(([127, 0, 0, 1], 9).into(), false));
+        if let Some(caller) = caller {
+            Caller::put(request.extensions_mut(), Arc::clone(caller));
+        }
+        let (parts, body) = self.app().oneshot(request).await.unwrap().into_parts();
+        let bytes = to_bytes(body, 64 << 20).await.unwrap();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Got { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// As an administrator of the default tenant.
+    pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> Got {
+        self.call_as(&who("default", Role::Admin), method, path, body).await
+    }
+
+    pub(super) async fn call_as(&self, caller: &Arc<Principal>, method: &str, path: &str, body: Value) -> Got {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.send(Some(caller), request.body(text.into()).unwrap()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Got {
+        self.call("GET", path, Value::Null).await
+    }
+
+    /// Sends documents.
+    pub(super) async fn apply(&self, path: &str, yaml: &str) -> Got {
+        let request = Request::builder().method("POST").uri(path).body(yaml.to_owned().into()).unwrap();
+        self.send(Some(&who("default", Role::Admin)), request).await
+    }
+}
+
+fn schema() -> Value {
+    let property = |kind: &str| json!({ "type": kind });
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "model": property("string"),
+            "default": property("boolean"),
+            "engine": property("object"),
+            "limits": property("object"),
+            "journal": property("object"),
+        }
+    })
+}
