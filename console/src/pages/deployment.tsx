@@ -152,7 +152,8 @@ function LatencySplit({ stats, name }: { stats: VersionStats[]; name: string }) 
                 {line.colour && (
                   <span aria-hidden="true" className="swatch" style={{ background: `var(${line.colour})` }} />
                 )}
-                {line.part}, <span className="quiet">{line.note}</span>
+                {line.part}
+                <span className="quiet wide-only">, {line.note}</span>
               </>
             ),
           },
