@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The command that mends a machine without moto.
 const MEND: &str = "uv venv .venv && uv pip install --python .venv/bin/python 'moto[server]', \
     or set MAINSPRING_TEST_PYTHON to a python that has it, \
-    or MAINSPRING_TEST_S3=http://127.0.0.1:9000/bucket (with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)";
+    or MAINSPRING_TEST_S3=http://127.0.0.1:PORT/BUCKET, a bucket of a running moto server";
 
 /// A folder of a bucket for one test.
 #[derive(Debug, Clone)]

@@ -4,11 +4,13 @@ use super::Remote;
 use crate::error::ArtifactError;
 use crate::path::ArtifactPath;
 use bytes::{Bytes, BytesMut};
+use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt, TryStreamExt};
 use mainspring_core::Tasks;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, UploadPart};
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 
 /// The size of a part in bytes, at first. S3 takes parts of 5 MiB to 5 GiB, at most 10,000.
 const PART: usize = 8 << 20;
@@ -74,14 +76,25 @@ impl Remote {
     }
 
     async fn begin(&self, path: &ArtifactPath) -> Result<Parts, ArtifactError> {
-        let key = self.key(path)?;
-        let upload = self.store.put_multipart(&key).await.map_err(|e| self.fail("writing", path, e))?;
-        Ok(Parts {
-            upload: Some(upload),
-            flying: futures::stream::FuturesUnordered::new(),
-            sent: 0,
-            tasks: self.tasks.clone(),
-        })
+        let (key, store, tasks) = (self.key(path)?, Arc::clone(&self.store), self.tasks.clone());
+        let begin = async move {
+            let upload = store.put_multipart(&key).await?;
+            Ok(Parts { upload: Some(upload), flying: FuturesUnordered::new(), sent: 0, tasks })
+        };
+        let begun = match &self.tasks {
+            None => begin.await,
+            // A task, because a caller that goes away between the question and the answer would
+            // leave an upload that nobody knows of. An answer that nobody takes discards itself.
+            Some(tasks) => {
+                let (reply, answer) = tokio::sync::oneshot::channel();
+                tasks.spawn_graceful(async move { drop(reply.send(begin.await)) });
+                answer.await.map_err(|_| ArtifactError::Unavailable {
+                    store: self.location.clone(),
+                    reason: "the server is shutting down".to_owned(),
+                })?
+            }
+        };
+        begun.map_err(|e| self.fail("writing", path, e))
     }
 }
 
@@ -89,7 +102,7 @@ impl Remote {
 /// to do so.
 struct Parts {
     upload: Option<Box<dyn MultipartUpload>>,
-    flying: futures::stream::FuturesUnordered<UploadPart>,
+    flying: FuturesUnordered<UploadPart>,
     sent: usize,
     tasks: Option<Tasks>,
 }
@@ -127,7 +140,10 @@ impl Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        if let (Some(upload), Some(tasks)) = (self.upload.take(), self.tasks.take()) {
+        if let (Some(upload), Some(tasks)) = (self.upload.take(), self.tasks.take())
+            // Without a runtime nothing can be asked of the bucket any more.
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             tasks.spawn_graceful(discard(upload));
         }
     }

@@ -43,13 +43,15 @@ async fn the_cache_is_keyed_by_content_and_evicted_by_age() {
     assert_eq!(std::fs::read_dir(a.cache().join("partial")).unwrap().count(), 0);
 }
 
-/// The uploads that moto knows of and that are not finished.
-async fn unfinished(endpoint: &str) -> usize {
-    let endpoint = endpoint.trim_start_matches("http://").to_owned();
+/// How many uploads of a file `dropped` in this store moto knows of that are not finished.
+async fn unfinished(a: &TempArtifacts) -> usize {
+    let endpoint = a.options[0].1.trim_start_matches("http://").to_owned();
+    let (bucket, prefix) = a.url.trim_start_matches("s3://").split_once('/').unwrap();
+    let (bucket, key) = (bucket.to_owned(), format!("<Key>{prefix}/dropped</Key>"));
     let listing = tokio::task::spawn_blocking(move || {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(&endpoint).unwrap();
-        let request = format!("GET /mainspring?uploads HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n");
+        let request = format!("GET /{bucket}?uploads HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
@@ -57,23 +59,22 @@ async fn unfinished(endpoint: &str) -> usize {
     });
     let listing = listing.await.unwrap();
     assert!(listing.contains("ListMultipartUploadsResult"), "{listing}");
-    listing.matches("<Key>dropped").count() + listing.matches("/dropped").count()
+    listing.matches(&key).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_parts_of_a_dropped_upload_are_discarded() {
     let a = TempArtifacts::s3();
-    let endpoint = a.options[0].1.clone();
     let tasks = Tasks::new();
     let store = Artifacts::open_with(&a.url, &a.cache(), &a.options).unwrap().with_tasks(tasks.clone());
     let endless = stream::iter([Ok(Bytes::from(vec![7; 18 << 20]))]).chain(stream::pending());
     let at = path("dropped");
     let mut upload = Box::pin(store.put_stream(&at, endless));
-    while unfinished(&endpoint).await == 0 {
+    while unfinished(&a).await == 0 {
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut upload).await.is_err());
     }
     drop(upload);
-    eventually("the parts are gone", || async { unfinished(&endpoint).await == 0 }).await;
+    eventually("the parts are gone", || async { unfinished(&a).await == 0 }).await;
     assert!(tasks.shutdown(Duration::from_secs(10)).await);
 }
 
