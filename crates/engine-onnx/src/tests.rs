@@ -269,3 +269,10 @@ proptest::proptest! {
         proptest::prop_assert!(loaded.is_err());
     }
 }
+
+#[test]
+fn the_engine_keeps_every_promise_of_the_port() {
+    let files = |name: &str| ModelFiles { root: data(), entry: format!("{name}.onnx").into(), flavor: "onnx".into() };
+    let fixtures = mainspring_engine::suite::Fixtures { identity: files("identity"), corrupt: files("corrupt") };
+    assert_eq!(mainspring_engine::suite::check(&engine(), &fixtures), Ok(()));
+}

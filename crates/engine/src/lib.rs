@@ -2,6 +2,7 @@
 //! implements. Nothing here knows ONNX, Python or HTTP.
 
 mod signature;
+pub mod suite;
 #[cfg(test)]
 mod tests;
 
