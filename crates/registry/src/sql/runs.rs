@@ -4,7 +4,7 @@ use super::build::Sql;
 use super::inputs;
 use crate::types::{Lifecycle, Metric, Pair, Run, RunInfo, RunStatus};
 use mainspring_core::Tenant;
-use mainspring_store::{Conn, Row, StoreError, Value, args};
+use mainspring_store::{Conn, Dialect, Row, StoreError, Value, args};
 use std::collections::HashMap;
 
 pub(crate) const COLUMNS: &str = "r.run_id, r.experiment_id, r.name, r.user_id, r.status, r.start_time, r.end_time, \
@@ -148,7 +148,12 @@ async fn rows_of(
     ids: &[String],
 ) -> Result<Vec<Row>, StoreError> {
     let mut sql = Sql::new(c.dialect(), "SELECT ");
-    sql.push(columns).push(" FROM ").push(table).push(" WHERE tenant = ").arg(tenant);
+    sql.push(columns).push(" FROM ").push(table);
+    if sql.dialect == Dialect::Sqlite {
+        // Without statistics SQLite would rather read the whole tenant than look up many runs.
+        sql.push(" INDEXED BY ").push(table).push("_by_run");
+    }
+    sql.push(" WHERE tenant = ").arg(tenant);
     sql.push(" AND run_id IN ").list(ids.iter());
     sql.rows(c).await
 }
