@@ -1,3 +1,70 @@
-//! The mainspring command.
+//! The `mainspring` command.
 
-fn main() {}
+mod age;
+mod args;
+mod client;
+mod error;
+mod keys;
+mod local;
+mod output;
+mod query;
+mod resources;
+mod up;
+
+use args::{Cli, Cmd};
+use clap::Parser;
+use client::Server;
+use error::CliError;
+use owo_colors::OwoColorize;
+use std::process::ExitCode;
+
+/// Small blocks from many threads are what serving allocates; mimalloc gives their memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            output::note(format!("{} cannot start threads: {e}", "error:".red().bold()));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(e) => {
+            output::note(format!("{} {e}", "error:".red().bold()));
+            if let Some(hint) = &e.hint {
+                output::note(format!("{} {hint}", "hint:".cyan().bold()));
+            }
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    let out = cli.output;
+    let server = || Server::new(&cli.server, cli.api_key.clone());
+    match cli.command {
+        Cmd::Up(args) => return up::run(&args).await,
+        Cmd::Config(args) => local::config(&args, out)?,
+        Cmd::Doctor(args) => local::doctor(&args, out).await?,
+        Cmd::Backup { to, server } => local::backup(&to, &server).await?,
+        Cmd::Restore { from, server } => local::restore(&from, &server)?,
+        Cmd::Apply { files, no_wait, timeout } => {
+            let wait = (!no_wait).then(|| std::time::Duration::from_secs(timeout));
+            resources::apply(&server()?, &files, wait, out).await?;
+        }
+        Cmd::Diff { files } => resources::diff(&server()?, &files, out).await?,
+        Cmd::Get { kind, name } => resources::get(&server()?, &kind, name.as_deref(), out).await?,
+        Cmd::History { kind, name } => resources::history(&server()?, &kind, &name, out).await?,
+        Cmd::Rollback { kind, name, to } => resources::rollback(&server()?, &kind, &name, to, out).await?,
+        Cmd::Delete { kind, name } => resources::delete(&server()?, &kind, &name, out).await?,
+        Cmd::Schema { kind } => resources::schema(&server()?, kind.as_deref(), out).await?,
+        Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
+        Cmd::Purge { older_than, yes } => query::purge(&server()?, &older_than, yes, out).await?,
+        Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,26 @@
-//! The whole: configuration, wiring, background jobs, shutdown.
+//! The whole: configuration, wiring, background jobs, shutdown. Nothing here decides anything that
+//! a domain could; it opens the parts, joins them, and closes them in order.
+
+pub mod backup;
+pub mod config;
+mod console;
+mod data;
+pub mod doctor;
+mod error;
+mod keys;
+mod metrics;
+mod ports;
+mod purge;
+mod reconcile;
+mod start;
+pub mod telemetry;
+mod trace;
+mod views;
+mod wiring;
+
+pub use error::StartError;
+pub use keys::{Made, NewKey, create_key};
+pub use start::{About, Running, start};
+
+/// The version of this binary.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,251 @@
+//! The command line. Flags of settings are made from the server's one table of settings.
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use mainspring_server::config::{KEYS, Key, Kind};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Takes a trained model from a training run to a production service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mainspring",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Start here:
+  mainspring up                      start the server (http://127.0.0.1:8080)
+  mainspring doctor                  what is missing on this machine
+  mainspring apply -f churn.yaml     deploy a model
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 server unreachable, 4 not allowed."
+)]
+pub struct Cli {
+    /// Address of the server that client commands talk to
+    #[arg(long, global = true, env = "MAINSPRING_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub server: String,
+    /// API key for the server; not needed on loopback
+    #[arg(long, global = true, env = "MAINSPRING_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// Output for people or for machines
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Cmd,
+}
+
+/// For whom the output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables and sentences.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Cmd {
+    /// Start the server: every protocol and the console on one port
+    Up(ServerArgs),
+    /// Create or change what the files declare
+    Apply {
+        /// YAML or JSON file with one or more documents; `-` reads standard input
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Return at once instead of waiting until deployments are ready
+        #[arg(long)]
+        no_wait: bool,
+        /// How long to wait until deployments are ready, seconds
+        #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+        timeout: u64,
+    },
+    /// Show what the files would change
+    Diff {
+        /// YAML or JSON file; `-` reads standard input
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// List what is declared, or show one thing
+    Get {
+        /// Kind, e.g. `deployment`
+        kind: String,
+        /// Name; all of the kind when left out
+        name: Option<String>,
+    },
+    /// Show every generation of one thing
+    History {
+        /// Kind, e.g. `deployment`
+        kind: String,
+        /// Name
+        name: String,
+    },
+    /// Bring an earlier generation back, as a new one
+    Rollback {
+        /// Kind, e.g. `deployment`
+        kind: String,
+        /// Name
+        name: String,
+        /// Generation to bring back; the one before the current when left out
+        #[arg(long)]
+        to: Option<i64>,
+    },
+    /// Delete one thing
+    Delete {
+        /// Kind, e.g. `deployment`
+        kind: String,
+        /// Name
+        name: String,
+    },
+    /// Print the JSON Schema of a kind, for editors
+    Schema {
+        /// Kind, e.g. `Deployment`; lists the kinds when left out
+        kind: Option<String>,
+    },
+    /// Ask the journal in SQL: tables `predictions` and `feedback`
+    Query {
+        /// A SELECT
+        sql: String,
+    },
+    /// Create, list, rotate and revoke API keys
+    #[command(subcommand)]
+    Key(KeyCmd),
+    /// Free the artifacts of deleted runs and experiments for good
+    Purge {
+        /// Only what was deleted at least this long ago, e.g. `30d`; `0s` is everything deleted
+        #[arg(long, default_value = "30d", value_name = "AGE")]
+        older_than: String,
+        /// Do it; without this the command only says what it would free
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show every setting and where its value comes from
+    Config(ServerArgs),
+    /// Say what is missing on this machine and how to mend it
+    Doctor(ServerArgs),
+    /// Save the data folder (SQLite and local artifacts) into one folder, while the server runs or not
+    Backup {
+        /// Folder to make; must not exist
+        to: PathBuf,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Bring a backup into an empty data folder
+    Restore {
+        /// Folder that `mainspring backup` made
+        from: PathBuf,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// What to do with keys. These work on the data folder directly when the server is not running, so
+/// that the first key can be made before it listens anywhere but on loopback.
+#[derive(Debug, Subcommand)]
+pub enum KeyCmd {
+    /// Make a key; it is shown once
+    Create {
+        /// What the key is for
+        #[arg(default_value = "")]
+        label: String,
+        /// What it may do: infer, read, write, admin
+        #[arg(long, default_value = "infer")]
+        role: String,
+        /// Tenant whose data it sees
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Lifetime, e.g. `90d`; for ever when left out
+        #[arg(long, value_name = "AGE")]
+        expires: Option<String>,
+        /// Write to the data folder instead of asking the server
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        settings: ServerArgs,
+    },
+    /// List keys, never their secrets
+    List,
+    /// Replace a key's secret; the old one stays valid for a while
+    Rotate {
+        /// Key id
+        id: String,
+        /// How long the old secret stays valid
+        #[arg(long, default_value = "1h", value_name = "AGE")]
+        grace: String,
+    },
+    /// End a key at once
+    Revoke {
+        /// Key id
+        id: String,
+    },
+}
+
+/// Settings of the server, given as flags.
+#[derive(Debug, Clone, Default)]
+pub struct ServerArgs {
+    /// Texts by setting name.
+    pub flags: BTreeMap<String, String>,
+    /// The file to read; `mainspring.toml` when it exists.
+    pub config: Option<PathBuf>,
+}
+
+fn placeholder(key: &Key) -> &'static str {
+    match key.kind {
+        Kind::Text => "TEXT",
+        Kind::Path => "PATH",
+        Kind::Count => "N",
+        Kind::Switch => "BOOL",
+        Kind::Duration => "DURATION",
+        Kind::Bytes => "SIZE",
+        Kind::List => "A,B",
+        Kind::OneOf(_) => "WORD",
+    }
+}
+
+fn flag(key: &'static Key) -> clap::Arg {
+    let mut help = key.help.to_owned();
+    if let Kind::OneOf(words) = key.kind {
+        help = format!("{help} ({})", words.join(", "));
+    }
+    if !key.default.is_empty() {
+        help = format!("{help} [default: {}]", key.default);
+    }
+    let arg =
+        clap::Arg::new(key.name).long(key.flag()).value_name(placeholder(key)).help(help).help_heading("Settings");
+    // A switch may stand alone: `--tls-self-signed`.
+    if key.kind == Kind::Switch { arg.num_args(0..=1).default_missing_value("true") } else { arg }
+}
+
+impl Args for ServerArgs {
+    fn augment_args(cmd: Command) -> Command {
+        let config = clap::Arg::new("config")
+            .long("config")
+            .env("MAINSPRING_CONFIG")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Settings file; ./mainspring.toml when it exists");
+        KEYS.iter().fold(cmd.arg(config), |cmd, key| cmd.arg(flag(key)))
+    }
+
+    fn augment_args_for_update(cmd: Command) -> Command {
+        Self::augment_args(cmd)
+    }
+}
+
+impl FromArgMatches for ServerArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for key in KEYS {
+            if let Some(text) = matches.get_one::<String>(key.name) {
+                self.flags.insert(key.name.to_owned(), text.clone());
+            }
+        }
+        self.config = matches.get_one::<PathBuf>("config").cloned();
+        Ok(())
+    }
+}

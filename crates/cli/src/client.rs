@@ -1,0 +1,127 @@
+//! Talks to a running server over its native API.
+
+use crate::error::CliError;
+use mainspring_core::ErrorKind;
+use mainspring_http::{Client, ClientError, ClientSettings, Reach};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+
+/// A server and the key to call it with.
+#[derive(Debug, Clone)]
+pub struct Server {
+    http: Client,
+    base: String,
+    key: Option<String>,
+}
+
+impl Server {
+    /// The server at `base`.
+    ///
+    /// # Errors
+    /// [`CliError`] when TLS cannot be set up on this machine.
+    pub fn new(base: &str, key: Option<String>) -> Result<Self, CliError> {
+        let settings = ClientSettings { reach: Reach::Anywhere, ..ClientSettings::default() };
+        let http = Client::new(&settings).map_err(|e| CliError::new(ErrorKind::Internal, e.to_string()))?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key })
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, CliError> {
+        let url = format!("{}{path}", self.base);
+        let request = self.http.request(method, &url).map_err(|e: ClientError| {
+            CliError::new(ErrorKind::InvalidInput, e.to_string())
+                .hint("give the address with --server http://host:port")
+        })?;
+        Ok(match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    /// GET `path`.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+        self.send(self.request(Method::GET, path)?).await
+    }
+
+    /// DELETE `path`.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        self.send(self.request(Method::DELETE, path)?).await
+    }
+
+    /// POST a JSON body to `path`.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.send(self.request(Method::POST, path)?.json(body)).await
+    }
+
+    /// POST documents as they are; `name` is where they came from, for error messages.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn post_yaml(&self, path: &str, text: String) -> Result<Value, CliError> {
+        self.send(self.request(Method::POST, path)?.header("content-type", "application/yaml").body(text)).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Value, CliError> {
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() {
+            let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+            if bytes.is_empty() {
+                return Ok(Value::Null);
+            }
+            return serde_json::from_slice(&bytes).map_err(|e| {
+                CliError::new(ErrorKind::Internal, format!("{} did not answer with JSON: {e}", self.base))
+                    .hint("is this really a Mainspring server?")
+            });
+        }
+        Err(problem(response).await)
+    }
+
+    fn unreachable(&self, e: &reqwest::Error) -> CliError {
+        if e.is_timeout() {
+            return CliError::new(ErrorKind::Unavailable, format!("{} did not answer in time", self.base));
+        }
+        CliError::new(ErrorKind::Unavailable, format!("cannot reach {}: {}", self.base, root_cause(e)))
+            .hint("start it with `mainspring up`, or name another with --server")
+    }
+}
+
+fn root_cause(e: &dyn std::error::Error) -> String {
+    let mut cause = e;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+async fn problem(response: Response) -> CliError {
+    let status = response.status();
+    let body: Value = response.bytes().await.ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
+    let kind = ErrorKind::ALL
+        .into_iter()
+        .find(|k| body["kind"] == k.as_str())
+        .or_else(|| ErrorKind::ALL.into_iter().find(|k| k.http_status() == status.as_u16()))
+        .unwrap_or(ErrorKind::Internal);
+    let message = body["detail"].as_str().map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    CliError { kind, message, hint: body["hint"].as_str().map(str::to_owned) }
+}
+
+/// A path segment, with what is special in URLs escaped.
+pub fn segment(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, b| {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            use std::fmt::Write;
+            let _infallible = write!(out, "%{b:02X}");
+        }
+        out
+    })
+}

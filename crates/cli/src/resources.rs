@@ -1,0 +1,223 @@
+//! Declared state: apply, diff, get, history, rollback, delete, schema.
+
+use crate::args::Output;
+use crate::client::{Server, segment};
+use crate::error::CliError;
+use crate::output::{Mark, cell, either, json, line, mark, note, table};
+use mainspring_core::ErrorKind;
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let fail =
+        |e: std::io::Error| CliError::new(ErrorKind::InvalidInput, format!("cannot read {}: {e}", path.display()));
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(fail)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(fail)
+}
+
+fn url(parts: &[&str]) -> String {
+    parts.iter().fold("/api/v1/resources".to_owned(), |out, part| format!("{out}/{}", segment(part)))
+}
+
+/// Sends the files and, unless told otherwise, waits until the deployments in them answer.
+///
+/// # Errors
+/// [`CliError`] when a file is refused, or a deployment does not get ready.
+pub async fn apply(server: &Server, files: &[PathBuf], wait: Option<Duration>, out: Output) -> Result<(), CliError> {
+    let mut all = Vec::new();
+    for file in files {
+        let answer =
+            server.post_yaml(&format!("/api/v1/apply?file={}", segment(&file.to_string_lossy())), read(file)?).await?;
+        all.extend(answer["applied"].as_array().cloned().unwrap_or_default());
+    }
+    if out == Output::Table {
+        for one in &all {
+            let change = cell(&one["change"]);
+            line(mark(
+                Mark::Good,
+                format!("{}/{} {change} (generation {})", kind_of(one), cell(&one["name"]), cell(&one["generation"])),
+            ));
+        }
+    }
+    if let Some(limit) = wait {
+        for one in all.iter().filter(|o| kind_of(o) == "deployment") {
+            ready(server, &cell(&one["name"]), limit, out).await?;
+        }
+    }
+    if out == Output::Json {
+        json(&json!({ "applied": all }));
+    }
+    Ok(())
+}
+
+fn kind_of(value: &Value) -> String {
+    cell(&value["kind"]).to_lowercase()
+}
+
+/// Waits until a deployment answers, or says why it does not.
+async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Result<(), CliError> {
+    let began = Instant::now();
+    let path = format!("/api/v1/deployments/{}", segment(name));
+    let mut told = String::new();
+    loop {
+        // The reconciler may not have seen the change yet: then the deployment is not there.
+        let view = match server.get(&path).await {
+            Ok(view) => view,
+            Err(e) if e.kind == ErrorKind::NotFound => Value::Null,
+            Err(e) => return Err(e),
+        };
+        let (state, reason) = (cell(&view["summary"]["state"]), cell(&view["summary"]["reason"]));
+        match state.as_str() {
+            "READY" if reason.is_empty() => {
+                if out == Output::Table {
+                    let (model, version) = (cell(&view["summary"]["model"]), cell(&view["summary"]["version"]));
+                    line(mark(Mark::Good, format!("deployment/{name} serves {model}, version {version}")));
+                }
+                return Ok(());
+            }
+            "READY" => {
+                return Err(CliError::new(ErrorKind::Internal, format!("the new version of {name} failed: {reason}"))
+                    .hint("the version before it goes on serving"));
+            }
+            "FAILED" => {
+                return Err(CliError::new(ErrorKind::Internal, format!("deployment {name} failed: {reason}")));
+            }
+            _ => {}
+        }
+        if state != told && out == Output::Table {
+            note(format!("  {name}: {}", if state.is_empty() { "waiting" } else { &state }.to_lowercase()));
+            told = state;
+        }
+        if began.elapsed() > limit {
+            return Err(CliError::new(
+                ErrorKind::DeadlineExceeded,
+                format!("deployment {name} is not ready after {} s", limit.as_secs()),
+            )
+            .hint(format!("look again with: mainspring get deployment {name}")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Prints what the files would change.
+///
+/// # Errors
+/// [`CliError`] when a file is refused.
+pub async fn diff(server: &Server, files: &[PathBuf], out: Output) -> Result<(), CliError> {
+    let mut all = Vec::new();
+    for file in files {
+        let answer =
+            server.post_yaml(&format!("/api/v1/diff?file={}", segment(&file.to_string_lossy())), read(file)?).await?;
+        all.extend(answer["diffs"].as_array().cloned().unwrap_or_default());
+    }
+    either(out, &json!({ "diffs": all }), || {
+        for one in &all {
+            line(format!("{}/{}: {}", kind_of(one), cell(&one["name"]), cell(&one["change"])));
+            for change in one["fields"].as_array().into_iter().flatten() {
+                let (before, after) = (cell(&change["before"]), cell(&change["after"]));
+                line(format!("  {}: {} → {}", cell(&change["path"]), dash(&before), dash(&after)));
+            }
+        }
+    });
+    Ok(())
+}
+
+fn dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}
+
+/// Lists a kind, or shows one thing whole.
+///
+/// # Errors
+/// [`CliError`] when there is no such thing.
+pub async fn get(server: &Server, kind: &str, name: Option<&str>, out: Output) -> Result<(), CliError> {
+    let Some(name) = name else {
+        let answer = server.get(&format!("/api/v1/resources?limit=1000&kind={}", segment(kind))).await?;
+        let items = answer["resources"].as_array().cloned().unwrap_or_default();
+        either(out, &items, || {
+            if items.is_empty() {
+                line(format!("no {kind} yet; declare one with: mainspring apply -f FILE"));
+                return;
+            }
+            table(
+                &["name", "generation", "state", "spec"],
+                items.iter().map(|i| {
+                    vec![cell(&i["name"]), cell(&i["generation"]), cell(&i["status"]["state"]), summary(&i["spec"])]
+                }),
+            );
+        });
+        return Ok(());
+    };
+    let one = server.get(&url(&[kind, name])).await?;
+    json(&one);
+    Ok(())
+}
+
+/// The spec's first few plain fields on one line.
+fn summary(spec: &Value) -> String {
+    let plain = spec.as_object().into_iter().flatten().filter(|(_, v)| !v.is_object() && !v.is_array());
+    plain.take(3).map(|(k, v)| format!("{k}: {}", cell(v))).collect::<Vec<_>>().join("  ")
+}
+
+/// Prints every generation of one thing.
+///
+/// # Errors
+/// [`CliError`] when there is no such thing.
+pub async fn history(server: &Server, kind: &str, name: &str, out: Output) -> Result<(), CliError> {
+    let answer = server.get(&url(&[kind, name, "history"])).await?;
+    let items = answer["generations"].as_array().cloned().unwrap_or_default();
+    either(out, &items, || {
+        table(
+            &["generation", "at", "by", "change", "spec"],
+            items.iter().map(|i| {
+                vec![cell(&i["generation"]), cell(&i["at"]), cell(&i["by"]), cell(&i["change"]), summary(&i["spec"])]
+            }),
+        );
+    });
+    Ok(())
+}
+
+/// Brings a generation back.
+///
+/// # Errors
+/// [`CliError`] when there is none.
+pub async fn rollback(server: &Server, kind: &str, name: &str, to: Option<i64>, out: Output) -> Result<(), CliError> {
+    let answer = server.post(&url(&[kind, name, "rollback"]), &json!({ "toGeneration": to })).await?;
+    either(out, &answer, || {
+        line(mark(Mark::Good, format!("{kind}/{name} is at generation {} again", cell(&answer["generation"]))));
+    });
+    Ok(())
+}
+
+/// Deletes one thing.
+///
+/// # Errors
+/// [`CliError`] when there is no such thing.
+pub async fn delete(server: &Server, kind: &str, name: &str, out: Output) -> Result<(), CliError> {
+    let answer = server.delete(&url(&[kind, name])).await?;
+    either(out, &answer, || line(mark(Mark::Good, format!("{kind}/{name} deleted"))));
+    Ok(())
+}
+
+/// Prints a kind's JSON Schema, or the kinds.
+///
+/// # Errors
+/// [`CliError`] when there is no such kind.
+pub async fn schema(server: &Server, kind: Option<&str>, out: Output) -> Result<(), CliError> {
+    let Some(kind) = kind else {
+        let kinds = server.get("/api/v1/schemas").await?;
+        either(out, &kinds, || {
+            let rows = kinds["kinds"].as_array().into_iter().flatten();
+            table(&["kind", "what it is"], rows.map(|k| vec![cell(&k["kind"]), cell(&k["description"])]));
+        });
+        return Ok(());
+    };
+    json(&server.get(&format!("/api/v1/schemas/{}", segment(kind))).await?);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Who may come in.
+
+use crate::harness::{Server, answer, client, mainspring, text};
+use serde_json::json;
+
+#[tokio::test]
+async fn any_other_address_than_loopback_needs_a_key_to_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let refused = mainspring().args(["up", "--host", "0.0.0.0", "--port", "0", "--data"]).arg(&data).output().unwrap();
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(said.contains("key create"), "{said}");
+
+    let made = mainspring()
+        .args(["key", "create", "first", "--role", "admin", "--offline", "--output", "json", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let key: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let key = key["key"].as_str().unwrap().to_owned();
+
+    let server = Server::on(&data, &["--host", "0.0.0.0"]).await;
+    for path in ["/api/2.0/mlflow/experiments/get?experiment_id=0", "/v2/models/x", "/api/v1/overview", "/metrics"] {
+        let (status, body) = server.get(path).await;
+        assert_eq!(status, 401, "{path}: {body}");
+    }
+    for path in ["/livez", "/v2/health/live"] {
+        assert_eq!(server.get(path).await.0, 200, "{path}");
+    }
+    let server = server.with_key(&key);
+    assert_eq!(server.get("/api/2.0/mlflow/experiments/get?experiment_id=0").await.0, 200);
+    for file in ["mainspring.db", "mainspring.db-wal"] {
+        let bytes = std::fs::read(data.join(file)).unwrap_or_default();
+        let secret = key.rsplit('_').next().unwrap().as_bytes();
+        assert!(!bytes.windows(secret.len()).any(|w| w == secret), "{file} holds the key itself");
+    }
+    assert!(!server.log().contains(&key));
+}
+
+#[tokio::test]
+async fn roles_bound_what_a_key_may_do_and_a_revoked_key_is_out_at_once() {
+    let admin = Server::start().await;
+    let made: serde_json::Value =
+        serde_json::from_str(&admin.cli_ok(&["key", "create", "reader", "--role", "read", "-o", "json"])).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let as_reader = |method: &str, path: &str| admin.request(method, path).bearer_auth(key);
+
+    let (status, _) = answer(as_reader("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")).await;
+    assert_eq!(status, 200);
+    let create = as_reader("POST", "/api/2.0/mlflow/runs/create").json(&json!({"experiment_id": "0"}));
+    let (status, body) = answer(create).await;
+    assert_eq!((status, &body["error_code"]), (403, &json!("PERMISSION_DENIED")), "{body}");
+
+    admin.cli_ok(&["key", "revoke", made["info"]["id"].as_str().unwrap()]);
+    let (status, _) = answer(as_reader("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")).await;
+    assert_eq!(status, 401);
+    let audit = admin.get("/api/v1/audit").await.1.to_string();
+    assert!(audit.contains("run.create") && audit.contains("key.revoke"), "{audit}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_use_the_open_loopback_door() {
+    let server = Server::start().await;
+    let path = format!("{}/api/2.0/mlflow/experiments/create", server.base);
+    let forged = client().post(&path).header("origin", "http://evil.example").json(&json!({"name": "x"}));
+    assert_eq!(answer(forged).await.0, 403);
+    let rebound = client().post(&path).header("host", "evil.example").json(&json!({"name": "x"}));
+    assert_eq!(answer(rebound).await.0, 403);
+}

@@ -1,0 +1,152 @@
+//! From a registered file to a recorded prediction, a version change under load, and bad input.
+
+use crate::harness::{Server, fixture, text};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const DEPLOYMENT: &str = "apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo@champion\n";
+
+/// One row of zeros for whatever the deployment takes.
+pub async fn identity_input(server: &Server, deployment: &str) -> Value {
+    let (status, metadata) = server.get(&format!("/v2/models/{deployment}")).await;
+    assert_eq!(status, 200, "{metadata}");
+    let inputs = metadata["inputs"].as_array().unwrap().iter().map(|input| {
+        let shape: Vec<i64> = input["shape"].as_array().unwrap().iter().map(|d| d.as_i64().unwrap().max(1)).collect();
+        let count = usize::try_from(shape.iter().product::<i64>()).unwrap();
+        let zero = if input["datatype"] == "BYTES" { json!("") } else { json!(0) };
+        json!({"name": input["name"], "datatype": input["datatype"], "shape": shape, "data": vec![zero; count]})
+    });
+    json!({ "inputs": inputs.collect::<Vec<_>>() })
+}
+
+#[tokio::test]
+async fn a_registered_file_is_served_and_its_answer_is_recorded_and_labelled() {
+    let server = Server::start().await;
+    server.register("echo", &fixture("identity.onnx")).await;
+    let applied = server.apply(DEPLOYMENT);
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    let input = identity_input(&server, "echo").await;
+    let response = server.request("POST", "/v2/models/echo/infer").json(&input).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let id = response.headers()["mainspring-prediction-id"].to_str().unwrap().to_owned();
+
+    let (status, body) = server
+        .post("/api/v1/feedback", &json!({"feedback": [{"predictionId": id, "name": "label", "value": 1}]}))
+        .await;
+    assert!(status < 300, "{status} {body}");
+    let rows: Value = serde_json::from_str(&server.cli_ok(&[
+        "query",
+        "select event_id, variant, version, outcome from predictions",
+        "-o",
+        "json",
+    ]))
+    .unwrap();
+    assert_eq!(rows["rows"], json!([[id, "stable", "1", "ok"]]));
+    let feedback = server.cli_ok(&["query", "select prediction_id, name from feedback", "-o", "json"]);
+    assert!(feedback.contains(&id), "{feedback}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moving_the_alias_under_load_fails_no_request() {
+    let server = Arc::new(Server::start().await);
+    server.register("echo", &fixture("identity.onnx")).await;
+    assert!(server.apply(DEPLOYMENT).status.success());
+    let input = identity_input(&server, "echo").await;
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (server, input) = (Arc::clone(&server), input.clone());
+        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+        callers.push(tokio::spawn(async move {
+            let mut versions = std::collections::BTreeSet::new();
+            while !stop.load(Ordering::SeqCst) {
+                let (status, body) = server.post("/v2/models/echo/infer", &input).await;
+                assert_eq!(status, 200, "{body}");
+                versions.insert(body["model_version"].as_str().unwrap().to_owned());
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+            versions
+        }));
+    }
+    for version in ["2", "3"] {
+        assert_eq!(server.register("echo", &fixture("identity.onnx")).await, version);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while server.post("/v2/models/echo/infer", &input).await.1["model_version"] != version {
+            assert!(std::time::Instant::now() < deadline, "version {version} never took over");
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    for caller in callers {
+        assert!(caller.await.unwrap().contains("3"));
+    }
+    assert!(answered.load(Ordering::SeqCst) > 50);
+}
+
+#[tokio::test]
+async fn a_corrupt_new_version_leaves_the_old_one_serving_and_says_why() {
+    let server = Server::start().await;
+    server.register("echo", &fixture("identity.onnx")).await;
+    assert!(server.apply(DEPLOYMENT).status.success());
+    let input = identity_input(&server, "echo").await;
+    server.register("echo", &fixture("corrupt.onnx")).await;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let (_, view) = server.get("/api/v1/deployments/echo").await;
+        if view["summary"]["reason"].as_str().is_some_and(|r| r.contains("model.onnx")) {
+            assert_eq!(view["summary"]["state"], "READY", "{view}");
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "no reason given: {view}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (status, body) = server.post("/v2/models/echo/infer", &input).await;
+    assert_eq!((status, &body["model_version"]), (200, &json!("1")), "{body}");
+}
+
+#[tokio::test]
+async fn bad_documents_are_refused_with_the_place_and_the_nearest_key() {
+    let server = Server::start().await;
+    let refused =
+        server.apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodle: models:/echo@champion\n");
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("modle") && said.contains("model") && said.contains(":4:"), "{said}");
+
+    let unbuilt = server
+        .apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo/1\ncache: {ttl: 30s}\n");
+    assert_eq!(unbuilt.status.code(), Some(2));
+    assert!(text(&unbuilt.stderr).contains("cache"), "{}", text(&unbuilt.stderr));
+
+    let missing =
+        server.apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/nobody@champion\n");
+    assert!(!missing.status.success());
+    assert!(text(&missing.stderr).contains("nobody"), "{}", text(&missing.stderr));
+}
+
+#[tokio::test]
+async fn bad_requests_get_the_protocols_own_errors_and_the_server_lives() {
+    let server = Server::start().await;
+    server.register("echo", &fixture("identity.onnx")).await;
+    assert!(server.apply(DEPLOYMENT).status.success());
+    let good = identity_input(&server, "echo").await;
+    let mut wrong_shape = good.clone();
+    wrong_shape["inputs"][0]["shape"] = json!([1, 2, 3, 4, 5]);
+    let mut negative = good.clone();
+    negative["inputs"][0]["shape"] = json!([-1, 4]);
+    for bad in [json!({}), json!({"inputs": []}), json!({"inputs": 3}), wrong_shape, negative] {
+        let (status, body) = server.post("/v2/models/echo/infer", &bad).await;
+        assert!(status == 400 && body["error"].is_string(), "{bad} → {status} {body}");
+    }
+    let (status, body) = server.post("/v2/models/nobody/infer", &good).await;
+    assert!(status == 404 && body["error"].as_str().unwrap().contains("nobody"), "{status} {body}");
+    let cut = server
+        .request("POST", "/v2/models/echo/infer")
+        .header("inference-header-content-length", "100000")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(cut.status(), 400);
+    assert_eq!(server.post("/v2/models/echo/infer", &good).await.0, 200);
+}

@@ -1,0 +1,118 @@
+//! The settings as typed values, checked against each other.
+
+use super::resolve::{ConfigError, Origin, Resolved};
+use mainspring_core::Secret;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When the journal reaches the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalSync {
+    /// In groups, at most this long after the event.
+    Interval(Duration),
+    /// Before the answer goes out.
+    Always,
+}
+
+/// For whom log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// People.
+    Text,
+    /// Machines: one JSON object a line.
+    Json,
+}
+
+/// Everything `mainspring up` needs to know.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "each field is the setting of the same name in KEYS, which documents it")]
+pub struct Settings {
+    pub host: IpAddr,
+    pub port: u16,
+    pub port_file: Option<PathBuf>,
+    pub data: PathBuf,
+    pub database: Option<Secret>,
+    pub artifacts: Option<String>,
+    pub hostnames: Vec<String>,
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub tls_self_signed: bool,
+    pub onnxruntime: Option<PathBuf>,
+    pub engine_threads: usize,
+    pub body_limit: usize,
+    pub connections: usize,
+    pub journal_sync: JournalSync,
+    pub journal_seal_after: Duration,
+    pub journal_keep: Duration,
+    pub journal_keep_bytes: u64,
+    pub journal_memory: usize,
+    pub artifacts_keep: Option<Duration>,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    pub otlp_endpoint: Option<String>,
+    pub otlp_sample: f64,
+    pub shutdown_grace: Duration,
+}
+
+impl Settings {
+    /// Typed settings from resolved texts.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] when values are wrong by themselves or do not fit together.
+    pub fn from_resolved(r: &Resolved) -> Result<Self, ConfigError> {
+        let bad = |key: &'static str, reason: &str| ConfigError::Value {
+            key,
+            value: r.text(key).unwrap_or_default().to_owned(),
+            origin: r.rows().into_iter().find(|(k, ..)| k.name == key).map_or(Origin::Default, |(_, _, o)| o.clone()),
+            reason: reason.to_owned(),
+        };
+        let host = match r.text("host").unwrap_or("127.0.0.1") {
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            text => text.parse().map_err(|_| bad("host", "expected an IP address, e.g. 127.0.0.1 or 0.0.0.0"))?,
+        };
+        let port = u16::try_from(r.count("port")).map_err(|_| bad("port", "ports go from 0 to 65535"))?;
+        let tls = match (r.path("tls.cert"), r.path("tls.key")) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(bad("tls.key", "tls.cert is set, so the key is needed too")),
+            (None, Some(_)) => return Err(bad("tls.cert", "tls.key is set, so the certificate is needed too")),
+        };
+        let sample: f64 = r
+            .text("otlp.sample")
+            .unwrap_or("0")
+            .parse()
+            .map_err(|_| bad("otlp.sample", "expected a number from 0 to 1"))?;
+        if !(0.0..=1.0).contains(&sample) {
+            return Err(bad("otlp.sample", "expected a number from 0 to 1"));
+        }
+        Ok(Self {
+            host,
+            port,
+            port_file: r.path("port-file"),
+            data: r.path("data").unwrap_or_else(|| PathBuf::from("mainspring-data")),
+            database: r.text("database").map(Secret::new),
+            artifacts: r.text("artifacts").map(str::to_owned),
+            hostnames: r.list("hostnames"),
+            tls,
+            tls_self_signed: r.switch("tls.self-signed"),
+            onnxruntime: r.path("onnxruntime"),
+            engine_threads: r.count("engine.threads") as usize,
+            body_limit: usize::try_from(r.bytes("limits.body")).unwrap_or(usize::MAX),
+            connections: r.count("limits.connections").max(1) as usize,
+            journal_sync: match r.text("journal.sync") {
+                Some("always") => JournalSync::Always,
+                _ => JournalSync::Interval(r.duration("journal.interval")),
+            },
+            journal_seal_after: r.duration("journal.seal-after"),
+            journal_keep: r.duration("journal.keep"),
+            journal_keep_bytes: r.bytes("journal.keep-bytes"),
+            journal_memory: usize::try_from(r.bytes("journal.memory")).unwrap_or(usize::MAX),
+            artifacts_keep: Some(r.duration("artifacts-keep")).filter(|d| !d.is_zero()),
+            log_level: r.text("log.level").unwrap_or("info").to_owned(),
+            log_format: if r.text("log.format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
+            otlp_endpoint: r.text("otlp.endpoint").map(str::to_owned),
+            otlp_sample: sample,
+            shutdown_grace: r.duration("shutdown-grace"),
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! The data folder: made when missing, held by one process at a time, marked so that nothing else
+//! is mistaken for it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The data folder, locked for this process until dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    root: PathBuf,
+    _lock: File,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It cannot be made or written.
+    #[error("cannot use {} as the data folder: {source}", path.display())]
+    Io {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process holds it.
+    #[error("{} is in use by another mainspring{}", path.display(), .pid.as_ref().map(|p| format!(" (process {p})")).unwrap_or_default())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// Its process id, when known.
+        pid: Option<String>,
+    },
+}
+
+impl DataDir {
+    /// Makes the folder when missing and takes its lock.
+    ///
+    /// # Errors
+    /// [`DataError`] when it cannot be written, or another process holds it.
+    pub fn open(root: &Path) -> Result<Self, DataError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Io { path, source }
+        };
+        std::fs::create_dir_all(root).map_err(io(root))?;
+        // Canonical, so that messages and tools name the same place wherever they run.
+        let root = root.canonicalize().map_err(io(root))?;
+        let lock_path = root.join("lock");
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let pid =
+                    std::fs::read_to_string(&lock_path).ok().map(|p| p.trim().to_owned()).filter(|p| !p.is_empty());
+                return Err(DataError::Locked { path: root, pid });
+            }
+            Err(std::fs::TryLockError::Error(source)) => return Err(DataError::Io { path: lock_path, source }),
+        }
+        // The id is for people; a full disk must not keep the server from starting for it.
+        let _best_effort = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        Ok(Self { root, _lock: lock })
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("mainspring.db")
+    }
+
+    /// Local artifacts.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    /// The journal's own log and its sealed files.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Copies of remote artifacts; may be deleted at any time.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+}

@@ -1,0 +1,67 @@
+//! The first key, made in the data folder before any server may listen outside.
+
+use crate::config::Settings;
+use crate::error::StartError;
+use crate::wiring;
+use mainspring_core::{Ctx, Gate, Principal, Role, Tenant};
+use mainspring_security::{CreateKey, NewKey as Request, RolePolicy, Security, SecuritySettings, Trail};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What it is for.
+    pub label: String,
+    /// What it may do.
+    pub role: Role,
+    /// Whose data it sees.
+    pub tenant: String,
+    /// Its lifetime; for ever when `None`.
+    pub expires: Option<Duration>,
+}
+
+/// A key that was made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Its id.
+    pub id: String,
+    /// The whole key; it cannot be shown again.
+    pub key: String,
+}
+
+/// Makes a key in the metadata database of `settings`, whether or not a server runs on it.
+///
+/// # Errors
+/// [`StartError`] when the database cannot be opened or the key is refused.
+pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartError> {
+    let ctx = Ctx::system();
+    std::fs::create_dir_all(&settings.data)
+        .map_err(|source| crate::data::DataError::Io { path: settings.data.clone(), source })?;
+    let db = wiring::open_database(&settings, &ctx).await?;
+    let security = Security::open(db.clone(), &ctx, SecuritySettings::default())
+        .await
+        .map_err(StartError::part("read the keys"))?;
+    let gate = Gate::new(Arc::new(RolePolicy), Trail::start(db.clone(), &ctx), Arc::clone(&ctx.clock));
+    let tenant = Tenant::new(&new.tenant).map_err(|e| StartError::Part {
+        doing: "make the key",
+        kind: mainspring_core::ErrorKind::InvalidInput,
+        message: e.to_string(),
+        hint: None,
+    })?;
+    let operator = Arc::new(Principal { tenant: tenant.clone(), ..Principal::system() });
+    let auth =
+        gate.authorize(&operator, CreateKey { label: new.label.clone() }).map_err(StartError::part("make the key"))?;
+    let lifetime = new.expires.map(|d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX));
+    let request = Request {
+        label: new.label,
+        role: new.role,
+        tenant: Some(tenant),
+        expires_at: lifetime.map(|l| ctx.now().plus_micros(l)),
+    };
+    let made = security.create_key(&auth, request).await.map_err(StartError::part("make the key"))?;
+    let made = Made { id: made.info.id, key: made.key.reveal().to_owned() };
+    ctx.tasks.shutdown(Duration::from_secs(5)).await;
+    db.close().await;
+    Ok(made)
+}

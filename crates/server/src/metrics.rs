@@ -1,0 +1,221 @@
+//! Prometheus metrics: our own names, and Triton's `nv_inference_*` for dashboards that have them.
+//! The text format is version 0.0.4 of <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use mainspring_journal::JournalStats;
+use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, State, VersionStats};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Upper bounds of the duration buckets, microseconds.
+const BOUNDS_US: [u64; 16] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    10_000_000,
+];
+
+/// Everything that is measured, read at one moment.
+#[derive(Debug)]
+pub struct Reading {
+    /// Counters of each deployment.
+    pub deployments: Vec<DeploymentStats>,
+    /// State of each deployment.
+    pub views: Vec<DeploymentView>,
+    /// Counters of the journal.
+    pub journal: JournalStats,
+    /// Seconds since the start.
+    pub uptime: Duration,
+    /// Resident memory, bytes, where the system says it.
+    pub resident: Option<u64>,
+}
+
+impl Reading {
+    /// The page that Prometheus reads.
+    pub fn render(&self) -> String {
+        let mut page = Page::default();
+        self.process(&mut page);
+        self.requests(&mut page);
+        self.durations(&mut page);
+        self.states(&mut page);
+        self.journal(&mut page);
+        self.triton(&mut page);
+        page.0
+    }
+
+    fn process(&self, page: &mut Page) {
+        page.family("mainspring_build_info", "gauge", "version of the binary");
+        page.sample("mainspring_build_info", &[("version", crate::VERSION)], 1.0);
+        page.family("mainspring_uptime_seconds", "gauge", "time since the start");
+        page.sample("mainspring_uptime_seconds", &[], self.uptime.as_secs_f64());
+        if let Some(bytes) = self.resident {
+            page.family("process_resident_memory_bytes", "gauge", "resident memory");
+            page.sample("process_resident_memory_bytes", &[], bytes as f64);
+        }
+    }
+
+    fn versions(&self) -> impl Iterator<Item = (&DeploymentStats, &VersionStats)> {
+        self.deployments.iter().flat_map(|d| d.versions.iter().map(move |v| (d, v)))
+    }
+
+    fn each(&self, page: &mut Page, name: &str, value: impl Fn(&VersionStats) -> f64) {
+        for (_, v) in self.versions() {
+            page.sample(name, &labels(v), value(v));
+        }
+    }
+
+    fn requests(&self, page: &mut Page) {
+        page.family("mainspring_inference_requests_total", "counter", "requests by outcome");
+        for (_, v) in self.versions() {
+            let mut all = labels(v).to_vec();
+            all.push(("outcome", "ok"));
+            page.sample("mainspring_inference_requests_total", &all, v.success.count as f64);
+            for failure in &v.failures {
+                let last = all.len() - 1;
+                all[last] = ("outcome", failure.kind.as_str());
+                page.sample("mainspring_inference_requests_total", &all, failure.count as f64);
+            }
+        }
+        page.family("mainspring_inference_rows_total", "counter", "rows answered");
+        self.each(page, "mainspring_inference_rows_total", |v| v.inference_count as f64);
+        page.family("mainspring_inference_executions_total", "counter", "calls of the engine");
+        self.each(page, "mainspring_inference_executions_total", |v| v.execution_count as f64);
+        page.family("mainspring_inference_nan_outputs_total", "counter", "output values that were NaN");
+        self.each(page, "mainspring_inference_nan_outputs_total", |v| v.nan_outputs as f64);
+        page.family("mainspring_inference_unserved_total", "counter", "requests that no version could answer");
+        for d in &self.deployments {
+            for failure in &d.unserved {
+                let labels = [("deployment", d.name.as_str()), ("outcome", failure.kind.as_str())];
+                page.sample("mainspring_inference_unserved_total", &labels, failure.count as f64);
+            }
+        }
+        page.family("mainspring_inference_in_flight", "gauge", "requests in flight");
+        for d in &self.deployments {
+            page.sample("mainspring_inference_in_flight", &[("deployment", d.name.as_str())], d.in_flight as f64);
+        }
+    }
+
+    fn durations(&self, page: &mut Page) {
+        type Part = fn(&VersionStats) -> &HistogramView;
+        let parts: [(&str, &str, Part); 4] = [
+            ("mainspring_inference_duration_seconds", "from arrival to the encoded answer", |v| &v.total),
+            ("mainspring_inference_queue_seconds", "waiting before the engine", |v| &v.queue),
+            ("mainspring_inference_engine_seconds", "in the engine", |v| &v.engine),
+            ("mainspring_inference_encode_seconds", "encoding the answer", |v| &v.encode),
+        ];
+        for (name, help, part) in parts {
+            page.family(name, "histogram", help);
+            for (_, v) in self.versions() {
+                page.histogram(name, &labels(v), part(v));
+            }
+        }
+    }
+
+    fn states(&self, page: &mut Page) {
+        page.family("mainspring_deployment_ready", "gauge", "1 while a version answers");
+        for view in &self.views {
+            let ready = if view.state == State::Ready { 1.0 } else { 0.0 };
+            page.sample("mainspring_deployment_ready", &[("deployment", view.name.as_str())], ready);
+        }
+        page.family("mainspring_model_memory_bytes", "gauge", "memory held by a loaded version");
+        self.each(page, "mainspring_model_memory_bytes", |v| v.memory_bytes as f64);
+        page.family("mainspring_version_changes_failed_total", "counter", "version changes that failed");
+        for d in &self.deployments {
+            let labels = [("deployment", d.name.as_str())];
+            page.sample("mainspring_version_changes_failed_total", &labels, d.failed_loads as f64);
+        }
+    }
+
+    fn journal(&self, page: &mut Page) {
+        let j = &self.journal;
+        let counters = [
+            ("mainspring_journal_appended_total", "predictions handed to the journal", j.appended),
+            (
+                "mainspring_journal_payloads_dropped_total",
+                "payloads dropped because memory was full",
+                j.payloads_dropped,
+            ),
+            ("mainspring_journal_events_dropped_total", "events counted but not stored", j.events_dropped),
+            ("mainspring_journal_rows_lost_total", "rows lost because the disk stayed full", j.rows_lost),
+            ("mainspring_journal_rows_total", "rows written to the log", j.rows),
+            ("mainspring_journal_bytes_total", "bytes written to the log", j.bytes),
+            ("mainspring_journal_syncs_total", "times the log was forced to disk", j.syncs),
+            ("mainspring_journal_write_errors_total", "failed writes to the log", j.write_errors),
+            ("mainspring_journal_seal_errors_total", "failed attempts to seal a segment", j.seal_errors),
+            ("mainspring_journal_feedback_total", "pieces of feedback taken", j.feedback),
+        ];
+        for (name, help, value) in counters {
+            page.family(name, "counter", help);
+            page.sample(name, &[], value as f64);
+        }
+        page.family("mainspring_journal_segments_open", "gauge", "segments not sealed yet");
+        page.sample("mainspring_journal_segments_open", &[], j.segments_open as f64);
+        page.family("mainspring_journal_degraded", "gauge", "1 while the log takes no writes");
+        page.sample("mainspring_journal_degraded", &[], if j.degraded { 1.0 } else { 0.0 });
+    }
+
+    fn triton(&self, page: &mut Page) {
+        type Value = fn(&VersionStats) -> f64;
+        let names: [(&str, &str, Value); 7] = [
+            ("nv_inference_request_success", "requests answered", |v| v.success.count as f64),
+            ("nv_inference_request_failure", "requests failed", |v| v.fail.count as f64),
+            ("nv_inference_count", "rows answered", |v| v.inference_count as f64),
+            ("nv_inference_exec_count", "calls of the engine", |v| v.execution_count as f64),
+            ("nv_inference_request_duration_us", "time of answered requests", |v| v.success.ns as f64 / 1e3),
+            ("nv_inference_queue_duration_us", "time waiting", |v| v.queue.sum_ns as f64 / 1e3),
+            ("nv_inference_compute_infer_duration_us", "time in the engine", |v| v.engine.sum_ns as f64 / 1e3),
+        ];
+        for (name, help, value) in names {
+            page.family(name, "counter", help);
+            for (_, v) in self.versions() {
+                let labels = [("model", &*v.target.deployment), ("version", &*v.target.version)];
+                page.sample(name, &labels, value(v));
+            }
+        }
+        page.family("nv_inference_pending_request_count", "gauge", "requests in flight");
+        for d in &self.deployments {
+            page.sample("nv_inference_pending_request_count", &[("model", d.name.as_str())], d.in_flight as f64);
+        }
+    }
+}
+
+fn labels(v: &VersionStats) -> [(&str, &str); 4] {
+    let t = &v.target;
+    [("deployment", &t.deployment), ("variant", &t.variant), ("model", &t.model), ("version", &t.version)]
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _infallible = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.0.push_str(name);
+        for (i, (key, text)) in labels.iter().enumerate() {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _infallible = write!(self.0, "{}{key}=\"{escaped}\"", if i == 0 { '{' } else { ',' });
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _infallible = writeln!(self.0, "{end} {value}");
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], values: &HistogramView) {
+        let bucket = format!("{name}_bucket");
+        for bound in BOUNDS_US {
+            let le = (bound as f64 / 1e6).to_string();
+            let count = values.at_most(Duration::from_micros(bound));
+            self.sample(&bucket, &[labels, &[("le", &le)]].concat(), count as f64);
+        }
+        self.sample(&bucket, &[labels, &[("le", "+Inf")]].concat(), values.count as f64);
+        self.sample(&format!("{name}_sum"), labels, values.sum_ns as f64 / 1e9);
+        self.sample(&format!("{name}_count"), labels, values.count as f64);
+    }
+}
+
+/// Resident memory by `/proc`, bytes.
+pub fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,122 @@
+//! Opening each part with the settings it needs.
+
+use crate::config::{JournalSync, Settings};
+use crate::data::DataDir;
+use crate::error::StartError;
+use mainspring_artifact::{ArtifactPath, Artifacts};
+use mainspring_core::{Ctx, Failure};
+use mainspring_journal::{Journal, JournalSettings, Retention, SyncMode};
+use mainspring_resource::{Invalid, Kind, Kinds};
+use mainspring_serving::DeploymentSpec;
+use mainspring_store::{Db, DbSettings, MigrationSet, StoreError};
+use std::time::Duration;
+
+/// Every domain's tables.
+const MIGRATIONS: &[MigrationSet] = &[
+    mainspring_registry::MIGRATIONS,
+    mainspring_resource::MIGRATIONS,
+    mainspring_security::MIGRATIONS,
+    mainspring_journal::MIGRATIONS,
+];
+
+fn database_settings(settings: &Settings) -> DbSettings {
+    match &settings.database {
+        Some(url) => DbSettings::postgres(url.clone()),
+        None => DbSettings::sqlite(settings.data.join("mainspring.db")),
+    }
+}
+
+/// Opens the metadata database and brings its schema up to date.
+///
+/// # Errors
+/// [`StartError`] when it does not answer, or a newer version made it.
+pub async fn open_database(settings: &Settings, ctx: &Ctx) -> Result<Db, StartError> {
+    Db::open(&database_settings(settings), MIGRATIONS, ctx)
+        .await
+        .map_err(StartError::part("open the metadata database"))
+}
+
+/// Whether the database answers and its schema fits.
+///
+/// # Errors
+/// What the database said.
+pub async fn probe_database(settings: &Settings) -> Result<(), StoreError> {
+    let db = Db::open(&database_settings(settings), MIGRATIONS, &Ctx::system()).await?;
+    db.close().await;
+    Ok(())
+}
+
+/// Opens the artifact store.
+///
+/// # Errors
+/// [`StartError`] when the folder or the bucket cannot be used.
+pub fn open_artifacts(settings: &Settings, data: &DataDir) -> Result<Artifacts, StartError> {
+    let local = data.artifacts();
+    let url = settings.artifacts.clone().unwrap_or_else(|| local.to_string_lossy().into_owned());
+    Artifacts::open(&url, &data.cache()).map_err(StartError::part("open the artifact store"))
+}
+
+/// Writes a small object to the artifact store, reads it and deletes it.
+///
+/// # Errors
+/// What the store said.
+pub async fn probe_artifacts(settings: &Settings) -> Result<(), String> {
+    let url = settings.artifacts.clone().unwrap_or_default();
+    let say = |e: &dyn Failure| e.to_string();
+    let store = Artifacts::open(&url, &settings.data.join("cache")).map_err(|e| say(&e))?;
+    let path = ArtifactPath::parse(&format!("probe-{}/x", std::process::id())).map_err(|e| e.to_string())?;
+    store.put(&path, "probe".into()).await.map_err(|e| say(&e))?;
+    store.get(&path).await.map_err(|e| say(&e))?;
+    store.delete_prefix(&path).await.map_err(|e| say(&e))?;
+    Ok(())
+}
+
+/// Opens the journal and recovers what a crash left.
+///
+/// # Errors
+/// [`StartError`] when its folder cannot be used.
+pub async fn open_journal(
+    settings: &Settings,
+    data: &DataDir,
+    (artifacts, db): (&Artifacts, &Db),
+    ctx: &Ctx,
+) -> Result<Journal, StartError> {
+    let journal = JournalSettings {
+        sync: match settings.journal_sync {
+            JournalSync::Interval(every) => SyncMode::Interval(every),
+            JournalSync::Always => SyncMode::Always,
+        },
+        max_bytes: settings.journal_memory,
+        seal_after: settings.journal_seal_after,
+        retention: Retention { days: Some(days(settings.journal_keep)), bytes: Some(settings.journal_keep_bytes) },
+        ..JournalSettings::new(data.journal())
+    };
+    Journal::open(journal, artifacts.clone(), db.clone(), ctx.clone())
+        .await
+        .map_err(StartError::part("open the journal"))
+}
+
+/// Whole days, rounded up; the journal's files are by day.
+fn days(keep: Duration) -> u32 {
+    u32::try_from(keep.as_secs().div_ceil(86_400)).unwrap_or(u32::MAX)
+}
+
+/// Where ONNX Runtime is, and which version.
+///
+/// # Errors
+/// Where it was looked for, and how to get it.
+pub fn find_onnx_runtime(settings: &Settings) -> Result<String, String> {
+    mainspring_engine_onnx::find(settings.onnxruntime.as_deref())
+        .map(|found| found.to_string())
+        .map_err(|e| e.to_string())
+}
+
+/// Every kind that can be declared.
+pub fn kinds() -> Kinds {
+    let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap_or_default();
+    let deployment =
+        Kind::of("Deployment", "a model version that answers requests", schema, |name, spec: &DeploymentSpec| {
+            spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
+        });
+    Kinds::new(vec![deployment])
+}
