@@ -83,7 +83,8 @@ class Mainspring:
     def query(self, sql):
         """Rows of the journal as dictionaries."""
         answer = json.loads(self.cli("query", sql, "--output", "json"))
-        return answer["rows"] if isinstance(answer, dict) else answer
+        names = [column["name"] for column in answer["columns"]]
+        return [dict(zip(names, row)) for row in answer["rows"]]
 
     def kill(self):
         """As a power cut would."""

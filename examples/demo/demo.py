@@ -59,7 +59,8 @@ class Server:
     def query(self, sql):
         """Rows as dictionaries."""
         answer = json.loads(self.cli("query", sql, "--output", "json"))
-        return answer["rows"] if isinstance(answer, dict) else answer
+        names = [column["name"] for column in answer["columns"]]
+        return [dict(zip(names, row)) for row in answer["rows"]]
 
     def stop(self):
         if self.process.poll() is None:

@@ -47,7 +47,7 @@ def json_over_http(base, rows):
 def scoring(base, rows):
     """MLflow's own client; it reaches the deployment that is declared as the default one."""
     host, port = base.rsplit(":", 1)
-    predictions = ScoringServerClient(f"http://{host}", int(port)).invoke(rows).get_predictions()
+    predictions = ScoringServerClient(host, int(port)).invoke(rows).get_predictions()
     return labels_of(predictions)
 
 
