@@ -52,7 +52,7 @@ async fn kinds_have_schemas_and_lists_have_pages() {
     let world = World::new().await;
     assert_eq!(world.get("/api/v1/schemas").await.body["kinds"][0]["kind"], "Deployment");
     assert_eq!(world.get("/api/v1/schemas/deployment").await.body["type"], "object");
-    assert_eq!(world.get("/api/v1/schemas/nothing").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.get("/api/v1/schemas/nothing").await.status, StatusCode::BAD_REQUEST);
     for name in ["a", "b", "c"] {
         world.apply("/api/v1/apply", &CHURN.replace("name: churn", &format!("name: {name}"))).await;
     }

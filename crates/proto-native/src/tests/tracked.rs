@@ -18,7 +18,7 @@ async fn run(world: &World, name: &str, depth: &str, points: i64) -> String {
     let auth = world.state.gate.authorize(&admin, CreateRun::any()).unwrap();
     let id = world.state.registry.create_run(&auth, new).await.unwrap().info.id;
     let auth = world.state.gate.authorize(&admin, LogRun::on(&id)).unwrap();
-    for chunk in (0..points).collect::<Vec<_>>().chunks(1000) {
+    for chunk in (0..points).collect::<Vec<_>>().chunks(900) {
         let metric =
             |i: &i64| Metric::new("auc", if *i == 700 { 99.0 } else { *i as f64 / 1e4 }, 1_700_000_000_000 + i, *i);
         let batch = Batch {
