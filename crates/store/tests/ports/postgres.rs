@@ -9,7 +9,8 @@ const INSERT: &str = "INSERT INTO counters (name, n) VALUES ($1, $2)";
 
 #[tokio::test]
 async fn json_uuid_and_numeric_columns() {
-    let db = TempDb::postgres().open().await;
+    let temp = TempDb::postgres();
+    let db = temp.open().await;
     execute(&db, "CREATE TABLE wide (id UUID, j JSONB, k JSON, d NUMERIC(20, 5), r REAL, s SMALLINT)", Vec::new())
         .await
         .unwrap();
@@ -26,7 +27,8 @@ async fn json_uuid_and_numeric_columns() {
 
 #[tokio::test]
 async fn values_that_do_not_fit_their_parameter_are_refused_here() {
-    let db = TempDb::postgres().open().await;
+    let temp = TempDb::postgres();
+    let db = temp.open().await;
     let big = i64::from(i32::MAX) + 1;
     let cases: [(&str, Vec<Value>, &str); 4] = [
         ("INSERT INTO kinds (id, small) VALUES (1, $1)", args![big], "BIGINT"),
@@ -45,7 +47,8 @@ async fn values_that_do_not_fit_their_parameter_are_refused_here() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadlock_is_a_conflict_that_can_be_sent_again() {
-    let db = TempDb::postgres().open().await;
+    let temp = TempDb::postgres();
+    let db = temp.open().await;
     for name in ["a", "b"] {
         execute(&db, INSERT, args![name, 0]).await.unwrap();
     }
@@ -71,7 +74,8 @@ async fn a_deadlock_is_a_conflict_that_can_be_sent_again() {
 
 #[tokio::test]
 async fn a_backup_points_to_pg_dump() {
-    let db = TempDb::postgres().open().await;
+    let temp = TempDb::postgres();
+    let db = temp.open().await;
     let dir = tempfile::tempdir().unwrap();
     let failed = db.backup_to(&dir.path().join("x")).await.unwrap_err();
     assert!(failed.to_string().contains("pg_dump"), "{failed}");

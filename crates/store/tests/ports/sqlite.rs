@@ -10,7 +10,8 @@ const INSERT: &str = "INSERT INTO parents (id, name) VALUES ($1, $2)";
 
 #[tokio::test]
 async fn it_is_durable_and_checks_references() {
-    let db = TempDb::sqlite().open().await;
+    let temp = TempDb::sqlite();
+    let db = temp.open().await;
     let pragma = |sql: &'static str, column: &'static str| {
         let db = &db;
         async move {
@@ -26,7 +27,8 @@ async fn it_is_durable_and_checks_references() {
 
 #[tokio::test]
 async fn a_transaction_inside_a_transaction_is_refused_not_a_deadlock() {
-    let db = TempDb::sqlite().open().await;
+    let temp = TempDb::sqlite();
+    let db = temp.open().await;
     let inner = db.clone();
     let write = db.write(move |_: &mut Conn| async move { execute(&inner, INSERT, args![1, "a"]).await }.boxed());
     assert_eq!(write.await, Err(StoreError::Nested));
@@ -78,7 +80,8 @@ fn frames(temp: &TempDb) -> u64 {
 
 #[tokio::test]
 async fn a_write_that_nobody_waits_for_is_not_begun() {
-    let db = TempDb::sqlite().open().await;
+    let temp = TempDb::sqlite();
+    let db = temp.open().await;
     let (release, released) = std::sync::mpsc::channel::<()>();
     let holder = db.write(move |_: &mut Conn| {
         async move {
@@ -172,7 +175,8 @@ async fn a_lock_of_another_process_is_reported_as_busy() {
 
 #[tokio::test]
 async fn a_nan_becomes_null() {
-    let db = TempDb::sqlite().open().await;
+    let temp = TempDb::sqlite();
+    let db = temp.open().await;
     execute(&db, "INSERT INTO kinds (id, r) VALUES (1, $1)", args![f64::NAN]).await.unwrap();
     let rows = query(&db, "SELECT r FROM kinds", Vec::new()).await.unwrap();
     assert_eq!(rows[0].opt_real("r").unwrap(), None);
