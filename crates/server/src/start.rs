@@ -7,7 +7,7 @@ use crate::metrics::{self, Reading};
 use crate::ports::{Doorman, Models, Recorder};
 use crate::reconcile::Reconciler;
 use crate::views::Whole;
-use crate::{console, trace, wiring};
+use crate::{console, durable, trace, wiring};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ use axum::routing::get;
 use mainspring_core::{Ctx, Gate, Principal, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
-use mainspring_http::{ApiError, Caller, Guard, ServeSettings, TlsSettings, problem};
+use mainspring_http::{ApiError, Caller, Guard, Render, ServeSettings, TlsSettings, problem};
 use mainspring_journal::Journal;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
@@ -200,16 +200,21 @@ fn app(settings: &Settings, parts: &Parts, resolved: Option<Resolved>) -> Router
         ctx: parts.ctx.clone(),
         max_body: settings.body_limit,
     };
+    let kept = |routes: Router, render: Render| durable::layer(routes, &parts.journal, render);
+    let rest = kept(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error);
+    let grpc = kept(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error);
+    let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
+    let scoring = kept(scoring, scoring::render_error);
+    let native_routes = kept(mainspring_proto_native::routes(native.clone()), problem);
     let app = Router::new()
-        .merge(guard.protect(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error))
+        .merge(guard.protect(rest, mainspring_proto_oip::render_error))
         .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))
-        .merge(guard.protect(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error))
+        .merge(guard.protect(grpc, mainspring_proto_oip::render_grpc_error))
         .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
-        .merge(guard.protect(scoring::routes(scoring_state.clone()), scoring::render_error))
-        .merge(guard.protect(scoring::root(scoring_state), scoring::render_error))
+        .merge(guard.protect(scoring, scoring::render_error))
         .merge(guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error))
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
-        .merge(guard.protect(mainspring_proto_native::routes(native.clone()), problem))
+        .merge(guard.protect(native_routes, problem))
         .merge(guard.open(mainspring_proto_native::open_routes(native), problem))
         .merge(guard.protect(metrics_route(parts), problem))
         .merge(console::routes())
