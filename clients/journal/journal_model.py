@@ -1,0 +1,40 @@
+"""A model whose inputs and outputs have several types, registered through the mlflow client."""
+
+import mlflow
+import onnx
+from onnx import TensorProto, helper
+
+NAME = "journal-mixed"
+
+
+def model():
+    """Two features a row, a number and a text, handed through; their sum over a row comes out."""
+    value = helper.make_tensor_value_info
+    inputs = [
+        value("features", TensorProto.FLOAT, [None, 2]),
+        value("age", TensorProto.INT64, [None]),
+        value("city", TensorProto.STRING, [None]),
+    ]
+    outputs = [
+        value("sum", TensorProto.FLOAT, [None, 1]),
+        value("age_out", TensorProto.INT64, [None]),
+        value("city_out", TensorProto.STRING, [None]),
+    ]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    nodes = [
+        helper.make_node("ReduceSum", ["features", "axes"], ["sum"], keepdims=1),
+        helper.make_node("Identity", ["age"], ["age_out"]),
+        helper.make_node("Identity", ["city"], ["city_out"]),
+    ]
+    graph = helper.make_graph(nodes, "mixed", inputs, outputs, initializer=[axes])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(made)
+    return made
+
+
+def register(url):
+    mlflow.set_tracking_uri(url)
+    mlflow.set_registry_uri(url)
+    mlflow.set_experiment("journal")
+    with mlflow.start_run():
+        mlflow.onnx.log_model(model(), name="model", registered_model_name=NAME, pip_requirements=["onnxruntime"])
