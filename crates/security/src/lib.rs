@@ -20,9 +20,9 @@ pub use action::{CloseSession, CreateKey, ListKeys, OpenSession, ReadAudit, Revo
 pub use audit::{Trail, TrailStats};
 pub use error::{AuthError, SecurityError};
 pub use key::{CreatedKey, KeyInfo, NewKey};
+pub use mainspring_store::sql::AuditEntry;
 pub use policy::RolePolicy;
 pub use security::{Security, SecuritySettings};
-pub use mainspring_store::sql::AuditEntry;
 pub use session::{Session, csrf_of};
 pub use sql::migrations::MIGRATIONS;
 
