@@ -50,7 +50,7 @@ def row(i):
 def folder(tmp_path_factory):
     """The journal folder that a server with 30 single rows, one request of three rows and one refused
     request left behind when it was stopped."""
-    from conftest import Mainspring
+    from mainspring_server import Mainspring
 
     data = tmp_path_factory.mktemp("journal") / "data"
     server = Mainspring(data=data)

@@ -195,5 +195,5 @@ def test_answers_are_in_the_journal(deployed, client):
     until = time.monotonic() + 20
     found = []
     while not found and time.monotonic() < until:
-        found = deployed.query(f"select id, protocol, client_id from predictions where id = '{prediction}'")
+        found = deployed.query(f"select event_id, protocol, client_id from predictions where event_id = '{prediction}'")
     assert [(row["protocol"], row["client_id"]) for row in found] == [("oip-rest", "journaled")]
