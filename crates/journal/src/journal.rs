@@ -162,7 +162,17 @@ impl Journal {
         done.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// Whether replies wait for the disk: then callers use [`Journal::append_durable`].
+    /// What a reply waits for before it is sent. With [`SyncMode::Always`]: until everything appended
+    /// so far is on disk, one `fsync` for all replies that wait together. Else it returns at once.
+    ///
+    /// # Errors
+    /// [`JournalError::NotDurable`] when the disk does not take it.
+    pub async fn settled(&self) -> Result<(), JournalError> {
+        if self.is_durable() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Whether replies wait for the disk: callers then use [`Journal::append_durable`], or await
+    /// [`Journal::settled`] before they reply.
     pub fn is_durable(&self) -> bool {
         self.0.shared.settings.sync == SyncMode::Always
     }

@@ -108,6 +108,3 @@ fn read_open(open: &[OpenSegment], tenant: &Tenant, kind: Kind) -> Result<Option
     }
     Ok(Some(live))
 }
-
-#[cfg(test)]
-mod tests;

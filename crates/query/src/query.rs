@@ -4,12 +4,14 @@ use crate::answer::Answer;
 use crate::error::QueryError;
 use crate::table::Footers;
 use crate::tables::Tables;
-use datafusion::catalog::MemoryCatalogProvider;
-use datafusion::catalog::CatalogProvider;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{FutureExt, StreamExt};
 use mainspring_core::auth::Effect;
@@ -162,7 +164,9 @@ impl Query {
         let context = self.context(tenant).map_err(failed)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(sql, read_only).await.map_err(failed)?;
-        let mut rows = frame.execute_stream().await.map_err(failed)?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = interruptible(frame.create_physical_plan().await.map_err(failed)?).map_err(failed)?;
+        let mut rows = execute_stream(plan, task).map_err(failed)?;
         let mut answer = Answer { schema: rows.schema(), batches: Vec::new(), truncated: false };
         let mut left = limit;
         while let Some(batch) = rows.next().await {
@@ -211,6 +215,16 @@ impl Query {
         }
         QueryError::of(&e, self.limits.memory)
     }
+}
+
+/// Lets joins give way to others between their batches. A join can make millions of rows from one batch
+/// that it read; without this neither the time limit nor a caller that went away could stop it.
+fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let wrapped = plan.transform_up(|node| {
+        let joins = node.name().contains("Join");
+        Ok(if joins { Transformed::yes(Arc::new(CooperativeExec::new(node)) as _) } else { Transformed::no(node) })
+    })?;
+    Ok(wrapped.data)
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ impl Tables {
         if let Some((_, table)) = read.iter().find(|(k, _)| *k == kind) {
             return Ok(Arc::clone(table));
         }
-        let snapshot = self.journal.snapshot(&self.tenant, kind).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let snapshot =
+            self.journal.snapshot(&self.tenant, kind).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
         let (tenant, footers) = (self.tenant.clone(), Arc::clone(&self.footers));
         let first = match kind {
             Kind::Prediction => Arc::new(Schema::new(layout::envelope_fields())),

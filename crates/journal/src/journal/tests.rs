@@ -119,6 +119,23 @@ async fn without_memory_payloads_go_first_and_every_request_stays_counted() {
 }
 
 #[tokio::test]
+async fn a_settled_reply_is_on_disk_when_the_settings_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = JournalSettings { emit_every: Duration::from_secs(3600), ..settings(dir.path()) };
+    let world = open_with(JournalSettings { sync: SyncMode::Always, ..slow.clone() }).await;
+    world.journal.append(prediction(1, &target("churn", "1")));
+    world.journal.settled().await.unwrap();
+    let stats = world.journal.stats();
+    assert!(stats.rows == 1 && stats.syncs == 1, "{stats:?}");
+    let dir = world.shut_down().await;
+    let world = open_with(JournalSettings { dir: dir.join("log"), ..slow }).await;
+    world.journal.append(prediction(2, &target("churn", "1")));
+    world.journal.settled().await.unwrap();
+    assert_eq!(world.journal.stats().rows, 0, "in groups, a reply does not wait");
+    world.shut_down().await;
+}
+
+#[tokio::test]
 async fn after_the_end_events_are_refused_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;

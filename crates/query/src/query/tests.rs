@@ -1,0 +1,288 @@
+use super::*;
+use mainspring_artifact::Artifacts;
+use mainspring_core::auth::{AuditRecord, AuditSink, Decision, Policy};
+use mainspring_core::event::{About, Feedback, FeedbackValue};
+use mainspring_core::{
+    Assignment, Ctx, DType, ErrorKind, EventId, Failure, Gate, NamedTensor, Outcome, Prediction, Principal, Protocol,
+    Role, Target, Tensor, Timestamp, Timing,
+};
+use mainspring_journal::{JournalSettings, MIGRATIONS, SendFeedback};
+use mainspring_store::{Db, DbSettings};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+
+struct Yes;
+
+impl Policy for Yes {
+    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
+        Decision::Allow
+    }
+}
+
+impl AuditSink for Yes {
+    fn record(&self, _: AuditRecord) {}
+}
+
+fn allowed<A: Action>(tenant: &Tenant, action: A) -> Authorized<A> {
+    let gate = Gate::new(Arc::new(Yes), Arc::new(Yes), Ctx::system().clock);
+    let who = Principal { subject: "test".into(), tenant: tenant.clone(), role: Role::Admin };
+    gate.authorize(&Arc::new(who), action).unwrap()
+}
+
+struct World {
+    ctx: Ctx,
+    journal: Journal,
+    query: Query,
+}
+
+async fn open(dir: &Path, limits: Limits) -> World {
+    let ctx = Ctx::system();
+    let db = Db::open(&DbSettings::sqlite(dir.join("meta.db")), &[MIGRATIONS], &ctx).await.unwrap();
+    let artifacts = Artifacts::open(dir.join("artifacts").to_str().unwrap(), &dir.join("cache")).unwrap();
+    let settings = JournalSettings { emit_every: Duration::from_millis(5), ..JournalSettings::new(dir.join("log")) };
+    let journal = Journal::open(settings, artifacts, db, ctx.clone()).await.unwrap();
+    let query = Query::new(journal.clone(), limits);
+    World { ctx, journal, query }
+}
+
+impl World {
+    async fn ask(&self, sql: &str) -> Result<Answer, QueryError> {
+        self.query.sql(&allowed(&Tenant::default(), QueryJournal), sql).await
+    }
+
+    async fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+        self.ask(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}")).values()
+    }
+
+    async fn shut_down(self) {
+        self.journal.close().await;
+        assert!(self.ctx.tasks.shutdown(Duration::from_secs(20)).await);
+    }
+}
+
+fn id(n: u64) -> EventId {
+    EventId(uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
+}
+
+fn numbers(name: &str, values: Vec<f32>) -> NamedTensor {
+    let n = values.len();
+    NamedTensor { name: name.into(), tensor: Tensor::from_vec(DType::Fp32, vec![n], values).unwrap() }
+}
+
+fn words(name: &str, values: &[&str]) -> NamedTensor {
+    let values: Vec<_> = values.iter().map(|v| v.as_bytes().to_vec().into()).collect();
+    NamedTensor { name: name.into(), tensor: Tensor::from_strings(vec![values.len()], values).unwrap() }
+}
+
+fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction {
+    Prediction {
+        id: id(n),
+        at: Timestamp(1_772_323_200_000_000 + n as i64),
+        tenant: Tenant::default(),
+        target: Arc::new(Target {
+            deployment: deployment.into(),
+            variant: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
+            model: deployment.into(),
+            version: "1".into(),
+        }),
+        protocol: Protocol::OipRest,
+        client_id: None,
+        assignment: Assignment::default(),
+        outcome: Outcome::Ok,
+        rows: 1,
+        batch_rows: 1,
+        timing: Timing { total_ns: 1500, ..Timing::default() },
+        inputs: inputs.into(),
+        outputs: Arc::new([numbers("score", vec![n as f32 / 10.0])]),
+    }
+}
+
+#[tokio::test]
+async fn a_query_right_after_the_answer_sees_it_sealed_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    let sql = "select variant, count(*) as n from predictions group by 1 order by 1";
+    assert_eq!(world.rows(sql).await, Vec::<Vec<Value>>::new());
+    (0..5).for_each(|n| world.journal.append(prediction(n, "churn", vec![numbers("age", vec![30.0])])));
+    assert_eq!(world.rows(sql).await, [[json!("even"), json!(3)], [json!("odd"), json!(2)]]);
+    world.journal.seal().await.unwrap();
+    (5..8).for_each(|n| world.journal.append(prediction(n, "churn", vec![numbers("age", vec![40.0])])));
+    assert_eq!(world.rows(sql).await, [[json!("even"), json!(4)], [json!("odd"), json!(4)]]);
+    let mixed = "select deployment, date, sum(\"in.age\"), max(\"out.score\") from predictions \
+                 where date = '2026-03-01' and deployment = 'churn' group by 1, 2";
+    assert_eq!(world.rows(mixed).await, [[json!("churn"), json!("2026-03-01"), json!(270.0), json!(0.7)]]);
+    assert_eq!(world.rows("select count(*) from predictions where deployment = 'other'").await, [[json!(0)]]);
+    let at = world.rows("select at, total_us from predictions order by event_id limit 1").await;
+    assert_eq!(at, [[json!("2026-03-01T00:00:00Z"), json!(1.5)]]);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn columns_of_different_deployments_unite_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.append(prediction(1, "a", vec![numbers("x", vec![1.5]), numbers("only_a", vec![7.0])]));
+    world.journal.append(prediction(2, "b", vec![words("x", &["text"])]));
+    let mut wide = prediction(3, "c", vec![]);
+    let tensor = Tensor::from_vec(DType::Fp32, vec![1, 2], vec![1.0_f32, 2.0]).unwrap();
+    wide.inputs = Arc::new([NamedTensor { name: "wide".into(), tensor }]);
+    world.journal.append(wide);
+    let sql = "select deployment, \"in.x\", \"in.only_a\", \"in.wide\" from predictions order by event_id";
+    let expected = [
+        [json!("a"), json!("1.5"), json!(7.0), Value::Null],
+        [json!("b"), json!("text"), Value::Null, Value::Null],
+        [json!("c"), Value::Null, Value::Null, json!([1.0, 2.0])],
+    ];
+    assert_eq!(world.rows(sql).await, expected, "in the log");
+    world.journal.seal().await.unwrap();
+    assert_eq!(world.rows(sql).await, expected, "sealed");
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_tenant_sees_only_its_own_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.append(prediction(1, "churn", vec![]));
+    let other = allowed(&Tenant::new("other").unwrap(), QueryJournal);
+    for sealed in [false, true] {
+        if sealed {
+            world.journal.seal().await.unwrap();
+        }
+        let sql = "select count(*) from predictions where tenant = 'default' or true";
+        assert_eq!(world.query.sql(&other, sql).await.unwrap().values(), [[json!(0)]]);
+        assert_eq!(world.rows(sql).await, [[json!(1)]]);
+    }
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn nothing_but_queries_over_these_tables_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.append(prediction(1, "churn", vec![]));
+    world.journal.seal().await.unwrap();
+    let files = world.journal.snapshot(&Tenant::default(), mainspring_journal::Kind::Prediction).await.unwrap().files;
+    let parquet = files[0].path.display();
+    let out = dir.path().join("out.csv");
+    for sql in [
+        format!("copy (select 1) to '{}' stored as csv", out.display()),
+        "copy predictions to 'x.parquet'".into(),
+        format!("create external table t stored as parquet location '{parquet}'"),
+        "create table t as select 1".into(),
+        "create view v as select 1".into(),
+        "drop table predictions".into(),
+        "insert into predictions values (1)".into(),
+        "delete from predictions".into(),
+        "update predictions set variant = 'x'".into(),
+        "set datafusion.execution.target_partitions = 1".into(),
+        format!("select * from '{parquet}'"),
+        format!("select * from read_parquet('{parquet}')"),
+        "select * from '/etc/passwd'".into(),
+        "explain analyze copy predictions to 'x.parquet'".into(),
+        "select 1; select 2".into(),
+        "not sql at all".into(),
+        "select nothing from predictions".into(),
+        "select * from nowhere".into(),
+        String::new(),
+    ] {
+        let refused = world.ask(&sql).await.expect_err(&sql);
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{sql}: {refused:?}");
+        assert!(!refused.to_string().is_empty() && !out.exists());
+    }
+    assert_eq!(world.rows("select count(*) from predictions").await, [[json!(1)]]);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn limits_of_rows_time_and_memory_are_kept_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { rows: 10, timeout: Duration::from_millis(400), memory: 2 << 20, concurrent: 1 };
+    let world = open(dir.path(), limits).await;
+    (0..25).for_each(|n| world.journal.append(prediction(n, "churn", vec![])));
+    let answer = world.ask("select * from predictions").await.unwrap();
+    assert_eq!((answer.rows(), answer.truncated()), (10, true));
+    let answer = world.ask("select * from predictions limit 10").await.unwrap();
+    assert_eq!((answer.rows(), answer.truncated()), (10, false));
+    let many = "generate_series(1, 3000000)";
+    let memory = world.ask(&format!("select count(distinct value) from {many}")).await.unwrap_err();
+    assert!(matches!(memory, QueryError::Memory { limit_mib: 2, .. }), "{memory:?}");
+    let endless = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let slow = world.ask(endless).await.unwrap_err();
+    assert_eq!(slow.kind(), ErrorKind::DeadlineExceeded, "{slow:?}");
+    let auth = allowed(&Tenant::default(), QueryJournal);
+    let (first, second) = tokio::join!(world.query.sql(&auth, endless), world.query.sql(&auth, "select 1"));
+    assert!(first.is_err());
+    assert!(matches!(second, Err(QueryError::Busy(1))), "{second:?}");
+    world.shut_down().await;
+}
+
+fn piece(event: u64, about: About, name: &str, value: FeedbackValue) -> Feedback {
+    let at = Timestamp(1_772_323_300_000_000 + event as i64);
+    Feedback { event: id(1_000_000 + event), at, tenant: Tenant::default(), about, row: 0, name: name.into(), value }
+}
+
+#[tokio::test]
+async fn the_latest_feedback_joins_its_prediction_by_either_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    for n in 1..=4 {
+        let mut p = prediction(n, "churn", vec![]);
+        p.client_id = (n == 3).then(|| "mine".into());
+        world.journal.append(p);
+    }
+    let own = |id: &str| About::ClientId { deployment: "churn".into(), id: id.into() };
+    let send = allowed(&Tenant::default(), SendFeedback);
+    let sent = vec![
+        piece(1, About::Prediction(id(1)), "label", FeedbackValue::Bool(true)),
+        piece(2, About::Prediction(id(1)), "label", FeedbackValue::Bool(false)),
+        piece(3, About::Prediction(id(1)), "reward", FeedbackValue::Number(2.5)),
+        piece(4, own("mine"), "label", FeedbackValue::Text("yes".into())),
+        piece(5, own("nobody's"), "label", FeedbackValue::Bool(true)),
+        piece(6, About::Prediction(id(99)), "label", FeedbackValue::Bool(true)),
+    ];
+    world.journal.feedback(&send, sent).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while world.rows("select count(*) from feedback_log").await != [[json!(6)]] {
+        assert!(Instant::now() < deadline, "feedback did not reach the log");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for sealed in [false, true] {
+        if sealed {
+            world.journal.seal().await.unwrap();
+        }
+        let rows = world
+            .rows("select event_id, feedback_name, feedback_value, feedback_number from labeled order by 1, 2")
+            .await;
+        let expected = [
+            [json!(id(1).to_string()), json!("label"), json!("false"), json!(0.0)],
+            [json!(id(1).to_string()), json!("reward"), json!("2.5"), json!(2.5)],
+            [json!(id(3).to_string()), json!("label"), json!("yes"), Value::Null],
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(world.rows("select count(*) from predictions_with_feedback").await, [[json!(5)]]);
+        let auth = allowed(&Tenant::default(), QueryJournal);
+        let stats = world.query.feedback_stats(&auth, None).await.unwrap();
+        let expected = FeedbackStats { feedback: 5, matched: 3, match_rate: Some(0.6), predictions: 4, labeled: 2 };
+        assert_eq!(stats, expected);
+        let none = world.query.feedback_stats(&auth, Some("o'ther")).await.unwrap();
+        assert_eq!((none.predictions, none.matched), (0, 0));
+    }
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn tables_and_columns_can_be_looked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    let tables =
+        world.rows("select table_name from information_schema.tables where table_schema = 'journal' order by 1").await;
+    let names: Vec<_> = tables.iter().map(|r| r[0].as_str().unwrap()).collect();
+    assert_eq!(names, ["feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"]);
+    let answer = world.ask("select event_id, row, at, unit from predictions").await.unwrap();
+    let columns: Vec<_> = answer.columns().into_iter().map(|c| (c.name, c.data_type)).collect();
+    assert_eq!(columns[0], ("event_id".into(), "Utf8".into()));
+    assert_eq!(columns[3], ("unit".into(), "UInt64".into()));
+    world.shut_down().await;
+}
