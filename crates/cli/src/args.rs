@@ -115,7 +115,7 @@ pub enum Cmd {
         /// Only what was deleted at least this long ago, e.g. `30d`; `0s` is everything deleted
         #[arg(long, default_value = "30d", value_name = "AGE")]
         older_than: String,
-        /// Do it; without this the command only says what it would free
+        /// Do it; without this nothing happens
         #[arg(long)]
         yes: bool,
     },

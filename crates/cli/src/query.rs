@@ -5,6 +5,7 @@ use crate::args::Output;
 use crate::client::Server;
 use crate::error::CliError;
 use crate::output::{cell, either, line, note, table};
+use mainspring_core::ErrorKind;
 use serde_json::json;
 
 /// Runs a SELECT and prints its rows.
@@ -25,25 +26,25 @@ pub async fn run(server: &Server, sql: &str, out: Output) -> Result<(), CliError
     Ok(())
 }
 
-/// Frees the artifacts of what was deleted, or says what it would free.
+/// Frees the artifacts of what was deleted.
 ///
 /// # Errors
-/// [`CliError`] when the age is not one or the server refuses.
+/// [`CliError`] when it was not confirmed, the age is not one, or the server refuses.
 pub async fn purge(server: &Server, older_than: &str, yes: bool, out: Output) -> Result<(), CliError> {
     let age = parse_age(older_than)?;
-    let answer = server.post("/api/v1/purge", &json!({ "olderThanSeconds": age.as_secs(), "dryRun": !yes })).await?;
+    if !yes {
+        let what = format!("this removes what was deleted at least {older_than} ago for good, with its artifacts");
+        return Err(CliError::new(ErrorKind::InvalidInput, what).hint("add --yes to do it"));
+    }
+    let answer = server.post("/api/v1/purge", &json!({ "olderThanSeconds": age.as_secs(), "dryRun": false })).await?;
     either(out, &answer, || {
-        let verb = if yes { "freed" } else { "would free" };
         line(format!(
-            "{verb} {} runs, {} experiments, {} models, {} bytes of artifacts",
+            "freed {} runs, {} experiments, {} models with {} files",
             cell(&answer["runs"]),
             cell(&answer["experiments"]),
             cell(&answer["models"]),
-            cell(&answer["bytes"])
+            cell(&answer["files"])
         ));
-        if !yes {
-            note("nothing was changed; add --yes to do it");
-        }
     });
     Ok(())
 }
