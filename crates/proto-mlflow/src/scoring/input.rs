@@ -82,15 +82,10 @@ fn wrong(field: &str, what: impl Into<String>) -> InputError {
     InputError::Shape { field: field.to_owned(), what: what.into() }
 }
 
-/// The one form given, and whether it is a data frame. Members that are no form are left alone, as
-/// in MLflow.
+/// The one form given, and whether it is a data frame. Members that are no form are left alone, as in
+/// MLflow; so are `params`, of which a model of the onnx flavour takes none.
 fn form(body: Node) -> Result<(Form, bool), InputError> {
     let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
-    if let Some((_, params)) = members.iter().find(|(n, _)| **n == *"params")
-        && !matches!(params, Node::Map(_) | Node::Null)
-    {
-        return Err(wrong("params", format!("must be an object, it is {}", params.kind())));
-    }
     let names: Vec<Arc<str>> = members.iter().map(|(n, _)| Arc::clone(n)).collect();
     let mut forms = members
         .into_iter()

@@ -18,6 +18,7 @@ mod tests;
 
 pub use error::render_error;
 
+use crate::MLFLOW_VERSION;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -35,9 +36,6 @@ use mainspring_wire::{InferBody, Reply, Selection};
 use node::Node;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The MLflow whose scoring protocol this is; `/version` answers it.
-pub const MLFLOW_VERSION: &str = "3.17.2";
 
 /// Bodies of at least this many bytes are parsed off the async threads.
 const LARGE: usize = 256 << 10;
