@@ -1,7 +1,7 @@
 /** Every page, at 390 and 1280, light and dark: it loads, fits, is accessible and asks nobody else. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { axe, launch, open, overflow, shot } from "./browser";
+import { axe, drawn, launch, open, overflow, shot } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -59,8 +59,7 @@ describe.each([
     const within = await context();
     for (const [name, path] of Object.entries(pages())) {
       const { page, problems, hosts } = await open(within, `${base}/ui${path}`);
-      // Charts draw after the data has come.
-      await page.waitForTimeout(300);
+      await drawn(page);
       await shot(page, `${name}-${width}-${colorScheme}`);
       wrong.push(...problems.map((p) => `${name}: ${p}`));
       wrong.push(...(await page.locator("[role=alert]").allInnerTexts()).map((t) => `${name}: ${t}`));
