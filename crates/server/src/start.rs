@@ -129,7 +129,7 @@ pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Run
 
 async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx) -> Result<Parts, StartError> {
     let db = wiring::open_database(settings, ctx).await?;
-    let artifacts = wiring::open_artifacts(settings, data)?;
+    let artifacts = wiring::open_artifacts(settings, data)?.with_tasks(ctx.tasks.clone());
     let security = Security::open(db.clone(), ctx, SecuritySettings::default())
         .await
         .map_err(StartError::part("read the keys"))?;
