@@ -55,7 +55,9 @@ export async function settled(page: Page): Promise<void> {
 
 /** Waits until every chart has painted its canvas. */
 export async function drawn(page: Page): Promise<void> {
-  await page.waitForFunction(() => [...document.querySelectorAll(".plot")].every((plot) => plot.querySelector("canvas")));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll(".plot")].every((plot) => plot.querySelector("canvas")),
+  );
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 

@@ -3,12 +3,17 @@ import { beforeEach, describe as group, expect, it, vi } from "vitest";
 import { align, Chart, describe } from "./chart";
 
 // happy-dom has no canvas; what is tested here is everything around the canvas.
-const made = vi.hoisted(() => ({ plots: 0, data: [] as unknown[] }));
+const made = vi.hoisted(() => ({
+  plots: 0,
+  data: [] as unknown[],
+  options: undefined as undefined | { scales: { x: { range: () => [number, number] } } },
+}));
 vi.mock("uplot", () => ({
   default: class {
     data: unknown;
-    constructor(_options: unknown, data: unknown) {
+    constructor(options: typeof made.options, data: unknown) {
       made.plots += 1;
+      made.options = options;
       this.data = data;
     }
     setData(data: unknown) {
@@ -72,5 +77,15 @@ group("charts", () => {
     fireEvent.click(screen.getByRole("button", { name: "Table" }));
     expect(screen.getAllByRole("row")).toHaveLength(4);
     expect(screen.getByRole("cell", { name: "9" })).toBeTruthy();
+  });
+
+  it("moves the window of a live chart with its data", () => {
+    const series = [{ label: "rate", values: [1, 2] }];
+    const { rerender } = render(
+      <Chart label="Rate" x={[10, 11]} xKind="time" series={series} xRange={[0, 11]} />,
+    );
+    rerender(<Chart label="Rate" x={[10, 12]} xKind="time" series={series} xRange={[1, 12]} />);
+    expect(made.plots).toBe(1);
+    expect(made.options?.scales.x.range()).toEqual([1, 12]);
   });
 });

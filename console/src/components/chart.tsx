@@ -92,12 +92,17 @@ function timeLabels(splits: number[], step: number): string[] {
   });
 }
 
+/**
+ * What is fixed while a plot lives is read once; the window of time and the marks, which move with
+ * live data, are read from `latest` at each drawing.
+ */
 function options(
-  p: ChartProps,
+  latest: { current: ChartProps },
   host: HTMLElement,
   width: number,
   hover: (at: number | null) => void,
 ): uPlot.Options {
+  const p = latest.current;
   const colours = palette(host);
   const font = `12px ${getComputedStyle(host).fontFamily}`;
   const unit = p.unit ?? ((v: number) => measure(v, 4));
@@ -118,7 +123,7 @@ function options(
       points: { size: 7 },
     },
     scales: {
-      x: { time: p.xKind === "time", ...(p.xRange ? { range: () => p.xRange ?? [0, 1] } : {}) },
+      x: { time: p.xKind === "time", ...(p.xRange ? { range: () => latest.current.xRange ?? [0, 1] } : {}) },
       y: p.log
         ? { distr: 3 }
         : {
@@ -172,7 +177,7 @@ function options(
       setCursor: [(plot) => hover(plot.cursor.idx ?? null)],
       draw: [
         (plot) => {
-          for (const mark of p.marks ?? []) {
+          for (const mark of latest.current.marks ?? []) {
             const x = plot.valToPos(mark.x, "x", true);
             if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
             const { ctx } = plot;
@@ -291,8 +296,7 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const node = host.current;
     if (!node) return;
-    const current = latest.current;
-    const made = new uPlot(options(current, node, node.clientWidth || 320, setAt), data, node);
+    const made = new uPlot(options(latest, node, node.clientWidth || 320, setAt), data, node);
     plot.current = made;
     const watch = new ResizeObserver(() => {
       if (node.clientWidth > 0)

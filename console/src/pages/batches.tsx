@@ -100,7 +100,7 @@ export function Batches({ name }: { name: string }) {
         <Card
           flush
           title="How large they were"
-          note="Engine calls by rows: exact up to 128, then the next power of two."
+          note="Engine calls by rows and their mean time in the engine; rows are exact up to 128, then the next power of two."
         >
           <Table
             caption="Engine calls by rows"
@@ -113,7 +113,7 @@ export function Batches({ name }: { name: string }) {
               { key: "share", label: "Share", numeric: true, render: (s) => <Share share={s.share} /> },
               {
                 key: "mean",
-                label: "Mean in the engine",
+                label: "Mean time",
                 numeric: true,
                 render: (s) => duration(s.meanUs / 1e6),
               },

@@ -87,11 +87,17 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
         1,
       );
       const row = rows[0];
+      const recorded = (name: string) => row?.[columns.findIndex((c) => c.name === `in.${name}`)];
       const found = fields
-        .map((field): [string, string] => [
-          field.name,
-          writeField(row?.[columns.findIndex((c) => c.name === `in.${field.name}`)]),
-        ])
+        .map((field): [string, string] => {
+          // `X[2]` is the third place of the tensor X, which the journal keeps as one list.
+          const place = /^(.*)\[(\d+)\]$/.exec(field.name);
+          const list = place?.[1] === undefined ? undefined : recorded(place[1]);
+          return [
+            field.name,
+            writeField(recorded(field.name) ?? (Array.isArray(list) ? list[Number(place?.[2])] : undefined)),
+          ];
+        })
         .filter(([, text]) => text !== "");
       setTexts({ ...texts, ...Object.fromEntries(found) });
       setNote(
