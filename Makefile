@@ -37,8 +37,9 @@ demo: release ## the main job on real data; ONCE=1 ends by itself, PORT=n picks 
 test: ## everything that must hold; STEP=name runs one step of it
 	@tools/test $(if $(STEP),--only $(STEP))
 
-bench: release ## us beside our peers into bench/RESULTS.md; PART=name runs one part of it
+bench: setup ## us beside our peers into bench/RESULTS.md; PART=name runs one part of it
 	@tools/setup --bench
+	cargo build --release --package mainspring-cli --package mainspring-bench
 	@.venv/bin/python bench/run.py --binary "$(RELEASE)" $(if $(PART),--only $(PART))
 
 fmt: ## format the sources

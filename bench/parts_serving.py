@@ -16,20 +16,19 @@ from lib import Figure, figures, say
 CONNECTIONS = (1, 16, 64)
 
 
-def tool():
-    """The crate with the floors and the gRPC load."""
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--package", "mainspring-bench"], cwd=lib.ROOT, check=True)
-    return pathlib.Path(os.environ["CARGO_TARGET_DIR"]) / "release" / "mainspring-bench"
+def tool(binary):
+    """The program with the floors and the gRPC load; `make bench` builds it beside the server."""
+    return pathlib.Path(binary).with_name("mainspring-bench")
 
 
 class Floor(lib.Process):
     """Empty handlers on our own HTTP stack, answering as many bytes as the server does."""
 
-    def __init__(self, answer):
+    def __init__(self, binary, answer):
         port_file = lib.OUT / "floor.port"
         port_file.unlink(missing_ok=True)
         (lib.OUT / "answer.json").write_bytes(answer)
-        super().__init__([tool(), "floor", lib.OUT / "answer.json", port_file], lambda: port_file.exists() and port_file.read_text())
+        super().__init__([tool(binary), "floor", lib.OUT / "answer.json", port_file], lambda: port_file.exists() and port_file.read_text())
         self.url = f"http://127.0.0.1:{port_file.read_text()}"
 
 
@@ -74,7 +73,7 @@ def rest(binary):
     _, body = ours.files()
     with served(binary) as server:
         answer, _ = lib.post(infer_url(server.url), json.loads(body.read_text()))
-        with Floor(answer) as floor:
+        with Floor(binary, answer) as floor:
             measured = {}
             for connections in CONNECTIONS:
                 say(f"rest: ours and the floor, {connections} connections")
@@ -166,14 +165,14 @@ PEERS = {
 
 def grpc(binary):
     """`ModelInfer` with raw contents, one row a call."""
-    program = tool()
+    program = tool(binary)
 
     def one(base, connections):
         command = [program, "grpc", base, "bench", str(ours.COLUMNS), str(connections), str(lib.SECONDS)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     rows = [["", "connections", "calls/s", "p50, µs", "p99, µs", "share of the floor"]]
-    with served(binary) as server, Floor(b"{}") as floor:
+    with served(binary) as server, Floor(binary, b"{}") as floor:
         for connections in CONNECTIONS:
             say(f"grpc: {connections} connections")
             subjects = {name: (lambda base=base: one(base, connections)) for name, base in (("empty tonic handler", floor.url), ("mainspring", server.url))}
@@ -207,7 +206,7 @@ def tensors(binary):
     body = lib.OUT / "tensor.bin"
     body.write_bytes(head + numpy.arange(side, dtype=numpy.float32).tobytes())
     rows = [["", "connections", "requests/s", "p50, µs", "share of the echo"]]
-    with ours.Server(binary) as server, Floor(b"{}") as floor:
+    with ours.Server(binary) as server, Floor(binary, b"{}") as floor:
         server.deploy("bench", f"models:/identity/{ours.register(server, 'identity', identity)}")
         urls = {"echo through the same stack": f"{floor.url}/echo", "mainspring": infer_url(server.url)}
         for connections in (1, 4):
