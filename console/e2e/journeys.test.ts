@@ -98,6 +98,11 @@ describe("serving", () => {
     expect(await axe(page)).toEqual([]);
     const id = await page.locator("dd code").first().innerText();
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    await page.getByRole("button", { name: "Clear" }).click();
+    expect(await page.getByLabel("X[2]").inputValue()).toBe("");
+    await page.getByRole("button", { name: "Fill from the last request" }).click();
+    await page.getByText("Filled 4 of 4 fields").waitFor();
+    expect(await page.getByLabel("X[2]").inputValue()).toBe("6");
     // The address holds the row: a reload fills the form again.
     await page.reload();
     await settled(page);
