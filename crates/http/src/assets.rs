@@ -10,7 +10,7 @@ use rust_embed::RustEmbed;
 use std::fmt::Write as _;
 
 /// No request to any other host, no inline script, no framing.
-const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Adds the headers that a page of the console carries.
