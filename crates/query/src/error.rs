@@ -43,18 +43,15 @@ impl QueryError {
     pub(crate) fn of(e: &DataFusionError, memory: usize) -> Self {
         let text = || e.strip_backtrace();
         match e.find_root() {
-            DataFusionError::SQL(..) | DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_) => {
-                Self::Invalid(text())
-            }
-            DataFusionError::Plan(m) if m.ends_with("not supported: DDL") || is_write(m) => Self::ReadOnly(m.clone()),
-            DataFusionError::Plan(_) | DataFusionError::Diagnostic(..) | DataFusionError::Collection(_) => {
-                Self::Invalid(text())
-            }
+            DataFusionError::Plan(m) if is_write(m) => Self::ReadOnly(m.clone()),
+            DataFusionError::SQL(..)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Plan(_)
+            | DataFusionError::Diagnostic(..)
+            | DataFusionError::Collection(_) => Self::Invalid(text()),
             DataFusionError::ResourcesExhausted(m) => Self::Memory { limit_mib: memory >> 20, detail: m.clone() },
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Compute(text()),
-            DataFusionError::External(_) | DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => {
-                Self::Internal(text())
-            }
             _ => Self::Internal(text()),
         }
     }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// The union of columns by name: the first schema's order first, further payload columns by name.
 /// Every column may be NULL, since some file may lack it.
 pub(crate) fn union<'a>(first: &Schema, others: impl Iterator<Item = &'a Schema>) -> SchemaRef {
-    let mut fixed: Vec<Field> = first.fields().iter().map(|f| nullable(f, f.data_type().clone())).collect();
+    let mut fixed: Vec<Field> = first.fields().iter().map(|f| nullable(f, f.data_type())).collect();
     let mut more: BTreeMap<String, DataType> = BTreeMap::new();
     for field in others.flat_map(|s| s.fields().iter()) {
         if let Some(known) = fixed.iter_mut().find(|f| f.name() == field.name()) {
-            *known = nullable(known, wider(known.data_type(), field.data_type()));
+            *known = nullable(known, &wider(known.data_type(), field.data_type()));
         } else {
             let ty = more.get(field.name()).map_or_else(|| plain(field.data_type()), |ty| wider(ty, field.data_type()));
             more.insert(field.name().clone(), ty);
@@ -24,8 +24,8 @@ pub(crate) fn union<'a>(first: &Schema, others: impl Iterator<Item = &'a Schema>
     Arc::new(Schema::new(fixed))
 }
 
-fn nullable(field: &Field, ty: DataType) -> Field {
-    Field::new(field.name(), plain(&ty), true)
+fn nullable(field: &Field, ty: &DataType) -> Field {
+    Field::new(field.name(), plain(ty), true)
 }
 
 /// The same type with lists of nullable elements under Arrow's usual name.

@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use mainspring_journal::{SealedFile, Snapshot};
@@ -36,7 +36,8 @@ impl Footers {
         if let Some(known) = self.0.lock().get(&fingerprint) {
             return Ok(Arc::clone(known));
         }
-        let schema = Arc::clone(ArrowReaderMetadata::load(&File::open(&file.path)?, Default::default())?.schema());
+        let schema =
+            Arc::clone(ArrowReaderMetadata::load(&File::open(&file.path)?, ArrowReaderOptions::default())?.schema());
         self.0.lock().insert(fingerprint, Arc::clone(&schema));
         Ok(schema)
     }

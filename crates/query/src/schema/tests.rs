@@ -8,7 +8,7 @@ fn schema(fields: &[(&str, DataType)]) -> Schema {
 
 #[test]
 fn types_widen_only_as_far_as_needed() {
-    use DataType::*;
+    use DataType::{Binary, Boolean, Float32, Float64, Int8, Int32, Int64, UInt64, Utf8};
     for (a, b, expected) in [
         (Int32, Int32, Int32),
         (Int8, Int32, Int64),
