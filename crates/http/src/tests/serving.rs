@@ -22,6 +22,7 @@ fn app() -> Router {
 
 fn h1() -> reqwest::Client {
     install();
+    install();
     reqwest::Client::builder().no_proxy().http1_only().build().unwrap()
 }
 
@@ -31,6 +32,7 @@ fn install() {
 
 #[tokio::test]
 async fn http1_and_clear_text_http2_share_the_port() {
+    install();
     let server = start(app(), quick()).await;
     let h2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build();
     for (client, version) in [(h1(), http::Version::HTTP_11), (h2.unwrap(), http::Version::HTTP_2)] {
