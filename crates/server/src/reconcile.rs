@@ -66,7 +66,7 @@ impl Reconciler {
             declared.into_iter().map(|r| ((r.tenant.clone(), r.name.clone()), r)).collect();
         let gone: Vec<Key> = self.deployed.keys().filter(|k| !wanted.contains_key(k)).cloned().collect();
         for key in gone {
-            self.undeploy(&key).await;
+            self.undeploy(&key);
         }
         for (key, resource) in &wanted {
             if self.deployed.get(key) != Some(&resource.generation) {
@@ -97,7 +97,7 @@ impl Reconciler {
         }
     }
 
-    async fn undeploy(&mut self, key: &Key) {
+    fn undeploy(&mut self, key: &Key) {
         self.deployed.remove(key);
         self.told.remove(key);
         let action = Undeploy { deployment: key.1.clone() };

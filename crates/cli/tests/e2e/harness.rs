@@ -48,7 +48,8 @@ pub struct Server {
     pub data: PathBuf,
     key: Option<String>,
     http: reqwest::Client,
-    _keep: Option<tempfile::TempDir>,
+    #[allow(dead_code, reason = "the folder goes when the server does")]
+    keep: Option<tempfile::TempDir>,
 }
 
 impl Server {
@@ -56,7 +57,7 @@ impl Server {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut server = Self::on(&dir.path().join("data"), &[]).await;
-        server._keep = Some(dir);
+        server.keep = Some(dir);
         server
     }
 
@@ -86,7 +87,7 @@ impl Server {
             data: data.to_owned(),
             key: None,
             http,
-            _keep: None,
+            keep: None,
         }
     }
 

@@ -1,5 +1,12 @@
 //! The real binary from outside: started, called, killed, restarted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on ends, and its tasks end with it"
+)]
+
 mod access;
 mod crash;
 mod harness;
