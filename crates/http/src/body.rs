@@ -62,10 +62,31 @@ impl Failure for BodyError {
 /// # Errors
 /// [`BodyError`] when it is too large, stalls or breaks off.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    read_within(body, limit, IDLE).await
+    read_within(body, Plan { limit, idle: IDLE, aligned_at: 0 }).await
 }
 
-pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) -> Result<Bytes, BodyError> {
+/// As [`read_body`]. A body that comes in several pieces is put together so that its byte `at` stands
+/// at a multiple of [`ALIGNMENT`] in memory: the numbers that begin there can be used as they are.
+///
+/// # Errors
+/// As [`read_body`].
+pub async fn read_body_aligned(body: Body, limit: usize, at: usize) -> Result<Bytes, BodyError> {
+    read_within(body, Plan { limit, idle: IDLE, aligned_at: at }).await
+}
+
+/// What allocators give to any block that is at least this long, and as much as any element type needs.
+pub const ALIGNMENT: usize = 16;
+
+/// How a body is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub limit: usize,
+    pub idle: Duration,
+    pub aligned_at: usize,
+}
+
+pub(crate) async fn read_within(mut body: Body, plan: Plan) -> Result<Bytes, BodyError> {
+    let Plan { limit, idle, aligned_at } = plan;
     let declared = body.size_hint().exact();
     if declared.is_some_and(|n| n > limit as u64) {
         return Err(BodyError::TooLarge { limit });
@@ -78,11 +99,13 @@ pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) ->
         return Ok(first);
     }
     // A declared length may be a lie: memory is reserved in steps no larger than what has come.
-    let expected = declared.map_or(0, |n| n as usize);
-    let mut whole = BytesMut::with_capacity(expected.min(first.len().max(1 << 20)));
+    let pad = (ALIGNMENT - aligned_at % ALIGNMENT) % ALIGNMENT;
+    let expected = pad + declared.map_or(0, |n| n as usize);
+    let mut whole = BytesMut::with_capacity(expected.min((pad + first.len()).max(1 << 20)));
+    whole.resize(pad, 0);
     whole.extend_from_slice(&first);
     while let Some(data) = next_data(&mut body, idle).await? {
-        if whole.len() + data.len() > limit {
+        if whole.len() - pad + data.len() > limit {
             return Err(BodyError::TooLarge { limit });
         }
         if whole.capacity() < whole.len() + data.len() {
@@ -90,7 +113,7 @@ pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) ->
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    Ok(whole.freeze().slice(pad..))
 }
 
 async fn next_data(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, BodyError> {

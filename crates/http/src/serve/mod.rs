@@ -70,12 +70,7 @@ struct Shared {
 
 fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(Tracked(tasks.clone()));
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_headers(100)
-        .keep_alive(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,6 +1,6 @@
-use crate::body::read_within;
+use crate::body::{ALIGNMENT, Plan, read_within};
 use crate::problem::Problem;
-use crate::{BodyError, body, read_body};
+use crate::{BodyError, body, read_body, read_body_aligned};
 use axum::body::Body;
 use bytes::Bytes;
 use mainspring_core::ErrorKind;
@@ -54,7 +54,10 @@ async fn a_broken_body_is_an_error() {
 #[tokio::test]
 async fn a_body_that_stalls_is_given_up() {
     let never = Body::from_stream(futures::stream::pending::<io::Result<Bytes>>());
-    assert!(matches!(read_within(never, 10, Duration::from_millis(5)).await, Err(BodyError::Stalled)));
+    assert!(matches!(
+        read_within(never, Plan { limit: 10, idle: Duration::from_millis(5), aligned_at: 0 }).await,
+        Err(BodyError::Stalled)
+    ));
 }
 
 #[test]
@@ -73,5 +76,17 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let got = runtime.block_on(read_body(pieces(parts), 1 << 20)).unwrap();
         prop_assert_eq!(&got[..], &expected[..]);
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_aligned_where_asked(
+        parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..2000), 2..12),
+        at in 0..64_usize,
+    ) {
+        let expected: Vec<u8> = parts.concat();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let got = runtime.block_on(read_body_aligned(pieces(parts), 1 << 20, at)).unwrap();
+        prop_assert_eq!(&got[..], &expected[..]);
+        prop_assert_eq!((got.as_ptr() as usize + at) % ALIGNMENT, 0);
     }
 }
