@@ -32,7 +32,7 @@ use input::Input;
 use mainspring_core::{Authorized, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::{Caller, read_body};
 use mainspring_serving::{Answer, Contract, Describe, Infer, InferRequest, Refusal, ServeError, Serving};
-use mainspring_wire::{InferBody, Reply, Selection};
+use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use node::Node;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -295,6 +295,7 @@ fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
         id: body.id.as_deref(),
         prediction: Some(answer.id),
         outputs: &answer.outputs,
+        classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
     let selection = Selection { wanted: body.outputs.as_deref(), binary: body.binary_output };
     let rendered = match mainspring_wire::render(reply, selection) {
