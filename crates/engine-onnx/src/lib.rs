@@ -5,6 +5,7 @@
 mod classes;
 mod convert;
 mod elf;
+mod external;
 mod find;
 mod model;
 mod pool;
