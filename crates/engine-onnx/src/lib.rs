@@ -5,11 +5,11 @@
 mod classes;
 mod convert;
 mod elf;
-mod external;
 mod find;
 mod model;
 mod pool;
 mod runtime;
+mod scan;
 #[cfg(test)]
 mod tests;
 

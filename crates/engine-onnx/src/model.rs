@@ -2,8 +2,8 @@
 
 use crate::classes::{self, Labels};
 use crate::convert::{self, Form};
-use crate::external;
 use crate::pool::Pool;
+use crate::scan::scan;
 use mainspring_core::Tensor;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::{EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
@@ -38,7 +38,8 @@ pub(crate) struct OnnxModel {
 impl OnnxModel {
     pub(crate) fn open(environment: &Environment, path: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
         let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
-        let size = external::size_with_files(path).map_err(fail)?;
+        let scan = scan(path).map_err(fail)?;
+        let size = scan.bytes;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instances = match options.instances {
             0 if size > HUGE => 1,
@@ -64,7 +65,9 @@ impl OnnxModel {
             sessions.first().map(|s| specs(s.outputs())).transpose().map_err(fail)?.unwrap_or_default();
         // Each session holds the weights that could not be shared, and a copy of the graph.
         let memory = (size + SESSION).saturating_mul(instances as u64);
-        let labels = forms.iter().map(|_| Labels::new()).collect();
+        let classes = |spec: &TensorSpec| scan.classes.iter().find(|(name, _)| **name == *spec.name);
+        let labels =
+            outputs.iter().map(|o| classes(o).map_or_else(Labels::new, |(_, c)| Arc::clone(c).into())).collect();
         let signature = Signature { inputs, outputs };
         let mut model = Self { signature, forms, labels, sessions: Pool::new(sessions), memory };
         model.learn_batch();
@@ -92,9 +95,9 @@ impl OnnxModel {
         }
     }
 
-    /// The classes of an output of maps show only in an answer.
+    /// Where the model's file does not say the classes of an output of maps, an answer shows them.
     fn learn_classes(&self) {
-        if self.forms.iter().all(|f| *f == Form::Tensor) {
+        if self.forms.iter().zip(&self.labels).all(|(f, l)| *f == Form::Tensor || l.get().is_some()) {
             return;
         }
         let learned =

@@ -131,10 +131,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: E402
 
 people = pd.DataFrame({"city": ["Rome", "Oslo", "Rome", "Lima"] * 5, "age": np.arange(20, dtype=np.float32)})
 bought = np.array(["no", "yes", "no", "yes"] * 5)
-columns = ColumnTransformer([("city", OneHotEncoder(handle_unknown="ignore"), ["city"]), ("age", StandardScaler(), ["age"])])
-pipeline = make_pipeline(columns, LogisticRegression()).fit(people, bought)
 types = [("city", StringTensorType([None, 1])), ("age", FloatTensorType([None, 1]))]
-(HERE / "pipeline.onnx").write_bytes(to_onnx(pipeline, initial_types=types, target_opset=17).SerializeToString())
+for name, unknown in (("pipeline", "ignore"), ("strict_pipeline", "error")):
+    columns = ColumnTransformer([("city", OneHotEncoder(handle_unknown=unknown), ["city"]), ("age", StandardScaler(), ["age"])])
+    pipeline = make_pipeline(columns, LogisticRegression()).fit(people, bought)
+    (HERE / f"{name}.onnx").write_bytes(to_onnx(pipeline, initial_types=types, target_opset=17).SerializeToString())
 
 from sklearn.datasets import load_iris  # noqa: E402
 

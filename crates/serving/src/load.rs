@@ -43,14 +43,8 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         model: order.resolved.model.as_str().into(),
         version: order.resolved.version.as_str().into(),
     });
-    let mut contract = Contract {
-        target,
-        labels: Vec::new(),
-        signature,
-        platform: engine.platform(),
-        max_batch_rows: 0,
-        mlmodel,
-    };
+    let mut contract =
+        Contract { target, labels: Vec::new(), signature, platform: engine.platform(), max_batch_rows: 0, mlmodel };
     let example = warm::example(root, &contract);
     let max_rows = order.spec.engine.batch.max_rows as usize;
     let warmth = warm::up(&*model, example, max_rows)?;

@@ -167,10 +167,10 @@ impl<'a> Parser<'a> {
             match &*self.cursor.key()? {
                 "timeout" => out.timeout_us = Some(self.count_at(|| "parameters.timeout".to_owned())?),
                 "binary_data_output" => {
-                    out.binary_output = self.bool_at(|| "parameters.binary_data_output".to_owned())?
+                    out.binary_output = self.bool_at(|| "parameters.binary_data_output".to_owned())?;
                 }
                 "sequence_id" => {
-                    self.must_be_nothing(|| "a sequence of requests (parameters.sequence_id)".to_owned())?
+                    self.must_be_nothing(|| "a sequence of requests (parameters.sequence_id)".to_owned())?;
                 }
                 // Triton passes it over for a model without priority levels, which is every model here.
                 "priority" => drop(self.count_at(|| "parameters.priority".to_owned())?),

@@ -1,8 +1,9 @@
 //! What exporters leave behind: each model is served, or refused at load with the reason.
 
 use super::{engine, floats, load, named};
+use crate::scan::scan;
 use bytes::Bytes;
-use mainspring_core::{DType, ErrorKind, Failure, Tensor};
+use mainspring_core::{DType, Tensor};
 use mainspring_engine::{Engine, EngineError, LoadOptions, ModelFiles, RunCx};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,24 @@ fn a_pipeline_takes_texts_and_numbers_side_by_side() {
 }
 
 #[test]
+fn the_classes_of_a_pipeline_that_refuses_zeros_are_known_at_load() {
+    // No city is the empty text, so that a row of zeros shows nothing.
+    let model = load("strict_pipeline").unwrap();
+    let zeros = mainspring_engine::zeros(model.signature(), 1).unwrap();
+    assert!(model.run(&zeros, &RunCx::default()).is_err());
+    let classes: Vec<_> = model.labels(1).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(classes, ["no", "yes"]);
+    let city = Tensor::from_strings(vec![1, 1], vec![Bytes::from("Oslo")]).unwrap();
+    let outputs = model.run(&[named("city", city), named("age", floats(&[1, 1], &[3.0]))], &RunCx::default()).unwrap();
+    let probabilities = outputs[1].tensor.to_vec::<f32>().unwrap();
+    assert!(probabilities[1] > probabilities[0], "{probabilities:?}");
+    let numbered = scan(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data/zipmap.onnx")).unwrap();
+    let (output, classes) = numbered.classes.first().unwrap();
+    assert_eq!(output, "output_probability");
+    assert_eq!(classes.iter().map(|c| &**c).collect::<Vec<_>>(), ["0", "1", "2"]);
+}
+
+#[test]
 fn what_cannot_be_served_is_refused_at_load_with_the_reason() {
     for (model, says) in [
         ("optional", "\"x\" is "),
@@ -102,7 +121,7 @@ fn weights_beside_the_model_are_found_and_counted() {
     assert_eq!(values("external", &[1, 4]).unwrap().to_vec::<f32>().unwrap(), [0.0, 6.0, 12.0, 18.0]);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data/external.onnx");
     let both = path.metadata().unwrap().len() + weights().metadata().unwrap().len();
-    assert_eq!(crate::external::size_with_files(&path), Ok(both));
+    assert_eq!(scan(&path).unwrap().bytes, both);
 }
 
 #[test]
@@ -138,13 +157,13 @@ fn every_model_here_is_walked_over_and_every_cut_is_noticed() {
         if path.extension().is_none_or(|e| e != "onnx") || path.ends_with("corrupt.onnx") {
             continue;
         }
-        crate::external::size_with_files(&path).unwrap();
+        scan(&path).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let cut = dir.path().join("cut.onnx");
         // The graph is one field: cut anywhere inside it, it ends behind the file.
         for length in [whole.len() / 4, whole.len() / 2, whole.len() - 20] {
             std::fs::write(&cut, &whole[..length]).unwrap();
-            let refused = crate::external::size_with_files(&cut).unwrap_err();
+            let refused = scan(&cut).unwrap_err();
             assert!(refused.contains("it is not an ONNX model, at byte"), "{}: {refused}", path.display());
         }
     }
@@ -158,6 +177,6 @@ proptest::proptest! {
         // As the graph of a model, so that something of it is looked into.
         let head = [0x3a, bytes.len().min(127) as u8];
         std::fs::write(&path, [&head[..], &bytes].concat()).unwrap();
-        let _ = crate::external::size_with_files(&path);
+        let _ = scan(&path);
     }
 }

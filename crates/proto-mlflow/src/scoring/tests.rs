@@ -2,6 +2,7 @@ use super::input::{is_v2, read, read_table};
 use super::node::Node;
 use super::output::render;
 use super::*;
+use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
 use mainspring_engine::{Signature, TensorSpec};
 use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
@@ -345,6 +346,14 @@ async fn errors_have_mlflows_shape() {
     assert_eq!(body, r#"{"error_code": "BAD_REQUEST", "message": "a \"b\"; do c"}"#);
     let late = render_error(ErrorKind::DeadlineExceeded, "late", None);
     assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+    let nobody = render_error(ErrorKind::Unauthenticated, "who?", None);
+    assert_eq!((nobody.status(), nobody.headers().contains_key("www-authenticate")), (StatusCode::UNAUTHORIZED, true));
+    // Rounded up: whoever comes back early is refused again.
+    let busy = mainspring_http::ApiError {
+        retry_after: Some(Duration::from_millis(1500)),
+        ..mainspring_http::ApiError::new(ErrorKind::Overloaded, "busy")
+    };
+    assert_eq!(busy.rendered(render_error).headers()["retry-after"], "2");
 }
 
 proptest! {
