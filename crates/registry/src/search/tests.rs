@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_in_quotes_comes_back(key in "[a-z][a-z .:/-]{0,20}", value in "[^'\\0]{0,20}") {
+    fn what_is_written_in_quotes_comes_back(key in "[a-z][a-z .:/-]{0,20}", value in "[^'\\x00]{0,20}") {
         let text = format!("params.`{key}` = '{value}'");
         let (field, op, operand) = one(&RUNS, &text);
         prop_assert_eq!(field, Field::Param(key));
