@@ -56,3 +56,14 @@ fn zeros_fit_the_signature_they_are_made_for() {
     let mut inputs = zeros(&signature(), 4).unwrap();
     assert_eq!(signature().accept(&mut inputs).unwrap(), 4);
 }
+
+#[test]
+fn an_input_whose_rank_the_model_leaves_open_takes_any_shape() {
+    let open = Signature { inputs: vec![spec("x", DType::Fp32, &[])], outputs: vec![spec("y", DType::Fp32, &[])] };
+    for shape in [vec![], vec![3], vec![1, 3]] {
+        let count = shape.iter().product::<usize>();
+        let tensor = Tensor::from_vec(DType::Fp32, shape, vec![0_f32; count]).unwrap();
+        assert_eq!(open.accept(&mut [NamedTensor { name: "x".into(), tensor }]).unwrap(), 1);
+    }
+    assert!(!open.batchable());
+}

@@ -21,7 +21,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use mainspring_core::{ErrorKind, Principal, Protocol};
-use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render, response};
+use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -117,6 +117,7 @@ impl Session {
             id: body.id.as_deref(),
             prediction: Some(answer.id),
             outputs: &answer.outputs,
+            classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
         };
         match render(reply, Selection { wanted: body.outputs.as_deref(), binary: body.binary_output }) {
             Ok(rendered) => {

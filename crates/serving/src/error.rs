@@ -128,17 +128,6 @@ pub enum ServeError {
     Stopping,
 }
 
-impl ServeError {
-    /// When to try again, for a `Retry-After` header.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Overloaded { retry_after, .. } => Some(*retry_after),
-            Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
-            _ => None,
-        }
-    }
-}
-
 impl Failure for ServeError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -175,6 +164,14 @@ impl Failure for ServeError {
             Self::NoEngine { .. } => Some("log the model with the onnx flavor: mlflow.onnx.log_model(…)".into()),
             Self::Source(e) => e.hint(),
             Self::Engine(e) => e.hint(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. } => Some(*retry_after),
+            Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

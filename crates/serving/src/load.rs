@@ -43,17 +43,13 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         model: order.resolved.model.as_str().into(),
         version: order.resolved.version.as_str().into(),
     });
-    let mut contract = Contract {
-        target,
-        labels: (0..signature.outputs.len()).map(|i| model.labels(i)).collect(),
-        signature,
-        platform: engine.platform(),
-        max_batch_rows: 0,
-        mlmodel,
-    };
+    let mut contract =
+        Contract { target, labels: Vec::new(), signature, platform: engine.platform(), max_batch_rows: 0, mlmodel };
     let example = warm::example(root, &contract);
     let max_rows = order.spec.engine.batch.max_rows as usize;
     let warmth = warm::up(&*model, example, max_rows)?;
+    // After the warm-up, for some engines learn them from an answer.
+    contract.labels = (0..contract.signature.outputs.len()).map(|i| model.labels(i)).collect();
     contract.max_batch_rows = if warmth.execution.batched { max_rows } else { 0 };
     check_redacted(&order.spec.journal.redact, &contract)?;
     let rules =

@@ -29,6 +29,9 @@ pub struct Wanted {
     pub name: Arc<str>,
     /// `parameters.binary_data`, when given.
     pub binary: Option<bool>,
+    /// `parameters.classification`: how many of its top classes to give in place of its values; 0 gives
+    /// the values.
+    pub classes: usize,
 }
 
 impl InferBody {

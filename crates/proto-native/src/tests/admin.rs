@@ -70,6 +70,7 @@ async fn health_is_open_and_the_rest_needs_a_caller() {
     let world = World::new().await;
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     assert_eq!(world.send(None, get("/livez")).await.status, StatusCode::OK);
+    assert_eq!(world.send(None, get("/healthz")).await.status, StatusCode::OK);
     let ready = world.send(None, get("/readyz")).await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.body["checks"][0]["message"], "it is not there");

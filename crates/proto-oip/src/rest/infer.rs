@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Protocol};
 use mainspring_http::read_body_aligned;
 use mainspring_serving::Answer;
-use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render};
+use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
 
 /// Bytes of the JSON part of a body; `0` says that there is none.
@@ -140,6 +140,7 @@ fn respond(
         id: request.id.as_deref(),
         prediction: Some(answer.id),
         outputs: &answer.outputs,
+        classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
     let selection = Selection { wanted: request.outputs.as_deref(), binary };
     let rendered = match render(reply, selection) {
