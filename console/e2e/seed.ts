@@ -124,12 +124,10 @@ export async function seed(base: string): Promise<Seeded> {
   const spec = "apiVersion: mainspring/v1\nkind: Deployment\nname: iris\nmodel: models:/iris@champion\n";
   await send("POST", "/api/v1/apply", spec, "application/yaml");
   await until("the deployment is ready", async () => {
-    // The list, because the deployment is in it only once the server has taken the declaration up.
-    type Listed = { deployments: { name: string; state: string; reason?: string }[] };
-    const { deployments } = await send<Listed>("GET", "/api/v1/deployments");
-    const iris = deployments.find(({ name }) => name === "iris");
-    if (iris?.state === "FAILED") throw new Error(`the deployment failed: ${iris.reason}`);
-    return iris?.state === "READY";
+    type Detail = { summary: { state: string; reason?: string } };
+    const { summary } = await send<Detail>("GET", "/api/v1/deployments/iris");
+    if (summary.state === "FAILED") throw new Error(`the deployment failed: ${summary.reason}`);
+    return summary.state === "READY";
   });
 
   let prediction = "";

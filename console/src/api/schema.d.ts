@@ -760,9 +760,9 @@ export interface components {
          * @enum {string}
          */
         Change: "created" | "updated" | "unchanged" | "rolledBack" | "deleted";
-        /** @description One thing that a ready server needs. */
+        /** @description One part of the server. */
         Check: {
-            /** @description `database`, `journal`, `engine`, … */
+            /** @description `requests`, `database`, `journal`, `engine`. */
             name: string;
             /** @description Whether it works. */
             ok: boolean;
@@ -1081,9 +1081,13 @@ export interface components {
             /** @description The spec; null for a deletion. */
             spec?: unknown;
         };
-        /** @description Whether the server can do its work. */
+        /** @description Whether the server takes requests, and which of its parts work. */
         Health: {
-            /** @description Whether every check is. */
+            /**
+             * @description Whether it takes requests: not while it loads what was declared before it started, while it
+             *     stops, or while no prediction could be answered. A database that is away fails its own check
+             *     alone, because deployed models go on answering.
+             */
             ready: boolean;
             /** @description The checks. */
             checks: components["schemas"]["Check"][];
@@ -1505,7 +1509,7 @@ export interface components {
             sql: string;
             /**
              * Format: int32
-             * @description Rows at most; 1 to 100000, 10000 when left out.
+             * @description Rows at most; the server's own limit (10000) counts when it is lower.
              */
             limit?: number | null;
         };
@@ -1544,7 +1548,10 @@ export interface components {
             generation: number;
             /** @description What was declared, with defaults filled in. */
             spec: unknown;
-            /** @description What is: written by whoever carries the spec out. Null until then. */
+            /**
+             * @description What is, in this process: `state`, `reason`, `version`, and whether it is `settled`. Null until
+             *     it was taken up here.
+             */
             status?: unknown;
             /** @description When it was first applied. */
             createdAt: components["schemas"]["Time"];
@@ -2625,10 +2632,7 @@ export interface operations {
     };
     queryJournal: {
         parameters: {
-            query?: {
-                /** @description `json` (default) or `arrow`: an Arrow IPC stream. */
-                format?: string;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
@@ -3193,7 +3197,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whether the server can do its work */
+            /** @description Whether the server takes requests */
             200: {
                 headers: {
                     [name: string]: unknown;

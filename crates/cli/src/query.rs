@@ -4,7 +4,7 @@ use crate::age::parse_age;
 use crate::args::Output;
 use crate::client::Server;
 use crate::error::CliError;
-use crate::output::{cell, either, line, note, table};
+use crate::output::{cell, either, line, note, rows};
 use mainspring_core::ErrorKind;
 use serde_json::json;
 
@@ -17,9 +17,9 @@ pub async fn run(server: &Server, sql: &str, out: Output) -> Result<(), CliError
     either(out, &answer, || {
         let names: Vec<String> = answer["columns"].as_array().into_iter().flatten().map(|c| cell(&c["name"])).collect();
         let head: Vec<&str> = names.iter().map(String::as_str).collect();
-        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
-        let count = rows.len();
-        table(&head, rows.iter().map(|r| r.as_array().into_iter().flatten().map(cell).collect()));
+        let found = answer["rows"].as_array().cloned().unwrap_or_default();
+        let count = found.len();
+        rows(&head, found.iter().map(|r| r.as_array().into_iter().flatten().map(cell).collect()).collect());
         let cut = if answer["truncated"] == true { ", cut at the row limit" } else { "" };
         note(format!("{count} row{}{cut}", if count == 1 { "" } else { "s" }));
     });

@@ -8,7 +8,11 @@
 )]
 
 mod access;
+mod attacks;
 mod crash;
 mod harness;
 mod journey;
 mod operate;
+mod shared;
+mod stop;
+mod traces;

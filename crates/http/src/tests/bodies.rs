@@ -25,6 +25,18 @@ struct Inner {
     rows: u32,
 }
 
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let drops = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Some((Ok::<_, io::Error>(Bytes::from_static(b" ")), ()))
+    });
+    // Never a pause of 40 ms, but 200 bytes a second.
+    let plan = Plan { limit: 1 << 20, idle: Duration::from_millis(40), aligned_at: 0 };
+    let given_up = read_within(Body::from_stream(drops), plan).await;
+    assert!(matches!(given_up, Err(BodyError::Stalled)), "{given_up:?}");
+}
+
 #[test]
 fn a_wrong_json_body_is_told_by_path_line_and_column() {
     let e = body::parse::<Outer>(b"{\n \"inner\": [{\"rows\": 1}, {\"rows\": \"x\"}]}").unwrap_err();
