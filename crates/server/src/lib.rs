@@ -11,11 +11,11 @@ mod error;
 mod keys;
 mod metrics;
 mod ports;
-mod purge;
 mod reconcile;
 mod start;
 pub mod telemetry;
 mod trace;
+mod upkeep;
 mod views;
 mod wiring;
 

@@ -110,7 +110,7 @@ pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Run
 
     let app = app(&settings, &parts, resolved);
     Reconciler::new(parts.resources.clone(), parts.serving.clone(), parts.gate.clone()).start(&ctx);
-    crate::purge::start(&settings, &parts.registry, &parts.gate, &ctx);
+    crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let serve = ServeSettings {
         tls,
