@@ -1410,7 +1410,7 @@ export interface components {
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
         };
-        /** @description What was purged. */
+        /** @description What was purged, or with `dryRun` would be. */
         PurgeAnswer: {
             /**
              * Format: int64
@@ -1432,6 +1432,11 @@ export interface components {
              * @description Files freed in the artifact store.
              */
             files: number;
+            /**
+             * Format: int64
+             * @description The bytes of these files.
+             */
+            bytes: number;
             /** @description Runs and logged models kept because a model version is served from their files. */
             kept: components["schemas"]["PurgeKept"][];
             /** @description Things whose artifacts are in another store, which this server does not touch. */
@@ -2610,7 +2615,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was freed */
+            /** @description What was freed, or with `dryRun` would be */
             200: {
                 headers: {
                     [name: string]: unknown;

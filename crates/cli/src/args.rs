@@ -135,6 +135,9 @@ pub enum Cmd {
         /// Only what was deleted at least this long ago, e.g. `30d`; `0s` is everything deleted
         #[arg(long, default_value = "30d", value_name = "AGE")]
         older_than: String,
+        /// Say what would be freed and free nothing
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
         /// Do it; without this nothing happens
         #[arg(long)]
         yes: bool,

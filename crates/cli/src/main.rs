@@ -62,7 +62,9 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Cmd::Delete { kind, name } => resources::delete(&server()?, &kind, &name, out).await?,
         Cmd::Schema { kind } => resources::schema(&server()?, kind.as_deref(), out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
-        Cmd::Purge { older_than, yes } => query::purge(&server()?, &older_than, yes, out).await?,
+        Cmd::Purge { older_than, dry_run, yes } => {
+            query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
+        }
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -79,6 +79,21 @@ pub fn cell(value: &Value) -> String {
     }
 }
 
+/// Bytes for people: `512 B`, `3.4 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut shown = format!("{bytes} B");
+    for unit in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        shown = format!("{value:.1} {unit}");
+    }
+    shown
+}
+
 /// Either the JSON document or what `people` prints.
 pub fn either(output: Output, value: &impl Serialize, people: impl FnOnce()) {
     match output {

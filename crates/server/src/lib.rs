@@ -14,10 +14,10 @@ mod health;
 mod keys;
 mod metrics;
 mod ports;
-mod purge;
 mod start;
 pub mod telemetry;
 mod trace;
+mod upkeep;
 mod views;
 mod wiring;
 

@@ -107,7 +107,7 @@ pub async fn start(
 
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
-    crate::purge::start(&settings, &parts.registry, &parts.gate, &ctx);
+    crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
     health.follow(parts.registry.clone(), parts.serving.clone(), &ctx);

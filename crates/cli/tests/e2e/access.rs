@@ -26,6 +26,10 @@ async fn any_other_address_than_loopback_needs_a_key_to_exist() {
         let (status, body) = server.get(path).await;
         assert_eq!(status, 401, "{path}: {body}");
     }
+    // MLflow's client asks for credentials when it is told so.
+    let refused = server.request("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0").send().await.unwrap();
+    assert_eq!(refused.headers()["www-authenticate"], "Basic realm=\"mlflow\"");
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error_code"], "UNAUTHENTICATED");
     for path in ["/livez", "/v2/health/live"] {
         assert_eq!(server.get(path).await.0, 200, "{path}");
     }

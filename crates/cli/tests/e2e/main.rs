@@ -13,6 +13,7 @@ mod crash;
 mod harness;
 mod journey;
 mod operate;
+mod replicas;
 mod shared;
 mod stop;
 mod traces;
