@@ -2,11 +2,19 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/errors";
-import { App } from "./app";
+import { App, BASE } from "./app";
+import { followMlflowLinks } from "./lib/mlflow-links";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/frame.css";
-import "./styles/parts.css";
+import "./styles/layout.css";
+import "./styles/controls.css";
+import "./styles/table.css";
+import "./styles/content.css";
+import "./styles/code.css";
+import "./styles/overlays.css";
+import "./styles/chart.css";
+import "./styles/pages.css";
 
 const client = new QueryClient({
   defaultOptions: {
@@ -19,6 +27,8 @@ const client = new QueryClient({
     },
   },
 });
+
+followMlflowLinks(BASE);
 
 const root = document.getElementById("root");
 if (root) {

@@ -1246,6 +1246,9 @@ export interface components {
              */
             rows: number;
             latency?: components["schemas"]["Quantiles"] | null;
+            queue?: components["schemas"]["Quantiles"] | null;
+            engine?: components["schemas"]["Quantiles"] | null;
+            encode?: components["schemas"]["Quantiles"] | null;
         };
         /** @description A login. */
         LoginRequest: {
@@ -1505,7 +1508,7 @@ export interface components {
             sql: string;
             /**
              * Format: int32
-             * @description Rows at most; 1 to 100000, 10000 when left out.
+             * @description Rows at most; the server's own limit (10000) counts when it is lower.
              */
             limit?: number | null;
         };
@@ -2625,10 +2628,7 @@ export interface operations {
     };
     queryJournal: {
         parameters: {
-            query?: {
-                /** @description `json` (default) or `arrow`: an Arrow IPC stream. */
-                format?: string;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;

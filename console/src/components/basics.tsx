@@ -105,7 +105,7 @@ export function KeyValue({ items }: { items: [string, ReactNode][] }) {
   return (
     <dl className="kv">
       {items.map(([key, value]) => (
-        <div key={key} style={{ display: "contents" }}>
+        <div key={key}>
           <dt>{key}</dt>
           <dd>{value}</dd>
         </div>

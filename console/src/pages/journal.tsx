@@ -8,7 +8,6 @@ import { ShowCall } from "../components/show-call";
 import { Table } from "../components/table";
 import { bytes, count, duration, measure, plural } from "../lib/format";
 import { useTitle } from "../lib/hooks";
-import { quote } from "../lib/shell";
 import { useParam } from "../lib/url";
 
 const EXAMPLES: [string, string][] = [
@@ -83,7 +82,7 @@ function Answer({ answer, sql }: { answer: QueryAnswer; sql: string }) {
           <CopyButton text={csv(answer)} label="Copy CSV" />
           <ShowCall
             call={{ method: "POST", path: "/api/v1/query", body: { sql, limit: LIMIT } }}
-            cli={`mainspring query ${quote(sql)}`}
+            cli={["query", sql]}
           />
         </>
       }
@@ -159,11 +158,11 @@ export default function Journal() {
         actions={
           <ShowCall
             call={{ method: "GET", path: "/api/v1/journal" }}
-            cli={`mainspring query "select count(*) from predictions"`}
+            cli={["query", "select count(*) from predictions"]}
           />
         }
       />
-      <div className="stack">
+      <div className="stack loose">
         <Loaded query={state}>
           {() => (
             <>
@@ -211,8 +210,7 @@ export default function Journal() {
           note="Tables: predictions (one row an instance, inputs as in.*, outputs as out.*) and feedback."
           tools={
             <select
-              className="input"
-              style={{ width: "auto" }}
+              className="input auto"
               aria-label="Examples"
               value=""
               onChange={(event) => {
@@ -233,7 +231,7 @@ export default function Journal() {
             </select>
           }
         >
-          <form onSubmit={submit} className="stack" style={{ gap: 12 }}>
+          <form onSubmit={submit} className="stack tight">
             <textarea
               className="input"
               aria-label="SQL"

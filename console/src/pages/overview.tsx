@@ -5,14 +5,14 @@ import { Card, Empty, Figures, Live, PageHead, Time } from "../components/basics
 import { Loaded } from "../components/loaded";
 import { ShowCall } from "../components/show-call";
 import { Table } from "../components/table";
-import { rate, recentRate, TrafficChart } from "../components/traffic";
+import { rate, recentRate, TrafficChart } from "../components/chart/traffic";
 import { bytes, count, duration, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { useLive } from "../lib/live";
 import { to } from "../lib/url";
-import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployment-parts";
-import { FIRST_RUN } from "./experiments";
-import { RunLink, RunStatus, runSeconds, useExperimentName } from "./run-parts";
+import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployments/parts";
+import { firstRun } from "./experiments/first";
+import { RunLink, RunStatus, runSeconds, useExperimentName } from "./experiments/run-parts";
 
 export default function Overview() {
   useTitle("Overview");
@@ -31,13 +31,11 @@ export default function Overview() {
       <PageHead
         title="Overview"
         lead={query.error && !data ? "The overview could not be loaded." : data?.headline}
-        actions={
-          <ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli="mainspring get deployment" />
-        }
+        actions={<ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli={["get", "deployment"]} />}
       />
       <Loaded query={query}>
         {() => (
-          <div className="stack">
+          <div className="stack loose">
             <Figures
               items={[
                 {
@@ -69,7 +67,7 @@ export default function Overview() {
               ]}
             />
             {data && data.counts.runs === 0 && data.counts.models === 0 && (
-              <Empty title="Log a first run" command={FIRST_RUN}>
+              <Empty title="Log a first run" command={firstRun()}>
                 Use the MLflow client you already have. The run, its metrics and its model appear here at
                 once.
               </Empty>
@@ -82,7 +80,7 @@ export default function Overview() {
                     <Live updatedAt={live.updatedAt} everyMs={1000} />
                     <ShowCall
                       call={{ method: "GET", path: "/api/v1/live" }}
-                      cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`}
+                      cli={["query", "select deployment, outcome, count(*) from predictions group by 1, 2"]}
                     />
                   </>
                 }

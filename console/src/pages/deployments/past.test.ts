@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import { sqlOf, ticksOf } from "./past";
+
+const stretch = { seconds: 120, bucket: 30 };
+const NOW = Date.parse("2026-11-24T10:02:10Z");
+
+it("makes one tick a bucket, with zeros where nothing came and rates per second", () => {
+  const rows = [
+    ["2026-11-24T10:01:00Z", "1", 60, 0, 900, 1000, 2000, 100, 700, 50],
+    ["2026-11-24T10:01:30Z", "1", 30, 3, 900, 1000, 2000, 100, 700, 50],
+    ["2026-11-24T10:01:30Z", "2", 90, 0, 400, 500, 600, 10, 300, 20],
+  ];
+  const ticks = ticksOf("churn", rows, stretch, NOW);
+  expect(ticks.map((t) => new Date(t.atMs).toISOString().slice(14, 19))).toEqual([
+    "00:00",
+    "00:30",
+    "01:00",
+    "01:30",
+    "02:00",
+  ]);
+  const [, , minute, half, now] = ticks;
+  expect(minute?.versions.map((v) => [v.version, v.answered])).toEqual([
+    ["1", 2],
+    ["2", 0],
+  ]);
+  expect(half?.versions[0]?.failed).toBe(0.1);
+  expect(half?.versions[1]?.latency?.p99).toBe(0.6);
+  expect(half?.versions[1]?.queue?.mean).toBe(0.01);
+  expect(now?.versions.every((v) => v.answered === 0 && v.latency === undefined)).toBe(true);
+});
+
+it("draws nothing for a deployment without requests, and quotes its name", () => {
+  expect(ticksOf("churn", [], stretch, NOW)).toEqual([]);
+  expect(sqlOf("o'clock", stretch)).toContain("deployment = 'o''clock'");
+});

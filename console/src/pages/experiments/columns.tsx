@@ -1,0 +1,123 @@
+/** The columns of the table of runs: which there are, how each is sorted and shown. */
+import { ms, type Run } from "../../api/native";
+import { Popover, Time } from "../../components/basics";
+import type { Column } from "../../components/table";
+import { duration, measure } from "../../lib/format";
+import { commonKeys, metricOf, RunLink, RunStatus, runSeconds } from "./run-parts";
+
+/** `metrics.val loss` into its kind and its name. */
+export function splitKey(full: string): [string, string] {
+  const dot = full.indexOf(".");
+  return [full.slice(0, dot), full.slice(dot + 1)];
+}
+
+/** "metrics.val loss:asc" as MLflow's `order_by`. */
+export function orderBy(order: string): string {
+  const at = order.lastIndexOf(":");
+  const full = order.slice(0, at);
+  const [kind, name] = splitKey(full);
+  const way = order.slice(at + 1) === "asc" ? "ASC" : "DESC";
+  return kind === "attributes" ? `${full} ${way}` : `${kind}.\`${name}\` ${way}`;
+}
+
+const ATTRIBUTES: Record<string, string> = {
+  "attributes.duration": "Took",
+  "attributes.user_id": "User",
+};
+
+export function labelOf(full: string): string {
+  return ATTRIBUTES[full] ?? splitKey(full)[1];
+}
+
+function chosenColumn(full: string, now: number): Column<Run> {
+  const [kind, key] = splitKey(full);
+  const base = { key: full, label: labelOf(full), sortable: true };
+  switch (kind) {
+    case "metrics":
+      return { ...base, numeric: true, render: (run) => measure(metricOf(run, key)) };
+    case "params":
+      return {
+        ...base,
+        numeric: false,
+        render: (run) => <span className="break">{run.params[key] ?? "–"}</span>,
+      };
+    case "tags":
+      return { ...base, render: (run) => <span className="break">{run.tags[key] ?? "–"}</span> };
+    default:
+      return key === "user_id"
+        ? { ...base, render: (run) => run.user || "–" }
+        : { ...base, sortable: false, numeric: true, render: (run) => duration(runSeconds(run, now)) };
+  }
+}
+
+/** What every table of runs begins with, then what was chosen. */
+export function columnsOf(shown: string[], now: number): Column<Run>[] {
+  return [
+    {
+      key: "attributes.run_name",
+      label: "Run",
+      head: true,
+      sortable: true,
+      render: (run) => <RunLink run={run} />,
+    },
+    { key: "attributes.status", label: "State", sortable: true, render: (run) => <RunStatus run={run} /> },
+    {
+      key: "attributes.start_time",
+      label: "Started",
+      sortable: true,
+      render: (run) => <Time at={ms(run.startedAt)} />,
+    },
+    ...shown.map((key) => chosenColumn(key, now)),
+  ];
+}
+
+/** What is shown until somebody chooses: how long it took, the commonest metrics and params. */
+export function usual(runs: Run[]): string[] {
+  return [
+    "attributes.duration",
+    ...commonKeys(runs, (r) => r.metrics)
+      .slice(0, 4)
+      .map((k) => `metrics.${k}`),
+    ...commonKeys(runs, (r) => r.params)
+      .slice(0, 3)
+      .map((k) => `params.${k}`),
+  ];
+}
+
+export function ColumnChoice(props: { runs: Run[]; shown: string[]; onChange: (keys: string[]) => void }) {
+  const { runs, shown, onChange } = props;
+  const groups: [string, string[]][] = [
+    ["Attributes", Object.keys(ATTRIBUTES)],
+    ["Metrics", commonKeys(runs, (r) => r.metrics).map((k) => `metrics.${k}`)],
+    ["Params", commonKeys(runs, (r) => r.params).map((k) => `params.${k}`)],
+    ["Tags", commonKeys(runs, (r) => r.tags).map((k) => `tags.${k}`)],
+  ];
+  return (
+    <Popover label="Columns" title="Choose columns" narrow small>
+      <div className="stack tight">
+        {groups
+          .filter(([, keys]) => keys.length > 0)
+          .map(([title, keys]) => (
+            <fieldset key={title}>
+              <legend className="label">{title}</legend>
+              {keys.map((key) => (
+                <label key={key} className="check">
+                  <input
+                    type="checkbox"
+                    checked={shown.includes(key)}
+                    onChange={() =>
+                      onChange(shown.includes(key) ? shown.filter((k) => k !== key) : [...shown, key])
+                    }
+                  />
+                  <span className="break">{labelOf(key)}</span>
+                </label>
+              ))}
+            </fieldset>
+          ))}
+        <button type="button" className="button small" onClick={() => onChange([])}>
+          The usual columns
+        </button>
+      </div>
+    </Popover>
+  );
+}
