@@ -20,9 +20,8 @@ const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2000,
-      // A refusal does not get better by asking again; a lost connection may.
-      retry: (times, error) =>
-        times < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+      // A refusal does not get better by asking again; a lost connection and a busy server may.
+      retry: (times, error) => times < 3 && error instanceof ApiError && [0, 429, 503].includes(error.status),
       refetchIntervalInBackground: false,
     },
   },

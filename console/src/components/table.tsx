@@ -89,10 +89,7 @@ export function Table<T>(props: Props<T>) {
                       </td>
                     )}
                     {columns.map((column) => {
-                      const classes = [column.numeric && "num", column.differs?.(row) && "differs"].filter(
-                        Boolean,
-                      );
-                      const className = classes.length > 0 ? classes.join(" ") : undefined;
+                      const className = classOf(column, column.differs?.(row));
                       return column.head ? (
                         <th key={column.key} scope="row" className={className}>
                           {column.render(row)}
@@ -112,6 +109,11 @@ export function Table<T>(props: Props<T>) {
   );
 }
 
+function classOf<T>(column: Column<T>, differs = false): string | undefined {
+  const classes = [column.numeric && "num", column.head && "stick", differs && "differs"].filter(Boolean);
+  return classes.length > 0 ? classes.join(" ") : undefined;
+}
+
 function Heading<T>(props: {
   column: Column<T>;
   sort: Sort | undefined;
@@ -119,7 +121,7 @@ function Heading<T>(props: {
 }) {
   const { column, sort, onSort } = props;
   const on = sort?.key === column.key;
-  const className = column.numeric ? "num" : undefined;
+  const className = classOf(column);
   if (!column.sortable || !onSort) {
     return (
       <th scope="col" className={className}>

@@ -5,27 +5,31 @@ import { local, measure, utc } from "../../lib/format";
 import { useShade } from "../../lib/theme";
 import { CopyButton } from "../basics";
 import { Table } from "../table";
-import { type ChartProps, columns, csv, describe, last, named, type Series, tableRows, unitOf } from "./data";
-import { colourOf, DASHES, options, place } from "./plot";
+import {
+  type ChartProps,
+  columns,
+  csv,
+  describe,
+  last,
+  named,
+  type Series,
+  tableRows,
+  tip,
+  unitOf,
+} from "./data";
+import { colourOf, type Crosshair, dashOf, options } from "./plot";
 
 /** Swatch of a series: its colour and its dash. */
-function Swatch({
-  series,
-  at,
-  points,
-  area,
-}: {
-  series: Series;
-  at: number;
-  points: boolean;
-  area: boolean;
-}) {
+export function Swatch(props: { all: Series[]; at: number; points?: boolean; area?: boolean }) {
+  const { all, at } = props;
+  const series = all[at];
+  if (!series) return null;
   const stroke = colourOf(series, at);
   return (
     <svg width="22" height="10" aria-hidden="true">
-      {points ? (
+      {props.points ? (
         <circle cx="11" cy="5" r="4" style={{ fill: stroke }} />
-      ) : area ? (
+      ) : props.area ? (
         <rect x="4" width="14" height="10" rx="2" style={{ fill: stroke }} />
       ) : (
         <line
@@ -34,7 +38,7 @@ function Swatch({
           x2="22"
           y2="5"
           strokeWidth="2.5"
-          strokeDasharray={(DASHES[place(series, at)] ?? []).join(" ")}
+          strokeDasharray={dashOf(all, at).join(" ")}
           style={{ stroke }}
         />
       )}
@@ -60,7 +64,7 @@ function Legend(props: {
         const value = at === null ? last(series.values) : (series.values[at] ?? null);
         const content = (
           <>
-            <Swatch series={series} at={i} points={chart.points ?? false} area={chart.stacked ?? false} />
+            <Swatch all={chart.series} at={i} points={chart.points ?? false} area={chart.stacked ?? false} />
             <span className="name" title={series.label}>
               {series.label}
             </span>
@@ -126,6 +130,23 @@ function DataTable({ chart }: { chart: ChartProps }) {
   );
 }
 
+/** The values at the crosshair, beside it; on the side where there is room. */
+function Tip({ chart, cross }: { chart: ChartProps; cross: Crosshair }) {
+  const unit = unitOf(chart);
+  const right = cross.left > cross.width / 2;
+  return (
+    <ul className="tip" data-side={right ? "left" : "right"} aria-hidden="true">
+      {tip(chart, cross.at).map(({ at, value }) => (
+        <li key={at}>
+          <Swatch all={chart.series} at={at} />
+          <span className="name">{chart.series[at]?.label}</span>
+          <b>{unit(value)}</b>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** What the crosshair stands on, or what the axis counts. */
 function foot(p: ChartProps, at: number | null): string {
   const x = at === null ? undefined : p.x[at];
@@ -140,7 +161,12 @@ function foot(p: ChartProps, at: number | null): string {
 }
 
 /** The canvas: made anew when its shape changes, given new data otherwise. */
-function usePlot(props: ChartProps, hidden: string[], asTable: boolean, hover: (at: number | null) => void) {
+function usePlot(
+  props: ChartProps,
+  hidden: string[],
+  asTable: boolean,
+  hover: (at: Crosshair | null) => void,
+) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
@@ -204,33 +230,45 @@ function usePlot(props: ChartProps, hidden: string[], asTable: boolean, hover: (
   }, [hidden, series, shape]);
 
   const focus = (label: string | null) => {
-    const at = label === null ? null : series.findIndex((s) => s.label === label) + 1;
-    plot.current?.setSeries(at, { focus: true });
+    const at = label === null ? -1 : series.findIndex((s) => s.label === label && !s.faint);
+    plot.current?.setSeries(at < 0 ? null : at + 1, { focus: true });
   };
+  const outer = props.focus ?? null;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the page's legend points elsewhere
+  useEffect(() => focus(outer), [outer]);
   return { host, focus };
 }
 
 /** Lines, points or areas on a canvas, with legend, shared crosshair and the same data as a table. */
 export function Chart(props: ChartProps) {
-  const [at, setAt] = useState<number | null>(null);
+  const [cross, setCross] = useState<Crosshair | null>(null);
+  const [under, setUnder] = useState(false);
   const [asTable, setAsTable] = useState(false);
-  const [hidden, setHidden] = useState<string[]>([]);
-  const { host, focus } = usePlot(props, hidden, asTable, setAt);
+  const [own, setOwn] = useState<string[]>([]);
+  const { host, focus } = usePlot(props, props.hidden ?? own, asTable, setCross);
+  const at = cross?.at ?? null;
   const pick = props.onPick;
   return (
     <figure className="chart">
-      <Legend chart={props} at={at} hidden={hidden} onHide={setHidden} onFocus={focus} />
+      {props.legend !== false && (
+        <Legend chart={props} at={at} hidden={own} onHide={setOwn} onFocus={focus} />
+      )}
       {asTable ? (
         <DataTable chart={props} />
       ) : (
-        <div
-          ref={host}
-          className="plot"
-          role="img"
-          aria-label={describe(props)}
-          style={{ minHeight: props.height ?? 200 }}
-          {...(pick && at !== null ? { "data-pick": true, onClick: () => pick(at) } : {})}
-        />
+        <div className="plot-box">
+          <div
+            ref={host}
+            className="plot"
+            role="img"
+            aria-label={describe(props)}
+            style={{ minHeight: props.height ?? 200 }}
+            onMouseEnter={() => setUnder(true)}
+            onMouseLeave={() => setUnder(false)}
+            {...(pick && at !== null ? { "data-pick": true, onClick: () => pick(at) } : {})}
+          />
+          {props.legend === false && under && cross && <Tip chart={props} cross={cross} />}
+        </div>
       )}
       <figcaption className="foot">
         <span>{foot(props, at)}</span>

@@ -43,6 +43,11 @@ export interface ChartProps {
   /** Draws the series on top of each other as areas. */
   stacked?: boolean;
   marks?: Mark[];
+  /** Left out where the page has one legend for several charts; a tip at the crosshair tells the values. */
+  legend?: boolean;
+  /** Labels of series that are not drawn, and of the one that stands out; for such a legend. */
+  hidden?: string[];
+  focus?: string | undefined;
   /** Charts with the same key share their crosshair. */
   sync?: string;
   height?: number;
@@ -101,6 +106,15 @@ export function csv(p: ChartProps): string {
     ].join(","),
   );
   return [head, ...rows].join("\n");
+}
+
+/** Names and values at one place of x, the highest first; at most 12. */
+export function tip(p: Pick<ChartProps, "series" | "hidden">, at: number): { at: number; value: number }[] {
+  return p.series
+    .map((s, i) => ({ at: i, value: s.faint || p.hidden?.includes(s.label) ? null : (s.values[at] ?? null) }))
+    .filter((v): v is { at: number; value: number } => v.value !== null)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, 12);
 }
 
 /** Puts several lines with their own x on one shared axis. */

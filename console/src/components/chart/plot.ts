@@ -3,12 +3,23 @@ import type uPlot from "uplot";
 import { measure } from "../../lib/format";
 import { type ChartProps, type Range, type Series, unitOf } from "./data";
 
-export const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4], [5, 2], [12, 5], [1, 4], [8, 3, 2, 3, 2, 3]];
+const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4], [5, 2], [12, 5], [1, 4], [8, 3, 2, 3, 2, 3]];
 const COLOURS = 8;
+/** Up to so many lines each has a dash of its own; more would be a tangle of dashes. */
+const DASHED = 4;
 
 /** The place of a series among the colours and dashes. */
 export function place(series: Series, at: number): number {
   return (series.colour ?? at) % COLOURS;
+}
+
+/** The dash of a series. Many lines are told apart by the tip and by pointing at a name instead. */
+export function dashOf(all: Series[], at: number): number[] {
+  const series = all[at];
+  if (!series || series.faint) return [];
+  const count = all.filter((s) => !s.faint).length;
+  const index = series.colour ?? at;
+  return DASHES[count > DASHED ? Math.floor(index / COLOURS) % DASHES.length : index % DASHES.length] ?? [];
 }
 
 /** The colour of a series as CSS has it. */
@@ -119,7 +130,7 @@ function line(p: ChartProps, colours: Palette, series: Series, at: number): uPlo
     label: series.label,
     stroke: series.faint ? fade(colour, 0.35) : colour,
     width: p.points ? 0 : series.faint ? 1 : 1.75,
-    dash: p.stacked || series.faint ? [] : (DASHES[place(series, at) % DASHES.length] ?? []),
+    dash: p.stacked ? [] : dashOf(p.series, at),
     spanGaps: p.xKind === "step",
     points: { show: p.points || few, size: p.points ? 8 : 7, fill: colour, stroke: colour },
     ...(filled ? { fill: fade(colour, p.stacked ? 0.45 : 0.14) } : {}),
@@ -156,6 +167,13 @@ function drawMarks(plot: uPlot, p: ChartProps, colours: Palette, family: string)
   }
 }
 
+/** Which place of x the mouse is at, and where that is in the plot, in pixels. */
+export interface Crosshair {
+  at: number;
+  left: number;
+  width: number;
+}
+
 /**
  * What is fixed while a plot lives is read once; the window of x and the marks, which move with live
  * data, are read from `latest` at each drawing.
@@ -164,7 +182,7 @@ export function options(
   latest: { current: ChartProps },
   host: HTMLElement,
   width: number,
-  hover: (at: number | null) => void,
+  hover: (at: Crosshair | null) => void,
 ): uPlot.Options {
   const p = latest.current;
   const colours = palette(host);
@@ -191,7 +209,12 @@ export function options(
     series: [{}, ...p.series.map((series, i) => line(p, colours, series, i))],
     bands: areas(p, colours),
     hooks: {
-      setCursor: [(plot) => hover(plot.cursor.idx ?? null)],
+      setCursor: [
+        (plot) => {
+          const { idx, left = 0 } = plot.cursor;
+          hover(idx === null || idx === undefined ? null : { at: idx, left, width: plot.over.clientWidth });
+        },
+      ],
       setSelect: [
         (plot) => {
           const { left, width: wide } = plot.select;

@@ -89,7 +89,7 @@ export function changes(ticks: LiveTick[]): Mark[] {
 const milliseconds = (v: number) => duration(v / 1000);
 
 /** Quantiles of each second's answers. */
-export function LatencyChart(props: ChartOfTicks) {
+export function LatencyChart(props: ChartOfTicks & { log: boolean }) {
   const { ticks } = props;
   const axis = useAxis(ticks, props.seconds ?? WINDOW);
   const series = useMemo(() => {
@@ -108,7 +108,8 @@ export function LatencyChart(props: ChartOfTicks) {
       xKind="time"
       series={series}
       unit={milliseconds}
-      zero
+      zero={!props.log}
+      log={props.log}
       marks={marks}
       sync={props.sync}
     />

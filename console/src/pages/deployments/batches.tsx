@@ -9,12 +9,12 @@ import { api } from "../../lib/url";
 import { millis } from "./parts";
 
 const CLOSED: Record<string, string> = {
-  size: "it was full, or the next request did not fit",
-  delay: "its oldest request had waited for maxDelay",
-  idle: "an instance was idle: waiting would have gained nothing",
-  shape: "the next request’s tensors had other dimensions",
+  size: "full: the next request did not fit",
+  delay: "the oldest request had waited for maxDelay",
+  idle: "an instance was idle",
+  shape: "the next request had other dimensions",
   alone: "the model takes one request a call",
-  inline: "it never waited: the call is quick enough for the request’s own thread",
+  inline: "no batch: quick enough for the request’s own thread",
 };
 
 function sentence(v: BatchesOfVersion): string {
@@ -82,11 +82,7 @@ export function Batches({ name }: { name: string }) {
                   key: "reason",
                   label: "Closed because",
                   head: true,
-                  render: (r) => (
-                    <>
-                      {CLOSED[r.reason] ?? r.reason} <code className="quiet">{r.reason}</code>
-                    </>
-                  ),
+                  render: (r) => <span title={r.reason}>{CLOSED[r.reason] ?? r.reason}</span>,
                 },
                 ...version<(typeof reasons & object)[number]>(),
                 { key: "count", label: "Calls", numeric: true, render: (r) => count(r.count) },
@@ -107,13 +103,13 @@ export function Batches({ name }: { name: string }) {
             rows={sizes}
             rowKey={(s) => `${s.version}/${s.rows}`}
             columns={[
-              { key: "rows", label: "Rows", head: true, render: (s) => count(s.rows) },
+              { key: "rows", label: "Rows", head: true, numeric: true, render: (s) => count(s.rows) },
               ...version<(typeof sizes)[number]>(),
               { key: "calls", label: "Calls", numeric: true, render: (s) => count(s.calls) },
               { key: "share", label: "Share", numeric: true, render: (s) => <Share share={s.share} /> },
               {
                 key: "mean",
-                label: "Mean time",
+                label: "Mean",
                 numeric: true,
                 render: (s) => duration(s.meanUs / 1e6),
               },

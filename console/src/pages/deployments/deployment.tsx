@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useLocation, useParams } from "wouter";
-import { type DeploymentDetail, ms, native, type VersionDetail } from "../../api/native";
-import { Card, Empty, KeyValue, PageHead, Skeleton, Time } from "../../components/basics";
+import { type DeploymentDetail, native, type VersionDetail } from "../../api/native";
+import { Chip, Empty, PageHead, Skeleton } from "../../components/basics";
 import { rate, recentRate } from "../../components/chart/traffic";
 import { Confirm } from "../../components/confirm";
 import { Loaded } from "../../components/loaded";
@@ -53,24 +53,6 @@ function Lead({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
   );
 }
 
-/** What is declared, its history, and how it stands. */
-function SpecTab({ detail, name }: { detail: DeploymentDetail; name: string }) {
-  return (
-    <>
-      <Generations kind="Deployment" name={name} spec={detail.spec} />
-      <Card title="About">
-        <KeyValue
-          items={[
-            ["Model", <code key="model">{detail.summary.model}</code>],
-            ["State since", <Time key="since" at={ms(detail.summary.since)} exact />],
-            ["Default", detail.summary.default ? "yes: it answers scoring requests at the root" : "no"],
-          ]}
-        />
-      </Card>
-    </>
-  );
-}
-
 /** A part that needs a loaded version, or why there is none. */
 function WithVersion(props: { detail: DeploymentDetail; children: (version: VersionDetail) => ReactNode }) {
   const version = current(props.detail);
@@ -87,7 +69,7 @@ function Content(props: { tab: string; detail: DeploymentDetail; live: LiveState
   const { tab, detail, live, name } = props;
   switch (tab) {
     case "spec":
-      return <SpecTab detail={detail} name={name} />;
+      return <Generations kind="Deployment" name={name} spec={detail.spec} />;
     case "call":
       return (
         <WithVersion detail={detail}>
@@ -154,7 +136,12 @@ export default function DeploymentPage() {
         crumbs={[{ label: "Deployments", href: "/deployments" }]}
         title={
           <>
-            {name} {detail && <DeploymentState state={detail.summary.state} />}
+            {name} {detail && <DeploymentState state={detail.summary.state} />}{" "}
+            {detail?.summary.default && (
+              <span title="It answers MLflow scoring requests that name no deployment">
+                <Chip>default</Chip>
+              </span>
+            )}
           </>
         }
         lead={

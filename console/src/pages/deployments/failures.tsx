@@ -5,7 +5,8 @@ import { Card, Time } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { Table } from "../../components/table";
 import { count, plural } from "../../lib/format";
-import { literal, rowsBehind } from "./parts";
+import { literal } from "../../lib/sql";
+import { rowsBehind } from "./parts";
 
 interface Failure {
   kind: string;

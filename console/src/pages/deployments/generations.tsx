@@ -8,9 +8,14 @@ import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
 import { plural } from "../../lib/format";
+import { mainspring } from "../../lib/here";
 import { api, useParam } from "../../lib/url";
+import { yaml } from "../../lib/yaml";
 
-const write = (spec: unknown) => JSON.stringify(spec ?? null, null, 2);
+/** The spec as it stands in a file that is applied. */
+function declared(kind: string, name: string, spec: unknown): string {
+  return yaml({ apiVersion: "mainspring/v1", kind, name, ...(spec as Record<string, unknown>) });
+}
 
 /** What is declared, every earlier generation, what changed between them, and the way back. */
 export function Generations({ kind, name, spec }: { kind: string; name: string; spec: unknown }) {
@@ -28,11 +33,18 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
   const before = shown && all?.find((g) => g.generation < shown.generation);
   const path = api("resources", kind, name, "history");
   const lower = kind.toLowerCase();
+  const write = (s: unknown) => (s === null || s === undefined ? "" : declared(kind, name, s));
   return (
     <div className="grid">
-      <div className="stack loose">
+      <div className="stack">
         <Card
           title="Declared now"
+          note={
+            <>
+              With the defaults filled in. Keep it in a file and change it with{" "}
+              <code>{mainspring("apply", "-f", `${name}.yaml`)}</code>.
+            </>
+          }
           tools={
             <ShowCall
               call={{ method: "GET", path: api("resources", kind, name) }}
@@ -43,7 +55,7 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
           <Code text={write(spec)} label="Spec" />
         </Card>
       </div>
-      <div className="stack loose">
+      <div className="stack">
         <Card
           flush
           title="History"

@@ -30,6 +30,10 @@ function Split({ stats }: { stats: VersionStats }) {
           style={{ width: `${(p.mean / sum) * 100}%`, background: colourOf(p.colour) }}
         />
       ))}
+      <i
+        className="rest"
+        title={`Between the parts: ${millis(sum - parts.reduce((n, p) => n + p.mean, 0))}`}
+      />
     </span>
   );
 }

@@ -7,6 +7,7 @@ import { ListPage } from "../../components/list-page";
 import { ShowCall } from "../../components/show-call";
 import { count, plural } from "../../lib/format";
 import { useLive } from "../../lib/live";
+import { useFilled } from "../../lib/past";
 import { to } from "../../lib/url";
 import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./parts";
 
@@ -41,6 +42,7 @@ export default function Deployments() {
     refetchInterval: 3000,
   });
   const live = useLive("/api/v1/live");
+  const ticks = useFilled(live);
   return (
     <ListPage
       title="Deployments"
@@ -67,7 +69,7 @@ export default function Deployments() {
             </>
           }
         >
-          <TrafficChart ticks={live.ticks} by="deployment" sync="deployments" />
+          <TrafficChart ticks={ticks} by="deployment" sync="deployments" />
         </Card>
       }
       columns={[

@@ -7,12 +7,12 @@ import { Choice } from "../../components/choice";
 import { ShowCall } from "../../components/show-call";
 import { count, percent } from "../../lib/format";
 import { type LiveState, WINDOW } from "../../lib/live";
+import { STRETCHES, sqlOf, useFilled, usePast } from "../../lib/past";
 import { api, useParam } from "../../lib/url";
 import { Batches } from "./batches";
 import { Failures } from "./failures";
 import { LatencySplit } from "./latency-split";
 import { current, millis } from "./parts";
-import { STRETCHES, sqlOf, usePast } from "./past";
 import { Versions } from "./versions";
 
 const RANGES = [
@@ -68,9 +68,11 @@ function Now({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
 /** Traffic, latency and its parts: of the last two minutes as they pass, or of the past. */
 function Pictures({ live, name }: { live: LiveState; name: string }) {
   const [range, setRange] = useParam("range", "live");
+  const [log, setLog] = useParam("log", "no");
   const stretch = range in STRETCHES ? STRETCHES[range as keyof typeof STRETCHES] : undefined;
   const past = usePast(name, stretch);
-  const ticks = stretch ? (past.data ?? []) : live.ticks;
+  const filled = useFilled(live, name);
+  const ticks = stretch ? (past.data ?? []) : filled;
   const seconds = stretch?.seconds ?? WINDOW;
   const sync = `deployment-${name}-${range}`;
   const call = stretch ? (
@@ -94,6 +96,14 @@ function Pictures({ live, name }: { live: LiveState; name: string }) {
           options={RANGES}
           onChange={setRange}
         />
+        <button
+          type="button"
+          className="button small"
+          aria-pressed={log === "yes"}
+          onClick={() => setLog(log === "yes" ? "no" : "yes")}
+        >
+          Latency on a log scale
+        </button>
         {!stretch && <Live updatedAt={live.updatedAt} everyMs={1000} />}
         <span className="push">{call}</span>
       </div>
@@ -108,7 +118,7 @@ function Pictures({ live, name }: { live: LiveState; name: string }) {
             <TrafficChart ticks={ticks} by="version" seconds={seconds} sync={sync} />
           </Card>
           <Card title="Latency">
-            <LatencyChart ticks={ticks} seconds={seconds} sync={sync} />
+            <LatencyChart ticks={ticks} seconds={seconds} sync={sync} log={log === "yes"} />
           </Card>
           <Card title="Mean time by part">
             <PartsChart ticks={ticks} seconds={seconds} sync={sync} />

@@ -2,6 +2,7 @@ import type { DeploymentDetail, DeploymentSummary } from "../../api/native";
 import { type State, Status } from "../../components/basics";
 import { count, duration, percent } from "../../lib/format";
 import { mainspring } from "../../lib/here";
+import { literal } from "../../lib/sql";
 
 const STATES: Record<DeploymentSummary["state"], [State, string]> = {
   READY: ["ok", "ready"],
@@ -39,11 +40,6 @@ ${mainspring("apply", "-f", `${name}.yaml`)}`;
 
 export function current(detail: DeploymentDetail) {
   return detail.versions.find((v) => v.current) ?? detail.versions[0];
-}
-
-/** A text as SQL writes it. */
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** The journal page with the rows behind a figure of a deployment. */

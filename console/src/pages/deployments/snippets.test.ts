@@ -30,8 +30,8 @@ describe("snippets", () => {
 import tritonclient.grpc as triton
 
 client = triton.InferenceServerClient("127.0.0.1:9000")
-x0 = triton.InferInput("X", [1,4], "FP32")
-x0.set_data_from_numpy(numpy.zeros([1,4], dtype=numpy.float32))
+x0 = triton.InferInput("X", [1, 4], "FP32")
+x0.set_data_from_numpy(numpy.zeros([1, 4], dtype=numpy.float32))
 answer = client.infer("iris", [x0])
 print("label", answer.as_numpy("label"))`);
   });

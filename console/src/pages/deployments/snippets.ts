@@ -60,9 +60,20 @@ export function v2Body(version: VersionDetail): unknown {
 }
 
 const json = (value: unknown) => JSON.stringify(value);
-/** A value in Python's words. */
-const py = (value: unknown) => json(value).replace(/\b(true|false|null)\b/g, (w) => PYTHON[w] ?? w);
-const PYTHON: Record<string, string> = { true: "True", false: "False", null: "None" };
+
+/** A value as Python writes it; a long list of one value as a product. */
+function py(value: unknown): string {
+  if (Array.isArray(value)) {
+    const [first] = value;
+    const same = typeof first !== "object" && value.every((v) => v === first);
+    return same && value.length > 8 ? `[${py(first)}] * ${value.length}` : `[${value.map(py).join(", ")}]`;
+  }
+  if (typeof value === "object" && value !== null)
+    return `{${Object.entries(value)
+      .map(([key, v]) => `${json(key)}: ${py(v)}`)
+      .join(", ")}}`;
+  return value === true ? "True" : value === false ? "False" : value === null ? "None" : json(value);
+}
 
 function columnValue(type: string): unknown {
   if (/^(string|bytes|datetime|binary|object)$/i.test(type)) return "";
@@ -79,7 +90,12 @@ function requestsOf(place: Place, path: string, body: unknown): string {
     ? `import os\nimport requests\n\nheaders = {"x-api-key": os.environ["MAINSPRING_API_KEY"]}\n`
     : "import requests\n\n";
   const headers = place.key ? ", headers=headers" : "";
-  return `${key}body = ${py(body)}
+  const { inputs } = body as { inputs: unknown[] };
+  return `${key}body = {
+    "inputs": [
+${inputs.map((input) => `        ${py(input)},`).join("\n")}
+    ]
+}
 answer = requests.post("${place.origin}${path}", json=body${headers}, timeout=10)
 answer.raise_for_status()
 print(answer.json())
@@ -95,8 +111,8 @@ function triton(place: Place, deployment: string, version: VersionDetail, kind: 
   const headers = place.key ? `, headers={"x-api-key": os.environ["MAINSPRING_API_KEY"]}` : "";
   const made = inputs
     .map((t, i) => {
-      const zeros = `numpy.zeros(${json(dims(t))}, dtype=numpy.${numpyType(t.datatype)})`;
-      return `x${i} = triton.InferInput(${json(t.name)}, ${json(dims(t))}, ${json(t.datatype)})\nx${i}.set_data_from_numpy(${zeros})`;
+      const zeros = `numpy.zeros(${py(dims(t))}, dtype=numpy.${numpyType(t.datatype)})`;
+      return `x${i} = triton.InferInput(${json(t.name)}, ${py(dims(t))}, ${json(t.datatype)})\nx${i}.set_data_from_numpy(${zeros})`;
     })
     .join("\n");
   const printed = outputs.map((t) => `print(${json(t.name)}, answer.as_numpy(${json(t.name)}))`).join("\n");
@@ -134,7 +150,10 @@ function scoring(place: Place, deployment: string, version: VersionDetail, isDef
       text: `import pandas
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-frame = pandas.DataFrame(${py(body.dataframe_split.data)}, columns=${py(body.dataframe_split.columns)})
+columns = [
+${body.dataframe_split.columns.map((c) => `    ${json(c)},`).join("\n")}
+]
+frame = pandas.DataFrame(${py(body.dataframe_split.data)}, columns=columns)
 client = ScoringServerClient("${url.hostname}", ${url.port || 80})
 print(client.invoke(frame).get_predictions())`,
     });

@@ -1,12 +1,17 @@
-import { type FormEvent, useMemo, useState } from "react";
-import { native, figure, type PredictAnswer, type VersionDetail } from "../../api/native";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, Fragment, useEffect, useMemo, useRef, useState } from "react";
+import { figure, native, type PredictAnswer, type VersionDetail } from "../../api/native";
 import { Card, Code, CopyButton, KeyValue } from "../../components/basics";
 import { ErrorBox } from "../../components/errors";
 import { Table } from "../../components/table";
-import { type FieldSpec, kindOf, parseRow, writeField } from "../../lib/row-form";
+import { measure } from "../../lib/format";
 import { curlHere, mainspring } from "../../lib/here";
+import { type FieldSpec, kindOf, parseRow, writeField } from "../../lib/row-form";
+import { literal } from "../../lib/sql";
 import { api, useParam } from "../../lib/url";
-import { literal, millis } from "./parts";
+import { millis } from "./parts";
+
+type Texts = Record<string, string>;
 
 /** The fields of a row: the signature's columns, with the number of elements where a column is a tensor. */
 export function fieldsOf(version: VersionDetail): FieldSpec[] {
@@ -25,7 +30,113 @@ function hint(field: FieldSpec): string {
     : `${field.elements} × ${field.type} as a JSON array${optional}`;
 }
 
+/** A name that may break after its separators, and nowhere else if it fits. */
+function Name({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(/(?<=[_./ -])/).map((part, i) => (
+        <Fragment key={i}>
+          {i > 0 && <wbr />}
+          {part}
+        </Fragment>
+      ))}
+    </>
+  );
+}
+
+/** The inputs of the newest answered request, as texts; undefined when there is none. */
+async function lastRow(deployment: string, fields: FieldSpec[], signal?: AbortSignal): Promise<Texts | null> {
+  const { columns, rows } = await native.query(
+    `select * from predictions where deployment = ${literal(deployment)} and outcome = 'ok' order by at desc limit 1`,
+    1,
+    signal,
+  );
+  const row = rows[0];
+  if (row === undefined) return null;
+  const recorded = (name: string) => row[columns.findIndex((c) => c.name === `in.${name}`)];
+  // A model with one tensor for all its columns is recorded as one list, in the order of the columns.
+  const lists = columns.flatMap((c, i) =>
+    c.name.startsWith("in.") && Array.isArray(row[i]) ? [row[i]] : [],
+  );
+  const whole = lists.find((list: unknown[]) => list.length === fields.length) as unknown[] | undefined;
+  const found = fields.map((field, at): [string, string] => {
+    // `X[2]` is the third place of the tensor X.
+    const place = /^(.*)\[(\d+)\]$/.exec(field.name);
+    const list = place?.[1] === undefined ? undefined : recorded(place[1]);
+    const value =
+      recorded(field.name) ?? (Array.isArray(list) ? list[Number(place?.[2])] : (whole?.[at] ?? undefined));
+    return [field.name, writeField(value)];
+  });
+  return Object.fromEntries(found.filter(([, text]) => text !== ""));
+}
+
+function Field(props: {
+  field: FieldSpec;
+  text: string;
+  wrong: string | undefined;
+  onChange: (text: string) => void;
+}) {
+  const { field, wrong } = props;
+  const id = `try-${field.name}`;
+  const kind = kindOf(field);
+  const common = {
+    id,
+    className: "input",
+    value: props.text,
+    "aria-invalid": wrong !== undefined,
+    "aria-describedby": `${id}-note`,
+    onChange: (e: { target: { value: string } }) => props.onChange(e.target.value),
+  };
+  return (
+    <div className={kind === "json" ? "field wide" : "field"}>
+      <label htmlFor={id} className="break">
+        <Name text={field.name} />
+      </label>
+      {kind === "boolean" ? (
+        <select {...common}>
+          <option value="">–</option>
+          <option>true</option>
+          <option>false</option>
+        </select>
+      ) : kind === "json" ? (
+        <textarea
+          {...common}
+          rows={3}
+          spellCheck={false}
+          placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : "{}"}
+        />
+      ) : (
+        <input
+          {...common}
+          inputMode={kind === "integer" ? "numeric" : kind === "number" ? "decimal" : "text"}
+          autoComplete="off"
+        />
+      )}
+      <span id={`${id}-note`} className={wrong ? "wrong" : "note"}>
+        {wrong ?? hint(field)}
+      </span>
+    </div>
+  );
+}
+
+/** One output: a value, or the shares of a few classes as bars. */
 function Value({ value }: { value: unknown }) {
+  if (Array.isArray(value) && value.length <= 12 && value.every((v) => typeof v === "number")) {
+    const shares = value.every((v) => v >= 0 && v <= 1);
+    return (
+      <ol className="bars">
+        {value.map((v: number, i) => (
+          <li key={i}>
+            <span className="quiet">{i}</span>
+            <span className="bar" aria-hidden="true" data-series="1">
+              {shares && <i style={{ width: `${v * 100}%` }} />}
+            </span>
+            <b className="num">{measure(v)}</b>
+          </li>
+        ))}
+      </ol>
+    );
+  }
   return typeof value === "object" ? (
     <code className="break">{JSON.stringify(value)}</code>
   ) : (
@@ -33,30 +144,134 @@ function Value({ value }: { value: unknown }) {
   );
 }
 
+interface Answered {
+  body: PredictAnswer;
+  seconds: number;
+  row: Record<string, unknown>;
+}
+
+/** What came back, and how to send the same from elsewhere. */
+function Answer({ answer, deployment }: { answer: Answered; deployment: string }) {
+  const { body } = answer;
+  return (
+    <>
+      <Table
+        caption="Answer"
+        rows={Object.entries(body.predictions[0] ?? {})}
+        rowKey={([name]) => name}
+        empty={<p className="quiet">The model gave no output.</p>}
+        columns={[
+          { key: "name", label: "Output", head: true, render: ([name]) => name },
+          { key: "value", label: "Value", render: ([, value]) => <Value value={value} /> },
+        ]}
+      />
+      <KeyValue
+        items={[
+          [
+            "Prediction id",
+            <span key="id" className="row">
+              <code>{body.id}</code> <CopyButton text={body.id} label="Copy id" />
+            </span>,
+          ],
+          ["Answered by", `${body.model} version ${body.version}, variant ${body.variant}`],
+          ["In the server", millis(figure(body.latencyMs))],
+          ["Round trip", millis(answer.seconds * 1000)],
+        ]}
+      />
+      <div>
+        <h3>The same with curl</h3>
+        <Code
+          text={curlHere({
+            method: "POST",
+            path: api("deployments", deployment, "predict"),
+            body: { rows: [answer.row] },
+          })}
+          wrap
+          label="curl"
+        />
+      </div>
+      <div>
+        <h3>The recorded row, from the command line</h3>
+        <Code
+          text={mainspring("query", `select * from predictions where event_id = '${body.id}'`)}
+          wrap
+          label="Command"
+        />
+      </div>
+      <div>
+        <h3>Tell what was right</h3>
+        <Code
+          text={curlHere({
+            method: "POST",
+            path: "/api/v1/feedback",
+            body: { predictionId: body.id, name: "label", value: 1 },
+          })}
+          wrap
+          label="Feedback"
+        />
+      </div>
+    </>
+  );
+}
+
+/** The row that the address holds, as texts. */
+function kept(row: string): Texts {
+  try {
+    const values = JSON.parse(row || "{}") as Record<string, unknown>;
+    return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, writeField(value)]));
+  } catch {
+    return {};
+  }
+}
+
 /** A form made from the signature: fill it in, send it, see the answer and how to send it from elsewhere. */
 export function TryIt({ deployment, version }: { deployment: string; version: VersionDetail }) {
   const fields = useMemo(() => fieldsOf(version), [version]);
-  const [kept, keep] = useParam("row");
-  const [texts, setTexts] = useState<Record<string, string>>(() => {
-    try {
-      const row = JSON.parse(kept || "{}") as Record<string, unknown>;
-      return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, writeField(value)]));
-    } catch {
-      return {};
-    }
-  });
-  const [wrong, setWrong] = useState<Record<string, string>>({});
+  const [row, keep] = useParam("row");
+  const [texts, setTexts] = useState<Texts>(() => kept(row));
+  const [wrong, setWrong] = useState<Texts>({});
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<unknown>();
-  const [answer, setAnswer] = useState<{
-    body: PredictAnswer;
-    seconds: number;
-    row: Record<string, unknown>;
-  }>();
+  const [answer, setAnswer] = useState<Answered>();
   const [note, setNote] = useState("");
+  const touched = useRef(row !== "");
 
+  const fill = (found: Texts | null) => {
+    const count = Object.keys(found ?? {}).length;
+    if (found && count > 0) setTexts((before) => ({ ...before, ...found }));
+    setNote(
+      found === null
+        ? "The journal has no answered request of this deployment yet."
+        : count === 0
+          ? "The last request was recorded without its inputs."
+          : `Filled ${count} of ${fields.length} fields from the last recorded request.`,
+    );
+  };
+  const recorded = useQuery({
+    queryKey: ["last-row", deployment, version.version],
+    queryFn: ({ signal }) => lastRow(deployment, fields, signal),
+    enabled: !touched.current,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+  // A form of thirty empty fields helps nobody: it opens with real values until somebody types.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when they have come
+  useEffect(() => {
+    if (recorded.data && !touched.current) fill(recorded.data);
+  }, [recorded.data]);
+
+  const fromJournal = async () => {
+    setFailed(undefined);
+    touched.current = true;
+    try {
+      fill(await lastRow(deployment, fields));
+    } catch (error) {
+      setFailed(error);
+    }
+  };
   const send = async (event: FormEvent) => {
     event.preventDefault();
+    touched.current = true;
     const parsed = parseRow(fields, texts);
     if ("wrong" in parsed) {
       setWrong(parsed.wrong);
@@ -78,182 +293,70 @@ export function TryIt({ deployment, version }: { deployment: string; version: Ve
     }
   };
 
-  const fromJournal = async () => {
-    setFailed(undefined);
-    try {
-      const { columns, rows } = await native.query(
-        `select * from predictions where deployment = ${literal(deployment)} and outcome = 'ok' order by at desc limit 1`,
-        1,
-      );
-      const row = rows[0];
-      const recorded = (name: string) => row?.[columns.findIndex((c) => c.name === `in.${name}`)];
-      const found = fields
-        .map((field): [string, string] => {
-          // `X[2]` is the third place of the tensor X, which the journal keeps as one list.
-          const place = /^(.*)\[(\d+)\]$/.exec(field.name);
-          const list = place?.[1] === undefined ? undefined : recorded(place[1]);
-          return [
-            field.name,
-            writeField(recorded(field.name) ?? (Array.isArray(list) ? list[Number(place?.[2])] : undefined)),
-          ];
-        })
-        .filter(([, text]) => text !== "");
-      setTexts({ ...texts, ...Object.fromEntries(found) });
-      setNote(
-        row === undefined
-          ? "The journal has no answered request of this deployment yet."
-          : found.length === 0
-            ? "The last request was recorded without its inputs."
-            : `Filled ${found.length} of ${fields.length} fields from the last recorded request.`,
-      );
-    } catch (error) {
-      setFailed(error);
-    }
-  };
-
-  const sent = answer && {
-    method: "POST" as const,
-    path: api("deployments", deployment, "predict"),
-    body: { rows: [answer.row] },
-  };
-  const outputs = answer?.body.predictions[0] ?? {};
   return (
-    <Card
-      title="Try it"
-      note={`One row for version ${version.version}; the request is answered, measured and recorded like any other.`}
-      tools={
-        <>
-          <button type="button" className="button small" onClick={() => void fromJournal()}>
-            Fill from the last request
-          </button>
-          <button
-            type="button"
-            className="button small"
-            onClick={() => {
-              setTexts({});
-              setWrong({});
-              setNote("");
-            }}
-          >
-            Clear
-          </button>
-        </>
-      }
-    >
-      <form onSubmit={(event) => void send(event)} noValidate className="stack">
-        <div className="fields">
-          {fields.map((field) => {
-            const id = `try-${field.name}`;
-            const kind = kindOf(field);
-            const common = {
-              id,
-              className: "input",
-              value: texts[field.name] ?? "",
-              "aria-invalid": wrong[field.name] !== undefined,
-              "aria-describedby": `${id}-note`,
-              onChange: (e: { target: { value: string } }) =>
-                setTexts({ ...texts, [field.name]: e.target.value }),
-            };
-            return (
-              <div key={field.name} className={kind === "json" ? "field wide" : "field"}>
-                <label htmlFor={id} className="break">
-                  {field.name}
-                </label>
-                {kind === "boolean" ? (
-                  <select {...common}>
-                    <option value="">–</option>
-                    <option>true</option>
-                    <option>false</option>
-                  </select>
-                ) : kind === "json" ? (
-                  <textarea
-                    {...common}
-                    rows={3}
-                    spellCheck={false}
-                    placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : "{}"}
-                  />
-                ) : (
-                  <input
-                    {...common}
-                    inputMode={kind === "integer" ? "numeric" : kind === "number" ? "decimal" : "text"}
-                    autoComplete="off"
-                  />
-                )}
-                <span id={`${id}-note`} className={wrong[field.name] ? "wrong" : "note"}>
-                  {wrong[field.name] ?? hint(field)}
-                </span>
-              </div>
-            );
-          })}
-        </div>
-        <div className="row">
-          <button type="submit" className="button primary" disabled={busy}>
-            {busy ? "Waiting for the answer…" : "Send"}
-          </button>
-          <span className="quiet small" role="status">
-            {Object.keys(wrong).length > 0
-              ? `${Object.keys(wrong).length} of ${fields.length} fields need a look.`
-              : note}
-          </span>
-        </div>
-      </form>
-      <div aria-live="polite" className="stack below">
-        {failed !== undefined && <ErrorBox error={failed} />}
-        {answer && sent && (
+    <div className="try">
+      <Card
+        title="One row"
+        note={`For version ${version.version}; the request is answered, measured and recorded like any other.`}
+        tools={
           <>
-            <Table
-              caption="Answer"
-              rows={Object.entries(outputs)}
-              rowKey={([name]) => name}
-              empty={<p className="quiet">The model gave no output.</p>}
-              columns={[
-                { key: "name", label: "Output", head: true, render: ([name]) => name },
-                { key: "value", label: "Value", render: ([, value]) => <Value value={value} /> },
-              ]}
-            />
-            <KeyValue
-              items={[
-                [
-                  "Prediction id",
-                  <span key="id" className="row">
-                    <code>{answer.body.id}</code> <CopyButton text={answer.body.id} label="Copy id" />
-                  </span>,
-                ],
-                [
-                  "Answered by",
-                  `${answer.body.model} version ${answer.body.version}, variant ${answer.body.variant}`,
-                ],
-                ["In the server", millis(figure(answer.body.latencyMs))],
-                ["Round trip", millis(answer.seconds * 1000)],
-              ]}
-            />
-            <div>
-              <h3>The same with curl</h3>
-              <Code text={curlHere(sent)} wrap label="curl" />
-            </div>
-            <div>
-              <h3>The recorded row, from the command line</h3>
-              <Code
-                text={mainspring("query", `select * from predictions where event_id = '${answer.body.id}'`)}
-                wrap
-                label="Command"
-              />
-            </div>
-            <div>
-              <h3>Tell what was right</h3>
-              <Code
-                text={curlHere({
-                  method: "POST",
-                  path: "/api/v1/feedback",
-                  body: { predictionId: answer.body.id, name: "label", value: 1 },
-                })}
-                wrap
-                label="Feedback"
-              />
-            </div>
+            <button type="button" className="button small" onClick={() => void fromJournal()}>
+              Fill from the last request
+            </button>
+            <button
+              type="button"
+              className="button small"
+              onClick={() => {
+                touched.current = true;
+                setTexts({});
+                setWrong({});
+                setNote("");
+              }}
+            >
+              Clear
+            </button>
           </>
-        )}
-      </div>
-    </Card>
+        }
+      >
+        <form onSubmit={(event) => void send(event)} noValidate className="stack">
+          <div className="row">
+            <button type="submit" className="button primary" disabled={busy}>
+              {busy ? "Waiting for the answer…" : "Send"}
+            </button>
+            <span className="quiet small" role="status">
+              {Object.keys(wrong).length > 0
+                ? `${Object.keys(wrong).length} of ${fields.length} fields need a look.`
+                : note}
+            </span>
+          </div>
+          <div className="fields">
+            {fields.map((field) => (
+              <Field
+                key={field.name}
+                field={field}
+                text={texts[field.name] ?? ""}
+                wrong={wrong[field.name]}
+                onChange={(text) => {
+                  touched.current = true;
+                  setTexts((before) => ({ ...before, [field.name]: text }));
+                }}
+              />
+            ))}
+          </div>
+        </form>
+      </Card>
+      <Card title="Answer">
+        <div aria-live="polite" className="stack">
+          {failed !== undefined && <ErrorBox error={failed} />}
+          {answer ? (
+            <Answer answer={answer} deployment={deployment} />
+          ) : (
+            failed === undefined && (
+              <p className="quiet">Send the row: the answer, its id and its time appear here.</p>
+            )
+          )}
+        </div>
+      </Card>
+    </div>
   );
 }

@@ -2,7 +2,7 @@
 import { ms, type Run } from "../../api/native";
 import { Popover, Time } from "../../components/basics";
 import type { Column } from "../../components/table";
-import { duration, measure } from "../../lib/format";
+import { aligned, decimals, duration } from "../../lib/format";
 import { commonKeys, metricOf, RunLink, RunStatus, runSeconds } from "./run-parts";
 
 /** `metrics.val loss` into its kind and its name. */
@@ -29,20 +29,30 @@ export function labelOf(full: string): string {
   return ATTRIBUTES[full] ?? splitKey(full)[1];
 }
 
-function chosenColumn(full: string, now: number): Column<Run> {
+/** A text of any length on one line; the whole of it on hover. */
+function Clip({ text }: { text: string | undefined }) {
+  if (text === undefined) return <span className="quiet">–</span>;
+  return (
+    <span className="clip" title={text}>
+      {text}
+    </span>
+  );
+}
+
+function chosenColumn(full: string, runs: Run[], now: number): Column<Run> {
   const [kind, key] = splitKey(full);
   const base = { key: full, label: labelOf(full), sortable: true };
   switch (kind) {
-    case "metrics":
-      return { ...base, numeric: true, render: (run) => measure(metricOf(run, key)) };
-    case "params":
-      return {
-        ...base,
-        numeric: false,
-        render: (run) => <span className="break">{run.params[key] ?? "–"}</span>,
-      };
+    case "metrics": {
+      const places = decimals(runs.map((run) => metricOf(run, key)));
+      return { ...base, numeric: true, render: (run) => aligned(metricOf(run, key), places) };
+    }
+    case "params": {
+      const numeric = runs.every((run) => !run.params[key] || Number.isFinite(Number(run.params[key])));
+      return { ...base, numeric, render: (run) => <Clip text={run.params[key]} /> };
+    }
     case "tags":
-      return { ...base, render: (run) => <span className="break">{run.tags[key] ?? "–"}</span> };
+      return { ...base, render: (run) => <Clip text={run.tags[key]} /> };
     default:
       return key === "user_id"
         ? { ...base, render: (run) => run.user || "–" }
@@ -51,7 +61,7 @@ function chosenColumn(full: string, now: number): Column<Run> {
 }
 
 /** What every table of runs begins with, then what was chosen. */
-export function columnsOf(shown: string[], now: number): Column<Run>[] {
+export function columnsOf(shown: string[], runs: Run[], now: number): Column<Run>[] {
   return [
     {
       key: "attributes.run_name",
@@ -67,20 +77,20 @@ export function columnsOf(shown: string[], now: number): Column<Run>[] {
       sortable: true,
       render: (run) => <Time at={ms(run.startedAt)} />,
     },
-    ...shown.map((key) => chosenColumn(key, now)),
+    ...shown.map((key) => chosenColumn(key, runs, now)),
   ];
 }
 
-/** What is shown until somebody chooses: how long it took, the commonest metrics and params. */
+/** What is shown until somebody chooses: how long it took, the commonest metrics, the params that differ. */
 export function usual(runs: Run[]): string[] {
+  const params = commonKeys(runs, (r) => r.params);
+  const differing = params.filter((key) => new Set(runs.map((r) => r.params[key])).size > 1);
   return [
     "attributes.duration",
     ...commonKeys(runs, (r) => r.metrics)
       .slice(0, 4)
       .map((k) => `metrics.${k}`),
-    ...commonKeys(runs, (r) => r.params)
-      .slice(0, 3)
-      .map((k) => `params.${k}`),
+    ...(differing.length > 0 ? differing : params).slice(0, 4).map((k) => `params.${k}`),
   ];
 }
 

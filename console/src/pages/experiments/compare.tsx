@@ -6,7 +6,7 @@ import { type DiffRow, DiffTable, differs } from "../../components/diff";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
-import { count, duration, measure, plural } from "../../lib/format";
+import { aligned, count, decimals, duration, plural } from "../../lib/format";
 import { useNow, useTitle } from "../../lib/hooks";
 import { to, useListParam, useParam } from "../../lib/url";
 import { Curves } from "./curves";
@@ -127,7 +127,7 @@ export default function Compare() {
   const values = new Map((body?.metrics ?? []).map((m) => [m.key, m.values.map(figure)]));
   const metrics: DiffRow[] = [...values].map(([name, row]) => ({
     name,
-    values: row.map((v) => (v === undefined ? undefined : measure(v, 6))),
+    values: row.map((v) => (v === undefined ? undefined : aligned(v, decimals(row, 6)))),
   }));
   const differing = params.filter(differs);
   const names = runs.map((run) => ({ key: run.id, label: <RunLink run={run} /> }));

@@ -1,10 +1,11 @@
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { Run } from "../../api/native";
 import { Popover } from "../../components/basics";
+import { Swatch } from "../../components/chart/chart";
 import type { Range } from "../../components/chart/data";
 import { Choice } from "../../components/choice";
 import { useListParam, useParam } from "../../lib/url";
-import { type Axis, Curve, type CurveView } from "./curve";
+import { type Axis, Curve, type CurveView, type RunLine, runLines } from "./curve";
 import { commonKeys } from "./run-parts";
 
 const AXES = [
@@ -104,10 +105,48 @@ function MetricChoice(props: { metrics: string[]; drawn: string[]; onChange: (dr
   );
 }
 
+/** One legend for all curves of a page: a name hides its line everywhere, pointing at it lifts it out. */
+function Legend(props: {
+  lines: RunLine[];
+  hidden: string[];
+  onHide: (hidden: string[]) => void;
+  onFocus: (label: string | undefined) => void;
+}) {
+  const { lines, hidden } = props;
+  const all = lines.map(({ label, colour }) => ({ label, colour, values: [] }));
+  return (
+    <ul className="legend">
+      {lines.map(({ label, run }, at) => {
+        const off = hidden.includes(label);
+        return (
+          <li key={run.id}>
+            <button
+              type="button"
+              aria-pressed={!off}
+              title={off ? `Show ${label}` : `Hide ${label}`}
+              onClick={() => props.onHide(off ? hidden.filter((l) => l !== label) : [...hidden, label])}
+              onMouseEnter={() => props.onFocus(label)}
+              onMouseLeave={() => props.onFocus(undefined)}
+              onFocus={() => props.onFocus(label)}
+              onBlur={() => props.onFocus(undefined)}
+            >
+              <Swatch all={all} at={at} />
+              <span className="name">{label}</span>
+            </button>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
 /** The curves of all metrics of some runs, drawn the same way. `first` of them until others are chosen. */
 export function Curves({ runs, first, sync }: { runs: Run[]; first: number; sync: string }) {
   const { view, setAxis, setLog, setSmooth, setRange } = useCurveView();
   const [chosen, setChosen] = useListParam("metrics");
+  const [hidden, setHidden] = useState<string[]>([]);
+  const [focus, setFocus] = useState<string>();
+  const lines = useMemo(() => runLines(runs), [runs]);
   const metrics = commonKeys(runs, (run) => run.metrics);
   const known = chosen.filter((m) => metrics.includes(m));
   const drawn = known.length > 0 ? known : metrics.slice(0, first);
@@ -153,12 +192,23 @@ export function Curves({ runs, first, sync }: { runs: Run[]; first: number; sync
           <MetricChoice metrics={metrics} drawn={drawn} onChange={setChosen} />
         </span>
       </div>
+      {lines.length > 1 && <Legend lines={lines} hidden={hidden} onHide={setHidden} onFocus={setFocus} />}
       <div className="grid">
         {drawn.map((metric) => (
-          <Curve key={metric} runs={runs} metric={metric} view={view} sync={`${sync}-${view.axis}`} />
+          <Curve
+            key={metric}
+            lines={lines}
+            metric={metric}
+            view={view}
+            sync={`${sync}-${view.axis}`}
+            hidden={hidden}
+            focus={focus}
+          />
         ))}
       </div>
-      <p className="quiet small">Drag over a chart to look closer; press a name to hide its line.</p>
+      <p className="quiet small">
+        Drag over a chart to look closer{lines.length > 1 && "; press a name above to hide its line"}.
+      </p>
     </section>
   );
 }

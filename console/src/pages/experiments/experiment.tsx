@@ -202,7 +202,7 @@ export default function ExperimentPage() {
               rows={runs}
               rowKey={(run) => run.id}
               rowLabel={(run) => run.name}
-              columns={columnsOf(shown, now)}
+              columns={columnsOf(shown, runs ?? [], now)}
               sort={sort}
               onSort={setSort}
               chosen={chosen}

@@ -1,6 +1,7 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Run } from "../../api/native";
 import { measure } from "../../lib/format";
+import { useWidth } from "../../lib/hooks";
 import { splitKey } from "./columns";
 import { RunLink } from "./run-parts";
 import { numberOf } from "./scatter";
@@ -48,17 +49,19 @@ export function uprights(runs: Run[], keys: string[]): Upright[] {
   return keys.map((key) => upright(runs, key)).filter((axis) => axis !== undefined);
 }
 
+/** Pixels. */
 const HEIGHT = 240;
-const STEP = 150;
 const TOP = 34;
-const LEFT = 60;
+const LEFT = 48;
+/** For the words at the last axis. */
+const RIGHT = 88;
+const LEAST_STEP = 112;
 
 const y = (height: number) => TOP + (1 - height) * HEIGHT;
-const x = (at: number) => LEFT + at * STEP;
 const cut = (text: string, most = 16) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 /** The line of a run; it breaks where the run has no value. */
-function path(axes: Upright[], run: number): string {
+function path(axes: Upright[], run: number, step: number): string {
   let pen = "M";
   return axes
     .map((axis, i) => {
@@ -67,7 +70,7 @@ function path(axes: Upright[], run: number): string {
         pen = "M";
         return "";
       }
-      const part = `${pen}${x(i)},${y(height).toFixed(1)}`;
+      const part = `${pen}${LEFT + i * step},${y(height).toFixed(1)}`;
       pen = "L";
       return part;
     })
@@ -77,7 +80,11 @@ function path(axes: Upright[], run: number): string {
 /** One line a run over params and metrics: which choice leads to which result. */
 export function Parallel({ runs, axes }: { runs: Run[]; axes: Upright[] }) {
   const [focus, setFocus] = useState<string>();
-  const width = LEFT + (axes.length - 1) * STEP + 110;
+  const box = useRef<HTMLDivElement>(null);
+  const room = useWidth(box);
+  const step = Math.max(LEAST_STEP, (room - LEFT - RIGHT) / (axes.length - 1));
+  const width = LEFT + (axes.length - 1) * step + RIGHT;
+  const x = (at: number) => LEFT + at * step;
   return (
     <figure className="parallel">
       <ul className="legend">
@@ -95,7 +102,7 @@ export function Parallel({ runs, axes }: { runs: Run[]; axes: Upright[] }) {
         ))}
       </ul>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
-      <div className="scroll" role="region" aria-label="Parallel coordinates" tabIndex={0}>
+      <div ref={box} className="scroll" role="region" aria-label="Parallel coordinates" tabIndex={0}>
         <svg
           role="img"
           aria-label={`${runs.length} runs over ${axes.map((a) => a.label).join(", ")}; the tables below hold the values`}
@@ -105,7 +112,7 @@ export function Parallel({ runs, axes }: { runs: Run[]; axes: Upright[] }) {
           {runs.map((run, i) => (
             <path
               key={run.id}
-              d={path(axes, i)}
+              d={path(axes, i, step)}
               className="line"
               data-series={(i % 8) + 1}
               data-dim={focus !== undefined && focus !== run.id ? true : undefined}
