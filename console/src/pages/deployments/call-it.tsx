@@ -16,7 +16,7 @@ export function CallIt(props: { deployment: string; version: VersionDetail; isDe
       <div className="grid wide">
         {snippets(place, deployment, version, props.isDefault).map((s) => (
           <Card key={s.title} title={s.title} note={s.note}>
-            <Code text={s.text} wrap={s.text.startsWith("curl")} label={s.title} />
+            <Code text={s.text} wrap={s.text.startsWith("curl")} label={`${s.title}: text`} />
           </Card>
         ))}
         <Card

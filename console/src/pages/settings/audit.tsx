@@ -96,7 +96,7 @@ export default function Audit() {
                 key: "which",
                 label: "Which",
                 render: ({ entry }) => (
-                  <span className="break">
+                  <span className="clip wide" title={entry.resourceName}>
                     {entry.resourceKind} {entry.resourceName}
                   </span>
                 ),
