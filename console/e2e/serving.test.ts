@@ -54,6 +54,17 @@ describe("serving", () => {
     const rate = page.locator(".chart .legend li", { hasText: "version" }).locator(".value").first();
     await page.waitForFunction((node) => /[1-9]/.test(node?.textContent ?? ""), await rate.elementHandle());
     await shot(page, "deployment-live-1280-light");
+    // The stream itself tells the parts of the latency.
+    const stream = await fetch(`${inject("base")}/api/v1/deployments/iris/live`);
+    const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (reader && !/"engine":\{[^}]*"mean":[\d.]+/.test(text)) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`the stream ended without parts: ${text}`);
+      text += value;
+    }
+    await reader?.cancel();
+    expect(text).toContain('"queue":{');
     stop = true;
     await traffic;
   });

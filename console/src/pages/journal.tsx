@@ -207,7 +207,7 @@ export default function Journal() {
         </Loaded>
         <Card
           title="Ask in SQL"
-          note="Tables: predictions (one row an instance, inputs as in.*, outputs as out.*) and feedback."
+          note="predictions has a line for each row of a request, its inputs as “in.…” and its outputs as “out.…”; feedback, labeled, predictions_with_feedback and gaps are the other tables."
           tools={
             <select
               className="input auto"

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { type DeploymentSummary, ms, native } from "../../api/native";
+import { type DeploymentSummary, type Model, ms, native } from "../../api/native";
 import { Card, Chip, Empty, Live, Time } from "../../components/basics";
 import { rate, recentRate, TrafficChart } from "../../components/chart/traffic";
 import { ListPage } from "../../components/list-page";
@@ -10,6 +10,12 @@ import { useLive } from "../../lib/live";
 import { useFilled } from "../../lib/past";
 import { to } from "../../lib/url";
 import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./parts";
+
+/** How a model that is registered is deployed: by its first alias, else by its newest version. */
+function deployModel({ name, aliases, latestVersion }: Model): string {
+  const [alias] = Object.keys(aliases);
+  return firstDeployment(alias ? `models:/${name}@${alias}` : `models:/${name}/${latestVersion ?? 1}`, name);
+}
 
 function Lead({ all }: { all: DeploymentSummary[] }) {
   const ready = all.filter((d) => d.state === "READY").length;
@@ -42,18 +48,26 @@ export default function Deployments() {
     refetchInterval: 3000,
   });
   const live = useLive("/api/v1/live");
+  const rows = query.data?.deployments;
+  // The command of the empty page names a model that is there.
+  const models = useQuery({
+    queryKey: ["models"],
+    queryFn: ({ signal }) => native.models(signal),
+    enabled: rows?.length === 0,
+  });
+  const model = models.data?.models.find((m) => Object.keys(m.aliases).length > 0) ?? models.data?.models[0];
   const ticks = useFilled(live);
   return (
     <ListPage
       title="Deployments"
       noun="deployment"
       query={query}
-      rows={query.data?.deployments}
+      rows={rows}
       order="name:asc"
       lead={(all) => <Lead all={all} />}
       none="Nothing is deployed yet."
       first={
-        <Empty title="Deploy a registered model" command={firstDeployment()}>
+        <Empty title="Deploy a registered model" command={model ? deployModel(model) : firstDeployment()}>
           A few lines of YAML name the model by alias, version or run. The server loads it, warms it up and
           answers over REST, gRPC and MLflow scoring.
         </Empty>

@@ -65,7 +65,8 @@ async function lastRow(deployment: string, fields: FieldSpec[], signal?: AbortSi
     const list = place?.[1] === undefined ? undefined : recorded(place[1]);
     const value =
       recorded(field.name) ?? (Array.isArray(list) ? list[Number(place?.[2])] : (whole?.[at] ?? undefined));
-    return [field.name, writeField(value)];
+    // A redacted number is recorded as NaN.
+    return [field.name, value === "NaN" ? "" : writeField(value)];
   });
   return Object.fromEntries(found.filter(([, text]) => text !== ""));
 }

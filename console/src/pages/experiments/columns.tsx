@@ -1,6 +1,7 @@
 /** The columns of the table of runs: which there are, how each is sorted and shown. */
 import { ms, type Run } from "../../api/native";
 import { Popover, Time } from "../../components/basics";
+import { Checklist } from "../../components/checklist";
 import type { Column } from "../../components/table";
 import { aligned, decimals, duration } from "../../lib/format";
 import { commonKeys, metricOf, RunLink, RunStatus, runSeconds } from "./run-parts";
@@ -105,25 +106,14 @@ export function ColumnChoice(props: { runs: Run[]; shown: string[]; onChange: (k
   return (
     <Popover label="Columns" title="Choose columns" narrow small>
       <div className="stack tight">
-        {groups
-          .filter(([, keys]) => keys.length > 0)
-          .map(([title, keys]) => (
-            <fieldset key={title}>
-              <legend className="label">{title}</legend>
-              {keys.map((key) => (
-                <label key={key} className="check">
-                  <input
-                    type="checkbox"
-                    checked={shown.includes(key)}
-                    onChange={() =>
-                      onChange(shown.includes(key) ? shown.filter((k) => k !== key) : [...shown, key])
-                    }
-                  />
-                  <span className="break">{labelOf(key)}</span>
-                </label>
-              ))}
-            </fieldset>
-          ))}
+        <Checklist
+          groups={groups.map(([title, keys]) => ({
+            title,
+            options: keys.map((key) => ({ key, label: labelOf(key) })),
+          }))}
+          chosen={shown}
+          onChange={onChange}
+        />
         <button type="button" className="button small" onClick={() => onChange([])}>
           The usual columns
         </button>

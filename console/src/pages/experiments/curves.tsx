@@ -3,6 +3,7 @@ import type { Run } from "../../api/native";
 import { Popover } from "../../components/basics";
 import { Swatch } from "../../components/chart/chart";
 import type { Range } from "../../components/chart/data";
+import { Checklist } from "../../components/checklist";
 import { Choice } from "../../components/choice";
 import { useListParam, useParam } from "../../lib/url";
 import { type Axis, Curve, type CurveView, type RunLine, runLines } from "./curve";
@@ -89,18 +90,11 @@ function MetricChoice(props: { metrics: string[]; drawn: string[]; onChange: (dr
   const { metrics, drawn, onChange } = props;
   return (
     <Popover label={`Metrics ${drawn.length}/${metrics.length}`} title="Choose metrics to draw" narrow small>
-      {metrics.map((name) => (
-        <label key={name} className="check">
-          <input
-            type="checkbox"
-            checked={drawn.includes(name)}
-            onChange={() =>
-              onChange(drawn.includes(name) ? drawn.filter((m) => m !== name) : [...drawn, name])
-            }
-          />
-          <span className="break">{name}</span>
-        </label>
-      ))}
+      <Checklist
+        groups={[{ options: metrics.map((name) => ({ key: name, label: name })) }]}
+        chosen={drawn}
+        onChange={onChange}
+      />
     </Popover>
   );
 }
