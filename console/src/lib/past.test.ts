@@ -34,6 +34,15 @@ it("draws nothing for a deployment without requests, and quotes its name", () =>
   expect(sqlOf("o'clock", stretch)).toContain("deployment = 'o''clock'");
 });
 
+it("begins at the first request, with a few buckets at least", () => {
+  const long = { seconds: 3600, bucket: 10 };
+  const row = (at: string) => [at, "churn", "1", 1, 0, 1, 1, 1, 1, 1, 1];
+  expect(ticksOf([row("2026-11-24T10:02:00Z")], long, NOW)).toHaveLength(31);
+  const [first] = ticksOf([row("2026-11-24T09:40:00Z")], long, NOW);
+  expect(new Date(first?.atMs ?? 0).toISOString()).toBe("2026-11-24T09:40:00.000Z");
+  expect(ticksOf([row("2026-11-24T08:00:00Z")], long, NOW)).toHaveLength(361);
+});
+
 it("names no deployment when it asks for all of them", () => {
   expect(sqlOf(undefined, stretch)).toContain("where row = 0");
 });

@@ -12,10 +12,13 @@ export interface Stretch {
 }
 
 export const STRETCHES = {
-  hour: { seconds: 3600, bucket: 30 },
-  day: { seconds: 86_400, bucket: 600 },
+  hour: { seconds: 3600, bucket: 10 },
+  day: { seconds: 86_400, bucket: 300 },
   week: { seconds: 7 * 86_400, bucket: 3600 },
 } as const satisfies Record<string, Stretch>;
+
+/** Buckets that a picture has at least. */
+const LEAST = 30;
 
 /**
  * One line for each bucket, deployment and version; of all deployments when none is named. `row = 0`
@@ -36,7 +39,10 @@ group by 1, 2, 3
 order by 1`;
 }
 
-/** Rows of the answer as ticks, one a bucket up to `now` (milliseconds); rates are per second. */
+/**
+ * Rows of the answer as ticks, one a bucket from the first request up to `now` (milliseconds); rates are
+ * per second.
+ */
 export function ticksOf(rows: QueryAnswer["rows"], { seconds, bucket }: Stretch, now: number): LiveTick[] {
   const size = bucket * 1000;
   const found = new Map<number, LiveVersion[]>();
@@ -69,8 +75,10 @@ export function ticksOf(rows: QueryAnswer["rows"], { seconds, bucket }: Stretch,
   if (names.size === 0) return [];
   const quiet = [...names.values()].map((who) => ({ ...who, variant: "", answered: 0, failed: 0, rows: 0 }));
   const end = Math.floor(now / size) * size;
+  // What was before the first request tells nothing: a young deployment is drawn large.
+  const first = Math.min(...found.keys(), end - LEAST * size);
   const ticks: LiveTick[] = [];
-  for (let at = end - Math.floor(seconds / bucket) * size; at <= end; at += size) {
+  for (let at = Math.max(first, end - Math.floor(seconds / bucket) * size); at <= end; at += size) {
     const here = found.get(at) ?? [];
     const absent = quiet.filter(
       (q) => !here.some((v) => v.deployment === q.deployment && v.version === q.version),

@@ -20,7 +20,14 @@ import {
 import { colourOf, type Crosshair, dashOf, options } from "./plot";
 
 /** Swatch of a series: its colour and its dash. */
-export function Swatch(props: { all: Series[]; at: number; points?: boolean; area?: boolean }) {
+export function Swatch(props: {
+  all: Series[];
+  at: number;
+  points?: boolean;
+  area?: boolean;
+  /** False where one legend serves several charts. */
+  own?: boolean;
+}) {
   const { all, at } = props;
   const series = all[at];
   if (!series) return null;
@@ -38,7 +45,7 @@ export function Swatch(props: { all: Series[]; at: number; points?: boolean; are
           x2="22"
           y2="5"
           strokeWidth="2.5"
-          strokeDasharray={dashOf(all, at).join(" ")}
+          strokeDasharray={dashOf(all, at, props.own).join(" ")}
           style={{ stroke }}
         />
       )}
@@ -138,7 +145,7 @@ function Tip({ chart, cross }: { chart: ChartProps; cross: Crosshair }) {
     <ul className="tip" data-side={right ? "left" : "right"} aria-hidden="true">
       {tip(chart, cross.at).map(({ at, value }) => (
         <li key={at}>
-          <Swatch all={chart.series} at={at} />
+          <Swatch all={chart.series} at={at} own={chart.legend !== false} />
           <span className="name">{chart.series[at]?.label}</span>
           <b>{unit(value)}</b>
         </li>

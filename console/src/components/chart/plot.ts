@@ -13,13 +13,16 @@ export function place(series: Series, at: number): number {
   return (series.colour ?? at) % COLOURS;
 }
 
-/** The dash of a series. Many lines are told apart by the tip and by pointing at a name instead. */
-export function dashOf(all: Series[], at: number): number[] {
+/** The dash of a series. Many lines, and those that have a legend elsewhere on the page, are told apart by the tip and by pointing at a name instead. */
+export function dashOf(all: Series[], at: number, legend = true): number[] {
   const series = all[at];
   if (!series || series.faint) return [];
   const count = all.filter((s) => !s.faint).length;
   const index = series.colour ?? at;
-  return DASHES[count > DASHED ? Math.floor(index / COLOURS) % DASHES.length : index % DASHES.length] ?? [];
+  return (
+    DASHES[count > DASHED || !legend ? Math.floor(index / COLOURS) % DASHES.length : index % DASHES.length] ??
+    []
+  );
 }
 
 /** The colour of a series as CSS has it. */
@@ -130,7 +133,7 @@ function line(p: ChartProps, colours: Palette, series: Series, at: number): uPlo
     label: series.label,
     stroke: series.faint ? fade(colour, 0.35) : colour,
     width: p.points ? 0 : series.faint ? 1 : 1.75,
-    dash: p.stacked ? [] : dashOf(p.series, at),
+    dash: p.stacked ? [] : dashOf(p.series, at, p.legend),
     spanGaps: p.xKind === "step",
     points: { show: p.points || few, size: p.points ? 8 : 7, fill: colour, stroke: colour },
     ...(filled ? { fill: fade(colour, p.stacked ? 0.45 : 0.14) } : {}),

@@ -73,7 +73,8 @@ function Pictures({ live, name }: { live: LiveState; name: string }) {
   const past = usePast(name, stretch);
   const filled = useFilled(live, name);
   const ticks = stretch ? (past.data ?? []) : filled;
-  const seconds = stretch?.seconds ?? WINDOW;
+  const [first, last] = [ticks[0], ticks.at(-1)];
+  const seconds = stretch && first && last ? (last.atMs - first.atMs) / 1000 : WINDOW;
   const sync = `deployment-${name}-${range}`;
   const call = stretch ? (
     <ShowCall

@@ -124,7 +124,7 @@ function Legend(props: {
               onFocus={() => props.onFocus(label)}
               onBlur={() => props.onFocus(undefined)}
             >
-              <Swatch all={all} at={at} />
+              <Swatch all={all} at={at} own={false} />
               <span className="name">{label}</span>
             </button>
           </li>
