@@ -163,6 +163,8 @@ function drawMarks(plot: uPlot, p: ChartProps, colours: Palette, family: string)
     ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
     ctx.stroke();
     ctx.font = `${12 * devicePixelRatio}px ${family}`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     const wide = ctx.measureText(mark.label).width;
     const right = x + wide + 8 > plot.bbox.left + plot.bbox.width;
     ctx.fillText(mark.label, right ? x - wide - 5 : x + 5, plot.bbox.top + 12 * devicePixelRatio);

@@ -25,7 +25,9 @@ export function examplesFor(runs: Run[]): string[] {
     ["params", (r: Run) => r.params],
     ["tags", (r: Run) => r.tags],
   ] as const) {
-    const key = commonKeys(runs, of)[0];
+    const keys = commonKeys(runs, of);
+    // What differs is worth a filter.
+    const key = keys.find((k) => new Set(runs.map((r) => of(r)[k])).size > 1) ?? keys[0];
     const value = key && runs.map((r) => of(r)[key]).find((v) => v !== undefined && !/['"]/.test(v));
     if (key && value !== undefined) found.push(`${kind}.${nameOf(key)} = '${value}'`);
   }
@@ -39,11 +41,12 @@ export function examplesFor(runs: Run[]): string[] {
 
 const GRAMMAR: [string, string][] = [
   ["metrics.auc", "the last value of a metric: = != > >= < <= and a number"],
-  ["params.depth", "a parameter, always a text: = != LIKE ILIKE and a text in quotes"],
-  ["tags.team", "a tag, like a parameter; IS NULL and IS NOT NULL as well"],
+  ["params.depth", "a parameter, always a text in quotes: = != LIKE ILIKE, or IS NULL, IS NOT NULL"],
+  ["tags.team", "a tag, like a parameter"],
   ["attributes.status", "also run_name, user_id, start_time, end_time, run_id"],
   ["dataset.name", "also digest and context"],
-  ["AND", "joins conditions; there is no OR. IN ('a', 'b') takes one of several"],
+  ["AND", "joins conditions; there is no OR"],
+  ["IN ('a', 'b')", "one of several; for attributes.run_id and dataset only"],
   ["`val loss`", "backticks around a name with spaces, dots or dashes"],
   ["LIKE '%x_'", "% is any text, _ one character; ILIKE ignores case"],
 ];
@@ -53,6 +56,18 @@ function Help({ examples, onUse }: { examples: string[]; onUse: (filter: string)
     <Popover label="Syntax" title="How to write a filter">
       <div className="stack tight">
         <p>MLflow’s own grammar: the same text works in mlflow.search_runs.</p>
+        <div>
+          <h2 className="minor">For these runs</h2>
+          <ul className="row below">
+            {examples.map((example) => (
+              <li key={example}>
+                <button type="button" className="button small mono wrap" onClick={() => onUse(example)}>
+                  {example}
+                </button>
+              </li>
+            ))}
+          </ul>
+        </div>
         <dl className="kv">
           {GRAMMAR.map(([word, meaning]) => (
             <div key={word}>
@@ -63,18 +78,6 @@ function Help({ examples, onUse }: { examples: string[]; onUse: (filter: string)
             </div>
           ))}
         </dl>
-        <div>
-          <h2 className="minor">For these runs</h2>
-          <ul className="stack tight below">
-            {examples.map((example) => (
-              <li key={example}>
-                <button type="button" className="button small mono wrap" onClick={() => onUse(example)}>
-                  {example}
-                </button>
-              </li>
-            ))}
-          </ul>
-        </div>
       </div>
     </Popover>
   );
