@@ -123,7 +123,7 @@ describe("serving", () => {
 
   it("gives each client a text that works", async () => {
     const { page } = await open(at.context, ui("/deployments/iris?tab=call"));
-    const text = await page.getByRole("region", { name: "curl: text", exact: true }).innerText();
+    const text = await page.getByRole("region", { name: "curl", exact: true }).locator("pre").innerText();
     const parts = /^curl -sS (\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(text);
     const [, url = "", body = ""] = parts ?? [];
     const reply = await fetch(url, {
@@ -149,7 +149,7 @@ describe("serving", () => {
     const { page } = await open(at.context, ui("/deployments/iris?tab=spec"));
     const history = page.getByRole("table", { name: "Generations" });
     await history.getByText("2", { exact: true }).waitFor();
-    await page.getByRole("region", { name: "Spec" }).getByText("maxInFlight: 77").waitFor();
+    await page.getByRole("region", { name: "Declared now" }).getByText("maxInFlight: 77").waitFor();
     await tabTo(page, "Bring back", "button");
     expect(await focusShown(page)).toBe(true);
     await page.keyboard.press("Enter");
@@ -162,7 +162,7 @@ describe("serving", () => {
     await dialog.waitFor({ state: "detached" });
     await history.getByText("rolled back").waitFor();
     await page
-      .getByRole("region", { name: "Spec" })
+      .getByRole("region", { name: "Declared now" })
       .getByText("maxInFlight: 77")
       .waitFor({ state: "detached" });
   });

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Skeleton } from "./basics";
+import { ScrollBox } from "./scroll-box";
 
 export interface Column<T> {
   key: string;
@@ -46,8 +47,7 @@ export function Table<T>(props: Props<T>) {
   const toggle = (key: string) =>
     onChoose?.(chosen.includes(key) ? chosen.filter((k) => k !== key) : [...chosen, key]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus
-    <div className="table-box" role="region" aria-label={`${props.caption}, table`} tabIndex={0}>
+    <ScrollBox className="table-box" label={`${props.caption}, table`}>
       <table className="table" aria-busy={rows === undefined}>
         <caption className="sr">{props.caption}</caption>
         <thead>
@@ -105,7 +105,7 @@ export function Table<T>(props: Props<T>) {
               })}
         </tbody>
       </table>
-    </div>
+    </ScrollBox>
   );
 }
 

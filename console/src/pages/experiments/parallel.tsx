@@ -1,5 +1,6 @@
 import { useRef, useState } from "react";
 import type { Run } from "../../api/native";
+import { ScrollBox } from "../../components/scroll-box";
 import { measure } from "../../lib/format";
 import { useWidth } from "../../lib/hooks";
 import { splitKey } from "./columns";
@@ -101,38 +102,39 @@ export function Parallel({ runs, axes }: { runs: Run[]; axes: Upright[] }) {
           </li>
         ))}
       </ul>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
-      <div ref={box} className="scroll" role="region" aria-label="Parallel coordinates" tabIndex={0}>
-        <svg
-          role="img"
-          aria-label={`${runs.length} runs over ${axes.map((a) => a.label).join(", ")}; the tables below hold the values`}
-          width={width}
-          height={TOP + HEIGHT + 12}
-        >
-          {runs.map((run, i) => (
-            <path
-              key={run.id}
-              d={path(axes, i, step)}
-              className="line"
-              data-series={(i % 8) + 1}
-              data-dim={focus !== undefined && focus !== run.id ? true : undefined}
-            />
-          ))}
-          {axes.map((axis, i) => (
-            <g key={axis.key}>
-              <line className="axis" x1={x(i)} x2={x(i)} y1={y(1)} y2={y(0)} />
-              <text className="head" x={x(i)} y={16} textAnchor="middle">
-                <title>{axis.key}</title>
-                {cut(axis.label)}
-              </text>
-              {axis.ticks.map((tick) => (
-                <text key={tick.label} className="tick" x={x(i) + 6} y={y(tick.at) + 4}>
-                  {cut(tick.label, 14)}
+      <div ref={box}>
+        <ScrollBox className="scroll" label="Parallel coordinates">
+          <svg
+            role="img"
+            aria-label={`${runs.length} runs over ${axes.map((a) => a.label).join(", ")}; the tables below hold the values`}
+            width={width}
+            height={TOP + HEIGHT + 12}
+          >
+            {runs.map((run, i) => (
+              <path
+                key={run.id}
+                d={path(axes, i, step)}
+                className="line"
+                data-series={(i % 8) + 1}
+                data-dim={focus !== undefined && focus !== run.id ? true : undefined}
+              />
+            ))}
+            {axes.map((axis, i) => (
+              <g key={axis.key}>
+                <line className="axis" x1={x(i)} x2={x(i)} y1={y(1)} y2={y(0)} />
+                <text className="head" x={x(i)} y={16} textAnchor="middle">
+                  <title>{axis.key}</title>
+                  {cut(axis.label)}
                 </text>
-              ))}
-            </g>
-          ))}
-        </svg>
+                {axis.ticks.map((tick) => (
+                  <text key={tick.label} className="tick" x={x(i) + 6} y={y(tick.at) + 4}>
+                    {cut(tick.label, 14)}
+                  </text>
+                ))}
+              </g>
+            ))}
+          </svg>
+        </ScrollBox>
       </div>
     </figure>
   );
