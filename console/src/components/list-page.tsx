@@ -41,6 +41,8 @@ export function ListPage<T extends { name: string }>(props: {
   actions?: ReactNode;
   /** Drawn between the head and the table when there is something. */
   picture?: ReactNode;
+  /** Stands under the table. */
+  below?: ReactNode;
 }) {
   const { rows, columns, query, noun } = props;
   useTitle(props.title);
@@ -106,6 +108,7 @@ export function ListPage<T extends { name: string }>(props: {
             />
           )}
         </Loaded>
+        {rows && rows.length > 0 && props.below}
       </div>
     </>
   );

@@ -35,6 +35,12 @@ function Lead({ all }: { all: Experiment[] }) {
 export default function Experiments() {
   const query = useQuery({ queryKey: ["experiments"], queryFn: ({ signal }) => native.experiments(signal) });
   const rows = query.data?.experiments;
+  const teach = (
+    <Empty title="Log a first run" command={firstRun()}>
+      Any MLflow client works unchanged: set its tracking address to this server. The experiment is created
+      with the first run.
+    </Empty>
+  );
   const noted = rows?.some((e) => e.tags[NOTE]) ?? false;
   return (
     <ListPage
@@ -45,12 +51,8 @@ export default function Experiments() {
       order="last:desc"
       lead={(all) => <Lead all={all} />}
       none="No experiment yet."
-      first={
-        <Empty title="Log a first run" command={firstRun()}>
-          Any MLflow client works unchanged: set its tracking address to this server. The experiment is
-          created with the first run.
-        </Empty>
-      }
+      first={teach}
+      below={rows?.every((e) => e.runs === 0) && teach}
       actions={
         <ShowCall
           call={{ method: "GET", path: "/api/v1/experiments?limit=1000" }}

@@ -11,7 +11,7 @@ import { to } from "../../lib/url";
 
 function firstModel(): string {
   const key = needsKey() ? "\nexport MLFLOW_TRACKING_TOKEN=$MAINSPRING_API_KEY" : "";
-  return `pip install mlflow scikit-learn skl2onnx onnx
+  return `pip install mlflow scikit-learn skl2onnx onnx onnxruntime
 export MLFLOW_TRACKING_URI=${location.origin}${key}
 python - <<'EOF'
 import mlflow
