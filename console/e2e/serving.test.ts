@@ -180,4 +180,14 @@ describe("serving", () => {
     await page.getByText("“challenger” points at version 2.").waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Remove alias challenger" }).waitFor({ state: "detached" });
   });
+
+  it("draws the answer of a query that has a time", async () => {
+    const { page } = await open(at.context, ui("/journal"));
+    const sql =
+      "select date_trunc('second', at) as second, deployment, count(*) as requests from predictions group by 1, 2";
+    await page.getByLabel("SQL").fill(sql);
+    await page.keyboard.press("Control+Enter");
+    await page.getByRole("img", { name: /^Answer over time\..* iris: last \d/ }).waitFor();
+    expect(await axe(page)).toEqual([]);
+  });
 });

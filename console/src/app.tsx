@@ -19,7 +19,7 @@ const Models = lazy(() => import("./pages/models/list"));
 const Model = lazy(() => import("./pages/models/model"));
 const Deployments = lazy(() => import("./pages/deployments/list"));
 const Deployment = lazy(() => import("./pages/deployments/deployment"));
-const Journal = lazy(() => import("./pages/journal"));
+const Journal = lazy(() => import("./pages/journal/journal"));
 const Keys = lazy(() => import("./pages/settings/keys"));
 const Audit = lazy(() => import("./pages/settings/audit"));
 

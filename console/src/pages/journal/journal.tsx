@@ -1,14 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, useEffect, useState } from "react";
-import { native, type QueryAnswer } from "../api/native";
-import { Card, CopyButton, Figures, PageHead } from "../components/basics";
-import { ErrorBox } from "../components/errors";
-import { Loaded } from "../components/loaded";
-import { ShowCall } from "../components/show-call";
-import { Table } from "../components/table";
-import { bytes, count, duration, measure, plural } from "../lib/format";
-import { useTitle } from "../lib/hooks";
-import { useParam } from "../lib/url";
+import { type FormEvent, useEffect, useMemo, useState } from "react";
+import { native, type QueryAnswer } from "../../api/native";
+import { Card, CopyButton, Figures, PageHead } from "../../components/basics";
+import { Chart } from "../../components/chart/chart";
+import { ErrorBox } from "../../components/errors";
+import { Loaded } from "../../components/loaded";
+import { ShowCall } from "../../components/show-call";
+import { Table } from "../../components/table";
+import { bytes, count, duration, measure, plural } from "../../lib/format";
+import { useTitle } from "../../lib/hooks";
+import { useParam } from "../../lib/url";
+import { pictureOf } from "./picture";
 
 const EXAMPLES: [string, string][] = [
   [
@@ -72,6 +74,7 @@ function csv(answer: QueryAnswer): string {
 }
 
 function Answer({ answer, sql }: { answer: QueryAnswer; sql: string }) {
+  const picture = useMemo(() => pictureOf(answer), [answer]);
   return (
     <Card
       flush
@@ -87,6 +90,11 @@ function Answer({ answer, sql }: { answer: QueryAnswer; sql: string }) {
         </>
       }
     >
+      {picture && (
+        <div className="pad">
+          <Chart label="Answer over time" {...picture} xKind="time" />
+        </div>
+      )}
       <Table
         caption="Answer"
         rows={answer.rows.map((row, i) => ({ row, i }))}
