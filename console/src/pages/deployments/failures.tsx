@@ -41,10 +41,8 @@ async function failuresOf(name: string, signal: AbortSignal): Promise<Failure[]>
 export function Failures({ stats, name }: { stats: VersionStats[]; name: string }) {
   const since = stats.flatMap((v) => v.failures).reduce((n, f) => n + f.count, 0);
   const query = useQuery({
-    // Asked again when the counters say that there is something new.
-    queryKey: ["failures", name, since],
+    queryKey: ["failures", name],
     queryFn: ({ signal }) => failuresOf(name, signal),
-    placeholderData: (before) => before,
     refetchInterval: 15_000,
   });
   return (
