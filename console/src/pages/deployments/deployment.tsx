@@ -31,6 +31,7 @@ const TABS = [
 function Lead({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
   const { summary } = detail;
   const { traffic } = summary;
+  const now = recentRate(live.ticks);
   if (summary.state !== "READY")
     return (
       <>
@@ -48,7 +49,12 @@ function Lead({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
           ; p50 <b>{millis(traffic.latency.p50)}</b>, p99 <b>{millis(traffic.latency.p99)}</b>
         </>
       )}
-      ; now <b>{rate(recentRate(live.ticks))}</b>.{summary.reason && ` ${summary.reason}.`}
+      {now !== undefined && (
+        <>
+          ; now <b>{rate(now)}</b>
+        </>
+      )}
+      .{summary.reason && ` ${summary.reason}.`}
     </>
   );
 }
