@@ -1250,6 +1250,9 @@ export interface components {
              */
             rows: number;
             latency?: components["schemas"]["Quantiles"] | null;
+            queue?: components["schemas"]["Quantiles"] | null;
+            engine?: components["schemas"]["Quantiles"] | null;
+            encode?: components["schemas"]["Quantiles"] | null;
         };
         /** @description A login. */
         LoginRequest: {
