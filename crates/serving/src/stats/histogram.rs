@@ -91,7 +91,8 @@ impl HistogramView {
         let mut seen = 0;
         self.buckets.iter().find_map(|(bound, n)| {
             seen += n;
-            (seen >= rank).then_some(*bound)
+            // No value is more than their sum: what never waits has a queue of nothing, not of a bucket.
+            (seen >= rank).then_some((*bound).min(self.sum_ns))
         })
     }
 
