@@ -6,7 +6,6 @@ pub mod config;
 mod console;
 mod data;
 pub mod doctor;
-mod durable;
 mod error;
 mod keys;
 mod metrics;

@@ -7,7 +7,7 @@ use mainspring_http::{AuthFailure, Authenticator, Credential};
 use mainspring_journal::Journal;
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_security::{AuthError, Security};
-use mainspring_serving::{ModelSource, PredictionSink, Resolved, SourceError};
+use mainspring_serving::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -53,8 +53,15 @@ impl ModelSource for Models {
 pub struct Recorder(pub Journal);
 
 impl PredictionSink for Recorder {
-    fn append(&self, prediction: Prediction) {
-        self.0.append(prediction);
+    fn append(&self, prediction: Prediction) -> Option<Kept> {
+        if !self.0.is_durable() {
+            self.0.append(prediction);
+            return None;
+        }
+        let durable = self.0.append_durable(prediction);
+        Some(Box::pin(async move {
+            durable.await.map_err(|e| NotKept { kind: e.kind(), message: e.to_string(), hint: e.hint() })
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Keeps what is deployed the same as what is declared, and writes back what it found.
 
 use mainspring_core::{Ctx, Gate, Name, Principal, Tenant};
+use mainspring_journal::{Journal, Retention};
 use mainspring_resource::{Resource, Resources};
 use mainspring_serving::{Deploy, DeploymentSpec, DeploymentView, Describe, Serving, Undeploy};
 use serde_json::json;
@@ -19,6 +20,7 @@ pub struct Reconciler {
     resources: Resources,
     serving: Serving,
     gate: Gate,
+    journal: Journal,
     /// Generation deployed, by deployment.
     deployed: BTreeMap<Key, i64>,
     /// State last written, by deployment.
@@ -31,8 +33,8 @@ fn acting_for(tenant: &Tenant) -> Arc<Principal> {
 
 impl Reconciler {
     /// A loop over these.
-    pub fn new(resources: Resources, serving: Serving, gate: Gate) -> Self {
-        Self { resources, serving, gate, deployed: BTreeMap::new(), told: BTreeMap::new() }
+    pub fn new(resources: Resources, serving: Serving, gate: Gate, journal: Journal) -> Self {
+        Self { resources, serving, gate, journal, deployed: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Deploys what is declared and goes on following it until shutdown.
@@ -86,6 +88,8 @@ impl Reconciler {
                 return;
             }
         };
+        let own = Retention { days: spec.journal.keep_days, bytes: spec.journal.keep_bytes.map(|b| b.0) };
+        self.journal.set_retention(&key.0, key.1.as_str(), own);
         let action = Deploy { deployment: key.1.clone() };
         let done = match self.gate.authorize(&acting_for(&key.0), action) {
             Ok(auth) => self.serving.deploy(&auth, spec).map_err(|e| e.to_string()),

@@ -7,7 +7,7 @@ use crate::metrics::{self, Reading};
 use crate::ports::{Doorman, Models, Recorder};
 use crate::reconcile::Reconciler;
 use crate::views::Whole;
-use crate::{console, durable, trace, wiring};
+use crate::{console, trace, wiring};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ use axum::routing::get;
 use mainspring_core::{Ctx, Gate, Principal, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
-use mainspring_http::{ApiError, Caller, Guard, Render, ServeSettings, TlsSettings, problem};
+use mainspring_http::{ApiError, Caller, Guard, ServeSettings, TlsSettings, problem};
 use mainspring_journal::Journal;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
@@ -109,7 +109,8 @@ pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Run
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
 
     let app = app(&settings, &parts, resolved);
-    Reconciler::new(parts.resources.clone(), parts.serving.clone(), parts.gate.clone()).start(&ctx);
+    let (resources, serving) = (parts.resources.clone(), parts.serving.clone());
+    Reconciler::new(resources, serving, parts.gate.clone(), parts.journal.clone()).start(&ctx);
     crate::purge::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let serve = ServeSettings {
@@ -200,12 +201,10 @@ fn app(settings: &Settings, parts: &Parts, resolved: Option<Resolved>) -> Router
         ctx: parts.ctx.clone(),
         max_body: settings.body_limit,
     };
-    let kept = |routes: Router, render: Render| durable::layer(routes, &parts.journal, render);
-    let rest = kept(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error);
-    let grpc = kept(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error);
+    let rest = mainspring_proto_oip::routes(oip.clone());
+    let grpc = mainspring_proto_oip::grpc(oip.clone());
     let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
-    let scoring = kept(scoring, scoring::render_error);
-    let native_routes = kept(mainspring_proto_native::routes(native.clone()), problem);
+    let native_routes = mainspring_proto_native::routes(native.clone());
     let app = Router::new()
         .merge(guard.protect(rest, mainspring_proto_oip::render_error))
         .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))

@@ -53,6 +53,7 @@ impl Deployment {
             variant: "stable".into(),
             model: spec.model.as_str().into(),
             version: "".into(),
+            columns: Arc::default(),
         });
         let route = Route {
             current: None,
