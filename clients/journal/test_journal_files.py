@@ -10,7 +10,7 @@ import pandas
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
-from journal_model import NAME, register
+from journal_model import NAME, TABLE, register
 
 CITIES = ["Århus", "Łódź", ""]
 
@@ -130,6 +130,23 @@ def test_killed_after_the_answer_the_prediction_is_there(start, tmp_path):
     again = start(data=data)
     answer = again.query("select count(*) as n, count(distinct event_id) as ids, max(\"in.age\") as age from predictions")[0]
     assert (answer if isinstance(answer, list) else list(answer.values())) == [20, 20, 39]
+
+
+def test_named_columns_of_a_tabular_model_are_a_typed_column_each(start, tmp_path):
+    data = tmp_path / "data"
+    server = start(data=data)
+    register(server.url)
+    server.deploy(TABLE, f"models:/{TABLE}/1")
+    body = {"inputs": [{"name": "X", "datatype": "FP32", "shape": [2, 2], "data": [20, 0.5, 21, 1.5]}]}
+    status, answer = post(server, f"/v2/models/{TABLE}/infer", body)
+    assert status == 200, answer
+    rows = server.query('select "in.age", "in.income", "out.sum" from predictions order by 1')
+    assert [list(r.values()) for r in rows] == [[20.0, 0.5, 20.5], [21.0, 1.5, 22.5]]
+    server.process.terminate()
+    server.process.wait(30)
+    files = f"read_parquet('{data}/artifacts/journal/tenant=default/kind=prediction/**/*.parquet', hive_partitioning = true)"
+    found = duckdb.execute(f'select typeof("in.age"), "in.age", "in.income", "out.sum" from {files} order by 2').fetchall()
+    assert found == [("FLOAT", 20.0, 0.5, 20.5), ("FLOAT", 21.0, 1.5, 22.5)]
 
 
 def test_feedback_joins_by_either_id_and_a_reused_one_is_refused(start):

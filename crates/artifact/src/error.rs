@@ -99,8 +99,7 @@ impl Failure for ArtifactError {
             }
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::WrongShape { .. } => ErrorKind::Conflict,
-            Self::Full { .. } => ErrorKind::TooLarge,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Refused { .. } | Self::Io { .. } => ErrorKind::Internal,
         }
     }

@@ -44,6 +44,8 @@ pub struct Target {
     pub model: Arc<str>,
     /// Its version.
     pub version: Arc<str>,
+    /// Names of the columns of its one input `[rows, columns]`; empty when its signature has none.
+    pub columns: Arc<[Arc<str>]>,
 }
 
 /// How the variant was chosen.

@@ -17,6 +17,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FEATURES: usize = 30;
 const BURST: usize = 10_000;
 const SECONDS: u64 = 10;
@@ -38,6 +42,17 @@ struct Maker {
 }
 
 impl Maker {
+    fn new(ctx: Ctx) -> Self {
+        let target = Target {
+            deployment: "bench".into(),
+            variant: "stable".into(),
+            model: "bench".into(),
+            version: "1".into(),
+            columns: (0..FEATURES).map(|i| Arc::from(format!("feature_{i}"))).collect(),
+        };
+        Self { ctx, target: Arc::new(target), names: ["features".into(), "label".into(), "probabilities".into()] }
+    }
+
     fn event(&self, n: usize) -> Result<Prediction, TensorError> {
         let features = (0..FEATURES).map(|i| ((n * 31 + i * 17) % 1000) as f32 / 10.0).collect();
         let p = (n % 100) as f32 / 100.0;
@@ -90,10 +105,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let db = Db::open(&DbSettings::sqlite(dir.join("meta.db")), &[MIGRATIONS], &ctx).await?;
     let artifacts = Artifacts::open(&dir.join("artifacts").to_string_lossy(), &dir.join("cache"))?;
     let journal = Journal::open(JournalSettings::new(dir.join("log")), artifacts, db, ctx.clone()).await?;
-    let target =
-        Target { deployment: "bench".into(), variant: "stable".into(), model: "bench".into(), version: "1".into() };
-    let names = ["features".into(), "label".into(), "probabilities".into()];
-    let maker = Maker { ctx: ctx.clone(), target: Arc::new(target), names };
+    let maker = Maker::new(ctx.clone());
 
     writeln!(out, "floor: copy of the same bytes   {:7.0} ns an event", floor(&maker)?)?;
     let mut spent = Vec::new();
@@ -107,24 +119,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
         journal.flush().await?;
     }
     spent.sort_by(f64::total_cmp);
-    writeln!(
-        out,
-        "append, one thread              {:7.0} ns an event (median of {})",
-        spent[spent.len() / 2],
-        spent.len()
-    )?;
+    let median = spent[spent.len() / 2];
+    writeln!(out, "append, one thread              {median:7.0} ns an event (median of {})", spent.len())?;
 
     for rate in [10_000, 50_000] {
         let maker = &maker;
-        let (writer, others) = (cpu_seconds("journal-writer"), cpu_seconds("tokio"));
+        let before = (cpu_seconds("journal-writer"), cpu_seconds("tokio"), journal.stats());
+        let start = Instant::now();
         let sent = steady(&journal, maker, rate)?;
         journal.flush().await?;
-        let share = |before: f64, name| (cpu_seconds(name) - before) / SECONDS as f64 * 100.0;
-        let (writer, others) = (share(writer, "journal-writer"), share(others, "tokio"));
+        let share = |before: f64, name| (cpu_seconds(name) - before) / start.elapsed().as_secs_f64() * 100.0;
+        let (writer, others) = (share(before.0, "journal-writer"), share(before.1, "tokio"));
         writeln!(
             out,
             "{sent:6} events/s for {SECONDS} s: writer {writer:4.1} % of a core, sealing and database {others:4.1} %"
         )?;
+        let after = journal.stats();
+        let rows = (after.rows - before.2.rows) as f64;
+        for ((stage, from), (_, to)) in before.2.spent.stages().into_iter().zip(after.spent.stages()) {
+            writeln!(out, "        {stage:8} {:7.0} ns a row", (to - from) as f64 / rows)?;
+        }
     }
     let start = Instant::now();
     journal.seal().await?;
@@ -132,12 +146,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stats = journal.stats();
     writeln!(
         out,
-        "rows {}, {:.0} bytes a row in the log, {} segments sealed, payloads dropped {}, events dropped {}",
+        "rows {}, {:.0} bytes a row in the log, {} segments sealed, payloads dropped {}, events dropped {}, {}",
         stats.rows,
         stats.bytes as f64 / stats.rows as f64,
         stats.segments_sealed,
         stats.payloads_dropped,
-        stats.events_dropped
+        stats.events_dropped,
+        resident()
     )?;
     journal.close().await;
     ctx.tasks.shutdown(Duration::from_secs(30)).await;
@@ -145,6 +160,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         std::fs::remove_dir_all(&dir)?;
     }
     Ok(())
+}
+
+/// Memory of this process, from Linux' /proc.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|l| l.starts_with("VmRSS")).unwrap_or("VmRSS unknown").replace('\t', " ")
 }
 
 /// Nanoseconds to copy one event's bytes into memory that is reused.

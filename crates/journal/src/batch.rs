@@ -1,18 +1,19 @@
 //! Events of one target and one layout, column by column, on their way to an Arrow batch.
 
-use crate::layout::{self, Form, Layout, Slot};
+use crate::layout::{self, Layout};
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray, StringBuilder,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use column::Column;
-use mainspring_core::{NamedTensor, Outcome, Prediction, Target, Tenant};
+use mainspring_core::{
+    Assignment, ErrorKind, EventId, Outcome, Prediction, Protocol, Target, Tenant, Timestamp, Timing,
+};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 mod column;
 mod digest;
@@ -29,117 +30,116 @@ pub(crate) struct Batch {
     pub layout: Layout,
     pub schema: SchemaRef,
     pub fingerprint: u64,
-    pub last_used: Instant,
-    envelope: Envelope,
+    lines: Vec<Line>,
     payload: Vec<Column>,
     bytes: usize,
-    /// Events whose payload was dropped for want of memory, since the last [`Batch::take`].
+    /// Events whose payload was dropped for want of memory.
     pub payloads_dropped: u64,
 }
 
-#[derive(Default)]
-struct Envelope {
-    event_id: StringBuilder,
-    row: Vec<i32>,
-    at: Vec<i64>,
-    protocol: StringBuilder,
-    client_id: StringBuilder,
-    forced: Vec<bool>,
-    propensity: Vec<f32>,
-    unit: Vec<Option<u64>>,
-    outcome: StringBuilder,
-    error_kind: StringBuilder,
-    error: StringBuilder,
-    rows: Vec<i32>,
-    batch_rows: Vec<i32>,
-    times: [Vec<f64>; 5],
-    payload: StringBuilder,
+/// What the envelope says of one line.
+struct Line {
+    id: EventId,
+    row: i32,
+    at: i64,
+    protocol: Protocol,
+    client_id: Option<Arc<str>>,
+    assignment: Assignment,
+    failed: Option<(ErrorKind, Arc<str>)>,
+    rows: i32,
+    batch_rows: i32,
+    timing: Timing,
+    payload: &'static str,
 }
 
-fn micros(ns: u64) -> f64 {
-    ns as f64 / 1000.0
-}
-
-impl Envelope {
-    fn push(&mut self, p: &Prediction, lines: Range<usize>, payload: &str) {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let id: &str = p.id.0.hyphenated().encode_lower(&mut text);
-        let t = &p.timing;
-        let times = [t.queue_ns, t.features_ns, t.engine_ns, t.encode_ns, t.total_ns].map(micros);
-        let (outcome, kind, message) = match &p.outcome {
-            Outcome::Ok => ("ok", None, None),
-            Outcome::Failed { kind, message } => ("failed", Some(kind.as_str()), Some(&**message)),
-        };
-        for line in lines {
-            self.event_id.append_value(id);
-            self.row.push(line as i32);
-            self.at.push(p.at.micros());
-            self.protocol.append_value(p.protocol.as_str());
-            self.client_id.append_option(p.client_id.as_deref());
-            self.forced.push(p.assignment.forced);
-            self.propensity.push(p.assignment.propensity);
-            self.unit.push(p.assignment.unit);
-            self.outcome.append_value(outcome);
-            self.error_kind.append_option(kind);
-            self.error.append_option(message);
-            self.rows.push(i32::try_from(p.rows).unwrap_or(i32::MAX));
-            self.batch_rows.push(i32::try_from(p.batch_rows).unwrap_or(i32::MAX));
-            for (column, value) in self.times.iter_mut().zip(times) {
-                column.push(value);
-            }
-            self.payload.append_value(payload);
+impl Line {
+    fn of(p: &Prediction, row: usize, payload: &'static str) -> Self {
+        Self {
+            id: p.id,
+            row: row as i32,
+            at: p.at.micros(),
+            protocol: p.protocol,
+            client_id: p.client_id.clone(),
+            assignment: p.assignment,
+            failed: match &p.outcome {
+                Outcome::Ok => None,
+                Outcome::Failed { kind, message } => Some((*kind, Arc::clone(message))),
+            },
+            rows: i32::try_from(p.rows).unwrap_or(i32::MAX),
+            batch_rows: i32::try_from(p.batch_rows).unwrap_or(i32::MAX),
+            timing: p.timing,
+            payload,
         }
     }
-
-    fn take(&mut self, target: &Target) -> Vec<ArrayRef> {
-        let n = self.row.len();
-        let constant =
-            |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, n))) };
-        let at = TimestampMicrosecondArray::from(std::mem::take(&mut self.at)).with_timezone("UTC");
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(self.event_id.finish()),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.row))),
-            Arc::new(at),
-            constant(&target.variant),
-            constant(&target.model),
-            constant(&target.version),
-            Arc::new(self.protocol.finish()),
-            Arc::new(self.client_id.finish()),
-            Arc::new(BooleanArray::from(std::mem::take(&mut self.forced))),
-            Arc::new(Float32Array::from(std::mem::take(&mut self.propensity))),
-            Arc::new(units(std::mem::take(&mut self.unit))),
-            Arc::new(self.outcome.finish()),
-            Arc::new(self.error_kind.finish()),
-            Arc::new(self.error.finish()),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.rows))),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.batch_rows))),
-        ];
-        for times in &mut self.times {
-            columns.push(Arc::new(Float64Array::from(std::mem::take(times))));
-        }
-        columns.push(Arc::new(self.payload.finish()));
-        columns
-    }
 }
 
-fn units(values: Vec<Option<u64>>) -> UInt64Array {
-    let nulls = values.iter().any(Option::is_none).then(|| values.iter().map(Option::is_some).collect::<NullBuffer>());
-    let values: ScalarBuffer<u64> = values.into_iter().map(Option::unwrap_or_default).collect();
-    UInt64Array::new(values, nulls)
+/// The envelope's columns, in the order of [`layout::envelope_fields`].
+fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError> {
+    let constant =
+        |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, lines.len()))) };
+    let word = |f: fn(&Line) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(lines.iter().map(f))) };
+    let number = |f: fn(&Line) -> i32| -> ArrayRef { Arc::new(Int32Array::from_iter_values(lines.iter().map(f))) };
+    let micros = |f: fn(&Timing) -> u64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(lines.iter().map(|l| f(&l.timing) as f64 / 1000.0)))
+    };
+    let at = TimestampMicrosecondArray::from_iter_values(lines.iter().map(|l| l.at)).with_timezone("UTC");
+    let forced: BooleanBuffer = lines.iter().map(|l| l.assignment.forced).collect();
+    let propensity = Float32Array::from_iter_values(lines.iter().map(|l| l.assignment.propensity));
+    Ok(vec![
+        ids(lines)?,
+        number(|l| l.row),
+        Arc::new(at),
+        constant(&target.variant),
+        constant(&target.model),
+        constant(&target.version),
+        word(|l| l.protocol.as_str()),
+        maybe(lines, |l| l.client_id.as_deref()),
+        Arc::new(BooleanArray::new(forced, None)),
+        Arc::new(propensity),
+        Arc::new(lines.iter().map(|l| l.assignment.unit).collect::<UInt64Array>()),
+        word(|l| if l.failed.is_none() { "ok" } else { "failed" }),
+        maybe(lines, |l| l.failed.as_ref().map(|(kind, _)| kind.as_str())),
+        maybe(lines, |l| l.failed.as_ref().map(|(_, message)| &**message)),
+        number(|l| l.rows),
+        number(|l| l.batch_rows),
+        micros(|t| t.queue_ns),
+        micros(|t| t.features_ns),
+        micros(|t| t.engine_ns),
+        micros(|t| t.encode_ns),
+        micros(|t| t.total_ns),
+        word(|l| l.payload),
+    ])
+}
+
+fn ids(lines: &[Line]) -> Result<ArrayRef, ArrowError> {
+    const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+    let mut text = vec![0; lines.len() * LENGTH];
+    for (line, text) in lines.iter().zip(text.chunks_exact_mut(LENGTH)) {
+        line.id.0.hyphenated().encode_lower(text);
+    }
+    let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(LENGTH, lines.len()));
+    Ok(Arc::new(StringArray::try_new(offsets, text.into(), None)?))
+}
+
+/// A text column that is mostly empty.
+fn maybe(lines: &[Line], f: fn(&Line) -> Option<&str>) -> ArrayRef {
+    if lines.iter().all(|l| f(l).is_none()) {
+        return Arc::new(StringArray::new_null(lines.len()));
+    }
+    Arc::new(lines.iter().map(f).collect::<StringArray>())
 }
 
 impl Batch {
     pub fn new(tenant: Tenant, target: Arc<Target>, layout: Layout) -> Self {
         let schema = layout.schema();
-        let payload = layout.slots.iter().flat_map(columns_of).collect();
+        let payload = layout.slots.iter().map(Column::of).collect();
         Self {
             tenant,
             target,
             fingerprint: layout::fingerprint(&schema),
             layout,
             schema,
-            last_used: Instant::now(),
-            envelope: Envelope::default(),
+            lines: Vec::new(),
             payload,
             bytes: 0,
             payloads_dropped: 0,
@@ -152,44 +152,77 @@ impl Batch {
     }
 
     pub fn rows(&self) -> usize {
-        self.envelope.row.len()
+        self.lines.len()
     }
 
     pub fn is_full(&self) -> bool {
         self.rows() >= MAX_ROWS || self.bytes >= MAX_BYTES
     }
 
-    /// Adds `lines` of an event; its tensors have this batch's layout, or there are none.
-    pub fn push(&mut self, p: &Prediction, lines: Range<usize>, payload_dropped: bool) {
-        let has_payload = has_payload(p);
-        let payload = match (has_payload, payload_dropped) {
-            (true, _) => "kept",
-            (false, true) => "dropped",
-            (false, false) => "absent",
+    /// Adds `lines` of an event; its tensors have this batch's layout, or there are none, or memory has no
+    /// room for them (`payload`).
+    pub fn push(&mut self, p: &Prediction, lines: Range<usize>, payload: bool) {
+        let (word, kept) = match (has_payload(p), payload) {
+            (true, true) => ("kept", true),
+            (true, false) => ("dropped", false),
+            (false, _) => ("absent", false),
         };
-        self.bytes += lines.len() * 200;
-        self.envelope.push(p, lines.clone(), payload);
-        if !has_payload {
+        self.payloads_dropped += u64::from(word == "dropped" && lines.start == 0);
+        self.bytes += lines.len() * size_of::<Line>();
+        self.lines.extend(lines.clone().map(|row| Line::of(p, row, word)));
+        if !kept {
             self.payload.iter_mut().for_each(|c| c.push_nulls(lines.len()));
             return;
         }
-        let rows = p.rows.max(1) as usize;
-        let mut columns = self.payload.iter_mut();
-        for (slot, tensor) in self.layout.slots.iter().zip(p.inputs.iter().chain(p.outputs.iter())) {
-            self.bytes += tensor.tensor.byte_len() * lines.len() / rows;
-            push_tensor(slot, tensor, rows, lines.clone(), &mut columns);
+        let rows = layout::rows_of(p);
+        for (column, tensor) in self.payload.iter_mut().zip(p.inputs.iter().chain(p.outputs.iter())) {
+            self.bytes += column.bytes_of(lines.len(), tensor.tensor.byte_len() / rows);
+            let (per_row, row_wise) = layout::per_row(tensor, rows);
+            // Without a row dimension the whole tensor stands with row 0.
+            let (start, end) = (lines.start, if row_wise { lines.end } else { lines.end.min(1).max(lines.start) });
+            column.push_lines(&tensor.tensor, (per_row, row_wise), start..end);
+            column.push_nulls(lines.end - end);
         }
     }
 
-    /// The rows so far as an Arrow batch; this one is empty then.
-    pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        let mut columns = self.envelope.take(&self.target);
-        for column in &mut self.payload {
-            columns.push(column.take()?);
-        }
-        self.bytes = 0;
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    /// Predictions that carry their caller's own id, once each.
+    pub fn client_ids(&self) -> impl Iterator<Item = ClientId> + '_ {
+        self.lines.iter().filter(|l| l.row == 0).filter_map(|l| {
+            Some(ClientId {
+                tenant: self.tenant.clone(),
+                target: Arc::clone(&self.target),
+                id: Arc::clone(l.client_id.as_ref()?),
+                prediction: l.id,
+                at: Timestamp(l.at),
+            })
+        })
     }
+
+    /// The rows as an Arrow batch.
+    pub fn finish(self) -> Result<RecordBatch, ArrowError> {
+        let mut columns = envelope(&self.lines, &self.target)?;
+        for column in self.payload {
+            column.finish_into(&mut columns)?;
+        }
+        RecordBatch::try_new(self.schema, columns)
+    }
+}
+
+/// A prediction that carried its caller's own id.
+pub(crate) struct ClientId {
+    pub tenant: Tenant,
+    pub target: Arc<Target>,
+    pub id: Arc<str>,
+    pub prediction: EventId,
+    pub at: Timestamp,
+}
+
+/// Bytes of an event's tensors that would be stored.
+pub(crate) fn payload_bytes(p: &Prediction) -> usize {
+    if !has_payload(p) {
+        return 0;
+    }
+    p.inputs.iter().chain(p.outputs.iter()).map(|t| t.tensor.byte_len()).sum()
 }
 
 /// Whether an event brings tensors to store. A failed request's tensors are not stored: whatever a
@@ -200,43 +233,7 @@ pub(crate) fn has_payload(p: &Prediction) -> bool {
 
 /// Lines that an event has in the journal: one a row, one when it failed.
 pub(crate) fn lines(p: &Prediction) -> usize {
-    if p.outcome == Outcome::Ok { p.rows.max(1) as usize } else { 1 }
-}
-
-fn columns_of(slot: &Slot) -> Vec<Column> {
-    match &slot.form {
-        Form::Scalar => vec![Column::new(slot)],
-        Form::List => vec![Column::list(slot)],
-        Form::Columns(names) => names.iter().map(|_| Column::new(slot)).collect(),
-        Form::Digest => vec![Column::text()],
-    }
-}
-
-fn push_tensor<'a>(
-    slot: &Slot,
-    tensor: &NamedTensor,
-    rows: usize,
-    lines: Range<usize>,
-    columns: &mut impl Iterator<Item = &'a mut Column>,
-) {
-    let (n, row_wise) = layout::per_row(tensor, rows);
-    let t = &tensor.tensor;
-    if let Form::Columns(names) = &slot.form {
-        for (j, column) in columns.take(names.len()).enumerate() {
-            lines.clone().for_each(|line| column.push(t, line * n + j, 1));
-        }
-        return;
-    }
-    let Some(column) = columns.next() else { return };
-    // Without a row dimension the whole tensor stands with row 0.
-    let with_value = if row_wise { lines.clone() } else { lines.start..lines.end.min(1).max(lines.start) };
-    match slot.form {
-        Form::Scalar => column.push(t, with_value.start * usize::from(row_wise), with_value.len()),
-        Form::List => column.push_lists(t, with_value.start * n * usize::from(row_wise), n, with_value.len()),
-        Form::Digest => with_value.clone().for_each(|line| column.push_text(&digest::of(t, line, n, row_wise))),
-        Form::Columns(_) => {}
-    }
-    column.push_nulls(lines.len() - with_value.len());
+    if p.outcome == Outcome::Ok { layout::rows_of(p) } else { 1 }
 }
 
 #[cfg(test)]

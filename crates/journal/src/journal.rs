@@ -2,19 +2,19 @@
 
 use crate::error::JournalError;
 use crate::feedback;
-use crate::layout::Descriptions;
 use crate::live::MicroBatch;
 use crate::log::recover::{Found, Recovery, recover};
+use crate::log::segment::SegmentId;
 use crate::queue::Queue;
 use crate::retention;
 use crate::seal::{self, SealJob};
 use crate::settings::{JournalSettings, SyncMode};
 use crate::snapshot::OpenSegment;
 use crate::stats::{Counters, JournalStats};
-use crate::tiles::Tiles;
+use crate::tiles::{TileSnapshot, Tiles};
 use crate::writer::{Command, Writer};
 use mainspring_artifact::Artifacts;
-use mainspring_core::{Ctx, Prediction, Tenant};
+use mainspring_core::{Ctx, Prediction};
 use mainspring_store::Db;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -33,14 +33,17 @@ pub(crate) struct Shared {
     pub queue: Queue,
     pub counters: Arc<Counters>,
     pub tiles: Tiles,
+    /// The tiles as they stood when the last segment ended, for the sealer.
+    pub snapshot: Mutex<Arc<TileSnapshot>>,
     pub live: broadcast::Sender<Arc<MicroBatch>>,
-    pub descriptions: Descriptions,
-    /// Segments that are not sealed, oldest first; the last may be being written.
-    pub open: Mutex<Vec<OpenSegment>>,
+    /// The segments on disk, oldest first; the last may be being written.
+    pub segments: Mutex<Vec<OpenSegment>>,
     pub artifacts: Artifacts,
     pub db: Db,
     pub ctx: Ctx,
     pub retention: retention::Overrides,
+    /// When to clean up early.
+    pub due: retention::Due,
     /// Held as long as the folder is ours.
     _lock: File,
 }
@@ -65,8 +68,7 @@ impl std::fmt::Debug for Journal {
 impl Drop for Inner {
     fn drop(&mut self) {
         // The writer ends by itself once it has written what waits.
-        let _already_closed = self.commands.send(Command::Close);
-        self.shared.queue.close();
+        end(&self.shared, &self.commands);
     }
 }
 
@@ -88,20 +90,24 @@ impl Journal {
         let shared = Arc::new(Shared {
             queue: Queue::new(&settings, Arc::clone(&counters)),
             counters,
+            snapshot: Mutex::new(Arc::new(opened.tiles.snapshot(&found(&opened.found)))),
             tiles: opened.tiles,
             live: broadcast::Sender::new(LIVE_CAPACITY),
-            descriptions: Descriptions::default(),
-            open: Mutex::new(opened.found.iter().map(open_segment).collect()),
+            segments: Mutex::new(opened.found.iter().map(open_segment).collect()),
             artifacts,
             db,
             retention: retention::Overrides::default(),
+            due: retention::Due::default(),
             settings,
             ctx: ctx.clone(),
             _lock: lock,
         });
         let (commands, asked) = crossbeam_channel::unbounded();
         let (to_sealer, jobs) = mpsc::unbounded_channel();
-        reseal(&shared, &opened.found, &to_sealer);
+        for segment in &opened.found {
+            let job = SealJob { segment: Some(open_segment(segment)), waiting: Vec::new() };
+            let _receiver_is_alive = to_sealer.send(job);
+        }
         let (to_index, ids) = mpsc::channel(CLIENT_IDS);
         let next = opened.found.iter().map(|f| f.id.sequence + 1).max().unwrap_or(0);
         let writer = Writer::new(Arc::clone(&shared), asked, to_sealer, to_index, next);
@@ -121,7 +127,7 @@ impl Journal {
         Ok(journal)
     }
 
-    fn start_tasks(&self, ids: mpsc::Receiver<crate::writer::ClientId>) {
+    fn start_tasks(&self, ids: mpsc::Receiver<crate::batch::ClientId>) {
         let shared = &self.0.shared;
         let tasks = &shared.ctx.tasks;
         tasks.spawn_graceful(feedback::index::run(Arc::clone(shared), ids));
@@ -130,8 +136,7 @@ impl Journal {
         let (stop, shared, commands) = (tasks.cancelled(), Arc::clone(shared), self.0.commands.clone());
         tasks.spawn_graceful(async move {
             stop.cancelled().await;
-            let _already_closed = commands.send(Command::Close);
-            shared.queue.close();
+            end(&shared, &commands);
         });
     }
 
@@ -148,46 +153,27 @@ impl Journal {
     /// event is only counted; both are counted in [`JournalStats`] and recorded as kind `gap`.
     #[inline]
     pub fn append(&self, prediction: Prediction) {
-        self.0.shared.queue.push(prediction, None);
+        self.0.shared.queue.push(&prediction, None);
     }
 
-    /// Takes an event and waits until it is on disk. Events that come together share one `fsync`.
+    /// Takes an event, now; the future waits until it is on disk. Events that come together share one
+    /// `fsync`.
     ///
     /// # Errors
     /// [`JournalError::NotDurable`] when the disk did not take it (it may still, later),
     /// [`JournalError::Full`] when there was no room, [`JournalError::Closed`] after the end.
-    pub async fn append_durable(&self, prediction: Prediction) -> Result<(), JournalError> {
+    pub fn append_durable(
+        &self,
+        prediction: Prediction,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send + use<> {
         let (ack, done) = oneshot::channel();
-        self.0.shared.queue.push(prediction, Some(ack));
-        done.await.map_err(|_| JournalError::Closed)?
+        self.0.shared.queue.push(&prediction, Some(ack));
+        async { done.await.map_err(|_| JournalError::Closed)? }
     }
 
-    /// What a reply waits for before it is sent. With [`SyncMode::Always`]: until everything appended
-    /// so far is on disk, one `fsync` for all replies that wait together. Else it returns at once.
-    ///
-    /// # Errors
-    /// [`JournalError::NotDurable`] when the disk does not take it.
-    pub async fn settled(&self) -> Result<(), JournalError> {
-        if self.is_durable() { self.flush().await } else { Ok(()) }
-    }
-
-    /// Whether replies wait for the disk: callers then use [`Journal::append_durable`], or await
-    /// [`Journal::settled`] before they reply.
+    /// Whether replies wait for the disk: callers then use [`Journal::append_durable`].
     pub fn is_durable(&self) -> bool {
         self.0.shared.settings.sync == SyncMode::Always
-    }
-
-    /// Registers column names for a tensor `[rows, n]` of a deployment: it is then stored as `n`
-    /// columns `in.<name>`. No names take the registration back.
-    pub fn describe(
-        &self,
-        tenant: &Tenant,
-        deployment: &str,
-        input: &str,
-        columns: impl IntoIterator<Item = Arc<str>>,
-    ) {
-        let columns: Arc<[Arc<str>]> = columns.into_iter().collect();
-        self.0.shared.descriptions.set(tenant.as_str(), deployment, input, columns);
     }
 
     /// Rows as they are journaled, in batches of a tenth of a second. Subscribers share them; one that
@@ -203,7 +189,7 @@ impl Journal {
 
     /// The journal's own counters.
     pub fn stats(&self) -> JournalStats {
-        let open = self.0.shared.open.lock().len() as u64;
+        let open = self.0.shared.segments.lock().iter().filter(|s| !s.sealed).count() as u64;
         self.0.shared.counters.read(self.0.shared.queue.appended(), open)
     }
 
@@ -237,15 +223,25 @@ impl Journal {
     /// Takes no more events, seals what there is, and waits for the end. Events appended later are only
     /// counted.
     pub async fn close(&self) {
-        let _already_closed = self.0.commands.send(Command::Close);
-        self.0.shared.queue.close();
+        end(&self.0.shared, &self.0.commands);
         let mut ended = self.0.ended.clone();
         let _sealer_gone = ended.wait_for(|e| *e).await;
     }
 }
 
+/// No more events first, then the word to the writer: what it drains after that word is all there is.
+fn end(shared: &Shared, commands: &crossbeam_channel::Sender<Command>) {
+    shared.queue.close();
+    let _already_closed = commands.send(Command::Close);
+    shared.queue.wake_now();
+}
+
+fn found(segments: &[Found]) -> Vec<SegmentId> {
+    segments.iter().map(|f| f.id).collect()
+}
+
 fn open_segment(found: &Found) -> OpenSegment {
-    OpenSegment { id: found.id, path: found.path.clone(), len: found.len }
+    OpenSegment { id: found.id, path: found.path.clone(), len: found.len, sealed: false }
 }
 
 /// What the folder held.
@@ -288,19 +284,6 @@ impl Opened {
             tracing::warn!(segment = %cut.segment.display(), bytes = cut.bytes, why = cut.why, "cut a torn tail");
         }
         Ok((lock, Self { tiles, found, recovery }))
-    }
-}
-
-/// Hands segments of earlier processes to the sealer.
-fn reseal(shared: &Shared, found: &[Found], to_sealer: &mpsc::UnboundedSender<SealJob>) {
-    if found.is_empty() {
-        return;
-    }
-    let covered: Vec<_> = found.iter().map(|f| f.id).collect();
-    let tiles = Arc::new(shared.tiles.snapshot(&covered));
-    for f in found {
-        let job = SealJob { segment: Some(open_segment(f)), tiles: Some(Arc::clone(&tiles)), waiting: Vec::new() };
-        let _receiver_is_alive = to_sealer.send(job);
     }
 }
 

@@ -12,8 +12,8 @@
 //! |---|---|
 //! | `[r]`, `[r, 1]` | a scalar of its type |
 //! | `[r, n]`, `[r, a, b]` | `List` of its type, row-major |
-//! | `[r, n]` with column names registered | a scalar column for each name |
-//! | over 16 KiB a row | `<name>.digest`: `sha256:…;FP32[3,224,224]` |
+//! | the one input `[r, n]` of a model whose signature names its `n` columns | a scalar column for each name |
+//! | over 16 KiB a row | `<name>.digest`: `xxh3:…;FP32[3,224,224]` |
 //! | no dimension of `r` | the whole tensor, with row 0 |
 //!
 //! FP16 and BF16 become 32-bit floats. BYTES become text, or binary when a value is not UTF-8. An
@@ -21,21 +21,22 @@
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use mainspring_core::{DType, NamedTensor, Prediction};
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Version of the envelope, in each Parquet file's metadata as `mainspring.envelope`.
 pub const ENVELOPE_VERSION: u32 = 1;
 /// Bytes of one row of a tensor above which only a digest is kept.
 pub const DIGEST_OVER: usize = 16 << 10;
+/// Columns that an input may become; a wider one stays a list.
+const MAX_COLUMNS: usize = 1024;
 
 /// How one tensor is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     Scalar,
     List,
-    /// A scalar column for each name.
+    /// A scalar column for each name; at least two.
     Columns(Arc<[Arc<str>]>),
     Digest,
 }
@@ -57,46 +58,16 @@ pub(crate) struct Layout {
     pub slots: Vec<Slot>,
 }
 
-/// Column names registered for tensors of a deployment.
-#[derive(Debug, Default)]
-pub(crate) struct Descriptions(RwLock<ByDeployment>);
-
-/// By tenant and deployment.
-type ByDeployment = HashMap<(Arc<str>, Arc<str>), Names>;
-
-/// Column names by the tensor that they are of.
-pub(crate) type Names = BTreeMap<Arc<str>, Arc<[Arc<str>]>>;
-
-impl Descriptions {
-    pub fn set(&self, tenant: &str, deployment: &str, input: &str, columns: Arc<[Arc<str>]>) {
-        let mut all = self.0.write();
-        let of = all.entry((tenant.into(), deployment.into())).or_default();
-        if columns.is_empty() {
-            of.remove(input);
-        } else {
-            of.insert(input.into(), columns);
-        }
-    }
-
-    /// The names of a deployment's tensors, for one drain of the queue.
-    pub fn of(&self, tenant: &str, deployment: &str) -> Names {
-        let all = self.0.read();
-        if all.is_empty() {
-            return BTreeMap::new();
-        }
-        all.get(&(Arc::from(tenant), Arc::from(deployment))).cloned().unwrap_or_default()
-    }
-}
-
 /// Elements of one row, and whether the first dimension counts rows.
 pub(crate) fn per_row(tensor: &NamedTensor, rows: usize) -> (usize, bool) {
     let t = &tensor.tensor;
     if t.shape().first() == Some(&rows) && rows > 0 { (t.len() / rows, true) } else { (t.len(), false) }
 }
 
-fn slot_of(tensor: &NamedTensor, output: bool, rows: usize, names: &Names) -> (Form, bool) {
+/// How a tensor of `p` is stored, and whether it is BYTES that are not UTF-8.
+fn form_of(tensor: &NamedTensor, output: bool, p: &Prediction) -> (Form, bool) {
     let t = &tensor.tensor;
-    let (n, row_wise) = per_row(tensor, rows);
+    let (n, row_wise) = per_row(tensor, rows_of(p));
     let width = match t.strings() {
         None => n * t.dtype().size().unwrap_or(1),
         Some(s) if row_wise => s.chunks(n.max(1)).map(|c| c.iter().map(bytes::Bytes::len).sum()).max().unwrap_or(0),
@@ -106,14 +77,11 @@ fn slot_of(tensor: &NamedTensor, output: bool, rows: usize, names: &Names) -> (F
         return (Form::Digest, false);
     }
     let binary = t.strings().is_some_and(|s| s.iter().any(|b| std::str::from_utf8(b).is_err()));
-    let dims = t.shape().len() - usize::from(row_wise);
+    let columns = &p.target.columns;
+    let named = !output && p.inputs.len() == 1 && columns.len() == n && (2..=MAX_COLUMNS).contains(&n);
     let form = if n == 1 {
         Form::Scalar
-    } else if let Some(columns) = (!output).then(|| names.get(&tensor.name)).flatten()
-        && row_wise
-        && dims == 1
-        && columns.len() == n
-    {
+    } else if named && row_wise && t.shape().len() == 2 {
         Form::Columns(Arc::clone(columns))
     } else {
         Form::List
@@ -121,16 +89,20 @@ fn slot_of(tensor: &NamedTensor, output: bool, rows: usize, names: &Names) -> (F
     (form, binary)
 }
 
+/// Rows that the tensors of `p` have.
+pub(crate) fn rows_of(p: &Prediction) -> usize {
+    p.rows.max(1) as usize
+}
+
 fn tensors(p: &Prediction) -> impl Iterator<Item = (&NamedTensor, bool)> {
     p.inputs.iter().map(|t| (t, false)).chain(p.outputs.iter().map(|t| (t, true)))
 }
 
 impl Layout {
-    pub fn of(p: &Prediction, names: &Names) -> Self {
-        let rows = p.rows.max(1) as usize;
+    pub fn of(p: &Prediction) -> Self {
         let slots = tensors(p)
             .map(|(t, output)| {
-                let (form, binary) = slot_of(t, output, rows, names);
+                let (form, binary) = form_of(t, output, p);
                 Slot { name: Arc::clone(&t.name), output, dtype: t.tensor.dtype(), binary, form }
             })
             .collect();
@@ -138,12 +110,11 @@ impl Layout {
     }
 
     /// Whether `p` has this layout, without building its own.
-    pub fn matches(&self, p: &Prediction, names: &Names) -> bool {
-        let rows = p.rows.max(1) as usize;
+    pub fn matches(&self, p: &Prediction) -> bool {
         self.slots.len() == p.inputs.len() + p.outputs.len()
             && self.slots.iter().zip(tensors(p)).all(|(slot, (t, output))| {
-                slot.output == output && slot.dtype == t.tensor.dtype() && *slot.name == *t.name && {
-                    let (form, binary) = slot_of(t, output, rows, names);
+                slot.output == output && slot.dtype == t.tensor.dtype() && slot.name == t.name && {
+                    let (form, binary) = form_of(t, output, p);
                     form == slot.form && binary == slot.binary
                 }
             })

@@ -41,5 +41,5 @@ pub use log::recover::Recovery;
 pub use retention::{Retention, RetentionReport};
 pub use settings::{JournalSettings, SyncMode};
 pub use snapshot::{Kind, SealedFile, Snapshot};
-pub use stats::JournalStats;
+pub use stats::{JournalStats, Spent};
 pub use tiles::{Column, LiveWindow, Point, Quantiles, RequestTile, Tile, Tiles, Window};

@@ -1,9 +1,12 @@
-//! Between requests and the writer: a shard per core, each a vector behind its own lock.
+//! Between requests and the writer: a shard per core, each a few batches behind its own lock.
 //!
-//! A request pushes to the shard of its thread, so two threads rarely meet; the writer swaps whole
-//! vectors out. The writer is woken by the first event after it slept, not by each.
+//! A request puts its values into the columns of its thread's shard, so two threads rarely meet, and
+//! nothing of a request outlives it here; the writer takes whole batches. The writer is woken by the first
+//! event after a pause, not by each.
 
+use crate::batch::{self, Batch};
 use crate::error::JournalError;
+use crate::layout::Layout;
 use crate::settings::JournalSettings;
 use crate::stats::Counters;
 use crate::tiles::RequestTile;
@@ -18,15 +21,6 @@ use tokio::sync::oneshot;
 
 pub(crate) type Ack = oneshot::Sender<Result<(), JournalError>>;
 
-/// An event on its way to the writer.
-pub(crate) struct Item {
-    pub prediction: Prediction,
-    /// The payload was there and memory was not.
-    pub payload_dropped: bool,
-    /// Told once the event is on disk.
-    pub ack: Option<Ack>,
-}
-
 /// What was only counted, for one target.
 #[derive(Debug)]
 pub(crate) struct Uncounted {
@@ -40,9 +34,40 @@ pub(crate) type Overflow = HashMap<(Tenant, Arc<Target>), Uncounted>;
 
 #[derive(Default)]
 struct Shard {
-    items: Vec<Item>,
+    batches: Vec<Batch>,
+    acks: Vec<Ack>,
+    /// Events and bytes of payload in the batches.
+    events: usize,
     bytes: usize,
     appended: u64,
+}
+
+impl Shard {
+    /// Puts an event into its batch. Returns whether a batch is full now.
+    fn put(&mut self, p: &Prediction, payload: bool) -> bool {
+        let lines = batch::lines(p);
+        let (mut from, mut full) = (0, false);
+        while from < lines {
+            let batch = self.batch_for(p, payload);
+            let to = lines.min(from + batch::MAX_ROWS - batch.rows());
+            batch.push(p, from..to, payload);
+            full |= batch.is_full();
+            from = to;
+        }
+        full
+    }
+
+    /// The batch that takes `p`; a new one when none fits.
+    fn batch_for(&mut self, p: &Prediction, payload: bool) -> &mut Batch {
+        let bare = !(payload && batch::has_payload(p));
+        let fits = |b: &Batch| !b.is_full() && b.is_for(&p.tenant, &p.target) && (bare || b.layout.matches(p));
+        let at = self.batches.iter().position(fits).unwrap_or_else(|| {
+            let layout = if bare { Layout::default() } else { Layout::of(p) };
+            self.batches.push(Batch::new(p.tenant.clone(), Arc::clone(&p.target), layout));
+            self.batches.len() - 1
+        });
+        &mut self.batches[at]
+    }
 }
 
 /// Shards stand on their own cache lines, so that two cores do not fight over one.
@@ -53,7 +78,7 @@ pub(crate) struct Queue {
     shards: Box<[Aligned]>,
     shard_bytes: usize,
     shard_events: usize,
-    /// Whether the writer is awake or has been told to wake.
+    /// Whether the writer knows that there are events, or has been told.
     awake: AtomicBool,
     urgent: AtomicBool,
     closed: AtomicBool,
@@ -75,10 +100,6 @@ fn thread_index() -> usize {
         }
         t.get()
     })
-}
-
-fn payload_bytes(p: &Prediction) -> usize {
-    p.inputs.iter().chain(p.outputs.iter()).map(|t| t.tensor.byte_len()).sum()
 }
 
 impl Queue {
@@ -104,35 +125,32 @@ impl Queue {
 
     /// Takes an event without waiting. With an `ack` an event that finds no room is refused through
     /// it; without, it is counted.
-    pub fn push(&self, mut prediction: Prediction, ack: Option<Ack>) {
-        if self.closed.load(Ordering::Relaxed) {
-            self.refuse(&prediction, ack, JournalError::Closed);
-            return;
-        }
-        let bytes = payload_bytes(&prediction);
-        let durable = ack.is_some();
+    pub fn push(&self, p: &Prediction, ack: Option<Ack>) {
+        let bytes = batch::payload_bytes(p);
         let Aligned(shard) = &self.shards[thread_index() % self.shards.len()];
         let mut shard = shard.lock();
         shard.appended += 1;
-        if shard.items.len() >= self.shard_events {
+        // Looked at under the lock: what slips in before the end is then seen by the last take.
+        let closed = self.closed.load(Ordering::Relaxed);
+        if closed || shard.events >= self.shard_events {
             drop(shard);
-            self.refuse(&prediction, ack, JournalError::Full);
+            self.refuse(p, ack, if closed { JournalError::Closed } else { JournalError::Full });
             return;
         }
-        let mut payload_dropped = false;
-        if bytes > 0 {
-            if shard.bytes + bytes > self.shard_bytes {
-                prediction.inputs = Arc::default();
-                prediction.outputs = Arc::default();
-                payload_dropped = true;
-                self.counters.payloads_dropped.fetch_add(1, Ordering::Relaxed);
-            } else {
-                shard.bytes += bytes;
-            }
+        let payload = shard.bytes + bytes <= self.shard_bytes;
+        if payload {
+            shard.bytes += bytes;
+        } else {
+            self.counters.payloads_dropped.fetch_add(1, Ordering::Relaxed);
         }
-        shard.items.push(Item { prediction, payload_dropped, ack });
+        shard.events += 1;
+        let full = shard.put(p, payload);
+        // Half full is the time to begin emptying.
+        let crowded = shard.events * 2 > self.shard_events || shard.bytes * 2 > self.shard_bytes;
+        let now = full || crowded || ack.is_some();
+        shard.acks.extend(ack);
         drop(shard);
-        if durable {
+        if now {
             self.wake_now();
         } else if !self.awake.load(Ordering::Relaxed) && !self.awake.swap(true, Ordering::AcqRel) {
             self.unpark();
@@ -162,17 +180,13 @@ impl Queue {
         }
     }
 
-    /// Takes everything that waits, shard by shard, into `into`.
-    pub fn drain(&self, into: &mut Vec<Item>, spare: &mut Vec<Item>) {
+    /// Takes everything that waits: batches with rows, and who wants to know when those are on disk.
+    pub fn take(&self, batches: &mut Vec<Batch>, acks: &mut Vec<Ack>) {
         for Aligned(shard) in &self.shards {
             let mut shard = shard.lock();
-            if shard.items.is_empty() {
-                continue;
-            }
-            std::mem::swap(&mut shard.items, spare);
-            shard.bytes = 0;
-            drop(shard);
-            into.append(spare);
+            batches.append(&mut shard.batches);
+            acks.append(&mut shard.acks);
+            (shard.events, shard.bytes) = (0, 0);
         }
     }
 
@@ -182,7 +196,7 @@ impl Queue {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.shards.iter().all(|Aligned(s)| s.lock().items.is_empty())
+        self.shards.iter().all(|Aligned(s)| s.lock().events == 0)
     }
 
     /// Events handed in since the start.
@@ -190,11 +204,13 @@ impl Queue {
         self.shards.iter().map(|Aligned(s)| s.lock().appended).sum()
     }
 
-    /// Says that something must be on disk soon: the writer does not linger.
+    /// Says that the writer should take what there is now.
     pub fn wake_now(&self) {
-        self.urgent.store(true, Ordering::Release);
-        self.awake.store(true, Ordering::Release);
-        self.unpark();
+        // When it was said already, the writer has yet to look.
+        if !self.urgent.swap(true, Ordering::AcqRel) {
+            self.awake.store(true, Ordering::Release);
+            self.unpark();
+        }
     }
 
     fn unpark(&self) {
@@ -203,12 +219,13 @@ impl Queue {
         }
     }
 
-    /// Whether somebody waits for the disk; asking clears it.
+    /// Whether the writer should take what there is now; asking clears it.
     pub fn take_urgent(&self) -> bool {
         self.urgent.swap(false, Ordering::AcqRel)
     }
 
-    /// Called by the writer before it sleeps. Returns whether it may: nothing came in between.
+    /// Called by the writer before it sleeps without knowing of events, which will then wake it. Returns
+    /// whether it may: nothing came in between.
     pub fn may_sleep(&self) -> bool {
         self.awake.store(false, Ordering::Release);
         if self.is_empty() && !self.urgent.load(Ordering::Acquire) {
@@ -216,11 +233,6 @@ impl Queue {
         }
         self.awake.store(true, Ordering::Release);
         false
-    }
-
-    /// Whether nobody waits for the disk.
-    pub fn is_calm(&self) -> bool {
-        !self.urgent.load(Ordering::Acquire)
     }
 
     /// From now on events are only counted.

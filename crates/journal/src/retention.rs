@@ -11,7 +11,9 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const DAY: i64 = 86_400_000_000;
 const EVERY: Duration = Duration::from_secs(600);
@@ -52,14 +54,17 @@ impl Overrides {
 }
 
 impl Journal {
-    /// Sets what is kept of one deployment; `None` returns to the default. Takes effect with the next
-    /// clean-up.
-    pub fn set_retention(&self, tenant: &Tenant, deployment: &str, retention: Option<Retention>) {
+    /// Sets what is kept of one deployment; what is `None` stays as the journal is set. Takes effect with
+    /// the next clean-up.
+    pub fn set_retention(&self, tenant: &Tenant, deployment: &str, own: Retention) {
+        let usual = self.shared().settings.retention;
+        let keep = Retention { days: own.days.or(usual.days), bytes: own.bytes.or(usual.bytes) };
         let key = (tenant.as_str().to_owned(), deployment.to_owned());
         let mut all = self.shared().retention.0.write();
-        match retention {
-            Some(r) => all.insert(key, r),
-            None => all.remove(&key),
+        if keep == usual {
+            all.remove(&key)
+        } else {
+            all.insert(key, keep)
         };
     }
 
@@ -73,10 +78,34 @@ impl Journal {
     }
 }
 
+/// What was sealed since the last clean-up, and the bell for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    bytes: AtomicU64,
+    bell: Notify,
+}
+
+impl Due {
+    /// Counts sealed bytes. A clean-up comes early when they are an eighth of what is kept, so that a fast
+    /// stream does not fill the disk between two.
+    pub fn sealed(&self, bytes: u64, keep: Retention) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if keep.bytes.is_some_and(|keep| before + bytes > keep / 8) {
+            self.bell.notify_one();
+        }
+    }
+
+    /// The disk or the store takes nothing: what is too old to keep may be in the way.
+    pub fn now(&self) {
+        self.bell.notify_one();
+    }
+}
+
 /// Cleans up until shutdown.
 pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        let _rung_or_late = tokio::time::timeout(EVERY, shared.due.bell.notified()).await;
+        shared.due.bytes.store(0, Ordering::Relaxed);
         match clean_up(&shared).await {
             Ok(RetentionReport { files: 0, .. }) => {}
             Ok(report) => tracing::info!(files = report.files, bytes = report.bytes, "removed old journal files"),

@@ -1,17 +1,20 @@
 //! From log segments to Parquet in the artifact store.
 //!
-//! A segment is read, written as one Parquet file for each stream and day, put into the store, and
-//! only then deleted. The files are named after the segment, so doing it again after a crash replaces
-//! them with the same rows; until the segment is gone, readers take its rows from the log only.
+//! A segment is read, written as one Parquet file for each stream and day, and put into the store. It is
+//! deleted once a snapshot of the tiles that has seen it is on disk too, so that a crash never costs the
+//! tiles a row. The files are named after the segment, so sealing it again after a crash replaces them
+//! with the same rows; until readers are shown the files, they take its rows from the log only.
 
 use crate::error::JournalError;
 use crate::journal::Shared;
 use crate::log::segment::sync_dir;
 use crate::snapshot::OpenSegment;
-use crate::tiles;
+use crate::stats::spend;
+use crate::tiles::{self, TileSnapshot};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) mod parquet;
@@ -23,8 +26,6 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// A segment to seal; without one, a question whether everything before it is sealed.
 pub(crate) struct SealJob {
     pub segment: Option<OpenSegment>,
-    /// A snapshot of the tiles that has seen the segment.
-    pub tiles: Option<Arc<Vec<u8>>>,
     pub waiting: Vec<oneshot::Sender<Result<(), JournalError>>>,
 }
 
@@ -32,23 +33,24 @@ pub(crate) struct SealJob {
 /// sealed stays in the log for the next start.
 pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<SealJob>) {
     let stop = shared.ctx.tasks.cancelled();
+    let mut sealer = Sealer { shared, written: None };
     while let Some(job) = jobs.recv().await {
         let mut waiting = job.waiting;
-        let Some(segment) = job.segment else {
-            waiting.drain(..).for_each(|done| drop(done.send(Ok(()))));
-            continue;
-        };
         let mut retry = FIRST_RETRY;
         loop {
-            match seal(&shared, &segment, job.tiles.as_deref()).await {
+            let done = match &job.segment {
+                Some(segment) => sealer.seal(segment).await,
+                None => sealer.sweep().await,
+            };
+            match done {
                 Ok(()) => {
-                    shared.counters.segments_sealed.fetch_add(1, Relaxed);
                     waiting.drain(..).for_each(|done| drop(done.send(Ok(()))));
                     break;
                 }
                 Err(e) => {
-                    tracing::error!(error = %e, segment = %segment.path.display(), "cannot seal a segment; it stays in the log");
-                    shared.counters.failed(&shared.counters.seal_errors, e.to_string());
+                    tracing::error!(error = %e, "cannot seal a segment; it stays in the log");
+                    sealer.shared.due.now();
+                    sealer.shared.counters.failed(&sealer.shared.counters.seal_errors, e.to_string());
                     let why = e.to_string();
                     waiting.drain(..).for_each(|d| drop(d.send(Err(JournalError::NotSealed { why: why.clone() }))));
                 }
@@ -59,24 +61,69 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<S
             retry = (retry * 2).min(LAST_RETRY);
         }
     }
+    if let Err(e) = sealer.sweep().await {
+        tracing::warn!(error = %e, "sealed segments stay in the log; the next start seals them again");
+    }
 }
 
-async fn seal(shared: &Shared, segment: &OpenSegment, tiles: Option<&Vec<u8>>) -> Result<(), JournalError> {
-    let (from, scratch) = (segment.clone(), shared.settings.dir.join("sealing"));
-    let made = tokio::task::spawn_blocking(move || parquet::convert(&from, &scratch))
+struct Sealer {
+    shared: Arc<Shared>,
+    /// The snapshot on disk.
+    written: Option<Arc<TileSnapshot>>,
+}
+
+impl Sealer {
+    async fn seal(&mut self, segment: &OpenSegment) -> Result<(), JournalError> {
+        let begun = Instant::now();
+        let (from, scratch) = (segment.clone(), self.shared.settings.dir.join("sealing"));
+        let made = tokio::task::spawn_blocking(move || parquet::convert(&from, &scratch))
+            .await
+            .map_err(|e| JournalError::NotSealed { why: e.to_string() })??;
+        for file in &made {
+            let bytes = store::put(&self.shared.artifacts, file).await?;
+            self.shared.due.sealed(bytes, self.shared.settings.retention);
+        }
+        // From here on readers see the files.
+        if let Some(s) = self.shared.segments.lock().iter_mut().find(|s| s.id == segment.id) {
+            s.sealed = true;
+        }
+        self.shared.counters.segments_sealed.fetch_add(1, Relaxed);
+        spend(&self.shared.counters.spent.seal, begun);
+        if let Err(e) = self.sweep().await {
+            // It is sealed all the same; the next sweep tries again.
+            tracing::warn!(error = %e, "a sealed segment stays in the log");
+            self.shared.counters.failed(&self.shared.counters.seal_errors, e.to_string());
+        }
+        Ok(())
+    }
+
+    /// Writes the latest snapshot of the tiles when that makes sealed segments superfluous, and deletes
+    /// those.
+    async fn sweep(&mut self) -> Result<(), JournalError> {
+        let latest = Arc::clone(&self.shared.snapshot.lock());
+        let is_gone = |s: &OpenSegment| s.sealed && latest.covered.contains(&s.id);
+        let gone: Vec<PathBuf> =
+            self.shared.segments.lock().iter().filter(|s| is_gone(s)).map(|s| s.path.clone()).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let (dir, snapshot) = (self.shared.settings.dir.clone(), Arc::clone(&latest));
+        let stale = self.written.as_ref().is_none_or(|w| !Arc::ptr_eq(w, &latest));
+        tokio::task::spawn_blocking(move || {
+            if stale {
+                tiles::write(&dir, &snapshot)?;
+            }
+            for path in &gone {
+                std::fs::remove_file(path).map_err(JournalError::io("remove", path))?;
+            }
+            sync_dir(&dir).map_err(JournalError::io("sync", &dir))
+        })
         .await
         .map_err(|e| JournalError::NotSealed { why: e.to_string() })??;
-    for file in &made {
-        store::put(&shared.artifacts, file).await?;
+        self.shared.segments.lock().retain(|s| !is_gone(s));
+        self.written = Some(latest);
+        Ok(())
     }
-    let (dir, path) = (shared.settings.dir.clone(), segment.path.clone());
-    if let Some(tiles) = tiles {
-        tiles::write(&dir, tiles)?;
-    }
-    // From here on readers see the files; the name of the segment goes last.
-    shared.open.lock().retain(|s| s.id != segment.id);
-    std::fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
-    sync_dir(&dir).map_err(JournalError::io("sync", &dir))
 }
 
 #[cfg(test)]

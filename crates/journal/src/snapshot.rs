@@ -33,13 +33,15 @@ impl Kind {
     }
 }
 
-/// A segment on disk that is not sealed yet.
+/// A segment on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenSegment {
     pub id: SegmentId,
     pub path: PathBuf,
     /// Bytes of whole frames.
     pub len: u64,
+    /// Its rows are in the artifact store; it waits to be deleted.
+    pub sealed: bool,
 }
 
 /// A sealed Parquet file.
@@ -86,7 +88,7 @@ impl Journal {
     /// The open segments and their rows, as they stood at one moment.
     async fn read_log(&self, tenant: &Tenant, kind: Kind) -> Result<(Vec<OpenSegment>, Vec<Rows>), JournalError> {
         loop {
-            let open = self.shared().open.lock().clone();
+            let open: Vec<OpenSegment> = self.shared().segments.lock().iter().filter(|s| !s.sealed).cloned().collect();
             let (segments, of) = (open.clone(), tenant.clone());
             let read = tokio::task::spawn_blocking(move || read_open(&segments, &of, kind)).await;
             if let Some(live) = read.map_err(|_| JournalError::Closed)?? {

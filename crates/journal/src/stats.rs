@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// What the journal has done since it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -38,6 +39,69 @@ pub struct JournalStats {
     pub feedback: u64,
     /// Pieces of feedback that had been taken before.
     pub feedback_duplicates: u64,
+    /// Where the time of the journal's own threads went, nanoseconds.
+    pub spent: Spent,
+}
+
+/// Nanoseconds by stage, waiting for the disk included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Spent {
+    /// Taking events from the queue and putting their values into columns.
+    pub columns_ns: u64,
+    /// Counting rows into tiles.
+    pub tiles_ns: u64,
+    /// Encoding frames with their checksums.
+    pub encode_ns: u64,
+    /// Writing to the log.
+    pub write_ns: u64,
+    /// Forcing the log to disk.
+    pub sync_ns: u64,
+    /// Ending segments, with a snapshot of the tiles now and then.
+    pub rotate_ns: u64,
+    /// Turning segments into Parquet and storing it.
+    pub seal_ns: u64,
+}
+
+impl Spent {
+    /// Each stage by name.
+    pub fn stages(&self) -> [(&'static str, u64); 7] {
+        [
+            ("columns", self.columns_ns),
+            ("tiles", self.tiles_ns),
+            ("encode", self.encode_ns),
+            ("write", self.write_ns),
+            ("sync", self.sync_ns),
+            ("rotate", self.rotate_ns),
+            ("seal", self.seal_ns),
+        ]
+    }
+}
+
+/// Adds the time since `begun` to a counter.
+pub(crate) fn spend(counter: &AtomicU64, begun: Instant) {
+    counter.fetch_add(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SpentCounters {
+    /// All that the writer did while it was awake.
+    pub awake: AtomicU64,
+    pub tiles: AtomicU64,
+    pub encode: AtomicU64,
+    pub write: AtomicU64,
+    pub sync: AtomicU64,
+    pub rotate: AtomicU64,
+    pub seal: AtomicU64,
+}
+
+impl SpentCounters {
+    fn read(&self) -> Spent {
+        let of = |c: &AtomicU64| c.load(Relaxed);
+        let apart = [&self.tiles, &self.encode, &self.write, &self.sync, &self.rotate].map(of);
+        let [tiles_ns, encode_ns, write_ns, sync_ns, rotate_ns] = apart;
+        let columns_ns = of(&self.awake).saturating_sub(apart.iter().sum());
+        Spent { columns_ns, tiles_ns, encode_ns, write_ns, sync_ns, rotate_ns, seal_ns: of(&self.seal) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +119,7 @@ pub(crate) struct Counters {
     pub client_ids_skipped: AtomicU64,
     pub feedback: AtomicU64,
     pub feedback_duplicates: AtomicU64,
+    pub spent: SpentCounters,
     pub last_error: Mutex<Option<String>>,
 }
 
@@ -82,6 +147,7 @@ impl Counters {
             client_ids_skipped: self.client_ids_skipped.load(Relaxed),
             feedback: self.feedback.load(Relaxed),
             feedback_duplicates: self.feedback_duplicates.load(Relaxed),
+            spent: self.spent.read(),
         }
     }
 }

@@ -100,6 +100,7 @@ pub fn target(deployment: &str, version: &str) -> Arc<Target> {
         variant: "stable".into(),
         model: deployment.into(),
         version: version.into(),
+        columns: Arc::default(),
     })
 }
 

@@ -4,7 +4,8 @@
 //! A tile is a minute of one deployment, variant and version: how many requests, how they ended, where
 //! the time went, and a profile of each input and output column. Minutes roll into hours after
 //! [`KEEP_MINUTES`], hours into days after [`KEEP_HOURS`], days go after [`KEEP_DAYS`]. A window is the
-//! merge of the tiles that begin in it, so a window older than the minutes is exact to the hour.
+//! merge of the tiles that begin in it, so a window older than the minutes is exact to the hour. When many
+//! versions hold more than memory allows, all of these times are shorter.
 
 use mainspring_core::{ErrorKind, Tenant, Timestamp, Timing};
 use mainspring_stats::{Kll, NumericProfile, TextProfile};
@@ -17,7 +18,7 @@ mod absorb;
 mod live;
 mod store;
 
-pub(crate) use store::write;
+pub(crate) use store::{TileSnapshot, write};
 
 pub use live::{LiveWindow, Point, Quantiles};
 
@@ -32,6 +33,10 @@ pub const KEEP_HOURS: i64 = 72;
 pub const KEEP_DAYS: i64 = 90;
 /// Columns of one tile; further ones are not profiled.
 const MAX_COLUMNS: usize = 256;
+/// Bytes that all tiles may hold. Past it they roll up earlier.
+const MAX_BYTES: usize = 64 << 20;
+/// Bytes of a text column's profile, about: a HyperLogLog sketch and a map of frequent values.
+const TEXT_BYTES: usize = 8 << 10;
 
 /// Durations in microseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,9 +54,9 @@ impl Default for Latency {
 }
 
 impl Latency {
-    fn push(&mut self, us: f64) {
-        self.sum_us += us;
-        self.quantiles.push(us);
+    fn extend(&mut self, us: &[f64]) {
+        self.sum_us += us.iter().sum::<f64>();
+        self.quantiles.extend(us);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -92,7 +97,8 @@ impl RequestTile {
     pub(crate) fn record(&mut self, failed: Option<ErrorKind>, rows: u32, forced: bool, timing: &Timing) {
         let us = |ns: u64| ns as f64 / 1000.0;
         self.count(failed, u64::from(rows), forced);
-        self.times([timing.queue_ns, timing.features_ns, timing.engine_ns, timing.encode_ns, timing.total_ns].map(us));
+        let times = [timing.queue_ns, timing.features_ns, timing.engine_ns, timing.encode_ns, timing.total_ns];
+        self.times(times.map(|ns| [us(ns)]).each_ref().map(|t| t.as_slice()));
     }
 
     fn count(&mut self, failed: Option<ErrorKind>, rows: u64, forced: bool) {
@@ -111,15 +117,15 @@ impl RequestTile {
         }
     }
 
-    /// Queue, features, engine, encode, total.
-    fn times(&mut self, us: [f64; 5]) {
-        self.queue.push(us[0]);
-        if us[1] > 0.0 {
-            self.features.push(us[1]);
+    /// Queue, features, engine, encode, total, each of the same requests.
+    fn times(&mut self, [queue, features, engine, encode, total]: [&[f64]; 5]) {
+        self.queue.extend(queue);
+        for us in features.iter().filter(|us| **us > 0.0) {
+            self.features.extend(std::slice::from_ref(us));
         }
-        self.engine.push(us[2]);
-        self.encode.push(us[3]);
-        self.total.push(us[4]);
+        self.engine.extend(engine);
+        self.encode.extend(encode);
+        self.total.extend(total);
     }
 
     /// Requests that failed, of every kind.
@@ -186,6 +192,19 @@ impl Tile {
         }
     }
 
+    /// Bytes held, about.
+    fn byte_len(&self) -> usize {
+        let r = &self.requests;
+        let times = [&r.total, &r.queue, &r.features, &r.engine, &r.encode];
+        let numeric = |c: &Column| c.numeric.as_ref().map_or(0, |n| n.quantiles.byte_len());
+        let column = |(name, c): (&String, &Column)| {
+            size_of::<Column>() + name.len() + numeric(c) + c.text.as_ref().map_or(0, |_| TEXT_BYTES)
+        };
+        size_of::<Self>()
+            + times.iter().map(|t| t.quantiles.byte_len()).sum::<usize>()
+            + self.columns.iter().map(column).sum::<usize>()
+    }
+
     /// Gives spare memory back once the tile no longer grows.
     fn shrink(&mut self) {
         for numeric in self.columns.values_mut().filter_map(|c| c.numeric.as_mut()) {
@@ -218,10 +237,15 @@ impl Series {
         range(&self.days).chain(range(&self.hours)).chain(range(&self.minutes))
     }
 
-    fn roll(&mut self, now: i64) {
-        roll(&mut self.minutes, &mut self.hours, HOUR, now - KEEP_MINUTES * MINUTE);
-        roll(&mut self.hours, &mut self.days, DAY, now - KEEP_HOURS * HOUR);
-        self.days = self.days.split_off(&(now - KEEP_DAYS * DAY));
+    /// Rolls up what is older than a share of the times for which tiles are kept.
+    fn roll(&mut self, now: i64, share: i64) {
+        roll(&mut self.minutes, &mut self.hours, HOUR, now - KEEP_MINUTES * MINUTE / share);
+        roll(&mut self.hours, &mut self.days, DAY, now - KEEP_HOURS * HOUR / share);
+        self.days = self.days.split_off(&(now - KEEP_DAYS * DAY / share));
+    }
+
+    fn byte_len(&self) -> usize {
+        [&self.minutes, &self.hours, &self.days].iter().flat_map(|t| t.values()).map(Tile::byte_len).sum()
     }
 }
 
@@ -291,8 +315,18 @@ impl Tiles {
 
     /// Rolls minutes into hours and hours into days, by the time `now`.
     pub(crate) fn roll(&self, now: Timestamp) {
+        self.roll_within(now, MAX_BYTES);
+    }
+
+    fn roll_within(&self, now: Timestamp, most: usize) {
         let mut all = self.0.lock();
-        all.values_mut().for_each(|s| s.roll(now.micros()));
+        // From all of the time down to a sixty-fourth, which leaves the running minute and day.
+        for share in (0..7).map(|n| 1 << n) {
+            all.values_mut().for_each(|s| s.roll(now.micros(), share));
+            if all.values().map(Series::byte_len).sum::<usize>() <= most {
+                break;
+            }
+        }
         all.retain(|_, s| !(s.minutes.is_empty() && s.hours.is_empty() && s.days.is_empty()));
     }
 }

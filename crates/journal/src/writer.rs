@@ -1,18 +1,19 @@
 //! The writer: one thread that turns waiting events into batches, log frames and tiles.
 
-use crate::batch::{self, Batch};
+use crate::batch::{Batch, ClientId};
 use crate::error::JournalError;
 use crate::journal::Shared;
-use crate::layout::{self, Layout, Names};
+use crate::layout;
 use crate::live::{MicroBatch, Slice};
 use crate::log::StreamHeader;
 use crate::log::segment::{Segment, SegmentId};
-use crate::queue::{Ack, Item};
+use crate::queue::Ack;
 use crate::seal::SealJob;
 use crate::settings::SyncMode;
 use crate::snapshot::{Kind, OpenSegment};
+use crate::stats::spend;
 use arrow::array::RecordBatch;
-use mainspring_core::{Prediction, Target, Tenant};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -21,16 +22,12 @@ use tokio::sync::{mpsc, oneshot};
 mod gap;
 mod rotate;
 
-/// How long the writer lets events gather before it takes them.
-const LINGER: Duration = Duration::from_millis(5);
 /// Encoded bytes that are written without waiting for the time.
 const WRITE_BYTES: usize = 1 << 20;
 /// Encoded bytes that a full disk may keep in memory, at least.
 const MIN_HELD: usize = 8 << 20;
 /// How long it waits before it tries a failing disk again.
 const RETRY: Duration = Duration::from_millis(500);
-/// A batch that took nothing for this long is forgotten.
-const FORGET: Duration = Duration::from_secs(60);
 type Done = oneshot::Sender<Result<(), JournalError>>;
 
 /// What others ask of the writer.
@@ -45,15 +42,6 @@ pub(crate) enum Command {
     Close,
 }
 
-/// A prediction that carried its caller's own id.
-pub(crate) struct ClientId {
-    pub tenant: Tenant,
-    pub target: Arc<Target>,
-    pub id: Arc<str>,
-    pub prediction: mainspring_core::EventId,
-    pub at: mainspring_core::Timestamp,
-}
-
 pub(crate) struct Writer {
     pub shared: Arc<Shared>,
     pub commands: crossbeam_channel::Receiver<Command>,
@@ -65,16 +53,21 @@ pub(crate) struct Writer {
 
 #[derive(Default)]
 struct State {
-    batches: Vec<Batch>,
     segment: Option<Segment>,
     /// Waiting for the disk.
     acks: Vec<Ack>,
     slices: Vec<Slice>,
+    /// A record of a gap waits to be written.
+    unwritten: bool,
     /// What the disk did not take, to be recorded once it takes writes again.
     lost: Vec<(StreamHeader, gap::Gap)>,
     emit_at: Option<Instant>,
     sync_at: Option<Instant>,
     retry_at: Option<Instant>,
+    /// A sync of the segment failed: what it holds may be gone, whatever a later sync says.
+    suspect: bool,
+    /// When the tiles were last put down for the sealer.
+    snapshot_at: Option<Instant>,
     closing: bool,
 }
 
@@ -89,17 +82,30 @@ impl Writer {
         Self { shared, commands, sealer, client_ids, next_sequence, state: State::default() }
     }
 
-    /// Runs until told to close.
-    pub fn run(mut self) {
+    /// Runs until told to close. Should it stop at a bug, the journal says so, and events are only counted.
+    pub fn run(self) {
+        let shared = Arc::clone(&self.shared);
+        if std::panic::catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            tracing::error!("the journal's writer stopped at a bug: events are counted and not stored until a restart");
+            shared.counters.degraded.store(1, Relaxed);
+            shared.counters.failed(&shared.counters.write_errors, "the writer stopped at a bug".into());
+            shared.queue.close();
+        }
+    }
+
+    fn work(mut self) {
         self.shared.queue.attach(std::thread::current());
-        let (mut items, mut spare) = (Vec::new(), Vec::new());
         loop {
+            let begun = Instant::now();
             let urgent = self.shared.queue.take_urgent();
             let commands: Vec<Command> = self.commands.try_iter().collect();
-            self.shared.queue.drain(&mut items, &mut spare);
-            self.absorb_all(&mut items);
+            let asked = urgent || self.state.closing || !commands.is_empty() || is_due(self.state.emit_at);
+            if asked {
+                self.take_events();
+            } else if self.state.emit_at.is_none() && !self.shared.queue.is_empty() {
+                self.state.emit_at = Some(begun + self.shared.settings.emit_every);
+            }
             self.count_overflow();
-            let asked = urgent || !commands.is_empty() || !self.state.acks.is_empty();
             let mut seals = Vec::new();
             for command in commands {
                 match command {
@@ -114,6 +120,7 @@ impl Writer {
             }
             self.persist(asked);
             self.rotate_if_due(seals);
+            spend(&self.shared.counters.spent.awake, begun);
             if self.state.closing && self.shared.queue.is_empty() && self.commands.is_empty() {
                 self.finish();
                 return;
@@ -122,86 +129,37 @@ impl Writer {
         }
     }
 
-    fn absorb_all(&mut self, items: &mut Vec<Item>) {
-        let mut names: Option<(Arc<Target>, Names)> = None;
-        for item in items.drain(..) {
-            let p = &item.prediction;
-            if names.as_ref().is_none_or(|(t, _)| !Arc::ptr_eq(t, &p.target)) {
-                let of = self.shared.descriptions.of(p.tenant.as_str(), &p.target.deployment);
-                names = Some((Arc::clone(&p.target), of));
-            }
-            if let Some((_, names)) = &names {
-                self.absorb(&item, names);
-            }
-            self.state.acks.extend(item.ack);
+    /// Takes what requests left, into tiles and log frames.
+    fn take_events(&mut self) {
+        self.state.emit_at = None;
+        let mut batches = Vec::new();
+        self.shared.queue.take(&mut batches, &mut self.state.acks);
+        for batch in batches {
+            self.emit(batch);
         }
     }
 
-    fn absorb(&mut self, item: &Item, names: &Names) {
-        let p = &item.prediction;
-        if let Some(id) = &p.client_id {
-            self.index(p, id);
-        }
-        let at = self.batch_for(p, names);
-        self.state.batches[at].payloads_dropped += u64::from(item.payload_dropped);
-        let lines = batch::lines(p);
-        let mut from = 0;
-        while from < lines {
-            let room = batch::MAX_ROWS.saturating_sub(self.state.batches[at].rows()).max(1);
-            let to = lines.min(from + room);
-            self.state.batches[at].push(p, from..to, item.payload_dropped);
-            from = to;
-            if self.state.batches[at].is_full() {
-                self.emit(at);
+    fn emit(&mut self, batch: Batch) {
+        for id in batch.client_ids() {
+            if self.client_ids.try_send(id).is_err() {
+                self.shared.counters.client_ids_skipped.fetch_add(1, Relaxed);
             }
         }
-        if self.state.emit_at.is_none() {
-            self.state.emit_at = Some(Instant::now() + self.shared.settings.emit_every);
-        }
-    }
-
-    fn index(&self, p: &Prediction, id: &Arc<str>) {
-        let entry = ClientId {
-            tenant: p.tenant.clone(),
-            target: Arc::clone(&p.target),
-            id: Arc::clone(id),
-            prediction: p.id,
-            at: p.at,
-        };
-        if self.client_ids.try_send(entry).is_err() {
-            self.shared.counters.client_ids_skipped.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// The batch that takes `p`; a new one when none fits.
-    fn batch_for(&mut self, p: &Prediction, names: &Names) -> usize {
-        let bare = !batch::has_payload(p);
-        let batches = &mut self.state.batches;
-        let found = batches.iter().position(|b| b.is_for(&p.tenant, &p.target) && (bare || b.layout.matches(p, names)));
-        if let Some(at) = found {
-            return at;
-        }
-        let layout = if bare { Layout::default() } else { Layout::of(p, names) };
-        batches.push(Batch::new(p.tenant.clone(), Arc::clone(&p.target), layout));
-        batches.len() - 1
-    }
-
-    /// Turns a batch's rows into tiles and log frames.
-    fn emit(&mut self, at: usize) {
-        let batch = &mut self.state.batches[at];
-        let dropped = std::mem::take(&mut batch.payloads_dropped);
         let header = StreamHeader {
             tenant: batch.tenant.as_str().to_owned(),
             kind: Kind::Prediction,
             deployment: Some(batch.target.deployment.clone()),
             fingerprint: batch.fingerprint,
         };
-        batch.last_used = Instant::now();
-        let target = Arc::clone(&batch.target);
-        let gap = (dropped > 0).then(|| gap::of_payloads(&target, dropped, self.shared.ctx.now()));
-        match batch.take() {
+        let (lines, dropped) = (batch.rows() as u64, batch.payloads_dropped);
+        let gap = (dropped > 0).then(|| gap::of_payloads(&batch.target, dropped, self.shared.ctx.now()));
+        match batch.finish() {
             Ok(rows) => self.store(header.clone(), rows),
-            Err(e) => self.shared.counters.failed(&self.shared.counters.write_errors, e.to_string()),
+            Err(e) => {
+                tracing::error!(error = %e, lines, "rows cannot be put into columns and are lost");
+                self.shared.counters.rows_lost.fetch_add(lines, Relaxed);
+                self.shared.counters.failed(&self.shared.counters.write_errors, e.to_string());
+            }
         }
         if let Some(gap) = gap {
             self.store_gap(header, gap);
@@ -210,14 +168,20 @@ impl Writer {
 
     /// Counts rows in tiles, shows them to subscribers and hands them to the segment.
     fn store(&mut self, header: StreamHeader, batch: RecordBatch) {
+        let spent = &Arc::clone(&self.shared.counters).spent;
+        let begun = Instant::now();
         self.shared.tiles.absorb(&header, &batch, false);
-        if let Err(e) = self.open_segment().and_then(|segment| segment.push(&header, &batch)) {
+        spend(&spent.tiles, begun);
+        let begun = Instant::now();
+        let pushed = self.open_segment().and_then(|segment| segment.push(&header, &batch));
+        spend(&spent.encode, begun);
+        if let Err(e) = pushed {
             self.shared.counters.rows_lost.fetch_add(batch.num_rows() as u64, Relaxed);
             gap::add_lost(&mut self.state.lost, &header, &batch, self.shared.ctx.now());
             self.failed(&e);
         }
         let waiting = self.state.segment.as_ref().map_or(0, Segment::pending_bytes);
-        if waiting >= WRITE_BYTES && self.state.retry_at.is_none() {
+        if waiting >= WRITE_BYTES {
             self.write();
         }
         if self.shared.live.receiver_count() > 0 {
@@ -232,8 +196,8 @@ impl Writer {
             let id = SegmentId { sequence: self.next_sequence, id: self.shared.ctx.event_id().0 };
             let segment = Segment::new(&self.shared.settings.dir, id);
             self.next_sequence += 1;
-            let open = OpenSegment { id, path: segment.path.clone(), len: segment.written() };
-            self.shared.open.lock().push(open);
+            let open = OpenSegment { id, path: segment.path.clone(), len: segment.written(), sealed: false };
+            self.shared.segments.lock().push(open);
             self.state.segment = Some(segment);
         }
         match &mut self.state.segment {
@@ -242,25 +206,17 @@ impl Writer {
         }
     }
 
-    /// Emits, writes and syncs what is due; with `asked` everything is.
+    /// Writes and syncs what is due; with `asked` there may be something new to write.
     fn persist(&mut self, asked: bool) {
-        let now = Instant::now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if asked || due(self.state.emit_at) {
-            self.state.emit_at = None;
-            for at in 0..self.state.batches.len() {
-                if self.state.batches[at].rows() > 0 {
-                    self.emit(at);
-                }
-            }
-            self.state.batches.retain(|b| b.rows() > 0 || b.last_used.elapsed() < FORGET);
+        if asked || self.state.unwritten {
+            self.state.unwritten = false;
             self.publish();
             self.write();
-        } else if due(self.state.retry_at) {
+        } else if is_due(self.state.retry_at) {
             self.write();
         }
         let unsynced = self.state.segment.as_ref().is_some_and(Segment::is_unsynced);
-        if unsynced && (!self.state.acks.is_empty() || due(self.state.sync_at)) {
+        if unsynced && (!self.state.acks.is_empty() || is_due(self.state.sync_at)) {
             self.sync();
         }
         self.answer();
@@ -276,8 +232,15 @@ impl Writer {
     }
 
     fn write(&mut self) {
+        // A full disk is asked again now and then, not by each event.
+        if self.state.retry_at.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
         let Some(segment) = &mut self.state.segment else { return };
-        match segment.write() {
+        let begun = Instant::now();
+        let written = segment.write();
+        spend(&self.shared.counters.spent.write, begun);
+        match written {
             Ok((0, _)) => {}
             Ok((bytes, rows)) => {
                 let counters = &self.shared.counters;
@@ -286,19 +249,20 @@ impl Writer {
                 counters.degraded.store(0, Relaxed);
                 self.state.retry_at = None;
                 let written = segment.written();
-                if let Some(open) = self.shared.open.lock().last_mut() {
+                if let Some(open) = self.shared.segments.lock().last_mut() {
                     open.len = written;
                 }
                 if self.state.sync_at.is_none() {
-                    let every = match self.shared.settings.sync {
-                        SyncMode::Interval(every) => every,
+                    let settings = &self.shared.settings;
+                    let left = match settings.sync {
+                        // What is written now has waited for its batch already.
+                        SyncMode::Interval(every) => every.saturating_sub(settings.emit_every),
                         SyncMode::Always => Duration::ZERO,
                     };
-                    self.state.sync_at = Some(Instant::now() + every);
+                    self.state.sync_at = Some(Instant::now() + left);
                 }
                 for (header, gap) in std::mem::take(&mut self.state.lost) {
                     self.store_gap(header, gap);
-                    self.state.emit_at.get_or_insert_with(Instant::now);
                 }
             }
             Err(e) => self.failed(&e),
@@ -307,7 +271,10 @@ impl Writer {
 
     fn sync(&mut self) {
         let Some(segment) = &mut self.state.segment else { return };
-        match segment.sync() {
+        let begun = Instant::now();
+        let synced = segment.sync();
+        spend(&self.shared.counters.spent.sync, begun);
+        match synced {
             Ok(()) => {
                 let counters = &self.shared.counters;
                 counters.syncs.fetch_add(1, Relaxed);
@@ -318,7 +285,10 @@ impl Writer {
                     self.state.retry_at = None;
                 }
             }
-            Err(e) => self.failed(&e),
+            Err(e) => {
+                self.state.suspect = true;
+                self.failed(&e);
+            }
         }
     }
 
@@ -327,8 +297,7 @@ impl Writer {
         if self.state.acks.is_empty() {
             return;
         }
-        let safe = self.state.batches.iter().all(|b| b.rows() == 0)
-            && self.state.retry_at.is_none()
+        let safe = self.state.retry_at.is_none()
             && self.state.segment.as_ref().is_none_or(|s| s.pending_bytes() == 0 && !s.is_unsynced());
         for ack in self.state.acks.drain(..) {
             let result = if safe {
@@ -345,10 +314,10 @@ impl Writer {
         let counters = &self.shared.counters;
         if counters.degraded.swap(1, Relaxed) == 0 {
             tracing::error!(error = %e, "the journal cannot write; it retries and keeps counting");
+            self.shared.due.now();
         }
         counters.failed(&counters.write_errors, e.to_string());
-        let retry_at = Instant::now() + RETRY;
-        self.state.retry_at = Some(retry_at);
+        let retry_at = *self.state.retry_at.insert(Instant::now() + RETRY);
         self.state.sync_at = self.state.sync_at.map(|_| retry_at);
     }
 
@@ -367,7 +336,6 @@ impl Writer {
             };
             self.store_gap(header, gap::of_events(target, uncounted));
         }
-        self.state.emit_at.get_or_insert_with(Instant::now);
     }
 
     fn store_gap(&mut self, mut header: StreamHeader, gap: gap::Gap) {
@@ -375,5 +343,10 @@ impl Writer {
         header.kind = Kind::Gap;
         header.fingerprint = layout::fingerprint(&batch.schema());
         self.store(header, batch);
+        self.state.unwritten = true;
     }
+}
+
+fn is_due(at: Option<Instant>) -> bool {
+    at.is_some_and(|at| at <= Instant::now())
 }

@@ -138,7 +138,7 @@ impl Session {
         match render(reply, Selection { wanted: body.outputs.as_deref(), binary: body.binary_output }) {
             Ok(rendered) => {
                 let message = message(rendered);
-                answer.encoded();
+                answer.encoded().await?;
                 Ok(message)
             }
             Err(why) => Err(Call::unwritable(answer, why)),

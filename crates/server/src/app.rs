@@ -6,13 +6,13 @@ use crate::metrics::{self, Reading};
 use crate::ports::Doorman;
 use crate::start::Parts;
 use crate::views::Whole;
-use crate::{console, durable, trace};
+use crate::{console, trace};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
-use mainspring_http::{ApiError, Caller, Guard, Render, problem};
+use mainspring_http::{ApiError, Caller, Guard, problem};
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
@@ -47,13 +47,10 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
     let scoring_state = scoring::ScoringState::new(parts.serving.clone(), parts.gate.clone(), settings.body_limit);
     let mlflow = MlflowState { registry: parts.registry.clone(), gate: parts.gate.clone() };
     let native = native(settings, parts, &ctx, (front.health.clone(), front.resolved));
-    let kept = |routes: Router, render: Render| durable::layer(routes, &parts.journal, render, |_| true);
-    let rest = kept(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error);
-    let grpc = kept(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error);
+    let rest = mainspring_proto_oip::routes(oip.clone());
+    let grpc = mainspring_proto_oip::grpc(oip.clone());
     let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
-    let scoring = kept(scoring, scoring::render_error);
     let native_routes = mainspring_proto_native::routes(native.clone());
-    let native_routes = durable::layer(native_routes, &parts.journal, problem, |path| path.ends_with("/predict"));
     let app = Router::new()
         .merge(guard.protect(rest, mainspring_proto_oip::render_error))
         .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))

@@ -1,6 +1,7 @@
 //! The kind Deployment: what resource keeps is carried out by serving.
 
 use mainspring_core::{Gate, Name, Principal, Tenant};
+use mainspring_journal::{Journal, Retention};
 use mainspring_resource::{Controller, Invalid, Kind};
 use mainspring_serving::{Deploy, DeploymentSpec, Describe, Serving, Undeploy};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Deployments {
     serving: Serving,
+    journal: Journal,
     gate: Gate,
 }
 
@@ -19,9 +21,9 @@ fn acting_for(tenant: &Tenant) -> Arc<Principal> {
 }
 
 impl Deployments {
-    /// Carried out by `serving`.
-    pub fn new(serving: Serving, gate: Gate) -> Self {
-        Self { serving, gate }
+    /// Carried out by `serving`; `journal` keeps their predictions for as long as they say.
+    pub fn new(serving: Serving, journal: Journal, gate: Gate) -> Self {
+        Self { serving, journal, gate }
     }
 
     /// The kind, to be registered.
@@ -40,6 +42,8 @@ impl Controller for Deployments {
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         let auth =
             self.gate.authorize(&acting_for(tenant), Deploy { deployment: name.clone() }).map_err(|e| e.to_string())?;
+        let own = Retention { days: spec.journal.keep_days, bytes: spec.journal.keep_bytes.map(|b| b.0) };
+        self.journal.set_retention(tenant, name.as_str(), own);
         self.serving.deploy(&auth, spec).map_err(|e| e.to_string())
     }
 

@@ -8,7 +8,6 @@ mod console;
 mod data;
 mod deployments;
 pub mod doctor;
-mod durable;
 mod error;
 mod health;
 mod keys;

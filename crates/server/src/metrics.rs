@@ -154,6 +154,11 @@ impl Reading {
             page.family(name, "counter", help);
             page.sample(name, &[], value as f64);
         }
+        let spent = "mainspring_journal_seconds_total";
+        page.family(spent, "counter", "time of the journal's own threads by stage, waiting for the disk included");
+        for (stage, ns) in j.spent.stages() {
+            page.sample(spent, &[("stage", stage)], ns as f64 / 1e9);
+        }
         page.family("mainspring_journal_segments_open", "gauge", "segments not sealed yet");
         page.sample("mainspring_journal_segments_open", &[], j.segments_open as f64);
         page.family("mainspring_journal_degraded", "gauge", "1 while the log takes no writes");

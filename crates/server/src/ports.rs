@@ -8,7 +8,7 @@ use mainspring_http::{AuthFailure, Authenticator, Credential};
 use mainspring_journal::Journal;
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_security::{AuthError, Security};
-use mainspring_serving::{ModelSource, PredictionSink, Resolved, SourceError};
+use mainspring_serving::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 use opentelemetry_sdk::trace::SdkTracer;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,11 +60,18 @@ pub struct Recorder {
 }
 
 impl PredictionSink for Recorder {
-    fn append(&self, prediction: Prediction) {
+    fn append(&self, prediction: Prediction) -> Option<Kept> {
         if let Some(tracer) = &self.tracer {
             trace::prediction(tracer, &prediction);
         }
-        self.journal.append(prediction);
+        if !self.journal.is_durable() {
+            self.journal.append(prediction);
+            return None;
+        }
+        let durable = self.journal.append_durable(prediction);
+        Some(Box::pin(async move {
+            durable.await.map_err(|e| NotKept { kind: e.kind(), message: e.to_string(), hint: e.hint() })
+        }))
     }
 }
 

@@ -147,7 +147,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let models = Models { registry: registry.clone(), artifacts };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
-    let deployments = Deployments::new(serving.clone(), gate.clone());
+    let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
     let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
     Ok(Parts { registry, journal, security, resources, serving, onnx, gate, db, ctx: ctx.clone() })
 }

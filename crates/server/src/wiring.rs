@@ -79,15 +79,18 @@ pub async fn open_journal(
     (artifacts, db): (&Artifacts, &Db),
     ctx: &Ctx,
 ) -> Result<Journal, StartError> {
+    let defaults = JournalSettings::new(data.journal());
+    let (sync, emit_every) = match settings.journal_sync {
+        JournalSync::Interval(every) => (SyncMode::Interval(every), defaults.emit_every.min(every)),
+        JournalSync::Always => (SyncMode::Always, defaults.emit_every),
+    };
     let journal = JournalSettings {
-        sync: match settings.journal_sync {
-            JournalSync::Interval(every) => SyncMode::Interval(every),
-            JournalSync::Always => SyncMode::Always,
-        },
+        sync,
+        emit_every,
         max_bytes: settings.journal_memory,
         seal_after: settings.journal_seal_after,
         retention: Retention { days: Some(days(settings.journal_keep)), bytes: Some(settings.journal_keep_bytes) },
-        ..JournalSettings::new(data.journal())
+        ..defaults
     };
     Journal::open(journal, artifacts.clone(), db.clone(), ctx.clone())
         .await

@@ -12,7 +12,8 @@ use mainspring_core::{
 use mainspring_engine::{Engine, LoadOptions, ModelFiles, RunCx};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_serving::{
-    Deploy, DeploymentSpec, Describe, Infer, InferRequest, ModelSource, PredictionSink, Resolved, Serving, SourceError,
+    Deploy, DeploymentSpec, Describe, Infer, InferRequest, Kept, ModelSource, PredictionSink, Resolved, Serving,
+    SourceError,
 };
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -39,8 +40,9 @@ impl ModelSource for File {
 struct Nowhere;
 
 impl PredictionSink for Nowhere {
-    fn append(&self, prediction: Prediction) {
+    fn append(&self, prediction: Prediction) -> Option<Kept> {
         std::hint::black_box(prediction);
+        None
     }
 }
 
@@ -99,7 +101,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 deadline: None,
                 received: Instant::now(),
             };
-            serving.infer(&auth, request).await?.encoded();
+            serving.infer(&auth, request).await?.encoded().await?;
         }
         best(&mut served, started);
     }

@@ -1,7 +1,6 @@
 //! What one loaded version takes and gives, for the protocols that build its inputs.
 
-use crate::mlmodel::MlflowSignature;
-use crate::mlmodel::Mlmodel;
+use crate::mlmodel::{ColumnSpec, MlflowInputs, MlflowSignature, Mlmodel};
 use mainspring_core::Target;
 use mainspring_engine::Signature;
 use std::sync::Arc;
@@ -21,6 +20,14 @@ pub struct Contract {
     pub labels: Vec<Option<Arc<[Arc<str>]>>>,
     /// What the `MLmodel` file says, when it is an MLflow model.
     pub mlmodel: Option<Arc<Mlmodel>>,
+}
+
+/// The columns that stand side by side in a model's one input `[rows, columns]`.
+pub(crate) fn stacked<'a>(signature: &Signature, mlflow: Option<&'a MlflowSignature>) -> Option<&'a [ColumnSpec]> {
+    match (signature.inputs.as_slice(), mlflow?.inputs.as_ref()?) {
+        ([only], MlflowInputs::Columns(columns)) if only.shape.len() == 2 => Some(columns),
+        _ => None,
+    }
 }
 
 impl Contract {

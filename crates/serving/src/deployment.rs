@@ -55,6 +55,7 @@ impl Deployment {
             variant: "stable".into(),
             model: spec.model.as_str().into(),
             version: "".into(),
+            columns: Arc::default(),
         });
         let route = Route {
             current: None,

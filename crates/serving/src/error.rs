@@ -1,7 +1,7 @@
 //! Why a request is not answered, or a deployment not made.
 
 use crate::mlmodel::MlmodelError;
-use crate::source::SourceError;
+use crate::source::{NotKept, SourceError};
 use crate::spec::SpecError;
 use crate::table::ColumnError;
 use crate::view::State;
@@ -123,6 +123,9 @@ pub enum ServeError {
         /// The nearest name there is.
         nearest: Option<String>,
     },
+    /// The answer was to wait for the disk, and the disk did not take its prediction.
+    #[error("the prediction is not in the journal, so its answer is held back: {0}")]
+    NotKept(#[from] NotKept),
     /// The process stops.
     #[error("the server is stopping")]
     Stopping,
@@ -144,6 +147,7 @@ impl Failure for ServeError {
             Self::Spec(e) => e.kind(),
             Self::SecondDefault { .. } => ErrorKind::Conflict,
             Self::Source(e) => e.kind(),
+            Self::NotKept(e) => e.kind(),
             Self::NoEngine { .. } => ErrorKind::Unimplemented,
         }
     }
@@ -163,6 +167,7 @@ impl Failure for ServeError {
             ),
             Self::NoEngine { .. } => Some("log the model with the onnx flavor: mlflow.onnx.log_model(…)".into()),
             Self::Source(e) => e.hint(),
+            Self::NotKept(e) => e.hint(),
             Self::Engine(e) => e.hint(),
             _ => None,
         }

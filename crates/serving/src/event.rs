@@ -1,9 +1,8 @@
 //! The journal event of one request.
 
-use crate::contract::Contract;
+use crate::contract::{Contract, stacked};
 use crate::deployment::Deployment;
-use crate::mlmodel::MlflowInputs;
-use crate::source::PredictionSink;
+use crate::source::{Kept, PredictionSink};
 use crate::stats::{Recorder, Sample, nanos};
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
@@ -43,7 +42,7 @@ impl std::fmt::Debug for Event {
 
 impl Event {
     /// The answer is encoded (or could not be).
-    pub fn answered(mut self, outputs: &Arc<[NamedTensor]>, encode: Duration, outcome: Outcome) {
+    pub fn answered(mut self, outputs: &Arc<[NamedTensor]>, encode: Duration, outcome: Outcome) -> Option<Kept> {
         self.timing.encode_ns = nanos(encode);
         self.timing.total_ns = nanos(self.received.elapsed());
         match &outcome {
@@ -53,23 +52,23 @@ impl Event {
             }
             Outcome::Failed { kind, .. } => self.recorder.failed(*kind, self.timing.total_ns),
         }
-        self.append(Arc::clone(outputs), outcome);
+        self.append(Arc::clone(outputs), outcome)
     }
 
     /// The request failed, was refused or was given up.
     pub fn failed(mut self, kind: mainspring_core::ErrorKind, message: &str) {
         self.timing.total_ns = nanos(self.received.elapsed());
         self.recorder.failed(kind, self.timing.total_ns);
-        self.append(Arc::from([]), Outcome::Failed { kind, message: message.into() });
+        let _nobody_waits = self.append(Arc::default(), Outcome::Failed { kind, message: message.into() });
     }
 
-    fn append(self, outputs: Arc<[NamedTensor]>, outcome: Outcome) {
+    fn append(self, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
         let spec = self.deployment.spec.load();
         let keep = sampled(self.id, spec.journal.sample);
         let (inputs, outputs) = if keep {
             (redact(self.inputs, &spec.journal.redact, self.contract.as_deref()), outputs)
         } else {
-            (Arc::from([]), Arc::from([]))
+            (Arc::default(), Arc::default())
         };
         let target: &Arc<Target> = self.contract.as_ref().map_or(&self.deployment.nobody, |c| &c.target);
         self.sink.append(Prediction {
@@ -86,7 +85,7 @@ impl Event {
             timing: self.timing,
             inputs,
             outputs,
-        });
+        })
     }
 }
 
@@ -109,12 +108,8 @@ pub(crate) fn place(name: &str, contract: &Contract) -> Option<Place> {
     if inputs.iter().any(|i| *i.name == *name) {
         return Some(Place::Input);
     }
-    match (inputs.as_slice(), contract.mlflow()?.inputs.as_ref()?) {
-        ([only], MlflowInputs::Columns(columns)) if only.shape.len() == 2 => {
-            columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column)
-        }
-        _ => None,
-    }
+    let columns = stacked(&contract.signature, contract.mlflow())?;
+    columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column)
 }
 
 fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contract>) -> Arc<[NamedTensor]> {

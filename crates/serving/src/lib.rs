@@ -34,7 +34,7 @@ pub use mlmodel::{
 };
 pub use request::{Answer, InferRequest, Refusal};
 pub use serving::Serving;
-pub use source::{ModelSource, PredictionSink, Resolved, SourceError};
+pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
     BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, SpecError,
 };

@@ -1,6 +1,6 @@
 //! Opening a version: which file, which engine, and how its requests should run.
 
-use crate::contract::Contract;
+use crate::contract::{Contract, stacked};
 use crate::error::ServeError;
 use crate::event::place;
 use crate::mlmodel::{MlflowInputs, Mlmodel};
@@ -37,11 +37,14 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     };
     let model = engine.load(&files, &LoadOptions { instances, threads: 0 })?;
     let signature = model.signature().clone();
+    let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
+    let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
         deployment: order.name.shared(),
         variant: "stable".into(),
         model: order.resolved.model.as_str().into(),
         version: order.resolved.version.as_str().into(),
+        columns: names.unwrap_or_default(),
     });
     let mut contract =
         Contract { target, labels: Vec::new(), signature, platform: engine.platform(), max_batch_rows: 0, mlmodel };

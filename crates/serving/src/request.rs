@@ -1,7 +1,9 @@
 //! A request, its answer, and the journal event that both leave behind.
 
 use crate::contract::Contract;
+use crate::error::ServeError;
 use crate::event::Event;
+use crate::source::Kept;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
 use std::sync::Arc;
@@ -63,25 +65,30 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer is rendered: records how long that took and appends the journal event.
-    pub fn encoded(mut self) {
-        self.close(Outcome::Ok);
+    /// The answer is rendered: records how long that took and appends the journal event. Where answers
+    /// wait for the disk, returns when the event is there.
+    ///
+    /// # Errors
+    /// [`ServeError::NotKept`] when the disk does not take it: the answer must not leave then.
+    pub async fn encoded(mut self) -> Result<(), ServeError> {
+        match self.close(Outcome::Ok) {
+            None => Ok(()),
+            Some(kept) => Ok(kept.await?),
+        }
     }
 
     /// The answer could not be rendered or sent: the journal says so instead.
     pub fn failed(mut self, kind: ErrorKind, message: &str) {
-        self.close(Outcome::Failed { kind, message: message.into() });
+        let _nobody_waits = self.close(Outcome::Failed { kind, message: message.into() });
     }
 
-    fn close(&mut self, outcome: Outcome) {
-        if let Some(event) = self.event.take() {
-            event.answered(&self.outputs, self.answered.elapsed(), outcome);
-        }
+    fn close(&mut self, outcome: Outcome) -> Option<Kept> {
+        self.event.take()?.answered(&self.outputs, self.answered.elapsed(), outcome)
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.close(Outcome::Ok);
+        let _nobody_waits = self.close(Outcome::Ok);
     }
 }

@@ -232,7 +232,7 @@ impl Serving {
             rows: 0,
             batch_rows: 0,
             timing: Timing::default(),
-            inputs: Arc::from([]),
+            inputs: Arc::default(),
             recorder: Arc::clone(&deployment.unserved),
             deployment,
             contract: None,

@@ -51,8 +51,33 @@ pub trait ModelSource: Send + Sync + 'static {
     fn changes(&self) -> watch::Receiver<u64>;
 }
 
+/// What an answer waits for before it leaves: that its prediction is on disk.
+pub type Kept = BoxFuture<'static, Result<(), NotKept>>;
+
+/// Why a prediction is not on disk.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct NotKept {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Failure for NotKept {
+    fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
 /// Where predictions go. Called once for each answer and each refusal, on the request's thread.
 pub trait PredictionSink: Send + Sync + 'static {
-    /// Takes a prediction. Must not block.
-    fn append(&self, prediction: Prediction);
+    /// Takes a prediction. Must not block. `None` when answers do not wait.
+    fn append(&self, prediction: Prediction) -> Option<Kept>;
 }

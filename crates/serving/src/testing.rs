@@ -203,8 +203,9 @@ impl ModelSource for Shelf {
 pub struct Sink(pub Mutex<Vec<Prediction>>);
 
 impl PredictionSink for Sink {
-    fn append(&self, prediction: Prediction) {
+    fn append(&self, prediction: Prediction) -> Option<crate::Kept> {
         self.0.lock().push(prediction);
+        None
     }
 }
 
@@ -296,7 +297,7 @@ impl Rig {
     pub async fn ask(&self, values: &[f32]) -> Result<Vec<f32>, ServeError> {
         let answer = self.infer(request(values)).await?;
         let got = answer.outputs[0].tensor.to_vec::<f32>().unwrap();
-        answer.encoded();
+        answer.encoded().await?;
         Ok(got)
     }
 }

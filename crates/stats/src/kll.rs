@@ -3,7 +3,9 @@
 //! The sketch of Karnin, Lang and Liberty, "Optimal Quantile Approximation in Streams" (FOCS 2016):
 //! a tower of compactors. An item on level `h` stands for `2^h` items of the stream. A full
 //! compactor sorts its items and promotes every other one, starting at the first or the second by a
-//! fair coin. Capacities shrink by 2/3 per level downwards, never below a minimum.
+//! fair coin. Capacities shrink by 2/3 per level downwards, never below a minimum. Once the tower is
+//! high, its foot is a sampler, as in the paper: of each block of `2^base` items one, drawn at random,
+//! enters at level `base`, so that a fast stream costs next to nothing an item.
 //!
 //! The coin is a SplitMix64 sequence that starts from a constant, so that the same stream gives the
 //! same sketch in every run: windows and drift verdicts replay exactly.
@@ -13,9 +15,12 @@ use serde::{Deserialize, Serialize};
 
 /// Capacity below which no upper level shrinks.
 const MIN_CAPACITY: usize = 8;
-/// Capacity of level 0, where items arrive: larger than the theory asks, so that one sort serves
+/// Capacity of the level where items arrive: larger than the theory asks, so that one sort serves
 /// many items.
 const BASE_CAPACITY: usize = 64;
+/// Levels below the top that are compactors, not the sampler. The sampler then draws some 256·k items
+/// of the stream, whose own error, 1 in 32·√k, is a fraction of the compactors'.
+const DEPTH: usize = 8;
 /// Levels that a stream of `u64::MAX` items could fill.
 const MAX_LEVELS: usize = 64;
 
@@ -28,8 +33,25 @@ pub struct Kll {
     min: f64,
     max: f64,
     coin: u64,
-    /// `levels[0]` is in order of arrival, the others are sorted.
+    block: Block,
+    /// `levels[block.base]` is in order of arrival, the others are sorted.
     levels: Vec<Vec<f64>>,
+    /// Items that may enter before the next [`Kll::compress`].
+    #[serde(skip)]
+    room: usize,
+}
+
+/// The sampler: the block of items that is passing by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Block {
+    /// It has `2^base` items, and the one that is drawn enters on this level.
+    base: u8,
+    /// Items of it seen so far.
+    seen: u64,
+    /// Which one is drawn, from 0.
+    drawn: u64,
+    /// The one that is drawn, or the first until it comes.
+    item: f64,
 }
 
 /// The stored form, checked before it becomes a [`Kll`].
@@ -40,6 +62,7 @@ struct Stored {
     min: f64,
     max: f64,
     coin: u64,
+    block: Block,
     levels: Vec<Vec<f64>>,
 }
 
@@ -48,27 +71,32 @@ impl TryFrom<Stored> for Kll {
 
     fn try_from(s: Stored) -> Result<Self, InvalidSketch> {
         let invalid = |why: String| InvalidSketch { sketch: "KLL", why };
+        let base = usize::from(s.block.base);
         if s.k < MIN_CAPACITY as u16 {
             return Err(invalid(format!("k is {}, at least {MIN_CAPACITY} is needed", s.k)));
         }
-        if s.levels.is_empty() || s.levels.len() > MAX_LEVELS {
-            return Err(invalid(format!("it has {} levels", s.levels.len())));
+        if s.levels.is_empty() || s.levels.len() > MAX_LEVELS || base >= s.levels.len() {
+            return Err(invalid(format!("it has {} levels and begins at level {base}", s.levels.len())));
         }
-        let weight = s
-            .levels
-            .iter()
-            .enumerate()
-            .try_fold(0_u64, |sum, (h, l)| (l.len() as u64).checked_mul(1 << h).and_then(|w| sum.checked_add(w)));
+        if s.block.seen >= 1 << base || s.block.drawn >= 1 << base {
+            return Err(invalid("its sampler is past the end of a block".into()));
+        }
+        let weight = s.levels.iter().enumerate().try_fold(s.block.seen, |sum, (h, l)| {
+            (l.len() as u64).checked_mul(1 << h).and_then(|w| sum.checked_add(w))
+        });
         if weight != Some(s.n) {
             return Err(invalid(format!("its items weigh {weight:?}, it claims {}", s.n)));
         }
-        if s.levels.iter().flatten().any(|v| !v.is_finite()) {
+        if s.levels.iter().flatten().chain([&s.block.item]).any(|v| !v.is_finite()) {
             return Err(invalid("an item is not a finite number".into()));
         }
-        if s.levels.iter().skip(1).any(|l| !l.is_sorted()) {
+        if s.levels.iter().enumerate().any(|(h, l)| h != base && !l.is_sorted()) {
             return Err(invalid("a level is not sorted".into()));
         }
-        Ok(Self { k: s.k, n: s.n, min: s.min, max: s.max, coin: s.coin, levels: s.levels })
+        let Stored { k, n, min, max, coin, block, levels } = s;
+        let mut whole = Self { k, n, min, max, coin, block, levels, room: 0 };
+        whole.room = whole.budget().saturating_sub(whole.retained());
+        Ok(whole)
     }
 }
 
@@ -89,7 +117,9 @@ impl Kll {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             coin: 0x6d61_696e_7370_7267,
+            block: Block { base: 0, seen: 0, drawn: 0, item: 0.0 },
             levels: vec![Vec::new()],
+            room: BASE_CAPACITY,
         }
     }
 
@@ -128,17 +158,69 @@ impl Kll {
     /// Adds one number. Numbers that are not finite have no rank and are left out.
     #[inline]
     pub fn push(&mut self, value: f64) {
-        if !value.is_finite() {
-            return;
+        if value.is_finite() {
+            self.extend(&[value]);
         }
-        self.n += 1;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        let base = &mut self.levels[0];
-        base.push(value);
-        if base.len() >= BASE_CAPACITY {
-            self.compress();
+    }
+
+    /// Adds finite numbers: much cheaper than pushing each.
+    pub fn extend(&mut self, values: &[f64]) {
+        debug_assert!(values.iter().all(|v| v.is_finite()), "a number without a rank");
+        self.n += values.len() as u64;
+        self.min = extreme(values, self.min, |a, b| a < b);
+        self.max = extreme(values, self.max, |a, b| a > b);
+        let mut rest = values;
+        while !rest.is_empty() {
+            if self.room == 0 {
+                self.compress();
+            }
+            rest = if self.block.base == 0 { self.take_all(rest) } else { self.sample(rest) };
         }
+    }
+
+    /// Takes as many items as there is room for; returns what is left.
+    fn take_all<'a>(&mut self, values: &'a [f64]) -> &'a [f64] {
+        let (now, rest) = values.split_at(self.room.clamp(1, values.len()));
+        self.levels[0].extend_from_slice(now);
+        self.room = self.room.saturating_sub(now.len());
+        rest
+    }
+
+    /// Lets items pass until the block is whole; returns what is left.
+    fn sample<'a>(&mut self, values: &'a [f64]) -> &'a [f64] {
+        let block = &mut self.block;
+        let (now, rest) = values.split_at(((1 << block.base) - block.seen).min(values.len() as u64) as usize);
+        if block.seen == 0 {
+            block.item = now[0];
+        }
+        if let Some(item) = block.drawn.checked_sub(block.seen).and_then(|i| now.get(i as usize)) {
+            block.item = *item;
+        }
+        block.seen += now.len() as u64;
+        if block.seen == 1 << block.base {
+            block.seen = 0;
+            let (item, base) = (block.item, block.base);
+            self.levels[usize::from(base)].push(item);
+            self.room = self.room.saturating_sub(1);
+            self.block.drawn = self.random() & ((1 << base) - 1);
+        }
+        rest
+    }
+
+    /// Ends the block early: what stands for its items goes to the levels whose weights add up to them.
+    fn end_block(&mut self) {
+        let (seen, item) = (std::mem::take(&mut self.block.seen), self.block.item);
+        for level in (0..64).filter(|h| seen >> h & 1 == 1) {
+            merge_sorted(&mut self.levels[level], &[item]);
+        }
+    }
+
+    /// Lets items enter on a higher level.
+    fn raise(&mut self, base: usize) {
+        self.end_block();
+        self.levels[usize::from(self.block.base)].sort_unstable_by(f64::total_cmp);
+        self.block.base = base as u8;
+        self.block.drawn = self.random() & ((1 << base) - 1);
     }
 
     /// Adds everything that `other` has seen. Sketches of different `k` merge to the smaller one.
@@ -146,17 +228,26 @@ impl Kll {
         if other.n == 0 {
             return;
         }
+        let mut other = other.clone();
+        while self.levels.len() < other.levels.len() {
+            self.levels.push(Vec::new());
+        }
+        // The higher of the two samplers goes on, the other ends.
+        let base = usize::from(self.block.base.max(other.block.base));
+        while other.levels.len() <= base {
+            other.levels.push(Vec::new());
+        }
+        other.raise(base);
+        if usize::from(self.block.base) < base {
+            self.raise(base);
+        }
         self.k = self.k.min(other.k);
         self.n += other.n;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.coin ^= other.coin.rotate_left(32);
-        while self.levels.len() < other.levels.len() {
-            self.levels.push(Vec::new());
-        }
-        self.levels[0].extend_from_slice(&other.levels[0]);
-        for (mine, theirs) in self.levels.iter_mut().zip(&other.levels).skip(1) {
-            merge_sorted(mine, theirs);
+        for (level, (mine, theirs)) in self.levels.iter_mut().zip(&other.levels).enumerate() {
+            if level == base { mine.extend_from_slice(theirs) } else { merge_sorted(mine, theirs) }
         }
         self.compress();
     }
@@ -173,7 +264,8 @@ impl Kll {
         }
         let below: u64 =
             self.levels.iter().enumerate().map(|(h, l)| (l.iter().filter(|v| **v <= value).count() as u64) << h).sum();
-        Some(below as f64 / self.n as f64)
+        let passing = if self.block.item <= value { self.block.seen } else { 0 };
+        Some((below + passing) as f64 / self.n as f64)
     }
 
     /// The item at rank `q` (0 to 1), e.g. `0.99` for p99. For several, take [`Kll::view`] once.
@@ -185,6 +277,9 @@ impl Kll {
     pub fn view(&self) -> KllView {
         let mut items: Vec<(f64, u64)> =
             self.levels.iter().enumerate().flat_map(|(h, l)| l.iter().map(move |v| (*v, 1_u64 << h))).collect();
+        if self.block.seen > 0 {
+            items.push((self.block.item, self.block.seen));
+        }
         items.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut total = 0;
         for item in &mut items {
@@ -195,7 +290,7 @@ impl Kll {
     }
 
     fn capacity(&self, level: usize) -> usize {
-        if level == 0 {
+        if level == usize::from(self.block.base) {
             return BASE_CAPACITY;
         }
         let depth = self.levels.len() - 1 - level;
@@ -206,25 +301,31 @@ impl Kll {
     /// Compacts the lowest full level until the whole is within its budget: a lower level may
     /// overflow while an upper one has room, which keeps more items and so lowers the error.
     fn compress(&mut self) {
-        loop {
-            let budget: usize = (0..self.levels.len()).map(|h| self.capacity(h)).sum();
-            if self.retained() < budget {
-                return;
-            }
+        while self.retained() >= self.budget() {
             let Some(level) = (0..self.levels.len()).find(|h| self.levels[*h].len() >= self.capacity(*h)) else {
-                return;
+                break;
             };
             self.compact(level);
         }
+        let base = self.levels.len().saturating_sub(1 + DEPTH);
+        if base > usize::from(self.block.base) {
+            self.raise(base);
+        }
+        self.room = self.budget().saturating_sub(self.retained());
+    }
+
+    /// Items that may be held.
+    fn budget(&self) -> usize {
+        (0..self.levels.len()).map(|h| self.capacity(h)).sum()
     }
 
     fn compact(&mut self, level: usize) {
         if level + 1 == self.levels.len() {
             self.levels.push(Vec::new());
         }
-        let odd = self.flip();
+        let odd = self.random() & 1 == 1;
         let mut items = std::mem::take(&mut self.levels[level]);
-        if level == 0 {
+        if level == usize::from(self.block.base) {
             items.sort_unstable_by(f64::total_cmp);
         }
         // An odd item out stays where it is: weights must add up to n.
@@ -236,14 +337,25 @@ impl Kll {
         merge_sorted(&mut self.levels[level + 1], &promoted);
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014); one bit of it.
-    fn flip(&mut self) -> bool {
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn random(&mut self) -> u64 {
         self.coin = self.coin.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.coin;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) & 1 == 1
+        z ^ (z >> 31)
     }
+}
+
+/// The one of `values` and `known` that comes before all others, in eight parts side by side.
+fn extreme(values: &[f64], known: f64, before: impl Fn(f64, f64) -> bool) -> f64 {
+    let first = |a: f64, b: f64| if before(b, a) { b } else { a };
+    let (eights, rest) = values.as_chunks::<8>();
+    let parts = eights.iter().fold([known; 8], |mut parts, eight| {
+        parts.iter_mut().zip(eight).for_each(|(part, v)| *part = first(*part, *v));
+        parts
+    });
+    parts.iter().chain(rest).fold(known, |a, b| first(a, *b))
 }
 
 /// Merges sorted `from` into sorted `into`, from the back, without a second buffer.

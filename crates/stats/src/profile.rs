@@ -28,22 +28,18 @@ impl Default for NumericProfile {
 }
 
 impl NumericProfile {
-    /// Adds values; `scratch` is a buffer to reuse between calls.
-    pub fn extend(&mut self, values: impl Iterator<Item = f64>, scratch: &mut Vec<f64>) {
-        scratch.clear();
-        for v in values {
-            if v.is_finite() {
-                scratch.push(v);
-            } else if v.is_nan() {
-                self.nan += 1;
-            } else {
-                self.infinite += 1;
-            }
+    /// Adds values. Those that are not finite are counted and taken out of the list.
+    pub fn extend(&mut self, values: &mut Vec<f64>) {
+        // Without an early end, so that it runs over many at once.
+        if !values.iter().fold(true, |all, v| all & v.is_finite()) {
+            let nan = values.iter().filter(|v| v.is_nan()).count() as u64;
+            let before = values.len() as u64;
+            values.retain(|v| v.is_finite());
+            self.nan += nan;
+            self.infinite += before - values.len() as u64 - nan;
         }
-        self.moments.extend(scratch);
-        for v in scratch.iter() {
-            self.quantiles.push(*v);
-        }
+        self.moments.extend(values);
+        self.quantiles.extend(values);
     }
 
     /// Adds everything that `other` has seen.

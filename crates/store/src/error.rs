@@ -190,9 +190,8 @@ impl Failure for StoreError {
             Self::Unique { .. } => ErrorKind::AlreadyExists,
             Self::ForeignKey { .. } | Self::Conflict { .. } | Self::LeaseLost { .. } => ErrorKind::Conflict,
             Self::Check { .. } | Self::Settings { .. } => ErrorKind::InvalidInput,
-            Self::Full { .. } => ErrorKind::TooLarge,
             Self::Busy { .. } => ErrorKind::Overloaded,
-            Self::Unavailable { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Unavailable { .. } | Self::Closed => ErrorKind::Unavailable,
             Self::ReadOnly { .. }
             | Self::Newer { .. }
             | Self::Changed { .. }

@@ -67,7 +67,7 @@ async fn a_full_disk_refuses_and_recovers() {
         store.put_stream(&path("streamed"), streamed).await.unwrap_err(),
     ] {
         assert!(matches!(failed, ArtifactError::Full { .. }), "{failed:?}");
-        assert_eq!(failed.kind(), ErrorKind::TooLarge);
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
         assert!(failed.to_string().contains("full") && failed.hint().is_some());
     }
     assert_eq!(store.get(&path("kept")).await.unwrap(), pattern(1000), "what was there is whole");

@@ -1,19 +1,22 @@
 //! One column being filled.
 
-use crate::layout::Slot;
+use super::digest;
+use crate::layout::{Form, Slot};
 use arrow::array::{
-    ArrayData, ArrayRef, BinaryBuilder, BooleanArray, BooleanBufferBuilder, ListArray, NullBufferBuilder,
-    StringBuilder, make_array,
+    Array, ArrayData, ArrayRef, BinaryBuilder, BooleanArray, BooleanBufferBuilder, ListArray, NullBufferBuilder,
+    StringArray, StringBuilder, UInt32Array, make_array,
 };
 use arrow::buffer::{MutableBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use half::{bf16, f16};
 use mainspring_core::tensor::Data;
 use mainspring_core::{DType, Tensor};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Values of one type with their gaps.
+/// Values of one type with their gaps. What a tensor becomes; mostly one column of the batch.
 pub(super) enum Column {
     Fixed {
         ty: DataType,
@@ -38,6 +41,14 @@ pub(super) enum Column {
         nulls: NullBufferBuilder,
         items: Box<Column>,
     },
+    /// Row by row as they came; taken apart into `width` columns only when the batch is done.
+    Table {
+        width: usize,
+        items: Box<Column>,
+    },
+    /// Lines of tensors that leave a digest, made when the batch is done: hashing takes time that a request
+    /// should not spend.
+    Digest(Vec<Option<(Tensor, usize, bool)>>),
 }
 
 fn no_nulls() -> NullBufferBuilder {
@@ -45,13 +56,25 @@ fn no_nulls() -> NullBufferBuilder {
 }
 
 impl Column {
-    /// A column of the slot's element type.
-    pub fn new(slot: &Slot) -> Self {
+    /// The column of a slot.
+    pub fn of(slot: &Slot) -> Self {
+        match &slot.form {
+            Form::Scalar => Self::elements(slot),
+            Form::List => {
+                let (item, items) = (slot.item_type(), Box::new(Self::elements(slot)));
+                Self::List { item, offsets: vec![0], nulls: no_nulls(), items }
+            }
+            Form::Columns(names) => Self::Table { width: names.len(), items: Box::new(Self::elements(slot)) },
+            Form::Digest => Self::Digest(Vec::new()),
+        }
+    }
+
+    fn elements(slot: &Slot) -> Self {
         match slot.dtype {
             DType::Bool => Self::Bool { bits: BooleanBufferBuilder::new(0), nulls: no_nulls() },
             DType::Fp16 | DType::Bf16 => Self::Half { bytes: MutableBuffer::new(0), nulls: no_nulls() },
             DType::Bytes if slot.binary => Self::Binary(BinaryBuilder::new()),
-            DType::Bytes => Self::text(),
+            DType::Bytes => Self::Text(StringBuilder::new()),
             dtype => Self::Fixed {
                 ty: slot.item_type(),
                 width: dtype.size().unwrap_or(1),
@@ -61,18 +84,31 @@ impl Column {
         }
     }
 
-    /// A column of lists of the slot's element type.
-    pub fn list(slot: &Slot) -> Self {
-        Self::List { item: slot.item_type(), offsets: vec![0], nulls: no_nulls(), items: Box::new(Self::new(slot)) }
+    /// Bytes that `n` values of a tensor with `each` bytes a value will have in the batch.
+    pub fn bytes_of(&self, n: usize, each: usize) -> usize {
+        n * if matches!(self, Self::Digest(_)) { digest::LENGTH } else { each }
     }
 
-    /// A column of texts.
-    pub fn text() -> Self {
-        Self::Text(StringBuilder::new())
+    /// Adds lines of `tensor`, which has `n` elements a row.
+    pub fn push_lines(&mut self, tensor: &Tensor, (n, row_wise): (usize, bool), lines: Range<usize>) {
+        match self {
+            Self::List { offsets, nulls, items, .. } => {
+                items.push(tensor, lines.start * n, n * lines.len());
+                let mut end = offsets.last().copied().unwrap_or(0);
+                for _ in lines.clone() {
+                    end += n as i32;
+                    offsets.push(end);
+                }
+                nulls.append_n_non_nulls(lines.len());
+            }
+            Self::Table { items, .. } => items.push(tensor, lines.start * n, n * lines.len()),
+            Self::Digest(held) => held.extend(lines.map(|line| Some((tensor.clone(), line, row_wise)))),
+            _ => self.push(tensor, lines.start, lines.len()),
+        }
     }
 
     /// Adds elements `start..start + n` of `tensor`.
-    pub fn push(&mut self, tensor: &Tensor, start: usize, n: usize) {
+    fn push(&mut self, tensor: &Tensor, start: usize, n: usize) {
         match tensor.data() {
             Data::Raw(raw) => {
                 let width = tensor.dtype().size().unwrap_or(1);
@@ -120,26 +156,7 @@ impl Column {
         }
     }
 
-    /// Adds `lists` lists of `n` elements each, from element `start` of `tensor` on.
-    pub fn push_lists(&mut self, tensor: &Tensor, start: usize, n: usize, lists: usize) {
-        let Self::List { offsets, nulls, items, .. } = self else { return };
-        items.push(tensor, start, n * lists);
-        let mut end = offsets.last().copied().unwrap_or(0);
-        for _ in 0..lists {
-            end += n as i32;
-            offsets.push(end);
-        }
-        nulls.append_n_non_nulls(lists);
-    }
-
-    /// Adds a text to a text column.
-    pub fn push_text(&mut self, text: &str) {
-        if let Self::Text(b) = self {
-            b.append_value(text);
-        }
-    }
-
-    /// Adds `n` absent values.
+    /// Adds `n` lines without a value.
     pub fn push_nulls(&mut self, n: usize) {
         if n == 0 {
             return;
@@ -158,29 +175,52 @@ impl Column {
                 nulls.append_n_nulls(n);
             }
             Self::Text(b) => (0..n).for_each(|_| b.append_null()),
+            Self::Digest(held) => held.extend(std::iter::repeat_n(None, n)),
             Self::Binary(b) => (0..n).for_each(|_| b.append_null()),
             Self::List { offsets, nulls, .. } => {
                 let end = offsets.last().copied().unwrap_or(0);
                 offsets.extend(std::iter::repeat_n(end, n));
                 nulls.append_n_nulls(n);
             }
+            Self::Table { width, items } => items.push_nulls(n * *width),
         }
     }
 
-    /// The values so far; the column is empty then.
-    pub fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+    /// Adds the values to `columns`.
+    pub fn finish_into(self, columns: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let Self::Table { width, items } = self else {
+            columns.push(self.finish()?);
+            return Ok(());
+        };
+        let items = items.finish()?;
+        // A batch is far shorter than the index type can count: MAX_ROWS by MAX_COLUMNS.
+        let end = items.len() as u32;
+        for column in 0..width as u32 {
+            let places = UInt32Array::from_iter_values((column..end).step_by(width));
+            columns.push(take(&items, &places, None)?);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::Fixed { ty, width, bytes, nulls } => fixed(ty.clone(), *width, bytes, nulls)?,
+            Self::Fixed { ty, width, bytes, nulls } => fixed(ty, width, bytes, nulls)?,
             Self::Half { bytes, nulls } => fixed(DataType::Float32, 4, bytes, nulls)?,
-            Self::Bool { bits, nulls } => Arc::new(BooleanArray::new(bits.finish(), nulls.finish())),
-            Self::Text(b) => Arc::new(b.finish()),
-            Self::Binary(b) => Arc::new(b.finish()),
-            Self::List { item, offsets, nulls, items } => {
-                let offsets = std::mem::replace(offsets, vec![0]);
-                let field = Arc::new(Field::new("element", item.clone(), false));
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                Arc::new(ListArray::try_new(field, offsets, items.take()?, nulls.finish())?)
+            Self::Bool { mut bits, mut nulls } => Arc::new(BooleanArray::new(bits.finish(), nulls.finish())),
+            Self::Text(mut b) => Arc::new(b.finish()),
+            Self::Digest(held) => {
+                let texts =
+                    held.into_iter().map(|h| h.map(|(tensor, line, row_wise)| digest::of(&tensor, line, row_wise)));
+                Arc::new(texts.collect::<StringArray>())
             }
+            Self::Binary(mut b) => Arc::new(b.finish()),
+            Self::List { item, offsets, mut nulls, items } => {
+                let field = Arc::new(Field::new("element", item, false));
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                Arc::new(ListArray::try_new(field, offsets, items.finish()?, nulls.finish())?)
+            }
+            // Only `finish_into` takes it apart.
+            Self::Table { items, .. } => items.finish()?,
         })
     }
 }
@@ -188,10 +228,9 @@ impl Column {
 fn fixed(
     ty: DataType,
     width: usize,
-    bytes: &mut MutableBuffer,
-    nulls: &mut NullBufferBuilder,
+    bytes: MutableBuffer,
+    mut nulls: NullBufferBuilder,
 ) -> Result<ArrayRef, ArrowError> {
-    let bytes = std::mem::replace(bytes, MutableBuffer::new(0));
     let len = bytes.len() / width;
     let data = ArrayData::builder(ty).len(len).add_buffer(bytes.into()).nulls(nulls.finish()).build()?;
     Ok(make_array(data))

@@ -4,18 +4,17 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Int32Type, UInt64Type};
 use half::{bf16, f16};
 use mainspring_core::tensor::Data;
-use mainspring_core::{DType, Tensor};
+use mainspring_core::{DType, NamedTensor, Tensor};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 
-fn batch_of(p: &Prediction, names: &BTreeMap<Arc<str>, Arc<[Arc<str>]>>) -> RecordBatch {
-    let mut batch = Batch::new(p.tenant.clone(), Arc::clone(&p.target), Layout::of(p, names));
-    assert!(batch.layout.matches(p, names));
+fn batch_of(p: &Prediction) -> RecordBatch {
+    let mut batch = Batch::new(p.tenant.clone(), Arc::clone(&p.target), Layout::of(p));
+    assert!(batch.layout.matches(p));
     // In two parts, as a request that does not fit one batch is.
     let middle = lines(p) / 2;
-    batch.push(p, 0..middle, false);
-    batch.push(p, middle..lines(p), false);
-    batch.take().unwrap()
+    batch.push(p, 0..middle, true);
+    batch.push(p, middle..lines(p), true);
+    batch.finish().unwrap()
 }
 
 fn with(rows: u32, inputs: Vec<NamedTensor>, outputs: Vec<NamedTensor>) -> Prediction {
@@ -27,7 +26,7 @@ fn the_envelope_says_everything_about_the_request() {
     let mut p = prediction(9, &target("churn", "3"));
     p.client_id = Some("mine".into());
     p.assignment = mainspring_core::Assignment { forced: true, propensity: 0.25, unit: Some(u64::MAX) };
-    let b = batch_of(&p, &BTreeMap::new());
+    let b = batch_of(&p);
     let text = |name: &str| b[name].as_string::<i32>().value(0).to_owned();
     assert_eq!(text("event_id"), p.id.to_string());
     assert_eq!((text("variant"), text("model"), text("version")), ("stable".into(), "churn".into(), "3".into()));
@@ -43,7 +42,7 @@ fn the_envelope_says_everything_about_the_request() {
 fn a_failed_request_has_one_line_and_no_payload() {
     let mut p = with(50_000, vec![tensor("x", DType::Fp32, &[1], vec![1_f32])], vec![]);
     p.outcome = Outcome::Failed { kind: mainspring_core::ErrorKind::InvalidInput, message: "no such column".into() };
-    let b = batch_of(&p, &BTreeMap::new());
+    let b = batch_of(&p);
     assert_eq!(b.num_rows(), 1);
     assert_eq!(b["error_kind"].as_string::<i32>().value(0), "invalid_input");
     assert_eq!(b["error"].as_string::<i32>().value(0), "no such column");
@@ -58,16 +57,13 @@ fn shapes_decide_between_scalars_lists_and_columns() {
             tensor("flat", DType::Fp32, &[2], vec![1_f32, 2.0]),
             tensor("one", DType::Fp32, &[2, 1], vec![3_f32, 4.0]),
             tensor("wide", DType::Fp32, &[2, 3], vec![1_f32, 2.0, 3.0, 4.0, 5.0, 6.0]),
-            tensor("named", DType::Fp32, &[2, 2], vec![10_f32, 20.0, 30.0, 40.0]),
             tensor("whole", DType::Fp32, &[3], vec![7_f32, 8.0, 9.0]),
         ],
         vec![],
     );
-    let names = BTreeMap::from([("named".into(), Arc::from(["age".into(), "income".into()]))]);
-    let b = batch_of(&p, &names);
+    let b = batch_of(&p);
     let floats = |name: &str| b[name].as_primitive::<Float32Type>().values().to_vec();
     assert_eq!((floats("in.flat"), floats("in.one")), (vec![1.0, 2.0], vec![3.0, 4.0]));
-    assert_eq!((floats("in.age"), floats("in.income")), (vec![10.0, 30.0], vec![20.0, 40.0]));
     let list =
         |name: &str, row: usize| b[name].as_list::<i32>().value(row).as_primitive::<Float32Type>().values().to_vec();
     assert_eq!((list("in.wide", 0), list("in.wide", 1)), (vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]));
@@ -77,13 +73,35 @@ fn shapes_decide_between_scalars_lists_and_columns() {
 }
 
 #[test]
+fn the_one_input_of_a_model_with_named_columns_is_a_column_each() {
+    let named = Arc::new(Target { columns: ["age".into(), "income".into()].into(), ..(*target("d", "1")).clone() });
+    let of = |inputs: Vec<NamedTensor>| Prediction { target: Arc::clone(&named), ..with(2, inputs, vec![]) };
+    let x = || tensor("x", DType::Fp32, &[2, 2], vec![10_f32, 20.0, 30.0, 40.0]);
+    let mut both = Batch::new(Tenant::default(), Arc::clone(&named), Layout::of(&of(vec![x()])));
+    both.push(&of(vec![x()]), 0..2, true);
+    both.push(&of(vec![x()]), 0..1, false);
+    let texts = strings("x", &[2, 2], &[b"a", b"b", b"c", b"d"]);
+    let b = both.finish().unwrap();
+    let floats = |name: &str| b[name].as_primitive::<Float32Type>().iter().collect::<Vec<_>>();
+    assert_eq!(floats("in.age"), [Some(10.0), Some(30.0), None]);
+    assert_eq!(floats("in.income"), [Some(20.0), Some(40.0), None]);
+    let b = batch_of(&of(vec![texts]));
+    assert_eq!(b["in.income"].as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["b", "d"]);
+    // Any other width, or a second input, is not what the names are of.
+    let wide = batch_of(&of(vec![tensor("x", DType::Fp32, &[2, 3], vec![0_f32; 6])]));
+    assert!(matches!(wide["in.x"].data_type(), DataType::List(_)));
+    let two = batch_of(&of(vec![x(), tensor("y", DType::Fp32, &[2], vec![0_f32; 2])]));
+    assert!(matches!(two["in.x"].data_type(), DataType::List(_)));
+}
+
+#[test]
 fn big_rows_leave_a_digest() {
     let wide = crate::layout::DIGEST_OVER / 4 + 1;
     let same = vec![1_f32; wide];
     let values: Vec<f32> = same.iter().chain(&same).copied().collect();
-    let b = batch_of(&with(2, vec![tensor("image", DType::Fp32, &[2, wide], values)], vec![]), &BTreeMap::new());
+    let b = batch_of(&with(2, vec![tensor("image", DType::Fp32, &[2, wide], values)], vec![]));
     let digests = b["in.image.digest"].as_string::<i32>();
-    assert!(digests.value(0).starts_with("sha256:"));
+    assert!(digests.value(0).starts_with("xxh3:"));
     assert!(digests.value(0).ends_with(&format!(";FP32[{wide}]")));
     assert_eq!(digests.value(0), digests.value(1));
 }
@@ -103,7 +121,7 @@ fn half_floats_bools_texts_and_bytes_keep_their_values() {
         ],
         vec![],
     );
-    let b = batch_of(&p, &BTreeMap::new());
+    let b = batch_of(&p);
     assert_eq!(b["in.h"].as_primitive::<Float32Type>().values().to_vec(), [1.5, -2.0]);
     assert_eq!(b["in.b"].as_primitive::<Float32Type>().values().to_vec(), [0.5, 4.0]);
     assert_eq!(b["in.f"].as_boolean().iter().flatten().collect::<Vec<_>>(), [true, false]);
@@ -114,7 +132,7 @@ fn half_floats_bools_texts_and_bytes_keep_their_values() {
 #[test]
 fn two_tensors_of_one_name_keep_both_columns() {
     let x = || tensor("x", DType::Fp32, &[1], vec![1_f32]);
-    let b = batch_of(&with(1, vec![x(), x()], vec![x()]), &BTreeMap::new());
+    let b = batch_of(&with(1, vec![x(), x()], vec![x()]));
     let names: Vec<_> = b.schema().fields().iter().map(|f| f.name().clone()).skip(22).collect();
     assert_eq!(names, ["in.x", "in.x#2", "out.x"]);
 }
@@ -139,7 +157,7 @@ proptest! {
     fn what_goes_in_comes_out((rows, t) in any_tensor()) {
         let Data::Raw(raw) = t.data().clone() else { unreachable!() };
         let (dtype, per_row) = (t.dtype(), t.len() / rows as usize);
-        let b = batch_of(&with(rows, vec![NamedTensor { name: "t".into(), tensor: t }], vec![]), &BTreeMap::new());
+        let b = batch_of(&with(rows, vec![NamedTensor { name: "t".into(), tensor: t }], vec![]));
         let column = &b["in.t"];
         let values = match column.data_type() {
             DataType::List(_) => {

@@ -1,9 +1,9 @@
 //! Keeps which prediction carries which caller's own id.
 
 use super::{CLIENT_ID_WINDOW, sql};
+use crate::batch::ClientId;
 use crate::error::JournalError;
 use crate::journal::Shared;
-use crate::writer::ClientId;
 use mainspring_store::{FutureExt, args};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use crate::testing::*;
 #[test]
 fn the_fingerprint_follows_names_and_types_and_nothing_else() {
     let to = target("d", "1");
-    let of = |p: &Prediction| fingerprint(&Layout::of(p, &BTreeMap::new()).schema());
+    let of = |p: &Prediction| fingerprint(&Layout::of(p).schema());
     let a = of(&prediction(1, &to));
     assert_eq!(a, of(&prediction(2, &to)));
     let mut wider = prediction(1, &to);

@@ -83,10 +83,14 @@ fn cut(path: &Path, len: u64) -> Result<(), JournalError> {
     file.set_len(len).and_then(|()| file.sync_all()).map_err(JournalError::io("cut", path))
 }
 
-/// The rows of one segment up to `len` bytes.
+/// The rows of one segment up to `len` bytes, all of which were whole when they were written.
 pub(crate) fn read_segment(path: &Path, len: u64) -> Result<Vec<Rows>, JournalError> {
     use std::io::Read;
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut reader = FrameReader::new(BufReader::with_capacity(1 << 16, file).take(len));
-    Ok(std::iter::from_fn(|| reader.next_rows()).collect())
+    let rows = std::iter::from_fn(|| reader.next_rows()).collect();
+    match reader.torn() {
+        Some(why) => Err(JournalError::Damaged { path: path.to_owned(), why: why.to_owned() }),
+        None => Ok(rows),
+    }
 }

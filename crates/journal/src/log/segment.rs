@@ -42,6 +42,8 @@ pub(crate) struct Segment {
     /// Rows in the file and in `pending`.
     pub rows: u64,
     unsynced: bool,
+    /// The file may go on behind `written`: a failed write could not be undone yet.
+    torn: bool,
     pending: Vec<u8>,
     pending_rows: u64,
     streams: HashMap<StreamHeader, u32>,
@@ -58,6 +60,7 @@ impl Segment {
             written: 0,
             rows: 0,
             unsynced: false,
+            torn: false,
             pending: MAGIC.to_vec(),
             pending_rows: 0,
             streams: HashMap::new(),
@@ -121,10 +124,13 @@ impl Segment {
             Some(file) => file,
             none => none.insert(Self::create(&self.path).map_err(JournalError::io("create", &self.path))?),
         };
-        if let Err(e) = file.write_all(&self.pending) {
-            // The next attempt starts from here again; should the cut fail too, recovery stops at the
-            // torn frame and the retry's frames behind it would be lost, so the error wins.
+        // Behind a torn frame nothing is ever read, so it goes before anything else is written.
+        if self.torn {
             file.set_len(self.written).map_err(JournalError::io("cut back", &self.path))?;
+            self.torn = false;
+        }
+        if let Err(e) = file.write_all(&self.pending) {
+            self.torn = file.set_len(self.written).is_err();
             return Err(JournalError::io("append to", &self.path)(e));
         }
         let done = (self.pending.len() as u64, self.pending_rows);

@@ -15,7 +15,7 @@ async fn old_days_and_surplus_bytes_go_and_other_deployments_stay() {
         }
     }
     world.journal.seal().await.unwrap();
-    world.journal.set_retention(&tenant, "short", Some(Retention { days: Some(30), bytes: None }));
+    world.journal.set_retention(&tenant, "short", Retention { days: Some(30), bytes: None });
     let report = world.journal.clean_up().await.unwrap();
     // 100 days of both, and 40 days of the one with 30.
     assert_eq!(report.files, 3);
@@ -23,9 +23,9 @@ async fn old_days_and_surplus_bytes_go_and_other_deployments_stay() {
     assert_eq!(world.ids().await.len(), 5);
     let files = world.journal.snapshot(&tenant, Kind::Prediction).await.unwrap().files;
     let newest = files.iter().find(|f| f.deployment.as_deref() == Some("kept") && f.date == "2026-03-01").unwrap();
-    world.journal.set_retention(&tenant, "kept", Some(Retention { days: None, bytes: Some(newest.bytes) }));
+    world.journal.set_retention(&tenant, "kept", Retention { days: None, bytes: Some(newest.bytes) });
     assert_eq!(world.journal.clean_up().await.unwrap().files, 2, "the newest file fits, the older ones go");
-    world.journal.set_retention(&tenant, "kept", None);
+    world.journal.set_retention(&tenant, "kept", Retention { days: None, bytes: None });
     assert_eq!(world.journal.clean_up().await.unwrap().files, 0);
     world.shut_down().await;
 }

@@ -61,6 +61,9 @@ pub(crate) fn convert(segment: &OpenSegment, scratch: &Path) -> Result<Vec<Made>
             file.writer.write(&part).map_err(JournalError::parquet("write Parquet"))?;
         }
     }
+    if reader.good() != segment.len {
+        keep_aside(segment, reader.good(), reader.torn().unwrap_or("it is shorter than it was"))?;
+    }
     let mut made = Vec::with_capacity(open.len());
     for ((_, day), Open { header, file, mut writer }) in open {
         writer.finish().map_err(JournalError::parquet("finish Parquet"))?;
@@ -68,6 +71,18 @@ pub(crate) fn convert(segment: &OpenSegment, scratch: &Path) -> Result<Vec<Made>
         made.push(Made { header, date: date(day), name, file });
     }
     Ok(made)
+}
+
+/// A segment that the disk damaged after it was written must not stop the ones behind it: what can be read
+/// is sealed, and the file stays under another name for whoever wants to save the rest.
+fn keep_aside(segment: &OpenSegment, good: u64, why: &str) -> Result<(), JournalError> {
+    let aside = segment.path.with_extension("damaged");
+    let (path, lost) = (segment.path.display(), segment.len - good);
+    tracing::error!(segment = %path, why, "{lost} bytes of the journal cannot be read; kept as {}", aside.display());
+    match std::fs::hard_link(&segment.path, &aside) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(JournalError::io("keep", aside)(e)),
+        _ => Ok(()),
+    }
 }
 
 fn begin(header: Arc<StreamHeader>, schema: SchemaRef, file: PathBuf) -> Result<Open, JournalError> {

@@ -56,7 +56,8 @@ fn kind_folder(tenant: &str, kind: Kind) -> String {
 }
 
 /// Puts a file into its partition, replacing what an interrupted attempt left, and removes it here.
-pub(crate) async fn put(artifacts: &Artifacts, made: &Made) -> Result<(), JournalError> {
+/// Returns its bytes.
+pub(crate) async fn put(artifacts: &Artifacts, made: &Made) -> Result<u64, JournalError> {
     let h = &made.header;
     let to = path(&format!(
         "{}/{}/{}/{}",
@@ -67,8 +68,9 @@ pub(crate) async fn put(artifacts: &Artifacts, made: &Made) -> Result<(), Journa
     ))?;
     let file = tokio::fs::File::open(&made.file).await.map_err(JournalError::io("open", &made.file))?;
     let stream = ReaderStream::with_capacity(file, CHUNK).map_ok(Bytes::from);
-    artifacts.put_stream(&to, stream).await.map_err(JournalError::artifact("store"))?;
-    tokio::fs::remove_file(&made.file).await.map_err(JournalError::io("remove", &made.file))
+    let bytes = artifacts.put_stream(&to, stream).await.map_err(JournalError::artifact("store"))?;
+    tokio::fs::remove_file(&made.file).await.map_err(JournalError::io("remove", &made.file))?;
+    Ok(bytes)
 }
 
 /// One day of one deployment.

@@ -1,8 +1,10 @@
 use super::*;
 use crate::snapshot::Kind;
 use crate::testing::*;
-use crate::{JournalSettings, SyncMode};
-use mainspring_core::{Tenant, Timestamp};
+use crate::{JournalSettings, Retention, SendFeedback};
+use mainspring_core::event::{About, Feedback, FeedbackValue};
+use mainspring_core::{ErrorKind, Failure, Tenant, Timestamp};
+use mainspring_testkit::TinyDisk;
 use std::time::Instant;
 
 /// A stop between putting the files into the store and deleting the segment.
@@ -13,7 +15,7 @@ async fn a_crash_between_seal_and_delete_neither_loses_nor_doubles() {
     let world = open(dir.path()).await;
     (0..20).for_each(|n| world.journal.append(prediction(n, &target("churn", "1"))));
     world.journal.flush().await.unwrap();
-    let segment = world.journal.shared().open.lock()[0].path.clone();
+    let segment = world.journal.shared().segments.lock()[0].path.clone();
     let copy = std::fs::read(&segment).unwrap();
     world.journal.seal().await.unwrap();
     let expected = world.ids().await;
@@ -40,6 +42,29 @@ async fn a_crash_between_seal_and_delete_neither_loses_nor_doubles() {
     let count = world.journal.tiles().merged(&Tenant::default(), "churn", Timestamp(0), Timestamp(i64::MAX));
     assert_eq!(count.requests.requests, 20);
     world.shut_down().await;
+}
+
+/// A start with an old segment: queries come while it is being sealed, at every moment of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_row_is_seen_once_at_every_moment_of_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path()).await;
+    (0..20).for_each(|n| world.journal.append(prediction(n, &target("churn", "1"))));
+    let expected = world.ids().await;
+    let segment = world.journal.shared().segments.lock()[0].path.clone();
+    let copy = std::fs::read(&segment).unwrap();
+    world.shut_down().await;
+    for round in 0..20 {
+        std::fs::write(&segment, &copy).unwrap();
+        std::fs::remove_dir_all(dir.path().join("artifacts")).unwrap();
+        let world = open(dir.path()).await;
+        let mut looks = 0;
+        while looks < 3 || world.journal.stats().segments_open > 0 {
+            assert_eq!(world.ids().await, expected, "round {round}, look {looks}");
+            looks += 1;
+        }
+        world.shut_down().await;
+    }
 }
 
 #[tokio::test]
@@ -100,84 +125,113 @@ async fn segments_are_sealed_by_size_and_by_age() {
     }
 }
 
-/// A small file system of its own, unmounted at the end. Needs root; without it there is none.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &std::path::Path, kib: u32) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let size = format!("size={kib}k");
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(at)
-            .stderr(std::process::Stdio::null())
-            .status();
-        mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        std::process::Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
-}
-
+/// Log, database and store on a disk that fills up and gets room again.
 #[tokio::test]
-async fn on_a_full_disk_the_writer_lives_counts_and_catches_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let small = dir.path().join("log");
-    let Some(_disk) = SmallDisk::mount(&small, 4096) else {
-        eprintln!("skipped: mounting a tmpfs needs root");
-        return;
+async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on_record() {
+    let disk = TinyDisk::mount(48 << 10);
+    let world = open_with(JournalSettings { max_bytes: 1 << 20, ..settings(disk.path()) }).await;
+    let (to, auth) = (target("churn", "1"), allowed(&world.ctx, SendFeedback));
+    let label = |event: u64| Feedback {
+        event: id(1_000_000 + event),
+        at: Timestamp(START),
+        tenant: Tenant::default(),
+        about: About::Prediction(id(0)),
+        row: 0,
+        name: "label".into(),
+        value: FeedbackValue::Bool(true),
     };
+    world.journal.append_durable(prediction(0, &to)).await.unwrap();
+    world.journal.feedback(&auth, vec![label(0)]).await.unwrap();
+    world.journal.flush().await.unwrap();
+
+    let filler = disk.fill(0);
+    // What is left of the log's last block may take a row or two.
+    let mut sent = 1;
+    let refused = loop {
+        let done = world.journal.append_durable(prediction(sent, &to)).await;
+        sent += 1;
+        if done.is_err() {
+            break done;
+        }
+        assert!(sent < 10, "the disk is not full");
+    };
+    assert!(matches!(&refused, Err(JournalError::NotDurable { why }) if why.contains("space")), "{refused:?}");
+    // More than memory may hold, at a rate that the queue can take.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while world.journal.stats().rows_lost == 0 {
+        (sent..sent + 1000).for_each(|n| world.journal.append(prediction(n, &to)));
+        sent += 1000;
+        assert!(matches!(world.journal.flush().await, Err(JournalError::NotDurable { .. })));
+        assert!(Instant::now() < deadline, "{:?}", world.journal.stats());
+    }
+    assert!(world.journal.stats().degraded);
+    let requests =
+        || world.journal.tiles().merged(&Tenant::default(), "churn", Timestamp(0), Timestamp(i64::MAX)).requests;
+    assert_eq!(requests().requests, sent, "every request is counted while the disk is full");
+    let refused = world.journal.feedback(&auth, vec![label(1)]).await.unwrap_err();
+    assert_eq!(Failure::kind(&refused), ErrorKind::Unavailable, "{refused}");
+    assert!(refused.to_string().contains("full"), "{refused}");
+    // What was acknowledged before can be read meanwhile.
+    assert!(world.ids().await.contains(&(id(0).to_string(), 0)));
+
+    std::fs::remove_file(&filler).unwrap();
+    while world.journal.flush().await.is_err() {
+        assert!(Instant::now() < deadline, "{:?}", world.journal.stats());
+    }
+    world.journal.feedback(&auth, vec![label(1)]).await.unwrap();
+    world.journal.append_durable(prediction(sent, &to)).await.unwrap();
+    let stats = world.journal.stats();
+    assert!(!stats.degraded && stats.events_dropped == 0, "{stats:?}");
+    assert_eq!(world.ids().await.len() as u64 + stats.rows_lost, sent + 1);
+    let gaps = world.journal.snapshot(&Tenant::default(), Kind::Gap).await.unwrap().live;
+    let gaps: Vec<_> = gaps.into_iter().map(|r| r.batch).collect();
+    assert_eq!(sum(&gaps, "events") as u64, stats.rows_lost);
+    assert_eq!(texts(&gaps, "reason")[0].as_deref(), Some("the disk takes no writes"));
+    world.journal.seal().await.unwrap();
+    assert_eq!(world.ids().await.len() as u64 + stats.rows_lost, sent + 1);
+    world.shut_down().await;
+}
+
+/// Many times the disk's size passes through: what is too much goes in time, by itself.
+#[tokio::test]
+async fn retention_keeps_a_fast_stream_from_filling_the_disk() {
+    let disk = TinyDisk::mount(6 << 10);
     let world = open_with(JournalSettings {
-        sync: SyncMode::Always,
-        seal_after: Duration::from_secs(3600),
-        ..settings(dir.path())
+        seal_bytes: 256 << 10,
+        retention: Retention { days: None, bytes: Some(512 << 10) },
+        ..settings(disk.path())
     })
     .await;
     let to = target("churn", "1");
-    let filler = small.join("filler");
-    let mut acknowledged = Vec::new();
-    let first = prediction(0, &to);
-    acknowledged.push(first.id.to_string());
-    world.journal.append_durable(first).await.unwrap();
-    // Fill what is left, then go on.
-    let block = vec![0_u8; 4096];
-    let mut file = std::fs::File::create(&filler).unwrap();
-    while std::io::Write::write_all(&mut file, &block).is_ok() {}
-    let mut refused = 0;
-    for n in 1..200 {
-        let p = prediction(n, &to);
-        let text = p.id.to_string();
-        match world.journal.append_durable(p).await {
-            Ok(()) => acknowledged.push(text),
-            Err(JournalError::NotDurable { why }) => {
-                assert!(why.contains("space") || why.contains("disk"), "{why}");
-                refused += 1;
-            }
-            Err(e) => panic!("{e}"),
+    // Bytes that no compression makes smaller.
+    let mut noise = 1_u64;
+    let mut row = |n: u64| {
+        let values = (0..256).map(|_| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            f32::from_bits((noise >> 41) as u32 | 0x3f00_0000)
+        });
+        let x = tensor("x", mainspring_core::DType::Fp32, &[1, 256], values.collect());
+        mainspring_core::Prediction { inputs: Arc::new([x]), ..prediction(n, &to) }
+    };
+    let (mut n, deadline) = (0, Instant::now() + Duration::from_secs(120));
+    while world.journal.stats().bytes < 4 * (6 << 20) {
+        (n..n + 100).for_each(|n| world.journal.append(row(n)));
+        n += 100;
+        world.journal.flush().await.unwrap();
+        // As fast as sealing goes: a log that outruns it is another matter.
+        while world.journal.stats().segments_open > 2 {
+            assert!(Instant::now() < deadline, "{:?}", world.journal.stats());
+            tokio::task::yield_now().await;
         }
-    }
-    let stats = world.journal.stats();
-    assert!(refused > 0 && stats.write_errors > 0 && stats.degraded, "{refused} refused: {stats:?}");
-    let count = world.journal.tiles().merged(&Tenant::default(), "churn", Timestamp(0), Timestamp(i64::MAX));
-    assert_eq!(count.requests.requests, 200, "every request is counted while the disk is full");
-    // What was acknowledged can be read meanwhile.
-    let found = world.ids().await;
-    assert!(acknowledged.iter().all(|id| found.iter().any(|(f, _)| f == id)));
-    // Room again: the writer catches up by itself.
-    drop(file);
-    std::fs::remove_file(&filler).unwrap();
-    world.journal.append(prediction(200, &to));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.journal.flush().await.is_err() {
         assert!(Instant::now() < deadline, "{:?}", world.journal.stats());
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    world.journal.seal().await.unwrap();
+    world.journal.clean_up().await.unwrap();
     let stats = world.journal.stats();
-    assert!(!stats.degraded);
-    let rows = world.ids().await;
-    assert_eq!(rows.len() as u64 + stats.rows_lost, 201);
+    assert_eq!((stats.write_errors, stats.seal_errors, stats.rows), (0, 0, n), "{stats:?}");
+    let files = world.journal.snapshot(&Tenant::default(), Kind::Prediction).await.unwrap().files;
+    assert!(files.iter().map(|f| f.bytes).sum::<u64>() <= 512 << 10);
+    let last = id(n - 1).to_string();
+    assert!(world.ids().await.iter().any(|(id, _)| *id == last), "the newest stay");
     world.shut_down().await;
 }

@@ -14,7 +14,7 @@ use arrow::datatypes::{
     UInt64Type,
 };
 use mainspring_core::ErrorKind;
-use mainspring_stats::{NumericProfile, TextProfile};
+use mainspring_stats::TextProfile;
 
 /// Lists up to this long have a profile for each element.
 const MAX_ELEMENTS: usize = 64;
@@ -154,12 +154,19 @@ impl Tile {
         };
         let [Some(queue), Some(features), Some(engine), Some(encode), Some(total)] = times else { return };
         let requests = &mut self.requests;
+        let times = [queue, features, engine, encode, total].map(|c| c.values().as_ref());
         // A request is counted with its first line.
-        for i in (0..batch.num_rows()).filter(|i| row.value(*i) == 0) {
+        let is_first = |i: &usize| row.value(*i) == 0;
+        for i in (0..batch.num_rows()).filter(is_first) {
             let failed = (!kinds.is_null(i)).then(|| kind_named(kinds.value(i)));
             requests.count(failed, u64::try_from(rows.value(i)).unwrap_or(0), forced.value(i));
             requests.payloads_dropped += u64::from(payload.value(i) == "dropped");
-            requests.times([queue, features, engine, encode, total].map(|c| c.value(i)));
+        }
+        if row.values().iter().all(|r| *r == 0) {
+            requests.times(times);
+        } else {
+            let of_first = |t: &[f64]| (0..t.len()).filter(is_first).map(|i| t[i]).collect::<Vec<_>>();
+            requests.times(times.map(of_first).each_ref().map(Vec::as_slice));
         }
     }
 
@@ -182,12 +189,12 @@ impl Tile {
             profile.missing += missing(texts, seen.kept);
             return;
         }
-        let profile = column.numeric.get_or_insert_default();
-        if extend(profile, values, seen.scratch) {
-            profile.missing += missing(values, seen.kept);
-        } else {
-            column.numeric = None;
+        if !numbers(values, seen.scratch) {
+            return;
         }
+        let profile = column.numeric.get_or_insert_default();
+        profile.extend(seen.scratch);
+        profile.missing += missing(values, seen.kept);
         if out && values.data_type().is_integer() {
             classes(column.text.get_or_insert_default(), seen.scratch);
         }
@@ -200,16 +207,17 @@ impl Tile {
         if n == 0 || n > MAX_ELEMENTS || lengths.any(|m| m != n) || !lists.values().data_type().is_numeric() {
             return;
         }
-        let mut numbers = Vec::with_capacity(lists.values().len());
-        if !for_each_number(lists.values(), |v| numbers.push(v)) {
+        let mut all = Vec::new();
+        if !numbers(lists.values(), &mut all) {
             return;
         }
         let start = lists.offsets().first().map_or(0, |o| *o as usize);
-        let numbers = numbers.get(start..).unwrap_or_default();
         for j in 0..n {
             let Some(column) = self.entry(&format!("{name}[{j}]")) else { return };
             let profile = column.numeric.get_or_insert_default();
-            profile.extend(numbers.iter().skip(j).step_by(n).copied(), seen.scratch);
+            seen.scratch.clear();
+            seen.scratch.extend(all.iter().skip(start + j).step_by(n));
+            profile.extend(seen.scratch);
             profile.missing += missing(lists, seen.kept);
         }
     }
@@ -246,26 +254,20 @@ fn classes(profile: &mut TextProfile, values: &mut [f64]) {
     }
 }
 
-fn extend(profile: &mut NumericProfile, values: &ArrayRef, scratch: &mut Vec<f64>) -> bool {
-    let mut numbers = Vec::with_capacity(values.len());
-    let known = for_each_number(values, |v| numbers.push(v));
-    profile.extend(numbers.into_iter(), scratch);
-    known
-}
-
-/// Shows each number that is there; false when the type is not one of numbers.
+/// Puts each number that is there into `into`; false when the type is not one of numbers.
 #[expect(clippy::cast_lossless, reason = "one macro arm serves types with and without a lossless cast")]
-fn for_each_number(values: &ArrayRef, mut f: impl FnMut(f64)) -> bool {
+fn numbers(values: &ArrayRef, into: &mut Vec<f64>) -> bool {
+    into.clear();
     macro_rules! each {
         ($($ty:ident => $arrow:ty),*) => {
             match values.data_type() {
-                DataType::Boolean => values.as_boolean().iter().flatten().for_each(|v| f(f64::from(u8::from(v)))),
+                DataType::Boolean => into.extend(values.as_boolean().iter().flatten().map(|v| f64::from(u8::from(v)))),
                 $(DataType::$ty => {
                     let array = values.as_primitive::<$arrow>();
                     if array.null_count() == 0 {
-                        array.values().iter().for_each(|v| f(*v as f64));
+                        into.extend(array.values().iter().map(|v| *v as f64));
                     } else {
-                        array.iter().flatten().for_each(|v| f(v as f64));
+                        into.extend(array.iter().flatten().map(|v| v as f64));
                     }
                 })*
                 _ => return false,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const MAGIC: [u8; 8] = *b"MSJT\x01\0\0\0";
+const MAGIC: [u8; 8] = *b"MSJT\x02\0\0\0";
 
 #[derive(Serialize)]
 struct Out<'a> {
@@ -25,10 +25,17 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
     dir.join("tiles.bin")
 }
 
+/// All tiles at one moment.
+pub(crate) struct TileSnapshot {
+    /// Segments whose rows they have seen, all of each.
+    pub covered: Vec<SegmentId>,
+    /// Magic, CRC-32, then the tiles in postcard.
+    bytes: Vec<u8>,
+}
+
 impl Tiles {
-    /// The bytes of a snapshot that has seen every row of the segments `covered`: magic, CRC-32, then
-    /// the tiles in postcard.
-    pub(crate) fn snapshot(&self, covered: &[SegmentId]) -> Vec<u8> {
+    /// The tiles now, when every row of the segments `covered` has been seen, and no other segment's.
+    pub(crate) fn snapshot(&self, covered: &[SegmentId]) -> TileSnapshot {
         let all = self.0.lock();
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&[0; 4]);
@@ -40,7 +47,7 @@ impl Tiles {
             let sum = crc32fast::hash(&out[12..]);
             out[8..12].copy_from_slice(&sum.to_le_bytes());
         }
-        out
+        TileSnapshot { covered: covered.to_vec(), bytes: out }
     }
 
     /// Reads the snapshot in `dir`. Returns the segments that it covers; `None` when there is none.
@@ -69,12 +76,12 @@ fn decode(bytes: &[u8]) -> Result<In, String> {
 }
 
 /// Replaces the snapshot on disk.
-pub(crate) fn write(dir: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+pub(crate) fn write(dir: &Path, snapshot: &TileSnapshot) -> Result<(), JournalError> {
     let path = path(dir);
     let temporary = dir.join("tiles.bin.new");
     let replace = || {
         let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
+        file.write_all(&snapshot.bytes)?;
         file.sync_data()?;
         std::fs::rename(&temporary, &path)?;
         sync_dir(dir)

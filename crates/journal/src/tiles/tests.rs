@@ -111,6 +111,36 @@ fn minutes_roll_into_hours_and_days_and_the_window_stays_whole() {
 }
 
 #[test]
+fn past_their_memory_tiles_roll_up_early_and_the_counts_stay() {
+    let tiles = Tiles::default();
+    let now = START - START.rem_euclid(DAY) + 12 * HOUR;
+    for version in 0..10 {
+        let key = SeriesKey {
+            tenant: "default".into(),
+            deployment: "d".into(),
+            variant: "v".into(),
+            model: "m".into(),
+            version: version.to_string(),
+        };
+        let mut all = tiles.0.lock();
+        let series = all.entry(key).or_default();
+        for minute in 0..60 {
+            let mut tile = Tile::default();
+            tile.requests.record(None, 1, false, &Timing::default());
+            tile.columns.entry("in.x".into()).or_default().numeric.get_or_insert_default().extend(&mut vec![0.5; 500]);
+            series.minutes.insert(now - minute * MINUTE, tile);
+        }
+    }
+    let held = || tiles.0.lock().values().map(Series::byte_len).sum::<usize>();
+    tiles.roll_within(Timestamp(now), usize::MAX);
+    let most = held() / 4;
+    tiles.roll_within(Timestamp(now), most);
+    assert!(held() <= most, "{} bytes of {most}", held());
+    let whole = tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX));
+    assert_eq!((whole.requests.requests, whole.columns["in.x"].numeric.as_ref().unwrap().count()), (600, 300_000));
+}
+
+#[test]
 fn the_live_window_has_every_minute_and_the_rates_of_each() {
     let tiles = Tiles::default();
     let mut overflow = crate::queue::Overflow::new();

@@ -58,6 +58,7 @@ pub(super) fn add_lost(
         variant: first("variant"),
         model: first("model"),
         version: first("version"),
+        columns: Arc::default(),
     };
     let rows = batch.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>());
     let events = rows.map_or(0, |r| r.values().iter().filter(|r| **r == 0).count() as u64);

@@ -230,8 +230,8 @@ impl Call {
         };
         let answer = self.state.serving.infer(&self.auth, request).await?;
         match form {
-            Ok(frame) => Ok(predictions(answer, frame)),
-            Err(body) => v2(answer, &body),
+            Ok(frame) => predictions(answer, frame).await,
+            Err(body) => v2(answer, &body).await,
         }
     }
 
@@ -258,14 +258,14 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
     Ok(Some(length))
 }
 
-fn predictions(answer: Answer, frame: bool) -> Response {
+async fn predictions(answer: Answer, frame: bool) -> Result<Response, Refused> {
     let body = output::render(&answer.outputs, &answer.contract, frame);
     let mut response = Response::new(axum::body::Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    finish(response, answer)
+    finish(response, answer).await
 }
 
-fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
+async fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
     let reply = Reply {
         model: &answer.target.deployment,
         version: &answer.target.version,
@@ -292,10 +292,10 @@ fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
     } else {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    Ok(finish(response, answer))
+    finish(response, answer).await
 }
 
-fn finish(mut response: Response, answer: Answer) -> Response {
+async fn finish(mut response: Response, answer: Answer) -> Result<Response, Refused> {
     let headers = response.headers_mut();
     let id = answer.id.to_string();
     for (name, value) in
@@ -305,6 +305,6 @@ fn finish(mut response: Response, answer: Answer) -> Response {
             headers.insert(name, value);
         }
     }
-    answer.encoded();
-    response
+    answer.encoded().await?;
+    Ok(response)
 }

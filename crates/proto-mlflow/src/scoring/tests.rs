@@ -21,6 +21,7 @@ fn contract(inputs: Vec<TensorSpec>, declared: impl Into<Option<MlflowInputs>>) 
             variant: "stable".into(),
             model: "m".into(),
             version: "1".into(),
+            columns: Arc::default(),
         }),
         signature: Signature { inputs, outputs: Vec::new() },
         platform: "onnxruntime_onnx",

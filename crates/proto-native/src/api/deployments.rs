@@ -178,6 +178,6 @@ pub(crate) async fn predict(
         predictions: rows(&answer.outputs, count),
         latency_ms: Number(received.elapsed().as_secs_f64() * 1e3),
     };
-    answer.encoded();
+    answer.encoded().await?;
     Ok(Json(reply))
 }

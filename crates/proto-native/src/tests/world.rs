@@ -86,8 +86,9 @@ impl ModelSource for OneFile {
 struct Recorder(Journal);
 
 impl PredictionSink for Recorder {
-    fn append(&self, prediction: Prediction) {
+    fn append(&self, prediction: Prediction) -> Option<mainspring_serving::Kept> {
         self.0.append(prediction);
+        None
     }
 }
 

@@ -87,7 +87,7 @@ async fn infer(
     match convert::response(&model, &body, &answer) {
         Ok(response) => {
             let done = Done { response, prediction: answer.id, variant: Arc::clone(&answer.target.variant) };
-            answer.encoded();
+            answer.encoded().await?;
             Ok(done)
         }
         Err(why) => Err(Call::unwritable(answer, why)),

@@ -45,7 +45,7 @@ pub(crate) async fn infer(State(state): State<OipState>, request: Request) -> Re
         Err(why) => return Err(call.refuse(version, None, why)),
     };
     let answer = call.infer(version, &mut request).await?;
-    respond(path.model(), &request, binary, answer, &parts.headers)
+    respond(path.model(), &request, binary, answer, &parts.headers).await
 }
 
 /// The model and version in the path, percent-decoded.
@@ -127,7 +127,7 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|e| Err(Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}"))))
 }
 
-fn respond(
+async fn respond(
     model: &str,
     request: &InferBody,
     binary: bool,
@@ -153,7 +153,7 @@ fn respond(
     set(out, PREDICTION_ID, &id);
     set(out, VARIANT, &answer.target.variant);
     set(out, MODEL_VERSION, &answer.target.version);
-    answer.encoded();
+    answer.encoded().await?;
     Ok(response)
 }
 

@@ -157,6 +157,32 @@ async fn a_stream_answers_in_order_and_survives_failures() {
     assert_eq!(answers.message().await.unwrap_err().code(), Code::InvalidArgument);
 }
 
+#[tokio::test]
+async fn each_answer_of_a_stream_waits_for_the_disk_when_answers_do() {
+    let house = House::open().await;
+    let word = house.with_disk();
+    let mut client = client(&house).await;
+    let messages = futures::stream::iter([request(&[1.0, 0.0, 0.0]), request(&[2.0, 0.0, 0.0])]);
+    let mut answers = client.model_stream_infer(messages).await.unwrap().into_inner();
+    house.handed(2).await;
+    // Both are computed; whatever had left on this connection would be here after these.
+    for _ in 0..5 {
+        client.server_live(pb::ServerLiveRequest {}).await.unwrap();
+    }
+    assert!(futures::poll!(std::pin::pin!(answers.message())).is_pending(), "an answer left before the disk had it");
+    word.send_replace(Some(Ok(())));
+    for _ in 0..2 {
+        assert_eq!(answers.message().await.unwrap().unwrap().error_message, "");
+    }
+    word.send_replace(Some(Err(super::full())));
+    let refused = client.model_infer(request(&[1.0, 0.0, 0.0])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let mut answers =
+        client.model_stream_infer(futures::stream::iter([request(&[1.0, 0.0, 0.0])])).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert!(answer.error_message.contains("no space left"), "{}", answer.error_message);
+}
+
 #[test]
 fn grpc_timeouts_are_read() {
     use crate::grpc::grpc_timeout;

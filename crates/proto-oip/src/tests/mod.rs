@@ -18,7 +18,7 @@ use mainspring_core::{
 use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
 use mainspring_http::Caller;
 use mainspring_serving::{
-    Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
+    Deploy, DeploymentSpec, Describe, ModelSource, NotKept, PredictionSink, Resolved, Serving, SourceError,
 };
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -118,14 +118,24 @@ impl ModelSource for OneFile {
     }
 }
 
-/// Keeps what the journal would.
+/// What a disk says once it has taken a prediction, or has not.
+type Word = Option<Result<(), NotKept>>;
+
+/// Keeps what the journal would; with a disk, answers wait for its word.
 #[derive(Default)]
-struct Kept(Mutex<Vec<Prediction>>);
+struct Kept(Mutex<Vec<Prediction>>, Mutex<Option<watch::Receiver<Word>>>);
 
 impl PredictionSink for Kept {
-    fn append(&self, prediction: Prediction) {
+    fn append(&self, prediction: Prediction) -> Option<mainspring_serving::Kept> {
         self.0.lock().unwrap().push(prediction);
+        let mut disk = self.1.lock().unwrap().clone()?;
+        Some(Box::pin(async move { disk.wait_for(Option::is_some).await.unwrap().clone().unwrap() }))
     }
+}
+
+fn full() -> NotKept {
+    let kind = mainspring_core::ErrorKind::Unavailable;
+    NotKept { kind, message: "no space left".into(), hint: Some("free some".into()) }
 }
 
 struct ByRole;
@@ -198,6 +208,20 @@ impl House {
             }))
             .merge(crate::probes(self.state.clone()))
             .merge(crate::grpc_probes(self.state.clone()))
+    }
+
+    /// From now on answers wait for the word of a disk.
+    fn with_disk(&self) -> watch::Sender<Word> {
+        let (word, disk) = watch::channel(None);
+        *self.kept.1.lock().unwrap() = Some(disk);
+        word
+    }
+
+    /// Waits until the journal has been handed `n` predictions.
+    async fn handed(&self, n: usize) {
+        while self.kept.0.lock().unwrap().len() < n {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// What the journal has: protocol, the caller's id and how it ended.

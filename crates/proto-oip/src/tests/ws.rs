@@ -74,6 +74,40 @@ async fn binary_messages_carry_binary_tensors() {
 }
 
 #[tokio::test]
+async fn each_message_waits_for_the_disk_when_answers_do() {
+    let house = House::open().await;
+    let word = house.with_disk();
+    let mut socket = connect(&house, "/v2/models/adder/ws").await.unwrap();
+    for (id, first) in [("a", 1.0), ("b", 2.0)] {
+        socket.send(Message::text(request(id, first))).await.unwrap();
+    }
+    house.handed(2).await;
+    // Both are computed; whatever had left would arrive before the last of these is answered.
+    for _ in 0..5 {
+        socket.send(Message::Ping(bytes::Bytes::new())).await.unwrap();
+        loop {
+            match socket.next().await.unwrap().unwrap() {
+                Message::Pong(_) => break,
+                // The server asks as well.
+                Message::Ping(_) => {}
+                left => panic!("{left:?}"),
+            }
+        }
+    }
+    word.send_replace(Some(Ok(())));
+    for _ in 0..2 {
+        let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
+        assert!(text.contains("\"outputs\""), "{text}");
+    }
+    word.send_replace(Some(Err(super::full())));
+    socket.send(Message::text(request("c", 1.0))).await.unwrap();
+    let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
+    let body: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(body["id"], "c");
+    assert!(body["error"].as_str().unwrap().contains("no space left"), "{text}");
+}
+
+#[tokio::test]
 async fn a_wrong_address_fails_before_the_upgrade() {
     let house = House::open().await;
     for (path, status) in

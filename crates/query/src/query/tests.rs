@@ -85,6 +85,7 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
             variant: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
             model: deployment.into(),
             version: "1".into(),
+            columns: Arc::default(),
         }),
         protocol: Protocol::OipRest,
         client_id: None,

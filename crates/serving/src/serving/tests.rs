@@ -19,7 +19,7 @@ async fn an_answer_is_counted_and_journaled_with_its_payload() {
     assert_eq!((&*answer.target.version, answer.client_id.as_deref(), answer.batch_rows), ("1", Some("mine"), 2));
     assert!(rig.sink.0.lock().is_empty(), "an answer is recorded when it is encoded");
     let id = answer.id;
-    answer.encoded();
+    answer.encoded().await.unwrap();
     let journal = rig.sink.0.lock();
     let event = &journal[0];
     assert_eq!((event.id, event.rows, &event.outcome), (id, 2, &Outcome::Ok));
@@ -70,7 +70,7 @@ async fn a_forced_version_is_served_and_marked() {
     let rig = Rig::serving("quick 1", |_| {}).await;
     let mut forced = request(&[1.0]);
     forced.version = Some("1".into());
-    rig.infer(forced).await.unwrap().encoded();
+    rig.infer(forced).await.unwrap().encoded().await.unwrap();
     assert!(rig.sink.0.lock()[0].assignment.forced);
 }
 
@@ -191,7 +191,7 @@ async fn a_redacted_column_is_blank_in_the_stacked_input() {
     rig.shelf.mlmodel("1", &format!("flavors: {{onnx: {{data: model.onnx}}}}\nsignature: {{inputs: '{columns}'}}"));
     rig.deploy("m", |s| s.journal.redact = vec!["pay".into()]).unwrap();
     assert!(rig.settled("m").await.ready());
-    rig.infer(rows(2, &[1.0, 2.0, 3.0, 4.0])).await.unwrap().encoded();
+    rig.infer(rows(2, &[1.0, 2.0, 3.0, 4.0])).await.unwrap().encoded().await.unwrap();
     let kept = rig.sink.0.lock()[0].inputs[0].tensor.to_vec::<f32>().unwrap();
     assert!(kept[0] == 1.0 && kept[1].is_nan() && kept[2] == 3.0 && kept[3].is_nan());
 }

@@ -106,11 +106,17 @@ pub struct JournalSpec {
     /// Inputs or columns whose values are never kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<String>,
+    /// Days that are kept, today included; else as the server is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
+    /// Size over which the oldest files go; else as the server is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_bytes: Option<ByteSize>,
 }
 
 impl Default for JournalSpec {
     fn default() -> Self {
-        Self { sample: 1.0, redact: Vec::new() }
+        Self { sample: 1.0, redact: Vec::new(), keep_days: None, keep_bytes: None }
     }
 }
 

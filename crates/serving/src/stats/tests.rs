@@ -41,8 +41,13 @@ fn a_recorder_counts_by_kind_size_and_reason() {
     let timing = Timing { total_ns: 900, ..Timing::default() };
     recorder.answered(Sample { at: Timestamp(7_000), rows: 3, timing });
     recorder.failed(ErrorKind::Overloaded, 10);
-    let target =
-        Arc::new(Target { deployment: "d".into(), variant: "stable".into(), model: "m".into(), version: "1".into() });
+    let target = Arc::new(Target {
+        deployment: "d".into(),
+        variant: "stable".into(),
+        model: "m".into(),
+        version: "1".into(),
+        columns: Arc::default(),
+    });
     let view = recorder.view(target);
     assert_eq!((view.inference_count, view.execution_count), (3, 3));
     assert_eq!((view.success, view.fail), (Counted { count: 1, ns: 900 }, Counted { count: 1, ns: 10 }));

@@ -24,6 +24,7 @@ fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnTyp
             variant: "stable".into(),
             model: "m".into(),
             version: "1".into(),
+            columns: Arc::default(),
         }),
         signature: Signature { inputs: inputs.iter().map(spec).collect(), outputs: Vec::new() },
         platform: "test",

@@ -111,6 +111,26 @@ fn memory_grows_with_the_logarithm_of_the_stream() {
 }
 
 #[test]
+fn a_long_stream_is_sampled_and_stays_within_the_bound() {
+    for (name, values) in distributions(3_000_000) {
+        let mut s = Kll::new(128);
+        values.chunks(4_999).for_each(|c| s.extend(c));
+        assert!(s.block.base >= 4, "{name}: the sampler begins at {}", s.block.base);
+        let worst = worst_rank_error(&s, &values);
+        assert!(worst <= 1.65 * s.rank_error(), "{name}: {worst}");
+        // A part that was never sampled, and one that is in the middle of a block.
+        let mut whole = sketch(128, &values[..1_001]);
+        whole.merge(&s);
+        s.extend(&values[..7]);
+        whole.merge(&s);
+        assert_eq!(whole.count(), 2 * values.len() as u64 + 1_008, "{name}");
+        assert!(worst_rank_error(&whole, &values) <= 1.65 * s.rank_error(), "{name} merged");
+        let back: Kll = postcard::from_bytes(&postcard::to_stdvec(&whole).unwrap()).unwrap();
+        assert_eq!(back, whole, "{name}");
+    }
+}
+
+#[test]
 fn small_streams_are_exact() {
     let values: Vec<f64> = (1..=50).map(f64::from).collect();
     let s = sketch(200, &values);
@@ -149,7 +169,7 @@ proptest! {
         prop_assert_eq!(s.min(), finite.iter().copied().reduce(f64::min));
         prop_assert_eq!(s.max(), finite.iter().copied().reduce(f64::max));
         let weight: u64 = s.levels.iter().enumerate().map(|(h, l)| (l.len() as u64) << h).sum();
-        prop_assert_eq!(weight, s.count());
+        prop_assert_eq!(weight + s.block.seen, s.count());
         let back: Kll = postcard::from_bytes(&postcard::to_stdvec(&s).unwrap()).unwrap();
         prop_assert_eq!(back, s);
     }

@@ -2,12 +2,11 @@ use super::*;
 
 #[test]
 fn every_value_lands_in_exactly_one_count() {
-    let mut scratch = Vec::new();
     let mut p = NumericProfile::default();
-    p.extend([1.0, f64::NAN, f64::INFINITY, 3.0].into_iter(), &mut scratch);
+    p.extend(&mut vec![1.0, f64::NAN, f64::INFINITY, 3.0]);
     p.missing += 2;
     let mut q = NumericProfile::default();
-    q.extend([f64::NEG_INFINITY, 5.0].into_iter(), &mut scratch);
+    q.extend(&mut vec![f64::NEG_INFINITY, 5.0]);
     p.merge(&q);
     assert_eq!((p.count(), p.missing, p.nan, p.infinite), (8, 2, 1, 2));
     assert_eq!(p.moments.mean(), Some(3.0));

@@ -64,7 +64,7 @@ async fn a_full_disk_refuses_and_recovers() {
     let long = "x".repeat(600_000);
     let failed = execute(&db, INSERT, args![2, &long]).await.unwrap_err();
     assert!(matches!(failed, StoreError::Full { .. }), "{failed:?}");
-    assert_eq!(failed.kind(), ErrorKind::TooLarge);
+    assert_eq!(failed.kind(), ErrorKind::Unavailable);
     assert!(failed.hint().unwrap().contains("free space"));
 
     // Everything that shared the commit is refused too: nothing is acknowledged that is not kept.
