@@ -148,8 +148,9 @@ fn glob(pattern: &str) -> String {
     out
 }
 
-/// Writes many rows with few statements: `head VALUES (…), (…) tail`. Row counts are powers of two
-/// up to 64, so that few distinct statements exist and all stay prepared.
+/// Writes many rows with few statements: `head VALUES (…), (…) tail`. Up to eight rows are one
+/// statement, more are powers of two up to 64, so that few distinct statements exist and all stay
+/// prepared.
 pub(crate) async fn insert_rows(
     c: &mut Conn,
     head: &str,
@@ -158,7 +159,7 @@ pub(crate) async fn insert_rows(
 ) -> Result<u64, StoreError> {
     let mut done = 0;
     while !rows.is_empty() {
-        let count = (1 << rows.len().ilog2()).min(64);
+        let count = if rows.len() <= 8 { rows.len() } else { (1 << rows.len().ilog2()).min(64) };
         let rest = rows.split_off(count);
         let mut text = String::with_capacity(head.len() + tail.len() + count * 48);
         text.push_str(head);
