@@ -142,7 +142,7 @@ async fn models_that_misbehave_are_named_and_harm_nobody_else() {
     let applied =
         server.apply("apiVersion: mainspring/v1\nkind: Deployment\nname: crooked\nmodel: models:/crooked@champion\n");
     let said = format!("{}{}", text(&applied.stdout), text(&applied.stderr));
-    assert!(applied.status.code() == Some(1) && said.contains("shape"), "{said}");
+    assert!(applied.status.code() == Some(1) && said.contains("its signature declares"), "{said}");
 
     let input = identity_input(&server, "echo").await;
     assert_eq!(server.post("/v2/models/echo/infer", &input).await.0, 200);
