@@ -130,10 +130,6 @@ describe("runs", () => {
       (node) => (node as HTMLImageElement | null)?.naturalWidth === 2,
       await picture.elementHandle(),
     );
-    await page
-      .getByRole("button", { name: /^model\.onnx|^▸ model\// })
-      .first()
-      .click();
     const logged = page.getByRole("region", { name: "Model “species”" });
     await logged.getByRole("button", { name: /MLmodel/ }).click();
     await page.getByText(`models:/${loggedModel}`).waitFor();
@@ -149,10 +145,11 @@ describe("runs", () => {
     const { page } = await open(at.context, ui(`/runs/${inject("seeded").runs[2]}`));
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-    await page.getByText("deleted", { exact: true }).waitFor();
+    const deleted = page.locator("h1 .status", { hasText: "deleted" });
+    await deleted.waitFor();
     await page.getByRole("button", { name: "Restore" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
-    await page.getByText("deleted", { exact: true }).waitFor({ state: "detached" });
+    await deleted.waitFor({ state: "detached" });
   });
 
   it("shows the same points as a table and previews artifacts", async () => {
@@ -161,8 +158,9 @@ describe("runs", () => {
     await page.getByRole("button", { name: "Table" }).first().click();
     expect(await page.getByRole("row").count()).toBe(41);
     await page.getByRole("link", { name: "Artifacts" }).click();
-    await page.getByRole("button", { name: /model\// }).click();
-    await page.getByRole("button", { name: /MLmodel/ }).click();
+    const files = page.getByRole("region", { name: "Artifacts of the run" });
+    await files.getByRole("button", { name: /model\// }).click();
+    await files.getByRole("button", { name: /MLmodel/ }).click();
     await page.getByText("loader_module: mlflow.onnx").waitFor();
   });
 });

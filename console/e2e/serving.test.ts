@@ -58,7 +58,8 @@ describe("serving", () => {
     const stream = await fetch(`${inject("base")}/api/v1/deployments/iris/live`);
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
-    while (reader && !/"engine":\{[^}]*"mean":[\d.]+/.test(text)) {
+    const deadline = Date.now() + 15_000;
+    while (reader && Date.now() < deadline && !/"engine":\{[^}]*"mean":[\d.]+/.test(text)) {
       const { done, value } = await reader.read();
       if (done) throw new Error(`the stream ended without parts: ${text}`);
       text += value;
@@ -185,7 +186,7 @@ describe("serving", () => {
     const { page } = await open(at.context, ui("/journal"));
     const sql =
       "select date_trunc('second', at) as second, deployment, count(*) as requests from predictions group by 1, 2";
-    await page.getByLabel("SQL").fill(sql);
+    await page.getByRole("textbox", { name: "SQL" }).fill(sql);
     await page.keyboard.press("Control+Enter");
     await page.getByRole("img", { name: /^Answer over time\..* iris: last \d/ }).waitFor();
     expect(await axe(page)).toEqual([]);

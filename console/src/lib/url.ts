@@ -12,8 +12,10 @@ export function useParam(name: string, fallback = ""): [string, (next: string) =
   const set = useCallback(
     (next: string) => {
       setParams(
-        (current) => {
-          const changed = new URLSearchParams(current);
+        // What the address holds now, not what it held at the last rendering: a page may set two values
+        // one after the other.
+        () => {
+          const changed = new URLSearchParams(location.search);
           if (next === fallback) changed.delete(name);
           else changed.set(name, next);
           return changed;

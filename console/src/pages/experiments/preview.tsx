@@ -99,7 +99,7 @@ function Text({ url, path, kind }: { url: string; path: string; kind: Kind }) {
   if (kind === "table") return <Sheet text={text} path={path} cut={cut} />;
   return (
     <>
-      <Code text={kind === "json" && !cut ? pretty(text) : text} label={path} />
+      <Code text={kind === "json" && !cut ? pretty(text) : text} label={`Content of ${path}`} />
       {cut && <p className="quiet small">The first {bytes(LIMIT)}; the rest is in the download.</p>}
     </>
   );

@@ -61,7 +61,7 @@ function LoggedModels({ run }: { run: Run }) {
             None: <code>mlflow.onnx.log_model(model, name="model")</code>
           </p>
         ) : (
-          <ul>
+          <ul className="prose">
             {data.map(({ info }) => (
               <li key={info.model_id} className="break">
                 <Link href={to("logged-models", info.model_id)}>{info.name}</Link>{" "}
@@ -111,7 +111,7 @@ function InAndOut({ detail }: { detail: RunDetail }) {
               No version yet: <code>mlflow.register_model("runs:/{run.id}/model", "name")</code>
             </p>
           ) : (
-            <ul>
+            <ul className="prose">
               {modelVersions.map((v) => (
                 <li key={`${v.name}/${v.version}`}>
                   <Link href={`${to("models", v.name)}?v=${v.version}`}>
@@ -132,7 +132,7 @@ function InAndOut({ detail }: { detail: RunDetail }) {
               None: <code>mlflow.log_input(dataset, context="training")</code>
             </p>
           ) : (
-            <ul>
+            <ul className="prose">
               {datasets.map((d) => (
                 <li key={`${d.name}${d.digest}${d.context}`} className="break">
                   {d.name} <code className="quiet">{d.digest}</code> {d.context && <Chip>{d.context}</Chip>}{" "}
