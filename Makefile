@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mainspring/tar
 DEBUG := $(CARGO_TARGET_DIR)/debug/mainspring
 RELEASE := $(CARGO_TARGET_DIR)/release/mainspring
 
-.PHONY: help setup build release demo test bench fmt lock dist clean
+.PHONY: help setup build release demo test bench fuzz fmt lock dist clean
 
 help: ## list the targets
 	@echo "Mainspring: from a training run to a served, recorded prediction."
@@ -41,6 +41,9 @@ bench: setup ## us beside our peers into bench/RESULTS.md; PART=name runs one pa
 	@tools/setup --bench
 	cargo build --release --package mainspring-cli --package mainspring-bench
 	@.venv/bin/python bench/run.py --binary "$(RELEASE)" $(if $(PART),--only $(PART))
+
+fuzz: ## each parser of bytes from outside for FUZZ_SECONDS (60); TARGET=name runs one
+	@tools/fuzz $(or $(FUZZ_SECONDS),60) $(TARGET)
 
 fmt: ## format the sources
 	cargo fmt --all
