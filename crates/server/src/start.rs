@@ -15,6 +15,7 @@ use axum::routing::get;
 use mainspring_core::{Ctx, Gate, Principal, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
+use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{ApiError, Caller, Guard, Render, ServeSettings, TlsSettings, problem};
 use mainspring_journal::Journal;
 use mainspring_proto_mlflow::{MlflowState, scoring};
@@ -144,7 +145,11 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx) -> Result<Parts, S
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
         .await
         .map_err(|e| StartError::Engine(e.to_string()))?;
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone())];
+    let python = PythonSettings { python: settings.python.clone(), folder: data.python() };
+    let python =
+        PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
+    // The first that runs one of a model's flavors runs it.
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
     let models = Models { registry: registry.clone(), artifacts };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(Recorder(journal.clone())), ctx.clone());
     Ok(Parts { registry, journal, security, resources, serving, onnx, gate, db, ctx: ctx.clone() })

@@ -3,8 +3,10 @@
 use super::error::InputError;
 use super::node::Node;
 use super::tensor;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
-use mainspring_serving::{Cell, Contract, MlflowInputs, Table};
+use mainspring_serving::{Cell, ColumnType, Contract, MlflowInputs, Table};
 use std::sync::Arc;
 
 /// Inputs of the model, and how MLflow would write its answer.
@@ -49,6 +51,7 @@ pub(crate) fn is_v2(body: &Node) -> bool {
 /// # Errors
 /// [`InputError`] naming the column, the input or the field at fault.
 pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
+    no_params(&body, contract)?;
     let (form, given_frame) = form(body)?;
     let tensors = match form {
         Form::Frame(frame) => from_frame(frame, contract)?,
@@ -62,8 +65,42 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
 ///
 /// # Errors
 /// [`InputError::Column`] naming the column.
-pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
-    Ok(Input { tensors: contract.tensors(table)?, frame: answers_with_records(contract, true) })
+pub(crate) fn read_table(table: Table, contract: &Contract) -> Result<Input, InputError> {
+    Ok(Input { tensors: tensors(table, contract)?, frame: answers_with_records(contract, true) })
+}
+
+/// A model that takes parameters would answer something else without them.
+fn no_params(body: &Node, contract: &Contract) -> Result<(), InputError> {
+    let takes = contract.mlflow().is_some_and(|s| !s.params.is_empty());
+    match body.get("params") {
+        None | Some(Node::Null) => Ok(()),
+        Some(Node::Map(given)) if given.is_empty() => Ok(()),
+        Some(_) if takes => {
+            Err(wrong("params", "cannot be handed to the model yet; leave it out to get the defaults of its signature"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The model's inputs from a table. JSON and CSV have no bytes, so binary columns come as base64.
+fn tensors(mut table: Table, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return Ok(contract.tensors(&table)?) };
+    for (place, column) in declared.iter().enumerate().filter(|(_, c)| c.kind == ColumnType::Binary) {
+        let at = match &column.name {
+            Some(name) if !table.columns.is_empty() => table.columns.iter().position(|c| c == name),
+            _ => Some(place),
+        };
+        let (Some(at), width) = (at, table.width.max(1)) else { continue };
+        for (row, cell) in table.cells.iter_mut().skip(at).step_by(width).enumerate() {
+            let Cell::Text(text) = cell else { continue };
+            let bytes = STANDARD.decode(&*text).map_err(|e| InputError::Value {
+                input: column.name.as_deref().unwrap_or("binary").to_owned(),
+                what: format!("row {row} is binary, so it has to be base64, and it is not: {e}"),
+            })?;
+            *cell = Cell::Text(bytes.into());
+        }
+    }
+    Ok(contract.tensors(&table)?)
 }
 
 fn answers_with_records(contract: &Contract, frame: bool) -> bool {
@@ -83,7 +120,7 @@ fn wrong(field: &str, what: impl Into<String>) -> InputError {
 }
 
 /// The one form given, and whether it is a data frame. Members that are no form are left alone, as in
-/// MLflow; so are `params`, of which a model of the onnx flavour takes none.
+/// MLflow; so are `params` of a model that takes none.
 fn form(body: Node) -> Result<(Form, bool), InputError> {
     let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
     let names: Vec<Arc<str>> = members.iter().map(|(n, _)| Arc::clone(n)).collect();
@@ -234,8 +271,7 @@ fn inputs(value: Node) -> Form {
 fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
     if frame.cells.iter().all(Node::scalar) {
         let cells = frame.cells.into_iter().map(cell).collect();
-        let table = Table { columns: frame.columns, width: frame.width, cells };
-        return Ok(contract.tensors(&table)?);
+        return tensors(Table { columns: frame.columns, width: frame.width, cells }, contract);
     }
     // Cells that are lists: each column is an array of its own.
     let mut columns: Vec<Vec<Node>> = (0..frame.width).map(|_| Vec::new()).collect();
@@ -265,7 +301,7 @@ fn from_named(arrays: Vec<(Arc<str>, Node)>, contract: &Contract) -> Result<Vec<
     let by_column =
         matches!(signature(contract), Some(MlflowInputs::Columns(_))) || !arrays.iter().any(|(name, _)| known(name));
     if by_column && let Some(table) = columns(&arrays) {
-        return Ok(contract.tensors(&table)?);
+        return tensors(table, contract);
     }
     contract
         .signature
@@ -320,7 +356,7 @@ fn from_single(array: Node, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
     if let Some(MlflowInputs::Columns(declared)) = signature(contract)
         && let Some(table) = nameless(&array, declared.len())
     {
-        return Ok(contract.tensors(&table)?);
+        return tensors(table, contract);
     }
     match contract.signature.inputs.as_slice() {
         [only] => Ok(vec![tensor::build(only, &array)?]),

@@ -3,7 +3,7 @@
 //!
 //! The format is that of `mlflow models serve` (`mlflow/pyfunc/scoring_server`): JSON with exactly
 //! one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV; answers are
-//! `{"predictions": …}` in the shape that MLflow's onnx flavour gives. A v2 inference body is taken
+//! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference body is taken
 //! as well and answered as such.
 
 mod csv;
@@ -269,7 +269,7 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
 fn parse(media: Media, header: Option<usize>, bytes: &Bytes, contract: &Contract) -> Result<Parsed, Refused> {
     if media == Media::Csv {
         let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
-        return Ok(Parsed::Scoring(input::read_table(&csv::table(bytes, declared)?, contract)?));
+        return Ok(Parsed::Scoring(input::read_table(csv::table(bytes, declared)?, contract)?));
     }
     if let Some(header) = header {
         return Ok(Parsed::V2(InferBody::parse(bytes, header)?));
