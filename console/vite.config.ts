@@ -22,7 +22,7 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: {
-    proxy: { "/api": pass, "/v2": pass, "/version": pass, "/get-artifact": pass, "/deployments": pass },
+    proxy: { "/api": pass, "/ajax-api": pass, "/v2": pass, "/version": pass, "/get-artifact": pass, "/deployments": pass },
   },
   test: {
     environment: "happy-dom",

@@ -95,6 +95,40 @@ def test_headers_of_a_download(raw, client, run):
             assert int(answer.headers["Content-Length"]) == len(answer.content)
 
 
+def test_parts_of_a_file(raw, client, run, tmp_path):
+    content = os.urandom(300_000)
+    (tmp_path / "b.bin").write_bytes(content)
+    client.log_artifact(run.run_id, str(tmp_path / "b.bin"))
+    through_proxy = (PROXY + "artifacts/" + run.artifact_uri.removeprefix("mlflow-artifacts:/") + "/b.bin", {})
+    by_run = ("/get-artifact", {"run_id": run.run_id, "path": "b.bin"})
+    for path, params in (through_proxy, by_run):
+        get = lambda method="GET", **headers: raw.call(method, path, params=params, headers=headers)  # noqa: E731, B023
+        whole = get()
+        etag = whole.headers["ETag"]
+        assert (whole.status_code, whole.headers["Accept-Ranges"], whole.content) == (200, "bytes", content)
+        for asked, start, end in [("0-0", 0, 1), ("1000-1999", 1000, 2000), ("299990-", 299_990, 300_000), ("-7", 299_993, 300_000), ("299990-999999", 299_990, 300_000)]:
+            part = get(Range=f"bytes={asked}")
+            assert (part.status_code, part.content) == (206, content[start:end]), asked
+            assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/300000"
+            assert int(part.headers["Content-Length"]) == end - start
+            assert (part.headers["ETag"], part.headers["X-Content-Type-Options"]) == (etag, "nosniff")
+        outside = get(Range="bytes=300000-")
+        assert (outside.status_code, outside.headers["Content-Range"]) == (416, "bytes */300000")
+        assert outside.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+        assert get(Range="bytes=0-1,5-6").content == content
+        head = get("HEAD")
+        assert (head.status_code, head.headers["Content-Length"], head.headers["ETag"]) == (200, "300000", etag)
+        known = get(**{"If-None-Match": etag})
+        assert (known.status_code, known.content) == (304, b"")
+        assert get(**{"If-Range": etag, "Range": "bytes=0-1"}).status_code == 206
+    # A download that broke off does not go on in another file.
+    (tmp_path / "b.bin").write_bytes(content[::-1])
+    client.log_artifact(run.run_id, str(tmp_path / "b.bin"))
+    other = get(**{"If-Range": etag, "Range": "bytes=0-1"})
+    assert (other.status_code, other.content) == (200, content[::-1])
+    assert other.headers["ETag"] != etag and get(**{"If-None-Match": etag}).status_code == 200
+
+
 OUTSIDE = [
     "../x",
     "a/../../x",

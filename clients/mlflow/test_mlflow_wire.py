@@ -1,5 +1,7 @@
 """The rules of the wire that break naive servers, one by one, with plain HTTP."""
 
+import json
+
 import pytest
 import requests
 
@@ -147,6 +149,43 @@ def test_numbers_may_be_text_and_nan_is_text(client, raw, experiment):
     assert metrics["o"]["value"] == 1.5
 
 
+def test_tokens_are_those_of_mlflow(client, raw, experiment):
+    import base64
+
+    for _ in range(3):
+        client.create_run(experiment)
+    first = raw.post("runs/search", {"experiment_ids": [experiment], "max_results": 2}).json()
+    assert json.loads(base64.b64decode(first["next_page_token"])) == {"offset": 2}
+    token = base64.b64encode(b'{"offset": 2}').decode()
+    second = raw.post("runs/search", {"experiment_ids": [experiment], "max_results": 2, "page_token": token}).json()
+    assert len(second["runs"]) == 1 and "next_page_token" not in second
+    found = {r["info"]["run_id"] for r in first["runs"] + second["runs"]}
+    assert len(found) == 3
+
+
+def test_a_page_of_models_has_a_hundred_unless_said(raw, name):
+    for n in range(101):
+        assert raw.post("registered-models/create", {"name": f"{name}-{n:03}"}).status_code == 200
+    like = f"name LIKE '{name}-%'"
+    page = raw.get("registered-models/search", filter=like).json()
+    assert len(page["registered_models"]) == 100
+    rest = raw.get("registered-models/search", filter=like, page_token=page["next_page_token"]).json()
+    assert [m["name"] for m in rest["registered_models"]] == [f"{name}-100"] and "next_page_token" not in rest
+
+
+def test_a_state_that_forbids_is_500(client, raw, experiment, name):
+    client.delete_experiment(experiment)
+    answer = raw.post("experiments/update", {"experiment_id": experiment, "new_name": name + "-new"})
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "INVALID_STATE")
+
+
+def test_what_is_left_out_is_not_changed(client, raw, experiment, name):
+    run = client.create_run(experiment, run_name="before").info.run_id
+    raw.post("runs/update", {"run_id": run, "end_time": 7})
+    info = raw.post("runs/update", {"run_id": run, "status": "FINISHED"}).json()["run_info"]
+    assert (info["run_name"], info["status"], info["end_time"]) == ("before", "FINISHED", 7)
+
+
 def test_histories_in_bulk(client, raw, experiment):
     from mlflow.entities import Metric
 
@@ -190,8 +229,6 @@ def test_health_version_and_server_info(raw):
 
 
 def test_a_body_encoded_twice(raw, name):
-    import json
-
     answer = requests.post(raw.url + "/api/2.0/mlflow/experiments/create", json=json.dumps({"name": name}), timeout=30)
     assert answer.status_code == 200
 

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, inject } from "vitest";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -84,4 +85,59 @@ export async function axe(page: Page): Promise<string[]> {
 /** Pixels by which the page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** A browser for the tests of a file and a fresh desk-sized context for each of them. */
+export function desk(): { readonly context: BrowserContext } {
+  let browser: Browser;
+  let context: BrowserContext;
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser?.close());
+  beforeEach(async () => {
+    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    context.setDefaultTimeout(15_000);
+  });
+  afterEach(() => context.close());
+  return {
+    get context() {
+      return context;
+    },
+  };
+}
+
+/** The address of a page of the server with data. */
+export const ui = (path: string) => `${inject("base")}/ui${path}`;
+
+/** Moves the focus with the keyboard to what carries this name, as somebody without a mouse does. */
+export async function tabTo(page: Page, name: string | RegExp, role?: string): Promise<void> {
+  const matches = () =>
+    page.evaluate(() => {
+      const at = document.activeElement as HTMLElement | null;
+      if (!at) return undefined;
+      const label =
+        at.getAttribute("aria-label") ??
+        (at as HTMLInputElement).labels?.[0]?.innerText ??
+        (at.innerText || at.textContent || "");
+      const kind = at.getAttribute("role") ?? { A: "link", BUTTON: "button" }[at.tagName] ?? at.tagName;
+      return { label: label.trim(), kind };
+    });
+  for (let i = 0; i < 150; i += 1) {
+    await page.keyboard.press("Tab");
+    const found = await matches();
+    if (!found || (role && found.kind !== role)) continue;
+    if (typeof name === "string" ? found.label === name : name.test(found.label)) return;
+  }
+  throw new Error(`the keyboard does not reach ${String(name)}`);
+}
+
+/** Whether what has the focus shows it: an outline, or a border that changed. */
+export function focusShown(page: Page): Promise<boolean> {
+  return page.evaluate(() => {
+    const at = document.activeElement;
+    if (!at || at === document.body) return false;
+    const style = getComputedStyle(at);
+    return style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) >= 2;
+  });
 }

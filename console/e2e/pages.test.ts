@@ -10,22 +10,27 @@ beforeAll(async () => {
 afterAll(() => browser?.close());
 
 function pages(): Record<string, string> {
-  const { experiment, runs, model, deployment } = inject("seeded");
+  const { experiment, runs, loggedModel, model, deployment } = inject("seeded");
   const [first = "", second = ""] = runs;
   const sql = "select deployment, version, outcome, count(*) as n from predictions group by 1, 2, 3";
   return {
     overview: "/",
     experiments: "/experiments",
     experiment: `/experiments/${experiment}?chosen=${first},${second}`,
+    "experiment-charts": `/experiments/${experiment}?show=charts&smooth=0.6`,
     compare: `/compare?runs=${runs.join(",")}`,
     run: `/runs/${first}`,
     "run-charts": `/runs/${first}?tab=charts`,
     "run-artifacts": `/runs/${first}?tab=artifacts&path=model%2FMLmodel`,
+    "run-artifacts-sheet": `/runs/${first}?tab=artifacts&path=plots%2Fconfusion.csv`,
+    "logged-model": `/logged-models/${loggedModel}`,
     models: "/models",
     model: `/models/${model}`,
     deployments: "/deployments",
     deployment: `/deployments/${deployment}`,
     "deployment-try": `/deployments/${deployment}?tab=try`,
+    "deployment-past": `/deployments/${deployment}?range=hour`,
+    "deployment-call": `/deployments/${deployment}?tab=call`,
     "deployment-signature": `/deployments/${deployment}?tab=signature`,
     "deployment-spec": `/deployments/${deployment}?tab=spec`,
     journal: `/journal?${new URLSearchParams({ sql, run: "1" })}`,

@@ -5,6 +5,8 @@ import { resolve } from "node:path";
 export interface Seeded {
   experiment: string;
   runs: string[];
+  /** A model that the first run logged, as MLflow 3 does. */
+  loggedModel: string;
   model: string;
   deployment: string;
 }
@@ -35,6 +37,17 @@ signature:
   inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 4]}}]'
   outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]'
 `;
+
+const CONFUSION = `actual,predicted,flowers
+setosa,setosa,50
+"virginica, or near it",versicolor,3
+`;
+
+/** A picture of two by two pixels. */
+const PICTURE = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==",
+  "base64",
+);
 
 export async function seed(base: string): Promise<Seeded> {
   const send = async <T>(
@@ -107,10 +120,23 @@ export async function seed(base: string): Promise<Seeded> {
     const root = `/api/2.0/mlflow-artifacts/artifacts/${experiment}/${id}/artifacts`;
     await send("PUT", `${root}/notes.md`, "# Notes\n\nFour measurements, three species.\n", "text/markdown");
     await send("PUT", `${root}/model/MLmodel`, MLMODEL, "text/plain");
+    await send("PUT", `${root}/plots/confusion.csv`, CONFUSION, "text/csv");
+    await send("PUT", `${root}/plots/picture.png`, PICTURE, "image/png");
+    await send("PUT", `${root}/report.json`, '{"accuracy":0.95,"by":{"setosa":1}}', "text/plain");
     await send("PUT", `${root}/model/model.onnx`, readFileSync(ONNX), "application/octet-stream");
     if (i < 2) await mlflow("runs/update", { run_id: id, status: "FINISHED", end_time: start + 42_000 });
     else await mlflow("runs/update", { run_id: id, status: "FAILED", end_time: start + 9000 });
   }
+
+  const { model } = await mlflow<{ model: { info: { model_id: string } } }>("logged-models", {
+    experiment_id: experiment,
+    name: "species",
+    source_run_id: runs[0],
+  });
+  const loggedModel = model.info.model_id;
+  const files = `/api/2.0/mlflow-artifacts/artifacts/${experiment}/models/${loggedModel}/artifacts`;
+  await send("PUT", `${files}/MLmodel`, MLMODEL, "text/plain");
+  await send("PATCH", `/api/2.0/mlflow/logged-models/${loggedModel}`, { status: "LOGGED_MODEL_READY" });
 
   await mlflow("registered-models/create", {
     name: "iris",
@@ -124,12 +150,10 @@ export async function seed(base: string): Promise<Seeded> {
   const spec = "apiVersion: mainspring/v1\nkind: Deployment\nname: iris\nmodel: models:/iris@champion\n";
   await send("POST", "/api/v1/apply", spec, "application/yaml");
   await until("the deployment is ready", async () => {
-    // The list, because the deployment is in it only once the server has taken the declaration up.
-    type Listed = { deployments: { name: string; state: string; reason?: string }[] };
-    const { deployments } = await send<Listed>("GET", "/api/v1/deployments");
-    const iris = deployments.find(({ name }) => name === "iris");
-    if (iris?.state === "FAILED") throw new Error(`the deployment failed: ${iris.reason}`);
-    return iris?.state === "READY";
+    type Detail = { summary: { state: string; reason?: string } };
+    const { summary } = await send<Detail>("GET", "/api/v1/deployments/iris");
+    if (summary.state === "FAILED") throw new Error(`the deployment failed: ${summary.reason}`);
+    return summary.state === "READY";
   });
 
   let prediction = "";
@@ -147,7 +171,7 @@ export async function seed(base: string): Promise<Seeded> {
   });
   await send("POST", "/api/v1/feedback", { predictionId: prediction, name: "label", value: 2 });
   await send("POST", "/api/v1/keys", { label: "garden service", role: "infer" });
-  return { experiment, runs, model: "iris", deployment: "iris" };
+  return { experiment, runs, loggedModel, model: "iris", deployment: "iris" };
 }
 
 /** Asks until it is so, for at most 30 s. */

@@ -10,17 +10,18 @@ import { Shell } from "./components/shell";
 import { Login } from "./pages/login";
 
 const Overview = lazy(() => import("./pages/overview"));
-const Experiments = lazy(() => import("./pages/experiments"));
-const Experiment = lazy(() => import("./pages/experiment"));
-const Compare = lazy(() => import("./pages/compare"));
-const Run = lazy(() => import("./pages/run"));
-const Models = lazy(() => import("./pages/models"));
-const Model = lazy(() => import("./pages/model"));
-const Deployments = lazy(() => import("./pages/deployments"));
-const Deployment = lazy(() => import("./pages/deployment"));
-const Journal = lazy(() => import("./pages/journal"));
-const Keys = lazy(() => import("./pages/keys"));
-const Audit = lazy(() => import("./pages/audit"));
+const Experiments = lazy(() => import("./pages/experiments/list"));
+const Experiment = lazy(() => import("./pages/experiments/experiment"));
+const Compare = lazy(() => import("./pages/experiments/compare"));
+const Run = lazy(() => import("./pages/experiments/run"));
+const LoggedModel = lazy(() => import("./pages/experiments/logged-model"));
+const Models = lazy(() => import("./pages/models/list"));
+const Model = lazy(() => import("./pages/models/model"));
+const Deployments = lazy(() => import("./pages/deployments/list"));
+const Deployment = lazy(() => import("./pages/deployments/deployment"));
+const Journal = lazy(() => import("./pages/journal/journal"));
+const Keys = lazy(() => import("./pages/settings/keys"));
+const Audit = lazy(() => import("./pages/settings/audit"));
 
 function Nowhere() {
   const [path] = useLocation();
@@ -42,11 +43,12 @@ function Pages() {
         <Switch>
           <Route path="/" component={Overview} />
           <Route path="/experiments" component={Experiments} />
-          <Route path="/experiments/:id" component={Experiment} />
-          <Route path="/compare" component={Compare} />
-          <Route path="/runs/:id" component={Run} />
-          <Route path="/models" component={Models} />
           {/* A page per thing: another name is another page, with its own state. */}
+          <Route path="/experiments/:id">{() => <Experiment key={path} />}</Route>
+          <Route path="/compare" component={Compare} />
+          <Route path="/runs/:id">{() => <Run key={path} />}</Route>
+          <Route path="/logged-models/:id" component={LoggedModel} />
+          <Route path="/models" component={Models} />
           <Route path="/models/:name">{() => <Model key={path} />}</Route>
           <Route path="/deployments" component={Deployments} />
           <Route path="/deployments/:name">{() => <Deployment key={path} />}</Route>
@@ -122,9 +124,12 @@ function Inside() {
   );
 }
 
+/** Where the pages are, without a slash at the end. */
+export const BASE = import.meta.env.BASE_URL.replace(/\/$/, "");
+
 export function App() {
   return (
-    <Router base={import.meta.env.BASE_URL.replace(/\/$/, "")}>
+    <Router base={BASE}>
       <Inside />
     </Router>
   );

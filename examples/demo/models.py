@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import time
 
 import mlflow
 import numpy
@@ -68,7 +69,15 @@ def quiet():
         yield
 
 
-def register(name, data, model, params, curve=()):
+def learning_curve(model, data):
+    """Loss on what was learned from, and accuracy on what was held out, after each tree."""
+    now = int(time.time() * 1000)
+    held_out = [metrics.accuracy_score(data.test_y, answer) for answer in model.staged_predict(data.test_x.to_numpy())]
+    series = {"train_deviance": model.train_score_, "held_out_accuracy": held_out}
+    return [mlflow.entities.Metric(key, float(value), now, step) for key, values in series.items() for step, value in enumerate(values)]
+
+
+def register(name, data, model, params, curve=False):
     """One run: parameters, metrics, a learning curve where there is one, and the model with its signature."""
     model.fit(data.train_x.to_numpy(), data.train_y.to_numpy())
     predicted = model.predict(data.test_x.to_numpy())
@@ -77,12 +86,12 @@ def register(name, data, model, params, curve=()):
     else:
         scores = {"r2": metrics.r2_score(data.test_y, predicted)}
     signature = mlflow.models.infer_signature(data.train_x.head(5), model.predict(data.train_x.head(5).to_numpy()))
-    with quiet(), mlflow.start_run() as run:
-        mlflow.log_params({"model": type(model[-1]).__name__ if isinstance(model, pipeline.Pipeline) else type(model).__name__, **params})
+    kind = type(model[-1] if isinstance(model, pipeline.Pipeline) else model).__name__
+    with quiet(), mlflow.start_run(run_name=f"{name}, {kind}") as run:
+        mlflow.log_params({"model": kind, **params})
         mlflow.log_metrics(scores)
         if curve:
-            entities = [mlflow.entities.Metric("train_deviance", float(value), 0, step) for step, value in enumerate(model.train_score_)]
-            mlflow.MlflowClient().log_batch(run.info.run_id, metrics=entities)
+            mlflow.MlflowClient().log_batch(run.info.run_id, metrics=learning_curve(model, data))
         mlflow.log_input(mlflow.data.from_pandas(data.train_x, name=name), context="training")
         logged = mlflow.onnx.log_model(
             to_onnx(model, data),

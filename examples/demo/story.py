@@ -138,7 +138,14 @@ def last_screen(server, crowd, moved, feedback, verdict):
     print(f"\n  {len(crowd.calls)} requests under load, {len(crowd.failures)} failed; the version changed in {moved * 1000:.0f} ms")
     print(f"  seen by the clients: p50 {p50:.2f} ms, p99 {p99:.2f} ms (four Python threads on this machine)")
     print(f"  {feedback} labels joined to their predictions")
-    print(f"\n{screen.bold('Console')}  {server.url}/ui/")
+    print(f"\n{screen.bold('Console')}")
+    pages = [
+        ("/deployments/cancer?range=hour", "traffic and latency of both versions, and how each client calls it"),
+        ("/experiments/1?show=charts", "the four runs and their curves"),
+        ("/models/cancer", "where each version comes from; move the alias here"),
+    ]
+    for page, what in pages:
+        print(f"  {(server.url + '/ui' + page).ljust(len(server.url) + 36)} {screen.dim(what)}")
     print(f"\n{screen.bold('Try next')}")
     here = f"{server.binary} --server {server.url}"
     print(f"  {here} get deployment")

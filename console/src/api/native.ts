@@ -1,5 +1,6 @@
 /** Our own API. Paths, parameters and bodies are checked against openapi.json by the compiler. */
 import createClient from "openapi-fetch";
+import { oneAtATime } from "../lib/one-at-a-time";
 import { ApiError, readError } from "./errors";
 import { guardedFetch } from "./http";
 import type { components, paths } from "./schema";
@@ -23,6 +24,7 @@ export type LiveVersion = Schemas["LiveVersion"];
 export type MetricPoint = Schemas["MetricPoint"];
 export type Model = Schemas["ModelView"];
 export type ModelVersion = Schemas["ModelVersionView"];
+export type Overview = Schemas["Overview"];
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
 export type QueryAnswer = Schemas["QueryAnswer"];
@@ -62,6 +64,8 @@ async function take<T>(what: string, sent: Promise<Raw<T>>, signal?: AbortSignal
 
 /** The `signal` of a call, when there is one. */
 const s = (signal?: AbortSignal) => (signal ? { signal } : {});
+
+const queries = oneAtATime();
 
 export const native = {
   info: (signal?: AbortSignal) =>
@@ -195,7 +199,11 @@ export const native = {
     ),
 
   query: (sql: string, limit: number, signal?: AbortSignal) =>
-    take("run the query", client.POST("/api/v1/query", { body: { sql, limit }, ...s(signal) }), signal),
+    queries(
+      () =>
+        take("run the query", client.POST("/api/v1/query", { body: { sql, limit }, ...s(signal) }), signal),
+      signal,
+    ),
 
   keys: (signal?: AbortSignal) => take("list the keys", client.GET("/api/v1/keys", s(signal)), signal),
   createKey: (body: Schemas["CreateKeyRequest"]) =>

@@ -760,9 +760,9 @@ export interface components {
          * @enum {string}
          */
         Change: "created" | "updated" | "unchanged" | "rolledBack" | "deleted";
-        /** @description One thing that a ready server needs. */
+        /** @description One part of the server. */
         Check: {
-            /** @description `database`, `journal`, `engine`, … */
+            /** @description `requests`, `database`, `journal`, `engine`. */
             name: string;
             /** @description Whether it works. */
             ok: boolean;
@@ -1081,9 +1081,13 @@ export interface components {
             /** @description The spec; null for a deletion. */
             spec?: unknown;
         };
-        /** @description Whether the server can do its work. */
+        /** @description Whether the server takes requests, and which of its parts work. */
         Health: {
-            /** @description Whether every check is. */
+            /**
+             * @description Whether it takes requests: not while it loads what was declared before it started, while it
+             *     stops, or while no prediction could be answered. A database that is away fails its own check
+             *     alone, because deployed models go on answering.
+             */
             ready: boolean;
             /** @description The checks. */
             checks: components["schemas"]["Check"][];
@@ -1246,6 +1250,9 @@ export interface components {
              */
             rows: number;
             latency?: components["schemas"]["Quantiles"] | null;
+            queue?: components["schemas"]["Quantiles"] | null;
+            engine?: components["schemas"]["Quantiles"] | null;
+            encode?: components["schemas"]["Quantiles"] | null;
         };
         /** @description A login. */
         LoginRequest: {
@@ -1406,7 +1413,7 @@ export interface components {
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
         };
-        /** @description What was purged. */
+        /** @description What was purged, or with `dryRun` would be. */
         PurgeAnswer: {
             /**
              * Format: int64
@@ -1428,6 +1435,11 @@ export interface components {
              * @description Files freed in the artifact store.
              */
             files: number;
+            /**
+             * Format: int64
+             * @description The bytes of these files.
+             */
+            bytes: number;
             /** @description Runs and logged models kept because a model version is served from their files. */
             kept: components["schemas"]["PurgeKept"][];
             /** @description Things whose artifacts are in another store, which this server does not touch. */
@@ -1505,7 +1517,7 @@ export interface components {
             sql: string;
             /**
              * Format: int32
-             * @description Rows at most; 1 to 100000, 10000 when left out.
+             * @description Rows at most; the server's own limit (10000) counts when it is lower.
              */
             limit?: number | null;
         };
@@ -1544,7 +1556,10 @@ export interface components {
             generation: number;
             /** @description What was declared, with defaults filled in. */
             spec: unknown;
-            /** @description What is: written by whoever carries the spec out. Null until then. */
+            /**
+             * @description What is, in this process: `state`, `reason`, `version`, and whether it is `settled`. Null until
+             *     it was taken up here.
+             */
             status?: unknown;
             /** @description When it was first applied. */
             createdAt: components["schemas"]["Time"];
@@ -2603,7 +2618,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was freed */
+            /** @description What was freed, or with `dryRun` would be */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2625,10 +2640,7 @@ export interface operations {
     };
     queryJournal: {
         parameters: {
-            query?: {
-                /** @description `json` (default) or `arrow`: an Arrow IPC stream. */
-                format?: string;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
@@ -3193,7 +3205,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whether the server can do its work */
+            /** @description Whether the server takes requests */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -2,6 +2,7 @@ import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { Link } from "wouter";
 import { ago, local, utc } from "../lib/format";
 import { useLater, useNow, useVisible } from "../lib/hooks";
+import { ScrollBox } from "./scroll-box";
 
 /** The state of a thing: always a word, never colour alone. */
 export type State = "ok" | "warn" | "bad" | "live" | "none";
@@ -105,7 +106,7 @@ export function KeyValue({ items }: { items: [string, ReactNode][] }) {
   return (
     <dl className="kv">
       {items.map(([key, value]) => (
-        <div key={key} style={{ display: "contents" }}>
+        <div key={key}>
           <dt>{key}</dt>
           <dd>{value}</dd>
         </div>
@@ -170,10 +171,9 @@ export function Code({
 }) {
   return (
     <div className={wrap ? "code wrap" : "code"}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <ScrollBox as="pre" label={label}>
         <code>{text}</code>
-      </pre>
+      </ScrollBox>
       <CopyButton text={text} />
     </div>
   );
@@ -190,7 +190,7 @@ export function Empty(props: { title: string; children?: ReactNode; command?: st
   );
 }
 
-/** A button that opens a small panel; Escape and a click elsewhere close it. */
+/** A button that opens a small panel; Escape, a click elsewhere and a focus elsewhere close it. */
 export function Popover(props: {
   label: ReactNode;
   title: string;
@@ -204,7 +204,8 @@ export function Popover(props: {
   const panel = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return;
-    const away = (event: MouseEvent) => {
+    // A click elsewhere, or the keyboard that went on.
+    const away = (event: Event) => {
       if (!box.current?.contains(event.target as Node)) setOpen(false);
     };
     const key = (event: KeyboardEvent) => {
@@ -213,9 +214,11 @@ export function Popover(props: {
       button.current?.focus();
     };
     document.addEventListener("mousedown", away);
+    document.addEventListener("focusin", away);
     document.addEventListener("keydown", key);
     return () => {
       document.removeEventListener("mousedown", away);
+      document.removeEventListener("focusin", away);
       document.removeEventListener("keydown", key);
     };
   }, [open]);

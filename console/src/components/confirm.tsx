@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { ErrorBox } from "./errors";
 
 /**
@@ -23,31 +23,36 @@ export function Confirm(props: {
     dialog?.showModal();
     return () => dialog?.close();
   }, []);
+  const act = (event: FormEvent) => {
+    event.preventDefault();
+    if (busy || props.disabled) return;
+    setBusy(true);
+    setError(undefined);
+    props
+      .onConfirm()
+      .then(props.onClose, setError)
+      .finally(() => setBusy(false));
+  };
   return (
     <dialog ref={ref} aria-labelledby={id} onCancel={props.onClose} onClose={props.onClose}>
-      <h2 id={id}>{props.title}</h2>
-      <div>{props.children}</div>
-      {error !== undefined && <ErrorBox error={error} />}
-      <div className="row end">
-        <button type="button" className="button" onClick={props.onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          className={props.danger ? "button danger" : "button primary"}
-          disabled={busy || props.disabled}
-          onClick={() => {
-            setBusy(true);
-            setError(undefined);
-            props
-              .onConfirm()
-              .then(props.onClose, setError)
-              .finally(() => setBusy(false));
-          }}
-        >
-          {busy ? "Working…" : props.action}
-        </button>
-      </div>
+      {/* A form, so that Enter in a field of it acts. */}
+      <form className="stack" onSubmit={act}>
+        <h2 id={id}>{props.title}</h2>
+        <div>{props.children}</div>
+        {error !== undefined && <ErrorBox error={error} />}
+        <div className="row end">
+          <button type="button" className="button" onClick={props.onClose}>
+            Cancel
+          </button>
+          <button
+            type="submit"
+            className={props.danger ? "button danger" : "button primary"}
+            disabled={busy || props.disabled}
+          >
+            {busy ? "Working…" : props.action}
+          </button>
+        </div>
+      </form>
     </dialog>
   );
 }

@@ -1,3 +1,4 @@
+import { ScrollBox } from "./scroll-box";
 import { Table } from "./table";
 
 /** One line of a difference. */
@@ -43,15 +44,14 @@ export function Diff({ before, after, label }: { before: string; after: string; 
   if (lines.every((line) => line.kind === "same")) return <p className="quiet">No difference.</p>;
   return (
     <div className="code diff">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus */}
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <ScrollBox as="pre" label={label}>
         {lines.map((line, n) => (
           <span key={`${n}${line.kind}`} className={`line ${line.kind}`}>
             {line.kind === "add" ? "+ " : line.kind === "remove" ? "− " : "  "}
             {line.text}
           </span>
         ))}
-      </pre>
+      </ScrollBox>
     </div>
   );
 }

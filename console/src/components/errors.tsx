@@ -17,7 +17,7 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
         )}
       </p>
       <p>{api ? advice(api) : "Load the page again; if it stays, report it with the text above."}</p>
-      <div className="row" style={{ marginTop: 8 }}>
+      <div className="row below">
         {retry && (
           <button type="button" className="button small" onClick={retry}>
             Try again

@@ -91,7 +91,7 @@ export function Palette(props: { places: { href: string; label: string }[]; onCl
       </ul>
       {/* biome-ignore-end lint/a11y/useFocusableInteractive lint/a11y/useKeyWithClickEvents: as above */}
       <footer>
-        <span aria-live="polite" style={{ marginRight: "auto" }}>
+        <span aria-live="polite" className="spread">
           {late
             ? "Searching…"
             : options.length === 0

@@ -37,7 +37,7 @@ function ThemeChoice() {
     ["dark", "Dark"],
   ];
   return (
-    <fieldset className="seg" style={{ border: 0, margin: 0, padding: 0 }}>
+    <fieldset className="seg">
       <legend className="sr">Theme</legend>
       {choices.map(([value, label]) => (
         <button

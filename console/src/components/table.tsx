@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Skeleton } from "./basics";
+import { ScrollBox } from "./scroll-box";
 
 export interface Column<T> {
   key: string;
@@ -46,8 +47,7 @@ export function Table<T>(props: Props<T>) {
   const toggle = (key: string) =>
     onChoose?.(chosen.includes(key) ? chosen.filter((k) => k !== key) : [...chosen, key]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the focus
-    <div className="table-box" role="region" aria-label={`${props.caption}, table`} tabIndex={0}>
+    <ScrollBox className="table-box" label={`${props.caption}, table`}>
       <table className="table" aria-busy={rows === undefined}>
         <caption className="sr">{props.caption}</caption>
         <thead>
@@ -89,10 +89,7 @@ export function Table<T>(props: Props<T>) {
                       </td>
                     )}
                     {columns.map((column) => {
-                      const classes = [column.numeric && "num", column.differs?.(row) && "differs"].filter(
-                        Boolean,
-                      );
-                      const className = classes.length > 0 ? classes.join(" ") : undefined;
+                      const className = classOf(column, column.differs?.(row));
                       return column.head ? (
                         <th key={column.key} scope="row" className={className}>
                           {column.render(row)}
@@ -108,8 +105,13 @@ export function Table<T>(props: Props<T>) {
               })}
         </tbody>
       </table>
-    </div>
+    </ScrollBox>
   );
+}
+
+function classOf<T>(column: Column<T>, differs = false): string | undefined {
+  const classes = [column.numeric && "num", column.head && "stick", differs && "differs"].filter(Boolean);
+  return classes.length > 0 ? classes.join(" ") : undefined;
 }
 
 function Heading<T>(props: {
@@ -119,7 +121,7 @@ function Heading<T>(props: {
 }) {
   const { column, sort, onSort } = props;
   const on = sort?.key === column.key;
-  const className = column.numeric ? "num" : undefined;
+  const className = classOf(column);
   if (!column.sortable || !onSort) {
     return (
       <th scope="col" className={className}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, count, duration, measure, percent, plural, utc } from "./format";
+import { ago, aligned, bytes, decimals, count, duration, measure, percent, plural, utc } from "./format";
 
 describe("figures", () => {
   it("writes counts with separators and the right plural", () => {
@@ -19,6 +19,16 @@ describe("figures", () => {
     expect(measure(null)).toBe("–");
   });
 
+  it("writes the values of a column with the same digits", () => {
+    const column = [0.5, 0.87654321, undefined, Number.NaN];
+    const places = decimals(column);
+    expect(column.map((v) => aligned(v, places))).toEqual(["0.50000", "0.87654", "–", "NaN"]);
+    expect(aligned(0.0000012, places)).toBe("1.200e−6");
+    expect(decimals([1200.5, 3])).toBe(1);
+    expect(decimals([3, 40])).toBe(0);
+    expect(aligned(-3, 0)).toBe("−3");
+  });
+
   it("chooses the unit of a duration", () => {
     expect(duration(0.0000852)).toBe("85.2 µs");
     expect(duration(0.0031)).toBe("3.1 ms");
@@ -35,6 +45,8 @@ describe("figures", () => {
     expect(percent(0.9995)).toBe("99.95 %");
     expect(ago(0, 4 * 60_000)).toBe("4 min ago");
     expect(ago(0, 30 * 3_600_000)).toBe("yesterday");
+    expect(ago(5000, 0)).toBe("just now");
+    expect(ago(120_000, 0)).toBe("in the future");
     expect(utc(0)).toBe("1970-01-01 00:00:00 UTC");
   });
 });

@@ -25,6 +25,26 @@ export function measure(n: number | null | undefined, digits = 5): string {
   return new Intl.NumberFormat("en-GB", { maximumSignificantDigits: digits }).format(n).replace("-", "−");
 }
 
+/** Digits after the point with which all values of one column are written, so that they line up. */
+export function decimals(values: (number | undefined)[], digits = 5): number {
+  const sizes = values
+    .filter((v): v is number => v !== undefined && Number.isFinite(v) && v !== 0)
+    .map(Math.abs);
+  if (sizes.length === 0 || values.every((v) => v === undefined || Number.isInteger(v))) return 0;
+  const most = Math.floor(Math.log10(Math.max(...sizes)));
+  return Math.min(9, Math.max(0, digits - 1 - most));
+}
+
+/** A value of such a column; one that would lose its digits is written by itself. */
+export function aligned(n: number | null | undefined, places: number): string {
+  if (n === null || n === undefined || !Number.isFinite(n)) return measure(n);
+  const size = Math.abs(n);
+  if (size >= 1e9 || (n !== 0 && size < 0.5 * 10 ** -places)) return measure(n);
+  return new Intl.NumberFormat("en-GB", { minimumFractionDigits: places, maximumFractionDigits: places })
+    .format(n)
+    .replace("-", "−");
+}
+
 /** A duration given in seconds: "85 µs", "3.1 ms", "12.4 s", "3 min 20 s", "2 h 5 min". */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
@@ -66,7 +86,8 @@ export function percent(share: number, digits = 2): string {
 /** "just now", "4 min ago", "3 h ago", "12 days ago". */
 export function ago(at: number, now: number): string {
   const s = Math.round((now - at) / 1000);
-  if (s < 0) return "in the future";
+  // `now` is renewed every few seconds, and clocks differ a little.
+  if (s < -60) return "in the future";
   if (s < 10) return "just now";
   if (s < 60) return `${s} s ago`;
   if (s < 3600) return `${Math.floor(s / 60)} min ago`;

@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { type RefObject, useEffect, useState, useSyncExternalStore } from "react";
 
 function onVisibility(tell: () => void): () => void {
   document.addEventListener("visibilitychange", tell);
@@ -35,6 +35,19 @@ export function useLater(active: boolean, ms = 300): boolean {
     return () => clearTimeout(timer);
   }, [active, ms]);
   return late;
+}
+
+/** The width of an element in pixels, as it changes; 0 until it is there. */
+export function useWidth(ref: RefObject<HTMLElement | null>): number {
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const node = ref.current;
+    if (!node) return;
+    const watch = new ResizeObserver(() => setWidth(node.clientWidth));
+    watch.observe(node);
+    return () => watch.disconnect();
+  }, [ref]);
+  return width;
 }
 
 /** Sets the title of the browser tab. */

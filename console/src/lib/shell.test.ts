@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { curl, quote } from "./shell";
-import { readList, to, writeList } from "./url";
+import { api, readList, to, writeList } from "./url";
 
 describe("command lines", () => {
   it("quotes what a shell would read", () => {
@@ -17,6 +17,9 @@ describe("command lines", () => {
       `curl -sS http://h:1/p -H 'content-type: application/json' -d '{"a":1}'`,
     );
     expect(curl({ method: "DELETE", path: "/p" }, "http://h:1")).toBe("curl -sS -X DELETE http://h:1/p");
+    expect(curl({ method: "GET", path: "/p" }, "http://h:1", true)).toBe(
+      `curl -sS http://h:1/p -H "x-api-key: $MAINSPRING_API_KEY"`,
+    );
   });
 });
 
@@ -27,5 +30,6 @@ describe("addresses", () => {
     expect(readList("")).toEqual([]);
     expect(to("models", "a/b c")).toBe("/models/a%2Fb%20c");
     expect(to("models", "v1.2")).toBe("/models/v1.2/");
+    expect(api("models", "v1.2/b")).toBe("/api/v1/models/v1.2%2Fb");
   });
 });

@@ -1,5 +1,6 @@
 import { useCallback } from "react";
 import { useSearchParams } from "wouter";
+import type { Sort } from "../components/table";
 
 /**
  * One value of the page's state, kept in the URL so that a link holds it. The default is left out.
@@ -38,6 +39,23 @@ export function readList(text: string): string[] {
 
 export function writeList(names: string[]): string {
   return names.map(encodeURIComponent).join(",");
+}
+
+/** The order of a table in the URL: `name:asc`. The first click on a heading sorts downwards. */
+export function useSort(fallback: string): [Sort, (next: Sort) => void, string] {
+  const [text, setText] = useParam("order", fallback);
+  const at = text.lastIndexOf(":");
+  const sort = { key: text.slice(0, at), descending: text.slice(at + 1) !== "asc" };
+  const set = useCallback(
+    (next: Sort) => setText(`${next.key}:${next.descending ? "desc" : "asc"}`),
+    [setText],
+  );
+  return [sort, set, text];
+}
+
+/** A path of our own API. */
+export function api(...segments: string[]): string {
+  return `/api/v1/${segments.map(encodeURIComponent).join("/")}`;
 }
 
 /**

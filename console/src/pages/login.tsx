@@ -25,7 +25,7 @@ export function Login({ onSession }: { onSession: (session: Session) => void }) 
   return (
     <main className="login">
       <form className="card" onSubmit={(event) => void submit(event)}>
-        <span className="brand" style={{ padding: 0 }}>
+        <span className="brand">
           <img src={`${import.meta.env.BASE_URL}favicon.svg`} alt="" /> Mainspring
         </span>
         <div>

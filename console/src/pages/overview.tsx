@@ -1,18 +1,49 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { ms, native } from "../api/native";
+import { ms, native, type Overview as OverviewData } from "../api/native";
 import { Card, Empty, Figures, Live, PageHead, Time } from "../components/basics";
 import { Loaded } from "../components/loaded";
 import { ShowCall } from "../components/show-call";
 import { Table } from "../components/table";
-import { rate, recentRate, TrafficChart } from "../components/traffic";
+import { rate, recentRate, TrafficChart } from "../components/chart/traffic";
 import { bytes, count, duration, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { useLive } from "../lib/live";
+import { useFilled } from "../lib/past";
 import { to } from "../lib/url";
-import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployment-parts";
-import { FIRST_RUN } from "./experiments";
-import { RunLink, RunStatus, runSeconds, useExperimentName } from "./run-parts";
+import { DeploymentState, failures, firstDeployment, millis, rowsBehind } from "./deployments/parts";
+import { firstRun } from "./experiments/first";
+import { RunLink, RunStatus, runSeconds, useExperimentName } from "./experiments/run-parts";
+
+/** What stands, what it did, and the first thing that is not well. */
+function Lead({ data }: { data: OverviewData }) {
+  const { counts, deployments } = data;
+  if (counts.runs === 0 && counts.deployments === 0)
+    return <>Nothing is here yet: log a run, register its model, deploy it.</>;
+  const ill = deployments.find((d) => d.state !== "READY" || d.reason);
+  const answered = deployments.reduce((n, d) => n + d.traffic.answered, 0);
+  const failed = deployments.reduce((n, d) => n + d.traffic.failed, 0);
+  return (
+    <>
+      <b>{plural(counts.deployments, "deployment")}</b>
+      {deployments.length > 0 && (ill ? "" : deployments.length === 1 ? ", ready" : ", all ready")}
+      {ill && (
+        <>
+          ; look at <Link href={to("deployments", ill.name)}>{ill.name}</Link>, which is{" "}
+          {ill.state.toLowerCase()}
+          {ill.reason && ` (${ill.reason})`}
+        </>
+      )}
+      {answered + failed > 0 && (
+        <>
+          ; <b>{plural(answered, "request")}</b> answered since the server started,{" "}
+          {failures(answered, failed)}
+        </>
+      )}
+      ; {plural(counts.runs, "run")}, {plural(counts.modelVersions, "model version")}.
+    </>
+  );
+}
 
 export default function Overview() {
   useTitle("Overview");
@@ -23,6 +54,7 @@ export default function Overview() {
     refetchInterval: 5000,
   });
   const live = useLive("/api/v1/live");
+  const ticks = useFilled(live);
   const experimentName = useExperimentName();
   const data = query.data;
   const deployments = data?.deployments;
@@ -30,14 +62,12 @@ export default function Overview() {
     <>
       <PageHead
         title="Overview"
-        lead={query.error && !data ? "The overview could not be loaded." : data?.headline}
-        actions={
-          <ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli="mainspring get deployment" />
-        }
+        lead={query.error && !data ? "The overview could not be loaded." : data && <Lead data={data} />}
+        actions={<ShowCall call={{ method: "GET", path: "/api/v1/overview" }} cli={["get", "deployment"]} />}
       />
       <Loaded query={query}>
         {() => (
-          <div className="stack">
+          <div className="stack loose">
             <Figures
               items={[
                 {
@@ -69,7 +99,7 @@ export default function Overview() {
               ]}
             />
             {data && data.counts.runs === 0 && data.counts.models === 0 && (
-              <Empty title="Log a first run" command={FIRST_RUN}>
+              <Empty title="Log a first run" command={firstRun()}>
                 Use the MLflow client you already have. The run, its metrics and its model appear here at
                 once.
               </Empty>
@@ -82,12 +112,12 @@ export default function Overview() {
                     <Live updatedAt={live.updatedAt} everyMs={1000} />
                     <ShowCall
                       call={{ method: "GET", path: "/api/v1/live" }}
-                      cli={`mainspring query "select deployment, outcome, count(*) from predictions group by 1, 2"`}
+                      cli={["query", "select deployment, outcome, count(*) from predictions group by 1, 2"]}
                     />
                   </>
                 }
               >
-                <TrafficChart ticks={live.ticks} by="deployment" sync="overview" />
+                <TrafficChart ticks={ticks} by="deployment" sync="overview" />
               </Card>
             )}
             <Card flush title="Deployments">

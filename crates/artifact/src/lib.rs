@@ -6,6 +6,7 @@
 mod cache;
 mod error;
 mod local;
+mod opened;
 mod path;
 mod remote;
 mod store;
@@ -13,6 +14,7 @@ mod store;
 pub use bytes::Bytes;
 pub use error::ArtifactError;
 pub use futures::stream::BoxStream;
+pub use opened::Opened;
 pub use path::{ArtifactPath, PathError};
 pub use store::{Artifacts, Entry};
 

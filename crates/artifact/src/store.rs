@@ -2,6 +2,7 @@
 
 use crate::error::ArtifactError;
 use crate::local::Local;
+use crate::opened::Opened;
 use crate::path::ArtifactPath;
 use crate::remote::Remote;
 use bytes::Bytes;
@@ -137,8 +138,19 @@ impl Artifacts {
         }
     }
 
-    /// The size of a file in bytes, and its content as it is read. A file that is replaced
-    /// meanwhile is read as it was, or the stream fails; the two are never mixed.
+    /// Opens a file: its size, its tag, and its content whole or in part as it is read.
+    ///
+    /// # Errors
+    /// As [`Artifacts::get`].
+    pub async fn open_file(&self, path: &ArtifactPath) -> Result<Opened, ArtifactError> {
+        file(path)?;
+        match self.backend.as_ref() {
+            Backend::Local(s) => s.open_file(path).await,
+            Backend::Remote(s) => s.open_file(path).await,
+        }
+    }
+
+    /// The size of a file in bytes, and its content as it is read.
     ///
     /// # Errors
     /// As [`Artifacts::get`].
@@ -146,11 +158,7 @@ impl Artifacts {
         &self,
         path: &ArtifactPath,
     ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
-        file(path)?;
-        match self.backend.as_ref() {
-            Backend::Local(s) => s.get_stream(path).await,
-            Backend::Remote(s) => s.get_stream(path).await,
-        }
+        self.get_range_stream(path, 0..u64::MAX).await
     }
 
     /// Like [`Artifacts::get_stream`], for a part of the file. The number is the size of the whole
@@ -163,11 +171,8 @@ impl Artifacts {
         path: &ArtifactPath,
         range: Range<u64>,
     ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
-        file(path)?;
-        match self.backend.as_ref() {
-            Backend::Local(s) => s.get_range_stream(path, range).await,
-            Backend::Remote(s) => s.get_range_stream(path, range).await,
-        }
+        let opened = self.open_file(path).await?;
+        Ok((opened.size(), opened.part(range)?))
     }
 
     /// What is known about a file without reading it.

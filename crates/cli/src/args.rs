@@ -4,6 +4,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueE
 use mainspring_server::config::{KEYS, Key, Kind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+const CLIENT: &str = "Commands that talk to a server";
 
 /// Takes a trained model from a training run to a production service.
 #[derive(Debug, Parser)]
@@ -17,17 +20,36 @@ Start here:
   mainspring doctor                  what is missing on this machine
   mainspring apply -f churn.yaml     deploy a model
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 server unreachable, 4 not allowed."
+Exit codes:
+  0  done
+  1  failed, or there is no such thing
+  2  wrong usage or input
+  3  the server cannot be reached, or cannot do this now
+  4  not allowed"
 )]
 pub struct Cli {
-    /// Address of the server that client commands talk to
-    #[arg(long, global = true, env = "MAINSPRING_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    /// Address of the server that the command talks to
+    #[arg(
+        long,
+        global = true,
+        env = "MAINSPRING_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL",
+        help_heading = CLIENT
+    )]
     pub server: String,
     /// API key for the server; not needed on loopback
-    #[arg(long, global = true, env = "MAINSPRING_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(
+        long,
+        global = true,
+        env = "MAINSPRING_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        help_heading = CLIENT
+    )]
     pub api_key: Option<String>,
-    /// Output for people or for machines
-    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    /// `table` for people, `json` for machines
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
     pub output: Output,
     /// What to do
     #[command(subcommand)]
@@ -53,12 +75,8 @@ pub enum Cmd {
         /// YAML or JSON file with one or more documents; `-` reads standard input
         #[arg(short, long = "file", required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Return at once instead of waiting until deployments are ready
-        #[arg(long)]
-        no_wait: bool,
-        /// How long to wait until deployments are ready, seconds
-        #[arg(long, default_value_t = 120, value_name = "SECONDS")]
-        timeout: u64,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Show what the files would change
     Diff {
@@ -68,8 +86,8 @@ pub enum Cmd {
     },
     /// List what is declared, or show one thing
     Get {
-        /// Kind, e.g. `deployment`
-        kind: String,
+        /// Kind, e.g. `deployment`; everything when left out
+        kind: Option<String>,
         /// Name; all of the kind when left out
         name: Option<String>,
     },
@@ -87,8 +105,10 @@ pub enum Cmd {
         /// Name
         name: String,
         /// Generation to bring back; the one before the current when left out
-        #[arg(long)]
+        #[arg(long, value_name = "GENERATION")]
         to: Option<i64>,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Delete one thing
     Delete {
@@ -102,7 +122,7 @@ pub enum Cmd {
         /// Kind, e.g. `Deployment`; lists the kinds when left out
         kind: Option<String>,
     },
-    /// Ask the journal in SQL: tables `predictions` and `feedback`
+    /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
         sql: String,
@@ -115,6 +135,9 @@ pub enum Cmd {
         /// Only what was deleted at least this long ago, e.g. `30d`; `0s` is everything deleted
         #[arg(long, default_value = "30d", value_name = "AGE")]
         older_than: String,
+        /// Say what would be freed and free nothing
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
         /// Do it; without this nothing happens
         #[arg(long)]
         yes: bool,
@@ -139,6 +162,24 @@ pub enum Cmd {
     },
 }
 
+/// How long a command waits for deployments.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Wait {
+    /// Return at once instead of waiting until deployments are ready
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait until deployments are ready, seconds
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+impl Wait {
+    /// The longest wait; `None` is not at all.
+    pub fn limit(self) -> Option<Duration> {
+        (!self.no_wait).then(|| Duration::from_secs(self.timeout))
+    }
+}
+
 /// What to do with keys. These work on the data folder directly when the server is not running, so
 /// that the first key can be made before it listens anywhere but on loopback.
 #[derive(Debug, Subcommand)]
@@ -146,10 +187,9 @@ pub enum KeyCmd {
     /// Make a key; it is shown once
     Create {
         /// What the key is for
-        #[arg(default_value = "")]
         label: String,
-        /// What it may do: infer, read, write, admin
-        #[arg(long, default_value = "infer")]
+        /// What it may do, each including the ones before it
+        #[arg(long, default_value = "infer", value_parser = ["infer", "read", "write", "admin"])]
         role: String,
         /// Tenant whose data it sees
         #[arg(long, default_value = "default")]

@@ -4,7 +4,7 @@ use crate::age::parse_age;
 use crate::args::{KeyCmd, Output};
 use crate::client::{Server, segment};
 use crate::error::CliError;
-use crate::output::{Mark, cell, either, line, mark, note, table};
+use crate::output::{Mark, cell, either, line, mark, note, table, time};
 use crate::up::resolve;
 use mainspring_core::{ErrorKind, Role};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub async fn run(cmd: KeyCmd, server: &impl Fn() -> Result<Server, CliError>, ou
                 let request = mainspring_server::NewKey { label, role, tenant, expires };
                 let made = mainspring_server::create_key(settings, request).await;
                 let made = made.map_err(|e| CliError::from_failure(&e))?;
-                json!({"key": made.key, "info": {"id": made.id}})
+                json!({"key": made.key.reveal(), "info": {"id": made.id}})
             } else {
                 let body = json!({"label": label, "role": role, "tenant": tenant, "expiresInSeconds": expires.map(|e| e.as_secs())});
                 server()?.post("/api/v1/keys", &body).await?
@@ -60,10 +60,15 @@ fn list(answer: &Value, out: Output) {
     either(out, &answer["keys"], || {
         let keys = answer["keys"].as_array().into_iter().flatten();
         let row = |k: &Value| {
-            ["id", "label", "role", "tenant", "createdAt", "expiresAt", "lastUsedAt", "revokedAt"]
-                .map(|c| cell(&k[c]))
-                .to_vec()
+            let state = match (k["revokedAt"].as_str(), k["replacedBy"].as_str()) {
+                (Some(_), _) => format!("revoked {}", time(&k["revokedAt"])),
+                (None, Some(new)) => format!("replaced by {new}"),
+                (None, None) => String::new(),
+            };
+            let plain = ["id", "label", "role", "tenant"].map(|c| cell(&k[c]));
+            let times = ["createdAt", "expiresAt", "lastUsedAt"].map(|c| time(&k[c]));
+            [&plain[..], &times[..], &[state]].concat()
         };
-        table(&["id", "label", "role", "tenant", "made", "expires", "last used", "revoked"], keys.map(row));
+        table(&["id", "label", "role", "tenant", "made", "expires", "last used", "state"], keys.map(row));
     });
 }

@@ -22,8 +22,8 @@ pub fn config(args: &ServerArgs, out: Output) -> Result<(), CliError> {
         .collect();
     either(out, &json, || {
         table(
-            &["setting", "value", "from", "what it is"],
-            rows.iter().map(|(k, v, o)| vec![k.name.to_owned(), v.clone(), o.to_string(), k.help.to_owned()]),
+            &["setting", "value", "from"],
+            rows.iter().map(|(k, v, o)| vec![k.name.to_owned(), v.clone(), o.to_string()]),
         );
     });
     Ok(())

@@ -52,18 +52,19 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Cmd::Doctor(args) => local::doctor(&args, out).await?,
         Cmd::Backup { to, server } => local::backup(&to, &server).await?,
         Cmd::Restore { from, server } => local::restore(&from, &server)?,
-        Cmd::Apply { files, no_wait, timeout } => {
-            let wait = (!no_wait).then(|| std::time::Duration::from_secs(timeout));
-            resources::apply(&server()?, &files, wait, out).await?;
-        }
+        Cmd::Apply { files, wait } => resources::apply(&server()?, &files, wait.limit(), out).await?,
         Cmd::Diff { files } => resources::diff(&server()?, &files, out).await?,
-        Cmd::Get { kind, name } => resources::get(&server()?, &kind, name.as_deref(), out).await?,
+        Cmd::Get { kind, name } => resources::get(&server()?, kind.as_deref(), name.as_deref(), out).await?,
         Cmd::History { kind, name } => resources::history(&server()?, &kind, &name, out).await?,
-        Cmd::Rollback { kind, name, to } => resources::rollback(&server()?, &kind, &name, to, out).await?,
+        Cmd::Rollback { kind, name, to, wait } => {
+            resources::rollback(&server()?, (&kind, &name), to, wait.limit(), out).await?;
+        }
         Cmd::Delete { kind, name } => resources::delete(&server()?, &kind, &name, out).await?,
         Cmd::Schema { kind } => resources::schema(&server()?, kind.as_deref(), out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
-        Cmd::Purge { older_than, yes } => query::purge(&server()?, &older_than, yes, out).await?,
+        Cmd::Purge { older_than, dry_run, yes } => {
+            query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
+        }
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,8 @@
 //! What the terminal shows: sentences, tables, and JSON for machines.
 
 use crate::args::Output;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, ContentArrangement, Table};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 use serde_json::Value;
@@ -28,15 +28,46 @@ pub fn json(value: &impl Serialize) {
     }
 }
 
-/// A table with a head.
+/// A table with a head, a row a line, as wide as the terminal at most.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(head.iter().map(|h| Cell::new(h.bold())));
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(head.iter().map(|h| Cell::new(h.to_uppercase()).add_attribute(Attribute::Bold)));
     for row in rows {
         table.add_row(row);
     }
-    line(table);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    // What a row is called by is copied from here, so it stays in one piece.
+    if let Some(first) = table.column_mut(0) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    line(table.trim_fmt());
+}
+
+/// A table, or a block of lines for each row where the terminal is too narrow for so many columns.
+pub fn rows(head: &[&str], rows: Vec<Vec<String>>) {
+    const READABLE: usize = 10;
+    if Table::new().width().is_none_or(|width| usize::from(width) >= head.len() * READABLE) {
+        return table(head, rows);
+    }
+    let longest = head.iter().map(|h| h.chars().count()).max().unwrap_or(0);
+    for row in rows {
+        for (name, value) in head.iter().zip(row) {
+            line(format!("{name:longest$}  {value}"));
+        }
+        line("");
+    }
+}
+
+/// A time as people read it, to the minute: `2026-11-25 19:50`.
+pub fn time(value: &Value) -> String {
+    let text = cell(value);
+    match (text.get(..10), text.get(10..11), text.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) => format!("{day} {minute}"),
+        _ => text,
+    }
 }
 
 /// A value as one cell: text without quotes, nothing for null.
@@ -46,6 +77,21 @@ pub fn cell(value: &Value) -> String {
         Value::String(s) => s.clone(),
         other => other.to_string(),
     }
+}
+
+/// Bytes for people: `512 B`, `3.4 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut shown = format!("{bytes} B");
+    for unit in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        shown = format!("{value:.1} {unit}");
+    }
+    shown
 }
 
 /// Either the JSON document or what `people` prints.

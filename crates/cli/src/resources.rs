@@ -3,7 +3,7 @@
 use crate::args::Output;
 use crate::client::{Server, segment};
 use crate::error::CliError;
-use crate::output::{Mark, cell, either, json, line, mark, note, table};
+use crate::output::{Mark, cell, either, json, line, mark, note, table, time};
 use mainspring_core::ErrorKind;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -60,39 +60,37 @@ fn kind_of(value: &Value) -> String {
     cell(&value["kind"]).to_lowercase()
 }
 
-/// Waits until a deployment answers, or says why it does not.
+/// Waits until a deployment is as declared, or says why it is not.
 async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Result<(), CliError> {
     let began = Instant::now();
-    let path = format!("/api/v1/deployments/{}", segment(name));
     let mut told = String::new();
     loop {
-        // The reconciler may not have seen the change yet: then the deployment is not there.
-        let view = match server.get(&path).await {
-            Ok(view) => view,
-            Err(e) if e.kind == ErrorKind::NotFound => Value::Null,
-            Err(e) => return Err(e),
-        };
-        let (state, reason) = (cell(&view["summary"]["state"]), cell(&view["summary"]["reason"]));
-        match state.as_str() {
-            "READY" if reason.is_empty() => {
+        let one = server.get(&url(&["deployment", name])).await?;
+        let (status, reason) = (&one["status"], cell(&one["status"]["reason"]));
+        let failed = |message: String| CliError::new(ErrorKind::Internal, message);
+        match status["state"].as_str() {
+            _ if status["settled"] != true => {}
+            Some("READY") if reason.is_empty() => {
                 if out == Output::Table {
-                    let (model, version) = (cell(&view["summary"]["model"]), cell(&view["summary"]["version"]));
+                    let (model, version) = (cell(&one["spec"]["model"]), cell(&status["version"]));
                     line(mark(Mark::Good, format!("deployment/{name} serves {model}, version {version}")));
                 }
                 return Ok(());
             }
-            "READY" => {
-                return Err(CliError::new(ErrorKind::Internal, format!("the new version of {name} failed: {reason}"))
-                    .hint("the version before it goes on serving"));
+            Some("READY") => {
+                let old = cell(&status["version"]);
+                return Err(failed(format!("deployment {name} could not take up what is declared: {reason}"))
+                    .hint(format!("version {old} goes on answering")));
             }
-            "FAILED" => {
-                return Err(CliError::new(ErrorKind::Internal, format!("deployment {name} failed: {reason}")));
+            _ => {
+                return Err(failed(format!("deployment {name} failed: {reason}")).hint(format!(
+                    "it is tried again when its model changes; delete it: mainspring delete deployment {name}"
+                )));
             }
-            _ => {}
         }
-        if state != told && out == Output::Table {
-            note(format!("  {name}: {}", if state.is_empty() { "waiting" } else { &state }.to_lowercase()));
-            told = state;
+        if reason != told && out == Output::Table {
+            note(format!("  {name}: {reason}"));
+            told = reason;
         }
         if began.elapsed() > limit {
             return Err(CliError::new(
@@ -132,36 +130,46 @@ fn dash(text: &str) -> &str {
     if text.is_empty() { "–" } else { text }
 }
 
-/// Lists a kind, or shows one thing whole.
+/// Lists what is declared, of one kind or of all, or shows one thing whole.
 ///
 /// # Errors
 /// [`CliError`] when there is no such thing.
-pub async fn get(server: &Server, kind: &str, name: Option<&str>, out: Output) -> Result<(), CliError> {
-    let Some(name) = name else {
-        let answer = server.get(&format!("/api/v1/resources?limit=1000&kind={}", segment(kind))).await?;
-        let items = answer["resources"].as_array().cloned().unwrap_or_default();
-        either(out, &items, || {
-            if items.is_empty() {
-                line(format!("no {kind} yet; declare one with: mainspring apply -f FILE"));
-                return;
-            }
-            table(
-                &["name", "generation", "state", "spec"],
-                items.iter().map(|i| {
-                    vec![cell(&i["name"]), cell(&i["generation"]), cell(&i["status"]["state"]), summary(&i["spec"])]
-                }),
-            );
-        });
+pub async fn get(server: &Server, kind: Option<&str>, name: Option<&str>, out: Output) -> Result<(), CliError> {
+    if let (Some(kind), Some(name)) = (kind, name) {
+        json(&server.get(&url(&[kind, name])).await?);
         return Ok(());
-    };
-    let one = server.get(&url(&[kind, name])).await?;
-    json(&one);
+    }
+    let filter = kind.map(|k| format!("&kind={}", segment(k))).unwrap_or_default();
+    let answer = server.get(&format!("/api/v1/resources?limit=1000{filter}")).await?;
+    let items = answer["resources"].as_array().cloned().unwrap_or_default();
+    either(out, &items, || {
+        if items.is_empty() {
+            let what = kind.map_or_else(|| "nothing is declared yet".to_owned(), |k| format!("no {k} yet"));
+            line(format!("{what}; declare one with: mainspring apply -f FILE"));
+            return;
+        }
+        let row = |i: &Value| {
+            let (status, state) = (&i["status"], cell(&i["status"]["state"]));
+            let reason = cell(&status["reason"]);
+            let state = if reason.is_empty() { state } else { format!("{state}: {reason}") };
+            vec![
+                kind_of(i),
+                cell(&i["name"]),
+                cell(&i["generation"]),
+                cell(&status["version"]),
+                state,
+                summary(&i["spec"]),
+            ]
+        };
+        table(&["kind", "name", "generation", "version", "state", "spec"], items.iter().map(row));
+    });
     Ok(())
 }
 
-/// The spec's first few plain fields on one line.
+/// The spec's first few plain fields on one line; what is off is left out.
 fn summary(spec: &Value) -> String {
-    let plain = spec.as_object().into_iter().flatten().filter(|(_, v)| !v.is_object() && !v.is_array());
+    let said = |v: &Value| !v.is_object() && !v.is_array() && *v != Value::Bool(false);
+    let plain = spec.as_object().into_iter().flatten().filter(|(_, v)| said(v));
     plain.take(3).map(|(k, v)| format!("{k}: {}", cell(v))).collect::<Vec<_>>().join("  ")
 }
 
@@ -176,22 +184,36 @@ pub async fn history(server: &Server, kind: &str, name: &str, out: Output) -> Re
         table(
             &["generation", "at", "by", "change", "spec"],
             items.iter().map(|i| {
-                vec![cell(&i["generation"]), cell(&i["at"]), cell(&i["by"]), cell(&i["change"]), summary(&i["spec"])]
+                vec![cell(&i["generation"]), time(&i["at"]), cell(&i["by"]), cell(&i["change"]), summary(&i["spec"])]
             }),
         );
     });
     Ok(())
 }
 
-/// Brings a generation back.
+/// Brings a generation back and, unless told otherwise, waits until a deployment is as it was.
 ///
 /// # Errors
-/// [`CliError`] when there is none.
-pub async fn rollback(server: &Server, kind: &str, name: &str, to: Option<i64>, out: Output) -> Result<(), CliError> {
+/// [`CliError`] when there is none, or the deployment does not get ready.
+pub async fn rollback(
+    server: &Server,
+    (kind, name): (&str, &str),
+    to: Option<i64>,
+    wait: Option<Duration>,
+    out: Output,
+) -> Result<(), CliError> {
     let answer = server.post(&url(&[kind, name, "rollback"]), &json!({ "toGeneration": to })).await?;
-    either(out, &answer, || {
-        line(mark(Mark::Good, format!("{kind}/{name} is at generation {} again", cell(&answer["generation"]))));
-    });
+    let (what, generation) = (format!("{}/{name}", kind_of(&answer)), cell(&answer["generation"]));
+    if out == Output::Table {
+        let done = if answer["change"] == "unchanged" { "is so already" } else { "rolled back" };
+        line(mark(Mark::Good, format!("{what} {done} (generation {generation})")));
+    }
+    if let Some(limit) = wait.filter(|_| kind_of(&answer) == "deployment") {
+        ready(server, name, limit, out).await?;
+    }
+    if out == Output::Json {
+        json(&answer);
+    }
     Ok(())
 }
 
@@ -201,7 +223,7 @@ pub async fn rollback(server: &Server, kind: &str, name: &str, to: Option<i64>, 
 /// [`CliError`] when there is no such thing.
 pub async fn delete(server: &Server, kind: &str, name: &str, out: Output) -> Result<(), CliError> {
     let answer = server.delete(&url(&[kind, name])).await?;
-    either(out, &answer, || line(mark(Mark::Good, format!("{kind}/{name} deleted"))));
+    either(out, &answer, || line(mark(Mark::Good, format!("{}/{name} deleted", kind_of(&answer)))));
     Ok(())
 }
 

@@ -37,7 +37,8 @@ pub async fn run(args: &ServerArgs) -> Result<ExitCode, CliError> {
     let (resolved, settings) = resolve(args)?;
     let telemetry = Telemetry::start(&settings).map_err(|e| CliError::new(ErrorKind::InvalidInput, e.to_string()))?;
     let grace = settings.shutdown_grace;
-    let server = mainspring_server::start(settings, Some(resolved)).await.map_err(|e| CliError::from_failure(&e))?;
+    let server =
+        mainspring_server::start(settings, Some(resolved), &telemetry).await.map_err(|e| CliError::from_failure(&e))?;
     banner(&server, began);
 
     let signal = stop_signal().await?;

@@ -2,6 +2,7 @@
 //! kind to its own status and body, and nothing else.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What kind of failure it is: the only thing a caller may match on across crates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +105,11 @@ pub trait Failure: std::error::Error {
 
     /// What the user can do next, when there is something better to say than the message itself.
     fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// How long to wait before trying again, when that is known better than "a while".
+    fn retry_after(&self) -> Option<Duration> {
         None
     }
 }

@@ -30,6 +30,17 @@ fn seeded_ids_repeat_and_sort_by_time() {
 }
 
 #[test]
+fn ids_sort_by_the_microsecond_of_their_event() {
+    let at = |micros| Timestamp::from_millis(1_700_000_000_000).plus_micros(micros);
+    let ids: Vec<EventId> = (0..3000).map(|micros| SystemIds.event(at(micros))).collect();
+    assert!(ids.is_sorted());
+    assert!(ids.iter().all(|id| id.0.get_version_num() == 7 && id.0.get_variant() == uuid::Variant::RFC4122));
+    let (seconds, nanos) = ids[2999].0.get_timestamp().unwrap().to_unix();
+    assert_eq!((seconds, nanos / 1_000_000), (1_700_000_000, 2));
+    assert_ne!(SystemIds.event(at(0)), SystemIds.event(at(0)));
+}
+
+#[test]
 fn system_randomness_does_not_repeat() {
     let mut seen: Vec<_> = (0..10_000).map(|_| SystemIds.hex32()).collect();
     seen.sort();

@@ -9,6 +9,7 @@ mod find;
 mod model;
 mod pool;
 mod runtime;
+mod scan;
 #[cfg(test)]
 mod tests;
 

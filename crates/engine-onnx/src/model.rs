@@ -3,6 +3,7 @@
 use crate::classes::{self, Labels};
 use crate::convert::{self, Form};
 use crate::pool::Pool;
+use crate::scan::scan;
 use mainspring_core::Tensor;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::{AnswerForm, EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
@@ -37,7 +38,8 @@ pub(crate) struct OnnxModel {
 impl OnnxModel {
     pub(crate) fn open(environment: &Environment, path: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
         let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
-        let size = path.metadata().map_err(|e| fail(e.to_string()))?.len();
+        let scan = scan(path).map_err(fail)?;
+        let size = scan.bytes;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instances = match options.instances {
             0 if size > HUGE => 1,
@@ -55,7 +57,7 @@ impl OnnxModel {
             let session = builder(environment, threads, &weights)
                 .and_then(|b| if size > LARGE { Ok(b) } else { without_arena(b) })
                 .and_then(|mut b| b.commit_from_file(path))
-                .map_err(|e| fail(e.message().to_owned()))?;
+                .map_err(|e| fail(explained(e.message())))?;
             sessions.push(session);
         }
         let (inputs, _) = sessions.first().map(|s| specs(s.inputs())).transpose().map_err(fail)?.unwrap_or_default();
@@ -63,16 +65,39 @@ impl OnnxModel {
             sessions.first().map(|s| specs(s.outputs())).transpose().map_err(fail)?.unwrap_or_default();
         // Each session holds the weights that could not be shared, and a copy of the graph.
         let memory = (size + SESSION).saturating_mul(instances as u64);
-        let labels = forms.iter().map(|_| Labels::new()).collect();
+        let classes = |spec: &TensorSpec| scan.classes.iter().find(|(name, _)| **name == *spec.name);
+        let labels =
+            outputs.iter().map(|o| classes(o).map_or_else(Labels::new, |(_, c)| Arc::clone(c).into())).collect();
         let signature = Signature { inputs, outputs };
-        let model = Self { signature, forms, labels, sessions: Pool::new(sessions), memory };
+        let mut model = Self { signature, forms, labels, sessions: Pool::new(sessions), memory };
+        model.learn_batch();
         model.learn_classes();
         Ok(model)
     }
 
-    /// The classes of an output of maps show only in an answer.
+    /// Exporters that are told of a free first dimension for the inputs alone leave the batch of their
+    /// example in the outputs. What comes of two rows of zeros shows it: the output is then declared as
+    /// it is.
+    fn learn_batch(&mut self) {
+        let fixed = |s: &TensorSpec| s.shape.first().is_some_and(|d| *d >= 0);
+        let free = !self.signature.inputs.is_empty() && self.signature.inputs.iter().all(TensorSpec::batched);
+        if !free || !self.signature.outputs.iter().any(fixed) {
+            return;
+        }
+        let two = zeros(&self.signature, 2).map_err(EngineError::from);
+        let Ok(outputs) = two.and_then(|z| self.call(&z, &RunCx::default(), |_, _| Ok(()))) else { return };
+        for (spec, output) in self.signature.outputs.iter_mut().zip(outputs) {
+            if let (Some(first), Some(2)) = (spec.shape.first_mut(), output.tensor.shape().first())
+                && *first != 2
+            {
+                *first = -1;
+            }
+        }
+    }
+
+    /// Where the model's file does not say the classes of an output of maps, an answer shows them.
     fn learn_classes(&self) {
-        if self.forms.iter().all(|f| *f == Form::Tensor) {
+        if self.forms.iter().zip(&self.labels).all(|(f, l)| *f == Form::Tensor || l.get().is_some()) {
             return;
         }
         let learned =
@@ -81,6 +106,52 @@ impl OnnxModel {
             tracing::debug!(%error, "a row of zeros does not show the classes; the first answer will");
         }
     }
+
+    /// One call; `check` looks at each output before it is given out.
+    fn call(
+        &self,
+        inputs: &[NamedTensor],
+        cx: &RunCx,
+        check: impl Fn(&TensorSpec, &Tensor) -> Result<(), EngineError>,
+    ) -> Result<Vec<NamedTensor>, EngineError> {
+        // Filled only for tensors that are not aligned.
+        let mut spare: Vec<Vec<u64>> = inputs.iter().map(|_| Vec::new()).collect();
+        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
+        for (given, spare) in inputs.iter().zip(&mut spare) {
+            values.push(convert::input(&given.tensor, spare)?);
+        }
+        let mut session = self.sessions.take();
+        if cx.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(EngineError::Deadline);
+        }
+        let outputs = convert::failed(session.run::<0>(&values[..]))?;
+        let mut named = Vec::with_capacity(self.signature.outputs.len());
+        for (i, (_, value)) in outputs.into_iter().enumerate() {
+            let spec = &self.signature.outputs[i];
+            let tensor = match self.forms[i] {
+                Form::Tensor => convert::output(value)?,
+                Form::Maps { text: true } => classes::output::<String>(spec, value, &self.labels[i])?,
+                Form::Maps { text: false } => classes::output::<i64>(spec, value, &self.labels[i])?,
+            };
+            check(spec, &tensor)?;
+            named.push(NamedTensor { name: Arc::clone(&spec.name), tensor });
+        }
+        Ok(named)
+    }
+}
+
+/// What ONNX Runtime said, and what to do where it only tells what it found.
+fn explained(message: &str) -> String {
+    let newer = ["Unsupported model IR version", "is under development and support for this is limited"];
+    if newer.iter().any(|text| message.contains(text)) {
+        return format!(
+            "{message}; it was exported for a newer ONNX: export it with a lower target_opset, or install a newer onnxruntime"
+        );
+    }
+    if message.contains("is not a registered function/op") {
+        return format!("{message}; operators of other libraries cannot be served: export the model with ONNX's own");
+    }
+    message.to_owned()
 }
 
 /// A small model needs no arena: it would keep what a call took for as long as the model is loaded.
@@ -126,29 +197,7 @@ impl Model for OnnxModel {
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
-        // Filled only for tensors that are not aligned.
-        let mut spare: Vec<Vec<u64>> = inputs.iter().map(|_| Vec::new()).collect();
-        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
-        for (given, spare) in inputs.iter().zip(&mut spare) {
-            values.push(convert::input(&given.tensor, spare)?);
-        }
-        let mut session = self.sessions.take();
-        if cx.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(EngineError::Deadline);
-        }
-        let outputs = convert::failed(session.run::<0>(&values[..]))?;
-        let mut named = Vec::with_capacity(self.signature.outputs.len());
-        for (i, (_, value)) in outputs.into_iter().enumerate() {
-            let spec = &self.signature.outputs[i];
-            let tensor = match self.forms[i] {
-                Form::Tensor => convert::output(value)?,
-                Form::Maps { text: true } => classes::output::<String>(spec, value, &self.labels[i])?,
-                Form::Maps { text: false } => classes::output::<i64>(spec, value, &self.labels[i])?,
-            };
-            declared(spec, &tensor)?;
-            named.push(NamedTensor { name: Arc::clone(&spec.name), tensor });
-        }
-        Ok(named)
+        self.call(inputs, cx, declared)
     }
 
     fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {

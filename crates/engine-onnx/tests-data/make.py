@@ -68,9 +68,76 @@ save(
 
 (HERE / "corrupt.onnx").write_bytes(b"\x08\x08\x12\x07nonsense" + bytes(range(64)))
 
-from sklearn.datasets import load_iris  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
+# --- What exporters leave behind ---
+
+
+def plain(name, nodes, inputs, outputs, initializers=(), opset=17, ir=8, domains=()):
+    """A model that onnx's checker would not take, or need not see."""
+    imports = [h.make_opsetid("", opset), *(h.make_opsetid(domain, 1) for domain in domains)]
+    graph = h.make_graph(nodes, name, inputs, outputs, list(initializers))
+    (HERE / f"{name}.onnx").write_bytes(h.make_model(graph, opset_imports=imports, ir_version=ir).SerializeToString())
+
+
+numbers = lambda name, shape: h.make_tensor_value_info(name, T.FLOAT, shape)
+identity = h.make_node("Identity", ["x"], ["y"])
+rows = h.make_tensor_type_proto(T.FLOAT, ["n", 4])
+
+# The batch of the example is left in the output.
+plain("left_batch", [identity], [numbers("x", ["n", 4])], [numbers("y", [1, 4])])
+# No shapes at all.
+plain("open_rank", [identity], [numbers("x", None)], [numbers("y", None)])
+plain("scalar", [h.make_node("Add", ["x", "x"], ["y"])], [numbers("x", [])], [numbers("y", [])])
+# An input with a default need not be given.
+plain("defaulted", [h.make_node("Add", ["x", "w"], ["y"])], [numbers("x", ["n", 4]), numbers("w", [4])],
+      [numbers("y", ["n", 4])], [h.make_tensor("w", T.FLOAT, [4], [1.0, 2.0, 3.0, 4.0])])
+plain("no_inputs", [h.make_node("Constant", [], ["y"], value_floats=[1.0, 2.0])], [], [numbers("y", [2])])
+
+# What cannot be served.
+plain("optional", [h.make_node("OptionalGetElement", ["x"], ["y"])],
+      [h.make_value_info("x", h.make_optional_type_proto(rows))], [numbers("y", ["n", 4])], opset=18)
+plain("sequence_in", [h.make_node("ConcatFromSequence", ["x"], ["y"], axis=0)],
+      [h.make_value_info("x", h.make_sequence_type_proto(rows))], [numbers("y", ["n", 4])])
+plain("sequence_out", [h.make_node("SequenceConstruct", ["x", "x"], ["y"])], [numbers("x", ["n", 4])],
+      [h.make_value_info("y", h.make_sequence_type_proto(rows))])
+eighths = lambda name: h.make_tensor_value_info(name, T.FLOAT8E4M3FN, ["n"])
+plain("float8", [identity], [eighths("x")], [eighths("y")], opset=19)
+plain("new_opset", [identity], [numbers("x", ["n", 4])], [numbers("y", ["n", 4])], opset=99)
+plain("new_ir", [identity], [numbers("x", ["n", 4])], [numbers("y", ["n", 4])], ir=99)
+plain("foreign_operator", [h.make_node("Mine", ["x"], ["y"], domain="my.ops")], [numbers("x", ["n", 4])],
+      [numbers("y", ["n", 4])], domains=["my.ops"])
+
+# Weights in a file beside the model, one of them inside the branch of an If.
+weights = onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32) * 2, "w")
+branch = lambda name, tensor: h.make_graph([h.make_node("Constant", [], [name], value=tensor)], name, [], [numbers(name, [4, 4])])
+other = onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32) * 3, "v")
+graph = h.make_graph(
+    [h.make_node("If", ["yes"], ["v"], then_branch=branch("a", other), else_branch=branch("b", other)),
+     h.make_node("MatMul", ["x", "w"], ["m"]), h.make_node("MatMul", ["m", "v"], ["y"])],
+    "external", [numbers("x", ["n", 4])], [numbers("y", ["n", 4])],
+    [weights, h.make_tensor("yes", T.BOOL, [], [True])])
+external = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+(HERE / "weights.data").unlink(missing_ok=True)
+onnx.save(external, HERE / "external.onnx", save_as_external_data=True, all_tensors_to_one_file=True, location="weights.data",
+          size_threshold=0, convert_attribute=True)
+
+# Texts and numbers in, classes out, as scikit-learn's pipelines are exported.
+import pandas as pd  # noqa: E402
 from skl2onnx import to_onnx  # noqa: E402
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType  # noqa: E402
+from sklearn.compose import ColumnTransformer  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: E402
+
+people = pd.DataFrame({"city": ["Rome", "Oslo", "Rome", "Lima"] * 5, "age": np.arange(20, dtype=np.float32)})
+bought = np.array(["no", "yes", "no", "yes"] * 5)
+types = [("city", StringTensorType([None, 1])), ("age", FloatTensorType([None, 1]))]
+for name, unknown in (("pipeline", "ignore"), ("strict_pipeline", "error")):
+    columns = ColumnTransformer([("city", OneHotEncoder(handle_unknown=unknown), ["city"]), ("age", StandardScaler(), ["age"])])
+    pipeline = make_pipeline(columns, LogisticRegression()).fit(people, bought)
+    (HERE / f"{name}.onnx").write_bytes(to_onnx(pipeline, initial_types=types, target_opset=17).SerializeToString())
+
+from sklearn.datasets import load_iris  # noqa: E402
 
 x, y = load_iris(return_X_y=True)
 x = x.astype(np.float32)

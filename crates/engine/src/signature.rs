@@ -178,8 +178,10 @@ fn check(spec: &TensorSpec, given: &NamedTensor) -> Result<(), SignatureError> {
         });
     }
     let got = given.tensor.shape();
-    let fits = spec.shape.len() == got.len()
-        && spec.shape.iter().zip(got).all(|(want, have)| *want < 0 || usize::try_from(*want) == Ok(*have));
+    // No dimensions are a scalar, or a rank that the model leaves open: the engine knows.
+    let fits = spec.shape.is_empty()
+        || spec.shape.len() == got.len()
+            && spec.shape.iter().zip(got).all(|(want, have)| *want < 0 || usize::try_from(*want) == Ok(*have));
     if fits {
         Ok(())
     } else {

@@ -58,6 +58,17 @@ fn zeros_fit_the_signature_they_are_made_for() {
 }
 
 #[test]
+fn an_input_whose_rank_the_model_leaves_open_takes_any_shape() {
+    let open = Signature { inputs: vec![spec("x", DType::Fp32, &[])], outputs: vec![spec("y", DType::Fp32, &[])] };
+    for shape in [vec![], vec![3], vec![1, 3]] {
+        let count = shape.iter().product::<usize>();
+        let tensor = Tensor::from_vec(DType::Fp32, shape, vec![0_f32; count]).unwrap();
+        assert_eq!(open.accept(&mut [NamedTensor { name: "x".into(), tensor }]).unwrap(), 1);
+    }
+    assert!(!open.batchable());
+}
+
+#[test]
 fn an_optional_input_may_stay_out_but_not_all_of_them() {
     let mut signature = signature();
     signature.inputs[0].optional = true;

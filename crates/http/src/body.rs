@@ -1,19 +1,23 @@
 //! Request bodies: read whole under a limit and an idle timeout, streamed, or parsed as JSON.
 
 use crate::problem::ApiError;
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use mainspring_core::{ErrorKind, Failure};
 use serde::de::DeserializeOwned;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a client may pause in the middle of a body.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// The slowest that a body may come once it has taken longer than [`IDLE`], bytes a second. Without
+/// it a client that sends a byte now and then would hold its memory and its connection for days.
+const SLOWEST: u64 = 1024;
 
 /// The limit that [`Json`] reads under when the router sets none.
 const DEFAULT_LIMIT: usize = 64 << 20;
@@ -31,8 +35,8 @@ pub enum BodyError {
         /// The limit, bytes.
         limit: usize,
     },
-    /// Nothing came for a while.
-    #[error("no part of the body came for {} s", IDLE.as_secs())]
+    /// Nothing came for a while, or too little.
+    #[error("the body came too slowly: nothing for {} s, or under {SLOWEST} bytes a second", IDLE.as_secs())]
     Stalled,
     /// The connection broke.
     #[error("the body ended early: {0}")]
@@ -62,15 +66,37 @@ impl Failure for BodyError {
 /// # Errors
 /// [`BodyError`] when it is too large, stalls or breaks off.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    read_within(body, limit, IDLE).await
+    read_within(body, Plan { limit, idle: IDLE, aligned_at: 0 }).await
 }
 
-pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) -> Result<Bytes, BodyError> {
+/// As [`read_body`]. A body that comes in several pieces is put together so that its byte `at` stands
+/// at a multiple of [`ALIGNMENT`] in memory: the numbers that begin there can be used as they are.
+///
+/// # Errors
+/// As [`read_body`].
+pub async fn read_body_aligned(body: Body, limit: usize, at: usize) -> Result<Bytes, BodyError> {
+    read_within(body, Plan { limit, idle: IDLE, aligned_at: at }).await
+}
+
+/// What allocators give to any block that is at least this long, and as much as any element type needs.
+pub const ALIGNMENT: usize = 16;
+
+/// How a body is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub limit: usize,
+    pub idle: Duration,
+    pub aligned_at: usize,
+}
+
+pub(crate) async fn read_within(mut body: Body, plan: Plan) -> Result<Bytes, BodyError> {
+    let Plan { limit, idle, aligned_at } = plan;
     let declared = body.size_hint().exact();
     if declared.is_some_and(|n| n > limit as u64) {
         return Err(BodyError::TooLarge { limit });
     }
-    let Some(first) = next_data(&mut body, idle).await? else { return Ok(Bytes::new()) };
+    let mut pace = Pace::new(idle);
+    let Some(first) = next_data(&mut body, &mut pace).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(BodyError::TooLarge { limit });
     }
@@ -78,11 +104,13 @@ pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) ->
         return Ok(first);
     }
     // A declared length may be a lie: memory is reserved in steps no larger than what has come.
-    let expected = declared.map_or(0, |n| n as usize);
-    let mut whole = BytesMut::with_capacity(expected.min(first.len().max(1 << 20)));
+    let pad = (ALIGNMENT - aligned_at % ALIGNMENT) % ALIGNMENT;
+    let expected = pad + declared.map_or(0, |n| n as usize);
+    let mut whole = BytesMut::with_capacity(expected.min((pad + first.len()).max(1 << 20)));
+    whole.resize(pad, 0);
     whole.extend_from_slice(&first);
-    while let Some(data) = next_data(&mut body, idle).await? {
-        if whole.len() + data.len() > limit {
+    while let Some(data) = next_data(&mut body, &mut pace).await? {
+        if whole.len() - pad + data.len() > limit {
             return Err(BodyError::TooLarge { limit });
         }
         if whole.capacity() < whole.len() + data.len() {
@@ -90,16 +118,37 @@ pub(crate) async fn read_within(mut body: Body, limit: usize, idle: Duration) ->
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    Ok(whole.freeze().slice(pad..))
 }
 
-async fn next_data(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, BodyError> {
+/// How fast a body came so far. The clock is looked at only when data has to be waited for.
+struct Pace {
+    idle: Duration,
+    waited_since: Option<Instant>,
+    had: u64,
+}
+
+impl Pace {
+    fn new(idle: Duration) -> Self {
+        Self { idle, waited_since: None, had: 0 }
+    }
+
+    /// How long the next piece may take.
+    fn patience(&mut self) -> Duration {
+        let now = Instant::now();
+        let since = *self.waited_since.get_or_insert(now);
+        let whole = self.idle + Duration::from_millis(self.had * 1000 / SLOWEST);
+        self.idle.min((since + whole).saturating_duration_since(now))
+    }
+}
+
+async fn next_data(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, BodyError> {
     loop {
         // The timer is made only when the data is not here yet.
         let frame = match futures::poll!(body.frame()) {
             std::task::Poll::Ready(frame) => frame,
             std::task::Poll::Pending => {
-                tokio::time::timeout(idle, body.frame()).await.map_err(|_| BodyError::Stalled)?
+                tokio::time::timeout(pace.patience(), body.frame()).await.map_err(|_| BodyError::Stalled)?
             }
         };
         match frame {
@@ -107,6 +156,7 @@ async fn next_data(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Bod
             Some(Err(e)) => return Err(BodyError::Broken(e.to_string())),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
+                    pace.had += data.len() as u64;
                     return Ok(Some(data));
                 }
             }
@@ -114,16 +164,21 @@ async fn next_data(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Bod
     }
 }
 
-/// A body as a stream without a size limit, for artifacts. It ends with an error when the client
-/// pauses for longer than the idle timeout.
+/// A body as a stream without a size limit, for artifacts. It ends with an error when the client is
+/// too slow, as in [`read_body`].
 pub fn stream_body(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    futures::stream::unfold(Some(body.into_data_stream()), |state: Option<BodyDataStream>| async move {
-        let mut data = state?;
-        match tokio::time::timeout(IDLE, data.next()).await {
+    futures::stream::unfold(Some((body, Pace::new(IDLE))), |state| async move {
+        let (mut body, mut pace) = state?;
+        match next_data(&mut body, &mut pace).await {
             Ok(None) => None,
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(data))),
-            Ok(Some(Err(e))) => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, e)), None)),
-            Err(_) => Some((Err(io::Error::new(io::ErrorKind::TimedOut, BodyError::Stalled)), None)),
+            Ok(Some(bytes)) => Some((Ok(bytes), Some((body, pace)))),
+            Err(e) => {
+                let kind = match &e {
+                    BodyError::Stalled => io::ErrorKind::TimedOut,
+                    _ => io::ErrorKind::UnexpectedEof,
+                };
+                Some((Err(io::Error::new(kind, e)), None))
+            }
         }
     })
 }

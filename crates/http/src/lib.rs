@@ -11,9 +11,9 @@ pub mod serve;
 pub mod sse;
 pub mod tls;
 
-pub use body::{BodyError, Json, Limit, read_body, stream_body};
+pub use body::{BodyError, Json, Limit, read_body, read_body_aligned, stream_body};
 pub use client::{Client, ClientError, ClientSettings, Reach};
-pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, MaybeCaller, Peer, guard};
+pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, MaybeCaller, Peer};
 pub use problem::{ApiError, Problem, Render, problem};
 pub use serve::{ServeSettings, serve};
 pub use sse::sse;

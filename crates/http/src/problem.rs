@@ -5,6 +5,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use mainspring_core::{ErrorKind, Failure};
 use serde::Serialize;
+use std::time::Duration;
 
 /// The header that carries a request's id both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -108,8 +109,9 @@ pub fn problem(kind: ErrorKind, message: &str, hint: Option<&str>) -> Response {
     Problem::new(kind, message, hint).into_response()
 }
 
-/// Any failure on its way out as problem+json, so that handlers can use `?`.
-#[derive(Debug)]
+/// Any failure on its way out, so that handlers can use `?`. Each protocol shows it in its own way; by
+/// itself it is problem+json.
+#[derive(Debug, Clone)]
 pub struct ApiError {
     /// Its kind.
     pub kind: ErrorKind,
@@ -117,12 +119,14 @@ pub struct ApiError {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// When to try again, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, retry_after: None }
     }
 
     /// With what to do next.
@@ -130,16 +134,50 @@ impl ApiError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// As a protocol shows it, with `Retry-After` where it is known when to try again.
+    pub fn rendered(&self, render: Render) -> Response {
+        let mut response = render(self.kind, &self.message, self.hint.as_deref());
+        if let Some(after) = self.retry_after {
+            // Rounded up: whoever comes back early is refused again.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
 }
 
 impl<E: Failure> From<E> for ApiError {
     fn from(e: E) -> Self {
-        Self { kind: e.kind(), message: e.to_string(), hint: e.hint() }
+        Self { kind: e.kind(), message: e.to_string(), hint: e.hint(), retry_after: e.retry_after() }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        problem(self.kind, &self.message, self.hint.as_deref())
+        self.rendered(problem)
+    }
+}
+
+/// A response with the status and the headers that a kind has in every protocol, and this JSON body:
+/// what a [`Render`] without a table of its own ends with. An internal error is logged.
+pub fn json_failure(kind: ErrorKind, message: &str, body: Vec<u8>) -> Response {
+    if kind == ErrorKind::Internal {
+        tracing::error!(message, "internal error");
+    }
+    let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    status_headers(status, headers);
+    response
+}
+
+/// Message and hint as one text, for protocols that have room for one only.
+pub fn one_text(message: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
     }
 }

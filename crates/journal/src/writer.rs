@@ -309,8 +309,14 @@ impl Writer {
         let Some(segment) = &mut self.state.segment else { return };
         match segment.sync() {
             Ok(()) => {
-                self.shared.counters.syncs.fetch_add(1, Relaxed);
+                let counters = &self.shared.counters;
+                counters.syncs.fetch_add(1, Relaxed);
                 self.state.sync_at = None;
+                // When it was the sync that failed, no write follows that would say so.
+                if segment.pending_bytes() == 0 {
+                    counters.degraded.store(0, Relaxed);
+                    self.state.retry_at = None;
+                }
             }
             Err(e) => self.failed(&e),
         }

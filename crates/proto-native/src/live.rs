@@ -4,7 +4,7 @@ use crate::convert::deployments::{quantiles, since};
 use crate::dto::deployments::{LiveTick, LiveVersion};
 use futures::Stream;
 use mainspring_core::{Authorized, Ctx, Target};
-use mainspring_serving::{ReadStats, Serving, VersionStats};
+use mainspring_serving::{HistogramView, ReadStats, Serving, VersionStats};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +29,9 @@ fn read(serving: &Serving, auth: &Authorized<ReadStats>) -> HashMap<Arc<Target>,
 fn moved(now: &VersionStats, before: Option<&VersionStats>) -> LiveVersion {
     let target = &now.target;
     let delta = |now: u64, before: Option<u64>| now.saturating_sub(before.unwrap_or(0));
-    let latency = match before {
-        Some(before) => since(&now.total, &before.total),
-        None => now.total.clone(),
+    let during = |part: fn(&VersionStats) -> &HistogramView| match before {
+        Some(before) => quantiles(&since(part(now), part(before))),
+        None => quantiles(part(now)),
     };
     LiveVersion {
         deployment: target.deployment.to_string(),
@@ -40,7 +40,10 @@ fn moved(now: &VersionStats, before: Option<&VersionStats>) -> LiveVersion {
         answered: delta(now.success.count, before.map(|b| b.success.count)),
         failed: delta(now.fail.count, before.map(|b| b.fail.count)),
         rows: delta(now.inference_count, before.map(|b| b.inference_count)),
-        latency: quantiles(&latency),
+        latency: during(|v| &v.total),
+        queue: during(|v| &v.queue),
+        engine: during(|v| &v.engine),
+        encode: during(|v| &v.encode),
     }
 }
 

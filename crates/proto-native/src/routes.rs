@@ -17,6 +17,8 @@ pub fn routes(state: NativeState) -> Router {
 pub fn open_routes(state: NativeState) -> Router {
     Router::new()
         .route("/livez", get(system::get_live))
+        // What probes ask that were not set up for this server.
+        .route("/healthz", get(system::get_live))
         .route("/readyz", get(system::get_ready))
         .route("/api/v1/session", post(security::login))
         .route("/api/v1/openapi.json", get(document))

@@ -1,7 +1,6 @@
 //! What the handlers work with.
 
 use crate::dto::system::{Config, Health, Info};
-use futures::future::BoxFuture;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
 use mainspring_query::Query;
@@ -16,8 +15,9 @@ pub trait Views: Send + Sync + 'static {
     /// What this server is.
     fn info(&self) -> Info;
 
-    /// Whether its parts work.
-    fn health(&self) -> BoxFuture<'_, Health>;
+    /// Whether it takes requests, and what of it does not work. Asked by every probe: it must not
+    /// block.
+    fn health(&self) -> Health;
 
     /// Every setting and where its value comes from; secrets are hidden.
     fn config(&self) -> Config;

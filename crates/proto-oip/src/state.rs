@@ -49,7 +49,8 @@ impl Default for Limits {
 
 impl OipState {
     /// State over these domains. `ready` answers whether the server as a whole takes requests; it is
-    /// asked on every readiness probe and must not block.
+    /// asked on every readiness probe and must not block. Streams and sockets are tasks of `ctx`:
+    /// they end when it is told to stop.
     pub fn new(
         serving: Serving,
         gate: Gate,

@@ -8,6 +8,7 @@
 //! - A request that fails is answered by `{"id": …, "error": "…"}`; the socket stays open.
 //! - Requests may be sent without waiting. Answers come as they are ready, in any order, so that a
 //!   caller with several in flight needs ids. When the limit is in flight the socket is not read.
+//! - When the server stops, what it has read is answered before it closes the socket.
 //! - `parameters.timeout` (microseconds) is a request's deadline. Closing the socket cancels what is
 //!   in flight.
 
@@ -21,12 +22,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use mainspring_core::{ErrorKind, Principal, Protocol};
-use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render, response};
+use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a silent socket is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
+/// How long the other side may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// A socket that has not been heard for this long is given up.
 const SILENT: Duration = Duration::from_secs(90);
 
@@ -43,7 +46,20 @@ pub(crate) async fn upgrade(State(state): State<OipState>, request: Request) -> 
     })?;
     let limit = state.limits().max_body;
     let session = Session { state, caller, model: path.model().to_owned(), version: path.version().map(str::to_owned) };
-    Ok(upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| session.run(socket)))
+    // A task of the server's own, so that a shutdown waits for what is in flight on it.
+    let tasks = session.state.ctx().tasks.clone();
+    Ok(upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+        drop(tasks.spawn_graceful(session.run(socket)));
+    }))
+}
+
+/// Says goodbye and reads on until the other side has: closing with unread messages would reset the
+/// connection, and answers that are still on their way would be lost with it.
+async fn leave(mut socket: WebSocket) {
+    let frame = CloseFrame { code: close_code::AWAY, reason: Utf8Bytes::from_static("the server is stopping") };
+    if socket.send(Message::Close(Some(frame))).await.is_ok() {
+        let _slow = tokio::time::timeout(GOODBYE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+    }
 }
 
 struct Session {
@@ -56,17 +72,17 @@ struct Session {
 impl Session {
     async fn run(self, mut socket: WebSocket) {
         let stop = self.state.ctx().tasks.cancelled();
+        let mut stopping = false;
         let mut in_flight = FuturesUnordered::new();
         let mut ping = tokio::time::interval(PING);
         let mut heard = Instant::now();
         loop {
-            let room = in_flight.len() < self.state.limits().max_in_flight;
+            if stopping && in_flight.is_empty() {
+                return leave(socket).await;
+            }
+            let room = !stopping && in_flight.len() < self.state.limits().max_in_flight;
             tokio::select! {
-                () = stop.cancelled() => {
-                    let frame = CloseFrame { code: close_code::AWAY, reason: Utf8Bytes::from_static("the server is stopping") };
-                    let _ = socket.send(Message::Close(Some(frame))).await;
-                    return;
-                }
+                () = stop.cancelled(), if !stopping => stopping = true,
                 Some(answer) = in_flight.next() => {
                     if socket.send(answer).await.is_err() {
                         return;
@@ -117,6 +133,7 @@ impl Session {
             id: body.id.as_deref(),
             prediction: Some(answer.id),
             outputs: &answer.outputs,
+            classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
         };
         match render(reply, Selection { wanted: body.outputs.as_deref(), binary: body.binary_output }) {
             Ok(rendered) => {

@@ -1,7 +1,7 @@
-//! Metric points on disk: one chunk a (run, key, batch), 24 bytes a point.
+//! Metric points on disk: chunks of 24 bytes a point.
 //!
 //! A point is `step`, `timestamp` (both i64) and the bits of `value` (f64), little-endian. A chunk
-//! keeps the order of its batch; readers sort. NaN is stored as it is; SQL never sees these values.
+//! keeps the order in which its points were logged; readers sort. NaN is stored as it is; SQL never sees these values.
 
 /// One logged value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +14,8 @@ pub struct Point {
     pub value: f64,
 }
 
-const WIDTH: usize = 24;
+/// Bytes of a point.
+pub const WIDTH: usize = 24;
 
 /// Packs points into a chunk.
 pub fn pack(points: &[Point]) -> Vec<u8> {

@@ -6,8 +6,8 @@ use crate::types::{Experiment, Lifecycle, View};
 use mainspring_artifact::Artifacts;
 use mainspring_core::{Ctx, Tenant};
 use mainspring_store::{Conn, Db};
-use parking_lot::RwLock;
-use std::collections::HashSet;
+use parking_lot::{Mutex, RwLock};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub ctx: Ctx,
     changes: watch::Sender<u64>,
     seq: AtomicI64,
+    /// Runs that may have many small chunks of metric points.
+    pub crowded: Mutex<HashMap<Tenant, HashSet<String>>>,
     /// Tenants whose default experiment is known to exist.
     tenants: RwLock<HashSet<Tenant>>,
 }
@@ -72,6 +74,7 @@ impl Registry {
             ctx,
             changes: watch::Sender::new(seen as u64),
             seq: AtomicI64::new(0),
+            crowded: Mutex::default(),
             tenants: RwLock::default(),
         };
         let registry = Self { inner: Arc::new(inner) };

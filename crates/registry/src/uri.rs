@@ -149,16 +149,17 @@ pub(crate) fn locate(tenant: &Tenant, uri: &str, path: &str) -> Result<ArtifactP
             "the artifacts at {uri} are not in this server's store; read them from there directly"
         ))
     })?;
-    let mut full = tenant_root(tenant);
-    for part in [base, path] {
-        let part = part.trim_end_matches('/');
-        if !part.is_empty() {
-            full.push('/');
-            full.push_str(part);
-        }
-    }
+    let bad = || RegistryError::invalid("Invalid path");
     safe(path)?;
-    ArtifactPath::parse(&full).map_err(|_| RegistryError::invalid("Invalid path"))
+    // A URI's path is percent-encoded and may repeat its slashes; the path below it is taken as it is.
+    let base = decode(base).ok_or_else(bad)?;
+    let mut full = tenant_root(tenant);
+    let below = Some(path.trim_end_matches('/'));
+    for part in base.split('/').chain(below).filter(|part| !part.is_empty()) {
+        full.push('/');
+        full.push_str(part);
+    }
+    ArtifactPath::parse(&full).map_err(|_| bad())
 }
 
 /// Refuses a path that leaves its folder, also when it is percent-encoded once or several times.

@@ -19,6 +19,8 @@ pub enum ResourceError {
     UnknownKey {
         /// `file:line:column`.
         at: String,
+        /// Kind of the document.
+        kind: &'static str,
         /// Key given.
         key: String,
         /// Path of the mapping it stands in; `None` at the top.
@@ -31,16 +33,18 @@ pub enum ResourceError {
     Invalid {
         /// `file:line:column`.
         at: String,
+        /// Kind of the document.
+        kind: &'static str,
         /// Path of the value: `engine.batch.maxRows`.
         path: String,
         /// What is wrong with it.
         reason: String,
     },
     /// A kind nobody registered.
-    #[error("{at}: there is no kind {kind:?}{}; kinds: {known}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    #[error("{}there is no kind {kind:?}{} (kinds: {known})", .at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default(), .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
     UnknownKind {
-        /// `file:line:column`, or `request` when no document is at hand.
-        at: String,
+        /// `file:line:column`, when a document is at hand.
+        at: Option<String>,
         /// Kind given.
         kind: String,
         /// Nearest kind there is.
@@ -133,7 +137,9 @@ impl Failure for ResourceError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { .. } | Self::Invalid { .. } => Some("see the schema: mainspring schema KIND".into()),
+            Self::UnknownKey { kind, .. } | Self::Invalid { kind, .. } => {
+                Some(format!("see the schema: mainspring schema {kind}"))
+            }
             Self::UnknownKind { .. } => Some("list the kinds: mainspring schema".into()),
             Self::NoGeneration { kind, name, .. } => Some(format!("list them: mainspring history {kind} {name}")),
             Self::Raced { .. } => Some("look at the difference and apply again: mainspring diff -f FILE".into()),

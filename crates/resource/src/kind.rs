@@ -1,5 +1,6 @@
 //! Kinds that domains registered, and the check of a spec against them.
 
+use crate::carry::{Carrier, Controller};
 use crate::document::Document;
 use crate::error::ResourceError;
 use mainspring_core::{Name, nearest};
@@ -29,6 +30,7 @@ pub struct Kind {
     /// The JSON Schema of its spec.
     pub schema: Value,
     check: Check,
+    pub(crate) carrier: Option<Arc<Carrier>>,
 }
 
 impl std::fmt::Debug for Kind {
@@ -55,7 +57,13 @@ impl Kind {
             validate(thing, &spec)?;
             serde_json::to_value(&spec).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
         };
-        Self { name, description, schema, check: Arc::new(check) }
+        Self { name, description, schema, check: Arc::new(check), carrier: None }
+    }
+
+    /// Carried out by `controller`; without one a declaration is only kept.
+    pub fn carried_by(mut self, controller: Arc<dyn Controller>) -> Self {
+        self.carrier = Some(Arc::new(Carrier::new(controller)));
+        self
     }
 
     /// Checks a document's spec and returns it with defaults filled in.
@@ -67,6 +75,7 @@ impl Kind {
         self.known_keys(document, &spec, &self.schema, "")?;
         (self.check)(&document.name, document.spec.clone()).map_err(|invalid| ResourceError::Invalid {
             at: document.at(&invalid.path),
+            kind: self.name,
             path: if invalid.path.is_empty() { document.name.to_string() } else { invalid.path },
             reason: invalid.reason,
         })
@@ -84,6 +93,7 @@ impl Kind {
                         None if closed => {
                             return Err(ResourceError::UnknownKey {
                                 at: document.at(&at),
+                                kind: self.name,
                                 key: key.clone(),
                                 within: (!path.is_empty()).then(|| path.to_owned()),
                                 nearest: nearest(key, known.iter().map(|(n, _)| n.as_str())).map(str::to_owned),
@@ -138,18 +148,36 @@ impl Kinds {
         &self.0
     }
 
+    /// Who carries out the kind registered under exactly this name.
+    pub(crate) fn carrier(&self, name: &str) -> Option<&Carrier> {
+        self.0.iter().find(|k| k.name == name)?.carrier.as_deref()
+    }
+
+    /// The kind of a document.
+    ///
+    /// # Errors
+    /// [`ResourceError::UnknownKind`] with the place in the file.
+    pub(crate) fn of_document(&self, document: &Document) -> Result<&Kind, ResourceError> {
+        self.find(&document.kind).map_err(|e| match e {
+            ResourceError::UnknownKind { kind, nearest, known, .. } => {
+                ResourceError::UnknownKind { at: Some(document.at("kind")), kind, nearest, known }
+            }
+            other => other,
+        })
+    }
+
     /// The kind with this name, in any case and in the plural too: `Deployment`, `deployments`.
     ///
     /// # Errors
     /// [`ResourceError::UnknownKind`] naming the nearest.
-    pub fn find(&self, name: &str, at: &str) -> Result<&Kind, ResourceError> {
+    pub fn find(&self, name: &str) -> Result<&Kind, ResourceError> {
         let wanted = name.to_lowercase();
         let same = |kind: &&Kind| {
             let own = kind.name.to_lowercase();
             own == wanted || wanted.strip_suffix('s') == Some(own.as_str())
         };
         self.0.iter().find(same).ok_or_else(|| ResourceError::UnknownKind {
-            at: at.to_owned(),
+            at: None,
             kind: name.to_owned(),
             nearest: nearest(name, self.0.iter().map(|k| k.name)).map(str::to_owned),
             known: self.0.iter().map(|k| k.name).collect::<Vec<_>>().join(", "),

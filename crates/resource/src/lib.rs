@@ -1,8 +1,9 @@
 //! Declared state. A document names a kind and a thing and says what it should be; a domain
-//! registers the kind and checks its spec; this crate keeps each thing's generations and tells
-//! reconcilers that something changed. It knows no kind itself.
+//! registers the kind, checks its spec and carries it out; this crate keeps each thing's generations
+//! and hands them over in order. It knows no kind itself.
 
 mod action;
+mod carry;
 mod document;
 mod error;
 mod kind;
@@ -12,6 +13,7 @@ mod sql;
 mod tests;
 
 pub use action::{Apply, Delete, Read, Rollback};
+pub use carry::Controller;
 pub use document::{Document, Place, parse};
 pub use error::ResourceError;
 pub use kind::{Invalid, Kind, Kinds};

@@ -1,13 +1,16 @@
 use crate::*;
 use mainspring_core::{
-    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, ErrorKind, Failure, Gate, Policy, Principal,
-    Resource as About,
+    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, ErrorKind, Failure, Gate, Name, Policy,
+    Principal, Resource as About, Tenant,
 };
 use mainspring_store::{Db, DbSettings};
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -65,10 +68,13 @@ fn may<A: Action>(action: A) -> Authorized<A> {
 
 async fn resources() -> (Resources, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
+    (resources_in(dir.path(), lamp()).await, dir)
+}
+
+async fn resources_in(dir: &std::path::Path, kind: Kind) -> Resources {
     let ctx = Ctx::system();
-    let settings = DbSettings::sqlite(dir.path().join("db"));
-    let db = Db::open(&settings, &[MIGRATIONS], &ctx).await.unwrap();
-    (Resources::new(db, Kinds::new(vec![lamp()]), ctx), dir)
+    let db = Db::open(&DbSettings::sqlite(dir.join("db")), &[MIGRATIONS], &ctx).await.unwrap();
+    Resources::new(db, Kinds::new(vec![kind]), ctx)
 }
 
 fn lamp_text(name: &str, watts: u32) -> String {
@@ -89,15 +95,11 @@ fn read(name: &str) -> Authorized<Read> {
 #[tokio::test]
 async fn apply_counts_generations_and_the_same_again_is_no_change() {
     let (r, _dir) = resources().await;
-    let mut changes = r.changes();
     let first = apply(&r, &lamp_text("desk", 40)).await.unwrap();
     assert_eq!((first[0].generation, first[0].change), (1, Change::Created));
-    assert!(changes.has_changed().unwrap());
-    changes.mark_unchanged();
     // The default written out, and as JSON.
     let same = r#"{"apiVersion":"mainspring/v1","kind":"Lamp","name":"desk","count":1,"bulb":{"watts":40}}"#;
     assert_eq!(apply(&r, same).await.unwrap()[0].change, Change::Unchanged);
-    assert!(!changes.has_changed().unwrap());
     assert_eq!(apply(&r, &lamp_text("desk", 60)).await.unwrap()[0].generation, 2);
     let now = r.get(&read("desk")).await.unwrap();
     assert_eq!(now.spec, json!({"bulb": {"watts": 60}, "count": 1, "tags": []}));
@@ -154,14 +156,82 @@ async fn a_diff_names_each_field_and_changes_nothing() {
     assert_eq!(r.get(&read("desk")).await.unwrap().generation, 1);
 }
 
+/// A controller with a switch: lamps that are on, and how often it was told something.
+#[derive(Default)]
+struct Switches {
+    on: Mutex<BTreeMap<String, Value>>,
+    told: AtomicUsize,
+}
+
+impl Controller for Switches {
+    fn declare(&self, _: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        if spec["bulb"]["watts"] == 13 {
+            return Err("thirteen is unlucky".into());
+        }
+        self.on.lock().insert(name.to_string(), spec["bulb"]["watts"].clone());
+        Ok(())
+    }
+
+    fn withdraw(&self, _: &Tenant, name: &Name) {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        assert!(self.on.lock().remove(name.as_str()).is_some(), "{name} was not on");
+    }
+
+    fn status(&self, _: &Tenant, name: &Name) -> Option<Value> {
+        self.on.lock().get(name.as_str()).map(|watts| json!({"state": "ON", "watts": watts}))
+    }
+}
+
+fn delete(name: &str) -> Authorized<Delete> {
+    may(Delete { kind: "lamp".into(), name: name.into() })
+}
+
 #[tokio::test]
-async fn a_status_belongs_to_its_generation() {
-    let (r, _dir) = resources().await;
+async fn what_is_applied_is_carried_out_before_the_answer() {
+    let (dir, switches) = (tempfile::tempdir().unwrap(), Arc::new(Switches::default()));
+    let r = resources_in(dir.path(), lamp().carried_by(switches.clone())).await;
     apply(&r, &lamp_text("desk", 40)).await.unwrap();
-    let tenant = mainspring_core::Tenant::default();
-    r.set_status(&tenant, ("Lamp", "desk"), 1, &json!({"state": "ON"})).await.unwrap();
-    r.set_status(&tenant, ("Lamp", "desk"), 9, &json!({"state": "LATE"})).await.unwrap();
-    assert_eq!(r.get(&read("desk")).await.unwrap().status, Some(json!({"state": "ON"})));
+    assert_eq!(r.get(&read("desk")).await.unwrap().status, Some(json!({"state": "ON", "watts": 40})));
+    apply(&r, &lamp_text("desk", 40)).await.unwrap();
+    r.carry_out().await.unwrap();
+    assert_eq!(switches.told.load(Ordering::SeqCst), 1, "a generation is handed over once");
+    apply(&r, &lamp_text("desk", 13)).await.unwrap();
+    let refused = r.list(&read("*"), 10, None).await.unwrap().resources[0].status.clone().unwrap();
+    assert_eq!((&refused["state"], &refused["reason"]), (&json!("FAILED"), &json!("thirteen is unlucky")));
+    r.delete(&delete("desk")).await.unwrap();
+    assert!(switches.on.lock().is_empty());
+}
+
+#[tokio::test]
+async fn another_process_follows_and_an_older_state_never_undoes_a_newer_one() {
+    let (dir, here, there) =
+        (tempfile::tempdir().unwrap(), Arc::new(Switches::default()), Arc::new(Switches::default()));
+    let r = resources_in(dir.path(), lamp().carried_by(here.clone())).await;
+    let other = resources_in(dir.path(), lamp().carried_by(there.clone())).await;
+    for name in ["a", "b"] {
+        apply(&r, &lamp_text(name, 1)).await.unwrap();
+    }
+    assert_eq!(other.get(&read("a")).await.unwrap().status, None, "not taken up there yet");
+    other.carry_out().await.unwrap();
+    assert_eq!(*there.on.lock(), BTreeMap::from([("a".into(), json!(1)), ("b".into(), json!(1))]));
+    r.delete(&delete("a")).await.unwrap();
+    apply(&r, &lamp_text("b", 2)).await.unwrap();
+    assert_eq!(other.get(&read("b")).await.unwrap().status, None, "what runs there is of another generation");
+    other.carry_out().await.unwrap();
+    assert_eq!(*there.on.lock(), BTreeMap::from([("b".into(), json!(2))]));
+
+    // A comparison that read the rows before a deletion hands the old row over after it.
+    let carrier = r.kinds().carrier("Lamp").unwrap();
+    let thing = (Tenant::default(), Name::new("a").unwrap());
+    carrier.take(&thing, 1, Some(&json!({"bulb": {"watts": 1}})));
+    assert!(!here.on.lock().contains_key("a"));
+    carrier.forget(&thing, 2);
+    carrier.take(&thing, 2, Some(&json!({"bulb": {"watts": 1}})));
+    assert!(!here.on.lock().contains_key("a"));
+    carrier.take(&thing, 3, Some(&json!({"bulb": {"watts": 3}})));
+    carrier.forget(&thing, 2);
+    assert!(here.on.lock().contains_key("a"));
 }
 
 #[tokio::test]

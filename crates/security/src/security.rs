@@ -331,6 +331,7 @@ impl Security {
     }
 
     async fn follow(self) {
+        let mut away = false;
         loop {
             tokio::time::sleep(self.inner.settings.poll).await;
             let found: Result<i64, StoreError> =
@@ -340,9 +341,15 @@ impl Security {
                 Ok(_) => self.reload().await,
                 Err(e) => Err(e.into()),
             };
-            // What is in memory goes on counting while the database is away.
-            if let Err(error) = result {
-                tracing::warn!(%error, "cannot look for changed keys");
+            // What is in memory goes on counting while the database is away; said once, not twice a
+            // second.
+            match result {
+                Ok(()) => away = false,
+                Err(error) if !away => {
+                    away = true;
+                    tracing::warn!(%error, "cannot look for changed keys; those known here go on working");
+                }
+                Err(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 //! online backup first, then the files it speaks of, which are never changed in place.
 
 use crate::config::Settings;
-use crate::data::{DataDir, DataError};
+use crate::data::{DataDir, DataError, make_private};
 use crate::wiring;
 use mainspring_core::{Ctx, ErrorKind, Failure};
 use std::fmt;
@@ -30,6 +30,9 @@ pub enum BackupError {
     /// The target exists.
     #[error("{} exists already; a backup makes its own folder", .0.display())]
     Exists(PathBuf),
+    /// There is nothing to save.
+    #[error("there is no {}", .0.display())]
+    NoData(PathBuf),
     /// Not a backup.
     #[error("{} is not a whole backup: {reason}", path.display())]
     NotABackup {
@@ -63,7 +66,9 @@ pub enum BackupError {
 impl Failure for BackupError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Exists(_) | Self::NotEmpty(_) | Self::NotABackup { .. } | Self::Postgres => ErrorKind::InvalidInput,
+            Self::Exists(_) | Self::NoData(_) | Self::NotEmpty(_) | Self::NotABackup { .. } | Self::Postgres => {
+                ErrorKind::InvalidInput
+            }
             Self::Database(_) | Self::Copy { .. } | Self::Data(_) => ErrorKind::Internal,
         }
     }
@@ -74,6 +79,7 @@ impl Failure for BackupError {
                 Some("use pg_dump for the database, and copy the data folder's journal/ beside it".into())
             }
             Self::NotEmpty(_) => Some("name another folder with --data".into()),
+            Self::NoData(_) => Some("name the data folder with --data".into()),
             _ => None,
         }
     }
@@ -96,13 +102,13 @@ pub async fn save(settings: &Settings, to: &Path) -> Result<Report, BackupError>
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    std::fs::create_dir_all(to).map_err(|source| BackupError::Copy { path: to.to_owned(), source })?;
-    let mut report = Report::default();
-    let copy = to.join(DATABASE);
     let source = settings.data.join(DATABASE);
     if !source.is_file() {
-        return Err(BackupError::Database(format!("{} does not exist", source.display())));
+        return Err(BackupError::NoData(source));
     }
+    make_private(to).map_err(|source| BackupError::Copy { path: to.to_owned(), source })?;
+    let mut report = Report::default();
+    let copy = to.join(DATABASE);
     let db = wiring::open_database(settings, &Ctx::system()).await.map_err(|e| BackupError::Database(e.to_string()))?;
     db.backup_to(&copy).await.map_err(|e| BackupError::Database(e.to_string()))?;
     db.close().await;

@@ -33,6 +33,15 @@ pub enum DataError {
     },
 }
 
+/// Makes a folder, and those above it that are missing, for this user alone: predictions and hashes
+/// of keys are in it. A folder that exists keeps its permissions.
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
 impl DataDir {
     /// Makes the folder when missing and takes its lock.
     ///
@@ -43,7 +52,7 @@ impl DataDir {
             let path = path.to_owned();
             move |source| DataError::Io { path, source }
         };
-        std::fs::create_dir_all(root).map_err(io(root))?;
+        make_private(root).map_err(io(root))?;
         // Canonical, so that messages and tools name the same place wherever they run.
         let root = root.canonicalize().map_err(io(root))?;
         let lock_path = root.join("lock");

@@ -4,7 +4,7 @@ use crate::config::Settings;
 use crate::{console, wiring};
 use mainspring_core::Failure;
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// How a check ended.
@@ -196,9 +196,11 @@ async fn artifacts(settings: &Settings) -> Check {
 
 fn exposure(settings: &Settings) -> Check {
     const WHAT: &str = "access";
-    let loopback = |host: IpAddr| host.is_loopback();
-    if loopback(settings.host) {
+    if settings.open_on_loopback() {
         return good(WHAT, "loopback only, no key needed");
+    }
+    if settings.host.is_loopback() {
+        return good(WHAT, "loopback only; a key is needed");
     }
     if settings.tls.is_none() && !settings.tls_self_signed {
         return not(

@@ -11,8 +11,9 @@ use mainspring_core::Failure;
 use mainspring_http::Render;
 use mainspring_journal::Journal;
 
-/// Makes answers of `routes` wait, when the journal is set to.
-pub fn layer(routes: Router, journal: &Journal, render: Render) -> Router {
+/// Makes answers of `routes` wait, when the journal is set to: those to a POST on a path by which
+/// `predicts`.
+pub fn layer(routes: Router, journal: &Journal, render: Render, predicts: fn(&str) -> bool) -> Router {
     if !journal.is_durable() {
         return routes;
     }
@@ -20,8 +21,7 @@ pub fn layer(routes: Router, journal: &Journal, render: Render) -> Router {
     routes.layer(from_fn(move |request: Request, next: Next| {
         let journal = journal.clone();
         async move {
-            // Only a POST predicts.
-            let predicts = request.method() == Method::POST;
+            let predicts = request.method() == Method::POST && predicts(request.uri().path());
             let response: Response = next.run(request).await;
             if !predicts {
                 return response;

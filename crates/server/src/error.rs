@@ -19,7 +19,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// It would be open to everybody.
-    #[error("{address} can be reached from outside this machine, and no API key exists yet")]
+    #[error("requests to {address} would need an API key, and none exists yet")]
     Open {
         /// Address asked for.
         address: SocketAddr,

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::error::StartError;
 use crate::wiring;
-use mainspring_core::{Ctx, Gate, Principal, Role, Tenant};
+use mainspring_core::{Ctx, Gate, Principal, Role, Secret, Tenant};
 use mainspring_security::{CreateKey, NewKey as Request, RolePolicy, Security, SecuritySettings, Trail};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Made {
     /// Its id.
     pub id: String,
     /// The whole key; it cannot be shown again.
-    pub key: String,
+    pub key: Secret,
 }
 
 /// Makes a key in the metadata database of `settings`, whether or not a server runs on it.
@@ -36,7 +36,7 @@ pub struct Made {
 /// [`StartError`] when the database cannot be opened or the key is refused.
 pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartError> {
     let ctx = Ctx::system();
-    std::fs::create_dir_all(&settings.data)
+    crate::data::make_private(&settings.data)
         .map_err(|source| crate::data::DataError::Io { path: settings.data.clone(), source })?;
     let db = wiring::open_database(&settings, &ctx).await?;
     let security = Security::open(db.clone(), &ctx, SecuritySettings::default())
@@ -60,7 +60,7 @@ pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartEr
         expires_at: lifetime.map(|l| ctx.now().plus_micros(l)),
     };
     let made = security.create_key(&auth, request).await.map_err(StartError::part("make the key"))?;
-    let made = Made { id: made.info.id, key: made.key.reveal().to_owned() };
+    let made = Made { id: made.info.id, key: made.key };
     ctx.tasks.shutdown(Duration::from_secs(5)).await;
     db.close().await;
     Ok(made)

@@ -1,21 +1,23 @@
 //! The whole: configuration, wiring, background jobs, shutdown. Nothing here decides anything that
 //! a domain could; it opens the parts, joins them, and closes them in order.
 
+mod app;
 pub mod backup;
 pub mod config;
 mod console;
 mod data;
+mod deployments;
 pub mod doctor;
 mod durable;
 mod error;
+mod health;
 mod keys;
 mod metrics;
 mod ports;
-mod purge;
-mod reconcile;
 mod start;
 pub mod telemetry;
 mod trace;
+mod upkeep;
 mod views;
 mod wiring;
 

@@ -2,6 +2,7 @@
 //! The text format is version 0.0.4 of <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use mainspring_journal::JournalStats;
+use mainspring_proto_native::dto::system::Health;
 use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, State, VersionStats};
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct Reading {
     pub views: Vec<DeploymentView>,
     /// Counters of the journal.
     pub journal: JournalStats,
+    /// Whether requests are welcome, and which parts work.
+    pub health: Health,
     /// Seconds since the start.
     pub uptime: Duration,
     /// Resident memory, bytes, where the system says it.
@@ -45,6 +48,12 @@ impl Reading {
         page.sample("mainspring_build_info", &[("version", crate::VERSION)], 1.0);
         page.family("mainspring_uptime_seconds", "gauge", "time since the start");
         page.sample("mainspring_uptime_seconds", &[], self.uptime.as_secs_f64());
+        page.family("mainspring_ready", "gauge", "1 while the server takes requests");
+        page.sample("mainspring_ready", &[], f64::from(u8::from(self.health.ready)));
+        page.family("mainspring_check", "gauge", "1 while a part of the server works");
+        for check in &self.health.checks {
+            page.sample("mainspring_check", &[("check", &check.name)], f64::from(u8::from(check.ok)));
+        }
         if let Some(bytes) = self.resident {
             page.family("process_resident_memory_bytes", "gauge", "resident memory");
             page.sample("process_resident_memory_bytes", &[], bytes as f64);

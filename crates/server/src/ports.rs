@@ -1,5 +1,6 @@
 //! Where domains meet: each small port that one domain owns, answered with another domain.
 
+use crate::trace;
 use futures::future::BoxFuture;
 use mainspring_artifact::Artifacts;
 use mainspring_core::{ErrorKind, Failure, Prediction, Principal, Tenant};
@@ -8,6 +9,7 @@ use mainspring_journal::Journal;
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_security::{AuthError, Security};
 use mainspring_serving::{ModelSource, PredictionSink, Resolved, SourceError};
+use opentelemetry_sdk::trace::SdkTracer;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -48,13 +50,21 @@ impl ModelSource for Models {
     }
 }
 
-/// serving hands predictions on; the journal keeps them.
+/// serving hands predictions on; the journal keeps them, and a trace shows where their time went.
 #[derive(Debug)]
-pub struct Recorder(pub Journal);
+pub struct Recorder {
+    /// Keeps them.
+    pub journal: Journal,
+    /// Where spans go; `None` when no traces are exported.
+    pub tracer: Option<SdkTracer>,
+}
 
 impl PredictionSink for Recorder {
     fn append(&self, prediction: Prediction) {
-        self.0.append(prediction);
+        if let Some(tracer) = &self.tracer {
+            trace::prediction(tracer, &prediction);
+        }
+        self.journal.append(prediction);
     }
 }
 

@@ -1,35 +1,28 @@
 //! Start and stop.
 
+use crate::app::{Front, app};
 use crate::config::{Resolved, Settings};
 use crate::data::DataDir;
+use crate::deployments::Deployments;
 use crate::error::StartError;
-use crate::metrics::{self, Reading};
-use crate::ports::{Doorman, Models, Recorder};
-use crate::reconcile::Reconciler;
-use crate::views::Whole;
-use crate::{console, durable, trace, wiring};
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use mainspring_core::{Ctx, Gate, Principal, Tasks};
+use crate::health::Health;
+use crate::ports::{Models, Recorder};
+use crate::telemetry::Telemetry;
+use crate::{console, wiring};
+use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
-use mainspring_http::{ApiError, Caller, Guard, Render, ServeSettings, TlsSettings, problem};
+use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
-use mainspring_proto_mlflow::{MlflowState, scoring};
-use mainspring_proto_native::NativeState;
-use mainspring_proto_oip::{Limits, OipState};
-use mainspring_query::{Limits as QueryLimits, Query};
 use mainspring_registry::Registry;
-use mainspring_resource::Resources;
+use mainspring_resource::{Kinds, Resources};
 use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
-use mainspring_serving::{Describe, ReadStats, Serving};
+use mainspring_serving::Serving;
 use mainspring_store::Db;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// What a running server says about itself.
@@ -79,29 +72,33 @@ impl Running {
 }
 
 /// Every part, open.
-struct Parts {
-    registry: Registry,
-    journal: Journal,
-    security: Security,
-    resources: Resources,
-    serving: Serving,
-    onnx: OnnxRuntime,
-    gate: Gate,
-    db: Db,
-    ctx: Ctx,
+pub(crate) struct Parts {
+    pub(crate) registry: Registry,
+    pub(crate) journal: Journal,
+    pub(crate) security: Security,
+    pub(crate) resources: Resources,
+    pub(crate) serving: Serving,
+    pub(crate) onnx: OnnxRuntime,
+    pub(crate) gate: Gate,
+    pub(crate) db: Db,
+    pub(crate) ctx: Ctx,
 }
 
 /// Opens everything and begins to serve.
 ///
 /// # Errors
 /// [`StartError`] naming the part and what to do.
-pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Running, StartError> {
+pub async fn start(
+    settings: Settings,
+    resolved: Option<Resolved>,
+    telemetry: &Telemetry,
+) -> Result<Running, StartError> {
     let ctx = Ctx::system();
     let data = DataDir::open(&settings.data)?;
     let settings = Settings { data: data.root().to_owned(), ..settings };
-    let parts = open(&settings, &data, &ctx).await?;
+    let parts = open(&settings, &data, &ctx, telemetry).await?;
     let address = SocketAddr::new(settings.host, settings.port);
-    if !settings.host.is_loopback() && !parts.security.has_keys() {
+    if !settings.open_on_loopback() && !parts.security.has_keys() {
         return Err(StartError::Open { address });
     }
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
@@ -109,10 +106,13 @@ pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Run
     let tls = tls(&settings, &data)?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
 
-    let app = app(&settings, &parts, resolved);
-    Reconciler::new(parts.resources.clone(), parts.serving.clone(), parts.gate.clone()).start(&ctx);
-    crate::purge::start(&settings, &parts.registry, &parts.gate, &ctx);
+    parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
+    drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
+    crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
+    let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
+    health.follow(parts.registry.clone(), parts.serving.clone(), &ctx);
+    let app = app(&settings, &parts, Front { health, tasks: front.clone(), resolved });
     let serve = ServeSettings {
         tls,
         max_connections: settings.connections,
@@ -128,7 +128,7 @@ pub async fn start(settings: Settings, resolved: Option<Resolved>) -> Result<Run
     Ok(Running { about, front, ctx, journal: parts.journal, db: parts.db, data })
 }
 
-async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx) -> Result<Parts, StartError> {
+async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Telemetry) -> Result<Parts, StartError> {
     let db = wiring::open_database(settings, ctx).await?;
     let artifacts = wiring::open_artifacts(settings, data)?.with_tasks(ctx.tasks.clone());
     let security = Security::open(db.clone(), ctx, SecuritySettings::default())
@@ -139,7 +139,6 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx) -> Result<Parts, S
         .await
         .map_err(StartError::part("open the registry"))?;
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
-    let resources = Resources::new(db.clone(), wiring::kinds(), ctx.clone());
     let (library, threads) = (settings.onnxruntime.clone(), settings.engine_threads);
     // Loading the library maps 20 MB and runs its initialisers.
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
@@ -151,7 +150,10 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx) -> Result<Parts, S
     // The first that runs one of a model's flavors runs it.
     let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
     let models = Models { registry: registry.clone(), artifacts };
-    let serving = Serving::new(engines, Arc::new(models), Arc::new(Recorder(journal.clone())), ctx.clone());
+    let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
+    let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
+    let deployments = Deployments::new(serving.clone(), gate.clone());
+    let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
     Ok(Parts { registry, journal, security, resources, serving, onnx, gate, db, ctx: ctx.clone() })
 }
 
@@ -166,97 +168,6 @@ fn tls(settings: &Settings, data: &DataDir) -> Result<Option<TlsSettings>, Start
         None => return Ok(None),
     };
     made.map(Some).map_err(|e| StartError::Tls(e.to_string()))
-}
-
-/// Every protocol on one router, each behind the guard with its own shape of refusals.
-fn app(settings: &Settings, parts: &Parts, resolved: Option<Resolved>) -> Router {
-    let doorman = Doorman {
-        security: parts.security.clone(),
-        loopback: settings.host.is_loopback().then(|| Arc::new(Principal::loopback())),
-        hosts: settings.hostnames.clone(),
-    };
-    let open_on_loopback = doorman.loopback.is_some();
-    let guard = Guard::new(Arc::new(doorman));
-
-    let limits = Limits { max_body: settings.body_limit, ..Limits::default() };
-    let oip = OipState::new(parts.serving.clone(), parts.gate.clone(), parts.ctx.clone(), limits, || true);
-    let scoring_state = scoring::ScoringState::new(parts.serving.clone(), parts.gate.clone(), settings.body_limit);
-    let mlflow = MlflowState { registry: parts.registry.clone(), gate: parts.gate.clone() };
-    let native = NativeState {
-        registry: parts.registry.clone(),
-        serving: parts.serving.clone(),
-        journal: parts.journal.clone(),
-        query: Query::new(parts.journal.clone(), QueryLimits::default()),
-        security: parts.security.clone(),
-        resources: parts.resources.clone(),
-        gate: parts.gate.clone(),
-        views: Arc::new(Whole {
-            started_at: parts.ctx.now(),
-            db: parts.db.clone(),
-            artifacts: settings
-                .artifacts
-                .clone()
-                .unwrap_or_else(|| settings.data.join("artifacts").display().to_string()),
-            onnx: parts.onnx.clone(),
-            journal: parts.journal.clone(),
-            resolved,
-            open_on_loopback,
-        }),
-        ctx: parts.ctx.clone(),
-        max_body: settings.body_limit,
-    };
-    let kept = |routes: Router, render: Render| durable::layer(routes, &parts.journal, render);
-    let rest = kept(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error);
-    let grpc = kept(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error);
-    let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
-    let scoring = kept(scoring, scoring::render_error);
-    let native_routes = kept(mainspring_proto_native::routes(native.clone()), problem);
-    let app = Router::new()
-        .merge(guard.protect(rest, mainspring_proto_oip::render_error))
-        .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))
-        .merge(guard.protect(grpc, mainspring_proto_oip::render_grpc_error))
-        .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
-        .merge(guard.protect(scoring, scoring::render_error))
-        .merge(guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error))
-        .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
-        .merge(guard.protect(native_routes, problem))
-        .merge(guard.open(mainspring_proto_native::open_routes(native), problem))
-        .merge(guard.protect(metrics_route(parts), problem))
-        .merge(console::routes())
-        .fallback(|| async {
-            ApiError::new(mainspring_core::ErrorKind::NotFound, "there is nothing at this path")
-                .hint("the console is at /ui/, the API under /api/v1, models under /v2/models")
-                .into_response()
-        });
-    if settings.otlp_endpoint.is_some() { trace::layer(app) } else { app }
-}
-
-fn metrics_route(parts: &Parts) -> Router {
-    let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
-    let began = Instant::now();
-    Router::new().route(
-        "/metrics",
-        get(move |Caller(who): Caller| async move {
-            let stats = match gate.authorize(&who, ReadStats { deployment: None }) {
-                Ok(auth) => serving.stats(&auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
-            let views = match gate.authorize(&who, Describe { deployment: None }) {
-                Ok(auth) => serving.list(&auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
-            let reading = Reading {
-                deployments: stats,
-                views,
-                journal: journal.stats(),
-                uptime: began.elapsed(),
-                resident: metrics::resident(),
-            };
-            let page: Response =
-                ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response();
-            page
-        }),
-    )
 }
 
 /// Written beside and renamed, so that whoever waits for the file never reads half a number.

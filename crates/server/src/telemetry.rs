@@ -1,10 +1,12 @@
 //! Logs and traces of the process.
 
 use crate::config::{LogFormat, Settings};
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use std::io::IsTerminal as _;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -46,23 +48,28 @@ impl Telemetry {
         let filter = EnvFilter::try_new(&settings.log_level)
             .map_err(|e| TelemetryError::Filter { filter: settings.log_level.clone(), reason: e.to_string() })?;
         let lines = match settings.log_format {
-            LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+            LogFormat::Text => tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
+                .with_target(false)
+                .boxed(),
             LogFormat::Json => tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed(),
         };
         let provider = settings.otlp_endpoint.as_deref().map(|e| exporter(e, settings.otlp_sample)).transpose()?;
-        let traces = provider.as_ref().map(|p| {
-            tracing_opentelemetry::layer().with_tracer(p.tracer("mainspring")).with_filter(
-                tracing_subscriber::filter::filter_fn(|meta| meta.is_span() && meta.target() == TRACE_TARGET),
-            )
+        let telemetry = Self { provider };
+        let traces = telemetry.tracer().map(|tracer| {
+            tracing_opentelemetry::layer().with_tracer(tracer).with_filter(tracing_subscriber::filter::filter_fn(
+                |meta| meta.is_span() && meta.target() == TRACE_TARGET,
+            ))
         });
         // A second start in one process (tests) keeps the first subscriber.
         let _already = tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces).try_init();
-        Ok(Self { provider })
+        Ok(telemetry)
     }
 
-    /// Whether spans of requests go anywhere.
-    pub fn exports_traces(&self) -> bool {
-        self.provider.is_some()
+    /// Where spans go; `None` when no traces are exported.
+    pub fn tracer(&self) -> Option<SdkTracer> {
+        self.provider.as_ref().map(|p| p.tracer("mainspring"))
     }
 
     /// Sends what is still waiting. Blocks up to the exporter's own timeout.
@@ -87,6 +94,11 @@ fn exporter(endpoint: &str, sample: f64) -> Result<SdkTracerProvider, TelemetryE
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(span_exporter)
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(sample))))
-        .with_resource(Resource::builder().with_service_name("mainspring").build())
+        .with_resource(
+            Resource::builder()
+                .with_service_name("mainspring")
+                .with_attribute(KeyValue::new("service.version", crate::VERSION))
+                .build(),
+        )
         .build())
 }

@@ -6,8 +6,6 @@ use crate::error::StartError;
 use mainspring_artifact::{ArtifactPath, Artifacts};
 use mainspring_core::{Ctx, Failure};
 use mainspring_journal::{Journal, JournalSettings, Retention, SyncMode};
-use mainspring_resource::{Invalid, Kind, Kinds};
-use mainspring_serving::DeploymentSpec;
 use mainspring_store::{Db, DbSettings, MigrationSet, StoreError};
 use std::time::Duration;
 
@@ -117,14 +115,4 @@ pub fn find_onnx_runtime(settings: &Settings) -> Result<String, String> {
 /// Where it was looked for.
 pub fn find_python(settings: &Settings) -> Result<mainspring_engine_python::Found, String> {
     mainspring_engine_python::find(settings.python.as_deref()).map_err(|e| e.to_string())
-}
-
-/// Every kind that can be declared.
-pub fn kinds() -> Kinds {
-    let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap_or_default();
-    let deployment =
-        Kind::of("Deployment", "a model version that answers requests", schema, |name, spec: &DeploymentSpec| {
-            spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
-        });
-    Kinds::new(vec![deployment])
 }

@@ -39,6 +39,7 @@ pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
     loop {
         changes.mark_unchanged();
         let declared = deployment.declared.load(Ordering::SeqCst);
+        deployment.busy.store(true, Ordering::SeqCst);
         let outcome = tokio::select! {
             outcome = converge(&means, &deployment) => outcome,
             () = deployment.gone.cancelled() => break,
@@ -57,6 +58,7 @@ pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
                 })
             }
         };
+        deployment.busy.store(false, Ordering::SeqCst);
         deployment.settled.send_replace(declared);
         tokio::select! {
             () = deployment.wake.notified() => {}

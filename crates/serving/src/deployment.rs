@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use mainspring_core::{Name, Target, Tenant, Timestamp};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub(crate) struct Deployment {
     pub declared: AtomicU64,
     pub settled: watch::Sender<u64>,
     pub wake: Notify,
+    /// While the controller makes what it read so: state and reason may change at any moment.
+    pub busy: AtomicBool,
     pub gone: CancellationToken,
 }
 
@@ -78,6 +80,7 @@ impl Deployment {
             declared: AtomicU64::new(1),
             settled: watch::Sender::new(0),
             wake: Notify::new(),
+            busy: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }
     }
@@ -108,6 +111,9 @@ impl Deployment {
     }
 
     pub fn view(&self) -> DeploymentView {
+        // Read before the route, which the controller replaces before it says that it is done.
+        let settled =
+            !self.busy.load(Ordering::SeqCst) && *self.settled.borrow() >= self.declared.load(Ordering::SeqCst);
         let route = self.route.load();
         let version = |loaded: &Arc<Loaded>, current: bool| VersionView {
             contract: Arc::clone(&loaded.facts.contract),
@@ -129,6 +135,7 @@ impl Deployment {
             state: route.state,
             reason: route.reason.clone(),
             since: route.since,
+            settled,
             versions: versions.collect(),
         }
     }
@@ -187,6 +194,16 @@ impl Deployment {
         let mut tick = tokio::time::interval(poll);
         while Arc::strong_count(old) > 2 {
             tick.tick().await;
+        }
+    }
+
+    /// Waits until the latest declaration was dealt with; false when the deployment went meanwhile.
+    pub async fn settled(&self) -> bool {
+        let declared = self.declared.load(Ordering::SeqCst);
+        let mut settled = self.settled.subscribe();
+        tokio::select! {
+            _ = settled.wait_for(|done| *done >= declared) => true,
+            () = self.gone.cancelled() => false,
         }
     }
 

@@ -128,17 +128,6 @@ pub enum ServeError {
     Stopping,
 }
 
-impl ServeError {
-    /// When to try again, for a `Retry-After` header.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Overloaded { retry_after, .. } => Some(*retry_after),
-            Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
-            _ => None,
-        }
-    }
-}
-
 impl Failure for ServeError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -174,6 +163,14 @@ impl Failure for ServeError {
             ),
             Self::Source(e) => e.hint(),
             Self::Engine(e) => e.hint(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. } => Some(*retry_after),
+            Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -53,7 +53,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     });
     let mut contract = Contract {
         target,
-        labels: (0..signature.outputs.len()).map(|i| model.labels(i)).collect(),
+        labels: Vec::new(),
         signature,
         platform: engine.platform(),
         answer: model.answer(),
@@ -63,6 +63,8 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     let example = warm::example(root, &contract);
     let max_rows = order.spec.engine.batch.max_rows as usize;
     let warmth = warm::up(&*model, example, max_rows)?;
+    // After the warm-up, for some engines learn them from an answer.
+    contract.labels = (0..contract.signature.outputs.len()).map(|i| model.labels(i)).collect();
     contract.max_batch_rows = if warmth.execution.batched { max_rows } else { 0 };
     check_redacted(&order.spec.journal.redact, &contract)?;
     let rules =

@@ -119,11 +119,15 @@ impl Serving {
     /// [`ServeError::NoDeployment`], also when it is taken away meanwhile.
     pub async fn settled(&self, auth: &Authorized<Describe>, name: &Name) -> Result<DeploymentView, ServeError> {
         let deployment = self.find(auth.tenant(), name)?;
-        let declared = deployment.declared.load(Ordering::SeqCst);
-        let mut settled = deployment.settled.subscribe();
-        tokio::select! {
-            _ = settled.wait_for(|done| *done >= declared) => Ok(deployment.view()),
-            () = deployment.gone.cancelled() => Err(self.nobody(auth.tenant(), name)),
+        if deployment.settled().await { Ok(deployment.view()) } else { Err(self.nobody(auth.tenant(), name)) }
+    }
+
+    /// Waits until the latest declaration of every deployment that there is now, of every tenant, was
+    /// dealt with. It tells nothing about the outcomes, so it needs no permission.
+    pub async fn all_settled(&self) {
+        let all: Vec<Arc<Deployment>> = self.table.load().values().flat_map(|m| m.values().cloned()).collect();
+        for deployment in all {
+            deployment.settled().await;
         }
     }
 

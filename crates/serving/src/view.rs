@@ -92,6 +92,9 @@ pub struct DeploymentView {
     pub reason: Option<String>,
     /// When the state last changed.
     pub since: Timestamp,
+    /// Whether the latest declaration and the latest move of its alias were dealt with, well or not;
+    /// before that, state and reason may still speak of the ones before.
+    pub settled: bool,
     /// Versions held: the current one first, then those that drain.
     pub versions: Vec<VersionView>,
 }

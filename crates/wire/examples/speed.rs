@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor};
-use mainspring_wire::{InferBody, Reply, Selection, render};
+use mainspring_wire::{Classes, InferBody, Reply, Selection, render};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -43,7 +43,14 @@ fn main() {
     }
     let tensor = Tensor::from_vec(DType::Fp32, vec![1, 30], numbers).unwrap();
     let outputs = [NamedTensor { name: "y".into(), tensor }];
-    let reply = Reply { model: "churn", version: "3", id: Some("42"), prediction: None, outputs: &outputs };
+    let reply = Reply {
+        model: "churn",
+        version: "3",
+        id: Some("42"),
+        prediction: None,
+        outputs: &outputs,
+        classes: Classes::default(),
+    };
     for binary in [false, true] {
         let ns = measure(|| {
             black_box(render(black_box(reply), Selection { wanted: None, binary }).unwrap());

@@ -162,6 +162,12 @@ pub enum BodyError {
         /// Its name.
         name: String,
     },
+    /// Classes of an output that has none.
+    #[error("output {name:?} holds texts, which have no classes: ask for it without classification")]
+    NoClasses {
+        /// Its name.
+        name: String,
+    },
     /// Bytes in an output that are not text, asked for as JSON.
     #[error(
         "output {name:?} holds bytes that are not UTF-8 text, which JSON cannot carry: ask for it with binary_data"

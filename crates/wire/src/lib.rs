@@ -5,6 +5,7 @@
 //! Source of the format: the Open Inference Protocol's "required API" and Triton's binary tensor
 //! data extension.
 
+mod classes;
 pub mod cursor;
 mod data;
 mod decimal;
@@ -13,6 +14,7 @@ mod parser;
 mod request;
 pub mod response;
 
+pub use classes::{Classes, classified};
 pub use cursor::Cursor;
 pub use decimal::Decimal;
 pub use error::BodyError;

@@ -29,6 +29,13 @@ struct Draft {
     binary: Option<usize>,
 }
 
+/// In which form an output is wanted.
+#[derive(Default)]
+struct Form {
+    binary: Option<bool>,
+    classes: usize,
+}
+
 fn once<T>(slot: &mut Option<T>, value: T, path: impl FnOnce() -> String) -> Result<(), BodyError> {
     if slot.is_some() {
         return Err(BodyError::Twice { path: path() });
@@ -55,11 +62,11 @@ impl<'a> Parser<'a> {
     fn request(&mut self) -> Result<InferBody, BodyError> {
         let mut out = InferBody::default();
         let mut inputs = None;
-        let mut more = self.open_object("the request")?;
+        let mut more = self.open_object(|| "the request".to_owned())?;
         while more {
             match &*self.cursor.key()? {
                 "id" if !self.null() => {
-                    let id = Arc::from(&*self.text_at("id")?);
+                    let id = Arc::from(&*self.text_at(|| "id".to_owned())?);
                     once(&mut out.id, id, || "id".to_owned())?;
                 }
                 "inputs" => {
@@ -88,50 +95,50 @@ impl<'a> Parser<'a> {
     }
 
     /// Enters an object; false when it is empty.
-    fn open_object(&mut self, path: &str) -> Result<bool, BodyError> {
+    fn open_object(&mut self, path: impl FnOnce() -> String) -> Result<bool, BodyError> {
         if self.cursor.peek() != Some(b'{') {
-            return Err(self.wrong(path, "an object"));
+            return Err(self.wrong(path(), "an object"));
         }
         self.cursor.bump();
         Ok(!self.cursor.eat(b'}'))
     }
 
     /// Enters a list; false when it is empty.
-    fn open_list(&mut self, path: impl Fn() -> String) -> Result<bool, BodyError> {
+    fn open_list(&mut self, path: impl FnOnce() -> String) -> Result<bool, BodyError> {
         if self.cursor.peek() != Some(b'[') {
-            return Err(self.wrong(&path(), "an array"));
+            return Err(self.wrong(path(), "an array"));
         }
         self.cursor.bump();
         Ok(!self.cursor.eat(b']'))
     }
 
     /// The error for a value of another type; what is no value at all is wrong syntax.
-    fn wrong(&mut self, path: &str, want: &'static str) -> BodyError {
+    fn wrong(&mut self, path: String, want: &'static str) -> BodyError {
         if let Err(syntax) = self.cursor.clone().skip() {
             return syntax;
         }
-        BodyError::Type { path: path.to_owned(), want, got: self.cursor.kind().to_owned() }
+        BodyError::Type { path, want, got: self.cursor.kind().to_owned() }
     }
 
-    fn text_at(&mut self, path: &str) -> Result<Cow<'a, str>, BodyError> {
-        if self.cursor.peek() == Some(b'"') { self.cursor.string() } else { Err(self.wrong(path, "a string")) }
+    fn text_at(&mut self, path: impl FnOnce() -> String) -> Result<Cow<'a, str>, BodyError> {
+        if self.cursor.peek() == Some(b'"') { self.cursor.string() } else { Err(self.wrong(path(), "a string")) }
     }
 
-    fn bool_at(&mut self, path: &str) -> Result<bool, BodyError> {
+    fn bool_at(&mut self, path: impl FnOnce() -> String) -> Result<bool, BodyError> {
         self.cursor.peek();
         if self.cursor.word("true") {
             Ok(true)
         } else if self.cursor.word("false") {
             Ok(false)
         } else {
-            Err(self.wrong(path, "true or false"))
+            Err(self.wrong(path(), "true or false"))
         }
     }
 
     /// A whole number of 0 or more.
     fn count_at(&mut self, path: impl Fn() -> String) -> Result<u64, BodyError> {
         if !matches!(self.cursor.peek(), Some(b'0'..=b'9' | b'-')) {
-            return Err(self.wrong(&path(), "a whole number"));
+            return Err(self.wrong(path(), "a whole number"));
         }
         let text = self.cursor.number()?;
         text.parse().map_err(|_| BodyError::Type {
@@ -142,26 +149,31 @@ impl<'a> Parser<'a> {
     }
 
     /// A value that may only be absent, 0, false, empty or null here.
-    fn must_be_nothing(&mut self, what: &str) -> Result<(), BodyError> {
+    fn must_be_nothing(&mut self, what: impl FnOnce() -> String) -> Result<(), BodyError> {
         self.cursor.peek();
         let start = self.cursor.at();
         self.cursor.skip()?;
         match self.cursor.span(start, self.cursor.at()) {
             "0" | "\"\"" | "false" | "null" => Ok(()),
-            _ => Err(BodyError::Unsupported { what: what.to_owned() }),
+            _ => Err(BodyError::Unsupported { what: what() }),
         }
     }
 
     /// Request parameters. Those of the protocol that would change the answer and are not built are
     /// refused; the caller's own ones mean nothing here and are left alone.
     fn parameters(&mut self, out: &mut InferBody) -> Result<(), BodyError> {
-        let mut more = self.open_object("parameters")?;
+        let mut more = self.open_object(|| "parameters".to_owned())?;
         while more {
             match &*self.cursor.key()? {
                 "timeout" => out.timeout_us = Some(self.count_at(|| "parameters.timeout".to_owned())?),
-                "binary_data_output" => out.binary_output = self.bool_at("parameters.binary_data_output")?,
-                "sequence_id" => self.must_be_nothing("a sequence of requests (parameters.sequence_id)")?,
-                "priority" => self.must_be_nothing("a priority of requests (parameters.priority)")?,
+                "binary_data_output" => {
+                    out.binary_output = self.bool_at(|| "parameters.binary_data_output".to_owned())?;
+                }
+                "sequence_id" => {
+                    self.must_be_nothing(|| "a sequence of requests (parameters.sequence_id)".to_owned())?;
+                }
+                // Triton passes it over for a model without priority levels, which is every model here.
+                "priority" => drop(self.count_at(|| "parameters.priority".to_owned())?),
                 _ => self.cursor.skip()?,
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
@@ -183,17 +195,11 @@ impl<'a> Parser<'a> {
     fn input(&mut self, i: usize) -> Result<NamedTensor, BodyError> {
         let mut draft = Draft::default();
         let path = |member: &str| format!("inputs[{i}].{member}");
-        if self.cursor.peek() != Some(b'{') {
-            return Err(self.wrong(&format!("inputs[{i}]"), "an object"));
-        }
-        let mut more = self.open_object("")?;
+        let mut more = self.open_object(|| format!("inputs[{i}]"))?;
         while more {
             match &*self.cursor.key()? {
                 "name" => {
-                    if self.cursor.peek() != Some(b'"') {
-                        return Err(self.wrong(&path("name"), "a string"));
-                    }
-                    let name = Arc::from(&*self.cursor.string()?);
+                    let name = Arc::from(&*self.text_at(|| path("name"))?);
                     once(&mut draft.name, name, || path("name"))?;
                 }
                 "datatype" => {
@@ -214,10 +220,7 @@ impl<'a> Parser<'a> {
     }
 
     fn dtype(&mut self, i: usize) -> Result<DType, BodyError> {
-        if self.cursor.peek() != Some(b'"') {
-            return Err(self.wrong(&format!("inputs[{i}].datatype"), "a string"));
-        }
-        let text = self.cursor.string()?;
+        let text = self.text_at(|| format!("inputs[{i}].datatype"))?;
         DType::parse(&text).ok_or_else(|| BodyError::DType {
             path: format!("inputs[{i}].datatype"),
             nearest: mainspring_core::nearest(&text, DType::ALL.map(DType::as_str)),
@@ -231,7 +234,7 @@ impl<'a> Parser<'a> {
         while more {
             let path = || format!("inputs[{i}].shape[{}]", shape.len());
             if !matches!(self.cursor.peek(), Some(b'0'..=b'9' | b'-')) {
-                return Err(self.wrong(&path(), "a whole number"));
+                return Err(self.wrong(path(), "a whole number"));
             }
             let text = self.cursor.number()?;
             let dim = text.parse().map_err(|_| BodyError::Dimension { path: path(), got: text.to_owned() })?;
@@ -262,14 +265,16 @@ impl<'a> Parser<'a> {
         if self.null() {
             return Ok(());
         }
-        let mut more = self.open_object("inputs.parameters")?;
+        let mut more = self.open_object(|| format!("inputs[{i}].parameters"))?;
         while more {
             match &*self.cursor.key()? {
                 "binary_data_size" => {
                     let size = self.count_at(|| format!("inputs[{i}].parameters.binary_data_size"))?;
                     draft.binary = Some(usize::try_from(size).unwrap_or(usize::MAX));
                 }
-                "shared_memory_region" => self.must_be_nothing("shared memory")?,
+                "shared_memory_region" => {
+                    self.must_be_nothing(|| format!("shared memory (inputs[{i}].parameters.shared_memory_region)"))?;
+                }
                 _ => self.cursor.skip()?,
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
@@ -331,36 +336,42 @@ impl<'a> Parser<'a> {
     }
 
     fn wanted(&mut self, i: usize) -> Result<Wanted, BodyError> {
-        let (mut name, mut binary) = (None, None);
-        let mut more = self.open_object(&format!("outputs[{i}]"))?;
+        let mut name = None;
+        let mut form = Form::default();
+        let mut more = self.open_object(|| format!("outputs[{i}]"))?;
         while more {
             match &*self.cursor.key()? {
                 "name" => {
-                    let text = Arc::from(&*self.text_at(&format!("outputs[{i}].name"))?);
+                    let text = Arc::from(&*self.text_at(|| format!("outputs[{i}].name"))?);
                     once(&mut name, text, || format!("outputs[{i}].name"))?;
                 }
-                "parameters" if !self.null() => binary = self.wanted_parameters(i)?,
+                "parameters" if !self.null() => form = self.wanted_parameters(i)?,
                 "parameters" => {}
                 _ => self.cursor.skip()?,
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
         }
         let name = name.ok_or_else(|| BodyError::Missing { path: format!("outputs[{i}].name") })?;
-        Ok(Wanted { name, binary })
+        Ok(Wanted { name, binary: form.binary, classes: form.classes })
     }
 
-    fn wanted_parameters(&mut self, i: usize) -> Result<Option<bool>, BodyError> {
-        let mut binary = None;
-        let mut more = self.open_object("outputs.parameters")?;
+    fn wanted_parameters(&mut self, i: usize) -> Result<Form, BodyError> {
+        let mut form = Form::default();
+        let path = |member: &str| format!("outputs[{i}].parameters.{member}");
+        let mut more = self.open_object(|| format!("outputs[{i}].parameters"))?;
         while more {
             match &*self.cursor.key()? {
-                "binary_data" => binary = Some(self.bool_at(&format!("outputs[{i}].parameters.binary_data"))?),
-                "classification" => self.must_be_nothing("the classification of outputs")?,
-                "shared_memory_region" => self.must_be_nothing("shared memory")?,
+                "binary_data" => form.binary = Some(self.bool_at(|| path("binary_data"))?),
+                "classification" => {
+                    form.classes = usize::try_from(self.count_at(|| path("classification"))?).unwrap_or(usize::MAX);
+                }
+                "shared_memory_region" => {
+                    self.must_be_nothing(|| format!("shared memory ({})", path("shared_memory_region")))?;
+                }
                 _ => self.cursor.skip()?,
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
         }
-        Ok(binary)
+        Ok(form)
     }
 }

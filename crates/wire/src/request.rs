@@ -29,6 +29,9 @@ pub struct Wanted {
     pub name: Arc<str>,
     /// `parameters.binary_data`, when given.
     pub binary: Option<bool>,
+    /// `parameters.classification`: how many of its top classes to give in place of its values; 0 gives
+    /// the values.
+    pub classes: usize,
 }
 
 impl InferBody {
@@ -46,6 +49,14 @@ impl InferBody {
 }
 
 impl InferBody {
+    /// Bytes of a body that [`InferBody::parse`] has to look at: the JSON, and the binary data when
+    /// strings may be among it. Numbers in binary data are taken as they are.
+    pub fn work(body: &Bytes, header: usize) -> usize {
+        let Some((json, binary)) = body.split_at_checked(header) else { return 0 };
+        let strings = !binary.is_empty() && json.windows(7).any(|w| w == b"\"BYTES\"");
+        if strings { body.len() } else { json.len() }
+    }
+
     /// The `id` of a body that may be wrong elsewhere, so that its refusal can be told apart.
     pub fn id_of(body: &Bytes, header: usize) -> Option<Arc<str>> {
         let mut cursor = Cursor::new(std::str::from_utf8(body.get(..header)?).ok()?);

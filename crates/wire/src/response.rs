@@ -1,5 +1,6 @@
 //! The inference response, written by hand into one buffer.
 
+use super::classes::{Classes, classified};
 use super::error::BodyError;
 use super::request::Wanted;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub struct Reply<'a> {
     pub prediction: Option<EventId>,
     /// What the model returned.
     pub outputs: &'a [NamedTensor],
+    /// How outputs are read for their classes, where those are asked for.
+    pub classes: Classes<'a>,
 }
 
 /// A rendered response.
@@ -74,8 +77,11 @@ pub struct Selection<'a> {
 ///
 /// # Errors
 /// [`BodyError::UnknownOutput`] for an output that the model does not have;
-/// [`BodyError::OutputNotText`] for bytes that JSON cannot carry.
+/// [`BodyError::OutputNotText`] for bytes that JSON cannot carry; [`BodyError::NoClasses`] for classes of
+/// texts.
 pub fn render(reply: Reply<'_>, selection: Selection<'_>) -> Result<Rendered, BodyError> {
+    let outputs = classified(reply.outputs, selection.wanted, reply.classes)?;
+    let reply = Reply { outputs: &outputs, ..reply };
     let mut out = Vec::with_capacity(estimate(&reply, selection));
     out.push(b'{');
     if let Some(id) = reply.id {

@@ -3,6 +3,7 @@ use super::*;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor};
 
+mod classes;
 mod properties;
 
 fn parse(text: &str) -> Result<InferBody, BodyError> {
@@ -43,7 +44,7 @@ fn members_come_in_any_order() {
     assert_eq!(body.id.as_deref(), Some("éé\n"));
     assert_eq!(body.timeout_us, Some(1500));
     assert_eq!(body.inputs[0].tensor.to_vec::<i64>().unwrap(), [1, 2]);
-    assert_eq!(body.outputs.unwrap(), [Wanted { name: "y".into(), binary: Some(true) }]);
+    assert_eq!(body.outputs.unwrap(), [Wanted { name: "y".into(), binary: Some(true), classes: 0 }]);
 }
 
 #[test]
@@ -154,14 +155,33 @@ fn wrong_requests_are_refused_by_name() {
         message(r#"{"inputs":[],"parameters":{"binary_data_output":"yes"}}"#),
         "parameters.binary_data_output must be true or false, got a string"
     );
-    assert!(parse(r#"{"inputs":[],"parameters":{"sequence_id":0,"priority":0}}"#).is_ok());
+    // Triton passes a priority over for a model without priority levels.
+    assert!(parse(r#"{"inputs":[],"parameters":{"sequence_id":0,"sequence_start":false,"priority":7}}"#).is_ok());
+    assert_eq!(
+        message(r#"{"inputs":[],"parameters":{"priority":"high"}}"#),
+        "parameters.priority must be a whole number, got a string"
+    );
     assert_eq!(
         message(r#"{"inputs":[],"parameters":{"sequence_id":"a"}}"#),
         "a sequence of requests (parameters.sequence_id) is not supported by this server"
     );
     assert_eq!(
-        message(r#"{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":3}}]}"#),
-        "the classification of outputs is not supported by this server"
+        message(r#"{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":-1}}]}"#),
+        "outputs[0].parameters.classification must be a whole number of 0 or more, got -1"
+    );
+    let region = r#"{"name":"x","shape":[1],"datatype":"FP32","parameters":{"shared_memory_region":"r"}}"#;
+    assert_eq!(
+        message(&format!(r#"{{"inputs":[{region}]}}"#)),
+        "shared memory (inputs[0].parameters.shared_memory_region) is not supported by this server"
+    );
+    assert_eq!(
+        message(&format!(r#"{{"inputs":[],"outputs":[{region}]}}"#)),
+        "shared memory (outputs[0].parameters.shared_memory_region) is not supported by this server"
+    );
+    assert_eq!(message(r#"{"inputs":[{"parameters":[]}]}"#), "inputs[0].parameters must be an object, got an array");
+    assert_eq!(
+        message(r#"{"inputs":[],"outputs":[{"parameters":3}]}"#),
+        "outputs[0].parameters must be an object, got a number"
     );
     let deep = format!("{{\"inputs\":[],\"x\":{}1{}}}", "[".repeat(200), "]".repeat(200));
     assert!(message(&deep).contains("nested too deeply"));
@@ -235,8 +255,19 @@ fn outputs() -> Vec<NamedTensor> {
     ]
 }
 
+fn want(name: &str, binary: Option<bool>) -> Wanted {
+    Wanted { name: name.into(), binary, classes: 0 }
+}
+
 fn reply(outputs: &[NamedTensor]) -> Reply<'_> {
-    Reply { model: "m", version: "3", id: Some("7"), prediction: None, outputs }
+    Reply {
+        model: "m",
+        version: "3",
+        id: Some("7"),
+        prediction: None,
+        outputs,
+        classes: Classes { batched: true, labels: &[] },
+    }
 }
 
 #[test]
@@ -257,7 +288,7 @@ fn responses_are_written_as_triton_writes_them() {
 #[test]
 fn requested_outputs_come_in_the_order_asked_for() {
     let outputs = outputs();
-    let wanted = [Wanted { name: "label".into(), binary: None }, Wanted { name: "p".into(), binary: Some(false) }];
+    let wanted = [want("label", None), want("p", Some(false))];
     let mixed = render(reply(&outputs), Selection { wanted: Some(&wanted), binary: true }).unwrap();
     let json: &str = std::str::from_utf8(&mixed.json).unwrap();
     assert!(json.contains(
@@ -265,7 +296,7 @@ fn requested_outputs_come_in_the_order_asked_for() {
     ));
     assert_eq!(mixed.blobs, [Bytes::from_static(b"\x03\0\0\0a\"\x01\x02\0\0\0\xc3\xa9")]);
     assert!(mixed.binary);
-    let wrong = [Wanted { name: "labl".into(), binary: None }];
+    let wrong = [want("labl", None)];
     assert_eq!(
         render(reply(&outputs), Selection { wanted: Some(&wrong), binary: false }).unwrap_err().to_string(),
         "unexpected output \"labl\", did you mean \"label\"?; the model has \"p\", \"label\""

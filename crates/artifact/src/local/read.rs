@@ -2,23 +2,18 @@
 
 use super::Local;
 use crate::error::{self, ArtifactError};
+use crate::opened::Opened;
 use crate::path::{ArtifactPath, STAGING};
 use crate::store::Entry;
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
-use tokio_util::io::ReaderStream;
-
-/// How many bytes one piece of a stream has at most.
-const PIECE: usize = 256 * 1024;
 
 impl Local {
-    /// Opens a file for reading, with its size.
-    fn file(&self, path: &ArtifactPath) -> Result<(fs::File, u64), ArtifactError> {
+    /// Opens a file for reading, with what is known about it.
+    fn file(&self, path: &ArtifactPath) -> Result<(fs::File, fs::Metadata), ArtifactError> {
         let fail = |e: io::Error| missing(path, error::local("reading", path.as_str(), &e));
         let full = self.existing(path).map_err(|e| missing(path, e))?;
         let file = fs::File::open(full).map_err(fail)?;
@@ -26,13 +21,13 @@ impl Local {
         if !meta.is_file() {
             return Err(ArtifactError::NotFound { path: path.as_str().to_owned() });
         }
-        Ok((file, meta.len()))
+        Ok((file, meta))
     }
 
     pub(crate) async fn get(&self, path: &ArtifactPath) -> Result<Bytes, ArtifactError> {
         self.blocking(path, |store, path| {
-            let (mut file, size) = store.file(path)?;
-            let mut bytes = Vec::with_capacity(size as usize);
+            let (mut file, meta) = store.file(path)?;
+            let mut bytes = Vec::with_capacity(meta.len() as usize);
             file.read_to_end(&mut bytes).map_err(|e| error::local("reading", path.as_str(), &e))?;
             Ok(bytes.into())
         })
@@ -42,8 +37,8 @@ impl Local {
     pub(crate) async fn get_range(&self, path: &ArtifactPath, range: Range<u64>) -> Result<Bytes, ArtifactError> {
         self.blocking(path, move |store, path| {
             let fail = |e: io::Error| error::local("reading", path.as_str(), &e);
-            let (mut file, size) = store.file(path)?;
-            let range = within(path, range, size)?;
+            let (mut file, meta) = store.file(path)?;
+            let range = within(path, range, meta.len())?;
             file.seek(SeekFrom::Start(range.start)).map_err(fail)?;
             let wanted = range.end - range.start;
             let mut bytes = Vec::with_capacity(wanted as usize);
@@ -53,39 +48,15 @@ impl Local {
         .await
     }
 
-    pub(crate) async fn get_stream(
-        &self,
-        path: &ArtifactPath,
-    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
-        let (file, size) = self.blocking(path, Self::file).await?;
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(PIECE);
-        Ok((size, ReaderStream::with_capacity(file, PIECE).boxed()))
-    }
-
-    pub(crate) async fn get_range_stream(
-        &self,
-        path: &ArtifactPath,
-        range: Range<u64>,
-    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
-        let opened = self.blocking(path, move |store, path| {
-            let (mut file, size) = store.file(path)?;
-            let range = within(path, range, size)?;
-            let found = file.seek(SeekFrom::Start(range.start));
-            found.map_err(|e| error::local("reading", path.as_str(), &e))?;
-            Ok((file, size, range.end - range.start))
-        });
-        let (file, size, wanted) = opened.await?;
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(PIECE);
-        let part = tokio::io::AsyncReadExt::take(file, wanted);
-        Ok((size, ReaderStream::with_capacity(part, PIECE).boxed()))
+    pub(crate) async fn open_file(&self, path: &ArtifactPath) -> Result<Opened, ArtifactError> {
+        let (file, meta) = self.blocking(path, Self::file).await?;
+        Ok(Opened::local(path.clone(), meta.len(), tag(&meta), file))
     }
 
     pub(crate) async fn head(&self, path: &ArtifactPath) -> Result<Entry, ArtifactError> {
         self.blocking(path, |store, path| {
-            let (_, size) = store.file(path)?;
-            Ok(Entry { path: path.clone(), is_dir: false, size })
+            let (_, meta) = store.file(path)?;
+            Ok(Entry { path: path.clone(), is_dir: false, size: meta.len() })
         })
         .await
     }
@@ -161,6 +132,17 @@ impl Local {
         }
         Ok(files)
     }
+}
+
+/// Changes whenever the file does: a file is only ever replaced by a new one.
+fn tag(meta: &fs::Metadata) -> String {
+    let modified = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    // Two files may be written within one tick of the file system's clock.
+    #[cfg(unix)]
+    let file = std::os::unix::fs::MetadataExt::ino(meta);
+    #[cfg(not(unix))]
+    let file = 0_u64;
+    format!("{file:x}-{:x}-{:x}", modified.as_nanos(), meta.len())
 }
 
 /// Reading below a file finds nothing, as in a bucket.

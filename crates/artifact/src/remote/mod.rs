@@ -6,6 +6,7 @@ mod upload;
 use crate::cache::Cache;
 use crate::error::ArtifactError;
 use crate::local::within;
+use crate::opened::Opened;
 use crate::path::ArtifactPath;
 use crate::store::Entry;
 use bytes::Bytes;
@@ -98,11 +99,12 @@ impl Remote {
     }
 
     pub(crate) async fn get(&self, path: &ArtifactPath) -> Result<Bytes, ArtifactError> {
-        let (size, mut pieces) = self.get_stream(path).await?;
+        let meta = self.meta(path).await?;
+        let size = meta.size;
+        let mut pieces = pieces(Arc::clone(&self.store), meta, 0..size);
         let mut all = bytes::BytesMut::with_capacity(size as usize);
         while let Some(piece) = pieces.next().await {
-            let piece = piece
-                .map_err(|e| ArtifactError::Unavailable { store: self.location.clone(), reason: e.to_string() })?;
+            let piece = piece.map_err(|e| self.fail("reading", path, e))?;
             if piece.len() as u64 == size {
                 return Ok(piece);
             }
@@ -121,35 +123,10 @@ impl Remote {
         read.map_err(|e| self.fail("reading", path, e))
     }
 
-    pub(crate) async fn get_stream(
-        &self,
-        path: &ArtifactPath,
-    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
+    pub(crate) async fn open_file(&self, path: &ArtifactPath) -> Result<Opened, ArtifactError> {
         let meta = self.meta(path).await?;
-        let size = meta.size;
-        Ok((size, self.pieces(meta, 0..size).map_err(|e| io::Error::other(chain(&e))).boxed()))
-    }
-
-    pub(crate) async fn get_range_stream(
-        &self,
-        path: &ArtifactPath,
-        range: Range<u64>,
-    ) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>), ArtifactError> {
-        let meta = self.meta(path).await?;
-        let size = meta.size;
-        let range = within(path, range, size)?;
-        Ok((size, self.pieces(meta, range).map_err(|e| io::Error::other(chain(&e))).boxed()))
-    }
-
-    /// A range of an object in pieces; the next one is fetched while one is used.
-    fn pieces(&self, meta: ObjectMeta, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
-        let store = Arc::clone(&self.store);
-        let count = (range.end - range.start).div_ceil(PIECE);
-        let pieces = (0..count).map(move |n| {
-            let start = range.start + n * PIECE;
-            piece(Arc::clone(&store), meta.clone(), start..(start + PIECE).min(range.end))
-        });
-        stream::iter(pieces).buffered(2).boxed()
+        let object = Object { store: Arc::clone(&self.store), meta };
+        Ok(Opened::remote(path.clone(), object.meta.size, object.tag(), object))
     }
 
     pub(crate) async fn list(&self, dir: &ArtifactPath) -> Result<Vec<Entry>, ArtifactError> {
@@ -228,7 +205,7 @@ impl Remote {
             let target = folder.join(&below);
             async move {
                 let size = meta.size;
-                let pieces = self.pieces(meta, 0..size).map_err(|e| self.fail("reading", dir, e));
+                let pieces = pieces(Arc::clone(&self.store), meta, 0..size).map_err(|e| self.fail("reading", dir, e));
                 crate::cache::write(&target, pieces).await
             }
         });
@@ -239,6 +216,41 @@ impl Remote {
     pub(crate) async fn evict(&self, max_bytes: u64) -> Result<u64, ArtifactError> {
         self.cache.evict(max_bytes).await
     }
+}
+
+/// An object as it was when it was opened.
+#[derive(Debug)]
+pub(crate) struct Object {
+    store: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+}
+
+impl Object {
+    fn tag(&self) -> String {
+        let text = match &self.meta.e_tag {
+            Some(tag) => tag.clone(),
+            None => format!("{:x}-{:x}", self.meta.last_modified.timestamp_micros(), self.meta.size),
+        };
+        text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+    }
+
+    pub(crate) fn stream(self, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
+        pieces(self.store, self.meta, range).map_err(|e| io::Error::other(chain(&e))).boxed()
+    }
+}
+
+/// A range of an object in pieces; the next one is fetched while one is used.
+fn pieces(
+    store: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+    range: Range<u64>,
+) -> BoxStream<'static, Result<Bytes, Error>> {
+    let count = (range.end - range.start).div_ceil(PIECE);
+    let pieces = (0..count).map(move |n| {
+        let start = range.start + n * PIECE;
+        piece(Arc::clone(&store), meta.clone(), start..(start + PIECE).min(range.end))
+    });
+    stream::iter(pieces).buffered(2).boxed()
 }
 
 /// One range of an object, if it is still the object that `meta` describes.

@@ -61,8 +61,20 @@ impl Server {
         server
     }
 
+    /// A server on a fresh data folder that serves `file` as the deployment `echo`.
+    pub async fn serving(file: &str) -> Self {
+        let server = Self::start().await;
+        server.deploy("echo", file).await;
+        server
+    }
+
     /// A server on `data`, with further flags.
     pub async fn on(data: &Path, flags: &[&str]) -> Self {
+        Self::with(data, flags, &[]).await
+    }
+
+    /// The same, with further variables in its environment.
+    pub async fn with(data: &Path, flags: &[&str], env: &[(String, String)]) -> Self {
         let port_file = data.with_extension("port");
         let _old = std::fs::remove_file(&port_file);
         let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
@@ -72,6 +84,7 @@ impl Server {
             .arg("--data")
             .arg(data)
             .args(flags)
+            .envs(env.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
@@ -146,10 +159,13 @@ impl Server {
 
     /// SIGTERM, then its exit status.
     pub fn stop(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(kill.success());
-        child.wait().unwrap()
+        self.terminate();
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
     }
 
     pub fn log(&self) -> String {
@@ -174,6 +190,29 @@ impl Server {
         let version = made["model_version"]["version"].as_str().unwrap().to_owned();
         self.mlflow("registered-models/alias", json!({"name": model, "alias": "champion", "version": version})).await;
         version
+    }
+
+    /// Registers `file` under `name` and deploys its champion.
+    pub async fn deploy(&self, name: &str, file: &str) {
+        self.register(name, &fixture(file)).await;
+        let applied = self.apply(&format!(
+            "apiVersion: mainspring/v1\nkind: Deployment\nname: {name}\nmodel: models:/{name}@champion\n"
+        ));
+        assert!(applied.status.success(), "{}{}", text(&applied.stdout), text(&applied.stderr));
+    }
+
+    /// Resident memory, MiB.
+    pub fn resident(&self) -> u64 {
+        let id = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Sends SIGTERM and goes on.
+    pub fn terminate(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
     }
 
     /// Applies a document and waits until its deployment answers.
@@ -214,6 +253,15 @@ pub fn text(bytes: &[u8]) -> String {
 
 fn read_log(data: &Path) -> String {
     std::fs::read_to_string(data.with_extension("log")).unwrap_or_default()
+}
+
+/// Asks until it is so; fails after half a minute.
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+    let began = Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < Duration::from_secs(30), "waited 30 s until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Looks until `found` finds it; fails after half a minute.

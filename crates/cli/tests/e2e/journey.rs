@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-const DEPLOYMENT: &str = "apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo@champion\n";
+pub const DEPLOYMENT: &str = "apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo@champion\n";
 
 /// One row of zeros for whatever the deployment takes.
 pub async fn identity_input(server: &Server, deployment: &str) -> Value {

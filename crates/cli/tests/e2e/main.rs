@@ -8,7 +8,12 @@
 )]
 
 mod access;
+mod attacks;
 mod crash;
 mod harness;
 mod journey;
 mod operate;
+mod replicas;
+mod shared;
+mod stop;
+mod traces;

@@ -4,6 +4,8 @@ mod layer;
 mod origin;
 mod parse;
 
+pub use parse::session_token;
+
 use crate::problem::{ApiError, Render};
 use axum::Router;
 use axum::extract::FromRequestParts;
@@ -200,9 +202,4 @@ impl Guard {
     pub fn open(&self, router: Router, render: Render) -> Router {
         router.layer(layer::GuardLayer::new(self.clone(), render, false))
     }
-}
-
-/// Puts `authenticator` in front of every route of `router`; refusals are shown by `render`.
-pub fn guard(router: Router, authenticator: Arc<dyn Authenticator>, render: Render) -> Router {
-    Guard::new(authenticator).protect(router, render)
 }

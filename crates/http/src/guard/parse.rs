@@ -35,11 +35,12 @@ pub(super) fn find(headers: &HeaderMap) -> Result<Found<'_>, AuthFailure> {
         return value.to_str().map(Found::Key).map_err(|_| AuthFailure::Malformed("x-api-key is not text"));
     }
     let csrf = || headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok());
-    Ok(headers
-        .get_all(COOKIE)
-        .iter()
-        .find_map(session_cookie)
-        .map_or(Found::Nothing, |token| Found::Session { token, csrf: csrf() }))
+    Ok(session_token(headers).map_or(Found::Nothing, |token| Found::Session { token, csrf: csrf() }))
+}
+
+/// The value of the session cookie.
+pub fn session_token(headers: &HeaderMap) -> Option<&str> {
+    headers.get_all(COOKIE).iter().find_map(session_cookie)
 }
 
 fn authorization(value: &HeaderValue) -> Result<Found<'_>, AuthFailure> {

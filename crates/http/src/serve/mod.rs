@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use io::Stream;
+use io::{Patient, Stream};
 use mainspring_core::Tasks;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct ServeSettings {
     /// How long a client may take to send the head of a request, and how long a kept-alive
     /// connection may stay idle.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
     /// How long requests in flight may go on after shutdown began.
     pub grace: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for ServeSettings {
             tls: None,
             max_connections: 10_000,
             header_timeout: Duration::from_mins(1),
+            write_timeout: Duration::from_mins(1),
             grace: Duration::from_secs(20),
         }
     }
@@ -70,12 +73,7 @@ struct Shared {
 
 fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(Tracked(tasks.clone()));
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_headers(100)
-        .keep_alive(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -167,6 +165,7 @@ async fn run(shared: &Shared, stream: Stream, address: SocketAddr) {
             }
         }
     });
+    let stream = Patient::new(stream, shared.settings.write_timeout);
     let conn = shared.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut conn = std::pin::pin!(conn);
     let stop = shared.tasks.cancelled();

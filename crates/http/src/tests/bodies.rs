@@ -1,6 +1,6 @@
-use crate::body::read_within;
+use crate::body::{ALIGNMENT, Plan, read_within};
 use crate::problem::Problem;
-use crate::{BodyError, body, read_body};
+use crate::{BodyError, body, read_body, read_body_aligned};
 use axum::body::Body;
 use bytes::Bytes;
 use mainspring_core::ErrorKind;
@@ -23,6 +23,18 @@ struct Outer {
 struct Inner {
     #[expect(dead_code, reason = "only its parsing is tested")]
     rows: u32,
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let drops = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Some((Ok::<_, io::Error>(Bytes::from_static(b" ")), ()))
+    });
+    // Never a pause of 40 ms, but 200 bytes a second.
+    let plan = Plan { limit: 1 << 20, idle: Duration::from_millis(40), aligned_at: 0 };
+    let given_up = read_within(Body::from_stream(drops), plan).await;
+    assert!(matches!(given_up, Err(BodyError::Stalled)), "{given_up:?}");
 }
 
 #[test]
@@ -54,7 +66,10 @@ async fn a_broken_body_is_an_error() {
 #[tokio::test]
 async fn a_body_that_stalls_is_given_up() {
     let never = Body::from_stream(futures::stream::pending::<io::Result<Bytes>>());
-    assert!(matches!(read_within(never, 10, Duration::from_millis(5)).await, Err(BodyError::Stalled)));
+    assert!(matches!(
+        read_within(never, Plan { limit: 10, idle: Duration::from_millis(5), aligned_at: 0 }).await,
+        Err(BodyError::Stalled)
+    ));
 }
 
 #[test]
@@ -73,5 +88,17 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let got = runtime.block_on(read_body(pieces(parts), 1 << 20)).unwrap();
         prop_assert_eq!(&got[..], &expected[..]);
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_aligned_where_asked(
+        parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..2000), 2..12),
+        at in 0..64_usize,
+    ) {
+        let expected: Vec<u8> = parts.concat();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let got = runtime.block_on(read_body_aligned(pieces(parts), 1 << 20, at)).unwrap();
+        prop_assert_eq!(&got[..], &expected[..]);
+        prop_assert_eq!((got.as_ptr() as usize + at) % ALIGNMENT, 0);
     }
 }

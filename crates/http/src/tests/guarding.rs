@@ -1,5 +1,5 @@
 use super::Known;
-use crate::{Caller, Guard, MaybeCaller, Peer, guard, problem};
+use crate::{Caller, Guard, MaybeCaller, Peer, problem};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::routing::{get, post};
@@ -16,7 +16,7 @@ fn known(loopback: bool) -> Arc<Known> {
 }
 
 fn app(loopback: bool) -> Router {
-    guard(Router::new().route("/", get(who).post(who)), known(loopback), problem)
+    Guard::new(known(loopback)).protect(Router::new().route("/", get(who).post(who)), problem)
 }
 
 struct Sent<'a> {

@@ -73,6 +73,23 @@ async fn a_body_too_large_is_a_problem_not_a_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off() {
+    const SIZE: usize = 64 << 20;
+    let app = Router::new().route("/", get(|| async { vec![7_u8; SIZE] }));
+    let server = start(app, ServeSettings { write_timeout: Duration::from_millis(100), ..quick() }).await;
+    let mut idler = TcpStream::connect(server.address).await.unwrap();
+    idler.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    // Longer than the server's patience.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let mut got = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), idler.read_to_end(&mut got)).await;
+    assert!(ended.is_ok() && got.len() < SIZE, "{} bytes were kept for it", got.len());
+    let whole = h1().get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(whole.len(), SIZE, "who reads gets all of it");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_websocket_echoes() {
     async fn upgrade(ws: WebSocketUpgrade) -> axum::response::Response {
         ws.on_upgrade(|mut socket| async move {

@@ -3,14 +3,20 @@
 use super::MlflowState;
 use super::error::Failed;
 use super::json::empty;
+use super::range::{Wanted, wanted};
 use super::request::Fields;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::response::Response;
-use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, StatusCode};
+use mainspring_core::Principal;
 use mainspring_http::{Caller, read_body, stream_body};
 use mainspring_registry::actions::{DeleteArtifact, ReadArtifact, WriteArtifact};
-use mainspring_registry::{ArtifactRoot, Download};
+use mainspring_registry::{ArtifactRoot, Download, RegistryError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 
@@ -85,27 +91,43 @@ fn disposition(name: &str) -> String {
     }
 }
 
-/// A file as an attachment, so that a browser does not run it on this server's name.
-fn attachment(file: Download) -> Response {
-    let (kind, disposition) = (content_type(&file.name), disposition(&file.name));
-    let mut response = Response::new(Body::from_stream(file.stream));
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.size));
-    let text = |t: &str, or: &'static str| HeaderValue::from_str(t).unwrap_or(HeaderValue::from_static(or));
-    headers.insert(CONTENT_TYPE, text(&kind, "application/octet-stream"));
-    headers.insert(CONTENT_DISPOSITION, text(&disposition, "attachment"));
-    response
+/// What a request asks a file for.
+struct Asked {
+    root: ArtifactRoot,
+    path: String,
+    headers: HeaderMap,
 }
 
-async fn send(
-    s: &MlflowState,
-    who: &Arc<mainspring_core::Principal>,
-    root: ArtifactRoot,
-    path: &str,
-) -> Result<Response, Failed> {
-    let auth = s.may(who, ReadArtifact::on(path))?;
-    Ok(attachment(s.registry.open_artifact(&auth, &root, path).await?))
+/// A file, or the part of it that was asked for, as an attachment, so that a browser does not run it
+/// on this server's name.
+async fn send(s: &MlflowState, who: &Arc<Principal>, asked: Asked) -> Result<Response, Failed> {
+    let auth = s.may(who, ReadArtifact::on(&asked.path))?;
+    let Download { name, file } = s.registry.open_artifact(&auth, &asked.root, &asked.path).await?;
+    let (size, etag) = (file.size(), format!("\"{}\"", file.tag()));
+    let text = |t: &str, or: &'static str| HeaderValue::from_str(t).unwrap_or(HeaderValue::from_static(or));
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(ETAG, text(&etag, ""));
+    let (status, part) = match wanted(&asked.headers, size, &etag) {
+        Wanted::Nothing => return Ok((StatusCode::NOT_MODIFIED, headers).into_response()),
+        Wanted::Outside => {
+            let failed = Failed::invalid(format!("the range asked for is outside the file, which has {size} bytes"));
+            let everything = [(CONTENT_RANGE, format!("bytes */{size}"))];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, everything, failed).into_response());
+        }
+        Wanted::Whole => (StatusCode::OK, 0..size),
+        Wanted::Part(part) => {
+            let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            headers.insert(CONTENT_RANGE, text(&range, ""));
+            (StatusCode::PARTIAL_CONTENT, part)
+        }
+    };
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+    headers.insert(CONTENT_TYPE, text(&content_type(&name), "application/octet-stream"));
+    headers.insert(CONTENT_DISPOSITION, text(&disposition(&name), "attachment"));
+    let content = file.part(part).map_err(RegistryError::from)?;
+    Ok((status, headers, Body::from_stream(content)).into_response())
 }
 
 fn query(raw: Option<String>) -> Fields {
@@ -116,29 +138,32 @@ pub(super) async fn download(
     State(s): State<MlflowState>,
     Caller(who): Caller,
     Path(path): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    send(&s, &who, ArtifactRoot::Store, &path).await
+    send(&s, &who, Asked { root: ArtifactRoot::Store, path, headers }).await
 }
 
 pub(super) async fn get_artifact(
     State(s): State<MlflowState>,
     Caller(who): Caller,
     RawQuery(raw): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let f = query(raw);
     let (id, path) = (f.run_id()?, f.required("path")?);
-    send(&s, &who, ArtifactRoot::Run(id), &path).await
+    send(&s, &who, Asked { root: ArtifactRoot::Run(id), path, headers }).await
 }
 
 pub(super) async fn get_version_artifact(
     State(s): State<MlflowState>,
     Caller(who): Caller,
     RawQuery(raw): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let f = query(raw);
     let (name, version) = (f.required("name")?, super::versions::number(&f)?);
     let path = f.required("path")?;
-    send(&s, &who, ArtifactRoot::Version(name, version), &path).await
+    send(&s, &who, Asked { root: ArtifactRoot::Version(name, version), path, headers }).await
 }
 
 pub(super) async fn get_logged_model_artifact(
@@ -146,12 +171,13 @@ pub(super) async fn get_logged_model_artifact(
     Caller(who): Caller,
     Path(id): Path<String>,
     RawQuery(raw): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let path = query(raw)
         .text("artifact_file_path")?
         .filter(|p| !p.is_empty())
         .ok_or_else(|| Failed::bad_request("Request must include the \"artifact_file_path\" query parameter."))?;
-    send(&s, &who, ArtifactRoot::LoggedModel(id), &path).await
+    send(&s, &who, Asked { root: ArtifactRoot::LoggedModel(id), path, headers }).await
 }
 
 pub(super) async fn put(

@@ -13,6 +13,7 @@ mod json;
 mod logged_models;
 mod metrics;
 mod models;
+mod range;
 mod request;
 mod runs;
 mod server;

@@ -1,18 +1,19 @@
 //! Failures as MLflow's scoring server shows them.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use mainspring_core::{Denied, ErrorKind, Failure};
-use mainspring_serving::{ColumnError, ServeError};
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_http::ApiError;
+use mainspring_http::problem::{json_failure, one_text};
+use mainspring_serving::ColumnError;
 use mainspring_wire::BodyError;
 use mainspring_wire::response::string;
-use std::time::Duration;
+use std::ops::Deref;
 
 /// How a scoring request is wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(crate) enum InputError {
+pub enum InputError {
     /// Not JSON, or a v2 body that is wrong.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -57,61 +58,38 @@ impl Failure for InputError {
 /// Why there is no answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
-    pub(crate) kind: ErrorKind,
-    pub(crate) message: String,
-    hint: Option<String>,
-    retry_after: Option<Duration>,
+    error: ApiError,
     /// 415 has a body of plain text, as in MLflow.
     media_type: bool,
 }
 
 impl Refused {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, retry_after: None, media_type: false }
+        Self { error: ApiError::new(kind, message), media_type: false }
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    /// With what to do next.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { error: self.error.hint(hint), ..self }
     }
 
     /// A content type that is not taken.
     pub(crate) fn media_type(message: String) -> Self {
         Self { media_type: true, ..Self::new(ErrorKind::InvalidInput, message) }
     }
+}
 
-    fn of(failure: &dyn Failure) -> Self {
-        Self { hint: failure.hint(), ..Self::new(failure.kind(), failure.to_string()) }
+impl Deref for Refused {
+    type Target = ApiError;
+
+    fn deref(&self) -> &ApiError {
+        &self.error
     }
 }
 
-impl From<InputError> for Refused {
-    fn from(e: InputError) -> Self {
-        Self::of(&e)
-    }
-}
-
-impl From<BodyError> for Refused {
-    fn from(e: BodyError) -> Self {
-        Self::of(&e)
-    }
-}
-
-impl From<Denied> for Refused {
-    fn from(e: Denied) -> Self {
-        Self::of(&e)
-    }
-}
-
-impl From<mainspring_http::BodyError> for Refused {
-    fn from(e: mainspring_http::BodyError) -> Self {
-        Self::of(&e)
-    }
-}
-
-impl From<ServeError> for Refused {
-    fn from(e: ServeError) -> Self {
-        Self { retry_after: e.retry_after(), ..Self::of(&e) }
+impl<E: Failure> From<E> for Refused {
+    fn from(e: E) -> Self {
+        Self { error: e.into(), media_type: false }
     }
 }
 
@@ -119,14 +97,9 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         if self.media_type {
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(CONTENT_TYPE, text)], self.message).into_response();
+            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(CONTENT_TYPE, text)], self.error.message).into_response();
         }
-        let mut response = render_error(self.kind, &self.message, self.hint.as_deref());
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
+        self.rendered(render_error)
     }
 }
 
@@ -151,21 +124,11 @@ fn code(kind: ErrorKind) -> &'static str {
 /// A failure as MLflow's scoring server shows it: `{"error_code": "BAD_REQUEST", "message": "…"}`
 /// with the kind's HTTP status.
 pub fn render_error(kind: ErrorKind, message: &str, hint: Option<&str>) -> Response {
-    if kind == ErrorKind::Internal {
-        tracing::error!(message, "internal error");
-    }
-    let text = hint.map_or_else(|| message.to_owned(), |hint| format!("{message}; {hint}"));
-    let mut body = Vec::with_capacity(text.len() + 64);
+    let mut body = Vec::with_capacity(message.len() + 96);
     body.extend_from_slice(b"{\"error_code\": ");
     string(&mut body, code(kind));
     body.extend_from_slice(b", \"message\": ");
-    string(&mut body, &text);
+    string(&mut body, &one_text(message, hint));
     body.push(b'}');
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if matches!(kind, ErrorKind::Overloaded | ErrorKind::Unavailable) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    json_failure(kind, message, body)
 }

@@ -2,21 +2,30 @@
 
 use super::error::InputError;
 use super::node::Node;
-use super::tensor;
+use super::{params, tensor};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
-use mainspring_serving::{Cell, ColumnType, Contract, MlflowInputs, Table};
+use mainspring_engine::AnswerForm;
+use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, ParamSpec, Table};
 use std::sync::Arc;
 
 /// Inputs of the model, and how MLflow would write its answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Input {
-    pub(crate) tensors: Vec<NamedTensor>,
+pub struct Input {
+    /// The model's inputs, in its order.
+    pub tensors: Vec<NamedTensor>,
     /// Whether MLflow hands the model a data frame, so that the answer is a list of records rather
     /// than an object of arrays: for a column signature always, without a signature when the
     /// request is one, for a tensor signature never.
-    pub(crate) frame: bool,
+    pub frame: bool,
+}
+
+impl Input {
+    /// Whether it is a data frame without rows, whose answer is a list without records.
+    pub(crate) fn no_rows(&self) -> bool {
+        self.frame && !self.tensors.is_empty() && self.tensors.iter().all(|t| t.tensor.rows() == 0)
+    }
 }
 
 /// The request's data before the model is looked at.
@@ -51,7 +60,10 @@ pub(crate) fn is_v2(body: &Node) -> bool {
 /// # Errors
 /// [`InputError`] naming the column, the input or the field at fault.
 pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
-    no_params(&body, contract)?;
+    if let (Some(signature), Some(given)) = (contract.mlflow(), body.get("params")) {
+        params::check(given, &signature.params)?;
+        handed_on(given, &signature.params, contract.answer)?;
+    }
     let (form, given_frame) = form(body)?;
     let tensors = match form {
         Form::Frame(frame) => from_frame(frame, contract)?,
@@ -65,42 +77,20 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
 ///
 /// # Errors
 /// [`InputError::Column`] naming the column.
-pub(crate) fn read_table(table: Table, contract: &Contract) -> Result<Input, InputError> {
-    Ok(Input { tensors: tensors(table, contract)?, frame: answers_with_records(contract, true) })
+pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
+    Ok(Input { tensors: contract.tensors(table)?, frame: answers_with_records(contract, true) })
 }
 
-/// A model that takes parameters would answer something else without them.
-fn no_params(body: &Node, contract: &Contract) -> Result<(), InputError> {
-    let takes = contract.mlflow().is_some_and(|s| !s.params.is_empty());
-    match body.get("params") {
-        None | Some(Node::Null) => Ok(()),
-        Some(Node::Map(given)) if given.is_empty() => Ok(()),
-        Some(_) if takes => {
-            Err(wrong("params", "cannot be handed to the model yet; leave it out to get the defaults of its signature"))
-        }
-        Some(_) => Ok(()),
+/// A model of the onnx flavour is given no parameters, by MLflow either; any other would answer something
+/// else with them.
+fn handed_on(given: &Node, declared: &[ParamSpec], answer: AnswerForm) -> Result<(), InputError> {
+    match declared.iter().find(|d| given.get(&d.name).is_some()) {
+        Some(taken) if answer != AnswerForm::Tensors => Err(wrong(
+            &format!("params.{}", taken.name),
+            "cannot be handed to the model yet; leave it out to get the default of its signature",
+        )),
+        _ => Ok(()),
     }
-}
-
-/// The model's inputs from a table. JSON and CSV have no bytes, so binary columns come as base64.
-fn tensors(mut table: Table, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
-    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return Ok(contract.tensors(&table)?) };
-    for (place, column) in declared.iter().enumerate().filter(|(_, c)| c.kind == ColumnType::Binary) {
-        let at = match &column.name {
-            Some(name) if !table.columns.is_empty() => table.columns.iter().position(|c| c == name),
-            _ => Some(place),
-        };
-        let (Some(at), width) = (at, table.width.max(1)) else { continue };
-        for (row, cell) in table.cells.iter_mut().skip(at).step_by(width).enumerate() {
-            let Cell::Text(text) = cell else { continue };
-            let bytes = STANDARD.decode(&*text).map_err(|e| InputError::Value {
-                input: column.name.as_deref().unwrap_or("binary").to_owned(),
-                what: format!("row {row} is binary, so it has to be base64, and it is not: {e}"),
-            })?;
-            *cell = Cell::Text(bytes.into());
-        }
-    }
-    Ok(contract.tensors(&table)?)
 }
 
 fn answers_with_records(contract: &Contract, frame: bool) -> bool {
@@ -120,7 +110,7 @@ fn wrong(field: &str, what: impl Into<String>) -> InputError {
 }
 
 /// The one form given, and whether it is a data frame. Members that are no form are left alone, as in
-/// MLflow; so are `params` of a model that takes none.
+/// MLflow; `params` are checked, but a model of the onnx flavour is given none.
 fn form(body: Node) -> Result<(Form, bool), InputError> {
     let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
     let names: Vec<Arc<str>> = members.iter().map(|(n, _)| Arc::clone(n)).collect();
@@ -271,7 +261,7 @@ fn inputs(value: Node) -> Form {
 fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
     if frame.cells.iter().all(Node::scalar) {
         let cells = frame.cells.into_iter().map(cell).collect();
-        return tensors(Table { columns: frame.columns, width: frame.width, cells }, contract);
+        return from_table(Table { columns: frame.columns, width: frame.width, cells }, contract);
     }
     // Cells that are lists: each column is an array of its own.
     let mut columns: Vec<Vec<Node>> = (0..frame.width).map(|_| Vec::new()).collect();
@@ -283,6 +273,38 @@ fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
         return Ok(vec![tensor::build(only, &Node::List(std::mem::take(column)))?]);
     }
     from_named(frame.columns.into_iter().zip(columns.into_iter().map(Node::List)).collect(), contract)
+}
+
+/// Cells that are values. In JSON a column of bytes is base64 text, as in MLflow.
+fn from_table(mut table: Table, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    if let Some(MlflowInputs::Columns(declared)) = signature(contract) {
+        for (place, column) in declared.iter().enumerate().filter(|(_, c)| c.kind == ColumnType::Binary) {
+            let at = match &column.name {
+                Some(name) if !table.columns.is_empty() => table.columns.iter().position(|c| c == name),
+                _ => Some(place).filter(|at| *at < table.width),
+            };
+            if let Some(at) = at {
+                decode(&mut table, at, column)?;
+            }
+        }
+    }
+    Ok(contract.tensors(&table)?)
+}
+
+fn decode(table: &mut Table, at: usize, column: &ColumnSpec) -> Result<(), InputError> {
+    let width = table.width.max(1);
+    for (row, cell) in table.cells.iter_mut().skip(at).step_by(width).enumerate() {
+        let Cell::Text(text) = cell else { continue };
+        let packed: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+        let bytes = STANDARD.decode(packed).map_err(|e| ColumnError::Type {
+            column: column.name.as_deref().map_or_else(|| at.to_string(), str::to_owned),
+            expected: "binary, which is base64 text in JSON".into(),
+            row,
+            got: e.to_string(),
+        })?;
+        *text = bytes.into();
+    }
+    Ok(())
 }
 
 fn cell(node: Node) -> Cell {
@@ -301,7 +323,7 @@ fn from_named(arrays: Vec<(Arc<str>, Node)>, contract: &Contract) -> Result<Vec<
     let by_column =
         matches!(signature(contract), Some(MlflowInputs::Columns(_))) || !arrays.iter().any(|(name, _)| known(name));
     if by_column && let Some(table) = columns(&arrays) {
-        return tensors(table, contract);
+        return from_table(table, contract);
     }
     contract
         .signature
@@ -356,7 +378,7 @@ fn from_single(array: Node, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
     if let Some(MlflowInputs::Columns(declared)) = signature(contract)
         && let Some(table) = nameless(&array, declared.len())
     {
-        return tensors(table, contract);
+        return from_table(table, contract);
     }
     match contract.signature.inputs.as_slice() {
         [only] => Ok(vec![tensor::build(only, &array)?]),

@@ -3,37 +3,37 @@
 //!
 //! The format is that of `mlflow models serve` (`mlflow/pyfunc/scoring_server`): JSON with exactly
 //! one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV; answers are
-//! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference body is taken
-//! as well and answered as such.
+//! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference
+//! body is taken as well and answered as such.
 
+mod body;
 mod csv;
 mod error;
 mod input;
 mod node;
 mod output;
+mod params;
 mod tensor;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::render_error;
+pub use body::{Body, Media};
+pub use error::{InputError, render_error};
+pub use input::Input;
 
 use crate::MLFLOW_VERSION;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
-use error::{InputError, Refused};
+use error::Refused;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use input::Input;
 use mainspring_core::{Authorized, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::{Caller, read_body};
 use mainspring_serving::{Answer, Contract, Describe, Infer, InferRequest, Refusal, ServeError, Serving};
-use mainspring_wire::{InferBody, Reply, Selection};
-use node::Node;
+use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -147,13 +147,6 @@ struct Call {
     deadline: Option<Instant>,
 }
 
-/// What came, ready for the model.
-enum Parsed {
-    Scoring(Input),
-    /// A v2 body.
-    V2(InferBody),
-}
-
 async fn invocations(State(state): State<ScoringState>, request: Request) -> Result<Response, Refused> {
     let received = Instant::now();
     let (mut parts, body) = request.into_parts();
@@ -175,13 +168,6 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     ms.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(|| {
         Refused::new(ErrorKind::InvalidInput, format!("{TIMEOUT} is {value:?}, which is not a number of milliseconds"))
     })
-}
-
-/// What the body is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Media {
-    Json,
-    Csv,
 }
 
 /// The content type, by MLflow's rules: UTF-8 only, and no parameter but `charset`.
@@ -210,23 +196,29 @@ fn media(headers: &HeaderMap) -> Result<Media, Refused> {
 }
 
 impl Call {
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Parsed, Refused> {
+    async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<Body, Refused> {
         let media = media(headers)?;
         let header = header_length(headers)?;
         let bytes = read_body(body, self.state.max_body).await?;
         let contract = Arc::clone(&self.contract);
         if bytes.len() < LARGE {
-            return parse(media, header, &bytes, &contract);
+            return Ok(Body::read(media, header, &bytes, &contract)?);
         }
-        tokio::task::spawn_blocking(move || parse(media, header, &bytes, &contract))
+        tokio::task::spawn_blocking(move || Body::read(media, header, &bytes, &contract))
             .await
-            .unwrap_or_else(|e| Err(Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}"))))
+            .map_err(|e| Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}")))?
+            .map_err(Refused::from)
     }
 
-    async fn answer(self, parsed: Parsed) -> Result<Response, Refused> {
+    async fn answer(self, parsed: Body) -> Result<Response, Refused> {
+        if matches!(&parsed, Body::Scoring(input) if input.no_rows()) {
+            // As MLflow; there is nothing to run and nothing to record.
+            let json = HeaderValue::from_static("application/json");
+            return Ok(([(CONTENT_TYPE, json)], "{\"predictions\": []}").into_response());
+        }
         let (inputs, client_id, form) = match parsed {
-            Parsed::Scoring(input) => (input.tensors, None, Ok(input.frame)),
-            Parsed::V2(mut body) => (std::mem::take(&mut body.inputs), body.id.clone(), Err(body)),
+            Body::Scoring(input) => (input.tensors, None, Ok(input.frame)),
+            Body::V2(mut body) => (std::mem::take(&mut body.inputs), body.id.clone(), Err(body)),
         };
         let request = InferRequest {
             version: None,
@@ -266,24 +258,9 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
     Ok(Some(length))
 }
 
-fn parse(media: Media, header: Option<usize>, bytes: &Bytes, contract: &Contract) -> Result<Parsed, Refused> {
-    if media == Media::Csv {
-        let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
-        return Ok(Parsed::Scoring(input::read_table(csv::table(bytes, declared)?, contract)?));
-    }
-    if let Some(header) = header {
-        return Ok(Parsed::V2(InferBody::parse(bytes, header)?));
-    }
-    let node = Node::parse(bytes).map_err(InputError::from)?;
-    if input::is_v2(&node) {
-        return Ok(Parsed::V2(InferBody::parse(bytes, bytes.len())?));
-    }
-    Ok(Parsed::Scoring(input::read(node, contract)?))
-}
-
 fn predictions(answer: Answer, frame: bool) -> Response {
     let body = output::render(&answer.outputs, &answer.contract, frame);
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(axum::body::Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     finish(response, answer)
 }
@@ -295,6 +272,7 @@ fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
         id: body.id.as_deref(),
         prediction: Some(answer.id),
         outputs: &answer.outputs,
+        classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
     let selection = Selection { wanted: body.outputs.as_deref(), binary: body.binary_output };
     let rendered = match mainspring_wire::render(reply, selection) {
@@ -306,7 +284,7 @@ fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
     };
     let json = HeaderValue::from(rendered.json.len());
     let binary = rendered.binary;
-    let mut response = Response::new(Body::from(rendered.joined()));
+    let mut response = Response::new(axum::body::Body::from(rendered.joined()));
     let headers = response.headers_mut();
     if binary {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

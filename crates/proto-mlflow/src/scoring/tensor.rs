@@ -4,6 +4,7 @@ use super::error::InputError;
 use super::node::Node;
 use bytes::Bytes;
 use half::{bf16, f16};
+use mainspring_core::tensor::element_count;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
 use mainspring_engine::TensorSpec;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ pub(crate) fn build(spec: &TensorSpec, node: &Node) -> Result<NamedTensor, Input
     let wrong = |what: String| InputError::Value { input: spec.name.to_string(), what };
     let mut shape = Vec::new();
     measure(node, &mut shape);
-    let mut leaves = Vec::with_capacity(shape.iter().product::<usize>().min(1 << 20));
+    // The first of each depth may promise more elements than there are.
+    let mut leaves = Vec::with_capacity(element_count(&shape).unwrap_or(0).min(1 << 16));
     flatten(node, &shape, &mut leaves).map_err(wrong)?;
     let shape = fit(spec, shape);
     let tensor = convert(spec.dtype, shape, &leaves).map_err(wrong)?;
@@ -60,8 +62,7 @@ fn fit(spec: &TensorSpec, nested: Vec<usize>) -> Vec<usize> {
         *first = nested.first().copied();
     }
     let Some(declared) = declared.into_iter().collect::<Option<Vec<usize>>>() else { return nested };
-    let count = |shape: &[usize]| mainspring_core::tensor::element_count(shape);
-    if count(&declared) == count(&nested) { declared } else { nested }
+    if element_count(&declared) == element_count(&nested) { declared } else { nested }
 }
 
 fn convert(dtype: DType, shape: Vec<usize>, leaves: &[&Node]) -> Result<Tensor, String> {

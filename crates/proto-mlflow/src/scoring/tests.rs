@@ -2,9 +2,10 @@ use super::input::{is_v2, read, read_table};
 use super::node::Node;
 use super::output::render;
 use super::*;
+use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
 use mainspring_engine::{AnswerForm, Signature, TensorSpec};
-use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, TensorColumn};
+use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
 use proptest::prelude::*;
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
@@ -125,6 +126,75 @@ fn several_inputs_are_taken_by_name() {
 }
 
 #[test]
+fn a_column_of_bytes_is_base64_text() {
+    let declared =
+        MlflowInputs::Columns(vec![ColumnSpec { name: Some("raw".into()), kind: ColumnType::Binary, required: true }]);
+    let model = contract(vec![spec("raw", DType::Bytes, &[-1])], declared);
+    for text in [
+        r#"{"dataframe_split":{"columns":["other","raw"],"data":[[1,"aGk="],[2,"eW\nVz"]]}}"#,
+        r#"{"dataframe_records":[{"raw":"aGk="},{"raw":"eWVz"}]}"#,
+        r#"{"inputs":{"raw":["aGk=","eWVz"]}}"#,
+        r#"{"inputs":["aGk=","eWVz"]}"#,
+    ] {
+        let input = take(text, &model).unwrap();
+        assert_eq!(input.tensors[0].tensor.strings().unwrap(), [Bytes::from("hi"), Bytes::from("yes")], "{text}");
+    }
+    let error = message(r#"{"dataframe_records":[{"raw":"aGk="},{"raw":"a"}]}"#, &model);
+    let start = "column \"raw\" is binary, which is base64 text in JSON, but row 1 has ";
+    assert!(error.starts_with(start), "{error}");
+    // CSV has no such rule.
+    let csv = Body::read(Media::Csv, None, &Bytes::from("raw\naGk=\n"), &model).unwrap();
+    let Body::Scoring(csv) = csv else { panic!("{csv:?}") };
+    assert_eq!(csv.tensors[0].tensor.strings().unwrap(), [Bytes::from("aGk=")]);
+}
+
+#[test]
+fn declared_params_are_checked_and_others_left_alone() {
+    let param = |name: &str, kind: &str, shape| ParamSpec {
+        name: name.into(),
+        kind: kind.into(),
+        default: serde_json::Value::Null,
+        shape,
+    };
+    let params = vec![
+        param("heat", "double", None),
+        param("top", "integer", None),
+        param("stop", "string", Some(vec![-1])),
+        param("raw", "boolean", None),
+    ];
+    let signature = MlflowSignature { params, ..MlflowSignature::default() };
+    let model = Contract {
+        mlmodel: Some(Arc::new(Mlmodel { signature: Some(signature), ..Mlmodel::default() })),
+        ..wide(None)
+    };
+    let with = |params: &str| format!(r#"{{"inputs":[[1,2]],"params":{params}}}"#);
+    for fine in ["null", "{}", r#"{"heat":1,"top":3,"stop":["a"],"raw":true,"mine":[{}]}"#] {
+        assert!(take(&with(fine), &model).is_ok(), "{fine}");
+    }
+    for (wrong, says) in [
+        ("3", "params must be an object, it is a number"),
+        (r#"{"heat":"hot"}"#, "params.heat must be double, it is \"hot\""),
+        (r#"{"top":1.5}"#, "params.top must be integer, it is 1.5"),
+        (r#"{"top":2147483648}"#, "params.top must be integer, it is 2147483648"),
+        (r#"{"stop":"a"}"#, "params.stop must be a list of string, it is a string"),
+        (r#"{"stop":["a",1]}"#, "params.stop[1] must be string, it is 1"),
+        (r#"{"raw":1}"#, "params.raw must be boolean, it is 1"),
+    ] {
+        assert_eq!(message(&with(wrong), &model), says);
+    }
+    assert!(take(&with("3"), &wide(None)).is_ok());
+}
+
+#[test]
+fn lists_that_promise_more_elements_than_fit_in_memory_are_ragged() {
+    // 64 levels of two, of which only the first is deeper.
+    let text = format!(r#"{{"inputs":{}1{}}}"#, "[".repeat(62), ",0]".repeat(62));
+    assert!(message(&text, &wide(None)).contains("ragged"), "{}", message(&text, &wide(None)));
+    let text = format!(r#"{{"inputs":{}1{}}}"#, "[".repeat(62), ",0,0,0]".repeat(62));
+    assert!(message(&text, &wide(None)).contains("ragged"));
+}
+
+#[test]
 fn missing_values_are_nan_as_python_writes_them() {
     let named = wide(columns(&["a", "b"]));
     let got = values(r#"{"dataframe_split":{"columns":["a","b"],"data":[[NaN,null]]}}"#, &named);
@@ -178,7 +248,7 @@ fn csv_is_read_as_pandas_reads_it() {
     let table = csv::table(b"\xef\xbb\xbf,b,a\n0,2,1\n1,,True\n", None).unwrap();
     assert_eq!(table.columns.iter().map(|c| &**c).collect::<Vec<_>>(), ["Unnamed: 0", "b", "a"]);
     let table = csv::table(b",b,a\n0,2,1\n1,,3e2\n", None).unwrap();
-    let got: Vec<f32> = read_table(table, &named).unwrap().tensors[0].tensor.to_vec().unwrap();
+    let got: Vec<f32> = read_table(&table, &named).unwrap().tensors[0].tensor.to_vec().unwrap();
     assert_eq!(got[..3], [1.0, 2.0, 300.0]);
     assert!(got[3].is_nan());
     let text = Some(MlflowInputs::Columns(vec![ColumnSpec {
@@ -288,27 +358,16 @@ fn answers_have_the_form_in_which_the_models_library_gives_them() {
 fn params_that_the_model_would_take_are_not_dropped_silently() {
     let body = r#"{"inputs":[[1,2]],"params":{"top":3}}"#;
     assert!(take(body, &wide(columns(&["a", "b"]))).is_ok(), "MLflow ignores what a model does not take");
-    let spec: mainspring_serving::ParamSpec = serde_json::from_str(r#"{"name":"top","type":"long"}"#).unwrap();
+    let spec: ParamSpec = serde_json::from_str(r#"{"name":"top","type":"long"}"#).unwrap();
     let signature =
         MlflowSignature { inputs: Some(columns(&["a", "b"])), params: vec![spec], ..MlflowSignature::default() };
     let mlmodel = Some(Arc::new(Mlmodel { signature: Some(signature), ..Mlmodel::default() }));
-    let contract = Contract { mlmodel, ..wide(None) };
-    assert!(message(body, &contract).contains("params cannot be handed to the model yet"));
+    let contract = Contract { mlmodel, answer: AnswerForm::Array, ..wide(None) };
+    assert!(message(body, &contract).contains("params.top cannot be handed to the model yet"));
+    assert!(take(body, &Contract { answer: AnswerForm::Tensors, ..contract.clone() }).is_ok());
     for fine in [r#"{"inputs":[[1,2]]}"#, r#"{"inputs":[[1,2]],"params":null}"#, r#"{"inputs":[[1,2]],"params":{}}"#] {
         assert!(take(fine, &contract).is_ok(), "{fine}");
     }
-}
-
-#[test]
-fn binary_columns_come_as_base64() {
-    let column = |kind| ColumnSpec { name: Some("raw".into()), kind, required: true };
-    let declared = MlflowInputs::Columns(vec![column(ColumnType::Binary)]);
-    let contract = contract(vec![spec("raw", DType::Bytes, &[-1])], declared);
-    let got = |text: &str| take(text, &contract).map(|i| i.tensors[0].tensor.strings().unwrap().to_vec());
-    for body in [r#"{"dataframe_records":[{"raw":"AP8="}]}"#, r#"{"inputs":{"raw":["AP8="]}}"#] {
-        assert_eq!(got(body).unwrap(), [Bytes::from_static(b"\x00\xff")], "{body}");
-    }
-    assert!(message(r#"{"dataframe_records":[{"raw":"?"}]}"#, &contract).contains("has to be base64"));
 }
 
 #[tokio::test]
@@ -319,6 +378,14 @@ async fn errors_have_mlflows_shape() {
     assert_eq!(body, r#"{"error_code": "BAD_REQUEST", "message": "a \"b\"; do c"}"#);
     let late = render_error(ErrorKind::DeadlineExceeded, "late", None);
     assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+    let nobody = render_error(ErrorKind::Unauthenticated, "who?", None);
+    assert_eq!((nobody.status(), nobody.headers().contains_key("www-authenticate")), (StatusCode::UNAUTHORIZED, true));
+    // Rounded up: whoever comes back early is refused again.
+    let busy = mainspring_http::ApiError {
+        retry_after: Some(Duration::from_millis(1500)),
+        ..mainspring_http::ApiError::new(ErrorKind::Overloaded, "busy")
+    };
+    assert_eq!(busy.rendered(render_error).headers()["retry-after"], "2");
 }
 
 proptest! {
@@ -326,9 +393,9 @@ proptest! {
     fn arbitrary_bodies_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let body = Bytes::from(bytes);
         for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
-            let _ = parse(Media::Json, None, &body, &contract);
-            let _ = parse(Media::Csv, None, &body, &contract);
-            let _ = parse(Media::Json, Some(3), &body, &contract);
+            let _ = Body::read(Media::Json, None, &body, &contract);
+            let _ = Body::read(Media::Csv, None, &body, &contract);
+            let _ = Body::read(Media::Json, Some(3), &body, &contract);
         }
     }
 
@@ -344,7 +411,7 @@ proptest! {
         let len = bytes.len();
         bytes[at % len] = byte;
         for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
-            let _ = parse(Media::Json, None, &Bytes::from(bytes.clone()), &contract);
+            let _ = Body::read(Media::Json, None, &Bytes::from(bytes.clone()), &contract);
         }
     }
 }

@@ -112,17 +112,18 @@ pub(crate) async fn delete_alias(
 
 #[utoipa::path(post, path = "/api/v1/purge", operation_id = "purge", tag = "models",
     request_body = PurgeRequest,
-    responses((status = 200, description = "What was freed", body = PurgeAnswer), Failures))]
+    responses((status = 200, description = "What was freed, or with `dryRun` would be", body = PurgeAnswer), Failures))]
 pub(crate) async fn purge(
     State(s): State<NativeState>,
     Caller(who): Caller,
     JsonBody(request): JsonBody<PurgeRequest>,
 ) -> Reply<PurgeAnswer> {
     let auth = s.may(&who, Purge::any())?;
-    if request.dry_run {
-        return Err(ApiError::new(ErrorKind::Unimplemented, "a purge cannot say beforehand what it would free")
-            .hint("send it with dryRun false; what a model version is served from is always kept"));
-    }
-    let report = s.registry.purge(&auth, Duration::from_secs(request.older_than_seconds)).await?;
+    let older_than = Duration::from_secs(request.older_than_seconds);
+    let report = if request.dry_run {
+        s.registry.purge_plan(&auth, older_than).await?
+    } else {
+        s.registry.purge(&auth, older_than).await?
+    };
     Ok(Json(report.into()))
 }

@@ -152,5 +152,5 @@ pub(crate) async fn get_schema(
     Seg(kind): Seg<String>,
 ) -> Reply<Value> {
     s.may(&who, Read { kind: lower(&kind), name: "*".to_owned() })?;
-    Ok(Json(s.resources.kinds().find(&kind, "request")?.schema.clone()))
+    Ok(Json(s.resources.kinds().find(&kind)?.schema.clone()))
 }

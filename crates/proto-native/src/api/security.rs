@@ -10,10 +10,10 @@ use crate::state::NativeState;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 use mainspring_core::{ErrorKind, Principal, Tenant};
-use mainspring_http::guard::SESSION_COOKIE;
+use mainspring_http::guard::{SESSION_COOKIE, session_token};
 use mainspring_http::{ApiError, Caller, Json as JsonBody, Peer};
 use mainspring_security::{
     CloseSession, CreateKey, ListKeys, NewKey, OpenSession, ReadAudit, RevokeKey, RotateKey, csrf_of,
@@ -23,16 +23,15 @@ use std::time::Duration;
 /// How long an old key works beside the new one when nobody says.
 const GRACE: Duration = Duration::from_hours(1);
 
-fn cookie_of(headers: &HeaderMap) -> Option<&str> {
-    headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';')).find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        (name == SESSION_COOKIE).then_some(value)
-    })
+/// Whether the browser's own connection is encrypted, here or by a proxy in front. Whoever claims it
+/// falsely only keeps his own browser from sending the cookie.
+fn encrypted(peer: &Peer, headers: &HeaderMap) -> bool {
+    peer.tls() || headers.get("x-forwarded-proto").is_some_and(|p| p == "https")
 }
 
 /// `Secure` is left out only over clear text, where the browser would not send it back.
-fn set_cookie(token: &str, max_age: i64, tls: bool) -> String {
-    let secure = if tls { "; Secure" } else { "" };
+fn set_cookie(token: &str, max_age: i64, encrypted: bool) -> String {
+    let secure = if encrypted { "; Secure" } else { "" };
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}")
 }
 
@@ -69,7 +68,7 @@ pub(crate) async fn login(
     let who = s.security.authenticate_key(request.key.trim(), peer.address().ip())?;
     let session = s.security.login(&s.may(&who, OpenSession)?, request.key.trim()).await?;
     let seconds = (session.expires_at.micros() - s.ctx.now().micros()) / 1_000_000;
-    let cookie = set_cookie(session.token.reveal(), seconds, peer.tls());
+    let cookie = set_cookie(session.token.reveal(), seconds, encrypted(&peer, &headers));
     let view = SessionView {
         csrf_token: Some(session.csrf),
         expires_at: Some(session.expires_at.into()),
@@ -86,7 +85,7 @@ pub(crate) async fn get_session(
     headers: HeaderMap,
 ) -> Reply<SessionView> {
     let mut view = session_view(&who);
-    if let Some(token) = cookie_of(&headers)
+    if let Some(token) = session_token(&headers)
         && s.security.authenticate_session(token, None).is_ok_and(|owner| owner == who)
     {
         view.csrf_token = Some(csrf_of(token));
@@ -103,10 +102,10 @@ pub(crate) async fn logout(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if let Some(token) = cookie_of(&headers) {
+    if let Some(token) = session_token(&headers) {
         s.security.logout(&s.may(&who, CloseSession)?, token).await?;
     }
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie("", 0, peer.tls()))]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie("", 0, encrypted(&peer, &headers)))]).into_response())
 }
 
 #[utoipa::path(get, path = "/api/v1/keys", operation_id = "listKeys", tag = "security",

@@ -48,9 +48,9 @@ pub(crate) async fn get_live() -> &'static str {
 }
 
 #[utoipa::path(get, path = "/readyz", operation_id = "getReady", tag = "system",
-    responses((status = 200, description = "Whether the server can do its work", body = Health), Failures))]
+    responses((status = 200, description = "Whether the server takes requests", body = Health), Failures))]
 pub(crate) async fn get_ready(State(s): State<NativeState>) -> Response {
-    let health: Health = s.views.health().await;
+    let health: Health = s.views.health();
     let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()
 }

@@ -47,6 +47,7 @@ impl From<domain::PurgeReport> for PurgeAnswer {
             experiments: r.experiments.len() as u64,
             models: r.logged_models.len() as u64,
             files: r.files,
+            bytes: r.bytes,
             kept: r.kept.into_iter().map(|(id, served_by)| PurgeKept { id, served_by }).collect(),
             elsewhere: r.elsewhere,
         }

@@ -17,7 +17,7 @@ impl From<domain::Change> for Change {
 
 impl From<domain::Applied> for Applied {
     fn from(a: domain::Applied) -> Self {
-        Self { kind: a.kind, name: a.name, generation: a.generation, change: a.change.into() }
+        Self { kind: a.kind, name: a.name.to_string(), generation: a.generation, change: a.change.into() }
     }
 }
 

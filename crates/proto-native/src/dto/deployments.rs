@@ -293,6 +293,15 @@ pub struct LiveVersion {
     /// Latency of the requests answered in this second; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Quantiles>,
+    /// The part of it before the engine: waiting for admission and for a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Quantiles>,
+    /// The part of it in the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Quantiles>,
+    /// The part of it that turned outputs into the protocol's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode: Option<Quantiles>,
 }
 
 /// One second of traffic: the event `tick` of a live stream.

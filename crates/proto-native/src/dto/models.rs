@@ -158,7 +158,7 @@ pub struct PurgeRequest {
     pub dry_run: bool,
 }
 
-/// What was purged.
+/// What was purged, or with `dryRun` would be.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PurgeAnswer {
@@ -170,6 +170,8 @@ pub struct PurgeAnswer {
     pub models: u64,
     /// Files freed in the artifact store.
     pub files: u64,
+    /// The bytes of these files.
+    pub bytes: u64,
     /// Runs and logged models kept because a model version is served from their files.
     pub kept: Vec<PurgeKept>,
     /// Things whose artifacts are in another store, which this server does not touch.

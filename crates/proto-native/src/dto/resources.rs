@@ -100,7 +100,8 @@ pub struct ResourceView {
     pub generation: i64,
     /// What was declared, with defaults filled in.
     pub spec: Value,
-    /// What is: written by whoever carries the spec out. Null until then.
+    /// What is, in this process: `state`, `reason`, `version`, and whether it is `settled`. Null until
+    /// it was taken up here.
     pub status: Option<Value>,
     /// When it was first applied.
     pub created_at: Time,

@@ -27,11 +27,11 @@ pub struct Info {
     pub open_on_loopback: bool,
 }
 
-/// One thing that a ready server needs.
+/// One part of the server.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// `database`, `journal`, `engine`, …
+    /// `requests`, `database`, `journal`, `engine`.
     pub name: String,
     /// Whether it works.
     pub ok: bool,
@@ -40,11 +40,13 @@ pub struct Check {
     pub message: Option<String>,
 }
 
-/// Whether the server can do its work.
+/// Whether the server takes requests, and which of its parts work.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// Whether every check is.
+    /// Whether it takes requests: not while it loads what was declared before it started, while it
+    /// stops, or while no prediction could be answered. A database that is away fails its own check
+    /// alone, because deployed models go on answering.
     pub ready: bool,
     /// The checks.
     pub checks: Vec<Check>,

@@ -52,6 +52,11 @@ async fn a_key_logs_in_and_out_of_the_console() {
     for part in ["mainspring_session=", "HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(part), "{cookie}");
     }
+    assert!(!cookie.contains("Secure"), "over clear text it would not be sent back: {cookie}");
+    let mut behind_a_proxy = login(&key, "application/json");
+    behind_a_proxy.headers_mut().insert("x-forwarded-proto", "https".parse().unwrap());
+    let secure = world.send(None, behind_a_proxy).await;
+    assert!(secure.headers["set-cookie"].to_str().unwrap().contains("; Secure"));
     assert_eq!(got.body["role"], "write");
     let csrf = got.body["csrfToken"].as_str().unwrap();
     let token = cookie.split(['=', ';']).nth(1).unwrap();
@@ -70,6 +75,7 @@ async fn health_is_open_and_the_rest_needs_a_caller() {
     let world = World::new().await;
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     assert_eq!(world.send(None, get("/livez")).await.status, StatusCode::OK);
+    assert_eq!(world.send(None, get("/healthz")).await.status, StatusCode::OK);
     let ready = world.send(None, get("/readyz")).await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.body["checks"][0]["message"], "it is not there");

@@ -1,7 +1,7 @@
 use super::world::{World, who};
 use http::StatusCode;
 use mainspring_core::Role;
-use mainspring_registry::actions::{CreateModel, CreateRun, CreateVersion, LogRun};
+use mainspring_registry::actions::{CreateModel, CreateRun, CreateVersion, DeleteRun, LogRun};
 use mainspring_registry::{Batch, Metric, NewRun, NewVersion, Pair};
 use serde_json::{Value, json};
 
@@ -112,6 +112,13 @@ async fn models_versions_aliases_and_lineage() {
     let bad = world.call("PUT", "/api/v1/models/churn/aliases/champion", json!({"version": "x"})).await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);
     assert_eq!(world.get("/api/v1/models/o'brien").await.status, StatusCode::NOT_FOUND);
+    let doomed = run(&world, "doomed", "6", 2).await;
+    let auth = world.state.gate.authorize(&admin, DeleteRun::on(&doomed)).unwrap();
+    world.state.registry.delete_run(&auth, &doomed).await.unwrap();
+    let planned = world.call("POST", "/api/v1/purge", json!({"olderThanSeconds": 0, "dryRun": true})).await;
+    assert_eq!((planned.status, planned.body["runs"].as_u64()), (StatusCode::OK, Some(1)));
+    let purged = world.call("POST", "/api/v1/purge", json!({"olderThanSeconds": 0})).await;
+    assert_eq!(purged.body, planned.body);
     let purged = world.call("POST", "/api/v1/purge", json!({"olderThanSeconds": 0})).await;
     assert_eq!((purged.status, purged.body["runs"].as_u64()), (StatusCode::OK, Some(0)));
     let reader =

@@ -7,7 +7,7 @@ use crate::pb::model_infer_response::InferOutputTensor;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
 use mainspring_serving::Answer;
-use mainspring_wire::{BodyError, InferBody, Wanted, response};
+use mainspring_wire::{BodyError, Classes, InferBody, Wanted, classified, response};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,27 +34,26 @@ fn text(value: String) -> Option<Arc<str>> {
 fn parameters(given: &HashMap<String, pb::InferParameter>, body: &mut InferBody) -> Result<(), BodyError> {
     for (name, value) in given {
         match name.as_str() {
-            "timeout" => body.timeout_us = Some(micros(value)?),
+            "timeout" => body.timeout_us = Some(count("parameters.timeout", value)?),
             "sequence_id" if !nothing(value) => {
                 return Err(BodyError::Unsupported { what: "a sequence of requests (parameters.sequence_id)".into() });
             }
-            "priority" if !nothing(value) => {
-                return Err(BodyError::Unsupported { what: "a priority of requests (parameters.priority)".into() });
-            }
+            // Triton passes it over for a model without priority levels, which is every model here.
+            "priority" => drop(count("parameters.priority", value)?),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn micros(value: &pb::InferParameter) -> Result<u64, BodyError> {
+fn count(path: &str, value: &pb::InferParameter) -> Result<u64, BodyError> {
     let count = match &value.parameter_choice {
         Some(ParameterChoice::Int64Param(n)) => u64::try_from(*n).ok(),
         Some(ParameterChoice::Uint64Param(n)) => Some(*n),
         _ => None,
     };
     count.ok_or_else(|| BodyError::Type {
-        path: "parameters.timeout".into(),
+        path: path.to_owned(),
         want: "a whole number of 0 or more",
         got: format!("{:?}", value.parameter_choice),
     })
@@ -86,7 +85,8 @@ fn inputs(given: Vec<InferInputTensor>, raw: Vec<Bytes>) -> Result<Vec<NamedTens
 
 fn named(i: usize, input: InferInputTensor, raw: Option<Bytes>) -> Result<NamedTensor, BodyError> {
     if input.parameters.get("shared_memory_region").is_some_and(|p| !nothing(p)) {
-        return Err(BodyError::Unsupported { what: "shared memory".into() });
+        let what = format!("shared memory (inputs[{i}].parameters.shared_memory_region)");
+        return Err(BodyError::Unsupported { what });
     }
     let dtype = DType::parse(&input.datatype).ok_or_else(|| BodyError::DType {
         path: format!("inputs[{i}].datatype"),
@@ -138,8 +138,11 @@ fn typed(
         DType::Fp64 => Tensor::from_vec(dtype, shape, given.fp64_contents),
         DType::Bytes => Tensor::from_strings(shape, given.bytes_contents),
         DType::Fp16 | DType::Bf16 => {
-            let what = format!("inputs[{i}] is {dtype}, which has no field in contents; outside raw_input_contents it");
-            return Err(BodyError::Unsupported { what });
+            return Err(BodyError::Type {
+                path: format!("inputs[{i}]"),
+                want: "given in raw_input_contents: its datatype has no field in contents",
+                got: dtype.to_string(),
+            });
         }
     })
 }
@@ -159,29 +162,35 @@ fn narrow<T: TryFrom<S>, S: Copy + ToString>(i: usize, dtype: DType, wide: &[S])
 
 fn outputs(given: Vec<InferRequestedOutputTensor>) -> Result<Option<Vec<Wanted>>, BodyError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(given.len());
-    for output in given {
-        for unbuilt in ["classification", "shared_memory_region"] {
-            if output.parameters.get(unbuilt).is_some_and(|p| !nothing(p)) {
-                return Err(BodyError::Unsupported { what: format!("{unbuilt} of an output") });
-            }
+    for (i, output) in given.into_iter().enumerate() {
+        let path = |member: &str| format!("outputs[{i}].parameters.{member}");
+        if output.parameters.get("shared_memory_region").is_some_and(|p| !nothing(p)) {
+            let what = format!("shared memory ({})", path("shared_memory_region"));
+            return Err(BodyError::Unsupported { what });
         }
+        let classes = match output.parameters.get("classification") {
+            Some(value) => usize::try_from(count(&path("classification"), value)?).unwrap_or(usize::MAX),
+            None => 0,
+        };
         if wanted.iter().any(|w| *w.name == *output.name) {
             return Err(BodyError::DuplicateOutput { name: output.name });
         }
-        wanted.push(Wanted { name: output.name.into(), binary: None });
+        wanted.push(Wanted { name: output.name.into(), binary: None, classes });
     }
     Ok(if wanted.is_empty() { None } else { Some(wanted) })
 }
 
 /// Writes an answer: the outputs wanted, in that order, all of them raw.
 pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result<pb::ModelInferResponse, BodyError> {
+    let how = Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels };
+    let all = classified(&answer.outputs, body.outputs.as_deref(), how)?;
     let picked: Vec<&NamedTensor> = match &body.outputs {
-        None => answer.outputs.iter().collect(),
+        None => all.iter().collect(),
         Some(wanted) => wanted
             .iter()
             .map(|w| {
-                let found = answer.outputs.iter().find(|o| o.name == w.name);
-                found.ok_or_else(|| response::unknown(&w.name, answer.outputs.iter().map(|o| &*o.name)))
+                let found = all.iter().find(|o| o.name == w.name);
+                found.ok_or_else(|| response::unknown(&w.name, all.iter().map(|o| &*o.name)))
             })
             .collect::<Result<_, _>>()?,
     };

@@ -1,7 +1,7 @@
 //! `grpc.health.v1.Health`.
 
 use crate::state::OipState;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -53,7 +53,7 @@ impl Health for Probe {
         let stop = self.state.ctx().tasks.cancelled();
         let state = self.state.clone();
         let ticks = tokio::time::interval(EVERY);
-        let changes = futures::stream::unfold((ticks, None), move |(mut ticks, last)| {
+        let changes = stream::unfold((ticks, None), move |(mut ticks, last)| {
             let state = state.clone();
             async move {
                 loop {
@@ -65,6 +65,8 @@ impl Health for Probe {
                 }
             }
         });
-        Ok(Response::new(changes.take_until(stop.cancelled_owned()).boxed()))
+        // The last word of a server that stops is that it no longer serves.
+        let last = stream::iter(known.then(|| Ok(answer(ServingStatus::NotServing))));
+        Ok(Response::new(changes.take_until(stop.cancelled_owned()).chain(last).boxed()))
     }
 }

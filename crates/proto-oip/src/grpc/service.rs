@@ -176,7 +176,8 @@ impl GrpcInferenceService for Service {
 
     /// Answers in the order of the requests, several of which may be in flight. A failure is an
     /// `error_message` with the request's id and the stream goes on, unless the caller asked for a
-    /// status by the metadata `triton_grpc_error: true`, which ends it.
+    /// status by the metadata `triton_grpc_error: true`, which ends it. When the server stops, the
+    /// stream ends after the answers to what was read.
     async fn model_stream_infer(
         &self,
         request: Request<Streaming<pb::ModelInferRequest>>,
@@ -186,7 +187,9 @@ impl GrpcInferenceService for Service {
         let limit = timeout(request.metadata());
         let state = self.state.clone();
         let width = state.limits().max_in_flight.max(1);
-        let answers = request.into_inner().map(move |message| {
+        let stop = state.ctx().tasks.cancelled();
+        let messages = request.into_inner().take_until(stop.cancelled_owned());
+        let answers = messages.map(move |message| {
             let (state, caller) = (state.clone(), Arc::clone(&caller));
             async move {
                 let message = message?;

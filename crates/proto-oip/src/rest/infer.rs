@@ -11,9 +11,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Protocol};
-use mainspring_http::read_body;
+use mainspring_http::read_body_aligned;
 use mainspring_serving::Answer;
-use mainspring_wire::{BodyError, InferBody, Rendered, Reply, Selection, render};
+use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
 
 /// Bytes of the JSON part of a body; `0` says that there is none.
@@ -27,7 +27,7 @@ pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring
 /// How long the caller waits, milliseconds.
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 
-/// JSON of at least this many bytes is parsed off the async threads.
+/// Bodies with at least this many bytes to look at are read off the async threads.
 const LARGE: usize = 512 << 10;
 
 /// Answers of at least this many bytes are sent in parts rather than joined.
@@ -89,32 +89,37 @@ async fn read(
     body: Body,
     limit: usize,
 ) -> Result<(InferBody, bool), Refused> {
-    let mut bytes = read_body(body, limit).await?;
+    let declared = header_length(headers)?;
+    let mut bytes = read_body_aligned(body, limit, declared.unwrap_or(0)).await?;
     if let Some(coding) = Coding::of_request(headers)? {
-        bytes = blocking(bytes, move |b| coding.decode(b, limit)).await?;
+        let size = bytes.len();
+        bytes = blocking(bytes, size, move |b| coding.decode(b, limit)).await?;
     }
-    let header = match headers.get(&HEADER_LENGTH) {
-        None => bytes.len(),
-        Some(value) => {
-            let text = value.to_str().unwrap_or("?").trim();
-            text.parse().map_err(|_| BodyError::HeaderValue { given: text.to_owned() })?
-        }
-    };
-    if header == 0 && headers.contains_key(&HEADER_LENGTH) {
+    if declared == Some(0) {
         let contract = call.contract(version)?;
         return Ok((raw::request(&contract.signature, bytes)?, true));
     }
-    let parsed = blocking(bytes, move |b| Ok(InferBody::parse(b, header)?)).await?;
+    let header = declared.unwrap_or(bytes.len());
+    let work = InferBody::work(&bytes, header);
+    let parsed = blocking(bytes, work, move |b| Ok(InferBody::parse(b, header)?)).await?;
     let binary = parsed.binary_output;
     Ok((parsed, binary))
 }
 
-/// Works on a body here when it is small, on a blocking thread when it is large.
+/// Bytes of the JSON part, when the body has other parts too.
+fn header_length(headers: &HeaderMap) -> Result<Option<usize>, BodyError> {
+    let Some(value) = headers.get(&HEADER_LENGTH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("?").trim();
+    text.parse().map(Some).map_err(|_| BodyError::HeaderValue { given: text.to_owned() })
+}
+
+/// Works on a body here when there is little to look at, on a blocking thread when there is much.
 async fn blocking<T: Send + 'static>(
     bytes: Bytes,
+    size: usize,
     work: impl FnOnce(&Bytes) -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Refused> {
-    if bytes.len() < LARGE {
+    if size < LARGE {
         return work(&bytes);
     }
     tokio::task::spawn_blocking(move || work(&bytes))
@@ -135,6 +140,7 @@ fn respond(
         id: request.id.as_deref(),
         prediction: Some(answer.id),
         outputs: &answer.outputs,
+        classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
     let selection = Selection { wanted: request.outputs.as_deref(), binary };
     let rendered = match render(reply, selection) {

@@ -92,10 +92,7 @@ pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Res
 }
 
 fn not_built(what: &str, instead: &str) -> Refused {
-    Refused {
-        hint: Some(instead.to_owned()),
-        ..Refused::new(ErrorKind::Unimplemented, format!("{what} is not supported by this server"))
-    }
+    Refused::new(ErrorKind::Unimplemented, format!("{what} is not supported by this server")).hint(instead)
 }
 
 pub(crate) fn model_control() -> Refused {
@@ -139,7 +136,7 @@ async fn no_shared_memory() -> Refused {
 
 async fn wrong_method(method: http::Method, uri: http::Uri) -> Response {
     let mut response =
-        Refused::new(ErrorKind::InvalidInput, format!("{method} is not a method of {}", uri.path())).response();
+        Refused::new(ErrorKind::InvalidInput, format!("{method} is not a method of {}", uri.path())).into_response();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }

@@ -63,6 +63,12 @@ async fn requested_outputs_are_selected() {
     let answer = client.model_infer(asked.clone()).await.unwrap().into_inner();
     assert_eq!(answer.outputs.len(), 1);
     assert_eq!(answer.outputs[0].name, "words");
+    let top = pb::InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(1)) };
+    asked.outputs[0] =
+        InferRequestedOutputTensor { name: "sum".into(), parameters: HashMap::from([("classification".into(), top)]) };
+    let answer = client.model_infer(asked.clone()).await.unwrap().into_inner();
+    assert_eq!((answer.outputs[0].datatype.as_str(), answer.outputs[0].shape.as_slice()), ("BYTES", &[1, 1][..]));
+    assert_eq!(answer.raw_output_contents, [Bytes::from_static(b"\x0a\0\0\x006.000000:0")]);
     asked.outputs[0].name = "none".into();
     assert_eq!(client.model_infer(asked).await.unwrap_err().code(), Code::InvalidArgument);
 }
@@ -93,6 +99,18 @@ async fn failures_have_the_status_of_their_kind() {
         m.inputs[0].datatype = "INT8".into();
         m.inputs[0].contents =
             Some(pb::InferTensorContents { int_contents: vec![300], ..pb::InferTensorContents::default() });
+    });
+    change(Code::InvalidArgument, "inputs[0] must be given in raw_input_contents", &|m| {
+        m.raw_input_contents.clear();
+        m.inputs[0].datatype = "FP16".into();
+    });
+    change(Code::Unimplemented, "shared memory (inputs[0].parameters.shared_memory_region)", &|m| {
+        let region = pb::InferParameter { parameter_choice: Some(ParameterChoice::StringParam("r".into())) };
+        m.inputs[0].parameters.insert("shared_memory_region".into(), region);
+    });
+    change(Code::InvalidArgument, "parameters.priority must be a whole number", &|m| {
+        let high = pb::InferParameter { parameter_choice: Some(ParameterChoice::StringParam("high".into())) };
+        m.parameters.insert("priority".into(), high);
     });
     change(Code::Unimplemented, "sequence", &|m| {
         let id = pb::InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(3)) };

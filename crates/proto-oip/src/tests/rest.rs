@@ -80,6 +80,23 @@ async fn binary_tensors_go_both_ways() {
 }
 
 #[tokio::test]
+async fn top_classes_come_in_place_of_values() {
+    let house = House::open().await;
+    let asked = |output: &str| {
+        rows("[[1,2,3],[4,5,6.5]]", 2).replace("\"inputs\"", &format!("\"outputs\":[{output}],\"inputs\""))
+    };
+    let (status, _, body) = post(&house, INFER, asked(r#"{"name":"sum","parameters":{"classification":2}}"#)).await;
+    assert_eq!(status, 200, "{body}");
+    // A row of one value has one class, whatever is asked for.
+    let sum = json!({"name": "sum", "datatype": "BYTES", "shape": [2, 1], "data": ["6.000000:0", "15.500000:0"]});
+    assert_eq!(body["outputs"], json!([sum]));
+    let (status, _, body) = post(&house, INFER, asked(r#"{"name":"words","parameters":{"classification":2}}"#)).await;
+    assert_eq!((status, error(&body).contains("have no classes")), (400, true), "{body}");
+    let (_, server) = get(&house, "/v2").await;
+    assert!(server["extensions"].as_array().unwrap().contains(&json!("classification")));
+}
+
+#[tokio::test]
 async fn a_raw_body_is_the_only_input() {
     let house = House::open().await;
     let blob: Vec<u8> = [1.0_f32, 2.0, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -100,7 +117,7 @@ async fn a_raw_body_is_the_only_input() {
 #[tokio::test]
 async fn wrong_requests_are_refused_with_their_status_and_recorded() {
     let house = House::open().await;
-    let cases: [(&str, String, u16, &str); 10] = [
+    let cases: [(&str, String, u16, &str); 11] = [
         (INFER, "{".into(), 400, "the body is not JSON: expected a member name in quotes, at byte 1"),
         (INFER, rows("[1,2]", 1), 400, "inputs[0].data: shape [1, 3] needs 3 elements, got 2"),
         (
@@ -115,6 +132,12 @@ async fn wrong_requests_are_refused_with_their_status_and_recorded() {
         (INFER, rows("[-2,2,3]", 1), 500, "the model failed: no such row"),
         (INFER, rows("[-3,2,3]", 1), 400, "output \"words\" holds bytes that are not UTF-8 text"),
         (INFER, r#"{"inputs":[],"parameters":{"sequence_id":3}}"#.into(), 501, "a sequence of requests"),
+        (
+            INFER,
+            r#"{"inputs":[{"name":"X","parameters":{"shared_memory_region":"r"}}]}"#.into(),
+            501,
+            "shared memory (inputs[0].parameters.shared_memory_region)",
+        ),
         (
             INFER,
             rows("[1,2,3]", 1).replace("\"inputs\"", "\"outputs\":[{\"name\":\"sm\"}],\"inputs\""),

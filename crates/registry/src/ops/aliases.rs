@@ -4,7 +4,7 @@ use super::{models, versions};
 use crate::actions::{DeleteAlias, ReadModel, SetAlias};
 use crate::error::{RegistryError, Result};
 use crate::registry::{Registry, changed};
-use crate::sql::models as sql;
+use crate::sql::{lock_models, models as sql};
 use crate::types::ModelVersion;
 use crate::validate;
 use mainspring_core::{Authorized, Tenant};
@@ -13,15 +13,18 @@ use mainspring_store::Conn;
 /// The version that an alias, or the word `latest`, points at.
 pub(crate) async fn get(c: &mut Conn, tenant: &Tenant, name: &str, alias: &str) -> Result<ModelVersion> {
     validate::alias(alias)?;
-    let model = models::get(c, tenant, name).await?;
     if alias.eq_ignore_ascii_case("latest") {
+        let model = models::get(c, tenant, name).await?;
         let newest = model.latest.into_iter().max_by_key(|v| v.version);
         return newest.ok_or_else(|| RegistryError::NotFound(format!("Latest version not found for model {name}.")));
     }
     match sql::alias(c, tenant, name, alias).await? {
         Some(version) => versions::get(c, tenant, name, version).await,
-        // MLflow's store answers 400 here, and clients tell it apart from a missing model.
-        None => Err(RegistryError::Invalid(format!("Registered model alias {alias} not found."))),
+        None => {
+            models::get(c, tenant, name).await?;
+            // MLflow's store answers 400 here, and clients tell it apart from a missing model.
+            Err(RegistryError::Invalid(format!("Registered model alias {alias} not found.")))
+        }
     }
 }
 
@@ -41,6 +44,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    lock_models(c, &tenant).await?;
                     versions::get(c, &tenant, &name, version).await?;
                     sql::set_alias(c, &tenant, &name, &alias, version).await?;
                     c.audit(&audit).await?;

@@ -6,9 +6,8 @@ use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
 use crate::uri;
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
-use mainspring_artifact::ArtifactPath;
+use futures::Stream;
+use mainspring_artifact::{ArtifactPath, Opened};
 use mainspring_core::{Authorized, ErrorKind, Failure, Tenant};
 use std::io;
 
@@ -26,19 +25,12 @@ pub enum ArtifactRoot {
 }
 
 /// A file on its way out.
+#[derive(Debug)]
 pub struct Download {
     /// Its name without folders.
     pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its content; memory use does not depend on the size.
-    pub stream: BoxStream<'static, io::Result<Bytes>>,
-}
-
-impl std::fmt::Debug for Download {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Download").field("name", &self.name).field("size", &self.size).finish()
-    }
+    /// Its size, its tag, and its content whole or in part; memory use does not depend on the size.
+    pub file: Opened,
 }
 
 /// A file or folder of a listing.
@@ -130,9 +122,9 @@ impl Registry {
         path: &str,
     ) -> Result<Download> {
         let (_, place) = self.place(auth.tenant(), root, path).await?;
-        let (size, stream) = self.inner.artifacts.get_stream(&place).await?;
+        let file = self.inner.artifacts.open_file(&place).await?;
         let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(Download { name, size, stream: stream.boxed() })
+        Ok(Download { name, file })
     }
 
     /// Writes a file as it arrives and returns its size. A file that breaks off is not kept.

@@ -18,9 +18,9 @@ pub(crate) async fn get(c: &mut Conn, tenant: &Tenant, id: i64) -> Result<Experi
     sql::by_id(c, tenant, id).await?.ok_or_else(|| no_experiment(id))
 }
 
-/// The experiment, if it is active.
+/// The experiment without its tags, if it is active.
 pub(crate) async fn active(c: &mut Conn, tenant: &Tenant, id: i64) -> Result<Experiment> {
-    let e = get(c, tenant, id).await?;
+    let e = sql::plain(c, tenant, id).await?.ok_or_else(|| no_experiment(id))?;
     match e.stage {
         Lifecycle::Active => Ok(e),
         Lifecycle::Deleted => Err(RegistryError::Invalid(format!(
@@ -214,13 +214,14 @@ impl Registry {
     /// Brings a deleted experiment and its runs back.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] when there is no such deleted experiment.
+    /// [`RegistryError::NotFound`] when there is no such deleted experiment, or its purge has begun.
     pub async fn restore_experiment(&self, auth: &Authorized<RestoreExperiment>, id: i64) -> Result<()> {
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
         self.inner
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    crate::sql::lock_models(c, &tenant).await?;
                     if get(c, &tenant, id).await?.stage != Lifecycle::Deleted {
                         return Err(no_experiment(id));
                     }

@@ -5,7 +5,7 @@ use crate::actions::ReadRun;
 use crate::error::{RegistryError, Result};
 use crate::points::{Point, downsample, sort_by_step, sort_by_time};
 use crate::registry::Registry;
-use crate::sql::log;
+use crate::sql::chunks;
 use crate::types::Page;
 use mainspring_core::Authorized;
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ pub struct Sample {
 }
 
 impl Registry {
+    /// The points by run, unsorted.
     async fn points(
         &self,
         auth: &Authorized<ReadRun>,
@@ -31,7 +32,9 @@ impl Registry {
         all_must_exist: bool,
     ) -> Result<BTreeMap<String, Vec<Point>>> {
         let (tenant, ids, key) = (auth.tenant().clone(), ids.to_vec(), key.to_owned());
-        self.inner
+        let owner = tenant.clone();
+        let found = self
+            .inner
             .db
             .read(move |c| {
                 Box::pin(async move {
@@ -40,10 +43,16 @@ impl Registry {
                             runs::info(c, &tenant, id).await?;
                         }
                     }
-                    Ok::<_, RegistryError>(log::history(c, &tenant, &ids, &key).await?)
+                    Ok::<_, RegistryError>(chunks::history(c, &tenant, &ids, &key).await?)
                 })
             })
-            .await
+            .await?;
+        for (run, history) in &found {
+            if history.small >= chunks::MANY {
+                self.note_chunks(&owner, run);
+            }
+        }
+        Ok(found.into_iter().map(|(run, history)| (run, history.points)).collect())
     }
 
     /// The values of a metric by time, step and value; all of them without a limit. `page` is

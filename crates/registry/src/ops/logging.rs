@@ -107,25 +107,28 @@ impl Registry {
     }
 
     async fn write_batch(&self, auth: &Authorized<LogRun>, run: &str, batch: Checked) -> Result<()> {
-        let (tenant, run) = (auth.tenant().clone(), run.to_owned());
+        let (tenant, id, has_points) = (auth.tenant().clone(), run.to_owned(), !batch.points.is_empty());
         self.inner
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let mut info = runs::active(c, &tenant, &run).await?;
-                    let to = Target { tenant: &tenant, experiment: info.experiment, run: &run };
+                    let info = runs::active(c, &tenant, &id).await?;
+                    let to = Target { tenant: &tenant, experiment: info.experiment, run: &id };
                     add_params(c, &to, &batch.params).await?;
                     log::add_points(c, &to, &batch.points, batch.seq).await?;
                     log::add_model_metrics(c, &to, &batch.model_metrics).await?;
                     log::set_tags(c, &to, &batch.tags).await?;
                     if let Some(name) = batch.tags.iter().rev().find(|t| t.key == runs::RUN_NAME) {
-                        name.value.clone_into(&mut info.name);
-                        crate::sql::runs::update(c, &tenant, &info).await?;
+                        crate::sql::runs::rename(c, &tenant, &id, &name.value).await?;
                     }
-                    Ok(())
+                    Ok::<_, RegistryError>(())
                 })
             })
-            .await
+            .await?;
+        if has_points {
+            self.note_chunks(auth.tenant(), run);
+        }
+        Ok(())
     }
 
     /// Logs one metric value.

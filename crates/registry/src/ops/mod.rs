@@ -2,6 +2,7 @@
 
 mod aliases;
 mod artifacts;
+mod compact;
 mod experiments;
 mod history;
 mod inputs;

@@ -4,6 +4,7 @@ use crate::actions::{CreateModel, DeleteModel, ReadModel, UpdateModel};
 use crate::error::{RegistryError, Result};
 use crate::registry::{Registry, changed};
 use crate::search::Vocabulary;
+use crate::sql::lock_models;
 use crate::sql::models::{self as sql, IS_PROMPT};
 use crate::types::{Page, Pair, RegisteredModel};
 use crate::{page, search, validate};
@@ -163,6 +164,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    lock_models(c, &tenant).await?;
                     get(c, &tenant, &name).await?;
                     if name != to {
                         if sql::by_name(c, &tenant, &to).await?.is_some() {
@@ -191,6 +193,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    lock_models(c, &tenant).await?;
                     get(c, &tenant, &name).await?;
                     sql::delete(c, &tenant, &name).await?;
                     c.audit(&audit).await?;

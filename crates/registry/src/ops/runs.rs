@@ -92,14 +92,6 @@ pub(crate) async fn active(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Ru
     }
 }
 
-/// Renames a run, in its row and in its tag.
-pub(crate) async fn rename(c: &mut Conn, tenant: &Tenant, run: &mut RunInfo, name: &str) -> Result<()> {
-    name.clone_into(&mut run.name);
-    let to = Target { tenant, experiment: run.experiment, run: &run.id };
-    sql::log::set_tags(c, &to, &[Pair::new(RUN_NAME, name)]).await?;
-    Ok(())
-}
-
 fn named(new: &mut NewRun, ids: &dyn mainspring_core::IdGen) -> Result<()> {
     let tag = new.tags.iter().rev().find(|t| t.key == RUN_NAME).map(|t| t.value.clone());
     if let Some(tag) = tag.as_deref()
@@ -209,15 +201,15 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let mut run = active(c, &tenant, &id).await?;
-                    run.status = change.status.unwrap_or(run.status);
-                    run.ended = change.ended.or(run.ended);
+                    let run = active(c, &tenant, &id).await?;
+                    runs::update(c, &tenant, &id, (change.status, change.ended)).await?;
                     if let Some(name) = change.name.filter(|n| !n.is_empty()) {
-                        rename(c, &tenant, &mut run, &name).await?;
+                        runs::rename(c, &tenant, &id, &name).await?;
+                        let to = Target { tenant: &tenant, experiment: run.experiment, run: &id };
+                        sql::log::set_tags(c, &to, &[Pair::new(RUN_NAME, name)]).await?;
                     }
-                    runs::update(c, &tenant, &run).await?;
                     c.audit(&audit).await?;
-                    Ok(run)
+                    info(c, &tenant, &id).await
                 })
             })
             .await

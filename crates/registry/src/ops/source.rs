@@ -57,7 +57,7 @@ fn is_local(source: &str) -> bool {
 }
 
 /// Whether a URI is at or below another, both in this server's store.
-fn within(source: &str, root: &str) -> bool {
+pub(super) fn within(source: &str, root: &str) -> bool {
     let (Some(source), Some(root)) = (uri::proxied(source), uri::proxied(root)) else { return false };
     let parts =
         |text: &str| -> Option<Vec<String>> { text.split('/').filter(|p| !p.is_empty()).map(uri::decode).collect() };

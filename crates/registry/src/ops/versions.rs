@@ -55,10 +55,9 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    sql::lock_models(c, &tenant).await?;
                     models::get(c, &tenant, &new.name).await?;
                     let from = source::check(c, &tenant, &new).await?;
-                    // On Postgres two writers could read the same highest number.
-                    c.lock(&format!("registry/model/{tenant}/{}", new.name)).await?;
                     let version = ModelVersion {
                         version: versions::next_number(c, &tenant, &new.name).await?,
                         name: new.name,
@@ -114,6 +113,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    sql::lock_models(c, &tenant).await?;
                     let mut v = get(c, &tenant, &name, version).await?;
                     v.description = description;
                     v.updated = now;
@@ -150,6 +150,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    sql::lock_models(c, &tenant).await?;
                     let mut v = get(c, &tenant, &name, version).await?;
                     canonical.clone_into(&mut v.stage);
                     v.updated = now;
@@ -178,6 +179,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
+                    sql::lock_models(c, &tenant).await?;
                     get(c, &tenant, &name, version).await?;
                     versions::delete(c, &tenant, &name, version, now).await?;
                     sql::models::touch(c, &tenant, &name, now).await?;

@@ -114,6 +114,10 @@ impl<'a> Lexer<'a> {
 /// # Errors
 /// [`RegistryError::Invalid`] on a quote that is not closed or a character with no meaning here.
 pub fn lex(text: &str) -> Result<Vec<Token>> {
+    // Postgres has no such text.
+    if text.contains('\0') {
+        return Err(RegistryError::invalid("Invalid clause(s) in filter string: it contains a NUL character"));
+    }
     let mut lexer = Lexer { text, at: 0 };
     let mut out: Vec<Token> = Vec::new();
     while let Some(c) = lexer.peek() {

@@ -40,6 +40,16 @@ fn reads_every_kind_of_clause_of_runs() {
 }
 
 #[test]
+fn what_no_database_takes_is_refused() {
+    assert!(refused(&RUNS, "params.a = 'x\0'").contains("NUL"));
+    let many = vec!["metrics.a > 1"; 49].join(" AND ");
+    assert!(refused(&RUNS, &many).contains("at most 48"), "{}", refused(&RUNS, &many));
+    let orders: Vec<String> = (0..13).map(|i| format!("metrics.m{i}")).collect();
+    assert!(RUNS.order(&orders).unwrap_err().to_string().contains("at most 12"));
+    assert!(RUNS.order(&orders[..12]).is_ok());
+}
+
+#[test]
 fn keys_may_look_like_numbers_and_keywords() {
     assert_eq!(one(&RUNS, "params.1abc = 'x'").0, Field::Param("1abc".into()));
     assert_eq!(one(&RUNS, "metrics.2 > 1").0, Field::Metric("2".into()));
@@ -142,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_in_quotes_comes_back(key in "[a-z][a-z .:/-]{0,20}", value in "[^']{0,20}") {
+    fn what_is_written_in_quotes_comes_back(key in "[a-z][a-z .:/-]{0,20}", value in "[^'\\x00]{0,20}") {
         let text = format!("params.`{key}` = '{value}'");
         let (field, op, operand) = one(&RUNS, &text);
         prop_assert_eq!(field, Field::Param(key));

@@ -187,6 +187,10 @@ pub static LOGGED_MODELS: Vocabulary = Vocabulary {
     lists: true,
 };
 
+/// Each comparison and each entry of an order may be one more table of a join, of which SQLite takes 64.
+const MAX_CLAUSES: usize = 48;
+const MAX_ORDERS: usize = 12;
+
 const NUMERIC: &[Op] = &[Op::Gt, Op::Ge, Op::Ne, Op::Eq, Op::Lt, Op::Le];
 const TEXT: &[Op] = &[Op::Ne, Op::Eq, Op::Like, Op::ILike];
 const TEXT_NULL: &[Op] = &[Op::Ne, Op::Eq, Op::Like, Op::ILike, Op::IsNull, Op::IsNotNull];
@@ -207,7 +211,14 @@ impl Vocabulary {
     /// # Errors
     /// [`RegistryError::Invalid`] with the clause at fault.
     pub fn filter(&self, text: &str) -> Result<Vec<Clause>> {
-        parse_filter(text)?.into_iter().map(|c| self.clause(c)).collect()
+        let clauses = parse_filter(text)?;
+        if clauses.len() > MAX_CLAUSES {
+            return Err(RegistryError::Invalid(format!(
+                "The filter has {} comparisons; at most {MAX_CLAUSES} are taken",
+                clauses.len()
+            )));
+        }
+        clauses.into_iter().map(|c| self.clause(c)).collect()
     }
 
     /// Reads and checks an order.
@@ -215,6 +226,12 @@ impl Vocabulary {
     /// # Errors
     /// [`RegistryError::Invalid`] with the entry at fault, or when a field comes twice.
     pub fn order(&self, entries: &[String]) -> Result<Vec<Order>> {
+        if entries.len() > MAX_ORDERS {
+            return Err(RegistryError::Invalid(format!(
+                "`order_by` has {} entries; at most {MAX_ORDERS} are taken",
+                entries.len()
+            )));
+        }
         let mut out: Vec<Order> = Vec::with_capacity(entries.len());
         for text in entries {
             let (name, ascending) = parse_order(text)?;

@@ -5,6 +5,9 @@ use crate::types::Pair;
 use mainspring_store::{Conn, Dialect, Row, StoreError, Value};
 use std::collections::HashMap;
 
+/// A list with more values than this is one argument.
+const LONG: usize = 1000;
+
 /// A statement under construction: text and arguments that grow together.
 pub(crate) struct Sql {
     pub text: String,
@@ -31,21 +34,43 @@ impl Sql {
         self
     }
 
-    /// Adds `($1, $2, …)`; an empty list matches nothing.
+    /// Adds `($1, $2, …)`; an empty list matches nothing. All values are of one type: text or whole
+    /// numbers.
     pub fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
-        self.push("(");
-        let mut first = true;
-        for value in values {
-            if !first {
+        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        if values.len() > LONG {
+            return self.long_list(values);
+        }
+        self.push(if values.is_empty() { "(NULL" } else { "(" });
+        for (i, value) in values.into_iter().enumerate() {
+            if i > 0 {
                 self.push(", ");
             }
-            first = false;
             self.arg(value);
         }
-        if first {
-            self.push("NULL");
-        }
         self.push(")")
+    }
+
+    /// A list as one argument. Databases bound how many arguments a statement has (SQLite: 32,766), and
+    /// each length would be a statement of its own to keep prepared.
+    fn long_list(&mut self, values: Vec<Value>) -> &mut Self {
+        let whole = matches!(values.first(), Some(Value::Int(_)));
+        let json: serde_json::Value = values
+            .into_iter()
+            .map(|v| match v {
+                Value::Int(n) => n.into(),
+                Value::Text(t) => t.into(),
+                _ => serde_json::Value::Null,
+            })
+            .collect();
+        let (before, after) = match (self.dialect, whole) {
+            (Dialect::Sqlite, _) => ("(SELECT value FROM json_each(", "))"),
+            (Dialect::Postgres, false) => ("(SELECT jsonb_array_elements_text(CAST(", " AS JSONB)))"),
+            (Dialect::Postgres, true) => {
+                ("(SELECT CAST(n AS BIGINT) FROM jsonb_array_elements_text(CAST(", " AS JSONB)) AS n)")
+            }
+        };
+        self.push(before).arg(json.to_string()).push(after)
     }
 
     /// Adds ` LIMIT … OFFSET …`.

@@ -9,6 +9,9 @@ use mainspring_store::{Conn, Row, StoreError, args};
 const COLUMNS: &str =
     "e.experiment_id, e.name, e.artifact_location, e.lifecycle_stage, e.creation_time, e.last_update_time";
 
+/// What is being purged is gone for everybody but the purge.
+const SEEN: &str = "e.lifecycle_stage <> 'purging'";
+
 fn read(row: &Row) -> Result<Experiment, StoreError> {
     Ok(Experiment {
         id: row.int("experiment_id")?,
@@ -36,16 +39,20 @@ pub(crate) async fn insert(c: &mut Conn, tenant: &Tenant, e: &Experiment) -> Res
     Ok(done == 1)
 }
 
+/// The experiment without its tags.
+pub(crate) async fn plain(c: &mut Conn, tenant: &Tenant, id: i64) -> Result<Option<Experiment>, StoreError> {
+    let text = format!("SELECT {COLUMNS} FROM experiments e WHERE e.tenant = $1 AND e.experiment_id = $2 AND {SEEN}");
+    c.query_opt(&text, args![tenant, id]).await?.as_ref().map(read).transpose()
+}
+
 pub(crate) async fn by_id(c: &mut Conn, tenant: &Tenant, id: i64) -> Result<Option<Experiment>, StoreError> {
-    let text = format!("SELECT {COLUMNS} FROM experiments e WHERE e.tenant = $1 AND e.experiment_id = $2");
-    let Some(row) = c.query_opt(&text, args![tenant, id]).await? else { return Ok(None) };
-    let mut found = read(&row)?;
+    let Some(mut found) = plain(c, tenant, id).await? else { return Ok(None) };
     found.tags = tags(c, tenant, id).await?;
     Ok(Some(found))
 }
 
 pub(crate) async fn by_name(c: &mut Conn, tenant: &Tenant, name: &str) -> Result<Option<Experiment>, StoreError> {
-    let text = format!("SELECT {COLUMNS} FROM experiments e WHERE e.tenant = $1 AND e.name = $2");
+    let text = format!("SELECT {COLUMNS} FROM experiments e WHERE e.tenant = $1 AND e.name = $2 AND {SEEN}");
     let Some(row) = c.query_opt(&text, args![tenant, name]).await? else { return Ok(None) };
     let mut found = read(&row)?;
     found.tags = tags(c, tenant, found.id).await?;
@@ -70,7 +77,7 @@ pub(crate) async fn rename(c: &mut Conn, tenant: &Tenant, id: i64, name: &str, n
     .await
 }
 
-/// Moves an experiment and all its runs to a stage.
+/// Moves an experiment and all its runs to a stage, but for runs whose purge has begun.
 pub(crate) async fn set_stage(
     c: &mut Conn,
     tenant: &Tenant,
@@ -86,7 +93,8 @@ pub(crate) async fn set_stage(
     .await?;
     let deleted = (stage == Lifecycle::Deleted).then_some(now);
     c.execute(
-        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4 WHERE tenant = $1 AND experiment_id = $2",
+        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4 \
+         WHERE tenant = $1 AND experiment_id = $2 AND lifecycle_stage <> 'purging'",
         args![tenant, id, stage.as_str(), deleted],
     )
     .await?;

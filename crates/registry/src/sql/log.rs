@@ -1,10 +1,10 @@
 //! What is logged to runs: params, tags, metric points and the latest value of each metric.
 
 use super::build::{Sql, insert_rows, pairs};
-use crate::points::{Point, later, pack, unpack};
+use crate::points::{Point, later};
 use crate::types::{Metric, Pair};
 use mainspring_core::Tenant;
-use mainspring_store::{Conn, Row, StoreError, Value, args};
+use mainspring_store::{Conn, StoreError, Value, args};
 use std::collections::BTreeMap;
 
 /// The run that is logged to.
@@ -68,15 +68,14 @@ pub(crate) async fn tag(c: &mut Conn, to: &Target<'_>, key: &str) -> Result<Opti
     row.map(|r| r.text("value")).transpose()
 }
 
-/// Writes the points of a batch, one chunk a key, and moves the latest values forward.
+/// Writes the points of a batch and moves the latest values forward.
 pub(crate) async fn add_points(
     c: &mut Conn,
     to: &Target<'_>,
     points: &BTreeMap<String, Vec<Point>>,
     seq: i64,
 ) -> Result<(), StoreError> {
-    let chunks = points.iter().map(|(key, p)| args![to.tenant, to.run, key, seq, pack(p)]).collect();
-    insert_rows(c, "INSERT INTO metric_chunks (tenant, run_id, key, seq, points)", "", chunks).await?;
+    super::chunks::add(c, to, points, seq).await?;
     let mut latest = Vec::with_capacity(points.len());
     for (key, points) in points {
         let newest = points.iter().copied().reduce(|a, b| if later(&b, &a) { b } else { a });
@@ -125,22 +124,4 @@ pub(crate) async fn add_model_metrics(c: &mut Conn, to: &Target<'_>, metrics: &[
     )
     .await
     .map(|_| ())
-}
-
-/// All points of a metric of some runs, by run, unsorted.
-pub(crate) async fn history(
-    c: &mut Conn,
-    tenant: &Tenant,
-    runs: &[String],
-    key: &str,
-) -> Result<BTreeMap<String, Vec<Point>>, StoreError> {
-    let mut sql = Sql::new(c.dialect(), "SELECT run_id, points FROM metric_chunks WHERE tenant = ");
-    sql.arg(tenant).push(" AND run_id IN ").list(runs.iter()).push(" AND key = ").arg(key);
-    let rows: Vec<Row> = sql.rows(c).await?;
-    let mut out: BTreeMap<String, Vec<Point>> = BTreeMap::new();
-    for row in &rows {
-        let Value::Blob(chunk) = row.get("points")? else { continue };
-        unpack(chunk, out.entry(row.text("run_id")?).or_default());
-    }
-    Ok(out)
 }

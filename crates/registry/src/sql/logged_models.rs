@@ -97,7 +97,8 @@ pub(crate) async fn set_status(
     now: i64,
 ) -> Result<u64, StoreError> {
     c.execute(
-        "UPDATE logged_models SET status = $3, last_updated_time = $4 WHERE tenant = $1 AND model_id = $2",
+        "UPDATE logged_models SET status = $3, last_updated_time = $4 \
+         WHERE tenant = $1 AND model_id = $2 AND lifecycle_stage <> 'purging'",
         args![tenant, id, status.number(), now],
     )
     .await
@@ -111,7 +112,8 @@ pub(crate) async fn set_stage(
     now: i64,
 ) -> Result<u64, StoreError> {
     c.execute(
-        "UPDATE logged_models SET lifecycle_stage = $3, last_updated_time = $4 WHERE tenant = $1 AND model_id = $2",
+        "UPDATE logged_models SET lifecycle_stage = $3, last_updated_time = $4 \
+         WHERE tenant = $1 AND model_id = $2 AND lifecycle_stage <> 'purging'",
         args![tenant, id, stage.as_str(), now],
     )
     .await

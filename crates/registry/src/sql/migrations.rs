@@ -161,13 +161,19 @@ CREATE TABLE model_version_tags (
     };
 }
 
+/// A purge asks for each logged model whether a version is served from it.
+const BY_MODEL: &str = "CREATE INDEX model_versions_by_model ON model_versions (tenant, model_id);";
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
-    migrations: &[Migration {
-        version: 1,
-        name: "tables",
-        sqlite: schema!(blob: "BLOB", tail: " WITHOUT ROWID"),
-        postgres: schema!(blob: "BYTEA", tail: ""),
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            name: "tables",
+            sqlite: schema!(blob: "BLOB", tail: " WITHOUT ROWID"),
+            postgres: schema!(blob: "BYTEA", tail: ""),
+        },
+        Migration { version: 2, name: "versions by logged model", sqlite: BY_MODEL, postgres: BY_MODEL },
+    ],
 };

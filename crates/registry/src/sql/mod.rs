@@ -1,6 +1,7 @@
 //! The registry's SQL, the same text on SQLite and Postgres but for patterns and text order.
 
 pub(crate) mod build;
+pub(crate) mod chunks;
 pub(crate) mod experiments;
 pub(crate) mod inputs;
 pub(crate) mod log;
@@ -16,6 +17,13 @@ pub use migrations::MIGRATIONS;
 
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Row, StoreError, args};
+
+/// Makes what decides about a tenant's models and versions run one after the other: each change reads
+/// before it writes, and a purge must not take the files of a version that is just being registered.
+/// SQLite's writes do so anyway.
+pub(crate) async fn lock_models(c: &mut Conn, tenant: &Tenant) -> Result<(), StoreError> {
+    c.lock(&format!("registry/models/{tenant}")).await
+}
 
 /// Counts `name` up and returns the new value. The row is locked until the transaction ends, so
 /// no two get the same.

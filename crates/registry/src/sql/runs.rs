@@ -53,13 +53,24 @@ pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Opti
     c.query_opt(&text, args![tenant, id]).await?.as_ref().map(read).transpose()
 }
 
-/// Writes a run's status, end and name.
-pub(crate) async fn update(c: &mut Conn, tenant: &Tenant, r: &RunInfo) -> Result<u64, StoreError> {
+/// Changes a run's status and end, each where it is said.
+pub(crate) async fn update(
+    c: &mut Conn,
+    tenant: &Tenant,
+    id: &str,
+    (status, ended): (Option<RunStatus>, Option<i64>),
+) -> Result<u64, StoreError> {
     c.execute(
-        "UPDATE runs SET status = $3, end_time = $4, name = $5 WHERE tenant = $1 AND run_id = $2",
-        args![tenant, &r.id, r.status.as_str(), r.ended, &r.name],
+        "UPDATE runs SET status = COALESCE($3, status), end_time = COALESCE($4, end_time) \
+         WHERE tenant = $1 AND run_id = $2",
+        args![tenant, id, status.map(RunStatus::as_str), ended],
     )
     .await
+}
+
+/// Renames a run in its row; its tag `mlflow.runName` is written apart.
+pub(crate) async fn rename(c: &mut Conn, tenant: &Tenant, id: &str, name: &str) -> Result<u64, StoreError> {
+    c.execute("UPDATE runs SET name = $3 WHERE tenant = $1 AND run_id = $2", args![tenant, id, name]).await
 }
 
 pub(crate) async fn set_stage(

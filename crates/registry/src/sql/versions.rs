@@ -209,7 +209,11 @@ async fn hydrate(c: &mut Conn, tenant: &Tenant, mut found: Vec<ModelVersion>) ->
         c.dialect(),
         "SELECT name || '/' || CAST(version AS TEXT) AS owner, key, value FROM model_version_tags WHERE tenant = ",
     );
-    sql.arg(tenant).push(" AND name IN ").list(names.iter()).push(" ORDER BY key");
+    sql.arg(tenant).push(" AND name IN ").list(names.iter());
+    if let [only] = found.as_slice() {
+        sql.push(" AND version = ").arg(only.version);
+    }
+    sql.push(" ORDER BY key");
     let mut tags = pairs_by(&sql.rows(c).await?, "owner")?;
     let aliases = aliases(c, tenant, &names).await?;
     for v in &mut found {

@@ -2,13 +2,12 @@
 
 use super::Fixture;
 use crate::actions::{
-    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteRun, DeleteVersion, Purge, ReadModel, SetAlias,
-    TransitionStage, WriteArtifact,
+    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteVersion, ReadModel, SetAlias, TransitionStage,
+    WriteArtifact,
 };
 use crate::{ArtifactRoot, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError};
 use bytes::Bytes;
 use mainspring_core::Tenant;
-use std::time::Duration;
 
 impl Fixture {
     /// A run, a logged model of it with an `MLmodel`, and version 1 of `name`.
@@ -99,28 +98,4 @@ async fn lineage_goes_from_the_version_to_the_run() {
     assert_eq!(lineage.run.map(|r| r.info.id), Some(run));
     assert_eq!(lineage.logged_model.map(|m| m.id), Some(model));
     assert!(lineage.parents.is_empty());
-}
-
-#[tokio::test]
-async fn a_purge_keeps_what_a_version_is_served_from() {
-    let f = Fixture::new().await;
-    let run = f.registry.create_run(&f.may(CreateRun::any()), NewRun::default()).await.unwrap().info;
-    let content = futures::stream::once(async { Ok(Bytes::from_static(b"x")) });
-    let root = ArtifactRoot::Run(run.id.clone());
-    f.registry.write_artifact(&f.may(WriteArtifact::any()), &root, "model/MLmodel", content).await.unwrap();
-    f.registry.create_model(&f.may(CreateModel::on("m")), "m", Vec::new(), None).await.unwrap();
-    let new = NewVersion {
-        name: "m".into(),
-        source: format!("runs:/{}/model", run.id),
-        run_id: Some(run.id.clone()),
-        ..NewVersion::default()
-    };
-    f.registry.create_version(&f.may(CreateVersion::on("m")), new).await.unwrap();
-    f.registry.delete_run(&f.may(DeleteRun::on(&run.id)), &run.id).await.unwrap();
-    let report = f.registry.purge(&f.may(Purge::any()), Duration::ZERO).await.unwrap();
-    assert_eq!((report.runs.len(), report.kept), (0, vec![(run.id.clone(), "m/1".to_owned())]));
-    assert!(f.resolve("models:/m/1").await.unwrap().mlmodel_yaml.is_some());
-    f.registry.delete_version(&f.may(DeleteVersion::on("m")), "m", 1).await.unwrap();
-    let report = f.registry.purge(&f.may(Purge::any()), Duration::ZERO).await.unwrap();
-    assert_eq!((report.runs, report.files), (vec![run.id], 1));
 }

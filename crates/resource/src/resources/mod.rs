@@ -1,6 +1,7 @@
 //! Declared things in the database.
 
 mod diff;
+mod follow;
 mod read;
 mod types;
 mod write;
@@ -19,22 +20,20 @@ pub struct Resources {
     db: Db,
     kinds: Arc<Kinds>,
     ctx: Ctx,
+    /// The number of changes that this process knows of.
     changed: Arc<watch::Sender<u64>>,
+    /// One comparison with the database at a time: an older one must not end after a newer one.
+    comparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Resources {
     /// Declared things of these kinds, kept in `db`.
     pub fn new(db: Db, kinds: Kinds, ctx: Ctx) -> Self {
-        Self { db, kinds: Arc::new(kinds), ctx, changed: Arc::new(watch::Sender::new(0)) }
+        Self { db, kinds: Arc::new(kinds), ctx, changed: Arc::new(watch::Sender::new(0)), comparing: Arc::default() }
     }
 
     /// The registered kinds.
     pub fn kinds(&self) -> &Kinds {
         &self.kinds
-    }
-
-    /// Bumps whenever this process, or by [`Resources::poll`] another one, changed something.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
     }
 }

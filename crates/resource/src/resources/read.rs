@@ -24,7 +24,15 @@ impl Resources {
             let key = key.clone();
             self.db.read(move |c| async move { one(c, &key).await }.boxed()).await?
         };
-        found.ok_or_else(|| key.not_found())
+        let found = found.ok_or_else(|| key.not_found())?;
+        Ok(self.with_status(found))
+    }
+
+    /// With what it is in this process.
+    fn with_status(&self, resource: Resource) -> Resource {
+        let thing = (resource.tenant.clone(), resource.name.clone());
+        let status = self.kinds.carrier(&resource.kind).and_then(|c| c.status(&thing, resource.generation));
+        Resource { status, ..resource }
     }
 
     /// Things of the action's kind (`*` is every kind), by kind and name.
@@ -39,7 +47,7 @@ impl Resources {
     ) -> Result<Page, ResourceError> {
         let wanted = match auth.action().kind.as_str() {
             "*" => String::new(),
-            kind => self.kinds.find(kind, "request")?.name.to_lowercase(),
+            kind => self.kinds.find(kind)?.name.to_lowercase(),
         };
         let (kind, name) = match token {
             None => ("", ""),
@@ -52,19 +60,10 @@ impl Resources {
             resources.truncate(limit);
             resources.last().map(|r| format!("{}/{}", r.kind.to_lowercase(), r.name)).unwrap_or_default()
         });
-        Ok(Page { resources, next })
+        Ok(Page { resources: resources.into_iter().map(|r| self.with_status(r)).collect(), next })
     }
 
-    /// Every thing of a kind, of every tenant: for the reconciler, which acts for the server.
-    ///
-    /// # Errors
-    /// [`ResourceError`] when the database does not answer.
-    pub async fn of_kind(&self, kind: &str) -> Result<Vec<Resource>, ResourceError> {
-        let kind = self.kinds.find(kind, "request")?.name.to_lowercase();
-        self.select(sql::OF_KIND, args![kind]).await
-    }
-
-    async fn select(&self, sql: &'static str, values: Vec<Sql>) -> Result<Vec<Resource>, ResourceError> {
+    pub(super) async fn select(&self, sql: &'static str, values: Vec<Sql>) -> Result<Vec<Resource>, ResourceError> {
         let kinds = std::sync::Arc::clone(&self.kinds);
         self.db
             .read(move |c| {
@@ -91,7 +90,7 @@ impl Resources {
     /// # Errors
     /// [`ResourceError`] when the document is refused.
     pub async fn diff(&self, auth: &Authorized<Read>, document: &Document) -> Result<Diff, ResourceError> {
-        let kind = self.kinds.find(&document.kind, &document.at("kind"))?;
+        let kind = self.kinds.of_document(document)?;
         let spec = kind.check(document)?;
         let key = Key::new(self, auth.tenant(), kind.name, document.name.as_str())?;
         let now = self.db.read(move |c| async move { one(c, &key).await }.boxed()).await?;
@@ -104,25 +103,6 @@ impl Resources {
         };
         Ok(Diff { kind: kind.name.to_owned(), name: document.name.clone(), change, fields })
     }
-
-    /// Looks whether another process changed something, and tells [`Resources::changes`] if so.
-    ///
-    /// # Errors
-    /// [`ResourceError`] when the database does not answer.
-    pub async fn poll(&self) -> Result<(), ResourceError> {
-        let epoch = self
-            .db
-            .read(|c| async move { c.query_opt(sql::EPOCH, vec![]).await?.map_or(Ok(0), |r| r.int("epoch")) }.boxed())
-            .await
-            .map_err(ResourceError::Store)?;
-        let epoch = u64::try_from(epoch).unwrap_or(0);
-        self.changed.send_if_modified(|seen| {
-            let newer = epoch > *seen;
-            *seen = epoch.max(*seen);
-            newer
-        });
-        Ok(())
-    }
 }
 
 /// What a thing is found by.
@@ -131,13 +111,16 @@ pub(super) struct Key {
     pub(super) tenant: Tenant,
     /// As registered: `Deployment`.
     pub(super) kind: &'static str,
-    pub(super) name: String,
+    pub(super) name: Name,
 }
 
 impl Key {
     pub(super) fn new(of: &Resources, tenant: &Tenant, kind: &str, name: &str) -> Result<Self, ResourceError> {
-        let kind = of.kinds.find(kind, "request")?.name;
-        Ok(Self { tenant: tenant.clone(), kind, name: name.to_owned() })
+        let kind = of.kinds.find(kind)?.name;
+        // A text that is no name names nothing.
+        let name = Name::new(name)
+            .map_err(|_| ResourceError::NotFound { kind: kind.to_lowercase(), name: name.to_owned() })?;
+        Ok(Self { tenant: tenant.clone(), kind, name })
     }
 
     pub(super) fn stored_kind(&self) -> String {
@@ -145,11 +128,11 @@ impl Key {
     }
 
     pub(super) fn not_found(&self) -> ResourceError {
-        ResourceError::NotFound { kind: self.stored_kind(), name: self.name.clone() }
+        ResourceError::NotFound { kind: self.stored_kind(), name: self.name.to_string() }
     }
 
     pub(super) fn raced(&self) -> ResourceError {
-        ResourceError::Raced { kind: self.stored_kind(), name: self.name.clone() }
+        ResourceError::Raced { kind: self.stored_kind(), name: self.name.to_string() }
     }
 }
 
@@ -166,7 +149,7 @@ pub(super) async fn history(c: &mut Conn, key: &Key) -> Result<Vec<Generation>, 
             let change =
                 Change::ALL.into_iter().find(|c| c.as_str() == change).ok_or_else(|| ResourceError::Stored {
                     kind: key.stored_kind(),
-                    name: key.name.clone(),
+                    name: key.name.to_string(),
                     reason: format!("change {change:?}"),
                 })?;
             Ok(Generation {
@@ -174,14 +157,14 @@ pub(super) async fn history(c: &mut Conn, key: &Key) -> Result<Vec<Generation>, 
                 change,
                 at: Timestamp(row.int("at")?),
                 subject: row.text("subject")?,
-                spec: json(&row.text("spec")?, key.kind, &key.name)?,
+                spec: json(&row.text("spec")?, key.kind, key.name.as_str())?,
             })
         })
         .collect()
 }
 
 fn resource(row: &Row, kinds: &crate::kind::Kinds) -> Result<Resource, ResourceError> {
-    let kind = kinds.find(&row.text("kind")?, "database")?;
+    let kind = kinds.find(&row.text("kind")?)?;
     row_as(row, kind.name)
 }
 
@@ -195,7 +178,7 @@ fn row_as(row: &Row, kind: &'static str) -> Result<Resource, ResourceError> {
         name: Name::new(&name).map_err(|e| stored(e.to_string()))?,
         generation: row.int("generation")?,
         spec: json(&row.text("spec")?, kind, &name)?,
-        status: row.opt_text("status")?.map(|s| json(&s, kind, &name)).transpose()?,
+        status: None,
         created_at: Timestamp(row.int("created_at")?),
         updated_at: Timestamp(row.int("updated_at")?),
         updated_by: row.text("updated_by")?,

@@ -41,7 +41,7 @@ pub struct Applied {
     /// Kind: `Deployment`.
     pub kind: String,
     /// Name.
-    pub name: String,
+    pub name: Name,
     /// Its generation now.
     pub generation: i64,
     /// What happened.
@@ -63,7 +63,7 @@ pub struct Resource {
     pub generation: i64,
     /// What it should be.
     pub spec: Value,
-    /// What it is, as its reconciler last wrote it for this generation.
+    /// What it is in this process; `None` until this generation was taken up here.
     pub status: Option<Value>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -9,7 +9,7 @@ use crate::document::Document;
 use crate::error::ResourceError;
 use crate::sql;
 use mainspring_core::{AuditRecord, Authorized, Tenant, Timestamp};
-use mainspring_store::{Conn, FutureExt, StoreError, args};
+use mainspring_store::{BoxFuture, Conn, FutureExt, StoreError, args};
 use serde_json::Value;
 
 /// One change, ready to be written.
@@ -18,6 +18,13 @@ struct Write {
     id: String,
     at: Timestamp,
     audit: AuditRecord,
+}
+
+/// One change that was written, with what is declared since: nothing after a deletion.
+struct Done {
+    tenant: Tenant,
+    applied: Applied,
+    spec: Option<Value>,
 }
 
 impl Resources {
@@ -30,10 +37,10 @@ impl Resources {
     pub async fn apply(&self, documents: Vec<(Authorized<Apply>, Document)>) -> Result<Vec<Applied>, ResourceError> {
         let mut writes = Vec::with_capacity(documents.len());
         for (auth, document) in documents {
-            let kind = self.kinds.find(&document.kind, &document.at("kind"))?;
+            let kind = self.kinds.of_document(&document)?;
             let spec = kind.check(&document)?;
             let write = self.write_of(auth.tenant(), kind.name, document.name.as_str(), auth.audit())?;
-            let again = |(w, _): &(Write, Value)| w.key.kind == kind.name && w.key.name == document.name.as_str();
+            let again = |(w, _): &(Write, Value)| w.key.kind == kind.name && w.key.name == document.name;
             if writes.iter().any(again) {
                 return Err(ResourceError::Twice {
                     at: document.at("name"),
@@ -43,17 +50,20 @@ impl Resources {
             }
             writes.push((write, spec));
         }
-        self.commit(move |c| {
-            async move {
-                let mut applied = Vec::with_capacity(writes.len());
-                for (write, spec) in writes {
-                    applied.push(put(c, write, spec, None).await?);
+        let done = self
+            .db
+            .write(move |c| {
+                async move {
+                    let mut done = Vec::with_capacity(writes.len());
+                    for (write, spec) in writes {
+                        done.push(put(c, write, spec, None).await?);
+                    }
+                    Ok::<_, ResourceError>(done)
                 }
-                Ok(applied)
-            }
-            .boxed()
-        })
-        .await
+                .boxed()
+            })
+            .await?;
+        Ok(done.into_iter().map(|one| self.hand_over(one)).collect())
     }
 
     /// Brings generation `to` of a thing back as a new generation; the one before the current when
@@ -64,7 +74,7 @@ impl Resources {
     pub async fn rollback(&self, auth: &Authorized<Rollback>, to: Option<i64>) -> Result<Applied, ResourceError> {
         let action = auth.action();
         let write = self.write_of(auth.tenant(), &action.kind, &action.name, auth.audit())?;
-        self.commit(move |c| async move { put_back(c, write, to).await }.boxed()).await
+        self.commit_one(move |c| async move { put_back(c, write, to).await }.boxed()).await
     }
 
     /// Deletes a thing. Its history stays.
@@ -74,25 +84,7 @@ impl Resources {
     pub async fn delete(&self, auth: &Authorized<Delete>) -> Result<Applied, ResourceError> {
         let action = auth.action();
         let write = self.write_of(auth.tenant(), &action.kind, &action.name, auth.audit())?;
-        self.commit(move |c| async move { remove(c, write).await }.boxed()).await
-    }
-
-    /// Writes what a thing is, as its reconciler found it for `generation`. Ignored when the thing
-    /// has another generation by now.
-    ///
-    /// # Errors
-    /// [`ResourceError`] when the database does not answer.
-    pub async fn set_status(
-        &self,
-        tenant: &Tenant,
-        (kind, name): (&str, &str),
-        generation: i64,
-        status: &Value,
-    ) -> Result<(), ResourceError> {
-        let key = Key::new(self, tenant, kind, name)?;
-        let values = args![tenant, key.stored_kind(), name, generation, status.to_string()];
-        self.db.write(move |c| async move { c.execute(sql::STATUS, values).await.map(drop) }.boxed()).await?;
-        Ok(())
+        self.commit_one(move |c| async move { remove(c, write).await }.boxed()).await
     }
 
     fn write_of(&self, tenant: &Tenant, kind: &str, name: &str, audit: AuditRecord) -> Result<Write, ResourceError> {
@@ -100,22 +92,29 @@ impl Resources {
         Ok(Write { key, id: self.ctx.event_id().to_string(), at: self.ctx.now(), audit })
     }
 
-    async fn commit<T, F>(&self, work: F) -> Result<T, ResourceError>
+    async fn commit_one<F>(&self, work: F) -> Result<Applied, ResourceError>
     where
-        F: for<'c> FnOnce(&'c mut Conn) -> mainspring_store::BoxFuture<'c, Result<T, ResourceError>> + Send + 'static,
-        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<Done, ResourceError>> + Send + 'static,
     {
         let done = self.db.write(work).await?;
-        self.poll().await?;
-        Ok(done)
+        Ok(self.hand_over(done))
+    }
+
+    /// What was written is carried out before the answer, so that whoever asks next finds it.
+    fn hand_over(&self, done: Done) -> Applied {
+        let Done { tenant, applied, spec } = done;
+        if let Some(carrier) = self.kinds.carrier(&applied.kind) {
+            carrier.take(&(tenant, applied.name.clone()), applied.generation, spec.as_ref());
+        }
+        applied
     }
 }
 
 /// Inserts or updates one thing. `change` overrides the word for what happened.
-async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Result<Applied, ResourceError> {
+async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Result<Done, ResourceError> {
     let now = one(c, &w.key).await?;
     if let Some(now) = now.as_ref().filter(|n| n.spec == spec) {
-        return Ok(applied(&w, now.generation, Change::Unchanged));
+        return Ok(done(&w, now.generation, Change::Unchanged, Some(spec)));
     }
     let generation = last_generation(c, &w.key).await? + 1;
     let (kind, text) = (w.key.stored_kind(), spec.to_string());
@@ -138,10 +137,10 @@ async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Res
     let rest = args![generation, change.as_str(), w.at, subject, text];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
     finish(c, &w).await?;
-    Ok(applied(&w, generation, change))
+    Ok(done(&w, generation, change, Some(spec)))
 }
 
-async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Applied, ResourceError> {
+async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Done, ResourceError> {
     let generations = history(c, &w.key).await?;
     let newest = generations.first().ok_or_else(|| w.key.not_found())?;
     let wanted = match to {
@@ -152,14 +151,14 @@ async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Applied, Re
     };
     let wanted = wanted.ok_or_else(|| ResourceError::NoGeneration {
         kind: w.key.stored_kind(),
-        name: w.key.name.clone(),
+        name: w.key.name.to_string(),
         generation: to.unwrap_or(newest.generation - 1),
     })?;
     let spec = wanted.spec.clone();
     put(c, w, spec, Some(Change::RolledBack)).await
 }
 
-async fn remove(c: &mut Conn, w: Write) -> Result<Applied, ResourceError> {
+async fn remove(c: &mut Conn, w: Write) -> Result<Done, ResourceError> {
     let now = one(c, &w.key).await?.ok_or_else(|| w.key.not_found())?;
     let generation = last_generation(c, &w.key).await? + 1;
     let base = args![&w.key.tenant, w.key.stored_kind(), w.key.name.as_str()];
@@ -170,7 +169,7 @@ async fn remove(c: &mut Conn, w: Write) -> Result<Applied, ResourceError> {
     let rest = args![generation, Change::Deleted.as_str(), w.at, subject, now.spec.to_string()];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
     finish(c, &w).await?;
-    Ok(applied(&w, generation, Change::Deleted))
+    Ok(done(&w, generation, Change::Deleted, None))
 }
 
 async fn last_generation(c: &mut Conn, key: &Key) -> Result<i64, ResourceError> {
@@ -192,6 +191,7 @@ fn raced_if_there(e: StoreError, key: &Key) -> ResourceError {
     }
 }
 
-fn applied(w: &Write, generation: i64, change: Change) -> Applied {
-    Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change }
+fn done(w: &Write, generation: i64, change: Change, spec: Option<Value>) -> Done {
+    let applied = Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change };
+    Done { tenant: w.key.tenant.clone(), applied, spec }
 }

@@ -5,13 +5,13 @@ use mainspring_store::{Migration, MigrationSet};
 /// Tables of declared state.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "resource",
-    migrations: &[Migration {
-        version: 1,
-        name: "resources and their history",
-        sqlite: SQLITE_1,
-        postgres: POSTGRES_1,
-    }],
+    migrations: &[
+        Migration { version: 1, name: "resources and their history", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "status is asked where a thing runs", sqlite: NO_STATUS, postgres: NO_STATUS },
+    ],
 };
+
+const NO_STATUS: &str = "ALTER TABLE resource DROP COLUMN status;";
 
 const SQLITE_1: &str = "
 CREATE TABLE resource (

@@ -12,8 +12,8 @@ pub(crate) const PAGE: &str = "SELECT * FROM resource WHERE tenant = $1 AND (kin
 pub(crate) const OF_KIND: &str = "SELECT * FROM resource WHERE kind = $1 ORDER BY tenant, name";
 
 pub(crate) const INSERT: &str = "INSERT INTO resource \
-     (tenant, kind, name, id, generation, spec, status, created_at, updated_at, updated_by) \
-     VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $7, $8)";
+     (tenant, kind, name, id, generation, spec, created_at, updated_at, updated_by) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)";
 
 /// Compare and swap: no row changes when the generation is another by now.
 pub(crate) const UPDATE: &str = "UPDATE resource SET generation = $5, spec = $6, updated_at = $7, updated_by = $8 \
@@ -21,10 +21,6 @@ pub(crate) const UPDATE: &str = "UPDATE resource SET generation = $5, spec = $6,
 
 pub(crate) const DELETE: &str =
     "DELETE FROM resource WHERE tenant = $1 AND kind = $2 AND name = $3 AND generation = $4";
-
-/// A status of an older generation never overwrites a newer one's.
-pub(crate) const STATUS: &str = "UPDATE resource SET status = $5 \
-     WHERE tenant = $1 AND kind = $2 AND name = $3 AND generation = $4";
 
 pub(crate) const REMEMBER: &str = "INSERT INTO resource_history \
      (tenant, kind, name, generation, change, at, subject, spec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";

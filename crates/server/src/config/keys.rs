@@ -66,6 +66,12 @@ pub const KEYS: &[Key] = &[
     secret("database", Kind::Text, "", "postgres://… for metadata; SQLite in the data folder when not set"),
     key("artifacts", Kind::Text, "", "s3://bucket/prefix for artifacts; a folder in the data folder when not set"),
     key("hostnames", Kind::List, "", "further host names by which clients may call a loopback server"),
+    key(
+        "require-key",
+        Kind::Switch,
+        "false",
+        "want a key from this machine too; set it when a proxy on this machine passes requests on",
+    ),
     key("tls.cert", Kind::Path, "", "PEM certificate chain; turns TLS on"),
     key("tls.key", Kind::Path, "", "PEM private key of the certificate"),
     key("tls.self-signed", Kind::Switch, "false", "make a certificate for this run; for trying TLS out"),
@@ -82,7 +88,7 @@ pub const KEYS: &[Key] = &[
         "Python for models that are not ONNX; .venv/bin/python of the working folder or python3 on the PATH when not set",
     ),
     key("engine.threads", Kind::Count, "0", "threads of the CPU pool that runs heavy models; 0 takes one a core"),
-    key("limits.body", Kind::Bytes, "128MiB", "largest request body, artifacts apart"),
+    key("limits.body", Kind::Bytes, "64MiB", "largest request body, artifacts apart"),
     key("limits.connections", Kind::Count, "10000", "connections open at once"),
     key(
         "journal.sync",

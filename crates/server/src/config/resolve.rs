@@ -43,7 +43,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{}: {message}", path.display())]
+    #[error("{}, {message}", path.display())]
     Syntax {
         /// File.
         path: PathBuf,
@@ -167,7 +167,7 @@ impl Layers {
         let Some((path, text)) = &self.file else { return Ok(BTreeMap::new()) };
         let table: toml::Table = text
             .parse()
-            .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.clone(), message: e.to_string() })?;
+            .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.clone(), message: place(text, &e) })?;
         let mut out = BTreeMap::new();
         flatten("", &table, &mut out);
         for key in out.keys() {
@@ -181,6 +181,13 @@ impl Layers {
         }
         Ok(out)
     }
+}
+
+/// What is wrong and where, without the line itself, which may hold a secret.
+fn place(text: &str, e: &toml::de::Error) -> String {
+    let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+    let (line, last) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default());
+    format!("line {line}, column {}: {}", last.chars().count() + 1, e.message())
 }
 
 fn flatten(prefix: &str, table: &toml::Table, out: &mut BTreeMap<String, String>) {
@@ -274,11 +281,19 @@ impl Resolved {
     pub fn rows(&self) -> Vec<(&'static Key, String, &Origin)> {
         KEYS.iter()
             .filter_map(|key| {
-                let (text, origin) = self.values.get(key.name)?;
-                let shown = if key.secret && !text.is_empty() { "***".to_owned() } else { text.clone() };
-                Some((key, shown, origin))
+                let (_, origin) = self.values.get(key.name)?;
+                Some((key, self.shown(key.name), origin))
             })
             .collect()
+    }
+
+    /// A value as it may be printed.
+    pub(super) fn shown(&self, key: &'static str) -> String {
+        let secret = KEYS.iter().any(|k| k.name == key && k.secret);
+        match self.text(key) {
+            Some(_) if secret => "***".to_owned(),
+            text => text.unwrap_or_default().to_owned(),
+        }
     }
 
     pub(super) fn text(&self, key: &'static str) -> Option<&str> {

@@ -35,6 +35,7 @@ pub struct Settings {
     pub database: Option<Secret>,
     pub artifacts: Option<String>,
     pub hostnames: Vec<String>,
+    pub require_key: bool,
     pub tls: Option<(PathBuf, PathBuf)>,
     pub tls_self_signed: bool,
     pub onnxruntime: Option<PathBuf>,
@@ -56,6 +57,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether requests from this machine itself need no key.
+    pub fn open_on_loopback(&self) -> bool {
+        self.host.is_loopback() && !self.require_key
+    }
+
     /// Typed settings from resolved texts.
     ///
     /// # Errors
@@ -63,7 +69,7 @@ impl Settings {
     pub fn from_resolved(r: &Resolved) -> Result<Self, ConfigError> {
         let bad = |key: &'static str, reason: &str| ConfigError::Value {
             key,
-            value: r.text(key).unwrap_or_default().to_owned(),
+            value: r.shown(key),
             origin: r.rows().into_iter().find(|(k, ..)| k.name == key).map_or(Origin::Default, |(_, _, o)| o.clone()),
             reason: reason.to_owned(),
         };
@@ -71,6 +77,10 @@ impl Settings {
             "localhost" => IpAddr::from([127, 0, 0, 1]),
             text => text.parse().map_err(|_| bad("host", "expected an IP address, e.g. 127.0.0.1 or 0.0.0.0"))?,
         };
+        let postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if r.text("database").is_some_and(|url| !postgres(url)) {
+            return Err(bad("database", "expected postgres://USER:PASSWORD@HOST/DATABASE"));
+        }
         let port = u16::try_from(r.count("port")).map_err(|_| bad("port", "ports go from 0 to 65535"))?;
         let tls = match (r.path("tls.cert"), r.path("tls.key")) {
             (Some(cert), Some(key)) => Some((cert, key)),
@@ -94,6 +104,7 @@ impl Settings {
             database: r.text("database").map(Secret::new),
             artifacts: r.text("artifacts").map(str::to_owned),
             hostnames: r.list("hostnames"),
+            require_key: r.switch("require-key"),
             tls,
             tls_self_signed: r.switch("tls.self-signed"),
             onnxruntime: r.path("onnxruntime"),

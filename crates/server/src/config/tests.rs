@@ -39,6 +39,9 @@ fn values_are_checked_and_secrets_are_not_shown() {
         let e = layers(&[(key, value)], &[], None).resolve().unwrap_err().to_string();
         assert!(e.contains(key) && e.contains(value), "{e}");
     }
+    let e =
+        layers(&[], &[], Some("port = 1\ndatabase = postgres://u:hunter2@db/x\n")).resolve().unwrap_err().to_string();
+    assert!(e.contains("mainspring.toml, line 2, column 12") && !e.contains("hunter2"), "{e}");
     let l = layers(&[("database", "postgres://u:hunter2@db/x")], &[], None);
     assert_eq!(origin_of(&l, "database").0, "***");
     let settings = Settings::from_resolved(&l.resolve().unwrap()).unwrap();
@@ -49,6 +52,9 @@ fn values_are_checked_and_secrets_are_not_shown() {
 fn settings_that_do_not_fit_together_are_refused() {
     let l = layers(&[("tls.cert", "a.pem")], &[], None);
     assert!(Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string().contains("tls.key"));
+    let l = layers(&[("database", "mysql://u:hunter2@db/x")], &[], None);
+    let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
+    assert!(e.contains("postgres://") && !e.contains("hunter2"), "{e}");
     let l = layers(&[("port", "70000")], &[], None);
     assert!(Settings::from_resolved(&l.resolve().unwrap()).is_err());
 }

@@ -31,7 +31,7 @@ pub(super) fn stacked(
         }
         None => undeclared(spec, table),
     };
-    if let Ok(want) = usize::try_from(spec.shape[1])
+    if let Some(want) = spec.shape.get(1).and_then(|d| usize::try_from(*d).ok())
         && want != picks.len()
     {
         return Err(ColumnError::Width { got: picks.len(), expected: want });
@@ -126,7 +126,7 @@ fn pick<'a>(
 }
 
 fn undeclared<'a>(spec: &'a TensorSpec, table: &'a Table) -> Vec<Pick<'a>> {
-    if spec.shape[1] == 1
+    if spec.shape.get(1) == Some(&1)
         && let Some(at) = table.columns.iter().position(|c| c == &spec.name)
     {
         return vec![Pick { name: Cow::Borrowed(&*spec.name), at: Some(at), kind: None, required: true }];
@@ -190,52 +190,111 @@ fn collect<T>(
     Ok(out)
 }
 
-/// Whether a declared column takes numbers with a fraction.
-fn fractional(pick: &Pick<'_>) -> bool {
-    !matches!(
-        pick.kind,
-        Some(ColumnType::Integer | ColumnType::Long | ColumnType::Boolean | ColumnType::String | ColumnType::Binary)
-    )
+/// A number as it came.
+enum Number {
+    Whole(i64),
+    Real(f64),
 }
 
-fn float(cell: &Cell, pick: &Pick<'_>) -> Option<f64> {
-    let numeric = !matches!(pick.kind, Some(ColumnType::String | ColumnType::Binary | ColumnType::Datetime));
-    match cell {
-        // MLflow's floating-point columns take null as NaN; whole-number columns do not.
-        Cell::Null if fractional(pick) || !pick.required => Some(f64::NAN),
-        Cell::Bool(b) if matches!(pick.kind, Some(ColumnType::Boolean)) => Some(f64::from(u8::from(*b))),
-        Cell::Int(n) if numeric && !matches!(pick.kind, Some(ColumnType::Boolean)) => Some(*n as f64),
-        Cell::Float(x) if fractional(pick) || x.fract() == 0.0 => Some(*x),
-        _ => None,
+/// The cell as a number of its column's type. As MLflow, a column that is declared as numbers takes truth
+/// values and numbers written as text; other than MLflow it takes no value that the type cannot hold,
+/// which MLflow cuts to size without a word.
+fn number(cell: &Cell, pick: &Pick<'_>) -> Option<Number> {
+    let declared = matches!(
+        pick.kind,
+        Some(ColumnType::Integer | ColumnType::Long | ColumnType::Float | ColumnType::Double | ColumnType::Boolean)
+    );
+    let number = match cell {
+        Cell::Int(n) => Number::Whole(*n),
+        Cell::Float(x) => Number::Real(*x),
+        Cell::Bool(b) if declared => Number::Whole(i64::from(*b)),
+        Cell::Text(text) if declared => written(std::str::from_utf8(text).ok()?.trim())?,
+        _ => return None,
+    };
+    let fits = match (pick.kind, &number) {
+        (Some(ColumnType::String | ColumnType::Binary), _) => false,
+        (Some(ColumnType::Boolean), Number::Whole(n)) => !matches!(cell, Cell::Text(_)) && matches!(n, 0 | 1),
+        (Some(ColumnType::Boolean), Number::Real(x)) => *x == 0.0 || *x == 1.0,
+        (Some(ColumnType::Integer), _) => whole_of(&number).is_some_and(|n| i32::try_from(n).is_ok()),
+        (Some(ColumnType::Long), _) => whole_of(&number).is_some(),
+        _ => true,
+    };
+    fits.then_some(number)
+}
+
+fn written(text: &str) -> Option<Number> {
+    text.parse().map(Number::Whole).or_else(|_| text.parse().map(Number::Real)).ok()
+}
+
+/// The number as a whole one, when it is.
+fn whole_of(number: &Number) -> Option<i64> {
+    match number {
+        Number::Whole(n) => Some(*n),
+        // The bounds are powers of two, so they are exact.
+        Number::Real(x) if x.fract() == 0.0 && (-9.223_372_036_854_775e18..9.223_372_036_854_775e18).contains(x) => {
+            Some(*x as i64)
+        }
+        Number::Real(_) => None,
     }
 }
 
+/// Whether a column takes a missing value where the model takes floating-point numbers: MLflow's
+/// floating-point columns take it as NaN, its whole-number columns do not.
+fn may_be_missing(pick: &Pick<'_>) -> bool {
+    !pick.required
+        || !matches!(
+            pick.kind,
+            Some(
+                ColumnType::Integer | ColumnType::Long | ColumnType::Boolean | ColumnType::String | ColumnType::Binary
+            )
+        )
+}
+
+fn float(cell: &Cell, pick: &Pick<'_>) -> Option<f64> {
+    if matches!(cell, Cell::Null) {
+        return may_be_missing(pick).then_some(f64::NAN);
+    }
+    number(cell, pick).map(|number| match number {
+        Number::Whole(n) => n as f64,
+        Number::Real(x) => x,
+    })
+}
+
 fn whole<T: TryFrom<i64>>(cell: &Cell, pick: &Pick<'_>) -> Option<T> {
-    let value = match cell {
-        Cell::Int(n) => *n,
-        // The bounds are powers of two, so they are exact.
-        Cell::Float(x) if x.fract() == 0.0 && (-9.223_372_036_854_775e18..9.223_372_036_854_775e18).contains(x) => {
-            *x as i64
-        }
-        Cell::Bool(b) if matches!(pick.kind, Some(ColumnType::Boolean)) => i64::from(*b),
-        _ => return None,
-    };
-    T::try_from(value).ok()
+    T::try_from(whole_of(&number(cell, pick)?)?).ok()
 }
 
 fn boolean(cell: &Cell, _: &Pick<'_>) -> Option<bool> {
     match cell {
         Cell::Bool(b) => Some(*b),
-        Cell::Int(0) => Some(false),
-        Cell::Int(1) => Some(true),
+        Cell::Int(n) if matches!(n, 0 | 1) => Some(*n == 1),
+        Cell::Float(x) if *x == 0.0 || *x == 1.0 => Some(*x == 1.0),
         _ => None,
     }
 }
 
+/// Text. As MLflow, a column that is declared as text takes numbers and truth values too, as Python
+/// writes them.
 fn text(cell: &Cell, pick: &Pick<'_>) -> Option<Bytes> {
+    let declared = matches!(pick.kind, Some(ColumnType::String));
     match cell {
         Cell::Text(text) => Some(text.clone()),
         Cell::Null if !pick.required => Some(Bytes::new()),
+        Cell::Bool(b) if declared => Some(Bytes::from_static(if *b { b"True" } else { b"False" })),
+        Cell::Int(n) if declared => Some(n.to_string().into()),
+        Cell::Float(x) if declared && x.is_finite() => Some(repr(*x).into()),
         _ => None,
+    }
+}
+
+/// A number as Python's `repr` writes it: Rust's differs in the exponent alone.
+fn repr(x: f64) -> String {
+    let shortest = format!("{x:?}");
+    match shortest.split_once('e') {
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(small) => format!("{digits}e-{small:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
+        None => shortest,
     }
 }

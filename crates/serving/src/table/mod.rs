@@ -133,7 +133,8 @@ impl Contract {
     /// A model with one input of two dimensions takes all columns side by side, in the order of the
     /// MLflow signature; any other model takes a column an input, by name. With a column signature,
     /// columns that it does not name are ignored, a missing optional one is filled with NaN (or
-    /// empty text), and values must be of the declared type; whole numbers pass for floating-point.
+    /// empty text), and values must fit the declared type: whole numbers pass for floating-point, truth
+    /// values and numbers written as text for numbers, numbers for text; nothing is cut to size.
     ///
     /// # Errors
     /// [`ColumnError`] naming the column at fault.
@@ -151,7 +152,8 @@ impl Contract {
             _ => None,
         };
         match self.signature.inputs.as_slice() {
-            [only] if only.shape.len() == 2 => build::stacked(only, declared, table).map(|t| vec![t]),
+            // A model that leaves the rank open takes what a data frame is: rows and columns.
+            [only] if matches!(only.shape.len(), 0 | 2) => build::stacked(only, declared, table).map(|t| vec![t]),
             inputs => build::by_name(inputs, declared, table),
         }
     }

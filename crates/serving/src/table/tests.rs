@@ -1,6 +1,6 @@
 use super::*;
 use crate::mlmodel::{ColumnType, MlflowSignature, Mlmodel};
-use mainspring_core::{DType, Target};
+use mainspring_core::{DType, Target, Tensor};
 use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 
 fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnType, bool)]>) -> Contract {
@@ -75,6 +75,13 @@ fn rows_without_names_go_by_place() {
 }
 
 #[test]
+fn a_model_that_leaves_the_rank_open_takes_rows_and_columns() {
+    let contract = contract(&[("X", DType::Fp64, &[])], None);
+    let tensors = contract.tensors(&table(&["a", "b"], 2, vec![Int(1), Float(2.5)])).unwrap();
+    assert_eq!(tensors[0].tensor.shape(), [1, 2]);
+}
+
+#[test]
 fn the_column_at_fault_is_named() {
     let takes =
         [("age", ColumnType::Double, true), ("visits", ColumnType::Long, true), ("note", ColumnType::Double, false)];
@@ -101,6 +108,72 @@ fn numbers_that_do_not_fit_are_refused() {
     assert!(contract.tensors(&table(&["x"], 1, vec![Int(255)])).is_ok());
     assert!(contract.tensors(&table(&["x"], 1, vec![Int(256)])).is_err());
     assert!(contract.tensors(&table(&["x"], 1, vec![Float(1.5)])).is_err());
+}
+
+/// One cell as the only value of a column of this type, for an input of this type.
+fn one(dtype: DType, kind: ColumnType, cell: Cell) -> Result<Tensor, String> {
+    let contract = contract(&[("x", dtype, &[-1])], Some(&[("x", kind, true)]));
+    let tensors = contract.tensors(&table(&["x"], 1, vec![cell])).map_err(|e| e.to_string())?;
+    Ok(tensors[0].tensor.clone())
+}
+
+#[test]
+fn declared_columns_take_what_mlflow_takes() {
+    for (kind, dtype) in [(ColumnType::Integer, DType::Int32), (ColumnType::Long, DType::Int64)] {
+        for (cell, expected) in [(Bool(true), 1), (Float(-2.0), -2), (text(" 7 "), 7), (text("-8"), -8)] {
+            let tensor = one(dtype, kind.clone(), cell.clone()).unwrap();
+            let got = tensor.to_vec::<i32>().map(|v| i64::from(v[0])).or_else(|| tensor.to_vec::<i64>().map(|v| v[0]));
+            assert_eq!(got, Some(expected), "{cell:?}");
+        }
+    }
+    for (cell, expected) in
+        [(Bool(false), 0.0), (Int(3), 3.0), (text("1e3"), 1000.0), (text("-inf"), f64::NEG_INFINITY)]
+    {
+        assert_eq!(one(DType::Fp64, ColumnType::Double, cell).unwrap().to_vec::<f64>().unwrap(), [expected]);
+    }
+    assert!(one(DType::Fp32, ColumnType::Float, text("nan")).unwrap().to_vec::<f32>().unwrap()[0].is_nan());
+    for (cell, expected) in [(Bool(true), 1), (Int(0), 0), (Float(1.0), 1)] {
+        assert_eq!(one(DType::Bool, ColumnType::Boolean, cell).unwrap().to_vec::<u8>().unwrap(), [expected]);
+    }
+    for (cell, expected) in [
+        (Int(-5), "-5"),
+        (Bool(true), "True"),
+        (Bool(false), "False"),
+        (Float(1.0), "1.0"),
+        (Float(1e300), "1e+300"),
+        (Float(1.5e-5), "1.5e-05"),
+        (Float(1e16), "1e+16"),
+        (Float(0.0001), "0.0001"),
+    ] {
+        let tensor = one(DType::Bytes, ColumnType::String, cell).unwrap();
+        assert_eq!(tensor.strings().unwrap(), [Bytes::from_static(expected.as_bytes())]);
+    }
+}
+
+#[test]
+fn nothing_is_cut_to_the_size_of_a_declared_column() {
+    for (dtype, kind, cell) in [
+        (DType::Int32, ColumnType::Integer, Int(1 << 31)),
+        (DType::Int64, ColumnType::Integer, Int(1 << 31)),
+        (DType::Fp32, ColumnType::Integer, Int(1 << 31)),
+        (DType::Int64, ColumnType::Long, Float(1.5)),
+        (DType::Int64, ColumnType::Long, Float(9.3e18)),
+        (DType::Int64, ColumnType::Long, text("1.5")),
+        (DType::Int64, ColumnType::Long, text("one")),
+        (DType::Int64, ColumnType::Long, Null),
+        (DType::Bool, ColumnType::Boolean, Int(2)),
+        (DType::Bool, ColumnType::Boolean, text("true")),
+        (DType::Bool, ColumnType::Boolean, Null),
+        (DType::Fp32, ColumnType::Boolean, Int(2)),
+        (DType::Fp32, ColumnType::Double, text("much")),
+        (DType::Fp32, ColumnType::String, Int(1)),
+        (DType::Bytes, ColumnType::String, Null),
+        (DType::Bytes, ColumnType::String, Float(f64::NAN)),
+        (DType::Bytes, ColumnType::Binary, Int(1)),
+    ] {
+        let error = one(dtype, kind.clone(), cell.clone()).unwrap_err();
+        assert!(error.starts_with(&format!("column \"x\" is {}, but row 0 has ", kind.as_str())), "{cell:?}: {error}");
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 /// How long one group of writes may grow before it is committed.
 const GROUP: Duration = Duration::from_millis(2);
+/// A group waits for writes that are about to come for at most this part of what a commit costs.
+const PATIENCE: u32 = 4;
 
 /// What every thread needs.
 #[derive(Clone)]
@@ -32,7 +34,7 @@ pub(super) fn writer(
 ) -> Result<JoinHandle<()>, StoreError> {
     start("store-writer".to_owned(), move || {
         let _runtime = shared.runtime.enter();
-        let mut writer = Writer { conn: Conn::new(Driver::Sqlite(conn), shared.clock), outbox };
+        let mut writer = Writer { conn: Conn::new(Driver::Sqlite(conn), shared.clock), outbox, pace: Pace::default() };
         while let Ok(Message::Run(first, place)) = queue.recv() {
             drop(place);
             if !writer.group(first, &queue) {
@@ -83,9 +85,41 @@ fn control(conn: &Conn, sql: &str) -> Result<(), StoreError> {
     }
 }
 
+/// How writes came lately. Callers that wait for their commit before they write again come back a
+/// moment after it, the first of them alone: committed at once, it would make all others wait for two
+/// commits. So a group waits for as many writes as the one before it had, a fraction of the time that
+/// a commit takes; a single caller never waits.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Writes in the last group.
+    writes: usize,
+    /// What a commit costs, lately.
+    commit: Duration,
+}
+
+impl Pace {
+    fn note(&mut self, writes: usize, commit: Duration) {
+        self.writes = writes;
+        self.commit = (self.commit * 3 + commit) / 4;
+    }
+
+    /// What comes next into a group that has `writes`; waits until `patience` for it, which begins
+    /// with the first wait.
+    fn next(&self, queue: &Receiver<Message>, writes: usize, patience: &mut Option<Instant>) -> Option<Message> {
+        queue.try_recv().ok().or_else(|| {
+            if writes >= self.writes {
+                return None;
+            }
+            let until = *patience.get_or_insert_with(|| Instant::now() + (self.commit / PATIENCE).min(GROUP));
+            queue.recv_deadline(until).ok()
+        })
+    }
+}
+
 struct Writer {
     conn: Conn,
     outbox: watch::Sender<u64>,
+    pace: Pace,
 }
 
 impl Writer {
@@ -97,6 +131,7 @@ impl Writer {
         let mut done: Vec<Box<dyn Work>> = Vec::new();
         let mut next = Some(first);
         let mut go_on = true;
+        let mut patience = None;
         let mut lost = begun.err();
         // When the transaction cannot even begin, all that wait are told so at once, instead of each
         // waiting for the same lock in its turn.
@@ -111,17 +146,17 @@ impl Writer {
             if !never_began && (lost.is_some() || started.elapsed() >= GROUP) {
                 break;
             }
-            match queue.try_recv() {
-                Ok(Message::Run(work, place)) => {
+            match self.pace.next(queue, done.len(), &mut patience) {
+                Some(Message::Run(work, place)) => {
                     drop(place);
                     next = Some(work);
                 }
-                Ok(Message::Stop) => go_on = false,
-                Err(_) => {}
+                Some(Message::Stop) => go_on = false,
+                None => {}
             }
         }
         let kept = match lost {
-            None => control(&self.conn, "COMMIT"),
+            None => self.commit(done.len()),
             Some(reason) => Err(reason),
         };
         if kept.is_err() {
@@ -135,6 +170,15 @@ impl Writer {
             work.finish(kept.clone());
         }
         go_on
+    }
+
+    fn commit(&mut self, writes: usize) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let kept = control(&self.conn, "COMMIT");
+        if writes > 0 {
+            self.pace.note(writes, began.elapsed());
+        }
+        kept
     }
 
     /// One command in its own savepoint. An error means that the whole group is lost.
@@ -169,5 +213,46 @@ impl Writer {
         {
             tracing::error!(%reason, "a transaction could not be rolled back");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_waits_for_as_many_writes_as_the_last_one_had() {
+        let (sender, queue) = crossbeam_channel::unbounded();
+        let mut pace = Pace::default();
+        let mut patience = None;
+        assert!(pace.next(&queue, 1, &mut patience).is_none());
+        // A caller alone is not held up.
+        pace.note(1, Duration::from_millis(4));
+        assert!(pace.next(&queue, 1, &mut patience).is_none());
+        assert!(patience.is_none());
+        // Others wrote a moment ago and are about to come again.
+        pace.note(3, Duration::from_millis(4));
+        assert!(pace.next(&queue, 1, &mut patience).is_none());
+        let until = patience.unwrap();
+        assert!(until <= Instant::now());
+        // The wait is one for the whole group, and what is there is taken without it.
+        sender.send(Message::Stop).unwrap();
+        assert!(matches!(pace.next(&queue, 2, &mut patience), Some(Message::Stop)));
+        assert!(pace.next(&queue, 2, &mut patience).is_none());
+        assert_eq!(patience, Some(until));
+        patience = None;
+        assert!(pace.next(&queue, 3, &mut patience).is_none());
+        assert!(patience.is_none());
+    }
+
+    #[test]
+    fn a_slow_commit_does_not_make_a_group_wait_longer_than_it_may_grow() {
+        let (_sender, queue) = crossbeam_channel::unbounded();
+        let mut pace = Pace::default();
+        pace.note(2, Duration::from_secs(600));
+        let began = Instant::now();
+        let mut patience = None;
+        assert!(pace.next(&queue, 1, &mut patience).is_none());
+        assert!(patience.unwrap() - began < Duration::from_secs(1));
     }
 }

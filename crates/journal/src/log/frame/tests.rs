@@ -77,6 +77,28 @@ fn any_flipped_bit_of_the_last_frame_is_noticed() {
     }
 }
 
+/// Puts the right checksum before a body that was changed.
+fn sealed(kind: u32, key: u32, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; HEADER];
+    out.extend_from_slice(body);
+    close(&mut out, 0, kind, key);
+    out
+}
+
+#[test]
+fn a_column_that_reaches_behind_its_frame_is_where_reading_stops() {
+    let (whole, ends) = segment();
+    let body = &whole[ends[3] + HEADER..ends[4]];
+    // The frame is cut short inside its columns, and sealed anew.
+    for length in (0..body.len()).step_by(8) {
+        let mut bytes = whole[..ends[3]].to_vec();
+        bytes.extend(sealed(ROWS, 1, &body[..length]));
+        let (rows, good, torn) = read(&bytes);
+        assert_eq!((rows.len(), good), (1, ends[3] as u64), "cut at {length}");
+        assert!(torn.is_some(), "cut at {length}");
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {

@@ -1,0 +1,133 @@
+//! Every protocol on one router, each behind the guard with its own shape of refusals.
+
+use crate::config::{Resolved, Settings};
+use crate::health::Health;
+use crate::metrics::{self, Reading};
+use crate::ports::Doorman;
+use crate::start::Parts;
+use crate::views::Whole;
+use crate::{console, durable, trace};
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
+use mainspring_http::{ApiError, Caller, Guard, Render, problem};
+use mainspring_proto_mlflow::{MlflowState, scoring};
+use mainspring_proto_native::NativeState;
+use mainspring_proto_oip::{Limits, OipState};
+use mainspring_query::{Limits as QueryLimits, Query};
+use mainspring_serving::{Describe, ReadStats};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the routes are made of, besides the parts.
+pub struct Front {
+    /// Whether requests are welcome.
+    pub health: Health,
+    /// The tasks of connections: they end, with the streams on them, before the parts do.
+    pub tasks: Tasks,
+    /// Settings with their origins.
+    pub resolved: Option<Resolved>,
+}
+
+/// All routes.
+pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
+    let doorman = Doorman {
+        security: parts.security.clone(),
+        loopback: settings.open_on_loopback().then(|| Arc::new(Principal::loopback())),
+        hosts: settings.hostnames.clone(),
+    };
+    let guard = Guard::new(Arc::new(doorman));
+    // Live streams and sockets watch these tasks' token, so that draining does not wait for them.
+    let ctx = Ctx { tasks: front.tasks, ..parts.ctx.clone() };
+    let limits = Limits { max_body: settings.body_limit, ..Limits::default() };
+    let ready = front.health.clone();
+    let oip = OipState::new(parts.serving.clone(), parts.gate.clone(), ctx.clone(), limits, move || ready.ready());
+    let scoring_state = scoring::ScoringState::new(parts.serving.clone(), parts.gate.clone(), settings.body_limit);
+    let mlflow = MlflowState { registry: parts.registry.clone(), gate: parts.gate.clone() };
+    let native = native(settings, parts, &ctx, (front.health.clone(), front.resolved));
+    let kept = |routes: Router, render: Render| durable::layer(routes, &parts.journal, render, |_| true);
+    let rest = kept(mainspring_proto_oip::routes(oip.clone()), mainspring_proto_oip::render_error);
+    let grpc = kept(mainspring_proto_oip::grpc(oip.clone()), mainspring_proto_oip::render_grpc_error);
+    let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
+    let scoring = kept(scoring, scoring::render_error);
+    let native_routes = mainspring_proto_native::routes(native.clone());
+    let native_routes = durable::layer(native_routes, &parts.journal, problem, |path| path.ends_with("/predict"));
+    let app = Router::new()
+        .merge(guard.protect(rest, mainspring_proto_oip::render_error))
+        .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))
+        .merge(guard.protect(grpc, mainspring_proto_oip::render_grpc_error))
+        .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
+        .merge(guard.protect(scoring, scoring::render_error))
+        .merge(guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error))
+        .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
+        .merge(guard.protect(native_routes, problem))
+        .merge(guard.open(mainspring_proto_native::open_routes(native), problem))
+        .merge(guard.protect(metrics_route(parts, front.health), problem))
+        .merge(console::routes())
+        .fallback(|| async {
+            ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
+                .hint("the console is at /ui/, the API under /api/v1, models under /v2/models")
+                .into_response()
+        });
+    if settings.otlp_endpoint.is_some() { trace::layer(app) } else { app }
+}
+
+fn native(
+    settings: &Settings,
+    parts: &Parts,
+    ctx: &Ctx,
+    (health, resolved): (Health, Option<Resolved>),
+) -> NativeState {
+    let views = Whole {
+        started_at: ctx.now(),
+        db: parts.db.clone(),
+        artifacts: settings.artifacts.clone().unwrap_or_else(|| settings.data.join("artifacts").display().to_string()),
+        onnx: parts.onnx.clone(),
+        health,
+        resolved,
+        open_on_loopback: settings.open_on_loopback(),
+    };
+    NativeState {
+        registry: parts.registry.clone(),
+        serving: parts.serving.clone(),
+        journal: parts.journal.clone(),
+        query: Query::new(parts.journal.clone(), QueryLimits::default()),
+        security: parts.security.clone(),
+        resources: parts.resources.clone(),
+        gate: parts.gate.clone(),
+        views: Arc::new(views),
+        ctx: ctx.clone(),
+        max_body: settings.body_limit,
+    }
+}
+
+fn metrics_route(parts: &Parts, health: Health) -> Router {
+    let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
+    let began = Instant::now();
+    Router::new().route(
+        "/metrics",
+        get(move |Caller(who): Caller| async move {
+            let stats = match gate.authorize(&who, ReadStats { deployment: None }) {
+                Ok(auth) => serving.stats(&auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
+            let views = match gate.authorize(&who, Describe { deployment: None }) {
+                Ok(auth) => serving.list(&auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
+            let reading = Reading {
+                deployments: stats,
+                views,
+                journal: journal.stats(),
+                health: health.report(),
+                uptime: began.elapsed(),
+                resident: metrics::resident(),
+            };
+            let page: Response =
+                ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response();
+            page
+        }),
+    )
+}

@@ -1,0 +1,62 @@
+//! The kind Deployment: what resource keeps is carried out by serving.
+
+use mainspring_core::{Gate, Name, Principal, Tenant};
+use mainspring_resource::{Controller, Invalid, Kind};
+use mainspring_serving::{Deploy, DeploymentSpec, Describe, Serving, Undeploy};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Deployments, carried out for the server itself.
+#[derive(Debug, Clone)]
+pub struct Deployments {
+    serving: Serving,
+    gate: Gate,
+}
+
+/// The server, acting on what a tenant declared.
+fn acting_for(tenant: &Tenant) -> Arc<Principal> {
+    Arc::new(Principal { tenant: tenant.clone(), ..Principal::system() })
+}
+
+impl Deployments {
+    /// Carried out by `serving`.
+    pub fn new(serving: Serving, gate: Gate) -> Self {
+        Self { serving, gate }
+    }
+
+    /// The kind, to be registered.
+    pub fn kind(&self) -> Kind {
+        let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap_or_default();
+        Kind::of("Deployment", "a model version that answers requests", schema, |name, spec: &DeploymentSpec| {
+            spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
+        })
+        .carried_by(Arc::new(self.clone()))
+    }
+}
+
+impl Controller for Deployments {
+    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+        let spec: DeploymentSpec =
+            serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
+        let auth =
+            self.gate.authorize(&acting_for(tenant), Deploy { deployment: name.clone() }).map_err(|e| e.to_string())?;
+        self.serving.deploy(&auth, spec).map_err(|e| e.to_string())
+    }
+
+    fn withdraw(&self, tenant: &Tenant, name: &Name) {
+        match self.gate.authorize(&acting_for(tenant), Undeploy { deployment: name.clone() }) {
+            // A declaration that was refused left nothing to take away.
+            Ok(auth) => drop(self.serving.undeploy(&auth)),
+            Err(error) => tracing::error!(deployment = %name, %error, "cannot take the deployment away"),
+        }
+    }
+
+    fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value> {
+        let action = Describe { deployment: Some(name.clone()) };
+        let view = self.serving.describe(&self.gate.authorize(&acting_for(tenant), action).ok()?)?;
+        let version = view.current().map(|v| v.contract.target.version.to_string());
+        Some(json!({
+            "state": view.state.as_str(), "reason": view.reason, "version": version, "settled": view.settled,
+        }))
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether the server takes requests, and what of it does not work. Looked at in the background, so
+//! that a probe costs a few loads.
+
+use mainspring_core::{Ctx, Failure};
+use mainspring_engine_onnx::OnnxRuntime;
+use mainspring_journal::Journal;
+use mainspring_proto_native::dto::system::{Check, Health as Report};
+use mainspring_registry::Registry;
+use mainspring_serving::Serving;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often other processes' changes, and the database with them, are looked for.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The state of the server. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Health {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Cancelled when the server takes no more requests.
+    stop: CancellationToken,
+    /// What was declared when the server started was loaded, or failed to.
+    caught_up: AtomicBool,
+    /// What the database said last, when it does not answer.
+    database: Mutex<Option<String>>,
+    journal: Journal,
+    onnx: OnnxRuntime,
+}
+
+impl Health {
+    /// Of a server that is not ready yet; `stop` is cancelled when it begins to shut down.
+    pub fn new(journal: Journal, onnx: OnnxRuntime, stop: CancellationToken) -> Self {
+        let inner = Inner { stop, caught_up: AtomicBool::new(false), database: Mutex::default(), journal, onnx };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Starts to look.
+    pub fn follow(&self, registry: Registry, serving: Serving, ctx: &Ctx) {
+        let me = self.clone();
+        drop(ctx.tasks.spawn("health: load what is declared", async move {
+            serving.all_settled().await;
+            me.inner.caught_up.store(true, Ordering::Release);
+        }));
+        let me = self.clone();
+        drop(ctx.tasks.spawn("health: database", async move {
+            loop {
+                // The query by which other replicas' changes are seen says as well whether the
+                // database answers.
+                let said = registry.refresh().await.err().map(|e| e.to_string());
+                me.database(said);
+                tokio::time::sleep(EVERY).await;
+            }
+        }));
+    }
+
+    fn database(&self, said: Option<String>) {
+        let mut last = self.inner.database.lock();
+        match (&*last, &said) {
+            (None, Some(error)) => tracing::error!(error, "the database does not answer; deployed models go on"),
+            (Some(_), None) => tracing::info!("the database answers again"),
+            _ => {}
+        }
+        *last = said;
+    }
+
+    /// Whether requests are welcome. A database that is away does not make the server unready:
+    /// deployed models go on answering without it, and taking every replica that shares it out of
+    /// service would end what still works.
+    pub fn ready(&self) -> bool {
+        let inner = &self.inner;
+        !inner.stop.is_cancelled() && inner.caught_up.load(Ordering::Acquire) && !self.answers_wait_for_a_sick_log()
+    }
+
+    /// With `journal.sync: always` no prediction is answered while the log takes no writes.
+    fn answers_wait_for_a_sick_log(&self) -> bool {
+        self.inner.journal.is_durable() && self.inner.journal.stats().degraded
+    }
+
+    /// What works and what does not.
+    pub fn report(&self) -> Report {
+        let inner = &self.inner;
+        let requests = if inner.stop.is_cancelled() {
+            Some("the server is stopping".to_owned())
+        } else if !inner.caught_up.load(Ordering::Acquire) {
+            Some("loading what was declared before the start".to_owned())
+        } else {
+            None
+        };
+        let stats = inner.journal.stats();
+        let log = stats.degraded.then(|| stats.last_error.unwrap_or_else(|| "the log takes no writes".into()));
+        let engine = inner.onnx.library().err().map(|e| match e.hint() {
+            Some(hint) => format!("{e}; {hint}"),
+            None => e.to_string(),
+        });
+        let checks =
+            [("requests", requests), ("database", inner.database.lock().clone()), ("journal", log), ("engine", engine)];
+        let checks = checks.map(|(name, message)| Check { name: name.into(), ok: message.is_none(), message });
+        Report { ready: self.ready(), checks: checks.into() }
+    }
+}

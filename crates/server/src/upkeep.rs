@@ -1,0 +1,91 @@
+//! What the registry needs done behind the requests: other replicas' changes noticed, metric points
+//! merged, deleted things purged.
+
+use crate::config::Settings;
+use mainspring_core::{Ctx, Gate, Principal};
+use mainspring_registry::Registry;
+use mainspring_registry::actions::Purge;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often other replicas' changes are looked for: an alias that one of them moved is seen within
+/// this.
+const REFRESH: Duration = Duration::from_millis(500);
+/// How often points that were logged one by one are merged.
+const COMPACT: Duration = Duration::from_secs(10);
+/// How often deleted things are purged, and how long after the start for the first time.
+const PURGE: Duration = Duration::from_hours(1);
+const FIRST_PURGE: Duration = Duration::from_mins(1);
+
+/// Starts the tasks; they end at shutdown.
+pub fn start(settings: &Settings, registry: &Registry, gate: &Gate, ctx: &Ctx) {
+    // A SQLite file belongs to this process, which tells itself of its changes.
+    if settings.database.is_some() {
+        refresh(registry.clone(), ctx);
+    }
+    compact(registry.clone(), ctx);
+    if let Some(keep) = settings.artifacts_keep {
+        purge(registry.clone(), gate.clone(), keep, ctx);
+    }
+}
+
+fn refresh(registry: Registry, ctx: &Ctx) {
+    drop(ctx.tasks.spawn("follow other replicas", async move {
+        let mut answers = true;
+        loop {
+            tokio::time::sleep(REFRESH).await;
+            match registry.refresh().await {
+                Ok(()) => answers = true,
+                // Once, not twice a second for as long as the database is away.
+                Err(error) if answers => {
+                    answers = false;
+                    tracing::warn!(%error, "cannot look for other replicas' changes; trying again");
+                }
+                Err(_) => {}
+            }
+        }
+    }));
+}
+
+fn compact(registry: Registry, ctx: &Ctx) {
+    drop(ctx.tasks.spawn("merge metric points", async move {
+        loop {
+            tokio::time::sleep(COMPACT).await;
+            match registry.compact().await {
+                Ok(0) => {}
+                Ok(metrics) => tracing::debug!(metrics, "merged metric points"),
+                Err(error) => tracing::warn!(%error, "cannot merge metric points; trying again"),
+            }
+        }
+    }));
+}
+
+fn purge(registry: Registry, gate: Gate, keep: Duration, ctx: &Ctx) {
+    drop(ctx.tasks.spawn("purge deleted things", async move {
+        tokio::time::sleep(FIRST_PURGE).await;
+        loop {
+            if let Err(error) = purge_all(&registry, &gate, keep).await {
+                tracing::warn!(error, "cannot purge what was deleted; trying again in an hour");
+            }
+            tokio::time::sleep(PURGE).await;
+        }
+    }));
+}
+
+async fn purge_all(registry: &Registry, gate: &Gate, keep: Duration) -> Result<(), String> {
+    for tenant in registry.tenants().await.map_err(|e| e.to_string())? {
+        let who = Arc::new(Principal { tenant: tenant.clone(), ..Principal::system() });
+        let auth = gate.authorize(&who, Purge::any()).map_err(|e| e.to_string())?;
+        let report = registry.purge(&auth, keep).await.map_err(|e| e.to_string())?;
+        tracing::info!(
+            %tenant,
+            runs = report.runs.len(),
+            models = report.logged_models.len(),
+            experiments = report.experiments.len(),
+            bytes = report.bytes,
+            kept = report.kept.len(),
+            "purged what was deleted"
+        );
+    }
+    Ok(())
+}
