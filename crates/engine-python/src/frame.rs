@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub(crate) const PREFIX: usize = 16;
 const MAGIC: &[u8; 4] = b"MSW1";
 /// More than any header or answer that makes sense; what claims more is garbage.
-const MAX_HEADER: u32 = 64 << 20;
-const MAX_BODY: u64 = 16 << 30;
+const MAX_HEADER: u32 = 16 << 20;
+const MAX_BODY: u64 = 2 << 30;
 /// Bodies up to this go out with their header in one piece.
 const SMALL: usize = 64 << 10;
 

@@ -1,3 +1,4 @@
+use crate::frame;
 use crate::model::PythonModel;
 use crate::{PythonRuntime, PythonSettings, find};
 use bytes::Bytes;
@@ -320,4 +321,43 @@ fn many_restarts_leave_no_process_and_no_file() {
     assert_eq!(pids.len(), restarts + 1);
     drop(model);
     assert!(pids.iter().all(|pid| group_of(*pid) == 0) && rig.left() == 0);
+}
+
+#[test]
+fn a_frame_says_what_it_holds_and_garbage_is_refused() {
+    let x = named("x", Tensor::from_strings(vec![2], vec![Bytes::from_static(b"a"), Bytes::new()]).unwrap());
+    let y = named("y", Tensor::from_vec(DType::Fp64, vec![1], vec![0.5]).unwrap());
+    let out = frame::call(&[x.clone(), y.clone()]).unwrap();
+    let prefix = out.head.first_chunk::<{ frame::PREFIX }>().unwrap();
+    let (header, body) = frame::lengths(prefix).unwrap();
+    assert!(out.parts.is_empty() && body == 24 && out.head.len() == frame::PREFIX + header + body);
+    let head = Bytes::from(out.head.clone());
+    let came = frame::Incoming {
+        header: head.slice(frame::PREFIX..frame::PREFIX + header),
+        body: head.slice(frame::PREFIX + header..),
+    };
+    assert_eq!(frame::tensors(&came).unwrap().unwrap(), [x, y]);
+    // The body is shorter than the header says.
+    let short = frame::Incoming { header: came.header, body: came.body.slice(0..23) };
+    assert!(frame::tensors(&short).is_err());
+    assert!(frame::lengths(b"MSW1\xff\xff\xff\xff\0\0\0\0\0\0\0\0").is_err());
+    assert!(frame::lengths(b"MSW2\0\0\0\0\0\0\0\0\0\0\0\0").is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_of_a_worker_are_read_or_refused(
+        prefix in proptest::prelude::any::<[u8; frame::PREFIX]>(),
+        header in "\\PC{0,80}",
+        shape in proptest::collection::vec(proptest::num::u64::ANY, 0..4),
+        size in proptest::num::u64::ANY,
+        body in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+    ) {
+        let _ = frame::lengths(&prefix);
+        let shaped = format!(r#"{{"tensors":[{{"name":"x","dtype":"BYTES","shape":{shape:?},"bytes":{size}}}]}}"#);
+        for header in [header, shaped] {
+            let came = frame::Incoming { header: header.into(), body: body.clone().into() };
+            let _ = (frame::tensors(&came), frame::ready(&came));
+        }
+    }
 }

@@ -18,6 +18,10 @@ const BOOT: &str = include_str!("boot.py");
 const WORKER: &str = include_str!("worker.py");
 /// How often a wait looks at its limit, and at whether the worker still lives.
 const TICK: Duration = Duration::from_millis(100);
+/// Most answers are shorter than this.
+const PIECE: usize = 16 << 10;
+/// Memory for an answer of up to this many bytes is taken before they are there.
+const TRUSTED: usize = 256 << 20;
 /// How long the log of a worker that has ended is waited for.
 const LOG: Duration = Duration::from_millis(500);
 /// How long a worker that is to be stopped gets to write where it was.
@@ -183,7 +187,7 @@ impl Worker {
 
     fn receive(&mut self, wait: &Wait<'_>) -> Result<Incoming, Fault> {
         // Most answers come in one piece.
-        let mut first = BytesMut::zeroed(16 << 10);
+        let mut first = BytesMut::zeroed(PIECE);
         let mut have = 0;
         while have < PREFIX {
             have += self.read(&mut first[have..], wait)?;
@@ -194,9 +198,13 @@ impl Worker {
         if have > whole {
             return Err(Garbled("it goes on after its end".into()).into());
         }
-        let few = whole <= first.len();
-        first.resize(whole, 0);
+        let few = whole <= PIECE;
+        first.resize(whole.min(TRUSTED), 0);
         while have < whole {
+            if have == first.len() {
+                // A claim that large has to be filled to be believed.
+                first.resize(whole.min(2 * have), 0);
+            }
             have += self.read(&mut first[have..], wait)?;
         }
         // A few values do not keep the whole buffer.
