@@ -43,7 +43,7 @@ class Mainspring:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")} | (env or {})
         port_file = self.folder / "port"
         command = [binary(), "up", "--port", "0", "--port-file", str(port_file), "--data", str(self.data),
-                   "--onnxruntime", str(onnxruntime()), *map(str, flags)]
+                   "--onnxruntime", str(onnxruntime()), "--python", sys.executable, *map(str, flags)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.folder)
         until = time.monotonic() + 60

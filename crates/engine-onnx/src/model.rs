@@ -6,7 +6,7 @@ use crate::pool::Pool;
 use crate::scan::scan;
 use mainspring_core::Tensor;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_engine::{EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
+use mainspring_engine::{AnswerForm, EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
 use ort::environment::Environment;
 use ort::ep;
 use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
@@ -177,7 +177,8 @@ fn builder(
 
 fn specs(outlets: &[Outlet]) -> Result<(Vec<TensorSpec>, Vec<Form>), String> {
     let spec = |o: &Outlet| {
-        convert::spec(o).map(|(dtype, shape, form)| (TensorSpec { name: Arc::from(o.name()), dtype, shape }, form))
+        convert::spec(o)
+            .map(|(dtype, shape, form)| (TensorSpec { name: Arc::from(o.name()), dtype, shape, optional: false }, form))
     };
     outlets.iter().map(spec).collect()
 }
@@ -185,6 +186,14 @@ fn specs(outlets: &[Outlet]) -> Result<(Vec<TensorSpec>, Vec<Form>), String> {
 impl Model for OnnxModel {
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn answer(&self) -> AnswerForm {
+        AnswerForm::Tensors
+    }
+
+    fn waits(&self) -> bool {
+        false
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {

@@ -201,7 +201,7 @@ fn a_deadline_that_has_passed_runs_nothing() {
 #[test]
 fn many_threads_share_few_sessions_and_each_gets_its_own_answer() {
     let files = ModelFiles { root: data(), entry: "identity.onnx".into(), flavor: "onnx".into() };
-    let model = engine().load(&files, &LoadOptions { instances: 2, threads: 1 }).unwrap();
+    let model = engine().load(&files, &LoadOptions { instances: 2, threads: 1, ..LoadOptions::default() }).unwrap();
     assert_eq!(model.instances(), 2);
     std::thread::scope(|scope| {
         for thread in 0..8_u16 {
@@ -267,7 +267,7 @@ proptest::proptest! {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("model.onnx"), &bytes).unwrap();
         let files = ModelFiles { root: dir.path().to_owned(), entry: "model.onnx".into(), flavor: "onnx".into() };
-        let loaded = engine().load(&files, &LoadOptions { instances: 1, threads: 1 });
+        let loaded = engine().load(&files, &LoadOptions { instances: 1, threads: 1, ..LoadOptions::default() });
         proptest::prop_assert!(loaded.is_err());
     }
 }
@@ -275,6 +275,10 @@ proptest::proptest! {
 #[test]
 fn the_engine_keeps_every_promise_of_the_port() {
     let files = |name: &str| ModelFiles { root: data(), entry: format!("{name}.onnx").into(), flavor: "onnx".into() };
-    let fixtures = mainspring_engine::suite::Fixtures { identity: files("identity"), corrupt: files("corrupt") };
+    let fixtures = mainspring_engine::suite::Fixtures {
+        identity: files("identity"),
+        corrupt: files("corrupt"),
+        options: LoadOptions::default(),
+    };
     assert_eq!(mainspring_engine::suite::check(&engine(), &fixtures), Ok(()));
 }

@@ -1,18 +1,20 @@
 //! The engine port: what a model looks like from outside, and the traits an inference engine
-//! implements. Nothing here knows ONNX, Python or HTTP.
+//! implements. Nothing here knows ONNX or HTTP.
 
+mod options;
 mod signature;
 pub mod suite;
 #[cfg(test)]
 mod tests;
 
+pub use options::{Environment, LoadOptions, Watch, Worker};
 pub use signature::{Signature, SignatureError, TensorSpec};
 
 use mainspring_core::tensor::{NamedTensor, TensorError};
 use mainspring_core::{DType, ErrorKind, Failure};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The files of a model, on local disk, and what is known of it before it is opened.
 #[derive(Debug, Clone)]
@@ -21,17 +23,8 @@ pub struct ModelFiles {
     pub root: PathBuf,
     /// The file to open, relative to `root`: `model.onnx`.
     pub entry: PathBuf,
-    /// `onnx`, `sklearn`, …: which engine it needs.
+    /// `onnx`, `python_function`, …: which engine it needs.
     pub flavor: String,
-}
-
-/// How to open a model.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// How many calls may run at once; 0 lets the engine choose.
-    pub instances: usize,
-    /// Threads inside one call; 0 lets the engine choose.
-    pub threads: usize,
 }
 
 /// Limits that travel with a call.
@@ -58,8 +51,22 @@ pub trait Engine: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// # Errors
     /// [`EngineError::Load`] when the files are not a model that this engine can run;
-    /// [`EngineError::Missing`] when the engine itself is not on this machine.
+    /// [`EngineError::Missing`] when the engine itself is not on this machine;
+    /// [`EngineError::GivenUp`] when [`LoadOptions::watch`] gave the load up.
     fn load(&self, files: &ModelFiles, options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError>;
+}
+
+/// What a model's own library hands its caller, for protocols that write answers as it would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// Tensors by name, and nothing more is known.
+    Tensors,
+    /// One array or list without a name.
+    Array,
+    /// A data frame: a column an output.
+    Frame,
+    /// Arrays by name.
+    Map,
 }
 
 /// An open model. Calls may come from many threads at once.
@@ -67,15 +74,24 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// Inputs and outputs as the model itself declares them.
     fn signature(&self) -> &Signature;
 
-    /// Runs one batch. Inputs come in the order of [`Signature::inputs`] and have been checked
-    /// against it. Blocks until done: a few microseconds for a tabular model, seconds for a large
+    /// What its own library would answer with.
+    fn answer(&self) -> AnswerForm;
+
+    /// Whether a call waits for another process, so that it must not run on a thread that answers
+    /// requests, however quick it usually is.
+    fn waits(&self) -> bool;
+
+    /// Runs one batch. Inputs come in the order of [`Signature::inputs`], without those optional ones
+    /// that the request leaves out, and have been checked against it. Blocks until done: a few microseconds for a tabular model, seconds for a large
     /// one; the caller decides which thread that is.
     ///
     /// Outputs come in the order of [`Signature::outputs`].
     ///
     /// # Errors
     /// [`EngineError::Run`] when the model refuses the values or fails;
-    /// [`EngineError::Deadline`] when `cx.deadline` passed before it could start.
+    /// [`EngineError::Deadline`] when `cx.deadline` passed before it could start;
+    /// [`EngineError::TooSlow`], [`EngineError::Died`] and [`EngineError::Down`] when it runs in
+    /// another process and that one failed.
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError>;
 
     /// Class names along the second dimension of output `output`, when the model says them.
@@ -128,6 +144,27 @@ pub enum EngineError {
         /// What came.
         got: String,
     },
+    /// The call was stopped at the engine's own limit.
+    #[error("the model did not answer within {limit:?}, and its worker was stopped")]
+    TooSlow {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The process that ran the model ended in the middle of the call.
+    #[error("the model's worker ended during the call: {reason}")]
+    Died {
+        /// How it ended.
+        reason: String,
+    },
+    /// No process is there to run the model, and none will be for a while.
+    #[error("the model's worker is down: {reason}")]
+    Down {
+        /// Why, and when it is tried again.
+        reason: String,
+    },
+    /// Nobody waits for the model any more.
+    #[error("the load was given up")]
+    GivenUp,
     /// The deadline passed before the call could start.
     #[error("the deadline passed before the model could start")]
     Deadline,
@@ -139,16 +176,25 @@ pub enum EngineError {
 impl Failure for EngineError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing { .. } => ErrorKind::Unavailable,
-            Self::Load { .. } | Self::WrongOutput { .. } | Self::Run { bad_input: false, .. } => ErrorKind::Internal,
+            Self::Missing { .. } | Self::Down { .. } => ErrorKind::Unavailable,
+            Self::Load { .. } | Self::WrongOutput { .. } | Self::Died { .. } | Self::Run { bad_input: false, .. } => {
+                ErrorKind::Internal
+            }
             Self::Run { bad_input: true, .. } | Self::Tensor(_) => ErrorKind::InvalidInput,
-            Self::Deadline => ErrorKind::DeadlineExceeded,
+            Self::Deadline | Self::TooSlow { .. } => ErrorKind::DeadlineExceeded,
+            Self::GivenUp => ErrorKind::Cancelled,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { .. } => Some("run: mainspring doctor".into()),
+            Self::TooSlow { .. } => {
+                Some("send fewer rows, or raise engine.python.timeout of the deployment; the server's log has what the model wrote".into())
+            }
+            Self::Died { .. } | Self::Down { .. } => {
+                Some("the server's log has the last lines that the model wrote; deploy a version that does not end its process".into())
+            }
             _ => None,
         }
     }

@@ -14,6 +14,9 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Its dimensions; -1 is any size. The first is the batch when it is -1.
     pub shape: Vec<i64>,
+    /// Whether a request may leave it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl TensorSpec {
@@ -111,8 +114,8 @@ impl Signature {
         self.inputs.iter().map(|s| format!("{:?}", s.name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Checks a request and puts its inputs into the model's order. Returns the number of rows (1
-    /// when the model is not batchable).
+    /// Checks a request and puts its inputs into the model's order; optional ones that it leaves out
+    /// stay out. Returns the number of rows (1 when the model is not batchable).
     ///
     /// # Errors
     /// [`SignatureError`] naming the input at fault.
@@ -130,15 +133,19 @@ impl Signature {
                 return Err(SignatureError::Duplicate { name: given.name.to_string() });
             }
         }
-        for (place, spec) in self.inputs.iter().enumerate() {
+        let mut place = 0;
+        for spec in &self.inputs {
             let found = inputs.iter().skip(place).position(|t| t.name == spec.name).map(|p| p + place);
             match found {
                 Some(at) => inputs.swap(place, at),
+                // Nothing at all would not even say how many rows there are.
+                None if spec.optional && !inputs.is_empty() => continue,
                 None => {
                     return Err(SignatureError::Missing { name: spec.name.to_string(), expected: self.expected() });
                 }
             }
             check(spec, &inputs[place])?;
+            place += 1;
         }
         self.rows(inputs)
     }

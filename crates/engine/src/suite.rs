@@ -14,6 +14,8 @@ pub struct Fixtures {
     pub identity: ModelFiles,
     /// A file that is not a model.
     pub corrupt: ModelFiles,
+    /// How its models are opened here, instances and threads apart.
+    pub options: LoadOptions,
 }
 
 /// Runs the suite.
@@ -23,7 +25,7 @@ pub struct Fixtures {
 pub fn check(engine: &dyn Engine, fixtures: &Fixtures) -> Result<(), String> {
     names(engine, fixtures)?;
     damaged_files(engine, fixtures)?;
-    let options = LoadOptions { instances: 2, threads: 1 };
+    let options = LoadOptions { instances: 2, threads: 1, ..fixtures.options.clone() };
     let model = engine.load(&fixtures.identity, &options).map_err(|e| format!("the identity does not load: {e}"))?;
     signature(&*model)?;
     values(&*model)?;
@@ -45,7 +47,7 @@ fn damaged_files(engine: &dyn Engine, fixtures: &Fixtures) -> Result<(), String>
     let absent = ModelFiles { entry: "no-such-file".into(), ..fixtures.identity.clone() };
     for files in [&fixtures.corrupt, &absent] {
         let entry = files.entry.display().to_string();
-        match engine.load(files, &LoadOptions::default()) {
+        match engine.load(files, &fixtures.options) {
             Err(e @ EngineError::Load { .. }) => {
                 ensure(e.to_string().contains(&entry), format!("{e:?} names {entry}"))?;
             }

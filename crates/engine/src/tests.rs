@@ -3,7 +3,7 @@ use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
-    TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
+    TensorSpec { name: name.into(), dtype, shape: shape.to_vec(), optional: false }
 }
 
 fn signature() -> Signature {
@@ -66,4 +66,17 @@ fn an_input_whose_rank_the_model_leaves_open_takes_any_shape() {
         assert_eq!(open.accept(&mut [NamedTensor { name: "x".into(), tensor }]).unwrap(), 1);
     }
     assert!(!open.batchable());
+}
+
+#[test]
+fn an_optional_input_may_stay_out_but_not_all_of_them() {
+    let mut signature = signature();
+    signature.inputs[0].optional = true;
+    let mut inputs = vec![given("city", 3)];
+    assert_eq!(signature.accept(&mut inputs), Ok(3));
+    let mut both = vec![given("city", 3), given("age", 3)];
+    assert_eq!(signature.accept(&mut both), Ok(3));
+    assert_eq!(&*both[0].name, "age");
+    signature.inputs[1].optional = true;
+    assert!(signature.accept(&mut []).unwrap_err().to_string().contains("\"age\" is missing"));
 }

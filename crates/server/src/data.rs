@@ -97,6 +97,12 @@ impl DataDir {
         self.root.join("journal")
     }
 
+    /// Environments of models that run in Python, and what their processes write; may be deleted while
+    /// no server runs.
+    pub fn python(&self) -> PathBuf {
+        self.root.join("python")
+    }
+
     /// Copies of remote artifacts; may be deleted at any time.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")

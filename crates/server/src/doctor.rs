@@ -42,8 +42,14 @@ fn not(what: &'static str, state: State, found: impl Into<String>, mend: impl In
 
 /// Looks at everything `mainspring up` with these settings would need.
 pub async fn examine(settings: &Settings) -> Vec<Check> {
-    let mut checks =
-        vec![onnx_runtime(settings), data(&settings.data), disk(&settings.data), port(settings), console_check()];
+    let mut checks = vec![
+        onnx_runtime(settings),
+        python(settings),
+        data(&settings.data),
+        disk(&settings.data),
+        port(settings),
+        console_check(),
+    ];
     checks.push(database(settings).await);
     checks.push(artifacts(settings).await);
     checks.push(exposure(settings));
@@ -59,6 +65,23 @@ fn onnx_runtime(settings: &Settings) -> Check {
             e,
             "python3 -m venv .venv && .venv/bin/pip install onnxruntime   (1.24 or newer), or name the library with --onnxruntime",
         ),
+    }
+}
+
+fn python(settings: &Settings) -> Check {
+    const WHAT: &str = "Python";
+    const MEND: &str = "python3 -m venv .venv && .venv/bin/pip install mlflow   (and what the models use), or name a Python with --python";
+    match wiring::find_python(settings) {
+        Ok(found) => match &found.mlflow {
+            Some(mlflow) => good(WHAT, format!("{found} with mlflow {mlflow}")),
+            None => not(
+                WHAT,
+                State::Warn,
+                format!("{found} without mlflow: models with engine.python.env: shared cannot run"),
+                MEND,
+            ),
+        },
+        Err(e) => not(WHAT, State::Warn, e, MEND),
     }
 }
 

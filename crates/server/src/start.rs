@@ -12,6 +12,7 @@ use crate::{console, wiring};
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
+use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -143,7 +144,11 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
         .await
         .map_err(|e| StartError::Engine(e.to_string()))?;
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone())];
+    let python = PythonSettings { python: settings.python.clone(), folder: data.python() };
+    let python =
+        PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
+    // The first that runs one of a model's flavors runs it.
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
     let models = Models { registry: registry.clone(), artifacts };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());

@@ -111,3 +111,11 @@ pub fn find_onnx_runtime(settings: &Settings) -> Result<String, String> {
         .map(|found| found.to_string())
         .map_err(|e| e.to_string())
 }
+
+/// Which Python the server would use.
+///
+/// # Errors
+/// Where it was looked for.
+pub fn find_python(settings: &Settings) -> Result<mainspring_engine_python::Found, String> {
+    mainspring_engine_python::find(settings.python.as_deref()).map_err(|e| e.to_string())
+}

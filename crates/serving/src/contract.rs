@@ -2,7 +2,7 @@
 
 use crate::mlmodel::{ColumnSpec, MlflowInputs, MlflowSignature, Mlmodel};
 use mainspring_core::Target;
-use mainspring_engine::Signature;
+use mainspring_engine::{AnswerForm, Signature};
 use std::sync::Arc;
 
 /// What one loaded version takes and gives. Shared: asking for it costs one reference count.
@@ -14,6 +14,8 @@ pub struct Contract {
     pub signature: Signature,
     /// The engine's name for the platform of the model: `onnxruntime_onnx`, as Triton calls it.
     pub platform: &'static str,
+    /// What the model's own library would answer with.
+    pub answer: AnswerForm,
     /// Rows that one call may hold, 0 when requests cannot share calls.
     pub max_batch_rows: usize,
     /// Class names of an output's second dimension, by output index, where the model says them.

@@ -7,9 +7,9 @@ use crate::run::{Facts, Loaded, Origin, Pool, Timer};
 use crate::source::{ModelSource, PredictionSink};
 use crate::view::State;
 use mainspring_core::{Ctx, Failure};
-use mainspring_engine::{Engine, Model};
+use mainspring_engine::{Engine, Model, Watch};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -124,15 +124,22 @@ async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<()
         origin,
         engines: Arc::clone(&means.engines),
         now: means.ctx.now(),
+        watch: Watch::default(),
     };
-    let (facts, model) = open(order).await?;
+    let (facts, model) = open(means, deployment, order).await?;
     swap(means, deployment, facts, model);
     Ok(())
 }
 
 /// Opens on a thread of its own: it takes as long as it takes, and no other request waits for it.
-async fn open(order: Order) -> Result<(Facts, Arc<dyn Model>), ServeError> {
+async fn open(
+    means: &Arc<Means>,
+    deployment: &Arc<Deployment>,
+    order: Order,
+) -> Result<(Facts, Arc<dyn Model>), ServeError> {
     let (done, opened) = oneshot::channel();
+    let left = Left::default();
+    let order = Order { watch: watch(means, deployment, &left), ..order };
     let name = order.name.to_string();
     let thread = std::thread::Builder::new().name("model-load".into()).spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| load::open(&order)));
@@ -149,6 +156,28 @@ async fn open(order: Order) -> Result<(Facts, Arc<dyn Model>), ServeError> {
         return Err(ServeError::Stopping);
     }
     opened.await.map_err(|_| ServeError::Stopping)?
+}
+
+/// Set when nobody waits for a load any more.
+#[derive(Default)]
+struct Left(Arc<AtomicBool>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Shows what a load is doing as the deployment's reason.
+fn watch(means: &Arc<Means>, deployment: &Arc<Deployment>, left: &Left) -> Watch {
+    let (gone, late) = (Arc::clone(&left.0), Arc::clone(&left.0));
+    let (deployment, clock) = (Arc::clone(deployment), Arc::clone(&means.ctx.clock));
+    let says = move |what: &str| {
+        if !late.load(Ordering::Relaxed) {
+            deployment.reroute(clock.now(), |route| route.reason = Some(what.to_owned()));
+        }
+    };
+    Watch::new(says, move || gone.load(Ordering::Relaxed))
 }
 
 fn swap(means: &Arc<Means>, deployment: &Arc<Deployment>, facts: Facts, model: Arc<dyn Model>) {

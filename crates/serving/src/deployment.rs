@@ -27,12 +27,15 @@ pub(crate) struct Route {
     pub since: Timestamp,
 }
 
-/// A deployment. Only its own controller task replaces `route`.
+/// A deployment.
 pub(crate) struct Deployment {
     pub tenant: Tenant,
     pub name: Name,
     pub spec: ArcSwap<DeploymentSpec>,
+    /// Replaced by [`Deployment::reroute`] only.
     pub route: ArcSwap<Route>,
+    /// Held while `route` is replaced: by the controller, a drain, or a load that says how it goes.
+    rerouting: Mutex<()>,
     /// What stands in the journal for requests that no version could take.
     pub nobody: Arc<Target>,
     pub in_flight: AtomicUsize,
@@ -69,6 +72,7 @@ impl Deployment {
             name,
             spec: ArcSwap::from_pointee(spec),
             route: ArcSwap::from_pointee(route),
+            rerouting: Mutex::default(),
             nobody,
             in_flight: AtomicUsize::new(0),
             unserved: Arc::default(),
@@ -84,6 +88,7 @@ impl Deployment {
 
     /// Replaces the route. `since` moves when the state does.
     pub fn reroute(&self, now: Timestamp, change: impl FnOnce(&mut Route)) {
+        let _rerouting = self.rerouting.lock();
         let mut route = Route::clone(&self.route.load());
         let before = route.state;
         change(&mut route);

@@ -161,11 +161,10 @@ impl Failure for ServeError {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }
             Self::SecondDefault { other } => Some(format!("set default: false on {other} first")),
-            Self::NoEngine { flavors, .. } if flavors.contains("sklearn") => Some(
-                "log the model with the onnx flavor: skl2onnx.to_onnx(model, X[:1]), then mlflow.onnx.log_model(…)"
+            Self::NoEngine { .. } => Some(
+                "log the model with the log_model of its framework, which adds python_function, or with mlflow.onnx"
                     .into(),
             ),
-            Self::NoEngine { .. } => Some("log the model with the onnx flavor: mlflow.onnx.log_model(…)".into()),
             Self::Source(e) => e.hint(),
             Self::NotKept(e) => e.hint(),
             Self::Engine(e) => e.hint(),

@@ -36,7 +36,8 @@ pub use request::{Answer, InferRequest, Refusal};
 pub use serving::Serving;
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
-    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, SpecError,
+    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, PythonEnv,
+    PythonSpec, SpecError,
 };
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,

@@ -10,7 +10,7 @@ use crate::spec::{DeploymentSpec, Instances};
 use crate::view::Execution;
 use crate::warm;
 use mainspring_core::{Name, Target, Timestamp};
-use mainspring_engine::{Engine, LoadOptions, Model, ModelFiles};
+use mainspring_engine::{Engine, LoadOptions, Model, ModelFiles, Watch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub(crate) struct Order {
     pub origin: Origin,
     pub engines: Arc<[Arc<dyn Engine>]>,
     pub now: Timestamp,
+    pub watch: Watch,
 }
 
 /// Opens and warms a version. Blocks.
@@ -35,7 +36,14 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         Instances::Auto => 0,
         Instances::Count(n) => n as usize,
     };
-    let model = engine.load(&files, &LoadOptions { instances, threads: 0 })?;
+    let options = LoadOptions {
+        instances,
+        threads: 0,
+        name: order.name.shared(),
+        worker: order.spec.engine.python.worker(),
+        watch: order.watch.clone(),
+    };
+    let model = engine.load(&files, &options)?;
     let signature = model.signature().clone();
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
@@ -46,8 +54,15 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         version: order.resolved.version.as_str().into(),
         columns: names.unwrap_or_default(),
     });
-    let mut contract =
-        Contract { target, labels: Vec::new(), signature, platform: engine.platform(), max_batch_rows: 0, mlmodel };
+    let mut contract = Contract {
+        target,
+        labels: Vec::new(),
+        signature,
+        platform: engine.platform(),
+        answer: model.answer(),
+        max_batch_rows: 0,
+        mlmodel,
+    };
     let example = warm::example(root, &contract);
     let max_rows = order.spec.engine.batch.max_rows as usize;
     let warmth = warm::up(&*model, example, max_rows)?;
@@ -121,13 +136,19 @@ fn choose<'a>(
         let engine = runs("onnx").ok_or_else(|| none("onnx".into()))?;
         return Ok((engine, ModelFiles { root: folder, entry, flavor: "onnx".into() }));
     };
-    for (flavor, data) in &mlmodel.flavors {
-        if let Some(engine) = runs(flavor) {
-            let entry = data.clone().unwrap_or_else(|| PathBuf::from(format!("model.{flavor}")));
-            return Ok((engine, ModelFiles { root: root.to_owned(), entry, flavor: flavor.clone() }));
+    // The engines' order decides: every MLflow model has python_function beside its own flavor.
+    for engine in engines {
+        for flavor in engine.flavors() {
+            let Some(data) = mlmodel.flavors.get(*flavor) else { continue };
+            let entry = match (*flavor, data) {
+                // Its loader reads the whole folder; `data` is a matter between the two.
+                ("python_function", _) => PathBuf::from("MLmodel"),
+                (_, Some(data)) => data.clone(),
+                (_, None) => PathBuf::from(format!("model.{flavor}")),
+            };
+            return Ok((engine, ModelFiles { root: root.to_owned(), entry, flavor: (*flavor).into() }));
         }
     }
-    // Every MLflow model has python_function beside its own flavor; name it only when it is alone.
     let own: Vec<&str> = mlmodel.flavors.keys().map(String::as_str).filter(|f| *f != "python_function").collect();
     Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
 }

@@ -10,7 +10,9 @@ use mainspring_core::{
     Action, AuditRecord, AuditSink, Authorized, Ctx, DType, Decision, Effect, ErrorKind, Gate, Name, Policy,
     Prediction, Principal, Protocol, Resource, Tenant, Tensor,
 };
-use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use mainspring_engine::{
+    AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
+};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,12 +49,14 @@ impl Door {
 }
 
 /// Reads `model.onnx` as a text: `quick 2` adds 2 to each value at once, `gated 2` passes the door
-/// first, `busy 2` takes 400 µs, `fewer` drops a row, `wrong` answers something undeclared, `panics`
-/// panics on any value but zero, `bad` cannot be loaded.
+/// first, `busy 2` takes 400 µs, `apart 2` says that it runs in another process, `fewer` drops a row, `wrong` answers something undeclared, `panics`
+/// panics on any value but zero, `bad` cannot be loaded,
+/// `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
 pub struct TextEngine {
     pub door: Arc<Door>,
     pub loaded: Arc<AtomicUsize>,
+    pub given_up: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -87,7 +91,20 @@ impl Engine for TextEngine {
         if kind == "bad" {
             return Err(fail("it is bad".into()));
         }
-        let spec = |name: &str| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, -1] };
+        if kind == "slow" {
+            options.watch.say(&format!("opening slowly for {}, {:?}", options.name, options.worker.environment));
+            self.door.pass();
+        }
+        if kind == "patient" {
+            options.watch.say("opening");
+            while !options.watch.gone() {
+                std::thread::yield_now();
+            }
+            self.given_up.fetch_add(1, Ordering::SeqCst);
+            return Err(EngineError::GivenUp);
+        }
+        let spec =
+            |name: &str| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, -1], optional: false };
         self.loaded.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(TextModel {
             kind: kind.into(),
@@ -102,6 +119,14 @@ impl Engine for TextEngine {
 impl Model for TextModel {
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn answer(&self) -> AnswerForm {
+        AnswerForm::Tensors
+    }
+
+    fn waits(&self) -> bool {
+        self.kind == "apart"
     }
 
     fn run(&self, inputs: &[NamedTensor], _: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {

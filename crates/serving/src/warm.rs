@@ -3,10 +3,12 @@
 use crate::contract::Contract;
 use crate::error::ServeError;
 use crate::load::unmeasured;
+use crate::run::stack;
 use crate::stats::nanos;
 use crate::table::{Cell, Table};
 use crate::view::Execution;
-use mainspring_core::tensor::NamedTensor;
+use mainspring_core::Tensor;
+use mainspring_core::tensor::{NamedTensor, TensorError};
 use mainspring_engine::{EngineError, Model, RunCx, zeros};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub(crate) struct Warmth {
     pub warnings: Vec<String>,
 }
 
-/// Runs the model with zeros, with the example if there is one, and with a full batch of zeros.
+/// Runs the model with zeros, with the example if there is one, and with a full batch of either.
 ///
 /// A model that answers with another type or shape than it declares is not fit to serve: that is
 /// an error. One that merely refuses zeros is noted and queued, because nothing is known of it.
@@ -34,8 +36,8 @@ pub(crate) fn up(model: &dyn Model, example: Option<Vec<NamedTensor>>, max_rows:
     let signature = model.signature();
     let mut warnings = Vec::new();
     let mut batched = signature.batchable() && max_rows > 1;
-    let from_example = match example {
-        Some(inputs) => note(median(model, &inputs), "the input example", &mut warnings)?,
+    let from_example = match &example {
+        Some(inputs) => note(median(model, inputs), "the input example", &mut warnings)?,
         None => None,
     };
     let from_zeros = match zeros(signature, 1) {
@@ -52,12 +54,17 @@ pub(crate) fn up(model: &dyn Model, example: Option<Vec<NamedTensor>>, max_rows:
     let mut per_row = one;
     if signature.batchable() {
         let rows = if one > SLOW { 2 } else { max_rows.clamp(2, 256) };
-        let Ok(inputs) = zeros(signature, rows) else {
+        // Zeros may be no values of the model's: an unknown category, a text without words.
+        let (made, of) = match example.filter(|_| from_example.is_some()) {
+            Some(example) => (repeated(&example, rows), "the input example"),
+            None => (zeros(signature, rows), "zeros"),
+        };
+        let Ok(inputs) = made else {
             return Ok(Warmth { execution: unmeasured(batched), warnings });
         };
         match whole(model, &inputs, rows) {
             Ok(true) => {
-                let many = note(median(model, &inputs), "a batch of zeros", &mut warnings)?;
+                let many = note(median(model, &inputs), &format!("a batch of {of}"), &mut warnings)?;
                 per_row = many.map_or(one, |m| m.saturating_sub(one) / u32::try_from(rows - 1).unwrap_or(1));
             }
             Ok(false) => {
@@ -67,12 +74,13 @@ pub(crate) fn up(model: &dyn Model, example: Option<Vec<NamedTensor>>, max_rows:
             Err(error @ EngineError::WrongOutput { .. }) => return Err(error.into()),
             Err(error) => {
                 batched = false;
-                warnings.push(format!("requests do not share calls: {rows} rows of zeros failed: {error}"));
+                warnings.push(format!("requests do not share calls: {rows} rows of {of} failed: {error}"));
             }
         }
     }
     let (one_row_ns, per_row_ns) = (nanos(one), nanos(per_row).max(1));
     let inline_rows = match nanos(INLINE).checked_sub(one_row_ns) {
+        Some(_) if model.waits() => 0,
         Some(left) => usize::try_from(1 + left / per_row_ns).unwrap_or(1).min(4096),
         None => 0,
     };
@@ -107,6 +115,18 @@ fn median(model: &dyn Model, inputs: &[NamedTensor]) -> Result<Duration, EngineE
     }
     times.sort_unstable();
     Ok(times[times.len() / 2])
+}
+
+/// `rows` rows, those of `example` over and over.
+fn repeated(example: &[NamedTensor], rows: usize) -> Result<Vec<NamedTensor>, TensorError> {
+    let tile = |given: &NamedTensor| {
+        let have = given.tensor.rows().max(1);
+        let parts: Vec<Tensor> = (0..rows.div_ceil(have)).map(|_| given.tensor.clone()).collect();
+        let parts: Vec<&Tensor> = parts.iter().collect();
+        let tensor = stack(&parts)?.slice_rows(0, rows);
+        Ok(NamedTensor { name: Arc::clone(&given.name), tensor })
+    };
+    example.iter().map(tile).collect()
 }
 
 /// Whether as many rows come out as went in: a free first dimension is not always the batch.

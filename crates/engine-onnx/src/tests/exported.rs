@@ -107,7 +107,7 @@ fn external(folder: &Path, name: &str) -> Result<Tensor, EngineError> {
     }
     std::fs::write(folder.join("model.onnx"), model).unwrap();
     let files = ModelFiles { root: folder.to_owned(), entry: "model.onnx".into(), flavor: "onnx".into() };
-    let model = engine().load(&files, &LoadOptions { instances: 1, threads: 1 })?;
+    let model = engine().load(&files, &LoadOptions { instances: 1, threads: 1, ..LoadOptions::default() })?;
     let outputs = model.run(&[named("x", floats(&[1, 4], &[1.0, 2.0, 3.0, 4.0]))], &RunCx::default())?;
     Ok(outputs[0].tensor.clone())
 }

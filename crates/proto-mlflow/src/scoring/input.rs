@@ -6,7 +6,8 @@ use super::{params, tensor};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
-use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, Table};
+use mainspring_engine::AnswerForm;
+use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, ParamSpec, Table};
 use std::sync::Arc;
 
 /// Inputs of the model, and how MLflow would write its answer.
@@ -61,6 +62,7 @@ pub(crate) fn is_v2(body: &Node) -> bool {
 pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
     if let (Some(signature), Some(given)) = (contract.mlflow(), body.get("params")) {
         params::check(given, &signature.params)?;
+        handed_on(given, &signature.params, contract.answer)?;
     }
     let (form, given_frame) = form(body)?;
     let tensors = match form {
@@ -77,6 +79,18 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
 /// [`InputError::Column`] naming the column.
 pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
     Ok(Input { tensors: contract.tensors(table)?, frame: answers_with_records(contract, true) })
+}
+
+/// A model of the onnx flavour is given no parameters, by MLflow either; any other would answer something
+/// else with them.
+fn handed_on(given: &Node, declared: &[ParamSpec], answer: AnswerForm) -> Result<(), InputError> {
+    match declared.iter().find(|d| given.get(&d.name).is_some()) {
+        Some(taken) if answer != AnswerForm::Tensors => Err(wrong(
+            &format!("params.{}", taken.name),
+            "cannot be handed to the model yet; leave it out to get the default of its signature",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn answers_with_records(contract: &Contract, frame: bool) -> bool {

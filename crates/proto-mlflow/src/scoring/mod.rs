@@ -3,8 +3,8 @@
 //!
 //! The format is that of `mlflow models serve` (`mlflow/pyfunc/scoring_server`): JSON with exactly
 //! one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV; answers are
-//! `{"predictions": …}` in the shape that MLflow's onnx flavour gives. A v2 inference body is taken
-//! as well and answered as such.
+//! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference
+//! body is taken as well and answered as such.
 
 mod body;
 mod csv;

@@ -1,8 +1,9 @@
-//! Answers as MLflow writes them for a model of its onnx flavour.
+//! Answers as MLflow writes them.
 
 use bytes::Bytes;
 use mainspring_core::tensor::Data;
 use mainspring_core::{DType, NamedTensor, Tensor};
+use mainspring_engine::AnswerForm;
 use mainspring_serving::Contract;
 use mainspring_wire::response::{double, numbers, string};
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 /// Class names of an output's second dimension.
 type Labels = Option<Arc<[Arc<str>]>>;
 
-/// `{"predictions": …}`: a list of records when MLflow would answer with a data frame, else an object
+/// `{"predictions": …}` in the form in which the model's own library answers: a list of records for a
+/// data frame, a list for an array, an object of arrays for arrays by name. For a model of MLflow's
+/// onnx flavour, it is a list of records where MLflow would answer with a data frame, else an object
 /// of arrays. FP32 is written with the digits of the 64-bit number it widens to, as Python does.
 ///
 /// In records MLflow flattens every output and fails when the lengths then differ; such outputs are
@@ -19,10 +22,13 @@ pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) 
     let mut out = Vec::with_capacity(64 + outputs.iter().map(|o| 24 * o.tensor.len()).sum::<usize>());
     out.extend_from_slice(b"{\"predictions\": ");
     let labels = |i: usize| contract.labels.get(i).cloned().flatten();
-    if frame {
-        records(&mut out, outputs, &labels);
-    } else {
-        arrays(&mut out, outputs, &labels);
+    match (contract.answer, outputs) {
+        (AnswerForm::Array, [only]) => {
+            Values { tensor: &only.tensor, shape: only.tensor.shape(), labels: None }.nested(&mut out);
+        }
+        (AnswerForm::Frame, _) => records(&mut out, outputs, &labels),
+        (AnswerForm::Tensors, _) if frame => records(&mut out, outputs, &labels),
+        (AnswerForm::Tensors | AnswerForm::Map | AnswerForm::Array, _) => arrays(&mut out, outputs, &labels),
     }
     out.push(b'}');
     out

@@ -4,12 +4,12 @@ use super::output::render;
 use super::*;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
-use mainspring_engine::{Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
 use proptest::prelude::*;
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
-    TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
+    TensorSpec { name: name.into(), dtype, shape: shape.to_vec(), optional: false }
 }
 
 fn contract(inputs: Vec<TensorSpec>, declared: impl Into<Option<MlflowInputs>>) -> Contract {
@@ -25,6 +25,7 @@ fn contract(inputs: Vec<TensorSpec>, declared: impl Into<Option<MlflowInputs>>) 
         }),
         signature: Signature { inputs, outputs: Vec::new() },
         platform: "onnxruntime_onnx",
+        answer: AnswerForm::Tensors,
         max_batch_rows: 64,
         labels: Vec::new(),
         mlmodel: Some(Arc::new(Mlmodel { signature, ..Mlmodel::default() })),
@@ -337,6 +338,37 @@ fn answers_have_mlflows_shapes() {
             r#""y": [{"no": 0.10000000149011612, "yes": 1.0}, {"no": NaN, "yes": -2.0}]}}"#
         )
     );
+}
+
+#[test]
+fn answers_have_the_form_in_which_the_models_library_gives_them() {
+    let y = output("y", Tensor::from_vec(DType::Fp64, vec![2], vec![0.5, 1.0]).unwrap());
+    let form = |answer| {
+        let contract = Contract { answer, ..wide(columns(&["a", "b"])) };
+        text(std::slice::from_ref(&y), &contract, true)
+    };
+    assert_eq!(form(AnswerForm::Array), r#"{"predictions": [0.5, 1.0]}"#);
+    assert_eq!(form(AnswerForm::Frame), r#"{"predictions": [{"y": 0.5}, {"y": 1.0}]}"#);
+    assert_eq!(form(AnswerForm::Map), r#"{"predictions": {"y": [0.5, 1.0]}}"#);
+    let matrix = output("y", Tensor::from_vec(DType::Int64, vec![1, 2], vec![1_i64, 2]).unwrap());
+    let contract = Contract { answer: AnswerForm::Array, ..wide(None) };
+    assert_eq!(text(&[matrix], &contract, false), r#"{"predictions": [[1, 2]]}"#);
+}
+
+#[test]
+fn params_that_the_model_would_take_are_not_dropped_silently() {
+    let body = r#"{"inputs":[[1,2]],"params":{"top":3}}"#;
+    assert!(take(body, &wide(columns(&["a", "b"]))).is_ok(), "MLflow ignores what a model does not take");
+    let spec: ParamSpec = serde_json::from_str(r#"{"name":"top","type":"long"}"#).unwrap();
+    let signature =
+        MlflowSignature { inputs: Some(columns(&["a", "b"])), params: vec![spec], ..MlflowSignature::default() };
+    let mlmodel = Some(Arc::new(Mlmodel { signature: Some(signature), ..Mlmodel::default() }));
+    let contract = Contract { mlmodel, answer: AnswerForm::Array, ..wide(None) };
+    assert!(message(body, &contract).contains("params.top cannot be handed to the model yet"));
+    assert!(take(body, &Contract { answer: AnswerForm::Tensors, ..contract.clone() }).is_ok());
+    for fine in [r#"{"inputs":[[1,2]]}"#, r#"{"inputs":[[1,2]],"params":null}"#, r#"{"inputs":[[1,2]],"params":{}}"#] {
+        assert!(take(fine, &contract).is_ok(), "{fine}");
+    }
 }
 
 #[tokio::test]

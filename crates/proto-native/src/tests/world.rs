@@ -9,7 +9,9 @@ use http::{HeaderMap, Request, StatusCode};
 use mainspring_artifact::Artifacts;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Ctx, DType, Gate, Name, Prediction, Principal, Role, Tenant, Tensor};
-use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use mainspring_engine::{
+    AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
+};
 use mainspring_http::{Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
 use mainspring_query::{Limits, Query};
@@ -42,7 +44,12 @@ impl Engine for Adder {
     }
 
     fn load(&self, _files: &ModelFiles, _options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
-        let spec = |name: &str, width| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, width] };
+        let spec = |name: &str, width| TensorSpec {
+            name: name.into(),
+            dtype: DType::Fp32,
+            shape: vec![-1, width],
+            optional: false,
+        };
         Ok(Arc::new(AdderModel(Signature { inputs: vec![spec("x", 2)], outputs: vec![spec("sum", 1)] })))
     }
 }
@@ -50,6 +57,14 @@ impl Engine for Adder {
 impl Model for AdderModel {
     fn signature(&self) -> &Signature {
         &self.0
+    }
+
+    fn answer(&self) -> AnswerForm {
+        AnswerForm::Tensors
+    }
+
+    fn waits(&self) -> bool {
+        false
     }
 
     fn run(&self, inputs: &[NamedTensor], _cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {

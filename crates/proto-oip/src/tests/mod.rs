@@ -15,7 +15,9 @@ use mainspring_core::{
     AuditRecord, AuditSink, Ctx, DType, Decision, Effect, Gate, Name, NamedTensor, Outcome, Policy, Prediction,
     Principal, Resource, Role, Tenant, Tensor,
 };
-use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec};
+use mainspring_engine::{
+    AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
+};
 use mainspring_http::Caller;
 use mainspring_serving::{
     Deploy, DeploymentSpec, Describe, ModelSource, NotKept, PredictionSink, Resolved, Serving, SourceError,
@@ -33,7 +35,12 @@ struct Adder {
 
 impl Adder {
     fn new() -> Self {
-        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec { name: name.into(), dtype, shape: shape.to_vec() };
+        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec {
+            name: name.into(),
+            dtype,
+            shape: shape.to_vec(),
+            optional: false,
+        };
         Self {
             signature: Signature {
                 inputs: vec![spec("X", DType::Fp32, &[-1, 3])],
@@ -46,6 +53,14 @@ impl Adder {
 impl Model for Adder {
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn answer(&self) -> AnswerForm {
+        AnswerForm::Tensors
+    }
+
+    fn waits(&self) -> bool {
+        false
     }
 
     fn run(&self, inputs: &[NamedTensor], _: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {

@@ -81,6 +81,12 @@ pub const KEYS: &[Key] = &[
         "",
         "ONNX Runtime's shared library; found in .venv, beside the binary or on the system when not set",
     ),
+    key(
+        "python",
+        Kind::Path,
+        "",
+        "Python for models that are not ONNX; .venv/bin/python of the working folder or python3 on the PATH when not set",
+    ),
     key("engine.threads", Kind::Count, "0", "threads of the CPU pool that runs heavy models; 0 takes one a core"),
     key("limits.body", Kind::Bytes, "64MiB", "largest request body, artifacts apart"),
     key("limits.connections", Kind::Count, "10000", "connections open at once"),

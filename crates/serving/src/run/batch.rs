@@ -30,7 +30,8 @@ pub(super) fn join(items: &[Item]) -> Result<Vec<NamedTensor>, TensorError> {
         .collect()
 }
 
-fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
+/// Rows of several tensors under each other.
+pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
     let Some(first) = parts.first() else { return Tensor::from_strings(vec![0], Vec::new()) };
     let mut shape = first.shape().to_vec();
     if let Some(rows) = shape.first_mut() {

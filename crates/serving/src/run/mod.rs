@@ -8,6 +8,7 @@ mod slots;
 mod tests;
 mod timer;
 
+pub(crate) use batch::stack;
 pub(crate) use pool::Pool;
 pub(crate) use queue::{Reply, Waiting};
 pub(crate) use timer::Timer;
@@ -124,7 +125,10 @@ impl Loaded {
     /// the length of a text, makes a row larger.
     fn units(&self, inputs: &[NamedTensor], rows: usize) -> usize {
         let mut units = rows;
-        for (given, spec) in inputs.iter().zip(&self.facts.contract.signature.inputs) {
+        let mut specs = self.facts.contract.signature.inputs.iter();
+        for given in inputs {
+            // Optional inputs may be left out; the rest is in order.
+            let Some(spec) = specs.find(|s| s.name == given.name) else { continue };
             let row: usize = spec.shape.iter().skip(1).map(|d| usize::try_from(*d).unwrap_or(1)).product();
             units = units.max(given.tensor.len().checked_div(row).unwrap_or(0));
         }

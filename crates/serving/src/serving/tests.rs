@@ -232,6 +232,32 @@ async fn a_first_load_that_fails_says_why_to_requests() {
 }
 
 #[tokio::test]
+async fn a_model_in_another_process_never_runs_on_the_callers_thread() {
+    let rig = Rig::serving("apart 1", |_| {}).await;
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    assert_eq!(rig.describe("m").unwrap().current().unwrap().execution.inline_rows, 0);
+    assert_eq!((rig.closed(crate::ClosedBy::Inline), rig.closed(crate::ClosedBy::Idle)), (0, 1));
+}
+
+#[tokio::test]
+async fn a_load_is_told_for_whom_it_is_and_shows_what_it_does() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "slow 1");
+    rig.engine.door.shut();
+    rig.deploy("m", |s| s.engine.python.env = crate::PythonEnv::Shared).unwrap();
+    until(|| rig.describe("m").unwrap().reason.as_deref() == Some("opening slowly for m, Shared")).await;
+    assert_eq!(rig.describe("m").unwrap().state, State::Loading);
+    rig.engine.door.open();
+    assert!(rig.settled("m").await.ready());
+    // A load that nobody waits for any more is told so.
+    rig.shelf.put("2", "patient 1");
+    rig.shelf.point("2");
+    until(|| rig.describe("m").unwrap().reason.is_some_and(|r| r.contains("opening"))).await;
+    rig.undeploy("m").unwrap();
+    until(|| rig.engine.given_up.load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test]
 async fn a_source_that_comes_back_is_asked_again() {
     let rig = Rig::new();
     rig.shelf.put("1", "quick 1");

@@ -1,16 +1,20 @@
 //! The spec of the kind `Deployment`.
 
 mod not_built;
+mod python;
 #[cfg(test)]
 mod tests;
 mod units;
 
+pub use python::{PythonEnv, PythonSpec};
 pub use units::{ByteSize, HumanDuration, Instances};
 
 use mainspring_core::{ErrorKind, Failure, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a deployment should be: which model answers, how it runs, what is refused, what is
 /// recorded.
@@ -48,12 +52,16 @@ pub struct DeploymentSpec {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EngineSpec {
-    /// Calls that may run at once: `auto` (one a core) or a number.
+    /// Calls that may run at once: `auto` (one a core; one for a model that runs in Python) or a
+    /// number.
     #[serde(default)]
     pub instances: Instances,
     /// How requests share a call, for models too slow to run each request at once.
     #[serde(default)]
     pub batch: BatchSpec,
+    /// The process of a model that runs in Python.
+    #[serde(default)]
+    pub python: PythonSpec,
 }
 
 /// How requests share a call.
@@ -194,6 +202,15 @@ impl DeploymentSpec {
         }
         if let Instances::Count(n) = self.engine.instances {
             range((1..=1024).contains(&n), "engine.instances", n.to_string(), "auto, or between 1 and 1024")?;
+        }
+        let python = &self.engine.python;
+        for (field, limit) in
+            [("engine.python.timeout", python.timeout), ("engine.python.startTimeout", python.start_timeout)]
+        {
+            range(!limit.0.is_zero() && limit.0 <= DAY, field, limit.to_string(), "longer than 0ms, and at most 24h")?;
+        }
+        if let Some(memory) = python.memory {
+            range(memory.0 >= 64 << 20, "engine.python.memory", memory.to_string(), "at least 64MiB")?;
         }
         Ok(())
     }

@@ -37,6 +37,23 @@ fn a_model_alone_is_enough() {
 }
 
 #[test]
+fn the_process_of_a_model_is_declared() {
+    let spec = parse(
+        "{model: a, engine: {python: {env: shared, timeout: 5s, startTimeout: 1m, memory: 2GiB, showErrors: true}}}",
+    )
+    .unwrap();
+    let python = &spec.engine.python;
+    assert_eq!((python.env, python.memory, python.show_errors), (PythonEnv::Shared, Some(ByteSize(2 << 30)), true));
+    assert_eq!(python.worker().timeout, Duration::from_secs(5));
+    assert_eq!(PythonSpec::default().env, PythonEnv::Auto);
+    assert!(parse("{model: a, engine: {python: {env: mine}}}").unwrap_err().contains("mine"));
+    assert!(parse("{model: a, engine: {python: {environment: auto}}}").unwrap_err().contains("environment"));
+    let check = |yaml: &str| parse(yaml).unwrap().validate(&name("m")).unwrap_err().to_string();
+    assert!(check("{model: a, engine: {python: {timeout: 0s}}}").contains("engine.python.timeout is 0ms"));
+    assert!(check("{model: a, engine: {python: {memory: 1MiB}}}").contains("engine.python.memory is 1MiB"));
+}
+
+#[test]
 fn unknown_and_later_fields_are_refused_by_name() {
     assert!(parse("{model: a, modle: b}").unwrap_err().contains("modle"));
     assert!(parse("{model: a, limits: {maxInflight: 3}}").unwrap_err().contains("maxInflight"));

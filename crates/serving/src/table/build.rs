@@ -54,6 +54,7 @@ pub(super) fn by_name(
     inputs
         .iter()
         .enumerate()
+        .filter(|(_, spec)| !(spec.optional && !nameless && !table.columns.contains(&spec.name)))
         .map(|(place, spec)| {
             let rows = table.rows();
             let shape = match spec.shape.as_slice() {

@@ -1,13 +1,14 @@
 use super::*;
 use crate::mlmodel::{ColumnType, MlflowSignature, Mlmodel};
 use mainspring_core::{DType, Target, Tensor};
-use mainspring_engine::{Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 
 fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnType, bool)]>) -> Contract {
     let spec = |(name, dtype, shape): &(&str, DType, &[i64])| TensorSpec {
         name: (*name).into(),
         dtype: *dtype,
         shape: shape.to_vec(),
+        optional: false,
     };
     let mlmodel = columns.map(|columns| {
         let column = |(name, kind, required): &(&str, ColumnType, bool)| ColumnSpec {
@@ -28,6 +29,7 @@ fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnTyp
         }),
         signature: Signature { inputs: inputs.iter().map(spec).collect(), outputs: Vec::new() },
         platform: "test",
+        answer: AnswerForm::Tensors,
         max_batch_rows: 0,
         labels: Vec::new(),
         mlmodel,

@@ -1,0 +1,356 @@
+//! The workers of a model, and the thread that starts one in place of each that ended.
+
+use crate::frame::{Failure, Outgoing, Ready};
+use crate::worker::{Fault, Start, Worker, resident};
+use mainspring_engine::{EngineError, Watch};
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// After this many deaths without a single answer in between, calls are refused for a while.
+const DEATHS: u32 = 5;
+/// Before the second start in a row; doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// How long calls are refused at first; doubles as well.
+const FIRST_REFUSAL: Duration = Duration::from_secs(30);
+const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
+/// Between the end of a worker's log and the end of its process.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// A model's workers. Dropped, all of them are gone.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    start: Start,
+    wanted: usize,
+    state: Mutex<State>,
+    moved: Condvar,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Worker>,
+    /// Processes that have opened the model.
+    pids: Vec<u32>,
+    /// Idle, busy and starting ones.
+    alive: usize,
+    /// Deaths since the last answer.
+    deaths: u32,
+    /// When the next one may be started.
+    not_before: Option<Instant>,
+    /// Until when calls are refused.
+    refused: Option<Instant>,
+    /// Some worker's log ended: look after them.
+    look: bool,
+}
+
+impl Pool {
+    /// Starts the first worker and waits until it has opened the model; the others follow.
+    ///
+    /// # Errors
+    /// What [`mainspring_engine::Engine::load`] promises.
+    pub fn open(start: Start, wanted: usize, watch: &Watch) -> Result<(Self, Ready), EngineError> {
+        let path = start.root.join("MLmodel").display().to_string();
+        let failed = |reason: String| EngineError::Load { path: path.clone(), reason };
+        let shared = Arc::new(Shared {
+            start,
+            wanted: wanted.max(1),
+            state: Mutex::default(),
+            moved: Condvar::new(),
+            closed: AtomicBool::new(false),
+        });
+        let (opened, first) = channel();
+        let mine = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("worker-keeper".into()).spawn(move || mine.keep(&opened));
+        let pool = Self { shared, thread: Some(thread.map_err(|e| failed(e.to_string()))?) };
+        loop {
+            match first.recv_timeout(Duration::from_millis(100)) {
+                Ok(Ok(ready)) => return Ok((pool, ready)),
+                Ok(Err(reason)) => return Err(failed(reason)),
+                Err(RecvTimeoutError::Timeout) if watch.gone() => return Err(EngineError::GivenUp),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(failed("its keeper ended; the log says why".into())),
+            }
+        }
+    }
+
+    /// A worker to call, waiting for one until `deadline`.
+    ///
+    /// # Errors
+    /// [`EngineError::Deadline`]; [`EngineError::Down`] when none is there and none is started soon.
+    pub fn lease(&self, deadline: Option<Instant>) -> Result<Lease<'_>, EngineError> {
+        let mut state = self.shared.state.lock();
+        loop {
+            while let Some(mut worker) = state.idle.pop() {
+                if worker.lives() {
+                    return Ok(Lease { pool: self, worker: Some(worker), answered: false });
+                }
+                drop(state);
+                self.shared.lost(worker, "while it was idle");
+                state = self.shared.state.lock();
+            }
+            let now = Instant::now();
+            if let Some(until) = state.refused.filter(|until| *until > now) {
+                return Err(down(state.deaths, until - now));
+            }
+            match deadline {
+                Some(at) if at <= now => return Err(EngineError::Deadline),
+                Some(at) => {
+                    let _woken_or_late = self.shared.moved.wait_until(&mut state, at);
+                }
+                None => self.shared.moved.wait(&mut state),
+            }
+        }
+    }
+
+    /// Resident memory of the workers, bytes.
+    pub fn memory(&self) -> u64 {
+        let pids = self.shared.state.lock().pids.clone();
+        pids.into_iter().map(resident).sum()
+    }
+
+    pub fn size(&self) -> usize {
+        self.shared.wanted
+    }
+
+    #[cfg(test)]
+    pub fn pids(&self) -> Vec<u32> {
+        self.shared.state.lock().pids.clone()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        let idle = std::mem::take(&mut self.shared.state.lock().idle);
+        self.shared.moved.notify_all();
+        drop(idle);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(deployment = %self.shared.start.name, "the keeper of a model's workers panicked");
+        }
+    }
+}
+
+fn down(deaths: u32, wait: Duration) -> EngineError {
+    let seconds = wait.as_secs() + 1;
+    EngineError::Down { reason: format!("it ended {deaths} times in a row; it is started again in {seconds} s") }
+}
+
+/// A worker for one call.
+#[derive(Debug)]
+pub(crate) struct Lease<'a> {
+    pool: &'a Pool,
+    worker: Option<Worker>,
+    answered: bool,
+}
+
+impl Lease<'_> {
+    /// Calls it. What goes wrong costs this call and the worker.
+    pub fn call(mut self, call: &Outgoing) -> Result<crate::frame::Incoming, EngineError> {
+        let shared = &self.pool.shared;
+        let limit = shared.start.limits.timeout;
+        let Some(worker) = self.worker.as_mut() else {
+            return Err(EngineError::Died { reason: "it was not there".into() });
+        };
+        match worker.call(call, limit) {
+            Ok(answer) => {
+                self.answered = true;
+                Ok(answer)
+            }
+            Err(Fault::TooSlow) => Err(EngineError::TooSlow { limit }),
+            Err(fault) => Err(EngineError::Died { reason: fault.in_words() }),
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let Some(worker) = self.worker.take() else { return };
+        let shared = &self.pool.shared;
+        if !self.answered {
+            shared.lost(worker, "during a call");
+            return;
+        }
+        let mut state = shared.state.lock();
+        state.deaths = 0;
+        state.idle.push(worker);
+        drop(state);
+        shared.moved.notify_all();
+    }
+}
+
+impl Fault {
+    fn in_words(self) -> String {
+        match self {
+            Self::Spawn(why) | Self::Ended(why) => why,
+            Self::TooSlow => "it took too long".into(),
+            Self::Garbled(why) => why.to_string(),
+            Self::GivenUp => "it was not waited for".into(),
+        }
+    }
+}
+
+impl Shared {
+    /// The keeper's life.
+    fn keep(self: Arc<Self>, opened: &Sender<Result<Ready, String>>) {
+        self.state.lock().alive = 1;
+        let ready = match self.begin(None) {
+            Ok((worker, ready)) => {
+                self.add(worker);
+                ready
+            }
+            Err(why) => {
+                let _nobody_waits = opened.send(Err(why));
+                return;
+            }
+        };
+        tracing::info!(
+            deployment = %self.start.name, python = ready.python, mlflow = ready.mlflow, "the model's worker is ready"
+        );
+        let _nobody_waits = opened.send(Ok(ready.clone()));
+        while self.missing() {
+            match self.begin(Some(&ready)) {
+                Ok((worker, _)) => self.add(worker),
+                Err(why) => {
+                    tracing::error!(deployment = %self.start.name, why, "cannot start the model's worker again");
+                    let mut state = self.state.lock();
+                    state.died();
+                    drop(state);
+                    self.moved.notify_all();
+                }
+            }
+        }
+    }
+
+    /// Starts a worker and lets it open the model; the reason when it does not, for the operator.
+    fn begin(self: &Arc<Self>, known: Option<&Ready>) -> Result<(Worker, Ready), String> {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        let ended = move || {
+            // The log of a process is closed a moment before the process is gone.
+            std::thread::sleep(SETTLE);
+            if let Some(shared) = weak.upgrade() {
+                shared.state.lock().look = true;
+                shared.moved.notify_all();
+            }
+        };
+        let mut worker = Worker::spawn(&self.start, ended).map_err(Fault::in_words)?;
+        let gone = || self.closed.load(Ordering::Relaxed);
+        let reason = match worker.open(&self.start, known, &gone) {
+            Ok(Ok(ready)) => return Ok((worker, ready)),
+            Ok(Err(Failure::Wrong { wrong })) => return Err(wrong),
+            Ok(Err(Failure::Refused { refused })) => return Err(refused),
+            Ok(Err(Failure::Raised { raised, message, .. })) => match &*raised {
+                "ModuleNotFoundError" | "ImportError" => format!(
+                    "{raised}: {message}; the model's Python is {}, and what it misses belongs into the model's \
+                     requirements (engine.python.env: auto) or into that Python (env: shared)",
+                    self.start.python.display()
+                ),
+                _ => format!("{raised}: {message}"),
+            },
+            Err(Fault::TooSlow) => {
+                format!("it was not open after {:?} (engine.python.startTimeout)", self.start.limits.start_timeout)
+            }
+            Err(fault) => fault.in_words(),
+        };
+        let lines = worker.last_lines(true);
+        let shown = lines.len().saturating_sub(5);
+        let lines = &lines[shown..];
+        Err(if lines.is_empty() { reason } else { format!("{reason}; its last lines: {}", lines.join(" | ")) })
+    }
+
+    fn add(&self, worker: Worker) {
+        let mut state = self.state.lock();
+        state.pids.push(worker.pid());
+        state.refused = None;
+        state.idle.push(worker);
+        drop(state);
+        self.moved.notify_all();
+    }
+
+    /// Waits until a worker is missing and may be started; `false` when the model is closed.
+    fn missing(&self) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if self.closed.load(Ordering::Relaxed) {
+                return false;
+            }
+            if std::mem::take(&mut state.look) {
+                let (live, dead) = std::mem::take(&mut state.idle).into_iter().fold((vec![], vec![]), sorted);
+                state.idle = live;
+                if !dead.is_empty() {
+                    drop(state);
+                    dead.into_iter().for_each(|w| self.lost(w, "while it was idle"));
+                    state = self.state.lock();
+                    continue;
+                }
+            }
+            if state.alive < self.wanted {
+                match state.not_before.filter(|at| *at > Instant::now()) {
+                    None => break,
+                    Some(at) => {
+                        let _woken_or_due = self.moved.wait_until(&mut state, at);
+                    }
+                }
+            } else {
+                self.moved.wait(&mut state);
+            }
+        }
+        state.alive += 1;
+        true
+    }
+
+    /// A worker ended, or has to.
+    fn lost(&self, mut worker: Worker, when: &str) {
+        let lives = worker.lives();
+        let (pid, lines) = (worker.pid(), worker.last_lines(!lives).join("\n"));
+        drop(worker);
+        let mut state = self.state.lock();
+        state.pids.retain(|p| *p != pid);
+        state.died();
+        let deaths = state.deaths;
+        drop(state);
+        self.moved.notify_all();
+        tracing::error!(
+            deployment = %self.start.name, pid, stopped = lives, deaths, last_lines = lines,
+            "the model's worker ended {when}"
+        );
+    }
+}
+
+fn sorted((mut live, mut dead): (Vec<Worker>, Vec<Worker>), mut worker: Worker) -> (Vec<Worker>, Vec<Worker>) {
+    if worker.lives() {
+        live.push(worker)
+    } else {
+        dead.push(worker)
+    }
+    (live, dead)
+}
+
+impl State {
+    fn died(&mut self) {
+        self.alive = self.alive.saturating_sub(1);
+        self.deaths += 1;
+        let now = Instant::now();
+        let after = |first: Duration, doubled: u32| first.saturating_mul(1 << doubled.min(10));
+        self.not_before = match self.deaths {
+            0 | 1 => None,
+            n if n < DEATHS => Some(now + after(FIRST_WAIT, n - 2)),
+            n => {
+                let until = now + after(FIRST_REFUSAL, n - DEATHS).min(LONGEST_REFUSAL);
+                self.refused = Some(until);
+                Some(until)
+            }
+        };
+    }
+}
