@@ -59,9 +59,12 @@ impl Default for Worker {
 /// Who waits for a load: hears how it goes, and may give it up.
 #[derive(Clone, Default)]
 pub struct Watch {
-    says: Option<Arc<dyn Fn(&str) + Send + Sync>>,
-    gone: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    says: Option<Arc<Says>>,
+    gone: Option<Arc<Gone>>,
 }
+
+type Says = dyn Fn(&str) + Send + Sync;
+type Gone = dyn Fn() -> bool + Send + Sync;
 
 impl Watch {
     /// `says` is told what is being done, a line each; `gone` says whether nobody waits any more.
