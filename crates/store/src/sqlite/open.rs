@@ -94,6 +94,9 @@ pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<Sq
     // FULL syncs the log at each commit: what was acknowledged survives a power cut.
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "temp_store", "MEMORY")?;
+    // The log is copied into the database when it has so many pages (16 MiB). Each time costs two more
+    // syncs, and a page that many commits changed is copied once: four times SQLite's own number.
+    pragma(&conn, "wal_autocheckpoint", "4096")?;
     // The log shrinks back to this after a checkpoint, in bytes.
     pragma(&conn, "journal_size_limit", "67108864")?;
     Ok(conn)
