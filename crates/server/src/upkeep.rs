@@ -1,5 +1,5 @@
-//! What the registry needs done behind the requests: other replicas' changes noticed, metric points
-//! merged, deleted things purged.
+//! What the registry needs done behind the requests: metric points merged, deleted things purged.
+//! (`health` looks for other replicas' changes: the same query tells whether the database answers.)
 
 use crate::config::Settings;
 use mainspring_core::{Ctx, Gate, Principal};
@@ -8,9 +8,6 @@ use mainspring_registry::actions::Purge;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often other replicas' changes are looked for: an alias that one of them moved is seen within
-/// this.
-const REFRESH: Duration = Duration::from_millis(500);
 /// How often points that were logged one by one are merged.
 const COMPACT: Duration = Duration::from_secs(10);
 /// How often deleted things are purged, and how long after the start for the first time.
@@ -19,32 +16,10 @@ const FIRST_PURGE: Duration = Duration::from_mins(1);
 
 /// Starts the tasks; they end at shutdown.
 pub fn start(settings: &Settings, registry: &Registry, gate: &Gate, ctx: &Ctx) {
-    // A SQLite file belongs to this process, which tells itself of its changes.
-    if settings.database.is_some() {
-        refresh(registry.clone(), ctx);
-    }
     compact(registry.clone(), ctx);
     if let Some(keep) = settings.artifacts_keep {
         purge(registry.clone(), gate.clone(), keep, ctx);
     }
-}
-
-fn refresh(registry: Registry, ctx: &Ctx) {
-    drop(ctx.tasks.spawn("follow other replicas", async move {
-        let mut answers = true;
-        loop {
-            tokio::time::sleep(REFRESH).await;
-            match registry.refresh().await {
-                Ok(()) => answers = true,
-                // Once, not twice a second for as long as the database is away.
-                Err(error) if answers => {
-                    answers = false;
-                    tracing::warn!(%error, "cannot look for other replicas' changes; trying again");
-                }
-                Err(_) => {}
-            }
-        }
-    }));
 }
 
 fn compact(registry: Registry, ctx: &Ctx) {
