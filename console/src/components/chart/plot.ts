@@ -90,6 +90,8 @@ function wholeX(p: ChartProps, low: number, high: number): Range {
 function rangeY(p: ChartProps, low: number | null, high: number | null): Range {
   if (low === null || high === null) return [0, 1];
   const from = p.zero ? Math.min(0, low) : low;
+  // Nothing but zeros: an axis of one, not of hundredths.
+  if (p.zero && high === from) return [from, from + 1];
   const size = high - from || Math.abs(high) || 1;
   return [p.zero ? from : from - size * 0.06, high + size * 0.08];
 }
