@@ -98,7 +98,7 @@ impl RequestTile {
         let us = |ns: u64| ns as f64 / 1000.0;
         self.count(failed, u64::from(rows), forced);
         let times = [timing.queue_ns, timing.features_ns, timing.engine_ns, timing.encode_ns, timing.total_ns];
-        self.times(times.map(|ns| [us(ns)]).each_ref().map(|t| t.as_slice()));
+        self.times(times.map(|ns| [us(ns)]).each_ref().map(<[f64; 1]>::as_slice));
     }
 
     fn count(&mut self, failed: Option<ErrorKind>, rows: u64, forced: bool) {
