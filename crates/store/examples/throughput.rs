@@ -106,7 +106,7 @@ fn rate(count: i64, since: Instant) -> f64 {
 
 fn syncs(folder: &Path) -> std::io::Result<f64> {
     let mut file = std::fs::File::create(folder.join("floor"))?;
-    file.write_all(&[0; 4 << 20])?;
+    file.write_all(&vec![0; 4 << 20])?;
     file.sync_all()?;
     let started = Instant::now();
     let mut count = 0;
