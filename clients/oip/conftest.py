@@ -9,7 +9,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = HERE.parent.parent / ".venv" / "bin" / "python"
 
 NAMES = ["simple", "large", "reciprocal"]
-DATATYPES = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"]
+DATATYPES = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]
 
 
 @pytest.fixture(scope="session")

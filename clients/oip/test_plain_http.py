@@ -58,6 +58,12 @@ def test_headers_name_what_answered(deployed):
     assert answer.headers["mainspring-model-version"] == "1"
 
 
+@pytest.mark.parametrize("path", ["/health", "/healthz", "/livez", "/readyz", "/metrics", "/ping", "/version", "/v2", "/v2/"])
+def test_paths_that_several_protocols_share(deployed, path):
+    # No deployment is the default one here, which is what /ping is about.
+    assert requests.get(deployed.url + path).status_code in ((200, 404) if path == "/ping" else (200,)), path
+
+
 def test_probes(deployed):
     for path in ("/v2/health/live", "/v2/health/ready"):
         assert requests.get(deployed.url + path).json() == {"live": True, "ready": True}

@@ -3,6 +3,7 @@
 import queue
 
 import grpc
+import ml_dtypes
 import numpy
 import pytest
 import tritonclient.grpc as triton
@@ -127,6 +128,44 @@ def test_typed_contents(stub, datatype):
     assert metadata["mainspring-variant"] == "stable"
 
 
+def test_bfloat16_and_half_precision_have_no_typed_contents(client, stub):
+    values = numpy.array([[1.5, -2.0]], dtype=ml_dtypes.bfloat16)
+    tensor = triton.InferInput("x", [1, 2], "BF16")
+    tensor.set_data_from_numpy(values)
+    numpy.testing.assert_array_equal(client.infer("identity-bf16", [tensor]).as_numpy("y"), values)
+    for datatype in ("FP16", "BF16"):
+        request = service_pb2.ModelInferRequest(model_name=f"identity-{datatype.lower()}")
+        request.inputs.add(name="x", datatype=datatype, shape=[1, 2]).contents.fp32_contents.extend([1.0, 2.0])
+        with pytest.raises(grpc.RpcError) as failure:
+            stub.ModelInfer(request)
+        assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "raw_input_contents" in failure.value.details()
+
+
+def test_a_tensor_without_elements(client):
+    tensor = triton.InferInput("x", [2, 0], "FP32")
+    tensor.set_data_from_numpy(numpy.zeros((2, 0), dtype=numpy.float32))
+    assert client.infer("large", [tensor]).as_numpy("y").shape == (2, 0)
+
+
+def test_classification(client):
+    tensor = triton.InferInput("x", [2, 2], "FP32")
+    tensor.set_data_from_numpy(numpy.array([[0.25, 0.75], [5.0, -1.0]], dtype=numpy.float32))
+    got = client.infer("identity-fp32", [tensor], outputs=[triton.InferRequestedOutput("y", class_count=2)]).as_numpy("y")
+    assert got.tolist() == [[b"0.750000:1", b"0.250000:0"], [b"5.000000:0", b"-1.000000:1"]]
+
+
+def test_parameters_that_change_nothing_are_taken(client):
+    result = client.infer("simple", inputs(), priority=3, timeout=60_000_000, parameters={"mine": 1, "also": "text", "flag": True})
+    numpy.testing.assert_array_equal(result.as_numpy("OUTPUT0"), sum(rows()))
+
+
+def in_shared_memory():
+    made = inputs()
+    made[0].set_shared_memory("region", 64)
+    return made
+
+
 def test_strings(client):
     values = numpy.array([["plain", "🙂"], ["", "ä"]], dtype=numpy.object_)
     tensor = triton.InferInput("x", [2, 2], "BYTES")
@@ -149,6 +188,7 @@ def test_sixteen_megabytes(client):
     (lambda c: c.infer("simple", inputs(), outputs=[triton.InferRequestedOutput("OUT")]), "StatusCode.INVALID_ARGUMENT", "unexpected output \"OUT\""),
     (lambda c: c.infer("simple", inputs(), sequence_id=7), "StatusCode.UNIMPLEMENTED", "sequence"),
     (lambda c: c.infer("simple", inputs(), timeout=1), "StatusCode.DEADLINE_EXCEEDED", "deadline"),
+    (lambda c: c.infer("simple", in_shared_memory()), "StatusCode.UNIMPLEMENTED", "shared memory (inputs[0].parameters.shared_memory_region)"),
     (lambda c: c.load_model("simple"), "StatusCode.UNIMPLEMENTED", "mainspring apply"),
     (lambda c: c.unload_model("simple"), "StatusCode.UNIMPLEMENTED", "mainspring apply"),
     (lambda c: c.get_system_shared_memory_status(), "StatusCode.UNIMPLEMENTED", "shared memory"),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import ml_dtypes
 import numpy
 import pytest
 import tritonclient.http as triton
@@ -148,6 +149,69 @@ def test_the_model_config_says_how_it_batches_and_statistics_count(client):
     assert {"simple", "large"} <= names
 
 
+def test_bfloat16_goes_as_binary_data_only(client):
+    values = numpy.array([[1.5, -2.0], [0.0, 3.140625]], dtype=ml_dtypes.bfloat16)
+    tensor = triton.InferInput("x", [2, 2], "BF16")
+    tensor.set_data_from_numpy(values)
+    got = client.infer("identity-bf16", [tensor], outputs=[triton.InferRequestedOutput("y")]).as_numpy("y")
+    numpy.testing.assert_array_equal(got, values)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_tensor_without_elements(client, sent, asked):
+    tensor = triton.InferInput("x", [2, 0], "FP32")
+    tensor.set_data_from_numpy(numpy.zeros((2, 0), dtype=numpy.float32), binary_data=sent)
+    output = triton.InferRequestedOutput("y", binary_data=asked)
+    got = client.infer("large", [tensor], outputs=[output]).as_numpy("y")
+    assert got.shape == (2, 0)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_classification(client, binary):
+    tensor = triton.InferInput("x", [2, 2], "FP32")
+    tensor.set_data_from_numpy(numpy.array([[0.25, 0.75], [5.0, -1.0]], dtype=numpy.float32))
+    output = triton.InferRequestedOutput("y", binary_data=binary, class_count=1)
+    got = client.infer("identity-fp32", [tensor], outputs=[output]).as_numpy("y")
+    text = [value.decode() if isinstance(value, bytes) else value for value in got.ravel()]
+    assert got.shape == (2, 1)
+    assert text == ["0.750000:1", "5.000000:0"]
+    assert "classification" in client.get_server_metadata()["extensions"]
+
+
+def test_parameters_that_change_nothing_are_taken(client):
+    result = client.infer("simple", inputs(), priority=3, timeout=60_000_000, parameters={"mine": 1, "also": "text", "flag": True})
+    numpy.testing.assert_array_equal(result.as_numpy("OUTPUT0"), sum(rows()))
+
+
+def test_statistics_have_tritons_shape(client):
+    client.infer("simple", inputs())
+    stats = client.get_inference_statistics("simple")["model_stats"][0]
+    assert set(stats) == {
+        "name", "version", "last_inference", "inference_count", "execution_count", "inference_stats", "response_stats",
+        "batch_stats", "memory_usage",
+    }
+    durations = {"success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"}
+    assert set(stats["inference_stats"]) == durations
+    assert all(set(duration) == {"count", "ns"} for duration in stats["inference_stats"].values())
+    assert all(set(batch) == {"batch_size", "compute_input", "compute_infer", "compute_output"} for batch in stats["batch_stats"])
+    assert set(stats["memory_usage"][0]) == {"type", "id", "byte_size"}
+    assert abs(stats["last_inference"] - time.time() * 1000) < 60_000
+    assert stats["inference_count"] >= stats["execution_count"] > 0
+
+
+def texts():
+    tensor = triton.InferInput("x", [1, 2], "BYTES")
+    tensor.set_data_from_numpy(numpy.array([["a", "b"]], dtype=numpy.object_))
+    return [tensor]
+
+
+def in_shared_memory():
+    made = inputs()
+    made[0].set_shared_memory("region", 64)
+    return made
+
+
 def wrong_shape():
     return [triton.InferInput(name, [1, 4], "INT32").set_data_from_numpy(numpy.zeros((1, 4), numpy.int32)) for name in ("INPUT0", "INPUT1")]
 
@@ -159,11 +223,18 @@ def wrong_shape():
     (lambda c: c.infer("simple", wrong_shape()), "400", "input \"INPUT0\" has shape [-1, 16]"),
     (lambda c: c.infer("simple", inputs(), outputs=[triton.InferRequestedOutput("OUT")]), "400", "unexpected output \"OUT\""),
     (lambda c: c.infer("simple", inputs(), sequence_id=7, sequence_start=True), "501", "sequence"),
-    (lambda c: c.infer("simple", inputs(), outputs=[triton.InferRequestedOutput("OUTPUT0", class_count=2)]), "501", "classification"),
+    (lambda c: c.infer("identity-bytes", texts(), outputs=[triton.InferRequestedOutput("y", class_count=2)]), "400", "have no classes"),
+    (lambda c: c.infer("simple", in_shared_memory()), "501", "shared memory (inputs[0].parameters.shared_memory_region)"),
     (lambda c: c.load_model("simple"), "501", "mainspring apply"),
     (lambda c: c.unload_model("simple"), "501", "mainspring apply"),
     (lambda c: c.get_system_shared_memory_status(), "501", "shared memory is not supported"),
+    (lambda c: c.register_system_shared_memory("region", "/key", 64), "501", "shared memory is not supported"),
+    (lambda c: c.unregister_system_shared_memory(), "501", "shared memory is not supported"),
+    (lambda c: c.get_cuda_shared_memory_status(), "501", "shared memory is not supported"),
     (lambda c: c.get_trace_settings(), "501", "trace settings"),
+    (lambda c: c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), "501", "trace settings"),
+    (lambda c: c.get_log_settings(), "501", "log settings"),
+    (lambda c: c.update_log_settings({"log_verbose_level": 1}), "501", "log settings"),
     (lambda c: c.get_model_metadata("nowhere"), "404", "there is no deployment"),
 ])
 def test_failures_carry_status_and_reason(client, call, status, text):

@@ -259,7 +259,7 @@ fn inputs(value: Node) -> Form {
 }
 
 fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
-    if frame.cells.iter().all(Node::scalar) {
+    if frame.cells.iter().all(Node::scalar) || only_values(&frame, contract)? {
         let cells = frame.cells.into_iter().map(cell).collect();
         return from_table(Table { columns: frame.columns, width: frame.width, cells }, contract);
     }
@@ -273,6 +273,28 @@ fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
         return Ok(vec![tensor::build(only, &Node::List(std::mem::take(column)))?]);
     }
     from_named(frame.columns.into_iter().zip(columns.into_iter().map(Node::List)).collect(), contract)
+}
+
+/// Whether the signature's columns hold values and no lists, so that a list is no value of theirs and
+/// means nothing in any other column.
+fn only_values(frame: &Frame, contract: &Contract) -> Result<bool, InputError> {
+    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return Ok(false) };
+    if declared.iter().any(|c| matches!(c.kind, ColumnType::Other(_))) {
+        return Ok(false);
+    }
+    for (i, cell) in frame.cells.iter().enumerate().filter(|(_, cell)| !cell.scalar()) {
+        let (row, at) = (i / frame.width, i % frame.width);
+        let column = match frame.columns.get(at) {
+            Some(name) => declared.iter().find(|c| c.name.as_ref() == Some(name)),
+            None => declared.get(at),
+        };
+        if let Some(column) = column {
+            let name = column.name.as_deref().map_or_else(|| at.to_string(), str::to_owned);
+            let (expected, got) = (column.kind.as_str().to_owned(), cell.kind().to_owned());
+            return Err(ColumnError::Type { column: name, expected, row, got }.into());
+        }
+    }
+    Ok(true)
 }
 
 /// Cells that are values. In JSON a column of bytes is base64 text, as in MLflow.

@@ -150,6 +150,20 @@ fn a_column_of_bytes_is_base64_text() {
 }
 
 #[test]
+fn a_list_is_no_value_of_a_declared_column_and_nothing_in_any_other() {
+    let model = wide(columns(&["a", "b"]));
+    assert_eq!(
+        message(r#"{"dataframe_records":[{"a":1,"b":2},{"a":1,"b":[2]}]}"#, &model),
+        "column \"b\" is double, but row 1 has a list"
+    );
+    assert_eq!(
+        message(r#"{"dataframe_split":{"columns":["b","a"],"data":[[{"x":1},2]]}}"#, &model),
+        "column \"b\" is double, but row 0 has an object"
+    );
+    assert_eq!(values(r#"{"dataframe_records":[{"a":1,"b":2,"more":[1,{}]}]}"#, &model), [1.0, 2.0]);
+}
+
+#[test]
 fn declared_params_are_checked_and_others_left_alone() {
     let param = |name: &str, kind: &str, shape| ParamSpec {
         name: name.into(),

@@ -72,6 +72,12 @@ fn nothing(value: &pb::InferParameter) -> bool {
 }
 
 fn inputs(given: Vec<InferInputTensor>, raw: Vec<Bytes>) -> Result<Vec<NamedTensor>, BodyError> {
+    // Before the contents are counted, of which an input in shared memory has none.
+    let shared = |input: &InferInputTensor| input.parameters.get("shared_memory_region").is_some_and(|p| !nothing(p));
+    if let Some(i) = given.iter().position(shared) {
+        let what = format!("shared memory (inputs[{i}].parameters.shared_memory_region)");
+        return Err(BodyError::Unsupported { what });
+    }
     if !raw.is_empty() && raw.len() != given.len() {
         return Err(BodyError::Type {
             path: "raw_input_contents".into(),
@@ -84,10 +90,6 @@ fn inputs(given: Vec<InferInputTensor>, raw: Vec<Bytes>) -> Result<Vec<NamedTens
 }
 
 fn named(i: usize, input: InferInputTensor, raw: Option<Bytes>) -> Result<NamedTensor, BodyError> {
-    if input.parameters.get("shared_memory_region").is_some_and(|p| !nothing(p)) {
-        let what = format!("shared memory (inputs[{i}].parameters.shared_memory_region)");
-        return Err(BodyError::Unsupported { what });
-    }
     let dtype = DType::parse(&input.datatype).ok_or_else(|| BodyError::DType {
         path: format!("inputs[{i}].datatype"),
         nearest: mainspring_core::nearest(&input.datatype, DType::ALL.map(DType::as_str)),

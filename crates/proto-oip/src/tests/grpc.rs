@@ -107,6 +107,8 @@ async fn failures_have_the_status_of_their_kind() {
     change(Code::Unimplemented, "shared memory (inputs[0].parameters.shared_memory_region)", &|m| {
         let region = pb::InferParameter { parameter_choice: Some(ParameterChoice::StringParam("r".into())) };
         m.inputs[0].parameters.insert("shared_memory_region".into(), region);
+        m.raw_input_contents.clear();
+        m.raw_input_contents.extend([Bytes::new(), Bytes::new()]);
     });
     change(Code::InvalidArgument, "parameters.priority must be a whole number", &|m| {
         let high = pb::InferParameter { parameter_choice: Some(ParameterChoice::StringParam("high".into())) };
