@@ -56,11 +56,14 @@ impl Default for Worker {
     }
 }
 
+type Says = dyn Fn(&str) + Send + Sync;
+type Gone = dyn Fn() -> bool + Send + Sync;
+
 /// Who waits for a load: hears how it goes, and may give it up.
 #[derive(Clone, Default)]
 pub struct Watch {
-    says: Option<Arc<dyn Fn(&str) + Send + Sync>>,
-    gone: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    says: Option<Arc<Says>>,
+    gone: Option<Arc<Gone>>,
 }
 
 impl Watch {
