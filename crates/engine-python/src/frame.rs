@@ -211,11 +211,8 @@ pub(crate) fn lengths(prefix: &[u8; PREFIX]) -> Result<(usize, usize), Garbled> 
 
 /// The tensors of an answer, or what the worker reports instead.
 pub(crate) fn tensors(frame: &Incoming) -> Result<Result<Vec<NamedTensor>, Failure>, Garbled> {
-    let described = match serde_json::from_slice::<Tensors>(&frame.header) {
-        Ok(Tensors { tensors }) => tensors,
-        Err(_) => {
-            return serde_json::from_slice::<Failure>(&frame.header).map(Err).map_err(|e| Garbled(e.to_string()));
-        }
+    let Ok(Tensors { tensors: described }) = serde_json::from_slice(&frame.header) else {
+        return serde_json::from_slice::<Failure>(&frame.header).map(Err).map_err(|e| Garbled(e.to_string()));
     };
     let mut at = 0_usize;
     let mut named = Vec::with_capacity(described.len());

@@ -290,7 +290,9 @@ impl Shared {
                 state.idle = live;
                 if !dead.is_empty() {
                     drop(state);
-                    dead.into_iter().for_each(|w| self.lost(w, "while it was idle"));
+                    for worker in dead {
+                        self.lost(worker, "while it was idle");
+                    }
                     state = self.state.lock();
                     continue;
                 }
@@ -330,9 +332,9 @@ impl Shared {
 
 fn sorted((mut live, mut dead): (Vec<Worker>, Vec<Worker>), mut worker: Worker) -> (Vec<Worker>, Vec<Worker>) {
     if worker.lives() {
-        live.push(worker)
+        live.push(worker);
     } else {
-        dead.push(worker)
+        dead.push(worker);
     }
     (live, dead)
 }

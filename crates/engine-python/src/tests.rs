@@ -61,13 +61,13 @@ impl Rig {
         Self { engine: PythonRuntime::open(settings).unwrap(), folder }
     }
 
-    fn options(&self) -> LoadOptions {
+    fn options() -> LoadOptions {
         let worker = Worker { environment: Environment::Shared, ..Worker::default() };
         LoadOptions { name: "under-test".into(), worker, ..LoadOptions::default() }
     }
 
     fn open(&self, name: &str, change: impl FnOnce(&mut LoadOptions)) -> Result<PythonModel, EngineError> {
-        let mut options = self.options();
+        let mut options = Self::options();
         change(&mut options);
         self.engine.start(&files(name), &options)
     }
@@ -118,7 +118,7 @@ fn the_engine_keeps_every_promise_of_the_port() {
     let fixtures = mainspring_engine::suite::Fixtures {
         identity: files("identity"),
         corrupt: files("corrupt"),
-        options: rig.options(),
+        options: Rig::options(),
     };
     assert_eq!(mainspring_engine::suite::check(&rig.engine, &fixtures), Ok(()));
     assert_eq!(rig.left(), 0);

@@ -56,6 +56,9 @@ impl Default for Worker {
     }
 }
 
+type Says = dyn Fn(&str) + Send + Sync;
+type Gone = dyn Fn() -> bool + Send + Sync;
+
 /// Who waits for a load: hears how it goes, and may give it up.
 #[derive(Clone, Default)]
 pub struct Watch {

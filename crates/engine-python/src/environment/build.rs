@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 /// Longer than any installation that makes progress.
 const LIMIT: Duration = Duration::from_secs(1800);
 const TICK: Duration = Duration::from_millis(100);
+/// Characters of a line that are shown as progress.
+const SHOWN: usize = 120;
 /// Lines kept for the error.
 const LINES: usize = 8;
 /// What an installer sees of the server's environment, beside all that begins with one of [`FOR_IT`].
@@ -129,7 +131,9 @@ impl Build<'_> {
                 Ok(line) if line.is_empty() => {}
                 Ok(line) => {
                     tracing::info!(target: "mainspring_model", "{line}");
-                    watch.say(&format!("building the model's Python environment: {line}"));
+                    // Some lines list every package there is.
+                    let short: String = line.chars().take(SHOWN).collect();
+                    watch.say(&format!("building the model's Python environment: {short}"));
                     if last.len() == LINES {
                         last.pop_front();
                     }
