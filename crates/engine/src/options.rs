@@ -66,9 +66,6 @@ pub struct Watch {
     gone: Option<Arc<Gone>>,
 }
 
-type Says = dyn Fn(&str) + Send + Sync;
-type Gone = dyn Fn() -> bool + Send + Sync;
-
 impl Watch {
     /// `says` is told what is being done, a line each; `gone` says whether nobody waits any more.
     pub fn new(says: impl Fn(&str) + Send + Sync + 'static, gone: impl Fn() -> bool + Send + Sync + 'static) -> Self {
