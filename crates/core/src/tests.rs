@@ -37,7 +37,10 @@ fn ids_sort_by_the_microsecond_of_their_event() {
     assert!(ids.iter().all(|id| id.0.get_version_num() == 7 && id.0.get_variant() == uuid::Variant::RFC4122));
     let (seconds, nanos) = ids[2999].0.get_timestamp().unwrap().to_unix();
     assert_eq!((seconds, nanos / 1_000_000), (1_700_000_000, 2));
-    assert_ne!(SystemIds.event(at(0)), SystemIds.event(at(0)));
+    let same: Vec<EventId> = (0..1000).map(|_| SystemIds.event(at(5000))).collect();
+    assert!(same.is_sorted(), "made in one microsecond, in the order in which they were made");
+    let back = SystemIds.event(at(0)).0.get_timestamp().unwrap().to_unix();
+    assert_eq!(back, (1_700_000_000, 0), "a clock that is set back is believed");
 }
 
 #[test]
