@@ -76,9 +76,7 @@ impl Sealer {
     async fn seal(&mut self, segment: &OpenSegment) -> Result<(), JournalError> {
         let begun = Instant::now();
         let (from, scratch) = (segment.clone(), self.shared.settings.dir.join("sealing"));
-        let made = tokio::task::spawn_blocking(move || parquet::convert(&from, &scratch))
-            .await
-            .map_err(|e| JournalError::NotSealed { why: e.to_string() })??;
+        let made = on_a_thread(move || parquet::convert(&from, &scratch)).await?;
         for file in &made {
             let bytes = store::put(&self.shared.artifacts, file).await?;
             self.shared.due.sealed(bytes, self.shared.settings.retention);
@@ -124,6 +122,18 @@ impl Sealer {
         self.written = Some(latest);
         Ok(())
     }
+}
+
+/// Works on a thread made for it. A conversion holds tens of megabytes: they go back when its thread ends,
+/// where each thread of the blocking pool would keep as much for the next one.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
+    let not_sealed = |why: String| JournalError::NotSealed { why };
+    let (done, made) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("journal-seal".into());
+    thread.spawn(move || drop(done.send(work()))).map_err(|e| not_sealed(e.to_string()))?;
+    made.await.map_err(|_| not_sealed("the conversion panicked; the log has the details".into()))?
 }
 
 #[cfg(test)]

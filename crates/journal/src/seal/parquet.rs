@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows of a row group, and with them what the writer holds in memory.
-const ROW_GROUP: usize = 64 << 10;
+const ROW_GROUP: usize = 32 << 10;
 const DAY: i64 = 86_400_000_000;
 
 /// A Parquet file on its way to the store.
