@@ -22,7 +22,8 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// A new, empty file in the folder `staging`.
+    /// A new, empty file in the folder `staging`, which is made when it is missing; the folder above
+    /// it must be there.
     pub(super) fn create(staging: &Path) -> io::Result<(Self, File)> {
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +33,10 @@ impl Staged {
                 // Left by an earlier process with the same number, or made by one on another
                 // machine that shares the folder.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) if e.kind() == ErrorKind::NotFound => fs::create_dir_all(staging)?,
+                Err(e) if e.kind() == ErrorKind::NotFound => match fs::create_dir(staging) {
+                    Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+                    _ => {}
+                },
                 Err(e) => return Err(e),
             }
         }

@@ -44,7 +44,19 @@ impl Local {
     }
 
     fn stage(&self, path: &ArtifactPath) -> Result<(Staged, fs::File), ArtifactError> {
-        Staged::create(&self.root.join(STAGING)).map_err(|e| error::local("writing", path.as_str(), &e))
+        Staged::create(&self.root.join(STAGING)).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => self.gone(),
+            _ => error::local("writing", path.as_str(), &e),
+        })
+    }
+
+    /// The store's own folder is not there any more. Making it again would hide what happened to
+    /// the artifacts that were in it.
+    fn gone(&self) -> ArtifactError {
+        ArtifactError::Unavailable {
+            store: self.location(),
+            reason: "its folder is gone; put it back, or start again to begin with an empty one".to_owned(),
+        }
     }
 
     fn place(&self, staged: Staged, file: &fs::File, path: &ArtifactPath) -> Result<(), ArtifactError> {
@@ -65,7 +77,10 @@ impl Local {
                 Err(ArtifactError::NotFound { .. }) if self.full(&there).is_symlink() => {
                     return Err(ArtifactError::Escapes { path: path.as_str().to_owned() });
                 }
-                Err(ArtifactError::NotFound { .. }) => there = there.parent().unwrap_or_else(ArtifactPath::root),
+                Err(ArtifactError::NotFound { .. }) => match there.parent() {
+                    Some(above) => there = above,
+                    None => return Err(self.gone()),
+                },
                 Err(e) => return Err(e),
             }
         };

@@ -1,10 +1,31 @@
 //! A folder on local disk.
 
+use futures::stream;
 use mainspring_artifact::{ArtifactError, Artifacts};
 use mainspring_testkit::TempArtifacts;
 use mainspring_testkit::artifacts::{path, pattern};
 use std::fs;
 use std::os::unix::fs::symlink;
+
+#[tokio::test]
+async fn a_store_whose_folder_is_gone_refuses_uploads() {
+    let a = TempArtifacts::local();
+    a.put("inside/file", "mine").await;
+    // Gone before the upload starts, and in the middle of one.
+    let cut = a.root();
+    let ends = stream::once(async move {
+        fs::remove_dir_all(cut).unwrap();
+        Ok(pattern(10))
+    });
+    for gone in [
+        a.store.put_stream(&path("inside/late"), ends).await.map(|_| ()),
+        a.store.put(&path("inside/file"), "new".into()).await,
+        a.store.put(&path("file"), "new".into()).await,
+    ] {
+        assert!(matches!(gone, Err(ArtifactError::Unavailable { .. })), "{gone:?}");
+    }
+    assert!(!a.root().exists(), "an empty store took the place of what was lost");
+}
 
 #[tokio::test]
 async fn a_link_cannot_lead_out() {
