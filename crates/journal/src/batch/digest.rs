@@ -1,7 +1,7 @@
 //! A big tensor's stand-in.
 
 use mainspring_core::Tensor;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 /// Bytes of one, about.
 pub(super) const LENGTH: usize = 64;
@@ -11,7 +11,7 @@ pub(super) const LENGTH: usize = 64;
 /// more than the model.
 pub(super) fn of(tensor: &Tensor, line: usize, row_wise: bool) -> String {
     let row = if row_wise { tensor.slice_rows(line, line + 1) } else { tensor.clone() };
-    let hash = xxh3_128(&row.to_wire());
+    let hash = XxHash3_128::oneshot(&row.to_wire());
     let shape = &row.shape()[usize::from(row_wise)..];
     let dims = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     format!("xxh3:{hash:032x};{}[{dims}]", row.dtype())
