@@ -659,6 +659,11 @@ export interface components {
             generation: number;
             /** @description What happened. */
             change: components["schemas"]["Change"];
+            /**
+             * Format: int64
+             * @description The earlier generation that a rollback brought back.
+             */
+            restored?: number | null;
         };
         /** @description What an apply did, in the order of the documents. */
         ApplyAnswer: {
