@@ -84,7 +84,8 @@ fn plain(text: &str) -> String {
     for layer in ["SQL error: ", "Error during planning: ", "Schema error: ", "sql parser error: "] {
         text = text.strip_prefix(layer).unwrap_or(text);
     }
-    text.replace("mainspring.journal.", "")
+    // The caret's lines are the only ones that break.
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace("mainspring.journal.", "")
 }
 
 /// The line at fault, indented, and a caret below the place.

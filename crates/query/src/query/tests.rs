@@ -250,7 +250,7 @@ async fn what_is_wrong_with_a_query_is_said_with_its_place() {
             "line 1, column 8: there is no column in.age; did you mean \"in.age\", with its double quotes?",
         ),
         ("select * from prediction", "line 1, column 15: table 'prediction' not found"),
-        ("select nothing(1)", "Invalid function 'nothing'"),
+        ("select nothing(1)", "line 1, column 8: Invalid function 'nothing'. Did you mean 'contains'?"),
     ] {
         let refused = world.ask(sql).await.expect_err(sql).to_string();
         assert!(refused.starts_with(&format!("the query is not valid: {said}")), "{sql}:\n{refused}");
