@@ -88,12 +88,6 @@ pub enum ServeError {
     /// The spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// Two deployments want to be the default.
-    #[error("deployment {other:?} is the default already; only one can be")]
-    SecondDefault {
-        /// The default there is.
-        other: String,
-    },
     /// The model URI cannot be resolved.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -145,7 +139,6 @@ impl Failure for ServeError {
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),
-            Self::SecondDefault { .. } => ErrorKind::Conflict,
             Self::Source(e) => e.kind(),
             Self::NotKept(e) => e.kind(),
             Self::NoEngine { .. } => ErrorKind::Unimplemented,
@@ -160,7 +153,6 @@ impl Failure for ServeError {
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }
-            Self::SecondDefault { other } => Some(format!("set default: false on {other} first")),
             Self::NoEngine { .. } => Some(
                 "log the model with the log_model of its framework, which adds python_function, or with mlflow.onnx"
                     .into(),
