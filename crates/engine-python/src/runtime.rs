@@ -67,7 +67,7 @@ impl PythonRuntime {
         options.watch.say("starting the model's Python worker");
         let start = Start {
             python,
-            root,
+            model: if files.flavor == "python_file" { root.join(&files.entry) } else { root },
             name: Arc::clone(&options.name),
             scratch: self.0.scratch.clone(),
             limits: options.worker.clone(),
@@ -83,7 +83,7 @@ impl Engine for PythonRuntime {
     }
 
     fn flavors(&self) -> &'static [&'static str] {
-        &["python_function"]
+        &["python_function", "python_file"]
     }
 
     fn platform(&self) -> &'static str {

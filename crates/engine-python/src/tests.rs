@@ -1,3 +1,5 @@
+mod answers;
+
 use crate::frame;
 use crate::model::PythonModel;
 use crate::{PythonRuntime, PythonSettings, find};
@@ -25,7 +27,7 @@ fn models() -> &'static Path {
     MADE.get_or_init(|| {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data");
         let mut digest = Sha256::new();
-        for file in ["make.py", "behaviour.py"] {
+        for file in ["make.py", "behaviour.py", "plain.py"] {
             digest.update(std::fs::read(data.join(file)).unwrap());
         }
         let beside = std::env::current_exe().unwrap().parent().unwrap().to_owned();
@@ -327,7 +329,7 @@ fn many_restarts_leave_no_process_and_no_file() {
 fn a_frame_says_what_it_holds_and_garbage_is_refused() {
     let x = named("x", Tensor::from_strings(vec![2], vec![Bytes::from_static(b"a"), Bytes::new()]).unwrap());
     let y = named("y", Tensor::from_vec(DType::Fp64, vec![1], vec![0.5]).unwrap());
-    let out = frame::call(&[x.clone(), y.clone()]).unwrap();
+    let out = frame::call(&[x.clone(), y.clone()], None, false).unwrap();
     let prefix = out.head.first_chunk::<{ frame::PREFIX }>().unwrap();
     let (header, body) = frame::lengths(prefix).unwrap();
     assert!(out.parts.is_empty() && body == 24 && out.head.len() == frame::PREFIX + header + body);

@@ -4,7 +4,8 @@ use crate::error::Refused;
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_serving::{
-    Answer, Contract, DeploymentStats, DeploymentView, Describe, Infer, InferRequest, ReadStats, Refusal, Serving,
+    Answer, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest, ReadStats, Refusal,
+    Serving,
 };
 use mainspring_wire::{BodyError, InferBody, response};
 use std::sync::Arc;
@@ -183,6 +184,10 @@ impl Call {
             version: version.map(str::to_owned),
             client_id: body.id.clone(),
             inputs: std::mem::take(&mut body.inputs),
+            params: GivenParams {
+                values: std::mem::take(&mut body.params),
+                flat: self.door.protocol == Protocol::OipGrpc,
+            },
             protocol: self.door.protocol,
             deadline: self.door.within(timeout).deadline,
             received: self.door.received,

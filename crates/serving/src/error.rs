@@ -1,6 +1,7 @@
 //! Why a request is not answered, or a deployment not made.
 
 use crate::mlmodel::MlmodelError;
+use crate::params::ParamError;
 use crate::source::{NotKept, SourceError};
 use crate::spec::SpecError;
 use crate::table::ColumnError;
@@ -46,6 +47,9 @@ pub enum ServeError {
     /// The columns do not fit the model.
     #[error(transparent)]
     Column(#[from] ColumnError),
+    /// The parameters do not fit the model.
+    #[error(transparent)]
+    Param(#[from] ParamError),
     /// The tensors of one request are larger than the deployment allows.
     #[error(
         "the request's tensors are {bytes} bytes; deployment {name:?} takes {limit} at most (limits.maxRequestBytes)"
@@ -61,6 +65,12 @@ pub enum ServeError {
     /// A request of no rows.
     #[error("the request has no rows")]
     NoRows,
+    /// An answer in parts is one of one row.
+    #[error("the request has {rows} rows; an answer that comes in parts is one of one row")]
+    StreamRows {
+        /// Rows of the request.
+        rows: usize,
+    },
     /// Too many requests wait already.
     #[error("deployment {name:?} has {in_flight} requests in flight, its limit (limits.maxInFlight)")]
     Overloaded {
@@ -138,8 +148,11 @@ impl Failure for ServeError {
             Self::NotReady { .. } | Self::Stopping => ErrorKind::Unavailable,
             Self::Signature(e) => e.kind(),
             Self::Column(e) => e.kind(),
+            Self::Param(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::Redact { .. } | Self::Mlmodel { .. } => ErrorKind::InvalidInput,
+            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } | Self::Mlmodel { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Cancelled => ErrorKind::Cancelled,

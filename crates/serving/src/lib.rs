@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod load;
 mod mlmodel;
+mod params;
 mod request;
 mod run;
 mod serving;
@@ -32,8 +33,9 @@ pub use error::ServeError;
 pub use mlmodel::{
     ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError, ParamSpec, TensorColumn,
 };
+pub use params::{GivenParams, ParamError};
 pub use request::{Answer, InferRequest, Refusal};
-pub use serving::Serving;
+pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
     BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, PythonEnv,

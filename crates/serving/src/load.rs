@@ -45,6 +45,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     };
     let model = engine.load(&files, &options)?;
     let signature = model.signature().clone();
+    let mlmodel = described(mlmodel, &*model, root)?;
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
@@ -61,6 +62,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         platform: engine.platform(),
         answer: model.answer(),
         max_batch_rows: 0,
+        streams: model.streams(),
         mlmodel,
     };
     let example = warm::example(root, &contract);
@@ -83,6 +85,22 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         warnings: warmth.warnings,
     };
     Ok((facts, model))
+}
+
+/// What the model's files say of it, with the signature that the model itself tells when they have none.
+fn described(
+    mlmodel: Option<Arc<Mlmodel>>,
+    model: &dyn Model,
+    root: &Path,
+) -> Result<Option<Arc<Mlmodel>>, ServeError> {
+    let Some(told) = model.mlflow_signature() else { return Ok(mlmodel) };
+    if mlmodel.as_ref().is_some_and(|m| m.signature.as_ref().is_some_and(|s| s.inputs.is_some())) {
+        return Ok(mlmodel);
+    }
+    let signature = crate::mlmodel::told(told)
+        .map_err(|source| ServeError::Mlmodel { path: root.display().to_string(), source })?;
+    let known = mlmodel.map(|m| Mlmodel::clone(&m)).unwrap_or_default();
+    Ok(Some(Arc::new(Mlmodel { signature: Some(signature), ..known })))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -133,8 +151,9 @@ fn choose<'a>(
     };
     let Some(mlmodel) = mlmodel else {
         let (folder, entry) = bare(root)?;
-        let engine = runs("onnx").ok_or_else(|| none("onnx".into()))?;
-        return Ok((engine, ModelFiles { root: folder, entry, flavor: "onnx".into() }));
+        let flavor = if entry.extension().is_some_and(|e| e == "py") { PYTHON_FILE } else { "onnx" };
+        let engine = runs(flavor).ok_or_else(|| none(flavor.into()))?;
+        return Ok((engine, ModelFiles { root: folder, entry, flavor: flavor.into() }));
     };
     // The engines' order decides: every MLflow model has python_function beside its own flavor.
     for engine in engines {
@@ -153,7 +172,10 @@ fn choose<'a>(
     Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
 }
 
-/// The `.onnx` file that `root` is or holds.
+/// A Python file with a function `predict`, which is no MLflow model.
+const PYTHON_FILE: &str = "python_file";
+
+/// The `.onnx` file that `root` is or holds, or the Python file: `model.py`, or the only one.
 fn bare(root: &Path) -> Result<(PathBuf, PathBuf), ServeError> {
     let load = |reason: String| {
         ServeError::Engine(mainspring_engine::EngineError::Load { path: root.display().to_string(), reason })
@@ -163,19 +185,26 @@ fn bare(root: &Path) -> Result<(PathBuf, PathBuf), ServeError> {
         return Ok((folder, root.file_name().map(PathBuf::from).unwrap_or_default()));
     }
     let entries = std::fs::read_dir(root).map_err(|e| load(e.to_string()))?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|e| PathBuf::from(e.file_name()))
-        .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case("onnx")))
-        .collect();
-    found.sort();
-    let at = found.iter().position(|p| p == Path::new("model.onnx"));
-    match (at, found.len()) {
-        (Some(at), _) => Ok((root.to_owned(), found.swap_remove(at))),
-        (None, 1) => Ok((root.to_owned(), found.swap_remove(0))),
-        (None, 0) => Err(load("there is neither an MLmodel file nor an .onnx file in it".into())),
-        (None, n) => Err(load(format!("there are {n} .onnx files in it and none is called model.onnx"))),
+    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| PathBuf::from(e.file_name())).collect();
+    files.sort();
+    for extension in ["onnx", "py"] {
+        let mut found: Vec<PathBuf> = files
+            .iter()
+            .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case(extension)))
+            .cloned()
+            .collect();
+        let usual = format!("model.{extension}");
+        let at = found.iter().position(|p| *p == Path::new(&usual));
+        match (at, found.len()) {
+            (Some(at), _) => return Ok((root.to_owned(), found.swap_remove(at))),
+            (None, 0) => {}
+            (None, 1) => return Ok((root.to_owned(), found.swap_remove(0))),
+            (None, n) => {
+                return Err(load(format!("there are {n} .{extension} files in it and none is called {usual}")));
+            }
+        }
     }
+    Err(load("there is no MLmodel file, no .onnx file and no .py file in it".into()))
 }
 
 /// How requests run by default, when warm-up could not measure.

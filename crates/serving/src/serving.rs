@@ -7,15 +7,14 @@ use crate::deployment::{Deployment, Route};
 use crate::error::ServeError;
 use crate::event::Event;
 use crate::request::{Answer, InferRequest, Refusal};
-use crate::run::{Loaded, Pool, Ran, Reply, Timer};
+use crate::run::{Loaded, Pool, Ran, Reply, Timer, Work};
 use crate::source::{ModelSource, PredictionSink};
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats};
 use crate::view::DeploymentView;
 use arc_swap::ArcSwap;
-use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timing};
-use mainspring_engine::{Engine, RunCx};
+use mainspring_engine::{Engine, Params, RunCx};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,8 +22,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use stream::AnswerParts;
 
 type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;
 
@@ -307,14 +309,28 @@ struct Call {
 }
 
 impl Call {
-    async fn run(&mut self, mut request: InferRequest) -> Result<Answer, ServeError> {
+    async fn run(&mut self, request: InferRequest) -> Result<Answer, ServeError> {
+        let received = request.received;
+        let Admitted { loaded, work } = self.admit(request)?;
+        let cx = RunCx { deadline: work.deadline, params: work.params.clone(), ids: Vec::new() };
+        let ran = match loaded.try_inline(&work.inputs, work.rows, &cx) {
+            Some(result) => result?,
+            None => {
+                let Some(event) = &self.event else { return Err(ServeError::Cancelled) };
+                queued(&loaded, &event.deployment, work, received).await?
+            }
+        };
+        self.answer(&loaded, ran)
+    }
+
+    /// Finds the version, checks the request against it, and counts it in.
+    fn admit(&mut self, mut request: InferRequest) -> Result<Admitted, ServeError> {
         let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
         let deployment = Arc::clone(&event.deployment);
         let accepted = accept(event, &mut request);
         event.inputs = std::mem::take(&mut request.inputs).into();
-        let loaded = accepted?;
-        let rows = event.rows as usize;
-        let inputs = Arc::clone(&event.inputs);
+        let (loaded, params) = accepted?;
+        let (id, rows, inputs) = (event.id, event.rows as usize, Arc::clone(&event.inputs));
 
         let limits = &deployment.spec.load().limits;
         admit(&deployment.in_flight, limits.max_in_flight as usize)
@@ -328,11 +344,7 @@ impl Call {
         if deadline.is_some_and(|d| d <= Instant::now()) {
             return Err(late(&deployment, request.received));
         }
-        let ran = match loaded.try_inline(&inputs, rows, &RunCx { deadline }) {
-            Some(result) => result?,
-            None => queued(&loaded, &deployment, inputs, Wait { rows, deadline, received: request.received }).await?,
-        };
-        self.answer(&loaded, ran)
+        Ok(Admitted { loaded, work: Work { id, inputs, rows, params, deadline, parts: None } })
     }
 
     fn answer(&mut self, loaded: &Loaded, ran: Ran) -> Result<Answer, ServeError> {
@@ -377,8 +389,14 @@ impl Drop for Call {
     }
 }
 
-/// Finds the version and checks the inputs against it.
-fn accept(event: &mut Event, request: &mut InferRequest) -> Result<Arc<Loaded>, ServeError> {
+/// A request that may run.
+struct Admitted {
+    loaded: Arc<Loaded>,
+    work: Work,
+}
+
+/// Finds the version and checks inputs and parameters against it.
+fn accept(event: &mut Event, request: &mut InferRequest) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
     let loaded = pick(&event.deployment, request.version.as_deref())?;
     event.recorder = Arc::clone(&loaded.recorder);
     event.contract = Some(Arc::clone(&loaded.facts.contract));
@@ -393,7 +411,8 @@ fn accept(event: &mut Event, request: &mut InferRequest) -> Result<Arc<Loaded>, 
         return Err(ServeError::NoRows);
     }
     event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
-    Ok(loaded)
+    let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
+    Ok((loaded, params))
 }
 
 /// Counts a request in, or says how many there are.
@@ -418,29 +437,24 @@ fn late(deployment: &Deployment, received: Instant) -> ServeError {
     ServeError::Deadline { name: deployment.name.to_string(), waited: received.elapsed() }
 }
 
-struct Wait {
-    rows: usize,
-    deadline: Option<Instant>,
-    received: Instant,
-}
-
 async fn queued(
     loaded: &Arc<Loaded>,
     deployment: &Deployment,
-    inputs: Arc<[NamedTensor]>,
-    wait: Wait,
+    work: Work,
+    received: Instant,
 ) -> Result<Ran, ServeError> {
-    let waiting = loaded.enqueue(inputs, wait.rows, wait.deadline);
-    let reply = match wait.deadline {
+    let deadline = work.deadline;
+    let waiting = loaded.enqueue(work);
+    let reply = match deadline {
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), waiting).await {
             Ok(reply) => reply,
-            Err(_) => return Err(late(deployment, wait.received)),
+            Err(_) => return Err(late(deployment, received)),
         },
         None => waiting.await,
     };
     match reply {
         Some(Reply::Ran(result)) => Ok(result?),
-        Some(Reply::Expired) => Err(late(deployment, wait.received)),
+        Some(Reply::Expired) => Err(late(deployment, received)),
         None => Err(ServeError::Stopping),
     }
 }

@@ -7,7 +7,7 @@ use crate::pb::model_infer_response::InferOutputTensor;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
 use mainspring_serving::Answer;
-use mainspring_wire::{BodyError, Classes, InferBody, Wanted, classified, response};
+use mainspring_wire::{BodyError, Classes, InferBody, Node, Wanted, classified, response};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,10 +40,23 @@ fn parameters(given: &HashMap<String, pb::InferParameter>, body: &mut InferBody)
             }
             // Triton passes it over for a model without priority levels, which is every model here.
             "priority" => drop(count("parameters.priority", value)?),
-            _ => {}
+            // It asks how a stream ends.
+            "triton_enable_empty_final_response" => {}
+            _ => body.params.extend(node(value).map(|node| (Arc::from(name.as_str()), node))),
         }
     }
     Ok(())
+}
+
+/// A parameter that may be the model's own.
+fn node(value: &pb::InferParameter) -> Option<Node> {
+    Some(match value.parameter_choice.as_ref()? {
+        ParameterChoice::BoolParam(b) => Node::Bool(*b),
+        ParameterChoice::Int64Param(n) => Node::Int(*n),
+        ParameterChoice::Uint64Param(n) => i64::try_from(*n).map_or(Node::Float(*n as f64), Node::Int),
+        ParameterChoice::StringParam(s) => Node::Text(Bytes::copy_from_slice(s.as_bytes())),
+        ParameterChoice::DoubleParam(x) => Node::Float(*x),
+    })
 }
 
 fn count(path: &str, value: &pb::InferParameter) -> Result<u64, BodyError> {

@@ -35,12 +35,7 @@ struct Adder {
 
 impl Adder {
     fn new() -> Self {
-        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec {
-            name: name.into(),
-            dtype,
-            shape: shape.to_vec(),
-            optional: false,
-        };
+        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec::new(name, dtype, shape);
         Self {
             signature: Signature {
                 inputs: vec![spec("X", DType::Fp32, &[-1, 3])],
