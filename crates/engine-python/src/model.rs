@@ -1,5 +1,6 @@
 //! An open model: its workers behind the port.
 
+use crate::environment::Held;
 use crate::frame::{self, Failure, Outgoing, Ready};
 use crate::nested;
 use crate::pool::Pool;
@@ -19,15 +20,17 @@ pub(crate) struct PythonModel {
     nested: bool,
     ready: Ready,
     show_errors: bool,
+    /// Dropped after the pool, whose workers run in it.
+    _environment: Option<Held>,
 }
 
 impl PythonModel {
-    pub fn open(start: Start, instances: usize, watch: &Watch) -> Result<Self, EngineError> {
+    pub fn open(start: Start, held: Option<Held>, instances: usize, watch: &Watch) -> Result<Self, EngineError> {
         let (name, show_errors) = (Arc::clone(&start.name), start.limits.show_errors);
         let (pool, ready) = Pool::open(start, instances, watch)?;
         let signature = ready.tensors();
         let nested = signature.inputs.iter().any(|i| i.content == Content::Json);
-        Ok(Self { pool, name, signature, nested, ready, show_errors })
+        Ok(Self { pool, name, signature, nested, ready, show_errors, _environment: held })
     }
 
     /// The frame of a call, nested values as the worker reads them.

@@ -283,8 +283,7 @@ impl Shared {
             Err(fault) => fault.in_words(),
         };
         let lines = worker.last_lines(true);
-        let shown = lines.len().saturating_sub(5);
-        let lines = &lines[shown..];
+        let lines = telling(&lines);
         Err(if lines.is_empty() { reason } else { format!("{reason}; its last lines: {}", lines.join(" | ")) })
     }
 
@@ -346,6 +345,15 @@ impl Shared {
             deployment = %self.start.name, pid, stopped = lives, deaths, last_lines = lines,
             "the model's worker ended {when}"
         );
+    }
+}
+
+/// Of the last lines, those that tell most: the last ones, or those around the line where it was stopped, whose
+/// innermost place comes first.
+fn telling(lines: &[String]) -> &[String] {
+    match lines.iter().position(|l| l.starts_with("Fatal Python error")) {
+        Some(at) => &lines[at.saturating_sub(2)..lines.len().min(at + 6)],
+        None => &lines[lines.len().saturating_sub(5)..],
     }
 }
 

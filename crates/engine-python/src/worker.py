@@ -656,12 +656,12 @@ class Model:
         return Outputs(form, [dict(s, name=s["name"] or "output") for s in said])
 
     def ready(self):
-        import mlflow
-
+        # A plain file may do without it.
+        mlflow = sys.modules.get("mlflow")
         return {
             "inputs": self.inputs.specs(), "outputs": self.outputs.fields, "form": self.outputs.form,
             "streams": self.source.streams, "signature": json.dumps(self.source.signature.to_dict()),
-            "python": "%d.%d.%d" % sys.version_info[:3], "mlflow": mlflow.__version__,
+            "python": "%d.%d.%d" % sys.version_info[:3], "mlflow": getattr(mlflow, "__version__", "none"),
         }
 
     def answer(self, header, body):

@@ -213,6 +213,10 @@ impl Worker {
     fn status(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
+            if self.ended.is_some() {
+                // What it started outlives it in its group. Ids are given out in turn, so nobody else has this one yet.
+                signal("KILL", &format!("-{}", self.pid()));
+            }
         }
         self.ended
     }

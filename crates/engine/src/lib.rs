@@ -222,6 +222,16 @@ pub enum EngineError {
         /// Why, and when it is tried again.
         reason: String,
     },
+    /// The operator does not let models of this kind run here.
+    #[error("cannot load {path}: {reason}")]
+    NotAllowed {
+        /// File of the model.
+        path: String,
+        /// Who does not allow what.
+        reason: String,
+        /// What to do next.
+        hint: &'static str,
+    },
     /// Nobody waits for the model any more.
     #[error("the load was given up")]
     GivenUp,
@@ -242,12 +252,14 @@ impl Failure for EngineError {
             }
             Self::Run { bad_input: true, .. } | Self::Tensor(_) => ErrorKind::InvalidInput,
             Self::Deadline | Self::TooSlow { .. } => ErrorKind::DeadlineExceeded,
+            Self::NotAllowed { .. } => ErrorKind::Denied,
             Self::GivenUp => ErrorKind::Cancelled,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NotAllowed { hint, .. } => Some((*hint).into()),
             Self::Missing { .. } => Some("run: mainspring doctor".into()),
             Self::TooSlow { .. } => {
                 Some("send fewer rows, or raise engine.python.timeout of the deployment; the server's log has what the model wrote".into())

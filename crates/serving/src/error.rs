@@ -32,14 +32,14 @@ pub enum ServeError {
         serves: String,
     },
     /// The deployment has no version that can answer now.
-    #[error("deployment {name:?} is {state}: {reason}")]
+    #[error("deployment {name:?} is {}", .reason.as_ref().map_or_else(|| "not ready".to_owned(), |why| format!("{state}: {why}")))]
     NotReady {
         /// Name of the deployment.
         name: String,
         /// Its state.
         state: State,
-        /// Why.
-        reason: String,
+        /// Why, for callers who may look at the deployment.
+        reason: Option<String>,
     },
     /// The inputs do not fit the model.
     #[error(transparent)]
@@ -169,7 +169,12 @@ impl Failure for ServeError {
         match self {
             Self::NoDeployment { .. } => Some("list what is deployed: mainspring get deployment".into()),
             Self::NotReady { state: State::Loading, .. } => Some("try again when it is READY".into()),
-            Self::NotReady { name, .. } => Some(format!("see the whole state: mainspring get deployment {name}")),
+            Self::NotReady { reason: None, .. } => {
+                Some("who may read the deployment finds the reason in its state".into())
+            }
+            Self::NotReady { name, reason: Some(_), .. } => {
+                Some(format!("see the whole state: mainspring get deployment {name}"))
+            }
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }

@@ -13,7 +13,7 @@ use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats};
 use crate::view::DeploymentView;
 use arc_swap::ArcSwap;
-use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timing};
+use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Principal, Protocol, Role, Tenant, Timing};
 use mainspring_engine::{Engine, Params, RunCx};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -121,7 +121,7 @@ impl Serving {
     /// [`ServeError::NoDeployment`], also when it is taken away meanwhile.
     pub async fn settled(&self, auth: &Authorized<Describe>, name: &Name) -> Result<DeploymentView, ServeError> {
         let deployment = self.find(auth.tenant(), name)?;
-        if deployment.settled().await { Ok(deployment.view()) } else { Err(self.nobody(auth.tenant(), name)) }
+        if deployment.settled().await { Ok(view(&deployment, auth)) } else { Err(self.nobody(auth.tenant(), name)) }
     }
 
     /// Waits until the latest declaration of every deployment that there is now, of every tenant, was
@@ -142,12 +142,12 @@ impl Serving {
     /// Describes the deployment that `auth` names; `None` when there is none, or `auth` names all.
     pub fn describe(&self, auth: &Authorized<Describe>) -> Option<DeploymentView> {
         let name = auth.action().deployment.as_ref()?;
-        self.find(auth.tenant(), name).ok().map(|d| d.view())
+        self.find(auth.tenant(), name).ok().map(|d| view(&d, auth))
     }
 
     /// Describes the tenant's deployments that `auth` names, by name.
     pub fn list(&self, auth: &Authorized<Describe>) -> Vec<DeploymentView> {
-        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| d.view()).collect()
+        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| view(d, auth)).collect()
     }
 
     /// Whether a request to the deployment that `auth` names would find a version to answer it.
@@ -155,9 +155,10 @@ impl Serving {
     /// # Errors
     /// [`ServeError::NoDeployment`], [`ServeError::NoVersion`] and [`ServeError::NotReady`].
     pub fn ready(&self, auth: &Authorized<Describe>, version: Option<&str>) -> Result<(), ServeError> {
+        let explains = explains(auth.who());
         match &auth.action().deployment {
-            Some(name) => pick(&*self.find(auth.tenant(), name)?, version).map(drop),
-            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None).map(drop)),
+            Some(name) => pick(&*self.find(auth.tenant(), name)?, version, explains).map(drop),
+            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None, explains).map(drop)),
         }
     }
 
@@ -179,7 +180,7 @@ impl Serving {
     /// As [`Serving::ready`].
     pub fn contract(&self, auth: &Authorized<Infer>, version: Option<&str>) -> Result<Arc<Contract>, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        Ok(Arc::clone(&pick(&deployment, version)?.facts.contract))
+        Ok(Arc::clone(&pick(&deployment, version, explains(auth.who()))?.facts.contract))
     }
 
     /// Answers a request. Dropping the future gives the request up: it leaves the queue, and the
@@ -190,7 +191,7 @@ impl Serving {
     pub async fn infer(&self, auth: &Authorized<Infer>, request: InferRequest) -> Result<Answer, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         let event = self.event(auth, deployment, Asked::from(&request));
-        let mut call = Call { event: Some(event), admitted: false };
+        let mut call = Call { event: Some(event), admitted: false, explains: explains(auth.who()) };
         match call.run(request).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
@@ -204,7 +205,7 @@ impl Serving {
     /// under which the journal has it; `None` when the deployment does not exist.
     pub fn refuse(&self, auth: &Authorized<Infer>, refusal: Refusal) -> Option<EventId> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment).ok()?;
-        let picked = pick(&deployment, refusal.version.as_deref()).ok();
+        let picked = pick(&deployment, refusal.version.as_deref(), false).ok();
         let asked = Asked {
             protocol: refusal.protocol,
             client_id: refusal.client_id,
@@ -280,10 +281,21 @@ impl From<&InferRequest> for Asked {
     }
 }
 
+/// Whether somebody may know why a deployment does not answer, which may hold what a model wrote: who may look
+/// at it and not only call it.
+fn explains(who: &Principal) -> bool {
+    who.role >= Role::Read
+}
+
+fn view(deployment: &Deployment, auth: &Authorized<Describe>) -> DeploymentView {
+    let view = deployment.view();
+    if explains(auth.who()) { view } else { DeploymentView { reason: None, ..view } }
+}
+
 /// The version that answers a request.
-fn pick(deployment: &Deployment, version: Option<&str>) -> Result<Arc<Loaded>, ServeError> {
+fn pick(deployment: &Deployment, version: Option<&str>, explains: bool) -> Result<Arc<Loaded>, ServeError> {
     let route = deployment.route.load();
-    let Some(current) = &route.current else { return Err(not_ready(deployment, &route)) };
+    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains)) };
     match version {
         Some(asked) if *asked != *current.facts.contract.target.version => Err(ServeError::NoVersion {
             name: deployment.name.to_string(),
@@ -294,18 +306,17 @@ fn pick(deployment: &Deployment, version: Option<&str>) -> Result<Arc<Loaded>, S
     }
 }
 
-fn not_ready(deployment: &Deployment, route: &Route) -> ServeError {
-    ServeError::NotReady {
-        name: deployment.name.to_string(),
-        state: route.state,
-        reason: route.reason.clone().unwrap_or_else(|| "no version is loaded".into()),
-    }
+fn not_ready(deployment: &Deployment, route: &Route, explains: bool) -> ServeError {
+    let reason = route.reason.clone().unwrap_or_else(|| "no version is loaded".into());
+    ServeError::NotReady { name: deployment.name.to_string(), state: route.state, reason: explains.then_some(reason) }
 }
 
 /// One request on its way. Dropped before its end, it was cancelled.
 struct Call {
     event: Option<Event>,
     admitted: bool,
+    /// Whether the caller may know why there is no version to answer.
+    explains: bool,
 }
 
 impl Call {
@@ -327,7 +338,7 @@ impl Call {
     fn admit(&mut self, mut request: InferRequest) -> Result<Admitted, ServeError> {
         let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
         let deployment = Arc::clone(&event.deployment);
-        let accepted = accept(event, &mut request);
+        let accepted = accept(event, &mut request, self.explains);
         event.inputs = std::mem::take(&mut request.inputs).into();
         let (loaded, params) = accepted?;
         let (id, rows, inputs) = (event.id, event.rows as usize, Arc::clone(&event.inputs));
@@ -396,8 +407,12 @@ struct Admitted {
 }
 
 /// Finds the version and checks inputs and parameters against it.
-fn accept(event: &mut Event, request: &mut InferRequest) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
-    let loaded = pick(&event.deployment, request.version.as_deref())?;
+fn accept(
+    event: &mut Event,
+    request: &mut InferRequest,
+    explains: bool,
+) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
+    let loaded = pick(&event.deployment, request.version.as_deref(), explains)?;
     event.recorder = Arc::clone(&loaded.recorder);
     event.contract = Some(Arc::clone(&loaded.facts.contract));
     if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {

@@ -320,6 +320,12 @@ impl Rig {
         self.gate.authorize(&Arc::new(Principal::loopback()), action).unwrap()
     }
 
+    /// What somebody is allowed who may only call.
+    pub fn caller<A: Action>(&self, action: A) -> Authorized<A> {
+        let who = Principal { role: mainspring_core::Role::Infer, ..Principal::loopback() };
+        self.gate.authorize(&Arc::new(who), action).unwrap()
+    }
+
     pub fn deploy(&self, deployment: &str, spec: impl FnOnce(&mut DeploymentSpec)) -> Result<(), ServeError> {
         let mut declared = DeploymentSpec::new("models:/m@champion");
         spec(&mut declared);

@@ -21,7 +21,7 @@ pub use decimal::Decimal;
 pub use error::BodyError;
 pub use node::Node;
 pub use request::{InferBody, Wanted};
-pub use response::{Rendered, Reply, Selection, render};
+pub use response::{Rendered, Reply, Selection, render, render_part};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use crate::pb::model_infer_request::{InferInputTensor, InferRequestedOutputTenso
 use crate::pb::model_infer_response::InferOutputTensor;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
-use mainspring_serving::Answer;
+use mainspring_engine::Part;
+use mainspring_serving::{Answer, AnswerParts};
 use mainspring_wire::{BodyError, Classes, InferBody, Node, Wanted, classified, response};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,6 +71,11 @@ fn count(path: &str, value: &pb::InferParameter) -> Result<u64, BodyError> {
         want: "a whole number of 0 or more",
         got: format!("{:?}", value.parameter_choice),
     })
+}
+
+/// Whether a parameter is true.
+pub(crate) fn yes(value: &pb::InferParameter) -> bool {
+    matches!(value.parameter_choice, Some(ParameterChoice::BoolParam(true)))
 }
 
 /// Whether a parameter says no more than its absence would.
@@ -209,16 +215,7 @@ pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result
             })
             .collect::<Result<_, _>>()?,
     };
-    let outputs = picked
-        .iter()
-        .map(|o| InferOutputTensor {
-            name: o.name.to_string(),
-            datatype: o.tensor.dtype().as_str().to_owned(),
-            shape: o.tensor.shape().iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect(),
-            parameters: HashMap::new(),
-            contents: None,
-        })
-        .collect();
+    let outputs = picked.iter().map(|o| described(o)).collect();
     Ok(pb::ModelInferResponse {
         model_name: model.to_owned(),
         model_version: answer.target.version.to_string(),
@@ -227,6 +224,33 @@ pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result
         outputs,
         raw_output_contents: picked.iter().map(|o| o.tensor.to_wire()).collect(),
     })
+}
+
+/// Writes a part of an answer, or the empty response after the last one.
+pub(crate) fn part(model: &str, body: &InferBody, answer: &AnswerParts, part: Option<Part>) -> pb::ModelInferResponse {
+    let last = part.is_none();
+    let outputs = part.map(|p| p.outputs).unwrap_or_default();
+    pb::ModelInferResponse {
+        model_name: model.to_owned(),
+        model_version: answer.target.version.to_string(),
+        id: body.id.as_deref().unwrap_or_default().to_owned(),
+        parameters: HashMap::from([
+            parameter(PREDICTION_ID, ParameterChoice::StringParam(answer.id.to_string())),
+            parameter("triton_final_response", ParameterChoice::BoolParam(last)),
+        ]),
+        outputs: outputs.iter().map(described).collect(),
+        raw_output_contents: outputs.iter().map(|o| o.tensor.to_wire()).collect(),
+    }
+}
+
+fn described(output: &NamedTensor) -> InferOutputTensor {
+    InferOutputTensor {
+        name: output.name.to_string(),
+        datatype: output.tensor.dtype().as_str().to_owned(),
+        shape: output.tensor.shape().iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect(),
+        parameters: HashMap::new(),
+        contents: None,
+    }
 }
 
 /// An entry of a parameter map.

@@ -60,7 +60,7 @@ impl Serving {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         let event = self.event(auth, Arc::clone(&deployment), Asked::from(&request));
         let (id, client_id, received) = (event.id, event.client_id.clone(), event.received);
-        let mut call = Call { event: Some(event), admitted: false };
+        let mut call = Call { event: Some(event), admitted: false, explains: super::explains(auth.who()) };
         let admitted = call.admit(request).and_then(|admitted| {
             if admitted.work.rows == 1 {
                 Ok(admitted)
