@@ -15,6 +15,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -25,12 +26,12 @@ HOME = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".
 ORACLES = {
     "gbstats": ("gbstats", ["gbstats==0.8.0"], "3.11"),
     "savvi": ("savvi", ["savvi==0.3.1", "matplotlib"], "3.11"),
-    "spotify": ("spotify-confidence", ["spotify-confidence"], "3.11"),
+    "spotify": ("spotify-confidence", ["spotify-confidence==4.1.0"], "3.11"),
     # Its extension wants Boost's headers, which BOOST_ROOT may name, and a Python up to 3.9.
     "confseq": ("confseq", ["confseq==0.0.11", "numpy<2"], "3.9"),
     "expectation": ("expectation", ["expectation==0.6.1"], "3.12"),
     # Without its dependencies: the estimators need no torch.
-    "obp": ("obp", ["--no-deps", "obp==0.5.7", "numpy", "scipy", "scikit-learn", "pandas", "tqdm", "pyyaml"], "3.11"),
+    "obp": ("obp", ["numpy", "scipy", "scikit-learn", "pandas", "tqdm", "pyyaml", "--no-deps obp==0.4.1"], "3.11"),
     "scipy": ("gbstats", ["gbstats==0.8.0"], "3.11"),
 }
 
@@ -72,8 +73,13 @@ def check():
 
 def install(name):
     env, packages, python = ORACLES[name]
-    subprocess.run([f"python{python}", "-m", "venv", HOME / env], check=True)
-    subprocess.run([HOME / env / "bin" / "pip", "install", "--quiet", *packages], check=True)
+    found = shutil.which(f"python{python}") or sys.exit(f"{name} needs python{python} on the path")
+    subprocess.run([found, "-m", "venv", HOME / env], check=True)
+    pip = [HOME / env / "bin" / "pip", "install", "--quiet"]
+    alone = [package for package in packages if package.startswith("--no-deps ")]
+    subprocess.run([*pip, *(package for package in packages if package not in alone)], check=True)
+    for package in alone:
+        subprocess.run([*pip, *package.split()], check=True)
 
 
 def main():
