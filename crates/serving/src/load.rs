@@ -173,6 +173,10 @@ fn bare(root: &Path) -> Result<(PathBuf, PathBuf), ServeError> {
     match (at, found.len()) {
         (Some(at), _) => Ok((root.to_owned(), found.swap_remove(at))),
         (None, 1) => Ok((root.to_owned(), found.swap_remove(0))),
+        // Exporters of language models put the graph into a folder of its own.
+        (None, 0) if root.join("onnx").is_dir() => {
+            bare(&root.join("onnx")).map(|(_, entry)| (root.to_owned(), Path::new("onnx").join(entry)))
+        }
         (None, 0) => Err(load("there is neither an MLmodel file nor an .onnx file in it".into())),
         (None, n) => Err(load(format!("there are {n} .onnx files in it and none is called model.onnx"))),
     }
