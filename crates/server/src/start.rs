@@ -13,6 +13,7 @@ use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
+use mainspring_engine_text::TextRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -149,7 +150,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let python =
         PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
     // The first that runs one of a model's flavors runs it.
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(TextRuntime::over(Arc::new(onnx.clone()))), Arc::new(python)];
     let models = Models { registry: registry.clone(), artifacts };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
