@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
-use mainspring_http::{ApiError, Caller, Guard, problem};
+use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
@@ -59,9 +59,9 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(guard.protect(scoring, scoring::render_error))
         .merge(guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error))
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
-        .merge(guard.protect(native_routes, problem))
-        .merge(guard.open(mainspring_proto_native::open_routes(native), problem))
-        .merge(guard.protect(metrics_route(parts, front.health), problem))
+        .merge(apart(guard.protect(native_routes, problem)))
+        .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
+        .merge(apart(guard.protect(metrics_route(parts, front.health), problem)))
         .merge(console::routes())
         .fallback(|| async {
             ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
