@@ -11,10 +11,13 @@ mod frame;
 mod model;
 mod pool;
 mod runtime;
+mod supervise;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod worker;
 
 pub use find::{Found, find};
 pub use runtime::{PythonRuntime, PythonSettings};
+pub use tools::WORKER;

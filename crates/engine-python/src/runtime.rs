@@ -53,6 +53,10 @@ impl PythonRuntime {
         find(self.0.python.as_deref())
     }
 
+    pub(crate) fn environments(&self) -> &Environments {
+        &self.0.environments
+    }
+
     pub(crate) fn start(&self, files: &ModelFiles, options: &LoadOptions) -> Result<PythonModel, EngineError> {
         let path = files.root.join(&files.entry);
         if !path.is_file() {

@@ -59,7 +59,8 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         labels: Vec::new(),
         signature,
         platform: engine.platform(),
-        answer: model.answer(),
+        // A conversion says what the model that it comes from answers with.
+        answer: mlmodel.as_ref().and_then(|m| m.answer).unwrap_or_else(|| model.answer()),
         max_batch_rows: 0,
         mlmodel,
     };
@@ -104,6 +105,12 @@ pub(crate) fn check_redacted(names: &[String], contract: &Contract) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Whether it is an ONNX model; one whose `MLmodel` cannot be read is not.
+pub(crate) fn is_onnx(resolved: &Resolved) -> bool {
+    matches!(mlmodel(resolved), Ok(Some(m)) if m.flavors.contains_key("onnx"))
+        || resolved.root.extension().is_some_and(|e| e == "onnx")
 }
 
 fn mlmodel(resolved: &Resolved) -> Result<Option<Mlmodel>, ServeError> {
