@@ -87,7 +87,7 @@ fn outcome(job: &Value, out: Output) -> Result<(), CliError> {
                     Mark::Good,
                     format!("registered as models:/{model}/{version} ({chosen}), made from {source}"),
                 ));
-                line(format!("  it serves in place of that one where a deployment says prefer: onnx"));
+                line("  it serves in place of that one where a deployment says prefer: onnx");
             }
             None => line(mark(Mark::Warn, "nothing that passes is faster by 3 %; nothing was registered")),
         }
@@ -151,15 +151,17 @@ fn proof(findings: &Value) {
     }
 }
 
-/// The worst row of each output, with both values.
+/// The worst row of the output that is furthest from the model's own, with both values.
 fn worst(candidate: &Value) {
-    for output in candidate["outputs"].as_array().into_iter().flatten() {
+    let outputs = candidate["outputs"].as_array().map_or(&[][..], Vec::as_slice);
+    if let Some(output) = outputs.first() {
         let apart = output["difference"].as_f64().map(|d| format!(", {d:.2e} apart")).unwrap_or_default();
+        let others = if outputs.len() > 1 { format!(" (of {} outputs)", outputs.len()) } else { String::new() };
         line(format!(
-            "worst row of {}, output {:?}: row {}: {}, the model says {}{apart}",
+            "worst row of {}: row {}, output {:?}{others}: {}, the model says {}{apart}",
             cell(&candidate["name"]),
-            cell(&output["name"]),
             cell(&output["row"]),
+            cell(&output["name"]),
             cell(&output["got"]),
             cell(&output["expected"]),
         ));

@@ -116,7 +116,8 @@ fn differs(outputs: &[Compared], differing: u64, rows: u64) -> String {
     format!("{differing} of {rows} rows differ{}", place.unwrap_or_default())
 }
 
-fn candidate(measured: Measured, refused: Option<String>) -> Candidate {
+fn candidate(mut measured: Measured, refused: Option<String>) -> Candidate {
+    measured.outputs.sort_by(|a, b| b.share.total_cmp(&a.share));
     Candidate {
         speed: speed(&measured),
         name: measured.name,

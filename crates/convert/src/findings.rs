@@ -53,7 +53,7 @@ pub struct Candidate {
     pub agreeing: u64,
     /// Accuracy, when there are labels.
     pub score: Option<f64>,
-    /// Its outputs beside the model's own.
+    /// Its outputs beside the model's own, the one that is furthest from it first.
     pub outputs: Vec<Output>,
     /// Why it may not be used; `None` when it may.
     pub refused: Option<String>,

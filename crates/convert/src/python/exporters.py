@@ -267,7 +267,8 @@ class PyTorch(Exporter):
     name = "PyTorch"
 
     def ways(self):
-        return ["dynamo", "torchscript"]
+        # TorchScript is made of a model that is code; of an exported program there is none.
+        return ["dynamo"] if type(self.native).__name__ == "GraphModule" else ["dynamo", "torchscript"]
 
     def export(self, way):
         import os
@@ -276,7 +277,10 @@ class PyTorch(Exporter):
         import onnx
         import torch
 
-        native = self.native.eval().to("cpu")
+        native = self.native.to("cpu")
+        # A program that torch.export made is in the mode that it was exported in, and has no other.
+        if not isinstance(native, torch.fx.GraphModule):
+            native.eval()
         columns = isinstance(self.model.inputs, worker.Columns)
         if not columns and len(self.specs) != 1:
             raise Refused("it takes %d tensors; of PyTorch models, MLflow hands over one" % len(self.specs))
