@@ -119,7 +119,9 @@ fn build(part: &Path, base: &Path, inventory: &Inventory, packages: &[&str], wat
         .into_iter()
         .find(|p| p.is_dir())
         .ok_or_else(|| failed(format!("{} has no site-packages", part.display())))?;
-    std::fs::write(site.join("mainspring-base.pth"), inventory.folders.join("\n")).map_err(io)?;
+    // As a folder of packages, with the `.pth` files in it: a plain line would leave those out.
+    let lines = inventory.folders.iter().map(|f| format!("import site; site.addsitedir({f:?})\n"));
+    std::fs::write(site.join("mainspring-base.pth"), lines.collect::<String>()).map_err(io)?;
     std::fs::write(part.join("constraints.txt"), inventory.constraints.join("\n")).map_err(io)?;
     let mut fill = Command::new(part.join("bin/python"));
     fill.args([
