@@ -31,18 +31,35 @@ def say(text):
     print("@ " + text, flush=True)
 
 
+# ---- the worker
+
+
+def pyfunc(model):
+    """What MLflow loaded, behind the worker's model."""
+    return getattr(model, "source", model).model
+
+
+def inputs_of(schema):
+    """What the worker makes of a signature's inputs."""
+    if schema.is_tensor_spec():
+        return worker.Tensors(schema)
+    try:
+        return worker.Columns(schema)
+    except TypeError:
+        return worker.Columns(schema, False)
+
+
 # ---- rows
 
 
-def rows_of(model, root, order):
+def rows_of(inputs, meta, order):
     """Real rows as the worker takes them: where they are from, by input an array, and labels if there are some."""
     label = order.get("label")
     if order.get("rows"):
         data = read(order["rows"]["path"], order["rows"]["format"])
         where = order["rows"]["from"]
     else:
-        info = model.model.metadata.saved_input_example_info
-        data = model.model.metadata.load_input_example(root) if info else None
+        data = meta.load_input_example(order["root"]) if meta.saved_input_example_info else None
         where = "the input example"
         if data is None:
             raise Refused(
@@ -54,7 +71,7 @@ def rows_of(model, root, order):
         if not isinstance(data, pandas.DataFrame) or label not in data:
             raise Refused("there is no column %r in %s to measure the accuracy with" % (label, where))
         labels = data[label].to_numpy()
-    given = taken(model.inputs, data, where)
+    given = taken(inputs, data, where)
     count = length(given)
     most = order["max_rows"]
     if count > most:

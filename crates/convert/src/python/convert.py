@@ -4,6 +4,7 @@ It decides nothing: for each way to export, it reports how the answers differ an
 """
 
 import os
+import re
 import sys
 import traceback
 
@@ -20,13 +21,13 @@ from common import Refused, say
 def main(order):
     say("opening the model")
     model = worker.Model(order["root"], None)
-    meta = model.model.metadata
+    meta = common.pyfunc(model).metadata
     export = exporters.of(model)
     specs, fields = model.inputs.specs(), model.outputs.fields
     for spec in specs:
         if spec["optional"]:
             say("input %r may be left out of requests to the Python model; the converted one needs it" % spec["name"])
-    where, given, _ = common.rows_of(model, order["root"], order)
+    where, given, _ = common.rows_of(model.inputs, meta, order)
     count = common.length(given)
     expected = common.answers(model, given)
     if any(len(each) != count for each in expected):
@@ -51,8 +52,10 @@ def reason(export, error):
     if isinstance(error, Refused):
         return str(error)
     part = export.part_at_fault(error)
-    text = " ".join(str(error).split())[:400]
-    return "%s: %s: %s" % (part, type(error).__name__, text) if part else "%s: %s" % (type(error).__name__, text)
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    if part:
+        return "%s: %s" % (part, text[:160])
+    return "%s: %s" % (type(error).__name__, text[:400])
 
 
 def one(order, export, way, contract, proof):

@@ -2,15 +2,14 @@
 
 import numpy as np
 import worker
-from common import Refused
+from common import Refused, pyfunc
 
 KNOWN = "scikit-learn, XGBoost, LightGBM, PyTorch and Keras"
 
 
 def of(model):
     """The exporter of an open model."""
-    meta = model.model.metadata
-    flavors = meta.flavors
+    flavors = pyfunc(model).metadata.flavors
     loader = flavors.get("python_function", {}).get("loader_module", "")
     if "onnx" in flavors:
         raise Refused("it is an ONNX model already; mainspring optimize makes it faster")
@@ -43,10 +42,10 @@ class Exporter:
         self.native = self.raw()
         self.specs = model.inputs.specs()
         self.fields = model.outputs.fields
-        self.flavor = model.model.metadata.flavors.get("python_function", {})
+        self.flavor = pyfunc(model).metadata.flavors.get("python_function", {})
 
     def raw(self):
-        return self.model.model.get_raw_model()
+        return pyfunc(self.model).get_raw_model()
 
     def what(self):
         return type(self.native).__name__
@@ -313,8 +312,12 @@ class PyTorch(Exporter):
     def part_at_fault(self, error):
         import re
 
-        found = re.search(r"(?:operator|op|Operator) '?((?:aten|prims|torchvision|prim)::?[\w.]+)", str(error))
-        return "no exporter knows the operator %s" % found.group(1) if found else None
+        said = []
+        while error is not None:
+            said.append(str(error))
+            error = error.__cause__ or error.__context__
+        found = re.search(r"OpOverload\(op='([\w.]+)'|operator '?((?:aten|prims|torchvision)::[\w.]+)", " ".join(said))
+        return "no exporter knows the operator %s" % (found.group(1) or found.group(2)) if found else None
 
 
 class Keras(Exporter):

@@ -57,16 +57,8 @@ class Given:
         self.session = session
         self.takes = session.get_inputs()
         schema = meta.get_input_schema()
-
-        class Opened:
-            """What the reader of rows looks at."""
-
-            inputs = (worker.Tensors if schema.is_tensor_spec() else worker.Columns)(schema) if schema is not None else Bare(self.takes)
-
-            class model:
-                metadata = meta
-
-        self.where, rows, self.labels = common.rows_of(Opened, order["root"], order)
+        inputs = common.inputs_of(schema) if schema is not None else Bare(self.takes)
+        self.where, rows, self.labels = common.rows_of(inputs, meta, order)
         self.count = common.length(rows)
         self.rows = rows
 
