@@ -41,7 +41,7 @@ def settled(server, deployment, version):
     until = time.monotonic() + 60
     while True:
         found = detail(server, deployment)
-        if found.get("version") == version and found["state"] == "READY":
+        if found["summary"].get("version") == version and found["summary"]["state"] == "READY":
             return found
         assert time.monotonic() < until, found
         time.sleep(0.02)
@@ -207,10 +207,10 @@ def test_prefer_onnx(server, registered, converted):
         newest = str(max(int(v.version) for v in client.search_model_versions("name = 'convert-xgboost'")))
         client.set_registered_model_alias("convert-xgboost", "champion", newest)
         found = settled(server, "convert-preferred", newest)
-        assert found["versions"][0]["engine"] == "python" and "mainspring convert" in found["choice"]
+        assert found["versions"][0]["engine"] == "python" and "mainspring convert" in found["summary"]["choice"]
         server.cli("convert", f"convert-xgboost/{newest}", "--env", "shared")
         found = settled(server, "convert-preferred", str(int(newest) + 1))
-        assert found["versions"][0]["engine"] == "onnxruntime" and f"made from version {newest}" in found["choice"]
+        assert found["versions"][0]["engine"] == "onnxruntime" and f"made from version {newest}" in found["summary"]["choice"]
         client.set_registered_model_alias("convert-xgboost", "champion", "1")
         settled(server, "convert-preferred", "2")
     finally:

@@ -155,6 +155,9 @@ fn proof(findings: &Value) {
 fn worst(candidate: &Value) {
     let outputs = candidate["outputs"].as_array().map_or(&[][..], Vec::as_slice);
     if let Some(output) = outputs.first() {
+        if output["difference"].is_null() && output["differing"] == 0 {
+            return line(format!("no row of {} differs", cell(&candidate["name"])));
+        }
         let apart = output["difference"].as_f64().map(|d| format!(", {d:.2e} apart")).unwrap_or_default();
         let others = if outputs.len() > 1 { format!(" (of {} outputs)", outputs.len()) } else { String::new() };
         line(format!(

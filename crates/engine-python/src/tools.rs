@@ -143,6 +143,10 @@ fn install(mut command: Command, watch: &Watch) -> Result<(), EngineError> {
     installer_sees(&mut command);
     let line = |line: &str| {
         tracing::info!(target: "mainspring_model", "{line}");
+        // What is there already is most of it, and no news.
+        if line.starts_with("Requirement already satisfied") {
+            return;
+        }
         let short: String = line.chars().take(120).collect();
         watch.say(&format!("building the tools' environment: {short}"));
     };

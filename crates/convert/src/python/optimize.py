@@ -15,6 +15,7 @@ import onnx
 import pandas
 import worker
 from common import Refused, say
+from graph import TYPES
 
 KINDS = {
     "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(float16)": "FP16", "tensor(int64)": "INT64",
@@ -22,6 +23,8 @@ KINDS = {
 }
 # What says that a graph computes with whole numbers.
 WHOLE = ("QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv")
+# What ONNX Runtime takes as bytes at most.
+MOST = 1 << 30
 
 
 def main(order):
@@ -138,15 +141,33 @@ def graph(path, made, given):
 
 
 def prepared(path, made):
+    """The model with the types of all values, which the quantiser needs and which ONNX's own inference does not know
+    behind operators of the machine learning domain: ONNX Runtime does."""
+    import onnxruntime
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     ready = made + ".ready"
     try:
         quant_pre_process(path, ready, skip_symbolic_shape=True)
-        return ready
     except Exception:
         traceback.print_exc()
-        return path
+        ready = path
+    model = onnx.load(ready)
+    if model.ByteSize() > MOST:
+        return ready
+    probe = onnx.ModelProto.FromString(model.SerializeToString())
+    told = {each.name for each in model.graph.output}
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for node in model.graph.node for name in node.output if name and name not in told)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    known = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"]).get_outputs()
+    have = {each.name for each in model.graph.value_info}
+    for each in known:
+        if each.name not in told | have and each.type in KINDS and KINDS[each.type] in TYPES:
+            model.graph.value_info.append(onnx.helper.make_tensor_value_info(each.name, TYPES[KINDS[each.type]], None))
+    onnx.save_model(model, made + ".typed")
+    return made + ".typed"
 
 
 def whole_numbers(made):
