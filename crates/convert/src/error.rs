@@ -36,7 +36,7 @@ pub enum ConvertError {
     },
     /// The environment or the program in it failed.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// The model cannot be found, or the result not be registered.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -56,6 +56,16 @@ pub enum ConvertError {
     Cancelled,
 }
 
+impl From<EngineError> for ConvertError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            // Programs are given up when the job is cancelled, and then only.
+            EngineError::GivenUp => Self::Cancelled,
+            other => Self::Engine(other),
+        }
+    }
+}
+
 impl Failure for ConvertError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -63,7 +73,7 @@ impl Failure for ConvertError {
             Self::NoJob(_) => ErrorKind::NotFound,
             Self::Busy(_) => ErrorKind::Overloaded,
             Self::Refused { .. } | Self::Disagrees { .. } => ErrorKind::Conflict,
-            Self::Engine(EngineError::GivenUp) | Self::Cancelled => ErrorKind::Cancelled,
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Port(e) => e.kind,
             Self::Program { .. } | Self::Io(_) => ErrorKind::Internal,
