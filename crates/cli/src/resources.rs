@@ -74,6 +74,10 @@ async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Res
                 if out == Output::Table {
                     let (model, version) = (cell(&one["spec"]["model"]), cell(&status["version"]));
                     line(mark(Mark::Good, format!("deployment/{name} serves {model}, version {version}")));
+                    let choice = cell(&status["choice"]);
+                    if !choice.is_empty() {
+                        line(format!("  {choice}"));
+                    }
                 }
                 return Ok(());
             }

@@ -94,6 +94,7 @@ fn native(
     NativeState {
         registry: parts.registry.clone(),
         serving: parts.serving.clone(),
+        conversions: parts.conversions.clone(),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),

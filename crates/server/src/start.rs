@@ -2,6 +2,7 @@
 
 use crate::app::{Front, app};
 use crate::config::{Resolved, Settings};
+use crate::conversions::Shelf;
 use crate::data::DataDir;
 use crate::deployments::Deployments;
 use crate::error::StartError;
@@ -9,6 +10,7 @@ use crate::health::Health;
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, wiring};
+use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
@@ -79,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) security: Security,
     pub(crate) resources: Resources,
     pub(crate) serving: Serving,
+    pub(crate) conversions: Conversions,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -150,13 +153,18 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let python =
         PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
     // The first that runs one of a model's flavors runs it.
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(TextRuntime::over(Arc::new(onnx.clone()))), Arc::new(python)];
-    let models = Models { registry: registry.clone(), artifacts };
+    let text = TextRuntime::over(Arc::new(onnx.clone()));
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(text), Arc::new(python.clone())];
+    let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
+    let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
+    let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
+        .map_err(|e| StartError::Engine(format!("{}: {e}", data.conversions().display())))?;
+    let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
     let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
     let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
-    Ok(Parts { registry, journal, security, resources, serving, onnx, gate, db, ctx: ctx.clone() })
+    Ok(Parts { registry, journal, security, resources, serving, conversions, onnx, gate, db, ctx: ctx.clone() })
 }
 
 fn tls(settings: &Settings, data: &DataDir) -> Result<Option<TlsSettings>, StartError> {
