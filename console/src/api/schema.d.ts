@@ -1331,6 +1331,8 @@ export interface components {
             by: string;
             /** @description The spec; null for a deletion. */
             spec?: unknown;
+            /** @description What differs from the generation before; of the first generation nothing. */
+            fields: components["schemas"]["FieldChange"][];
         };
         /** @description Whether the server takes requests, and which of its parts work. */
         Health: {

@@ -135,6 +135,7 @@ pub async fn start(
 async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Telemetry) -> Result<Parts, StartError> {
     let db = wiring::open_database(settings, ctx).await?;
     let artifacts = wiring::open_artifacts(settings, data)?.with_tasks(ctx.tasks.clone());
+    crate::upkeep::evict(artifacts.clone(), settings.artifacts_cache, ctx);
     let security = Security::open(db.clone(), ctx, SecuritySettings::default())
         .await
         .map_err(StartError::part("read the keys"))?;
@@ -171,7 +172,11 @@ fn tls(settings: &Settings, data: &DataDir) -> Result<Option<TlsSettings>, Start
     let made = match &settings.tls {
         Some((cert, key)) => TlsSettings::from_files(cert, key),
         None if settings.tls_self_signed => {
-            let mut names = vec!["localhost".to_owned(), settings.host.to_string()];
+            let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+            // Nobody calls a server by the address that stands for all of its addresses.
+            if !settings.host.is_unspecified() && !settings.host.is_loopback() {
+                names.push(settings.host.to_string());
+            }
             names.extend(settings.hostnames.iter().cloned());
             TlsSettings::self_signed(names, &data.root().join("tls"))
         }
@@ -193,7 +198,7 @@ fn about(settings: &Settings, parts: &Parts, url: String) -> About {
     let engine = match parts.onnx.library() {
         Ok(found) => format!("ONNX Runtime {found}"),
         Err(e) => {
-            remarks.push("no model can be deployed yet: run `mainspring doctor`".to_owned());
+            remarks.push("no ONNX model can be deployed yet: run `mainspring doctor`".to_owned());
             e.to_string()
         }
     };

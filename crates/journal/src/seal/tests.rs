@@ -130,7 +130,7 @@ async fn segments_are_sealed_by_size_and_by_age() {
 async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on_record() {
     let disk = TinyDisk::mount(48 << 10);
     let world = open_with(JournalSettings { max_bytes: 1 << 20, ..settings(disk.path()) }).await;
-    let (to, auth) = (target("churn", "1"), allowed(&world.ctx, SendFeedback));
+    let (to, auth) = (target("churn", "1"), mainspring_testkit::may(SendFeedback));
     let label = |event: u64| Feedback {
         event: id(1_000_000 + event),
         at: Timestamp(START),

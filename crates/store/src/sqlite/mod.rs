@@ -16,14 +16,14 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use readers::Readers;
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use backup::backup;
 pub(crate) use conn::SqliteConn;
-pub(crate) use open::open;
+pub(crate) use open::{open, pending};
 
 /// How many transactions may wait for the writer, and how many for the readers.
 const QUEUE: usize = 4096;
@@ -91,7 +91,6 @@ impl Queue {
 
 /// An open SQLite database.
 pub(crate) struct Sqlite {
-    path: PathBuf,
     name: String,
     writer: Queue,
     readers: Queue,

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// How many prepared statements each connection keeps.
@@ -57,13 +57,29 @@ pub(crate) async fn open(
         }
         let queue = |line| Queue { line, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
         Ok(Sqlite {
-            path,
             name: name.to_string(),
             writer: queue(Line::Writer(write_sender)),
             readers: queue(Line::Readers(readers)),
             reader_count: settings.connections as usize,
             threads: Mutex::new(handles),
         })
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
+}
+
+/// How many migrations opening would apply.
+pub(crate) async fn pending(path: &Path, settings: &DbSettings, sets: Vec<MigrationSet>) -> Result<usize, StoreError> {
+    let (path, settings) = (path.to_owned(), settings.clone());
+    let work = move || {
+        let mut known = Vec::new();
+        if path.exists() {
+            let mut conn = connect(&path, &settings.display().into(), settings.wait)?;
+            let there = "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'";
+            if !conn.query(there, &[])?.is_empty() {
+                known = applied(&conn)?;
+            }
+        }
+        migrate::plan(Dialect::Sqlite, &sets, &known).map(|steps| steps.len())
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
 }
@@ -95,7 +111,7 @@ pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<Sq
     raw.set_prepared_statement_cache_capacity(STATEMENTS);
     raw.busy_timeout(busy).map_err(fail)?;
     let conn = SqliteConn { raw, name: Arc::clone(name), orders: HashMap::new() };
-    pragma(&conn, "journal_mode", "WAL")?;
+    write_ahead(&conn, busy)?;
     // FULL syncs the log at each commit: what was acknowledged survives a power cut.
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "temp_store", "MEMORY")?;
@@ -105,6 +121,18 @@ pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<Sq
     // The log shrinks back to this after a checkpoint, in bytes.
     pragma(&conn, "journal_size_limit", "67108864")?;
     Ok(conn)
+}
+
+/// Switches to the write-ahead log. While another opens the same new file, SQLite refuses this at once,
+/// whatever the busy timeout says, because both want the whole file.
+fn write_ahead(conn: &SqliteConn, busy: Duration) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        match pragma(conn, "journal_mode", "WAL") {
+            Err(StoreError::Busy { .. }) if begun.elapsed() < busy => std::thread::sleep(Duration::from_millis(5)),
+            done => return done,
+        }
+    }
 }
 
 fn pragma(conn: &SqliteConn, key: &str, value: &str) -> Result<(), StoreError> {
