@@ -144,7 +144,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
         .await
         .map_err(|e| StartError::Engine(e.to_string()))?;
-    let python = PythonSettings { python: settings.python.clone(), folder: data.python() };
+    let python =
+        PythonSettings { python: settings.python.clone(), folder: data.python(), allowed: settings.python_models };
     let python =
         PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
     // The first that runs one of a model's flavors runs it.

@@ -3,15 +3,14 @@
 use crate::contract::{Contract, stacked};
 use crate::error::ServeError;
 use crate::event::place;
-use crate::mlmodel::{MlflowInputs, Mlmodel};
+use crate::mlmodel::MlflowInputs;
 use crate::run::{BatchRules, Facts, Origin};
 use crate::source::Resolved;
 use crate::spec::{DeploymentSpec, Instances};
 use crate::view::Execution;
 use crate::warm;
 use mainspring_core::{Name, Target, Timestamp};
-use mainspring_engine::{Engine, LoadOptions, Model, ModelFiles, Watch};
-use std::path::{Path, PathBuf};
+use mainspring_engine::{Engine, LoadOptions, Model, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +29,8 @@ pub(crate) struct Order {
 pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError> {
     let started = std::time::Instant::now();
     let root = &order.resolved.root;
-    let mlmodel = mlmodel(&order.resolved)?.map(Arc::new);
-    let (engine, files) = choose(&order.engines, root, mlmodel.as_deref())?;
+    let mlmodel = mainspring_mlmodel::read(root, order.resolved.mlmodel.as_deref())?.map(Arc::new);
+    let (engine, files) = mainspring_mlmodel::choose(&order.engines, root, mlmodel.as_deref())?;
     let instances = match order.spec.engine.instances {
         Instances::Auto => 0,
         Instances::Count(n) => n as usize,
@@ -45,6 +44,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     };
     let model = engine.load(&files, &options)?;
     let signature = model.signature().clone();
+    let mlmodel = mainspring_mlmodel::described(mlmodel, &*model, root)?;
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
@@ -61,6 +61,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         platform: engine.platform(),
         answer: model.answer(),
         max_batch_rows: 0,
+        streams: model.streams(),
         mlmodel,
     };
     let example = warm::example(root, &contract);
@@ -104,78 +105,6 @@ pub(crate) fn check_redacted(names: &[String], contract: &Contract) -> Result<()
         }
     }
     Ok(())
-}
-
-fn mlmodel(resolved: &Resolved) -> Result<Option<Mlmodel>, ServeError> {
-    let path = || resolved.root.join("MLmodel").display().to_string();
-    let text = match &resolved.mlmodel {
-        Some(text) => text.clone(),
-        None => match std::fs::read_to_string(resolved.root.join("MLmodel")) {
-            Ok(text) => text,
-            Err(_) => return Ok(None),
-        },
-    };
-    Mlmodel::parse(&text).map(Some).map_err(|source| ServeError::Mlmodel { path: path(), source })
-}
-
-type Chosen<'a> = (&'a Arc<dyn Engine>, ModelFiles);
-
-fn choose<'a>(
-    engines: &'a [Arc<dyn Engine>],
-    root: &Path,
-    mlmodel: Option<&Mlmodel>,
-) -> Result<Chosen<'a>, ServeError> {
-    let runs = |flavor: &str| engines.iter().find(|e| e.flavors().contains(&flavor));
-    let none = |flavors: String| ServeError::NoEngine {
-        path: root.display().to_string(),
-        flavors,
-        engines: engines.iter().flat_map(|e| e.flavors()).copied().collect::<Vec<_>>().join(", "),
-    };
-    let Some(mlmodel) = mlmodel else {
-        let (folder, entry) = bare(root)?;
-        let engine = runs("onnx").ok_or_else(|| none("onnx".into()))?;
-        return Ok((engine, ModelFiles { root: folder, entry, flavor: "onnx".into() }));
-    };
-    // The engines' order decides: every MLflow model has python_function beside its own flavor.
-    for engine in engines {
-        for flavor in engine.flavors() {
-            let Some(data) = mlmodel.flavors.get(*flavor) else { continue };
-            let entry = match (*flavor, data) {
-                // Its loader reads the whole folder; `data` is a matter between the two.
-                ("python_function", _) => PathBuf::from("MLmodel"),
-                (_, Some(data)) => data.clone(),
-                (_, None) => PathBuf::from(format!("model.{flavor}")),
-            };
-            return Ok((engine, ModelFiles { root: root.to_owned(), entry, flavor: (*flavor).into() }));
-        }
-    }
-    let own: Vec<&str> = mlmodel.flavors.keys().map(String::as_str).filter(|f| *f != "python_function").collect();
-    Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
-}
-
-/// The `.onnx` file that `root` is or holds.
-fn bare(root: &Path) -> Result<(PathBuf, PathBuf), ServeError> {
-    let load = |reason: String| {
-        ServeError::Engine(mainspring_engine::EngineError::Load { path: root.display().to_string(), reason })
-    };
-    if root.is_file() {
-        let folder = root.parent().unwrap_or(Path::new(".")).to_owned();
-        return Ok((folder, root.file_name().map(PathBuf::from).unwrap_or_default()));
-    }
-    let entries = std::fs::read_dir(root).map_err(|e| load(e.to_string()))?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|e| PathBuf::from(e.file_name()))
-        .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case("onnx")))
-        .collect();
-    found.sort();
-    let at = found.iter().position(|p| p == Path::new("model.onnx"));
-    match (at, found.len()) {
-        (Some(at), _) => Ok((root.to_owned(), found.swap_remove(at))),
-        (None, 1) => Ok((root.to_owned(), found.swap_remove(0))),
-        (None, 0) => Err(load("there is neither an MLmodel file nor an .onnx file in it".into())),
-        (None, n) => Err(load(format!("there are {n} .onnx files in it and none is called model.onnx"))),
-    }
 }
 
 /// How requests run by default, when warm-up could not measure.

@@ -20,12 +20,14 @@ pub struct Contract {
     pub max_batch_rows: usize,
     /// Class names of an output's second dimension, by output index, where the model says them.
     pub labels: Vec<Option<Arc<[Arc<str>]>>>,
+    /// Whether it can answer in parts.
+    pub streams: bool,
     /// What the `MLmodel` file says, when it is an MLflow model.
     pub mlmodel: Option<Arc<Mlmodel>>,
 }
 
 /// The columns that stand side by side in a model's one input `[rows, columns]`.
-pub(crate) fn stacked<'a>(signature: &Signature, mlflow: Option<&'a MlflowSignature>) -> Option<&'a [ColumnSpec]> {
+pub fn stacked<'a>(signature: &Signature, mlflow: Option<&'a MlflowSignature>) -> Option<&'a [ColumnSpec]> {
     match (signature.inputs.as_slice(), mlflow?.inputs.as_ref()?) {
         ([only], MlflowInputs::Columns(columns)) if only.shape.len() == 2 => Some(columns),
         _ => None,
