@@ -351,7 +351,10 @@ fn a_start_that_never_ends_is_stopped_at_its_limit() {
     let e = rig.engine.start(&file("slow"), &options).unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(20));
     let text = e.to_string();
-    assert!(text.contains("engine.python.startTimeout") && text.contains("still opening") && text.contains("in load"), "{text}");
+    assert!(
+        text.contains("engine.python.startTimeout") && text.contains("still opening") && text.contains("in load"),
+        "{text}"
+    );
     assert!(rig.left() == 0);
     until("what was held is let go", || held() == before);
 }

@@ -356,7 +356,8 @@ def pieces(answer):
     if isinstance(answer, (list, tuple)) and answer and all(isinstance(item, dict) for item in answer):
         return pieces(pandas.DataFrame(list(answer)))
     if isinstance(answer, pandas.Series):
-        return "array", [(None, answer)]
+        # MLflow writes it as a data frame.
+        return "frame", [("0" if answer.name is None else str(answer.name), answer)]
     if isinstance(answer, dict):
         return "map", [(str(name), value) for name, value in answer.items()]
     return "array", [(None, answer)]
@@ -415,6 +416,11 @@ def simple(value):
     raise Unservable("a value of the type %s" % type(value).__name__)
 
 
+def records(answer):
+    """A data frame as its rows; anything else as it is."""
+    return answer.to_dict(orient="records") if isinstance(answer, pandas.DataFrame) else answer
+
+
 def elements(value):
     """Nested values, and the shape that they have."""
     if isinstance(value, (list, tuple, pandas.Series)) or (isinstance(value, np.ndarray) and value.ndim):
@@ -460,8 +466,11 @@ class Outputs:
 
     def encode(self, answer):
         """Descriptions and bytes of the tensors that an answer is."""
-        form, found = pieces(answer)
-        if form == "array" and self.form == "array":
+        if self.form == "array" and self.fields[0]["content"] == "json":
+            found = [(None, records(answer))]
+        else:
+            found = pieces(answer)[1]
+        if len(found) == len(self.fields) == 1:
             found = [(self.fields[0]["name"], found[0][1])]
         by_name = dict(found)
         described, parts = [], []
@@ -501,13 +510,14 @@ def declared(schema):
     return [dict({"content": "text"}, **each) for each in out]
 
 
-def fields(form, found, said):
-    """Outputs as an answer showed them, with the signature's types and sizes where the answer fits them."""
+def fields(form, found, said, sure):
+    """Outputs as an answer showed them, with the signature's types and sizes where the answer fits them. `sure` says
+    whether the answer is one to values that mean something."""
     out = []
     for place, (name, value) in enumerate(found):
         by_name = [s for s in said if s["name"] == name and name is not None]
         match = by_name[0] if by_name else said[place] if len(said) == len(found) else None
-        spec = shown(name, value, match)
+        spec = shown(name, value, match, sure)
         if match and spec["content"] == "json":
             spec["name"] = name if name is not None else match["name"]
         elif match:
@@ -522,9 +532,15 @@ def fields(form, found, said):
     return Outputs(form, out)
 
 
-def shown(name, value, match):
+def lists(value):
+    """Whether the cells of a column are lists."""
+    return isinstance(value, pandas.Series) and any(isinstance(each, (list, tuple, np.ndarray)) for each in value)
+
+
+def shown(name, value, match, sure):
     """An output as an answer shows it."""
-    if match is None or match["content"] != "json":
+    # An answer to zeros does not tell how long its lists are.
+    if (match is None or match["content"] != "json") and (sure or not lists(value)):
         try:
             array = plain(value)
             content = match["content"] if match else "binary" if holds_bytes(array) else "text"
@@ -645,8 +661,11 @@ class Model:
                 sys.stderr.write("the model does not answer to %s:\n" % what)
                 traceback.print_exc()
                 continue
-            form, found = pieces(answer)
-            return fields(form, found, said)
+            if len(said) == 1 and said[0]["name"] is None and said[0]["content"] == "json":
+                form, found = "array", [(None, records(answer))]
+            else:
+                form, found = pieces(answer)
+            return fields(form, found, said, data is example)
         if not said:
             raise Unservable(
                 "it answers neither to its input example nor to zeros, and its signature has no outputs, so nothing says what it "

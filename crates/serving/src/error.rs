@@ -1,13 +1,12 @@
 //! Why a request is not answered, or a deployment not made.
 
-use crate::mlmodel::MlmodelError;
-use crate::params::ParamError;
 use crate::source::{NotKept, SourceError};
 use crate::spec::SpecError;
 use crate::table::ColumnError;
 use crate::view::State;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::{EngineError, SignatureError};
+use mainspring_mlmodel::{FilesError, ParamError};
 use std::time::Duration;
 
 /// Why a request is not answered, or a deployment not made.
@@ -98,33 +97,12 @@ pub enum ServeError {
     /// The spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// Two deployments want to be the default.
-    #[error("deployment {other:?} is the default already; only one can be")]
-    SecondDefault {
-        /// The default there is.
-        other: String,
-    },
     /// The model URI cannot be resolved.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The `MLmodel` file cannot be read.
-    #[error("cannot load {path}: {source}")]
-    Mlmodel {
-        /// Folder of the model.
-        path: String,
-        /// What is wrong with it.
-        source: MlmodelError,
-    },
-    /// No engine opens this flavor.
-    #[error("{path} has the flavor {flavors}, and no engine here runs it; the engines here run: {engines}")]
-    NoEngine {
-        /// Folder of the model.
-        path: String,
-        /// Flavors that the model has.
-        flavors: String,
-        /// Flavors that can run.
-        engines: String,
-    },
+    /// The model's files cannot be opened.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A name in `journal.redact` that the model does not have.
     #[error("journal.redact names {name:?}, which is neither an input nor a column of the model{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
     Redact {
@@ -150,18 +128,15 @@ impl Failure for ServeError {
             Self::Column(e) => e.kind(),
             Self::Param(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } | Self::Mlmodel { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),
-            Self::SecondDefault { .. } => ErrorKind::Conflict,
             Self::Source(e) => e.kind(),
             Self::NotKept(e) => e.kind(),
-            Self::NoEngine { .. } => ErrorKind::Unimplemented,
+            Self::Files(e) => e.kind(),
         }
     }
 
@@ -178,11 +153,7 @@ impl Failure for ServeError {
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }
-            Self::SecondDefault { other } => Some(format!("set default: false on {other} first")),
-            Self::NoEngine { .. } => Some(
-                "log the model with the log_model of its framework, which adds python_function, or with mlflow.onnx"
-                    .into(),
-            ),
+            Self::Files(e) => e.hint(),
             Self::Source(e) => e.hint(),
             Self::NotKept(e) => e.hint(),
             Self::Engine(e) => e.hint(),

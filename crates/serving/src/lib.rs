@@ -7,33 +7,30 @@
 //! calling thread.
 
 mod action;
-mod contract;
 mod control;
 mod deployment;
 mod error;
 mod event;
 mod load;
-mod mlmodel;
-mod params;
 mod request;
 mod run;
 mod serving;
 mod source;
 mod spec;
 mod stats;
-mod table;
 #[cfg(test)]
 mod testing;
 mod view;
 mod warm;
 
+use mainspring_mlmodel::{contract, mlmodel, table};
+
 pub use action::{Deploy, Describe, Infer, ReadStats, Undeploy};
-pub use contract::Contract;
 pub use error::ServeError;
-pub use mlmodel::{
-    ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError, ParamSpec, TensorColumn,
+pub use mainspring_mlmodel::{
+    Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,
+    MlmodelError, ParamError, ParamSpec, Table, TensorColumn,
 };
-pub use params::{GivenParams, ParamError};
 pub use request::{Answer, InferRequest, Refusal};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
@@ -44,5 +41,4 @@ pub use spec::{
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
 };
-pub use table::{Cell, ColumnError, Table};
 pub use view::{DeploymentView, Execution, State, VersionView};

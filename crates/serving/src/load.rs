@@ -3,15 +3,14 @@
 use crate::contract::{Contract, stacked};
 use crate::error::ServeError;
 use crate::event::place;
-use crate::mlmodel::{MlflowInputs, Mlmodel};
+use crate::mlmodel::MlflowInputs;
 use crate::run::{BatchRules, Facts, Origin};
 use crate::source::Resolved;
 use crate::spec::{DeploymentSpec, Instances};
 use crate::view::Execution;
 use crate::warm;
 use mainspring_core::{Name, Target, Timestamp};
-use mainspring_engine::{Engine, LoadOptions, Model, ModelFiles, Watch};
-use std::path::{Path, PathBuf};
+use mainspring_engine::{Engine, LoadOptions, Model, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +29,8 @@ pub(crate) struct Order {
 pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError> {
     let started = std::time::Instant::now();
     let root = &order.resolved.root;
-    let mlmodel = mlmodel(&order.resolved)?.map(Arc::new);
-    let (engine, files) = choose(&order.engines, root, mlmodel.as_deref())?;
+    let mlmodel = mainspring_mlmodel::read(root, order.resolved.mlmodel.as_deref())?.map(Arc::new);
+    let (engine, files) = mainspring_mlmodel::choose(&order.engines, root, mlmodel.as_deref())?;
     let instances = match order.spec.engine.instances {
         Instances::Auto => 0,
         Instances::Count(n) => n as usize,
@@ -45,7 +44,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     };
     let model = engine.load(&files, &options)?;
     let signature = model.signature().clone();
-    let mlmodel = described(mlmodel, &*model, root)?;
+    let mlmodel = mainspring_mlmodel::described(mlmodel, &*model, root)?;
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
@@ -87,22 +86,6 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     Ok((facts, model))
 }
 
-/// What the model's files say of it, with the signature that the model itself tells when they have none.
-fn described(
-    mlmodel: Option<Arc<Mlmodel>>,
-    model: &dyn Model,
-    root: &Path,
-) -> Result<Option<Arc<Mlmodel>>, ServeError> {
-    let Some(told) = model.mlflow_signature() else { return Ok(mlmodel) };
-    if mlmodel.as_ref().is_some_and(|m| m.signature.as_ref().is_some_and(|s| s.inputs.is_some())) {
-        return Ok(mlmodel);
-    }
-    let signature = crate::mlmodel::told(told)
-        .map_err(|source| ServeError::Mlmodel { path: root.display().to_string(), source })?;
-    let known = mlmodel.map(|m| Mlmodel::clone(&m)).unwrap_or_default();
-    Ok(Some(Arc::new(Mlmodel { signature: Some(signature), ..known })))
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -122,89 +105,6 @@ pub(crate) fn check_redacted(names: &[String], contract: &Contract) -> Result<()
         }
     }
     Ok(())
-}
-
-fn mlmodel(resolved: &Resolved) -> Result<Option<Mlmodel>, ServeError> {
-    let path = || resolved.root.join("MLmodel").display().to_string();
-    let text = match &resolved.mlmodel {
-        Some(text) => text.clone(),
-        None => match std::fs::read_to_string(resolved.root.join("MLmodel")) {
-            Ok(text) => text,
-            Err(_) => return Ok(None),
-        },
-    };
-    Mlmodel::parse(&text).map(Some).map_err(|source| ServeError::Mlmodel { path: path(), source })
-}
-
-type Chosen<'a> = (&'a Arc<dyn Engine>, ModelFiles);
-
-fn choose<'a>(
-    engines: &'a [Arc<dyn Engine>],
-    root: &Path,
-    mlmodel: Option<&Mlmodel>,
-) -> Result<Chosen<'a>, ServeError> {
-    let runs = |flavor: &str| engines.iter().find(|e| e.flavors().contains(&flavor));
-    let none = |flavors: String| ServeError::NoEngine {
-        path: root.display().to_string(),
-        flavors,
-        engines: engines.iter().flat_map(|e| e.flavors()).copied().collect::<Vec<_>>().join(", "),
-    };
-    let Some(mlmodel) = mlmodel else {
-        let (folder, entry) = bare(root)?;
-        let flavor = if entry.extension().is_some_and(|e| e == "py") { PYTHON_FILE } else { "onnx" };
-        let engine = runs(flavor).ok_or_else(|| none(flavor.into()))?;
-        return Ok((engine, ModelFiles { root: folder, entry, flavor: flavor.into() }));
-    };
-    // The engines' order decides: every MLflow model has python_function beside its own flavor.
-    for engine in engines {
-        for flavor in engine.flavors() {
-            let Some(data) = mlmodel.flavors.get(*flavor) else { continue };
-            let entry = match (*flavor, data) {
-                // Its loader reads the whole folder; `data` is a matter between the two.
-                ("python_function", _) => PathBuf::from("MLmodel"),
-                (_, Some(data)) => data.clone(),
-                (_, None) => PathBuf::from(format!("model.{flavor}")),
-            };
-            return Ok((engine, ModelFiles { root: root.to_owned(), entry, flavor: (*flavor).into() }));
-        }
-    }
-    let own: Vec<&str> = mlmodel.flavors.keys().map(String::as_str).filter(|f| *f != "python_function").collect();
-    Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
-}
-
-/// A Python file with a function `predict`, which is no MLflow model.
-const PYTHON_FILE: &str = "python_file";
-
-/// The `.onnx` file that `root` is or holds, or the Python file: `model.py`, or the only one.
-fn bare(root: &Path) -> Result<(PathBuf, PathBuf), ServeError> {
-    let load = |reason: String| {
-        ServeError::Engine(mainspring_engine::EngineError::Load { path: root.display().to_string(), reason })
-    };
-    if root.is_file() {
-        let folder = root.parent().unwrap_or(Path::new(".")).to_owned();
-        return Ok((folder, root.file_name().map(PathBuf::from).unwrap_or_default()));
-    }
-    let entries = std::fs::read_dir(root).map_err(|e| load(e.to_string()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| PathBuf::from(e.file_name())).collect();
-    files.sort();
-    for extension in ["onnx", "py"] {
-        let mut found: Vec<PathBuf> = files
-            .iter()
-            .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case(extension)))
-            .cloned()
-            .collect();
-        let usual = format!("model.{extension}");
-        let at = found.iter().position(|p| *p == Path::new(&usual));
-        match (at, found.len()) {
-            (Some(at), _) => return Ok((root.to_owned(), found.swap_remove(at))),
-            (None, 0) => {}
-            (None, 1) => return Ok((root.to_owned(), found.swap_remove(0))),
-            (None, n) => {
-                return Err(load(format!("there are {n} .{extension} files in it and none is called {usual}")));
-            }
-        }
-    }
-    Err(load("there is no MLmodel file, no .onnx file and no .py file in it".into()))
 }
 
 /// How requests run by default, when warm-up could not measure.

@@ -3,10 +3,10 @@
 use crate::contract::Contract;
 use crate::error::ServeError;
 use crate::event::Event;
-use crate::params::GivenParams;
 use crate::source::Kept;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
+use mainspring_mlmodel::GivenParams;
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,15 +1,8 @@
 //! A CSV body with a header line, read as pandas reads it.
 
 use super::error::InputError;
-use bytes::Bytes;
 use mainspring_serving::{Cell, ColumnType, MlflowInputs, Table};
 use std::sync::Arc;
-
-/// Texts that pandas takes for a missing value (`pandas.io.parsers`, `STR_NA_VALUES`).
-const MISSING: [&str; 19] = [
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-];
 
 /// Reads a table. A column that the signature declares as text keeps its text; in any other, what
 /// looks like a number or a truth value is one.
@@ -40,7 +33,7 @@ pub(crate) fn table(body: &[u8], declared: Option<&MlflowInputs>) -> Result<Tabl
     let mut table = Table { width: columns.len(), columns, cells: Vec::new() };
     for record in reader.records() {
         let record = record.map_err(bad)?;
-        table.cells.extend(record.iter().zip(&text).map(|(field, text)| cell(field, *text)));
+        table.cells.extend(record.iter().zip(&text).map(|(field, text)| Cell::written(field, *text)));
     }
     Ok(table)
 }
@@ -51,26 +44,4 @@ fn is_text(declared: Option<&MlflowInputs>, name: &str) -> bool {
         c.name.as_deref() == Some(name)
             && matches!(c.kind, ColumnType::String | ColumnType::Binary | ColumnType::Datetime)
     })
-}
-
-fn cell(field: &str, text: bool) -> Cell {
-    if MISSING.contains(&field) {
-        return Cell::Null;
-    }
-    if text {
-        return Cell::Text(Bytes::copy_from_slice(field.as_bytes()));
-    }
-    let trimmed = field.trim();
-    match trimmed {
-        "True" | "TRUE" | "true" => return Cell::Bool(true),
-        "False" | "FALSE" | "false" => return Cell::Bool(false),
-        _ => {}
-    }
-    if let Ok(whole) = trimmed.parse::<i64>() {
-        return Cell::Int(whole);
-    }
-    match trimmed.parse::<f64>() {
-        Ok(number) => Cell::Float(number),
-        Err(_) => Cell::Text(Bytes::copy_from_slice(field.as_bytes())),
-    }
 }

@@ -27,7 +27,7 @@ pub struct Contract {
 }
 
 /// The columns that stand side by side in a model's one input `[rows, columns]`.
-pub(crate) fn stacked<'a>(signature: &Signature, mlflow: Option<&'a MlflowSignature>) -> Option<&'a [ColumnSpec]> {
+pub fn stacked<'a>(signature: &Signature, mlflow: Option<&'a MlflowSignature>) -> Option<&'a [ColumnSpec]> {
     match (signature.inputs.as_slice(), mlflow?.inputs.as_ref()?) {
         ([only], MlflowInputs::Columns(columns)) if only.shape.len() == 2 => Some(columns),
         _ => None,

@@ -44,7 +44,7 @@ impl Contract {
     ///
     /// # Errors
     /// [`ParamError`] naming the parameter.
-    pub(crate) fn params(&self, given: GivenParams) -> Result<Option<Params>, ParamError> {
+    pub fn params(&self, given: GivenParams) -> Result<Option<Params>, ParamError> {
         if given.values.is_empty() {
             return Ok(None);
         }

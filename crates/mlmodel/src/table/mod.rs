@@ -29,7 +29,37 @@ pub enum Cell {
     Json(Bytes),
 }
 
+/// Texts that pandas takes for a missing value (`pandas.io.parsers`, `STR_NA_VALUES`).
+const MISSING: [&str; 19] = [
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
 impl Cell {
+    /// A field of CSV as pandas reads it: as it is in a column of `text`; else what looks like a number
+    /// or a truth value is one.
+    pub fn written(field: &str, text: bool) -> Self {
+        if MISSING.contains(&field) {
+            return Self::Null;
+        }
+        if text {
+            return Self::Text(Bytes::copy_from_slice(field.as_bytes()));
+        }
+        let trimmed = field.trim();
+        match trimmed {
+            "True" | "TRUE" | "true" => return Self::Bool(true),
+            "False" | "FALSE" | "false" => return Self::Bool(false),
+            _ => {}
+        }
+        if let Ok(whole) = trimmed.parse::<i64>() {
+            return Self::Int(whole);
+        }
+        match trimmed.parse::<f64>() {
+            Ok(number) => Self::Float(number),
+            Err(_) => Self::Text(Bytes::copy_from_slice(field.as_bytes())),
+        }
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         match self {
             Self::Null => "null".into(),

@@ -1,0 +1,199 @@
+//! Parts of the output, and the output made of them.
+
+use crate::error::BatchError;
+use crate::format::Format;
+use arrow::array::RecordBatch;
+use arrow::csv::WriterBuilder as CsvBuilder;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+use arrow::json::{LineDelimitedWriter, WriterBuilder as JsonBuilder};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::Compression;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+type Out = BufWriter<File>;
+
+/// A part being written.
+pub(crate) struct Part {
+    path: PathBuf,
+    writer: Writer,
+}
+
+enum Writer {
+    Parquet(Box<ArrowWriter<Out>>),
+    Csv(arrow::csv::Writer<Out>),
+    Jsonl(LineDelimitedWriter<Out>),
+    Arrow(Box<FileWriter<Out>>),
+}
+
+/// Whether the format can hold the columns.
+pub(crate) fn check(format: Format, schema: &SchemaRef) -> Result<(), BatchError> {
+    for field in schema.fields() {
+        let kind = field.data_type();
+        let fits = match format {
+            Format::Csv => !(kind.is_nested() || matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))),
+            Format::Parquet => !matches!(kind, DataType::Union(..)),
+            Format::Jsonl => !matches!(kind, DataType::Union(..)),
+            Format::Arrow => true,
+        };
+        if !fits {
+            let (column, kind) = (field.name().clone(), kind.to_string());
+            return Err(BatchError::Unwritable { format: format.as_str(), column, kind });
+        }
+    }
+    Ok(())
+}
+
+/// Dictionaries pay for texts that repeat; for measurements they cost a table look-up a value.
+fn properties(schema: &SchemaRef) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(None)
+        .set_dictionary_enabled(false);
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
+            let path = ColumnPath::new(vec![field.name().clone()]);
+            properties = properties.set_column_dictionary_enabled(path, true);
+        }
+    }
+    properties.build()
+}
+
+impl Part {
+    /// Begins the part at `path`.
+    pub fn create(path: &Path, format: Format, schema: &SchemaRef) -> Result<Self, BatchError> {
+        let file = File::create(path).map_err(|e| BatchError::writing(path, e))?;
+        let out = BufWriter::with_capacity(1 << 18, file);
+        let broken = |e: &dyn std::fmt::Display| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
+        let writer = match format {
+            Format::Parquet => {
+                let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties(schema)));
+                Writer::Parquet(Box::new(writer.map_err(|e| broken(&e))?))
+            }
+            Format::Csv => Writer::Csv(CsvBuilder::new().with_header(false).build(out)),
+            Format::Jsonl => Writer::Jsonl(JsonBuilder::new().with_explicit_nulls(true).build(out)),
+            Format::Arrow => Writer::Arrow(Box::new(FileWriter::try_new(out, schema).map_err(|e| broken(&e))?)),
+        };
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    fn failed(&self, e: &dyn std::fmt::Display) -> BatchError {
+        BatchError::Broken(format!("cannot write {}: {e}", self.path.display()))
+    }
+
+    /// Adds rows.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), BatchError> {
+        match &mut self.writer {
+            Writer::Parquet(w) => w.write(rows).map_err(|e| e.to_string()),
+            Writer::Csv(w) => w.write(rows).map_err(|e| e.to_string()),
+            Writer::Jsonl(w) => w.write(rows).map_err(|e| e.to_string()),
+            Writer::Arrow(w) => w.write(rows).map_err(|e| e.to_string()),
+        }
+        .map_err(|e| self.failed(&e))
+    }
+
+    /// Ends the part, on disk.
+    pub fn finish(self) -> Result<(), BatchError> {
+        let path = self.path;
+        let broken = |e: String| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
+        let out = match self.writer {
+            Writer::Parquet(w) => w.into_inner().map_err(|e| broken(e.to_string()))?,
+            Writer::Csv(w) => w.into_inner(),
+            Writer::Jsonl(mut w) => {
+                w.finish().map_err(|e| broken(e.to_string()))?;
+                w.into_inner()
+            }
+            Writer::Arrow(w) => w.into_inner().map_err(|e| broken(e.to_string()))?,
+        };
+        synced(&path, out)
+    }
+}
+
+fn synced(path: &Path, out: Out) -> Result<(), BatchError> {
+    let file = out.into_inner().map_err(|e| BatchError::writing(path, e.into_error()))?;
+    file.sync_all().map_err(|e| BatchError::writing(path, e))
+}
+
+/// Makes the output of its parts. Returns its size in bytes.
+pub(crate) fn assemble(
+    parts: &[PathBuf],
+    to: &Path,
+    (format, schema): (Format, &SchemaRef),
+) -> Result<u64, BatchError> {
+    let file = File::create(to).map_err(|e| BatchError::writing(to, e))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let broken = |e: String| BatchError::Broken(format!("cannot write {}: {e}", to.display()));
+    match format {
+        Format::Parquet => out = row_groups(parts, out, schema).map_err(|e| broken(e.to_string()))?,
+        Format::Csv => {
+            let mut header = CsvBuilder::new().with_header(true).build(Vec::new());
+            let none = RecordBatch::new_empty(Arc::clone(schema));
+            header.write(&none).map_err(|e| broken(e.to_string()))?;
+            out.write_all(&header.into_inner()).map_err(|e| BatchError::writing(to, e))?;
+            join(parts, &mut out, to)?;
+        }
+        Format::Jsonl => join(parts, &mut out, to)?,
+        Format::Arrow => {
+            let mut writer = FileWriter::try_new(out, schema).map_err(|e| broken(e.to_string()))?;
+            for path in parts {
+                let part = File::open(path).map_err(|e| BatchError::reading(path, e))?;
+                let reader = FileReader::try_new(BufReader::new(part), None).map_err(|e| broken(e.to_string()))?;
+                for batch in reader {
+                    batch.and_then(|b| writer.write(&b)).map_err(|e| broken(e.to_string()))?;
+                }
+            }
+            out = writer.into_inner().map_err(|e| broken(e.to_string()))?;
+        }
+    }
+    synced(to, out)?;
+    to.metadata().map(|m| m.len()).map_err(|e| BatchError::reading(to, e))
+}
+
+fn join(parts: &[PathBuf], out: &mut Out, to: &Path) -> Result<(), BatchError> {
+    for path in parts {
+        let mut part = File::open(path).map_err(|e| BatchError::reading(path, e))?;
+        std::io::copy(&mut part, out).map_err(|e| BatchError::writing(to, e))?;
+    }
+    Ok(())
+}
+
+/// Copies row groups as they are: nothing is decoded.
+fn row_groups(parts: &[PathBuf], out: Out, schema: &SchemaRef) -> parquet::errors::Result<Out> {
+    let mut properties = properties(schema);
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+    let written = ArrowSchemaConverter::new().convert(schema)?;
+    let mut writer = SerializedFileWriter::new(out, written.root_schema_ptr(), Arc::new(properties))?;
+    for path in parts {
+        let part = File::open(path)?;
+        let metadata =
+            ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(&part)?;
+        for (at, group) in metadata.row_groups().iter().enumerate() {
+            let mut copy = writer.next_row_group()?;
+            for (i, column) in group.columns().iter().enumerate() {
+                copy.append_column(
+                    &part,
+                    ColumnCloseResult {
+                        bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
+                        rows_written: u64::try_from(group.num_rows()).unwrap_or(0),
+                        metadata: column.clone(),
+                        bloom_filter: None,
+                        column_index: metadata.column_index().and_then(|c| c.get(at)?.get(i)).cloned(),
+                        offset_index: metadata.offset_index().and_then(|c| c.get(at)?.get(i)).cloned(),
+                    },
+                )?;
+            }
+            copy.close()?;
+        }
+    }
+    writer.into_inner()
+}
