@@ -34,7 +34,8 @@ class Seen(PythonModel):
 
     def predict(self, context, model_input, params=None):
         seen = [repr(row) for row in model_input.to_dict(orient="records")]
-        return pandas.DataFrame({"seen": seen, **{f"{name} back": model_input[name] for name in model_input}})
+        names = ("list", "deep", "object", "map", "any")
+        return pandas.DataFrame({"seen": seen, **{f"{name} back": model_input.get(name) for name in names}})
 
 
 class Images(PythonModel):

@@ -210,4 +210,4 @@ def test_models_from_code(server, tmp_path):
         signature = mlflow.models.ModelSignature(rich_models.doubles("x"))
         mlflow.pyfunc.log_model(name="model", python_model=str(script), signature=signature, registered_model_name="rich-script")
     server.deploy("rich-script", "models:/rich-script/1", engine={"python": {"env": "shared"}})
-    assert score(server, "script", {"dataframe_records": [{"x": 1.0}]}).json() == {"predictions": [2.0]}
+    assert score(server, "script", {"dataframe_records": [{"x": 1.0}]}).json() == {"predictions": [{"x": 2.0}]}

@@ -532,15 +532,16 @@ def fields(form, found, said, sure):
     return Outputs(form, out)
 
 
-def lists(value):
-    """Whether the cells of a column are lists."""
-    return isinstance(value, pandas.Series) and any(isinstance(each, (list, tuple, np.ndarray)) for each in value)
+def untold(value):
+    """Whether the cells of a column say nothing of what others may hold: nothing, lists, objects."""
+    blank = (type(None), list, tuple, dict, np.ndarray)
+    return isinstance(value, pandas.Series) and value.dtype == object and all(isinstance(each, blank) for each in value)
 
 
 def shown(name, value, match, sure):
     """An output as an answer shows it."""
-    # An answer to zeros does not tell how long its lists are.
-    if (match is None or match["content"] != "json") and (sure or not lists(value)):
+    # An answer to zeros does not tell how long lists are.
+    if (match is None or match["content"] != "json") and (sure or not untold(value)):
         try:
             array = plain(value)
             content = match["content"] if match else "binary" if holds_bytes(array) else "text"
