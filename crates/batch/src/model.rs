@@ -54,8 +54,8 @@ impl LoadedModel {
             watch,
         };
         let model = engine.load(&files, &options)?;
-        let mlmodel = described(mlmodel, &*model, root)?;
         let signature = model.signature().clone();
+        let mlmodel = described(mlmodel, &*model, root)?;
         let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
         let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
         let target = Arc::new(Target {
@@ -66,13 +66,13 @@ impl LoadedModel {
             columns: names.unwrap_or_default(),
         });
         let contract = Contract {
-            streams: model.streams(),
             target,
             labels: Vec::new(),
             signature,
             platform: engine.platform(),
             answer: model.answer(),
             max_batch_rows: 0,
+            streams: model.streams(),
             mlmodel,
         };
         let files = digest(root).map_err(|e| BatchError::reading(root, e))?;
