@@ -142,6 +142,12 @@ def test_parts_over_http_and_a_failure_in_the_middle(server, loaded):
     assert f"{WORDS}!" in whole.values()
 
 
+def test_a_chat_in_parts(server, loaded):
+    answer = requests.post(f"{server.url}/v2/models/rich-chat/generate_stream", json={"messages": rich_models.CHAT, "temperature": 0.1})
+    parts = [json.loads(line.removeprefix("data: "))["output"] for line in answer.text.splitlines() if line]
+    assert parts == list(loaded["chat"].predict_stream({"messages": rich_models.CHAT}))
+
+
 def test_parts_over_a_websocket(server, loaded):
     with connect(f"ws://{server.base}/v2/models/rich-parts/ws") as socket:
         socket.send(json.dumps({"id": "w", "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [WORDS]}]}))

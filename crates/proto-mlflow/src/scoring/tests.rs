@@ -208,6 +208,26 @@ fn a_list_holds_the_values_of_the_only_column_without_a_name() {
 }
 
 #[test]
+fn a_request_for_a_language_model_is_one_row_beside_its_parameters() {
+    let heat: ParamSpec = serde_json::from_str(r#"{"name":"heat","type":"double"}"#).unwrap();
+    let prompt = ColumnSpec { name: Some("prompt".into()), kind: ColumnType::String, required: true };
+    let signature = MlflowSignature {
+        inputs: Some(MlflowInputs::Columns(vec![prompt])),
+        params: vec![heat],
+        ..MlflowSignature::default()
+    };
+    let mlmodel = Some(Arc::new(Mlmodel { signature: Some(signature), ..Mlmodel::default() }));
+    let bare = contract(vec![spec("prompt", DType::Bytes, &[-1])], None);
+    let model = Contract { answer: AnswerForm::Map, mlmodel, ..bare };
+    let input = take(r#"{"prompt":"hi","heat":0.5,"other":[1]}"#, &model).unwrap();
+    assert!(input.bare && input.tensors.len() == 1);
+    assert_eq!(texts(&input.tensors[0].tensor), ["hi"]);
+    assert_eq!(input.params, [("heat".into(), Node::Float(0.5))]);
+    // An ONNX model is none.
+    assert!(take(r#"{"prompt":"hi"}"#, &Contract { answer: AnswerForm::Tensors, ..model }).is_err());
+}
+
+#[test]
 fn nested_values_and_bytes_are_written_as_mlflow_writes_them() {
     let output = |name: &str, values: &[&'static [u8]]| {
         let values: Vec<Bytes> = values.iter().map(|v| Bytes::from_static(v)).collect();
