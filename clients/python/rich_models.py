@@ -8,8 +8,11 @@ import mlflow
 import pandas
 import pydantic
 from mlflow.models import ModelSignature
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import ChatModel, PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.llm import (
+    ChatChoice, ChatChoiceDelta, ChatChunkChoice, ChatCompletionChunk, ChatCompletionResponse, ChatMessage,
+)
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -34,7 +37,8 @@ class Seen(PythonModel):
 
     def predict(self, context, model_input, params=None):
         seen = [repr(row) for row in model_input.to_dict(orient="records")]
-        return pandas.DataFrame({"seen": seen, **{f"{name} back": model_input[name] for name in model_input}})
+        names = ("list", "deep", "object", "map", "any")
+        return pandas.DataFrame({"seen": seen, **{f"{name} back": model_input.get(name) for name in names}})
 
 
 class Images(PythonModel):
@@ -88,6 +92,19 @@ class Parts(PythonModel):
             yield {"word": word} if word == "json" else word
 
 
+class Chat(ChatModel):
+    """A model with MLflow's signature of a chat."""
+
+    def predict(self, context, messages, params):
+        said = messages[-1].content.upper()
+        choice = ChatChoice(index=0, message=ChatMessage(role="assistant", content=f"{said} {params.temperature}"))
+        return ChatCompletionResponse(choices=[choice], model="chat", created=1)
+
+    def predict_stream(self, context, messages, params):
+        for word in messages[-1].content.split():
+            yield ChatCompletionChunk(choices=[ChatChunkChoice(index=0, delta=ChatChoiceDelta(content=word))], model="chat", created=1)
+
+
 NESTED = Schema([
     ColSpec(Array(DataType.double), "list"), ColSpec(Array(Array(DataType.string)), "deep"),
     ColSpec(Object([Property("a", DataType.long), Property("b", Array(DataType.string), required=False)]), "object"),
@@ -119,9 +136,11 @@ MODELS = {
     "hinted": (Hinted(), None),
     "vectors": (Vectors(), ModelSignature(Schema([ColSpec(DataType.long, "n")]), Schema([
         ColSpec(Array(DataType.double), "vector"), ColSpec(Array(DataType.string), "tags")]))),
+    "chat": (Chat(), None),
     "parts": (Parts(), ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema([ColSpec(DataType.string)]))),
 }
 
+CHAT = [{"role": "system", "content": "be loud"}, {"role": "user", "content": "hi there"}]
 X = [{"x": 1.5}, {"x": -2.0}]
 TEXT = base64.b64encode(IMAGE).decode()
 
@@ -146,13 +165,20 @@ BODIES = {
     "a list for a map": ("seen", {"dataframe_records": [{**NESTED_ROWS[0], "map": []}]}),
     "images": ("images", {"dataframe_records": [{"image": TEXT}, {"image": ""}]}),
     "images split": ("images", {"dataframe_split": {"columns": ["image"], "data": [[TEXT]]}}),
-    "days": ("days", {"dataframe_records": [{"day": "2026-01-31T12:00:00"}, {"day": "2026-02-28T00:00:00.123456"}]}),
+    "days": ("days", {"dataframe_records": [{"day": "2026-01-31T12:00:00"}, {"day": "2026-02-28T00:00:00"}]}),
+    "days to the microsecond": ("days", {"dataframe_records": [{"day": "2026-02-28T00:00:00.123456"}]}),
+    "days in several forms": ("days", {"dataframe_records": [{"day": "2026-01-31T12:00:00"}, {"day": "2026-02-28"}]}),
     "days split": ("days", {"dataframe_split": {"columns": ["day"], "data": [["2026-01-31"], ["2024-02-29"]]}}),
     "hinted": ("hinted", {"inputs": [{"role": "user", "content": "hi", "scores": [1.0, 0.5]}, {"role": "bot", "content": "ho", "scores": []}]}),
     "vectors": ("vectors", {"dataframe_records": [{"n": 2}, {"n": 0}, {"n": 3}]}),
     "vectors of one length": ("vectors", {"dataframe_records": [{"n": 2}, {"n": 2}]}),
+    "a chat": ("chat", {"messages": CHAT, "temperature": 0.5}),
+    "a chat in columns": ("chat", {"inputs": {"messages": CHAT}}),
     "a whole answer of a model that streams": ("parts", {"dataframe_records": [{"text": "a b"}, {"text": ""}]}),
 }
+
+# What MLflow cannot read though it fits the signature: NumPy does not take uneven lists, pandas only one form of date.
+TAKEN = {"a list of nested rows": "nested records", "days in several forms": None}
 
 # Not a value of the signature: MLflow and this server refuse them.
 REFUSED = {name for name in BODIES if name.startswith(("a param", "params that are", "a text in", "a member", "a list for"))}

@@ -45,7 +45,7 @@ impl LoadedModel {
         let (threads, worker, watch) = options;
         let mlmodel = read(root, None)?.map(Arc::new);
         let (engine, files) = choose(engines, root, mlmodel.as_deref())?;
-        let own_process = files.flavor == "python_function";
+        let own_process = files.flavor.starts_with("python");
         let options = LoadOptions {
             instances: if own_process { threads } else { 0 },
             threads: 0,

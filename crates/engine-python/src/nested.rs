@@ -140,7 +140,8 @@ impl Reader<'_> {
             b'u' => Node::Text(self.text()?),
             b'[' | b'(' => {
                 let len = self.length()?;
-                let mut items = Vec::with_capacity(len.min(self.bytes.len() - self.at));
+                // A claim has to be filled to be believed.
+                let mut items = Vec::with_capacity(len.min(64));
                 for _ in 0..len {
                     items.push(self.value(depth + 1)?.ok_or("a list ends too early")?);
                 }

@@ -348,12 +348,14 @@ impl Shared {
     }
 }
 
-/// Of the last lines, those that tell most: the last ones, or those around the line where it was stopped, whose
-/// innermost place comes first.
-fn telling(lines: &[String]) -> &[String] {
-    match lines.iter().position(|l| l.starts_with("Fatal Python error")) {
-        Some(at) => &lines[at.saturating_sub(2)..lines.len().min(at + 6)],
-        None => &lines[lines.len().saturating_sub(5)..],
+/// Of the last lines, those that tell most: the last ones; of a worker that was stopped those before it was, and
+/// where it was then, the innermost place first.
+fn telling(lines: &[String]) -> Vec<String> {
+    let place = |start: &str| lines.iter().position(|l| l.starts_with(start));
+    let last = |lines: &[String]| lines[lines.len().saturating_sub(5)..].to_vec();
+    match (place("Fatal Python error"), place("Current thread")) {
+        (Some(end), Some(at)) => [last(&lines[..end]), lines[at..lines.len().min(at + 5)].to_vec()].concat(),
+        _ => last(lines),
     }
 }
 

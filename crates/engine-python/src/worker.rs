@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const BOOT: &str = include_str!("boot.py");
-const WORKER: &str = include_str!("worker.py");
+const WORKER: &str = concat!(include_str!("values.py"), include_str!("worker.py"));
 /// How often a wait looks at its limit, and at whether the worker still lives.
 const TICK: Duration = Duration::from_millis(100);
 /// Most answers are shorter than this.

@@ -37,6 +37,7 @@ pub enum Content {
 }
 
 impl Content {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     fn is_text(&self) -> bool {
         *self == Self::Text
     }

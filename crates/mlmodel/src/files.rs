@@ -74,30 +74,8 @@ pub fn read(root: &Path, text: Option<&str>) -> Result<Option<Mlmodel>, FilesErr
     Mlmodel::parse(text).map(Some).map_err(|source| FilesError::Mlmodel { path: path.display().to_string(), source })
 }
 
-/// What the model's files say of it, with the signature that the model itself tells when they have none.
-///
-/// # Errors
-/// [`FilesError::Mlmodel`] when what it tells is no signature.
-pub fn described(
-    mlmodel: Option<Arc<Mlmodel>>,
-    model: &dyn Model,
-    root: &Path,
-) -> Result<Option<Arc<Mlmodel>>, FilesError> {
-    let Some(told) = model.mlflow_signature() else { return Ok(mlmodel) };
-    if mlmodel.as_ref().is_some_and(|m| m.signature.as_ref().is_some_and(|s| s.inputs.is_some())) {
-        return Ok(mlmodel);
-    }
-    let signature =
-        told_signature(told).map_err(|source| FilesError::Mlmodel { path: root.display().to_string(), source })?;
-    let known = mlmodel.map(|m| Mlmodel::clone(&m)).unwrap_or_default();
-    Ok(Some(Arc::new(Mlmodel { signature: Some(signature), ..known })))
-}
-
-/// A Python file with a function `predict`, which is no MLflow model.
-const PYTHON_FILE: &str = "python_file";
-
-/// The engine that opens the model in `root` (a folder, a bare `.onnx` file or a bare `.py` file), and
-/// which file it opens. The engines' order decides: every MLflow model has python_function beside its own flavor.
+/// The engine that opens the model in `root` (a folder, or a bare `.onnx` or Python file), and which file it
+/// opens. The engines' order decides: every MLflow model has python_function beside its own flavor.
 ///
 /// # Errors
 /// [`FilesError::NoEngine`]; [`FilesError::Empty`] when there is nothing to open.
@@ -134,7 +112,29 @@ pub fn choose<'a>(
     Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
 }
 
-/// The `.onnx` file that `root` is or holds, or the Python file: `model.py`, or the only one.
+/// What the model's files say of it, with the signature that the open model tells when they have none.
+///
+/// # Errors
+/// [`FilesError::Mlmodel`] when what it tells is no signature.
+pub fn described(
+    mlmodel: Option<Arc<Mlmodel>>,
+    model: &dyn Model,
+    root: &Path,
+) -> Result<Option<Arc<Mlmodel>>, FilesError> {
+    let Some(told) = model.mlflow_signature() else { return Ok(mlmodel) };
+    if mlmodel.as_ref().is_some_and(|m| m.signature.as_ref().is_some_and(|s| s.inputs.is_some())) {
+        return Ok(mlmodel);
+    }
+    let signature =
+        told_signature(told).map_err(|source| FilesError::Mlmodel { path: root.display().to_string(), source })?;
+    let known = mlmodel.map(|m| Mlmodel::clone(&m)).unwrap_or_default();
+    Ok(Some(Arc::new(Mlmodel { signature: Some(signature), ..known })))
+}
+
+/// A Python file with a function `predict`, which is no MLflow model.
+const PYTHON_FILE: &str = "python_file";
+
+/// The `.onnx` file that `root` is or holds, or the Python file: the one called `model`, or the only one.
 fn bare(root: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     let load = |reason: String| EngineError::Load { path: root.display().to_string(), reason };
     if root.is_file() {
@@ -145,11 +145,8 @@ fn bare(root: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| PathBuf::from(e.file_name())).collect();
     files.sort();
     for extension in ["onnx", "py"] {
-        let mut found: Vec<PathBuf> = files
-            .iter()
-            .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case(extension)))
-            .cloned()
-            .collect();
+        let is = |p: &&PathBuf| p.extension().is_some_and(|x| x.eq_ignore_ascii_case(extension));
+        let mut found: Vec<PathBuf> = files.iter().filter(is).cloned().collect();
         let usual = format!("model.{extension}");
         let at = found.iter().position(|p| *p == Path::new(&usual));
         match (at, found.len()) {

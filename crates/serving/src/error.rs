@@ -6,8 +6,7 @@ use crate::table::ColumnError;
 use crate::view::State;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::{EngineError, SignatureError};
-use mainspring_mlmodel::FilesError;
-use mainspring_mlmodel::ParamError;
+use mainspring_mlmodel::{FilesError, ParamError};
 use std::time::Duration;
 
 /// Why a request is not answered, or a deployment not made.

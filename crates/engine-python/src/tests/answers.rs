@@ -178,6 +178,34 @@ fn lines_are_joined_to_the_predictions_that_wrote_them() {
     assert!(matches!(last.as_slice(), [(_, None)]), "{last:?}");
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_bytes_of_a_nested_answer_are_read_or_refused(
+        bytes in proptest::collection::vec(proptest::prop_oneof![
+            proptest::sample::select(b"NTFilgu[({0".to_vec()), 0..4_u8, proptest::num::u8::ANY,
+        ], 0..80),
+    ) {
+        let tensor = Tensor::from_strings(vec![1], vec![bytes.into()]).unwrap();
+        let _ = crate::nested::incoming(&tensor);
+    }
+
+    #[test]
+    fn nested_values_come_back_as_they_went(
+        whole in proptest::collection::vec(proptest::num::i64::ANY, 0..5),
+        real in proptest::num::f64::NORMAL,
+        words in proptest::collection::vec("\\PC{0,9}", 0..4),
+    ) {
+        use mainspring_wire::Node;
+        let texts = words.iter().map(|w| Node::Text(w.clone().into())).collect();
+        let named = words.iter().enumerate().map(|(i, w)| (format!("{i}{w}").into(), Node::Bool(i == 0))).collect();
+        let list = whole.into_iter().map(Node::Int).chain([Node::Float(real), Node::Null]).collect();
+        let node = Node::Map(vec![("list".into(), Node::List(list)), ("t".into(), Node::List(texts)), ("m".into(), Node::Map(named))]);
+        let json = Tensor::from_strings(vec![1], vec![node.to_json()]).unwrap();
+        let back = crate::nested::incoming(&crate::nested::outgoing(&json).unwrap()).unwrap();
+        proptest::prop_assert_eq!(Node::parse(&back.strings().unwrap()[0]).unwrap(), node);
+    }
+}
+
 mod seen {
     //! The lines of models, as the log has them.
 

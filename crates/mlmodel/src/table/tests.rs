@@ -174,6 +174,21 @@ fn nothing_is_cut_to_the_size_of_a_declared_column() {
 }
 
 #[test]
+fn a_nested_column_takes_any_value_as_json_and_no_other_takes_lists() {
+    let takes = [("tags", ColumnType::Other("array".into()), true), ("n", ColumnType::Double, true)];
+    let mut contract = contract(&[("tags", DType::Bytes, &[-1]), ("n", DType::Fp64, &[-1])], Some(&takes));
+    contract.signature.inputs[0].content = mainspring_engine::Content::Json;
+    let list = || Cell::Json(Bytes::from_static(b"[1,{}]"));
+    let cells = [list(), text("a\"b"), Null, Bool(true), Float(f64::NAN), Int(-3)];
+    let rows: Vec<Cell> = cells.into_iter().flat_map(|c| [c, Int(1)]).collect();
+    let tensors = contract.tensors(&table(&["tags", "n"], 2, rows)).unwrap();
+    let texts: Vec<&[u8]> = tensors[0].tensor.strings().unwrap().iter().map(|t| &t[..]).collect();
+    assert_eq!(texts, [&b"[1,{}]"[..], b"\"a\\\"b\"", b"null", b"true", b"NaN", b"-3"]);
+    let wrong = contract.tensors(&table(&["tags", "n"], 2, vec![list(), list()])).unwrap_err().to_string();
+    assert_eq!(wrong, "column \"n\" is double, but row 0 has a list");
+}
+
+#[test]
 fn an_image_is_not_columns() {
     let contract = contract(&[("image", DType::Fp32, &[-1, 3, 8, 8])], None);
     let error = contract.tensors(&table(&["image"], 1, vec![Int(1)])).unwrap_err();

@@ -5,7 +5,7 @@ use super::tensor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
-use mainspring_engine::Content;
+use mainspring_engine::{AnswerForm, Content};
 use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, Table};
 use mainspring_wire::Node;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Input {
     /// than an object of arrays: for a column signature always, without a signature when the
     /// request is one, for a tensor signature never.
     pub frame: bool,
+    /// Whether the request is one for a language model, whose answer MLflow writes as it is.
+    pub bare: bool,
 }
 
 impl Input {
@@ -62,6 +64,9 @@ pub(crate) fn is_v2(body: &Node) -> bool {
 /// # Errors
 /// [`InputError`] naming the column, the input or the field at fault.
 pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
+    if contract.answer != AnswerForm::Tensors && LANGUAGE.iter().any(|name| body.get(name).is_some()) {
+        return language(body, contract);
+    }
     let (form, params, given_frame) = form(body, nested(contract) && nameless_column(contract))?;
     let params = declared_params(params, contract)?;
     let tensors = match form {
@@ -69,7 +74,21 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
         Form::Named(arrays) => from_named(arrays, contract)?,
         Form::Single(array) => from_single(array, contract)?,
     };
-    Ok(Input { tensors, params, frame: answers_with_records(contract, given_frame) })
+    Ok(Input { tensors, params, frame: answers_with_records(contract, given_frame), bare: false })
+}
+
+/// Members by which MLflow knows a request for a language model (`SUPPORTED_LLM_FORMATS`).
+const LANGUAGE: [&str; 3] = ["messages", "prompt", "input"];
+
+/// One row whose members are the model's columns, beside those that are its parameters.
+fn language(body: Node, contract: &Contract) -> Result<Input, InputError> {
+    let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
+    let declared = contract.mlflow().map(|s| s.params.as_slice()).unwrap_or_default();
+    let (params, row): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|(n, _)| declared.iter().any(|d| d.name == **n));
+    let (columns, cells): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+    let tensors = from_frame(Frame { width: columns.len(), columns, cells }, contract)?;
+    Ok(Input { tensors, params, frame: true, bare: true })
 }
 
 /// Reads a table (from CSV) for this model.
@@ -78,7 +97,7 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
 /// [`InputError::Column`] naming the column.
 pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
     let tensors = contract.tensors(table)?;
-    Ok(Input { tensors, params: Vec::new(), frame: answers_with_records(contract, true) })
+    Ok(Input { tensors, params: Vec::new(), frame: answers_with_records(contract, true), bare: false })
 }
 
 /// The members of `params`. As in MLflow, something else than an object does not matter to a model that

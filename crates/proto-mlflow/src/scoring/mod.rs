@@ -215,7 +215,7 @@ impl Call {
             return Ok(([(CONTENT_TYPE, json)], "{\"predictions\": []}").into_response());
         }
         let (inputs, values, client_id, form) = match parsed {
-            Body::Scoring(input) => (input.tensors, input.params, None, Ok(input.frame)),
+            Body::Scoring(input) => (input.tensors, input.params, None, Ok((input.frame, input.bare))),
             Body::V2(mut body) => {
                 (std::mem::take(&mut body.inputs), std::mem::take(&mut body.params), body.id.clone(), Err(body))
             }
@@ -231,7 +231,7 @@ impl Call {
         };
         let answer = self.state.serving.infer(&self.auth, request).await?;
         match form {
-            Ok(frame) => predictions(answer, frame).await,
+            Ok(form) => predictions(answer, form).await,
             Err(body) => v2(answer, &body).await,
         }
     }
@@ -259,8 +259,14 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
     Ok(Some(length))
 }
 
-async fn predictions(answer: Answer, frame: bool) -> Result<Response, Refused> {
-    let body = output::render(&answer.outputs, &answer.contract, frame);
+async fn predictions(answer: Answer, (frame, bare): (bool, bool)) -> Result<Response, Refused> {
+    let body = if bare {
+        let mut out = Vec::new();
+        output::bare(&mut out, &answer.outputs, &answer.contract, frame);
+        out
+    } else {
+        output::render(&answer.outputs, &answer.contract, frame)
+    };
     let mut response = Response::new(axum::body::Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     finish(response, answer).await

@@ -23,20 +23,25 @@ type Labels = Option<Arc<[Arc<str>]>>;
 pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + outputs.iter().map(|o| 24 * o.tensor.len()).sum::<usize>());
     out.extend_from_slice(b"{\"predictions\": ");
+    bare(&mut out, outputs, contract, frame);
+    out.push(b'}');
+    out
+}
+
+/// The same without the object around it.
+pub(crate) fn bare(out: &mut Vec<u8>, outputs: &[NamedTensor], contract: &Contract, frame: bool) {
     let content = |i: usize| contract.signature.outputs.get(i).map(|o| o.content).unwrap_or_default();
     let of = |i: usize| Of { content: content(i), labels: contract.labels.get(i).cloned().flatten() };
     match (contract.answer, outputs) {
         (AnswerForm::Array, [only]) => {
             let of = Of { content: content(0), labels: None };
-            Values { tensor: &only.tensor, shape: only.tensor.shape(), of }.nested(&mut out);
+            Values { tensor: &only.tensor, shape: only.tensor.shape(), of }.nested(out);
         }
         // A cell of a data frame may be a list.
-        (AnswerForm::Frame, _) => records(&mut out, outputs, &of, false),
-        (AnswerForm::Tensors, _) if frame => records(&mut out, outputs, &of, true),
-        (AnswerForm::Tensors | AnswerForm::Map | AnswerForm::Array, _) => arrays(&mut out, outputs, &of),
+        (AnswerForm::Frame, _) => records(out, outputs, &of, false),
+        (AnswerForm::Tensors, _) if frame => records(out, outputs, &of, true),
+        (AnswerForm::Tensors | AnswerForm::Map | AnswerForm::Array, _) => arrays(out, outputs, &of),
     }
-    out.push(b'}');
-    out
 }
 
 /// What is known of an output beside its tensor.

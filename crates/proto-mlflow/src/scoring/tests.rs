@@ -3,7 +3,7 @@ use super::output::render;
 use super::*;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
-use mainspring_engine::{AnswerForm, Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, Content, Signature, TensorSpec};
 use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
 use mainspring_wire::Node;
 use proptest::prelude::*;
@@ -162,6 +162,92 @@ fn a_list_is_no_value_of_a_declared_column_and_nothing_in_any_other() {
         "column \"b\" is double, but row 0 has an object"
     );
     assert_eq!(values(r#"{"dataframe_records":[{"a":1,"b":2,"more":[1,{}]}]}"#, &model), [1.0, 2.0]);
+}
+
+/// A model of one list column and one of numbers.
+fn nested() -> Contract {
+    let mut contract = contract(vec![spec("tags", DType::Bytes, &[-1]), spec("n", DType::Fp64, &[-1])], {
+        let column = |name: &str, kind| ColumnSpec { name: Some(name.into()), kind, required: true };
+        MlflowInputs::Columns(vec![column("tags", ColumnType::Other("array".into())), column("n", ColumnType::Double)])
+    });
+    contract.signature.inputs[0].content = Content::Json;
+    contract
+}
+
+fn texts(tensor: &Tensor) -> Vec<String> {
+    tensor.strings().unwrap().iter().map(|t| String::from_utf8(t.to_vec()).unwrap()).collect()
+}
+
+#[test]
+fn nested_columns_come_in_every_form() {
+    for body in [
+        r#"{"dataframe_records":[{"tags":["a"],"n":1},{"n":2,"tags":[[],{"b":null}]}]}"#,
+        r#"{"dataframe_split":{"columns":["n","tags"],"data":[[1,["a"]],[2,[[],{"b":null}]]]}}"#,
+        r#"{"inputs":[{"tags":["a"],"n":1},{"n":2,"tags":[[],{"b":null}]}]}"#,
+    ] {
+        let input = take(body, &nested()).unwrap();
+        assert_eq!(texts(&input.tensors[0].tensor), [r#"["a"]"#, r#"[[],{"b":null}]"#], "{body}");
+        assert_eq!(input.tensors[1].tensor.to_vec::<f64>().unwrap(), [1.0, 2.0]);
+    }
+    // An object of columns is one row, as in MLflow.
+    let one = take(r#"{"inputs":{"tags":["a","b"],"n":1}}"#, &nested()).unwrap();
+    assert_eq!(texts(&one.tensors[0].tensor), [r#"["a","b"]"#]);
+    let wrong = message(r#"{"dataframe_records":[{"tags":[],"n":[1]}]}"#, &nested());
+    assert_eq!(wrong, "column \"n\" is double, but row 0 has a list");
+}
+
+#[test]
+fn a_list_holds_the_values_of_the_only_column_without_a_name() {
+    let column = ColumnSpec { name: None, kind: ColumnType::Other("object".into()), required: true };
+    let mut contract = contract(vec![spec("0", DType::Bytes, &[-1])], MlflowInputs::Columns(vec![column]));
+    contract.signature.inputs[0].content = Content::Json;
+    for form in ["inputs", "instances"] {
+        let input = take(&format!(r#"{{"{form}":[{{"role":"user"}},[1],2]}}"#), &contract).unwrap();
+        assert_eq!(texts(&input.tensors[0].tensor), [r#"{"role":"user"}"#, "[1]", "2"]);
+    }
+}
+
+#[test]
+fn a_request_for_a_language_model_is_one_row_beside_its_parameters() {
+    let heat: ParamSpec = serde_json::from_str(r#"{"name":"heat","type":"double"}"#).unwrap();
+    let prompt = ColumnSpec { name: Some("prompt".into()), kind: ColumnType::String, required: true };
+    let signature = MlflowSignature {
+        inputs: Some(MlflowInputs::Columns(vec![prompt])),
+        params: vec![heat],
+        ..MlflowSignature::default()
+    };
+    let mlmodel = Some(Arc::new(Mlmodel { signature: Some(signature), ..Mlmodel::default() }));
+    let bare = contract(vec![spec("prompt", DType::Bytes, &[-1])], None);
+    let model = Contract { answer: AnswerForm::Map, mlmodel, ..bare };
+    let input = take(r#"{"prompt":"hi","heat":0.5,"other":[1]}"#, &model).unwrap();
+    assert!(input.bare && input.tensors.len() == 1);
+    assert_eq!(texts(&input.tensors[0].tensor), ["hi"]);
+    assert_eq!(input.params, [("heat".into(), Node::Float(0.5))]);
+    // An ONNX model is none.
+    assert!(take(r#"{"prompt":"hi"}"#, &Contract { answer: AnswerForm::Tensors, ..model }).is_err());
+}
+
+#[test]
+fn nested_values_and_bytes_are_written_as_mlflow_writes_them() {
+    let output = |name: &str, values: &[&'static [u8]]| {
+        let values: Vec<Bytes> = values.iter().map(|v| Bytes::from_static(v)).collect();
+        NamedTensor { name: name.into(), tensor: Tensor::from_strings(vec![values.len()], values).unwrap() }
+    };
+    let outputs = [output("any", &[b"{\"a\":NaN}", b"[1]"]), output("raw", &[&[255; 60], b""])];
+    let mut contract = Contract { answer: AnswerForm::Frame, ..nested() };
+    for (name, content) in [("any", Content::Json), ("raw", Content::Binary)] {
+        contract.signature.outputs.push(TensorSpec { content, ..spec(name, DType::Bytes, &[-1]) });
+    }
+    let line = "/".repeat(76);
+    let expected =
+        format!(r#"{{"predictions": [{{"any": {{"a":NaN}}, "raw": "{line}\n////\n"}}, {{"any": [1], "raw": ""}}]}}"#);
+    assert_eq!(String::from_utf8(render(&outputs, &contract, true)).unwrap(), expected);
+    // A cell of a data frame may be a list.
+    let pair = Tensor::from_vec(DType::Int64, vec![2, 2], vec![1_i64, 2, 3, 4]).unwrap();
+    let pair = [NamedTensor { name: "v".into(), tensor: pair }];
+    contract.signature.outputs = vec![spec("v", DType::Int64, &[-1, -1])];
+    let written = String::from_utf8(render(&pair, &contract, true)).unwrap();
+    assert_eq!(written, r#"{"predictions": [{"v": [1, 2]}, {"v": [3, 4]}]}"#);
 }
 
 #[test]

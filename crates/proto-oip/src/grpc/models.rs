@@ -62,6 +62,7 @@ pub(crate) fn config(deployment: &DeploymentView, version: Option<&str>) -> Resu
             kind: pb::model_instance_group::Kind::Cpu.into(),
         }],
         backend: view::backend(contract).to_owned(),
+        model_transaction_policy: contract.streams.then_some(pb::ModelTransactionPolicy { decoupled: true }),
         scheduling_choice: (contract.max_batch_rows > 0).then_some(SchedulingChoice::DynamicBatching(batching)),
     };
     Ok(pb::ModelConfigResponse { config: Some(config) })

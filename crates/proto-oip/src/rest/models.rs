@@ -85,6 +85,9 @@ pub(crate) async fn config(State(state): State<OipState>, request: Request) -> R
         let delay = deployment.spec.engine.batch.max_delay.0.as_micros();
         body["dynamic_batching"] = json!({ "max_queue_delay_microseconds": delay as u64 });
     }
+    if contract.streams {
+        body["model_transaction_policy"] = json!({ "decoupled": true });
+    }
     Ok(json_response(StatusCode::OK, &body))
 }
 

@@ -290,6 +290,9 @@ async fn a_model_that_streams_gives_several_responses_a_request() {
     let expected = [part("a"), part("a"), part("b"), end("b"), part("c"), part("c"), part("c"), failed, end("d")];
     assert_eq!(got, expected);
     assert_eq!(house.journal().len(), 4);
+    let asked = pb::ModelConfigRequest { name: "teller".into(), version: String::new() };
+    let config = client.model_config(asked).await.unwrap().into_inner().config.unwrap();
+    assert!(config.model_transaction_policy.unwrap().decoupled);
     // One answer is what a call for one gets.
     let whole = client.model_infer(sent("e", 2.0, false)).await.unwrap().into_inner();
     assert_eq!(whole.outputs.len(), 2);
