@@ -20,11 +20,8 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Small blocks from many threads are what serving allocates; mimalloc gives their memory back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    mainspring_heap::give_back_soon();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -94,6 +94,10 @@ impl Shop {
     /// Exports or optimises, and decides. With it come the interpreter, and what the Python model answers
     /// with.
     fn measure(&self) -> Result<(PathBuf, Findings, Option<String>), ConvertError> {
+        if matches!(self.order.task, Task::Convert(_)) {
+            // Exporting opens the model as it was logged; what was ONNX before holds no code.
+            self.inner.python.allow(&self.source.root)?;
+        }
         for (name, text) in PROGRAMS {
             std::fs::write(self.folder.join(name), text).map_err(io)?;
         }

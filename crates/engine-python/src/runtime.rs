@@ -5,7 +5,7 @@ use crate::find::{Found, find};
 use crate::model::PythonModel;
 use crate::worker::Start;
 use mainspring_engine::{Engine, EngineError, Environment, LoadOptions, Model, ModelFiles};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the engine needs to know.
@@ -15,6 +15,8 @@ pub struct PythonSettings {
     pub python: Option<PathBuf>,
     /// A folder of its own: environments that were built, and what workers write.
     pub folder: PathBuf,
+    /// Whether models may run here: each of them is code of whoever logged it.
+    pub allowed: bool,
 }
 
 /// Runs MLflow models with the `python_function` flavor in processes of their own. Clones share it.
@@ -24,6 +26,7 @@ pub struct PythonRuntime(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     python: Option<PathBuf>,
+    allowed: bool,
     scratch: PathBuf,
     environments: Environments,
 }
@@ -42,7 +45,7 @@ impl PythonRuntime {
         }
         std::fs::create_dir_all(&scratch)?;
         let environments = Environments::new(folder.join("environments"));
-        Ok(Self(Arc::new(Inner { python: settings.python, scratch, environments })))
+        Ok(Self(Arc::new(Inner { python: settings.python, allowed: settings.allowed, scratch, environments })))
     }
 
     /// The server's Python.
@@ -51,6 +54,22 @@ impl PythonRuntime {
     /// [`EngineError::Missing`] when there is none.
     pub fn python(&self) -> Result<Found, EngineError> {
         find(self.0.python.as_deref())
+    }
+
+    /// Whether the model at `path`, which is code of whoever logged it, may run here.
+    ///
+    /// # Errors
+    /// [`EngineError::NotAllowed`].
+    pub fn allow(&self, path: &Path) -> Result<(), EngineError> {
+        if self.0.allowed {
+            return Ok(());
+        }
+        Err(EngineError::NotAllowed {
+            path: path.display().to_string(),
+            reason: "it would run code of whoever logged it, nothing here is signed, and this server is not told to trust it"
+                .into(),
+            hint: "log it as ONNX, or let the server run such models: --python-models allow (MAINSPRING_PYTHON_MODELS)",
+        })
     }
 
     pub(crate) fn environments(&self) -> &Environments {
@@ -62,22 +81,24 @@ impl PythonRuntime {
         if !path.is_file() {
             return Err(EngineError::Load { path: path.display().to_string(), reason: "there is no such file".into() });
         }
+        self.allow(&path)?;
         let root = files.root.canonicalize().unwrap_or_else(|_| files.root.clone());
         let own = self.python();
         let python = match options.worker.environment {
             Environment::Shared => own?.path,
             Environment::Own => self.0.environments.of(&root, own, &options.watch)?,
         };
+        let held = self.0.environments.hold(&python);
         options.watch.say("starting the model's Python worker");
         let start = Start {
             python,
-            root,
+            model: if files.flavor == "python_file" { root.join(&files.entry) } else { root },
             name: Arc::clone(&options.name),
             scratch: self.0.scratch.clone(),
             limits: options.worker.clone(),
             threads: options.threads,
         };
-        PythonModel::open(start, options.instances.max(1), &options.watch)
+        PythonModel::open(start, held, options.instances.max(1), &options.watch)
     }
 }
 
@@ -87,7 +108,7 @@ impl Engine for PythonRuntime {
     }
 
     fn flavors(&self) -> &'static [&'static str] {
-        &["python_function"]
+        &["python_function", "python_file"]
     }
 
     fn platform(&self) -> &'static str {

@@ -15,6 +15,7 @@ use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
+use mainspring_engine_text::TextRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -147,11 +148,13 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
         .await
         .map_err(|e| StartError::Engine(e.to_string()))?;
-    let python = PythonSettings { python: settings.python.clone(), folder: data.python() };
+    let python =
+        PythonSettings { python: settings.python.clone(), folder: data.python(), allowed: settings.python_models };
     let python =
         PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
     // The first that runs one of a model's flavors runs it.
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python.clone())];
+    let text = TextRuntime::over(Arc::new(onnx.clone()));
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(text), Arc::new(python.clone())];
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
     let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
     let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())

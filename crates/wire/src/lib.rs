@@ -10,6 +10,7 @@ pub mod cursor;
 mod data;
 mod decimal;
 mod error;
+mod node;
 mod parser;
 mod request;
 pub mod response;
@@ -18,8 +19,9 @@ pub use classes::{Classes, classified};
 pub use cursor::Cursor;
 pub use decimal::Decimal;
 pub use error::BodyError;
+pub use node::Node;
 pub use request::{InferBody, Wanted};
-pub use response::{Rendered, Reply, Selection, render};
+pub use response::{Rendered, Reply, Selection, render, render_part};
 
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,7 @@ mod body;
 mod csv;
 mod error;
 mod input;
-mod node;
 mod output;
-mod params;
 mod tensor;
 
 #[cfg(test)]
@@ -32,7 +30,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mainspring_core::{Authorized, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::{Caller, read_body};
-use mainspring_serving::{Answer, Contract, Describe, Infer, InferRequest, Refusal, ServeError, Serving};
+use mainspring_serving::{Answer, Contract, Describe, GivenParams, Infer, InferRequest, Refusal, ServeError, Serving};
 use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -216,14 +214,17 @@ impl Call {
             let json = HeaderValue::from_static("application/json");
             return Ok(([(CONTENT_TYPE, json)], "{\"predictions\": []}").into_response());
         }
-        let (inputs, client_id, form) = match parsed {
-            Body::Scoring(input) => (input.tensors, None, Ok(input.frame)),
-            Body::V2(mut body) => (std::mem::take(&mut body.inputs), body.id.clone(), Err(body)),
+        let (inputs, values, client_id, form) = match parsed {
+            Body::Scoring(input) => (input.tensors, input.params, None, Ok(input.frame)),
+            Body::V2(mut body) => {
+                (std::mem::take(&mut body.inputs), std::mem::take(&mut body.params), body.id.clone(), Err(body))
+            }
         };
         let request = InferRequest {
             version: None,
             client_id,
             inputs,
+            params: GivenParams { values, flat: false },
             protocol: Protocol::MlflowScoring,
             deadline: self.deadline,
             received: self.received,

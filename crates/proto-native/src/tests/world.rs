@@ -46,12 +46,7 @@ impl Engine for Adder {
     }
 
     fn load(&self, _files: &ModelFiles, _options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
-        let spec = |name: &str, width| TensorSpec {
-            name: name.into(),
-            dtype: DType::Fp32,
-            shape: vec![-1, width],
-            optional: false,
-        };
+        let spec = |name: &str, width| TensorSpec::new(name, DType::Fp32, &[-1, width]);
         Ok(Arc::new(AdderModel(Signature { inputs: vec![spec("x", 2)], outputs: vec![spec("sum", 1)] })))
     }
 }
@@ -204,7 +199,7 @@ impl World {
         let serving = Serving::new(vec![Arc::new(Adder)], source, sink, ctx.clone());
         let query = Query::new(journal.clone(), Limits::default());
         let views = Arc::new(Whole);
-        let python = PythonSettings { python: None, folder: path("python") };
+        let python = PythonSettings { python: None, folder: path("python"), allowed: true };
         let settings = mainspring_convert::Settings {
             folder: path("conversions"),
             python: PythonRuntime::open(python).unwrap(),

@@ -1,15 +1,18 @@
 //! Opening: the file, its settings, its tables, its threads.
 
+use super::checkpoint::Checkpoint;
 use super::conn::SqliteConn;
 use super::error::translate;
+use super::readers::Readers;
 use super::threads;
-use super::{QUEUE, Queue, Sqlite};
+use super::{Line, QUEUE, Queue, Sqlite};
 use crate::conn::Dialect;
 use crate::error::StoreError;
 use crate::migrate::{self, Applied, MigrationSet};
 use crate::settings::DbSettings;
 use mainspring_core::Clock;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,19 +46,21 @@ pub(crate) async fn open(
         let mut handles = Vec::new();
         let shared = threads::Shared { runtime, clock };
         let (write_sender, receiver) = crossbeam_channel::unbounded();
-        handles.push(threads::writer(writer, receiver, shared.clone(), outbox)?);
-        let (read_sender, receiver) = crossbeam_channel::unbounded();
+        let (checkpoint, handle) = Checkpoint::start(connect(&path, &name, settings.wait)?)?;
+        handles.push(threads::writer((writer, checkpoint), receiver, shared.clone(), outbox)?);
+        handles.push(handle);
+        let readers = Readers::default();
         for number in 0..settings.connections {
             let reader = connect(&path, &name, settings.wait)?;
             pragma(&reader, "query_only", "ON")?;
-            handles.push(threads::reader(number, reader, receiver.clone(), shared.clone())?);
+            handles.push(threads::reader(number, reader, readers.join(), shared.clone())?);
         }
-        let queue = |sender| Queue { sender, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
+        let queue = |line| Queue { line, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
         Ok(Sqlite {
             path,
             name: name.to_string(),
-            writer: queue(write_sender),
-            readers: queue(read_sender),
+            writer: queue(Line::Writer(write_sender)),
+            readers: queue(Line::Readers(readers)),
             reader_count: settings.connections as usize,
             threads: Mutex::new(handles),
         })
@@ -89,14 +94,14 @@ pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<Sq
     let raw = rusqlite::Connection::open(path).map_err(fail)?;
     raw.set_prepared_statement_cache_capacity(STATEMENTS);
     raw.busy_timeout(busy).map_err(fail)?;
-    let conn = SqliteConn { raw, name: Arc::clone(name) };
+    let conn = SqliteConn { raw, name: Arc::clone(name), orders: HashMap::new() };
     pragma(&conn, "journal_mode", "WAL")?;
     // FULL syncs the log at each commit: what was acknowledged survives a power cut.
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "temp_store", "MEMORY")?;
-    // The log is copied into the database when it has so many pages (16 MiB). Each time costs two more
-    // syncs, and a page that many commits changed is copied once: four times SQLite's own number.
-    pragma(&conn, "wal_autocheckpoint", "4096")?;
+    // When the log has so many pages (64 MiB), a commit copies what is not yet in the database, so that the
+    // log begins anew. Most of it was copied beside the writer by then.
+    pragma(&conn, "wal_autocheckpoint", "16384")?;
     // The log shrinks back to this after a checkpoint, in bytes.
     pragma(&conn, "journal_size_limit", "67108864")?;
     Ok(conn)
