@@ -82,7 +82,7 @@ def lgbm():
 def instants():
     """Splits seconds of this century: 32 bits do not tell one from the next, and LightGBM's exporter has 32."""
     rows = pandas.DataFrame({"at": 1.7e9 + numpy.arange(400.0), "x": numpy.random.default_rng(1).normal(size=400)})
-    return mlflow.lightgbm, lightgbm.LGBMRegressor(50, verbose=-1, min_child_samples=2, n_jobs=1).fit(rows, numpy.arange(400) // 7 % 2), rows
+    return mlflow.lightgbm, lightgbm.LGBMRegressor(n_estimators=50, verbose=-1, min_child_samples=2, n_jobs=1).fit(rows, numpy.arange(400) // 7 % 2), rows
 
 
 def function():

@@ -142,7 +142,9 @@ fn proof(findings: &Value) {
         cells
     };
     let missed = findings["failed"].as_array().cloned().unwrap_or_default();
-    table(&head, std::iter::once(first).chain(candidates.iter().map(row)));
+    if !candidates.is_empty() {
+        table(&head, std::iter::once(first).chain(candidates.iter().map(row)));
+    }
     for miss in &missed {
         line(format!("{} was not made: {}", cell(&miss["name"]), cell(&miss["reason"])));
     }

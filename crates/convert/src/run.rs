@@ -9,7 +9,7 @@ use crate::order::{Order, Task};
 use crate::ports::{Found, NewModel};
 use crate::report::{Converted, Optimized, Report};
 use mainspring_core::Principal;
-use mainspring_engine::{EngineError, LoadOptions, ModelFiles, Watch};
+use mainspring_engine::{EngineError, Environment, LoadOptions, ModelFiles, Watch};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -94,8 +94,9 @@ impl Shop {
     /// Exports or optimises, and decides. With it come the interpreter, and what the Python model answers
     /// with.
     fn measure(&self) -> Result<(PathBuf, Findings, Option<String>), ConvertError> {
-        if matches!(self.order.task, Task::Convert(_)) {
-            // Exporting opens the model as it was logged; what was ONNX before holds no code.
+        if matches!(self.order.task, Task::Convert(_)) || self.order.environment == Environment::Own {
+            // Exporting opens the model as it was logged, and installing what it asks for runs what that brings;
+            // what was ONNX before holds no code.
             self.inner.python.allow(&self.source.root)?;
         }
         for (name, text) in PROGRAMS {

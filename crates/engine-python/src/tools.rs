@@ -59,6 +59,7 @@ impl PythonRuntime {
     /// # Errors
     /// [`EngineError::Run`] with its last lines; [`EngineError::GivenUp`], and then it is gone.
     pub fn run_tool(&self, python: &Path, folder: &Path, program: &str, watch: &Watch) -> Result<(), EngineError> {
+        let _held = self.environments().hold(python);
         let mut command = Command::new(python);
         command.args(["-I", "-B", "-u", program]).current_dir(folder);
         worker_sees(&mut command, folder);
