@@ -1,10 +1,7 @@
 //! The searches themselves: whatever the grammar takes is a statement that the database takes.
 
 use mainspring_artifact::Artifacts;
-use mainspring_core::{
-    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, Gate, ManualClock, Policy, Principal, Resource,
-    SeededIds, Tasks, Timestamp,
-};
+use mainspring_core::{Action, Authorized, Ctx, Gate, ManualClock, Principal, SeededIds, Tasks, Timestamp};
 use mainspring_registry::actions::{
     CreateModel, CreateRun, LogRun, ReadExperiment, ReadLoggedModel, ReadModel, ReadRun,
 };
@@ -15,18 +12,6 @@ use mainspring_registry::{
 use mainspring_store::{Db, DbSettings};
 use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
-
-struct Open;
-
-impl Policy for Open {
-    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
-        Decision::Allow
-    }
-}
-
-impl AuditSink for Open {
-    fn record(&self, _: AuditRecord) {}
-}
 
 struct World {
     runtime: Runtime,
@@ -55,7 +40,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         let artifacts = Artifacts::open(&files, &folder.join("cache")).expect("a store");
         Registry::open(db, artifacts, ctx).await.expect("a registry")
     });
-    let gate = Gate::new(Arc::new(Open), Arc::new(Open), Arc::new(clock));
+    let gate = mainspring_testkit::open_gate(Arc::new(clock));
     let world = World { runtime, registry, gate, who: Arc::new(Principal::loopback()) };
     world.runtime.block_on(fill(&world));
     world

@@ -52,6 +52,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listConversions"];
+        put?: never;
+        post: operations["startConversion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getConversion"];
+        put?: never;
+        post?: never;
+        delete: operations["cancelConversion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments": {
         parameters: {
             query?: never;
@@ -830,6 +862,218 @@ export interface components {
             /** @description Every setting. */
             settings: components["schemas"]["Setting"][];
         };
+        /** @description Something that was made. */
+        ConversionCandidate: {
+            /** @description How it was made. */
+            name: string;
+            /** @description Its time and size. */
+            speed: components["schemas"]["ConversionSpeed"];
+            /**
+             * Format: double
+             * @description How many times as fast as before, with one row.
+             */
+            rowTimes: number;
+            /**
+             * Format: double
+             * @description How many times as fast as before, with a batch.
+             */
+            batchTimes: number;
+            /**
+             * Format: int64
+             * @description Rows that got the same answer.
+             */
+            agreeing: number;
+            /**
+             * Format: double
+             * @description Its accuracy.
+             */
+            score?: number | null;
+            /** @description Its outputs beside the model's own. */
+            outputs: components["schemas"]["ConversionOutput"][];
+            /** @description Why it may not be used. */
+            refused?: string | null;
+        };
+        /** @description A file of rows. */
+        ConversionData: {
+            /** @description Its name, which ends in csv, parquet, json, jsonl, npy or npz. */
+            name: string;
+            /** @description Its content in base64. */
+            content: string;
+        };
+        /**
+         * @description Where the packages of the model come from.
+         * @enum {string}
+         */
+        ConversionEnv: "auto" | "shared";
+        /** @description Why a conversion failed. */
+        ConversionFailure: {
+            /** @description The kind of failure. */
+            kind: string;
+            /** @description What happened. */
+            message: string;
+            /** @description What to do next. */
+            hint?: string | null;
+        };
+        /** @description What a conversion found out. */
+        ConversionFindings: {
+            /** @description The version that was looked at: `models:/churn/3`. */
+            source: string;
+            /** @description Its framework. */
+            framework?: string | null;
+            /** @description What it is: `Pipeline(StandardScaler, LogisticRegression)`. */
+            what?: string | null;
+            /** @description Where the rows are from. */
+            rowsFrom: string;
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows of the batch that was measured.
+             */
+            batchRows: number;
+            /** @description What had to be reached. */
+            rule: string;
+            /** @description `accuracy` or `r2`, when labels decided. */
+            measure?: string | null;
+            /** @description The model it was compared with: the Python model, or the ONNX model as it is. */
+            before: components["schemas"]["ConversionSpeed"];
+            /**
+             * Format: double
+             * @description Accuracy of that one.
+             */
+            score?: number | null;
+            /** @description What was made. */
+            candidates: components["schemas"]["ConversionCandidate"][];
+            /** @description What could not be made. */
+            failed: components["schemas"]["ConversionMiss"][];
+            /** @description The name of the candidate that is the best of those that pass. */
+            chosen?: string | null;
+        };
+        /** @description Conversions, newest first. */
+        ConversionList: {
+            /** @description Newest first; they are kept in memory. */
+            conversions: components["schemas"]["ConversionView"][];
+        };
+        /** @description Something that could not be made. */
+        ConversionMiss: {
+            /** @description How it was tried. */
+            name: string;
+            /** @description Why it failed. */
+            reason: string;
+        };
+        /** @description An output, and its worst row. */
+        ConversionOutput: {
+            /** @description Its name. */
+            name: string;
+            /** @description Whether it has to be equal; else near. */
+            equal: boolean;
+            /**
+             * Format: int64
+             * @description Rows that differ by more than is allowed.
+             */
+            differing: number;
+            /**
+             * Format: int64
+             * @description The worst row, from 0.
+             */
+            row: number;
+            /** @description What the model says there. */
+            expected: string;
+            /** @description What the candidate says there. */
+            got: string;
+            /**
+             * Format: double
+             * @description How far apart the two are.
+             */
+            difference?: number | null;
+        };
+        /** @description What is asked for. What is left out has its default. */
+        ConversionRequest: {
+            /** @description The model: `churn@champion` or `churn/3`. */
+            model: string;
+            /** @description What to do with it. */
+            task: components["schemas"]["ConversionTask"];
+            /** @description Where its packages come from. */
+            env?: components["schemas"]["ConversionEnv"];
+            data?: components["schemas"]["ConversionData"] | null;
+            /**
+             * Format: double
+             * @description Convert: how far numbers may be apart, as a share of the value.
+             */
+            relative?: number | null;
+            /**
+             * Format: double
+             * @description Convert: how far beside it.
+             */
+            absolute?: number | null;
+            /**
+             * Format: double
+             * @description Optimize: share of rows that must get the same answer.
+             */
+            agreement?: number | null;
+            /**
+             * Format: double
+             * @description Optimize: how far numbers may be apart and count as the same.
+             */
+            closeness?: number | null;
+            /** @description Optimize: column of the data with the true answers; then the accuracy decides. */
+            label?: string | null;
+            /**
+             * Format: double
+             * @description Optimize: accuracy that may be lost.
+             */
+            drop?: number | null;
+        };
+        /** @description Time and size. */
+        ConversionSpeed: {
+            /**
+             * Format: double
+             * @description One row, microseconds.
+             */
+            rowUs: number;
+            /**
+             * Format: double
+             * @description A batch, microseconds.
+             */
+            batchUs: number;
+            /**
+             * Format: int64
+             * @description Bytes of the model; 0 where that says nothing.
+             */
+            bytes: number;
+        };
+        /**
+         * @description What to do with a model.
+         * @enum {string}
+         */
+        ConversionTask: "convert" | "optimize";
+        /** @description A conversion as it stands. */
+        ConversionView: {
+            /** @description Its id. */
+            id: string;
+            /** @description `convert` or `optimize`. */
+            task: string;
+            /** @description The model, as it was named. */
+            model: string;
+            /** @description `waiting`, `running`, `done`, `failed` or `cancelled`. */
+            state: string;
+            /** @description When it was asked for. */
+            createdAt: components["schemas"]["Time"];
+            /** @description What it did so far, oldest first. */
+            steps: string[];
+            /**
+             * Format: int64
+             * @description Steps before these that are not kept.
+             */
+            forgotten: number;
+            findings?: components["schemas"]["ConversionFindings"] | null;
+            /** @description The version that was registered. */
+            version?: string | null;
+            error?: components["schemas"]["ConversionFailure"] | null;
+        };
         /** @description How many there are of each. */
         Counts: {
             /**
@@ -935,6 +1179,8 @@ export interface components {
             state: components["schemas"]["DeploymentState"];
             /** @description Why, when it does not answer or its newest version failed. */
             reason?: string | null;
+            /** @description Which version serves and why, when `prefer` leaves it open. */
+            choice?: string | null;
             /** @description When the state last changed. */
             since: components["schemas"]["Time"];
             /** @description The model URI that is declared. */
@@ -1085,6 +1331,8 @@ export interface components {
             by: string;
             /** @description The spec; null for a deletion. */
             spec?: unknown;
+            /** @description What differs from the generation before; of the first generation nothing. */
+            fields: components["schemas"]["FieldChange"][];
         };
         /** @description Whether the server takes requests, and which of its parts work. */
         Health: {
@@ -1215,6 +1463,8 @@ export interface components {
         LineageVersion: {
             /** @description The version. */
             version: components["schemas"]["ModelVersionView"];
+            /** @description The version of the same model that it was made from, by conversion or optimisation. */
+            madeFrom?: string | null;
             run?: components["schemas"]["RunSummary"] | null;
             /** @description Data sets of that run. */
             datasets: components["schemas"]["DatasetView"][];
@@ -1867,6 +2117,130 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Config"];
                 };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listConversions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Jobs that the server remembers, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversionList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startConversion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversionRequest"];
+            };
+        };
+        responses: {
+            /** @description The job, which has been started */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversionView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConversion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job as it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversionView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelConversion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job stops, if it had not ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request failed: RFC 9457 problem details */
             default: {

@@ -1,6 +1,7 @@
 //! Local copies of folders in a bucket, one for each state of their content.
 
 use crate::error::{self, ArtifactError};
+use crate::path::ArtifactPath;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use object_store::ObjectMeta;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::io::AsyncWriteExt;
 
 /// Whole copies, by key.
@@ -37,6 +38,17 @@ pub(crate) struct Cache {
 impl Cache {
     pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), busy: Mutex::new(HashMap::new()) }
+    }
+
+    /// The key of a file that never changes under its name.
+    pub(crate) fn key_of_file(location: &str, file: &ArtifactPath, size: u64) -> String {
+        let mut hash = Sha256::new();
+        for part in [location, file.as_str()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(size.to_be_bytes());
+        hex::encode(hash.finalize())
     }
 
     /// The key of a folder's content: names, sizes and entity tags. A store without entity tags
@@ -104,15 +116,16 @@ impl Cache {
         fs::write(folder.join(key), b".")
     }
 
-    /// Removes copies, those asked for longest ago first, until at most `max_bytes` are left.
-    pub(crate) async fn evict(&self, max_bytes: u64) -> Result<u64, ArtifactError> {
+    /// Removes copies, those asked for longest ago first and none asked for within `idle`, until at most
+    /// `max_bytes` are left.
+    pub(crate) async fn evict(&self, max_bytes: u64, idle: Duration) -> Result<u64, ArtifactError> {
         let root = self.root.clone();
-        let done = tokio::task::spawn_blocking(move || evict(&root, max_bytes)).await;
+        let done = tokio::task::spawn_blocking(move || evict(&root, max_bytes, idle)).await;
         done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| cannot("cleaning", &self.root, &e))
     }
 }
 
-fn evict(root: &Path, max_bytes: u64) -> io::Result<u64> {
+fn evict(root: &Path, max_bytes: u64, idle: Duration) -> io::Result<u64> {
     let whole = root.join(WHOLE);
     if !whole.is_dir() {
         return Ok(0);
@@ -127,8 +140,10 @@ fn evict(root: &Path, max_bytes: u64) -> io::Result<u64> {
     copies.sort();
     let mut left: u64 = copies.iter().map(|c| c.1).sum();
     let mut freed = 0;
-    for (_, size, key) in copies {
-        if left <= max_bytes {
+    for (used, size, key) in copies {
+        // Marks are made by the file system's clock, which need not be ours to the second.
+        let in_use = !idle.is_zero() && used.elapsed().map_or(true, |since| since < idle);
+        if left <= max_bytes || in_use {
             break;
         }
         // Renamed first, so that nobody finds half of it.

@@ -13,6 +13,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A file or folder in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,16 +260,29 @@ impl Artifacts {
         }
     }
 
-    /// Removes the least recently asked-for folders from the cache until it holds at most
-    /// `max_bytes`; returns how many bytes were freed. Open files stay readable. A local store has
-    /// no cache and frees nothing.
+    /// Files on local disk, in the order given, each with its size: for files that never change under
+    /// their names. A local store's own, which must not be written to; a bucket's are downloaded into the
+    /// cache, each once.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`] when one is not there.
+    pub async fn local_files(&self, files: Vec<(ArtifactPath, u64)>) -> Result<Vec<PathBuf>, ArtifactError> {
+        match self.backend.as_ref() {
+            Backend::Local(s) => s.local_files(files).await,
+            Backend::Remote(s) => s.local_files(files).await,
+        }
+    }
+
+    /// Removes the copies from the cache that were asked for longest ago, and not within `idle`, until it
+    /// holds at most `max_bytes`; returns how many bytes were freed. Open files stay readable. A local
+    /// store has no cache and frees nothing.
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when the cache cannot be read or written.
-    pub async fn evict(&self, max_bytes: u64) -> Result<u64, ArtifactError> {
+    pub async fn evict(&self, max_bytes: u64, idle: Duration) -> Result<u64, ArtifactError> {
         match self.backend.as_ref() {
             Backend::Local(_) => Ok(0),
-            Backend::Remote(s) => s.evict(max_bytes).await,
+            Backend::Remote(s) => s.evict(max_bytes, idle).await,
         }
     }
 

@@ -13,9 +13,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const USAGE: &str = "usage: mainspring-bench floor ANSWER PORT_FILE | grpc URL MODEL COLUMNS CONNECTIONS SECONDS";
 
 /// Why a measurement could not be made.
@@ -32,6 +29,8 @@ enum BenchError {
 }
 
 fn main() -> ExitCode {
+    // The allocator as the server has it.
+    mainspring_heap::give_back_soon();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match run(&words) {

@@ -122,6 +122,38 @@ pub enum Cmd {
         /// Kind, e.g. `Deployment`; lists the kinds when left out
         kind: Option<String>,
     },
+    /// Export a model to ONNX, prove that it answers the same, and register it as a new version
+    Convert {
+        /// The model: NAME@alias or NAME/VERSION
+        model: String,
+        /// How far numbers may be apart, as a share of the model's own [default: 1e-4]
+        #[arg(long, value_name = "SHARE")]
+        relative: Option<f64>,
+        /// How far they may be apart beside that [default: 1e-5]
+        #[arg(long, value_name = "NUMBER")]
+        absolute: Option<f64>,
+        #[command(flatten)]
+        rows: RowArgs,
+    },
+    /// Make an ONNX model faster (graph optimisation, int8, fp16) and register the fastest that passes
+    Optimize {
+        /// The model: NAME@alias or NAME/VERSION; for one in Python, its newest conversion is taken
+        model: String,
+        /// Share of rows that must get the same answer [default: 0.99]
+        #[arg(long, value_name = "SHARE", conflicts_with = "label")]
+        agreement: Option<f64>,
+        /// How far numbers may be apart and count as the same, as a share of them [default: 0.01]
+        #[arg(long, value_name = "SHARE", conflicts_with = "label")]
+        closeness: Option<f64>,
+        /// Column of the rows with the true answers; then the accuracy decides
+        #[arg(long, value_name = "COLUMN")]
+        label: Option<String>,
+        /// Accuracy that may be lost [default: 0.005]
+        #[arg(long, value_name = "SHARE", requires = "label")]
+        drop: Option<f64>,
+        #[command(flatten)]
+        rows: RowArgs,
+    },
     /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
@@ -160,6 +192,19 @@ pub enum Cmd {
         #[command(flatten)]
         server: ServerArgs,
     },
+}
+
+/// On which rows models are compared, and with which packages.
+#[derive(Debug, Clone, Args)]
+pub struct RowArgs {
+    /// Rows to compare on (CSV, Parquet, JSON, JSON Lines, npy, npz); else a dataset of the model's run,
+    /// else its input example
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Where the model's packages come from: `auto` builds what it asks for, `shared` takes the server's
+    /// Python
+    #[arg(long, default_value = "auto", value_parser = ["auto", "shared"])]
+    pub env: String,
 }
 
 /// How long a command waits for deployments.

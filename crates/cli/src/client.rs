@@ -88,8 +88,13 @@ impl Server {
         if e.is_timeout() {
             return CliError::new(ErrorKind::Unavailable, format!("{} did not answer in time", self.base));
         }
-        CliError::new(ErrorKind::Unavailable, format!("cannot reach {}: {}", self.base, root_cause(e)))
-            .hint("start it with `mainspring up`, or name another with --server")
+        let cause = root_cause(e);
+        let hint = if cause.contains("certificate") {
+            "to trust a certificate of your own, name it: SSL_CERT_FILE=FILE.pem (--tls-self-signed keeps its own in tls/cert.pem of the data folder)"
+        } else {
+            "start it with `mainspring up`, or name another with --server"
+        };
+        CliError::new(ErrorKind::Unavailable, format!("cannot reach {}: {cause}", self.base)).hint(hint)
     }
 }
 

@@ -3,6 +3,7 @@
 mod age;
 mod args;
 mod client;
+mod convert;
 mod error;
 mod keys;
 mod local;
@@ -16,13 +17,11 @@ use clap::Parser;
 use client::Server;
 use error::CliError;
 use owo_colors::OwoColorize;
+use serde_json::json;
 use std::process::ExitCode;
 
-/// Small blocks from many threads are what serving allocates; mimalloc gives their memory back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    mainspring_heap::give_back_soon();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -61,6 +60,17 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Delete { kind, name } => resources::delete(&server()?, &kind, &name, out).await?,
         Cmd::Schema { kind } => resources::schema(&server()?, kind.as_deref(), out).await?,
+        Cmd::Convert { model, relative, absolute, rows } => {
+            let asked = json!({ "model": model, "task": "convert", "relative": relative, "absolute": absolute });
+            convert::run(&server()?, asked, &rows, out).await?;
+        }
+        Cmd::Optimize { model, agreement, closeness, label, drop, rows } => {
+            let gate = json!({
+                "model": model, "task": "optimize", "agreement": agreement, "closeness": closeness, "label": label,
+                "drop": drop,
+            });
+            convert::run(&server()?, gate, &rows, out).await?;
+        }
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;

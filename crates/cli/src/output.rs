@@ -30,9 +30,13 @@ pub fn json(value: &impl Serialize) {
 
 /// A table with a head, a row a line, as wide as the terminal at most.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    grid(head.iter().map(|h| h.to_uppercase()), rows);
+}
+
+fn grid(head: impl Iterator<Item = String>, rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(head.iter().map(|h| Cell::new(h.to_uppercase()).add_attribute(Attribute::Bold)));
+    table.set_header(head.map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
     for row in rows {
         table.add_row(row);
     }
@@ -46,11 +50,12 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     line(table.trim_fmt());
 }
 
-/// A table, or a block of lines for each row where the terminal is too narrow for so many columns.
+/// A table whose head is names as SQL knows them, or a block of lines for each row where the terminal is
+/// too narrow for so many columns.
 pub fn rows(head: &[&str], rows: Vec<Vec<String>>) {
     const READABLE: usize = 10;
     if Table::new().width().is_none_or(|width| usize::from(width) >= head.len() * READABLE) {
-        return table(head, rows);
+        return grid(head.iter().map(|h| (*h).to_owned()), rows);
     }
     let longest = head.iter().map(|h| h.chars().count()).max().unwrap_or(0);
     for row in rows {

@@ -74,6 +74,10 @@ async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Res
                 if out == Output::Table {
                     let (model, version) = (cell(&one["spec"]["model"]), cell(&status["version"]));
                     line(mark(Mark::Good, format!("deployment/{name} serves {model}, version {version}")));
+                    let choice = cell(&status["choice"]);
+                    if !choice.is_empty() {
+                        line(format!("  {choice}"));
+                    }
                 }
                 return Ok(());
             }
@@ -117,17 +121,18 @@ pub async fn diff(server: &Server, files: &[PathBuf], out: Output) -> Result<(),
     either(out, &json!({ "diffs": all }), || {
         for one in &all {
             line(format!("{}/{}: {}", kind_of(one), cell(&one["name"]), cell(&one["change"])));
-            for change in one["fields"].as_array().into_iter().flatten() {
-                let (before, after) = (cell(&change["before"]), cell(&change["after"]));
-                line(format!("  {}: {} → {}", cell(&change["path"]), dash(&before), dash(&after)));
-            }
+            changes(&one["fields"]).for_each(|change| line(format!("  {change}")));
         }
     });
     Ok(())
 }
 
-fn dash(text: &str) -> &str {
-    if text.is_empty() { "–" } else { text }
+/// What each changed field was and is.
+fn changes(fields: &Value) -> impl Iterator<Item = String> + '_ {
+    let dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+    let said =
+        move |f: &Value| format!("{}: {} → {}", cell(&f["path"]), dash(cell(&f["before"])), dash(cell(&f["after"])));
+    fields.as_array().into_iter().flatten().map(said)
 }
 
 /// Lists what is declared, of one kind or of all, or shows one thing whole.
@@ -182,9 +187,13 @@ pub async fn history(server: &Server, kind: &str, name: &str, out: Output) -> Re
     let items = answer["generations"].as_array().cloned().unwrap_or_default();
     either(out, &items, || {
         table(
-            &["generation", "at", "by", "change", "spec"],
+            &["generation", "at", "by", "change", "what"],
             items.iter().map(|i| {
-                vec![cell(&i["generation"]), time(&i["at"]), cell(&i["by"]), cell(&i["change"]), summary(&i["spec"])]
+                let mut what = changes(&i["fields"]).collect::<Vec<_>>().join("\n");
+                if what.is_empty() {
+                    what = summary(&i["spec"]);
+                }
+                vec![cell(&i["generation"]), time(&i["at"]), cell(&i["by"]), cell(&i["change"]), what]
             }),
         );
     });

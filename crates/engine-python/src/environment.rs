@@ -61,21 +61,42 @@ impl Environments {
         let uv = on_path("uv");
         let (python, version) = choose(&wanted, own, uv.is_some()).map_err(&failed)?;
         let id = digest(&wanted.requirements, &version);
-        let environment = self.folder.join(&id);
+        let build = |part: &Path| {
+            Build { root, requirements: &wanted.requirements, python: &python, uv: uv.as_deref(), part }.run(watch)
+        };
+        self.layer(&id, watch, build).map_err(|why| match why {
+            EngineError::Load { reason, .. } => failed(reason),
+            other => other,
+        })
+    }
+
+    /// The interpreter of the environment called `id`, which `build` makes in the folder that it is given
+    /// unless it is there.
+    ///
+    /// # Errors
+    /// What `build` says; [`EngineError::Load`] when the folder cannot be written;
+    /// [`EngineError::GivenUp`].
+    pub fn layer(
+        &self,
+        id: &str,
+        watch: &Watch,
+        build: impl FnOnce(&Path) -> Result<(), EngineError>,
+    ) -> Result<PathBuf, EngineError> {
+        let failed = |reason: String| EngineError::Load { path: self.folder.display().to_string(), reason };
+        let environment = self.folder.join(id);
         let interpreter = environment.join("bin/python");
         if interpreter.exists() {
             keep::used(&environment);
             return Ok(interpreter);
         }
         std::fs::create_dir_all(&self.folder).map_err(|e| failed(format!("{}: {e}", self.folder.display())))?;
-        let _lock = self.lock(&id, watch, &failed)?;
+        let _lock = self.lock(id, watch, &failed)?;
         if interpreter.exists() {
             keep::used(&environment);
             return Ok(interpreter);
         }
         let part = self.folder.join(format!("{id}.part"));
-        let build = Build { root, requirements: &wanted.requirements, python: &python, uv: uv.as_deref(), part: &part };
-        let built = build.run(watch).and_then(|()| {
+        let built = build(&part).and_then(|()| {
             keep::weigh(&part);
             std::fs::rename(&part, &environment).map_err(|e| failed(format!("{}: {e}", environment.display())))
         });
@@ -83,12 +104,9 @@ impl Environments {
             if let Err(error) = std::fs::remove_dir_all(&part) {
                 tracing::debug!(%error, path = %part.display(), "nothing to take away of a failed environment");
             }
-            return Err(match why {
-                EngineError::Load { reason, .. } => failed(reason),
-                other => other,
-            });
+            return Err(why);
         }
-        tracing::info!(environment = %environment.display(), "a model's environment is built");
+        tracing::info!(environment = %environment.display(), "a Python environment is built");
         keep::used(&environment);
         let _held = self.hold(&interpreter);
         self.sweep(keep::LIMITS);
@@ -164,7 +182,7 @@ fn choose(wanted: &Wanted, own: Result<Found, EngineError>, uv: bool) -> Result<
 }
 
 /// What an environment is called by.
-fn digest(requirements: &str, version: &str) -> String {
+pub(crate) fn digest(requirements: &str, version: &str) -> String {
     let mut hash = Sha256::new();
     for part in [RECIPE, version, std::env::consts::ARCH, std::env::consts::OS] {
         hash.update(part.as_bytes());

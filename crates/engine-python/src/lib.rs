@@ -12,10 +12,13 @@ mod model;
 mod nested;
 mod pool;
 mod runtime;
+mod supervise;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod worker;
 
 pub use find::{Found, find};
 pub use runtime::{PythonRuntime, PythonSettings};
+pub use tools::WORKER;

@@ -5,7 +5,7 @@ use crate::find::{Found, find};
 use crate::model::PythonModel;
 use crate::worker::Start;
 use mainspring_engine::{Engine, EngineError, Environment, LoadOptions, Model, ModelFiles};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the engine needs to know.
@@ -56,19 +56,32 @@ impl PythonRuntime {
         find(self.0.python.as_deref())
     }
 
+    /// Whether the model at `path`, which is code of whoever logged it, may run here.
+    ///
+    /// # Errors
+    /// [`EngineError::NotAllowed`].
+    pub fn allow(&self, path: &Path) -> Result<(), EngineError> {
+        if self.0.allowed {
+            return Ok(());
+        }
+        Err(EngineError::NotAllowed {
+            path: path.display().to_string(),
+            reason: "it would run code of whoever logged it, nothing here is signed, and this server is not told to trust it"
+                .into(),
+            hint: "log it as ONNX, or let the server run such models: --python-models allow (MAINSPRING_PYTHON_MODELS)",
+        })
+    }
+
+    pub(crate) fn environments(&self) -> &Environments {
+        &self.0.environments
+    }
+
     pub(crate) fn start(&self, files: &ModelFiles, options: &LoadOptions) -> Result<PythonModel, EngineError> {
         let path = files.root.join(&files.entry);
         if !path.is_file() {
             return Err(EngineError::Load { path: path.display().to_string(), reason: "there is no such file".into() });
         }
-        if !self.0.allowed {
-            return Err(EngineError::NotAllowed {
-                path: path.display().to_string(),
-                reason: "it would run code of whoever logged it, nothing here is signed, and this server is not told to trust it"
-                    .into(),
-                hint: "convert it to ONNX, or let the server run such models: --python-models allow (MAINSPRING_PYTHON_MODELS)",
-            });
-        }
+        self.allow(&path)?;
         let root = files.root.canonicalize().unwrap_or_else(|_| files.root.clone());
         let own = self.python();
         let python = match options.worker.environment {

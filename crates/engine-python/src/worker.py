@@ -406,4 +406,5 @@ def serve(sock):
         parts = None
 
 
-serve(SOCKET)
+if __name__ == "mainspring_worker":
+    serve(SOCKET)

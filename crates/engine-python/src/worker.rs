@@ -28,7 +28,7 @@ const LOG: Duration = Duration::from_millis(500);
 /// How long a worker that is to be stopped gets to write where it was.
 const TRACE: Duration = Duration::from_millis(500);
 /// What a worker sees of the server's environment; nothing else of it, for there are secrets in it.
-const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
+pub(crate) const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
 
 /// How to start the workers of a model.
 #[derive(Debug)]

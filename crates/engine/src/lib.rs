@@ -108,8 +108,8 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// What its own library would answer with.
     fn answer(&self) -> AnswerForm;
 
-    /// Whether a call waits for another process, so that it must not run on a thread that answers
-    /// requests, however quick it usually is.
+    /// Whether a call must not run on a thread that answers requests, however quick it was at warm-up:
+    /// it waits for another process, or takes much longer for some values than for others.
     fn waits(&self) -> bool;
 
     /// Runs one batch. Inputs come in the order of [`Signature::inputs`], without those optional ones

@@ -68,7 +68,7 @@ pub struct Signature {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// An input that the model does not have.
-    #[error("unexpected input {name:?}{}; the model takes {expected}", .nearest.as_ref().map(|n| format!(", did you mean {n:?}?")).unwrap_or_default())]
+    #[error("unexpected input {name:?}{}; the model takes {expected}", .nearest.as_ref().map(|n| format!(" (did you mean {n:?}?)")).unwrap_or_default())]
     Unexpected {
         /// Name given.
         name: String,

@@ -1,9 +1,10 @@
 //! Request bodies: read whole under a limit and an idle timeout, streamed, or parsed as JSON.
 
+use crate::gather::Gathered;
 use crate::problem::ApiError;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -103,22 +104,16 @@ pub(crate) async fn read_within(mut body: Body, plan: Plan) -> Result<Bytes, Bod
     if body.is_end_stream() || declared == Some(first.len() as u64) {
         return Ok(first);
     }
-    // A declared length may be a lie: memory is reserved in steps no larger than what has come.
-    let pad = (ALIGNMENT - aligned_at % ALIGNMENT) % ALIGNMENT;
-    let expected = pad + declared.map_or(0, |n| n as usize);
-    let mut whole = BytesMut::with_capacity(expected.min((pad + first.len()).max(1 << 20)));
-    whole.resize(pad, 0);
-    whole.extend_from_slice(&first);
+    let mut whole = Gathered::new(declared, aligned_at);
+    whole.push(&first);
+    drop(first);
     while let Some(data) = next_data(&mut body, &mut pace).await? {
-        if whole.len() - pad + data.len() > limit {
+        if whole.len() + data.len() > limit {
             return Err(BodyError::TooLarge { limit });
         }
-        if whole.capacity() < whole.len() + data.len() {
-            whole.reserve(data.len().max(whole.len().min(expected.saturating_sub(whole.len()))));
-        }
-        whole.extend_from_slice(&data);
+        whole.push(&data);
     }
-    Ok(whole.freeze().slice(pad..))
+    Ok(whole.finish())
 }
 
 /// How fast a body came so far. The clock is looked at only when data has to be waited for.

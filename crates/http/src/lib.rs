@@ -5,6 +5,7 @@
 pub mod assets;
 pub mod body;
 pub mod client;
+mod gather;
 pub mod guard;
 pub mod problem;
 pub mod serve;
@@ -15,7 +16,7 @@ pub use body::{BodyError, Json, Limit, read_body, read_body_aligned, stream_body
 pub use client::{Client, ClientError, ClientSettings, Reach};
 pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, MaybeCaller, Peer};
 pub use problem::{ApiError, Problem, Render, problem};
-pub use serve::{ServeSettings, serve};
+pub use serve::{ServeSettings, apart, serve};
 pub use sse::sse;
 pub use tls::{TlsError, TlsSettings};
 

@@ -9,6 +9,8 @@ use mainspring_artifact::Artifacts;
 use mainspring_core::{
     Assignment, Ctx, DType, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Tensor, TensorError, Timing,
 };
+// The allocator is the binary's.
+use mainspring_heap as _;
 use mainspring_journal::{Journal, JournalSettings, MIGRATIONS};
 use mainspring_store::{Db, DbSettings};
 use std::error::Error;
@@ -16,10 +18,6 @@ use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const FEATURES: usize = 30;
 const BURST: usize = 10_000;

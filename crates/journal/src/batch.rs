@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use column::Column;
 use mainspring_core::{
-    Assignment, ErrorKind, EventId, Outcome, Prediction, Protocol, Target, Tenant, Timestamp, Timing,
+    Assignment, ErrorKind, EventId, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Timestamp, Timing,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -222,7 +222,10 @@ pub(crate) fn payload_bytes(p: &Prediction) -> usize {
     if !has_payload(p) {
         return 0;
     }
-    p.inputs.iter().chain(p.outputs.iter()).map(|t| t.tensor.byte_len()).sum()
+    let lines = layout::rows_of(p);
+    let bytes =
+        |t: &NamedTensor| if layout::is_digested(t, lines) { lines * digest::LENGTH } else { t.tensor.byte_len() };
+    p.inputs.iter().chain(p.outputs.iter()).map(bytes).sum()
 }
 
 /// Whether an event brings tensors to store. A failed request's tensors are not stored: whatever a

@@ -64,6 +64,12 @@ pub(crate) fn per_row(tensor: &NamedTensor, rows: usize) -> (usize, bool) {
     if t.shape().first() == Some(&rows) && rows > 0 { (t.len() / rows, true) } else { (t.len(), false) }
 }
 
+/// Whether of a tensor of numbers, in an event of `rows` rows, only a digest is kept.
+pub(crate) fn is_digested(tensor: &NamedTensor, rows: usize) -> bool {
+    let (n, _) = per_row(tensor, rows);
+    tensor.tensor.dtype().size().is_some_and(|size| n * size > DIGEST_OVER)
+}
+
 /// How a tensor of `p` is stored, and whether it is BYTES that are not UTF-8.
 fn form_of(tensor: &NamedTensor, output: bool, p: &Prediction) -> (Form, bool) {
     let t = &tensor.tensor;

@@ -5,10 +5,9 @@ use crate::{Journal, JournalSettings, Kind, MIGRATIONS};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use mainspring_artifact::Artifacts;
-use mainspring_core::auth::{AuditRecord, AuditSink, Decision, Effect, Policy, Resource};
 use mainspring_core::{
-    Action, Assignment, Authorized, Ctx, DType, EventId, Gate, ManualClock, NamedTensor, Outcome, Prediction,
-    Principal, Protocol, Target, Tenant, Tensor, Timestamp, Timing,
+    Assignment, Ctx, DType, EventId, ManualClock, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Tensor,
+    Timestamp, Timing,
 };
 use mainspring_store::{Db, DbSettings};
 use std::path::{Path, PathBuf};
@@ -139,21 +138,4 @@ pub fn prediction(n: u64, to: &Arc<Target>) -> Prediction {
         inputs: Arc::new([tensor("x", DType::Fp32, &[1, 2], vec![n as f32, -1.5])]),
         outputs: Arc::new([tensor("y", DType::Int64, &[1], vec![(n % 2) as i64])]),
     }
-}
-
-struct Yes;
-
-impl Policy for Yes {
-    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
-        Decision::Allow
-    }
-}
-
-impl AuditSink for Yes {
-    fn record(&self, _: AuditRecord) {}
-}
-
-pub fn allowed<A: Action>(ctx: &Ctx, action: A) -> Authorized<A> {
-    let gate = Gate::new(Arc::new(Yes), Arc::new(Yes), Arc::clone(&ctx.clock));
-    gate.authorize(&Arc::new(Principal::loopback()), action).unwrap()
 }

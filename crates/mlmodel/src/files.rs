@@ -151,6 +151,10 @@ fn bare(root: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
         let at = found.iter().position(|p| *p == Path::new(&usual));
         match (at, found.len()) {
             (Some(at), _) => return Ok((root.to_owned(), found.swap_remove(at))),
+            // Exporters of language models put the graph into a folder of its own.
+            (None, 0) if extension == "onnx" && root.join("onnx").is_dir() => {
+                return bare(&root.join("onnx")).map(|(_, entry)| (root.to_owned(), Path::new("onnx").join(entry)));
+            }
             (None, 0) => {}
             (None, 1) => return Ok((root.to_owned(), found.swap_remove(0))),
             (None, n) => {

@@ -1,6 +1,6 @@
 //! Which path goes where.
 
-use crate::api::{deployments, journal, models, resources, security, system, tracking};
+use crate::api::{conversions, deployments, journal, models, resources, security, system, tracking};
 use crate::state::NativeState;
 use axum::Router;
 use axum::response::IntoResponse;
@@ -68,6 +68,8 @@ fn tracked() -> Router<NativeState> {
         .route("/api/v1/models/{name}", get(models::get_model))
         .route("/api/v1/models/{name}/lineage", get(models::get_lineage))
         .route("/api/v1/models/{name}/aliases/{alias}", put(models::set_alias).delete(models::delete_alias))
+        .route("/api/v1/conversions", get(conversions::list_conversions).post(conversions::start_conversion))
+        .route("/api/v1/conversions/{id}", get(conversions::get_conversion).delete(conversions::cancel_conversion))
         .route("/api/v1/purge", post(models::purge))
 }
 

@@ -1,6 +1,7 @@
 //! What the handlers work with.
 
 use crate::dto::system::{Config, Health, Info};
+use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
 use mainspring_query::Query;
@@ -30,6 +31,8 @@ pub struct NativeState {
     pub registry: Registry,
     /// Deployments.
     pub serving: Serving,
+    /// Conversions to ONNX.
+    pub conversions: Conversions,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

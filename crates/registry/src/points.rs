@@ -41,6 +41,33 @@ pub fn unpack(chunk: &[u8], out: &mut Vec<Point>) {
     }));
 }
 
+/// Packs the points of several metrics, each as the length of its name and that of its chunk (both u32,
+/// little-endian), the name and the chunk.
+pub fn pack_all<'a>(metrics: impl IntoIterator<Item = (&'a str, &'a [Point])>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (key, points) in metrics {
+        let length = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        out.extend_from_slice(&length(key.len()));
+        out.extend_from_slice(&length(points.len() * WIDTH));
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&pack(points));
+    }
+    out
+}
+
+/// The metrics that [`pack_all`] packed, with their chunks. It ends at the first that is torn.
+pub fn unpack_all(packed: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    let mut rest = packed;
+    std::iter::from_fn(move || {
+        let length = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?) as usize);
+        let (name, chunk) = (8 + length(0)?, length(4)?);
+        let key = std::str::from_utf8(rest.get(8..name)?).ok()?;
+        let points = rest.get(name..name + chunk)?;
+        rest = &rest[name + chunk..];
+        Some((key, points))
+    })
+}
+
 /// What a metric value becomes before it is stored: an infinity becomes the largest finite double
 /// of its sign, as MLflow's SQL store does, so that a client reads the same from either.
 pub fn sanitise(value: f64) -> f64 {

@@ -10,26 +10,11 @@ mod shared;
 
 use crate::{MIGRATIONS, Registry};
 use mainspring_artifact::Artifacts;
-use mainspring_core::{
-    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, Gate, ManualClock, Policy, Principal, Resource,
-    Role, Tasks, Tenant, Timestamp,
-};
+use mainspring_core::{Action, Authorized, Ctx, Gate, ManualClock, Principal, Role, Tasks, Tenant, Timestamp};
 use mainspring_store::{Db, DbSettings, StoreError, Value};
-use mainspring_testkit::TempDb;
+use mainspring_testkit::{TempDb, open_gate};
 use std::path::Path;
 use std::sync::Arc;
-
-struct Open;
-
-impl Policy for Open {
-    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
-        Decision::Allow
-    }
-}
-
-impl AuditSink for Open {
-    fn record(&self, _: AuditRecord) {}
-}
 
 /// A registry whose files, and whose database, go when it does.
 struct Fixture {
@@ -74,7 +59,7 @@ impl Fixture {
         };
         let db = Db::open(settings, &[MIGRATIONS], &ctx).await.unwrap();
         let registry = Registry::open(db.clone(), artifacts_in(kept.folder.path()), ctx).await.unwrap();
-        let gate = Gate::new(Arc::new(Open), Arc::new(Open), Arc::new(clock.clone()));
+        let gate = open_gate(Arc::new(clock.clone()));
         Self { registry, db, clock, gate, who: Arc::new(Principal::loopback()), kept }
     }
 

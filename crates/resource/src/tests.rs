@@ -1,9 +1,7 @@
 use crate::*;
-use mainspring_core::{
-    Action, AuditRecord, AuditSink, Authorized, Ctx, Decision, Effect, ErrorKind, Failure, Gate, Name, Policy,
-    Principal, Resource as About, Tenant,
-};
+use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Name, Tenant};
 use mainspring_store::{Db, DbSettings};
+use mainspring_testkit::may;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -50,23 +48,6 @@ fn lamp() -> Kind {
         Ok(())
     })
     .one_at_most("main")
-}
-
-struct Open;
-
-impl Policy for Open {
-    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &About) -> Decision {
-        Decision::Allow
-    }
-}
-
-impl AuditSink for Open {
-    fn record(&self, _: AuditRecord) {}
-}
-
-fn may<A: Action>(action: A) -> Authorized<A> {
-    let ctx = Ctx::system();
-    Gate::new(Arc::new(Open), Arc::new(Open), ctx.clock).authorize(&Arc::new(Principal::loopback()), action).unwrap()
 }
 
 async fn resources() -> (Resources, tempfile::TempDir) {
@@ -129,6 +110,13 @@ async fn rollback_and_delete_append_to_the_history() {
     assert_eq!(r.get(&read("desk")).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(back(None).await.unwrap().generation, 7);
     assert_eq!(r.get(&read("desk")).await.unwrap().spec["bulb"]["watts"], 10);
+    let latest = r.history(&read("desk")).await.unwrap();
+    let changed = |i: usize| latest[i].fields.iter().map(|f| (f.path.as_str(), f.after.clone())).collect::<Vec<_>>();
+    assert_eq!(
+        (changed(2), changed(4)),
+        (vec![("bulb.watts", Some(json!(10)))], vec![("bulb.watts", Some(json!(30)))])
+    );
+    assert!(changed(0).is_empty() && changed(6).is_empty(), "made again as it was, and made first");
     let words: Vec<_> = r.history(&read("desk")).await.unwrap().into_iter().map(|g| g.change).collect();
     use Change::{Created, Deleted, RolledBack, Updated};
     assert_eq!(words, [RolledBack, Deleted, RolledBack, RolledBack, Updated, Updated, Created]);

@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
-use mainspring_http::{ApiError, Caller, Guard, problem};
+use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
@@ -51,17 +51,22 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
     let grpc = mainspring_proto_oip::grpc(oip.clone());
     let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
     let native_routes = mainspring_proto_native::routes(native.clone());
+    let tracking = guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error);
+    // A pool's connections belong to the runtime that opened them, and have to outlive a listener's. What is on
+    // this machine is read and written by threads of its own.
+    let local = settings.database.is_none() && settings.artifacts.is_none();
+    let tracking = if local { tracking } else { apart(tracking) };
     let app = Router::new()
         .merge(guard.protect(rest, mainspring_proto_oip::render_error))
         .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))
         .merge(guard.protect(grpc, mainspring_proto_oip::render_grpc_error))
         .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
         .merge(guard.protect(scoring, scoring::render_error))
-        .merge(guard.protect(mainspring_proto_mlflow::routes(mlflow), mainspring_proto_mlflow::render_error))
+        .merge(tracking)
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
-        .merge(guard.protect(native_routes, problem))
-        .merge(guard.open(mainspring_proto_native::open_routes(native), problem))
-        .merge(guard.protect(metrics_route(parts, front.health), problem))
+        .merge(apart(guard.protect(native_routes, problem)))
+        .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
+        .merge(apart(guard.protect(metrics_route(parts, front.health), problem)))
         .merge(console::routes())
         .fallback(|| async {
             ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
@@ -89,6 +94,7 @@ fn native(
     NativeState {
         registry: parts.registry.clone(),
         serving: parts.serving.clone(),
+        conversions: parts.conversions.clone(),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),

@@ -5,7 +5,7 @@
 use crate::config::Settings;
 use crate::data::{DataDir, DataError, make_private};
 use crate::wiring;
-use mainspring_core::{Ctx, ErrorKind, Failure};
+use mainspring_core::{ErrorKind, Failure};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -109,9 +109,8 @@ pub async fn save(settings: &Settings, to: &Path) -> Result<Report, BackupError>
     make_private(to).map_err(|source| BackupError::Copy { path: to.to_owned(), source })?;
     let mut report = Report::default();
     let copy = to.join(DATABASE);
-    let db = wiring::open_database(settings, &Ctx::system()).await.map_err(|e| BackupError::Database(e.to_string()))?;
-    db.backup_to(&copy).await.map_err(|e| BackupError::Database(e.to_string()))?;
-    db.close().await;
+    // As it is: an older server may be using it, and may be what it is restored for.
+    wiring::back_up_database(settings, &copy).await.map_err(|e| BackupError::Database(e.to_string()))?;
     count(&copy, &mut report)?;
     for folder in FOLDERS {
         copy_tree(&settings.data.join(folder), &to.join(folder), &mut report)?;

@@ -97,6 +97,11 @@ impl DataDir {
         self.root.join("journal")
     }
 
+    /// What conversions write while they run.
+    pub fn conversions(&self) -> PathBuf {
+        self.root.join("conversions")
+    }
+
     /// Environments of models that run in Python, and what their processes write; may be deleted while
     /// no server runs.
     pub fn python(&self) -> PathBuf {

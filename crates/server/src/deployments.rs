@@ -16,7 +16,7 @@ pub struct Deployments {
 }
 
 /// The server, acting on what a tenant declared.
-fn acting_for(tenant: &Tenant) -> Arc<Principal> {
+pub(crate) fn acting_for(tenant: &Tenant) -> Arc<Principal> {
     Arc::new(Principal { tenant: tenant.clone(), ..Principal::system() })
 }
 
@@ -62,7 +62,7 @@ impl Controller for Deployments {
         let view = self.serving.describe(&self.gate.authorize(&acting_for(tenant), action).ok()?)?;
         let version = view.current().map(|v| v.contract.target.version.to_string());
         Some(json!({
-            "state": view.state.as_str(), "reason": view.reason, "version": version, "settled": view.settled,
+            "state": view.state.as_str(), "reason": view.reason, "choice": view.choice, "version": version, "settled": view.settled,
         }))
     }
 }

@@ -174,16 +174,15 @@ fn console_check() -> Check {
 
 async fn database(settings: &Settings) -> Check {
     const WHAT: &str = "metadata";
-    if settings.database.is_none() {
-        return good(WHAT, "SQLite in the data folder");
-    }
-    match wiring::probe_database(settings).await {
-        Ok(()) => good(WHAT, "Postgres answers"),
+    let place = if settings.database.is_some() { "Postgres answers" } else { "SQLite in the data folder" };
+    match wiring::pending_migrations(settings).await {
+        Ok(0) => good(WHAT, place),
+        Ok(steps) => good(WHAT, format!("{place}; the next start makes or upgrades its tables ({steps} steps)")),
         Err(e) => not(
             WHAT,
             State::Bad,
             e.to_string(),
-            e.hint().unwrap_or_else(|| "check --database and that Postgres runs".into()),
+            e.hint().unwrap_or_else(|| "check --database, and that it runs".into()),
         ),
     }
 }

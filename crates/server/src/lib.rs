@@ -5,6 +5,7 @@ mod app;
 pub mod backup;
 pub mod config;
 mod console;
+mod conversions;
 mod data;
 mod deployments;
 pub mod doctor;

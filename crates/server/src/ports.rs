@@ -1,11 +1,14 @@
 //! Where domains meet: each small port that one domain owns, answered with another domain.
 
+use crate::conversions::newest_made_from;
+use crate::deployments::acting_for;
 use crate::trace;
 use futures::future::BoxFuture;
 use mainspring_artifact::Artifacts;
-use mainspring_core::{ErrorKind, Failure, Prediction, Principal, Tenant};
+use mainspring_core::{ErrorKind, Failure, Gate, Prediction, Principal, Tenant};
 use mainspring_http::{AuthFailure, Authenticator, Credential};
 use mainspring_journal::Journal;
+use mainspring_registry::actions::ReadModel;
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_security::{AuthError, Security};
 use mainspring_serving::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
@@ -21,6 +24,8 @@ pub struct Models {
     pub registry: Registry,
     /// Holds the files.
     pub artifacts: Artifacts,
+    /// Asked in the server's own name.
+    pub gate: Gate,
 }
 
 fn source_error(e: &dyn Failure, uri: &str) -> SourceError {
@@ -42,6 +47,25 @@ impl ModelSource for Models {
                 });
             }
             Ok(Resolved { model: found.name, version: found.version, root, mlmodel: found.mlmodel_yaml })
+        })
+    }
+
+    fn faster<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of: &'a Resolved,
+    ) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>> {
+        Box::pin(async move {
+            let named = format!("models:/{}/{}", of.model, of.version);
+            // A run's model or a bare file has no versions.
+            let Ok(ModelUri::Version { name, version }) = named.parse() else { return Ok(None) };
+            let auth = self.gate.authorize(&acting_for(tenant), ReadModel::on(&name));
+            let auth = auth.map_err(|e| source_error(&e, &named))?;
+            let made = newest_made_from(&self.registry, &auth, &name, &version.to_string()).await;
+            match made.map_err(|e| source_error(&e, &named))? {
+                Some(made) => self.resolve(tenant, &format!("models:/{name}/{made}")).await.map(Some),
+                None => Ok(None),
+            }
         })
     }
 

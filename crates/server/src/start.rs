@@ -2,6 +2,7 @@
 
 use crate::app::{Front, app};
 use crate::config::{Resolved, Settings};
+use crate::conversions::Shelf;
 use crate::data::DataDir;
 use crate::deployments::Deployments;
 use crate::error::StartError;
@@ -9,10 +10,12 @@ use crate::health::Health;
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, wiring};
+use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
+use mainspring_engine_text::TextRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -78,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) security: Security,
     pub(crate) resources: Resources,
     pub(crate) serving: Serving,
+    pub(crate) conversions: Conversions,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -131,6 +135,7 @@ pub async fn start(
 async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Telemetry) -> Result<Parts, StartError> {
     let db = wiring::open_database(settings, ctx).await?;
     let artifacts = wiring::open_artifacts(settings, data)?.with_tasks(ctx.tasks.clone());
+    crate::upkeep::evict(artifacts.clone(), settings.artifacts_cache, ctx);
     let security = Security::open(db.clone(), ctx, SecuritySettings::default())
         .await
         .map_err(StartError::part("read the keys"))?;
@@ -149,20 +154,29 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let python =
         PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
     // The first that runs one of a model's flavors runs it.
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
-    let models = Models { registry: registry.clone(), artifacts };
+    let text = TextRuntime::over(Arc::new(onnx.clone()));
+    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(text), Arc::new(python.clone())];
+    let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
+    let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
+    let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
+        .map_err(|e| StartError::Engine(format!("{}: {e}", data.conversions().display())))?;
+    let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
     let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
     let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
-    Ok(Parts { registry, journal, security, resources, serving, onnx, gate, db, ctx: ctx.clone() })
+    Ok(Parts { registry, journal, security, resources, serving, conversions, onnx, gate, db, ctx: ctx.clone() })
 }
 
 fn tls(settings: &Settings, data: &DataDir) -> Result<Option<TlsSettings>, StartError> {
     let made = match &settings.tls {
         Some((cert, key)) => TlsSettings::from_files(cert, key),
         None if settings.tls_self_signed => {
-            let mut names = vec!["localhost".to_owned(), settings.host.to_string()];
+            let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+            // Nobody calls a server by the address that stands for all of its addresses.
+            if !settings.host.is_unspecified() && !settings.host.is_loopback() {
+                names.push(settings.host.to_string());
+            }
             names.extend(settings.hostnames.iter().cloned());
             TlsSettings::self_signed(names, &data.root().join("tls"))
         }
@@ -184,7 +198,7 @@ fn about(settings: &Settings, parts: &Parts, url: String) -> About {
     let engine = match parts.onnx.library() {
         Ok(found) => format!("ONNX Runtime {found}"),
         Err(e) => {
-            remarks.push("no model can be deployed yet: run `mainspring doctor`".to_owned());
+            remarks.push("no ONNX model can be deployed yet: run `mainspring doctor`".to_owned());
             e.to_string()
         }
     };

@@ -34,14 +34,20 @@ pub async fn open_database(settings: &Settings, ctx: &Ctx) -> Result<Db, StartEr
         .map_err(StartError::part("open the metadata database"))
 }
 
-/// Whether the database answers and its schema fits.
+/// How many migrations a start would apply to the database. Changes nothing.
 ///
 /// # Errors
-/// What the database said.
-pub async fn probe_database(settings: &Settings) -> Result<(), StoreError> {
-    let db = Db::open(&database_settings(settings), MIGRATIONS, &Ctx::system()).await?;
-    db.close().await;
-    Ok(())
+/// Why it cannot be used.
+pub async fn pending_migrations(settings: &Settings) -> Result<usize, StoreError> {
+    Db::pending(&database_settings(settings), MIGRATIONS, &Ctx::system()).await
+}
+
+/// Copies the database into a new file, as it is.
+///
+/// # Errors
+/// [`StoreError::Backup`].
+pub async fn back_up_database(settings: &Settings, to: &std::path::Path) -> Result<(), StoreError> {
+    Db::backup(&database_settings(settings), to).await
 }
 
 /// Opens the artifact store.

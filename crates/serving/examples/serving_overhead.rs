@@ -32,6 +32,10 @@ impl ModelSource for File {
         Box::pin(std::future::ready(Ok(resolved)))
     }
 
+    fn faster<'a>(&'a self, _: &'a Tenant, _: &'a Resolved) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.1.subscribe()
     }

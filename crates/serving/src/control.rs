@@ -1,10 +1,12 @@
 //! The life of a deployment: resolve, load, warm, swap, drain; again whenever something changed.
 
+use crate::choice::{Choice, choose, fallen_back};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::load::{self, Order};
 use crate::run::{Facts, Loaded, Origin, Pool, Timer};
-use crate::source::{ModelSource, PredictionSink};
+use crate::source::{ModelSource, PredictionSink, Resolved};
+use crate::spec::DeploymentSpec;
 use crate::view::State;
 use mainspring_core::{Ctx, Failure};
 use mainspring_engine::{Engine, Model, Watch};
@@ -93,7 +95,28 @@ fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
 /// Makes what is declared so: nothing to do when it is already.
 async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<(), ServeError> {
     let spec = deployment.spec.load_full();
-    let resolved = means.source.resolve(&deployment.tenant, &spec.model).await?;
+    let named = means.source.resolve(&deployment.tenant, &spec.model).await?;
+    let Choice { resolved, why, instead } = choose(&*means.source, &deployment.tenant, &spec, named).await?;
+    let preferred = resolved.version.clone();
+    let Some(named) = instead else { return take_up(means, deployment, &spec, (resolved, why)).await };
+    match take_up(means, deployment, &spec, (resolved, why)).await {
+        Err(ServeError::Stopping) => Err(ServeError::Stopping),
+        Err(error) => {
+            tracing::warn!(deployment = %deployment.name, %error, "what is preferred cannot be loaded");
+            let why = fallen_back(&named, &preferred, &error);
+            take_up(means, deployment, &spec, (named, Some(why))).await
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Lets a version serve, unless it does already. `why` is shown once it does.
+async fn take_up(
+    means: &Arc<Means>,
+    deployment: &Arc<Deployment>,
+    spec: &Arc<DeploymentSpec>,
+    (resolved, why): (Resolved, Option<String>),
+) -> Result<(), ServeError> {
     let origin = Origin {
         model: resolved.model.clone(),
         version: resolved.version.clone(),
@@ -107,6 +130,7 @@ async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<()
         deployment.reroute(means.ctx.now(), |route| {
             route.state = State::Ready;
             route.reason = None;
+            route.choice = why;
         });
         return Ok(());
     }
@@ -119,7 +143,7 @@ async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<()
     let _turn = means.loads.acquire().await.map_err(|_| ServeError::Stopping)?;
     let order = Order {
         name: deployment.name.clone(),
-        spec: Arc::clone(&spec),
+        spec: Arc::clone(spec),
         resolved,
         origin,
         engines: Arc::clone(&means.engines),
@@ -127,7 +151,7 @@ async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<()
         watch: Watch::default(),
     };
     let (facts, model) = open(means, deployment, order).await?;
-    swap(means, deployment, facts, model);
+    swap(means, deployment, (facts, model), why);
     Ok(())
 }
 
@@ -180,7 +204,12 @@ fn watch(means: &Arc<Means>, deployment: &Arc<Deployment>, left: &Left) -> Watch
     Watch::new(says, move || gone.load(Ordering::Relaxed))
 }
 
-fn swap(means: &Arc<Means>, deployment: &Arc<Deployment>, facts: Facts, model: Arc<dyn Model>) {
+fn swap(
+    means: &Arc<Means>,
+    deployment: &Arc<Deployment>,
+    (facts, model): (Facts, Arc<dyn Model>),
+    why: Option<String>,
+) {
     let target = Arc::clone(&facts.contract.target);
     let recorder = deployment.recorder(&target);
     let loaded = Loaded::new(facts, model, recorder, means.pool.clone(), means.timer.clone());
@@ -194,6 +223,7 @@ fn swap(means: &Arc<Means>, deployment: &Arc<Deployment>, facts: Facts, model: A
         route.draining.extend(old.clone());
         route.state = State::Ready;
         route.reason = None;
+        route.choice = why;
     });
     if let Some(old) = old {
         drain(means, deployment, old);

@@ -24,6 +24,8 @@ pub(crate) struct Route {
     pub draining: Vec<Arc<Loaded>>,
     pub state: State,
     pub reason: Option<String>,
+    /// Which version was chosen and why, when the spec leaves it open.
+    pub choice: Option<String>,
     pub since: Timestamp,
 }
 
@@ -65,6 +67,7 @@ impl Deployment {
             draining: Vec::new(),
             state: State::Loading,
             reason: Some(format!("resolving {}", spec.model)),
+            choice: None,
             since: now,
         };
         Self {
@@ -135,6 +138,7 @@ impl Deployment {
             spec: self.spec.load_full(),
             state: route.state,
             reason: route.reason.clone(),
+            choice: route.choice.clone(),
             since: route.since,
             settled,
             versions: versions.collect(),

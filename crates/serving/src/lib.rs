@@ -7,6 +7,7 @@
 //! calling thread.
 
 mod action;
+mod choice;
 mod control;
 mod deployment;
 mod error;
@@ -35,8 +36,8 @@ pub use request::{Answer, InferRequest, Refusal};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
-    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, PythonEnv,
-    PythonSpec, SpecError,
+    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, Prefer,
+    PythonEnv, PythonSpec, SpecError,
 };
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,

@@ -59,7 +59,8 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         labels: Vec::new(),
         signature,
         platform: engine.platform(),
-        answer: model.answer(),
+        // A conversion says what the model that it comes from answers with.
+        answer: mlmodel.as_ref().and_then(|m| m.answer).unwrap_or_else(|| model.answer()),
         max_batch_rows: 0,
         streams: model.streams(),
         mlmodel,
@@ -105,6 +106,13 @@ pub(crate) fn check_redacted(names: &[String], contract: &Contract) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Whether it is an ONNX model; one whose `MLmodel` cannot be read is not.
+pub(crate) fn is_onnx(resolved: &Resolved) -> bool {
+    let mlmodel = mainspring_mlmodel::read(&resolved.root, resolved.mlmodel.as_deref());
+    matches!(mlmodel, Ok(Some(m)) if m.flavors.contains_key("onnx"))
+        || resolved.root.extension().is_some_and(|e| e == "onnx")
 }
 
 /// How requests run by default, when warm-up could not measure.

@@ -46,6 +46,14 @@ pub trait ModelSource: Send + Sync + 'static {
     /// Resolves `uri` for `tenant` and brings its files to local disk.
     fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>>;
 
+    /// The newest version that was made from `of` for a faster engine and proven to answer the same, with its
+    /// files on local disk; `None` when there is none.
+    fn faster<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of: &'a Resolved,
+    ) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>>;
+
     /// Bumps whenever an alias, a stage or a version changed, so that what is deployed is resolved
     /// again.
     fn changes(&self) -> watch::Receiver<u64>;

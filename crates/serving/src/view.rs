@@ -90,6 +90,8 @@ pub struct DeploymentView {
     pub state: State,
     /// Why it is `LOADING` or `FAILED`, or why the newest version failed while an older one answers.
     pub reason: Option<String>,
+    /// Which version serves and why, when what is declared leaves it open (`prefer`).
+    pub choice: Option<String>,
     /// When the state last changed.
     pub since: Timestamp,
     /// Whether the latest declaration and the latest move of its alias were dealt with, well or not;

@@ -14,8 +14,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A call that stays under this may run on the thread that answers the request.
+/// A call that stays under this may run on the thread that answers the request,
 const INLINE: Duration = Duration::from_micros(200);
+/// and one that takes a nanosecond more for so many bytes of input: as long as that thread is busy with
+/// reading them, and the next one would first have to fetch them from its cache.
+const BYTES_A_NS: u64 = 5;
 /// Time for one measurement, as far as single calls allow.
 const BUDGET: Duration = Duration::from_millis(30);
 const CALLS: usize = 15;
@@ -79,12 +82,18 @@ pub(crate) fn up(model: &dyn Model, example: Option<Vec<NamedTensor>>, max_rows:
         }
     }
     let (one_row_ns, per_row_ns) = (nanos(one), nanos(per_row).max(1));
-    let inline_rows = match nanos(INLINE).checked_sub(one_row_ns) {
+    let inline_ns = nanos(INLINE) + zeros(signature, 1).map_or(0, |inputs| size(&inputs)) / BYTES_A_NS;
+    let inline_rows = match inline_ns.checked_sub(one_row_ns) {
         Some(_) if model.waits() => 0,
         Some(left) => usize::try_from(1 + left / per_row_ns).unwrap_or(1).min(4096),
         None => 0,
     };
     Ok(Warmth { execution: Execution { inline_rows, batched, one_row_ns, per_row_ns }, warnings })
+}
+
+/// Bytes of the inputs of a call.
+fn size(inputs: &[NamedTensor]) -> u64 {
+    inputs.iter().map(|i| i.tensor.byte_len() as u64).sum()
 }
 
 /// A wrong output ends the load; any other failure is noted.

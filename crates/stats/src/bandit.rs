@@ -158,7 +158,7 @@ impl TopTwo {
     /// not by draws of your own.
     ///
     /// The first candidate is each arm with its probability αᵢ of being best; with probability `first` it is played,
-    /// else draws go on until another arm is best (arXiv:1602.08448, section 4):
+    /// else draws go on until another arm is best (top-two Thompson sampling of arXiv:1602.08448):
     /// ψᵢ = αᵢ·(β + (1 − β)·Σ_{j≠i} αⱼ/(1 − αⱼ)). Then the even part and the floor are mixed in.
     pub fn weights(&self, arms: &[Posterior]) -> Result<Vec<f64>, BanditError> {
         let best = best_probabilities(arms)?;

@@ -113,7 +113,7 @@ pub struct Decision {
 }
 
 /// The decision rule of many metrics (Schultzberg, Ankargren and Frånberg, "Risk-aware product decisions in A/B tests
-/// with multiple metrics", arXiv:2402.11609, decision rule 2), with its verdicts in the order of urgency:
+/// with multiple metrics", arXiv:2402.11609), with its verdicts in the order of urgency:
 /// roll back, untrusted, hold, pause, ship, continue. Harm comes before trust, since rolling back is the safe side.
 ///
 /// Without a success metric it never ships: a rollout that only must not harm declares that as its success.
@@ -159,12 +159,13 @@ pub struct ErrorRates {
     /// is rolled back with probability α at most.
     pub harm: f64,
     /// The probability of missing an effect to plan each test's size for: β over the number of guardrails + 1, because
-    /// a good candidate must pass them all.
+    /// a good candidate must pass them all. Quality checks and tests for harm can stop it too; their own error rates
+    /// come on top.
     pub beta: f64,
 }
 
 impl ErrorRates {
-    /// After arXiv:2402.11609, section 4, for a decision with `alpha` and `beta` and these numbers of metrics.
+    /// After arXiv:2402.11609, for a decision with `alpha` and `beta` and these numbers of metrics.
     pub fn plan(alpha: f64, beta: f64, successes: usize, guardrails: usize) -> Self {
         let part = |rate: f64, n: usize| rate / n.max(1) as f64;
         Self {

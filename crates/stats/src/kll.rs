@@ -10,8 +10,12 @@
 //! The coin is a SplitMix64 sequence that starts from a constant, so that the same stream gives the
 //! same sketch in every run: windows and drift verdicts replay exactly.
 
+mod view;
+
 use crate::InvalidSketch;
 use serde::{Deserialize, Serialize};
+
+pub use view::KllView;
 
 /// Capacity below which no upper level shrinks.
 const MIN_CAPACITY: usize = 8;
@@ -280,13 +284,7 @@ impl Kll {
         if self.block.seen > 0 {
             items.push((self.block.item, self.block.seen));
         }
-        items.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut total = 0;
-        for item in &mut items {
-            total += item.1;
-            item.1 = total;
-        }
-        KllView { items, n: self.n, min: self.min, max: self.max }
+        KllView::new(items, self.n, (self.min, self.max))
     }
 
     fn capacity(&self, level: usize) -> usize {
@@ -373,50 +371,6 @@ fn merge_sorted(into: &mut Vec<f64>, from: &[f64]) {
             j -= 1;
             into[at] = from[j];
         }
-    }
-}
-
-/// A [`Kll`] flattened for queries.
-#[derive(Debug, Clone)]
-pub struct KllView {
-    /// Items with the weight at or below them, ascending.
-    items: Vec<(f64, u64)>,
-    n: u64,
-    min: f64,
-    max: f64,
-}
-
-impl KllView {
-    /// The smallest held item with at least `q·n` items at or below it; exact at 0 and 1.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        if self.n == 0 || q.is_nan() {
-            return None;
-        }
-        if q <= 0.0 {
-            return Some(self.min);
-        }
-        if q >= 1.0 {
-            return Some(self.max);
-        }
-        let wanted = (q * self.n as f64).ceil() as u64;
-        let at = self.items.partition_point(|(_, cumulative)| *cumulative < wanted);
-        Some(self.items.get(at).map_or(self.max, |(v, _)| *v))
-    }
-
-    /// Share of items at or below `value`.
-    pub fn rank(&self, value: f64) -> Option<f64> {
-        if self.n == 0 {
-            return None;
-        }
-        let at = self.items.partition_point(|(v, _)| *v <= value);
-        let below = if at == 0 { 0 } else { self.items[at - 1].1 };
-        Some(below as f64 / self.n as f64)
-    }
-
-    /// Items and the share of the stream at or below each: the steps of the distribution function,
-    /// what a histogram or a two-sample test reads.
-    pub fn steps(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.items.iter().map(|(v, c)| (*v, *c as f64 / self.n as f64))
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Unweighable {
 /// | estimate | formula | |
 /// |---|---|---|
 /// | IPS | mean of w·r | unbiased; Horvitz and Thompson 1952 |
-/// | SNIPS | Σw·r / Σw | biased by O(1/n), far less noisy; Swaminathan and Joachims, NIPS 2015, equation 8 |
-/// | DR | mean of q̄ + w·(r − q) | unbiased if propensities *or* model are right; Dudík, Langford and Li, ICML 2011, arXiv:1103.4601, equation 1 |
+/// | SNIPS | Σw·r / Σw | biased by O(1/n), far less noisy; Swaminathan and Joachims, NIPS 2015 |
+/// | DR | mean of q̄ + w·(r − q) | unbiased if propensities *or* model are right; Dudík, Langford and Li, ICML 2011, arXiv:1103.4601 |
 ///
 /// with w = target ÷ propensity. The standard errors are those of independent answers, SNIPS by the delta method; for
 /// answers of returning users push each user's averages. They are normal in the limit only: look at

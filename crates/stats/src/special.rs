@@ -1,5 +1,5 @@
-//! The special functions that the tests need. `libm` is pure Rust, so that the same numbers come out on
-//! every machine and a decision replays exactly.
+//! The special functions that the tests need. `libm` is pure Rust, so that lgamma and erfc are
+//! the same on every machine; the elementary functions are the platform's, which may differ in the last digit.
 
 use std::f64::consts::{PI, SQRT_2};
 

@@ -43,9 +43,7 @@ impl Db {
     /// [`StoreError::Newer`] when a newer binary wrote it, [`StoreError::Changed`] when an applied
     /// migration is not what it was, [`StoreError::Unavailable`] when it cannot be reached or opened.
     pub async fn open(settings: &DbSettings, sets: &[MigrationSet], ctx: &Ctx) -> Result<Self, StoreError> {
-        let mut all = vec![crate::sql::migrations::MIGRATIONS];
-        all.extend_from_slice(sets);
-        crate::migrate::check(&all)?;
+        let all = with_own(sets)?;
         let outbox = watch::Sender::new(0);
         let clock = Arc::clone(&ctx.clock);
         let backend = match &settings.target {
@@ -113,18 +111,33 @@ impl Db {
         self.inner.outbox.subscribe()
     }
 
-    /// Copies the database into a new file while it is in use; the copy is one consistent state.
+    /// How many migrations [`Db::open`] would apply. Changes nothing: whoever only looks must not
+    /// upgrade the database under an older binary that uses it.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn pending(settings: &DbSettings, sets: &[MigrationSet], ctx: &Ctx) -> Result<usize, StoreError> {
+        let all = with_own(sets)?;
+        match &settings.target {
+            Target::Sqlite(path) => crate::sqlite::pending(path, settings, all).await,
+            Target::Postgres(url) => crate::postgres::pending(url, settings, &all, Arc::clone(&ctx.clock)).await,
+        }
+    }
+
+    /// Copies a database into a new file, as it is, whether or not somebody uses it; the copy is one
+    /// consistent state.
     ///
     /// # Errors
     /// [`StoreError::Backup`] when the file exists or cannot be written, and always on Postgres,
     /// whose own tool is `pg_dump`.
-    pub async fn backup_to(&self, path: &Path) -> Result<(), StoreError> {
-        match &self.inner.backend {
-            Backend::Sqlite(db) => db.backup_to(path).await,
-            Backend::Postgres(db) => Err(StoreError::Backup {
-                path: path.display().to_string(),
-                reason: format!("this database is Postgres; back it up with: pg_dump --format=custom {}", db.display()),
-            }),
+    pub async fn backup(settings: &DbSettings, to: &Path) -> Result<(), StoreError> {
+        match &settings.target {
+            Target::Sqlite(path) => crate::sqlite::backup(path, settings.display(), to).await,
+            Target::Postgres(_) => {
+                let name = settings.display();
+                let reason = format!("this database is Postgres; back it up with: pg_dump --format=custom {name}");
+                Err(StoreError::Backup { path: to.display().to_string(), reason })
+            }
         }
     }
 
@@ -147,4 +160,12 @@ impl Db {
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
+}
+
+/// The store's own tables first, then the domains'.
+fn with_own(sets: &[MigrationSet]) -> Result<Vec<MigrationSet>, StoreError> {
+    let mut all = vec![crate::sql::migrations::MIGRATIONS];
+    all.extend_from_slice(sets);
+    crate::migrate::check(&all)?;
+    Ok(all)
 }

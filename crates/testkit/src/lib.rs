@@ -11,6 +11,7 @@
 )]
 
 pub mod artifacts;
+pub mod auth;
 pub mod child;
 pub mod clock;
 pub mod db;
@@ -19,6 +20,7 @@ pub mod postgres;
 pub mod s3;
 
 pub use artifacts::TempArtifacts;
+pub use auth::{may, may_in, open_gate};
 pub use clock::fake_ctx;
 pub use db::TempDb;
 pub use disk::TinyDisk;

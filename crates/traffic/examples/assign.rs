@@ -66,9 +66,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let chosen = measure(|rollout, unit| {
         table.get(&names[rollout]).map_or(0, |row| u64::from(row.choose(units[unit].as_bytes()).variant))
     });
+    let row = table.get(&names[0]).ok_or("the table is empty")?;
+    let warm = measure(|_, unit| u64::from(row.choose(units[unit % 64].as_bytes()).variant));
     let mut out = std::io::stdout();
     writeln!(out, "{ROLLOUTS} rollouts, {UNITS} units of 36 bytes, best of {ROUNDS} rounds of {CALLS} calls")?;
     writeln!(out, "look-up alone      {found:6.1} ns")?;
     writeln!(out, "look-up and choice {chosen:6.1} ns")?;
+    writeln!(out, "choice, in cache   {warm:6.1} ns")?;
     Ok(())
 }

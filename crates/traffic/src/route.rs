@@ -208,8 +208,8 @@ impl Route {
         {
             return Choice::certain(0, Why::OtherPlace);
         }
-        let variant = self.stored.split.owner(bucket(self.split_salt, unit));
-        Choice { variant, why: Why::Assigned, propensity: self.stored.split.weight(variant).fraction() }
+        let (variant, weight) = self.stored.split.find(bucket(self.split_salt, unit));
+        Choice { variant, why: Why::Assigned, propensity: weight.fraction() }
     }
 
     /// The variant that a caller named: served, journaled, left out of statistics.

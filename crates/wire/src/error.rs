@@ -147,7 +147,7 @@ pub enum BodyError {
         why: String,
     },
     /// An output that the model does not have.
-    #[error("unexpected output {name:?}{}; the model has {expected}", .nearest.as_ref().map(|n| format!(", did you mean {n:?}?")).unwrap_or_default())]
+    #[error("unexpected output {name:?}{}; the model has {expected}", .nearest.as_ref().map(|n| format!(" (did you mean {n:?}?)")).unwrap_or_default())]
     UnknownOutput {
         /// Name given.
         name: String,

@@ -299,7 +299,7 @@ fn requested_outputs_come_in_the_order_asked_for() {
     let wrong = [want("labl", None)];
     assert_eq!(
         render(reply(&outputs), Selection { wanted: Some(&wrong), binary: false }).unwrap_err().to_string(),
-        "unexpected output \"labl\", did you mean \"label\"?; the model has \"p\", \"label\""
+        "unexpected output \"labl\" (did you mean \"label\"?); the model has \"p\", \"label\""
     );
 }
 

@@ -84,6 +84,13 @@ impl Local {
         .await
     }
 
+    pub(crate) async fn local_files(&self, files: Vec<(ArtifactPath, u64)>) -> Result<Vec<PathBuf>, ArtifactError> {
+        let find = move |store: &Self, _: &ArtifactPath| {
+            files.iter().map(|(file, _)| store.existing(file).map_err(|e| missing(file, e))).collect()
+        };
+        self.blocking(&ArtifactPath::root(), find).await
+    }
+
     /// What is directly inside a folder; nothing when it is not there or is a file.
     fn entries(&self, dir: &ArtifactPath) -> Result<Vec<Entry>, ArtifactError> {
         let full = match self.existing(dir) {

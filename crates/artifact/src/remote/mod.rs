@@ -19,6 +19,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many bytes one request reads. A file is read in several requests, each with its own time
 /// limit, so that a large one is not cut off by it.
@@ -195,6 +196,21 @@ impl Remote {
         self.cache.folder(&key, |folder| self.download(dir, files, folder)).await
     }
 
+    pub(crate) async fn local_files(&self, files: Vec<(ArtifactPath, u64)>) -> Result<Vec<PathBuf>, ArtifactError> {
+        let each = files.into_iter().map(|(file, size)| async move { self.local_file(&file, size).await });
+        stream::iter(each).buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn local_file(&self, file: &ArtifactPath, size: u64) -> Result<PathBuf, ArtifactError> {
+        let key = Cache::key_of_file(&self.location, file, size);
+        let name = file.as_str().rsplit('/').next().unwrap_or_default();
+        let fill = |folder: PathBuf| async move {
+            let meta = self.meta(file).await?;
+            self.download(file, vec![(name.to_owned(), meta)], folder).await
+        };
+        Ok(self.cache.folder(&key, fill).await?.join(name))
+    }
+
     async fn download(
         &self,
         dir: &ArtifactPath,
@@ -213,8 +229,8 @@ impl Remote {
         done.map(|_| ())
     }
 
-    pub(crate) async fn evict(&self, max_bytes: u64) -> Result<u64, ArtifactError> {
-        self.cache.evict(max_bytes).await
+    pub(crate) async fn evict(&self, max_bytes: u64, idle: Duration) -> Result<u64, ArtifactError> {
+        self.cache.evict(max_bytes, idle).await
     }
 }
 

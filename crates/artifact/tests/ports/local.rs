@@ -6,6 +6,7 @@ use mainspring_testkit::TempArtifacts;
 use mainspring_testkit::artifacts::{path, pattern};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_store_whose_folder_is_gone_refuses_uploads() {
@@ -121,6 +122,10 @@ async fn a_local_store_has_its_folder_at_hand_and_no_cache() {
     let a = TempArtifacts::local();
     a.store.put(&path("m/w"), pattern(10)).await.unwrap();
     assert_eq!(a.store.local_dir(&path("m")).await.unwrap(), a.root().canonicalize().unwrap().join("m"));
-    assert_eq!(a.store.evict(0).await.unwrap(), 0);
+    let file = a.root().canonicalize().unwrap().join("m/f");
+    std::fs::write(&file, "x").unwrap();
+    assert_eq!(a.store.local_files(vec![(path("m/f"), 1)]).await.unwrap(), [file]);
+    assert!(a.store.local_files(vec![(path("m/none"), 1)]).await.is_err());
+    assert_eq!(a.store.evict(0, Duration::ZERO).await.unwrap(), 0);
     assert_eq!(a.store.get(&path("m/w")).await.unwrap(), pattern(10));
 }

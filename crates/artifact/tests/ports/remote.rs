@@ -35,12 +35,32 @@ async fn the_cache_is_keyed_by_content_and_evicted_by_age() {
     while used(&one) <= used(&three) {
         a.store.local_dir(&path("one")).await.unwrap();
     }
-    assert_eq!(a.store.evict(10).await.unwrap(), 0, "ten bytes are in the cache");
-    assert_eq!(a.store.evict(9).await.unwrap(), 6);
+    assert_eq!(a.store.evict(10, Duration::ZERO).await.unwrap(), 0, "ten bytes are in the cache");
+    assert_eq!(a.store.evict(9, Duration::ZERO).await.unwrap(), 6);
     assert!(one.is_dir() && !three.exists());
-    assert_eq!(a.store.evict(0).await.unwrap(), 4);
+    assert_eq!(a.store.evict(0, Duration::ZERO).await.unwrap(), 4);
+    a.store.local_dir(&path("one")).await.unwrap();
+    assert_eq!(a.store.evict(0, Duration::from_mins(1)).await.unwrap(), 0, "somebody may be reading it");
+    assert_eq!(a.store.evict(0, Duration::ZERO).await.unwrap(), 4);
     assert_eq!(std::fs::read_to_string(a.store.local_dir(&path("three")).await.unwrap().join("f")).unwrap(), "other!");
     assert_eq!(std::fs::read_dir(a.cache().join("partial")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_never_changes_is_downloaded_once() {
+    let a = TempArtifacts::s3();
+    a.put("day/1", "one").await;
+    let first = a.store.local_files(vec![(path("day/1"), 3)]).await.unwrap();
+    a.put("day/2", "two").await;
+    let both = a.store.local_files(vec![(path("day/2"), 3), (path("day/1"), 3)]).await.unwrap();
+    let texts: Vec<_> = both.iter().map(|f| std::fs::read_to_string(f).unwrap()).collect();
+    assert_eq!((texts, &both[1]), (vec!["two".to_owned(), "one".to_owned()], &first[0]));
+    assert_eq!(std::fs::read_dir(a.cache().join("whole")).unwrap().count(), 2, "a copy for each");
+    // What is in the cache is not asked for again.
+    a.store.delete_prefix(&path("day/1")).await.unwrap();
+    assert_eq!(a.store.local_files(vec![(path("day/1"), 3)]).await.unwrap(), first);
+    let gone = a.store.local_files(vec![(path("day/3"), 3)]).await.unwrap_err();
+    assert!(matches!(gone, ArtifactError::NotFound { .. }), "{gone:?}");
 }
 
 /// How many uploads of a file `dropped` in this store moto knows of that are not finished.

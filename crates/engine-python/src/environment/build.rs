@@ -1,35 +1,12 @@
 //! Building one environment, with uv where it is installed and with venv and pip where not.
 
+use crate::supervise::{Supervised, installer_sees};
 use mainspring_engine::{EngineError, Watch};
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-/// Longer than any installation that makes progress.
-const LIMIT: Duration = Duration::from_secs(1800);
-const TICK: Duration = Duration::from_millis(100);
 /// Characters of a line that are shown as progress.
 const SHOWN: usize = 120;
-/// Lines kept for the error.
-const LINES: usize = 8;
-/// What an installer sees of the server's environment, beside all that begins with one of [`FOR_IT`].
-const INHERITED: [&str; 10] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-];
-const FOR_IT: [&str; 6] = ["PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
 /// One environment to build.
 pub(super) struct Build<'a> {
@@ -99,60 +76,16 @@ impl Build<'_> {
 
     /// Runs one command, each of its lines as progress.
     fn step(&self, mut command: Command, watch: &Watch) -> Result<(), EngineError> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let broken = |e: std::io::Error| failed(format!("cannot run {program}: {e}"));
-        let (out, writer) = std::io::pipe().map_err(broken)?;
-        command.current_dir(self.root).stdin(Stdio::null());
-        command.stdout(writer.try_clone().map_err(broken)?).stderr(writer);
-        command.env_clear().process_group(0);
-        for (name, value) in std::env::vars_os() {
-            let known = name.to_str().is_some_and(|n| {
-                INHERITED.contains(&n) || FOR_IT.iter().any(|p| n.to_ascii_uppercase().starts_with(p))
-            });
-            if known {
-                command.env(name, value);
-            }
-        }
-        let mut child = command.spawn().map_err(broken)?;
-        drop(command);
-        let (sent, lines) = channel();
-        let read = move || {
-            for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
-                if sent.send(String::from_utf8_lossy(&line).trim().to_owned()).is_err() {
-                    return;
-                }
-            }
+        command.current_dir(self.root);
+        installer_sees(&mut command);
+        let line = |line: &str| {
+            tracing::info!(target: "mainspring_model", "{line}");
+            // Some lines list every package there is.
+            let short: String = line.chars().take(SHOWN).collect();
+            watch.say(&format!("building the model's Python environment: {short}"));
         };
-        std::thread::Builder::new().name("installer-log".into()).spawn(read).map_err(broken)?;
-        let mut last = VecDeque::new();
-        let until = Instant::now() + LIMIT;
-        let ended = loop {
-            match lines.recv_timeout(TICK) {
-                Ok(line) if line.is_empty() => {}
-                Ok(line) => {
-                    tracing::info!(target: "mainspring_model", "{line}");
-                    // Some lines list every package there is.
-                    let short: String = line.chars().take(SHOWN).collect();
-                    watch.say(&format!("building the model's Python environment: {short}"));
-                    if last.len() == LINES {
-                        last.pop_front();
-                    }
-                    last.push_back(line);
-                }
-                Err(RecvTimeoutError::Disconnected) => break Ok(()),
-                Err(RecvTimeoutError::Timeout) if watch.gone() => break Err(EngineError::GivenUp),
-                Err(RecvTimeoutError::Timeout) if Instant::now() >= until => {
-                    break Err(failed(format!("its environment was not built after {LIMIT:?}")));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        };
-        if ended.is_err() {
-            crate::worker::signal("KILL", &format!("-{}", child.id()));
-        }
-        let status = child.wait().map_err(broken)?;
-        ended?;
-        if status.success() { Ok(()) } else { Err(failed(reason(last.make_contiguous(), self.requirements))) }
+        let outcome = Supervised { command, watch, line: &line }.run()?;
+        if outcome.success { Ok(()) } else { Err(failed(reason(&outcome.last, self.requirements))) }
     }
 }
 

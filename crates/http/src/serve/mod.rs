@@ -1,6 +1,9 @@
 //! One port: HTTP/1.1, HTTP/2 with and without TLS, gRPC and WebSocket; it drains at shutdown.
 
 mod io;
+mod lanes;
+
+pub use lanes::apart;
 
 use crate::guard::Peer;
 use crate::tls::TlsSettings;
@@ -11,13 +14,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use io::{Patient, Stream};
+use lanes::{Handed, Lanes};
 use mainspring_core::Tasks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tower::Service as _;
 
 /// How a listener behaves.
@@ -95,6 +99,7 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
     let builder = builder(&settings, tasks);
     let shared = Arc::new(Shared { app, builder, settings, tasks: tasks.clone() });
     let stop = tasks.cancelled();
+    let mut lanes = Lanes::start(tasks);
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -103,11 +108,8 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
         };
         match accepted {
             Ok((stream, address)) => {
-                let shared = Arc::clone(&shared);
-                drop(tasks.spawn_graceful(async move {
-                    connection(&shared, stream, address).await;
-                    drop(slot);
-                }));
+                let arrived = Arrived { stream, address, slot, lane: lanes.next() };
+                drop(tasks.spawn_graceful(connection(Arc::clone(&shared), arrived)));
             }
             // Out of file descriptors, or the client was gone already: the listener itself lives.
             Err(error) => {
@@ -122,12 +124,46 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
     let _drained = tokio::time::timeout(shared.settings.grace + Duration::from_secs(1), slots.acquire_many(all)).await;
 }
 
-async fn connection(shared: &Shared, tcp: TcpStream, address: SocketAddr) {
+/// A connection that was accepted.
+struct Arrived {
+    stream: TcpStream,
+    address: SocketAddr,
+    slot: OwnedSemaphorePermit,
+    lane: Option<mpsc::UnboundedSender<Handed>>,
+}
+
+/// Whether a client begins as HTTP/2 does; a request of HTTP/1.1 differs within its first bytes.
+async fn begins_http2(tcp: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    tcp.peek(&mut first).await.is_ok_and(|n| first[..n] == b"PRI"[..n])
+}
+
+async fn connection(shared: Arc<Shared>, arrived: Arrived) {
+    let Arrived { stream: tcp, address, slot, lane } = arrived;
     // Answers are small and complete: waiting to fill a packet only adds latency.
     let _without = tcp.set_nodelay(true);
     let stop = shared.tasks.cancelled();
     let stream = match &shared.settings.tls {
-        None => Stream::Plain(tcp),
+        None => {
+            let begins = tokio::time::timeout(shared.settings.header_timeout, begins_http2(&tcp));
+            let http2 = tokio::select! {
+                () = stop.cancelled() => return,
+                begins = begins => match begins {
+                    Ok(http2) => http2,
+                    Err(_) => return tracing::debug!(%address, "connection cut: no request came in time"),
+                },
+            };
+            // The streams of one HTTP/2 connection can keep all cores busy; they are tasks of their own.
+            if let (false, Some(lane)) = (http2, lane) {
+                match tcp.into_std() {
+                    // A lane ends only after the listener.
+                    Ok(stream) => drop(lane.send(Handed { stream, address, shared, slot })),
+                    Err(error) => tracing::warn!(%error, %address, "a connection could not be handed over"),
+                }
+                return;
+            }
+            Stream::Plain(tcp)
+        }
         Some(tls) => {
             let handshake = tokio::time::timeout(shared.settings.header_timeout, tls.acceptor.accept(tcp));
             tokio::select! {
@@ -140,7 +176,8 @@ async fn connection(shared: &Shared, tcp: TcpStream, address: SocketAddr) {
             }
         }
     };
-    run(shared, stream, address).await;
+    run(&shared, stream, address).await;
+    drop(slot);
 }
 
 /// Runs one connection to its end. Until its first request has arrived it may last no longer than

@@ -1,6 +1,7 @@
 mod bodies;
 mod clients;
 mod guarding;
+mod lanes;
 mod serving;
 
 use crate::{AuthFailure, Authenticator, Credential, ServeSettings, TlsSettings, serve};

@@ -4,7 +4,7 @@ use super::digest;
 use crate::layout::{Form, Slot};
 use arrow::array::{
     Array, ArrayData, ArrayRef, BinaryBuilder, BooleanArray, BooleanBufferBuilder, ListArray, NullBufferBuilder,
-    StringArray, StringBuilder, UInt32Array, make_array,
+    StringBuilder, UInt32Array, make_array,
 };
 use arrow::buffer::{MutableBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::take;
@@ -46,9 +46,9 @@ pub(super) enum Column {
         width: usize,
         items: Box<Column>,
     },
-    /// Lines of tensors that leave a digest, made when the batch is done: hashing takes time that a request
-    /// should not spend.
-    Digest(Vec<Option<(Tensor, usize, bool)>>),
+    /// What tensors leave that are too big to keep. Made at once: the bytes are still in the cache of the
+    /// thread that read or computed them, and their memory is free for the next request.
+    Digest(StringBuilder),
 }
 
 fn no_nulls() -> NullBufferBuilder {
@@ -65,7 +65,7 @@ impl Column {
                 Self::List { item, offsets: vec![0], nulls: no_nulls(), items }
             }
             Form::Columns(names) => Self::Table { width: names.len(), items: Box::new(Self::elements(slot)) },
-            Form::Digest => Self::Digest(Vec::new()),
+            Form::Digest => Self::Digest(StringBuilder::new()),
         }
     }
 
@@ -102,7 +102,7 @@ impl Column {
                 nulls.append_n_non_nulls(lines.len());
             }
             Self::Table { items, .. } => items.push(tensor, lines.start * n, n * lines.len()),
-            Self::Digest(held) => held.extend(lines.map(|line| Some((tensor.clone(), line, row_wise)))),
+            Self::Digest(texts) => lines.for_each(|line| texts.append_value(digest::of(tensor, line, row_wise))),
             _ => self.push(tensor, lines.start, lines.len()),
         }
     }
@@ -174,8 +174,7 @@ impl Column {
                 bits.append_n(n, false);
                 nulls.append_n_nulls(n);
             }
-            Self::Text(b) => (0..n).for_each(|_| b.append_null()),
-            Self::Digest(held) => held.extend(std::iter::repeat_n(None, n)),
+            Self::Text(b) | Self::Digest(b) => (0..n).for_each(|_| b.append_null()),
             Self::Binary(b) => (0..n).for_each(|_| b.append_null()),
             Self::List { offsets, nulls, .. } => {
                 let end = offsets.last().copied().unwrap_or(0);
@@ -207,12 +206,7 @@ impl Column {
             Self::Fixed { ty, width, bytes, nulls } => fixed(ty, width, bytes, nulls)?,
             Self::Half { bytes, nulls } => fixed(DataType::Float32, 4, bytes, nulls)?,
             Self::Bool { mut bits, mut nulls } => Arc::new(BooleanArray::new(bits.finish(), nulls.finish())),
-            Self::Text(mut b) => Arc::new(b.finish()),
-            Self::Digest(held) => {
-                let texts =
-                    held.into_iter().map(|h| h.map(|(tensor, line, row_wise)| digest::of(&tensor, line, row_wise)));
-                Arc::new(texts.collect::<StringArray>())
-            }
+            Self::Text(mut b) | Self::Digest(mut b) => Arc::new(b.finish()),
             Self::Binary(mut b) => Arc::new(b.finish()),
             Self::List { item, offsets, mut nulls, items } => {
                 let field = Arc::new(Field::new("element", item, false));

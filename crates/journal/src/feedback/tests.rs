@@ -68,7 +68,7 @@ async fn indexed(world: &World, client_id: &str, uses: i64) {
 async fn feedback_reaches_the_log_and_the_second_sending_counts_once() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
-    let auth = allowed(&world.ctx, SendFeedback);
+    let auth = mainspring_testkit::may(SendFeedback);
     let sent = vec![
         piece(1, about(7), FeedbackValue::Bool(true)),
         piece(2, about(8), FeedbackValue::Number(0.5)),
@@ -95,7 +95,7 @@ async fn feedback_reaches_the_log_and_the_second_sending_counts_once() {
 async fn a_callers_own_id_finds_its_prediction_and_a_reused_one_is_a_conflict() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
-    let auth = allowed(&world.ctx, SendFeedback);
+    let auth = mainspring_testkit::may(SendFeedback);
     let to = target("churn", "1");
     for (n, own) in [(1, "once"), (2, "twice"), (3, "twice")] {
         let mut p = prediction(n, &to);
@@ -129,7 +129,7 @@ async fn a_callers_own_id_finds_its_prediction_and_a_reused_one_is_a_conflict() 
 async fn feedback_about_an_unknown_own_id_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
-    let auth = allowed(&world.ctx, SendFeedback);
+    let auth = mainspring_testkit::may(SendFeedback);
     let receipts =
         world.journal.feedback(&auth, vec![piece(1, own("later"), FeedbackValue::Bool(true))]).await.unwrap();
     assert_eq!((receipts[0].accepted, receipts[0].prediction), (Accepted::New, None));
@@ -143,7 +143,7 @@ async fn feedback_about_an_unknown_own_id_is_kept() {
 async fn feedback_taken_before_a_restart_still_reaches_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
-    let auth = allowed(&world.ctx, SendFeedback);
+    let auth = mainspring_testkit::may(SendFeedback);
     world.journal.close().await;
     // The log takes nothing any more; the database does.
     world.journal.feedback(&auth, vec![piece(1, about(1), FeedbackValue::Bool(false))]).await.unwrap();
@@ -157,7 +157,7 @@ async fn feedback_taken_before_a_restart_still_reaches_the_log() {
 async fn what_cannot_be_stored_is_refused_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;
-    let auth = allowed(&world.ctx, SendFeedback);
+    let auth = mainspring_testkit::may(SendFeedback);
     let good = piece(1, about(1), FeedbackValue::Bool(true));
     for bad in [
         Feedback { name: String::new(), ..good.clone() },

@@ -8,7 +8,7 @@ use crate::readers::Reading;
 use crate::snapshot::{Kind, SealedFile};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use mainspring_artifact::{ArtifactPath, Artifacts};
+use mainspring_artifact::{ArtifactError, ArtifactPath, Artifacts};
 use mainspring_core::Tenant;
 use tokio_util::io::ReaderStream;
 
@@ -125,22 +125,37 @@ pub(crate) async fn list(
     tenant: &Tenant,
     kind: Kind,
 ) -> Result<Vec<SealedFile>, JournalError> {
-    let artifacts = &shared.artifacts;
-    let mut sealed = Vec::new();
-    for day in days(artifacts, tenant.as_str(), kind).await? {
-        let mut files = files(artifacts, &day).await?;
-        files.retain(|(file, _)| shared.readers.sees(reading, file));
-        if files.is_empty() {
-            continue;
-        }
-        let folder = artifacts.local_dir(&day.folder).await.map_err(JournalError::artifact("read"))?;
-        for (file, bytes) in files {
-            let Some(name) = file.as_str().rsplit('/').next().filter(|n| n.ends_with(".parquet")) else { continue };
-            let (deployment, date) = (day.deployment.clone(), day.date.clone());
-            sealed.push(SealedFile { path: folder.join(name), deployment, date, bytes });
+    let mut tries = 3;
+    loop {
+        tries -= 1;
+        match list_once(shared, reading, tenant, kind).await {
+            // Another replica's retention removed one since it was listed.
+            Err(JournalError::Artifact { source: ArtifactError::NotFound { .. }, .. }) if tries > 0 => {}
+            done => return done,
         }
     }
-    Ok(sealed)
+}
+
+async fn list_once(
+    shared: &Shared,
+    reading: &Reading,
+    tenant: &Tenant,
+    kind: Kind,
+) -> Result<Vec<SealedFile>, JournalError> {
+    let artifacts = &shared.artifacts;
+    let (mut found, mut days_of) = (Vec::new(), Vec::new());
+    for day in days(artifacts, tenant.as_str(), kind).await? {
+        let wanted = |file: &ArtifactPath| file.as_str().ends_with(".parquet") && shared.readers.sees(reading, file);
+        for (file, bytes) in files(artifacts, &day).await?.into_iter().filter(|(file, _)| wanted(file)) {
+            found.push((file, bytes));
+            days_of.push((day.deployment.clone(), day.date.clone()));
+        }
+    }
+    let sizes: Vec<u64> = found.iter().map(|(_, bytes)| *bytes).collect();
+    // A sealed file never changes.
+    let paths = artifacts.local_files(found).await.map_err(JournalError::artifact("read"))?;
+    let each = paths.into_iter().zip(sizes).zip(days_of);
+    Ok(each.map(|((path, bytes), (deployment, date))| SealedFile { path, deployment, date, bytes }).collect())
 }
 
 /// Whether a file was made from a segment.

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use mainspring_engine::AnswerForm;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -46,6 +47,8 @@ pub struct Mlmodel {
     pub run_id: Option<String>,
     /// The logged model's id (`m-…`).
     pub model_id: Option<String>,
+    /// What the model answers with, where a conversion noted it (`metadata.mainspring.answer`).
+    pub answer: Option<AnswerForm>,
 }
 
 /// An MLflow signature.
@@ -169,6 +172,8 @@ struct File {
     run_id: Option<String>,
     #[serde(default)]
     model_id: Option<String>,
+    #[serde(default)]
+    metadata: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -237,7 +242,18 @@ impl Mlmodel {
             serving_input,
             run_id: file.run_id,
             model_id: file.model_id,
+            answer: file.metadata.as_ref().and_then(answer),
         })
+    }
+}
+
+/// The form in `metadata.mainspring.answer`.
+fn answer(metadata: &serde_json::Value) -> Option<AnswerForm> {
+    match metadata.get("mainspring")?.get("answer")?.as_str()? {
+        "array" => Some(AnswerForm::Array),
+        "frame" => Some(AnswerForm::Frame),
+        "map" => Some(AnswerForm::Map),
+        _ => None,
     }
 }
 

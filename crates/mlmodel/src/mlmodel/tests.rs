@@ -81,3 +81,12 @@ proptest::proptest! {
         let _ = Mlmodel::parse(&format!("signature: {{inputs: {quoted}}}"));
     }
 }
+
+#[test]
+fn a_conversion_says_what_is_answered_with() {
+    let read = |text: &str| Mlmodel::parse(text).unwrap().answer;
+    assert_eq!(read("metadata: {mainspring: {answer: array}}"), Some(mainspring_engine::AnswerForm::Array));
+    assert_eq!(read("metadata: {mainspring: {answer: other}}"), None);
+    assert_eq!(read("metadata: {answer: array}"), None);
+    assert_eq!(read("metadata: null"), None);
+}

@@ -67,11 +67,13 @@ pub(super) fn by_name(
                     return Err(ColumnError::NotColumns { input: spec.name.to_string(), shape: other.to_vec() });
                 }
             };
-            let column = declared.and_then(|d| {
-                d.iter().enumerate().find(|(i, c)| match &c.name {
+            let column = declared.and_then(|d| match (d, inputs) {
+                // One of each: whatever it is called, there is nothing else that it could be.
+                ([only], [_]) => Some((0, only)),
+                _ => d.iter().enumerate().find(|(i, c)| match &c.name {
                     Some(name) => **name == *spec.name,
                     None => *i == place,
-                })
+                }),
             });
             let content = spec.content;
             let pick = match (column, declared) {

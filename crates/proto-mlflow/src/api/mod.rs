@@ -28,6 +28,7 @@ use axum::Router;
 use axum::routing::{any, delete, get, patch, post};
 use error::Failed;
 use mainspring_core::{Action, Authorized, Gate, Principal};
+use mainspring_http::apart;
 use mainspring_registry::Registry;
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ pub fn open_routes() -> Router {
 }
 
 fn api() -> Router<MlflowState> {
-    experiment_routes().merge(run_routes()).merge(logged_model_routes()).merge(model_routes())
+    experiment_routes().merge(run_routes()).merge(long_routes()).merge(logged_model_routes()).merge(model_routes())
 }
 
 fn experiment_routes() -> Router<MlflowState> {
@@ -103,7 +104,6 @@ fn run_routes() -> Router<MlflowState> {
         .route("/runs/update", post(runs::update))
         .route("/runs/delete", post(runs::delete))
         .route("/runs/restore", post(runs::restore))
-        .route("/runs/search", post(runs::search))
         .route("/runs/log-metric", post(batch::log_metric))
         .route("/runs/log-parameter", post(runs::log_param))
         .route("/runs/set-tag", post(runs::set_tag))
@@ -112,13 +112,21 @@ fn run_routes() -> Router<MlflowState> {
         .route("/runs/log-model", post(runs::log_model))
         .route("/runs/log-inputs", post(runs::log_inputs))
         .route("/runs/outputs", post(runs::log_outputs))
-        .route("/metrics/get-history", get(metrics::history))
-        .route("/metrics/get-history-bulk", get(metrics::history_bulk))
-        .route("/metrics/get-history-bulk-interval", get(metrics::history_interval))
         .route("/artifacts/list", get(artifacts::list))
         .route("/artifacts/presigned-upload-url", post(server::no_presigned_upload))
         .route("/artifacts/presigned-download-url", post(server::no_presigned_download))
         .route("/upload-artifact", post(files::upload))
+}
+
+/// What may answer with megabytes, which take a while to write.
+fn long_routes() -> Router<MlflowState> {
+    apart(
+        Router::new()
+            .route("/runs/search", post(runs::search))
+            .route("/metrics/get-history", get(metrics::history))
+            .route("/metrics/get-history-bulk", get(metrics::history_bulk))
+            .route("/metrics/get-history-bulk-interval", get(metrics::history_interval)),
+    )
 }
 
 fn logged_model_routes() -> Router<MlflowState> {

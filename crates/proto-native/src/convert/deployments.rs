@@ -95,6 +95,7 @@ pub(crate) fn summary(view: &DeploymentView, stats: Option<&DeploymentStats>) ->
         name: view.name.to_string(),
         state: view.state.into(),
         reason: view.reason.clone(),
+        choice: view.choice.clone(),
         since: view.since.into(),
         model: view.spec.model.clone(),
         version: view.current().map(|v| v.contract.target.version.to_string()),

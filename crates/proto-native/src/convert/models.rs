@@ -4,6 +4,7 @@ use super::tracking::{map, time};
 use crate::dto::models::{
     Lineage, LineageDeployment, LineageVersion, ModelVersionView, ModelView, PurgeAnswer, PurgeKept,
 };
+use mainspring_convert::lineage::Derived;
 use mainspring_registry as domain;
 use mainspring_serving::DeploymentView;
 
@@ -70,7 +71,10 @@ pub(crate) fn lineage(model: String, versions: Vec<domain::Lineage>, deployed: &
             });
             let deployments = deployments.collect();
             let datasets = l.run.as_ref().map(|r| r.inputs.clone()).unwrap_or_default();
+            let tags = l.version.tags.iter().map(|t| (t.key.as_str(), t.value.as_str()));
+            let made_from = Derived::read(&model, number.clone(), tags).from;
             LineageVersion {
+                made_from,
                 version: l.version.into(),
                 run: l.run.map(Into::into),
                 datasets: datasets.into_iter().map(Into::into).collect(),

@@ -27,14 +27,19 @@ impl From<domain::Applied> for Applied {
     }
 }
 
+impl From<domain::FieldChange> for FieldChange {
+    fn from(f: domain::FieldChange) -> Self {
+        Self { path: f.path, before: f.before, after: f.after }
+    }
+}
+
 impl From<domain::Diff> for ResourceDiff {
     fn from(d: domain::Diff) -> Self {
-        let fields = d.fields.into_iter();
         Self {
             kind: d.kind,
             name: d.name.to_string(),
             change: d.change.into(),
-            fields: fields.map(|f| FieldChange { path: f.path, before: f.before, after: f.after }).collect(),
+            fields: d.fields.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -65,6 +70,7 @@ impl From<domain::Generation> for Generation {
             at: g.at.into(),
             by: g.subject,
             spec: (!gone).then_some(g.spec),
+            fields: g.fields.into_iter().map(Into::into).collect(),
         }
     }
 }

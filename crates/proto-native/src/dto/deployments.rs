@@ -27,6 +27,9 @@ pub struct DeploymentSummary {
     /// Why, when it does not answer or its newest version failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Which version serves and why, when `prefer` leaves it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
     /// When the state last changed.
     pub since: Time,
     /// The model URI that is declared.

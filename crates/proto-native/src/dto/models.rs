@@ -128,6 +128,9 @@ pub struct LineageDeployment {
 pub struct LineageVersion {
     /// The version.
     pub version: ModelVersionView,
+    /// The version of the same model that it was made from, by conversion or optimisation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<String>,
     /// The run that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<super::tracking::RunSummary>,

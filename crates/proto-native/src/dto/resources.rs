@@ -153,6 +153,8 @@ pub struct Generation {
     pub by: String,
     /// The spec; null for a deletion.
     pub spec: Option<Value>,
+    /// What differs from the generation before; of the first generation nothing.
+    pub fields: Vec<FieldChange>,
 }
 
 /// Every generation, newest first.

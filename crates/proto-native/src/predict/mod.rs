@@ -40,7 +40,7 @@ pub(crate) fn table(rows: Vec<Map<String, Value>>, known: &[&str], only: bool) -
     let given: BTreeSet<&str> = rows.iter().flat_map(Map::keys).map(String::as_str).collect();
     if only && let Some(stranger) = given.iter().find(|g| !known.contains(g)) {
         let near = nearest(stranger, known.iter().copied());
-        let near = near.map(|n| format!(", did you mean {n:?}?")).unwrap_or_default();
+        let near = near.map(|n| format!(" (did you mean {n:?}?)")).unwrap_or_default();
         let message = format!("unexpected column {stranger:?}{near}; the model takes {}", known.join(", "));
         return Err(ApiError::new(ErrorKind::InvalidInput, message));
     }

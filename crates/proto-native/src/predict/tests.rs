@@ -47,5 +47,5 @@ fn an_output_without_rows_stands_in_each() {
 #[test]
 fn a_column_the_model_does_not_know_is_refused_with_the_nearest() {
     let e = table(objects(json!([{"x[0]": 1, "x[l]": 2}])), &["x[0]", "x[1]"], true).unwrap_err();
-    assert!(e.message.contains("unexpected column \"x[l]\", did you mean \"x["), "{}", e.message);
+    assert!(e.message.contains("unexpected column \"x[l]\" (did you mean \"x["), "{}", e.message);
 }

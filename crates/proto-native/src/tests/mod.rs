@@ -1,4 +1,5 @@
 mod admin;
+mod conversions;
 mod declared;
 mod document;
 mod predicted;

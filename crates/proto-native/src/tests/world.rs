@@ -7,11 +7,13 @@ use axum::body::{Body, to_bytes};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use mainspring_artifact::Artifacts;
+use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Ctx, DType, Gate, Name, Prediction, Principal, Role, Tenant, Tensor};
 use mainspring_engine::{
     AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
 };
+use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
 use mainspring_query::{Limits, Query};
@@ -87,6 +89,10 @@ impl ModelSource for OneFile {
         Box::pin(async move { Ok(Resolved { model: "adder".into(), version: "3".into(), root, mlmodel: None }) })
     }
 
+    fn faster<'a>(&'a self, _: &'a Tenant, _: &'a Resolved) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.1.subscribe()
     }
@@ -99,6 +105,28 @@ impl PredictionSink for Recorder {
     fn append(&self, prediction: Prediction) -> Option<mainspring_serving::Kept> {
         self.0.append(prediction);
         None
+    }
+}
+
+/// Nothing to convert.
+struct NoModels;
+
+impl Models for NoModels {
+    fn find<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        model: &'a str,
+        _: &'a Task,
+        _: Option<&'a std::path::Path>,
+    ) -> BoxFuture<'a, Result<Found, PortError>> {
+        let message = format!("there is no model {model}");
+        let error = PortError { kind: mainspring_core::ErrorKind::NotFound, message, hint: None };
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    fn register<'a>(&'a self, who: &'a Arc<Principal>, new: NewModel) -> BoxFuture<'a, Result<String, PortError>> {
+        let _ = (who, new);
+        Box::pin(std::future::ready(Ok("1".into())))
     }
 }
 
@@ -171,8 +199,26 @@ impl World {
         let serving = Serving::new(vec![Arc::new(Adder)], source, sink, ctx.clone());
         let query = Query::new(journal.clone(), Limits::default());
         let views = Arc::new(Whole);
-        let state =
-            NativeState { registry, serving, journal, query, security, resources, gate, views, ctx, max_body: 1 << 20 };
+        let python = PythonSettings { python: None, folder: path("python"), allowed: true };
+        let settings = mainspring_convert::Settings {
+            folder: path("conversions"),
+            python: PythonRuntime::open(python).unwrap(),
+            onnx: Arc::new(Adder),
+        };
+        let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).unwrap();
+        let state = NativeState {
+            registry,
+            serving,
+            conversions,
+            journal,
+            query,
+            security,
+            resources,
+            gate,
+            views,
+            ctx,
+            max_body: 1 << 20,
+        };
         Self { dir, state }
     }
 

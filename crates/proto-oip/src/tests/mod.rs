@@ -158,6 +158,10 @@ impl ModelSource for OneFile {
         Box::pin(std::future::ready(found))
     }
 
+    fn faster<'a>(&'a self, _: &'a Tenant, _: &'a Resolved) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }

@@ -142,7 +142,7 @@ async fn wrong_requests_are_refused_with_their_status_and_recorded() {
             INFER,
             rows("[1,2,3]", 1).replace("\"inputs\"", "\"outputs\":[{\"name\":\"sm\"}],\"inputs\""),
             400,
-            "unexpected output \"sm\", did you mean \"sum\"?; the model has \"sum\", \"words\"",
+            "unexpected output \"sm\" (did you mean \"sum\"?); the model has \"sum\", \"words\"",
         ),
     ];
     let count = cases.len();

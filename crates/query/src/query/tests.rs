@@ -1,34 +1,16 @@
 use super::*;
 use mainspring_artifact::Artifacts;
-use mainspring_core::auth::{AuditRecord, AuditSink, Decision, Policy};
 use mainspring_core::event::{About, Feedback, FeedbackValue};
 use mainspring_core::{
-    Assignment, Ctx, DType, ErrorKind, EventId, Failure, Gate, NamedTensor, Outcome, Prediction, Principal, Protocol,
-    Role, Target, Tensor, Timestamp, Timing,
+    Assignment, Ctx, DType, ErrorKind, EventId, Failure, NamedTensor, Outcome, Prediction, Protocol, Target, Tensor,
+    Timestamp, Timing,
 };
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
 use mainspring_store::{Db, DbSettings};
+use mainspring_testkit::{may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
-
-struct Yes;
-
-impl Policy for Yes {
-    fn decide(&self, _: &Principal, _: &'static str, _: Effect, _: &Resource) -> Decision {
-        Decision::Allow
-    }
-}
-
-impl AuditSink for Yes {
-    fn record(&self, _: AuditRecord) {}
-}
-
-fn allowed<A: Action>(tenant: &Tenant, action: A) -> Authorized<A> {
-    let gate = Gate::new(Arc::new(Yes), Arc::new(Yes), Ctx::system().clock);
-    let who = Principal { subject: "test".into(), tenant: tenant.clone(), role: Role::Admin };
-    gate.authorize(&Arc::new(who), action).unwrap()
-}
 
 struct World {
     ctx: Ctx,
@@ -48,7 +30,7 @@ async fn open(dir: &Path, limits: Limits) -> World {
 
 impl World {
     async fn ask(&self, sql: &str) -> Result<Answer, QueryError> {
-        self.query.sql(&allowed(&Tenant::default(), QueryJournal), sql).await
+        self.query.sql(&may(QueryJournal), sql).await
     }
 
     async fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
@@ -146,7 +128,7 @@ async fn a_tenant_sees_only_its_own_rows() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path(), Limits::default()).await;
     world.journal.append(prediction(1, "churn", vec![]));
-    let other = allowed(&Tenant::new("other").unwrap(), QueryJournal);
+    let other = may_in(&Tenant::new("other").unwrap(), QueryJournal);
     for sealed in [false, true] {
         if sealed {
             world.journal.seal().await.unwrap();
@@ -213,7 +195,7 @@ async fn limits_of_rows_time_and_memory_are_kept_and_named() {
     let endless = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let slow = world.ask(endless).await.unwrap_err();
     assert_eq!(slow.kind(), ErrorKind::DeadlineExceeded, "{slow:?}");
-    let auth = allowed(&Tenant::default(), QueryJournal);
+    let auth = may(QueryJournal);
     // The next one waits for its turn, and is refused only when that does not come.
     let (first, second) = tokio::join!(world.query.sql(&auth, endless), world.query.sql(&auth, "select 1"));
     assert_eq!((first.unwrap_err().kind(), second.unwrap().rows()), (ErrorKind::DeadlineExceeded, 1));
@@ -273,7 +255,7 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
         world.journal.append(p);
     }
     let own = |id: &str| About::ClientId { deployment: "churn".into(), id: id.into() };
-    let send = allowed(&Tenant::default(), SendFeedback);
+    let send = may(SendFeedback);
     let sent = vec![
         piece(1, About::Prediction(id(1)), "label", FeedbackValue::Bool(true)),
         piece(2, About::Prediction(id(1)), "label", FeedbackValue::Bool(false)),
@@ -302,7 +284,7 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
         ];
         assert_eq!(rows, expected);
         assert_eq!(world.rows("select count(*) from predictions_with_feedback").await, [[json!(5)]]);
-        let auth = allowed(&Tenant::default(), QueryJournal);
+        let auth = may(QueryJournal);
         let stats = world.query.feedback_stats(&auth, None).await.unwrap();
         let expected = FeedbackStats { feedback: 5, matched: 3, match_rate: Some(0.6), predictions: 4, labeled: 2 };
         assert_eq!(stats, expected);

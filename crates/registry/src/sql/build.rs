@@ -6,7 +6,7 @@ use mainspring_store::{Conn, Dialect, Row, StoreError, Value};
 use std::collections::HashMap;
 
 /// A list with more values than this is one argument.
-const LONG: usize = 1000;
+const LONG: usize = 16;
 
 /// A statement under construction: text and arguments that grow together.
 pub(crate) struct Sql {

@@ -1,5 +1,5 @@
-//! The points of metrics: written as one chunk a (run, key, batch), read by key, and merged into
-//! larger chunks when a key has many small ones.
+//! The points of metrics: written as one chunk a (run, key, batch), or as one for all keys of a small
+//! batch, read by key, and merged into larger chunks of one key when there are many small ones.
 //!
 //! A training loop logs one point a call, so its history arrives as one row a point. Merging costs
 //! the calls nothing: it happens behind them, a bounded number of chunks a transaction. A step takes
@@ -8,7 +8,7 @@
 
 use super::build::Sql;
 use super::log::Target;
-use crate::points::{Point, WIDTH, pack, unpack};
+use crate::points::{Point, WIDTH, pack, pack_all, unpack, unpack_all};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, StoreError, Value, args};
 use std::collections::BTreeMap;
@@ -17,6 +17,10 @@ use std::collections::BTreeMap;
 const SMALL: usize = 256 * WIDTH;
 /// No chunk is merged beyond this many bytes: 4096 points.
 const FULL: usize = 4096 * WIDTH;
+/// The key of chunks that hold the points of several metrics; a metric's name is never empty.
+const SHARED: &str = "";
+/// Points of several metrics share a chunk up to this many bytes: a row a metric would be a page a metric.
+const TOGETHER: usize = 2048;
 /// So many small chunks of one key are worth merging.
 pub(crate) const MANY: usize = 64;
 /// Most chunks that one transaction takes.
@@ -31,14 +35,20 @@ pub(crate) async fn lock(c: &mut Conn, tenant: &Tenant, run: &str) -> Result<(),
     c.lock(&format!("registry/chunks/{tenant}/{run}")).await
 }
 
-/// Writes the points of a batch, one chunk a key. `seq` orders the chunks of a key.
+/// Writes the points of a batch. `seq` orders the chunks of a key.
 pub(crate) async fn add(
     c: &mut Conn,
     to: &Target<'_>,
     points: &BTreeMap<String, Vec<Point>>,
     seq: i64,
 ) -> Result<(), StoreError> {
-    let rows = points.iter().map(|(key, p)| args![to.tenant, to.run, key, seq, pack(p)]).collect();
+    let bytes: usize = points.iter().map(|(key, p)| key.len() + p.len() * WIDTH).sum();
+    let rows = if points.len() > 1 && bytes <= TOGETHER {
+        let all = pack_all(points.iter().map(|(key, p)| (key.as_str(), p.as_slice())));
+        vec![args![to.tenant, to.run, SHARED, seq, all]]
+    } else {
+        points.iter().map(|(key, p)| args![to.tenant, to.run, key, seq, pack(p)]).collect()
+    };
     insert(c, rows).await
 }
 
@@ -61,18 +71,26 @@ pub(crate) async fn history(
     runs: &[String],
     key: &str,
 ) -> Result<BTreeMap<String, History>, StoreError> {
-    let mut sql = Sql::new(c.dialect(), "SELECT run_id, points FROM metric_chunks WHERE tenant = ");
-    sql.arg(tenant).push(" AND run_id IN ").list(runs.iter()).push(" AND key = ").arg(key);
+    let mut sql = Sql::new(c.dialect(), "SELECT run_id, key, points FROM metric_chunks WHERE tenant = ");
+    sql.arg(tenant).push(" AND run_id IN ").list(runs.iter()).push(" AND key IN ").list([key, SHARED]);
     let rows = sql.rows(c).await?;
     let mut out: BTreeMap<String, History> = BTreeMap::new();
     for row in &rows {
-        let (Value::Text(run), Value::Blob(chunk)) = (row.get("run_id")?, row.get("points")?) else { continue };
+        let (Value::Text(run), Value::Text(of), Value::Blob(chunk)) =
+            (row.get("run_id")?, row.get("key")?, row.get("points")?)
+        else {
+            continue;
+        };
         if !out.contains_key(run) {
             out.insert(run.clone(), History::default());
         }
         if let Some(of_run) = out.get_mut(run) {
             of_run.small += usize::from(chunk.len() < SMALL);
-            unpack(chunk, &mut of_run.points);
+            if of == SHARED {
+                unpack_all(chunk).filter(|(k, _)| *k == key).for_each(|(_, p)| unpack(p, &mut of_run.points));
+            } else {
+                unpack(chunk, &mut of_run.points);
+            }
         }
     }
     Ok(out)
@@ -90,7 +108,7 @@ pub(crate) async fn crowded(c: &mut Conn, tenant: &Tenant, run: &str) -> Result<
     rows.iter().map(|r| r.text("key")).collect()
 }
 
-/// Merges the oldest small chunks of a metric. Returns whether there may be more.
+/// Merges the oldest small chunks of a metric, or parts by metric what several share. Returns whether there may be more.
 pub(crate) async fn merge(c: &mut Conn, tenant: &Tenant, run: &str, key: &str) -> Result<bool, StoreError> {
     lock(c, tenant, run).await?;
     let taken = c
@@ -108,7 +126,19 @@ pub(crate) async fn merge(c: &mut Conn, tenant: &Tenant, run: &str, key: &str) -
         }
     }
     chunks.sort_unstable_by_key(|(seq, _)| *seq);
-    let merged = joined(chunks).into_iter().map(|(seq, points)| args![tenant, run, key, seq, points]).collect();
+    let mut by_key: BTreeMap<&str, Vec<(i64, Vec<u8>)>> = BTreeMap::new();
+    if key == SHARED {
+        for (seq, chunk) in &chunks {
+            for (key, points) in unpack_all(chunk) {
+                by_key.entry(key).or_default().push((*seq, points.to_vec()));
+            }
+        }
+    } else {
+        by_key.insert(key, chunks.clone());
+    }
+    let rows =
+        |(key, chunks)| joined(chunks).into_iter().map(move |(seq, points)| args![tenant, run, key, seq, points]);
+    let merged = by_key.into_iter().flat_map(rows).collect();
     insert(c, merged).await?;
     Ok(taken.len() == STEP)
 }

@@ -164,6 +164,10 @@ CREATE TABLE model_version_tags (
 /// A purge asks for each logged model whether a version is served from it.
 const BY_MODEL: &str = "CREATE INDEX model_versions_by_model ON model_versions (tenant, model_id);";
 
+/// Small batches keep the points of all their metrics in one chunk since: a server that reads only the chunks
+/// of one metric would not find them, so it must not open this database. The tables are the same.
+const SHARED_CHUNKS: &str = "DELETE FROM metric_chunks WHERE key = '';";
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
@@ -175,5 +179,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             postgres: schema!(blob: "BYTEA", tail: ""),
         },
         Migration { version: 2, name: "versions by logged model", sqlite: BY_MODEL, postgres: BY_MODEL },
+        Migration {
+            version: 3,
+            name: "points of several metrics in one chunk",
+            sqlite: SHARED_CHUNKS,
+            postgres: SHARED_CHUNKS,
+        },
     ],
 };

@@ -4,7 +4,7 @@ use super::Fixture;
 use crate::actions::{DeleteRun, LogRun, Purge, ReadRun};
 use crate::points::Point;
 use crate::sql::chunks::MANY;
-use crate::{MIGRATIONS, Metric, Registry, Sample};
+use crate::{Batch, MIGRATIONS, Metric, Registry, Sample};
 use mainspring_core::Tenant;
 use mainspring_store::{Db, args};
 use std::time::Duration;
@@ -76,6 +76,40 @@ async fn merged_points_read_the_same() {
     f.registry.delete_run(&f.may(DeleteRun::on(&run)), &run).await.unwrap();
     f.registry.purge(&f.may(Purge::any()), Duration::ZERO).await.unwrap();
     assert_eq!(f.number(CHUNKS).await, 0);
+}
+
+#[tokio::test]
+async fn small_batches_share_a_chunk_until_they_are_merged() {
+    let f = Fixture::new().await;
+    let run = f.run(0, "r").await;
+    let log = async |from: i64, to: i64| {
+        for i in from..to {
+            f.clock.advance(1);
+            let (value, timestamp, step) = awkward(i);
+            let metrics = ["a", "b", "é"].map(|key| Metric::new(key, value + key.len() as f64, timestamp, step));
+            let batch = Batch { metrics: metrics.to_vec(), ..Batch::default() };
+            f.registry.log_batch(&f.may(LogRun::on(&run)), &run, batch).await.unwrap();
+        }
+    };
+    log(0, 100).await;
+    f.point(&run, "a", awkward(100)).await;
+    assert_eq!(f.number(CHUNKS).await, 101);
+    let read = async || [f.readings(&run, "a").await, f.readings(&run, "b").await, f.readings(&run, "é").await];
+    let before = read().await;
+    assert_eq!((before[0][0].len(), before[1][0].len()), (101, 100));
+    assert_eq!(f.registry.compact().await.unwrap(), 1);
+    assert_eq!(f.number(CHUNKS).await, 4, "one for each metric, and the single point");
+    assert_eq!(read().await, before);
+    log(200, 210).await;
+    assert_eq!(f.number(CHUNKS).await, 14);
+    assert_eq!(f.readings(&run, "b").await[0].len(), 110);
+
+    // What is large has its rows by metric from the start.
+    let metrics = (0..200).map(|i| Metric::new(if i % 2 == 0 { "a" } else { "c" }, 0.5, 5000 + i, i)).collect();
+    let batch = Batch { metrics, ..Batch::default() };
+    f.registry.log_batch(&f.may(LogRun::on(&run)), &run, batch).await.unwrap();
+    assert_eq!(f.number(CHUNKS).await, 16);
+    assert_eq!(f.readings(&run, "c").await[0].len(), 100);
 }
 
 #[tokio::test]

@@ -143,7 +143,8 @@ pub(super) async fn one(c: &mut Conn, key: &Key) -> Result<Option<Resource>, Res
 
 pub(super) async fn history(c: &mut Conn, key: &Key) -> Result<Vec<Generation>, ResourceError> {
     let rows = c.query(sql::HISTORY, args![&key.tenant, key.stored_kind(), key.name.as_str()]).await?;
-    rows.iter()
+    let mut generations = rows
+        .iter()
         .map(|row| {
             let change = row.text("change")?;
             let change =
@@ -158,9 +159,15 @@ pub(super) async fn history(c: &mut Conn, key: &Key) -> Result<Vec<Generation>, 
                 at: Timestamp(row.int("at")?),
                 subject: row.text("subject")?,
                 spec: json(&row.text("spec")?, key.kind, key.name.as_str())?,
+                fields: Vec::new(),
             })
         })
-        .collect()
+        .collect::<Result<Vec<_>, ResourceError>>()?;
+    for i in 1..generations.len() {
+        let fields = diff::fields(Some(&generations[i].spec), Some(&generations[i - 1].spec));
+        generations[i - 1].fields = fields;
+    }
+    Ok(generations)
 }
 
 fn resource(row: &Row, kinds: &crate::kind::Kinds) -> Result<Resource, ResourceError> {

@@ -88,6 +88,8 @@ pub struct Generation {
     pub subject: String,
     /// The spec since then; the last one when the thing was deleted.
     pub spec: Value,
+    /// Each field that differs from the generation before; of the first generation none.
+    pub fields: Vec<FieldChange>,
 }
 
 /// One field that differs.

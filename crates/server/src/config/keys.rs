@@ -74,7 +74,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("tls.cert", Kind::Path, "", "PEM certificate chain; turns TLS on"),
     key("tls.key", Kind::Path, "", "PEM private key of the certificate"),
-    key("tls.self-signed", Kind::Switch, "false", "make a certificate for this run; for trying TLS out"),
+    key("tls.self-signed", Kind::Switch, "false", "make a certificate in the data folder; for trying TLS out"),
     key(
         "onnxruntime",
         Kind::Path,
@@ -122,6 +122,12 @@ pub const KEYS: &[Key] = &[
         Kind::Duration,
         "30d",
         "age at which deleted runs are purged with their artifacts; 0s keeps them until `mainspring purge`",
+    ),
+    key(
+        "artifacts-cache",
+        Kind::Bytes,
+        "10GiB",
+        "size over which the local copies of a bucket's files go that were used longest ago",
     ),
     key("log.level", Kind::Text, "info", "log filter, e.g. `info,mainspring_serving=debug`"),
     key("log.format", Kind::OneOf(&["text", "json"]), "text", "log lines for people or for machines"),

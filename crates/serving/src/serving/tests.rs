@@ -354,3 +354,33 @@ async fn why_a_deployment_does_not_answer_is_for_those_who_may_look_at_it() {
     assert_eq!(rig.serving.describe(&auth).unwrap().reason, None);
     assert!(rig.describe("m").unwrap().reason.unwrap().contains("it is bad"));
 }
+
+#[tokio::test]
+async fn what_was_made_from_the_named_version_serves_in_its_place() {
+    let rig = Rig::serving("quick 1", |s| s.prefer = Some(crate::Prefer::Onnx)).await;
+    let serves = async |version: &str, said: &str| {
+        let there = || {
+            rig.describe("m")
+                .is_some_and(|v| v.settled && v.current().is_some_and(|c| &*c.contract.target.version == version))
+        };
+        until(there).await;
+        let view = rig.describe("m").unwrap();
+        assert!(view.ready() && view.reason.is_none(), "{:?}", view.reason);
+        let choice = view.choice.unwrap();
+        assert!(choice.contains(said), "{choice}");
+        rig.ask(&[1.0]).await.unwrap()
+    };
+    assert_eq!(serves("1", "as it was logged").await, [2.0]);
+    rig.shelf.put("1-faster", "quick 2");
+    rig.shelf.point("1");
+    assert_eq!(serves("1-faster", "made from version 1 and proven").await, [3.0]);
+    // A version of which nothing was made serves itself; one whose conversion cannot be opened, too.
+    rig.shelf.put("2", "quick 5");
+    rig.shelf.mlmodel("2", "flavors: {onnx: {data: model.onnx}}");
+    rig.shelf.point("2");
+    assert_eq!(serves("2", "ONNX itself").await, [6.0]);
+    rig.shelf.put("3", "quick 7");
+    rig.shelf.put("3-faster", "bad");
+    rig.shelf.point("3");
+    assert_eq!(serves("3", "version 3-faster cannot be loaded").await, [8.0]);
+}

@@ -24,6 +24,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub struct DeploymentSpec {
     /// The model, by an MLflow URI: `models:/name@alias`, `models:/name/3`, `runs:/id/path`.
     pub model: String,
+    /// `onnx`: the newest version that `mainspring convert` or `optimize` made from this one serves in its
+    /// place; while there is none, or it cannot be loaded, this one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<Prefer>,
     /// How it runs.
     #[serde(default)]
     pub engine: EngineSpec,
@@ -46,6 +50,14 @@ pub struct DeploymentSpec {
     scale: not_built::Scale,
     #[serde(default, skip_serializing)]
     variants: not_built::Variants,
+}
+
+/// What may serve in place of the model that is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// A conversion to ONNX that was proven to answer the same.
+    Onnx,
 }
 
 /// How a model runs.
@@ -163,6 +175,7 @@ impl DeploymentSpec {
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
+            prefer: None,
             engine: EngineSpec::default(),
             limits: LimitsSpec::default(),
             journal: JournalSpec::default(),

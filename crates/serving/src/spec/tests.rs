@@ -37,6 +37,14 @@ fn a_model_alone_is_enough() {
 }
 
 #[test]
+fn what_is_preferred_is_declared() {
+    let spec = parse("{model: a, prefer: onnx}").unwrap();
+    assert_eq!(spec.prefer, Some(Prefer::Onnx));
+    assert_eq!(serde_json::to_value(&spec).unwrap()["prefer"], "onnx");
+    assert!(parse("{model: a, prefer: torch}").unwrap_err().contains("torch"));
+}
+
+#[test]
 fn the_process_of_a_model_is_declared() {
     let spec = parse(
         "{model: a, engine: {python: {env: shared, timeout: 5s, startTimeout: 1m, memory: 2GiB, showErrors: true}}}",

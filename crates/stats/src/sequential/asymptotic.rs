@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 
 /// The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas ("Time-uniform central
-/// limit theory and asymptotic confidence sequences", Annals of Statistics 2024, arXiv:2103.06476v7).
+/// limit theory and asymptotic confidence sequences", Annals of Statistics 2024, arXiv:2103.06476; the numbers of
+/// equations are those of its seventh version).
 ///
 /// Asymptotic: the error rate holds in the limit of a late first look, as the normal interval's does for one look
-/// at many units. Start to look when each variant has some hundred units (and a rare event some tens of events);
-/// the simulations behind `examples/error_rates.rs` say with which burn-in the rate was kept.
+/// at many units. In 10,000 simulated rollouts of 3,000 units with exponential values, looked at after every batch
+/// from 200 units on ([`Effect::units`]), the two-sided 5 % test found something where there was nothing in 1.9 % under
+/// steady traffic, 2.2 % under a drifting baseline and 3.1 % under weights that rose from 5 to 50 %
+/// (`examples/error_rates.rs`). Heavier tails and rare events need a later first look: some tens of events in each
+/// variant at least.
 ///
 /// `tuned_for` is the number of units at which the interval is narrowest. It must be fixed before the first look:
 /// chosen from the data, it breaks the guarantee.

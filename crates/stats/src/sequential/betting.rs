@@ -9,7 +9,8 @@ use std::f64::consts::LN_2;
 const TRUNCATE: f64 = 0.5;
 
 /// The bets of the predictable plug-in (Waudby-Smith and Ramdas, "Estimating means of bounded random variables by
-/// betting", JRSS B 2024, arXiv:2010.09686, equations 26 and 27): from the past alone.
+/// betting", JRSS B 2024, arXiv:2010.09686): λₜ = √(2·ln(2/α) ÷ (σ̂²ₜ₋₁·t·ln(1+t))), from the past alone; as in
+/// the authors' package `confseq`, to the last digit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Bets {
     /// 2·ln(2/α)
@@ -56,7 +57,7 @@ impl Capital {
     }
 }
 
-/// The hedged capital process against "the mean is m" for values in [0, 1] (arXiv:2010.09686, theorem 3): half of the
+/// The hedged capital process against "the mean is m" for values in [0, 1] (arXiv:2010.09686): half of the
 /// capital bets that the mean is higher, half that it is lower. Exact at every n.
 ///
 /// Each value's mean given the past must be m; independent values of one distribution are the usual case. It does not

@@ -19,7 +19,7 @@ pub struct Exposure {
 }
 
 /// E-process for the difference of two means of a metric in [0, 1] (Waudby-Smith, Wu, Ramdas, Karampatziakis and
-/// Mineiro, "Anytime-valid off-policy inference for contextual bandits", arXiv:2210.10768, section 2, for a policy of
+/// Mineiro, "Anytime-valid off-policy inference for contextual bandits", arXiv:2210.10768, for a policy of
 /// two arms).
 ///
 /// Each unit gives Z = (A/π − (1−A)/(1−π))·(Y − ŷ), whose mean is the effect on this unit, whatever its baseline: ŷ is

@@ -10,7 +10,7 @@ pub enum Measure {
     /// The mean of value over units.
     Mean,
     /// The sum of value over the sum of denominator; its variance by the delta method on units
-    /// (Deng, Knoblich and Lu, KDD 2018, arXiv:1803.06336, equation 2).
+    /// (Deng, Knoblich and Lu, KDD 2018, arXiv:1803.06336): (σ²ᵥ − 2R·σᵥ_d + R²·σ²_d) ÷ d̄² for one unit.
     Ratio,
 }
 

@@ -5,7 +5,9 @@ use super::{InvalidSetting, positive};
 use serde::{Deserialize, Serialize};
 
 /// The mSPRT with a normal mixture (Robbins 1970; Johari, Pekelis and Walsh, "Always Valid Inference",
-/// Operations Research 2022, arXiv:1512.04922, equations 8 and 14), for the difference of two means.
+/// Operations Research 2022, arXiv:1512.04922), for the difference of two means with the
+/// squared standard error v: Λ = √(v/(v+τ²))·exp(τ²(θ̂−θ₀)²/(2v(v+τ²))). With v = σ²/n it is the paper's formula for
+/// one mean.
 ///
 /// Exact for normal data of known variance; with the estimated one it is asymptotic, like
 /// [`super::AsymptoticCs`], of which it is the other parametrisation: τ² here is fixed in the metric's unit,

@@ -4,7 +4,8 @@ use crate::special::{chi_square_sf, ln_gamma};
 use serde::{Deserialize, Serialize};
 
 /// The Dirichlet-multinomial e-process of Lindon and Malek ("Anytime-Valid Inference for Multinomial Count Data",
-/// NeurIPS 2022, arXiv:2011.03567, equation 6), under shares that change on the way.
+/// NeurIPS 2022, arXiv:2011.03567), under shares that change on the way:
+/// E = Γ(Σa)/Γ(Σa+n) · Π Γ(aᵢ+xᵢ)/Γ(aᵢ) ÷ Π θᵢ^xᵢ.
 ///
 /// Null hypothesis: each event falls to variant i with probability θᵢ, whatever came before. For exposures θ is
 /// the planned split: a rejection is a sample-ratio mismatch. For errors θ is the split too: given that an error

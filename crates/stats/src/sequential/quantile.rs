@@ -7,7 +7,7 @@ use crate::special::{ln_beta, ln_beta_cdf};
 use serde::{Deserialize, Serialize};
 
 /// The beta-binomial mixture martingale against "the probability of a success is p" (Howard, Ramdas, McAuliffe and
-/// Sekhon, arXiv:1810.08240, proposition 7; in Bernoulli trials it is the Bayes factor of a beta prior).
+/// Sekhon, arXiv:1810.08240; in Bernoulli trials it is the Bayes factor of a beta prior).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct BetaBinomial {
     p: f64,
@@ -16,8 +16,8 @@ pub(super) struct BetaBinomial {
 }
 
 impl BetaBinomial {
-    /// Tightest at about `tuned_for` trials for two-sided tests at `alpha`: r by proposition 3, equation 14, less
-    /// p(1−p).
+    /// Tightest at about `tuned_for` trials for two-sided tests at `alpha`: r = v/(2·ln(1/α) + ln(1 + 2·ln(1/α))) −
+    /// p(1−p) with v = p(1−p)·`tuned_for`, as in the authors' package `confseq`.
     pub(super) fn new(p: f64, tuned_for: f64, alpha: f64) -> Self {
         let spread = p * (1.0 - p);
         let log = -2.0 * alpha.ln();
@@ -42,7 +42,7 @@ impl BetaBinomial {
 }
 
 /// Confidence sequence of one quantile of one variant (Howard and Ramdas, "Sequential estimation of quantiles with
-/// applications to A/B testing and best-arm identification", Bernoulli 2022, arXiv:1906.09712, section 3.1).
+/// applications to A/B testing and best-arm identification", Bernoulli 2022, arXiv:1906.09712).
 ///
 /// Exact for independent values from one distribution, whatever that is: no burn-in, but the p99 needs some hundred
 /// values before the upper end is finite. Under a load that changes over the day there is no one distribution; then
@@ -97,7 +97,7 @@ impl QuantileCs {
 }
 
 /// Sequential test that a quantile of the candidate is more than `margin` times the control's (Howard and Ramdas,
-/// arXiv:1906.09712, section 4, in its one-sided form).
+/// arXiv:1906.09712, whose two-sided test it turns to one side).
 ///
 /// For each place q, evidence that less than p of the candidate's values lie up to margin·q, times evidence that more
 /// than p of the control's lie below q. Under the null hypothesis the control's true quantile is one of these places,

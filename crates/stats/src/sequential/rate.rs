@@ -14,7 +14,7 @@ const STEP: f64 = 0.07;
 ///
 /// Given that an event happened while the candidate had the share θ of the units, it fell to the candidate with
 /// probability θr/(θr + 1 − θ): the intensity common to both, with its nights, weekends and outages, cancels
-/// (Lindon and Malek, arXiv:2011.03567, section 4, for inhomogeneous Bernoulli and Poisson processes). The
+/// (Lindon and Malek, arXiv:2011.03567, for inhomogeneous Bernoulli and Poisson processes). The
 /// likelihood of each r on a grid is a sum over events, so that steps with other weights, batches and replicas
 /// simply add; mixtures over the grid are e-processes. Exact, without a burn-in, for independent units; count
 /// *units* with an event, not events. Memory: 201 numbers.

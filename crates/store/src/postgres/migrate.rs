@@ -1,6 +1,6 @@
 //! Applying migrations on Postgres.
 
-use super::{BEGIN_WRITE, Postgres, end};
+use super::{BEGIN_READ, BEGIN_WRITE, Postgres, end};
 use crate::conn::{Conn, Dialect, Driver};
 use crate::error::StoreError;
 use crate::migrate::{self, Applied, MigrationSet};
@@ -22,15 +22,28 @@ pub(super) async fn apply(db: &Postgres, sets: &[MigrationSet]) -> Result<(), St
     }
 }
 
-async fn steps(conn: &mut Conn, sets: &[MigrationSet]) -> Result<(), StoreError> {
-    conn.query(LOCK, Vec::new()).await?;
-    script(conn, migrate::TABLE).await?;
+pub(super) async fn pending(db: &Postgres, sets: &[MigrationSet]) -> Result<usize, StoreError> {
+    let mut conn = db.begin(BEGIN_READ).await?;
+    let there = conn.query("SELECT 1 AS there WHERE to_regclass('schema_migrations') IS NOT NULL", Vec::new()).await?;
+    let known = if there.is_empty() { Vec::new() } else { applied(&mut conn).await? };
+    // Nothing was changed.
+    let _ = end(conn, false).await;
+    migrate::plan(Dialect::Postgres, sets, &known).map(|steps| steps.len())
+}
+
+async fn applied(conn: &mut Conn) -> Result<Vec<Applied>, StoreError> {
     let rows = conn.query(migrate::SELECT, Vec::new()).await?;
-    let applied = rows.iter().map(|row| {
+    let read = rows.iter().map(|row| {
         let version = u32::try_from(row.int("version")?).unwrap_or(u32::MAX);
         Ok(Applied { domain: row.text("domain")?, version, name: row.text("name")?, checksum: row.text("checksum")? })
     });
-    let applied = applied.collect::<Result<Vec<_>, StoreError>>()?;
+    read.collect()
+}
+
+async fn steps(conn: &mut Conn, sets: &[MigrationSet]) -> Result<(), StoreError> {
+    conn.query(LOCK, Vec::new()).await?;
+    script(conn, migrate::TABLE).await?;
+    let applied = applied(conn).await?;
     for step in migrate::plan(Dialect::Postgres, sets, &applied)? {
         script(conn, step.text).await.map_err(|e| match e {
             e @ (StoreError::Full { .. } | StoreError::Unavailable { .. }) => e,

@@ -43,6 +43,25 @@ pub(crate) async fn open(
     sets: &[MigrationSet],
     clock: Arc<dyn Clock>,
 ) -> Result<Postgres, StoreError> {
+    let db = pool(url, settings, clock)?;
+    migrate::apply(&db, sets).await?;
+    Ok(db)
+}
+
+/// How many migrations opening would apply.
+pub(crate) async fn pending(
+    url: &Secret,
+    settings: &DbSettings,
+    sets: &[MigrationSet],
+    clock: Arc<dyn Clock>,
+) -> Result<usize, StoreError> {
+    let db = pool(url, settings, clock)?;
+    let pending = migrate::pending(&db, sets).await;
+    db.close().await;
+    pending
+}
+
+fn pool(url: &Secret, settings: &DbSettings, clock: Arc<dyn Clock>) -> Result<Postgres, StoreError> {
     let name: Arc<str> = settings.display().into();
     let options = PgConnectOptions::from_str(url.reveal())
         .map_err(|e| StoreError::Settings { given: name.to_string(), reason: e.to_string() })?
@@ -57,9 +76,7 @@ pub(crate) async fn open(
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(Duration::from_secs(1800))
         .connect_lazy_with(options);
-    let db = Postgres { pool, name, wait: settings.wait, statement: settings.statement, clock };
-    migrate::apply(&db, sets).await?;
-    Ok(db)
+    Ok(Postgres { pool, name, wait: settings.wait, statement: settings.statement, clock })
 }
 
 impl Postgres {

@@ -1,6 +1,5 @@
 //! A consistent copy while the database is in use.
 
-use super::Sqlite;
 use super::open::connect;
 use crate::error::StoreError;
 use rusqlite::backup::StepResult;
@@ -8,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Sqlite {
-    pub(crate) async fn backup_to(&self, path: &Path) -> Result<(), StoreError> {
-        let (from, to, name) = (self.path.clone(), path.to_owned(), Arc::from(self.display()));
-        let work = move || copy(&from, &to, &name);
-        tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
-    }
+/// Copies the database at `from`, called `name`.
+pub(crate) async fn backup(from: &Path, name: String, to: &Path) -> Result<(), StoreError> {
+    let (from, to, name) = (from.to_owned(), to.to_owned(), Arc::from(name));
+    let work = move || copy(&from, &to, &name);
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
 }
 
 /// Copies into a file beside `to`, syncs it and gives it its name, so that a backup that was cut

@@ -6,20 +6,27 @@ use crate::row::Row;
 use crate::value::Value;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, ToSql};
+use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Of so many statements it is remembered how their placeholders stand.
+const ORDERS: usize = 1024;
 
 /// One connection of a database thread.
 pub(crate) struct SqliteConn {
     pub(super) raw: rusqlite::Connection,
     /// The database's name for messages.
     pub(super) name: Arc<str>,
+    /// By statement, the number of the argument that each position takes.
+    pub(super) orders: HashMap<Box<str>, Arc<[usize]>>,
 }
 
 impl SqliteConn {
     pub(crate) fn query(&mut self, sql: &str, args: &[Value]) -> Result<Vec<Row>, StoreError> {
         let fail = |e: rusqlite::Error| translate(&e, sql, &self.name);
         let mut statement = self.raw.prepare_cached(sql).map_err(fail)?;
-        bind(&mut statement, sql, args, &self.name)?;
+        let order = order(&mut self.orders, &statement, sql)?;
+        bind(&mut statement, sql, (&order, args), &self.name)?;
         let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.raw_query();
         let mut out = Vec::new();
@@ -36,7 +43,8 @@ impl SqliteConn {
     pub(crate) fn execute(&mut self, sql: &str, args: &[Value]) -> Result<u64, StoreError> {
         let fail = |e: rusqlite::Error| translate(&e, sql, &self.name);
         let mut statement = self.raw.prepare_cached(sql).map_err(fail)?;
-        bind(&mut statement, sql, args, &self.name)?;
+        let order = order(&mut self.orders, &statement, sql)?;
+        bind(&mut statement, sql, (&order, args), &self.name)?;
         if statement.column_count() == 0 {
             let changed = statement.raw_execute().map_err(fail)?;
             return Ok(changed as u64);
@@ -57,20 +65,40 @@ impl SqliteConn {
     }
 }
 
-/// Binds by the number in the placeholder's name. SQLite numbers `$2 … $1` by first appearance,
-/// so positions alone would swap them.
-fn bind(statement: &mut CachedStatement<'_>, sql: &str, args: &[Value], name: &str) -> Result<(), StoreError> {
+/// Which argument each position of a statement takes. SQLite numbers `$2 … $1` by first appearance, and
+/// finds a placeholder's name by going through all of them, so it is asked once a statement.
+fn order(
+    orders: &mut HashMap<Box<str>, Arc<[usize]>>,
+    statement: &CachedStatement<'_>,
+    sql: &str,
+) -> Result<Arc<[usize]>, StoreError> {
+    if let Some(known) = orders.get(sql) {
+        return Ok(Arc::clone(known));
+    }
+    let number = |position| statement.parameter_name(position).and_then(|n| n[1..].parse().ok()).filter(|n| *n > 0);
+    let found: Option<Arc<[usize]>> = (1..=statement.parameter_count()).map(number).collect();
+    let found = found.ok_or_else(|| StoreError::sql(sql, "its placeholders must be $1, $2, …"))?;
+    if orders.len() >= ORDERS {
+        orders.clear();
+    }
+    orders.insert(sql.into(), Arc::clone(&found));
+    Ok(found)
+}
+
+/// Binds each position to the argument that `order` names.
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    sql: &str,
+    (order, args): (&[usize], &[Value]),
+    name: &str,
+) -> Result<(), StoreError> {
     let mut used = 0;
-    for position in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(position).and_then(|n| n[1..].parse::<usize>().ok());
-        let Some(number) = number.filter(|n| *n > 0) else {
-            return Err(StoreError::sql(sql, "its placeholders must be $1, $2, …"));
-        };
+    for (position, number) in order.iter().enumerate() {
         let Some(value) = args.get(number - 1) else {
-            return Err(StoreError::Param { index: number, reason: format!("is missing: {} given", args.len()) });
+            return Err(StoreError::Param { index: *number, reason: format!("is missing: {} given", args.len()) });
         };
-        used = used.max(number);
-        statement.raw_bind_parameter(position, Bound(value)).map_err(|e| translate(&e, sql, name))?;
+        used = used.max(*number);
+        statement.raw_bind_parameter(position + 1, Bound(value)).map_err(|e| translate(&e, sql, name))?;
     }
     if used < args.len() {
         return Err(StoreError::Param { index: args.len(), reason: format!("is not used: the last is ${used}") });

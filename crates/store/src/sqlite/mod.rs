@@ -1,9 +1,11 @@
 //! SQLite: one thread writes, a few read, and the async side only waits for replies.
 
 mod backup;
+mod checkpoint;
 mod conn;
 mod error;
 mod open;
+mod readers;
 mod threads;
 
 use crate::conn::Conn;
@@ -12,15 +14,16 @@ use crate::job::{Job, Work};
 use crossbeam_channel::Sender;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use readers::Readers;
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use backup::backup;
 pub(crate) use conn::SqliteConn;
-pub(crate) use open::open;
+pub(crate) use open::{open, pending};
 
 /// How many transactions may wait for the writer, and how many for the readers.
 const QUEUE: usize = 4096;
@@ -38,9 +41,27 @@ enum Message {
     Stop,
 }
 
+/// To whom transactions go.
+enum Line {
+    Writer(Sender<Message>),
+    Readers(Readers),
+}
+
+impl Line {
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        match self {
+            Self::Writer(writer) => writer.send(message).map_err(|_| StoreError::Closed),
+            Self::Readers(readers) => {
+                readers.send(message);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Where transactions wait for a thread.
 struct Queue {
-    sender: Sender<Message>,
+    line: Line,
     places: Arc<Semaphore>,
     wait: Duration,
 }
@@ -63,14 +84,13 @@ impl Queue {
                 .map_err(|_| StoreError::Closed)?,
         };
         let (job, reply) = Job::new(f);
-        self.sender.send(Message::Run(Box::new(job), place)).map_err(|_| StoreError::Closed)?;
+        self.line.send(Message::Run(Box::new(job), place))?;
         reply.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 }
 
 /// An open SQLite database.
 pub(crate) struct Sqlite {
-    path: PathBuf,
     name: String,
     writer: Queue,
     readers: Queue,
@@ -113,9 +133,9 @@ impl Sqlite {
 
     fn stop(&self) {
         // A send fails only when the thread has ended already.
-        let _ = self.writer.sender.send(Message::Stop);
+        let _ = self.writer.line.send(Message::Stop);
         for _ in 0..self.reader_count {
-            let _ = self.readers.sender.send(Message::Stop);
+            let _ = self.readers.line.send(Message::Stop);
         }
     }
 }

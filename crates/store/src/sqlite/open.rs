@@ -1,18 +1,21 @@
 //! Opening: the file, its settings, its tables, its threads.
 
+use super::checkpoint::Checkpoint;
 use super::conn::SqliteConn;
 use super::error::translate;
+use super::readers::Readers;
 use super::threads;
-use super::{QUEUE, Queue, Sqlite};
+use super::{Line, QUEUE, Queue, Sqlite};
 use crate::conn::Dialect;
 use crate::error::StoreError;
 use crate::migrate::{self, Applied, MigrationSet};
 use crate::settings::DbSettings;
 use mainspring_core::Clock;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// How many prepared statements each connection keeps.
@@ -43,22 +46,40 @@ pub(crate) async fn open(
         let mut handles = Vec::new();
         let shared = threads::Shared { runtime, clock };
         let (write_sender, receiver) = crossbeam_channel::unbounded();
-        handles.push(threads::writer(writer, receiver, shared.clone(), outbox)?);
-        let (read_sender, receiver) = crossbeam_channel::unbounded();
+        let (checkpoint, handle) = Checkpoint::start(connect(&path, &name, settings.wait)?)?;
+        handles.push(threads::writer((writer, checkpoint), receiver, shared.clone(), outbox)?);
+        handles.push(handle);
+        let readers = Readers::default();
         for number in 0..settings.connections {
             let reader = connect(&path, &name, settings.wait)?;
             pragma(&reader, "query_only", "ON")?;
-            handles.push(threads::reader(number, reader, receiver.clone(), shared.clone())?);
+            handles.push(threads::reader(number, reader, readers.join(), shared.clone())?);
         }
-        let queue = |sender| Queue { sender, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
+        let queue = |line| Queue { line, places: Arc::new(Semaphore::new(QUEUE)), wait: settings.wait };
         Ok(Sqlite {
-            path,
             name: name.to_string(),
-            writer: queue(write_sender),
-            readers: queue(read_sender),
+            writer: queue(Line::Writer(write_sender)),
+            readers: queue(Line::Readers(readers)),
             reader_count: settings.connections as usize,
             threads: Mutex::new(handles),
         })
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
+}
+
+/// How many migrations opening would apply.
+pub(crate) async fn pending(path: &Path, settings: &DbSettings, sets: Vec<MigrationSet>) -> Result<usize, StoreError> {
+    let (path, settings) = (path.to_owned(), settings.clone());
+    let work = move || {
+        let mut known = Vec::new();
+        if path.exists() {
+            let mut conn = connect(&path, &settings.display().into(), settings.wait)?;
+            let there = "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'";
+            if !conn.query(there, &[])?.is_empty() {
+                known = applied(&conn)?;
+            }
+        }
+        migrate::plan(Dialect::Sqlite, &sets, &known).map(|steps| steps.len())
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
 }
@@ -89,17 +110,29 @@ pub(super) fn connect(path: &Path, name: &Arc<str>, busy: Duration) -> Result<Sq
     let raw = rusqlite::Connection::open(path).map_err(fail)?;
     raw.set_prepared_statement_cache_capacity(STATEMENTS);
     raw.busy_timeout(busy).map_err(fail)?;
-    let conn = SqliteConn { raw, name: Arc::clone(name) };
-    pragma(&conn, "journal_mode", "WAL")?;
+    let conn = SqliteConn { raw, name: Arc::clone(name), orders: HashMap::new() };
+    write_ahead(&conn, busy)?;
     // FULL syncs the log at each commit: what was acknowledged survives a power cut.
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "temp_store", "MEMORY")?;
-    // The log is copied into the database when it has so many pages (16 MiB). Each time costs two more
-    // syncs, and a page that many commits changed is copied once: four times SQLite's own number.
-    pragma(&conn, "wal_autocheckpoint", "4096")?;
+    // When the log has so many pages (64 MiB), a commit copies what is not yet in the database, so that the
+    // log begins anew. Most of it was copied beside the writer by then.
+    pragma(&conn, "wal_autocheckpoint", "16384")?;
     // The log shrinks back to this after a checkpoint, in bytes.
     pragma(&conn, "journal_size_limit", "67108864")?;
     Ok(conn)
+}
+
+/// Switches to the write-ahead log. While another opens the same new file, SQLite refuses this at once,
+/// whatever the busy timeout says, because both want the whole file.
+fn write_ahead(conn: &SqliteConn, busy: Duration) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        match pragma(conn, "journal_mode", "WAL") {
+            Err(StoreError::Busy { .. }) if begun.elapsed() < busy => std::thread::sleep(Duration::from_millis(5)),
+            done => return done,
+        }
+    }
 }
 
 fn pragma(conn: &SqliteConn, key: &str, value: &str) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! The threads that own the connections.
 
+use super::checkpoint::Checkpoint;
 use super::conn::SqliteConn;
+use super::readers::Reader;
 use super::{Message, OWN_THREAD};
 use crate::conn::{Conn, Driver};
 use crate::error::StoreError;
@@ -27,14 +29,15 @@ pub(super) struct Shared {
 
 /// Starts the thread that writes.
 pub(super) fn writer(
-    conn: SqliteConn,
+    (conn, checkpoint): (SqliteConn, Checkpoint),
     queue: Receiver<Message>,
     shared: Shared,
     outbox: watch::Sender<u64>,
 ) -> Result<JoinHandle<()>, StoreError> {
     start("store-writer".to_owned(), move || {
         let _runtime = shared.runtime.enter();
-        let mut writer = Writer { conn: Conn::new(Driver::Sqlite(conn), shared.clock), outbox, pace: Pace::default() };
+        let mut writer =
+            Writer { conn: Conn::new(Driver::Sqlite(conn), shared.clock), outbox, checkpoint, pace: Pace::default() };
         while let Ok(Message::Run(first, place)) = queue.recv() {
             drop(place);
             if !writer.group(first, &queue) {
@@ -48,14 +51,14 @@ pub(super) fn writer(
 pub(super) fn reader(
     number: u32,
     conn: SqliteConn,
-    queue: Receiver<Message>,
+    place: Reader,
     shared: Shared,
 ) -> Result<JoinHandle<()>, StoreError> {
     start(format!("store-reader-{number}"), move || {
         let _runtime = shared.runtime.enter();
         let mut conn = Conn::new(Driver::Sqlite(conn), shared.clock);
-        while let Ok(Message::Run(mut work, place)) = queue.recv() {
-            drop(place);
+        while let Message::Run(mut work, permit) = place.next() {
+            drop(permit);
             if !work.wanted() {
                 continue;
             }
@@ -70,7 +73,7 @@ pub(super) fn reader(
     })
 }
 
-fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+pub(super) fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         OWN_THREAD.set(true);
         body();
@@ -119,6 +122,7 @@ impl Pace {
 struct Writer {
     conn: Conn,
     outbox: watch::Sender<u64>,
+    checkpoint: Checkpoint,
     pace: Pace,
 }
 
@@ -177,6 +181,7 @@ impl Writer {
         let kept = control(&self.conn, "COMMIT");
         if writes > 0 {
             self.pace.note(writes, began.elapsed());
+            self.checkpoint.note();
         }
         kept
     }

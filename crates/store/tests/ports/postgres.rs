@@ -1,7 +1,7 @@
 //! What Postgres has to itself.
 
 use mainspring_core::{ErrorKind, Failure};
-use mainspring_store::{Conn, FutureExt, StoreError, Value, args};
+use mainspring_store::{Conn, Db, FutureExt, StoreError, Value, args};
 use mainspring_testkit::TempDb;
 use mainspring_testkit::db::{execute, query};
 
@@ -75,8 +75,7 @@ async fn a_deadlock_is_a_conflict_that_can_be_sent_again() {
 #[tokio::test]
 async fn a_backup_points_to_pg_dump() {
     let temp = TempDb::postgres();
-    let db = temp.open().await;
     let dir = tempfile::tempdir().unwrap();
-    let failed = db.backup_to(&dir.path().join("x")).await.unwrap_err();
+    let failed = Db::backup(&temp.settings, &dir.path().join("x")).await.unwrap_err();
     assert!(failed.to_string().contains("pg_dump"), "{failed}");
 }

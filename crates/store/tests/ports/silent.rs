@@ -1,6 +1,6 @@
 //! A Postgres that is reached but does not answer, and statements that do not end.
 
-use mainspring_core::{Ctx, ErrorKind, Failure, Secret};
+use mainspring_core::{Ctx, ErrorKind, Failure, Secret, Tasks};
 use mainspring_store::{Conn, Db, DbSettings, FutureExt, StoreError, args};
 use mainspring_testkit::db::{SUITE, execute, number, query};
 use mainspring_testkit::{PgServer, eventually};
@@ -28,14 +28,16 @@ impl Between {
         let address = listener.local_addr().unwrap();
         let between = Self { address, mute_after: watch::Sender::new(""), muted: Arc::new(watch::Sender::new(false)) };
         let (word, muted) = (between.mute_after.subscribe(), Arc::clone(&between.muted));
-        tokio::task::spawn(async move {
+        let tasks = Tasks::new();
+        let each = tasks.clone();
+        drop(tasks.spawn("between", async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = TcpStream::connect(&server).await.unwrap().into_split();
-                tokio::task::spawn(asks(from_client, to_server, word.clone(), Arc::clone(&muted)));
-                tokio::task::spawn(answers(from_server, to_client, muted.subscribe()));
+                drop(each.spawn("asks", asks(from_client, to_server, word.clone(), Arc::clone(&muted))));
+                drop(each.spawn("answers", answers(from_server, to_client, muted.subscribe())));
             }
-        });
+        }));
         between
     }
 

@@ -116,7 +116,7 @@ async fn a_backup_is_one_state_and_opens_by_itself() {
             execute(&db, INSERT, args![id, id.to_string()]).await.unwrap();
         }
     };
-    let (backed_up, ()) = tokio::join!(db.backup_to(&copy), writes);
+    let (backed_up, ()) = tokio::join!(Db::backup(&temp.settings, &copy), writes);
     backed_up.unwrap();
     let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["copy.db"], "nothing else is left");
@@ -125,9 +125,9 @@ async fn a_backup_is_one_state_and_opens_by_itself() {
     assert!((200..=300).contains(&n), "{n}");
     assert_eq!(number(&restored, "SELECT max(id) + 1 AS n FROM parents").await, n, "without a hole");
 
-    let again = db.backup_to(&copy).await.unwrap_err();
+    let again = Db::backup(&temp.settings, &copy).await.unwrap_err();
     assert!(again.to_string().contains("exists already"), "{again}");
-    let nowhere = db.backup_to(&dir.path().join("no/such/folder.db")).await.unwrap_err();
+    let nowhere = Db::backup(&temp.settings, &dir.path().join("no/such/folder.db")).await.unwrap_err();
     assert!(matches!(nowhere, StoreError::Backup { .. }));
 }
 

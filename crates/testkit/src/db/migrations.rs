@@ -43,6 +43,19 @@ pub async fn newer_is_refused(temp: &TempDb) {
     assert_eq!(refused, StoreError::Newer { domain: "notes".into(), found: 2, known: 1 });
 }
 
+/// Who only looks, or copies, upgrades nothing.
+pub async fn looking_upgrades_nothing(temp: &TempDb) {
+    let pending = async |set| Db::pending(&temp.settings, &[set], &temp.ctx).await;
+    let fresh = pending(NEW).await.unwrap();
+    let db = temp.open_with(&[OLD]).await;
+    assert_eq!(pending(NEW).await, Ok(1));
+    assert_eq!(pending(OLD).await, Ok(0));
+    assert_eq!(number(&db, APPLIED).await, fresh as i64 - 1);
+    db.close().await;
+    temp.open_with(&[NEW]).await.close().await;
+    assert_eq!(pending(OLD).await, Err(StoreError::Newer { domain: "notes".into(), found: 2, known: 1 }));
+}
+
 /// A migration that was edited after it was applied is refused.
 pub async fn changed_is_refused(temp: &TempDb) {
     const EDITED: MigrationSet =

@@ -110,7 +110,7 @@ macro_rules! db_suite {
             concurrency::increments_are_not_lost, concurrency::lock_makes_reads_safe,
             concurrency::failures_do_not_touch_neighbours, concurrency::reads_run_beside_writes,
             migrations::opening_again_changes_nothing, migrations::upgrade_keeps_data,
-            migrations::newer_is_refused, migrations::changed_is_refused, migrations::failure_leaves_no_trace,
+            migrations::newer_is_refused, migrations::looking_upgrades_nothing, migrations::changed_is_refused, migrations::failure_leaves_no_trace,
             migrations::gaps_are_refused, migrations::openings_at_once,
             shared::audit_is_paged, shared::audit_goes_with_its_change, shared::outbox_in_order,
             shared::outbox_goes_with_its_change, shared::outbox_wakes_its_relay, shared::idempotency_keys_expire,

@@ -25,7 +25,7 @@ fn weights(n: usize) -> impl Strategy<Value = Vec<Share>> {
 
 /// Buckets that change hands between two splits.
 fn moved(from: &Split, to: &Split) -> u64 {
-    let mut edges: Vec<u32> = from.ends.iter().chain(&to.ends).copied().collect();
+    let mut edges: Vec<u32> = from.spans.iter().chain(&to.spans).map(|span| span.end).collect();
     edges.sort_unstable();
     edges.dedup();
     let mut start = 0;

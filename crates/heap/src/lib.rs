@@ -1,0 +1,44 @@
+//! The allocator of our programs. Small blocks from many threads are what serving allocates, and
+//! mimalloc is quick at those. It keeps what was freed for a second before it looks whether to give it
+//! back, and looks only when it is called for more; a second of load is many megabytes here.
+
+use libmimalloc_sys::{mi_option_set_default, mi_option_t};
+use std::ffi::c_long;
+
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `mi_option_purge_delay` of mimalloc 3, which the bindings do not name.
+const PURGE_DELAY: mi_option_t = 15;
+
+/// How long freed memory waits for its next use, milliseconds: far longer than a request with a large
+/// tensor takes, so that the next one finds its pages; short beside what load leaves behind.
+const KEEP: c_long = 100;
+
+/// Makes the allocator give freed memory back soon, unless MIMALLOC_PURGE_DELAY says when. Called first in
+/// `main`, while there is one thread.
+#[allow(unsafe_code)]
+pub fn give_back_soon() {
+    // SAFETY: the option is a number that mimalloc itself reads without a lock; it is not written by
+    // another thread, as there is none yet, and any value is a valid delay.
+    unsafe { mi_option_set_default(PURGE_DELAY, KEEP) };
+}
+
+#[cfg(test)]
+mod tests {
+    #[allow(unsafe_code)]
+    fn delay() -> i64 {
+        // SAFETY: reads one number; no other thread of this test writes it.
+        unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) }
+    }
+
+    #[test]
+    fn the_option_is_the_delay() {
+        if std::env::var_os("MIMALLOC_PURGE_DELAY").is_some() {
+            return;
+        }
+        assert_eq!(delay(), 1000, "mimalloc's own default: another option stands at this number now");
+        super::give_back_soon();
+        assert_eq!(delay(), 100);
+    }
+}
