@@ -75,7 +75,9 @@ fn pack(node: &Node, out: &mut Vec<u8>) {
         Node::Text(t) => text(out, t),
         Node::List(items) => {
             sized(out, b'[', items.len());
-            items.iter().for_each(|item| pack(item, out));
+            for item in items {
+                pack(item, out);
+            }
         }
         Node::Map(members) => {
             out.push(b'{');
@@ -103,7 +105,9 @@ fn whole(n: i64, out: &mut Vec<u8>) {
     let count = digits.len() as i32;
     out.push(b'l');
     out.extend_from_slice(&(if n < 0 { -count } else { count }).to_le_bytes());
-    digits.iter().for_each(|d| out.extend_from_slice(&d.to_le_bytes()));
+    for digit in digits {
+        out.extend_from_slice(&digit.to_le_bytes());
+    }
 }
 
 struct Reader<'a> {

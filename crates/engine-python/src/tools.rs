@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 /// The program that serves models, for tools that have to see a model as it does. As a module it starts
 /// nothing.
-pub const WORKER: &str = include_str!("worker.py");
+pub const WORKER: &str = concat!(include_str!("values.py"), include_str!("worker.py"));
 
 /// Prints where packages are, a line each, an empty line, and each package as a constraint.
 const INVENTORY: &str = "\

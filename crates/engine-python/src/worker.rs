@@ -2,6 +2,7 @@
 
 use crate::frame::{self, Failure, Garbled, Incoming, Known, More, Order, Outgoing, PREFIX, Ready, Streamed};
 use crate::tail::Tail;
+use crate::tools::WORKER;
 use bytes::{Bytes, BytesMut};
 use mainspring_core::EventId;
 use mainspring_engine::{Part, Worker as Limits};
@@ -16,7 +17,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const BOOT: &str = include_str!("boot.py");
-const WORKER: &str = concat!(include_str!("values.py"), include_str!("worker.py"));
 /// How often a wait looks at its limit, and at whether the worker still lives.
 const TICK: Duration = Duration::from_millis(100);
 /// Most answers are shorter than this.

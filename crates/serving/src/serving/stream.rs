@@ -173,7 +173,9 @@ fn whole(parts: &[Part]) -> Result<Vec<NamedTensor>, TensorError> {
             } else {
                 let same: Vec<&Tensor> = all.by_ref().filter(|t| t.dtype() == output.tensor.dtype()).collect();
                 let mut bytes = BytesMut::new();
-                same.iter().for_each(|t| bytes.put(t.to_wire()));
+                for tensor in &same {
+                    bytes.put(tensor.to_wire());
+                }
                 let count = same.iter().map(|t| t.len()).sum();
                 Tensor::from_raw(output.tensor.dtype(), vec![1, count], bytes.freeze())?
             };
