@@ -7,7 +7,7 @@ use crate::tags;
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
-use mainspring_engine::{AnswerForm, Content, EngineError, Model, RunCx, Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, EngineError, Model, RunCx, Signature, TensorSpec};
 use std::sync::Arc;
 use tokenizers::Encoding;
 

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// What is kept.
@@ -81,10 +81,10 @@ impl Environments {
             total = total.saturating_sub(bytes);
             match std::fs::remove_dir_all(&path) {
                 Ok(()) => {
-                    tracing::info!(environment = %path.display(), bytes, idle_days = idle.as_secs() / 86_400, "an unused environment was removed")
+                    tracing::info!(environment = %path.display(), bytes, idle_days = idle.as_secs() / 86_400, "an unused environment was removed");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, environment = %path.display(), "cannot remove an unused environment")
+                    tracing::warn!(%error, environment = %path.display(), "cannot remove an unused environment");
                 }
             }
             // Its lock is of no use without it.
@@ -110,13 +110,8 @@ impl Environments {
 
 /// Notes that an environment is used now.
 pub(super) fn used(environment: &Path) {
-    let touched = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(environment.join(USED))
-        .and_then(|file| file.set_modified(SystemTime::now()));
-    if let Err(error) = touched {
+    // By the clock of the file system, which every process that shares the folder has.
+    if let Err(error) = std::fs::write(environment.join(USED), "used\n") {
         tracing::debug!(%error, environment = %environment.display(), "cannot note that an environment is used");
     }
 }

@@ -58,7 +58,7 @@ fn unused_environments_go_by_age_and_by_size_and_held_ones_stay() {
         keep::weigh(&path);
         keep::used(&path);
         let marked = std::fs::File::options().write(true).open(path.join("mainspring-used")).unwrap();
-        marked.set_modified(std::time::SystemTime::now() - idle).unwrap();
+        marked.set_modified(marked.metadata().unwrap().modified().unwrap() - idle).unwrap();
         path.join("bin/python")
     };
     let left = || {
@@ -66,7 +66,7 @@ fn unused_environments_go_by_age_and_by_size_and_held_ones_stay() {
             .unwrap()
             .flatten()
             .map(|e| e.file_name().into_string().unwrap())
-            .filter(|n| !n.ends_with(".lock"))
+            .filter(|n| std::path::Path::new(n).extension().is_none_or(|x| x != "lock"))
             .collect();
         names.sort();
         names

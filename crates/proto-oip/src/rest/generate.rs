@@ -104,7 +104,7 @@ async fn read(state: &OipState, request: Request) -> Result<(Call, Option<String
     let version = path.version().map(str::to_owned);
     let contract = call.contract(version.as_deref())?;
     let bytes = read_body(body, state.limits().max_body).await.map_err(Refused::from);
-    match bytes.and_then(|bytes| Ok(inputs(Node::parse(&bytes)?, &contract)?)) {
+    match bytes.and_then(|bytes| inputs(Node::parse(&bytes)?, &contract)) {
         Ok(body) => Ok((call, version, body)),
         Err(why) => Err(call.refuse(version.as_deref(), None, why)),
     }

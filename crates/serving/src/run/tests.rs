@@ -194,7 +194,8 @@ async fn requests_with_other_parameters_are_never_in_one_call() {
     let id = held.unwrap().id;
     let ids: Vec<_> = got.into_iter().map(|a| a.unwrap().id).collect();
     let calls: Vec<_> = rig.engine.calls.lock()[before..].to_vec();
-    let seen: Vec<_> = calls.iter().map(|c| (c.params.as_ref().map(|p| p.as_str()), c.ids.clone())).collect();
+    let seen: Vec<_> =
+        calls.iter().map(|c| (c.params.as_ref().map(mainspring_engine::Params::as_str), c.ids.clone())).collect();
     // A parameter that the signature does not have says nothing.
     assert_eq!(
         seen,
