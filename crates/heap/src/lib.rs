@@ -15,7 +15,7 @@ const PURGE_DELAY: mi_option_t = 15;
 /// tensor takes, so that the next one finds its pages; short beside what load leaves behind.
 const KEEP: c_long = 100;
 
-/// Makes the allocator give freed memory back soon, unless MIMALLOC_PURGE_DELAY says when. Called first in
+/// Makes the allocator give freed memory back soon, unless `MIMALLOC_PURGE_DELAY` says when. Called first in
 /// `main`, while there is one thread.
 #[allow(unsafe_code)]
 pub fn give_back_soon() {
