@@ -238,7 +238,9 @@ impl Registry {
             })
         });
         removing.await?;
-        gone.into_iter().for_each(|(kind, id)| report.went(kind, id));
+        for (kind, id) in gone {
+            report.went(kind, id);
+        }
         failed
     }
 
