@@ -163,9 +163,9 @@ pub(super) async fn history(c: &mut Conn, key: &Key) -> Result<Vec<Generation>, 
             })
         })
         .collect::<Result<Vec<_>, ResourceError>>()?;
-    for i in 1..generations.len() {
-        let fields = diff::fields(Some(&generations[i].spec), Some(&generations[i - 1].spec));
-        generations[i - 1].fields = fields;
+    let before: Vec<Value> = generations.iter().skip(1).map(|g| g.spec.clone()).collect();
+    for (generation, before) in generations.iter_mut().zip(&before) {
+        generation.fields = diff::fields(Some(before), Some(&generation.spec));
     }
     Ok(generations)
 }
