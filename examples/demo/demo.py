@@ -35,6 +35,8 @@ class Server:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")}
         library = next(iter(sorted((pathlib.Path(sys.prefix) / "lib").glob("python*/site-packages/onnxruntime/capi/libonnxruntime.so.*"))), None)
         command = [self.binary, "up", "--port", str(port), "--port-file", str(port_file), "--data", str(self.folder / "data")]
+        # Models that are not ONNX run in this very Python, so that the demo builds no environment.
+        command += ["--python", sys.executable]
         if library:
             command += ["--onnxruntime", str(library)]
         with self.log.open("wb") as log:

@@ -7,7 +7,7 @@ import time
 
 import screen
 
-STEPS = 7
+STEPS = 9
 
 
 def percentile(values, share):
@@ -21,10 +21,12 @@ def tell(server, requests):
     data, first, second, others = steps.run("train four models, log and register them with the mlflow client", lambda: train(server))
     steps.run("declare three deployments", lambda: deploy(server))
     steps.run("call one of them with four clients", lambda: call(server, data, first))
+    logged = steps.run("deploy a model as scikit-learn made it", lambda: deploy_python(server, data))
+    faster = steps.run("convert it to ONNX, and prove that nothing changed", lambda: convert(server, data, logged))
     crowd, moved = steps.run("promote version 2 while four clients keep calling", lambda: promote(server, data, requests))
     feedback = steps.run("send the true labels back", lambda: label(server, data, crowd))
     verdict = steps.run("ask the journal which version was better", lambda: ask(server))
-    last_screen(server, crowd, moved, feedback, verdict)
+    last_screen(server, crowd, moved, feedback, verdict, (logged, faster))
 
 
 def train(server):
@@ -70,6 +72,45 @@ def call(server, data, first):
         if list(got) != list(expected):
             sys.exit(f"\n{name} got {list(got)}, scikit-learn says {list(expected)}")
     return None, [f"{', '.join(name for name, _ in clients)}: all four get scikit-learn's own answers"]
+
+
+def deploy_python(server, data):
+    import mlflow
+    import models
+    import traffic
+
+    version = models.log_as_trained("tumour", data, models.boosting())
+    mlflow.MlflowClient().set_registered_model_alias("tumour", "champion", version)
+    server.cli("apply", "-f", "as-logged.yaml")
+    answers, served, seconds = measured(traffic, server, data)
+    if served != version:
+        sys.exit(f"\nversion {served} answered, not {version}")
+    median = statistics.median(seconds)
+    return (answers, median), [f"it runs in a Python process beside the server: p50 {median * 1e3:.2f} ms, one row a request"]
+
+
+def convert(server, data, logged):
+    import traffic
+
+    proof = server.cli("convert", "tumour@champion", "--env", "shared").splitlines()
+    until = time.monotonic() + 30
+    while True:
+        answers, version, seconds = measured(traffic, server, data)
+        if version != "1":
+            break
+        if time.monotonic() > until:
+            sys.exit("\nthe deployment did not take the converted model")
+    if answers != logged[0]:
+        sys.exit("\nthe converted model answers otherwise")
+    median = statistics.median(seconds)
+    said = [line for line in proof if line.startswith(("rows", "tolerance", "VARIANT", "in Python", "float", "✓"))]
+    return median, [*said, f"the same {len(answers)} requests, the same answers: p50 {median * 1e3:.2f} ms, {logged[1] / median:.1f} times as fast"]
+
+
+def measured(traffic, server, data):
+    """Every held-out row once, after a few that are not counted."""
+    traffic.one_by_one(server.base, "tumour", data.test_x.head(10))
+    return traffic.one_by_one(server.base, "tumour", data.test_x)
 
 
 def promote(server, data, requests):
@@ -126,7 +167,7 @@ def ask(server):
     return rows, ["mainspring query, predictions joined with the labels that came back"]
 
 
-def last_screen(server, crowd, moved, feedback, verdict):
+def last_screen(server, crowd, moved, feedback, verdict, lanes):
     seconds = [c.seconds for c in crowd.calls]
     print()
     rows = [("version", "predictions", "accuracy", "server p50", "server p99")]
@@ -138,6 +179,8 @@ def last_screen(server, crowd, moved, feedback, verdict):
     print(f"\n  {len(crowd.calls)} requests under load, {len(crowd.failures)} failed; the version changed in {moved * 1000:.0f} ms")
     print(f"  seen by the clients: p50 {p50:.2f} ms, p99 {p99:.2f} ms (four Python threads on this machine)")
     print(f"  {feedback} labels joined to their predictions")
+    (_, python), onnx = lanes
+    print(f"  one scikit-learn model, seen by one client: p50 {python * 1e3:.2f} ms as it was logged, {onnx * 1e3:.2f} ms as ONNX")
     print(f"\n{screen.bold('Console')}")
     pages = [
         ("/deployments/cancer?range=hour", "traffic and latency of both versions, and how each client calls it"),

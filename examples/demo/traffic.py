@@ -60,6 +60,25 @@ def labels_of(predictions):
     return numpy.array(predictions)
 
 
+def one_by_one(base, deployment, rows):
+    """Each row in a request of its own in MLflow's form: the answers, the version that gave them, and seconds."""
+    host, port = base.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    answers, seconds, version = [], [], None
+    for at in range(len(rows)):
+        body = json.dumps({"dataframe_split": rows.iloc[[at]].to_dict(orient="split", index=False)})
+        began = time.perf_counter()
+        connection.request("POST", f"/deployments/{deployment}/invocations", body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        seconds.append(time.perf_counter() - began)
+        if answer.status != 200:
+            raise OSError(f"{answer.status} {text[:200].decode(errors='replace')}")
+        version = answer.headers["mainspring-model-version"]
+        answers.append(json.loads(text)["predictions"][0])
+    return answers, version, seconds
+
+
 @dataclasses.dataclass
 class Call:
     """One answered request."""
