@@ -4,7 +4,6 @@ use crate::error::BatchError;
 use mainspring_core::Target;
 use mainspring_engine::{Engine, LoadOptions, Model, Worker};
 use mainspring_mlmodel::{Contract, choose, read, stacked};
-use std::hash::Hasher;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;

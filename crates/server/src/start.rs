@@ -10,9 +10,7 @@ use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, wiring};
 use mainspring_core::{Ctx, Gate, Tasks};
-use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
-use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -139,16 +137,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         .await
         .map_err(StartError::part("open the registry"))?;
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
-    let (library, threads) = (settings.onnxruntime.clone(), settings.engine_threads);
-    // Loading the library maps 20 MB and runs its initialisers.
-    let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
-        .await
-        .map_err(|e| StartError::Engine(e.to_string()))?;
-    let python = PythonSettings { python: settings.python.clone(), folder: data.python() };
-    let python =
-        PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
-    // The first that runs one of a model's flavors runs it.
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(onnx.clone()), Arc::new(python)];
+    let (onnx, engines) = wiring::open_engines(settings, &data.python()).await?;
     let models = Models { registry: registry.clone(), artifacts };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());

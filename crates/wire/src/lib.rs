@@ -10,6 +10,7 @@ pub mod cursor;
 mod data;
 mod decimal;
 mod error;
+pub mod npy;
 mod parser;
 mod request;
 pub mod response;

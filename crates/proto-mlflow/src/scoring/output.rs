@@ -9,7 +9,7 @@ use mainspring_wire::response::{double, numbers, string};
 use std::sync::Arc;
 
 /// Class names of an output's second dimension.
-type Labels = Option<Arc<[Arc<str>]>>;
+pub(super) type Labels = Option<Arc<[Arc<str>]>>;
 
 /// `{"predictions": …}` in the form in which the model's own library answers: a list of records for a
 /// data frame, a list for an array, an object of arrays for arrays by name. For a model of MLflow's
@@ -24,7 +24,7 @@ pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) 
     let labels = |i: usize| contract.labels.get(i).cloned().flatten();
     match (contract.answer, outputs) {
         (AnswerForm::Array, [only]) => {
-            Values { tensor: &only.tensor, shape: only.tensor.shape(), labels: None }.nested(&mut out);
+            Values { tensor: &only.tensor, shape: only.tensor.shape(), labels: None, short: false }.nested(&mut out);
         }
         (AnswerForm::Frame, _) => records(&mut out, outputs, &labels),
         (AnswerForm::Tensors, _) if frame => records(&mut out, outputs, &labels),
@@ -40,7 +40,7 @@ fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) -> 
         comma(out, i);
         string(out, &output.name);
         out.extend_from_slice(b": ");
-        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), labels: labels(i) };
+        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), labels: labels(i), short: false };
         values.nested(out);
     }
     out.push(b'}');
@@ -63,7 +63,7 @@ fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) ->
             let labels = labels(i);
             // Flat elements when the lengths agree, whole rows otherwise.
             let shape = if even && labels.is_none() { &[] } else { o.tensor.shape().get(1..).unwrap_or_default() };
-            Values { tensor: &o.tensor, shape, labels }
+            Values { tensor: &o.tensor, shape, labels, short: false }
         })
         .collect();
     out.push(b'[');
@@ -88,21 +88,23 @@ fn comma(out: &mut Vec<u8>, i: usize) {
 }
 
 /// Elements of an output, seen in a shape.
-struct Values<'a> {
-    tensor: &'a Tensor,
+pub(super) struct Values<'a> {
+    pub tensor: &'a Tensor,
     /// Dimensions of what one call writes.
-    shape: &'a [usize],
-    labels: Labels,
+    pub shape: &'a [usize],
+    pub labels: Labels,
+    /// Whether FP32 is written with its own shortest digits.
+    pub short: bool,
 }
 
 impl Values<'_> {
     /// All of it.
-    fn nested(&self, out: &mut Vec<u8>) {
+    pub fn nested(&self, out: &mut Vec<u8>) {
         self.level(out, self.shape, 0);
     }
 
     /// The part with index `row`.
-    fn row(&self, out: &mut Vec<u8>, row: usize) {
+    pub fn row(&self, out: &mut Vec<u8>, row: usize) {
         let size: usize = self.shape.iter().product();
         self.level(out, self.shape, row * size);
     }
@@ -143,7 +145,7 @@ impl Values<'_> {
                 let size = dtype.size().unwrap_or(1);
                 let element = bytes.get(at * size..(at + 1) * size).unwrap_or_default();
                 match (dtype, element.first_chunk::<4>()) {
-                    (DType::Fp32, Some(four)) => double(out, f64::from(f32::from_le_bytes(*four))),
+                    (DType::Fp32, Some(four)) if !self.short => double(out, f64::from(f32::from_le_bytes(*four))),
                     _ => numbers(out, dtype, element),
                 }
             }

@@ -5,8 +5,11 @@ use super::*;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
 use mainspring_engine::{AnswerForm, Signature, TensorSpec};
-use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
+use mainspring_serving::{
+    ColumnSpec, ColumnType, Contract, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn,
+};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
     TensorSpec { name: name.into(), dtype, shape: shape.to_vec(), optional: false }
@@ -408,9 +411,11 @@ proptest! {
     fn arbitrary_bodies_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let body = Bytes::from(bytes);
         for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
-            let _ = Body::read(Media::Json, None, &body, &contract);
-            let _ = Body::read(Media::Csv, None, &body, &contract);
+            for media in [Media::Json, Media::JsonRows, Media::Csv, Media::CsvRows, Media::JsonLines, Media::Npy] {
+                let _ = Body::read(media, None, &body, &contract);
+            }
             let _ = Body::read(Media::Json, Some(3), &body, &contract);
+            let _ = Classic::read(&body, &contract);
         }
     }
 
