@@ -77,24 +77,32 @@ class Process:
             except subprocess.TimeoutExpired:
                 continue
 
-    def rss(self):
-        """Resident bytes of the process and all below it."""
-        children, total = {}, 0
+    def family(self):
+        """`/proc/PID/stat` of the process and all below it, from the third field on, by process."""
+        fields, children = {}, {}
         for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
+                found = stat.read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-        open_, page = [self.process.pid], os.sysconf("SC_PAGE_SIZE")
+            pid = int(stat.parent.name)
+            fields[pid] = found
+            children.setdefault(int(found[1]), []).append(pid)
+        mine, open_ = {}, [self.process.pid]
         while open_:
             pid = open_.pop()
             open_ += children.get(pid, [])
-            try:
-                total += int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
-            except OSError:
-                pass
-        return total
+            if pid in fields:
+                mine[pid] = fields[pid]
+        return mine
+
+    def rss(self):
+        """Resident bytes of the process and all below it."""
+        return sum(int(fields[21]) for fields in self.family().values()) * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu(self):
+        """Seconds of CPU that the process and all below it have used."""
+        return sum(int(fields[11]) + int(fields[12]) for fields in self.family().values()) / os.sysconf("SC_CLK_TCK")
 
 
 def answers(url):

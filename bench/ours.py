@@ -42,9 +42,9 @@ class Server(lib.Process):
             raise RuntimeError(f"mainspring {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def deploy(self, name, model):
+    def deploy(self, name, model, more=""):
         path = self.folder / f"{name}.yaml"
-        path.write_text(DEPLOYMENT.format(name=name, model=model))
+        path.write_text(DEPLOYMENT.format(name=name, model=model) + more)
         self.cli("apply", "-f", str(path))
 
 

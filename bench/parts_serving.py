@@ -123,14 +123,18 @@ def uvicorn(target, *flags):
 
 
 def mlserver():
-    model, _ = ours.files()
+    return mlserver_peer("mlserver", ours.files()[0])
+
+
+def mlserver_peer(folder, model, body=None):
+    """MLServer with the runtime in `peers/<folder>`, given the model's file."""
     http, grpc, metrics = lib.free_port(), lib.free_port(), lib.free_port()
     python = lib.venv("mlserver")
     ports = {"MLSERVER_HTTP_PORT": str(http), "MLSERVER_GRPC_PORT": str(grpc), "MLSERVER_METRICS_PORT": str(metrics)}
     # Its default of parallel workers is slower here; without them it runs the model in its own process.
     settings = {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_DEBUG": "false", "PATH": f"{python}:{os.environ['PATH']}"}
     return Peer([python / "mlserver", "start", "."], http, "/v2/models/bench/infer", "/v2/health/ready",
-                cwd=lib.HERE / "peers" / "mlserver", BENCH_MODEL=str(model), **ports, **settings)
+                cwd=lib.HERE / "peers" / folder, body=body, BENCH_MODEL=str(model), **ports, **settings)
 
 
 def mlflow_models():

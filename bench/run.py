@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 import lib
+import parts_python
 import parts_serving
 import parts_tracking
 
@@ -25,6 +26,7 @@ PARTS = {
     "rest": ("REST, one row a request", parts_serving.rest),
     "grpc": ("gRPC, one row a call", parts_serving.grpc),
     "tensors": ("Binary tensors of 1 MB", parts_serving.tensors),
+    "python": ("A scikit-learn model as it was logged", parts_python.python),
     "reload": ("Reload under load", parts_serving.reload),
     "memory": ("Memory", parts_serving.memory),
     "start": ("Start", parts_serving.start),

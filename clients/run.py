@@ -16,6 +16,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 KSERVE = "test_kserve*.py"
+# Has a step of its own.
+FRAMEWORKS = HERE / "frameworks"
 
 
 def main():
@@ -28,7 +30,7 @@ def main():
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):
         sys.exit(f"clients: {env.get('MAINSPRING_BIN') or 'no binary'} is not there; run: make build")
     common = ["-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
-    runs = [(ROOT / ".venv", [str(HERE), f"--ignore-glob=*/{KSERVE}"])]
+    runs = [(ROOT / ".venv", [str(HERE), f"--ignore-glob=*/{KSERVE}", f"--ignore={FRAMEWORKS}"])]
     kserve = sorted(map(str, HERE.rglob(KSERVE)))
     if kserve:
         runs.append((ROOT / ".venvs" / "kserve", kserve))

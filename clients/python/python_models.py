@@ -3,6 +3,7 @@
 import os
 import sys
 
+import catboost
 import cloudpickle
 import lightgbm
 import mlflow
@@ -102,6 +103,14 @@ def log_lightgbm():
     return frame.head(20)
 
 
+def log_catboost():
+    """Texts as categories, which CatBoost takes as they are."""
+    frame, target = people()
+    model = catboost.CatBoostClassifier(iterations=20, cat_features=["city"], verbose=False, allow_writing_files=False).fit(frame, target)
+    mlflow.catboost.log_model(model, name="model", signature=infer_signature(frame, model.predict(frame)), registered_model_name="python-catboost")
+    return frame.head(20)
+
+
 def log_report():
     frame, _ = people()
     model = Report()
@@ -122,8 +131,8 @@ def log_pair():
 
 
 LOGGED = {
-    "pipeline": log_pipeline, "trees": log_trees, "xgboost": log_xgboost, "lightgbm": log_lightgbm, "report": log_report,
-    "words": log_words, "pair": log_pair,
+    "pipeline": log_pipeline, "trees": log_trees, "xgboost": log_xgboost, "lightgbm": log_lightgbm, "catboost": log_catboost,
+    "report": log_report, "words": log_words, "pair": log_pair,
 }
 
 

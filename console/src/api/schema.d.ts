@@ -659,6 +659,11 @@ export interface components {
             generation: number;
             /** @description What happened. */
             change: components["schemas"]["Change"];
+            /**
+             * Format: int64
+             * @description The earlier generation that a rollback brought back.
+             */
+            restored?: number | null;
         };
         /** @description What an apply did, in the order of the documents. */
         ApplyAnswer: {
@@ -1227,32 +1232,13 @@ export interface components {
             versions: components["schemas"]["LiveVersion"][];
         };
         /** @description One second of one version's traffic. */
-        LiveVersion: {
+        LiveVersion: components["schemas"]["Traffic"] & components["schemas"]["Parts"] & {
             /** @description Deployment. */
             deployment: string;
             /** @description Version. */
             version: string;
             /** @description Variant. */
             variant: string;
-            /**
-             * Format: int64
-             * @description Requests answered in this second.
-             */
-            answered: number;
-            /**
-             * Format: int64
-             * @description Requests refused or failed in this second.
-             */
-            failed: number;
-            /**
-             * Format: int64
-             * @description Rows answered in this second.
-             */
-            rows: number;
-            latency?: components["schemas"]["Quantiles"] | null;
-            queue?: components["schemas"]["Quantiles"] | null;
-            engine?: components["schemas"]["Quantiles"] | null;
-            encode?: components["schemas"]["Quantiles"] | null;
         };
         /** @description A login. */
         LoginRequest: {
@@ -1363,6 +1349,12 @@ export interface components {
             /** @description The newest runs. */
             recentRuns: components["schemas"]["RunSummary"][];
             journal?: components["schemas"]["JournalView"] | null;
+        };
+        /** @description The parts of the requests' latency, each absent while there was none. */
+        Parts: {
+            queue?: components["schemas"]["Quantiles"] | null;
+            engine?: components["schemas"]["Quantiles"] | null;
+            encode?: components["schemas"]["Quantiles"] | null;
         };
         /** @description What the model said. */
         PredictAnswer: {
@@ -1768,7 +1760,7 @@ export interface components {
             signature: components["schemas"]["SignatureView"];
         };
         /** @description Counters and latencies of one version since the server started. */
-        VersionStatsView: {
+        VersionStatsView: components["schemas"]["Parts"] & {
             /** @description The version; `-` for requests that reached none. */
             version: string;
             /** @description The variant. */
@@ -1777,9 +1769,6 @@ export interface components {
             traffic: components["schemas"]["Traffic"];
             /** @description Failures by kind. */
             failures: components["schemas"]["FailureView"][];
-            queue?: components["schemas"]["Quantiles"] | null;
-            engine?: components["schemas"]["Quantiles"] | null;
-            encode?: components["schemas"]["Quantiles"] | null;
         };
     };
     responses: never;

@@ -1,4 +1,15 @@
-/** One of a few, side by side; which one is told by the state of the buttons, not by colour alone. */
+import type { ReactNode } from "react";
+
+/** A button that is on or off, told by its state and not by colour alone. */
+export function Toggle(props: { on: boolean; onPress: () => void; children: ReactNode }) {
+  return (
+    <button type="button" className="button small" aria-pressed={props.on} onClick={props.onPress}>
+      {props.children}
+    </button>
+  );
+}
+
+/** One of a few, side by side. */
 export function Choice<K extends string>(props: {
   label: string;
   options: readonly (readonly [K, string])[];
@@ -9,15 +20,9 @@ export function Choice<K extends string>(props: {
     <fieldset className="seg">
       <legend className="sr">{props.label}</legend>
       {props.options.map(([value, text]) => (
-        <button
-          key={value}
-          type="button"
-          className="button small"
-          aria-pressed={props.value === value}
-          onClick={() => props.onChange(value)}
-        >
+        <Toggle key={value} on={props.value === value} onPress={() => props.onChange(value)}>
           {text}
-        </button>
+        </Toggle>
       ))}
     </fieldset>
   );

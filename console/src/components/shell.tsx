@@ -1,6 +1,7 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { setTheme, type Theme, useTheme } from "../lib/theme";
+import { Choice } from "./choice";
 import { Icon, type IconName } from "./icons";
 import { Palette } from "./palette";
 
@@ -29,29 +30,14 @@ function isHere(path: string, href: string): boolean {
   return base === href || base.startsWith(`${href}/`);
 }
 
+const THEMES: [Theme, string][] = [
+  ["system", "Auto"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+];
+
 function ThemeChoice() {
-  const theme = useTheme();
-  const choices: [Theme, string][] = [
-    ["system", "Auto"],
-    ["light", "Light"],
-    ["dark", "Dark"],
-  ];
-  return (
-    <fieldset className="seg">
-      <legend className="sr">Theme</legend>
-      {choices.map(([value, label]) => (
-        <button
-          key={value}
-          type="button"
-          className="button small"
-          aria-pressed={theme === value}
-          onClick={() => setTheme(value)}
-        >
-          {label}
-        </button>
-      ))}
-    </fieldset>
-  );
+  return <Choice label="Theme" options={THEMES} value={useTheme()} onChange={setTheme} />;
 }
 
 /** Who looks at what, and which server answers. */

@@ -205,8 +205,13 @@ pub async fn rollback(
     let answer = server.post(&url(&[kind, name, "rollback"]), &json!({ "toGeneration": to })).await?;
     let (what, generation) = (format!("{}/{name}", kind_of(&answer)), cell(&answer["generation"]));
     if out == Output::Table {
-        let done = if answer["change"] == "unchanged" { "is so already" } else { "rolled back" };
-        line(mark(Mark::Good, format!("{what} {done} (generation {generation})")));
+        let restored = cell(&answer["restored"]);
+        let done = if answer["change"] == "unchanged" {
+            format!("is as generation {restored} said already (generation {generation})")
+        } else {
+            format!("rolled back to what generation {restored} said; this is generation {generation}")
+        };
+        line(mark(Mark::Good, format!("{what} {done}")));
     }
     if let Some(limit) = wait.filter(|_| kind_of(&answer) == "deployment") {
         ready(server, name, limit, out).await?;

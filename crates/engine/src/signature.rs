@@ -115,7 +115,7 @@ impl Signature {
     }
 
     /// Checks a request and puts its inputs into the model's order; optional ones that it leaves out
-    /// stay out. Returns the number of rows (1 when the model is not batchable).
+    /// stay out. A column of n rows may come as `[n]` or `[n, 1]`, whichever the model takes. Returns the number of rows (1 when the model is not batchable).
     ///
     /// # Errors
     /// [`SignatureError`] naming the input at fault.
@@ -144,6 +144,7 @@ impl Signature {
                     return Err(SignatureError::Missing { name: spec.name.to_string(), expected: self.expected() });
                 }
             }
+            as_column(spec, &mut inputs[place]);
             check(spec, &inputs[place])?;
             place += 1;
         }
@@ -166,6 +167,19 @@ impl Signature {
             }
         }
         Ok(first.tensor.rows())
+    }
+}
+
+/// A table's column has the same elements as `[n]` and as `[n, 1]`. MLflow's columns are the first,
+/// those of skl2onnx and of MLServer's pandas codec the second; clients of either may call both.
+fn as_column(spec: &TensorSpec, given: &mut NamedTensor) {
+    let shape = match (&*spec.shape, given.tensor.shape()) {
+        ([_], &[rows, 1]) => vec![rows],
+        ([_, 1], &[rows]) => vec![rows, 1],
+        _ => return,
+    };
+    if let Ok(column) = given.tensor.clone().reshaped(shape) {
+        given.tensor = column;
     }
 }
 

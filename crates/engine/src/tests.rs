@@ -80,3 +80,18 @@ fn an_optional_input_may_stay_out_but_not_all_of_them() {
     signature.inputs[1].optional = true;
     assert!(signature.accept(&mut []).unwrap_err().to_string().contains("\"age\" is missing"));
 }
+
+#[test]
+fn a_column_comes_in_either_of_its_two_shapes() {
+    for (takes, comes) in [(&[-1_i64][..], vec![3, 1]), (&[-1, 1], vec![3]), (&[3], vec![3, 1])] {
+        let signature = Signature { inputs: vec![spec("age", DType::Fp32, takes)], outputs: Vec::new() };
+        let tensor = Tensor::from_vec(DType::Fp32, comes.clone(), vec![1.0_f32, 2.0, 3.0]).unwrap();
+        let mut inputs = vec![NamedTensor { name: "age".into(), tensor }];
+        signature.accept(&mut inputs).unwrap_or_else(|e| panic!("{takes:?} from {comes:?}: {e}"));
+        assert_eq!(inputs[0].tensor.shape().len(), takes.len());
+        assert_eq!(inputs[0].tensor.as_slice::<f32>(), Some(&[1.0, 2.0, 3.0][..]));
+    }
+    let signature = Signature { inputs: vec![spec("age", DType::Fp32, &[-1])], outputs: Vec::new() };
+    let wide = Tensor::from_vec(DType::Fp32, vec![1, 3], vec![1.0_f32, 2.0, 3.0]).unwrap();
+    assert!(signature.accept(&mut [NamedTensor { name: "age".into(), tensor: wide }]).is_err());
+}

@@ -6,6 +6,7 @@ use crate::live::MicroBatch;
 use crate::log::recover::{Found, Recovery, recover};
 use crate::log::segment::SegmentId;
 use crate::queue::Queue;
+use crate::readers::Readers;
 use crate::retention;
 use crate::seal::{self, SealJob};
 use crate::settings::{JournalSettings, SyncMode};
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub db: Db,
     pub ctx: Ctx,
     pub retention: retention::Overrides,
+    pub readers: Arc<Readers>,
     /// When to clean up early.
     pub due: retention::Due,
     /// Held as long as the folder is ours.
@@ -97,6 +99,7 @@ impl Journal {
             artifacts,
             db,
             retention: retention::Overrides::default(),
+            readers: Arc::default(),
             due: retention::Due::default(),
             settings,
             ctx: ctx.clone(),

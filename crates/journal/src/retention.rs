@@ -5,6 +5,7 @@ use crate::feedback::{CLIENT_ID_WINDOW, sql};
 use crate::journal::{Journal, Shared};
 use crate::seal::{parquet, store};
 use crate::snapshot::Kind;
+use mainspring_artifact::ArtifactPath;
 use mainspring_core::Tenant;
 use mainspring_store::{FutureExt, args};
 use parking_lot::RwLock;
@@ -68,8 +69,8 @@ impl Journal {
         };
     }
 
-    /// Removes sealed files that are too old or too many, and forgets callers' own ids and feedback
-    /// ids older than 30 days. Runs by itself every ten minutes.
+    /// Removes sealed files that are too old or too many, once those who read them have ended, and
+    /// forgets callers' own ids and feedback ids older than 30 days. Runs by itself every ten minutes.
     ///
     /// # Errors
     /// [`JournalError`] from the artifact store or the database; what was removed stays removed.
@@ -115,38 +116,33 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 async fn clean_up(shared: &Shared) -> Result<RetentionReport, JournalError> {
-    let mut report = RetentionReport::default();
+    let mut surplus = Vec::new();
     for tenant in store::tenants(&shared.artifacts).await? {
         for kind in [Kind::Prediction, Kind::Feedback, Kind::Gap] {
-            clean_kind(shared, &tenant, kind, &mut report).await?;
+            surplus.extend(surplus_of(shared, &tenant, kind).await?);
         }
     }
-    let before = shared.ctx.now().micros() - CLIENT_ID_WINDOW;
-    shared
-        .db
-        .write(move |conn| {
-            async move {
-                conn.execute(sql::PRUNE_CLIENT_IDS, args![before]).await?;
-                conn.execute(sql::PRUNE_SEEN, args![before]).await?;
-                Ok::<_, JournalError>(())
-            }
-            .boxed()
-        })
-        .await?;
+    let mut report = RetentionReport::default();
+    let leaving = shared.readers.hide(&surplus);
+    leaving.unread().await;
+    for (file, bytes) in &surplus {
+        shared.artifacts.delete_prefix(file).await.map_err(JournalError::artifact("remove"))?;
+        report.files += 1;
+        report.bytes += bytes;
+    }
+    drop(leaving);
+    forget(shared).await?;
     Ok(report)
 }
 
-async fn clean_kind(
-    shared: &Shared,
-    tenant: &str,
-    kind: Kind,
-    report: &mut RetentionReport,
-) -> Result<(), JournalError> {
+/// The files of a kind that are too old or too many, with their bytes.
+async fn surplus_of(shared: &Shared, tenant: &str, kind: Kind) -> Result<Vec<(ArtifactPath, u64)>, JournalError> {
     let mut deployments: BTreeMap<Option<String>, Vec<store::Day>> = BTreeMap::new();
     for day in store::days(&shared.artifacts, tenant, kind).await? {
         deployments.entry(day.deployment.clone()).or_default().push(day);
     }
     let today = shared.ctx.now().micros().div_euclid(DAY);
+    let mut surplus = Vec::new();
     for (deployment, days) in deployments {
         let keep = shared.retention.of(tenant, deployment.as_deref()).unwrap_or(shared.settings.retention);
         let first_kept = keep.days.map(|n| parquet::date(today - i64::from(n) + 1));
@@ -157,14 +153,26 @@ async fn clean_kind(
             for (file, bytes) in store::files(&shared.artifacts, day).await?.into_iter().rev() {
                 held += bytes;
                 if expired || keep.bytes.is_some_and(|limit| held > limit) {
-                    shared.artifacts.delete_prefix(&file).await.map_err(JournalError::artifact("remove"))?;
-                    report.files += 1;
-                    report.bytes += bytes;
+                    surplus.push((file, bytes));
                 }
             }
         }
     }
-    Ok(())
+    Ok(surplus)
+}
+
+/// Forgets callers' own ids and feedback ids that are older than their time.
+async fn forget(shared: &Shared) -> Result<(), JournalError> {
+    let before = shared.ctx.now().micros() - CLIENT_ID_WINDOW;
+    let forgetting = shared.db.write(move |conn| {
+        async move {
+            conn.execute(sql::PRUNE_CLIENT_IDS, args![before]).await?;
+            conn.execute(sql::PRUNE_SEEN, args![before]).await?;
+            Ok::<_, JournalError>(())
+        }
+        .boxed()
+    });
+    forgetting.await
 }
 
 #[cfg(test)]

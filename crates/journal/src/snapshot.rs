@@ -5,6 +5,7 @@ use crate::journal::Journal;
 use crate::log::frame::Rows;
 use crate::log::recover::read_segment;
 use crate::log::segment::SegmentId;
+use crate::readers::Reading;
 use crate::seal::store;
 use mainspring_core::Tenant;
 use serde::{Deserialize, Serialize};
@@ -58,12 +59,14 @@ pub struct SealedFile {
 }
 
 /// Every row of one tenant and kind, each exactly once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Rows not sealed yet, oldest first.
     pub live: Vec<Rows>,
     /// Sealed files.
     pub files: Vec<SealedFile>,
+    /// Keeps the files where they are: hold it as long as they are read.
+    pub reading: Reading,
 }
 
 impl Journal {
@@ -77,12 +80,12 @@ impl Journal {
             Ok(()) | Err(JournalError::NotDurable { .. }) => {}
             Err(e) => return Err(e),
         }
+        let reading = self.shared().readers.begin();
         let (open, live) = self.read_log(tenant, kind).await?;
-        let artifacts = self.shared().artifacts.clone();
-        let mut files = store::list(&artifacts, tenant, kind).await?;
+        let mut files = store::list(self.shared(), &reading, tenant, kind).await?;
         // A segment being sealed right now is read from the log, not from the files made of it.
         files.retain(|f| !open.iter().any(|s| store::is_made_of(f, &s.id)));
-        Ok(Snapshot { live, files })
+        Ok(Snapshot { live, files, reading })
     }
 
     /// The open segments and their rows, as they stood at one moment.

@@ -1,7 +1,7 @@
 //! Traffic second by second, from the counters that every answer adds to.
 
 use crate::convert::deployments::{quantiles, since};
-use crate::dto::deployments::{LiveTick, LiveVersion};
+use crate::dto::deployments::{LiveTick, LiveVersion, Parts, Traffic};
 use futures::Stream;
 use mainspring_core::{Authorized, Ctx, Target};
 use mainspring_serving::{HistogramView, ReadStats, Serving, VersionStats};
@@ -37,13 +37,13 @@ fn moved(now: &VersionStats, before: Option<&VersionStats>) -> LiveVersion {
         deployment: target.deployment.to_string(),
         version: target.version.to_string(),
         variant: target.variant.to_string(),
-        answered: delta(now.success.count, before.map(|b| b.success.count)),
-        failed: delta(now.fail.count, before.map(|b| b.fail.count)),
-        rows: delta(now.inference_count, before.map(|b| b.inference_count)),
-        latency: during(|v| &v.total),
-        queue: during(|v| &v.queue),
-        engine: during(|v| &v.engine),
-        encode: during(|v| &v.encode),
+        traffic: Traffic {
+            answered: delta(now.success.count, before.map(|b| b.success.count)),
+            failed: delta(now.fail.count, before.map(|b| b.fail.count)),
+            rows: delta(now.inference_count, before.map(|b| b.inference_count)),
+            latency: during(|v| &v.total),
+        },
+        parts: Parts { queue: during(|v| &v.queue), engine: during(|v| &v.engine), encode: during(|v| &v.encode) },
     }
 }
 
@@ -54,7 +54,7 @@ impl Watch {
         let mut versions: Vec<LiveVersion> = now
             .iter()
             .map(|(target, stats)| (stats.current, moved(stats, self.before.get(target))))
-            .filter(|(current, v)| *current || v.answered + v.failed > 0)
+            .filter(|(current, v)| *current || v.traffic.answered + v.traffic.failed > 0)
             .map(|(_, v)| v)
             .collect();
         versions.sort_by(|a, b| (&a.deployment, &a.version).cmp(&(&b.deployment, &b.version)));

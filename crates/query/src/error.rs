@@ -1,5 +1,6 @@
 //! Why a query has no answer.
 
+use crate::explain;
 use datafusion::error::DataFusionError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_journal::JournalError;
@@ -28,8 +29,8 @@ pub enum QueryError {
         /// What asked for more.
         detail: String,
     },
-    /// Too many queries run now.
-    #[error("{0} queries run already")]
+    /// Too many queries run now, and none ended while this one waited.
+    #[error("{0} queries run already, and none of them ended in time for this one")]
     Busy(usize),
     /// The journal cannot be read.
     #[error(transparent)]
@@ -40,7 +41,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    pub(crate) fn of(e: &DataFusionError, memory: usize) -> Self {
+    pub(crate) fn of(e: &DataFusionError, sql: &str, memory: usize) -> Self {
         let text = || e.strip_backtrace();
         match e.find_root() {
             DataFusionError::Plan(m) if is_write(m) => Self::ReadOnly(m.clone()),
@@ -49,7 +50,7 @@ impl QueryError {
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Plan(_)
             | DataFusionError::Diagnostic(..)
-            | DataFusionError::Collection(_) => Self::Invalid(text()),
+            | DataFusionError::Collection(_) => Self::Invalid(explain::invalid(e, sql)),
             DataFusionError::ResourcesExhausted(m) => Self::Memory { limit_mib: memory >> 20, detail: m.clone() },
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Compute(text()),
             _ => Self::Internal(text()),
@@ -74,6 +75,10 @@ impl Failure for QueryError {
         }
     }
 
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::Busy(_)).then_some(Duration::from_secs(2))
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid(_) => Some(
@@ -85,7 +90,7 @@ impl Failure for QueryError {
             Self::Timeout(_) | Self::Memory { .. } => {
                 Some("narrow it by deployment and date, or read the Parquet files with another engine".into())
             }
-            Self::Busy(_) => Some("retry in a few seconds".into()),
+            Self::Busy(_) => Some("send it again in a few seconds".into()),
             Self::Journal(e) => e.hint(),
             Self::Compute(_) | Self::Internal(_) => None,
         }

@@ -13,6 +13,7 @@
 //! A query reads only: no statement that writes, no file but the journal's, no other tenant's rows.
 
 pub mod error;
+mod explain;
 
 mod answer;
 mod query;

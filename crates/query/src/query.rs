@@ -41,18 +41,21 @@ impl Action for QueryJournal {
 pub struct Limits {
     /// Rows returned; further ones are cut and the answer says so.
     pub rows: usize,
-    /// Time from the question to the last row.
+    /// Time from the query's turn to its last row.
     pub timeout: Duration,
     /// Bytes of memory for sorts, joins and groups.
     pub memory: usize,
     /// Queries at once in this process.
     pub concurrent: usize,
+    /// How long one more waits for its turn.
+    pub wait: Duration,
 }
 
 impl Default for Limits {
-    /// 10,000 rows, 30 seconds, 256 MiB, 4 at once.
+    /// 10,000 rows, 30 seconds, 256 MiB, 4 at once, the next after 10 seconds at most.
     fn default() -> Self {
-        Self { rows: 10_000, timeout: Duration::from_secs(30), memory: 256 << 20, concurrent: 4 }
+        let (timeout, wait) = (Duration::from_secs(30), Duration::from_secs(10));
+        Self { rows: 10_000, timeout, memory: 256 << 20, concurrent: 4, wait }
     }
 }
 
@@ -111,7 +114,10 @@ impl Query {
         sql: &str,
         rows: usize,
     ) -> Result<Answer, QueryError> {
-        let Ok(_permit) = self.running.try_acquire() else { return Err(QueryError::Busy(self.limits.concurrent)) };
+        // In the order in which they came.
+        let Ok(Ok(_permit)) = tokio::time::timeout(self.limits.wait, self.running.acquire()).await else {
+            return Err(QueryError::Busy(self.limits.concurrent));
+        };
         let rows = rows.min(self.limits.rows);
         // A bug in the engine must not take the caller's task with it.
         let guarded = AssertUnwindSafe(self.run(auth.tenant(), sql, rows)).catch_unwind();
@@ -160,7 +166,8 @@ impl Query {
     }
 
     async fn run(&self, tenant: &Tenant, sql: &str, limit: usize) -> Result<Answer, QueryError> {
-        let failed = |e: DataFusionError| self.failed(e);
+        let failed = |e: DataFusionError| self.failed(e, sql);
+        // Lives until the last row: it holds the tables, and so the files that they read.
         let context = self.context(tenant).map_err(failed)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(sql, read_only).await.map_err(failed)?;
@@ -184,7 +191,9 @@ impl Query {
     }
 
     fn context(&self, tenant: &Tenant) -> Result<SessionContext, DataFusionError> {
-        let config = SessionConfig::new()
+        // Errors name places.
+        let spans = SessionConfig::new().set_bool("datafusion.sql_parser.collect_spans", true);
+        let config = spans
             .with_default_catalog_and_schema("mainspring", "journal")
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(true);
@@ -206,14 +215,14 @@ impl Query {
         Ok(context)
     }
 
-    fn failed(&self, e: DataFusionError) -> QueryError {
+    fn failed(&self, e: DataFusionError, sql: &str) -> QueryError {
         if let DataFusionError::External(inner) = e {
             return match inner.downcast::<JournalError>() {
                 Ok(journal) => QueryError::Journal(*journal),
                 Err(other) => QueryError::Internal(other.to_string()),
             };
         }
-        QueryError::of(&e, self.limits.memory)
+        QueryError::of(&e, sql, self.limits.memory)
     }
 }
 

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use mainspring_journal::{SealedFile, Snapshot};
+use mainspring_journal::{Reading, SealedFile, Snapshot};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -43,7 +43,7 @@ impl Footers {
     }
 }
 
-/// Rows of one tenant and kind.
+/// Rows of one tenant and kind. Its files are not removed while it lives: keep it until the last row.
 #[derive(Debug)]
 pub(crate) struct JournalTable {
     /// Columns of the files, then the partition columns.
@@ -51,6 +51,7 @@ pub(crate) struct JournalTable {
     files: TableSchema,
     sealed: Vec<PartitionedFile>,
     live: Vec<RecordBatch>,
+    _reading: Reading,
 }
 
 fn partition_fields() -> Vec<Field> {
@@ -88,7 +89,7 @@ impl JournalTable {
                 align(&dated, &schema, &extra)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { schema, files, sealed, live })
+        Ok(Self { schema, files, sealed, live, _reading: snapshot.reading })
     }
 }
 

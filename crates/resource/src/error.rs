@@ -73,6 +73,18 @@ pub enum ResourceError {
         /// Name.
         name: String,
     },
+    /// Two things want what only one may have.
+    #[error("{}{key}: {kind} {other:?} has {key}: true, and only one may", .at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
+    Exclusive {
+        /// `file:line:column`, when a document is at hand.
+        at: Option<String>,
+        /// Kind.
+        kind: String,
+        /// The key.
+        key: &'static str,
+        /// The thing that has it.
+        other: String,
+    },
     /// No such thing.
     #[error("there is no {kind} {name:?}")]
     NotFound {
@@ -129,7 +141,7 @@ impl Failure for ResourceError {
             | Self::Twice { .. }
             | Self::PageToken => ErrorKind::InvalidInput,
             Self::NotFound { .. } | Self::NoGeneration { .. } => ErrorKind::NotFound,
-            Self::Raced { .. } => ErrorKind::Conflict,
+            Self::Raced { .. } | Self::Exclusive { .. } => ErrorKind::Conflict,
             Self::Stored { .. } => ErrorKind::Internal,
             Self::Store(e) => e.kind(),
         }
@@ -142,6 +154,9 @@ impl Failure for ResourceError {
             }
             Self::UnknownKind { .. } => Some("list the kinds: mainspring schema".into()),
             Self::NoGeneration { kind, name, .. } => Some(format!("list them: mainspring history {kind} {name}")),
+            Self::Exclusive { kind, key, other, .. } => {
+                Some(format!("apply {kind} {other:?} with {key}: false as well; one file may hold both"))
+            }
             Self::Raced { .. } => Some("look at the difference and apply again: mainspring diff -f FILE".into()),
             Self::Store(e) => e.hint(),
             _ => None,

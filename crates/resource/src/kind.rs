@@ -30,6 +30,8 @@ pub struct Kind {
     /// The JSON Schema of its spec.
     pub schema: Value,
     check: Check,
+    /// A truth value at the top of the spec that one thing of the kind at most may set, in each tenant.
+    pub(crate) exclusive: Option<&'static str>,
     pub(crate) carrier: Option<Arc<Carrier>>,
 }
 
@@ -57,7 +59,13 @@ impl Kind {
             validate(thing, &spec)?;
             serde_json::to_value(&spec).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
         };
-        Self { name, description, schema, check: Arc::new(check), carrier: None }
+        Self { name, description, schema, check: Arc::new(check), exclusive: None, carrier: None }
+    }
+
+    /// Of all things of the kind that a tenant has, one at most may have `key: true`.
+    pub fn one_at_most(mut self, key: &'static str) -> Self {
+        self.exclusive = Some(key);
+        self
     }
 
     /// Carried out by `controller`; without one a declaration is only kept.

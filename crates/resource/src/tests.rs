@@ -20,6 +20,8 @@ struct Lamp {
     count: u32,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    main: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ fn lamp() -> Kind {
         "type": "object", "additionalProperties": false,
         "properties": {
             "bulb": {"$ref": "#/$defs/Bulb"}, "count": {"type": "integer"},
-            "tags": {"type": "array", "items": {"type": "string"}},
+            "tags": {"type": "array", "items": {"type": "string"}}, "main": {"type": "boolean"},
         },
         "$defs": {"Bulb": {"type": "object", "additionalProperties": false, "properties": {"watts": {"type": "integer"}}}},
     });
@@ -47,6 +49,7 @@ fn lamp() -> Kind {
         }
         Ok(())
     })
+    .one_at_most("main")
 }
 
 struct Open;
@@ -116,9 +119,11 @@ async fn rollback_and_delete_append_to_the_history() {
         let r = r.clone();
         async move { r.rollback(&may(Rollback { kind: "lamp".into(), name: "desk".into() }), to).await }
     };
-    assert_eq!(back(None).await.unwrap().generation, 4);
+    let before = back(None).await.unwrap();
+    assert_eq!((before.generation, before.restored), (4, Some(2)));
     assert_eq!(r.get(&read("desk")).await.unwrap().spec["bulb"]["watts"], 20);
-    assert_eq!(back(Some(1)).await.unwrap().generation, 5);
+    let first = back(Some(1)).await.unwrap();
+    assert_eq!((first.generation, first.restored), (5, Some(1)));
     assert_eq!(back(Some(99)).await.unwrap_err().kind(), ErrorKind::NotFound);
     r.delete(&may(Delete { kind: "lamp".into(), name: "desk".into() })).await.unwrap();
     assert_eq!(r.get(&read("desk")).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -127,6 +132,31 @@ async fn rollback_and_delete_append_to_the_history() {
     let words: Vec<_> = r.history(&read("desk")).await.unwrap().into_iter().map(|g| g.change).collect();
     use Change::{Created, Deleted, RolledBack, Updated};
     assert_eq!(words, [RolledBack, Deleted, RolledBack, RolledBack, Updated, Updated, Created]);
+}
+
+#[tokio::test]
+async fn what_only_one_may_have_is_refused_to_a_second() {
+    let (r, _dir) = resources().await;
+    let with = |name: &str, main: bool| format!("{}main: {main}\n", lamp_text(name, 1));
+    apply(&r, &with("a", true)).await.unwrap();
+    apply(&r, &with("a", true)).await.unwrap();
+    let second = apply(&r, &with("b", true)).await.unwrap_err();
+    assert_eq!(second.to_string(), "lamp.yaml:5:1: main: lamp \"a\" has main: true, and only one may");
+    assert_eq!(second.kind(), ErrorKind::Conflict);
+    assert!(second.hint().unwrap().contains("lamp \"a\" with main: false"));
+    let two = apply(&r, &format!("{}---\n{}", with("c", true), with("d", true))).await.unwrap_err();
+    assert!(two.to_string().contains("lamp \"a\""), "{two}");
+    let names = |page: Page| page.resources.iter().map(|r| r.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(r.list(&read("*"), 10, None).await.unwrap()), ["a"]);
+    // One apply hands it over, in either order of the documents.
+    apply(&r, &format!("{}---\n{}", with("b", true), with("a", false))).await.unwrap();
+    apply(&r, &format!("{}---\n{}", with("b", false), with("a", true))).await.unwrap();
+    // Nor does going back bring a second one.
+    let back = r.rollback(&may(Rollback { kind: "lamp".into(), name: "b".into() }), None).await.unwrap_err();
+    assert_eq!(back.to_string(), "main: lamp \"a\" has main: true, and only one may");
+    assert_eq!(r.get(&read("b")).await.unwrap().generation, 2);
+    r.delete(&may(Delete { kind: "lamp".into(), name: "a".into() })).await.unwrap();
+    apply(&r, &with("b", true)).await.unwrap();
 }
 
 #[tokio::test]

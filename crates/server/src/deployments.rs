@@ -32,6 +32,8 @@ impl Deployments {
         Kind::of("Deployment", "a model version that answers requests", schema, |name, spec: &DeploymentSpec| {
             spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
         })
+        // Scoring requests that name no deployment have one answer.
+        .one_at_most("default")
         .carried_by(Arc::new(self.clone()))
     }
 }

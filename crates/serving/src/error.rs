@@ -88,12 +88,6 @@ pub enum ServeError {
     /// The spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// Two deployments want to be the default.
-    #[error("deployment {other:?} is the default already; only one can be")]
-    SecondDefault {
-        /// The default there is.
-        other: String,
-    },
     /// The model URI cannot be resolved.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -130,7 +124,6 @@ impl Failure for ServeError {
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),
-            Self::SecondDefault { .. } => ErrorKind::Conflict,
             Self::Source(e) => e.kind(),
             Self::NotKept(e) => e.kind(),
             Self::Files(e) => e.kind(),
@@ -145,7 +138,6 @@ impl Failure for ServeError {
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }
-            Self::SecondDefault { other } => Some(format!("set default: false on {other} first")),
             Self::Files(e) => e.hint(),
             Self::Source(e) => e.hint(),
             Self::NotKept(e) => e.hint(),

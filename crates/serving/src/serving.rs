@@ -69,20 +69,14 @@ impl Serving {
     /// declared, and what answered before answers until then. [`Serving::settled`] waits for it.
     ///
     /// # Errors
-    /// [`ServeError::Spec`] and [`ServeError::SecondDefault`]; nothing changed then. Whether the
-    /// model loads shows in [`Serving::describe`].
+    /// [`ServeError::Spec`]; nothing changed then. Whether the model loads shows in
+    /// [`Serving::describe`].
     pub fn deploy(&self, auth: &Authorized<Deploy>, spec: DeploymentSpec) -> Result<(), ServeError> {
         let (tenant, name) = (auth.tenant(), &auth.action().deployment);
         spec.validate(name)?;
         let _changing = self.changing.lock();
         let table = self.table.load_full();
-        let mine = table.get(tenant);
-        if spec.default
-            && let Some((other, _)) = mine.into_iter().flatten().find(|(n, d)| *n != name && d.spec.load().default)
-        {
-            return Err(ServeError::SecondDefault { other: other.to_string() });
-        }
-        if let Some(known) = mine.and_then(|m| m.get(name)) {
+        if let Some(known) = table.get(tenant).and_then(|m| m.get(name)) {
             known.spec.store(Arc::new(spec));
             known.declared.fetch_add(1, Ordering::SeqCst);
             known.wake.notify_one();
@@ -131,7 +125,8 @@ impl Serving {
         }
     }
 
-    /// The deployment that answers scoring requests which name none.
+    /// The deployment that answers scoring requests which name none. Whoever declares sees to it that
+    /// there is one at most; of two the first by name answers.
     pub fn default_deployment(&self, tenant: &Tenant) -> Option<Name> {
         let table = self.table.load();
         table.get(tenant)?.iter().find(|(_, d)| d.spec.load().default).map(|(name, _)| name.clone())

@@ -75,6 +75,38 @@ impl Conn {
         self.note(done)
     }
 
+    /// Writes many rows with few statements, `head VALUES (…), (…) tail`, and returns how many rows
+    /// changed. Up to eight rows are one statement, more are powers of two up to 64, so that few distinct
+    /// statements exist and all stay prepared.
+    ///
+    /// # Errors
+    /// As [`Conn::query`].
+    pub async fn insert_rows(&mut self, head: &str, tail: &str, mut rows: Vec<Vec<Value>>) -> Result<u64, StoreError> {
+        let mut done = 0;
+        while !rows.is_empty() {
+            let count = if rows.len() <= 8 { rows.len() } else { (1 << rows.len().ilog2()).min(64) };
+            let rest = rows.split_off(count);
+            let mut text = String::with_capacity(head.len() + tail.len() + count * 48);
+            text.push_str(head);
+            text.push_str(" VALUES ");
+            let mut args = Vec::new();
+            for (i, row) in rows.into_iter().enumerate() {
+                text.push_str(if i == 0 { "(" } else { ", (" });
+                for (j, value) in row.into_iter().enumerate() {
+                    args.push(value);
+                    text.push_str(if j == 0 { "$" } else { ", $" });
+                    text.push_str(&args.len().to_string());
+                }
+                text.push(')');
+            }
+            text.push(' ');
+            text.push_str(tail);
+            done += self.execute(&text, args).await?;
+            rows = rest;
+        }
+        Ok(done)
+    }
+
     /// Makes everything that takes the same `key` run one after the other, until the transaction
     /// ends. SQLite's writes do so anyway. On Postgres, where writes run beside each other at READ
     /// COMMITTED, a change that first reads and then decides ("the next version number", "at most

@@ -11,6 +11,7 @@ pub struct DbSettings {
     pub(crate) target: Target,
     pub(crate) connections: u32,
     pub(crate) wait: Duration,
+    pub(crate) statement: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -22,13 +23,17 @@ pub(crate) enum Target {
 impl DbSettings {
     /// A SQLite file; it and its folder are made when they do not exist. Four threads read.
     pub fn sqlite(path: impl Into<PathBuf>) -> Self {
-        Self { target: Target::Sqlite(path.into()), connections: 4, wait: Duration::from_secs(5) }
+        Self::new(Target::Sqlite(path.into()), 4, Duration::from_secs(5))
     }
 
     /// A Postgres database by its URL (`postgres://user:password@host:5432/name?sslmode=require`).
     /// At most 16 connections.
     pub fn postgres(url: Secret) -> Self {
-        Self { target: Target::Postgres(url), connections: 16, wait: Duration::from_secs(3) }
+        Self::new(Target::Postgres(url), 16, Duration::from_secs(3))
+    }
+
+    fn new(target: Target, connections: u32, wait: Duration) -> Self {
+        Self { target, connections, wait, statement: Duration::from_secs(30) }
     }
 
     /// `postgres://…` or `postgresql://…` is Postgres; `sqlite:PATH`, `sqlite://PATH` and a plain
@@ -66,6 +71,13 @@ impl DbSettings {
     /// How long a transaction waits to begin before it is refused.
     pub fn wait(mut self, longest: Duration) -> Self {
         self.wait = longest;
+        self
+    }
+
+    /// How long one statement may run on Postgres before it is ended and its transaction rolled back;
+    /// 30 s when not said. SQLite's statements run to their end.
+    pub fn statement(mut self, longest: Duration) -> Self {
+        self.statement = longest;
         self
     }
 

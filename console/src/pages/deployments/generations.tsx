@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Generation, ms, native } from "../../api/native";
 import { Card, Code, Time } from "../../components/basics";
+import { Toggle } from "../../components/choice";
 import { Confirm } from "../../components/confirm";
 import { Diff } from "../../components/diff";
 import { Loaded } from "../../components/loaded";
@@ -75,14 +76,9 @@ export function Generations({ kind, name, spec }: { kind: string; name: string; 
                     label: "Generation",
                     head: true,
                     render: (g) => (
-                      <button
-                        type="button"
-                        className="button small"
-                        aria-pressed={g === shown}
-                        onClick={() => setChosen(String(g.generation))}
-                      >
+                      <Toggle on={g === shown} onPress={() => setChosen(String(g.generation))}>
                         {g.generation}
-                      </button>
+                      </Toggle>
                     ),
                   },
                   {

@@ -2,8 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { type DeploymentDetail, ms, native } from "../../api/native";
 import { Card, Empty, Figures, Live, Time } from "../../components/basics";
 import { LatencyChart, PartsChart, rate, recentRate, TrafficChart } from "../../components/chart/traffic";
+import { Choice, Toggle } from "../../components/choice";
 import { ErrorBox } from "../../components/errors";
-import { Choice } from "../../components/choice";
 import { ShowCall } from "../../components/show-call";
 import { count, percent } from "../../lib/format";
 import { type LiveState, WINDOW } from "../../lib/live";
@@ -97,14 +97,9 @@ function Pictures({ live, name }: { live: LiveState; name: string }) {
           options={RANGES}
           onChange={setRange}
         />
-        <button
-          type="button"
-          className="button small"
-          aria-pressed={log === "yes"}
-          onClick={() => setLog(log === "yes" ? "no" : "yes")}
-        >
+        <Toggle on={log === "yes"} onPress={() => setLog(log === "yes" ? "no" : "yes")}>
           Latency on a log scale
-        </button>
+        </Toggle>
         {!stretch && <Live updatedAt={live.updatedAt} everyMs={1000} />}
         <span className="push">{call}</span>
       </div>

@@ -4,7 +4,7 @@ import { Popover } from "../../components/basics";
 import { Swatch } from "../../components/chart/chart";
 import type { Range } from "../../components/chart/data";
 import { Checklist } from "../../components/checklist";
-import { Choice } from "../../components/choice";
+import { Choice, Toggle } from "../../components/choice";
 import { useListParam, useParam } from "../../lib/url";
 import { type Axis, Curve, type CurveView, type RunLine, runLines } from "./curve";
 import { commonKeys } from "./run-parts";
@@ -156,14 +156,9 @@ export function Curves({ runs, first, sync }: { runs: Run[]; first: number; sync
             setRange(undefined);
           }}
         />
-        <button
-          type="button"
-          className="button small"
-          aria-pressed={view.log}
-          onClick={() => setLog(view.log ? "no" : "yes")}
-        >
+        <Toggle on={view.log} onPress={() => setLog(view.log ? "no" : "yes")}>
           Log scale
-        </button>
+        </Toggle>
         <label className="row slider">
           Smoothing
           <input

@@ -2,9 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "wouter";
 import { modelFiles } from "../../api/files";
 import { type LoggedModel, mlflow } from "../../api/mlflow";
-import { Card, Code, KeyValue, PageHead, Skeleton, Time } from "../../components/basics";
+import { Card, KeyValue, PageHead, Skeleton, Time } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
+import { UseIt } from "../../components/use-it";
 import { measure } from "../../lib/format";
 import { python } from "../../lib/here";
 import { useTitle } from "../../lib/hooks";
@@ -31,24 +32,18 @@ function Content({ model }: { model: LoggedModel }) {
             ]}
           />
         </Card>
-        <Card title="Use it">
-          <div className="stack tight">
-            <div>
-              <h3>Load it</h3>
-              <Code
-                text={python(`model = mlflow.pyfunc.load_model("models:/${info.model_id}")`)}
-                label="Load"
-              />
-            </div>
-            <div>
-              <h3>Register it, to deploy it</h3>
-              <Code
-                text={python(`mlflow.register_model("models:/${info.model_id}", "${info.name}")`)}
-                label="Register"
-              />
-            </div>
-          </div>
-        </Card>
+        <UseIt
+          steps={[
+            {
+              title: "Load it",
+              text: python(`model = mlflow.pyfunc.load_model("models:/${info.model_id}")`),
+            },
+            {
+              title: "Register it, to deploy it",
+              text: python(`mlflow.register_model("models:/${info.model_id}", "${info.name}")`),
+            },
+          ]}
+        />
       </div>
     </div>
   );

@@ -2,10 +2,11 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { type Lineage, type ModelVersion, ms, native } from "../../api/native";
-import { Card, Code, KeyValue, PageHead, Skeleton, Time } from "../../components/basics";
+import { Card, KeyValue, PageHead, Skeleton, Time } from "../../components/basics";
 import { ErrorBox } from "../../components/errors";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
+import { UseIt } from "../../components/use-it";
 import { ago, plural } from "../../lib/format";
 import { python } from "../../lib/here";
 import { useNow, useTitle } from "../../lib/hooks";
@@ -66,27 +67,21 @@ function VersionCards({ name, version }: { name: string; version: ModelVersion }
           ]}
         />
       </Card>
-      <Card title="Use it">
-        <div className="stack tight">
-          <div>
-            <h3>Deploy it</h3>
-            <Code
-              text={firstDeployment(
-                alias ? `models:/${name}@${alias}` : `models:/${name}/${version.version}`,
-                name,
-              )}
-              label="Deploy command"
-            />
-          </div>
-          <div>
-            <h3>Load it in Python</h3>
-            <Code
-              text={python(`model = mlflow.pyfunc.load_model("models:/${name}/${version.version}")`)}
-              label="Python"
-            />
-          </div>
-        </div>
-      </Card>
+      <UseIt
+        steps={[
+          {
+            title: "Deploy it",
+            text: firstDeployment(
+              alias ? `models:/${name}@${alias}` : `models:/${name}/${version.version}`,
+              name,
+            ),
+          },
+          {
+            title: "Load it in Python",
+            text: python(`model = mlflow.pyfunc.load_model("models:/${name}/${version.version}")`),
+          },
+        ]}
+      />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { Link } from "wouter";
 import { figure, type Lineage, type ModelVersion, ms } from "../../api/native";
 import { Card, Empty, Status, Time } from "../../components/basics";
+import { Toggle } from "../../components/choice";
 import { type Column, Table } from "../../components/table";
 import { measure } from "../../lib/format";
 import { mlflowEnv } from "../../lib/here";
@@ -76,14 +77,9 @@ export function Versions(props: {
             label: "Version",
             head: true,
             render: (v) => (
-              <button
-                type="button"
-                className="button small"
-                aria-pressed={current === v.version}
-                onClick={() => props.onShow(v.version)}
-              >
+              <Toggle on={current === v.version} onPress={() => props.onShow(v.version)}>
                 Version {v.version}
-              </button>
+              </Toggle>
             ),
           },
           {

@@ -172,3 +172,8 @@ async fn what_cannot_be_stored_is_refused_with_its_place() {
     assert_eq!(world.journal.stats().feedback, 0);
     world.shut_down().await;
 }
+
+#[test]
+fn the_statement_says_the_window_that_the_code_says() {
+    assert!(sql::ADD_USES.contains(&format!("excluded.at - {CLIENT_ID_WINDOW} ")));
+}

@@ -29,3 +29,38 @@ async fn old_days_and_surplus_bytes_go_and_other_deployments_stay() {
     assert_eq!(world.journal.clean_up().await.unwrap().files, 0);
     world.shut_down().await;
 }
+
+#[tokio::test]
+async fn a_file_goes_when_its_last_reader_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path()).await;
+    let tenant = Tenant::default();
+    let mut old = prediction(1, &target("churn", "1"));
+    old.at = Timestamp(START - 100 * DAY);
+    world.journal.append(old);
+    world.journal.append(prediction(2, &target("churn", "1")));
+    world.journal.seal().await.unwrap();
+    let snapshot = || async { world.journal.snapshot(&tenant, Kind::Prediction).await.unwrap() };
+    let reader = snapshot().await;
+    assert_eq!(reader.files.len(), 2);
+    let mut cleaning = Box::pin(world.journal.clean_up());
+    let new_reader = tokio::select! {
+        biased;
+        report = &mut cleaning => panic!("removed under a reader: {report:?}"),
+        found = async {
+            loop {
+                let found = snapshot().await;
+                if found.files.len() < 2 {
+                    break found;
+                }
+            }
+        } => found,
+    };
+    // Whoever comes later does not see it, and does not keep it either.
+    assert_eq!((new_reader.files.len(), reader.files.iter().filter(|f| f.path.is_file()).count()), (1, 2));
+    drop(reader);
+    assert_eq!((&mut cleaning).await.unwrap().files, 1);
+    drop(cleaning);
+    assert_eq!((snapshot().await.files.len(), world.ids().await.len()), (1, 1));
+    world.shut_down().await;
+}

@@ -2,7 +2,9 @@
 
 use super::parquet::Made;
 use crate::error::JournalError;
+use crate::journal::Shared;
 use crate::log::segment::SegmentId;
+use crate::readers::Reading;
 use crate::snapshot::{Kind, SealedFile};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -116,11 +118,18 @@ pub(crate) async fn files(artifacts: &Artifacts, day: &Day) -> Result<Vec<(Artif
     Ok(files)
 }
 
-/// Every sealed file of a tenant and kind, where it can be read on this machine.
-pub(crate) async fn list(artifacts: &Artifacts, tenant: &Tenant, kind: Kind) -> Result<Vec<SealedFile>, JournalError> {
+/// Every sealed file of a tenant and kind that a reader sees, where it can be read on this machine.
+pub(crate) async fn list(
+    shared: &Shared,
+    reading: &Reading,
+    tenant: &Tenant,
+    kind: Kind,
+) -> Result<Vec<SealedFile>, JournalError> {
+    let artifacts = &shared.artifacts;
     let mut sealed = Vec::new();
     for day in days(artifacts, tenant.as_str(), kind).await? {
-        let files = files(artifacts, &day).await?;
+        let mut files = files(artifacts, &day).await?;
+        files.retain(|(file, _)| shared.readers.sees(reading, file));
         if files.is_empty() {
             continue;
         }

@@ -127,7 +127,7 @@ async fn recent_runs(s: &NativeState, who: &Arc<Principal>) -> Result<Vec<RunSum
 
 /// The state in one sentence with figures.
 fn headline(counts: &Counts, deployments: &[DeploymentSummary]) -> String {
-    let plural = |n: u64, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let plural = |n: u64, one: &str| format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" });
     let waits: Vec<&str> = deployments
         .iter()
         .filter(|d| d.state != DeploymentState::Ready || d.reason.is_some())
@@ -145,6 +145,32 @@ fn headline(counts: &Counts, deployments: &[DeploymentSummary]) -> String {
     } else {
         format!("{} not as declared ({})", waits.len(), waits.join(", "))
     };
-    let traffic = format!("{} answered and {failed} failed since the start", plural(served, "request"));
+    let traffic = format!("{} answered and {} failed since the start", plural(served, "request"), grouped(failed));
     format!("{deployed}, {attention}; {traffic}; {figures}.")
+}
+
+/// A number with a comma between its thousands.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_parted() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")];
+        for (n, text) in cases {
+            assert_eq!(grouped(n), text);
+        }
+    }
 }

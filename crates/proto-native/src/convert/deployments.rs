@@ -2,7 +2,7 @@
 
 use crate::dto::deployments::{
     BatchSizeView, BatchesOfVersion, ClosedView, ColumnField, DeploymentState, DeploymentSummary, ExecutionView,
-    FailureView, Quantiles, SignatureView, TensorField, Traffic, VersionDetail, VersionStatsView,
+    FailureView, Parts, Quantiles, SignatureView, TensorField, Traffic, VersionDetail, VersionStatsView,
 };
 use mainspring_engine::TensorSpec;
 use mainspring_serving::{
@@ -180,9 +180,7 @@ impl From<&VersionStats> for VersionStatsView {
                 latency: quantiles(&v.total),
             },
             failures: failures(&v.failures),
-            queue: quantiles(&v.queue),
-            engine: quantiles(&v.engine),
-            encode: quantiles(&v.encode),
+            parts: Parts { queue: quantiles(&v.queue), engine: quantiles(&v.engine), encode: quantiles(&v.encode) },
         }
     }
 }
@@ -196,9 +194,7 @@ pub(crate) fn versions(stats: &DeploymentStats) -> Vec<VersionStatsView> {
             variant: "-".to_owned(),
             traffic: Traffic { failed: count(&stats.unserved), ..Traffic::default() },
             failures: failures(&stats.unserved),
-            queue: None,
-            engine: None,
-            encode: None,
+            parts: Parts::default(),
         });
     }
     all

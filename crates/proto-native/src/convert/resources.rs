@@ -17,7 +17,13 @@ impl From<domain::Change> for Change {
 
 impl From<domain::Applied> for Applied {
     fn from(a: domain::Applied) -> Self {
-        Self { kind: a.kind, name: a.name.to_string(), generation: a.generation, change: a.change.into() }
+        Self {
+            kind: a.kind,
+            name: a.name.to_string(),
+            generation: a.generation,
+            change: a.change.into(),
+            restored: a.restored,
+        }
     }
 }
 

@@ -63,6 +63,21 @@ pub struct Traffic {
     pub latency: Option<Quantiles>,
 }
 
+/// The parts of the requests' latency, each absent while there was none.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Parts {
+    /// Waiting for admission and for a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Quantiles>,
+    /// In the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Quantiles>,
+    /// Turning outputs into the protocol's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode: Option<Quantiles>,
+}
+
 /// Quantiles of a duration, milliseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -199,15 +214,9 @@ pub struct VersionStatsView {
     pub traffic: Traffic,
     /// Failures by kind.
     pub failures: Vec<FailureView>,
-    /// Waiting for admission and for a batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<Quantiles>,
-    /// In the engine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine: Option<Quantiles>,
-    /// Turning outputs into the protocol's bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encode: Option<Quantiles>,
+    /// Where the time of the answered ones went.
+    #[serde(flatten)]
+    pub parts: Parts,
 }
 
 /// Statistics of one deployment.
@@ -284,24 +293,12 @@ pub struct LiveVersion {
     pub version: String,
     /// Variant.
     pub variant: String,
-    /// Requests answered in this second.
-    pub answered: u64,
-    /// Requests refused or failed in this second.
-    pub failed: u64,
-    /// Rows answered in this second.
-    pub rows: u64,
-    /// Latency of the requests answered in this second; absent when there was none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency: Option<Quantiles>,
-    /// The part of it before the engine: waiting for admission and for a batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<Quantiles>,
-    /// The part of it in the engine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine: Option<Quantiles>,
-    /// The part of it that turned outputs into the protocol's bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encode: Option<Quantiles>,
+    /// What happened in this second.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Where the time of the answered ones went.
+    #[serde(flatten)]
+    pub parts: Parts,
 }
 
 /// One second of traffic: the event `tick` of a live stream.

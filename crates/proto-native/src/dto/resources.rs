@@ -29,6 +29,9 @@ pub struct Applied {
     pub generation: i64,
     /// What happened.
     pub change: Change,
+    /// The earlier generation that a rollback brought back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<i64>,
 }
 
 /// What an apply did, in the order of the documents.

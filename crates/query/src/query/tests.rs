@@ -6,7 +6,7 @@ use mainspring_core::{
     Assignment, Ctx, DType, ErrorKind, EventId, Failure, Gate, NamedTensor, Outcome, Prediction, Principal, Protocol,
     Role, Target, Tensor, Timestamp, Timing,
 };
-use mainspring_journal::{JournalSettings, MIGRATIONS, SendFeedback};
+use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
 use mainspring_store::{Db, DbSettings};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -199,7 +199,8 @@ async fn nothing_but_queries_over_these_tables_runs() {
 #[tokio::test]
 async fn limits_of_rows_time_and_memory_are_kept_and_named() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { rows: 10, timeout: Duration::from_millis(400), memory: 2 << 20, concurrent: 1 };
+    let limits =
+        Limits { rows: 10, timeout: Duration::from_millis(400), memory: 2 << 20, concurrent: 1, ..Limits::default() };
     let world = open(dir.path(), limits).await;
     (0..25).for_each(|n| world.journal.append(prediction(n, "churn", vec![])));
     let answer = world.ask("select * from predictions").await.unwrap();
@@ -213,9 +214,47 @@ async fn limits_of_rows_time_and_memory_are_kept_and_named() {
     let slow = world.ask(endless).await.unwrap_err();
     assert_eq!(slow.kind(), ErrorKind::DeadlineExceeded, "{slow:?}");
     let auth = allowed(&Tenant::default(), QueryJournal);
+    // The next one waits for its turn, and is refused only when that does not come.
     let (first, second) = tokio::join!(world.query.sql(&auth, endless), world.query.sql(&auth, "select 1"));
+    assert_eq!((first.unwrap_err().kind(), second.unwrap().rows()), (ErrorKind::DeadlineExceeded, 1));
+    let hasty = Query::new(world.journal.clone(), Limits { wait: Duration::from_millis(20), ..limits });
+    let (first, second) = tokio::join!(hasty.sql(&auth, endless), hasty.sql(&auth, "select 1"));
     assert!(first.is_err());
-    assert!(matches!(second, Err(QueryError::Busy(1))), "{second:?}");
+    let second = second.unwrap_err();
+    assert!(matches!(second, QueryError::Busy(1)) && second.retry_after().is_some(), "{second:?}");
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_is_said_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.append(prediction(1, "churn", vec![numbers("age", vec![30.0])]));
+    for (sql, said) in [
+        (
+            "select from predictions where",
+            "line 1, column 30: expected an expression, found the end of the query\n  select from predictions where\n                               ^",
+        ),
+        (
+            "select variant,\n  count(*\nfrom predictions",
+            "line 3, column 1: expected ), found from\n  from predictions\n  ^",
+        ),
+        ("selekt 1", "line 1, column 1: expected an SQL statement, found selekt\n  selekt 1\n  ^"),
+        ("select 'a", "line 1, column 8: Unterminated string literal\n  select 'a\n         ^"),
+        (
+            "select variantt from predictions",
+            "line 1, column 8: there is no column variantt; did you mean variant?\n  select variantt from predictions\n         ^",
+        ),
+        (
+            "select in.age from predictions",
+            "line 1, column 8: there is no column in.age; did you mean \"in.age\", with its double quotes?",
+        ),
+        ("select * from prediction", "line 1, column 15: table 'prediction' not found"),
+        ("select nothing(1)", "line 1, column 8: Invalid function 'nothing'. Did you mean 'contains'?"),
+    ] {
+        let refused = world.ask(sql).await.expect_err(sql).to_string();
+        assert!(refused.starts_with(&format!("the query is not valid: {said}")), "{sql}:\n{refused}");
+    }
     world.shut_down().await;
 }
 
@@ -285,5 +324,26 @@ async fn tables_and_columns_can_be_looked_up() {
     let columns: Vec<_> = answer.columns().into_iter().map(|c| (c.name, c.data_type)).collect();
     assert_eq!(columns[0], ("event_id".into(), "Utf8".into()));
     assert_eq!(columns[3], ("unit".into(), "UInt64".into()));
+    world.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_removes_no_file_under_a_query() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.set_retention(&Tenant::default(), "churn", Retention { days: None, bytes: Some(0) });
+    let sql = "select count(*), count(distinct a.event_id) from predictions a cross join predictions b";
+    for round in 0..20 {
+        for day in 0..8 {
+            let mut p = prediction(round * 100 + day, "churn", vec![]);
+            p.at = Timestamp(p.at.micros() - day as i64 * 86_400_000_000);
+            world.journal.append(p);
+        }
+        world.journal.seal().await.unwrap();
+        let (asked, cleaned) = tokio::join!(world.ask(sql), world.journal.clean_up());
+        let rows = asked.unwrap().values();
+        assert!(rows == [[json!(64), json!(8)]] || rows == [[json!(0), json!(0)]], "{rows:?}");
+        assert_eq!(cleaned.unwrap().files, 8);
+    }
     world.shut_down().await;
 }

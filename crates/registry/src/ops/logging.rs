@@ -11,10 +11,15 @@ use crate::types::{Metric, Pair};
 use crate::validate;
 use mainspring_core::Authorized;
 use mainspring_store::Conn;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The tag under which old clients list the models of a run.
 const LOGGED_MODELS: &str = "mlflow.log-model.history";
+/// Bytes of that list. It is JSON, so it is never cut in the middle as other tags are.
+const MAX_HISTORY: usize = 64 << 10;
+/// What each entry of it says.
+const MODEL_FIELDS: [&str; 4] = ["artifact_path", "flavors", "utc_time_created", "run_id"];
 
 /// What one call logs to a run.
 #[derive(Debug, Clone, Default)]
@@ -183,12 +188,9 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Invalid`] when the description lacks what such a list needs.
     pub async fn record_model(&self, auth: &Authorized<LogRun>, run: &str, json: &str) -> Result<()> {
-        let model: serde_json::Value = serde_json::from_str(json)
+        let model: Value = serde_json::from_str(json)
             .map_err(|_| RegistryError::Invalid(format!("Malformed model info. \n {json} \n is not a valid JSON.")))?;
-        let lacking: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
-            .into_iter()
-            .filter(|k| model.get(*k).is_none())
-            .collect();
+        let lacking: Vec<&str> = MODEL_FIELDS.into_iter().filter(|k| model.get(*k).is_none()).collect();
         if !lacking.is_empty() {
             return Err(RegistryError::Invalid(format!("Model json is missing mandatory fields: {lacking:?}")));
         }
@@ -200,14 +202,28 @@ impl Registry {
                     let info = runs::active(c, &tenant, &run).await?;
                     let to = Target { tenant: &tenant, experiment: info.experiment, run: &run };
                     let before = log::tag(c, &to, LOGGED_MODELS).await?.unwrap_or_default();
-                    let mut list: Vec<serde_json::Value> = serde_json::from_str(&before).unwrap_or_default();
-                    list.push(model);
-                    let value = serde_json::Value::from(list).to_string();
-                    let tag = validate::run_tag(Pair::new(LOGGED_MODELS, value), "")?;
-                    log::set_tags(c, &to, &[tag]).await?;
+                    log::set_tags(c, &to, &[Pair::new(LOGGED_MODELS, longer(&before, model))]).await?;
                     Ok(())
                 })
             })
             .await
     }
+}
+
+/// The list of a run's models with one more. The oldest go when it grows too long; of one that is too
+/// long by itself only what every entry says stays.
+fn longer(before: &str, mut model: Value) -> String {
+    if model.to_string().len() > MAX_HISTORY
+        && let Some(fields) = model.as_object_mut()
+    {
+        fields.retain(|k, _| MODEL_FIELDS.contains(&k.as_str()));
+    }
+    let mut list: VecDeque<Value> = serde_json::from_str(before).unwrap_or_default();
+    list.push_back(model);
+    let mut text = json!(list).to_string();
+    while text.len() > MAX_HISTORY && list.len() > 1 {
+        list.pop_front();
+        text = json!(list).to_string();
+    }
+    text
 }

@@ -43,9 +43,15 @@ impl PurgeReport {
     }
 }
 
+/// Runs and logged models of one transaction.
+const BATCH: usize = 64;
+
+/// A run or a logged model.
+type Member = (Kind, Candidate);
+
 /// What is due, and of it what is kept.
 struct Plan {
-    members: Vec<(Kind, Candidate)>,
+    members: Vec<Member>,
     /// Those that are empty once the members are gone.
     experiments: Vec<Candidate>,
     kept: Vec<(String, String)>,
@@ -74,6 +80,27 @@ async fn plan(c: &mut Conn, tenant: &Tenant, before: i64) -> Result<Plan> {
         }
     }
     Ok(plan)
+}
+
+/// What of a batch goes, and what is kept for which version.
+struct Marked {
+    going: Vec<Member>,
+    kept: Vec<(String, String)>,
+}
+
+/// Takes members out of sight. Each is looked at again, because it may have been restored or registered
+/// since the plan was made.
+async fn mark(c: &mut Conn, tenant: &Tenant, members: Vec<Member>, before: i64) -> Result<Marked> {
+    lock_models(c, tenant).await?;
+    let mut marked = Marked { going: Vec::new(), kept: Vec::new() };
+    for (kind, what) in members {
+        if let Some(version) = served_by(c, tenant, kind, &what).await? {
+            marked.kept.push((what.id, version));
+        } else if sql::mark(c, tenant, kind, &what.id, before).await? {
+            marked.going.push((kind, what));
+        }
+    }
+    Ok(marked)
 }
 
 /// The folder of an experiment, when it is its own: a location that somebody chose may hold more, and
@@ -159,8 +186,8 @@ impl Registry {
         self.inner.db.write(move |c| Box::pin(async move { c.audit(&audit).await })).await?;
         let Plan { members, experiments, kept } = self.plan(&tenant, before).await?;
         let mut report = PurgeReport { kept, ..PurgeReport::default() };
-        for (kind, what) in members {
-            self.remove(&tenant, (kind, what), before, &mut report).await?;
+        for batch in members.chunks(BATCH) {
+            self.remove(&tenant, batch.to_vec(), before, &mut report).await?;
         }
         for e in experiments {
             self.remove_experiment(&tenant, e, before, &mut report).await?;
@@ -181,39 +208,38 @@ impl Registry {
         Ok(())
     }
 
-    async fn remove(
-        &self,
-        tenant: &Tenant,
-        (kind, what): (Kind, Candidate),
-        before: i64,
-        report: &mut PurgeReport,
-    ) -> Result<()> {
-        let (owner, seen) = (tenant.clone(), what.clone());
-        // Looked at again, because it may have been restored or registered since the plan was made.
-        let marking = self.inner.db.write(move |c| {
+    /// Removes members: two transactions, whatever their number.
+    async fn remove(&self, tenant: &Tenant, members: Vec<Member>, before: i64, report: &mut PurgeReport) -> Result<()> {
+        let owner = tenant.clone();
+        let marking = self.inner.db.write(move |c| Box::pin(async move { mark(c, &owner, members, before).await }));
+        let Marked { going, kept } = marking.await?;
+        report.kept.extend(kept);
+        let mut gone = Vec::with_capacity(going.len());
+        let mut failed = Ok(());
+        for (kind, what) in going {
+            let freed = match place(tenant, &what, report) {
+                Ok(Some(place)) => self.free(&place, report).await,
+                other => other.map(drop),
+            };
+            if freed.is_err() {
+                failed = freed;
+                break;
+            }
+            gone.push((kind, what.id));
+        }
+        // What was freed goes, even if the next could not be.
+        let (owner, ids) = (tenant.clone(), gone.clone());
+        let removing = self.inner.db.write(move |c| {
             Box::pin(async move {
-                lock_models(c, &owner).await?;
-                if let Some(version) = served_by(c, &owner, kind, &seen).await? {
-                    return Ok::<_, RegistryError>((Some(version), false));
+                for (kind, id) in &ids {
+                    sql::remove(c, &owner, *kind, id).await?;
                 }
-                Ok((None, sql::mark(c, &owner, kind, &seen.id, before).await?))
+                Ok::<_, RegistryError>(())
             })
         });
-        let (served, marked) = marking.await?;
-        if let Some(version) = served {
-            report.kept.push((what.id, version));
-            return Ok(());
-        }
-        if !marked {
-            return Ok(());
-        }
-        if let Some(place) = place(tenant, &what, report)? {
-            self.free(&place, report).await?;
-        }
-        let (owner, id) = (tenant.clone(), what.id.clone());
-        self.inner.db.write(move |c| Box::pin(async move { sql::remove(c, &owner, kind, &id).await })).await?;
-        report.went(kind, what.id);
-        Ok(())
+        removing.await?;
+        gone.into_iter().for_each(|(kind, id)| report.went(kind, id));
+        failed
     }
 
     async fn remove_experiment(

@@ -148,42 +148,6 @@ fn glob(pattern: &str) -> String {
     out
 }
 
-/// Writes many rows with few statements: `head VALUES (…), (…) tail`. Up to eight rows are one
-/// statement, more are powers of two up to 64, so that few distinct statements exist and all stay
-/// prepared.
-pub(crate) async fn insert_rows(
-    c: &mut Conn,
-    head: &str,
-    tail: &str,
-    mut rows: Vec<Vec<Value>>,
-) -> Result<u64, StoreError> {
-    let mut done = 0;
-    while !rows.is_empty() {
-        let count = if rows.len() <= 8 { rows.len() } else { (1 << rows.len().ilog2()).min(64) };
-        let rest = rows.split_off(count);
-        let mut text = String::with_capacity(head.len() + tail.len() + count * 48);
-        text.push_str(head);
-        text.push_str(" VALUES ");
-        let mut n = 0;
-        let mut args = Vec::new();
-        for (i, row) in rows.into_iter().enumerate() {
-            text.push_str(if i == 0 { "(" } else { ", (" });
-            for (j, value) in row.into_iter().enumerate() {
-                n += 1;
-                text.push_str(if j == 0 { "$" } else { ", $" });
-                text.push_str(&n.to_string());
-                args.push(value);
-            }
-            text.push(')');
-        }
-        text.push(' ');
-        text.push_str(tail);
-        done += c.execute(&text, args).await?;
-        rows = rest;
-    }
-    Ok(done)
-}
-
 /// Rows of (owner, key, value) as pairs by owner, in key order.
 pub(crate) fn pairs_by(rows: &[Row], owner: &str) -> Result<HashMap<String, Vec<Pair>>, StoreError> {
     let mut out: HashMap<String, Vec<Pair>> = HashMap::new();

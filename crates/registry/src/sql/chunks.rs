@@ -6,7 +6,7 @@
 //! its rows out with `DELETE … RETURNING` and puts the same points back, all or nothing, so that a
 //! crash, a chunk that arrives meanwhile or another replica neither loses nor doubles a point.
 
-use super::build::{Sql, insert_rows};
+use super::build::Sql;
 use super::log::Target;
 use crate::points::{Point, WIDTH, pack, unpack};
 use mainspring_core::Tenant;
@@ -43,7 +43,7 @@ pub(crate) async fn add(
 }
 
 async fn insert(c: &mut Conn, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
-    insert_rows(c, "INSERT INTO metric_chunks (tenant, run_id, key, seq, points)", "", rows).await.map(|_| ())
+    c.insert_rows("INSERT INTO metric_chunks (tenant, run_id, key, seq, points)", "", rows).await.map(|_| ())
 }
 
 /// The points of a metric of one run, unsorted.

@@ -1,6 +1,6 @@
 //! What is logged to runs: params, tags, metric points and the latest value of each metric.
 
-use super::build::{Sql, insert_rows, pairs};
+use super::build::{Sql, pairs};
 use crate::points::{Point, later};
 use crate::types::{Metric, Pair};
 use mainspring_core::Tenant;
@@ -17,8 +17,7 @@ pub(crate) struct Target<'a> {
 /// Writes params that are not there yet and returns how many were not there.
 pub(crate) async fn add_params(c: &mut Conn, to: &Target<'_>, params: &[Pair]) -> Result<u64, StoreError> {
     let rows = params.iter().map(|p| args![to.tenant, to.experiment, &p.key, to.run, &p.value]).collect();
-    insert_rows(
-        c,
+    c.insert_rows(
         "INSERT INTO run_params (tenant, experiment_id, key, run_id, value)",
         "ON CONFLICT (tenant, experiment_id, key, run_id) DO NOTHING",
         rows,
@@ -39,8 +38,7 @@ pub(crate) async fn set_tags(c: &mut Conn, to: &Target<'_>, tags: &[Pair]) -> Re
     // Postgres refuses to touch one row twice in a statement.
     let unique: BTreeMap<&str, &str> = tags.iter().map(|t| (t.key.as_str(), t.value.as_str())).collect();
     let rows = unique.into_iter().map(|(k, v)| args![to.tenant, to.experiment, k, to.run, v]).collect();
-    insert_rows(
-        c,
+    c.insert_rows(
         "INSERT INTO run_tags (tenant, experiment_id, key, run_id, value)",
         "ON CONFLICT (tenant, experiment_id, key, run_id) DO UPDATE SET value = excluded.value",
         rows,
@@ -84,8 +82,7 @@ pub(crate) async fn add_points(
             latest.push(args![to.tenant, to.experiment, key, to.run, value, nan, p.step, p.timestamp]);
         }
     }
-    insert_rows(
-        c,
+    c.insert_rows(
         "INSERT INTO run_metrics (tenant, experiment_id, key, run_id, value, is_nan, step, timestamp)",
         "ON CONFLICT (tenant, experiment_id, key, run_id) DO UPDATE SET value = excluded.value, \
          is_nan = excluded.is_nan, step = excluded.step, timestamp = excluded.timestamp \
@@ -115,8 +112,7 @@ pub(crate) async fn add_model_metrics(c: &mut Conn, to: &Target<'_>, metrics: &[
             m.dataset_digest.as_deref().unwrap_or_default()
         ])
     };
-    insert_rows(
-        c,
+    c.insert_rows(
         "INSERT INTO logged_model_metrics (tenant, model_id, key, run_id, timestamp, step, value, is_nan, \
          dataset_name, dataset_digest)",
         "ON CONFLICT DO NOTHING",

@@ -1,6 +1,6 @@
 //! Logged models.
 
-use super::build::{Sql, insert_rows, pairs_by};
+use super::build::{Sql, pairs_by};
 use crate::search::{Clause, Field, Op};
 use crate::types::{Lifecycle, LoggedModel, LoggedModelStatus, Metric, Pair};
 use mainspring_core::Tenant;
@@ -64,8 +64,7 @@ pub(crate) async fn set_pairs(
 ) -> Result<(), StoreError> {
     let unique: BTreeMap<&str, &str> = pairs.iter().map(|p| (p.key.as_str(), p.value.as_str())).collect();
     let rows = unique.into_iter().map(|(k, v)| args![tenant, id, k, v]).collect();
-    insert_rows(
-        c,
+    c.insert_rows(
         &format!("INSERT INTO {table} (tenant, model_id, key, value)"),
         "ON CONFLICT (tenant, model_id, key) DO UPDATE SET value = excluded.value",
         rows,

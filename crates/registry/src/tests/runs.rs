@@ -54,6 +54,33 @@ async fn the_latest_value_is_kept_whatever_the_order_of_batches() {
 }
 
 #[tokio::test]
+async fn the_list_of_logged_models_is_json_however_long_it_grows() {
+    const KEY: &str = "mlflow.log-model.history";
+    let f = Fixture::new().await;
+    let run = f.run(0, "r").await;
+    let model = |n: usize, wide: usize| {
+        let signature = "x".repeat(wide);
+        serde_json::json!({"artifact_path": format!("m{n}"), "flavors": {}, "utc_time_created": "now", "run_id": &run,
+            "signature": signature})
+    };
+    let mut list = Vec::new();
+    for n in 0..20 {
+        f.registry.record_model(&f.may(LogRun::on(&run)), &run, &model(n, 9000).to_string()).await.unwrap();
+        let found = f.registry.run(&f.may(ReadRun::on(&run)), &run).await.unwrap();
+        let text = found.tags.iter().find(|t| t.key == KEY).unwrap().value.clone();
+        list = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap();
+        assert_eq!(list.last(), Some(&model(n, 9000)), "the newest is whole");
+    }
+    assert_eq!(list.first(), Some(&model(13, 9000)), "the oldest went");
+    f.registry.record_model(&f.may(LogRun::on(&run)), &run, &model(20, 1 << 20).to_string()).await.unwrap();
+    let found = f.registry.run(&f.may(ReadRun::on(&run)), &run).await.unwrap();
+    let text = found.tags.iter().find(|t| t.key == KEY).unwrap().value.clone();
+    let list = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap();
+    let last = list.last().unwrap();
+    assert_eq!((last["artifact_path"].as_str(), last.get("signature")), (Some("m20"), None));
+}
+
+#[tokio::test]
 async fn a_batch_is_all_or_nothing() {
     let f = Fixture::new().await;
     let run = f.run(0, "r").await;

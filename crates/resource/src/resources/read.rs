@@ -185,7 +185,7 @@ fn row_as(row: &Row, kind: &'static str) -> Result<Resource, ResourceError> {
     })
 }
 
-fn json(text: &str, kind: &str, name: &str) -> Result<Value, ResourceError> {
+pub(super) fn json(text: &str, kind: &str, name: &str) -> Result<Value, ResourceError> {
     serde_json::from_str(text).map_err(|e| ResourceError::Stored {
         kind: kind.to_owned(),
         name: name.to_owned(),

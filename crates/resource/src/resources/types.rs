@@ -46,6 +46,8 @@ pub struct Applied {
     pub generation: i64,
     /// What happened.
     pub change: Change,
+    /// The earlier generation that a rollback brought back.
+    pub restored: Option<i64>,
 }
 
 /// A declared thing.

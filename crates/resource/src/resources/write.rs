@@ -2,7 +2,7 @@
 //! the bump that other processes look at.
 
 use super::Resources;
-use super::read::{Key, history, one};
+use super::read::{Key, history, json, one};
 use super::types::{Applied, Change};
 use crate::action::{Apply, Delete, Rollback};
 use crate::document::Document;
@@ -18,6 +18,8 @@ struct Write {
     id: String,
     at: Timestamp,
     audit: AuditRecord,
+    /// The key that one thing of the kind at most may set, and where the document has it.
+    exclusive: Option<(&'static str, Option<String>)>,
 }
 
 /// One change that was written, with what is declared since: nothing after a deletion.
@@ -39,7 +41,10 @@ impl Resources {
         for (auth, document) in documents {
             let kind = self.kinds.of_document(&document)?;
             let spec = kind.check(&document)?;
-            let write = self.write_of(auth.tenant(), kind.name, document.name.as_str(), auth.audit())?;
+            let mut write = self.write_of(auth.tenant(), kind.name, document.name.as_str(), auth.audit())?;
+            if let Some((key, at)) = &mut write.exclusive {
+                *at = Some(document.at(key));
+            }
             let again = |(w, _): &(Write, Value)| w.key.kind == kind.name && w.key.name == document.name;
             if writes.iter().any(again) {
                 return Err(ResourceError::Twice {
@@ -55,8 +60,12 @@ impl Resources {
             .write(move |c| {
                 async move {
                     let mut done = Vec::with_capacity(writes.len());
-                    for (write, spec) in writes {
-                        done.push(put(c, write, spec, None).await?);
+                    for (write, spec) in &writes {
+                        done.push(put(c, write, spec.clone(), None).await?);
+                    }
+                    // After all of them, so that one apply can hand the key from one thing to another.
+                    for (write, spec) in &writes {
+                        alone(c, write, spec).await?;
                     }
                     Ok::<_, ResourceError>(done)
                 }
@@ -89,7 +98,8 @@ impl Resources {
 
     fn write_of(&self, tenant: &Tenant, kind: &str, name: &str, audit: AuditRecord) -> Result<Write, ResourceError> {
         let key = Key::new(self, tenant, kind, name)?;
-        Ok(Write { key, id: self.ctx.event_id().to_string(), at: self.ctx.now(), audit })
+        let exclusive = self.kinds.find(kind)?.exclusive.map(|key| (key, None));
+        Ok(Write { key, id: self.ctx.event_id().to_string(), at: self.ctx.now(), audit, exclusive })
     }
 
     async fn commit_one<F>(&self, work: F) -> Result<Applied, ResourceError>
@@ -111,10 +121,10 @@ impl Resources {
 }
 
 /// Inserts or updates one thing. `change` overrides the word for what happened.
-async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Result<Done, ResourceError> {
+async fn put(c: &mut Conn, w: &Write, spec: Value, change: Option<Change>) -> Result<Done, ResourceError> {
     let now = one(c, &w.key).await?;
     if let Some(now) = now.as_ref().filter(|n| n.spec == spec) {
-        return Ok(done(&w, now.generation, Change::Unchanged, Some(spec)));
+        return Ok(done(w, now.generation, Change::Unchanged, Some(spec)));
     }
     let generation = last_generation(c, &w.key).await? + 1;
     let (kind, text) = (w.key.stored_kind(), spec.to_string());
@@ -136,8 +146,22 @@ async fn put(c: &mut Conn, w: Write, spec: Value, change: Option<Change>) -> Res
     }
     let rest = args![generation, change.as_str(), w.at, subject, text];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
-    finish(c, &w).await?;
-    Ok(done(&w, generation, change, Some(spec)))
+    finish(c, w).await?;
+    Ok(done(w, generation, change, Some(spec)))
+}
+
+/// Refuses what sets the key that only one thing of its kind may set, while another has it.
+async fn alone(c: &mut Conn, w: &Write, spec: &Value) -> Result<(), ResourceError> {
+    let Some((key, at)) = w.exclusive.as_ref().filter(|(key, _)| spec[*key] == true) else { return Ok(()) };
+    let (tenant, kind) = (&w.key.tenant, w.key.stored_kind());
+    c.lock(&format!("resource.{key}.{tenant}.{kind}")).await?;
+    for row in c.query(sql::OTHERS, args![tenant, kind.as_str(), w.key.name.as_str()]).await? {
+        let other = row.text("name")?;
+        if json(&row.text("spec")?, w.key.kind, &other)?[*key] == true {
+            return Err(ResourceError::Exclusive { at: at.clone(), kind, key, other });
+        }
+    }
+    Ok(())
 }
 
 async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Done, ResourceError> {
@@ -154,8 +178,10 @@ async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Done, Resou
         name: w.key.name.to_string(),
         generation: to.unwrap_or(newest.generation - 1),
     })?;
-    let spec = wanted.spec.clone();
-    put(c, w, spec, Some(Change::RolledBack)).await
+    let (spec, restored) = (wanted.spec.clone(), Some(wanted.generation));
+    let Done { tenant, applied, .. } = put(c, &w, spec.clone(), Some(Change::RolledBack)).await?;
+    alone(c, &w, &spec).await?;
+    Ok(Done { tenant, applied: Applied { restored, ..applied }, spec: Some(spec) })
 }
 
 async fn remove(c: &mut Conn, w: Write) -> Result<Done, ResourceError> {
@@ -192,6 +218,6 @@ fn raced_if_there(e: StoreError, key: &Key) -> ResourceError {
 }
 
 fn done(w: &Write, generation: i64, change: Change, spec: Option<Value>) -> Done {
-    let applied = Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change };
+    let applied = Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change, restored: None };
     Done { tenant: w.key.tenant.clone(), applied, spec }
 }

@@ -9,9 +9,10 @@ pub(crate) const ONE: &str = "SELECT * FROM resource WHERE tenant = $1 AND kind 
 pub(crate) const PAGE: &str = "SELECT * FROM resource WHERE tenant = $1 AND (kind = $2 OR $2 = '') \
      AND (kind > $3 OR (kind = $3 AND name > $4)) ORDER BY kind, name LIMIT $5";
 
-/// In the order in which they were declared: of two that exclude each other the first stands, after a
-/// restart as before it.
-pub(crate) const OF_KIND: &str = "SELECT * FROM resource WHERE kind = $1 ORDER BY updated_at, tenant, name";
+pub(crate) const OF_KIND: &str = "SELECT * FROM resource WHERE kind = $1 ORDER BY tenant, name";
+
+pub(crate) const OTHERS: &str =
+    "SELECT name, spec FROM resource WHERE tenant = $1 AND kind = $2 AND name <> $3 ORDER BY name";
 
 pub(crate) const INSERT: &str = "INSERT INTO resource \
      (tenant, kind, name, id, generation, spec, created_at, updated_at, updated_by) \

@@ -281,10 +281,8 @@ async fn a_change_of_the_engine_reloads_and_the_old_model_is_unloaded() {
 }
 
 #[tokio::test]
-async fn only_one_deployment_is_the_default() {
+async fn the_default_is_the_deployment_that_says_so() {
     let rig = Rig::serving("quick 1", |s| s.default = true).await;
-    let second = rig.deploy("n", |s| s.default = true).unwrap_err();
-    assert!(second.kind() == ErrorKind::Conflict && second.to_string().contains("\"m\""));
     let tenant = mainspring_core::Tenant::default();
     assert_eq!(rig.serving.default_deployment(&tenant), Some(name("m")));
     rig.deploy("m", |_| {}).unwrap();

@@ -39,8 +39,8 @@ fn from_server(e: &PgDatabaseError, sql: &str, name: &str) -> StoreError {
         "25006" => StoreError::ReadOnly { detail },
         // serialization_failure, deadlock_detected
         "40001" | "40P01" => StoreError::Conflict { detail },
-        // lock_not_available
-        "55P03" => StoreError::Busy { detail },
+        // lock_not_available; query_canceled, when the statement's time was over
+        "55P03" | "57014" => StoreError::Busy { detail },
         // Classes 08 (connection), 57P (shut-down, starting up), 53 (out of memory, too many
         // connections); 28 and 3D: refused credentials, no such database.
         code if ["08", "57P", "53", "28", "3D"].iter().any(|class| code.starts_with(class)) => {

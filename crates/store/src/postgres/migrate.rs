@@ -1,6 +1,6 @@
 //! Applying migrations on Postgres.
 
-use super::{BEGIN_WRITE, PgConn, Postgres, end};
+use super::{BEGIN_WRITE, Postgres, end};
 use crate::conn::{Conn, Dialect, Driver};
 use crate::error::StoreError;
 use crate::migrate::{self, Applied, MigrationSet};
@@ -10,7 +10,8 @@ use crate::value::Value;
 const LOCK: &str = "SELECT 1 AS locked FROM pg_advisory_xact_lock(7882831580013093479)";
 
 pub(super) async fn apply(db: &Postgres, sets: &[MigrationSet]) -> Result<(), StoreError> {
-    let mut conn = db.begin(BEGIN_WRITE).await?;
+    // A step over a large table takes as long as it takes.
+    let mut conn = db.begin_limited(BEGIN_WRITE, None).await?;
     match steps(&mut conn, sets).await {
         Ok(()) => end(conn, true).await,
         Err(reason) => {
@@ -45,8 +46,8 @@ async fn steps(conn: &mut Conn, sets: &[MigrationSet]) -> Result<(), StoreError>
 
 async fn script(conn: &mut Conn, sql: &'static str) -> Result<(), StoreError> {
     match &mut conn.driver {
-        Driver::Postgres(PgConn { .. }) if sql.trim().is_empty() => Ok(()),
-        Driver::Postgres(pg) => pg.script(sql).await,
+        Driver::Postgres(_) if sql.trim().is_empty() => Ok(()),
+        Driver::Postgres(pg) => pg.script(sql.to_owned()).await,
         Driver::Sqlite(_) => Err(StoreError::Closed),
     }
 }

@@ -13,8 +13,8 @@ use crate::settings::DbSettings;
 use error::translate;
 use futures::future::BoxFuture;
 use mainspring_core::{Clock, Secret};
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +24,15 @@ pub(crate) use conn::PgConn;
 /// One state of the database for as long as the read lasts.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// The database itself ends a statement in time; how much longer its word may take to arrive.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// An open Postgres database.
 pub(crate) struct Postgres {
     pool: PgPool,
     name: Arc<str>,
     wait: Duration,
+    statement: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,7 +57,7 @@ pub(crate) async fn open(
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(Duration::from_secs(1800))
         .connect_lazy_with(options);
-    let db = Postgres { pool, name, wait: settings.wait, clock };
+    let db = Postgres { pool, name, wait: settings.wait, statement: settings.statement, clock };
     migrate::apply(&db, sets).await?;
     Ok(db)
 }
@@ -96,17 +99,27 @@ impl Postgres {
         }
     }
 
-    async fn begin(&self, sql: &'static str) -> Result<Conn, StoreError> {
+    async fn begin(&self, begin: &str) -> Result<Conn, StoreError> {
+        self.begin_limited(begin, Some(self.statement)).await
+    }
+
+    /// Begins a transaction whose statements, and whose pauses between them, end after `limit`.
+    async fn begin_limited(&self, begin: &str, limit: Option<Duration>) -> Result<Conn, StoreError> {
+        let ms = limit.map_or(0, |l| l.as_millis());
+        let script = format!(
+            "{begin}; SET LOCAL statement_timeout = {ms}; SET LOCAL idle_in_transaction_session_timeout = {ms}"
+        );
+        let answer = limit.map_or(Duration::MAX, |l| l.saturating_add(GRACE));
         // The pool's own limit does not cover a connection that hangs at BEGIN.
-        let begun = tokio::time::timeout(self.wait, self.pool.begin_with(AssertSqlSafe(sql))).await;
-        let tx = match begun {
-            Ok(tx) => tx.map_err(|e| translate(e, sql, &self.name))?,
-            Err(_) => {
-                let reason = format!("no connection within {} ms", self.wait.as_millis());
-                return Err(StoreError::Unavailable { what: self.name.to_string(), reason });
-            }
-        };
-        Ok(Conn::new(Driver::Postgres(PgConn { tx, name: Arc::clone(&self.name) }), Arc::clone(&self.clock)))
+        let begun = tokio::time::timeout(self.wait, async {
+            let conn = self.pool.acquire().await.map_err(|e| translate(e, begin, &self.name))?;
+            PgConn::begin(conn, script, Arc::clone(&self.name), answer).await
+        });
+        let begun = begun.await.unwrap_or_else(|_| {
+            let reason = format!("no connection within {} ms", self.wait.as_millis());
+            Err(StoreError::Unavailable { what: self.name.to_string(), reason })
+        });
+        Ok(Conn::new(Driver::Postgres(begun?), Arc::clone(&self.clock)))
     }
 
     pub(crate) async fn close(&self) {
@@ -119,7 +132,8 @@ impl Postgres {
 }
 
 async fn end(conn: Conn, commit: bool) -> Result<(), StoreError> {
-    let Driver::Postgres(PgConn { tx, name }) = conn.driver else { return Err(StoreError::Closed) };
-    let ended = if commit { tx.commit().await } else { tx.rollback().await };
-    ended.map_err(|e| translate(e, "COMMIT", &name))
+    match conn.driver {
+        Driver::Postgres(pg) => pg.end(commit).await,
+        Driver::Sqlite(_) => Err(StoreError::Closed),
+    }
 }

@@ -3,6 +3,7 @@
 
 mod faults;
 mod postgres;
+mod silent;
 mod sqlite;
 
 mod port_on_sqlite {

@@ -10,12 +10,16 @@ pub(crate) const INSERT_SEEN: &str = "INSERT INTO journal_feedback_seen (tenant,
 pub(crate) const FIND_CLIENT_ID: &str = "SELECT prediction_id, uses FROM journal_client_ids \
      WHERE tenant = $1 AND deployment = $2 AND client_id = $3 AND at >= $4";
 
-/// Counts uses of a caller's own id: `$6` predictions, the last of them `$4` at `$5`. A use before `$7`
-/// no longer counts.
-pub(crate) const UPSERT_CLIENT_ID: &str = "INSERT INTO journal_client_ids \
-     (tenant, deployment, client_id, prediction_id, at, uses) VALUES ($1, $2, $3, $4, $5, $6) \
-     ON CONFLICT (tenant, deployment, client_id) DO UPDATE SET \
-     uses = CASE WHEN journal_client_ids.at < $7 THEN excluded.uses ELSE journal_client_ids.uses + excluded.uses END, \
+/// Counts uses of callers' own ids: rows of tenant, deployment, client id, the last prediction with it,
+/// when that was, and how many there were. No id twice in one statement.
+pub(crate) const COUNT_CLIENT_IDS: &str =
+    "INSERT INTO journal_client_ids (tenant, deployment, client_id, prediction_id, at, uses)";
+
+/// What a use adds to earlier ones; one that is older than the window (30 days, microseconds) no longer
+/// counts.
+pub(crate) const ADD_USES: &str = "ON CONFLICT (tenant, deployment, client_id) DO UPDATE SET \
+     uses = excluded.uses + CASE WHEN journal_client_ids.at < excluded.at - 2592000000000 THEN 0 \
+                                 ELSE journal_client_ids.uses END, \
      prediction_id = excluded.prediction_id, at = excluded.at";
 
 /// Forgets callers' own ids last used before `$1`.

@@ -1,0 +1,74 @@
+//! What an assignment costs: nanoseconds for the row of a rollout and the variant of a unit, with 10,000
+//! active rollouts.
+//!
+//! `cargo run --release -p mainspring-traffic --example assign`
+//!
+//! Rollouts and units come in an order that no cache can foresee. Each rollout has three variants, a holdout
+//! and a place in a layer, so that every request hashes three times. The floor beside it is the look-up alone.
+
+use mainspring_traffic::{Holdout, Layer, LayerPlace, Route, RouteSpec, Share, Split, Table, Variant};
+use std::error::Error;
+use std::hint::black_box;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+const ROLLOUTS: usize = 10_000;
+const UNITS: usize = 100_000;
+const CALLS: usize = 2_000_000;
+const ROUNDS: usize = 5;
+
+fn table() -> Result<Table<String>, Box<dyn Error>> {
+    let share = Share::from_fraction;
+    let layer = Layer { salt: "layer".into(), split: Split::new(&[share(0.1)?, share(0.9)?])? };
+    let mut table = Table::default();
+    for i in 0..ROLLOUTS {
+        let variant =
+            |name: &str, weight| Ok::<_, Box<dyn Error>>(Variant { name: name.into(), weight: share(weight)? });
+        let route = Route::new(RouteSpec {
+            salt: format!("rollout-{i}"),
+            variants: vec![variant("stable", 0.8)?, variant("v8", 0.15)?, variant("v9", 0.05)?],
+            holdout: Some(Holdout { salt: "2026".into(), share: share(0.02)? }),
+            layer: Some(LayerPlace { layer: layer.clone(), place: 1 }),
+        })?;
+        table.put(name(i), Arc::new(route))?;
+    }
+    Ok(table)
+}
+
+fn name(i: usize) -> String {
+    format!("default/deployment-{i}")
+}
+
+/// Nanoseconds a call, the best of some rounds: the machine has other work.
+fn measure(mut call: impl FnMut(usize, usize) -> u64) -> f64 {
+    let mut best = f64::INFINITY;
+    for round in 0..ROUNDS {
+        let mut state = round as u64 + 1;
+        let mut sum = 0;
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let high = (state >> 32) as usize;
+            sum += call(high % ROLLOUTS, high / 7 % UNITS);
+        }
+        black_box(sum);
+        best = best.min(start.elapsed().as_nanos() as f64 / CALLS as f64);
+    }
+    best
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let table = table()?;
+    let names: Vec<String> = (0..ROLLOUTS).map(name).collect();
+    let units: Vec<String> = (0..UNITS).map(|i| format!("f47ac10b-58cc-4372-a567-{i:012x}")).collect();
+    let found = measure(|rollout, _| table.get(&names[rollout]).map_or(0, |row| row.generation()));
+    let chosen = measure(|rollout, unit| {
+        table.get(&names[rollout]).map_or(0, |row| u64::from(row.choose(units[unit].as_bytes()).variant))
+    });
+    let mut out = std::io::stdout();
+    writeln!(out, "{ROLLOUTS} rollouts, {UNITS} units of 36 bytes, best of {ROUNDS} rounds of {CALLS} calls")?;
+    writeln!(out, "look-up alone      {found:6.1} ns")?;
+    writeln!(out, "look-up and choice {chosen:6.1} ns")?;
+    Ok(())
+}

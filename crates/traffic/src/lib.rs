@@ -1,0 +1,28 @@
+//! Which variant a unit gets: pure functions of the unit and of one routing row. No I/O, no clock, no
+//! randomness but the hash of the unit.
+//!
+//! A *unit* is what is assigned and analysed: a user, a session, a device, or the request itself when
+//! nothing better is known. Its place is its [`bucket`] under a salt. A [`Route`] is the row that one
+//! rollout writes and every replica reads: the variants with their [`Split`] of the buckets, the
+//! [`Holdout`] and [`LayerPlace`] that come first, and a generation. [`Route::choose`] answers a
+//! [`Choice`]: the variant, why, and the probability with which it was chosen.
+//!
+//! | promise | where it comes from |
+//! |---|---|
+//! | the same answer on every machine and in every release | the hash is XXH3-128, whose values are fixed by its specification; golden vectors in the tests |
+//! | sticky | no state but the row |
+//! | monotone: who is in a variant stays while its weight does not fall | [`Split::reweighted`] moves only what a falling weight gives up |
+//! | rollouts do not see each other | each salt is hashed with what it is for, then seeds the hash of the unit |
+//! | an older row never comes back | [`Table::put`] compares generations |
+
+mod hash;
+mod route;
+mod share;
+mod split;
+mod table;
+
+pub use hash::{Purpose, Salt, bucket, unit_id};
+pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
+pub use share::{BUCKETS, Share, ShareError};
+pub use split::{Split, SplitError};
+pub use table::{StaleRow, Table};
