@@ -1,5 +1,7 @@
 //! Whole runs with a small engine in Rust.
 
+mod same;
+
 use crate::columns::Columns;
 use crate::model::{LoadedModel, ModelId};
 use crate::{BatchError, Format, Job, Place, Progress, run};
@@ -232,9 +234,16 @@ async fn every_format_is_written() {
         go(job(&input, &output), loaded(&adder(), &AB, "1")).await.unwrap();
         // What it wrote, it reads: the model is run over its own output.
         let again = folder.path().join(format!("{ending}-again.parquet"));
+        let error = go(job(&output, &again), loaded(&adder(), &AB, "1")).await.unwrap_err();
+        assert!(matches!(&error, BatchError::Taken { column } if column == "sum"), "{error}");
+        assert!(!again.with_extension("parquet.run").exists());
         let renamed = Job { prefix: "second_".into(), ..job(&output, &again) };
-        let error = go(renamed, loaded(&adder(), &AB, "1")).await.unwrap_err();
-        assert!(matches!(&error, BatchError::Taken { column } if column == "prediction_id"), "{error}");
+        go(renamed, loaded(&adder(), &AB, "1")).await.unwrap();
+        let again = read(&again);
+        let number =
+            |name: &str| arrow::compute::cast(again.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+        assert_eq!(&number("sum"), &number("second_sum"), "{ending}");
+        assert_eq!(&number("prediction_row"), &number("second_prediction_row"), "{ending}");
         let text = std::fs::read(&output).unwrap();
         let text = String::from_utf8_lossy(&text);
         match ending {
@@ -263,8 +272,8 @@ async fn a_run_that_broke_off_goes_on_and_its_output_is_the_same() {
     let output = folder.path().join("out.parquet");
     let (mut attempts, mut predicted) = (0, 0);
     let report = loop {
-        // Enough calls for one shard and a half.
-        let model = Arc::new(Adder::new(2, 110));
+        // Enough calls for a shard a thread and a bit.
+        let model = Arc::new(Adder::new(2, 200));
         match go(Job { id, ..job(&input, &output) }, loaded(&model, &AB, "1")).await {
             Ok(report) => break report,
             Err(e) => assert!(e.to_string().contains("pulled the plug"), "{e}"),
@@ -282,13 +291,15 @@ async fn a_run_that_broke_off_goes_on_and_its_output_is_the_same() {
 async fn an_unfinished_run_of_something_else_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
-    write(&input, &table(2_000));
-    let dead = Arc::new(Adder::new(2, 1));
-    go(job(&input, &output), loaded(&dead, &AB, "1")).await.unwrap_err();
+    write(&input, &table(150_000));
+    // Enough calls to learn the columns and for the first shard.
+    let dead = Arc::new(Adder::new(2, 20));
+    let large = Job { batch_rows: Some(8192), threads: 1, ..job(&input, &output) };
+    go(large, loaded(&dead, &AB, "1")).await.unwrap_err();
     let other = go(job(&input, &output), loaded(&adder(), &AB, "2")).await.unwrap_err();
     assert!(other.to_string().ends_with("the model's version was 1, and is 2"), "{other}");
     let again = Job { restart: true, ..job(&input, &output) };
-    assert_eq!(go(again, loaded(&adder(), &AB, "2")).await.unwrap().rows, 2_000);
+    assert_eq!(go(again, loaded(&adder(), &AB, "2")).await.unwrap().rows, 150_000);
     let there = go(job(&input, &output), loaded(&adder(), &AB, "2")).await.unwrap_err();
     assert!(matches!(there, BatchError::Exists { .. }), "{there}");
     assert!(!folder.path().join("out.csv.run").exists());
@@ -313,7 +324,6 @@ async fn what_is_wrong_with_a_row_names_it() {
     let fails = async |name: &str, text: &str| {
         std::fs::write(path(name), text).unwrap();
         let error = go(job(&path(name), &path("out.csv")), loaded(&adder(), &AB, "1")).await.unwrap_err();
-        let _ = std::fs::remove_dir_all(path("out.csv.run"));
         error.to_string()
     };
     let good: String = (0..5_000).map(|i| format!("{i},1\n")).collect();
@@ -345,7 +355,6 @@ async fn without_a_signature_the_columns_are_named() {
     write(&input, &table(500));
     let error = go(job(&input, &output), loaded(&adder(), &[], "1")).await.unwrap_err();
     assert!(matches!(error, BatchError::Columns(_)), "{error}");
-    let _ = std::fs::remove_dir_all(folder.path().join("out.parquet.run"));
     let named = Job { columns: Some(vec!["a".into(), "b".into()]), ..job(&input, &output) };
     go(named, loaded(&adder(), &[], "1")).await.unwrap();
     check(&read(&output), 500);
@@ -427,129 +436,4 @@ async fn a_bucket_holds_input_and_output() {
     check(&read(&copy), 3_000);
     assert!(matches!(there(loaded(&adder(), &AB, "1")).await.unwrap_err(), BatchError::Exists { .. }));
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
-}
-
-mod quick {
-    //! The quick way to tensors gives what serving's way gives.
-
-    use super::*;
-    use arrow::compute::cast;
-    use proptest::prelude::*;
-
-    fn kinds() -> impl Strategy<Value = ColumnType> {
-        prop_oneof![
-            Just(ColumnType::Double),
-            Just(ColumnType::Float),
-            Just(ColumnType::Long),
-            Just(ColumnType::Integer),
-            Just(ColumnType::Boolean),
-            Just(ColumnType::String),
-        ]
-    }
-
-    fn types() -> impl Strategy<Value = DataType> {
-        prop_oneof![
-            Just(DataType::Float64),
-            Just(DataType::Float32),
-            Just(DataType::Int64),
-            Just(DataType::Int32),
-            Just(DataType::UInt8),
-            Just(DataType::UInt64),
-            Just(DataType::Boolean),
-            Just(DataType::Utf8),
-        ]
-    }
-
-    fn dtypes() -> impl Strategy<Value = DType> {
-        prop_oneof![
-            Just(DType::Fp32),
-            Just(DType::Fp64),
-            Just(DType::Int64),
-            Just(DType::Int32),
-            Just(DType::Uint8),
-            Just(DType::Bytes)
-        ]
-    }
-
-    fn cells() -> impl Strategy<Value = Vec<Option<f64>>> {
-        let one = prop_oneof![
-            6 => (-200_i32..200).prop_map(|n| Some(f64::from(n))),
-            2 => any::<f64>().prop_map(Some),
-            1 => Just(None)
-        ];
-        proptest::collection::vec(one, 1..12)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-        #[test]
-        fn is_the_same(
-            declared in proptest::option::of(kinds()), kind in types(), dtype in dtypes(), values in cells(),
-            stacked in any::<bool>(), text in any::<bool>()
-        ) {
-            let column: Float64Array = values.into_iter().collect();
-            let column = cast(&column, if text { &DataType::Utf8 } else { &kind }).unwrap();
-            let shape = if stacked { vec![-1, -1] } else { vec![-1] };
-            let spec = TensorSpec { name: "x".into(), dtype, shape, optional: false };
-            let signature = Signature { inputs: vec![spec], outputs: Vec::new() };
-            let declared: Vec<(&str, ColumnType)> = declared.into_iter().map(|k| ("x", k)).collect();
-            let contract = Arc::new(contract(signature, &declared));
-            let schema = Arc::new(Schema::new(vec![Field::new("x", column.data_type().clone(), true)]));
-            let rows = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
-            let columns = Columns::new(contract, &schema, None, text).unwrap();
-            let quick = columns.tensors(&rows, 7).map_err(|e| e.to_string());
-            let slow = columns.through_table(&rows, 7).map_err(|e| e.to_string());
-            match (quick, slow) {
-                (Ok(quick), Ok(slow)) => {
-                    prop_assert_eq!(quick.len(), slow.len());
-                    let same = quick[0].tensor.to_wire() == slow[0].tensor.to_wire()
-                        || quick[0].tensor.to_vec::<f32>().zip(slow[0].tensor.to_vec::<f32>()).is_some_and(|(a, b)| {
-                            a.iter().zip(&b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
-                        })
-                        || quick[0].tensor.to_vec::<f64>().zip(slow[0].tensor.to_vec::<f64>()).is_some_and(|(a, b)| {
-                            a.iter().zip(&b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
-                        });
-                    prop_assert!(same, "{:?} {:?}", quick, slow);
-                    prop_assert_eq!(quick[0].tensor.shape(), slow[0].tensor.shape());
-                }
-                (quick, slow) => prop_assert_eq!(quick, slow),
-            }
-        }
-    }
-}
-
-proptest::proptest! {
-    /// However text is cut, its rows are those of the CSV reader.
-    #[test]
-    fn rows_of_csv_are_counted_as_they_are_read(fields in proptest::collection::vec("[ab\",\n]{0,4}", 2..60)) {
-        let mut text = Vec::new();
-        {
-            let mut writer = csv_writer(&mut text);
-            writer(&["a".to_owned(), "b".to_owned()]);
-            for pair in fields.chunks_exact(2) {
-                writer(pair);
-            }
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.csv");
-        std::fs::write(&path, &text).unwrap();
-        let source = crate::plan::Source::plan(&path, "x".into(), Format::Csv, 1).unwrap();
-        proptest::prop_assert_eq!(source.rows as usize, fields.len() / 2);
-        let mut read = 0;
-        for shard in &source.shards {
-            for rows in crate::read::Rows::open(&source, shard, 7).unwrap() {
-                read += rows.unwrap().1.num_rows();
-            }
-        }
-        proptest::prop_assert_eq!(read, fields.len() / 2);
-    }
-}
-
-/// Writes records as RFC 4180 says.
-fn csv_writer(out: &mut Vec<u8>) -> impl FnMut(&[String]) + '_ {
-    move |fields| {
-        let quoted: Vec<String> = fields.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\""))).collect();
-        out.extend_from_slice(quoted.join(",").as_bytes());
-        out.push(b'\n');
-    }
 }

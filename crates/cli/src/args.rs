@@ -200,7 +200,7 @@ pub struct PredictArgs {
     /// Columns that the model takes, in its order, where it has no signature that names them
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub columns: Option<Vec<String>>,
-    /// Text before the names of the columns that the model adds
+    /// Text before the names of the columns that are added
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub prefix: String,
     /// Threads; one a core when left out

@@ -300,7 +300,7 @@ fn content_types_follow_mlflows_rules() {
     assert_eq!(of("text/csv;charset=utf-8").unwrap(), Media::Csv);
     assert!(of("text/csv; charset=latin-1").unwrap_err().message.contains("only UTF-8"));
     assert!(of("application/json; format=pandas").unwrap_err().message.contains("\"format\""));
-    assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("text/csv are understood"));
+    assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("application/x-npy are understood"));
     assert!(media(&HeaderMap::new()).is_err());
 }
 
