@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
 
 fn input(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
-    TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
+    TensorSpec::new(name, dtype, shape)
 }
 
 fn column(name: &str, kind: ColumnType, required: bool) -> ColumnSpec {
@@ -29,6 +29,7 @@ fn contract(inputs: Vec<TensorSpec>, declared: Option<MlflowInputs>) -> Contract
         signature: Signature { inputs, outputs: Vec::new() },
         platform: "onnxruntime_onnx",
         max_batch_rows: 64,
+        streams: false,
         labels: Vec::new(),
         mlmodel: Some(Arc::new(Mlmodel { signature, ..Mlmodel::default() })),
     }

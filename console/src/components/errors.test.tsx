@@ -19,6 +19,12 @@ it("shows what failed, the server's words, what to do and the request id", () =>
   expect(retry).toHaveBeenCalledOnce();
 });
 
+it("shows the text at fault as it stands", () => {
+  render(<ErrorBox error={new ApiError("line 1, column 8: no\n  select a\n         ^", 400)} />);
+  expect(document.querySelector("pre")?.textContent).toBe("  select a\n         ^");
+  expect(screen.getByText(/^line 1, column 8: no/).textContent).not.toContain("select");
+});
+
 it("asks once, stays open with the reason when the act fails, and closes when it succeeds", async () => {
   const close = vi.fn();
   const act = vi

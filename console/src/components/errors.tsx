@@ -1,11 +1,13 @@
 import { Component, type ReactNode } from "react";
-import { advice, ApiError } from "../api/errors";
+import { ApiError, advice } from "../api/errors";
 import { CopyButton } from "./basics";
+import { ScrollBox } from "./scroll-box";
 
 /** What failed, the server's words, what to do, the request's id, and a way to try again. */
 export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  // What stands below the first line is a text with a caret under the place at fault.
+  const [message, ...shown] = (error instanceof Error ? error.message : String(error)).split("\n");
   const id = api?.details.requestId;
   return (
     <div className="notice bad" role="alert">
@@ -16,6 +18,13 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
           <span className="quiet"> ({[api.status, api.details.code].filter(Boolean).join(" ")})</span>
         )}
       </p>
+      {shown.length > 0 && (
+        <div className="code">
+          <ScrollBox as="pre" label="Where">
+            {shown.join("\n")}
+          </ScrollBox>
+        </div>
+      )}
       <p>{api ? advice(api) : "Load the page again; if it stays, report it with the text above."}</p>
       <div className="row below">
         {retry && (

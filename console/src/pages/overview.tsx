@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { ms, native, type Overview as OverviewData } from "../api/native";
 import { Card, Empty, Figures, Live, PageHead, Time } from "../components/basics";
+import { rate, recentRate, TrafficChart } from "../components/chart/traffic";
 import { Loaded } from "../components/loaded";
 import { ShowCall } from "../components/show-call";
 import { Table } from "../components/table";
-import { rate, recentRate, TrafficChart } from "../components/chart/traffic";
 import { bytes, count, duration, plural } from "../lib/format";
 import { useNow, useTitle } from "../lib/hooks";
 import { useLive } from "../lib/live";
@@ -154,9 +154,7 @@ export default function Overview() {
                     label: "Failed",
                     numeric: true,
                     render: (d) => (
-                      <Link href={rowsBehind(d.name, " and outcome <> 'ok'")}>
-                        {failures(d.traffic.answered, d.traffic.failed)}
-                      </Link>
+                      <Link href={rowsBehind(d.name, " and outcome <> 'ok'")}>{count(d.traffic.failed)}</Link>
                     ),
                   },
                   { key: "p50", label: "p50", numeric: true, render: (d) => millis(d.traffic.latency?.p50) },

@@ -29,6 +29,8 @@ pub(crate) struct Columns {
     way: Way,
     /// The columns of the table, for what does not go the quick way, by place in the file.
     table: Vec<usize>,
+    /// Columns that were named.
+    chosen: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Columns {
             _ => table,
         };
         let way = way(&contract, schema, &table);
-        let this = Self { contract, text, way, table };
+        let this = Self { contract, text, way, table, chosen: chosen.map(<[_]>::to_vec).unwrap_or_default() };
         // What is missing shows without a row.
         if matches!(this.way, Way::Table) {
             let names = this.names(schema);
@@ -89,8 +91,15 @@ impl Columns {
 
     /// The type in which a column of CSV goes on where the output has types.
     pub fn carried(&self, name: &str) -> DataType {
-        let column = declared(&self.contract).and_then(|d| d.iter().find(|c| c.name.as_deref() == Some(name)));
-        column.map_or(DataType::Utf8, |c| csv::carried(&c.kind))
+        if let Some(columns) = declared(&self.contract) {
+            let column = columns.iter().find(|c| c.name.as_deref() == Some(name));
+            return column.map_or(DataType::Utf8, |c| csv::carried(&c.kind));
+        }
+        // Without a signature the model says what the columns are that it was given by name.
+        match self.contract.signature.inputs.first() {
+            Some(only) if self.chosen.iter().any(|c| c == name) => csv::carried(&number(only.dtype)),
+            _ => DataType::Utf8,
+        }
     }
 
     /// The inputs that these rows make; the first of them is row `first` of the file.
@@ -240,6 +249,16 @@ impl Columns {
             DType::Int32 => numbers!(i32, wholes32),
             _ => None,
         }
+    }
+}
+
+/// The column type of an element type.
+fn number(dtype: DType) -> ColumnType {
+    match dtype {
+        DType::Bytes => ColumnType::String,
+        DType::Bool => ColumnType::Boolean,
+        DType::Fp16 | DType::Bf16 | DType::Fp32 | DType::Fp64 => ColumnType::Double,
+        _ => ColumnType::Long,
     }
 }
 

@@ -185,7 +185,7 @@ pub(crate) fn typed(texts: &StringArray, kind: &DataType) -> Option<ArrayRef> {
         Cell::Int(n) => Some(n as f64),
         Cell::Float(x) => Some(x),
         Cell::Bool(b) => Some(f64::from(u8::from(b))),
-        Cell::Null | Cell::Text(_) => None,
+        Cell::Null | Cell::Text(_) | Cell::Json(_) => None,
     };
     let whole = |cell: Cell| match cell {
         Cell::Int(n) => Some(n),

@@ -3,7 +3,7 @@
 use crate::error::BatchError;
 use mainspring_core::Target;
 use mainspring_engine::{Engine, LoadOptions, Model, Worker};
-use mainspring_mlmodel::{Contract, choose, read, stacked};
+use mainspring_mlmodel::{Contract, choose, described, read, stacked};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl LoadedModel {
         let (threads, worker, watch) = options;
         let mlmodel = read(root, None)?.map(Arc::new);
         let (engine, files) = choose(engines, root, mlmodel.as_deref())?;
-        let own_process = files.flavor == "python_function";
+        let own_process = matches!(files.flavor.as_str(), "python_function" | "python_file");
         let options = LoadOptions {
             instances: if own_process { threads } else { 0 },
             threads: 0,
@@ -54,6 +54,7 @@ impl LoadedModel {
         };
         let model = engine.load(&files, &options)?;
         let signature = model.signature().clone();
+        let mlmodel = described(mlmodel, &*model, root)?;
         let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
         let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
         let target = Arc::new(Target {
@@ -70,6 +71,7 @@ impl LoadedModel {
             platform: engine.platform(),
             answer: model.answer(),
             max_batch_rows: 0,
+            streams: model.streams(),
             mlmodel,
         };
         let files = digest(root).map_err(|e| BatchError::reading(root, e))?;

@@ -26,12 +26,7 @@ struct Adder {
 
 impl Adder {
     fn new(columns: i64, calls: i64) -> Self {
-        let spec = |name: &str, shape: &[i64]| TensorSpec {
-            name: name.into(),
-            dtype: DType::Fp32,
-            shape: shape.to_vec(),
-            optional: false,
-        };
+        let spec = |name: &str, shape: &[i64]| TensorSpec::new(name, DType::Fp32, shape);
         let signature = Signature { inputs: vec![spec("X", &[-1, columns])], outputs: vec![spec("sum", &[-1, 1])] };
         Self { signature, left: AtomicI64::new(calls), rows: AtomicU64::new(0) }
     }
@@ -94,6 +89,7 @@ fn contract(signature: Signature, columns: &[(&str, ColumnType)]) -> Contract {
         platform: "test",
         answer: AnswerForm::Tensors,
         max_batch_rows: 0,
+        streams: false,
         labels: Vec::new(),
         mlmodel: Some(Arc::new(Mlmodel { signature: Some(declared), ..Mlmodel::default() })),
     }
@@ -240,8 +236,12 @@ async fn every_format_is_written() {
         let renamed = Job { prefix: "second_".into(), ..job(&output, &again) };
         go(renamed, loaded(&adder(), &AB, "1")).await.unwrap();
         let again = read(&again);
-        let number =
-            |name: &str| arrow::compute::cast(again.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+        let number = |name: &str| {
+            let column = arrow::compute::cast(again.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+            let values = column.as_primitive::<arrow::datatypes::Float64Type>().iter().enumerate();
+            // JSON has no NaN.
+            values.filter(|(i, _)| i % 100 != 99).map(|(_, v)| v).collect::<Vec<_>>()
+        };
         assert_eq!(&number("sum"), &number("second_sum"), "{ending}");
         assert_eq!(&number("prediction_row"), &number("second_prediction_row"), "{ending}");
         let text = std::fs::read(&output).unwrap();
@@ -293,7 +293,7 @@ async fn an_unfinished_run_of_something_else_is_not_gone_on_with() {
     let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
     write(&input, &table(150_000));
     // Enough calls to learn the columns and for the first shard.
-    let dead = Arc::new(Adder::new(2, 20));
+    let dead = Arc::new(Adder::new(2, 18));
     let large = Job { batch_rows: Some(8192), threads: 1, ..job(&input, &output) };
     go(large, loaded(&dead, &AB, "1")).await.unwrap_err();
     let other = go(job(&input, &output), loaded(&adder(), &AB, "2")).await.unwrap_err();

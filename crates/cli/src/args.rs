@@ -192,16 +192,16 @@ pub struct PredictArgs {
     /// File with the rows: a path or `s3://bucket/key`
     pub input: String,
     /// Format of the input, where its name does not say it
-    #[arg(long, value_parser = FORMATS)]
+    #[arg(long, value_parser = FORMATS, value_name = "FORMAT")]
     pub input_format: Option<String>,
     /// Format of the output, where its name does not say it
-    #[arg(long, value_parser = FORMATS)]
+    #[arg(long, value_parser = FORMATS, value_name = "FORMAT")]
     pub output_format: Option<String>,
     /// Columns that the model takes, in its order, where it has no signature that names them
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub columns: Option<Vec<String>>,
     /// Text before the names of the columns that are added
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     pub prefix: String,
     /// Threads; one a core when left out
     #[arg(long, value_name = "N")]
@@ -210,7 +210,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "N")]
     pub batch_rows: Option<usize>,
     /// Packages of a Python model: what it asks for itself, or what this machine's Python has
-    #[arg(long, default_value = "own", value_parser = ["own", "shared"])]
+    #[arg(long, default_value = "own", value_parser = ["own", "shared"], value_name = "WHICH")]
     pub environment: String,
     /// Replace an output that is there
     #[arg(long)]
@@ -218,9 +218,26 @@ pub struct PredictArgs {
     /// Forget what an unfinished run has done
     #[arg(long)]
     pub restart: bool,
-    /// Settings of the engines
-    #[command(flatten)]
-    pub settings: ServerArgs,
+    /// ONNX Runtime's shared library; found in .venv, beside the binary or on the system when left out
+    #[arg(long, value_name = "PATH")]
+    pub onnxruntime: Option<String>,
+    /// Python for models that are not ONNX; .venv/bin/python or python3 when left out
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<String>,
+    /// Whether models in Python, which are code of whoever logged them, may run: `allow`, `refuse`, or `auto`,
+    /// when the server is this machine
+    #[arg(long, value_parser = ["auto", "allow", "refuse"], value_name = "WORD", hide_possible_values = true)]
+    pub python_models: Option<String>,
+}
+
+impl PredictArgs {
+    /// The settings that the engines heed. Others come from the environment and the settings file.
+    pub fn settings(&self) -> ServerArgs {
+        let given =
+            [("onnxruntime", &self.onnxruntime), ("python", &self.python), ("python-models", &self.python_models)];
+        let flags = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        ServerArgs { flags: flags.collect(), config: None }
+    }
 }
 
 const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];

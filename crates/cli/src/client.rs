@@ -68,6 +68,15 @@ impl Server {
         Ok(size)
     }
 
+    /// Whether the server is on this machine, by its address.
+    pub fn on_this_machine(&self) -> bool {
+        let host = reqwest::Url::parse(&self.base).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| {
+            let bare = host.trim_matches(['[', ']']);
+            bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        })
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base

@@ -54,7 +54,10 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
     let (id, root) = model::fetch(server, &args.model, &cache.join("models")).await?;
     // Held until the end: what is in it goes with the next process that takes it.
     let (engines_folder, _slot) = slot(&cache.join("engines"))?;
-    let (_, settings) = resolve(&args.settings)?;
+    let (resolved, mut settings) = resolve(&args.settings())?;
+    let told = resolved.rows().into_iter().any(|(key, value, _)| key.name == "python-models" && value != "auto");
+    // The code of a model is trusted as far as the server is: one on this machine is the user's own.
+    settings.python_models &= told || server.on_this_machine();
     let (_, engines) =
         mainspring_server::open_engines(&settings, &engines_folder).await.map_err(|e| CliError::from_failure(&e))?;
     let says = Arc::clone(&bar);

@@ -176,10 +176,8 @@ fn builder(
 }
 
 fn specs(outlets: &[Outlet]) -> Result<(Vec<TensorSpec>, Vec<Form>), String> {
-    let spec = |o: &Outlet| {
-        convert::spec(o)
-            .map(|(dtype, shape, form)| (TensorSpec { name: Arc::from(o.name()), dtype, shape, optional: false }, form))
-    };
+    let spec =
+        |o: &Outlet| convert::spec(o).map(|(dtype, shape, form)| (TensorSpec::new(o.name(), dtype, &shape), form));
     outlets.iter().map(spec).collect()
 }
 

@@ -193,7 +193,8 @@ fn a_large_output_outlives_its_model() {
 #[test]
 fn a_deadline_that_has_passed_runs_nothing() {
     let model = load("identity").unwrap();
-    let cx = RunCx { deadline: Some(Instant::now().checked_sub(Duration::from_millis(1)).unwrap()) };
+    let cx =
+        RunCx { deadline: Some(Instant::now().checked_sub(Duration::from_millis(1)).unwrap()), ..RunCx::default() };
     let e = model.run(&[named("x", floats(&[1, 4], &[0.; 4]))], &cx).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::DeadlineExceeded);
 }

@@ -1,8 +1,11 @@
 //! Environments built from what models ask for, kept by what they hold.
 
 mod build;
+mod keep;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use keep::Held;
 
 use crate::find::{Found, ask, on_path};
 use build::Build;
@@ -22,6 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Environments {
     folder: PathBuf,
+    held: keep::Holders,
 }
 
 /// What a model asks for.
@@ -35,7 +39,9 @@ pub(crate) struct Wanted {
 
 impl Environments {
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        let new = Self { folder, held: keep::Holders::default() };
+        new.sweep(keep::LIMITS);
+        new
     }
 
     /// The interpreter of the environment for the model in `root`, built now if it has to be. `own` is
@@ -58,16 +64,19 @@ impl Environments {
         let environment = self.folder.join(&id);
         let interpreter = environment.join("bin/python");
         if interpreter.exists() {
+            keep::used(&environment);
             return Ok(interpreter);
         }
         std::fs::create_dir_all(&self.folder).map_err(|e| failed(format!("{}: {e}", self.folder.display())))?;
         let _lock = self.lock(&id, watch, &failed)?;
         if interpreter.exists() {
+            keep::used(&environment);
             return Ok(interpreter);
         }
         let part = self.folder.join(format!("{id}.part"));
         let build = Build { root, requirements: &wanted.requirements, python: &python, uv: uv.as_deref(), part: &part };
         let built = build.run(watch).and_then(|()| {
+            keep::weigh(&part);
             std::fs::rename(&part, &environment).map_err(|e| failed(format!("{}: {e}", environment.display())))
         });
         if let Err(why) = built {
@@ -80,6 +89,9 @@ impl Environments {
             });
         }
         tracing::info!(environment = %environment.display(), "a model's environment is built");
+        keep::used(&environment);
+        let _held = self.hold(&interpreter);
+        self.sweep(keep::LIMITS);
         Ok(interpreter)
     }
 

@@ -2,10 +2,11 @@
 //! little-endian, then the two. The body holds the bytes of the tensors that the header names, each at
 //! a multiple of 8.
 
+use crate::nested;
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
-use mainspring_engine::{AnswerForm, Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, Content, Part, Signature, TensorSpec};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -37,6 +38,18 @@ pub(crate) struct Incoming {
 #[derive(Serialize)]
 struct Call<'a> {
     tensors: Vec<Named<'a>>,
+    /// A JSON object as Python writes it, which is more than JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a str>,
+    /// Whether the answer is wanted in parts, each of which waits for a [`More`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+}
+
+/// Whether another part is wanted.
+#[derive(Debug, Serialize)]
+pub(crate) struct More {
+    pub more: bool,
 }
 
 #[derive(Serialize)]
@@ -69,6 +82,12 @@ pub(crate) struct Ready {
     pub inputs: Vec<Spec>,
     pub outputs: Vec<Spec>,
     pub form: Form,
+    /// Whether it can answer in parts.
+    #[serde(default)]
+    pub streams: bool,
+    /// Its MLflow signature, as `signature` in an `MLmodel` file but in JSON.
+    #[serde(default)]
+    pub signature: Option<String>,
     pub python: String,
     pub mlflow: String,
 }
@@ -81,6 +100,8 @@ pub(crate) struct Spec {
     pub shape: Vec<i64>,
     #[serde(default)]
     pub optional: bool,
+    #[serde(default)]
+    pub content: Content,
 }
 
 /// What the model's own library hands its caller.
@@ -120,6 +141,24 @@ struct Described {
     dtype: DType,
     shape: Vec<usize>,
     bytes: usize,
+    /// Of a part; of a whole answer, the [`Ready`] says it.
+    #[serde(default)]
+    content: Content,
+}
+
+/// What a worker says while it answers in parts.
+#[derive(Debug)]
+pub(crate) enum Streamed {
+    /// One more part.
+    Part(Part),
+    /// There was no further one.
+    End,
+}
+
+#[derive(Deserialize)]
+struct End {
+    #[serde(rename = "end")]
+    _end: bool,
 }
 
 impl From<Form> for AnswerForm {
@@ -134,13 +173,14 @@ impl From<Form> for AnswerForm {
 
 impl Ready {
     /// The signature as the port has it.
-    pub fn signature(&self) -> Signature {
+    pub fn tensors(&self) -> Signature {
         let specs = |from: &[Spec]| {
             let spec = |s: &Spec| TensorSpec {
                 name: Arc::clone(&s.name),
                 dtype: s.dtype,
                 shape: s.shape.iter().map(|d| (*d).max(-1)).collect(),
                 optional: s.optional,
+                content: s.content,
             };
             from.iter().map(spec).collect()
         };
@@ -158,7 +198,7 @@ pub(crate) fn plain(header: &impl Serialize) -> Result<Outgoing, serde_json::Err
 }
 
 /// The frame of a call.
-pub(crate) fn call(inputs: &[NamedTensor]) -> Result<Outgoing, serde_json::Error> {
+pub(crate) fn call(inputs: &[NamedTensor], params: Option<&str>, stream: bool) -> Result<Outgoing, serde_json::Error> {
     let parts: Vec<Bytes> = inputs.iter().map(|i| i.tensor.to_wire()).collect();
     let tensors = inputs
         .iter()
@@ -170,7 +210,7 @@ pub(crate) fn call(inputs: &[NamedTensor]) -> Result<Outgoing, serde_json::Error
             bytes: part.len(),
         })
         .collect();
-    Ok(assemble(&serde_json::to_vec(&Call { tensors })?, parts))
+    Ok(assemble(&serde_json::to_vec(&Call { tensors, params, stream })?, parts))
 }
 
 fn assemble(header: &[u8], parts: Vec<Bytes>) -> Outgoing {
@@ -214,17 +254,41 @@ pub(crate) fn tensors(frame: &Incoming) -> Result<Result<Vec<NamedTensor>, Failu
     let Ok(Tensors { tensors: described }) = serde_json::from_slice(&frame.header) else {
         return serde_json::from_slice::<Failure>(&frame.header).map(Err).map_err(|e| Garbled(e.to_string()));
     };
+    Ok(Ok(read(frame, described)?.into_iter().map(|(named, _)| named).collect()))
+}
+
+/// The next part of an answer, its end, or what the worker reports instead.
+pub(crate) fn streamed(frame: &Incoming) -> Result<Result<Streamed, Failure>, Garbled> {
+    if let Ok(Tensors { tensors: described }) = serde_json::from_slice(&frame.header) {
+        let mut part = Part { outputs: Vec::new(), contents: Vec::new() };
+        for (mut named, content) in read(frame, described)? {
+            if content == Content::Json {
+                named.tensor =
+                    nested::incoming(&named.tensor).map_err(|e| Garbled(format!("output {:?}: {e}", named.name)))?;
+            }
+            part.outputs.push(named);
+            part.contents.push(content);
+        }
+        return Ok(Ok(Streamed::Part(part)));
+    }
+    if serde_json::from_slice::<End>(&frame.header).is_ok() {
+        return Ok(Ok(Streamed::End));
+    }
+    serde_json::from_slice::<Failure>(&frame.header).map(Err).map_err(|e| Garbled(e.to_string()))
+}
+
+fn read(frame: &Incoming, described: Vec<Described>) -> Result<Vec<(NamedTensor, Content)>, Garbled> {
     let mut at = 0_usize;
     let mut named = Vec::with_capacity(described.len());
-    for Described { name, dtype, shape, bytes } in described {
+    for Described { name, dtype, shape, bytes, content } in described {
         let end = at.checked_add(bytes).filter(|end| *end <= frame.body.len());
         let end = end.ok_or_else(|| Garbled(format!("output {name:?} goes beyond its body")))?;
         let tensor = Tensor::from_wire(dtype, shape, frame.body.slice(at..end));
         let tensor = tensor.map_err(|e| Garbled(format!("output {name:?}: {e}")))?;
-        named.push(NamedTensor { name, tensor });
+        named.push((NamedTensor { name, tensor }, content));
         at = end.saturating_add(padding(bytes)).min(frame.body.len());
     }
-    Ok(Ok(named))
+    Ok(named)
 }
 
 /// What a worker says once it is ready, or why it is not.

@@ -9,6 +9,7 @@ mod environment;
 mod find;
 mod frame;
 mod model;
+mod nested;
 mod pool;
 mod runtime;
 mod tail;

@@ -1,10 +1,12 @@
 //! An open model: its workers behind the port.
 
-use crate::frame::{self, Failure, Ready};
+use crate::environment::Held;
+use crate::frame::{self, Failure, Outgoing, Ready};
+use crate::nested;
 use crate::pool::Pool;
 use crate::worker::Start;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_engine::{AnswerForm, EngineError, Model, RunCx, Signature, TensorSpec, Watch};
+use mainspring_engine::{AnswerForm, Content, EngineError, Model, Params, Part, RunCx, Signature, TensorSpec, Watch};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,15 +16,42 @@ pub(crate) struct PythonModel {
     pub(crate) pool: Pool,
     name: Arc<str>,
     signature: Signature,
+    /// Whether an input holds nested values.
+    nested: bool,
     ready: Ready,
     show_errors: bool,
+    /// Dropped after the pool, whose workers run in it.
+    _environment: Option<Held>,
 }
 
 impl PythonModel {
-    pub fn open(start: Start, instances: usize, watch: &Watch) -> Result<Self, EngineError> {
+    pub fn open(start: Start, held: Option<Held>, instances: usize, watch: &Watch) -> Result<Self, EngineError> {
         let (name, show_errors) = (Arc::clone(&start.name), start.limits.show_errors);
         let (pool, ready) = Pool::open(start, instances, watch)?;
-        Ok(Self { pool, name, signature: ready.signature(), ready, show_errors })
+        let signature = ready.tensors();
+        let nested = signature.inputs.iter().any(|i| i.content == Content::Json);
+        Ok(Self { pool, name, signature, nested, ready, show_errors, _environment: held })
+    }
+
+    /// The frame of a call, nested values as the worker reads them.
+    fn call(&self, inputs: &[NamedTensor], cx: &RunCx, stream: bool) -> Result<Outgoing, EngineError> {
+        if cx.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(EngineError::Deadline);
+        }
+        let bad = |reason: String| EngineError::Run { reason, bad_input: true };
+        let params = cx.params.as_ref().map(Params::as_str);
+        if !self.nested {
+            return frame::call(inputs, params, stream).map_err(|e| bad(e.to_string()));
+        }
+        let mut turned = inputs.to_vec();
+        for input in &mut turned {
+            let json = self.signature.inputs.iter().any(|s| s.content == Content::Json && s.name == input.name);
+            if json {
+                input.tensor =
+                    nested::outgoing(&input.tensor).map_err(|e| bad(format!("input {:?}: {e}", input.name)))?;
+            }
+        }
+        frame::call(&turned, params, stream).map_err(|e| bad(e.to_string()))
     }
 
     fn failed(&self, failure: Failure) -> EngineError {
@@ -58,12 +87,9 @@ impl Model for PythonModel {
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
-        let call = frame::call(inputs).map_err(|e| EngineError::Run { reason: e.to_string(), bad_input: true })?;
-        if cx.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(EngineError::Deadline);
-        }
-        let answer = self.pool.lease(cx.deadline)?.call(&call)?;
-        let outputs = match frame::tensors(&answer) {
+        let call = self.call(inputs, cx, false)?;
+        let answer = self.pool.lease(cx.deadline)?.call(&call, &cx.ids)?;
+        let mut outputs = match frame::tensors(&answer) {
             Ok(Ok(outputs)) => outputs,
             Ok(Err(failure)) => return Err(self.failed(failure)),
             Err(garbled) => return Err(EngineError::Run { reason: garbled.to_string(), bad_input: false }),
@@ -72,8 +98,35 @@ impl Model for PythonModel {
             let reason = format!("it gave {} outputs, not {}", outputs.len(), self.signature.outputs.len());
             return Err(EngineError::Run { reason, bad_input: false });
         }
-        self.signature.outputs.iter().zip(&outputs).try_for_each(|(spec, got)| declared(spec, got))?;
+        for (spec, got) in self.signature.outputs.iter().zip(&mut outputs) {
+            declared(spec, got)?;
+            if spec.content == Content::Json {
+                got.tensor = nested::incoming(&got.tensor).map_err(|e| EngineError::Run {
+                    reason: format!("output {:?} of its answer: {e}", spec.name),
+                    bad_input: false,
+                })?;
+            }
+        }
         Ok(outputs)
+    }
+
+    fn mlflow_signature(&self) -> Option<&str> {
+        self.ready.signature.as_deref()
+    }
+
+    fn streams(&self) -> bool {
+        self.ready.streams
+    }
+
+    fn stream(
+        &self,
+        inputs: &[NamedTensor],
+        cx: &RunCx,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<(), EngineError> {
+        let call = self.call(inputs, cx, true)?;
+        let end = self.pool.lease(cx.deadline)?.stream(&call, &cx.ids, take)?;
+        end.map_err(|failure| self.failed(failure))
     }
 
     fn instances(&self) -> usize {

@@ -1,8 +1,9 @@
 //! The workers of a model, and the thread that starts one in place of each that ended.
 
-use crate::frame::{Failure, Outgoing, Ready};
+use crate::frame::{Failure, Incoming, Outgoing, Ready};
 use crate::worker::{Fault, Start, Worker, resident};
-use mainspring_engine::{EngineError, Watch};
+use mainspring_core::EventId;
+use mainspring_engine::{EngineError, Part, Watch};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -59,7 +60,8 @@ impl Pool {
     /// # Errors
     /// What [`mainspring_engine::Engine::load`] promises.
     pub fn open(start: Start, wanted: usize, watch: &Watch) -> Result<(Self, Ready), EngineError> {
-        let path = start.root.join("MLmodel").display().to_string();
+        let path = if start.model.is_dir() { start.model.join("MLmodel") } else { start.model.clone() };
+        let path = path.display().to_string();
         let failed = |reason: String| EngineError::Load { path: path.clone(), reason };
         let shared = Arc::new(Shared {
             start,
@@ -157,20 +159,26 @@ pub(crate) struct Lease<'a> {
 
 impl Lease<'_> {
     /// Calls it. What goes wrong costs this call and the worker.
-    pub fn call(mut self, call: &Outgoing) -> Result<crate::frame::Incoming, EngineError> {
-        let shared = &self.pool.shared;
-        let limit = shared.start.limits.timeout;
-        let Some(worker) = self.worker.as_mut() else {
-            return Err(EngineError::Died { reason: "it was not there".into() });
-        };
-        match worker.call(call, limit) {
-            Ok(answer) => {
-                self.answered = true;
-                Ok(answer)
-            }
-            Err(Fault::TooSlow) => Err(EngineError::TooSlow { limit }),
-            Err(fault) => Err(EngineError::Died { reason: fault.in_words() }),
-        }
+    pub fn call(mut self, call: &Outgoing, ids: &[EventId]) -> Result<Incoming, EngineError> {
+        let limit = self.pool.shared.start.limits.timeout;
+        let worker = self.worker.as_mut().ok_or_else(absent)?;
+        let answer = worker.call(call, ids, limit).map_err(|fault| fault.of_call(limit))?;
+        self.answered = true;
+        Ok(answer)
+    }
+
+    /// Calls it for an answer in parts. The limit is that of each part.
+    pub fn stream(
+        mut self,
+        call: &Outgoing,
+        ids: &[EventId],
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<Result<(), Failure>, EngineError> {
+        let limit = self.pool.shared.start.limits.timeout;
+        let worker = self.worker.as_mut().ok_or_else(absent)?;
+        let end = worker.stream(call, ids, limit, take).map_err(|fault| fault.of_call(limit))?;
+        self.answered = true;
+        Ok(end)
     }
 }
 
@@ -190,7 +198,18 @@ impl Drop for Lease<'_> {
     }
 }
 
+fn absent() -> EngineError {
+    EngineError::Died { reason: "it was not there".into() }
+}
+
 impl Fault {
+    fn of_call(self, limit: Duration) -> EngineError {
+        match self {
+            Self::TooSlow => EngineError::TooSlow { limit },
+            fault => EngineError::Died { reason: fault.in_words() },
+        }
+    }
+
     fn in_words(self) -> String {
         match self {
             Self::Spawn(why) | Self::Ended(why) => why,
@@ -264,8 +283,7 @@ impl Shared {
             Err(fault) => fault.in_words(),
         };
         let lines = worker.last_lines(true);
-        let shown = lines.len().saturating_sub(5);
-        let lines = &lines[shown..];
+        let lines = telling(&lines);
         Err(if lines.is_empty() { reason } else { format!("{reason}; its last lines: {}", lines.join(" | ")) })
     }
 
@@ -327,6 +345,15 @@ impl Shared {
             deployment = %self.start.name, pid, stopped = lives, deaths, last_lines = lines,
             "the model's worker ended {when}"
         );
+    }
+}
+
+/// Of the last lines, those that tell most: the last ones, or those around the line where it was stopped, whose
+/// innermost place comes first.
+fn telling(lines: &[String]) -> &[String] {
+    match lines.iter().position(|l| l.starts_with("Fatal Python error")) {
+        Some(at) => &lines[at.saturating_sub(2)..lines.len().min(at + 6)],
+        None => &lines[lines.len().saturating_sub(5)..],
     }
 }
 

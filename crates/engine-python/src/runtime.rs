@@ -15,6 +15,8 @@ pub struct PythonSettings {
     pub python: Option<PathBuf>,
     /// A folder of its own: environments that were built, and what workers write.
     pub folder: PathBuf,
+    /// Whether models may run here: each of them is code of whoever logged it.
+    pub allowed: bool,
 }
 
 /// Runs MLflow models with the `python_function` flavor in processes of their own. Clones share it.
@@ -24,6 +26,7 @@ pub struct PythonRuntime(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     python: Option<PathBuf>,
+    allowed: bool,
     scratch: PathBuf,
     environments: Environments,
 }
@@ -42,7 +45,7 @@ impl PythonRuntime {
         }
         std::fs::create_dir_all(&scratch)?;
         let environments = Environments::new(folder.join("environments"));
-        Ok(Self(Arc::new(Inner { python: settings.python, scratch, environments })))
+        Ok(Self(Arc::new(Inner { python: settings.python, allowed: settings.allowed, scratch, environments })))
     }
 
     /// The server's Python.
@@ -58,22 +61,31 @@ impl PythonRuntime {
         if !path.is_file() {
             return Err(EngineError::Load { path: path.display().to_string(), reason: "there is no such file".into() });
         }
+        if !self.0.allowed {
+            return Err(EngineError::NotAllowed {
+                path: path.display().to_string(),
+                reason: "it would run code of whoever logged it, nothing here is signed, and this server is not told to trust it"
+                    .into(),
+                hint: "convert it to ONNX, or let the server run such models: --python-models allow (MAINSPRING_PYTHON_MODELS)",
+            });
+        }
         let root = files.root.canonicalize().unwrap_or_else(|_| files.root.clone());
         let own = self.python();
         let python = match options.worker.environment {
             Environment::Shared => own?.path,
             Environment::Own => self.0.environments.of(&root, own, &options.watch)?,
         };
+        let held = self.0.environments.hold(&python);
         options.watch.say("starting the model's Python worker");
         let start = Start {
             python,
-            root,
+            model: if files.flavor == "python_file" { root.join(&files.entry) } else { root },
             name: Arc::clone(&options.name),
             scratch: self.0.scratch.clone(),
             limits: options.worker.clone(),
             threads: options.threads,
         };
-        PythonModel::open(start, options.instances.max(1), &options.watch)
+        PythonModel::open(start, held, options.instances.max(1), &options.watch)
     }
 }
 
@@ -83,7 +95,7 @@ impl Engine for PythonRuntime {
     }
 
     fn flavors(&self) -> &'static [&'static str] {
-        &["python_function"]
+        &["python_function", "python_file"]
     }
 
     fn platform(&self) -> &'static str {

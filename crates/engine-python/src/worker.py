@@ -5,11 +5,19 @@ frames: `MSW1`, the length of a JSON header (u32), the length of the body (u64),
 The header names the tensors; the body holds their bytes, each tensor at a multiple of 8. Numbers are little-endian
 and row-major; BYTES are a u32 length before each element.
 
+Elements of a nested tensor are in Python's marshal format, version 2. An answer in parts is a frame a part, each
+of which is answered with `{"more": true}` or false, and a last one that says `{"end": true}`.
+
 It runs with the packages of the model, so it keeps to what Python 3.8 and MLflow 2.0 know.
 """
 
+import base64
+import datetime
+import importlib.util
 import inspect
+import io
 import json
+import marshal
 import os
 import select
 import signal
@@ -28,8 +36,9 @@ NUMBERS = {
 }
 COLUMNS = {
     "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
-    "string": "BYTES", "binary": "BYTES", "datetime": "BYTES",
+    "string": "BYTES", "binary": "BYTES", "datetime": "BYTES", "nested": "BYTES",
 }
+CONTENTS = {"binary": "binary", "nested": "json"}
 
 
 class BadInput(Exception):
@@ -101,6 +110,43 @@ def end_with(fd):
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
+class Marked(io.RawIOBase):
+    """A standard stream whose lines the other side joins to the call that wrote them: a mark before the first one."""
+
+    # The call that runs, and whether it has written something.
+    call, said = 0, False
+
+    def __init__(self, fd):
+        self.fd = fd
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.fd
+
+    def write(self, data):
+        if Marked.call and not Marked.said:
+            Marked.said = True
+            os.write(self.fd, b"\0B%d\n" % Marked.call)
+        return os.write(self.fd, data)
+
+    @staticmethod
+    def begin(number):
+        Marked.call, Marked.said = number, False
+
+    @staticmethod
+    def end():
+        said, Marked.call, Marked.said = Marked.said, 0, False
+        if said:
+            os.write(1, b"\0E\n")
+
+
+def mark():
+    sys.stdout = io.TextIOWrapper(Marked(1), "utf-8", "backslashreplace", write_through=True)
+    sys.stderr = io.TextIOWrapper(Marked(2), "utf-8", "backslashreplace", write_through=True)
+
+
 def limit(order):
     import resource
 
@@ -158,28 +204,42 @@ def arrays(tensors, body):
 
 
 class Columns:
-    """A signature of columns: the model takes a data frame."""
+    """A signature of columns: the model takes a data frame, or, when its type hint says so, a list."""
 
-    def __init__(self, schema):
+    def __init__(self, schema, hinted):
         self.fields = []
+        self.hinted = hinted
+        self.types = {}
         for place, column in enumerate(schema.inputs):
-            kind = getattr(column.type, "name", None)
-            if kind not in COLUMNS:
-                raise Unservable("column %r of the signature is %s; nested columns cannot be served yet" % (column.name, column.type))
+            kind = kind_of(column.type)
             label = place if column.name is None else column.name
             self.fields.append((str(label), label, kind, not required(column)))
+            self.types[str(label)] = column.type
         kinds = {kind for _, _, kind, _ in self.fields}
+        self.nested = "nested" in kinds
         self.alike = COLUMNS[kinds.pop()] if len(kinds) == 1 else "BYTES"
         self.labels = pandas.Index([label for _, label, _, _ in self.fields])
 
     def specs(self):
-        return [{"name": name, "dtype": COLUMNS[kind], "shape": [-1], "optional": optional} for name, _, kind, optional in self.fields]
+        return [
+            {"name": name, "dtype": COLUMNS[kind], "shape": [-1], "optional": optional, "content": CONTENTS.get(kind, "text")}
+            for name, _, kind, optional in self.fields
+        ]
 
     def zeros(self, rows=1):
         made = {"string": [""] * rows, "binary": [b""] * rows, "datetime": moments(["1970-01-01"] * rows)}
+        if self.hinted:
+            name, _, kind, _ = self.fields[0]
+            return [blank(self.types[name]) for _ in range(rows)]
+        if self.nested:
+            return pandas.DataFrame({label: pandas.Series([blank(self.types[name]) for _ in range(rows)]) for name, label, _, _ in self.fields})
         return pandas.DataFrame({label: made[kind] if kind in made else np.zeros(rows, NUMBERS[COLUMNS[kind]]) for _, label, kind, _ in self.fields})
 
     def build(self, given):
+        if self.hinted:
+            name, _, kind, _ = self.fields[0]
+            value = self.column(given[name], name, kind)
+            return value.tolist() if hasattr(value, "tolist") else list(value)
         if self.alike != "BYTES" and len(given) == len(self.fields):
             # One block: a column a series costs microseconds each.
             rows = len(next(iter(given.values())))
@@ -190,7 +250,8 @@ class Columns:
         made = {}
         for name, label, kind, _ in self.fields:
             if name in given:
-                made[label] = self.column(given[name], name, kind)
+                value = self.column(given[name], name, kind)
+                made[label] = pandas.Series(value, dtype=object) if kind == "nested" else value
         return pandas.DataFrame(made)
 
     def column(self, value, name, kind):
@@ -198,6 +259,9 @@ class Columns:
             return value[0]
         if kind == "string":
             return decoded(value[0], name)
+        if kind == "nested":
+            held = [marshal.loads(each) for each in value[0]]
+            return held if self.hinted else [enforced(each, self.types[name], name) for each in held]
         if kind == "datetime":
             try:
                 return moments(decoded(value[0], name))
@@ -238,6 +302,37 @@ def moments(texts):
     """Dates and times, each in its own form of ISO 8601, in the unit that MLflow hands to models."""
     out = pandas.to_datetime(texts, format="ISO8601") if int(pandas.__version__.split(".")[0]) > 1 else pandas.to_datetime(texts)
     return out if out.tz else out.astype("datetime64[ns]")
+
+
+def kind_of(kind):
+    """What MLflow calls a column's type; `nested` for lists, objects, maps and what may be anything."""
+    name = getattr(kind, "name", None)
+    return name if name in COLUMNS else "nested"
+
+
+def enforced(value, kind, name):
+    """A nested value as MLflow hands it to models."""
+    try:
+        from mlflow.models.utils import _enforce_type
+    except ImportError:
+        # Another version of MLflow, whose predict does it.
+        return value
+    try:
+        return _enforce_type(value, kind)
+    except Exception as error:
+        raise BadInput("input %r does not fit the model's signature: %s" % (name, getattr(error, "message", error))) from None
+
+
+def blank(kind):
+    """A value of a column's type that says nothing."""
+    plain = {"boolean": False, "string": "", "binary": b"", "float": 0.0, "double": 0.0, "datetime": "1970-01-01"}
+    if hasattr(kind, "properties"):
+        return {each.name: blank(each.dtype) for each in kind.properties if each.required}
+    if hasattr(kind, "value_type"):
+        return {}
+    if hasattr(kind, "dtype"):
+        return []
+    return plain.get(kind.name, 0) if kind_of(kind) != "nested" else None
 
 
 def required(field):
@@ -291,8 +386,47 @@ def plain(value):
     raise Unservable("values of the type %s" % out.dtype)
 
 
+def simple(value):
+    """A value of an answer as JSON has it, in the way of MLflow's encoder."""
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            # Of a class of its own, too: an enumeration, a number of NumPy.
+            return kind(value) if kind is not str else str.__str__(value)
+    if isinstance(value, dict):
+        return {key if type(key) is str else json.dumps(simple(key)): simple(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [simple(each) for each in value]
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value))
+    if isinstance(value, (np.ndarray, pandas.Series)):
+        return simple(value.tolist())
+    if isinstance(value, np.generic):
+        return simple(value.item())
+    if isinstance(value, (bytes, bytearray)):
+        return base64.encodebytes(value).decode("ascii")
+    if isinstance(value, (datetime.date, datetime.datetime, datetime.time)):
+        return value.isoformat()
+    if value is pandas.NA:
+        return None
+    if hasattr(value, "model_dump"):
+        return simple(value.model_dump())
+    raise Unservable("a value of the type %s" % type(value).__name__)
+
+
+def elements(value):
+    """Nested values, and the shape that they have."""
+    if isinstance(value, (list, tuple, pandas.Series)) or (isinstance(value, np.ndarray) and value.ndim):
+        held = value.tolist() if hasattr(value, "tolist") else list(value)
+        return held, [len(held)]
+    return [value], []
+
+
 def series(value):
     dtype = value.dtype
+    if dtype.kind == "M" and isinstance(dtype, np.dtype):
+        return np.array([each.isoformat() for each in value], object)
     if isinstance(dtype, pandas.CategoricalDtype):
         return series(value.astype(dtype.categories.dtype))
     if isinstance(dtype, pandas.DatetimeTZDtype):
@@ -335,6 +469,12 @@ class Outputs:
             name, want = field["name"], field["dtype"]
             if name not in by_name:
                 raise Unservable("no output %r; the answer has %s" % (name, ", ".join(sorted(map(str, by_name)))))
+            if field["content"] == "json":
+                held, shape = elements(by_name[name])
+                data = pack([marshal.dumps(simple(each), 2) for each in held])
+                described.append({"name": name, "dtype": "BYTES", "shape": shape, "bytes": len(data)})
+                parts.append(data)
+                continue
             array = plain(by_name[name])
             got = dtype_of(array.dtype, name)
             if got != want and want != "BYTES" and got != "BYTES" and np.can_cast(array.dtype, NUMBERS[want], "safe"):
@@ -355,24 +495,26 @@ def declared(schema):
     for place, field in enumerate(schema.inputs if schema is not None else []):
         if schema.is_tensor_spec():
             out.append({"name": field.name, "dtype": dtype_of(np.dtype(field.type), field.name), "shape": list(field.shape)})
-        elif getattr(field.type, "name", None) in COLUMNS:
-            out.append({"name": field.name, "dtype": COLUMNS[field.type.name], "shape": [-1]})
-    return out
+        else:
+            kind = kind_of(field.type)
+            out.append({"name": field.name, "dtype": COLUMNS[kind], "shape": [-1], "content": CONTENTS.get(kind, "text")})
+    return [dict({"content": "text"}, **each) for each in out]
 
 
 def fields(form, found, said):
     """Outputs as an answer showed them, with the signature's types and sizes where the answer fits them."""
     out = []
     for place, (name, value) in enumerate(found):
-        array = plain(value)
-        spec = {"name": name, "dtype": dtype_of(array.dtype, name), "shape": [-1] * array.ndim}
         by_name = [s for s in said if s["name"] == name and name is not None]
         match = by_name[0] if by_name else said[place] if len(said) == len(found) else None
-        if match:
+        spec = shown(name, value, match)
+        if match and spec["content"] == "json":
+            spec["name"] = name if name is not None else match["name"]
+        elif match:
             numbers = "BYTES" not in (match["dtype"], spec["dtype"])
-            if numbers and np.can_cast(array.dtype, NUMBERS[match["dtype"]], "safe"):
+            if numbers and np.can_cast(NUMBERS[spec["dtype"]], NUMBERS[match["dtype"]], "safe"):
                 spec["dtype"] = match["dtype"]
-            if len(match["shape"]) == array.ndim > 0:
+            if len(match["shape"]) == len(spec["shape"]) > 0:
                 spec["shape"] = [-1] + [int(size) for size in match["shape"][1:]]
             spec["name"] = name if name is not None else match["name"]
         spec["name"] = spec["name"] or "output"
@@ -380,30 +522,117 @@ def fields(form, found, said):
     return Outputs(form, out)
 
 
-class Model:
-    """An MLflow model."""
+def shown(name, value, match):
+    """An output as an answer shows it."""
+    if match is None or match["content"] != "json":
+        try:
+            array = plain(value)
+            content = match["content"] if match else "binary" if holds_bytes(array) else "text"
+            return {"name": name, "dtype": dtype_of(array.dtype, name), "shape": [-1] * array.ndim, "content": content}
+        except Unservable:
+            pass
+    held, shape = elements(value)
+    marshal.dumps([simple(each) for each in held], 2)
+    return {"name": name, "dtype": "BYTES", "shape": [-1] * len(shape), "content": "json"}
 
-    def __init__(self, root, known):
+
+def holds_bytes(array):
+    return array.dtype.kind == "O" and any(isinstance(each, bytes) for each in array.ravel().tolist())
+
+
+class Logged:
+    """A model that MLflow logged."""
+
+    def __init__(self, root):
         import mlflow.pyfunc
 
         self.model = mlflow.pyfunc.load_model(root)
         meta = self.model.metadata
-        schema, example = meta.get_input_schema(), None
+        self.signature, self.example = meta.signature, None
         if meta.saved_input_example_info:
             try:
-                example = meta.load_input_example(root)
+                self.example = meta.load_input_example(root)
             except Exception:
                 traceback.print_exc()
-        if schema is None and example is not None:
-            schema = mlflow.models.infer_signature(example).inputs
+        self.hinted = getattr(meta, "_is_signature_from_type_hint", bool)()
+        self.streams = bool((meta.flavors.get("python_function") or {}).get("streamable"))
+        self.silent = (
+            "it was logged without a signature and without an input example, so nothing says what it takes; log it with "
+            "signature=mlflow.models.infer_signature(X, model.predict(X)), or with input_example=X[:5]"
+        )
+
+    def calls(self, nested):
+        """What is called for an answer, with data and parameters."""
+        return self.model.predict if nested else direct(self.model)
+
+    def parts(self, data, params):
+        return self.model.predict_stream(data, params)
+
+    def whole(self, data):
+        """One call, the whole of MLflow's checks included."""
+        return self.model.predict(data)
+
+
+class Plain:
+    """A Python file with `predict(model, data)`. What it may have beside: `load(folder)`, which makes the model;
+    `predict_stream(model, data)`; `signature` or `input_example`, one of which says what it takes."""
+
+    def __init__(self, path):
+        folder = os.path.dirname(path)
+        # Its neighbours are its to import.
+        sys.path.insert(0, folder)
+        name = os.path.splitext(os.path.basename(path))[0]
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "predict", None)):
+            raise Unservable("%s has no function predict(model, data)" % os.path.basename(path))
+        load = getattr(module, "load", None)
+        takes = len(inspect.signature(load).parameters) if load else 0
+        self.made = load(folder) if takes else load() if load else None
+        self.signature, self.example = getattr(module, "signature", None), getattr(module, "input_example", None)
+        self.functions = [module.predict, getattr(module, "predict_stream", None)]
+        self.hinted, self.streams = False, self.functions[1] is not None
+        self.silent = (
+            "%s says nothing of what it takes; give it `input_example = ...`, or `signature = "
+            "mlflow.models.infer_signature(X, Y)`" % os.path.basename(path)
+        )
+
+    def calls(self, nested):
+        return lambda data, params=None: self.asked(self.functions[0], data, params)
+
+    def parts(self, data, params):
+        return self.asked(self.functions[1], data, params)
+
+    def whole(self, data):
+        return self.asked(self.functions[0], data, None)
+
+    def asked(self, function, data, params):
+        if "params" not in inspect.signature(function).parameters:
+            return function(self.made, data)
+        from mlflow.models.utils import _enforce_params_schema
+
+        schema = getattr(self.signature, "params", None)
+        return function(self.made, data, params=_enforce_params_schema(params, schema) if schema is not None else params)
+
+
+class Model:
+    """A model with what it takes and gives."""
+
+    def __init__(self, root, known):
+        self.source = source = Plain(root) if root.endswith(".py") else Logged(root)
+        schema = getattr(source.signature, "inputs", None)
+        if schema is None and source.example is not None:
+            import mlflow.models
+
+            source.signature = mlflow.models.infer_signature(source.example)
+            schema = source.signature.inputs
         if schema is None:
-            raise Unservable(
-                "it was logged without a signature and without an input example, so nothing says what it takes; log it with "
-                "signature=mlflow.models.infer_signature(X, model.predict(X)), or with input_example=X[:5]"
-            )
-        self.inputs = Tensors(schema) if schema.is_tensor_spec() else Columns(schema)
-        self.call = direct(self.model)
-        self.outputs = Outputs(known["form"], known["outputs"]) if known else self.learn(declared(meta.get_output_schema()), example)
+            raise Unservable(source.silent)
+        self.inputs = Tensors(schema) if schema.is_tensor_spec() else Columns(schema, source.hinted)
+        self.call = source.calls(getattr(self.inputs, "nested", False))
+        said = declared(getattr(source.signature, "outputs", None))
+        self.outputs = Outputs(known["form"], known["outputs"]) if known else self.learn(said, source.example)
 
     def learn(self, said, example):
         """Calls the model once: only an answer shows what it answers with."""
@@ -411,7 +640,7 @@ class Model:
         tries.append(("a row of zeros", self.inputs.zeros()))
         for what, data in tries:
             try:
-                answer = self.model.predict(data)
+                answer = held(self.source.whole(data))
             except Exception:
                 sys.stderr.write("the model does not answer to %s:\n" % what)
                 traceback.print_exc()
@@ -427,17 +656,76 @@ class Model:
         return Outputs(form, [dict(s, name=s["name"] or "output") for s in said])
 
     def ready(self):
-        import mlflow
-
+        # A plain file may do without it.
+        mlflow = sys.modules.get("mlflow")
         return {
             "inputs": self.inputs.specs(), "outputs": self.outputs.fields, "form": self.outputs.form,
-            "python": "%d.%d.%d" % sys.version_info[:3], "mlflow": mlflow.__version__,
+            "streams": self.source.streams, "signature": json.dumps(self.source.signature.to_dict()),
+            "python": "%d.%d.%d" % sys.version_info[:3], "mlflow": getattr(mlflow, "__version__", "none"),
         }
 
     def answer(self, header, body):
         data = self.inputs.build(arrays(header["tensors"], body))
-        tensors, parts = self.outputs.encode(self.call(data))
+        params = header.get("params")
+        answer = self.call(data, self.params(params)) if params else self.call(data)
+        tensors, parts = self.outputs.encode(held(answer))
         return {"tensors": tensors}, parts
+
+    def params(self, text):
+        """Parameters, checked here for the sake of the error, and again by MLflow."""
+        params, schema = json.loads(text), getattr(self.source.signature, "params", None)
+        if schema is not None:
+            from mlflow.models.utils import _enforce_params_schema
+
+            try:
+                _enforce_params_schema(dict(params), schema)
+            except Exception as error:
+                raise BadInput(getattr(error, "message", str(error))) from None
+        return params
+
+    def stream(self, header, body, link):
+        """Sends the parts of an answer, as long as the other side wants more."""
+        data = self.inputs.build(arrays(header["tensors"], body))
+        params = header.get("params")
+        if not self.source.streams:
+            raise BadInput("the model does not answer in parts")
+        parts = self.source.parts(data, self.params(params) if params else None)
+        try:
+            for part in parts:
+                tensors, bodies = self.part(part)
+                link.send({"tensors": tensors}, bodies)
+                frame = link.receive()
+                if frame is None or not frame[0]["more"]:
+                    return
+        finally:
+            getattr(parts, "close", int)()
+
+    def part(self, part):
+        """A part of an answer: as the model's outputs where it is so, else one output."""
+        outputs = self.outputs.fields
+        name = outputs[0]["name"] if len(outputs) == 1 else "output"
+        if isinstance(part, str):
+            data = pack([part])
+            return [{"name": name, "dtype": "BYTES", "shape": [1], "bytes": len(data)}], [data]
+        if isinstance(part, bytes):
+            data = pack([part])
+            return [{"name": name, "dtype": "BYTES", "shape": [1], "bytes": len(data), "content": "binary"}], [data]
+        if isinstance(part, (np.ndarray, np.generic, int, float)) and not isinstance(part, bool):
+            array = np.atleast_1d(plain(part))
+            dtype = dtype_of(array.dtype, name)
+            data = pack(array.ravel().tolist()) if dtype == "BYTES" else raw(array, dtype)
+            return [{"name": name, "dtype": dtype, "shape": list(array.shape), "bytes": len(data)}], [data]
+        if isinstance(part, pandas.DataFrame):
+            tensors, parts = self.outputs.encode(part)
+            contents = [field["content"] for field in outputs]
+            return [dict(tensor, content=content) for tensor, content in zip(tensors, contents)], parts
+        data = pack([marshal.dumps(simple(part), 2)])
+        return [{"name": name, "dtype": "BYTES", "shape": [1], "bytes": len(data), "content": "json"}], [data]
+
+
+def held(answer):
+    """An answer that is whole: a generator is run to its end."""
+    return list(answer) if inspect.isgenerator(answer) else answer
 
 
 def direct(model):
@@ -448,12 +736,17 @@ def direct(model):
 
         if model.metadata._is_type_hint_from_example():
             return model.predict
-        own = model._predict_fn
+        own, schema = model._predict_fn, model.metadata.get_params_schema()
         param = inspect.signature(own).parameters.get("params")
         if param is None or param.kind == inspect.Parameter.VAR_KEYWORD:
-            return own
-        params = _enforce_params_schema(None, model.metadata.get_params_schema())
-        return lambda data: own(data, params=dict(params) if params else params)
+            # What says that its parameters go nowhere.
+            return lambda data, given=None: own(data) if given is None else model.predict(data, given)
+        params = _enforce_params_schema(None, schema)
+        if schema is None or not any(isinstance(each.default, (list, dict)) for each in schema):
+            copied = lambda: dict(params) if params else params
+        else:
+            copied = lambda: _enforce_params_schema(None, schema)
+        return lambda data, given=None: own(data, params=copied() if given is None else _enforce_params_schema(given, schema))
     except (ImportError, AttributeError):
         # Another version of MLflow.
         return model.predict
@@ -474,6 +767,7 @@ def failure(error):
 
 def serve(sock):
     global np, pandas
+    mark()
     link = Link(sock)
     end_with(sock.fileno())
     import faulthandler
@@ -492,14 +786,22 @@ def serve(sock):
         link.send(failure(error))
         return
     link.send(ready)
+    calls = 0
     while True:
         frame = link.receive()
         if frame is None:
             return
+        calls += 1
+        Marked.begin(calls)
         try:
-            header, parts = model.answer(*frame)
+            if frame[0].get("stream"):
+                model.stream(frame[0], frame[1], link)
+                header, parts = {"end": True}, ()
+            else:
+                header, parts = model.answer(*frame)
         except BaseException as error:
             header, parts = failure(error), ()
+        Marked.end()
         # Nothing of a call is held while the next one is waited for.
         frame = None
         link.send(header, parts)

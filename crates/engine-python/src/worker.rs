@@ -1,9 +1,10 @@
 //! One worker process: started, called, ended.
 
-use crate::frame::{self, Failure, Garbled, Incoming, Known, Order, Outgoing, PREFIX, Ready};
+use crate::frame::{self, Failure, Garbled, Incoming, Known, More, Order, Outgoing, PREFIX, Ready, Streamed};
 use crate::tail::Tail;
 use bytes::{Bytes, BytesMut};
-use mainspring_engine::Worker as Limits;
+use mainspring_core::EventId;
+use mainspring_engine::{Part, Worker as Limits};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -34,8 +35,8 @@ const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRAR
 pub(crate) struct Start {
     /// The model's interpreter.
     pub python: PathBuf,
-    /// The model's folder.
-    pub root: PathBuf,
+    /// The model's folder, or its Python file.
+    pub model: PathBuf,
     /// The deployment, for log lines and the list of processes.
     pub name: Arc<str>,
     /// Where each worker gets a folder for what it writes.
@@ -73,6 +74,8 @@ pub(crate) struct Worker {
     stream: UnixStream,
     tail: Arc<Tail>,
     ended: Option<ExitStatus>,
+    /// Calls that were sent; the worker counts them too.
+    calls: u64,
     _scratch: TempDir,
 }
 
@@ -111,7 +114,7 @@ impl Worker {
             Ok(tail) => (tail, None),
             Err(e) => (Arc::default(), Some(e)),
         };
-        let worker = Self { child, stream, tail, ended: None, _scratch: scratch };
+        let worker = Self { child, stream, tail, ended: None, calls: 0, _scratch: scratch };
         match why.or_else(|| worker.ticking().err()) {
             Some(e) => Err(failed(e)),
             None => Ok(worker),
@@ -131,7 +134,7 @@ impl Worker {
         gone: &dyn Fn() -> bool,
     ) -> Result<Result<Ready, Failure>, Fault> {
         let until = Instant::now() + start.limits.start_timeout;
-        let root = start.root.to_string_lossy();
+        let root = start.model.to_string_lossy();
         let known = known.map(|k| Known { form: k.form, outputs: &k.outputs });
         let order = Order { root: &root, memory: start.limits.memory, known };
         let order = frame::plain(&order).map_err(|e| Fault::Spawn(e.to_string()))?;
@@ -144,13 +147,53 @@ impl Worker {
     }
 
     /// Sends a call and waits for its answer.
-    pub fn call(&mut self, call: &Outgoing, limit: Duration) -> Result<Incoming, Fault> {
+    pub fn call(&mut self, call: &Outgoing, ids: &[EventId], limit: Duration) -> Result<Incoming, Fault> {
+        self.calls += 1;
+        self.tail.begin(self.calls, ids);
         let wait = Wait { until: Instant::now() + limit, gone: &|| false };
-        self.write(&call.head, &wait)?;
-        for part in &call.parts {
-            self.write(part, &wait)?;
+        let answer = self.send(call, &wait).and_then(|()| self.receive(&wait));
+        self.tail.end();
+        answer
+    }
+
+    /// Sends a call and hands out the parts of its answer until `take` wants none or there is none.
+    pub fn stream(
+        &mut self,
+        call: &Outgoing,
+        ids: &[EventId],
+        limit: Duration,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<Result<(), Failure>, Fault> {
+        self.calls += 1;
+        self.tail.begin(self.calls, ids);
+        let end = self.parts(call, limit, take);
+        self.tail.end();
+        end
+    }
+
+    fn parts(
+        &mut self,
+        call: &Outgoing,
+        limit: Duration,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<Result<(), Failure>, Fault> {
+        let waits = || Wait { until: Instant::now() + limit, gone: &|| false };
+        self.send(call, &waits())?;
+        loop {
+            let frame = self.receive(&waits())?;
+            let part = match frame::streamed(&frame)? {
+                Ok(Streamed::Part(part)) => part,
+                Ok(Streamed::End) => return Ok(Ok(())),
+                Err(failure) => return Ok(Err(failure)),
+            };
+            let more = frame::plain(&More { more: take(part) }).map_err(|e| Fault::Spawn(e.to_string()))?;
+            self.send(&more, &waits())?;
         }
-        self.receive(&wait)
+    }
+
+    fn send(&mut self, frame: &Outgoing, wait: &Wait<'_>) -> Result<(), Fault> {
+        self.write(&frame.head, wait)?;
+        frame.parts.iter().try_for_each(|part| self.write(part, wait))
     }
 
     pub fn pid(&self) -> u32 {
@@ -170,6 +213,10 @@ impl Worker {
     fn status(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
+            if self.ended.is_some() {
+                // What it started outlives it in its group. Ids are given out in turn, so nobody else has this one yet.
+                signal("KILL", &format!("-{}", self.pid()));
+            }
         }
         self.ended
     }

@@ -1,5 +1,6 @@
 """What the models of the tests do. `CHOSEN` is replaced with the name of one class."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -71,6 +72,52 @@ class Every(PythonModel):
 class Example(PythonModel):
     def predict(self, context, model_input, params=None):
         return model_input.sum(axis=1)
+
+
+class Params(PythonModel):
+    """Says which parameters it got."""
+
+    def predict(self, context, model_input, params=None):
+        return [repr(params)] * len(model_input)
+
+
+class Nested(PythonModel):
+    """Says what it got, and answers with it."""
+
+    def predict(self, context, model_input, params=None):
+        print([[type(cell).__name__ for cell in model_input[name]] for name in model_input])
+        return pandas.DataFrame({"seen": [repr(row) for row in model_input.to_dict(orient="records")], "same": list(model_input["any"])})
+
+
+class Parts(PythonModel):
+    """Answers in parts of several kinds, as its row says."""
+
+    def predict(self, context, model_input, params=None):
+        return ["whole"] * len(model_input)
+
+    def predict_stream(self, context, model_input, params=None):
+        count = int(model_input[0]["x"] if isinstance(model_input, list) else model_input["x"])
+        try:
+            for place in range(count):
+                print("part", place)
+                if place == 7:
+                    raise ValueError("no more")
+                if place == 8:
+                    os._exit(9)
+                yield [f"part {place}", {"part": [place, None, float("nan")]}, numpy.arange(3) + place, place / 2, b"\xff"][place % 5]
+        finally:
+            with open("closed", "w") as file:
+                file.write("closed")
+
+
+class Chatty(PythonModel):
+    def predict(self, context, model_input, params=None):
+        number = int(model_input["x"].iloc[0])
+        print("printed", number)
+        print("to stderr", number, file=sys.stderr)
+        logging.getLogger("mine").warning("logged %d", number)
+        os.write(1, b"native %d\n" % number)
+        return model_input["x"]
 
 
 class Nothing(Example):

@@ -10,7 +10,8 @@ import mlflow
 import numpy
 import pandas
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType, Array, Map, Object, Property
 
 HERE = pathlib.Path(__file__).resolve().parent
 FLOATS = Schema([TensorSpec(numpy.dtype("float32"), (-1, 4), "x")])
@@ -46,6 +47,25 @@ def main():
     mlmodel = folder / "example" / "MLmodel"
     text = mlmodel.read_text()
     mlmodel.write_text(text[: text.index("\nsignature:")] + "\n")
+    params = ParamSchema([
+        ParamSpec("heat", DataType.double, 0.5), ParamSpec("stop", DataType.string, ["."], shape=(-1,)), ParamSpec("day", DataType.datetime, numpy.datetime64("2026-01-31")),
+    ])
+    save(folder, "params", ModelSignature(inputs=ONE, outputs=Schema([ColSpec(DataType.string)]), params=params))
+    nested = Schema([
+        ColSpec(Array(DataType.double), "list"), ColSpec(Object([Property("a", DataType.long), Property("b", Array(DataType.string), required=False)]), "object"),
+        ColSpec(Map(DataType.long), "map"), ColSpec(AnyType(), "any", required=False),
+    ])
+    save(folder, "nested", ModelSignature(inputs=nested, outputs=Schema([ColSpec(DataType.string, "seen"), ColSpec(AnyType(), "same", required=False)])))
+    save(folder, "parts", ModelSignature(inputs=ONE, outputs=Schema([ColSpec(DataType.string)])))
+    save(folder, "chatty", ModelSignature(inputs=ONE, outputs=ONE))
+    (folder / "plain").mkdir()
+    (folder / "plain" / "model.py").write_text((HERE / "plain.py").read_text())
+    (folder / "plain" / "weights.txt").write_text("3")
+    for name in ("tiny", "slow"):
+        (folder / name).mkdir()
+        (folder / name / "model.py").write_text((HERE / "tiny.py").read_text())
+    (folder / "slow" / "slow").touch()
+    (folder / "silent.py").write_text("def predict(model, data):\n    return data\n")
     save(folder, "nothing", None)
     save(folder, "unloadable", ModelSignature(inputs=ONE))
     corrupt = folder / "corrupt"

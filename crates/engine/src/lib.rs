@@ -8,10 +8,10 @@ pub mod suite;
 mod tests;
 
 pub use options::{Environment, LoadOptions, Watch, Worker};
-pub use signature::{Signature, SignatureError, TensorSpec};
+pub use signature::{Content, Signature, SignatureError, TensorSpec};
 
 use mainspring_core::tensor::{NamedTensor, TensorError};
-use mainspring_core::{DType, ErrorKind, Failure};
+use mainspring_core::{DType, ErrorKind, EventId, Failure};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,11 +27,33 @@ pub struct ModelFiles {
     pub flavor: String,
 }
 
-/// Limits that travel with a call.
+/// What travels with a call beside its tensors.
 #[derive(Debug, Clone, Default)]
 pub struct RunCx {
     /// After this instant nobody waits for the answer.
     pub deadline: Option<Instant>,
+    /// What the requests of this call say beside their data; they all say the same.
+    pub params: Option<Params>,
+    /// The predictions that the call answers, for models whose [`Model::waits`] is true; empty for
+    /// others, and in warm-up.
+    pub ids: Vec<EventId>,
+}
+
+/// Parameters of a request, by name: those that the model's signature declares, in its order, as the
+/// text of a JSON object in which NaN and the infinities stand as Python writes them. Clones share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Params(Arc<str>);
+
+impl Params {
+    /// Parameters out of the text of a JSON object.
+    pub fn new(json: &str) -> Self {
+        Self(json.into())
+    }
+
+    /// The text of the object.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Opens models of certain flavors. One value a process; implementations are cheap to share.
@@ -69,6 +91,15 @@ pub enum AnswerForm {
     Map,
 }
 
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Its tensors. Their names and shapes may be others than the model declares for a whole answer.
+    pub outputs: Vec<NamedTensor>,
+    /// What the elements of each are, when they are BYTES.
+    pub contents: Vec<Content>,
+}
+
 /// An open model. Calls may come from many threads at once.
 pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// Inputs and outputs as the model itself declares them.
@@ -77,8 +108,8 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// What its own library would answer with.
     fn answer(&self) -> AnswerForm;
 
-    /// Whether a call waits for another process, so that it must not run on a thread that answers
-    /// requests, however quick it usually is.
+    /// Whether a call must not run on a thread that answers requests, however quick it was at warm-up:
+    /// it waits for another process, or takes much longer for some values than for others.
     fn waits(&self) -> bool;
 
     /// Runs one batch. Inputs come in the order of [`Signature::inputs`], without those optional ones
@@ -93,6 +124,35 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// [`EngineError::TooSlow`], [`EngineError::Died`] and [`EngineError::Down`] when it runs in
     /// another process and that one failed.
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError>;
+
+    /// What MLflow would say of it, when its files do not: an object with `inputs`, `outputs` and
+    /// `params`, each the JSON text of a schema.
+    fn mlflow_signature(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it can answer in parts: what [`Model::stream`] hands out before the whole answer is there.
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// Runs one request of one row and hands each part of its answer to `take`, which says whether
+    /// somebody wants another one; the model stops when nobody does. A model that does not answer in
+    /// parts hands out its whole answer as one. Returns when the answer is complete or was given up.
+    ///
+    /// # Errors
+    /// As [`Model::run`], also after some parts were handed out.
+    fn stream(
+        &self,
+        inputs: &[NamedTensor],
+        cx: &RunCx,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<(), EngineError> {
+        let outputs = self.run(inputs, cx)?;
+        let contents = self.signature().outputs.iter().map(|o| o.content).collect();
+        take(Part { outputs, contents });
+        Ok(())
+    }
 
     /// Class names along the second dimension of output `output`, when the model says them.
     fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {
@@ -162,6 +222,16 @@ pub enum EngineError {
         /// Why, and when it is tried again.
         reason: String,
     },
+    /// The operator does not let models of this kind run here.
+    #[error("cannot load {path}: {reason}")]
+    NotAllowed {
+        /// File of the model.
+        path: String,
+        /// Who does not allow what.
+        reason: String,
+        /// What to do next.
+        hint: &'static str,
+    },
     /// Nobody waits for the model any more.
     #[error("the load was given up")]
     GivenUp,
@@ -182,12 +252,14 @@ impl Failure for EngineError {
             }
             Self::Run { bad_input: true, .. } | Self::Tensor(_) => ErrorKind::InvalidInput,
             Self::Deadline | Self::TooSlow { .. } => ErrorKind::DeadlineExceeded,
+            Self::NotAllowed { .. } => ErrorKind::Denied,
             Self::GivenUp => ErrorKind::Cancelled,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NotAllowed { hint, .. } => Some((*hint).into()),
             Self::Missing { .. } => Some("run: mainspring doctor".into()),
             Self::TooSlow { .. } => {
                 Some("send fewer rows, or raise engine.python.timeout of the deployment; the server's log has what the model wrote".into())
@@ -219,7 +291,13 @@ pub fn zeros(signature: &Signature, rows: usize) -> Result<Vec<NamedTensor>, Ten
             let count = mainspring_core::tensor::element_count(&shape)
                 .ok_or_else(|| TensorError::Overflow { shape: shape.clone() })?;
             let tensor = match spec.dtype {
-                DType::Bytes => mainspring_core::Tensor::from_strings(shape, vec![bytes::Bytes::new(); count])?,
+                DType::Bytes => {
+                    let nothing = if spec.content == Content::Json { "null" } else { "" };
+                    mainspring_core::Tensor::from_strings(
+                        shape,
+                        vec![bytes::Bytes::from_static(nothing.as_bytes()); count],
+                    )?
+                }
                 fixed => {
                     let len = count * fixed.size().unwrap_or(1);
                     // u64 words, so that the zeros are aligned for every element type.

@@ -2,7 +2,7 @@
 
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, ErrorKind, Failure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// One input or output.
@@ -17,9 +17,37 @@ pub struct TensorSpec {
     /// Whether a request may leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// What its elements are, when they are BYTES.
+    #[serde(skip_serializing_if = "Content::is_text")]
+    pub content: Content,
+}
+
+/// What the elements of a BYTES tensor are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Text in UTF-8.
+    #[default]
+    Text,
+    /// Any bytes: an image, say.
+    Binary,
+    /// The text of a JSON value: a list, an object, anything. NaN and the infinities stand as Python
+    /// writes them.
+    Json,
+}
+
+impl Content {
+    fn is_text(&self) -> bool {
+        *self == Self::Text
+    }
 }
 
 impl TensorSpec {
+    /// A required tensor; texts when it is BYTES.
+    pub fn new(name: impl Into<Arc<str>>, dtype: DType, shape: &[i64]) -> Self {
+        Self { name: name.into(), dtype, shape: shape.to_vec(), optional: false, content: Content::Text }
+    }
+
     /// Whether the first dimension is free, so rows of several requests can share a call.
     pub fn batched(&self) -> bool {
         self.shape.first() == Some(&-1)

@@ -113,7 +113,7 @@ fn unaligned(model: &dyn Model) -> Result<(), String> {
 
 fn deadline(model: &dyn Model) -> Result<(), String> {
     let passed = Instant::now().checked_sub(Duration::from_millis(1));
-    match model.run(&input(model, batch(1, 1)?), &RunCx { deadline: passed }) {
+    match model.run(&input(model, batch(1, 1)?), &RunCx { deadline: passed, ..RunCx::default() }) {
         Err(EngineError::Deadline) => Ok(()),
         other => Err(format!("a call whose deadline has passed does not start: {other:?}")),
     }

@@ -3,7 +3,7 @@ use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
-    TensorSpec { name: name.into(), dtype, shape: shape.to_vec(), optional: false }
+    TensorSpec::new(name, dtype, shape)
 }
 
 fn signature() -> Signature {

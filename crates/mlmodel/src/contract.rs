@@ -20,6 +20,8 @@ pub struct Contract {
     pub max_batch_rows: usize,
     /// Class names of an output's second dimension, by output index, where the model says them.
     pub labels: Vec<Option<Arc<[Arc<str>]>>>,
+    /// Whether it can answer in parts.
+    pub streams: bool,
     /// What the `MLmodel` file says, when it is an MLflow model.
     pub mlmodel: Option<Arc<Mlmodel>>,
 }

@@ -1,8 +1,8 @@
 //! Which file of a model's folder is opened, and by which engine.
 
-use crate::mlmodel::{Mlmodel, MlmodelError};
+use crate::mlmodel::{Mlmodel, MlmodelError, told as told_signature};
 use mainspring_core::{ErrorKind, Failure};
-use mainspring_engine::{Engine, EngineError, ModelFiles};
+use mainspring_engine::{Engine, EngineError, Model, ModelFiles};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,8 +74,30 @@ pub fn read(root: &Path, text: Option<&str>) -> Result<Option<Mlmodel>, FilesErr
     Mlmodel::parse(text).map(Some).map_err(|source| FilesError::Mlmodel { path: path.display().to_string(), source })
 }
 
-/// The engine that opens the model in `root` (a folder, or a bare `.onnx` file), and which file it
-/// opens. The engines' order decides: every MLflow model has python_function beside its own flavor.
+/// What the model's files say of it, with the signature that the model itself tells when they have none.
+///
+/// # Errors
+/// [`FilesError::Mlmodel`] when what it tells is no signature.
+pub fn described(
+    mlmodel: Option<Arc<Mlmodel>>,
+    model: &dyn Model,
+    root: &Path,
+) -> Result<Option<Arc<Mlmodel>>, FilesError> {
+    let Some(told) = model.mlflow_signature() else { return Ok(mlmodel) };
+    if mlmodel.as_ref().is_some_and(|m| m.signature.as_ref().is_some_and(|s| s.inputs.is_some())) {
+        return Ok(mlmodel);
+    }
+    let signature =
+        told_signature(told).map_err(|source| FilesError::Mlmodel { path: root.display().to_string(), source })?;
+    let known = mlmodel.map(|m| Mlmodel::clone(&m)).unwrap_or_default();
+    Ok(Some(Arc::new(Mlmodel { signature: Some(signature), ..known })))
+}
+
+/// A Python file with a function `predict`, which is no MLflow model.
+const PYTHON_FILE: &str = "python_file";
+
+/// The engine that opens the model in `root` (a folder, a bare `.onnx` file or a bare `.py` file), and
+/// which file it opens. The engines' order decides: every MLflow model has python_function beside its own flavor.
 ///
 /// # Errors
 /// [`FilesError::NoEngine`]; [`FilesError::Empty`] when there is nothing to open.
@@ -92,8 +114,9 @@ pub fn choose<'a>(
     };
     let Some(mlmodel) = mlmodel else {
         let (folder, entry) = bare(root)?;
-        let engine = runs("onnx").ok_or_else(|| none("onnx".into()))?;
-        return Ok((engine, ModelFiles { root: folder, entry, flavor: "onnx".into() }));
+        let flavor = if entry.extension().is_some_and(|e| e == "py") { PYTHON_FILE } else { "onnx" };
+        let engine = runs(flavor).ok_or_else(|| none(flavor.into()))?;
+        return Ok((engine, ModelFiles { root: folder, entry, flavor: flavor.into() }));
     };
     for engine in engines {
         for flavor in engine.flavors() {
@@ -111,7 +134,7 @@ pub fn choose<'a>(
     Err(none(if own.is_empty() { "python_function".into() } else { own.join(", ") }))
 }
 
-/// The `.onnx` file that `root` is or holds.
+/// The `.onnx` file that `root` is or holds, or the Python file: `model.py`, or the only one.
 fn bare(root: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     let load = |reason: String| EngineError::Load { path: root.display().to_string(), reason };
     if root.is_file() {
@@ -119,17 +142,28 @@ fn bare(root: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
         return Ok((folder, root.file_name().map(PathBuf::from).unwrap_or_default()));
     }
     let entries = std::fs::read_dir(root).map_err(|e| load(e.to_string()))?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|e| PathBuf::from(e.file_name()))
-        .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case("onnx")))
-        .collect();
-    found.sort();
-    let at = found.iter().position(|p| p == Path::new("model.onnx"));
-    match (at, found.len()) {
-        (Some(at), _) => Ok((root.to_owned(), found.swap_remove(at))),
-        (None, 1) => Ok((root.to_owned(), found.swap_remove(0))),
-        (None, 0) => Err(load("there is neither an MLmodel file nor an .onnx file in it".into())),
-        (None, n) => Err(load(format!("there are {n} .onnx files in it and none is called model.onnx"))),
+    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| PathBuf::from(e.file_name())).collect();
+    files.sort();
+    for extension in ["onnx", "py"] {
+        let mut found: Vec<PathBuf> = files
+            .iter()
+            .filter(|p| p.extension().is_some_and(|x| x.eq_ignore_ascii_case(extension)))
+            .cloned()
+            .collect();
+        let usual = format!("model.{extension}");
+        let at = found.iter().position(|p| *p == Path::new(&usual));
+        match (at, found.len()) {
+            (Some(at), _) => return Ok((root.to_owned(), found.swap_remove(at))),
+            // Exporters of language models put the graph into a folder of its own.
+            (None, 0) if extension == "onnx" && root.join("onnx").is_dir() => {
+                return bare(&root.join("onnx")).map(|(_, entry)| (root.to_owned(), Path::new("onnx").join(entry)));
+            }
+            (None, 0) => {}
+            (None, 1) => return Ok((root.to_owned(), found.swap_remove(0))),
+            (None, n) => {
+                return Err(load(format!("there are {n} .{extension} files in it and none is called {usual}")));
+            }
+        }
     }
+    Err(load("there is no MLmodel file, no .onnx file and no .py file in it".into()))
 }

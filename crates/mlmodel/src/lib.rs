@@ -4,11 +4,13 @@
 pub mod contract;
 mod files;
 pub mod mlmodel;
+mod params;
 pub mod table;
 
 pub use contract::{Contract, stacked};
-pub use files::{FilesError, choose, read};
+pub use files::{FilesError, choose, described, read};
 pub use mlmodel::{
     ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError, ParamSpec, TensorColumn,
 };
+pub use params::{GivenParams, ParamError};
 pub use table::{Cell, ColumnError, Table};

@@ -67,7 +67,7 @@ async fn run(
         Ok(parsed) => parsed,
         Err(why) => return Err(Refused::scoring(call.refuse(why))),
     };
-    let answer = call.infer(parsed.input.tensors, None).await.map_err(Refused::scoring)?;
+    let answer = call.infer(parsed.input.tensors, parsed.input.params, None).await.map_err(Refused::scoring)?;
     let body = classic(&answer.outputs, &answer.contract, parsed.columns);
     let mut response = Response::new(axum::body::Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -4,7 +4,8 @@ use crate::error::Refused;
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_serving::{
-    Answer, Contract, DeploymentStats, DeploymentView, Describe, Infer, InferRequest, ReadStats, Refusal, Serving,
+    Answer, AnswerParts, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest,
+    ReadStats, Refusal, Serving,
 };
 use mainspring_wire::{BodyError, InferBody, response};
 use std::sync::Arc;
@@ -178,16 +179,30 @@ impl Call {
                 return Err(self.refuse(version, body.id.clone(), response::unknown(&missing.name, names)));
             }
         }
+        let request = self.request(version, body);
+        Ok(self.state.serving().infer(&self.auth, request).await?)
+    }
+
+    /// Runs a parsed request whose answer comes in parts.
+    pub(crate) fn infer_parts(&self, version: Option<&str>, body: &mut InferBody) -> Result<AnswerParts, Refused> {
+        let request = self.request(version, body);
+        Ok(self.state.serving().infer_parts(&self.auth, request)?)
+    }
+
+    fn request(&self, version: Option<&str>, body: &mut InferBody) -> InferRequest {
         let timeout = body.timeout_us.filter(|us| *us > 0).map(Duration::from_micros);
-        let request = InferRequest {
+        InferRequest {
             version: version.map(str::to_owned),
             client_id: body.id.clone(),
             inputs: std::mem::take(&mut body.inputs),
+            params: GivenParams {
+                values: std::mem::take(&mut body.params),
+                flat: self.door.protocol == Protocol::OipGrpc,
+            },
             protocol: self.door.protocol,
             deadline: self.door.within(timeout).deadline,
             received: self.door.received,
-        };
-        Ok(self.state.serving().infer(&self.auth, request).await?)
+        }
     }
 
     /// Turns a body away and leaves that in the journal.

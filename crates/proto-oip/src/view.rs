@@ -10,8 +10,8 @@ pub(crate) const SERVER_NAME: &str = "mainspring";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Extensions of the protocol that are built here, by Triton's names. Of the model repository
 /// extension only the index is built, so it is not named.
-pub(crate) const EXTENSIONS: [&str; 5] =
-    ["binary_tensor_data", "classification", "model_configuration", "parameters", "statistics"];
+pub(crate) const EXTENSIONS: [&str; 6] =
+    ["binary_tensor_data", "classification", "generate", "model_configuration", "parameters", "statistics"];
 
 /// The version asked for, or the current one.
 pub(crate) fn pick<'a>(view: &'a DeploymentView, version: Option<&str>) -> Result<&'a VersionView, Refused> {

@@ -8,6 +8,8 @@
 //! - A request that fails is answered by `{"id": …, "error": "…"}`; the socket stays open.
 //! - Requests may be sent without waiting. Answers come as they are ready, in any order, so that a
 //!   caller with several in flight needs ids. When the limit is in flight the socket is not read.
+//! - A model that answers in parts gives a message a part, with `parameters.triton_final_response` false, and one
+//!   without outputs after the last, in which it is true.
 //! - When the server stops, what it has read is answered before it closes the socket.
 //! - `parameters.timeout` (microseconds) is a request's deadline. Closing the socket cancels what is
 //!   in flight.
@@ -21,8 +23,9 @@ use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use mainspring_core::{ErrorKind, Principal, Protocol};
-use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, response};
+use mainspring_core::{ErrorKind, Failure, Principal, Protocol};
+use mainspring_serving::AnswerParts;
+use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, render_part, response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,16 +86,18 @@ impl Session {
             let room = !stopping && in_flight.len() < self.state.limits().max_in_flight;
             tokio::select! {
                 () = stop.cancelled(), if !stopping => stopping = true,
-                Some(answer) = in_flight.next() => {
+                Some((answer, more)) = in_flight.next() => {
                     if socket.send(answer).await.is_err() {
                         return;
                     }
+                    let more: Option<Box<Parts>> = more;
+                    in_flight.extend(more.map(|parts| self.step(Step::Next(parts))));
                 }
                 message = socket.recv(), if room => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => in_flight.push(self.answer(Framed::text(text))),
-                        Some(Ok(Message::Binary(bytes))) => in_flight.push(self.answer(Framed::binary(bytes))),
+                        Some(Ok(Message::Text(text))) => in_flight.push(self.step(Step::Request(Framed::text(text)))),
+                        Some(Ok(Message::Binary(bytes))) => in_flight.push(self.step(Step::Request(Framed::binary(bytes)))),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     }
@@ -109,15 +114,46 @@ impl Session {
         }
     }
 
-    async fn answer(&self, framed: Result<Framed, BodyError>) -> Message {
+    /// The next message of a request, and what is left of its answer.
+    async fn step(&self, step: Step) -> (Message, Option<Box<Parts>>) {
         let mut id = None;
-        match self.infer(framed, &mut id).await {
-            Ok(message) => message,
-            Err(why) => failure(id.as_deref(), &why),
+        let done = match step {
+            Step::Request(framed) => self.infer(framed, &mut id).await,
+            Step::Next(parts) => {
+                id.clone_from(&parts.id);
+                self.next(parts).await
+            }
+        };
+        done.unwrap_or_else(|why| (failure(id.as_deref(), &why), None))
+    }
+
+    /// The next part of an answer.
+    async fn next(&self, mut parts: Box<Parts>) -> Result<(Message, Option<Box<Parts>>), Refused> {
+        let part = parts.answer.next().await.transpose()?;
+        let last = part.is_none();
+        let outputs = part.map(|p| p.outputs).unwrap_or_default();
+        let reply = Reply {
+            model: &self.model,
+            version: &parts.answer.target.version,
+            id: parts.id.as_deref(),
+            prediction: Some(parts.answer.id),
+            outputs: &outputs,
+            classes: Classes { batched: false, labels: &[] },
+        };
+        match render_part(reply, Selection { wanted: None, binary: parts.binary }, last) {
+            Ok(rendered) => Ok((message(rendered), (!last).then_some(parts))),
+            Err(why) => {
+                parts.answer.cannot_send(why.kind(), &why.to_string());
+                Err(why.into())
+            }
         }
     }
 
-    async fn infer(&self, framed: Result<Framed, BodyError>, id: &mut Option<Arc<str>>) -> Result<Message, Refused> {
+    async fn infer(
+        &self,
+        framed: Result<Framed, BodyError>,
+        id: &mut Option<Arc<str>>,
+    ) -> Result<(Message, Option<Box<Parts>>), Refused> {
         let door = Door::new(Protocol::OipWebsocket);
         let call = self.state.call(&self.caller, &self.model, door)?;
         let version = self.version.as_deref();
@@ -126,6 +162,10 @@ impl Session {
         });
         let mut body = parsed.map_err(|why| call.refuse(version, id.clone(), why))?;
         id.clone_from(&body.id);
+        if call.contract(version).is_ok_and(|contract| contract.streams) {
+            let answer = call.infer_parts(version, &mut body)?;
+            return self.next(Box::new(Parts { answer, id: body.id, binary: body.binary_output })).await;
+        }
         let answer = call.infer(version, &mut body).await?;
         let reply = Reply {
             model: &self.model,
@@ -139,11 +179,25 @@ impl Session {
             Ok(rendered) => {
                 let message = message(rendered);
                 answer.encoded().await?;
-                Ok(message)
+                Ok((message, None))
             }
             Err(why) => Err(Call::unwritable(answer, why)),
         }
     }
+}
+
+/// What is to be done next for a request.
+enum Step {
+    Request(Result<Framed, BodyError>),
+    Next(Box<Parts>),
+}
+
+/// An answer that comes in parts.
+struct Parts {
+    answer: AnswerParts,
+    id: Option<Arc<str>>,
+    /// Whether its outputs go out as binary data.
+    binary: bool,
 }
 
 /// A message taken apart: the JSON is `body[..header]`.

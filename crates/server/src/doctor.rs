@@ -71,6 +71,9 @@ fn onnx_runtime(settings: &Settings) -> Check {
 fn python(settings: &Settings) -> Check {
     const WHAT: &str = "Python";
     const MEND: &str = "python3 -m venv .venv && .venv/bin/pip install mlflow   (and what the models use), or name a Python with --python";
+    if !settings.python_models {
+        return good(WHAT, "models that run in Python are refused here (--python-models)".to_owned());
+    }
     match wiring::find_python(settings) {
         Ok(found) => match &found.mlflow {
             Some(mlflow) => good(WHAT, format!("{found} with mlflow {mlflow}")),

@@ -8,6 +8,7 @@ use mainspring_core::{Ctx, Failure};
 use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
+use mainspring_engine_text::TextRuntime;
 use mainspring_journal::{Journal, JournalSettings, Retention, SyncMode};
 use mainspring_store::{Db, DbSettings, MigrationSet, StoreError};
 use std::path::Path;
@@ -121,9 +122,10 @@ pub async fn open_engines(
     let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
         .await
         .map_err(|e| StartError::Engine(e.to_string()))?;
-    let settings = PythonSettings { python: settings.python.clone(), folder: python.to_owned() };
+    let settings =
+        PythonSettings { python: settings.python.clone(), folder: python.to_owned(), allowed: settings.python_models };
     let python = PythonRuntime::open(settings).map_err(|e| StartError::Engine(format!("{}: {e}", python.display())))?;
-    Ok((onnx.clone(), vec![Arc::new(onnx), Arc::new(python)]))
+    Ok((onnx.clone(), vec![Arc::new(TextRuntime::over(Arc::new(onnx))), Arc::new(python)]))
 }
 
 /// Where ONNX Runtime is, and which version.

@@ -12,8 +12,8 @@ use mainspring_core::{
 use mainspring_engine::{Engine, LoadOptions, ModelFiles, RunCx};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_serving::{
-    Deploy, DeploymentSpec, Describe, Infer, InferRequest, Kept, ModelSource, PredictionSink, Resolved, Serving,
-    SourceError,
+    Deploy, DeploymentSpec, Describe, GivenParams, Infer, InferRequest, Kept, ModelSource, PredictionSink, Resolved,
+    Serving, SourceError,
 };
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -97,6 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 version: None,
                 client_id: None,
                 inputs: inputs.clone(),
+                params: GivenParams::default(),
                 protocol: Protocol::Native,
                 deadline: None,
                 received: Instant::now(),

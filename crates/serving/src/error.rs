@@ -7,6 +7,7 @@ use crate::view::State;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::{EngineError, SignatureError};
 use mainspring_mlmodel::FilesError;
+use mainspring_mlmodel::ParamError;
 use std::time::Duration;
 
 /// Why a request is not answered, or a deployment not made.
@@ -31,14 +32,14 @@ pub enum ServeError {
         serves: String,
     },
     /// The deployment has no version that can answer now.
-    #[error("deployment {name:?} is {state}: {reason}")]
+    #[error("deployment {name:?} is {}", .reason.as_ref().map_or_else(|| "not ready".to_owned(), |why| format!("{state}: {why}")))]
     NotReady {
         /// Name of the deployment.
         name: String,
         /// Its state.
         state: State,
-        /// Why.
-        reason: String,
+        /// Why, for callers who may look at the deployment.
+        reason: Option<String>,
     },
     /// The inputs do not fit the model.
     #[error(transparent)]
@@ -46,6 +47,9 @@ pub enum ServeError {
     /// The columns do not fit the model.
     #[error(transparent)]
     Column(#[from] ColumnError),
+    /// The parameters do not fit the model.
+    #[error(transparent)]
+    Param(#[from] ParamError),
     /// The tensors of one request are larger than the deployment allows.
     #[error(
         "the request's tensors are {bytes} bytes; deployment {name:?} takes {limit} at most (limits.maxRequestBytes)"
@@ -61,6 +65,12 @@ pub enum ServeError {
     /// A request of no rows.
     #[error("the request has no rows")]
     NoRows,
+    /// An answer in parts is one of one row.
+    #[error("the request has {rows} rows; an answer that comes in parts is one of one row")]
+    StreamRows {
+        /// Rows of the request.
+        rows: usize,
+    },
     /// Too many requests wait already.
     #[error("deployment {name:?} has {in_flight} requests in flight, its limit (limits.maxInFlight)")]
     Overloaded {
@@ -117,8 +127,9 @@ impl Failure for ServeError {
             Self::NotReady { .. } | Self::Stopping => ErrorKind::Unavailable,
             Self::Signature(e) => e.kind(),
             Self::Column(e) => e.kind(),
+            Self::Param(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::Redact { .. } => ErrorKind::InvalidInput,
+            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -134,7 +145,12 @@ impl Failure for ServeError {
         match self {
             Self::NoDeployment { .. } => Some("list what is deployed: mainspring get deployment".into()),
             Self::NotReady { state: State::Loading, .. } => Some("try again when it is READY".into()),
-            Self::NotReady { name, .. } => Some(format!("see the whole state: mainspring get deployment {name}")),
+            Self::NotReady { reason: None, .. } => {
+                Some("who may read the deployment finds the reason in its state".into())
+            }
+            Self::NotReady { name, reason: Some(_), .. } => {
+                Some(format!("see the whole state: mainspring get deployment {name}"))
+            }
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }

@@ -28,11 +28,11 @@ use mainspring_mlmodel::{contract, mlmodel, table};
 pub use action::{Deploy, Describe, Infer, ReadStats, Undeploy};
 pub use error::ServeError;
 pub use mainspring_mlmodel::{
-    Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError,
-    ParamSpec, Table, TensorColumn,
+    Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,
+    MlmodelError, ParamError, ParamSpec, Table, TensorColumn,
 };
 pub use request::{Answer, InferRequest, Refusal};
-pub use serving::Serving;
+pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
     BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, PythonEnv,

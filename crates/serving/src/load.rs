@@ -44,6 +44,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     };
     let model = engine.load(&files, &options)?;
     let signature = model.signature().clone();
+    let mlmodel = mainspring_mlmodel::described(mlmodel, &*model, root)?;
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
@@ -60,6 +61,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         platform: engine.platform(),
         answer: model.answer(),
         max_batch_rows: 0,
+        streams: model.streams(),
         mlmodel,
     };
     let example = warm::example(root, &contract);

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::source::Kept;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
+use mainspring_mlmodel::GivenParams;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,8 @@ pub struct InferRequest {
     pub client_id: Option<Arc<str>>,
     /// Input tensors by name, in any order.
     pub inputs: Vec<NamedTensor>,
+    /// What it says beside its data.
+    pub params: GivenParams,
     /// By which door it came.
     pub protocol: Protocol,
     /// After this nobody waits for the answer. The deployment's own deadline counts when earlier.

@@ -7,15 +7,14 @@ use crate::deployment::{Deployment, Route};
 use crate::error::ServeError;
 use crate::event::Event;
 use crate::request::{Answer, InferRequest, Refusal};
-use crate::run::{Loaded, Pool, Ran, Reply, Timer};
+use crate::run::{Loaded, Pool, Ran, Reply, Timer, Work};
 use crate::source::{ModelSource, PredictionSink};
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats};
 use crate::view::DeploymentView;
 use arc_swap::ArcSwap;
-use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timing};
-use mainspring_engine::{Engine, RunCx};
+use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Principal, Protocol, Role, Tenant, Timing};
+use mainspring_engine::{Engine, Params, RunCx};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,8 +22,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use stream::AnswerParts;
 
 type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;
 
@@ -113,7 +115,7 @@ impl Serving {
     /// [`ServeError::NoDeployment`], also when it is taken away meanwhile.
     pub async fn settled(&self, auth: &Authorized<Describe>, name: &Name) -> Result<DeploymentView, ServeError> {
         let deployment = self.find(auth.tenant(), name)?;
-        if deployment.settled().await { Ok(deployment.view()) } else { Err(self.nobody(auth.tenant(), name)) }
+        if deployment.settled().await { Ok(view(&deployment, auth)) } else { Err(self.nobody(auth.tenant(), name)) }
     }
 
     /// Waits until the latest declaration of every deployment that there is now, of every tenant, was
@@ -135,12 +137,12 @@ impl Serving {
     /// Describes the deployment that `auth` names; `None` when there is none, or `auth` names all.
     pub fn describe(&self, auth: &Authorized<Describe>) -> Option<DeploymentView> {
         let name = auth.action().deployment.as_ref()?;
-        self.find(auth.tenant(), name).ok().map(|d| d.view())
+        self.find(auth.tenant(), name).ok().map(|d| view(&d, auth))
     }
 
     /// Describes the tenant's deployments that `auth` names, by name.
     pub fn list(&self, auth: &Authorized<Describe>) -> Vec<DeploymentView> {
-        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| d.view()).collect()
+        self.of(auth.tenant(), auth.action().deployment.as_ref()).iter().map(|d| view(d, auth)).collect()
     }
 
     /// Whether a request to the deployment that `auth` names would find a version to answer it.
@@ -148,9 +150,10 @@ impl Serving {
     /// # Errors
     /// [`ServeError::NoDeployment`], [`ServeError::NoVersion`] and [`ServeError::NotReady`].
     pub fn ready(&self, auth: &Authorized<Describe>, version: Option<&str>) -> Result<(), ServeError> {
+        let explains = explains(auth.who());
         match &auth.action().deployment {
-            Some(name) => pick(&*self.find(auth.tenant(), name)?, version).map(drop),
-            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None).map(drop)),
+            Some(name) => pick(&*self.find(auth.tenant(), name)?, version, explains).map(drop),
+            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None, explains).map(drop)),
         }
     }
 
@@ -172,7 +175,7 @@ impl Serving {
     /// As [`Serving::ready`].
     pub fn contract(&self, auth: &Authorized<Infer>, version: Option<&str>) -> Result<Arc<Contract>, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        Ok(Arc::clone(&pick(&deployment, version)?.facts.contract))
+        Ok(Arc::clone(&pick(&deployment, version, explains(auth.who()))?.facts.contract))
     }
 
     /// Answers a request. Dropping the future gives the request up: it leaves the queue, and the
@@ -183,7 +186,7 @@ impl Serving {
     pub async fn infer(&self, auth: &Authorized<Infer>, request: InferRequest) -> Result<Answer, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         let event = self.event(auth, deployment, Asked::from(&request));
-        let mut call = Call { event: Some(event), admitted: false };
+        let mut call = Call { event: Some(event), admitted: false, explains: explains(auth.who()) };
         match call.run(request).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
@@ -197,7 +200,7 @@ impl Serving {
     /// under which the journal has it; `None` when the deployment does not exist.
     pub fn refuse(&self, auth: &Authorized<Infer>, refusal: Refusal) -> Option<EventId> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment).ok()?;
-        let picked = pick(&deployment, refusal.version.as_deref()).ok();
+        let picked = pick(&deployment, refusal.version.as_deref(), false).ok();
         let asked = Asked {
             protocol: refusal.protocol,
             client_id: refusal.client_id,
@@ -273,10 +276,21 @@ impl From<&InferRequest> for Asked {
     }
 }
 
+/// Whether somebody may know why a deployment does not answer, which may hold what a model wrote: who may look
+/// at it and not only call it.
+fn explains(who: &Principal) -> bool {
+    who.role >= Role::Read
+}
+
+fn view(deployment: &Deployment, auth: &Authorized<Describe>) -> DeploymentView {
+    let view = deployment.view();
+    if explains(auth.who()) { view } else { DeploymentView { reason: None, ..view } }
+}
+
 /// The version that answers a request.
-fn pick(deployment: &Deployment, version: Option<&str>) -> Result<Arc<Loaded>, ServeError> {
+fn pick(deployment: &Deployment, version: Option<&str>, explains: bool) -> Result<Arc<Loaded>, ServeError> {
     let route = deployment.route.load();
-    let Some(current) = &route.current else { return Err(not_ready(deployment, &route)) };
+    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains)) };
     match version {
         Some(asked) if *asked != *current.facts.contract.target.version => Err(ServeError::NoVersion {
             name: deployment.name.to_string(),
@@ -287,29 +301,42 @@ fn pick(deployment: &Deployment, version: Option<&str>) -> Result<Arc<Loaded>, S
     }
 }
 
-fn not_ready(deployment: &Deployment, route: &Route) -> ServeError {
-    ServeError::NotReady {
-        name: deployment.name.to_string(),
-        state: route.state,
-        reason: route.reason.clone().unwrap_or_else(|| "no version is loaded".into()),
-    }
+fn not_ready(deployment: &Deployment, route: &Route, explains: bool) -> ServeError {
+    let reason = route.reason.clone().unwrap_or_else(|| "no version is loaded".into());
+    ServeError::NotReady { name: deployment.name.to_string(), state: route.state, reason: explains.then_some(reason) }
 }
 
 /// One request on its way. Dropped before its end, it was cancelled.
 struct Call {
     event: Option<Event>,
     admitted: bool,
+    /// Whether the caller may know why there is no version to answer.
+    explains: bool,
 }
 
 impl Call {
-    async fn run(&mut self, mut request: InferRequest) -> Result<Answer, ServeError> {
+    async fn run(&mut self, request: InferRequest) -> Result<Answer, ServeError> {
+        let received = request.received;
+        let Admitted { loaded, work } = self.admit(request)?;
+        let cx = RunCx { deadline: work.deadline, params: work.params.clone(), ids: Vec::new() };
+        let ran = match loaded.try_inline(&work.inputs, work.rows, &cx) {
+            Some(result) => result?,
+            None => {
+                let Some(event) = &self.event else { return Err(ServeError::Cancelled) };
+                queued(&loaded, &event.deployment, work, received).await?
+            }
+        };
+        self.answer(&loaded, ran)
+    }
+
+    /// Finds the version, checks the request against it, and counts it in.
+    fn admit(&mut self, mut request: InferRequest) -> Result<Admitted, ServeError> {
         let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
         let deployment = Arc::clone(&event.deployment);
-        let accepted = accept(event, &mut request);
+        let accepted = accept(event, &mut request, self.explains);
         event.inputs = std::mem::take(&mut request.inputs).into();
-        let loaded = accepted?;
-        let rows = event.rows as usize;
-        let inputs = Arc::clone(&event.inputs);
+        let (loaded, params) = accepted?;
+        let (id, rows, inputs) = (event.id, event.rows as usize, Arc::clone(&event.inputs));
 
         let limits = &deployment.spec.load().limits;
         admit(&deployment.in_flight, limits.max_in_flight as usize)
@@ -323,11 +350,7 @@ impl Call {
         if deadline.is_some_and(|d| d <= Instant::now()) {
             return Err(late(&deployment, request.received));
         }
-        let ran = match loaded.try_inline(&inputs, rows, &RunCx { deadline }) {
-            Some(result) => result?,
-            None => queued(&loaded, &deployment, inputs, Wait { rows, deadline, received: request.received }).await?,
-        };
-        self.answer(&loaded, ran)
+        Ok(Admitted { loaded, work: Work { id, inputs, rows, params, deadline, parts: None } })
     }
 
     fn answer(&mut self, loaded: &Loaded, ran: Ran) -> Result<Answer, ServeError> {
@@ -372,9 +395,19 @@ impl Drop for Call {
     }
 }
 
-/// Finds the version and checks the inputs against it.
-fn accept(event: &mut Event, request: &mut InferRequest) -> Result<Arc<Loaded>, ServeError> {
-    let loaded = pick(&event.deployment, request.version.as_deref())?;
+/// A request that may run.
+struct Admitted {
+    loaded: Arc<Loaded>,
+    work: Work,
+}
+
+/// Finds the version and checks inputs and parameters against it.
+fn accept(
+    event: &mut Event,
+    request: &mut InferRequest,
+    explains: bool,
+) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
+    let loaded = pick(&event.deployment, request.version.as_deref(), explains)?;
     event.recorder = Arc::clone(&loaded.recorder);
     event.contract = Some(Arc::clone(&loaded.facts.contract));
     if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {
@@ -388,7 +421,8 @@ fn accept(event: &mut Event, request: &mut InferRequest) -> Result<Arc<Loaded>, 
         return Err(ServeError::NoRows);
     }
     event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
-    Ok(loaded)
+    let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
+    Ok((loaded, params))
 }
 
 /// Counts a request in, or says how many there are.
@@ -413,29 +447,24 @@ fn late(deployment: &Deployment, received: Instant) -> ServeError {
     ServeError::Deadline { name: deployment.name.to_string(), waited: received.elapsed() }
 }
 
-struct Wait {
-    rows: usize,
-    deadline: Option<Instant>,
-    received: Instant,
-}
-
 async fn queued(
     loaded: &Arc<Loaded>,
     deployment: &Deployment,
-    inputs: Arc<[NamedTensor]>,
-    wait: Wait,
+    work: Work,
+    received: Instant,
 ) -> Result<Ran, ServeError> {
-    let waiting = loaded.enqueue(inputs, wait.rows, wait.deadline);
-    let reply = match wait.deadline {
+    let deadline = work.deadline;
+    let waiting = loaded.enqueue(work);
+    let reply = match deadline {
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), waiting).await {
             Ok(reply) => reply,
-            Err(_) => return Err(late(deployment, wait.received)),
+            Err(_) => return Err(late(deployment, received)),
         },
         None => waiting.await,
     };
     match reply {
         Some(Reply::Ran(result)) => Ok(result?),
-        Some(Reply::Expired) => Err(late(deployment, wait.received)),
+        Some(Reply::Expired) => Err(late(deployment, received)),
         None => Err(ServeError::Stopping),
     }
 }

@@ -11,7 +11,7 @@ use mainspring_core::{
     Prediction, Principal, Protocol, Resource, Tenant, Tensor,
 };
 use mainspring_engine::{
-    AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
+    AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
 };
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
@@ -50,13 +50,16 @@ impl Door {
 
 /// Reads `model.onnx` as a text: `quick 2` adds 2 to each value at once, `gated 2` passes the door
 /// first, `busy 2` takes 400 µs, `apart 2` says that it runs in another process, `fewer` drops a row, `wrong` answers something undeclared, `panics`
-/// panics on any value but zero, `bad` cannot be loaded,
+/// panics on any value but zero, `picky 2` passes the door like `gated` and refuses a call with a negative value,
+/// `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
 /// `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
 pub struct TextEngine {
     pub door: Arc<Door>,
     pub loaded: Arc<AtomicUsize>,
     pub given_up: Arc<AtomicUsize>,
+    /// What came with each call.
+    pub calls: Arc<Mutex<Vec<RunCx>>>,
 }
 
 #[derive(Debug)]
@@ -103,8 +106,7 @@ impl Engine for TextEngine {
             self.given_up.fetch_add(1, Ordering::SeqCst);
             return Err(EngineError::GivenUp);
         }
-        let spec =
-            |name: &str| TensorSpec { name: name.into(), dtype: DType::Fp32, shape: vec![-1, -1], optional: false };
+        let spec = |name: &str| TensorSpec::new(name, DType::Fp32, &[-1, -1]);
         self.loaded.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(TextModel {
             kind: kind.into(),
@@ -122,24 +124,59 @@ impl Model for TextModel {
     }
 
     fn answer(&self) -> AnswerForm {
-        AnswerForm::Tensors
+        if self.kind == "apart" { AnswerForm::Array } else { AnswerForm::Tensors }
     }
 
     fn waits(&self) -> bool {
-        self.kind == "apart"
+        self.kind == "apart" || self.kind == "parts"
     }
 
-    fn run(&self, inputs: &[NamedTensor], _: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+    fn streams(&self) -> bool {
+        self.kind == "parts"
+    }
+
+    fn stream(
+        &self,
+        inputs: &[NamedTensor],
+        cx: &RunCx,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<(), EngineError> {
+        if self.kind != "parts" {
+            take(Part { outputs: self.run(inputs, cx)?, contents: vec![Content::Text] });
+            return Ok(());
+        }
+        self.engine.door.inside.fetch_add(1, Ordering::SeqCst);
+        let count = inputs[0].tensor.to_vec::<f32>().unwrap()[0];
+        let mut place = 0.0;
+        while place < count {
+            let tensor = Tensor::from_vec(DType::Fp32, vec![1], vec![place + self.add])?;
+            if !take(Part { outputs: vec![named("y", tensor)], contents: vec![Content::Text] }) {
+                break;
+            }
+            place += 1.0;
+            if place == 7.0 {
+                return Err(EngineError::Run { reason: "seven is too many".into(), bad_input: true });
+            }
+        }
+        self.engine.door.inside.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        self.engine.calls.lock().push(cx.clone());
         let x = &inputs[0].tensor;
         let mut values = x.to_vec::<f32>().unwrap();
         let mut shape = x.shape().to_vec();
         match &*self.kind {
-            "gated" | "busy" => {
+            "gated" | "busy" | "picky" | "apart" => {
                 let started = Instant::now();
                 while started.elapsed() < Duration::from_micros(400) {
                     std::hint::spin_loop();
                 }
-                if self.kind == "gated" && values.iter().any(|v| *v != 0.0) {
+                if self.kind == "picky" && values.iter().any(|v| *v < 0.0) {
+                    return Err(EngineError::Run { reason: "it is negative".into(), bad_input: true });
+                }
+                if self.kind != "busy" && values.iter().any(|v| *v != 0.0) {
                     self.engine.door.pass();
                 }
             }
@@ -283,6 +320,12 @@ impl Rig {
         self.gate.authorize(&Arc::new(Principal::loopback()), action).unwrap()
     }
 
+    /// What somebody is allowed who may only call.
+    pub fn caller<A: Action>(&self, action: A) -> Authorized<A> {
+        let who = Principal { role: mainspring_core::Role::Infer, ..Principal::loopback() };
+        self.gate.authorize(&Arc::new(who), action).unwrap()
+    }
+
     pub fn deploy(&self, deployment: &str, spec: impl FnOnce(&mut DeploymentSpec)) -> Result<(), ServeError> {
         let mut declared = DeploymentSpec::new("models:/m@champion");
         spec(&mut declared);
@@ -338,6 +381,7 @@ pub fn rows(rows: usize, values: &[f32]) -> InferRequest {
         client_id: None,
         inputs: vec![named("x", Tensor::from_vec(DType::Fp32, shape, values.to_vec()).unwrap())],
         protocol: Protocol::Native,
+        params: crate::GivenParams::default(),
         deadline: None,
         received: Instant::now(),
     }

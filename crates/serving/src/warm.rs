@@ -162,6 +162,7 @@ fn cell(value: &serde_json::Value) -> Cell {
             n.as_i64().map(Cell::Int).or_else(|| n.as_f64().map(Cell::Float)).unwrap_or(Cell::Null)
         }
         serde_json::Value::String(s) => Cell::Text(s.clone().into()),
-        _ => Cell::Null,
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => Cell::Json(value.to_string().into()),
+        serde_json::Value::Null => Cell::Null,
     }
 }

@@ -1,4 +1,5 @@
-//! Mergeable sketches and moments: pure mathematics, no I/O, no clock, no hidden randomness.
+//! Mergeable sketches, moments, and tests that may be looked at all the time: pure mathematics, no I/O, no clock, no
+//! hidden randomness.
 //!
 //! | what | type | memory | error |
 //! |---|---|---|---|
@@ -9,12 +10,34 @@
 //! | a column of numbers | [`NumericProfile`] | the first two together | |
 //! | a column of texts | [`TextProfile`] | the next two together | |
 //!
-//! Every type merges: the sketch of a union is the merge of the sketches, within the same bounds.
+//! Every one of these merges: the sketch of a union is the merge of the sketches, within the same bounds.
+//!
+//! For comparing variants, in [`sequential`]:
+//!
+//! | question | type | guarantee | merges |
+//! |---|---|---|---|
+//! | difference of means or ratios, with CUPED, by unit | [`sequential::AsymptoticCs`] over [`sequential::Strata`] | in the limit of a late first look | yes |
+//! | the same, with effects expected in the metric's unit | [`sequential::Msprt`] | the same | yes |
+//! | the same, with a planned end and few looks | [`sequential::GroupSequential`] | normal estimates | yes |
+//! | difference of means in \[0, 1\] | [`sequential::BettingAb`] | exact, also under drift and changing weights | disjoint units |
+//! | one mean in \[0, 1\] | [`sequential::BettingCs`] | exact | no |
+//! | sample ratio; errors of many variants | [`sequential::Multinomial`] | exact, also under drift and changing weights | counts of a step |
+//! | how much more often one variant errs | [`sequential::RateRatio`] | exact, also under drift and changing weights | yes |
+//! | a quantile; whether one is slower | [`sequential::QuantileCs`], [`sequential::SlowerTest`] | exact for one distribution | yes |
+//! | the same under drift | [`sequential::Exceedance`] | exact | yes |
+//!
+//! [`decision`] makes one decision of them, [`bandit`] shares out traffic, [`offpolicy`] says what another policy would
+//! have brought.
 
+pub mod bandit;
 pub mod categorical;
+pub mod decision;
 pub mod kll;
 pub mod moments;
+pub mod offpolicy;
 pub mod profile;
+pub mod sequential;
+mod special;
 
 pub use categorical::{Distinct, Frequent, FrequentItem};
 pub use kll::{Kll, KllView};

@@ -10,6 +10,7 @@ pub mod cursor;
 mod data;
 mod decimal;
 mod error;
+mod node;
 pub mod npy;
 mod parser;
 mod request;
@@ -19,8 +20,9 @@ pub use classes::{Classes, classified};
 pub use cursor::Cursor;
 pub use decimal::Decimal;
 pub use error::BodyError;
+pub use node::Node;
 pub use request::{InferBody, Wanted};
-pub use response::{Rendered, Reply, Selection, render};
+pub use response::{Rendered, Reply, Selection, render, render_part};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::data;
 use super::error::BodyError;
+use super::node::Node;
 use super::request::{InferBody, Wanted};
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor};
@@ -160,11 +161,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Request parameters. Those of the protocol that would change the answer and are not built are
-    /// refused; the caller's own ones mean nothing here and are left alone.
+    /// refused; others may be the model's own and are kept.
     fn parameters(&mut self, out: &mut InferBody) -> Result<(), BodyError> {
         let mut more = self.open_object(|| "parameters".to_owned())?;
         while more {
-            match &*self.cursor.key()? {
+            let key = self.cursor.key()?;
+            match &*key {
                 "timeout" => out.timeout_us = Some(self.count_at(|| "parameters.timeout".to_owned())?),
                 "binary_data_output" => {
                     out.binary_output = self.bool_at(|| "parameters.binary_data_output".to_owned())?;
@@ -174,7 +176,7 @@ impl<'a> Parser<'a> {
                 }
                 // Triton passes it over for a model without priority levels, which is every model here.
                 "priority" => drop(self.count_at(|| "parameters.priority".to_owned())?),
-                _ => self.cursor.skip()?,
+                _ => out.params.push((Arc::from(&*key), Node::take(&mut self.cursor)?)),
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
         }

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::error::BodyError;
+use super::node::Node;
 use super::parser::Parser;
 use bytes::Bytes;
 use mainspring_core::NamedTensor;
@@ -18,6 +19,8 @@ pub struct InferBody {
     pub outputs: Option<Vec<Wanted>>,
     /// `parameters.timeout`, microseconds.
     pub timeout_us: Option<u64>,
+    /// Further `parameters`, which may be the model's own.
+    pub params: Vec<(Arc<str>, Node)>,
     /// `parameters.binary_data_output`: outputs that do not say otherwise come as binary data.
     pub binary_output: bool,
 }

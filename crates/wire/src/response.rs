@@ -80,6 +80,18 @@ pub struct Selection<'a> {
 /// [`BodyError::OutputNotText`] for bytes that JSON cannot carry; [`BodyError::NoClasses`] for classes of
 /// texts.
 pub fn render(reply: Reply<'_>, selection: Selection<'_>) -> Result<Rendered, BodyError> {
+    write(reply, selection, None)
+}
+
+/// Writes a part of an answer, or what follows the last one: with `parameters.triton_final_response`.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_part(reply: Reply<'_>, selection: Selection<'_>, last: bool) -> Result<Rendered, BodyError> {
+    write(reply, selection, Some(last))
+}
+
+fn write(reply: Reply<'_>, selection: Selection<'_>, last: Option<bool>) -> Result<Rendered, BodyError> {
     let outputs = classified(reply.outputs, selection.wanted, reply.classes)?;
     let reply = Reply { outputs: &outputs, ..reply };
     let mut out = Vec::with_capacity(estimate(&reply, selection));
@@ -96,7 +108,12 @@ pub fn render(reply: Reply<'_>, selection: Selection<'_>) -> Result<Rendered, Bo
     if let Some(prediction) = reply.prediction {
         out.extend_from_slice(b",\"parameters\":{\"prediction_id\":\"");
         out.extend_from_slice(prediction.0.hyphenated().encode_lower(&mut [0; 36]).as_bytes());
-        out.extend_from_slice(b"\"}");
+        out.push(b'"');
+        if let Some(last) = last {
+            out.extend_from_slice(b",\"triton_final_response\":");
+            out.extend_from_slice(if last { b"true" } else { b"false" });
+        }
+        out.push(b'}');
     }
     out.extend_from_slice(b",\"outputs\":[");
     let mut blobs = Vec::new();

@@ -58,7 +58,7 @@ proptest! {
         let column: Float64Array = values.into_iter().collect();
         let column = cast(&column, if text { &DataType::Utf8 } else { &kind }).unwrap();
         let shape = if stacked { vec![-1, -1] } else { vec![-1] };
-        let spec = TensorSpec { name: "x".into(), dtype, shape, optional: false };
+        let spec = TensorSpec::new("x", dtype, &shape);
         let signature = Signature { inputs: vec![spec], outputs: Vec::new() };
         let declared: Vec<(&str, ColumnType)> = declared.into_iter().map(|k| ("x", k)).collect();
         let contract = Arc::new(contract(signature, &declared));

@@ -44,3 +44,46 @@ fn a_failed_installation_names_the_requirement() {
     }
     assert!(reason(&lines("killed"), wanted).starts_with("its requirements cannot be installed"));
 }
+
+#[test]
+fn unused_environments_go_by_age_and_by_size_and_held_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let environments = Environments::new(folder.path().to_owned());
+    let day = Duration::from_secs(86_400);
+    let make = |name: &str, idle: Duration| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.join("bin")).unwrap();
+        std::fs::write(path.join("bin/python"), vec![0; 1000]).unwrap();
+        std::fs::write(folder.path().join(format!("{name}.lock")), "").unwrap();
+        keep::weigh(&path);
+        keep::used(&path);
+        let marked = std::fs::File::options().write(true).open(path.join("mainspring-used")).unwrap();
+        marked.set_modified(std::time::SystemTime::now() - idle).unwrap();
+        path.join("bin/python")
+    };
+    let left = || {
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .map(|e| e.file_name().into_string().unwrap())
+            .filter(|n| !n.ends_with(".lock"))
+            .collect();
+        names.sort();
+        names
+    };
+    for (name, days) in [("a", 0), ("b", 2), ("c", 5), ("d", 9), ("e", 40), ("f", 50)] {
+        make(name, day * days);
+    }
+    make("g.part", day * 50);
+    let held = environments.hold(&folder.path().join("f/bin/python")).unwrap();
+    assert!(environments.hold(Path::new("/usr/bin/python3")).is_none());
+    environments.sweep(keep::Limits { unused: day * 30, bytes: 3500, safe: day });
+    assert_eq!(left(), ["a", "b", "c", "f", "g.part"], "e is too old, d is the oldest of too many");
+    assert!(!folder.path().join("e.lock").exists() && folder.path().join("a.lock").exists());
+    environments.sweep(keep::Limits { unused: day * 30, bytes: 0, safe: day * 3 });
+    assert_eq!(left(), ["a", "b", "f", "g.part"], "what was used lately stays");
+    // It was in use until now.
+    drop(held);
+    environments.sweep(keep::Limits { unused: day * 30, bytes: 1 << 30, safe: day });
+    assert_eq!(left(), ["a", "b", "f", "g.part"]);
+}

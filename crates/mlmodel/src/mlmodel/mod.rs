@@ -270,6 +270,13 @@ fn signature(raw: RawSignature) -> Result<MlflowSignature, MlmodelError> {
     })
 }
 
+/// The signature that an engine tells of its model, in JSON.
+pub(crate) fn told(text: &str) -> Result<MlflowSignature, MlmodelError> {
+    let raw: RawSignature =
+        serde_json::from_str(text).map_err(|e| MlmodelError::Signature { part: "inputs", reason: e.to_string() })?;
+    signature(raw)
+}
+
 fn schema(part: &'static str, text: &str) -> Result<Option<MlflowInputs>, MlmodelError> {
     let wrong = |reason: String| MlmodelError::Signature { part, reason };
     let fields: Option<Vec<RawField>> = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
-use mainspring_engine::TensorSpec;
+use mainspring_engine::{Content, TensorSpec};
+use mainspring_wire::Node;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ struct Pick<'a> {
     at: Option<usize>,
     kind: Option<&'a ColumnType>,
     required: bool,
+    /// What the elements of its input are.
+    content: Content,
 }
 
 /// All columns side by side in one `[rows, columns]` tensor.
@@ -64,21 +67,24 @@ pub(super) fn by_name(
                     return Err(ColumnError::NotColumns { input: spec.name.to_string(), shape: other.to_vec() });
                 }
             };
-            let column = declared.and_then(|d| {
-                d.iter().enumerate().find(|(i, c)| match &c.name {
+            let column = declared.and_then(|d| match (d, inputs) {
+                // One of each: whatever it is called, there is nothing else that it could be.
+                ([only], [_]) => Some((0, only)),
+                _ => d.iter().enumerate().find(|(i, c)| match &c.name {
                     Some(name) => **name == *spec.name,
                     None => *i == place,
-                })
+                }),
             });
+            let content = spec.content;
             let pick = match (column, declared) {
-                (Some((i, column)), Some(all)) => pick(column, i, all, table)?,
-                _ if nameless => Pick { name: Cow::Borrowed(&*spec.name), at: Some(place), kind: None, required: true },
+                (Some((i, column)), Some(all)) => Pick { content, ..pick(column, i, all, table)? },
+                _ if nameless => Pick { content, ..undeclared_pick(&spec.name, Some(place)) },
                 _ => {
                     let at = table.columns.iter().position(|c| **c == *spec.name);
                     if at.is_none() {
                         return Err(missing(&spec.name, expected(), table));
                     }
-                    Pick { name: Cow::Borrowed(&*spec.name), at, kind: None, required: true }
+                    Pick { content, ..undeclared_pick(&spec.name, at) }
                 }
             };
             let tensor = fill(spec.dtype, shape, &[pick], table)?;
@@ -122,19 +128,24 @@ fn pick<'a>(
         let expected = all.iter().enumerate().map(|(i, c)| format!("{:?}", label(i, c))).collect::<Vec<_>>().join(", ");
         return Err(missing(&label(place, column), expected, table));
     }
-    Ok(Pick { name: label(place, column), at, kind: Some(&column.kind), required: column.required })
+    let name = label(place, column);
+    Ok(Pick { name, at, kind: Some(&column.kind), required: column.required, content: Content::Text })
+}
+
+fn undeclared_pick(name: &str, at: Option<usize>) -> Pick<'_> {
+    Pick { name: Cow::Borrowed(name), at, kind: None, required: true, content: Content::Text }
 }
 
 fn undeclared<'a>(spec: &'a TensorSpec, table: &'a Table) -> Vec<Pick<'a>> {
     if spec.shape.get(1) == Some(&1)
         && let Some(at) = table.columns.iter().position(|c| c == &spec.name)
     {
-        return vec![Pick { name: Cow::Borrowed(&*spec.name), at: Some(at), kind: None, required: true }];
+        return vec![undeclared_pick(&spec.name, Some(at))];
     }
     (0..table.width)
         .map(|i| {
             let name = table.columns.get(i).map_or_else(|| Cow::Owned(i.to_string()), |c| Cow::Borrowed(&**c));
-            Pick { name, at: Some(i), kind: None, required: true }
+            Pick { name, ..undeclared_pick("", Some(i)) }
         })
         .collect()
 }
@@ -276,6 +287,9 @@ fn boolean(cell: &Cell, _: &Pick<'_>) -> Option<bool> {
 /// Text. As MLflow, a column that is declared as text takes numbers and truth values too, as Python
 /// writes them.
 fn text(cell: &Cell, pick: &Pick<'_>) -> Option<Bytes> {
+    if pick.content == Content::Json {
+        return Some(json(cell));
+    }
     let declared = matches!(pick.kind, Some(ColumnType::String));
     match cell {
         Cell::Text(text) => Some(text.clone()),
@@ -284,6 +298,18 @@ fn text(cell: &Cell, pick: &Pick<'_>) -> Option<Bytes> {
         Cell::Int(n) if declared => Some(n.to_string().into()),
         Cell::Float(x) if declared && x.is_finite() => Some(repr(*x).into()),
         _ => None,
+    }
+}
+
+/// Any cell as the text of a JSON value.
+fn json(cell: &Cell) -> Bytes {
+    match cell {
+        Cell::Json(text) => text.clone(),
+        Cell::Null => Node::Null.to_json(),
+        Cell::Bool(b) => Node::Bool(*b).to_json(),
+        Cell::Int(n) => Node::Int(*n).to_json(),
+        Cell::Float(x) => Node::Float(*x).to_json(),
+        Cell::Text(text) => Node::Text(text.clone()).to_json(),
     }
 }
 

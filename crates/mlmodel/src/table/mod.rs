@@ -25,6 +25,8 @@ pub enum Cell {
     Float(f64),
     /// Text, or the bytes of a binary column.
     Text(Bytes),
+    /// A list or an object, as the text of a JSON value.
+    Json(Bytes),
 }
 
 /// Texts that pandas takes for a missing value (`pandas.io.parsers`, `STR_NA_VALUES`).
@@ -64,6 +66,8 @@ impl Cell {
             Self::Bool(b) => b.to_string().into(),
             Self::Int(n) => n.to_string().into(),
             Self::Float(x) => x.to_string().into(),
+            Self::Json(json) if json.first() == Some(&b'[') => "a list".into(),
+            Self::Json(_) => "an object".into(),
             Self::Text(t) => {
                 let text = String::from_utf8_lossy(t);
                 let short: String = text.chars().take(40).collect();

@@ -4,12 +4,7 @@ use mainspring_core::{DType, Target, Tensor};
 use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 
 fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnType, bool)]>) -> Contract {
-    let spec = |(name, dtype, shape): &(&str, DType, &[i64])| TensorSpec {
-        name: (*name).into(),
-        dtype: *dtype,
-        shape: shape.to_vec(),
-        optional: false,
-    };
+    let spec = |(name, dtype, shape): &(&str, DType, &[i64])| TensorSpec::new(*name, *dtype, shape);
     let mlmodel = columns.map(|columns| {
         let column = |(name, kind, required): &(&str, ColumnType, bool)| ColumnSpec {
             name: Some((*name).into()),
@@ -31,6 +26,7 @@ fn contract(inputs: &[(&str, DType, &[i64])], columns: Option<&[(&str, ColumnTyp
         platform: "test",
         answer: AnswerForm::Tensors,
         max_batch_rows: 0,
+        streams: false,
         labels: Vec::new(),
         mlmodel,
     }

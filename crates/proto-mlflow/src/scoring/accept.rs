@@ -1,11 +1,12 @@
 //! Answers in the forms that SageMaker's clients ask for.
 
 use super::error::InputError;
-use super::output::{self, Values};
+use super::output::{self, Of, Values};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use mainspring_core::NamedTensor;
 use mainspring_core::tensor::Data;
+use mainspring_engine::Content;
 use mainspring_serving::Contract;
 use mainspring_wire::npy;
 use mainspring_wire::response::string;
@@ -77,9 +78,13 @@ fn csv(outputs: &[NamedTensor]) -> Vec<u8> {
                 }
                 match output.tensor.data() {
                     Data::Strings(all) => field(&mut out, all.get(at).map_or(&[], |t| t)),
-                    Data::Raw(_) => {
-                        Values { tensor: &output.tensor, shape: &[], labels: None, short: true }.row(&mut out, at)
+                    Data::Raw(_) => Values {
+                        tensor: &output.tensor,
+                        shape: &[],
+                        of: Of { content: Content::Text, labels: None },
+                        short: true,
                     }
+                    .row(&mut out, at),
                 }
             }
         }
@@ -114,9 +119,9 @@ fn lines(outputs: &[NamedTensor], contract: &Contract) -> Vec<u8> {
             }
             string(&mut out, &output.name);
             out.extend_from_slice(b": ");
-            let labels = contract.labels.get(i).cloned().flatten();
+            let of = Of::output(contract, i);
             let shape = output.tensor.shape().get(1..).unwrap_or_default();
-            Values { tensor: &output.tensor, shape, labels, short: true }.row(&mut out, row);
+            Values { tensor: &output.tensor, shape, of, short: true }.row(&mut out, row);
         }
         out.extend_from_slice(b"}\n");
     }

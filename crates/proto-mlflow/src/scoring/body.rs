@@ -3,11 +3,10 @@
 use super::csv;
 use super::error::InputError;
 use super::input::{self, Input};
-use super::node::Node;
 use super::rows;
 use bytes::Bytes;
 use mainspring_serving::Contract;
-use mainspring_wire::InferBody;
+use mainspring_wire::{InferBody, Node};
 
 /// What a body is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

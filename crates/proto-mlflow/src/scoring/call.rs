@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{Authorized, ErrorKind, Name, NamedTensor, Principal, Protocol};
 use mainspring_http::read_body;
-use mainspring_serving::{Answer, Contract, Infer, InferRequest, Refusal};
+use mainspring_serving::{Answer, Contract, GivenParams, Infer, InferRequest, Refusal};
+use mainspring_wire::Node;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -107,11 +108,17 @@ impl Call {
     ///
     /// # Errors
     /// [`Refused`]; the journal has it already.
-    pub async fn infer(&self, inputs: Vec<NamedTensor>, id: Option<Arc<str>>) -> Result<Answer, Refused> {
+    pub async fn infer(
+        &self,
+        inputs: Vec<NamedTensor>,
+        values: Vec<(Arc<str>, Node)>,
+        id: Option<Arc<str>>,
+    ) -> Result<Answer, Refused> {
         let request = InferRequest {
             version: self.door.version.clone(),
             client_id: id.or_else(|| self.door.client_id.clone()),
             inputs,
+            params: GivenParams { values, flat: false },
             protocol: self.door.protocol,
             deadline: self.door.deadline,
             received: self.door.received,

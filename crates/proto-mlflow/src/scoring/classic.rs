@@ -2,12 +2,12 @@
 
 use super::error::InputError;
 use super::input::{self, Input};
-use super::node::Node;
-use super::output::Values;
+use super::output::{Of, Values};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
 use mainspring_serving::Contract;
+use mainspring_wire::Node;
 use mainspring_wire::response::string;
 
 /// A request.
@@ -71,7 +71,7 @@ pub fn classic(outputs: &[NamedTensor], contract: &Contract, columns: bool) -> V
     let values = |i: usize, skip: usize| Values {
         tensor: &outputs[i].tensor,
         shape: outputs[i].tensor.shape().get(skip..).unwrap_or_default(),
-        labels: contract.labels.get(i).cloned().flatten(),
+        of: Of::output(contract, i),
         short: true,
     };
     let each = |out: &mut Vec<u8>, write: &dyn Fn(&mut Vec<u8>, usize)| {

@@ -1,13 +1,13 @@
 //! The four JSON forms of a scoring request, and what the model's inputs become from each.
 
 use super::error::InputError;
-use super::node::Node;
-use super::{params, tensor};
+use super::tensor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_core::NamedTensor;
-use mainspring_engine::AnswerForm;
-use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, ParamSpec, Table};
+use mainspring_engine::Content;
+use mainspring_serving::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, Table};
+use mainspring_wire::Node;
 use std::sync::Arc;
 
 /// Inputs of the model, and how MLflow would write its answer.
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Input {
     /// The model's inputs, in its order.
     pub tensors: Vec<NamedTensor>,
+    /// Its `params`.
+    pub params: Vec<(Arc<str>, Node)>,
     /// Whether MLflow hands the model a data frame, so that the answer is a list of records rather
     /// than an object of arrays: for a column signature always, without a signature when the
     /// request is one, for a tensor signature never.
@@ -60,17 +62,14 @@ pub(crate) fn is_v2(body: &Node) -> bool {
 /// # Errors
 /// [`InputError`] naming the column, the input or the field at fault.
 pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError> {
-    if let (Some(signature), Some(given)) = (contract.mlflow(), body.get("params")) {
-        params::check(given, &signature.params)?;
-        handed_on(given, &signature.params, contract.answer)?;
-    }
-    let (form, given_frame) = form(body)?;
+    let (form, params, given_frame) = form(body, nested(contract) && nameless_column(contract))?;
+    let params = declared_params(params, contract)?;
     let tensors = match form {
         Form::Frame(frame) => from_frame(frame, contract)?,
         Form::Named(arrays) => from_named(arrays, contract)?,
         Form::Single(array) => from_single(array, contract)?,
     };
-    Ok(Input { tensors, frame: answers_with_records(contract, given_frame) })
+    Ok(Input { tensors, params, frame: answers_with_records(contract, given_frame) })
 }
 
 /// Reads a table (from CSV) for this model.
@@ -78,18 +77,18 @@ pub(crate) fn read(body: Node, contract: &Contract) -> Result<Input, InputError>
 /// # Errors
 /// [`InputError::Column`] naming the column.
 pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, InputError> {
-    Ok(Input { tensors: contract.tensors(table)?, frame: answers_with_records(contract, true) })
+    let tensors = contract.tensors(table)?;
+    Ok(Input { tensors, params: Vec::new(), frame: answers_with_records(contract, true) })
 }
 
-/// A model of the onnx flavour is given no parameters, by MLflow either; any other would answer something
-/// else with them.
-fn handed_on(given: &Node, declared: &[ParamSpec], answer: AnswerForm) -> Result<(), InputError> {
-    match declared.iter().find(|d| given.get(&d.name).is_some()) {
-        Some(taken) if answer != AnswerForm::Tensors => Err(wrong(
-            &format!("params.{}", taken.name),
-            "cannot be handed to the model yet; leave it out to get the default of its signature",
-        )),
-        _ => Ok(()),
+/// The members of `params`. As in MLflow, something else than an object does not matter to a model that
+/// takes none.
+fn declared_params(given: Option<Node>, contract: &Contract) -> Result<Vec<(Arc<str>, Node)>, InputError> {
+    match given {
+        Some(Node::Map(members)) => Ok(members),
+        None | Some(Node::Null) => Ok(Vec::new()),
+        Some(_) if contract.mlflow().is_none_or(|s| s.params.is_empty()) => Ok(Vec::new()),
+        Some(other) => Err(wrong("params", format!("must be an object, it is {}", other.kind()))),
     }
 }
 
@@ -109,23 +108,29 @@ fn wrong(field: &str, what: impl Into<String>) -> InputError {
     InputError::Shape { field: field.to_owned(), what: what.into() }
 }
 
-/// The one form given, and whether it is a data frame. Members that are no form are left alone, as in
-/// MLflow; `params` are checked, but a model of the onnx flavour is given none.
-fn form(body: Node) -> Result<(Form, bool), InputError> {
+/// The one form given, the `params`, and whether the form is a data frame. Members that are neither are left
+/// alone, as in MLflow. With `values`, a list holds values of the model's only column, whatever they are.
+fn form(body: Node, values: bool) -> Result<(Form, Option<Node>, bool), InputError> {
     let Node::Map(members) = body else { return Err(InputError::Form(format!("is {}", body.kind()))) };
     let names: Vec<Arc<str>> = members.iter().map(|(n, _)| Arc::clone(n)).collect();
-    let mut forms = members
-        .into_iter()
-        .filter(|(n, _)| matches!(&**n, "dataframe_split" | "dataframe_records" | "instances" | "inputs"));
-    let (Some((name, value)), None) = (forms.next(), forms.next()) else {
+    let (mut forms, mut params) = (Vec::with_capacity(1), None);
+    for (name, value) in members {
+        match &*name {
+            "dataframe_split" | "dataframe_records" | "instances" | "inputs" => forms.push((name, value)),
+            "params" => params = Some(value),
+            _ => {}
+        }
+    }
+    let (Some((name, value)), true) = (forms.pop(), forms.is_empty()) else {
         let has = if names.is_empty() { "is empty".to_owned() } else { format!("has {}", names.join(", ")) };
         return Err(InputError::Form(has));
     };
     match &*name {
-        "dataframe_split" => Ok((Form::Frame(split(value)?), true)),
-        "dataframe_records" => Ok((Form::Frame(records(&name, value)?), true)),
-        "instances" => Ok((instances(value)?, false)),
-        _ => Ok((inputs(value), false)),
+        "dataframe_split" => Ok((Form::Frame(split(value)?), params, true)),
+        "dataframe_records" => Ok((Form::Frame(records(&name, value)?), params, true)),
+        "instances" | "inputs" if values => Ok((Form::Single(value), params, false)),
+        "instances" => Ok((instances(value)?, params, false)),
+        _ => Ok((inputs(value), params, false)),
     }
 }
 
@@ -275,11 +280,11 @@ fn from_frame(frame: Frame, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
     from_named(frame.columns.into_iter().zip(columns.into_iter().map(Node::List)).collect(), contract)
 }
 
-/// Whether the signature's columns hold values and no lists, so that a list is no value of theirs and
-/// means nothing in any other column.
+/// Whether what the model takes is a value a row in each column, so that a list is no column's rows: it is a
+/// value of a nested column, none of any other declared one, and means nothing in the rest.
 fn only_values(frame: &Frame, contract: &Contract) -> Result<bool, InputError> {
-    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return Ok(false) };
-    if declared.iter().any(|c| matches!(c.kind, ColumnType::Other(_))) {
+    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return Ok(nested(contract)) };
+    if declared.iter().any(|c| matches!(c.kind, ColumnType::Other(_))) && !nested(contract) {
         return Ok(false);
     }
     for (i, cell) in frame.cells.iter().enumerate().filter(|(_, cell)| !cell.scalar()) {
@@ -288,7 +293,9 @@ fn only_values(frame: &Frame, contract: &Contract) -> Result<bool, InputError> {
             Some(name) => declared.iter().find(|c| c.name.as_ref() == Some(name)),
             None => declared.get(at),
         };
-        if let Some(column) = column {
+        if let Some(column) = column
+            && !matches!(column.kind, ColumnType::Other(_))
+        {
             let name = column.name.as_deref().map_or_else(|| at.to_string(), str::to_owned);
             let (expected, got) = (column.kind.as_str().to_owned(), cell.kind().to_owned());
             return Err(ColumnError::Type { column: name, expected, row, got }.into());
@@ -335,12 +342,29 @@ fn cell(node: Node) -> Cell {
         Node::Int(n) => Cell::Int(n),
         Node::Float(x) => Cell::Float(x),
         Node::Text(text) => Cell::Text(text),
-        Node::Null | Node::List(_) | Node::Map(_) => Cell::Null,
+        Node::Null => Cell::Null,
+        Node::List(_) | Node::Map(_) => Cell::Json(node.to_json()),
     }
+}
+
+/// Whether the model takes nested values.
+fn nested(contract: &Contract) -> bool {
+    contract.signature.inputs.iter().any(|i| i.content == Content::Json)
+}
+
+/// Whether an object is one row, as it is to MLflow when a column of the signature is a list or an object.
+fn one_row(contract: &Contract) -> bool {
+    let Some(MlflowInputs::Columns(declared)) = signature(contract) else { return false };
+    nested(contract) && declared.iter().any(|c| matches!(c.kind.as_str(), "array" | "object"))
 }
 
 /// Arrays by name: the model's inputs when it has them, else columns.
 fn from_named(arrays: Vec<(Arc<str>, Node)>, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    if one_row(contract) {
+        let columns = arrays.iter().map(|(n, _)| Arc::clone(n)).collect();
+        let width = arrays.len();
+        return from_frame(Frame { columns, width, cells: arrays.into_iter().map(|(_, v)| v).collect() }, contract);
+    }
     let known = |name: &str| contract.signature.inputs.iter().any(|i| *i.name == *name);
     let by_column =
         matches!(signature(contract), Some(MlflowInputs::Columns(_))) || !arrays.iter().any(|(name, _)| known(name));
@@ -397,6 +421,13 @@ fn columns(arrays: &[(Arc<str>, Node)]) -> Option<Table> {
 
 /// One array: the model's only input, or rows of the signature's columns.
 fn from_single(array: Node, contract: &Contract) -> Result<Vec<NamedTensor>, InputError> {
+    if let (true, [only], Node::List(values)) = (nested(contract), contract.signature.inputs.as_slice(), &array) {
+        // Each element is a value of the only column.
+        let columns = vec![Arc::clone(&only.name)];
+        let columns = if nameless_column(contract) { Vec::new() } else { columns };
+        let cells = values.iter().cloned().map(cell).collect();
+        return from_table(Table { columns, width: 1, cells }, contract);
+    }
     if let Some(MlflowInputs::Columns(declared)) = signature(contract)
         && let Some(table) = nameless(&array, declared.len())
     {
@@ -410,6 +441,11 @@ fn from_single(array: Node, contract: &Contract) -> Result<Vec<NamedTensor>, Inp
             Err(wrong("inputs", what))
         }
     }
+}
+
+/// Whether the signature is one column without a name.
+fn nameless_column(contract: &Contract) -> bool {
+    matches!(signature(contract), Some(MlflowInputs::Columns(columns)) if matches!(columns.as_slice(), [only] if only.name.is_none()))
 }
 
 /// Rows without names, when they are as wide as the signature. With one column, a flat list is its

@@ -17,9 +17,7 @@ mod classic;
 mod csv;
 mod error;
 mod input;
-mod node;
 mod output;
-mod params;
 mod rows;
 mod tensor;
 
@@ -175,11 +173,12 @@ pub async fn answer(call: &Call, parsed: Body, accepted: Accepted) -> Result<Res
     }
     match parsed {
         Body::Scoring(input) => {
-            let answer = call.infer(input.tensors, None).await?;
+            let answer = call.infer(input.tensors, input.params, None).await?;
             predictions(answer, accepted, input.frame).await
         }
         Body::V2(mut body) => {
-            let answer = call.infer(std::mem::take(&mut body.inputs), body.id.clone()).await?;
+            let (inputs, params) = (std::mem::take(&mut body.inputs), std::mem::take(&mut body.params));
+            let answer = call.infer(inputs, params, body.id.clone()).await?;
             v2(answer, &body).await
         }
     }

@@ -1,9 +1,11 @@
 //! Answers as MLflow writes them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use mainspring_core::tensor::Data;
 use mainspring_core::{DType, NamedTensor, Tensor};
-use mainspring_engine::AnswerForm;
+use mainspring_engine::{AnswerForm, Content};
 use mainspring_serving::Contract;
 use mainspring_wire::response::{double, numbers, string};
 use std::sync::Arc;
@@ -21,34 +23,50 @@ pub(super) type Labels = Option<Arc<[Arc<str>]>>;
 pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + outputs.iter().map(|o| 24 * o.tensor.len()).sum::<usize>());
     out.extend_from_slice(b"{\"predictions\": ");
-    let labels = |i: usize| contract.labels.get(i).cloned().flatten();
+    let of = |i: usize| Of::output(contract, i);
     match (contract.answer, outputs) {
         (AnswerForm::Array, [only]) => {
-            Values { tensor: &only.tensor, shape: only.tensor.shape(), labels: None, short: false }.nested(&mut out);
+            let of = Of { labels: None, ..of(0) };
+            Values { tensor: &only.tensor, shape: only.tensor.shape(), of, short: false }.nested(&mut out);
         }
-        (AnswerForm::Frame, _) => records(&mut out, outputs, &labels),
-        (AnswerForm::Tensors, _) if frame => records(&mut out, outputs, &labels),
-        (AnswerForm::Tensors | AnswerForm::Map | AnswerForm::Array, _) => arrays(&mut out, outputs, &labels),
+        // A cell of a data frame may be a list.
+        (AnswerForm::Frame, _) => records(&mut out, outputs, &of, false),
+        (AnswerForm::Tensors, _) if frame => records(&mut out, outputs, &of, true),
+        (AnswerForm::Tensors | AnswerForm::Map | AnswerForm::Array, _) => arrays(&mut out, outputs, &of),
     }
     out.push(b'}');
     out
 }
 
-fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) -> Labels) {
+/// What is known of an output beside its tensor.
+pub(super) struct Of {
+    pub content: Content,
+    pub labels: Labels,
+}
+
+impl Of {
+    /// Of output `i`.
+    pub fn output(contract: &Contract, i: usize) -> Self {
+        let content = contract.signature.outputs.get(i).map(|o| o.content).unwrap_or_default();
+        Self { content, labels: contract.labels.get(i).cloned().flatten() }
+    }
+}
+
+fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], of: &dyn Fn(usize) -> Of) {
     out.push(b'{');
     for (i, output) in outputs.iter().enumerate() {
         comma(out, i);
         string(out, &output.name);
         out.extend_from_slice(b": ");
-        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), labels: labels(i), short: false };
+        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), of: of(i), short: false };
         values.nested(out);
     }
     out.push(b'}');
 }
 
-fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) -> Labels) {
+fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], of: &dyn Fn(usize) -> Of, flat: bool) {
     // An output with labels is a list of one object a row to MLflow.
-    let length = |i: usize, t: &Tensor| if labels(i).is_some() { t.rows() } else { t.len() };
+    let length = |i: usize, t: &Tensor| if !flat || of(i).labels.is_some() { t.rows() } else { t.len() };
     let lengths: Vec<usize> = outputs.iter().enumerate().map(|(i, o)| length(i, &o.tensor)).collect();
     let even = lengths.windows(2).all(|w| w[0] == w[1]);
     let rows = if even {
@@ -60,10 +78,11 @@ fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) ->
         .iter()
         .enumerate()
         .map(|(i, o)| {
-            let labels = labels(i);
+            let of = of(i);
             // Flat elements when the lengths agree, whole rows otherwise.
-            let shape = if even && labels.is_none() { &[] } else { o.tensor.shape().get(1..).unwrap_or_default() };
-            Values { tensor: &o.tensor, shape, labels, short: false }
+            let shape =
+                if flat && even && of.labels.is_none() { &[] } else { o.tensor.shape().get(1..).unwrap_or_default() };
+            Values { tensor: &o.tensor, shape, of, short: false }
         })
         .collect();
     out.push(b'[');
@@ -81,6 +100,16 @@ fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], labels: &dyn Fn(usize) ->
     out.push(b']');
 }
 
+/// Bytes as MLflow writes them (`base64.encodebytes`): in lines of 76 characters, each with its end.
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut text = String::with_capacity(bytes.len() / 57 * 77 + 80);
+    for line in bytes.chunks(57) {
+        STANDARD.encode_string(line, &mut text);
+        text.push('\n');
+    }
+    string(out, &text);
+}
+
 fn comma(out: &mut Vec<u8>, i: usize) {
     if i > 0 {
         out.extend_from_slice(b", ");
@@ -92,7 +121,7 @@ pub(super) struct Values<'a> {
     pub tensor: &'a Tensor,
     /// Dimensions of what one call writes.
     pub shape: &'a [usize],
-    pub labels: Labels,
+    pub of: Of,
     /// Whether FP32 is written with its own shortest digits.
     pub short: bool,
 }
@@ -110,7 +139,7 @@ impl Values<'_> {
     }
 
     fn level(&self, out: &mut Vec<u8>, shape: &[usize], at: usize) {
-        match (shape, &self.labels) {
+        match (shape, &self.of.labels) {
             ([], _) => self.element(out, at),
             ([length], Some(labels)) if labels.len() == *length => {
                 out.push(b'{');
@@ -138,7 +167,11 @@ impl Values<'_> {
         match self.tensor.data() {
             Data::Strings(values) => {
                 let value = values.get(at).map(Bytes::as_ref).unwrap_or_default();
-                string(out, &String::from_utf8_lossy(value));
+                match self.of.content {
+                    Content::Text => string(out, &String::from_utf8_lossy(value)),
+                    Content::Json => out.extend_from_slice(value),
+                    Content::Binary => base64(out, value),
+                }
             }
             Data::Raw(bytes) => {
                 let dtype = self.tensor.dtype();

@@ -3,11 +3,10 @@
 use super::csv;
 use super::error::InputError;
 use super::input::{self, Input};
-use super::node::Node;
 use half::{bf16, f16};
 use mainspring_core::{DType, NamedTensor, Tensor};
 use mainspring_serving::{Cell, Contract, MlflowInputs, Table};
-use mainspring_wire::npy;
+use mainspring_wire::{Node, npy};
 use std::sync::Arc;
 
 /// A JSON value a line: an object with the columns, a list of values, or `{"features": […]}`.
@@ -75,7 +74,8 @@ pub(super) fn array(body: &bytes::Bytes, contract: &Contract) -> Result<Input, I
         input: only.name.to_string(),
         what: format!("takes {}, which the array's {} cannot become without loss", only.dtype, tensor.dtype()),
     })?;
-    Ok(Input { tensors: vec![NamedTensor { name: Arc::clone(&only.name), tensor }], frame: false })
+    let tensors = vec![NamedTensor { name: Arc::clone(&only.name), tensor }];
+    Ok(Input { tensors, params: Vec::new(), frame: false })
 }
 
 fn cells(tensor: &Tensor) -> Result<Vec<Cell>, InputError> {

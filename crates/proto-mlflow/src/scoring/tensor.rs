@@ -1,12 +1,12 @@
 //! Nested lists as tensors.
 
 use super::error::InputError;
-use super::node::Node;
 use bytes::Bytes;
 use half::{bf16, f16};
 use mainspring_core::tensor::element_count;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
 use mainspring_engine::TensorSpec;
+use mainspring_wire::Node;
 use std::sync::Arc;
 
 /// The tensor that an input takes from a nested list (or a bare value). Whole numbers pass for
@@ -89,22 +89,8 @@ fn each<T>(leaves: &[&Node], dtype: DType, read: impl Fn(&Node) -> Option<T>) ->
     leaves
         .iter()
         .enumerate()
-        .map(|(i, leaf)| read(leaf).ok_or_else(|| format!("element {i} is {}, the input takes {dtype}", shown(leaf))))
+        .map(|(i, leaf)| read(leaf).ok_or_else(|| format!("element {i} is {}, the input takes {dtype}", leaf.shown())))
         .collect()
-}
-
-/// A value for a message: never longer than a line.
-pub(crate) fn shown(node: &Node) -> String {
-    match node {
-        Node::Bool(b) => b.to_string(),
-        Node::Int(n) => n.to_string(),
-        Node::Float(x) => x.to_string(),
-        Node::Text(text) => {
-            let text = String::from_utf8_lossy(text);
-            format!("{:?}", text.chars().take(40).collect::<String>())
-        }
-        other => other.kind().to_owned(),
-    }
 }
 
 fn boolean(node: &Node) -> Option<u8> {

@@ -17,7 +17,7 @@ use axum::extract::State;
 use axum::response::Response;
 use mainspring_core::{Authorized, ErrorKind, Name, Principal, Protocol, nearest};
 use mainspring_http::{ApiError, Caller, body::parse, read_body, sse};
-use mainspring_serving::{DeploymentView, Describe, Infer, InferRequest, ReadStats, Refusal};
+use mainspring_serving::{DeploymentView, Describe, GivenParams, Infer, InferRequest, ReadStats, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -167,7 +167,15 @@ pub(crate) async fn predict(
     })();
     let inputs = inputs.map_err(|e| refuse(&s, &auth, (version.clone(), client_id.clone(), received), e))?;
     let count = inputs.first().map_or(0, |i| i.tensor.rows());
-    let request = InferRequest { version, client_id, inputs, protocol: Protocol::Native, deadline: None, received };
+    let request = InferRequest {
+        version,
+        client_id,
+        inputs,
+        params: GivenParams::default(),
+        protocol: Protocol::Native,
+        deadline: None,
+        received,
+    };
     let answer = s.serving.infer(&auth, request).await?;
     let reply = PredictAnswer {
         id: answer.id.to_string(),

@@ -44,12 +44,7 @@ impl Engine for Adder {
     }
 
     fn load(&self, _files: &ModelFiles, _options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
-        let spec = |name: &str, width| TensorSpec {
-            name: name.into(),
-            dtype: DType::Fp32,
-            shape: vec![-1, width],
-            optional: false,
-        };
+        let spec = |name: &str, width| TensorSpec::new(name, DType::Fp32, &[-1, width]);
         Ok(Arc::new(AdderModel(Signature { inputs: vec![spec("x", 2)], outputs: vec![spec("sum", 1)] })))
     }
 }

@@ -6,8 +6,9 @@ use crate::pb::model_infer_request::{InferInputTensor, InferRequestedOutputTenso
 use crate::pb::model_infer_response::InferOutputTensor;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Tensor, TensorError};
-use mainspring_serving::Answer;
-use mainspring_wire::{BodyError, Classes, InferBody, Wanted, classified, response};
+use mainspring_engine::Part;
+use mainspring_serving::{Answer, AnswerParts};
+use mainspring_wire::{BodyError, Classes, InferBody, Node, Wanted, classified, response};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,10 +41,23 @@ fn parameters(given: &HashMap<String, pb::InferParameter>, body: &mut InferBody)
             }
             // Triton passes it over for a model without priority levels, which is every model here.
             "priority" => drop(count("parameters.priority", value)?),
-            _ => {}
+            // It asks how a stream ends.
+            "triton_enable_empty_final_response" => {}
+            _ => body.params.extend(node(value).map(|node| (Arc::from(name.as_str()), node))),
         }
     }
     Ok(())
+}
+
+/// A parameter that may be the model's own.
+fn node(value: &pb::InferParameter) -> Option<Node> {
+    Some(match value.parameter_choice.as_ref()? {
+        ParameterChoice::BoolParam(b) => Node::Bool(*b),
+        ParameterChoice::Int64Param(n) => Node::Int(*n),
+        ParameterChoice::Uint64Param(n) => i64::try_from(*n).map_or(Node::Float(*n as f64), Node::Int),
+        ParameterChoice::StringParam(s) => Node::Text(Bytes::copy_from_slice(s.as_bytes())),
+        ParameterChoice::DoubleParam(x) => Node::Float(*x),
+    })
 }
 
 fn count(path: &str, value: &pb::InferParameter) -> Result<u64, BodyError> {
@@ -57,6 +71,11 @@ fn count(path: &str, value: &pb::InferParameter) -> Result<u64, BodyError> {
         want: "a whole number of 0 or more",
         got: format!("{:?}", value.parameter_choice),
     })
+}
+
+/// Whether a parameter is true.
+pub(crate) fn yes(value: &pb::InferParameter) -> bool {
+    matches!(value.parameter_choice, Some(ParameterChoice::BoolParam(true)))
 }
 
 /// Whether a parameter says no more than its absence would.
@@ -196,16 +215,7 @@ pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result
             })
             .collect::<Result<_, _>>()?,
     };
-    let outputs = picked
-        .iter()
-        .map(|o| InferOutputTensor {
-            name: o.name.to_string(),
-            datatype: o.tensor.dtype().as_str().to_owned(),
-            shape: o.tensor.shape().iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect(),
-            parameters: HashMap::new(),
-            contents: None,
-        })
-        .collect();
+    let outputs = picked.iter().map(|o| described(o)).collect();
     Ok(pb::ModelInferResponse {
         model_name: model.to_owned(),
         model_version: answer.target.version.to_string(),
@@ -214,6 +224,33 @@ pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result
         outputs,
         raw_output_contents: picked.iter().map(|o| o.tensor.to_wire()).collect(),
     })
+}
+
+/// Writes a part of an answer, or the empty response after the last one.
+pub(crate) fn part(model: &str, body: &InferBody, answer: &AnswerParts, part: Option<Part>) -> pb::ModelInferResponse {
+    let last = part.is_none();
+    let outputs = part.map(|p| p.outputs).unwrap_or_default();
+    pb::ModelInferResponse {
+        model_name: model.to_owned(),
+        model_version: answer.target.version.to_string(),
+        id: body.id.as_deref().unwrap_or_default().to_owned(),
+        parameters: HashMap::from([
+            parameter(PREDICTION_ID, ParameterChoice::StringParam(answer.id.to_string())),
+            parameter("triton_final_response", ParameterChoice::BoolParam(last)),
+        ]),
+        outputs: outputs.iter().map(described).collect(),
+        raw_output_contents: outputs.iter().map(|o| o.tensor.to_wire()).collect(),
+    }
+}
+
+fn described(output: &NamedTensor) -> InferOutputTensor {
+    InferOutputTensor {
+        name: output.name.to_string(),
+        datatype: output.tensor.dtype().as_str().to_owned(),
+        shape: output.tensor.shape().iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect(),
+        parameters: HashMap::new(),
+        contents: None,
+    }
 }
 
 /// An entry of a parameter map.

@@ -9,11 +9,13 @@ use crate::rest;
 use crate::rest::models::versions_of;
 use crate::state::{Call, Door, OipState};
 use crate::view;
-use futures::StreamExt;
+use futures::future::Either;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
-use mainspring_serving::State;
+use mainspring_serving::{AnswerParts, State};
+use mainspring_wire::InferBody;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -78,9 +80,72 @@ async fn infer(
     mut message: pb::ModelInferRequest,
 ) -> Result<Done, Refused> {
     let model = std::mem::take(&mut message.model_name);
+    let call = state.call(caller, &model, door)?;
+    run(call, model, message).await
+}
+
+/// Answers a message of a stream: with one response, or with those of a model that answers in parts.
+async fn streamed(
+    state: &OipState,
+    caller: &Arc<Principal>,
+    door: Door,
+    mut message: pb::ModelInferRequest,
+) -> Result<Streamed, Refused> {
+    let model = std::mem::take(&mut message.model_name);
+    let call = state.call(caller, &model, door)?;
+    let version = given(&message.model_version).map(str::to_owned);
+    if !call.contract(version.as_deref()).is_ok_and(|contract| contract.streams) {
+        return Ok(Streamed::One(run(call, model, message).await?));
+    }
+    let id = given(&message.id).map(Arc::from);
+    let end = message.parameters.get(EMPTY_FINAL).is_some_and(convert::yes);
+    let body = convert::request(message);
+    let mut body = body.map_err(|why| call.refuse(version.as_deref(), id, why))?;
+    let answer = call.infer_parts(version.as_deref(), &mut body)?;
+    Ok(Streamed::Parts(Box::new(Parts { answer, model, body, end, over: false })))
+}
+
+/// What a message of a stream is answered with.
+enum Streamed {
+    One(Done),
+    Parts(Box<Parts>),
+}
+
+/// The responses of one message that is answered in parts.
+struct Parts {
+    answer: AnswerParts,
+    model: String,
+    body: InferBody,
+    /// Whether a last, empty response is to say that it was the last.
+    end: bool,
+    over: bool,
+}
+
+impl Parts {
+    async fn next(&mut self) -> Option<Result<pb::ModelInferResponse, Refused>> {
+        if self.over {
+            return None;
+        }
+        match self.answer.next().await {
+            Some(Ok(part)) => Some(Ok(convert::part(&self.model, &self.body, &self.answer, Some(part)))),
+            Some(Err(why)) => {
+                self.over = true;
+                Some(Err(why.into()))
+            }
+            None => {
+                self.over = true;
+                self.end.then(|| Ok(convert::part(&self.model, &self.body, &self.answer, None)))
+            }
+        }
+    }
+}
+
+/// A request for it asks for an empty response after the last part.
+const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
+
+async fn run(call: Call, model: String, mut message: pb::ModelInferRequest) -> Result<Done, Refused> {
     let version = std::mem::take(&mut message.model_version);
     let version = given(&version);
-    let call = state.call(caller, &model, door)?;
     let id = given(&message.id).map(Arc::from);
     let mut body = convert::request(message).map_err(|why| call.refuse(version, id, why))?;
     let answer = call.infer(version, &mut body).await?;
@@ -176,7 +241,8 @@ impl GrpcInferenceService for Service {
 
     /// Answers in the order of the requests, several of which may be in flight. A failure is an
     /// `error_message` with the request's id and the stream goes on, unless the caller asked for a
-    /// status by the metadata `triton_grpc_error: true`, which ends it. When the server stops, the
+    /// status by the metadata `triton_grpc_error: true`, which ends it. A model that answers in parts gives a
+    /// response a part, without a mark at the end unless `triton_enable_empty_final_response` asks for one. When the server stops, the
     /// stream ends after the answers to what was read.
     async fn model_stream_infer(
         &self,
@@ -195,14 +261,15 @@ impl GrpcInferenceService for Service {
                 let message = message?;
                 let door = Door::new(Protocol::OipGrpc).within(limit);
                 let id = message.id.clone();
-                match infer(&state, &caller, door, message).await {
-                    Ok(done) => Ok(streamed(done.response)),
+                match streamed(&state, &caller, door, message).await {
+                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(done.response))))),
+                    Ok(Streamed::Parts(parts)) => Ok(Either::Right(responses(parts, id, strict))),
                     Err(why) if strict => Err(why.status()),
-                    Err(why) => Ok(stream_error(id, &why)),
+                    Err(why) => Ok(Either::Left(ready(Ok(stream_error(id, &why))))),
                 }
             }
         });
-        Ok(Response::new(answers.buffered(width).boxed()))
+        Ok(Response::new(answers.buffered(width).try_flatten().boxed()))
     }
 
     async fn model_config(
@@ -320,7 +387,31 @@ impl GrpcInferenceService for Service {
     }
 }
 
-fn streamed(mut response: pb::ModelInferResponse) -> pb::ModelStreamInferResponse {
+type Sent = Result<pb::ModelStreamInferResponse, Status>;
+
+/// One response. No allocation: most streams have nothing else.
+fn ready(response: Sent) -> futures::stream::Iter<std::option::IntoIter<Sent>> {
+    futures::stream::iter(Some(response))
+}
+
+fn responses(parts: Box<Parts>, id: String, strict: bool) -> BoxStream<'static, Sent> {
+    let next = move |mut parts: Box<Parts>| {
+        let id = id.clone();
+        async move {
+            let sent = match parts.next().await? {
+                Ok(response) => {
+                    Ok(pb::ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) })
+                }
+                Err(why) if strict => Err(why.status()),
+                Err(why) => Ok(stream_error(id, &why)),
+            };
+            Some((sent, parts))
+        }
+    };
+    futures::stream::unfold(parts, next).boxed()
+}
+
+fn last(mut response: pb::ModelInferResponse) -> pb::ModelStreamInferResponse {
     let (name, last) = convert::parameter("triton_final_response", ParameterChoice::BoolParam(true));
     response.parameters.insert(name, last);
     pb::ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) }

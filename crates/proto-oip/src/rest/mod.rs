@@ -1,5 +1,6 @@
 //! The HTTP/REST door: `/v2/…`.
 
+mod generate;
 pub(crate) mod infer;
 pub(crate) mod models;
 mod raw;
@@ -30,12 +31,16 @@ pub fn routes(state: OipState) -> Router {
         .route("/v2/models/{model}/config", get(models::config))
         .route("/v2/models/{model}/stats", get(models::stats))
         .route("/v2/models/{model}/infer", post(infer::infer))
+        .route("/v2/models/{model}/generate", post(generate::whole))
+        .route("/v2/models/{model}/generate_stream", post(generate::stream))
         .route("/v2/models/{model}/ws", get(ws::upgrade))
         .route("/v2/models/{model}/versions/{version}", get(models::metadata))
         .route("/v2/models/{model}/versions/{version}/ready", get(models::ready))
         .route("/v2/models/{model}/versions/{version}/config", get(models::config))
         .route("/v2/models/{model}/versions/{version}/stats", get(models::stats))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer::infer))
+        .route("/v2/models/{model}/versions/{version}/generate", post(generate::whole))
+        .route("/v2/models/{model}/versions/{version}/generate_stream", post(generate::stream))
         .route("/v2/models/{model}/versions/{version}/ws", get(ws::upgrade))
         .route("/v2/repository/index", post(models::index))
         .route("/v2/repository/{repository}/index", post(models::index))
@@ -51,10 +56,6 @@ fn unsupported() -> Router<OipState> {
         .route("/v2/repository/models/{model}/unload", any(no_model_control))
         .route("/v2/repository/{repository}/models/{model}/load", any(no_model_control))
         .route("/v2/repository/{repository}/models/{model}/unload", any(no_model_control))
-        .route("/v2/models/{model}/generate", any(no_generate))
-        .route("/v2/models/{model}/generate_stream", any(no_generate))
-        .route("/v2/models/{model}/versions/{version}/generate", any(no_generate))
-        .route("/v2/models/{model}/versions/{version}/generate_stream", any(no_generate))
         .route("/v2/models/{model}/trace/setting", any(no_trace))
         .route("/v2/models/{model}/versions/{version}/trace/setting", any(no_trace))
         .route("/v2/trace/setting", any(no_trace))
@@ -116,10 +117,6 @@ pub(crate) fn logging() -> Refused {
 
 async fn no_model_control() -> Refused {
     model_control()
-}
-
-async fn no_generate() -> Refused {
-    not_built("the generate extension", "use infer")
 }
 
 async fn no_trace() -> Refused {

@@ -223,7 +223,7 @@ async fn every_call_is_routed() {
     let stats = c.model_statistics(asked).await.unwrap().into_inner();
     assert_eq!(stats.model_stats[0].inference_count, 1);
     let all = pb::RepositoryIndexRequest { ready: true, ..pb::RepositoryIndexRequest::default() };
-    assert_eq!(c.repository_index(all).await.unwrap().into_inner().models.len(), 1);
+    assert_eq!(c.repository_index(all).await.unwrap().into_inner().models.len(), 2);
     let unbuilt = [
         c.repository_model_load(pb::RepositoryModelLoadRequest::default()).await.unwrap_err(),
         c.repository_model_unload(pb::RepositoryModelUnloadRequest::default()).await.unwrap_err(),
@@ -256,4 +256,41 @@ async fn health_follows_the_health_protocol() {
     assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
     let mut unknown = client.watch(ask("other")).await.unwrap().into_inner();
     assert_eq!(unknown.message().await.unwrap().unwrap().status, 3);
+}
+
+#[tokio::test]
+async fn a_model_that_streams_gives_several_responses_a_request() {
+    let house = House::open().await;
+    let mut client = client(&house).await;
+    let sent = |id: &str, first: f32, end: bool| {
+        let mut message =
+            pb::ModelInferRequest { id: id.into(), model_name: "teller".into(), ..request(&[first, 0.0, 0.0]) };
+        let choice = Some(ParameterChoice::BoolParam(true));
+        if end {
+            message
+                .parameters
+                .insert("triton_enable_empty_final_response".into(), pb::InferParameter { parameter_choice: choice });
+        }
+        message
+    };
+    let messages = [sent("a", 2.0, false), sent("b", 1.0, true), sent("c", 5.0, true), sent("d", 0.0, true)];
+    let mut answers = client.model_stream_infer(futures::stream::iter(messages)).await.unwrap().into_inner();
+    let mut got = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        let response = answer.infer_response.unwrap();
+        let last = match response.parameters.get("triton_final_response").and_then(|p| p.parameter_choice.as_ref()) {
+            Some(ParameterChoice::BoolParam(last)) => Some(*last),
+            _ => None,
+        };
+        got.push((response.id, response.outputs.len(), last, answer.error_message));
+    }
+    let part = |id: &str| (id.to_owned(), 1, Some(false), String::new());
+    let end = |id: &str| (id.to_owned(), 0, Some(true), String::new());
+    let failed = ("c".to_owned(), 0, None, "the model failed: four are too many".to_owned());
+    let expected = [part("a"), part("a"), part("b"), end("b"), part("c"), part("c"), part("c"), failed, end("d")];
+    assert_eq!(got, expected);
+    assert_eq!(house.journal().len(), 4);
+    // One answer is what a call for one gets.
+    let whole = client.model_infer(sent("e", 2.0, false)).await.unwrap().into_inner();
+    assert_eq!(whole.outputs.len(), 2);
 }

@@ -16,7 +16,7 @@ use mainspring_core::{
     Principal, Resource, Role, Tenant, Tensor,
 };
 use mainspring_engine::{
-    AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
+    AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
 };
 use mainspring_http::Caller;
 use mainspring_serving::{
@@ -31,17 +31,15 @@ use tokio::sync::watch;
 #[derive(Debug)]
 struct Adder {
     signature: Signature,
+    /// Answers in parts too: as many as `X` begins with, each a word.
+    streams: bool,
 }
 
 impl Adder {
-    fn new() -> Self {
-        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec {
-            name: name.into(),
-            dtype,
-            shape: shape.to_vec(),
-            optional: false,
-        };
+    fn new(streams: bool) -> Self {
+        let spec = |name: &str, dtype, shape: &[i64]| TensorSpec::new(name, dtype, shape);
         Self {
+            streams,
             signature: Signature {
                 inputs: vec![spec("X", DType::Fp32, &[-1, 3])],
                 outputs: vec![spec("sum", DType::Fp32, &[-1]), spec("words", DType::Bytes, &[-1])],
@@ -81,6 +79,38 @@ impl Model for Adder {
         ])
     }
 
+    fn streams(&self) -> bool {
+        self.streams
+    }
+
+    fn stream(
+        &self,
+        inputs: &[NamedTensor],
+        cx: &RunCx,
+        take: &mut dyn FnMut(Part) -> bool,
+    ) -> Result<(), EngineError> {
+        if !self.streams {
+            let contents = vec![Content::Text; 2];
+            take(Part { outputs: self.run(inputs, cx)?, contents });
+            return Ok(());
+        }
+        let count = inputs[0].tensor.to_vec::<f32>().unwrap()[0] as u8;
+        let params = cx.params.as_ref().map_or("", |p| p.as_str());
+        for i in 0..count {
+            if i == 3 {
+                return Err(EngineError::Run { reason: "four are too many".into(), bad_input: true });
+            }
+            let json = i == 1;
+            let text = if json { format!("{{\"part\":{i}}}") } else { format!("part {i}{params}") };
+            let tensor = Tensor::from_strings(vec![1], vec![text.into()])?;
+            let content = if json { Content::Json } else { Content::Text };
+            if !take(Part { outputs: vec![NamedTensor { name: "text".into(), tensor }], contents: vec![content] }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn instances(&self) -> usize {
         1
     }
@@ -106,8 +136,8 @@ impl Engine for Adding {
         "onnxruntime_onnx"
     }
 
-    fn load(&self, _: &ModelFiles, _: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
-        Ok(Arc::new(Adder::new()))
+    fn load(&self, _: &ModelFiles, options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
+        Ok(Arc::new(Adder::new(&*options.name == "teller")))
     }
 }
 
@@ -173,7 +203,8 @@ impl AuditSink for Deaf {
     fn record(&self, _: AuditRecord) {}
 }
 
-/// A serving domain with the deployment `adder` and one, `broken`, that cannot load.
+/// A serving domain with the deployments `adder`, `teller`, which answers in parts too, and `broken`, which cannot
+/// load.
 struct House {
     state: OipState,
     kept: Arc<Kept>,
@@ -196,7 +227,7 @@ impl House {
         let serving = Serving::new(vec![Arc::new(Adding)], source, kept.clone(), ctx.clone());
         let gate = Gate::new(Arc::new(ByRole), Arc::new(Deaf), ctx.clock.clone());
         let me = Arc::new(Principal::system());
-        for (name, uri) in [("adder", "models:/adder/1"), ("broken", "models:/gone/1")] {
+        for (name, uri) in [("adder", "models:/adder/1"), ("broken", "models:/gone/1"), ("teller", "models:/adder/1")] {
             let deployment = Name::new(name).unwrap();
             let auth = gate.authorize(&me, Deploy { deployment: deployment.clone() }).unwrap();
             serving.deploy(&auth, DeploymentSpec::new(uri)).unwrap();

@@ -306,7 +306,7 @@ async fn the_index_and_the_statistics_count() {
     assert_eq!((&all[1]["name"], &all[1]["state"]), (&json!("broken"), &json!("UNAVAILABLE")));
     assert!(all[1]["reason"].as_str().unwrap().contains("is gone"));
     let (_, _, ready) = post(&house, "/v2/repository/index", r#"{"ready":true}"#).await;
-    assert_eq!(ready.as_array().unwrap().len(), 1);
+    assert_eq!(ready.as_array().unwrap().len(), 2);
     for rows_sent in [2, 3] {
         let data = format!("[{}]", vec!["[1,2,3]"; rows_sent].join(","));
         post(&house, INFER, rows(&data, rows_sent)).await;
@@ -333,10 +333,65 @@ async fn what_is_not_built_says_so() {
         "/v2/logging",
         "/v2/systemsharedmemory/status",
         "/v2/cudasharedmemory/region/x/register",
-        "/v2/models/adder/generate",
     ] {
         let (status, _, body) = post(&house, path, "{}").await;
         assert_eq!(status, 501, "{path}");
         assert!(error(&body).contains("is not supported by this server; "), "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn generate_takes_an_object_and_answers_with_one() {
+    let house = House::open().await;
+    let (status, headers, body) = post(&house, "/v2/models/adder/generate", r#"{"id":"a","X":[1,2,3],"mine":1}"#).await;
+    assert_eq!(status, 200, "{body}");
+    let id = headers["mainspring-prediction-id"].to_str().unwrap();
+    let expected = json!({
+        "id": "a", "model_name": "adder", "model_version": "rev-7", "parameters": {"prediction_id": id},
+        "sum": 6.0, "words": "sum 6"
+    });
+    assert_eq!(body, expected);
+    let two = post(&house, "/v2/models/adder/versions/rev-7/generate", r#"{"X":[[1,2,3],[1,1,1]]}"#).await.2;
+    assert_eq!((&two["sum"], &two["words"]), (&json!([6.0, 3.0]), &json!(["sum 6", "sum 3"])));
+    for (wrong, says) in [
+        ("[]", "the body must be an object, it is a list"),
+        (r#"{"X":[1,2]}"#, "has shape [-1, 3]"),
+        ("{}", "input \"X\" is missing"),
+        (r#"{"X":[1,2,"a"]}"#, "inputs[0].data"),
+        (r#"{"X":[-1,0,0]}"#, "no such row"),
+    ] {
+        let (status, _, body) = post(&house, "/v2/models/adder/generate", wrong).await;
+        assert!(status == 400 && error(&body).contains(says), "{wrong}: {status} {body}");
+    }
+    assert_eq!(house.journal().len(), 7);
+}
+
+#[tokio::test]
+async fn generate_stream_sends_an_event_a_part_and_leaves_one_in_the_journal() {
+    let house = House::open().await;
+    let stream = async |path: &str, body: &str| {
+        let request = Request::post(path).body(Body::from(body.to_owned())).unwrap();
+        let (status, headers, body) = send(&house, request).await;
+        (status, headers, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let (status, headers, text) = stream("/v2/models/teller/generate_stream", r#"{"id":"s","X":[2,0,0]}"#).await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "text/event-stream"));
+    let events: Vec<Value> = text
+        .split_terminator("\n\n")
+        .map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap())
+        .collect();
+    let id = headers["mainspring-prediction-id"].to_str().unwrap();
+    assert_eq!(events.len(), 2, "{text}");
+    assert_eq!((&events[0]["text"], &events[1]["text"]), (&json!("part 0"), &json!({"part": 1})));
+    assert!(events.iter().all(|e| e["parameters"]["prediction_id"] == id && e["id"] == "s"));
+    assert_eq!(house.journal().len(), 1);
+    // A failure after the first part cannot be a status any more.
+    let (status, _, text) = stream("/v2/models/teller/generate_stream", r#"{"X":[9,0,0]}"#).await;
+    assert!(status == 200 && text.ends_with("data: {\"error\":\"the model failed: four are too many\"}\n\n"), "{text}");
+    let (status, _, text) = stream("/v2/models/adder/generate_stream", r#"{"X":[-1,0,0]}"#).await;
+    assert!(status == 400 && text.contains("no such row"), "{text}");
+    let (_, _, text) = stream("/v2/models/adder/generate_stream", r#"{"X":[1,0,0]}"#).await;
+    assert!(text.contains("\"sum\":1") && text.matches("data: ").count() == 1, "{text}");
+    let outcomes: Vec<_> = house.journal().into_iter().map(|(_, _, outcome)| outcome == Outcome::Ok).collect();
+    assert_eq!(outcomes, [true, false, false, true]);
 }

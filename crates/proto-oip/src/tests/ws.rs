@@ -137,3 +137,33 @@ async fn shutdown_closes_the_socket() {
     });
     assert!(closed.await.is_ok());
 }
+
+#[tokio::test]
+async fn a_model_that_streams_gives_a_message_a_part() {
+    let house = House::open().await;
+    let mut socket = connect(&house, "/v2/models/teller/ws").await.unwrap();
+    socket.send(Message::text(request("a", 2.0))).await.unwrap();
+    let mut parts = Vec::new();
+    for _ in 0..3 {
+        let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
+        parts.push(serde_json::from_str::<Value>(&text).unwrap());
+    }
+    assert_eq!(parts[0]["outputs"][0]["data"], json!(["part 0"]));
+    assert_eq!(parts[1]["outputs"][0]["data"], json!(["{\"part\":1}"]));
+    assert_eq!(parts[2]["outputs"], json!([]));
+    let last: Vec<_> = parts.iter().map(|p| p["parameters"]["triton_final_response"].as_bool().unwrap()).collect();
+    assert_eq!(last, [false, false, true]);
+    assert!(
+        parts
+            .iter()
+            .all(|p| p["id"] == "a" && p["parameters"]["prediction_id"] == parts[0]["parameters"]["prediction_id"])
+    );
+    socket.send(Message::text(request("b", 9.0))).await.unwrap();
+    for _ in 0..3 {
+        next(&mut socket).await;
+    }
+    let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
+    let failed: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(failed, json!({"id": "b", "error": "the model failed: four are too many"}));
+    assert_eq!(house.journal().len(), 2);
+}

@@ -87,6 +87,12 @@ pub const KEYS: &[Key] = &[
         "",
         "Python for models that are not ONNX; .venv/bin/python of the working folder or python3 on the PATH when not set",
     ),
+    key(
+        "python-models",
+        Kind::OneOf(&["auto", "allow", "refuse"]),
+        "auto",
+        "whether models that run in Python may run: they are code of whoever logged them; auto allows them while only this machine is served",
+    ),
     key("engine.threads", Kind::Count, "0", "threads of the CPU pool that runs heavy models; 0 takes one a core"),
     key("limits.body", Kind::Bytes, "64MiB", "largest request body, artifacts apart"),
     key("limits.connections", Kind::Count, "10000", "connections open at once"),

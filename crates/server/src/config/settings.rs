@@ -40,6 +40,7 @@ pub struct Settings {
     pub tls_self_signed: bool,
     pub onnxruntime: Option<PathBuf>,
     pub python: Option<PathBuf>,
+    pub python_models: bool,
     pub engine_threads: usize,
     pub body_limit: usize,
     pub connections: usize,
@@ -96,6 +97,11 @@ impl Settings {
         if !(0.0..=1.0).contains(&sample) {
             return Err(bad("otlp.sample", "expected a number from 0 to 1"));
         }
+        let python_models = match r.text("python-models") {
+            Some("allow") => true,
+            Some("refuse") => false,
+            _ => host.is_loopback() && !r.switch("require-key"),
+        };
         Ok(Self {
             host,
             port,
@@ -109,6 +115,7 @@ impl Settings {
             tls_self_signed: r.switch("tls.self-signed"),
             onnxruntime: r.path("onnxruntime"),
             python: r.path("python"),
+            python_models,
             engine_threads: r.count("engine.threads") as usize,
             body_limit: usize::try_from(r.bytes("limits.body")).unwrap_or(usize::MAX),
             connections: r.count("limits.connections").max(1) as usize,

@@ -21,11 +21,12 @@ pub(super) struct Timed {
 /// of rows: [`super::queue`] sees to that.
 pub(super) fn join(items: &[Item]) -> Result<Vec<NamedTensor>, TensorError> {
     let Some(first) = items.first() else { return Ok(Vec::new()) };
-    (0..first.inputs.len())
+    (0..first.work.inputs.len())
         .map(|input| {
-            let parts: Vec<&Tensor> = items.iter().filter_map(|i| i.inputs.get(input)).map(|n| &n.tensor).collect();
+            let parts: Vec<&Tensor> =
+                items.iter().filter_map(|i| i.work.inputs.get(input)).map(|n| &n.tensor).collect();
             let tensor = stack(&parts)?;
-            Ok(NamedTensor { name: Arc::clone(&first.inputs[input].name), tensor })
+            Ok(NamedTensor { name: Arc::clone(&first.work.inputs[input].name), tensor })
         })
         .collect()
 }
@@ -63,7 +64,7 @@ pub(super) fn hand_out(items: Vec<Item>, result: Result<Vec<NamedTensor>, Engine
     let mut start = 0;
     let mut outputs = result;
     for item in items {
-        let end = start + item.rows;
+        let end = start + item.work.rows;
         let mine = match &mut outputs {
             Err(error) => Err(error.clone()),
             Ok(outputs) if whole => Ok(std::mem::take(outputs)),

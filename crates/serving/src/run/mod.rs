@@ -1,6 +1,7 @@
 //! A loaded version at work: inline on the caller's thread, or through its queue and the pool.
 
 mod batch;
+mod parts;
 mod pool;
 mod queue;
 mod slots;
@@ -9,8 +10,9 @@ mod tests;
 mod timer;
 
 pub(crate) use batch::stack;
+pub(crate) use parts::PartSender;
 pub(crate) use pool::Pool;
-pub(crate) use queue::{Reply, Waiting};
+pub(crate) use queue::{Reply, Waiting, Work};
 pub(crate) use timer::Timer;
 
 use crate::contract::Contract;
@@ -136,8 +138,8 @@ impl Loaded {
     }
 
     /// Puts a request into the queue. Dropping what this returns takes it out again.
-    pub fn enqueue(self: &Arc<Self>, inputs: Arc<[NamedTensor]>, rows: usize, deadline: Option<Instant>) -> Waiting {
-        let (waiting, alarm) = self.queue.push(self, inputs, rows, deadline);
+    pub fn enqueue(self: &Arc<Self>, work: Work) -> Waiting {
+        let (waiting, alarm) = self.queue.push(self, work);
         if let Some(at) = alarm {
             self.timer.set(at, Weak::clone(&self.me));
         }
@@ -174,15 +176,28 @@ impl Loaded {
     }
 
     fn execute(&self, batch: queue::Batch) {
-        let rows = batch.items.iter().map(|i| i.rows).sum();
+        let rows = batch.items.iter().map(|i| i.work.rows).sum();
         let started = Instant::now();
-        let cx = RunCx { deadline: None };
+        // Only a model in another process joins what it writes to what it answers.
+        let ids = if self.model.waits() { batch.items.iter().map(|i| i.work.id).collect() } else { Vec::new() };
+        let params = batch.items.first().and_then(|i| i.work.params.clone());
+        let cx = RunCx { deadline: None, params, ids };
         let result = guarded(|| match batch.items.as_slice() {
-            [only] => self.model.run(&only.inputs, &cx),
+            [only] => match &only.work.parts {
+                Some(parts) => parts.fill(&*self.model, &only.work.inputs, &cx),
+                None => self.model.run(&only.work.inputs, &cx),
+            },
             many => batch::join(many).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx)),
         });
         let engine_ns = nanos(started.elapsed());
         self.recorder.executed(rows, engine_ns, batch.closed);
+        if batch.items.len() > 1 && matches!(result, Err(EngineError::Run { .. })) {
+            // The values of one request are no reason to fail the others.
+            for item in batch.items {
+                self.execute(queue::Batch { items: vec![item], closed: ClosedBy::Alone });
+            }
+            return;
+        }
         batch::hand_out(batch.items, result, batch::Timed { started, engine_ns, rows });
     }
 }

@@ -1,9 +1,10 @@
 //! Requests that wait for an instance, and how they are put together.
 
-use super::{BatchRules, Loaded, OwnedSlot, Ran};
+use super::{BatchRules, Loaded, OwnedSlot, PartSender, Ran};
 use crate::stats::ClosedBy;
+use mainspring_core::EventId;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_engine::EngineError;
+use mainspring_engine::{EngineError, Params};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -22,13 +23,23 @@ pub(crate) enum Reply {
     Expired,
 }
 
+/// What a request asks for.
+pub(crate) struct Work {
+    /// The prediction that it becomes.
+    pub id: EventId,
+    pub inputs: Arc<[NamedTensor]>,
+    pub rows: usize,
+    pub params: Option<Params>,
+    pub deadline: Option<Instant>,
+    /// Where the parts of its answer go, when it wants it in parts.
+    pub parts: Option<PartSender>,
+}
+
 /// One request in the queue.
 pub(crate) struct Item {
     seq: u64,
-    pub inputs: Arc<[NamedTensor]>,
-    pub rows: usize,
+    pub work: Work,
     pub enqueued: Instant,
-    deadline: Option<Instant>,
     pub reply: oneshot::Sender<Reply>,
 }
 
@@ -73,20 +84,14 @@ impl Queue {
     }
 
     /// Appends a request. Returns its place, and when to set an alarm if one is needed.
-    pub fn push(
-        &self,
-        owner: &Arc<Loaded>,
-        inputs: Arc<[NamedTensor]>,
-        rows: usize,
-        deadline: Option<Instant>,
-    ) -> (Waiting, Option<Instant>) {
+    pub fn push(&self, owner: &Arc<Loaded>, work: Work) -> (Waiting, Option<Instant>) {
         let (reply, answer) = oneshot::channel();
         let enqueued = Instant::now();
         let mut state = self.state.lock();
         let seq = state.next;
         state.next += 1;
-        state.rows += rows;
-        state.items.push_back(Item { seq, inputs, rows, enqueued, deadline, reply });
+        state.rows += work.rows;
+        state.items.push_back(Item { seq, work, enqueued, reply });
         self.len.store(state.items.len(), Ordering::SeqCst);
         let alarm = self.alarm(&mut state);
         (Waiting { owner: Arc::clone(owner), seq, answer, done: false }, alarm)
@@ -152,22 +157,22 @@ impl Queue {
         };
         while let Some(next) = state.items.front() {
             let gone = next.reply.is_closed();
-            let expired = next.deadline.is_some_and(|d| d <= now);
+            let expired = next.work.deadline.is_some_and(|d| d <= now);
             if !gone && !expired && !items.is_empty() {
                 if !self.rules.shared {
                     break;
                 }
-                if rows + next.rows > self.rules.max_rows {
+                if rows + next.work.rows > self.rules.max_rows {
                     closed = ClosedBy::Size;
                     break;
                 }
-                if !same_row_shape(&items[0], next) {
+                if !together(&items[0].work, &next.work) {
                     closed = ClosedBy::Shape;
                     break;
                 }
             }
             let Some(item) = state.items.pop_front() else { break };
-            state.rows -= item.rows;
+            state.rows -= item.work.rows;
             if gone {
                 continue;
             }
@@ -175,7 +180,7 @@ impl Queue {
                 let _ = item.reply.send(Reply::Expired);
                 continue;
             }
-            rows += item.rows;
+            rows += item.work.rows;
             items.push(item);
             if self.rules.shared && rows >= self.rules.max_rows {
                 closed = ClosedBy::Size;
@@ -189,15 +194,18 @@ impl Queue {
         let mut state = self.state.lock();
         let Ok(at) = state.items.binary_search_by_key(&seq, |i| i.seq) else { return };
         if let Some(item) = state.items.remove(at) {
-            state.rows -= item.rows;
+            state.rows -= item.work.rows;
             self.len.store(state.items.len(), Ordering::SeqCst);
         }
     }
 }
 
-/// Whether rows of both fit under each other.
-fn same_row_shape(a: &Item, b: &Item) -> bool {
-    a.inputs.len() == b.inputs.len()
+/// Whether rows of both fit under each other, in one call that does the same for both.
+fn together(a: &Work, b: &Work) -> bool {
+    a.parts.is_none()
+        && b.parts.is_none()
+        && a.params == b.params
+        && a.inputs.len() == b.inputs.len()
         && a.inputs.iter().zip(b.inputs.iter()).all(|(x, y)| {
             x.tensor.shape().get(1..) == y.tensor.shape().get(1..)
                 && x.tensor.dtype() == y.tensor.dtype()

@@ -129,3 +129,85 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn values_that_the_model_refuses_fail_their_own_request_only() {
+    let rig = Rig::serving("picky 1", batches(8, Duration::ZERO)).await;
+    rig.engine.door.shut();
+    let holder = rig.ask(&[0.5]);
+    let requests = [vec![1.0], vec![-1.0], vec![2.0, 3.0]];
+    let all = futures::future::join_all(requests.iter().map(|r| rig.ask(r)));
+    let waiting = || {
+        let auth = rig.auth(crate::ReadStats { deployment: Some(crate::testing::name("m")) });
+        rig.serving.batches(&auth).unwrap()[0].waiting
+    };
+    let open = async {
+        until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1 && waiting() == 3).await;
+        rig.engine.door.open();
+    };
+    let (held, got, ()) = futures::join!(holder, all, open);
+    held.unwrap();
+    assert_eq!(got[0].as_ref().unwrap(), &[2.0]);
+    assert_eq!(got[1].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(got[2].as_ref().unwrap(), &[3.0, 4.0]);
+}
+
+fn param(text: &str) -> crate::GivenParams {
+    let mainspring_wire::Node::Map(values) = mainspring_wire::Node::parse(text.as_bytes()).unwrap() else { panic!() };
+    crate::GivenParams { values, flat: false }
+}
+
+/// A model behind a door in another process, whose signature has a parameter.
+async fn with_params() -> Rig {
+    let rig = Rig::new();
+    rig.shelf.put("1", "apart 1");
+    rig.shelf.mlmodel(
+        "1",
+        "flavors:\n  onnx: {data: model.onnx}\nsignature:\n  params: '[{\"name\": \"heat\", \"type\": \"double\", \"default\": 1.0, \"shape\": null}]'\n",
+    );
+    rig.deploy("m", batches(64, Duration::ZERO)).unwrap();
+    assert!(rig.settled("m").await.ready());
+    rig
+}
+
+#[tokio::test]
+async fn requests_with_other_parameters_are_never_in_one_call() {
+    let rig = with_params().await;
+    let before = rig.engine.calls.lock().len();
+    rig.engine.door.shut();
+    let ask = |params: Option<&str>| {
+        let params = params.map(param).unwrap_or_default();
+        rig.infer(crate::InferRequest { params, ..request(&[1.0]) })
+    };
+    let holder = ask(None);
+    let order = [Some(r#"{"heat":1}"#), Some(r#"{"heat":1}"#), Some(r#"{"heat":2}"#), None, Some(r#"{"mine":3}"#)];
+    let all = futures::future::join_all(order.iter().map(|p| ask(*p)));
+    let waiting = || {
+        let auth = rig.auth(crate::ReadStats { deployment: Some(crate::testing::name("m")) });
+        rig.serving.batches(&auth).unwrap()[0].waiting
+    };
+    let open = async {
+        until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1 && waiting() == 5).await;
+        rig.engine.door.open();
+    };
+    let (held, got, ()) = futures::join!(holder, all, open);
+    let id = held.unwrap().id;
+    let ids: Vec<_> = got.into_iter().map(|a| a.unwrap().id).collect();
+    let calls: Vec<_> = rig.engine.calls.lock()[before..].to_vec();
+    let seen: Vec<_> = calls.iter().map(|c| (c.params.as_ref().map(|p| p.as_str()), c.ids.clone())).collect();
+    // A parameter that the signature does not have says nothing.
+    assert_eq!(
+        seen,
+        [
+            (None, vec![id]),
+            (Some(r#"{"heat":1}"#), ids[..2].to_vec()),
+            (Some(r#"{"heat":2}"#), vec![ids[2]]),
+            (None, ids[3..].to_vec()),
+        ]
+    );
+    let wrong = ask(Some(r#"{"heat":"hot"}"#)).await.unwrap_err();
+    assert_eq!(
+        (wrong.kind(), wrong.to_string()),
+        (ErrorKind::InvalidInput, "params.heat must be double, it is \"hot\"".into())
+    );
+}

@@ -329,3 +329,28 @@ async fn versions_change_under_load_without_one_failure() {
         assert_eq!(journal.len() as u64, done.load(Ordering::Relaxed));
     }
 }
+
+#[tokio::test]
+async fn why_a_deployment_does_not_answer_is_for_those_who_may_look_at_it() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "bad");
+    rig.deploy("m", |_| {}).unwrap();
+    assert!(!rig.settled("m").await.ready());
+    let deployment = name("m");
+    let looks = rig.infer(request(&[1.0])).await.unwrap_err();
+    assert!(looks.to_string().contains("it is bad") && looks.hint().unwrap().contains("get deployment"), "{looks}");
+    let auth = rig.caller(crate::Infer { deployment: deployment.clone() });
+    let errors = [
+        rig.serving.infer(&auth, request(&[1.0])).await.unwrap_err(),
+        rig.serving.infer_parts(&auth, request(&[1.0])).unwrap_err(),
+        rig.serving.contract(&auth, None).unwrap_err(),
+        rig.serving.ready(&rig.caller(crate::Describe { deployment: Some(deployment.clone()) }), None).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.to_string(), "deployment \"m\" is not ready");
+        assert!(!error.hint().unwrap().contains("bad"));
+    }
+    let auth = rig.caller(crate::Describe { deployment: Some(deployment) });
+    assert_eq!(rig.serving.describe(&auth).unwrap().reason, None);
+    assert!(rig.describe("m").unwrap().reason.unwrap().contains("it is bad"));
+}

@@ -1,8 +1,9 @@
-//! A JSON value as a scoring client sends it: `NaN` and the infinities are allowed, since Python's
+//! A JSON value as a Python client sends it: `NaN` and the infinities are allowed, since Python's
 //! `json` writes them for missing values.
 
+use crate::response::{double, string};
+use crate::{BodyError, Cursor};
 use bytes::Bytes;
-use mainspring_wire::{BodyError, Cursor};
 use std::sync::Arc;
 
 /// How deep values may be nested.
@@ -10,12 +11,18 @@ const MAX_DEPTH: u32 = 64;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Node {
+pub enum Node {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number of 64 bits.
     Int(i64),
+    /// Any other number.
     Float(f64),
+    /// Text in UTF-8.
     Text(Bytes),
+    /// A list.
     List(Vec<Node>),
     /// Members in the order of the text; a name given twice keeps its last value.
     Map(Vec<(Arc<str>, Node)>),
@@ -26,7 +33,7 @@ impl Node {
     ///
     /// # Errors
     /// [`BodyError::Syntax`] or [`BodyError::Utf8`] with the place.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, BodyError> {
+    pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let text = std::str::from_utf8(body).map_err(|e| BodyError::Utf8 { at: e.valid_up_to() })?;
         let mut cursor = Cursor::new(text);
         let node = read(&mut cursor, 0)?;
@@ -34,8 +41,56 @@ impl Node {
         Ok(node)
     }
 
+    /// Reads the value that is next.
+    ///
+    /// # Errors
+    /// [`BodyError::Syntax`] with the place.
+    pub fn take(cursor: &mut Cursor<'_>) -> Result<Self, BodyError> {
+        read(cursor, 0)
+    }
+
+    /// Writes it as JSON without white space; NaN and the infinities as Python writes them.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            Self::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
+            Self::Float(x) => double(out, *x),
+            Self::Text(text) => string(out, &String::from_utf8_lossy(text)),
+            Self::List(items) => {
+                out.push(b'[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    item.write(out);
+                }
+                out.push(b']');
+            }
+            Self::Map(members) => {
+                out.push(b'{');
+                for (i, (name, value)) in members.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    string(out, name);
+                    out.push(b':');
+                    value.write(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+
+    /// The text of it.
+    pub fn to_json(&self) -> Bytes {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out.into()
+    }
+
     /// A member of an object.
-    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+    pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Map(members) => members.iter().find(|(n, _)| **n == *name).map(|(_, v)| v),
             _ => None,
@@ -43,7 +98,7 @@ impl Node {
     }
 
     /// What kind of value it is, in words.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -54,8 +109,22 @@ impl Node {
         }
     }
 
+    /// It in a message: never longer than a line.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Bool(b) => b.to_string(),
+            Self::Int(n) => n.to_string(),
+            Self::Float(x) => x.to_string(),
+            Self::Text(text) => {
+                let text = String::from_utf8_lossy(text);
+                format!("{:?}", text.chars().take(40).collect::<String>())
+            }
+            other => other.kind().to_owned(),
+        }
+    }
+
     /// Whether it is neither a list nor an object.
-    pub(crate) fn scalar(&self) -> bool {
+    pub fn scalar(&self) -> bool {
         !matches!(self, Self::List(_) | Self::Map(_))
     }
 }
