@@ -190,6 +190,7 @@ def test_the_container_answers_for_the_default_deployment(start):
     graph = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
     mlflow.set_tracking_uri(own.url)
     mlflow.set_registry_uri(own.url)
+    mlflow.set_experiment("container")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame), registered_model_name="only", pip_requirements=["onnxruntime"])
     own.deploy("only", "models:/only/1", default=True)
