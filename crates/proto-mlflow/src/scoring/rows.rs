@@ -124,7 +124,7 @@ fn cast(tensor: &Tensor, to: DType) -> Option<Tensor> {
         };
     }
     match to {
-        DType::Fp64 => made!(f64, |c| float(c)),
+        DType::Fp64 => made!(f64, float),
         DType::Fp32 => made!(f32, |c| float(c).map(|x| x as f32)),
         DType::Fp16 => made!(f16, |c| float(c).map(f16::from_f64)),
         DType::Bf16 => made!(bf16, |c| float(c).map(bf16::from_f64)),
