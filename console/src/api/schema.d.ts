@@ -36,6 +36,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["tellBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -742,6 +758,49 @@ export interface components {
             entries: components["schemas"]["AuditEntry"][];
             /** @description Send it to get the next page; absent on the last. */
             nextPageToken?: string | null;
+        };
+        /** @description The run is in the journal. */
+        BatchAnswer: {
+            /** @description Its event's id, which is the prediction id of its rows. */
+            id: string;
+        };
+        /** @description A run of a model over a whole file, made elsewhere. It becomes one event of the journal. */
+        BatchRun: {
+            /** @description The prediction id that all its rows carry: a UUID. */
+            id: string;
+            /** @description The registered model. */
+            model: string;
+            /** @description Its version. */
+            version: string;
+            /** @description Where the input is. */
+            input: string;
+            /** @description Where the output is. */
+            output: string;
+            /**
+             * Format: int64
+             * @description Rows that were predicted.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Bytes of the output.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Rows a call of the model.
+             */
+            batchRows: number;
+            /**
+             * Format: double
+             * @description Time in the engine, all threads together, milliseconds.
+             */
+            engineMs: number;
+            /**
+             * Format: double
+             * @description Time from beginning to end, milliseconds.
+             */
+            tookMs: number;
         };
         /** @description Engine calls of one size. */
         BatchSizeView: {
@@ -2087,6 +2146,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tellBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRun"];
+            };
+        };
+        responses: {
+            /** @description The run is in the journal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchAnswer"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

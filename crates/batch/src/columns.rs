@@ -3,19 +3,21 @@
 //! The rules are serving's ([`Contract::tensors`]): whatever does not take the quick way here goes through
 //! a [`Table`] and that. The quick way is for numbers that need no check, straight from Arrow's buffers.
 
+mod list;
+mod numbers;
+
 use crate::csv;
 use crate::error::BatchError;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type, UInt16Type,
-    UInt32Type,
-};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
 use bytes::Bytes;
+use list::list;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::TensorSpec;
 use mainspring_mlmodel::{Cell, ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, Table};
+use numbers::{Spread, floats32, floats64, wholes32, wholes64};
 use std::sync::Arc;
 
 /// How the columns of one input file become a model's inputs.
@@ -27,6 +29,8 @@ pub(crate) struct Columns {
     way: Way,
     /// The columns of the table, for what does not go the quick way, by place in the file.
     table: Vec<usize>,
+    /// Columns that were named.
+    chosen: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl Columns {
             _ => table,
         };
         let way = way(&contract, schema, &table);
-        let this = Self { contract, text, way, table };
+        let this = Self { contract, text, way, table, chosen: chosen.map(<[_]>::to_vec).unwrap_or_default() };
         // What is missing shows without a row.
         if matches!(this.way, Way::Table) {
             let names = this.names(schema);
@@ -87,8 +91,15 @@ impl Columns {
 
     /// The type in which a column of CSV goes on where the output has types.
     pub fn carried(&self, name: &str) -> DataType {
-        let column = declared(&self.contract).and_then(|d| d.iter().find(|c| c.name.as_deref() == Some(name)));
-        column.map_or(DataType::Utf8, |c| csv::carried(&c.kind))
+        if let Some(columns) = declared(&self.contract) {
+            let column = columns.iter().find(|c| c.name.as_deref() == Some(name));
+            return column.map_or(DataType::Utf8, |c| csv::carried(&c.kind));
+        }
+        // Without a signature the model says what the columns are that it was given by name.
+        match self.contract.signature.inputs.first() {
+            Some(only) if self.chosen.iter().any(|c| c == name) => csv::carried(&number(only.dtype)),
+            _ => DataType::Utf8,
+        }
     }
 
     /// The inputs that these rows make; the first of them is row `first` of the file.
@@ -241,6 +252,16 @@ impl Columns {
     }
 }
 
+/// The column type of an element type.
+fn number(dtype: DType) -> ColumnType {
+    match dtype {
+        DType::Bytes => ColumnType::String,
+        DType::Bool => ColumnType::Boolean,
+        DType::Fp16 | DType::Bf16 | DType::Fp32 | DType::Fp64 => ColumnType::Double,
+        _ => ColumnType::Long,
+    }
+}
+
 fn place(schema: &Schema, name: &str) -> Result<usize, BatchError> {
     schema.index_of(name).map_err(|_| BatchError::NoColumn {
         column: name.to_owned(),
@@ -311,204 +332,3 @@ fn way(contract: &Contract, schema: &Schema, table: &[usize]) -> Way {
         }
     }
 }
-
-/// A column of lists as one tensor.
-fn list(spec: &TensorSpec, rows: &RecordBatch, at: usize, first: u64) -> Result<NamedTensor, BatchError> {
-    let column = rows.column(at);
-    let wrong = |reason: String| BatchError::Tensor {
-        column: rows.schema_ref().field(at).name().clone(),
-        input: spec.name.to_string(),
-        reason,
-    };
-    let n = rows.num_rows();
-    let want: Vec<i64> = spec.shape.iter().skip(1).copied().collect();
-    let fixed = want.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
-    let (values, lengths): (ArrayRef, Vec<usize>) = match column.data_type() {
-        DataType::FixedSizeList(_, size) => {
-            let list = column.as_fixed_size_list();
-            let size = usize::try_from(*size).unwrap_or(0);
-            (list.values().slice(list.value_offset(0) as usize, n * size), vec![size; n])
-        }
-        _ => {
-            let list = cast(column, &plain_list(column.data_type())).map_err(|e| wrong(e.to_string()))?;
-            let list = list.as_list::<i32>();
-            let offsets = list.value_offsets();
-            let (from, to) = (offsets[0] as usize, offsets[n] as usize);
-            let lengths = offsets.windows(2).map(|w| (w[1] - w[0]) as usize).collect();
-            (list.values().slice(from, to - from), lengths)
-        }
-    };
-    if let Some(row) = (0..n).find(|i| column.is_null(*i)) {
-        return Err(wrong(format!("row {} has no value", first + row as u64)));
-    }
-    let width = fixed.or(lengths.first().copied()).unwrap_or(0);
-    if let Some(row) = lengths.iter().position(|l| *l != width) {
-        let got = lengths[row];
-        return Err(wrong(format!("row {} has {got} values where the input takes {width}", first + row as u64)));
-    }
-    if values.null_count() > 0 {
-        let at = (0..values.len()).find(|i| values.is_null(*i)).unwrap_or(0);
-        return Err(wrong(format!("row {} has a missing value", first + (at / width.max(1)) as u64)));
-    }
-    let shape: Vec<usize> = match (fixed, want.len()) {
-        (Some(_), _) => std::iter::once(n).chain(want.iter().map(|d| usize::try_from(*d).unwrap_or(1))).collect(),
-        (None, 0 | 1) => vec![n, width],
-        (None, _) => return Err(wrong(format!("its shape {:?} leaves more than one dimension open", spec.shape))),
-    };
-    macro_rules! numbers {
-        ($kind:expr, $arrow:ty) => {{
-            let values = cast(&values, &$kind).map_err(|e| wrong(e.to_string()))?;
-            if values.null_count() > 0 {
-                return Err(wrong(format!("a value of it does not fit {}", spec.dtype)));
-            }
-            Tensor::from_vec(spec.dtype, shape, values.as_primitive::<$arrow>().values().to_vec())
-        }};
-    }
-    use arrow::datatypes as t;
-    let tensor = match spec.dtype {
-        DType::Fp32 => numbers!(DataType::Float32, t::Float32Type),
-        DType::Fp64 => numbers!(DataType::Float64, t::Float64Type),
-        DType::Int8 => numbers!(DataType::Int8, t::Int8Type),
-        DType::Int16 => numbers!(DataType::Int16, t::Int16Type),
-        DType::Int32 => numbers!(DataType::Int32, t::Int32Type),
-        DType::Int64 => numbers!(DataType::Int64, t::Int64Type),
-        DType::Uint8 => numbers!(DataType::UInt8, t::UInt8Type),
-        DType::Uint16 => numbers!(DataType::UInt16, t::UInt16Type),
-        DType::Uint32 => numbers!(DataType::UInt32, t::UInt32Type),
-        DType::Uint64 => numbers!(DataType::UInt64, t::UInt64Type),
-        other => return Err(wrong(format!("lists cannot become {other}"))),
-    };
-    let tensor = tensor.map_err(|e| wrong(e.to_string()))?;
-    Ok(NamedTensor { name: Arc::clone(&spec.name), tensor })
-}
-
-fn plain_list(kind: &DataType) -> DataType {
-    match kind {
-        DataType::LargeList(item) => DataType::List(Arc::clone(item)),
-        other => other.clone(),
-    }
-}
-
-/// One column's places in a row-major tensor.
-struct Spread<'a, T> {
-    out: &'a mut [T],
-    from: usize,
-    step: usize,
-}
-
-impl<T: Copy> Spread<'_, T> {
-    fn put<V: Copy>(self, values: &[V], convert: impl Fn(V) -> T, nulls: (&ArrayRef, T)) {
-        let (column, missing) = nulls;
-        for (place, value) in self.out[self.from..].iter_mut().step_by(self.step).zip(values) {
-            *place = convert(*value);
-        }
-        if let Some(valid) = column.nulls().filter(|n| n.null_count() > 0) {
-            for row in (0..column.len()).filter(|row| valid.is_null(*row)) {
-                self.out[self.from + row * self.step] = missing;
-            }
-        }
-    }
-}
-
-/// The columns in which a missing number is NaN and any number is welcome.
-fn any_number(kind: Option<&ColumnType>) -> bool {
-    matches!(kind, None | Some(ColumnType::Float | ColumnType::Double))
-}
-
-/// Whether a whole-number column needs no look at its values.
-fn whole_enough(column: &ArrayRef, kind: Option<&ColumnType>) -> bool {
-    column.null_count() == 0
-        && match (kind, column.data_type()) {
-            (
-                Some(ColumnType::Integer),
-                DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16,
-            )
-            | (
-                Some(ColumnType::Long),
-                DataType::Int8
-                | DataType::Int16
-                | DataType::Int32
-                | DataType::Int64
-                | DataType::UInt8
-                | DataType::UInt16
-                | DataType::UInt32,
-            ) => true,
-            _ => false,
-        }
-}
-
-macro_rules! floats {
-    ($name:ident, $type:ty) => {
-        fn $name(column: &ArrayRef, kind: Option<&ColumnType>, text: bool, spread: Spread<'_, $type>) -> bool {
-            if !(any_number(kind) || whole_enough(column, kind)) {
-                return false;
-            }
-            let nan = (column, <$type>::NAN);
-            macro_rules! from {
-                ($arrow:ty) => {
-                    spread.put(column.as_primitive::<$arrow>().values(), |v| f64::from(v) as $type, nan)
-                };
-            }
-            match column.data_type() {
-                DataType::Float32 => from!(Float32Type),
-                DataType::Float64 => from!(Float64Type),
-                DataType::Int8 => from!(Int8Type),
-                DataType::Int16 => from!(Int16Type),
-                DataType::Int32 => from!(Int32Type),
-                DataType::UInt8 => from!(UInt8Type),
-                DataType::UInt16 => from!(UInt16Type),
-                DataType::UInt32 => from!(UInt32Type),
-                DataType::Int64 => {
-                    spread.put(column.as_primitive::<Int64Type>().values(), |v| v as f64 as $type, nan);
-                }
-                DataType::Utf8 if text => return written(column.as_string(), spread, |x| x as $type),
-                _ => return false,
-            }
-            true
-        }
-    };
-}
-
-floats!(floats32, f32);
-floats!(floats64, f64);
-
-/// Numbers as CSV has them; false when a text is none.
-fn written<T: Copy>(texts: &StringArray, spread: Spread<'_, T>, convert: impl Fn(f64) -> T) -> bool {
-    for (place, text) in spread.out[spread.from..].iter_mut().step_by(spread.step).zip(texts) {
-        let Some(text) = text else {
-            *place = convert(f64::NAN);
-            continue;
-        };
-        match text.trim().parse::<f64>() {
-            Ok(number) => *place = convert(number),
-            Err(_) => return false,
-        }
-    }
-    true
-}
-
-macro_rules! wholes {
-    ($name:ident, $type:ty, [$($kind:ident => $arrow:ty),*]) => {
-        fn $name(column: &ArrayRef, kind: Option<&ColumnType>, _: bool, spread: Spread<'_, $type>) -> bool {
-            let fits = match kind {
-                None => column.null_count() == 0,
-                kind => whole_enough(column, kind),
-            };
-            if !fits {
-                return false;
-            }
-            match column.data_type() {
-                $(DataType::$kind => {
-                    spread.put(column.as_primitive::<$arrow>().values(), <$type>::from, (column, 0));
-                })*
-                _ => return false,
-            }
-            true
-        }
-    };
-}
-
-wholes!(wholes64, i64, [Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type, Int64 => Int64Type,
-    UInt8 => UInt8Type, UInt16 => UInt16Type, UInt32 => UInt32Type]);
-wholes!(wholes32, i32, [Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type, UInt8 => UInt8Type,
-    UInt16 => UInt16Type]);

@@ -45,7 +45,8 @@ pub(crate) fn shards(file: &mut &File, start: u64, quotes: bool) -> Result<Vec<S
     let mut lines = Lines::new(start, quotes);
     lines.scan(file, false).map_err(|e| e.to_string())?;
     if lines.quoted {
-        return Err(format!("row {} has a quote that is not closed", lines.rows()));
+        // The end of the file ended it.
+        return Err(format!("row {} has a quote that is not closed", lines.rows().saturating_sub(1)));
     }
     Ok(lines.shards)
 }

@@ -245,7 +245,7 @@ impl Failure for BatchError {
             Self::Columns(ColumnError::Width { .. }) => {
                 "name the columns that the model takes, in its order: --columns a,b,c"
             }
-            Self::Taken { .. } => "give the added columns names of their own: --prefix predicted_",
+            Self::Taken { .. } => "give the added columns names of their own: --prefix second_",
             Self::Unwritable { .. } => "write Parquet, Arrow or JSON lines instead",
             Self::Exists { .. } => "name another output, or replace it: --overwrite",
             Self::OtherRun { .. } => "finish that run with its own arguments, or begin anew: --restart",

@@ -32,4 +32,4 @@ pub use format::Format;
 pub use model::{LoadedModel, ModelId};
 pub use place::Place;
 pub use plan::{SHARD_BYTES, SHARD_ROWS};
-pub use run::{Job, Progress, Report, run};
+pub use run::{Finished, Job, Progress, Report, run};

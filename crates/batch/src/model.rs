@@ -4,7 +4,6 @@ use crate::error::BatchError;
 use mainspring_core::Target;
 use mainspring_engine::{Engine, LoadOptions, Model, Worker};
 use mainspring_mlmodel::{Contract, choose, described, read, stacked};
-use std::hash::Hasher;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ impl LoadedModel {
         let (threads, worker, watch) = options;
         let mlmodel = read(root, None)?.map(Arc::new);
         let (engine, files) = choose(engines, root, mlmodel.as_deref())?;
-        let own_process = files.flavor.starts_with("python");
+        let own_process = matches!(files.flavor.as_str(), "python_function" | "python_file");
         let options = LoadOptions {
             instances: if own_process { threads } else { 0 },
             threads: 0,

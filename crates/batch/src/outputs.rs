@@ -3,15 +3,15 @@
 use crate::error::BatchError;
 use crate::format::Format;
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, ListArray,
-    StringArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
+    ListArray, StringArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use half::{bf16, f16};
 use mainspring_core::DType;
 use mainspring_core::tensor::{Data, NamedTensor, Tensor};
-use mainspring_engine::Model;
+use mainspring_engine::{Content, Model};
 use std::sync::Arc;
 
 /// Columns that one output becomes at most; a wider one is a list, or cannot be CSV.
@@ -20,7 +20,8 @@ const MOST: usize = 1024;
 /// How the outputs become columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outputs {
-    forms: Vec<Form>,
+    /// The form of each, and whether its BYTES are no text.
+    forms: Vec<(Form, bool)>,
     pub fields: Vec<Field>,
 }
 
@@ -45,7 +46,8 @@ impl Outputs {
         for (i, output) in answer.iter().enumerate() {
             let width = width(output, rows)?;
             let name = format!("{prefix}{}", output.name);
-            let kind = kind(output.tensor.dtype());
+            let binary = model.signature().outputs.get(i).is_some_and(|o| o.content == Content::Binary);
+            let kind = if binary { DataType::Binary } else { kind(output.tensor.dtype()) };
             let labels = model.labels(i).filter(|l| l.len() == width && width > 1);
             let form = match (width, format) {
                 (1, _) if output.tensor.shape().len() <= 2 => Form::Scalar,
@@ -67,7 +69,7 @@ impl Outputs {
                     Field::new(format!("{name}.{label}"), kind.clone(), false)
                 })),
             }
-            forms.push(form);
+            forms.push((form, binary));
         }
         Ok(Self { forms, fields })
     }
@@ -75,7 +77,8 @@ impl Outputs {
     /// An answer for `rows` rows, the first of which is row `first`, as columns.
     pub fn columns(&self, answer: &[NamedTensor], rows: usize, first: u64) -> Result<Vec<ArrayRef>, BatchError> {
         let mut columns = Vec::with_capacity(self.fields.len());
-        for (output, form) in answer.iter().zip(&self.forms) {
+        for (output, (form, binary)) in answer.iter().zip(&self.forms) {
+            let binary = *binary;
             let width = width(output, rows)?;
             let text = |at: usize| BatchError::NotText {
                 row: first + (at / width.max(1)) as u64,
@@ -86,14 +89,14 @@ impl Outputs {
                     let (output, shape) = (output.name.to_string(), output.tensor.shape().to_vec());
                     return Err(BatchError::Shape { output, shape, rows });
                 }
-                Form::Scalar => columns.push(array(&output.tensor, 0, 1).map_err(text)?),
+                Form::Scalar => columns.push(array(&output.tensor, (0, 1), binary).map_err(text)?),
                 Form::Columns(n) => {
                     for at in 0..n {
-                        columns.push(array(&output.tensor, at, n).map_err(text)?);
+                        columns.push(array(&output.tensor, (at, n), binary).map_err(text)?);
                     }
                 }
                 Form::List => {
-                    let values = array(&output.tensor, 0, 1).map_err(text)?;
+                    let values = array(&output.tensor, (0, 1), binary).map_err(text)?;
                     let item = Arc::new(Field::new("element", values.data_type().clone(), false));
                     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(width, rows));
                     let list = ListArray::try_new(item, offsets, values, None);
@@ -141,7 +144,7 @@ fn kind(dtype: DType) -> DataType {
 }
 
 /// Every `step`th value from `from` on. The error is the place of a text that is not UTF-8.
-fn array(tensor: &Tensor, from: usize, step: usize) -> Result<ArrayRef, usize> {
+fn array(tensor: &Tensor, (from, step): (usize, usize), binary: bool) -> Result<ArrayRef, usize> {
     macro_rules! numbers {
         ($array:ty, $type:ty, $convert:expr) => {
             match tensor.as_slice::<$type>() {
@@ -155,7 +158,7 @@ fn array(tensor: &Tensor, from: usize, step: usize) -> Result<ArrayRef, usize> {
     }
     Ok(match (tensor.dtype(), tensor.data()) {
         (DType::Bool, Data::Raw(all)) => {
-            Arc::new(BooleanArray::from_iter(all.iter().skip(from).step_by(step).map(|b| Some(*b != 0))))
+            Arc::new(all.iter().skip(from).step_by(step).map(|b| Some(*b != 0)).collect::<BooleanArray>())
         }
         (DType::Uint8, _) => numbers!(UInt8Array, u8, |v| *v),
         (DType::Uint16, _) => numbers!(UInt16Array, u16, |v| *v),
@@ -171,6 +174,9 @@ fn array(tensor: &Tensor, from: usize, step: usize) -> Result<ArrayRef, usize> {
         (DType::Fp64, _) => numbers!(Float64Array, f64, |v| *v),
         (DType::Bytes | DType::Bool, _) => {
             let all = tensor.strings().unwrap_or_default();
+            if binary {
+                return Ok(Arc::new(BinaryArray::from_iter_values(all.iter().skip(from).step_by(step))));
+            }
             let texts = all.iter().enumerate().skip(from).step_by(step);
             let texts = texts.map(|(at, t)| std::str::from_utf8(t).map_err(|_| at)).collect::<Result<Vec<_>, _>>()?;
             Arc::new(StringArray::from_iter_values(texts))

@@ -30,7 +30,7 @@ pub(crate) struct Part {
 
 enum Writer {
     Parquet(Box<ArrowWriter<Out>>),
-    Csv(arrow::csv::Writer<Out>),
+    Csv(Box<arrow::csv::Writer<Out>>),
     Jsonl(LineDelimitedWriter<Out>),
     Arrow(Box<FileWriter<Out>>),
 }
@@ -41,8 +41,7 @@ pub(crate) fn check(format: Format, schema: &SchemaRef) -> Result<(), BatchError
         let kind = field.data_type();
         let fits = match format {
             Format::Csv => !(kind.is_nested() || matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))),
-            Format::Parquet => !matches!(kind, DataType::Union(..)),
-            Format::Jsonl => !matches!(kind, DataType::Union(..)),
+            Format::Parquet | Format::Jsonl => !matches!(kind, DataType::Union(..)),
             Format::Arrow => true,
         };
         if !fits {
@@ -80,7 +79,7 @@ impl Part {
                 let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties(schema)));
                 Writer::Parquet(Box::new(writer.map_err(|e| broken(&e))?))
             }
-            Format::Csv => Writer::Csv(CsvBuilder::new().with_header(false).build(out)),
+            Format::Csv => Writer::Csv(Box::new(CsvBuilder::new().with_header(false).build(out))),
             Format::Jsonl => Writer::Jsonl(JsonBuilder::new().with_explicit_nulls(true).build(out)),
             Format::Arrow => Writer::Arrow(Box::new(FileWriter::try_new(out, schema).map_err(|e| broken(&e))?)),
         };

@@ -40,7 +40,7 @@ pub struct Job {
     pub output_format: Option<Format>,
     /// Columns that the model takes, in its order, where its signature does not say it.
     pub columns: Option<Vec<String>>,
-    /// Stands before the names of the model's outputs.
+    /// Stands before the names of the columns that are added.
     pub prefix: String,
     /// Threads; at least 1.
     pub threads: usize,
@@ -163,9 +163,21 @@ pub async fn run(job: Job, model: LoadedModel, watch: Watch) -> Result<Finished,
         return Ok(session.finished());
     }
     let file = session.job.input.local(session.folder.path(), &stamp).await?;
-    let (mut session, whole) = tokio::task::spawn_blocking(move || session.work(&file).map(|whole| (session, whole)))
-        .await
-        .map_err(|e| BatchError::Broken(format!("the run broke off: {e}")))??;
+    let worked = tokio::task::spawn_blocking(move || {
+        let whole = session.work(&file);
+        (session, whole)
+    });
+    let (mut session, whole) = worked.await.map_err(|e| BatchError::Broken(format!("the run broke off: {e}")))?;
+    let whole = match whole {
+        Ok(whole) => whole,
+        Err(e) => {
+            // There is nothing to go on with.
+            if session.manifest.done.is_empty() {
+                session.folder.remove()?;
+            }
+            return Err(e);
+        }
+    };
     if session.job.input.stamp().await?.as_ref() != Some(&stamp) {
         return Err(BatchError::Changed { name: session.job.input.short() });
     }
@@ -306,7 +318,8 @@ impl Session {
             if typed { Field::new(field.name(), work.columns.carried(field.name()), true) } else { Field::clone(field) }
         });
         let mut fields: Vec<Field> = carried.collect();
-        let ids = [Field::new(ID, DataType::Utf8, false), Field::new(ROW, DataType::Int64, false)];
+        let name = |name: &str| format!("{}{name}", self.job.prefix);
+        let ids = [Field::new(name(ID), DataType::Utf8, false), Field::new(name(ROW), DataType::Int64, false)];
         for field in outputs.fields.iter().cloned().chain(ids) {
             if fields.iter().any(|f| f.name() == field.name()) {
                 return Err(BatchError::Taken { column: field.name().clone() });
@@ -348,14 +361,13 @@ impl Session {
                         manifest.done.insert(shard, done);
                         folder.save(manifest).inspect_err(|_| sheet.stop.store(true, Ordering::Relaxed))?;
                     }
-                    Ok((_, Ok(None))) => {}
+                    Ok((_, Ok(None))) | Err(mpsc::RecvTimeoutError::Timeout) => {}
                     // Of several failures, the first row's is told.
                     Ok((shard, Err(e))) => {
                         if failed.as_ref().is_none_or(|(before, _)| shard < *before) {
                             failed = Some((shard, e));
                         }
                     }
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 }
                 watch(Progress::Rows { done: sheet.rows.load(Ordering::Relaxed), resumed, of });

@@ -108,7 +108,7 @@ impl Work {
                 let began = Instant::now();
                 let answer = self.call(&inputs, slice.num_rows(), at)?;
                 done.engine_ns += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                out.write(&self.joined(&slice, &answer, sheet, at)?)?;
+                out.write(&Self::joined(&slice, &answer, sheet, at)?)?;
                 from += slice.num_rows();
                 sheet.rows.fetch_add(slice.num_rows() as u64, Ordering::Relaxed);
             }
@@ -124,7 +124,6 @@ impl Work {
 
     /// The input's columns, the model's, and which prediction it is.
     fn joined(
-        &self,
         rows: &RecordBatch,
         answer: &[NamedTensor],
         sheet: &Sheet,

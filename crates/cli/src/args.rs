@@ -1,6 +1,6 @@
 //! The command line. Flags of settings are made from the server's one table of settings.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use mainspring_server::config::{KEYS, Key, Kind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,16 +48,36 @@ pub struct Cli {
         help_heading = CLIENT
     )]
     pub api_key: Option<String>,
-    /// `table` for people, `json` for machines
-    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
-    pub output: Output,
+    /// `table` for people, `json` for machines; for `predict` the file to write
+    #[arg(long, short, global = true, default_value = "table", value_name = "FORMAT|FILE")]
+    pub output: Destination,
     /// What to do
     #[command(subcommand)]
     pub command: Cmd,
 }
 
+/// Where the output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To standard output.
+    Shown(Output),
+    /// Into a file.
+    File(String),
+}
+
+impl std::str::FromStr for Destination {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "table" => Self::Shown(Output::Table),
+            "json" => Self::Shown(Output::Json),
+            file => Self::File(file.to_owned()),
+        })
+    }
+}
+
 /// For whom the output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// Tables and sentences.
     Table,
@@ -159,6 +179,8 @@ pub enum Cmd {
         /// A SELECT
         sql: String,
     },
+    /// Run a model over a whole file, on this machine: CSV, JSON lines, Arrow, Parquet, local or in S3
+    Predict(Box<PredictArgs>),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),
@@ -206,6 +228,64 @@ pub struct RowArgs {
     #[arg(long, default_value = "auto", value_parser = ["auto", "shared"])]
     pub env: String,
 }
+
+/// What to run over what. The server is asked for the model and told of the run; the work is done here.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Model: `NAME@alias` or `NAME/version`, as `models:/…` too
+    pub model: String,
+    /// File with the rows: a path or `s3://bucket/key`
+    pub input: String,
+    /// Format of the input, where its name does not say it
+    #[arg(long, value_parser = FORMATS, value_name = "FORMAT")]
+    pub input_format: Option<String>,
+    /// Format of the output, where its name does not say it
+    #[arg(long, value_parser = FORMATS, value_name = "FORMAT")]
+    pub output_format: Option<String>,
+    /// Columns that the model takes, in its order, where it has no signature that names them
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub columns: Option<Vec<String>>,
+    /// Text before the names of the columns that are added
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    pub prefix: String,
+    /// Threads; one a core when left out
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Rows a call of the model; measured when left out
+    #[arg(long, value_name = "N")]
+    pub batch_rows: Option<usize>,
+    /// Packages of a Python model: what it asks for itself, or what this machine's Python has
+    #[arg(long, default_value = "own", value_parser = ["own", "shared"], value_name = "WHICH")]
+    pub environment: String,
+    /// Replace an output that is there
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Forget what an unfinished run has done
+    #[arg(long)]
+    pub restart: bool,
+    /// ONNX Runtime's shared library; found in .venv, beside the binary or on the system when left out
+    #[arg(long, value_name = "PATH")]
+    pub onnxruntime: Option<String>,
+    /// Python for models that are not ONNX; .venv/bin/python or python3 when left out
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<String>,
+    /// Whether models in Python, which are code of whoever logged them, may run: `allow`, `refuse`, or `auto`,
+    /// when the server is this machine
+    #[arg(long, value_parser = ["auto", "allow", "refuse"], value_name = "WORD", hide_possible_values = true)]
+    pub python_models: Option<String>,
+}
+
+impl PredictArgs {
+    /// The settings that the engines heed. Others come from the environment and the settings file.
+    pub fn settings(&self) -> ServerArgs {
+        let given =
+            [("onnxruntime", &self.onnxruntime), ("python", &self.python), ("python-models", &self.python_models)];
+        let flags = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        ServerArgs { flags: flags.collect(), config: None }
+    }
+}
+
+const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];
 
 /// How long a command waits for deployments.
 #[derive(Debug, Clone, Copy, Args)]

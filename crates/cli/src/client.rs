@@ -45,6 +45,43 @@ impl Server {
         self.send(self.request(Method::GET, path)?).await
     }
 
+    /// GET `path` into the file `to`, however long it takes. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses, or the file cannot be written.
+    pub async fn download(&self, path: &str, to: &std::path::Path) -> Result<u64, CliError> {
+        let settings = ClientSettings { reach: Reach::Anywhere, timeout: None, ..ClientSettings::default() };
+        let http = Client::new(&settings).map_err(|e| CliError::new(ErrorKind::Internal, e.to_string()))?;
+        let patient = Self { http, base: self.base.clone(), key: self.key.clone() };
+        let mut response = patient.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
+        if !response.status().is_success() {
+            return Err(problem(response).await);
+        }
+        let failed =
+            |e: std::io::Error| CliError::new(ErrorKind::Internal, format!("cannot write {}: {e}", to.display()));
+        let mut file = std::fs::File::create(to).map_err(failed)?;
+        let mut size = 0;
+        while let Some(piece) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            std::io::Write::write_all(&mut file, &piece).map_err(failed)?;
+            size += piece.len() as u64;
+        }
+        Ok(size)
+    }
+
+    /// Whether the server is on this machine, by its address.
+    pub fn on_this_machine(&self) -> bool {
+        let host = reqwest::Url::parse(&self.base).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| {
+            let bare = host.trim_matches(['[', ']']);
+            bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        })
+    }
+
+    /// Where the server is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// DELETE `path`.
     ///
     /// # Errors
@@ -114,7 +151,11 @@ async fn problem(response: Response) -> CliError {
         .find(|k| body["kind"] == k.as_str())
         .or_else(|| ErrorKind::ALL.into_iter().find(|k| k.http_status() == status.as_u16()))
         .unwrap_or(ErrorKind::Internal);
-    let message = body["detail"].as_str().map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    // MLflow's API says it under `message`.
+    let message = body["detail"]
+        .as_str()
+        .or_else(|| body["message"].as_str())
+        .map_or_else(|| format!("the server answered {status}"), str::to_owned);
     CliError { kind, message, hint: body["hint"].as_str().map(str::to_owned) }
 }
 

@@ -8,11 +8,12 @@ mod error;
 mod keys;
 mod local;
 mod output;
+mod predict;
 mod query;
 mod resources;
 mod up;
 
-use args::{Cli, Cmd};
+use args::{Cli, Cmd, Destination};
 use clap::Parser;
 use client::Server;
 use error::CliError;
@@ -43,7 +44,18 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    let out = cli.output;
+    let file = match cli.output {
+        Destination::Shown(_) => None,
+        Destination::File(ref file) => Some(file.clone()),
+    };
+    let out = match (&cli.output, &cli.command) {
+        (Destination::Shown(out), _) => *out,
+        (Destination::File(_), Cmd::Predict(_)) => args::Output::Table,
+        (Destination::File(other), _) => {
+            let message = format!("--output is {other:?}; it is table or json");
+            return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
+        }
+    };
     let server = || Server::new(&cli.server, cli.api_key.clone());
     match cli.command {
         Cmd::Up(args) => return up::run(&args).await,
@@ -75,6 +87,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
         }
+        Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

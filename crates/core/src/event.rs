@@ -18,6 +18,11 @@ pub enum Protocol {
     OipWebsocket,
     MlflowScoring,
     Native,
+    /// KServe's first protocol, and TensorFlow Serving's over REST.
+    KserveV1,
+    Sagemaker,
+    /// A run over a whole file.
+    Batch,
 }
 
 impl Protocol {
@@ -29,6 +34,9 @@ impl Protocol {
             Self::OipWebsocket => "oip-websocket",
             Self::MlflowScoring => "mlflow-scoring",
             Self::Native => "native",
+            Self::KserveV1 => "kserve-v1",
+            Self::Sagemaker => "sagemaker",
+            Self::Batch => "batch",
         }
     }
 }

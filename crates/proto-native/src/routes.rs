@@ -1,6 +1,6 @@
 //! Which path goes where.
 
-use crate::api::{conversions, deployments, journal, models, resources, security, system, tracking};
+use crate::api::{batches, conversions, deployments, journal, models, resources, security, system, tracking};
 use crate::state::NativeState;
 use axum::Router;
 use axum::response::IntoResponse;
@@ -51,6 +51,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
         .route("/api/v1/live", get(deployments::watch_deployments))
+        .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))
         .route("/api/v1/query", post(journal::query_journal))
         .route("/api/v1/journal", get(journal::get_journal))

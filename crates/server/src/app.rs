@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
+use mainspring_proto_aws::AwsState;
+use mainspring_proto_classic::ClassicState;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
@@ -47,6 +49,14 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
     let scoring_state = scoring::ScoringState::new(parts.serving.clone(), parts.gate.clone(), settings.body_limit);
     let mlflow = MlflowState { registry: parts.registry.clone(), gate: parts.gate.clone() };
     let native = native(settings, parts, &ctx, (front.health.clone(), front.resolved));
+    let classic =
+        ClassicState { serving: parts.serving.clone(), gate: parts.gate.clone(), scoring: scoring_state.clone() };
+    let aws = AwsState {
+        serving: parts.serving.clone(),
+        resources: parts.resources.clone(),
+        gate: parts.gate.clone(),
+        scoring: scoring_state.clone(),
+    };
     let rest = mainspring_proto_oip::routes(oip.clone());
     let grpc = mainspring_proto_oip::grpc(oip.clone());
     let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
@@ -63,6 +73,9 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
         .merge(guard.protect(scoring, scoring::render_error))
         .merge(tracking)
+        .merge(guard.protect(mainspring_proto_classic::routes(classic), mainspring_proto_classic::render_error))
+        .merge(guard.protect(mainspring_proto_aws::runtime(aws.clone()), mainspring_proto_aws::render_error))
+        .merge(guard.protect(mainspring_proto_aws::container(aws), mainspring_proto_aws::render_plain))
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
         .merge(apart(guard.protect(native_routes, problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))

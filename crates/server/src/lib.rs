@@ -24,6 +24,7 @@ mod wiring;
 pub use error::StartError;
 pub use keys::{Made, NewKey, create_key};
 pub use start::{About, Running, start};
+pub use wiring::{Engines, open_engines};
 
 /// The version of this binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -12,10 +12,7 @@ use crate::telemetry::Telemetry;
 use crate::{console, wiring};
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
-use mainspring_engine::Engine;
 use mainspring_engine_onnx::OnnxRuntime;
-use mainspring_engine_python::{PythonRuntime, PythonSettings};
-use mainspring_engine_text::TextRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_registry::Registry;
@@ -144,25 +141,14 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         .await
         .map_err(StartError::part("open the registry"))?;
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
-    let (library, threads) = (settings.onnxruntime.clone(), settings.engine_threads);
-    // Loading the library maps 20 MB and runs its initialisers.
-    let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
-        .await
-        .map_err(|e| StartError::Engine(e.to_string()))?;
-    let python =
-        PythonSettings { python: settings.python.clone(), folder: data.python(), allowed: settings.python_models };
-    let python =
-        PythonRuntime::open(python).map_err(|e| StartError::Engine(format!("{}: {e}", data.python().display())))?;
-    // The first that runs one of a model's flavors runs it.
-    let text = TextRuntime::over(Arc::new(onnx.clone()));
-    let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(text), Arc::new(python.clone())];
+    let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
     let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
     let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
         .map_err(|e| StartError::Engine(format!("{}: {e}", data.conversions().display())))?;
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
-    let serving = Serving::new(engines, Arc::new(models), Arc::new(recorder), ctx.clone());
+    let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
     let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
     let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
     Ok(Parts { registry, journal, security, resources, serving, conversions, onnx, gate, db, ctx: ctx.clone() })

@@ -5,8 +5,14 @@ use crate::data::DataDir;
 use crate::error::StartError;
 use mainspring_artifact::{ArtifactPath, Artifacts};
 use mainspring_core::{Ctx, Failure};
+use mainspring_engine::Engine;
+use mainspring_engine_onnx::OnnxRuntime;
+use mainspring_engine_python::{PythonRuntime, PythonSettings};
+use mainspring_engine_text::TextRuntime;
 use mainspring_journal::{Journal, JournalSettings, Retention, SyncMode};
 use mainspring_store::{Db, DbSettings, MigrationSet, StoreError};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Every domain's tables.
@@ -106,6 +112,34 @@ pub async fn open_journal(
 /// Whole days, rounded up; the journal's files are by day.
 fn days(keep: Duration) -> u32 {
     u32::try_from(keep.as_secs().div_ceil(86_400)).unwrap_or(u32::MAX)
+}
+
+/// Every engine of this process.
+pub struct Engines {
+    /// ONNX Runtime, or why it is missing.
+    pub onnx: OnnxRuntime,
+    /// Models in processes of their own.
+    pub python: PythonRuntime,
+    /// All of them, as deployments ask them.
+    pub all: Vec<Arc<dyn Engine>>,
+}
+
+/// Opens every engine, in the order in which they are asked: the first that runs one of a model's flavors
+/// runs it. `python` is a folder of this process's own.
+///
+/// # Errors
+/// [`StartError::Engine`] when the folder cannot be used.
+pub async fn open_engines(settings: &Settings, python: &Path) -> Result<Engines, StartError> {
+    let (library, threads) = (settings.onnxruntime.clone(), settings.engine_threads);
+    // Loading the library maps 20 MB and runs its initialisers.
+    let onnx = tokio::task::spawn_blocking(move || OnnxRuntime::open(library.as_deref(), threads))
+        .await
+        .map_err(|e| StartError::Engine(e.to_string()))?;
+    let settings =
+        PythonSettings { python: settings.python.clone(), folder: python.to_owned(), allowed: settings.python_models };
+    let python = PythonRuntime::open(settings).map_err(|e| StartError::Engine(format!("{}: {e}", python.display())))?;
+    let text = TextRuntime::over(Arc::new(onnx.clone()));
+    Ok(Engines { all: vec![Arc::new(text), Arc::new(python.clone())], onnx, python })
 }
 
 /// Where ONNX Runtime is, and which version.

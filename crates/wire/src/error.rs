@@ -14,6 +14,12 @@ pub enum BodyError {
         /// What was expected there.
         what: &'static str,
     },
+    /// Not an array as NumPy writes it.
+    #[error("the body is not a NumPy array: {why}")]
+    Npy {
+        /// What is wrong, or not understood.
+        why: String,
+    },
     /// Not UTF-8.
     #[error("the JSON part of the body is not UTF-8 text, at byte {at}")]
     Utf8 {

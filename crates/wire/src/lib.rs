@@ -11,6 +11,7 @@ mod data;
 mod decimal;
 mod error;
 mod node;
+pub mod npy;
 mod parser;
 mod request;
 pub mod response;

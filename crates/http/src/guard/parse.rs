@@ -29,13 +29,24 @@ impl Found<'_> {
 /// The credential that a request brings: an explicit key before a cookie.
 pub(super) fn find(headers: &HeaderMap) -> Result<Found<'_>, AuthFailure> {
     if let Some(value) = headers.get(AUTHORIZATION) {
-        return authorization(value);
+        return if signed_for_aws(value) { Ok(session_key(headers)) } else { authorization(value) };
     }
     if let Some(value) = headers.get("x-api-key") {
         return value.to_str().map(Found::Key).map_err(|_| AuthFailure::Malformed("x-api-key is not text"));
     }
     let csrf = || headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok());
     Ok(session_token(headers).map_or(Found::Nothing, |token| Found::Session { token, csrf: csrf() }))
+}
+
+/// Whether an AWS client signed the request. Nobody here knows its secret key, so that the signature proves
+/// nothing and is not looked at.
+fn signed_for_aws(value: &HeaderValue) -> bool {
+    value.as_bytes().starts_with(b"AWS4-HMAC-SHA256 ")
+}
+
+/// What an AWS client sends as its session token is the key; a client without one brings no credential.
+fn session_key(headers: &HeaderMap) -> Found<'_> {
+    headers.get("x-amz-security-token").and_then(|v| v.to_str().ok()).map_or(Found::Nothing, Found::Key)
 }
 
 /// The value of the session cookie.

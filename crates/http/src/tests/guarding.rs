@@ -56,6 +56,33 @@ async fn one_key_works_in_every_form() {
 }
 
 #[tokio::test]
+async fn a_request_signed_for_aws_brings_its_key_as_the_session_token() {
+    let signed = (
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=x/20261125/eu/sagemaker/aws4_request, SignedHeaders=host, Signature=0",
+    );
+    for (token, from, loopback, expected) in [
+        (Some("right"), FAR, false, (StatusCode::OK, "key:right")),
+        (Some("right"), NEAR, true, (StatusCode::OK, "key:right")),
+        (Some("wrong"), NEAR, true, (StatusCode::UNAUTHORIZED, "")),
+        (None, FAR, true, (StatusCode::UNAUTHORIZED, "")),
+    ] {
+        let headers: Vec<(&str, &str)> =
+            [Some(signed), token.map(|t| ("x-amz-security-token", t))].into_iter().flatten().collect();
+        let (status, _, body) = send(app(loopback), Sent { method: "GET", from, headers: &headers }).await;
+        assert_eq!(status, expected.0, "{headers:?}");
+        assert!(body.contains(expected.1), "{body}");
+    }
+    let near = [signed, ("host", "127.0.0.1")];
+    let (status, _, _) = send(app(true), Sent { method: "GET", from: NEAR, headers: &near }).await;
+    assert_eq!(status, StatusCode::OK);
+    // The token alone is not how a key is sent.
+    let alone = [("x-amz-security-token", "right")];
+    let (status, _, _) = send(app(false), Sent { method: "GET", from: FAR, headers: &alone }).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn wrong_missing_and_odd_credentials_are_refused_with_a_problem() {
     for headers in [
         vec![],

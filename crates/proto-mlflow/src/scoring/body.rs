@@ -3,6 +3,7 @@
 use super::csv;
 use super::error::InputError;
 use super::input::{self, Input};
+use super::rows;
 use bytes::Bytes;
 use mainspring_serving::Contract;
 use mainspring_wire::{InferBody, Node};
@@ -12,8 +13,16 @@ use mainspring_wire::{InferBody, Node};
 pub enum Media {
     /// `application/json`.
     Json,
-    /// `text/csv`.
+    /// `text/csv` with a header line.
     Csv,
+    /// `application/json`, where a bare list is rows.
+    JsonRows,
+    /// `text/csv` whose header line may be missing.
+    CsvRows,
+    /// `application/jsonlines`: a row a line.
+    JsonLines,
+    /// `application/x-npy`: one array.
+    Npy,
 }
 
 /// A body that has been read.
@@ -32,9 +41,18 @@ impl Body {
     /// # Errors
     /// [`InputError`] naming the place, the field, the column or the input at fault.
     pub fn read(media: Media, header: Option<usize>, bytes: &Bytes, contract: &Contract) -> Result<Self, InputError> {
-        if media == Media::Csv {
-            let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
-            return Ok(Self::Scoring(input::read_table(&csv::table(bytes, declared)?, contract)?));
+        let scored = match media {
+            Media::Csv => {
+                let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
+                Some(input::read_table(&csv::table(bytes, declared)?, contract)?)
+            }
+            Media::CsvRows => Some(rows::csv_rows(bytes, contract)?),
+            Media::JsonLines => Some(rows::lines(bytes, contract)?),
+            Media::Npy => Some(rows::array(bytes, contract)?),
+            Media::Json | Media::JsonRows => None,
+        };
+        if let Some(input) = scored {
+            return Ok(Self::Scoring(input));
         }
         if let Some(header) = header {
             return Ok(Self::V2(InferBody::parse(bytes, header)?));
@@ -43,6 +61,9 @@ impl Body {
         if input::is_v2(&node) {
             return Ok(Self::V2(InferBody::parse(bytes, bytes.len())?));
         }
-        Ok(Self::Scoring(input::read(node, contract)?))
+        match node {
+            list @ Node::List(_) if media == Media::JsonRows => Ok(Self::Scoring(rows::instances(list, contract)?)),
+            node => Ok(Self::Scoring(input::read(node, contract)?)),
+        }
     }
 }

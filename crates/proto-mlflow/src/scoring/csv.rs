@@ -11,9 +11,7 @@ use std::sync::Arc;
 /// [`InputError::Csv`] with the line at fault.
 pub(crate) fn table(body: &[u8], declared: Option<&MlflowInputs>) -> Result<Table, InputError> {
     let bad = |e: csv::Error| InputError::Csv(e.to_string());
-    if let Err(e) = std::str::from_utf8(body) {
-        return Err(InputError::Csv(format!("it is not UTF-8 text, at byte {}", e.valid_up_to())));
-    }
+    utf8(body)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(body);
     let columns: Vec<Arc<str>> = reader
         .headers()
@@ -36,6 +34,32 @@ pub(crate) fn table(body: &[u8], declared: Option<&MlflowInputs>) -> Result<Tabl
         table.cells.extend(record.iter().zip(&text).map(|(field, text)| Cell::written(field, *text)));
     }
     Ok(table)
+}
+
+/// Reads rows without a header; a column's place says which it is.
+///
+/// # Errors
+/// [`InputError::Csv`] with the line at fault.
+pub(crate) fn rows(body: &[u8], declared: Option<&MlflowInputs>) -> Result<Table, InputError> {
+    utf8(body)?;
+    let names: Vec<&str> = match declared {
+        Some(MlflowInputs::Columns(columns)) => columns.iter().map(|c| c.name.as_deref().unwrap_or("")).collect(),
+        _ => Vec::new(),
+    };
+    let text = |at: usize| names.get(at).is_some_and(|name| is_text(declared, name));
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
+    let mut table = Table::default();
+    for record in reader.records() {
+        let record = record.map_err(|e| InputError::Csv(e.to_string()))?;
+        table.width = record.len();
+        table.cells.extend(record.iter().enumerate().map(|(at, field)| Cell::written(field, text(at))));
+    }
+    Ok(table)
+}
+
+fn utf8(body: &[u8]) -> Result<(), InputError> {
+    let failed = |e: std::str::Utf8Error| InputError::Csv(format!("it is not UTF-8 text, at byte {}", e.valid_up_to()));
+    std::str::from_utf8(body).map(drop).map_err(failed)
 }
 
 fn is_text(declared: Option<&MlflowInputs>, name: &str) -> bool {

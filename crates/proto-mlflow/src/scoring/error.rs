@@ -55,27 +55,40 @@ impl Failure for InputError {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no answer, for the protocol to show.
 #[derive(Debug, Clone)]
-pub(crate) struct Refused {
+pub struct Refused {
     error: ApiError,
     /// 415 has a body of plain text, as in MLflow.
     media_type: bool,
 }
 
 impl Refused {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// A refusal of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { error: ApiError::new(kind, message), media_type: false }
     }
 
     /// With what to do next.
-    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+    pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { error: self.error.hint(hint), ..self }
     }
 
     /// A content type that is not taken.
-    pub(crate) fn media_type(message: String) -> Self {
+    pub fn media_type(message: String) -> Self {
         Self { media_type: true, ..Self::new(ErrorKind::InvalidInput, message) }
+    }
+}
+
+impl Refused {
+    /// Whether it is about the content type.
+    pub fn is_media_type(&self) -> bool {
+        self.media_type
+    }
+
+    /// Message and hint as one text.
+    pub fn text(&self) -> String {
+        one_text(&self.error.message, self.error.hint.as_deref())
     }
 }
 

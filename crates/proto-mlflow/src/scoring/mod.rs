@@ -4,20 +4,31 @@
 //! The format is that of `mlflow models serve` (`mlflow/pyfunc/scoring_server`): JSON with exactly
 //! one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV; answers are
 //! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference
-//! body is taken as well and answered as such.
+//! body is taken as well and answered as such, and so are JSON lines and NumPy's arrays, which SageMaker's
+//! clients send; an answer comes in one of these forms when `Accept` names it.
+//!
+//! Other protocols whose requests are rows of JSON or CSV stand on [`Call`], [`Body`] and the forms of
+//! answers here.
 
+mod accept;
 mod body;
+mod call;
+mod classic;
 mod csv;
 mod error;
 mod input;
 mod output;
+mod rows;
 mod tensor;
 
 #[cfg(test)]
 mod tests;
 
+pub use accept::{Accepted, written};
 pub use body::{Body, Media};
-pub use error::{InputError, render_error};
+pub use call::{Call, Door, finish};
+pub use classic::{Classic, classic};
+pub use error::{InputError, Refused, render_error};
 pub use input::Input;
 
 use crate::MLFLOW_VERSION;
@@ -25,24 +36,16 @@ use axum::Router;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use error::Refused;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use mainspring_core::{Authorized, ErrorKind, Failure, Gate, Name, Principal, Protocol};
-use mainspring_http::{Caller, read_body};
-use mainspring_serving::{Answer, Contract, Describe, GivenParams, Infer, InferRequest, Refusal, ServeError, Serving};
+use mainspring_core::{ErrorKind, Failure, Gate, Name, Principal, Protocol};
+use mainspring_http::Caller;
+use mainspring_serving::{Answer, Describe, ServeError, Serving};
 use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Bodies of at least this many bytes are parsed off the async threads.
-const LARGE: usize = 256 << 10;
+use std::time::Instant;
 
 const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
-const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
-const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
-const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
-const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 
 /// What scoring needs from the rest of the server.
 #[derive(Clone)]
@@ -136,36 +139,49 @@ async fn readiness(state: &ScoringState, request: Request) -> Result<bool, Refus
     }
 }
 
-/// A scoring request that is allowed.
-struct Call {
-    state: ScoringState,
-    auth: Authorized<Infer>,
-    contract: Arc<Contract>,
-    received: Instant,
-    deadline: Option<Instant>,
-}
-
 async fn invocations(State(state): State<ScoringState>, request: Request) -> Result<Response, Refused> {
     let received = Instant::now();
     let (mut parts, body) = request.into_parts();
     let who = caller(&parts.extensions)?;
     let name = deployment(&state, &mut parts, &who).await?;
-    let deadline = timeout(&parts.headers)?.and_then(|limit| received.checked_add(limit));
-    let auth = state.gate.authorize(&who, Infer { deployment: name })?;
-    let contract = state.serving.contract(&auth, None)?;
-    let call = Call { state, auth, contract, received, deadline };
-    match call.read(&parts.headers, body).await {
-        Ok(parsed) => call.answer(parsed).await,
+    let door = Door::new(Protocol::MlflowScoring, received, &parts.headers)?;
+    let call = Call::open(&state, &who, name, door)?;
+    match read(&call, &parts.headers, body).await {
+        Ok((parsed, accepted)) => answer(&call, parsed, accepted).await,
         Err(why) => Err(call.refuse(why)),
     }
 }
 
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
-    let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
-    let ms = value.to_str().ok().and_then(|v| v.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
-    ms.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(|| {
-        Refused::new(ErrorKind::InvalidInput, format!("{TIMEOUT} is {value:?}, which is not a number of milliseconds"))
-    })
+async fn read(call: &Call, headers: &HeaderMap, body: axum::body::Body) -> Result<(Body, Accepted), Refused> {
+    let media = media(headers)?;
+    let header = header_length(headers)?;
+    // As MLflow, which answers with JSON whatever is asked for.
+    let accepted = Accepted::of(headers).unwrap_or(Accepted::Json);
+    let parsed = call.read(body, move |bytes, contract| Body::read(media, header, bytes, contract)).await?;
+    Ok((parsed, accepted))
+}
+
+/// Runs what was read, and answers in the form that is asked for.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn answer(call: &Call, parsed: Body, accepted: Accepted) -> Result<Response, Refused> {
+    if matches!(&parsed, Body::Scoring(input) if input.no_rows()) {
+        // As MLflow; there is nothing to run and nothing to record.
+        let json = HeaderValue::from_static("application/json");
+        return Ok(([(CONTENT_TYPE, json)], "{\"predictions\": []}").into_response());
+    }
+    match parsed {
+        Body::Scoring(input) => {
+            let answer = call.infer(input.tensors, input.params, None).await?;
+            predictions(answer, accepted, (input.frame, input.bare)).await
+        }
+        Body::V2(mut body) => {
+            let (inputs, params) = (std::mem::take(&mut body.inputs), std::mem::take(&mut body.params));
+            let answer = call.infer(inputs, params, body.id.clone()).await?;
+            v2(answer, &body).await
+        }
+    }
 }
 
 /// The content type, by MLflow's rules: UTF-8 only, and no parameter but `charset`.
@@ -187,67 +203,11 @@ fn media(headers: &HeaderMap) -> Result<Media, Refused> {
     match mime.as_str() {
         "application/json" => Ok(Media::Json),
         "text/csv" => Ok(Media::Csv),
+        "application/jsonlines" | "application/x-jsonlines" => Ok(Media::JsonLines),
+        "application/x-npy" => Ok(Media::Npy),
         _ => Err(Refused::media_type(format!(
-            "the content type is {given:?}; application/json and text/csv are understood"
+            "the content type is {given:?}; application/json, text/csv, application/jsonlines and application/x-npy are understood"
         ))),
-    }
-}
-
-impl Call {
-    async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<Body, Refused> {
-        let media = media(headers)?;
-        let header = header_length(headers)?;
-        let bytes = read_body(body, self.state.max_body).await?;
-        let contract = Arc::clone(&self.contract);
-        if bytes.len() < LARGE {
-            return Ok(Body::read(media, header, &bytes, &contract)?);
-        }
-        tokio::task::spawn_blocking(move || Body::read(media, header, &bytes, &contract))
-            .await
-            .map_err(|e| Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}")))?
-            .map_err(Refused::from)
-    }
-
-    async fn answer(self, parsed: Body) -> Result<Response, Refused> {
-        if matches!(&parsed, Body::Scoring(input) if input.no_rows()) {
-            // As MLflow; there is nothing to run and nothing to record.
-            let json = HeaderValue::from_static("application/json");
-            return Ok(([(CONTENT_TYPE, json)], "{\"predictions\": []}").into_response());
-        }
-        let (inputs, values, client_id, form) = match parsed {
-            Body::Scoring(input) => (input.tensors, input.params, None, Ok((input.frame, input.bare))),
-            Body::V2(mut body) => {
-                (std::mem::take(&mut body.inputs), std::mem::take(&mut body.params), body.id.clone(), Err(body))
-            }
-        };
-        let request = InferRequest {
-            version: None,
-            client_id,
-            inputs,
-            params: GivenParams { values, flat: false },
-            protocol: Protocol::MlflowScoring,
-            deadline: self.deadline,
-            received: self.received,
-        };
-        let answer = self.state.serving.infer(&self.auth, request).await?;
-        match form {
-            Ok(form) => predictions(answer, form).await,
-            Err(body) => v2(answer, &body).await,
-        }
-    }
-
-    /// Leaves a refused body in the journal.
-    fn refuse(&self, why: Refused) -> Refused {
-        let refusal = Refusal {
-            version: None,
-            client_id: None,
-            protocol: Protocol::MlflowScoring,
-            received: self.received,
-            kind: why.kind,
-            message: why.message.clone(),
-        };
-        let _id = self.state.serving.refuse(&self.auth, refusal);
-        why
     }
 }
 
@@ -259,16 +219,23 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
     Ok(Some(length))
 }
 
-async fn predictions(answer: Answer, (frame, bare): (bool, bool)) -> Result<Response, Refused> {
+async fn predictions(answer: Answer, accepted: Accepted, (frame, bare): (bool, bool)) -> Result<Response, Refused> {
     let body = if bare {
         let mut out = Vec::new();
         output::bare(&mut out, &answer.outputs, &answer.contract, frame);
-        out
+        Ok(("application/json", out))
     } else {
-        output::render(&answer.outputs, &answer.contract, frame)
+        written(&answer.outputs, &answer.contract, accepted, frame)
+    };
+    let (media, body) = match body {
+        Ok(written) => written,
+        Err(why) => {
+            answer.failed(why.kind(), &why.to_string());
+            return Err(why.into());
+        }
     };
     let mut response = Response::new(axum::body::Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     finish(response, answer).await
 }
 
@@ -300,18 +267,4 @@ async fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     finish(response, answer).await
-}
-
-async fn finish(mut response: Response, answer: Answer) -> Result<Response, Refused> {
-    let headers = response.headers_mut();
-    let id = answer.id.to_string();
-    for (name, value) in
-        [(PREDICTION_ID, id.as_str()), (VARIANT, &answer.target.variant), (MODEL_VERSION, &answer.target.version)]
-    {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    }
-    answer.encoded().await?;
-    Ok(response)
 }

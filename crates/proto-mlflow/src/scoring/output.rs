@@ -11,7 +11,7 @@ use mainspring_wire::response::{double, numbers, string};
 use std::sync::Arc;
 
 /// Class names of an output's second dimension.
-type Labels = Option<Arc<[Arc<str>]>>;
+pub(super) type Labels = Option<Arc<[Arc<str>]>>;
 
 /// `{"predictions": …}` in the form in which the model's own library answers: a list of records for a
 /// data frame, a list for an array, an object of arrays for arrays by name. For a model of MLflow's
@@ -30,12 +30,11 @@ pub(crate) fn render(outputs: &[NamedTensor], contract: &Contract, frame: bool) 
 
 /// The same without the object around it.
 pub(crate) fn bare(out: &mut Vec<u8>, outputs: &[NamedTensor], contract: &Contract, frame: bool) {
-    let content = |i: usize| contract.signature.outputs.get(i).map(|o| o.content).unwrap_or_default();
-    let of = |i: usize| Of { content: content(i), labels: contract.labels.get(i).cloned().flatten() };
+    let of = |i: usize| Of::output(contract, i);
     match (contract.answer, outputs) {
         (AnswerForm::Array, [only]) => {
-            let of = Of { content: content(0), labels: None };
-            Values { tensor: &only.tensor, shape: only.tensor.shape(), of }.nested(out);
+            let of = Of { labels: None, ..of(0) };
+            Values { tensor: &only.tensor, shape: only.tensor.shape(), of, short: false }.nested(out);
         }
         // A cell of a data frame may be a list.
         (AnswerForm::Frame, _) => records(out, outputs, &of, false),
@@ -45,9 +44,17 @@ pub(crate) fn bare(out: &mut Vec<u8>, outputs: &[NamedTensor], contract: &Contra
 }
 
 /// What is known of an output beside its tensor.
-struct Of {
-    content: Content,
-    labels: Labels,
+pub(super) struct Of {
+    pub content: Content,
+    pub labels: Labels,
+}
+
+impl Of {
+    /// Of output `i`.
+    pub fn output(contract: &Contract, i: usize) -> Self {
+        let content = contract.signature.outputs.get(i).map(|o| o.content).unwrap_or_default();
+        Self { content, labels: contract.labels.get(i).cloned().flatten() }
+    }
 }
 
 fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], of: &dyn Fn(usize) -> Of) {
@@ -56,7 +63,7 @@ fn arrays(out: &mut Vec<u8>, outputs: &[NamedTensor], of: &dyn Fn(usize) -> Of) 
         comma(out, i);
         string(out, &output.name);
         out.extend_from_slice(b": ");
-        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), of: of(i) };
+        let values = Values { tensor: &output.tensor, shape: output.tensor.shape(), of: of(i), short: false };
         values.nested(out);
     }
     out.push(b'}');
@@ -80,7 +87,7 @@ fn records(out: &mut Vec<u8>, outputs: &[NamedTensor], of: &dyn Fn(usize) -> Of,
             // Flat elements when the lengths agree, whole rows otherwise.
             let shape =
                 if flat && even && of.labels.is_none() { &[] } else { o.tensor.shape().get(1..).unwrap_or_default() };
-            Values { tensor: &o.tensor, shape, of }
+            Values { tensor: &o.tensor, shape, of, short: false }
         })
         .collect();
     out.push(b'[');
@@ -115,21 +122,23 @@ fn comma(out: &mut Vec<u8>, i: usize) {
 }
 
 /// Elements of an output, seen in a shape.
-struct Values<'a> {
-    tensor: &'a Tensor,
+pub(super) struct Values<'a> {
+    pub tensor: &'a Tensor,
     /// Dimensions of what one call writes.
-    shape: &'a [usize],
-    of: Of,
+    pub shape: &'a [usize],
+    pub of: Of,
+    /// Whether FP32 is written with its own shortest digits.
+    pub short: bool,
 }
 
 impl Values<'_> {
     /// All of it.
-    fn nested(&self, out: &mut Vec<u8>) {
+    pub fn nested(&self, out: &mut Vec<u8>) {
         self.level(out, self.shape, 0);
     }
 
     /// The part with index `row`.
-    fn row(&self, out: &mut Vec<u8>, row: usize) {
+    pub fn row(&self, out: &mut Vec<u8>, row: usize) {
         let size: usize = self.shape.iter().product();
         self.level(out, self.shape, row * size);
     }
@@ -174,7 +183,7 @@ impl Values<'_> {
                 let size = dtype.size().unwrap_or(1);
                 let element = bytes.get(at * size..(at + 1) * size).unwrap_or_default();
                 match (dtype, element.first_chunk::<4>()) {
-                    (DType::Fp32, Some(four)) => double(out, f64::from(f32::from_le_bytes(*four))),
+                    (DType::Fp32, Some(four)) if !self.short => double(out, f64::from(f32::from_le_bytes(*four))),
                     _ => numbers(out, dtype, element),
                 }
             }

@@ -1,12 +1,17 @@
+mod forms;
+
 use super::input::{is_v2, read, read_table};
 use super::output::render;
 use super::*;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target, Tensor};
 use mainspring_engine::{AnswerForm, Content, Signature, TensorSpec};
-use mainspring_serving::{ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn};
+use mainspring_serving::{
+    ColumnSpec, ColumnType, Contract, MlflowInputs, MlflowSignature, Mlmodel, ParamSpec, TensorColumn,
+};
 use mainspring_wire::Node;
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn spec(name: &str, dtype: DType, shape: &[i64]) -> TensorSpec {
     TensorSpec::new(name, dtype, shape)
@@ -363,7 +368,7 @@ fn content_types_follow_mlflows_rules() {
     assert_eq!(of("text/csv;charset=utf-8").unwrap(), Media::Csv);
     assert!(of("text/csv; charset=latin-1").unwrap_err().message.contains("only UTF-8"));
     assert!(of("application/json; format=pandas").unwrap_err().message.contains("\"format\""));
-    assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("text/csv are understood"));
+    assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("application/x-npy are understood"));
     assert!(media(&HeaderMap::new()).is_err());
 }
 
@@ -458,9 +463,11 @@ proptest! {
     fn arbitrary_bodies_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let body = Bytes::from(bytes);
         for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
-            let _ = Body::read(Media::Json, None, &body, &contract);
-            let _ = Body::read(Media::Csv, None, &body, &contract);
+            for media in [Media::Json, Media::JsonRows, Media::Csv, Media::CsvRows, Media::JsonLines, Media::Npy] {
+                let _ = Body::read(media, None, &body, &contract);
+            }
             let _ = Body::read(Media::Json, Some(3), &body, &contract);
+            let _ = Classic::read(&body, &contract);
         }
     }
 

@@ -126,3 +126,36 @@ pub struct JournalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovered: Option<String>,
 }
+
+/// A run of a model over a whole file, made elsewhere. It becomes one event of the journal.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BatchRun {
+    /// The prediction id that all its rows carry: a UUID.
+    pub id: String,
+    /// The registered model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// Where the input is.
+    pub input: String,
+    /// Where the output is.
+    pub output: String,
+    /// Rows that were predicted.
+    pub rows: u64,
+    /// Bytes of the output.
+    pub bytes: u64,
+    /// Rows a call of the model.
+    pub batch_rows: u64,
+    /// Time in the engine, all threads together, milliseconds.
+    pub engine_ms: f64,
+    /// Time from beginning to end, milliseconds.
+    pub took_ms: f64,
+}
+
+/// The run is in the journal.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BatchAnswer {
+    /// Its event's id, which is the prediction id of its rows.
+    pub id: String,
+}

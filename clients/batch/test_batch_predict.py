@@ -1,0 +1,204 @@
+"""`mainspring predict` beside scikit-learn: the same rows, the same answers, also after kill -9."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import boto3
+import mlflow
+import numpy
+import pandas
+import pyarrow
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+from mainspring_server import binary, onnxruntime
+from mlflow.models import infer_signature
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+COLUMNS = ["age", "income", "visits", "score"]
+
+
+def frame(rows, seed=0):
+    made = numpy.random.default_rng(seed)
+    return pandas.DataFrame({
+        "customer": [f"c-{i:06}" for i in range(rows)],
+        **{name: made.normal(size=rows).astype(numpy.float32).astype(numpy.float64) for name in COLUMNS},
+        "note": [f'said "{i}", then\nleft' if i % 7 == 0 else None for i in range(rows)],
+    })
+
+
+@pytest.fixture(scope="module")
+def models(server):
+    """A booster as ONNX and a pipeline as scikit-learn left it; by name, what predicts the same here."""
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("batch")
+    data = frame(2_000, seed=1)
+    target = data["age"] * 2 + data["income"] - data["visits"] * data["score"]
+    booster = GradientBoostingRegressor(n_estimators=100, random_state=0).fit(data[COLUMNS].values, target)
+    graph = to_onnx(booster, initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(data[COLUMNS], (target > 0).astype(numpy.int64))
+    signature = infer_signature(data[COLUMNS], booster.predict(data[COLUMNS].values))
+    with mlflow.start_run():
+        mlflow.onnx.log_model(graph, name="model", signature=signature, registered_model_name="batch-onnx", pip_requirements=["onnxruntime"])
+    with mlflow.start_run():
+        signature = infer_signature(data[COLUMNS], pipeline.predict(data[COLUMNS]))
+        mlflow.sklearn.log_model(pipeline, name="model", signature=signature, registered_model_name="batch-sklearn")
+    client = mlflow.MlflowClient()
+    for name in ("batch-onnx", "batch-sklearn"):
+        client.set_registered_model_alias(name, "champion", 1)
+    return {"batch-onnx": lambda rows: booster.predict(rows[COLUMNS].values), "batch-sklearn": lambda rows: pipeline.predict(rows[COLUMNS])}
+
+
+def words(server, model, source, to, *more):
+    return [binary(), "--server", server.url, "predict", model, str(source), "-o", str(to), "--onnxruntime", str(onnxruntime()),
+            "--python", sys.executable, "--environment", "shared", *map(str, more)]
+
+
+def predict(server, model, source, to, *more, env=None, check=True):
+    done = subprocess.run(words(server, model, source, to, *more), capture_output=True, text=True, env=server.env | (env or {}), cwd=server.folder)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+WRITE = {
+    "parquet": lambda data, path: data.to_parquet(path, row_group_size=3_000),
+    "csv": lambda data, path: data.to_csv(path, index=False),
+    # pandas itself writes 15 digits at most.
+    "jsonl": lambda data, path: path.write_text("".join(json.dumps(row) + "\n" for row in data.astype(object).where(data.notna(), None).to_dict(orient="records"))),
+    "arrow": lambda data, path: pyarrow.feather.write_feather(data, path, compression="uncompressed", chunksize=4_000),
+}
+READ = {
+    "parquet": pandas.read_parquet,
+    "csv": pandas.read_csv,
+    "jsonl": lambda path: pandas.DataFrame(json.loads(line) for line in path.read_text().splitlines()),
+    "arrow": pyarrow.feather.read_feather,
+}
+
+
+@pytest.mark.parametrize("name", ["batch-onnx", "batch-sklearn"])
+@pytest.mark.parametrize(("source", "to"), [("parquet", "parquet"), ("csv", "csv"), ("jsonl", "jsonl"), ("arrow", "arrow"), ("csv", "parquet")])
+def test_the_answers_are_scikit_learns_own(server, models, tmp_path, name, source, to):
+    data = frame(10_000)
+    given, got = tmp_path / f"in.{source}", tmp_path / f"out.{to}"
+    WRITE[source](data, given)
+    predict(server, f"{name}@champion", given, got)
+    out = READ[to](got)
+    assert len(out) == len(data)
+    assert list(out.columns[:6]) == list(data.columns)
+    assert list(out.columns[-2:]) == ["prediction_id", "prediction_row"]
+    assert out["prediction_row"].tolist() == list(range(len(data)))
+    assert out["customer"].tolist() == data["customer"].tolist()
+    assert out["note"].fillna("").tolist() == data["note"].fillna("").tolist()
+    for column in COLUMNS:
+        numpy.testing.assert_array_equal(out[column], data[column])
+    numpy.testing.assert_allclose(out[out.columns[6]], models[name](data), rtol=1e-4, atol=1e-4)
+    assert not got.with_name(got.name + ".run").exists()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_run_that_is_killed_at_any_point_goes_on(server, models, tmp_path, kind):
+    """kill -9 at random moments, until the run ends by itself: no row is lost or doubled."""
+    data = frame(120_000)
+    given, whole, got = (tmp_path / f"{stem}.{kind}" for stem in ("in", "whole", "out"))
+    WRITE[kind](data, given)
+    began = time.monotonic()
+    predict(server, "batch-onnx/1", given, whole, "--batch-rows", 512)
+    took = time.monotonic() - began
+    luck, kills = random.Random(7), 0
+    while True:
+        command = words(server, "batch-onnx/1", given, got, "--batch-rows", 512)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=server.env, cwd=server.folder)
+        # Some die at once, some with their last shard.
+        try:
+            code = process.wait(took * luck.uniform(0.15, 1.1) if kills < 8 else None)
+            assert code == 0, process.stderr.read()
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            assert not got.exists() or (tmp_path / f"out.{kind}.run").exists()
+    assert kills > 0
+    expected, out = READ[kind](whole), READ[kind](got)
+    assert len(out) == len(data)
+    assert out["prediction_id"].nunique() == 1
+    # But for the id of the run, it is the same file.
+    pandas.testing.assert_frame_equal(out.drop(columns="prediction_id"), expected.drop(columns="prediction_id"))
+    assert not (tmp_path / f"out.{kind}.run").exists()
+
+
+def test_a_run_is_one_event_of_the_journal(server, models, tmp_path):
+    data = frame(1_500)
+    given, got = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    WRITE["parquet"](data, given)
+    predict(server, "models:/batch-onnx@champion", given, got)
+    id = pandas.read_parquet(got, columns=["prediction_id"])["prediction_id"].iloc[0]
+    rows = server.query(f'SELECT * FROM predictions WHERE event_id = \'{id}\'')
+    assert len(rows) == 1
+    event = rows[0]
+    assert (event["protocol"], event["model"], event["version"], event["outcome"]) == ("batch", "batch-onnx", "1", "ok")
+    assert (event["in.rows"], event["in.file"], event["out.file"]) == (1_500, str(given), str(got))
+    assert event["out.bytes"] == got.stat().st_size and event["engine_us"] > 0
+    # Feedback about one of its rows is taken, and is no orphan.
+    body = json.dumps({"predictionId": id, "row": 7, "name": "label", "value": 1.5}).encode()
+    request = urllib.request.Request(server.url + "/api/v1/feedback", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        assert json.load(answer) == {"accepted": 1, "duplicates": 0, "orphans": 0}
+
+
+def test_a_bad_row_is_named_and_what_is_done_is_kept(server, models, tmp_path):
+    data = frame(20_000)
+    given, got = tmp_path / "in.csv", tmp_path / "out.csv"
+    data.to_csv(given, index=False)
+    lines = data.astype({"income": object})
+    lines.loc[15_003, "income"] = "plenty"
+    lines.to_csv(given, index=False)
+    done = predict(server, "batch-onnx@champion", given, got, check=False)
+    assert done.returncode == 2
+    assert 'row 15003, column "income": the model takes double, the row has "plenty"' in done.stderr, done.stderr
+    assert not got.exists()
+
+
+def test_what_is_not_there_is_said(server, models, tmp_path):
+    given = tmp_path / "in.csv"
+    frame(10).to_csv(given, index=False)
+    for model, source, said in [
+        ("batch-onnx@nobody", given, "nobody"),
+        ("batch-onnx", given, "does not say which version"),
+        ("batch-onnx/1", tmp_path / "none.csv", "none.csv"),
+        ("batch-onnx/1", "s3:///x", "names no object"),
+    ]:
+        done = predict(server, model, source, tmp_path / "out.csv", check=False)
+        assert done.returncode != 0 and said in done.stderr, done.stderr
+    done = predict(server, "batch-onnx/1", given, tmp_path / "out.xls", check=False)
+    assert done.returncode == 2 and "--output-format" in done.stderr, done.stderr
+
+
+def test_a_bucket_is_read_and_written(server, models, tmp_path):
+    at = os.environ.get("MAINSPRING_TEST_S3")
+    if not at:
+        pytest.skip("MAINSPRING_TEST_S3 names no bucket; make test starts one")
+    endpoint, bucket = at.rstrip("/").rsplit("/", 1)
+    env = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    store = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+    data = frame(5_000)
+    given = tmp_path / "in.parquet"
+    WRITE["parquet"](data, given)
+    store.upload_file(str(given), bucket, "batch/in.parquet")
+    predict(server, "batch-onnx/1", f"s3://{bucket}/batch/in.parquet", f"s3://{bucket}/batch/out.parquet", "--overwrite", env=env)
+    store.download_file(bucket, "batch/out.parquet", str(tmp_path / "out.parquet"))
+    out = pandas.read_parquet(tmp_path / "out.parquet")
+    numpy.testing.assert_allclose(out[out.columns[6]], models["batch-onnx"](data), rtol=1e-4, atol=1e-4)

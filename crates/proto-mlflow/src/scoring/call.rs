@@ -1,0 +1,160 @@
+//! One request from its caller to its event: what the protocols of rows share.
+
+use super::ScoringState;
+use super::error::{InputError, Refused};
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mainspring_core::{Authorized, ErrorKind, Name, NamedTensor, Principal, Protocol};
+use mainspring_http::read_body;
+use mainspring_serving::{Answer, Contract, GivenParams, Infer, InferRequest, Refusal};
+use mainspring_wire::Node;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bodies of at least this many bytes are parsed off the async threads.
+const LARGE: usize = 256 << 10;
+
+const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
+const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
+const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
+const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
+
+/// By which door a request came, when, and what it says beside its body.
+#[derive(Debug, Clone)]
+pub struct Door {
+    protocol: Protocol,
+    received: Instant,
+    deadline: Option<Instant>,
+    version: Option<String>,
+    client_id: Option<Arc<str>>,
+}
+
+impl Door {
+    /// A request with these headers that came at `received`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the caller's limit of time is no number.
+    pub fn new(protocol: Protocol, received: Instant, headers: &HeaderMap) -> Result<Self, Refused> {
+        let deadline = timeout(headers)?.and_then(|limit| received.checked_add(limit));
+        Ok(Self { protocol, received, deadline, version: None, client_id: None })
+    }
+
+    /// For this version of the model.
+    pub fn version(self, version: Option<String>) -> Self {
+        Self { version, ..self }
+    }
+
+    /// With the caller's own id.
+    pub fn client_id(self, client_id: Option<Arc<str>>) -> Self {
+        Self { client_id, ..self }
+    }
+}
+
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
+    let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
+    let ms = value.to_str().ok().and_then(|v| v.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
+    ms.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(|| {
+        Refused::new(ErrorKind::InvalidInput, format!("{TIMEOUT} is {value:?}, which is not a number of milliseconds"))
+    })
+}
+
+/// A request that is allowed.
+#[derive(Debug)]
+pub struct Call {
+    state: ScoringState,
+    auth: Authorized<Infer>,
+    contract: Arc<Contract>,
+    door: Door,
+}
+
+impl Call {
+    /// Asks whether `who` may call the deployment `name`, and whether it can answer.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn open(state: &ScoringState, who: &Arc<Principal>, name: Name, door: Door) -> Result<Self, Refused> {
+        let auth = state.gate.authorize(who, Infer { deployment: name })?;
+        let contract = state.serving.contract(&auth, door.version.as_deref())?;
+        Ok(Self { state: state.clone(), auth, contract, door })
+    }
+
+    /// What the model takes.
+    pub fn contract(&self) -> &Arc<Contract> {
+        &self.contract
+    }
+
+    /// Reads the body and lets `parse` make something of it.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is too large, or `parse` refuses it.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        body: axum::body::Body,
+        parse: impl FnOnce(&Bytes, &Contract) -> Result<T, InputError> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let bytes = read_body(body, self.state.max_body).await?;
+        let contract = Arc::clone(&self.contract);
+        if bytes.len() < LARGE {
+            return Ok(parse(&bytes, &contract)?);
+        }
+        tokio::task::spawn_blocking(move || parse(&bytes, &contract))
+            .await
+            .map_err(|e| Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}")))?
+            .map_err(Refused::from)
+    }
+
+    /// Runs the model. `id` is the caller's own id in the body, which goes before one beside it.
+    ///
+    /// # Errors
+    /// [`Refused`]; the journal has it already.
+    pub async fn infer(
+        &self,
+        inputs: Vec<NamedTensor>,
+        values: Vec<(Arc<str>, Node)>,
+        id: Option<Arc<str>>,
+    ) -> Result<Answer, Refused> {
+        let request = InferRequest {
+            version: self.door.version.clone(),
+            client_id: id.or_else(|| self.door.client_id.clone()),
+            inputs,
+            params: GivenParams { values, flat: false },
+            protocol: self.door.protocol,
+            deadline: self.door.deadline,
+            received: self.door.received,
+        };
+        Ok(self.state.serving.infer(&self.auth, request).await?)
+    }
+
+    /// Leaves a refused body in the journal.
+    pub fn refuse(&self, why: Refused) -> Refused {
+        let refusal = Refusal {
+            version: self.door.version.clone(),
+            client_id: self.door.client_id.clone(),
+            protocol: self.door.protocol,
+            received: self.door.received,
+            kind: why.kind,
+            message: why.message.clone(),
+        };
+        let _id = self.state.serving.refuse(&self.auth, refusal);
+        why
+    }
+}
+
+/// Says in its headers which prediction an answer is, and closes its event.
+///
+/// # Errors
+/// [`Refused`] when answers wait for the disk and it does not take the event.
+pub async fn finish(mut response: Response, answer: Answer) -> Result<Response, Refused> {
+    let headers = response.headers_mut();
+    let id = answer.id.to_string();
+    for (name, value) in
+        [(PREDICTION_ID, id.as_str()), (VARIANT, &answer.target.variant), (MODEL_VERSION, &answer.target.version)]
+    {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    answer.encoded().await?;
+    Ok(response)
+}
