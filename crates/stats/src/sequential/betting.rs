@@ -2,6 +2,7 @@
 
 use super::effect::Interval;
 use super::{InvalidSetting, between, rate_of_error};
+use crate::InvalidSketch;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 
@@ -99,24 +100,28 @@ fn unit(x: f64) -> Result<f64, InvalidSetting> {
 /// Means on the grid of a [`BettingCs`].
 const GRID: usize = 500;
 
-/// The betting confidence sequence for a mean in [0, 1]: the means on a grid of 500 that no [`HedgedCapital`] has
-/// rejected yet, rounded outwards by one place. It cuts what earlier looks excluded. Memory: 1,000 numbers; time: 500
-/// bets a value, so feed it units, not requests.
+/// The betting confidence sequence for a mean in [0, 1], on a grid of 500 means: its lower end is the last mean that
+/// the bets on a higher one rejected, its upper end the first that the bets on a lower one did. So it holds the true mean
+/// exactly as promised, also between places of the grid. Memory: 1,000 numbers; time: two bets a value for each mean that
+/// is still in, so feed it units, not requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredCs")]
 pub struct BettingCs {
     alpha: f64,
     bets: Bets,
     capital: Vec<Capital>,
-    /// The places still in.
-    low: usize,
-    high: usize,
+    /// Places that the bets on a higher mean rejected, from below.
+    from_below: usize,
+    /// Places that the bets on a lower mean rejected, from above.
+    from_above: usize,
 }
 
 impl BettingCs {
     /// At the error rate `alpha`.
     pub fn new(alpha: f64) -> Result<Self, InvalidSetting> {
         let alpha = rate_of_error(alpha)?;
-        Ok(Self { alpha, bets: Bets::new(alpha), capital: vec![Capital::default(); GRID], low: 0, high: GRID - 1 })
+        let capital = vec![Capital::default(); GRID];
+        Ok(Self { alpha, bets: Bets::new(alpha), capital, from_below: 0, from_above: 0 })
     }
 
     fn place(i: usize) -> f64 {
@@ -126,18 +131,19 @@ impl BettingCs {
     /// One value in [0, 1]; others are refused.
     pub fn push(&mut self, x: f64) -> Result<(), InvalidSetting> {
         let bet = self.bets.next(unit(x)?);
-        let threshold = -self.alpha.ln();
-        for (i, capital) in self.capital.iter_mut().enumerate().take(self.high + 1).skip(self.low) {
+        // Each side has half of the error rate.
+        let threshold = (2.0 / self.alpha).ln();
+        // One place beyond each end goes on, since truth may lie between two places that are both out.
+        let (first, last) = (self.from_below.saturating_sub(1), (GRID - self.from_above).min(GRID - 1));
+        for (i, capital) in self.capital.iter_mut().enumerate().take(last + 1).skip(first) {
             capital.bet(x, Self::place(i), bet);
         }
-        let (mut low, mut high) = (self.low, self.high);
-        while low < high && self.capital[low].log_e() >= threshold {
-            low += 1;
+        while self.from_below <= last && self.capital[self.from_below].log_up >= threshold {
+            self.from_below += 1;
         }
-        while high > low && self.capital[high].log_e() >= threshold {
-            high -= 1;
+        while GRID - self.from_above > first && self.capital[GRID - self.from_above - 1].log_down >= threshold {
+            self.from_above += 1;
         }
-        (self.low, self.high) = (low, high);
         Ok(())
     }
 
@@ -145,9 +151,32 @@ impl BettingCs {
     pub fn interval(&self) -> Interval {
         let n = self.bets.n as f64;
         Interval {
-            low: if self.low == 0 { 0.0 } else { Self::place(self.low - 1) },
+            low: self.from_below.checked_sub(1).map_or(0.0, Self::place),
             estimate: if n > 0.0 { (self.bets.sum - 0.5) / n } else { 0.5 },
-            high: if self.high == GRID - 1 { 1.0 } else { Self::place(self.high + 1) },
+            high: if self.from_above == 0 { 1.0 } else { Self::place(GRID - self.from_above) },
         }
+    }
+}
+
+/// The stored form, checked before it becomes a [`BettingCs`].
+#[derive(Deserialize)]
+struct StoredCs {
+    alpha: f64,
+    bets: Bets,
+    capital: Vec<Capital>,
+    from_below: usize,
+    from_above: usize,
+}
+
+impl TryFrom<StoredCs> for BettingCs {
+    type Error = InvalidSketch;
+
+    fn try_from(stored: StoredCs) -> Result<Self, InvalidSketch> {
+        let StoredCs { alpha, bets, capital, from_below, from_above } = stored;
+        if capital.len() != GRID || from_below > GRID || from_above > GRID {
+            let why = format!("it has {} means of {GRID}, {from_below} and {from_above} are out", capital.len());
+            return Err(InvalidSketch { sketch: "betting confidence sequence", why });
+        }
+        Ok(Self { alpha, bets, capital, from_below, from_above })
     }
 }

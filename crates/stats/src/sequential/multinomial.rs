@@ -1,5 +1,6 @@
 //! Counts that should follow known shares: sample ratios, errors by variant.
 
+use crate::InvalidSketch;
 use crate::special::{chi_square_sf, ln_gamma};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// the new shares tilted by what was learned: θ'ᵢ·(aᵢ+xᵢ)/(aᵢ+Eᵢ), E being the counts expected so far. Its
 /// concentration goes on growing, so that with θ' = θ the change makes no difference at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Multinomial {
     concentration: f64,
     /// Shares now.
@@ -33,6 +35,34 @@ pub struct Multinomial {
     expected: Vec<f64>,
     /// Prior weight of each variant in the tilt: the concentration times its first positive share.
     weight: Vec<f64>,
+}
+
+/// The stored form, checked before it becomes a [`Multinomial`].
+#[derive(Deserialize)]
+struct Stored {
+    concentration: f64,
+    theta: Vec<f64>,
+    prior: Vec<f64>,
+    counts: Vec<u64>,
+    closed: f64,
+    seen: Vec<f64>,
+    expected: Vec<f64>,
+    weight: Vec<f64>,
+}
+
+impl TryFrom<Stored> for Multinomial {
+    type Error = InvalidSketch;
+
+    fn try_from(stored: Stored) -> Result<Self, InvalidSketch> {
+        let Stored { concentration, theta, prior, counts, closed, seen, expected, weight } = stored;
+        let variants = theta.len();
+        if [prior.len(), counts.len(), seen.len(), expected.len(), weight.len()].iter().any(|n| *n != variants) {
+            let why = format!("its parts are not all of {variants} variants");
+            return Err(InvalidSketch { sketch: "multinomial", why });
+        }
+        check(&theta).map_err(|e| InvalidSketch { sketch: "multinomial", why: e.to_string() })?;
+        Ok(Self { concentration, theta, prior, counts, closed, seen, expected, weight })
+    }
 }
 
 /// Counts or shares that make no sense for the test.

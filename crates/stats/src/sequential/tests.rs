@@ -159,6 +159,10 @@ fn what_is_stored_comes_back() {
     let mut bets = BettingCs::new(0.05).unwrap();
     bets.push(0.25).unwrap();
     assert_eq!(stored(&bets), bets);
+    let torn = serde_json::to_string(&test).unwrap().replace(r#""counts":[3,4]"#, r#""counts":[3]"#);
+    assert!(serde_json::from_str::<Multinomial>(&torn).unwrap_err().to_string().contains("not all of 2 variants"));
+    let torn = serde_json::to_string(&bets).unwrap().replace(r#""from_below":0"#, r#""from_below":501"#);
+    assert!(serde_json::from_str::<BettingCs>(&torn).unwrap_err().to_string().contains("501 and 0 are out"));
 }
 
 /// The interval of the ratio holds what made the data, and its ends say the same as the e-values.
@@ -312,4 +316,23 @@ fn a_slow_candidate_is_seen_and_one_within_the_margin_is_not() {
     let interval = QuantileCs::new(0.99, 0.01, 20_000.0).unwrap().interval(&control);
     let truth = -0.01 * 0.01_f64.ln();
     assert!(interval.contains(truth) && interval.high / interval.low < 1.25, "{interval:?} {truth}");
+}
+
+/// Also when so much was seen that the truth lies between two places of the grid which are both out.
+#[test]
+fn the_betting_interval_closes_in_on_the_mean_and_keeps_it() {
+    let mut cs = BettingCs::new(0.05).unwrap();
+    let mut widths = Vec::new();
+    // Values around 0.3, half-way between two places, in an order without chance: a golden-ratio sequence.
+    for i in 0..100_000_u32 {
+        let u = (f64::from(i) * 0.618_033_988_749_894_9).fract();
+        cs.push(0.295 + 0.01 * u).unwrap();
+        if i % 20_000 == 19_999 || i == 500 {
+            let interval = cs.interval();
+            assert!(interval.contains(0.3) && near(interval.estimate, 0.3, 0.001), "{i}: {interval:?}");
+            widths.push(interval.high - interval.low);
+        }
+    }
+    assert!(widths[0] > 0.005 && widths[5] < 0.0021, "{widths:?}");
+    assert_eq!(stored(&cs), cs);
 }

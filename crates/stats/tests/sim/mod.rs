@@ -6,9 +6,9 @@
 pub mod power;
 
 use mainspring_stats::sequential::{
-    AsymptoticCs, BettingAb, Contrast, Effect, Exceedance, Exposure, GroupSequential, HedgedCapital, LogHistogram,
-    Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest, Spending, Strata, UnitMoments,
-    UnitTotals, compare,
+    AsymptoticCs, BettingAb, BettingCs, Contrast, Effect, Exceedance, Exposure, GroupSequential, HedgedCapital,
+    LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest, Spending, Strata,
+    UnitMoments, UnitTotals, compare,
 };
 
 /// SplitMix64, so that each run of a seed is the same on every machine.
@@ -121,6 +121,7 @@ pub const TRIALS: &[Trial] = &[
     },
     Trial { name: "group sequential, Pocock", exact: false, traffic: STEADY, run: pocock, effect: 0.12 },
     Trial { name: "betting, one mean", exact: true, traffic: STEADY, run: betting, effect: 0.05 },
+    Trial { name: "betting CS, one mean", exact: true, traffic: STEADY, run: betting_cs, effect: 0.1 },
     Trial { name: "betting, two variants", exact: true, traffic: ALL, run: betting_ab, effect: 0.15 },
     Trial { name: "multinomial, sample ratio", exact: true, traffic: ALL, run: sample_ratio, effect: 0.05 },
     Trial { name: "rate ratio, errors", exact: true, traffic: ALL, run: errors, effect: 1.0 },
@@ -286,6 +287,14 @@ fn betting(_: Traffic, effect: f64, rng: &mut Rng) -> bool {
         let value = if rng.chance(0.2 + effect) { 1.0 } else { 0.25 * rng.uniform() };
         test.push(value).expect("bounded");
         test.log_e() >= -ALPHA.ln()
+    })
+}
+
+fn betting_cs(_: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    let mut cs = BettingCs::new(ALPHA).expect("settings");
+    (0..UNITS / 4).any(|_| {
+        cs.push(f64::from(rng.chance(0.3 + effect))).expect("bounded");
+        !cs.interval().contains(0.3)
     })
 }
 
