@@ -4,7 +4,7 @@ use crate::fills_its_shape;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor, Target};
-use mainspring_engine::{Signature, TensorSpec};
+use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 use mainspring_proto_mlflow::scoring::{Body, InputError, Media};
 use mainspring_serving::{
     ColumnError, ColumnSpec, ColumnType, Contract, MlflowInputs, MlflowSignature, Mlmodel, TensorColumn,
@@ -23,11 +23,18 @@ fn column(name: &str, kind: ColumnType, required: bool) -> ColumnSpec {
 
 fn contract(inputs: Vec<TensorSpec>, declared: Option<MlflowInputs>) -> Contract {
     let signature = declared.map(|inputs| MlflowSignature { inputs: Some(inputs), ..MlflowSignature::default() });
-    let target = Target { deployment: "d".into(), variant: "stable".into(), model: "m".into(), version: "1".into() };
+    let target = Target {
+        deployment: "d".into(),
+        variant: "stable".into(),
+        model: "m".into(),
+        version: "1".into(),
+        columns: Arc::default(),
+    };
     Contract {
         target: Arc::new(target),
         signature: Signature { inputs, outputs: Vec::new() },
         platform: "onnxruntime_onnx",
+        answer: AnswerForm::Tensors,
         max_batch_rows: 64,
         streams: false,
         labels: Vec::new(),
