@@ -140,6 +140,8 @@ def test_parts_over_http_and_a_failure_in_the_middle(server, loaded):
     assert len(parts) == 2 and "ValueError" in parts[1]["error"] and "secret" not in parts[1]["error"]
     whole = requests.post(f"{server.url}/v2/models/rich-parts/generate", json={"text": WORDS}).json()
     assert f"{WORDS}!" in whole.values()
+    nothing = requests.post(f"{server.url}/v2/models/rich-parts/generate", json={"texts": WORDS})
+    assert nothing.status_code == 400 and 'input "text" is missing' in nothing.json()["error"], nothing.text
 
 
 def test_a_chat_in_parts(server, loaded):

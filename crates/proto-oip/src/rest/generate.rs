@@ -129,7 +129,8 @@ fn inputs(body: Node, contract: &Contract) -> Result<InferBody, Refused> {
             (_, value) => out.params.push((name, value)),
         }
     }
-    if specs.iter().all(|s| s.shape.len() == 1) {
+    // With none of them, the signature says which one is missing.
+    if !given.is_empty() && specs.iter().all(|s| s.shape.len() == 1) {
         let cells = given.iter().map(|(name, value)| cell(name, value, specs)).collect::<Result<_, _>>()?;
         let columns: Vec<Arc<str>> = given.into_iter().map(|(name, _)| name).collect();
         out.inputs = contract.tensors(&Table { width: columns.len(), columns, cells })?;
