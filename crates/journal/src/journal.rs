@@ -213,7 +213,7 @@ impl Journal {
         self.ask(Command::Seal).await
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<(), JournalError>>) -> Command,
     ) -> Result<(), JournalError> {

@@ -111,10 +111,7 @@ impl Writer {
                 match command {
                     Command::Flush(done) => self.state.acks.push(done),
                     Command::Seal(done) => seals.push(done),
-                    Command::Rows(header, batch, done) => {
-                        self.store(header, batch);
-                        self.state.acks.push(done);
-                    }
+                    Command::Rows(header, batch, done) => self.store_asked(header, batch, done),
                     Command::Close => self.state.closing = true,
                 }
             }
@@ -166,24 +163,45 @@ impl Writer {
         }
     }
 
-    /// Counts rows in tiles, shows them to subscribers and hands them to the segment.
+    /// Counts a request's rows in tiles and keeps them; what cannot be kept is on record as lost.
     fn store(&mut self, header: StreamHeader, batch: RecordBatch) {
         let spent = &Arc::clone(&self.shared.counters).spent;
         let begun = Instant::now();
         self.shared.tiles.absorb(&header, &batch, false);
         spend(&spent.tiles, begun);
-        let begun = Instant::now();
-        let pushed = self.open_segment().and_then(|segment| segment.push(&header, &batch));
-        spend(&spent.encode, begun);
-        if let Err(e) = pushed {
+        if self.keep(&header, &batch).is_err() {
             self.shared.counters.rows_lost.fetch_add(batch.num_rows() as u64, Relaxed);
             gap::add_lost(&mut self.state.lost, &header, &batch, self.shared.ctx.now());
-            self.failed(&e);
         }
-        let waiting = self.state.segment.as_ref().map_or(0, Segment::pending_bytes);
-        if waiting >= WRITE_BYTES {
+        self.show(header, batch);
+    }
+
+    /// Keeps rows for one who waits. What is refused is not lost: the other still has it and is told.
+    fn store_asked(&mut self, header: StreamHeader, batch: RecordBatch, done: Done) {
+        if let Err(refused) = self.keep(&header, &batch) {
+            let _gone = done.send(Err(refused));
+            return;
+        }
+        self.state.acks.push(done);
+        self.show(header, batch);
+    }
+
+    /// Hands rows to the segment.
+    fn keep(&mut self, header: &StreamHeader, batch: &RecordBatch) -> Result<(), JournalError> {
+        let begun = Instant::now();
+        let pushed = self.open_segment().and_then(|segment| segment.push(header, batch));
+        spend(&self.shared.counters.spent.encode, begun);
+        if let Err(e) = &pushed {
+            self.failed(e);
+        }
+        if self.state.segment.as_ref().map_or(0, Segment::pending_bytes) >= WRITE_BYTES {
             self.write();
         }
+        pushed
+    }
+
+    /// Shows rows to those who follow the stream.
+    fn show(&mut self, header: StreamHeader, batch: RecordBatch) {
         if self.shared.live.receiver_count() > 0 {
             self.state.slices.push(Slice { header: Arc::new(header), batch });
         }
@@ -338,12 +356,17 @@ impl Writer {
         }
     }
 
+    /// Puts a gap on record; one that finds no room waits for the disk.
     fn store_gap(&mut self, mut header: StreamHeader, gap: gap::Gap) {
         let Ok(batch) = gap.batch() else { return };
         header.kind = Kind::Gap;
         header.fingerprint = layout::fingerprint(&batch.schema());
-        self.store(header, batch);
+        if self.keep(&header, &batch).is_err() {
+            gap::add(&mut self.state.lost, header, gap);
+            return;
+        }
         self.state.unwritten = true;
+        self.show(header, batch);
     }
 }
 

@@ -74,7 +74,7 @@ fn stream(relayed: &Relayed) -> (Tenant, Option<String>) {
     (relayed.tenant.clone(), deployment)
 }
 
-fn rows(feedback: &[Relayed]) -> Result<RecordBatch, arrow::error::ArrowError> {
+pub(crate) fn rows(feedback: &[Relayed]) -> Result<RecordBatch, arrow::error::ArrowError> {
     let text = |f: &dyn Fn(&Relayed) -> String| StringArray::from_iter_values(feedback.iter().map(f));
     let maybe = |f: &dyn Fn(&Relayed) -> Option<String>| -> StringArray { feedback.iter().map(f).collect() };
     let at: Vec<i64> = feedback.iter().map(|r| r.feedback.at.micros()).collect();

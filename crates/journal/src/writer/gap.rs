@@ -63,20 +63,24 @@ pub(super) fn add_lost(
     let rows = batch.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>());
     let events = rows.map_or(0, |r| r.values().iter().filter(|r| **r == 0).count() as u64);
     let failed = text("outcome").map_or(0, |c| c.iter().flatten().filter(|o| *o == "failed").count() as u64);
-    let known = lost.iter_mut().find(|(h, g)| h.tenant == header.tenant && *g.target == target);
-    let gap = if let Some((_, gap)) = known {
-        gap
-    } else {
-        let (target, reason) = (Arc::new(target), "the disk takes no writes");
-        let gap = Gap { at: now, until: now, target, reason, events: 0, failed: 0, payloads: 0 };
-        lost.push((header.clone(), gap));
-        let Some((_, gap)) = lost.last_mut() else { return };
-        gap
+    let (target, reason) = (Arc::new(target), "the disk takes no writes");
+    add(lost, header.clone(), Gap { at: now, until: now, target, reason, events, failed, payloads: events });
+}
+
+/// Adds a gap to those that wait; one for the same reason and target becomes longer.
+pub(super) fn add(lost: &mut Vec<(StreamHeader, Gap)>, header: StreamHeader, gap: Gap) {
+    let same = |(h, g): &&mut (StreamHeader, Gap)| {
+        h.tenant == header.tenant && g.target == gap.target && g.reason == gap.reason
     };
-    gap.until = now;
-    gap.events += events;
-    gap.failed += failed;
-    gap.payloads += events;
+    let Some((_, known)) = lost.iter_mut().find(same) else {
+        lost.push((header, gap));
+        return;
+    };
+    known.at = known.at.min(gap.at);
+    known.until = known.until.max(gap.until);
+    known.events += gap.events;
+    known.failed += gap.failed;
+    known.payloads += gap.payloads;
 }
 
 impl Gap {
