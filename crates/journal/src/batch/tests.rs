@@ -25,7 +25,12 @@ fn with(rows: u32, inputs: Vec<NamedTensor>, outputs: Vec<NamedTensor>) -> Predi
 fn the_envelope_says_everything_about_the_request() {
     let mut p = prediction(9, &target("churn", "3"));
     p.client_id = Some("mine".into());
-    p.assignment = mainspring_core::Assignment { forced: true, propensity: 0.25, unit: Some(u64::MAX) };
+    p.assignment = mainspring_core::Assignment {
+        forced: true,
+        propensity: 0.25,
+        unit: Some(u64::MAX),
+        ..mainspring_core::Assignment::default()
+    };
     let b = batch_of(&p);
     let text = |name: &str| b[name].as_string::<i32>().value(0).to_owned();
     assert_eq!(text("event_id"), p.id.to_string());
