@@ -63,13 +63,18 @@ pub struct Assignment {
     pub forced: bool,
     /// The probability with which this variant was chosen (1 with a single variant).
     pub propensity: f32,
-    /// Hash of the unit of assignment, when the deployment declares one.
+    /// Hash of the unit of assignment, when a rollout decides and the request has its unit.
     pub unit: Option<u64>,
+    /// Generation of the routing row that chose at random; `None` where there was no chance in it or its unit
+    /// was missing. Only what has one counts in a rollout's statistics.
+    pub generation: Option<u64>,
+    /// The prediction that the caller got instead of this one, which ran in its shadow.
+    pub shadow_of: Option<EventId>,
 }
 
 impl Default for Assignment {
     fn default() -> Self {
-        Self { forced: false, propensity: 1.0, unit: None }
+        Self { forced: false, propensity: 1.0, unit: None, generation: None, shadow_of: None }
     }
 }
 

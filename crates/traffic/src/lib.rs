@@ -18,6 +18,7 @@
 //! | an older row never comes back | [`Table::put`] compares generations |
 
 mod hash;
+mod head;
 mod route;
 mod row;
 mod share;
@@ -26,6 +27,7 @@ mod table;
 mod unit;
 
 pub use hash::{Purpose, Salt, bucket, unit_id};
+pub use head::{RequestHead, VARIANT_HEADER};
 pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
 pub use row::{HardLimits, Row, RowError, RowVariant, Shadow};
 pub use share::{BUCKETS, Share, ShareError};

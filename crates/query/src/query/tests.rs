@@ -102,6 +102,40 @@ async fn a_query_right_after_the_answer_sees_it_sealed_or_not() {
     world.shut_down().await;
 }
 
+/// `tests-data/envelope-1` is what the journal wrote before the envelope had `generation` and `shadow_of`:
+/// three predictions in a sealed file, two in a log.
+#[tokio::test]
+async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data/envelope-1"), dir.path());
+    let world = open(dir.path(), Limits::default()).await;
+    let mut new = prediction(7, "churn", vec![numbers("age", vec![50.0])]);
+    new.assignment = Assignment { generation: Some(3), shadow_of: Some(id(6)), unit: Some(9), ..Assignment::default() };
+    world.journal.append(new);
+    let sql = "select \"in.age\", propensity, unit, generation, shadow_of from predictions order by event_id";
+    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null];
+    let newest = [json!(50.0), json!(1.0), json!(9), json!(3), json!(id(6).to_string())];
+    let expected = [old(30.0), old(30.0), old(30.0), old(40.0), old(40.0), newest];
+    assert_eq!(world.rows(sql).await, expected, "in logs of both and a sealed file");
+    world.journal.seal().await.unwrap();
+    assert_eq!(world.rows(sql).await, expected, "sealed");
+    let live = "select count(*) from predictions where shadow_of is null and generation is null";
+    assert_eq!(world.rows(live).await, [[json!(5)]]);
+    world.shut_down().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn columns_of_different_deployments_unite_by_name() {
     let dir = tempfile::tempdir().unwrap();
