@@ -2,8 +2,8 @@
 
 use mainspring_core::{Ctx, ErrorKind, Failure};
 use mainspring_store::{Conn, Db, DbSettings, FutureExt, StoreError, args};
-use mainspring_testkit::TempDb;
 use mainspring_testkit::db::{SUITE, execute, number, query};
+use mainspring_testkit::TempDb;
 use std::time::Duration;
 
 const INSERT: &str = "INSERT INTO parents (id, name) VALUES ($1, $2)";
@@ -147,7 +147,7 @@ async fn a_file_that_is_no_database_is_refused() {
 async fn a_lock_of_another_process_is_reported_as_busy() {
     let temp = TempDb::sqlite();
     temp.open().await.close().await;
-    let settings = temp.settings.clone().wait(Duration::from_millis(50));
+    let settings = temp.settings.clone().wait(Duration::from_millis(300));
     let db = Db::open(&settings, &[SUITE], &temp.ctx).await.unwrap();
     let other = temp.open().await;
     let (entered, has_entered) = tokio::sync::oneshot::channel();
