@@ -171,6 +171,33 @@ async fn shutdown_lets_a_request_in_flight_end() {
 }
 
 #[tokio::test]
+async fn shutdown_lets_a_websocket_answer() {
+    async fn upgrade(State(gates): State<Arc<(Notify, Notify)>>, ws: WebSocketUpgrade) -> axum::response::Response {
+        ws.on_upgrade(|mut socket| async move {
+            let Some(Ok(asked)) = socket.recv().await else { return };
+            gates.0.notify_one();
+            gates.1.notified().await;
+            socket.send(asked).await.unwrap();
+        })
+    }
+    let gates = Arc::new((Notify::new(), Notify::new()));
+    let server = start(Router::new().route("/ws", get(upgrade)).with_state(Arc::clone(&gates)), patient()).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", server.address)).await.unwrap();
+    socket.send("hi".into()).await.unwrap();
+    gates.0.notified().await;
+    server.tasks.cancelled().cancel();
+    // The listener closes while the request goes on.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    gates.1.notify_one();
+    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("an answer");
+    assert_eq!(answer.unwrap().unwrap().into_text().unwrap(), "hi");
+    drop(socket);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn live_events_arrive_and_end_at_shutdown() {
     let tasks = mainspring_core::Tasks::new();
     let stop = tasks.cancelled();
