@@ -46,7 +46,7 @@ class Mainspring:
                    "--onnxruntime", str(onnxruntime()), "--python", sys.executable, *map(str, flags)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.folder)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not (port_file.exists() and port_file.read_text().strip()):
             if self.process.poll() is not None or time.monotonic() > until:
                 said = self.log.read_text(errors="replace")

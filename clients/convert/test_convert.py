@@ -38,7 +38,7 @@ def detail(server, deployment):
 
 def settled(server, deployment, version):
     """Waits until a version serves; gives the deployment."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while True:
         found = detail(server, deployment)
         if found["summary"].get("version") == version and found["summary"]["state"] == "READY":

@@ -216,7 +216,7 @@ def test_a_stream_keeps_order_and_survives_failures(client):
     for i in range(20):
         model = "nowhere" if i == 7 else "simple"
         client.async_stream_infer(model, inputs(), request_id=str(i))
-    got = [answers.get(timeout=20) for _ in range(20)]
+    got = [answers.get(timeout=60) for _ in range(20)]
     client.stop_stream()
     for i, (result, error) in enumerate(got):
         if i == 7:
@@ -229,6 +229,6 @@ def test_async_infer(client):
     answers = queue.Queue()
     for i in range(10):
         client.async_infer("simple", inputs(), callback=lambda result, error: answers.put((result, error)), request_id=str(i))
-    got = [answers.get(timeout=20) for _ in range(10)]
+    got = [answers.get(timeout=60) for _ in range(10)]
     assert all(error is None for _, error in got)
     assert {result.get_response().id for result, _ in got} == {str(i) for i in range(10)}

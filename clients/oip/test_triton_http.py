@@ -263,7 +263,7 @@ def test_aio(deployed):
 def test_answers_are_in_the_journal(deployed, client):
     result = client.infer("simple", inputs(), request_id="journaled")
     prediction = result.get_response()["parameters"]["prediction_id"]
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     found = []
     while not found and time.monotonic() < until:
         found = deployed.query(f"select event_id, protocol, client_id from predictions where event_id = '{prediction}'")

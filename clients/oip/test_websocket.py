@@ -19,7 +19,7 @@ def test_many_requests_in_flight(deployed):
             socket.send(request(str(i), i))
         answers = {}
         for _ in range(100):
-            answer = json.loads(socket.recv(timeout=20))
+            answer = json.loads(socket.recv(timeout=60))
             answers[answer["id"]] = answer
     assert {name: answer["outputs"][0]["data"] for name, answer in answers.items()} == {str(i): [2.0 * i, 4.0] for i in range(100)}
     assert len({answer["parameters"]["prediction_id"] for answer in answers.values()}) == 100
@@ -28,12 +28,12 @@ def test_many_requests_in_flight(deployed):
 def test_failures_leave_the_socket_open(deployed):
     with connect(f"ws://{deployed.base}/v2/models/large/versions/1/ws") as socket:
         socket.send(json.dumps({"id": "bad", "inputs": []}))
-        answer = json.loads(socket.recv(timeout=20))
+        answer = json.loads(socket.recv(timeout=60))
         assert answer["id"] == "bad" and "input \"x\" is missing" in answer["error"]
         socket.send("no json")
-        assert "not JSON" in json.loads(socket.recv(timeout=20))["error"]
+        assert "not JSON" in json.loads(socket.recv(timeout=60))["error"]
         socket.send(request("good", 1))
-        assert json.loads(socket.recv(timeout=20))["outputs"][0]["data"] == [2.0, 4.0]
+        assert json.loads(socket.recv(timeout=60))["outputs"][0]["data"] == [2.0, 4.0]
 
 
 def test_binary_tensors(deployed):
@@ -44,7 +44,7 @@ def test_binary_tensors(deployed):
     }).encode()
     with connect(f"ws://{deployed.base}/v2/models/large/ws") as socket:
         socket.send(struct.pack("<I", len(head)) + head + values.tobytes())
-        answer = socket.recv(timeout=20)
+        answer = socket.recv(timeout=60)
     (length,) = struct.unpack("<I", answer[:4])
     output = json.loads(answer[4:4 + length])["outputs"][0]
     got = numpy.frombuffer(answer[4 + length:], dtype=numpy.float32).reshape(output["shape"])

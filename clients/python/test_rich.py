@@ -113,7 +113,7 @@ def test_parts_over_grpc(server, loaded):
         client.async_stream_infer("rich-parts", [given], request_id="r", enable_empty_final_response=True)
         parts, ids = [], set()
         while True:
-            result, error = got.get(timeout=20)
+            result, error = got.get(timeout=60)
             assert error is None, error
             response = result.get_response()
             ids.add(response.parameters["prediction_id"].string_param)
@@ -155,7 +155,7 @@ def test_parts_over_a_websocket(server, loaded):
         socket.send(json.dumps({"id": "w", "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [WORDS]}]}))
         parts = []
         while True:
-            message = json.loads(socket.recv(timeout=20))
+            message = json.loads(socket.recv(timeout=60))
             assert message["id"] == "w", message
             if message["parameters"]["triton_final_response"]:
                 break

@@ -16,7 +16,7 @@ def client(scored):
 
 
 def test_the_default_deployment_answers_at_the_root(client, folders):
-    client.wait_server_ready(timeout=20)
+    client.wait_server_ready(timeout=60)
     assert client.get_version() == mlflow.__version__
     frame, _ = scoring_models.iris()
     got = client.invoke(frame).get_predictions()

@@ -42,7 +42,7 @@ class Server:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env, cwd=self.folder, start_new_session=True)
         atexit.register(self.stop)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (port_file.exists() and port_file.read_text().strip()):
             if self.process.poll() is not None or time.monotonic() > until:
                 sys.exit(f"the server did not start; it said:\n{self.log.read_text()}")

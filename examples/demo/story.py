@@ -93,7 +93,7 @@ def convert(server, data, logged):
     import traffic
 
     proof = server.cli("convert", "tumour@champion", "--env", "shared").splitlines()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         answers, version, seconds = measured(traffic, server, data)
         if version != "1":
@@ -122,7 +122,7 @@ def promote(server, data, requests):
     crowd.wait_for(requests // 2)
     asked = time.perf_counter()
     mlflow.MlflowClient().set_registered_model_alias("cancer", "champion", "2")
-    until = time.perf_counter() + 20
+    until = time.perf_counter() + 60
     while not any(c.version == "2" for c in crowd.calls[-50:]) and not crowd.failures and time.perf_counter() < until:
         time.sleep(0.005)
     crowd.wait_for(len(crowd.calls) + requests // 2)
@@ -142,7 +142,7 @@ def label(server, data, crowd):
     items = [{"predictionId": c.prediction, "name": "label", "value": int(truth[c.row])} for c in crowd.calls]
     accepted = orphans = 0
     for start in range(0, len(items), 1000):
-        answer = http.post(f"{server.url}/api/v1/feedback", json={"feedback": items[start : start + 1000]}, timeout=30)
+        answer = http.post(f"{server.url}/api/v1/feedback", json={"feedback": items[start : start + 1000]}, timeout=60)
         answer.raise_for_status()
         accepted += answer.json()["accepted"]
         orphans += answer.json()["orphans"]

@@ -38,7 +38,7 @@ def grpc(base, rows):
 def json_over_http(base, rows):
     """v2 REST as curl would send it."""
     body = {"inputs": [{"name": "X", "datatype": "FP32", "shape": list(rows.shape), "data": rows.to_numpy().ravel().tolist()}]}
-    answer = requests.post(f"http://{base}/v2/models/cancer/infer", json=body, timeout=10)
+    answer = requests.post(f"http://{base}/v2/models/cancer/infer", json=body, timeout=60)
     answer.raise_for_status()
     labels = next(output for output in answer.json()["outputs"] if output["name"] == "label")
     return numpy.array(labels["data"])
@@ -63,7 +63,7 @@ def labels_of(predictions):
 def one_by_one(base, deployment, rows):
     """Each row in a request of its own in MLflow's form: the answers, the version that gave them, and seconds."""
     host, port = base.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     answers, seconds, version = [], [], None
     for at in range(len(rows)):
         body = json.dumps({"dataframe_split": rows.iloc[[at]].to_dict(orient="split", index=False)})
@@ -114,7 +114,7 @@ class Crowd:
         for thread in self.threads:
             thread.join()
 
-    def wait_for(self, calls, seconds=60):
+    def wait_for(self, calls, seconds=120):
         """Until `calls` answers came, in all."""
         until = time.monotonic() + seconds
         while len(self.calls) < calls and not self.failures and time.monotonic() < until:
@@ -122,7 +122,7 @@ class Crowd:
 
     def client(self):
         host, port = self.base.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         while not self.stopped.is_set():
             row = next(self.next) % len(self.bodies)
             began = time.perf_counter()

@@ -111,7 +111,7 @@ async fn shutdown_cancels_tasks_and_waits_for_the_graceful_ones() {
         stop.cancelled().await;
         tx.send("flushed").unwrap();
     });
-    assert!(tasks.shutdown(std::time::Duration::from_secs(5)).await);
+    assert!(tasks.shutdown(std::time::Duration::from_mins(1)).await);
     assert_eq!(rx.await.unwrap(), "flushed");
 }
 

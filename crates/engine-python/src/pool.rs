@@ -46,6 +46,8 @@ struct State {
     alive: usize,
     /// Deaths since the last answer.
     deaths: u32,
+    /// Starts in a row that failed; answers of the other workers say nothing about them.
+    failed_starts: u32,
     /// When the next one may be started.
     not_before: Option<Instant>,
     /// Until when calls are refused.
@@ -243,9 +245,7 @@ impl Shared {
                 Ok((worker, _)) => self.add(worker),
                 Err(why) => {
                     tracing::error!(deployment = %self.start.name, why, "cannot start the model's worker again");
-                    let mut state = self.state.lock();
-                    state.died();
-                    drop(state);
+                    self.state.lock().did_not_start();
                     self.moved.notify_all();
                 }
             }
@@ -291,6 +291,7 @@ impl Shared {
         let mut state = self.state.lock();
         state.pids.push(worker.pid());
         state.refused = None;
+        state.failed_starts = 0;
         state.idle.push(worker);
         drop(state);
         self.moved.notify_all();
@@ -369,11 +370,17 @@ fn sorted((mut live, mut dead): (Vec<Worker>, Vec<Worker>), mut worker: Worker) 
 }
 
 impl State {
+    fn did_not_start(&mut self) {
+        self.died();
+        self.failed_starts += 1;
+        let wait = after(FIRST_WAIT, self.failed_starts - 1).min(LONGEST_REFUSAL);
+        self.not_before = self.not_before.max(Some(Instant::now() + wait));
+    }
+
     fn died(&mut self) {
         self.alive = self.alive.saturating_sub(1);
         self.deaths += 1;
         let now = Instant::now();
-        let after = |first: Duration, doubled: u32| first.saturating_mul(1 << doubled.min(10));
         self.not_before = match self.deaths {
             0 | 1 => None,
             n if n < DEATHS => Some(now + after(FIRST_WAIT, n - 2)),
@@ -383,5 +390,30 @@ impl State {
                 Some(until)
             }
         };
+    }
+}
+
+fn after(first: Duration, doubled: u32) -> Duration {
+    first.saturating_mul(1 << doubled.min(12))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_never_starts_is_tried_ever_less_often_while_others_answer() {
+        let mut state = State::default();
+        let mut waits = Vec::new();
+        for _ in 0..14 {
+            state.alive = 2;
+            state.did_not_start();
+            waits.push(state.not_before.unwrap().duration_since(Instant::now()));
+            // As an answer of the other worker does.
+            state.deaths = 0;
+        }
+        assert!(waits.windows(2).all(|w| w[0] < w[1] || w[1] > LONGEST_REFUSAL - FIRST_WAIT), "{waits:?}");
+        assert!(waits[0] <= FIRST_WAIT && waits[13] > LONGEST_REFUSAL - FIRST_WAIT, "{waits:?}");
+        assert_eq!(state.refused, None, "calls go on");
     }
 }

@@ -3,18 +3,24 @@
 use crate::worker::{INHERITED, signal};
 use mainspring_engine::{EngineError, Watch};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Longer than any installation or export that makes progress.
 const LIMIT: Duration = Duration::from_secs(1800);
 const TICK: Duration = Duration::from_millis(100);
+/// Between a command's last word and its end.
+const SETTLE: Duration = Duration::from_millis(10);
 /// Lines kept for the error.
 const LINES: usize = 8;
+/// A longer line is cut into several.
+const WIDTH: u64 = 4096;
+/// Lines that wait to be heard; a command that writes faster waits as well.
+const WAITING: usize = 256;
 /// What an installer sees of the server's environment, beside all that begins with one of [`FOR_IT`].
 const FOR_INSTALLERS: [&str; 10] = [
     "PATH",
@@ -86,18 +92,27 @@ impl Supervised<'_> {
         let mut child = self.command.spawn().map_err(broken)?;
         // Its end of the pipe is open in the child alone from here on.
         drop(self.command);
-        let (sent, lines) = channel();
+        let (sent, lines) = sync_channel(WAITING);
         let read = move || {
-            for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
+            let mut out = BufReader::new(out);
+            let mut line = Vec::new();
+            while let Ok(1..) = out.by_ref().take(WIDTH).read_until(b'\n', &mut line) {
                 if sent.send(String::from_utf8_lossy(&line).trim().to_owned()).is_err() {
                     return;
                 }
+                line.clear();
             }
         };
         std::thread::Builder::new().name("installer-log".into()).spawn(read).map_err(broken)?;
         let mut last = VecDeque::new();
         let until = Instant::now() + LIMIT;
         let ended = loop {
+            if self.watch.gone() {
+                break Err(EngineError::GivenUp);
+            }
+            if Instant::now() >= until {
+                break Err(failed(format!("{program} had not ended after {LIMIT:?}")));
+            }
             match lines.recv_timeout(TICK) {
                 Ok(line) if line.is_empty() => {}
                 Ok(line) => {
@@ -107,12 +122,12 @@ impl Supervised<'_> {
                     }
                     last.push_back(line);
                 }
-                Err(RecvTimeoutError::Disconnected) => break Ok(()),
-                Err(RecvTimeoutError::Timeout) if self.watch.gone() => break Err(EngineError::GivenUp),
-                Err(RecvTimeoutError::Timeout) if Instant::now() >= until => {
-                    break Err(failed(format!("{program} had not ended after {LIMIT:?}")));
-                }
                 Err(RecvTimeoutError::Timeout) => {}
+                // It says no more; that it has ended is another matter.
+                Err(RecvTimeoutError::Disconnected) => match child.try_wait() {
+                    Ok(None) => std::thread::sleep(SETTLE),
+                    Ok(Some(_)) | Err(_) => break Ok(()),
+                },
             }
         };
         if ended.is_err() {
@@ -126,4 +141,53 @@ impl Supervised<'_> {
 
 fn failed(reason: String) -> EngineError {
     EngineError::Load { path: String::new(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Runs a script of the shell until it has written `enough` lines, and gives up on it then.
+    fn shell(script: &str, enough: usize) -> (Result<Outcome, EngineError>, Vec<String>) {
+        let gone = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&gone);
+        let watch = Watch::new(|_| {}, move || heard.load(Ordering::Relaxed));
+        let (count, lines) = (Cell::new(0), RefCell::new(Vec::new()));
+        let line = |line: &str| {
+            count.set(count.get() + 1);
+            lines.borrow_mut().push(line.to_owned());
+            gone.store(count.get() >= enough, Ordering::Relaxed);
+        };
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        let outcome = Supervised { command, watch: &watch, line: &line }.run();
+        (outcome, lines.into_inner())
+    }
+
+    #[test]
+    fn a_command_that_never_stops_talking_is_stopped() {
+        let (outcome, lines) = shell("while :; do echo on and on; done", 1000);
+        assert!(matches!(outcome, Err(EngineError::GivenUp)));
+        assert_eq!(lines.len(), 1000);
+    }
+
+    #[test]
+    fn a_command_that_says_no_more_is_waited_for_and_can_be_stopped() {
+        let (outcome, _) = shell("echo one; exec >&- 2>&-; sleep 0.1; exit 3", usize::MAX);
+        let outcome = outcome.unwrap();
+        assert!(!outcome.success && outcome.how.contains('3') && outcome.last == ["one"], "{}", outcome.how);
+        let (outcome, _) = shell("echo one; exec >&- 2>&-; sleep 600", 1);
+        assert!(matches!(outcome, Err(EngineError::GivenUp)));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_cut() {
+        let (outcome, lines) = shell("head -c 100000 /dev/zero | tr '\\0' x; echo; echo last", usize::MAX);
+        assert!(outcome.unwrap().success);
+        assert!(lines.iter().all(|l| l.len() as u64 <= WIDTH));
+        assert_eq!((lines.iter().map(String::len).sum::<usize>(), &**lines.last().unwrap()), (100_004, "last"));
+    }
 }

@@ -86,8 +86,11 @@ struct Inventory {
 impl Inventory {
     fn of(python: &Path) -> Result<Self, EngineError> {
         let broken = |e: String| failed(format!("{} cannot say what it has: {e}", python.display()));
-        let out = Command::new(python).args(["-I", "-c", INVENTORY]).stdin(Stdio::null()).output();
-        let out = out.map_err(|e| broken(e.to_string()))?;
+        let mut command = Command::new(python);
+        command.args(["-I", "-c", INVENTORY]).stdin(Stdio::null());
+        // Packages that a model asks for may run code of theirs as soon as Python starts.
+        worker_sees(&mut command, &std::env::temp_dir());
+        let out = command.output().map_err(|e| broken(e.to_string()))?;
         if !out.status.success() {
             return Err(broken(String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().to_owned()));
         }
@@ -157,5 +160,24 @@ fn install(mut command: Command, watch: &Watch) -> Result<(), EngineError> {
             "the exporters cannot be installed beside the model's packages; the installer's last lines: {}",
             last.join(" | ")
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_asks_a_models_python_for_its_packages_sees_no_secret() {
+        // What every test has in its environment stands for a secret.
+        assert!(std::env::vars().any(|(name, _)| name.starts_with("CARGO")));
+        let folder = tempfile::tempdir().unwrap();
+        let python = folder.path().join("python");
+        std::fs::write(&python, "#!/bin/sh\nenv\n").unwrap();
+        std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let seen = Inventory::of(&python).unwrap().folders;
+        assert!(seen.iter().any(|l| l.starts_with("PATH=")), "{seen:?}");
+        assert!(!seen.iter().any(|l| l.starts_with("CARGO")), "{seen:?}");
     }
 }

@@ -24,9 +24,9 @@ const PIECE: usize = 16 << 10;
 /// Memory for an answer of up to this many bytes is taken before they are there.
 const TRUSTED: usize = 256 << 20;
 /// How long the log of a worker that has ended is waited for.
-const LOG: Duration = Duration::from_millis(500);
+const LOG: Duration = Duration::from_secs(2);
 /// How long a worker that is to be stopped gets to write where it was.
-const TRACE: Duration = Duration::from_millis(500);
+const TRACE: Duration = Duration::from_secs(2);
 /// What a worker sees of the server's environment; nothing else of it, for there are secrets in it.
 pub(crate) const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
 

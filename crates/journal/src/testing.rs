@@ -49,7 +49,7 @@ impl World {
     pub async fn shut_down(self) -> PathBuf {
         let Self { dir, ctx, journal } = self;
         journal.close().await;
-        assert!(ctx.tasks.shutdown(Duration::from_secs(20)).await, "tasks did not end");
+        assert!(ctx.tasks.shutdown(mainspring_testkit::PATIENCE).await, "tasks did not end");
         drop(journal);
         dir
     }

@@ -1,11 +1,11 @@
 //! The handle that everybody holds.
 
-use crate::error::Result;
+use crate::error::{RegistryError, Result};
 use crate::sql;
 use crate::types::{Experiment, Lifecycle, View};
 use mainspring_artifact::Artifacts;
-use mainspring_core::{Ctx, Tenant};
-use mainspring_store::{Conn, Db};
+use mainspring_core::{AuditRecord, Ctx, Tenant};
+use mainspring_store::{BoxFuture, Conn, Db};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -104,7 +104,25 @@ impl Registry {
         &self.inner.artifacts
     }
 
-    pub(crate) fn tell(&self, now: i64) {
+    /// A change that deployments follow: kept with its audit record in one transaction, and told to those who watch.
+    pub(crate) async fn change<T, F>(&self, audit: AuditRecord, f: F) -> Result<T>
+    where
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let kept = self.inner.db.write(move |c| {
+            Box::pin(async move {
+                let done = f(&mut *c).await?;
+                c.audit(&audit).await?;
+                Ok::<_, RegistryError>((done, changed(c).await?))
+            })
+        });
+        let (done, at) = kept.await?;
+        self.tell(at);
+        Ok(done)
+    }
+
+    fn tell(&self, now: i64) {
         self.inner.changes.send_if_modified(|seen| {
             let newer = now as u64 != *seen;
             *seen = now as u64;
@@ -155,7 +173,7 @@ impl Registry {
 }
 
 /// Counts the change counter up inside the change's own transaction.
-pub(crate) async fn changed(c: &mut Conn) -> Result<i64> {
+async fn changed(c: &mut Conn) -> Result<i64> {
     // One counter for all tenants, so that one query shows whether anything moved.
     Ok(sql::count_up(c, &Tenant::default(), CHANGES).await?)
 }

@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::{console, wiring};
 use mainspring_core::Failure;
+use mainspring_store::Pending;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -176,8 +177,10 @@ async fn database(settings: &Settings) -> Check {
     const WHAT: &str = "metadata";
     let place = if settings.database.is_some() { "Postgres answers" } else { "SQLite in the data folder" };
     match wiring::pending_migrations(settings).await {
-        Ok(0) => good(WHAT, place),
-        Ok(steps) => good(WHAT, format!("{place}; the next start makes or upgrades its tables ({steps} steps)")),
+        Ok(Pending { steps: 0, .. }) => good(WHAT, place),
+        Ok(Pending { steps, .. }) => {
+            good(WHAT, format!("{place}; the next start makes or upgrades its tables ({steps} steps)"))
+        }
         Err(e) => not(
             WHAT,
             State::Bad,

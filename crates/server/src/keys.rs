@@ -30,14 +30,29 @@ pub struct Made {
     pub key: Secret,
 }
 
-/// Makes a key in the metadata database of `settings`, whether or not a server runs on it.
+/// Makes a key in the metadata database of `settings`, whether or not a server runs on it. A database that an
+/// older version uses is not upgraded for it.
 ///
 /// # Errors
-/// [`StartError`] when the database cannot be opened or the key is refused.
+/// [`StartError`] when the database cannot be opened, or is older than this program; when the key is refused.
 pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartError> {
     let ctx = Ctx::system();
     crate::data::make_private(&settings.data)
         .map_err(|source| crate::data::DataError::Io { path: settings.data.clone(), source })?;
+    let pending = wiring::pending_migrations(&settings).await;
+    let pending = pending.map_err(StartError::part("look at the metadata database"))?;
+    if !pending.new && pending.steps > 0 {
+        return Err(StartError::Part {
+            doing: "make the key",
+            kind: mainspring_core::ErrorKind::Conflict,
+            message: format!(
+                "the metadata database is {} migrations older than this program, and a server of its version may be \
+                 using it",
+                pending.steps
+            ),
+            hint: Some("start this version's server, which upgrades it; or use the program that last ran on it".into()),
+        });
+    }
     let db = wiring::open_database(&settings, &ctx).await?;
     let security = Security::open(db.clone(), &ctx, SecuritySettings::default())
         .await
@@ -64,4 +79,32 @@ pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartEr
     ctx.tasks.shutdown(Duration::from_secs(5)).await;
     db.close().await;
     Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+    use mainspring_core::Failure;
+    use mainspring_store::{Db, DbSettings};
+
+    #[tokio::test]
+    async fn a_key_upgrades_no_database_that_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let usual = Settings::from_resolved(&Layers::default().resolve().unwrap()).unwrap();
+        let settings = Settings { data: folder.path().to_owned(), ..usual };
+        let key = || NewKey { label: "x".into(), role: Role::Admin, tenant: "default".into(), expires: None };
+        // As a version that knew less left it.
+        let path = DbSettings::sqlite(folder.path().join("mainspring.db"));
+        Db::open(&path, &[mainspring_security::MIGRATIONS], &Ctx::system()).await.unwrap().close().await;
+        let before = wiring::pending_migrations(&settings).await.unwrap();
+        let refused = create_key(settings.clone(), key()).await.unwrap_err();
+        assert!(refused.to_string().contains("older than this program") && refused.hint().is_some(), "{refused}");
+        assert_eq!(wiring::pending_migrations(&settings).await.unwrap(), before);
+        // A database that is not there yet is made.
+        let fresh = Settings { data: folder.path().join("fresh"), ..settings };
+        create_key(fresh.clone(), key()).await.unwrap();
+        assert_eq!(wiring::pending_migrations(&fresh).await.unwrap().steps, 0);
+        create_key(fresh, key()).await.unwrap();
+    }
 }

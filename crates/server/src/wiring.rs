@@ -10,7 +10,7 @@ use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_engine_text::TextRuntime;
 use mainspring_journal::{Journal, JournalSettings, Retention, SyncMode};
-use mainspring_store::{Db, DbSettings, MigrationSet, StoreError};
+use mainspring_store::{Db, DbSettings, MigrationSet, Pending, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,11 +40,11 @@ pub async fn open_database(settings: &Settings, ctx: &Ctx) -> Result<Db, StartEr
         .map_err(StartError::part("open the metadata database"))
 }
 
-/// How many migrations a start would apply to the database. Changes nothing.
+/// What a start would apply to the database. Changes nothing.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub async fn pending_migrations(settings: &Settings) -> Result<usize, StoreError> {
+pub async fn pending_migrations(settings: &Settings) -> Result<Pending, StoreError> {
     Db::pending(&database_settings(settings), MIGRATIONS, &Ctx::system()).await
 }
 

@@ -13,7 +13,7 @@ use mainspring_core::{
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a redacted value is replaced with.
+/// What a redacted text is replaced with.
 const REDACTED: &[u8] = b"[redacted]";
 
 /// What is known of a request while it is answered; ends as one [`Prediction`].
@@ -129,50 +129,68 @@ fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contra
     for name in names {
         match place(name, contract) {
             Some(Place::Column(column)) => {
-                for found in &mut kept {
-                    found.tensor = without_column(&found.tensor, column);
-                }
+                kept.retain_mut(|input| replace(input, without_column(&input.tensor, column)));
             }
             Some(Place::Input) | None => {
-                if let Some(found) = kept.iter_mut().find(|t| *t.name == **name) {
-                    found.tensor = hidden(&found.tensor);
-                }
+                kept.retain_mut(|input| *input.name != **name || replace(input, blank(&input.tensor, 0, 1)));
             }
         }
     }
     kept.into()
 }
 
-/// `[redacted]` for each row.
-fn hidden(tensor: &Tensor) -> Tensor {
-    let rows = tensor.rows();
-    Tensor::from_strings(vec![rows], vec![Bytes::from_static(REDACTED); rows])
-        .unwrap_or_else(|_| tensor.slice_rows(0, 0))
+/// Puts what is left of an input in its place; `false` when nothing is.
+fn replace(input: &mut NamedTensor, left: Option<Tensor>) -> bool {
+    left.map(|left| input.tensor = left).is_some()
 }
 
-/// NaN in one column of a `[rows, columns]` tensor; types that have no NaN are hidden as a whole.
-fn without_column(tensor: &Tensor, column: usize) -> Tensor {
-    let Some(width) = tensor.shape().get(1).copied().filter(|w| column < *w) else { return hidden(tensor) };
+/// A `[rows, columns]` tensor with one column blank; another one is hidden as a whole.
+fn without_column(tensor: &Tensor, column: usize) -> Option<Tensor> {
+    let width = tensor.shape().get(1).copied().filter(|width| column < *width);
+    width.map_or_else(|| blank(tensor, 0, 1), |width| blank(tensor, column, width))
+}
+
+/// NaN or `[redacted]` in every `step`th element from `first` on, so that the journal's column keeps its type.
+/// `None` for types that can say neither: the journal then has no value at all, which reads as NULL.
+fn blank(tensor: &Tensor, first: usize, step: usize) -> Option<Tensor> {
     let shape = tensor.shape().to_vec();
-    macro_rules! blank {
-        ($type:ty, $nan:expr) => {
+    macro_rules! numbers {
+        ($type:ty) => {
             tensor.to_vec::<$type>().and_then(|mut values| {
-                values.iter_mut().skip(column).step_by(width).for_each(|v| *v = $nan);
+                values.iter_mut().skip(first).step_by(step).for_each(|v| *v = <$type>::NAN);
                 Tensor::from_vec(tensor.dtype(), shape, values).ok()
             })
         };
     }
-    let blanked = match tensor.dtype() {
-        DType::Fp32 => blank!(f32, f32::NAN),
-        DType::Fp64 => blank!(f64, f64::NAN),
-        DType::Fp16 => blank!(half::f16, half::f16::NAN),
-        DType::Bf16 => blank!(half::bf16, half::bf16::NAN),
+    match tensor.dtype() {
+        DType::Fp32 => numbers!(f32),
+        DType::Fp64 => numbers!(f64),
+        DType::Fp16 => numbers!(half::f16),
+        DType::Bf16 => numbers!(half::bf16),
         DType::Bytes => tensor.strings().and_then(|values| {
             let mut values = values.to_vec();
-            values.iter_mut().skip(column).step_by(width).for_each(|v| *v = Bytes::from_static(REDACTED));
+            values.iter_mut().skip(first).step_by(step).for_each(|v| *v = Bytes::from_static(REDACTED));
             Tensor::from_strings(shape, values).ok()
         }),
         _ => None,
-    };
-    blanked.unwrap_or_else(|| hidden(tensor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_redacted_keeps_its_type_or_is_left_out() {
+        let numbers = Tensor::from_vec(DType::Fp64, vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        let hidden = blank(&numbers, 0, 1).unwrap();
+        assert_eq!((hidden.dtype(), hidden.shape()), (DType::Fp64, &[2, 2][..]));
+        assert!(hidden.to_vec::<f64>().unwrap().iter().all(|v| v.is_nan()));
+        let one = without_column(&numbers, 1).unwrap().to_vec::<f64>().unwrap();
+        assert!(one[0] == 1.0 && one[1].is_nan() && one[2] == 3.0 && one[3].is_nan());
+        let texts = Tensor::from_strings(vec![2], vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]).unwrap();
+        assert_eq!(blank(&texts, 0, 1).unwrap().strings().unwrap(), ["[redacted]", "[redacted]"]);
+        let whole = Tensor::from_vec(DType::Int64, vec![2], vec![1_i64, 2]).unwrap();
+        assert!(blank(&whole, 0, 1).is_none(), "a whole number can only be left out");
+    }
 }

@@ -108,7 +108,7 @@ def spotify():
 
 
 def mixtures(module):
-    """The mixture martingales, which confseq and expectation both have."""
+    """The mixture martingales."""
     normal = [{"s": s, "v": v, "v_opt": v_opt, "alpha": alpha, "one_sided": one,
                "log_e": float(module.normal_log_mixture(s, v, v_opt, alpha_opt=alpha, is_one_sided=one))}
               for s, v, v_opt, alpha in ((10.0, 100.0, 50.0, 0.05), (-3.0, 40.0, 1000.0, 0.01), (80.0, 900.0, 400.0, 0.05))
@@ -135,12 +135,6 @@ def confseq():
         capital = betting.betting_mart(np.array(xs), m, alpha=0.05, trunc_scale=0.5, theta=0.5)
         bets.append({"values": xs, "null": m, "alpha": 0.05, "log_e": [float(x) for x in np.log(capital)]})
     return "confseq", {"betting": bets, **mixtures(boundaries)}
-
-
-def expectation():
-    from expectation.modules import boundaries
-
-    return "expectation", mixtures(boundaries)
 
 
 def obp():

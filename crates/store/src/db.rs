@@ -2,7 +2,7 @@
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::migrate::MigrationSet;
+use crate::migrate::{MigrationSet, Pending};
 use crate::postgres::Postgres;
 use crate::settings::{DbSettings, Target};
 use crate::sqlite::Sqlite;
@@ -111,12 +111,12 @@ impl Db {
         self.inner.outbox.subscribe()
     }
 
-    /// How many migrations [`Db::open`] would apply. Changes nothing: whoever only looks must not
+    /// What [`Db::open`] would apply. Changes nothing: whoever only looks must not
     /// upgrade the database under an older binary that uses it.
     ///
     /// # Errors
     /// As [`Db::open`].
-    pub async fn pending(settings: &DbSettings, sets: &[MigrationSet], ctx: &Ctx) -> Result<usize, StoreError> {
+    pub async fn pending(settings: &DbSettings, sets: &[MigrationSet], ctx: &Ctx) -> Result<Pending, StoreError> {
         let all = with_own(sets)?;
         match &settings.target {
             Target::Sqlite(path) => crate::sqlite::pending(path, settings, all).await,

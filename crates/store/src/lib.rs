@@ -31,7 +31,7 @@ pub use conn::{Conn, Dialect};
 pub use db::Db;
 pub use error::StoreError;
 pub use futures::future::{BoxFuture, FutureExt};
-pub use migrate::{Migration, MigrationSet};
+pub use migrate::{Migration, MigrationSet, Pending};
 pub use row::Row;
 pub use settings::DbSettings;
 pub use sql::OutboxEvent;

@@ -48,6 +48,21 @@ pub(crate) struct Applied {
     pub(crate) checksum: String,
 }
 
+/// What is still to be applied to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// How many migrations.
+    pub steps: usize,
+    /// Whether none was applied yet: nobody can be using it.
+    pub new: bool,
+}
+
+impl Pending {
+    pub(crate) fn of(dialect: Dialect, sets: &[MigrationSet], applied: &[Applied]) -> Result<Self, StoreError> {
+        Ok(Self { steps: plan(dialect, sets, applied)?.len(), new: applied.is_empty() })
+    }
+}
+
 /// A migration still to be applied.
 pub(crate) struct Step {
     pub(crate) domain: &'static str,

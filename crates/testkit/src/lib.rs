@@ -26,12 +26,15 @@ pub use db::TempDb;
 pub use disk::TinyDisk;
 pub use postgres::PgServer;
 
-/// Waits until `condition` holds, looking every few milliseconds; panics with `what` after ten
-/// seconds.
+/// How long a test waits for what has to happen. Only a test that fails waits as long, so it is far more than any
+/// machine needs, however busy it is; and less than after what a test that hangs is ended.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// Waits until `condition` holds, looking every few milliseconds; panics with `what` after [`PATIENCE`].
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while !condition().await {
-        assert!(std::time::Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(std::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }

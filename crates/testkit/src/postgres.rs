@@ -1,5 +1,6 @@
 //! A private Postgres server for tests, from the distribution's own binaries.
 
+use crate::PATIENCE;
 use crate::child::{Guarded, free_port};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -58,7 +59,7 @@ impl PgServer {
         command.extend(["-c", "fsync=off", "-c", "max_connections=100", "-c", "shared_buffers=16MB"].map(String::from));
         // SIGQUIT is Postgres's "at once".
         let mut process = Guarded::start(&command, &log, "QUIT", self.shared.then_some(self.home.as_path()));
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while !sql(&self.url("postgres"), "SELECT 1").status.success() {
             let said = || std::fs::read_to_string(&log).unwrap_or_default();
             assert!(process.is_running() && Instant::now() < deadline, "postgres did not start: {}", said());
@@ -140,7 +141,7 @@ pub fn sql(url: &str, statement: &str) -> Output {
     let psql = binary("psql");
     Command::new(psql)
         .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", statement, url])
-        .env("PGCONNECT_TIMEOUT", "5")
+        .env("PGCONNECT_TIMEOUT", "30")
         .output()
         .expect("psql runs")
 }

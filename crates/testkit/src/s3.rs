@@ -1,5 +1,6 @@
 //! A private S3 server for tests: moto's.
 
+use crate::PATIENCE;
 use crate::child::{Guarded, free_port};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -61,7 +62,7 @@ fn server() -> Server {
     let program = python.display().to_string();
     let command = [&program, "-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()].map(String::from);
     let mut process = Guarded::start(&command, &log, "KILL", Some(&log));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if request(port, "PUT /mainspring HTTP/1.1").is_some_and(|r| r.starts_with("HTTP/1.1 200")) {
             break;
@@ -90,7 +91,7 @@ fn python() -> PathBuf {
 
 fn request(port: u16, line: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     // moto tells services apart by the credential's scope; it checks no signature.
     let auth = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
     let head = format!(

@@ -95,7 +95,7 @@ async fn the_parts_of_a_dropped_upload_are_discarded() {
     }
     drop(upload);
     eventually("the parts are gone", || async { unfinished(&a).await == 0 }).await;
-    assert!(tasks.shutdown(Duration::from_secs(10)).await);
+    assert!(tasks.shutdown(mainspring_testkit::PATIENCE).await);
 }
 
 #[tokio::test]

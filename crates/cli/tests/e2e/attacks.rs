@@ -2,9 +2,8 @@
 
 use crate::harness::{Server, answer, fixture, text, wait_until};
 use crate::journey::identity_input;
-use mainspring_testkit::TinyDisk;
+use mainspring_testkit::{PATIENCE, TinyDisk};
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -41,7 +40,7 @@ async fn flood(server: &Server, path: &str) -> String {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(sending, reading) }).await.unwrap();
+    tokio::time::timeout(PATIENCE, async { tokio::join!(sending, reading) }).await.unwrap();
     text(&got)
 }
 
@@ -91,8 +90,8 @@ async fn idle_and_dawdling_connections_do_not_keep_others_waiting() {
             assert_eq!(status, 200, "{body}");
         }
     });
-    let done = tokio::time::timeout(Duration::from_secs(25), futures::future::join_all(busy)).await;
-    assert!(done.is_ok(), "1000 requests beside 300 idle connections took over 25 s");
+    let done = tokio::time::timeout(PATIENCE, futures::future::join_all(busy)).await;
+    assert!(done.is_ok(), "1000 requests beside 300 idle connections took over {PATIENCE:?}");
     drop(held);
 }
 

@@ -1,10 +1,10 @@
 //! kill -9 in the middle of writing: what was acknowledged is there.
 
 use crate::harness::{Server, answer, fixture};
+use mainspring_testkit::eventually;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn runs_metrics_and_artifacts_survive_kill_9() {
@@ -12,19 +12,21 @@ async fn runs_metrics_and_artifacts_survive_kill_9() {
     let data = dir.path().join("data");
     let mut server = Server::on(&data, &[]).await;
     let stop = Arc::new(AtomicBool::new(false));
+    let written = Arc::new(AtomicU64::new(0));
     let mut writers = Vec::new();
     for _ in 0..4 {
         let (stop, http, base) = (Arc::clone(&stop), crate::harness::client(), server.base.clone());
-        writers.push(tokio::spawn(async move { write_until(&stop, &http, &base).await }));
+        let written = Arc::clone(&written);
+        writers.push(tokio::spawn(async move { write_until(&stop, &http, &base, &written).await }));
     }
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    eventually("runs are written", || async { written.load(Ordering::Relaxed) > 50 }).await;
     server.kill();
     stop.store(true, Ordering::SeqCst);
     let mut acknowledged = Vec::new();
     for writer in writers {
         acknowledged.extend(writer.await.unwrap());
     }
-    assert!(acknowledged.len() > 20, "only {} runs before the kill", acknowledged.len());
+    assert!(acknowledged.len() > 50, "only {} runs before the kill", acknowledged.len());
 
     let server = Server::on(&data, &[]).await;
     for (run, artifact) in acknowledged {
@@ -38,7 +40,12 @@ async fn runs_metrics_and_artifacts_survive_kill_9() {
 
 /// Logs runs, each with a metric and an artifact that holds its id. Returns those that were
 /// acknowledged whole.
-async fn write_until(stop: &AtomicBool, http: &reqwest::Client, base: &str) -> Vec<(String, String)> {
+async fn write_until(
+    stop: &AtomicBool,
+    http: &reqwest::Client,
+    base: &str,
+    written: &AtomicU64,
+) -> Vec<(String, String)> {
     let mut done = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let post = |path: &str, body| http.post(format!("{base}/api/2.0/mlflow/{path}")).json(&body);
@@ -55,6 +62,7 @@ async fn write_until(stop: &AtomicBool, http: &reqwest::Client, base: &str) -> V
             break;
         }
         done.push((run, artifact));
+        written.fetch_add(1, Ordering::Relaxed);
     }
     done
 }

@@ -1,5 +1,6 @@
 //! A running `mainspring up`, and a client to call it with.
 
+use mainspring_testkit::PATIENCE;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -231,7 +232,7 @@ impl Drop for Server {
 
 pub fn client() -> reqwest::Client {
     install_crypto();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
 }
 
 /// reqwest takes the process's provider, which the guarded client installs.
@@ -255,23 +256,23 @@ fn read_log(data: &Path) -> String {
     std::fs::read_to_string(data.with_extension("log")).unwrap_or_default()
 }
 
-/// Asks until it is so; fails after half a minute.
+/// Asks until it is so; fails after [`PATIENCE`].
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
     let began = Instant::now();
     while !so().await {
-        assert!(began.elapsed() < Duration::from_secs(30), "waited 30 s until {what}");
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Looks until `found` finds it; fails after half a minute.
+/// Looks until `found` finds it; fails after [`PATIENCE`].
 pub async fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(value) = found() {
             return value;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "waited 30 s for {what}");
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::harness::{Server, fixture, text};
 use crate::journey::{DEPLOYMENT, identity_input};
+use mainspring_testkit::PATIENCE;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alias_moved_on_one_replica_is_served_by_the_other() {
@@ -18,7 +19,7 @@ async fn an_alias_moved_on_one_replica_is_served_by_the_other() {
     assert!(applied.status.success(), "{}", text(&applied.stderr));
     let input = identity_input(&one, "echo").await;
     let serves = async |server: &Server, version: &str| {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let (status, body) = server.post("/v2/models/echo/infer", &input).await;
             if status == 200 && body["model_version"] == version {

@@ -2,19 +2,21 @@
 
 use crate::harness::{Server, fixture};
 use crate::journey::identity_input;
+use mainspring_testkit::eventually;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Predicts until the server is gone; returns the ids of the answers.
-async fn predict(http: reqwest::Client, url: String, input: Arc<Value>) -> BTreeSet<String> {
+/// Predicts until the server is gone, counting in `answers`; returns the ids of the answers.
+async fn predict(http: reqwest::Client, url: String, input: Arc<Value>, answers: Arc<AtomicU64>) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     while let Ok(response) = http.post(&url).json(&*input).send().await {
         assert_eq!(response.status(), 200);
         let Ok(body) = response.json::<Value>().await else { break };
         ids.insert(body["parameters"]["prediction_id"].as_str().unwrap().to_owned());
+        answers.fetch_add(1, Ordering::Relaxed);
     }
     ids
 }
@@ -26,11 +28,18 @@ fn recorded(server: &Server) -> BTreeSet<String> {
     rows["rows"].as_array().unwrap().iter().map(|r| r[0].as_str().unwrap().to_owned()).collect()
 }
 
-/// Callers of the server's deployment `echo`.
-async fn callers(server: &Server, n: usize) -> Vec<tokio::task::JoinHandle<BTreeSet<String>>> {
+/// `n` callers of the server's deployment `echo`, once they have had `enough` answers.
+async fn callers(server: &Server, n: usize, enough: u64) -> Vec<tokio::task::JoinHandle<BTreeSet<String>>> {
     let input = Arc::new(identity_input(server, "echo").await);
     let url = format!("{}/v2/models/echo/infer", server.base);
-    (0..n).map(|_| tokio::spawn(predict(crate::harness::client(), url.clone(), Arc::clone(&input)))).collect()
+    let answers = Arc::new(AtomicU64::new(0));
+    let caller = |_| {
+        let (url, input, answers) = (url.clone(), Arc::clone(&input), Arc::clone(&answers));
+        tokio::spawn(predict(crate::harness::client(), url, input, answers))
+    };
+    let callers = (0..n).map(caller).collect();
+    eventually("there are answers", || async { answers.load(Ordering::Relaxed) >= enough }).await;
+    callers
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,19 +48,16 @@ async fn sigterm_under_load_loses_no_answer() {
     let data = dir.path().join("data");
     let mut server = Server::on(&data, &[]).await;
     server.deploy("echo", "identity.onnx").await;
-    let callers = callers(&server, 8).await;
     // A live page is open meanwhile, which never ends by itself.
     let live = server.request("GET", "/api/v1/live").send().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let asked = Instant::now();
+    let callers = callers(&server, 8, 200).await;
     assert!(server.stop().success(), "{}", server.log());
-    assert!(asked.elapsed() < Duration::from_secs(10), "it waited for the live page: {:?}", asked.elapsed());
+    assert!(!server.log().contains("did not end in the grace period"), "it waited for the live page: {}", server.log());
     assert!(live.text().await.is_ok(), "the stream was cut, not ended");
     let mut answered = BTreeSet::new();
     for caller in callers {
         answered.extend(caller.await.unwrap());
     }
-    assert!(answered.len() > 50, "only {} before the end", answered.len());
     let server = Server::on(&data, &[]).await;
     let recorded = recorded(&server);
     let lost: Vec<_> = recorded.difference(&answered).collect();
@@ -68,8 +74,8 @@ async fn killed_again_and_again_under_load_it_comes_back_with_everything() {
     server.deploy("echo", "identity.onnx").await;
     let mut answered = BTreeSet::new();
     for round in 0..4 {
-        let callers = callers(&server, 4).await;
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        // At another place each time, around the sealing that goes on meanwhile.
+        let callers = callers(&server, 4, 20 + 40 * round).await;
         server.kill();
         for caller in callers {
             answered.extend(caller.await.unwrap());
@@ -79,7 +85,6 @@ async fn killed_again_and_again_under_load_it_comes_back_with_everything() {
         let lost = answered.difference(&recorded).count();
         assert_eq!(lost, 0, "round {round}: {lost} of {} answered predictions are lost", answered.len());
     }
-    assert!(answered.len() > 50, "only {} answers in all", answered.len());
 }
 
 #[tokio::test]
@@ -121,11 +126,10 @@ async fn a_second_default_is_refused_and_apply_says_why() {
         )
     };
     assert!(server.apply(&document("one")).status.success());
-    let began = Instant::now();
     let refused = server.apply(&document("two"));
     assert_eq!(refused.status.code(), Some(1));
     let said = crate::harness::text(&refused.stderr);
-    assert!(said.contains("one") && began.elapsed() < Duration::from_secs(10), "{said}");
+    assert!(said.contains("one"), "{said}");
 }
 
 #[tokio::test]
@@ -134,14 +138,20 @@ async fn a_request_that_is_being_read_is_answered_after_sigterm() {
     let body = identity_input(&server, "echo").await.to_string();
     let address = server.base.trim_start_matches("http://").to_owned();
     let mut plain = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let head =
-        format!("POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     plain.write_all(head.as_bytes()).await.unwrap();
+    // The server says so when it has read the head and wants the body.
+    let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    plain.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100"), "{go_on:?}");
     plain.write_all(&body.as_bytes()[..10]).await.unwrap();
-    // The server has read the head once it says that it is stopping: it closes idle connections.
+    // It is stopping when it closes, or does not take any more, connections that are idle.
     let mut idle = tokio::net::TcpStream::connect(&address).await.unwrap();
     server.terminate();
-    assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0);
+    assert!(matches!(idle.read(&mut [0; 8]).await, Ok(0) | Err(_)));
     plain.write_all(&body.as_bytes()[10..]).await.unwrap();
     let mut got = String::new();
     plain.read_to_string(&mut got).await.unwrap();

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -65,11 +66,13 @@ pub(super) struct Patient {
     patience: Duration,
     /// Runs while a write waits for the client; made only then.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Its place among the connections. A WebSocket takes the connection with it, and so its place.
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Patient {
-    pub(super) fn new(inner: Stream, patience: Duration) -> Self {
-        Self { inner, patience, waiting: None }
+    pub(super) fn new(inner: Stream, patience: Duration, slot: OwnedSemaphorePermit) -> Self {
+        Self { inner, patience, waiting: None, _slot: slot }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -84,10 +84,9 @@ fn lane(number: usize, tasks: Tasks) -> std::io::Result<mpsc::UnboundedSender<Ha
 async fn serve(handed: Handed) {
     let Handed { stream, address, shared, slot } = handed;
     match TcpStream::from_std(stream) {
-        Ok(tcp) => super::run(&shared, super::Stream::Plain(tcp), address).await,
+        Ok(tcp) => super::run(&shared, super::Stream::Plain(tcp), address, slot).await,
         Err(error) => tracing::warn!(%error, %address, "a connection could not be taken over"),
     }
-    drop(slot);
 }
 
 /// Has the requests of a router answered by the listener's runtime when they come in on a lane: for handlers

@@ -176,14 +176,13 @@ async fn connection(shared: Arc<Shared>, arrived: Arrived) {
             }
         }
     };
-    run(&shared, stream, address).await;
-    drop(slot);
+    run(&shared, stream, address, slot).await;
 }
 
 /// Runs one connection to its end. Until its first request has arrived it may last no longer than
 /// the header timeout: the protocol is told by the first bytes, and hyper's own timer starts only
 /// after them.
-async fn run(shared: &Shared, stream: Stream, address: SocketAddr) {
+async fn run(shared: &Shared, stream: Stream, address: SocketAddr, slot: OwnedSemaphorePermit) {
     let started = Arc::new(AtomicBool::new(false));
     let peer = Peer::new(address, matches!(stream, Stream::Tls(_)));
     let service = hyper::service::service_fn({
@@ -202,7 +201,7 @@ async fn run(shared: &Shared, stream: Stream, address: SocketAddr) {
             }
         }
     });
-    let stream = Patient::new(stream, shared.settings.write_timeout);
+    let stream = Patient::new(stream, shared.settings.write_timeout, slot);
     let conn = shared.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut conn = std::pin::pin!(conn);
     let stop = shared.tasks.cancelled();

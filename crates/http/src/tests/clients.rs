@@ -1,4 +1,4 @@
-use super::{quick, self_signed, start};
+use super::{patient, self_signed, start};
 use crate::client::is_public;
 use crate::{Client, ClientError, ClientSettings, Reach, ServeSettings};
 use axum::Router;
@@ -75,7 +75,7 @@ async fn a_url_from_a_user_cannot_reach_inside() {
 #[tokio::test]
 async fn the_operators_client_reaches_loopback_and_follows_redirects() {
     let app = Router::new().route("/a", get(|| async { Redirect::temporary("/b") })).route("/b", get(|| async { "b" }));
-    let server = start(app, quick()).await;
+    let server = start(app, patient()).await;
     let answer = anywhere().request(Method::GET, &server.url("/a")).unwrap().send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "b");
     server.stop().await;
@@ -84,7 +84,7 @@ async fn the_operators_client_reaches_loopback_and_follows_redirects() {
 #[tokio::test]
 async fn an_unknown_certificate_is_refused_unless_it_was_named() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = ServeSettings { tls: Some(self_signed(dir.path())), ..quick() };
+    let settings = ServeSettings { tls: Some(self_signed(dir.path())), ..patient() };
     let server = start(Router::new().route("/", get(|| async { "hi" })), settings).await;
     let url = format!("https://localhost:{}/", server.address.port());
     assert!(anywhere().request(Method::GET, &url).unwrap().send().await.is_err());

@@ -1,10 +1,9 @@
-use super::{quick, start};
+use super::{PATIENCE, patient, start};
 use crate::apart;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -21,7 +20,7 @@ fn client() -> reqwest::ClientBuilder {
 #[tokio::test]
 async fn plain_http1_stays_on_a_lane_unless_it_is_set_apart() {
     let app = Router::new().route("/here", get(thread)).merge(apart(Router::new().route("/there", get(thread))));
-    let server = start(app, quick()).await;
+    let server = start(app, patient()).await;
     let one = client().http1_only().build().unwrap();
     let two = client().http2_prior_knowledge().build().unwrap();
     for (client, path, on_a_lane) in [(&one, "/here", true), (&one, "/there", false), (&two, "/here", false)] {
@@ -50,11 +49,11 @@ async fn a_request_set_apart_is_given_up_when_its_caller_goes() {
     }
     let (began, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let app = Router::new().route("/", get(forever)).with_state((Arc::clone(&began), Arc::clone(&ended)));
-    let server = start(apart(app), quick()).await;
+    let server = start(apart(app), patient()).await;
     let mut caller = TcpStream::connect(server.address).await.unwrap();
     caller.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     began.notified().await;
     drop(caller);
-    tokio::time::timeout(Duration::from_secs(10), ended.notified()).await.expect("the handler is dropped");
+    tokio::time::timeout(PATIENCE, ended.notified()).await.expect("the handler is dropped");
     server.stop().await;
 }

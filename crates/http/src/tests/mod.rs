@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+/// How long a test waits for what has to happen. Only a test that fails waits as long.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A server on a free port, stopped by dropping its tasks' token.
 struct Running {
     address: SocketAddr,
@@ -25,7 +28,7 @@ impl Running {
     }
 
     async fn stop(self) {
-        assert!(self.tasks.shutdown(Duration::from_secs(10)).await);
+        assert!(self.tasks.shutdown(PATIENCE).await);
         self.done.await.unwrap();
     }
 }
@@ -41,12 +44,8 @@ async fn start(app: Router, settings: ServeSettings) -> Running {
     Running { address, tasks, done }
 }
 
-fn quick() -> ServeSettings {
-    ServeSettings {
-        header_timeout: Duration::from_millis(200),
-        grace: Duration::from_secs(5),
-        ..ServeSettings::default()
-    }
+fn patient() -> ServeSettings {
+    ServeSettings { grace: PATIENCE, ..ServeSettings::default() }
 }
 
 fn self_signed(dir: &std::path::Path) -> TlsSettings {

@@ -1,10 +1,11 @@
-use super::{quick, self_signed, start};
+use super::{PATIENCE, patient, self_signed, start};
 use crate::{ApiError, ServeSettings, read_body, sse};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,6 @@ fn app() -> Router {
 
 fn h1() -> reqwest::Client {
     install();
-    install();
     reqwest::Client::builder().no_proxy().http1_only().build().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn install() {
 #[tokio::test]
 async fn http1_and_clear_text_http2_share_the_port() {
     install();
-    let server = start(app(), quick()).await;
+    let server = start(app(), patient()).await;
     let h2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build();
     for (client, version) in [(h1(), http::Version::HTTP_11), (h2.unwrap(), http::Version::HTTP_2)] {
         let answer = client.post(server.url("/echo")).body("hello").send().await.unwrap();
@@ -47,7 +47,7 @@ async fn http1_and_clear_text_http2_share_the_port() {
 async fn tls_serves_both_and_keeps_its_certificate() {
     install();
     let dir = tempfile::tempdir().unwrap();
-    let settings = ServeSettings { tls: Some(self_signed(dir.path())), ..quick() };
+    let settings = ServeSettings { tls: Some(self_signed(dir.path())), ..patient() };
     let before = std::fs::read(dir.path().join("cert.pem")).unwrap();
     let server = start(app(), settings).await;
     let root = reqwest::Certificate::from_pem(&before).unwrap();
@@ -64,7 +64,7 @@ async fn tls_serves_both_and_keeps_its_certificate() {
 
 #[tokio::test]
 async fn a_body_too_large_is_a_problem_not_a_cut() {
-    let server = start(app(), quick()).await;
+    let server = start(app(), patient()).await;
     let answer = h1().post(server.url("/echo")).body(vec![0; 5000]).send().await.unwrap();
     assert_eq!(answer.status(), 413);
     let body: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
@@ -75,15 +75,33 @@ async fn a_body_too_large_is_a_problem_not_a_cut() {
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_off() {
     const SIZE: usize = 64 << 20;
-    let app = Router::new().route("/", get(|| async { vec![7_u8; SIZE] }));
-    let server = start(app, ServeSettings { write_timeout: Duration::from_millis(100), ..quick() }).await;
+    /// What is to be sent, and who hears that it is let go.
+    struct Whole(Vec<u8>, Arc<Notify>);
+    impl AsRef<[u8]> for Whole {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Whole {
+        fn drop(&mut self) {
+            self.1.notify_one();
+        }
+    }
+    let gone = Arc::new(Notify::new());
+    let give = |State(gone): State<Arc<Notify>>| async { Bytes::from_owner(Whole(vec![7; SIZE], gone)) };
+    let app = Router::new().route("/", get(give)).with_state(Arc::clone(&gone));
+    let hasty = ServeSettings { write_timeout: Duration::from_millis(100), ..patient() };
+    let server = start(app.clone(), hasty).await;
     let mut idler = TcpStream::connect(server.address).await.unwrap();
     idler.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    // Longer than the server's patience.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::timeout(PATIENCE, gone.notified()).await.expect("nothing is kept for it");
     let mut got = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(20), idler.read_to_end(&mut got)).await;
-    assert!(ended.is_ok() && got.len() < SIZE, "{} bytes were kept for it", got.len());
+    // Cut off, with or without what was on its way.
+    let _cut = tokio::time::timeout(PATIENCE, idler.read_to_end(&mut got)).await.expect("it is cut off");
+    assert!(got.len() < SIZE, "{} bytes were kept for it", got.len());
+    server.stop().await;
+    // How long a client that does read may pause is no matter of this test.
+    let server = start(app, patient()).await;
     let whole = h1().get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(whole.len(), SIZE, "who reads gets all of it");
     server.stop().await;
@@ -100,7 +118,7 @@ async fn a_websocket_echoes() {
             }
         })
     }
-    let server = start(Router::new().route("/ws", get(upgrade)), quick()).await;
+    let server = start(Router::new().route("/ws", get(upgrade)), patient()).await;
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", server.address)).await.unwrap();
     socket.send("hi".into()).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap(), "hi");
@@ -109,14 +127,11 @@ async fn a_websocket_echoes() {
 }
 
 async fn cut_after(sent: &[u8]) -> Vec<u8> {
-    let server = start(app(), quick()).await;
+    let server = start(app(), ServeSettings { header_timeout: Duration::from_millis(200), ..patient() }).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(sent).await.unwrap();
     let mut rest = Vec::new();
-    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
-        .await
-        .expect("the server hangs up")
-        .unwrap();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server hangs up").unwrap();
     server.stop().await;
     rest
 }
@@ -138,7 +153,7 @@ async fn shutdown_lets_a_request_in_flight_end() {
         "done"
     }
     let gates = Arc::new((Notify::new(), Notify::new()));
-    let server = start(Router::new().route("/wait", get(wait)).with_state(Arc::clone(&gates)), quick()).await;
+    let server = start(Router::new().route("/wait", get(wait)).with_state(Arc::clone(&gates)), patient()).await;
     let call = h1().get(server.url("/wait")).send();
     let (address, tasks) = (server.address, server.tasks.clone());
     let control = async {
@@ -156,6 +171,33 @@ async fn shutdown_lets_a_request_in_flight_end() {
 }
 
 #[tokio::test]
+async fn shutdown_lets_a_websocket_answer() {
+    async fn upgrade(State(gates): State<Arc<(Notify, Notify)>>, ws: WebSocketUpgrade) -> axum::response::Response {
+        ws.on_upgrade(|mut socket| async move {
+            let Some(Ok(asked)) = socket.recv().await else { return };
+            gates.0.notify_one();
+            gates.1.notified().await;
+            socket.send(asked).await.unwrap();
+        })
+    }
+    let gates = Arc::new((Notify::new(), Notify::new()));
+    let server = start(Router::new().route("/ws", get(upgrade)).with_state(Arc::clone(&gates)), patient()).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", server.address)).await.unwrap();
+    socket.send("hi".into()).await.unwrap();
+    gates.0.notified().await;
+    server.tasks.cancelled().cancel();
+    // The listener closes while the request goes on.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    gates.1.notify_one();
+    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("an answer");
+    assert_eq!(answer.unwrap().unwrap().into_text().unwrap(), "hi");
+    drop(socket);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn live_events_arrive_and_end_at_shutdown() {
     let tasks = mainspring_core::Tasks::new();
     let stop = tasks.cancelled();
@@ -163,7 +205,7 @@ async fn live_events_arrive_and_end_at_shutdown() {
         let ticks = futures::stream::iter([("tick", 1), ("tick", 2)]).chain(futures::stream::pending());
         std::future::ready(sse(ticks, stop.clone()))
     };
-    let server = start(Router::new().route("/live", get(live)), quick()).await;
+    let server = start(Router::new().route("/live", get(live)), patient()).await;
     let mut answer = h1().get(server.url("/live")).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut text = String::new();

@@ -2,6 +2,7 @@ use super::*;
 use crate::Kind;
 use crate::testing::*;
 use arrow::array::RecordBatch;
+use mainspring_testkit::PATIENCE;
 use std::time::{Duration, Instant};
 
 fn about(n: u64) -> About {
@@ -26,7 +27,7 @@ fn piece(event: u64, about: About, value: FeedbackValue) -> Feedback {
 
 /// The feedback in the log, once there are `n`.
 async fn logged(world: &World, n: usize) -> Vec<RecordBatch> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let snapshot = world.journal.snapshot(&Tenant::default(), Kind::Feedback).await.unwrap();
         let mut batches: Vec<RecordBatch> = snapshot.live.into_iter().map(|r| r.batch).collect();
@@ -40,7 +41,7 @@ async fn logged(world: &World, n: usize) -> Vec<RecordBatch> {
 }
 
 async fn indexed(world: &World, client_id: &str, uses: i64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let id = client_id.to_owned();
         let found: Option<i64> = world

@@ -61,7 +61,7 @@ async fn shutdown_seals_what_was_appended() {
     let world = open(dir.path()).await;
     let to = target("churn", "1");
     (0..10).for_each(|n| world.journal.append(prediction(n, &to)));
-    assert!(world.ctx.tasks.shutdown(Duration::from_secs(20)).await);
+    assert!(world.ctx.tasks.shutdown(mainspring_testkit::PATIENCE).await);
     drop(world);
     let logs = std::fs::read_dir(dir.path().join("log")).unwrap();
     let left: Vec<_> = logs.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "log")).collect();
@@ -197,7 +197,7 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
         let acknowledged = || std::fs::read_to_string(dir.path().join("acknowledged")).unwrap_or_default();
         // Killed at another place each time: between fsyncs, and around the sealing of 500 rows.
         let enough = [50, 497, 503, 1100][round as usize];
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + mainspring_testkit::PATIENCE;
         while acknowledged().lines().count() < enough {
             assert!(std::time::Instant::now() < deadline, "the child stopped");
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -31,6 +31,39 @@ async fn old_days_and_surplus_bytes_go_and_other_deployments_stay() {
 }
 
 #[tokio::test]
+async fn ids_older_than_their_time_are_forgotten_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path()).await;
+    let db = world.journal.shared().db.clone();
+    let window = CLIENT_ID_WINDOW;
+    let (now, many) = (world.ctx.now().micros(), 2 * i64::from(FORGOTTEN) + 7);
+    let fill = db.write(move |c| {
+        async move {
+            for n in 0..many + 3 {
+                // Three of them are young enough.
+                let (at, text) = (if n < many { now - window - 1 } else { now - window + 1 }, n.to_string());
+                let head = "INSERT INTO journal_feedback_seen (tenant, event_id, at) VALUES ('default', $1, $2)";
+                c.execute(head, args![&text, at]).await?;
+                let head = "INSERT INTO journal_client_ids (tenant, deployment, client_id, prediction_id, at, uses) \
+                     VALUES ('default', 'churn', $1, 'p', $2, 1)";
+                c.execute(head, args![&text, at]).await?;
+            }
+            Ok::<_, JournalError>(())
+        }
+        .boxed()
+    });
+    fill.await.unwrap();
+    world.journal.clean_up().await.unwrap();
+    for table in ["journal_feedback_seen", "journal_client_ids"] {
+        let sql = format!("SELECT count(*) AS n, min(at) AS at FROM {table}");
+        let left = db.read(move |c| async move { c.query(&sql, args![]).await.map_err(JournalError::from) }.boxed());
+        let left = left.await.unwrap();
+        assert_eq!((left[0].int("n"), left[0].int("at")), (Ok(3), Ok(now - window + 1)), "{table}");
+    }
+    world.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_file_goes_when_its_last_reader_has_ended() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path()).await;

@@ -8,6 +8,7 @@ use mainspring_core::event::{About, Feedback, FeedbackValue};
 use mainspring_core::{ErrorKind, Failure, Tenant, Timestamp};
 use mainspring_store::OutboxEvent;
 use mainspring_testkit::TinyDisk;
+use mainspring_testkit::{PATIENCE, TinyDisk};
 use std::time::Instant;
 
 /// A stop between putting the files into the store and deleting the segment.
@@ -115,7 +116,7 @@ async fn segments_are_sealed_by_size_and_by_age() {
     for (seal_bytes, seal_after) in [(4096, Duration::from_secs(3600)), (u64::MAX, Duration::from_millis(50))] {
         let dir = tempfile::tempdir().unwrap();
         let world = open_with(JournalSettings { seal_bytes, seal_after, ..settings(dir.path()) }).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let mut n = 0;
         while world.journal.stats().segments_sealed < 2 {
             world.journal.append(prediction(n, &target("churn", "1")));
@@ -160,7 +161,7 @@ async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on
     };
     assert!(matches!(&refused, Err(JournalError::NotDurable { why }) if why.contains("space")), "{refused:?}");
     // More than memory may hold, at a rate that the queue can take.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while world.journal.stats().rows_lost == 0 {
         (sent..sent + 1000).for_each(|n| world.journal.append(prediction(n, &to)));
         sent += 1000;
@@ -233,7 +234,7 @@ async fn retention_keeps_a_fast_stream_from_filling_the_disk() {
         let x = tensor("x", mainspring_core::DType::Fp32, &[1, 256], values.collect());
         mainspring_core::Prediction { inputs: Arc::new([x]), ..prediction(n, &to) }
     };
-    let (mut n, deadline) = (0, Instant::now() + Duration::from_secs(120));
+    let (mut n, deadline) = (0, Instant::now() + PATIENCE);
     while world.journal.stats().bytes < 4 * (6 << 20) {
         (n..n + 100).for_each(|n| world.journal.append(row(n)));
         n += 100;

@@ -127,7 +127,7 @@ async fn shutdown_closes_the_socket() {
     socket.send(Message::text(request("a", 1.0))).await.unwrap();
     next(&mut socket).await;
     house.state.ctx().tasks.cancelled().cancel();
-    let closed = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+    let closed = tokio::time::timeout(std::time::Duration::from_mins(1), async {
         loop {
             match socket.next().await {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,

@@ -8,9 +8,10 @@ use mainspring_core::{
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
 use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
 use mainspring_testkit::{may, may_in};
+use mainspring_store::{Db, DbSettings};
+use mainspring_testkit::{PATIENCE, eventually, may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Instant;
 
 struct World {
     ctx: Ctx,
@@ -40,7 +41,7 @@ impl World {
 
     async fn shut_down(self) {
         self.journal.close().await;
-        assert!(self.ctx.tasks.shutdown(Duration::from_secs(20)).await);
+        assert!(self.ctx.tasks.shutdown(PATIENCE).await);
     }
 }
 
@@ -216,8 +217,7 @@ async fn nothing_but_queries_over_these_tables_runs() {
 #[tokio::test]
 async fn limits_of_rows_time_and_memory_are_kept_and_named() {
     let dir = tempfile::tempdir().unwrap();
-    let limits =
-        Limits { rows: 10, timeout: Duration::from_millis(400), memory: 2 << 20, concurrent: 1, ..Limits::default() };
+    let limits = Limits { rows: 10, timeout: PATIENCE, memory: 2 << 20, concurrent: 1, wait: PATIENCE };
     let world = open(dir.path(), limits).await;
     (0..25).for_each(|n| world.journal.append(prediction(n, "churn", vec![])));
     let answer = world.ask("select * from predictions").await.unwrap();
@@ -228,17 +228,23 @@ async fn limits_of_rows_time_and_memory_are_kept_and_named() {
     let memory = world.ask(&format!("select count(distinct value) from {many}")).await.unwrap_err();
     assert!(matches!(memory, QueryError::Memory { limit_mib: 2, .. }), "{memory:?}");
     let endless = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b";
-    let slow = world.ask(endless).await.unwrap_err();
-    assert_eq!(slow.kind(), ErrorKind::DeadlineExceeded, "{slow:?}");
     let auth = may(QueryJournal);
+    let hurried = Query::new(world.journal.clone(), Limits { timeout: Duration::from_millis(100), ..limits });
+    let slow = hurried.sql(&auth, endless).await.unwrap_err();
+    assert_eq!(slow.kind(), ErrorKind::DeadlineExceeded, "{slow:?}");
     // The next one waits for its turn, and is refused only when that does not come.
-    let (first, second) = tokio::join!(world.query.sql(&auth, endless), world.query.sql(&auth, "select 1"));
-    assert_eq!((first.unwrap_err().kind(), second.unwrap().rows()), (ErrorKind::DeadlineExceeded, 1));
+    let mut first = Box::pin(world.query.sql(&auth, endless));
+    assert!(futures::poll!(&mut first).is_pending(), "it has its turn");
+    let mut second = Box::pin(world.query.sql(&auth, "select 1"));
+    assert!(futures::poll!(&mut second).is_pending(), "it waits");
+    drop(first);
+    assert_eq!(second.await.unwrap().rows(), 1);
     let hasty = Query::new(world.journal.clone(), Limits { wait: Duration::from_millis(20), ..limits });
-    let (first, second) = tokio::join!(hasty.sql(&auth, endless), hasty.sql(&auth, "select 1"));
-    assert!(first.is_err());
-    let second = second.unwrap_err();
+    let mut first = Box::pin(hasty.sql(&auth, endless));
+    assert!(futures::poll!(&mut first).is_pending(), "it has its turn");
+    let second = hasty.sql(&auth, "select 1").await.unwrap_err();
     assert!(matches!(second, QueryError::Busy(1)) && second.retry_after().is_some(), "{second:?}");
+    drop(first);
     world.shut_down().await;
 }
 
@@ -300,11 +306,10 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
         piece(6, About::Prediction(id(99)), "label", FeedbackValue::Bool(true)),
     ];
     world.journal.feedback(&send, sent).await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.rows("select count(*) from feedback_log").await != [[json!(6)]] {
-        assert!(Instant::now() < deadline, "feedback did not reach the log");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("feedback is in the log", || async {
+        world.rows("select count(*) from feedback_log").await == [[json!(6)]]
+    })
+    .await;
     for sealed in [false, true] {
         if sealed {
             world.journal.seal().await.unwrap();

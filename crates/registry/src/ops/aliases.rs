@@ -3,7 +3,7 @@
 use super::{models, versions};
 use crate::actions::{DeleteAlias, ReadModel, SetAlias};
 use crate::error::{RegistryError, Result};
-use crate::registry::{Registry, changed};
+use crate::registry::Registry;
 use crate::sql::{lock_models, models as sql};
 use crate::types::ModelVersion;
 use crate::validate;
@@ -39,21 +39,15 @@ impl Registry {
         validate::alias_not_reserved(alias)?;
         let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, alias) = (name.to_owned(), alias.to_owned());
-        let at = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    lock_models(c, &tenant).await?;
-                    versions::get(c, &tenant, &name, version).await?;
-                    sql::set_alias(c, &tenant, &name, &alias, version).await?;
-                    c.audit(&audit).await?;
-                    changed(c).await
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                lock_models(c, &tenant).await?;
+                versions::get(c, &tenant, &name, version).await?;
+                sql::set_alias(c, &tenant, &name, &alias, version).await?;
+                Ok(())
             })
-            .await?;
-        self.tell(at);
-        Ok(())
+        })
+        .await
     }
 
     /// Removes an alias, if the model has it.
@@ -64,20 +58,14 @@ impl Registry {
         validate::alias(alias)?;
         let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, alias) = (name.to_owned(), alias.to_owned());
-        let at = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    models::get(c, &tenant, &name).await?;
-                    sql::delete_alias(c, &tenant, &name, &alias).await?;
-                    c.audit(&audit).await?;
-                    changed(c).await
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                models::get(c, &tenant, &name).await?;
+                sql::delete_alias(c, &tenant, &name, &alias).await?;
+                Ok(())
             })
-            .await?;
-        self.tell(at);
-        Ok(())
+        })
+        .await
     }
 
     /// The version that an alias points at; `latest` is the newest version of all.

@@ -238,7 +238,7 @@ impl Registry {
     /// [`RegistryError::Invalid`] when the experiment is deleted or the tag is too long.
     pub async fn set_experiment_tag(&self, auth: &Authorized<UpdateExperiment>, id: i64, tag: Pair) -> Result<()> {
         validate::experiment_tag(&tag)?;
-        let tenant = auth.tenant().clone();
+        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         self.ready(&tenant).await?;
         self.inner
             .db
@@ -246,7 +246,7 @@ impl Registry {
                 Box::pin(async move {
                     active(c, &tenant, id).await?;
                     sql::set_tag(c, &tenant, id, &tag).await?;
-                    Ok(())
+                    Ok(c.audit(&audit).await?)
                 })
             })
             .await
@@ -257,7 +257,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotFound`] when it has no such tag.
     pub async fn delete_experiment_tag(&self, auth: &Authorized<UpdateExperiment>, id: i64, key: &str) -> Result<()> {
-        let (tenant, key) = (auth.tenant().clone(), key.to_owned());
+        let (tenant, audit, key) = (auth.tenant().clone(), auth.audit(), key.to_owned());
         self.inner
             .db
             .write(move |c| {
@@ -268,7 +268,7 @@ impl Registry {
                             "No tag with name: {key} in experiment with id {id}"
                         )));
                     }
-                    Ok(())
+                    Ok(c.audit(&audit).await?)
                 })
             })
             .await

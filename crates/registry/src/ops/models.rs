@@ -2,7 +2,7 @@
 
 use crate::actions::{CreateModel, DeleteModel, ReadModel, UpdateModel};
 use crate::error::{RegistryError, Result};
-use crate::registry::{Registry, changed};
+use crate::registry::Registry;
 use crate::search::Vocabulary;
 use crate::sql::lock_models;
 use crate::sql::models::{self as sql, IS_PROMPT};
@@ -159,27 +159,20 @@ impl Registry {
         validate::model_name(to)?;
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
         let (name, to) = (name.to_owned(), to.to_owned());
-        let (model, at) = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    lock_models(c, &tenant).await?;
-                    get(c, &tenant, &name).await?;
-                    if name != to {
-                        if sql::by_name(c, &tenant, &to).await?.is_some() {
-                            return Err(RegistryError::Exists(format!("Registered Model (name={to}) already exists.")));
-                        }
-                        sql::rename(c, &tenant, &name, &to, now).await?;
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                lock_models(c, &tenant).await?;
+                get(c, &tenant, &name).await?;
+                if name != to {
+                    if sql::by_name(c, &tenant, &to).await?.is_some() {
+                        return Err(RegistryError::Exists(format!("Registered Model (name={to}) already exists.")));
                     }
-                    c.audit(&audit).await?;
-                    let at = changed(c).await?;
-                    Ok((get(c, &tenant, &to).await?, at))
-                })
+                    sql::rename(c, &tenant, &name, &to, now).await?;
+                }
+                get(c, &tenant, &to).await
             })
-            .await?;
-        self.tell(at);
-        Ok(model)
+        })
+        .await
     }
 
     /// Deletes a model with its versions, tags and aliases. Its artifacts stay with their runs.
@@ -188,21 +181,15 @@ impl Registry {
     /// [`RegistryError::NotFound`].
     pub async fn delete_model(&self, auth: &Authorized<DeleteModel>, name: &str) -> Result<()> {
         let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
-        let at = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    lock_models(c, &tenant).await?;
-                    get(c, &tenant, &name).await?;
-                    sql::delete(c, &tenant, &name).await?;
-                    c.audit(&audit).await?;
-                    changed(c).await
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                lock_models(c, &tenant).await?;
+                get(c, &tenant, &name).await?;
+                sql::delete(c, &tenant, &name).await?;
+                Ok(())
             })
-            .await?;
-        self.tell(at);
-        Ok(())
+        })
+        .await
     }
 
     /// Searches registered models, by name unless an order is given. Prompts are left out unless
@@ -227,13 +214,14 @@ impl Registry {
     /// [`RegistryError::NotFound`].
     pub async fn set_model_tag(&self, auth: &Authorized<UpdateModel>, name: &str, tag: Pair) -> Result<()> {
         validate::model_tag(&tag)?;
-        let (tenant, name) = (auth.tenant().clone(), name.to_owned());
+        let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
         self.inner
             .db
             .write(move |c| {
                 Box::pin(async move {
                     get(c, &tenant, &name).await?;
                     sql::set_tag(c, &tenant, &name, &tag).await?;
+                    c.audit(&audit).await?;
                     Ok(())
                 })
             })
@@ -246,13 +234,14 @@ impl Registry {
     /// [`RegistryError::NotFound`] for the model.
     pub async fn delete_model_tag(&self, auth: &Authorized<UpdateModel>, name: &str, key: &str) -> Result<()> {
         validate::key(key, "key")?;
-        let (tenant, name, key) = (auth.tenant().clone(), name.to_owned(), key.to_owned());
+        let (tenant, audit, name, key) = (auth.tenant().clone(), auth.audit(), name.to_owned(), key.to_owned());
         self.inner
             .db
             .write(move |c| {
                 Box::pin(async move {
                     get(c, &tenant, &name).await?;
                     sql::delete_tag(c, &tenant, &name, &key).await?;
+                    c.audit(&audit).await?;
                     Ok(())
                 })
             })

@@ -3,7 +3,7 @@
 use super::{models, source};
 use crate::actions::{CreateVersion, DeleteVersion, ReadModel, TransitionStage, UpdateVersion};
 use crate::error::{RegistryError, Result};
-use crate::registry::{Registry, changed};
+use crate::registry::Registry;
 use crate::sql::{self, versions};
 use crate::types::{ModelVersion, Page, Pair};
 use crate::{search, validate};
@@ -50,42 +50,35 @@ impl Registry {
         validate::model_name(&new.name)?;
         new.tags.iter().try_for_each(validate::model_tag)?;
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
-        let (version, at) = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    sql::lock_models(c, &tenant).await?;
-                    models::get(c, &tenant, &new.name).await?;
-                    let from = source::check(c, &tenant, &new).await?;
-                    let version = ModelVersion {
-                        version: versions::next_number(c, &tenant, &new.name).await?,
-                        name: new.name,
-                        created: now,
-                        updated: now,
-                        description: new.description,
-                        stage: "None".into(),
-                        source: from.source,
-                        storage: from.storage,
-                        run_id: from.run_id,
-                        model_id: from.model_id,
-                        run_link: new.run_link,
-                        tags: new.tags,
-                        aliases: Vec::new(),
-                    };
-                    versions::insert(c, &tenant, &version).await?;
-                    sql::models::touch(c, &tenant, &version.name, now).await?;
-                    if let Some(id) = &version.model_id {
-                        source::note_registration(c, &tenant, id, &version).await?;
-                    }
-                    c.audit(&audit).await?;
-                    let at = changed(c).await?;
-                    Ok::<_, RegistryError>((get(c, &tenant, &version.name, version.version).await?, at))
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                sql::lock_models(c, &tenant).await?;
+                models::get(c, &tenant, &new.name).await?;
+                let from = source::check(c, &tenant, &new).await?;
+                let version = ModelVersion {
+                    version: versions::next_number(c, &tenant, &new.name).await?,
+                    name: new.name,
+                    created: now,
+                    updated: now,
+                    description: new.description,
+                    stage: "None".into(),
+                    source: from.source,
+                    storage: from.storage,
+                    run_id: from.run_id,
+                    model_id: from.model_id,
+                    run_link: new.run_link,
+                    tags: new.tags,
+                    aliases: Vec::new(),
+                };
+                versions::insert(c, &tenant, &version).await?;
+                sql::models::touch(c, &tenant, &version.name, now).await?;
+                if let Some(id) = &version.model_id {
+                    source::note_registration(c, &tenant, id, &version).await?;
+                }
+                get(c, &tenant, &version.name, version.version).await
             })
-            .await?;
-        self.tell(at);
-        Ok(version)
+        })
+        .await
     }
 
     /// A version with its tags and aliases.
@@ -145,27 +138,21 @@ impl Registry {
             )));
         }
         let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
-        let (version, at) = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    sql::lock_models(c, &tenant).await?;
-                    let mut v = get(c, &tenant, &name, version).await?;
-                    canonical.clone_into(&mut v.stage);
-                    v.updated = now;
-                    if archive {
-                        versions::archive_others(c, &tenant, &v).await?;
-                    }
-                    versions::update(c, &tenant, &v).await?;
-                    sql::models::touch(c, &tenant, &name, now).await?;
-                    c.audit(&audit).await?;
-                    Ok::<_, RegistryError>((v, changed(c).await?))
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                sql::lock_models(c, &tenant).await?;
+                let mut v = get(c, &tenant, &name, version).await?;
+                canonical.clone_into(&mut v.stage);
+                v.updated = now;
+                if archive {
+                    versions::archive_others(c, &tenant, &v).await?;
+                }
+                versions::update(c, &tenant, &v).await?;
+                sql::models::touch(c, &tenant, &name, now).await?;
+                Ok(v)
             })
-            .await?;
-        self.tell(at);
-        Ok(version)
+        })
+        .await
     }
 
     /// Deletes a version and the aliases that point at it. Its number is not given again.
@@ -174,22 +161,16 @@ impl Registry {
     /// [`RegistryError::NotFound`].
     pub async fn delete_version(&self, auth: &Authorized<DeleteVersion>, name: &str, version: i64) -> Result<()> {
         let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
-        let at = self
-            .inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    sql::lock_models(c, &tenant).await?;
-                    get(c, &tenant, &name, version).await?;
-                    versions::delete(c, &tenant, &name, version, now).await?;
-                    sql::models::touch(c, &tenant, &name, now).await?;
-                    c.audit(&audit).await?;
-                    changed(c).await
-                })
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                sql::lock_models(c, &tenant).await?;
+                get(c, &tenant, &name, version).await?;
+                versions::delete(c, &tenant, &name, version, now).await?;
+                sql::models::touch(c, &tenant, &name, now).await?;
+                Ok(())
             })
-            .await?;
-        self.tell(at);
-        Ok(())
+        })
+        .await
     }
 
     /// Sets a tag of a version.
@@ -204,17 +185,16 @@ impl Registry {
         tag: Pair,
     ) -> Result<()> {
         validate::model_tag(&tag)?;
-        let (tenant, name) = (auth.tenant().clone(), name.to_owned());
-        self.inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    get(c, &tenant, &name, version).await?;
-                    versions::set_tag(c, &tenant, (&name, version), &tag).await?;
-                    Ok(())
-                })
+        let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
+        // Which version stands for which is told by tags.
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                get(c, &tenant, &name, version).await?;
+                versions::set_tag(c, &tenant, (&name, version), &tag).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Removes a tag of a version, if it has it.
@@ -229,17 +209,16 @@ impl Registry {
         key: &str,
     ) -> Result<()> {
         validate::key(key, "key")?;
-        let (tenant, name, key) = (auth.tenant().clone(), name.to_owned(), key.to_owned());
-        self.inner
-            .db
-            .write(move |c| {
-                Box::pin(async move {
-                    get(c, &tenant, &name, version).await?;
-                    versions::delete_tag(c, &tenant, &name, version, &key).await?;
-                    Ok(())
-                })
+        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
+        let (name, key) = (name.to_owned(), key.to_owned());
+        self.change(audit, move |c| {
+            Box::pin(async move {
+                get(c, &tenant, &name, version).await?;
+                versions::delete_tag(c, &tenant, &name, version, &key).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Searches versions, last changed first unless an order is given.

@@ -3,7 +3,7 @@
 use super::Fixture;
 use crate::actions::{
     CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteVersion, ReadModel, SetAlias, TransitionStage,
-    WriteArtifact,
+    UpdateExperiment, UpdateModel, UpdateVersion, WriteArtifact,
 };
 use crate::{ArtifactRoot, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError};
 use bytes::Bytes;
@@ -84,10 +84,31 @@ async fn what_may_change_a_resolution_is_told() {
     assert!(moved());
     f.registry.transition_stage(&f.may(TransitionStage::on("m")), ("m", 2), "Production", true).await.unwrap();
     assert!(moved());
+    // A tag may say which version stands for another.
+    let change = || f.may(UpdateVersion::on("m"));
+    f.registry.set_version_tag(&change(), "m", 2, Pair::new("mainspring.proof", "passed")).await.unwrap();
+    assert!(moved());
+    f.registry.delete_version_tag(&change(), "m", 2, "mainspring.proof").await.unwrap();
+    assert!(moved());
     f.registry.delete_version(&f.may(DeleteVersion::on("m")), "m", 2).await.unwrap();
     assert!(moved());
     f.registry.refresh().await.unwrap();
     assert!(!moved());
+}
+
+#[tokio::test]
+async fn tags_of_models_and_versions_are_audited() {
+    let f = Fixture::new().await;
+    f.registered("m").await;
+    let audited = async || f.number("SELECT COUNT(*) AS n FROM audit WHERE action LIKE '%.update'").await;
+    let (before, tag) = (audited().await, || Pair::new("k", "v"));
+    f.registry.set_model_tag(&f.may(UpdateModel::on("m")), "m", tag()).await.unwrap();
+    f.registry.delete_model_tag(&f.may(UpdateModel::on("m")), "m", "k").await.unwrap();
+    f.registry.set_version_tag(&f.may(UpdateVersion::on("m")), "m", 1, tag()).await.unwrap();
+    f.registry.delete_version_tag(&f.may(UpdateVersion::on("m")), "m", 1, "k").await.unwrap();
+    f.registry.set_experiment_tag(&f.may(UpdateExperiment::any()), 0, tag()).await.unwrap();
+    f.registry.delete_experiment_tag(&f.may(UpdateExperiment::any()), 0, "k").await.unwrap();
+    assert_eq!(audited().await - before, 6);
 }
 
 #[tokio::test]

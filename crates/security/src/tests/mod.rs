@@ -67,9 +67,9 @@ fn admin_of(tenant: &str) -> Arc<Principal> {
     Arc::new(Principal { subject: "key:x".into(), tenant: Tenant::new(tenant).unwrap(), role: Role::Admin })
 }
 
-/// Waits until `condition` holds, for at most ten seconds.
+/// Waits until `condition` holds, for at most a minute.
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(std::time::Instant::now() < deadline, "the condition never held");
         tokio::time::sleep(Duration::from_millis(5)).await;

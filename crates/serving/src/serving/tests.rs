@@ -171,7 +171,7 @@ async fn sampling_and_redaction_drop_payloads_and_nothing_else() {
     {
         let journal = rig.sink.0.lock();
         assert!(journal[0].inputs.is_empty() && journal[0].outputs.is_empty() && journal[0].rows == 1);
-        assert_eq!(journal[1].inputs[0].tensor.strings().unwrap(), ["[redacted]"]);
+        assert!(journal[1].inputs[0].tensor.to_vec::<f32>().unwrap()[0].is_nan());
         assert_eq!(journal[1].outputs[0].tensor.to_vec::<f32>().unwrap(), [2.0]);
     }
     rig.deploy("m", |s| s.journal.redact = vec!["y".into()]).unwrap();

@@ -3,7 +3,7 @@
 use super::{BEGIN_READ, BEGIN_WRITE, Postgres, end};
 use crate::conn::{Conn, Dialect, Driver};
 use crate::error::StoreError;
-use crate::migrate::{self, Applied, MigrationSet};
+use crate::migrate::{self, Applied, MigrationSet, Pending};
 use crate::value::Value;
 
 /// Processes that start at the same time wait here for each other ("mainspring" in bytes, folded).
@@ -22,13 +22,13 @@ pub(super) async fn apply(db: &Postgres, sets: &[MigrationSet]) -> Result<(), St
     }
 }
 
-pub(super) async fn pending(db: &Postgres, sets: &[MigrationSet]) -> Result<usize, StoreError> {
+pub(super) async fn pending(db: &Postgres, sets: &[MigrationSet]) -> Result<Pending, StoreError> {
     let mut conn = db.begin(BEGIN_READ).await?;
     let there = conn.query("SELECT 1 AS there WHERE to_regclass('schema_migrations') IS NOT NULL", Vec::new()).await?;
     let known = if there.is_empty() { Vec::new() } else { applied(&mut conn).await? };
     // Nothing was changed.
     let _ = end(conn, false).await;
-    migrate::plan(Dialect::Postgres, sets, &known).map(|steps| steps.len())
+    Pending::of(Dialect::Postgres, sets, &known)
 }
 
 async fn applied(conn: &mut Conn) -> Result<Vec<Applied>, StoreError> {

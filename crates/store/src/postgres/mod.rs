@@ -8,7 +8,7 @@ mod types;
 use crate::conn::{Conn, Driver};
 use crate::error::StoreError;
 use crate::job::run_here;
-use crate::migrate::MigrationSet;
+use crate::migrate::{MigrationSet, Pending};
 use crate::settings::DbSettings;
 use error::translate;
 use futures::future::BoxFuture;
@@ -48,13 +48,13 @@ pub(crate) async fn open(
     Ok(db)
 }
 
-/// How many migrations opening would apply.
+/// What opening would apply.
 pub(crate) async fn pending(
     url: &Secret,
     settings: &DbSettings,
     sets: &[MigrationSet],
     clock: Arc<dyn Clock>,
-) -> Result<usize, StoreError> {
+) -> Result<Pending, StoreError> {
     let db = pool(url, settings, clock)?;
     let pending = migrate::pending(&db, sets).await;
     db.close().await;

@@ -108,7 +108,7 @@ mod tests {
         db.write(move |c| async move { c.execute("INSERT INTO rows (body) VALUES ($1)", args![body]).await }.boxed())
             .await
             .unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_mins(1);
         while std::fs::metadata(&path).unwrap().len() < 1 << 20 {
             assert!(Instant::now() < until, "the log was not copied");
             tokio::task::yield_now().await;

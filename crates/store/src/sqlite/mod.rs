@@ -139,3 +139,10 @@ impl Sqlite {
         }
     }
 }
+
+/// Readers do not end by themselves: each holds an end of its own queue.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

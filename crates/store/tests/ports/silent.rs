@@ -85,8 +85,8 @@ async fn behind() -> (PgServer, Between, Db, Db) {
     let host = direct.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
     let between = Between::start(host.clone()).await;
     let through = direct.replace(&host, &between.address.to_string());
-    let settings = DbSettings::postgres(Secret::new(through)).connections(1).wait(Duration::from_millis(500));
-    let settings = settings.statement(Duration::from_millis(400));
+    let settings = DbSettings::postgres(Secret::new(through)).connections(1).wait(Duration::from_secs(3));
+    let settings = settings.statement(Duration::from_secs(2));
     let db = Db::open(&settings, &[SUITE], &Ctx::system()).await.unwrap();
     let direct = Db::open(&DbSettings::postgres(Secret::new(direct)), &[SUITE], &Ctx::system()).await.unwrap();
     (server, between, db, direct)
@@ -140,7 +140,7 @@ async fn a_statement_that_does_not_end_is_ended() {
     let failed = query(&db, "SELECT 1 AS n FROM pg_sleep(60)", Vec::new()).await.unwrap_err();
     assert!(matches!(failed, StoreError::Busy { .. }), "{failed:?}");
     assert!(failed.to_string().contains("statement timeout"), "{failed}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(50));
     // The connection answered, so it is as good as before.
     assert_eq!(number(&db, "SELECT count(*) AS n FROM parents").await, 0);
 }
@@ -152,7 +152,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
     let begun = Instant::now();
     let failed = execute(&db, INSERT, args![1, "unheard"]).await.unwrap_err();
     assert!(matches!(&failed, StoreError::Unavailable { reason, .. } if reason.contains("no answer")), "{failed:?}");
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(begun.elapsed() < Duration::from_secs(50));
     between.let_through();
     eventually("it was rolled back", || async { number(&direct, IN_TRANSACTION).await == 0 }).await;
     execute(&db, INSERT, args![1, "heard"]).await.unwrap();

@@ -2,8 +2,8 @@
 
 use mainspring_core::{Ctx, ErrorKind, Failure};
 use mainspring_store::{Conn, Db, DbSettings, FutureExt, StoreError, args};
-use mainspring_testkit::TempDb;
 use mainspring_testkit::db::{SUITE, execute, number, query};
+use mainspring_testkit::{TempDb, eventually};
 use std::time::Duration;
 
 const INSERT: &str = "INSERT INTO parents (id, name) VALUES ($1, $2)";
@@ -147,7 +147,7 @@ async fn a_file_that_is_no_database_is_refused() {
 async fn a_lock_of_another_process_is_reported_as_busy() {
     let temp = TempDb::sqlite();
     temp.open().await.close().await;
-    let settings = temp.settings.clone().wait(Duration::from_millis(50));
+    let settings = temp.settings.clone().wait(Duration::from_millis(300));
     let db = Db::open(&settings, &[SUITE], &temp.ctx).await.unwrap();
     let other = temp.open().await;
     let (entered, has_entered) = tokio::sync::oneshot::channel();
@@ -171,6 +171,22 @@ async fn a_lock_of_another_process_is_reported_as_busy() {
     let (held, ()) = tokio::join!(holder, me);
     held.unwrap();
     execute(&db, INSERT, args![2, "me"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_dropped_lets_go_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dropped.db");
+    let open_files = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        files.filter(|f| std::fs::read_link(f.path()).is_ok_and(|to| to == path)).count()
+    };
+    let db = Db::open(&DbSettings::sqlite(&path), &[SUITE], &Ctx::system()).await.unwrap();
+    execute(&db, INSERT, args![1, "kept"]).await.unwrap();
+    assert_eq!(number(&db, "SELECT count(*) AS n FROM parents").await, 1);
+    assert!(open_files() > 0);
+    drop(db);
+    eventually("no thread holds the file", || async { open_files() == 0 }).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Checks of migrations.
 
 use super::{TempDb, execute, number};
-use mainspring_store::{Db, Migration, MigrationSet, StoreError};
+use mainspring_store::{Db, Migration, MigrationSet, Pending, StoreError};
 
 const fn step(version: u32, name: &'static str, sql: &'static str) -> Migration {
     Migration { version, name, sqlite: sql, postgres: sql }
@@ -47,10 +47,11 @@ pub async fn newer_is_refused(temp: &TempDb) {
 pub async fn looking_upgrades_nothing(temp: &TempDb) {
     let pending = async |set| Db::pending(&temp.settings, &[set], &temp.ctx).await;
     let fresh = pending(NEW).await.unwrap();
+    assert!(fresh.new);
     let db = temp.open_with(&[OLD]).await;
-    assert_eq!(pending(NEW).await, Ok(1));
-    assert_eq!(pending(OLD).await, Ok(0));
-    assert_eq!(number(&db, APPLIED).await, fresh as i64 - 1);
+    assert_eq!(pending(NEW).await, Ok(Pending { steps: 1, new: false }));
+    assert_eq!(pending(OLD).await, Ok(Pending { steps: 0, new: false }));
+    assert_eq!(number(&db, APPLIED).await, fresh.steps as i64 - 1);
     db.close().await;
     temp.open_with(&[NEW]).await.close().await;
     assert_eq!(pending(OLD).await, Err(StoreError::Newer { domain: "notes".into(), found: 2, known: 1 }));

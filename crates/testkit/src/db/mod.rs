@@ -6,6 +6,7 @@ pub mod shared;
 pub mod transactions;
 pub mod values;
 
+use crate::PATIENCE;
 use crate::clock::fake_ctx;
 use mainspring_core::{Ctx, ManualClock, Secret};
 use mainspring_store::{Conn, Db, DbSettings, FutureExt, Migration, MigrationSet, Row, StoreError, Value};
@@ -33,7 +34,7 @@ impl TempDb {
     /// A SQLite file in a temporary folder.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let settings = DbSettings::sqlite(folder.path().join("test.db"));
+        let settings = DbSettings::sqlite(folder.path().join("test.db")).wait(PATIENCE);
         let (ctx, clock) = fake_ctx(1);
         Self { settings, ctx, clock, _kept: Kept::Folder(folder) }
     }
@@ -42,7 +43,7 @@ impl TempDb {
     pub fn postgres() -> Self {
         let (ctx, clock) = fake_ctx(1);
         let database = crate::postgres::database();
-        let settings = DbSettings::postgres(Secret::new(database.url.as_str())).connections(8);
+        let settings = DbSettings::postgres(Secret::new(database.url.as_str())).connections(8).wait(PATIENCE);
         Self { settings, ctx, clock, _kept: Kept::Database(database) }
     }
 

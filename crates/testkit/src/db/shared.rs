@@ -139,7 +139,7 @@ pub async fn outbox_wakes_its_relay(temp: &TempDb) {
     assert!(failed.await.is_err());
     assert!(!changed.has_changed().unwrap());
     send(&db, temp, "alias", 1).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(10), changed.changed()).await.expect("it hears").unwrap();
+    tokio::time::timeout(crate::PATIENCE, changed.changed()).await.expect("it hears").unwrap();
 }
 
 fn key(name: &str) -> IdempotencyKey {

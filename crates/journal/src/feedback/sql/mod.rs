@@ -22,8 +22,10 @@ pub(crate) const ADD_USES: &str = "ON CONFLICT (tenant, deployment, client_id) D
                                  ELSE journal_client_ids.uses END, \
      prediction_id = excluded.prediction_id, at = excluded.at";
 
-/// Forgets callers' own ids last used before `$1`.
-pub(crate) const PRUNE_CLIENT_IDS: &str = "DELETE FROM journal_client_ids WHERE at < $1";
+/// Forgets the `$2` oldest of callers' own ids last used before `$1`.
+pub(crate) const PRUNE_CLIENT_IDS: &str = "DELETE FROM journal_client_ids WHERE (tenant, deployment, client_id) IN \
+     (SELECT tenant, deployment, client_id FROM journal_client_ids WHERE at < $1 ORDER BY at LIMIT $2)";
 
-/// Forgets feedback ids taken before `$1`.
-pub(crate) const PRUNE_SEEN: &str = "DELETE FROM journal_feedback_seen WHERE at < $1";
+/// Forgets the `$2` oldest of the feedback ids taken before `$1`.
+pub(crate) const PRUNE_SEEN: &str = "DELETE FROM journal_feedback_seen WHERE (tenant, event_id) IN \
+     (SELECT tenant, event_id FROM journal_feedback_seen WHERE at < $1 ORDER BY at LIMIT $2)";
