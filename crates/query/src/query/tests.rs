@@ -6,10 +6,10 @@ use mainspring_core::{
     Timestamp, Timing,
 };
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
-use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
-use mainspring_testkit::{may, may_in};
 use mainspring_store::{Db, DbSettings};
+use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
 use mainspring_testkit::{PATIENCE, eventually, may, may_in};
+use mainspring_testkit::{may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
 
