@@ -54,7 +54,8 @@ class Link:
         held[:have] = data[start:start + have]
         view = memoryview(held)[have:]
         while len(view):
-            count = self.sock.recv_into(view)
+            # All of it at once, as far as signals let it.
+            count = self.sock.recv_into(view, len(view), socket.MSG_WAITALL)
             if count == 0:
                 raise EOFError
             view = view[count:]

@@ -6,7 +6,7 @@ use crate::tools::WORKER;
 use bytes::{Bytes, BytesMut};
 use mainspring_core::EventId;
 use mainspring_engine::{Part, Worker as Limits};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -191,9 +191,19 @@ impl Worker {
         }
     }
 
+    /// All in few system calls: one for each column wakes the worker as often.
     fn send(&mut self, frame: &Outgoing, wait: &Wait<'_>) -> Result<(), Fault> {
-        self.write(&frame.head, wait)?;
-        frame.parts.iter().try_for_each(|part| self.write(part, wait))
+        let parts = frame.parts.iter().map(|part| IoSlice::new(part));
+        let mut slices: Vec<IoSlice<'_>> = std::iter::once(IoSlice::new(&frame.head)).chain(parts).collect();
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match self.stream.write_vectored(left) {
+                Ok(0) => return Err(self.gone()),
+                Ok(count) => IoSlice::advance_slices(&mut left, count),
+                Err(e) => self.idle(&e, wait)?,
+            }
+        }
+        Ok(())
     }
 
     pub fn pid(&self) -> u32 {

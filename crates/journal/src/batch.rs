@@ -97,6 +97,8 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         Arc::new(BooleanArray::new(forced, None)),
         Arc::new(propensity),
         Arc::new(lines.iter().map(|l| l.assignment.unit).collect::<UInt64Array>()),
+        Arc::new(lines.iter().map(|l| l.assignment.generation).collect::<UInt64Array>()),
+        shadows(lines),
         word(|l| if l.failed.is_none() { "ok" } else { "failed" }),
         maybe(lines, |l| l.failed.as_ref().map(|(kind, _)| kind.as_str())),
         maybe(lines, |l| l.failed.as_ref().map(|(_, message)| &**message)),
@@ -109,6 +111,14 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         micros(|t| t.total_ns),
         word(|l| l.payload),
     ])
+}
+
+/// Whose shadow the lines ran in; mostly nobody's.
+fn shadows(lines: &[Line]) -> ArrayRef {
+    if lines.iter().all(|l| l.assignment.shadow_of.is_none()) {
+        return Arc::new(StringArray::new_null(lines.len()));
+    }
+    Arc::new(lines.iter().map(|l| l.assignment.shadow_of.map(|id| id.to_string())).collect::<StringArray>())
 }
 
 fn ids(lines: &[Line]) -> Result<ArrayRef, ArrowError> {

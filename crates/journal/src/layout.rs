@@ -1,10 +1,11 @@
 //! The columns of a sealed file.
 //!
-//! **Envelope, version 1**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
+//! **Envelope, version 2**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
-//! `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
+//! `generation`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
 //! `engine_us`, `encode_us`, `total_us`, `payload` (`kept`, `dropped`, `absent`). `tenant`, `kind`,
-//! `deployment` and `date` are Hive partitions: they stand in the path, not in the file.
+//! `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1 had no
+//! `generation` and no `shadow_of`; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -25,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Version of the envelope, in each Parquet file's metadata as `mainspring.envelope`.
-pub const ENVELOPE_VERSION: u32 = 1;
+pub const ENVELOPE_VERSION: u32 = 2;
 /// Bytes of one row of a tensor above which only a digest is kept.
 pub const DIGEST_OVER: usize = 16 << 10;
 /// Columns that an input may become; a wider one stays a list.
@@ -199,6 +200,8 @@ pub fn envelope_fields() -> Vec<Field> {
         Field::new("forced", DataType::Boolean, false),
         Field::new("propensity", DataType::Float32, false),
         Field::new("unit", DataType::UInt64, true),
+        Field::new("generation", DataType::UInt64, true),
+        text("shadow_of", true),
         text("outcome", false),
         text("error_kind", true),
         text("error", true),
@@ -242,6 +245,20 @@ pub fn gap_schema() -> SchemaRef {
         Field::new("events", DataType::Int64, false),
         Field::new("failed", DataType::Int64, false),
         Field::new("payloads", DataType::Int64, false),
+    ]))
+}
+
+/// The columns of decisions, kind `decision`. `numbers` is JSON.
+pub fn decision_schema() -> SchemaRef {
+    let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("event_id", DataType::Utf8, false),
+        Field::new("at", at, false),
+        Field::new("decided_by", DataType::Utf8, false),
+        Field::new("sequence", DataType::Int64, false),
+        Field::new("decision", DataType::Utf8, false),
+        Field::new("sentence", DataType::Utf8, false),
+        Field::new("numbers", DataType::Utf8, false),
     ]))
 }
 

@@ -159,7 +159,8 @@ impl Queue {
 
     fn refuse(&self, p: &Prediction, ack: Option<Ack>, why: JournalError) {
         self.counters.events_dropped.fetch_add(1, Ordering::Relaxed);
-        {
+        // A shadow is in no tile, and nobody waited for it.
+        if p.assignment.shadow_of.is_none() {
             let mut overflow = self.overflow.lock();
             let entry = overflow.entry((p.tenant.clone(), Arc::clone(&p.target))).or_insert_with(|| Uncounted {
                 since: p.at,

@@ -193,6 +193,7 @@ impl Call {
         let timeout = body.timeout_us.filter(|us| *us > 0).map(Duration::from_micros);
         InferRequest {
             version: version.map(str::to_owned),
+            picked: None,
             client_id: body.id.clone(),
             inputs: std::mem::take(&mut body.inputs),
             params: GivenParams {
@@ -215,6 +216,7 @@ impl Call {
         let why = why.into();
         let refusal = Refusal {
             version: version.map(str::to_owned),
+            picked: None,
             client_id,
             protocol: self.door.protocol,
             received: self.door.received,

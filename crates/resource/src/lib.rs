@@ -11,6 +11,7 @@ mod resources;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use action::{Apply, Delete, Read, Rollback};
 pub use carry::Controller;
@@ -19,6 +20,7 @@ pub use error::ResourceError;
 pub use kind::{Invalid, Kind, Kinds};
 pub use resources::{Applied, Change, Diff, FieldChange, Generation, Page, Resource, Resources};
 pub use sql::MIGRATIONS;
+pub use units::{ByteSize, HumanDuration};
 
 /// The only `apiVersion` there is.
 pub const API_VERSION: &str = "mainspring/v1";

@@ -99,6 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..CALLS {
             let request = InferRequest {
                 version: None,
+                picked: None,
                 client_id: None,
                 inputs: inputs.clone(),
                 params: GivenParams::default(),

@@ -7,13 +7,18 @@ use crate::load::{self, Order};
 use crate::run::{Facts, Loaded, Origin, Pool, Timer};
 use crate::source::{ModelSource, PredictionSink, Resolved};
 use crate::spec::DeploymentSpec;
+use crate::traffic::{Candidate, Traffic};
 use crate::view::State;
 use mainspring_core::{Ctx, Failure};
 use mainspring_engine::{Engine, Model, Watch};
+use mainspring_traffic::{Row, StaleRow};
+use seat::Seat;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+
+mod seat;
 
 /// What every deployment shares.
 pub(crate) struct Means {
@@ -44,22 +49,15 @@ pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
         deployment.busy.store(true, Ordering::SeqCst);
         let outcome = tokio::select! {
             outcome = converge(&means, &deployment) => outcome,
+            () = deployment.unwanted.notified() => continue,
             () = deployment.gone.cancelled() => break,
         };
-        let again = match outcome {
-            Ok(()) => {
-                retry = RETRY_FIRST;
-                None
-            }
-            Err(error) => {
-                failed(&means, &deployment, &error);
-                error.kind().retryable().then(|| {
-                    let wait = retry;
-                    retry = (retry * 2).min(RETRY_LAST);
-                    wait
-                })
-            }
-        };
+        let mends = outcome.unwrap_or_else(|error| {
+            failed(&means, &deployment, &error);
+            error.kind().retryable()
+        });
+        let again = mends.then_some(retry);
+        retry = if mends { (retry * 2).min(RETRY_LAST) } else { RETRY_FIRST };
         deployment.busy.store(false, Ordering::SeqCst);
         deployment.settled.send_replace(declared);
         tokio::select! {
@@ -80,10 +78,7 @@ async fn sleep(wait: Option<Duration>) {
 }
 
 fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
-    let reason = match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    };
+    let reason = with_hint(error);
     tracing::warn!(deployment = %deployment.name, %reason, "cannot load what is declared");
     deployment.failed_loads.fetch_add(1, Ordering::Relaxed);
     deployment.reroute(means.ctx.now(), |route| {
@@ -92,19 +87,61 @@ fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
     });
 }
 
-/// Makes what is declared so: nothing to do when it is already.
-async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<(), ServeError> {
+fn with_hint(error: &ServeError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// Makes what is declared so: nothing to do when it is already. Says whether trying again may mend a
+/// candidate that failed.
+async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<bool, ServeError> {
     let spec = deployment.spec.load_full();
-    let named = means.source.resolve(&deployment.tenant, &spec.model).await?;
-    let Choice { resolved, why, instead } = choose(&*means.source, &deployment.tenant, &spec, named).await?;
+    let Some(row) = deployment.row.load_full() else {
+        seat(means, deployment, &spec, &Seat::own(&spec)).await?;
+        return Ok(false);
+    };
+    let stable = Seat::variant(&row, 0);
+    let stable = seat(means, deployment, &spec, &stable);
+    let candidates = (1..row.variants.len()).map(|at| candidate(means, deployment, &spec, Seat::variant(&row, at)));
+    let (stable, mends) = futures::future::join(stable, futures::future::join_all(candidates)).await;
+    stable?;
+    Ok(mends.into_iter().any(|mends| mends))
+}
+
+/// Lets a candidate serve; its failure is its own. Says whether trying again may mend it.
+async fn candidate(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<DeploymentSpec>, at: Seat) -> bool {
+    let Err(error) = seat(means, deployment, spec, &at).await else { return false };
+    let reason = with_hint(&error);
+    tracing::warn!(deployment = %deployment.name, variant = %at.variant, %reason, "cannot load a candidate");
+    deployment.failed_loads.fetch_add(1, Ordering::Relaxed);
+    deployment.reroute(means.ctx.now(), |route| {
+        at.change(route, |candidate| {
+            candidate.failed = true;
+            candidate.reason = Some(reason);
+        });
+    });
+    error.kind().retryable()
+}
+
+/// Finds the version for a seat, and lets it serve.
+async fn seat(
+    means: &Arc<Means>,
+    deployment: &Arc<Deployment>,
+    spec: &Arc<DeploymentSpec>,
+    seat: &Seat,
+) -> Result<(), ServeError> {
+    let named = means.source.resolve(&deployment.tenant, &seat.uri).await?;
+    let Choice { resolved, why, instead } = choose(&*means.source, &deployment.tenant, spec, named).await?;
     let preferred = resolved.version.clone();
-    let Some(named) = instead else { return take_up(means, deployment, &spec, (resolved, why)).await };
-    match take_up(means, deployment, &spec, (resolved, why)).await {
+    let Some(named) = instead else { return take_up(means, deployment, spec, (seat, resolved, why)).await };
+    match take_up(means, deployment, spec, (seat, resolved, why)).await {
         Err(ServeError::Stopping) => Err(ServeError::Stopping),
         Err(error) => {
             tracing::warn!(deployment = %deployment.name, %error, "what is preferred cannot be loaded");
             let why = fallen_back(&named, &preferred, &error);
-            take_up(means, deployment, &spec, (named, Some(why))).await
+            take_up(means, deployment, spec, (seat, named, Some(why))).await
         }
         Ok(()) => Ok(()),
     }
@@ -115,7 +152,7 @@ async fn take_up(
     means: &Arc<Means>,
     deployment: &Arc<Deployment>,
     spec: &Arc<DeploymentSpec>,
-    (resolved, why): (Resolved, Option<String>),
+    (seat, resolved, why): (&Seat, Resolved, Option<String>),
 ) -> Result<(), ServeError> {
     let origin = Origin {
         model: resolved.model.clone(),
@@ -123,26 +160,20 @@ async fn take_up(
         root: resolved.root.clone(),
         engine: spec.engine.clone(),
     };
-    if deployment.serves(&origin) {
-        if let Some(current) = &deployment.route.load().current {
-            load::check_redacted(&spec.journal.redact, &current.facts.contract)?;
-        }
-        deployment.reroute(means.ctx.now(), |route| {
-            route.state = State::Ready;
-            route.reason = None;
-            route.choice = why;
-        });
+    let held = deployment.route.load().answering().find(|l| l.facts.origin == origin).cloned();
+    if let Some(held) = held {
+        load::check_redacted(&spec.journal.redact, &held.facts.contract)?;
+        put(means, deployment, seat, (held, why));
         return Ok(());
     }
     deployment.reroute(means.ctx.now(), |route| {
-        if route.current.is_none() {
-            route.state = State::Loading;
-        }
-        route.reason = Some(format!("loading {} version {}", origin.model, origin.version));
+        seat.say(route, format!("loading {} version {}", origin.model, origin.version));
     });
     let _turn = means.loads.acquire().await.map_err(|_| ServeError::Stopping)?;
     let order = Order {
         name: deployment.name.clone(),
+        variant: Arc::clone(&seat.variant),
+        uri: Arc::clone(&seat.uri),
         spec: Arc::clone(spec),
         resolved,
         origin,
@@ -150,20 +181,85 @@ async fn take_up(
         now: means.ctx.now(),
         watch: Watch::default(),
     };
-    let (facts, model) = open(means, deployment, order).await?;
-    swap(means, deployment, (facts, model), why);
+    let (facts, model) = open(means, deployment, seat, order).await?;
+    let target = Arc::clone(&facts.contract.target);
+    let loaded = Loaded::new(facts, model, deployment.recorder(&target), means.pool.clone(), means.timer.clone());
+    tracing::info!(
+        deployment = %target.deployment, variant = %target.variant, model = %target.model, version = %target.version,
+        load_ms = loaded.facts.load_ms, inline_rows = loaded.facts.execution.inline_rows, "ready"
+    );
+    put(means, deployment, seat, (loaded, why));
     Ok(())
+}
+
+/// Seats a loaded version, and lets go what nobody needs any more: that may be the version itself, when the
+/// seat was taken away meanwhile.
+fn put(means: &Arc<Means>, deployment: &Arc<Deployment>, seat: &Seat, (loaded, why): (Arc<Loaded>, Option<String>)) {
+    let retired = deployment.reroute(means.ctx.now(), |route| seat.put(deployment, route, (&loaded, why)));
+    drain(means, deployment, retired);
+    if Arc::strong_count(&loaded) == 1 {
+        unload(loaded);
+    }
+}
+
+/// Puts a routing row in place, or lets go of the one there is. What the variants of both are goes on
+/// answering; the deployment's task loads the rest, and ends the traffic of a row that is let go once what the
+/// deployment declares can answer by itself.
+///
+/// # Errors
+/// [`StaleRow`] when a newer row of the rollout is in place.
+pub(crate) fn decide(means: &Arc<Means>, deployment: &Arc<Deployment>, row: Option<Arc<Row>>) -> Result<(), StaleRow> {
+    let mut outcome = Ok(false);
+    let retired = deployment.reroute(means.ctx.now(), |route| {
+        outcome = newer(deployment.row.load().as_deref(), row.as_deref());
+        if !matches!(outcome, Ok(true)) {
+            return;
+        }
+        if let Some(row) = &row {
+            if route.traffic.as_ref().is_some_and(|t| loads_in_vain(t, row)) {
+                deployment.unwanted.notify_one();
+            }
+            seat::install(deployment, route, row);
+        }
+        deployment.row.store(row.clone());
+    });
+    drain(means, deployment, retired);
+    if outcome? {
+        deployment.declared.fetch_add(1, Ordering::SeqCst);
+        deployment.wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Whether a row changes something.
+fn newer(have: Option<&Row>, offered: Option<&Row>) -> Result<bool, StaleRow> {
+    let (Some(have), Some(offered)) = (have, offered) else { return Ok(have.is_some() || offered.is_some()) };
+    if have == offered {
+        return Ok(false);
+    }
+    if have.rollout == offered.rollout && offered.generation() <= have.generation() {
+        return Err(StaleRow { offered: offered.generation(), have: have.generation() });
+    }
+    Ok(true)
+}
+
+/// Whether something is being loaded that the next row has no place for.
+fn loads_in_vain(traffic: &Traffic, next: &Row) -> bool {
+    let loading = |c: &Candidate| c.loaded.is_none() && !c.failed;
+    let mut candidates = traffic.row.variants.iter().skip(1).zip(&traffic.candidates);
+    candidates.any(|(variant, c)| loading(c) && next.variants.iter().all(|v| v.model != variant.model))
 }
 
 /// Opens on a thread of its own: it takes as long as it takes, and no other request waits for it.
 async fn open(
     means: &Arc<Means>,
     deployment: &Arc<Deployment>,
+    seat: &Seat,
     order: Order,
 ) -> Result<(Facts, Arc<dyn Model>), ServeError> {
     let (done, opened) = oneshot::channel();
     let left = Left::default();
-    let order = Order { watch: watch(means, deployment, &left), ..order };
+    let order = Order { watch: watch(means, deployment, seat, &left), ..order };
     let name = order.name.to_string();
     let thread = std::thread::Builder::new().name("model-load".into()).spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| load::open(&order)));
@@ -192,69 +288,46 @@ impl Drop for Left {
     }
 }
 
-/// Shows what a load is doing as the deployment's reason.
-fn watch(means: &Arc<Means>, deployment: &Arc<Deployment>, left: &Left) -> Watch {
+/// Shows what a load is doing as the reason of whose it is.
+fn watch(means: &Arc<Means>, deployment: &Arc<Deployment>, seat: &Seat, left: &Left) -> Watch {
     let (gone, late) = (Arc::clone(&left.0), Arc::clone(&left.0));
-    let (deployment, clock) = (Arc::clone(deployment), Arc::clone(&means.ctx.clock));
+    let (deployment, clock, seat) = (Arc::clone(deployment), Arc::clone(&means.ctx.clock), seat.clone());
     let says = move |what: &str| {
         if !late.load(Ordering::Relaxed) {
-            deployment.reroute(clock.now(), |route| route.reason = Some(what.to_owned()));
+            deployment.reroute(clock.now(), |route| seat.say(route, what.to_owned()));
         }
     };
     Watch::new(says, move || gone.load(Ordering::Relaxed))
 }
 
-fn swap(
-    means: &Arc<Means>,
-    deployment: &Arc<Deployment>,
-    (facts, model): (Facts, Arc<dyn Model>),
-    why: Option<String>,
-) {
-    let target = Arc::clone(&facts.contract.target);
-    let recorder = deployment.recorder(&target);
-    let loaded = Loaded::new(facts, model, recorder, means.pool.clone(), means.timer.clone());
-    tracing::info!(
-        deployment = %target.deployment, model = %target.model, version = %target.version,
-        load_ms = loaded.facts.load_ms, inline_rows = loaded.facts.execution.inline_rows, "ready"
-    );
-    let mut old = None;
-    deployment.reroute(means.ctx.now(), |route| {
-        old = route.current.replace(loaded);
-        route.draining.extend(old.clone());
-        route.state = State::Ready;
-        route.reason = None;
-        route.choice = why;
-    });
-    if let Some(old) = old {
-        drain(means, deployment, old);
-    }
-}
-
-/// Takes the deployment's last version away.
+/// Takes the deployment's last versions away.
 fn retire(means: &Arc<Means>, deployment: &Arc<Deployment>) {
-    let mut last = None;
-    deployment.reroute(means.ctx.now(), |route| {
-        last = route.current.take();
-        route.draining.extend(last.clone());
+    let retired = deployment.reroute(means.ctx.now(), |route| {
+        route.current = None;
+        route.traffic = None;
         route.state = State::Draining;
         route.reason = Some("the deployment was deleted".into());
     });
-    if let Some(last) = last {
-        drain(means, deployment, last);
+    drain(means, deployment, retired);
+}
+
+/// Waits until nobody uses the versions any more, then unloads them.
+fn drain(means: &Arc<Means>, deployment: &Arc<Deployment>, retired: Vec<Arc<Loaded>>) {
+    for old in retired {
+        let deployment = Arc::clone(deployment);
+        let clock = Arc::clone(&means.ctx.clock);
+        means.ctx.tasks.spawn("drain", async move {
+            deployment.quiet(&old, DRAIN_POLL).await;
+            deployment.reroute(clock.now(), |route| route.draining.retain(|l| !Arc::ptr_eq(l, &old)));
+            unload(old);
+        });
     }
 }
 
-/// Waits until nobody uses a version any more, then unloads it.
-fn drain(means: &Arc<Means>, deployment: &Arc<Deployment>, old: Arc<Loaded>) {
-    let deployment = Arc::clone(deployment);
-    let clock = Arc::clone(&means.ctx.clock);
-    means.ctx.tasks.spawn("drain", async move {
-        deployment.quiet(&old, DRAIN_POLL).await;
-        deployment.reroute(clock.now(), |route| route.draining.retain(|l| !Arc::ptr_eq(l, &old)));
-        // Freeing a session may take milliseconds; this runs where requests do not wait for it.
-        let unload = std::thread::Builder::new().name("model-unload".into()).spawn(move || drop(old));
-        if let Err(error) = unload {
-            tracing::warn!(%error, "no thread to unload a model on; it was unloaded in place");
-        }
-    });
+/// Freeing a session may take milliseconds: it happens where no request waits for it.
+fn unload(old: Arc<Loaded>) {
+    let unload = std::thread::Builder::new().name("model-unload".into()).spawn(move || drop(old));
+    if let Err(error) = unload {
+        tracing::warn!(%error, "no thread to unload a model on; it was unloaded in place");
+    }
 }

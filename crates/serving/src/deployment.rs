@@ -1,11 +1,13 @@
 //! A deployment in memory: what is declared, what answers, and what is counted.
 
-use crate::run::{Loaded, Origin};
+use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats, Recorder, VersionStats};
+use crate::traffic::Traffic;
 use crate::view::{DeploymentView, State, VersionView};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mainspring_core::{Name, Target, Tenant, Timestamp};
+use mainspring_traffic::Row;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,7 +21,10 @@ const KEPT_VERSIONS: usize = 16;
 /// Where requests go, replaced as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
+    /// What answers; stable, when a row decides.
     pub current: Option<Arc<Loaded>>,
+    /// The row that decides, with its candidates.
+    pub traffic: Option<Arc<Traffic>>,
     /// Versions that finish what they have.
     pub draining: Vec<Arc<Loaded>>,
     pub state: State,
@@ -29,11 +34,28 @@ pub(crate) struct Route {
     pub since: Timestamp,
 }
 
+impl Route {
+    /// What may answer: the current version, then those of candidates.
+    pub fn answering(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        let candidates = self.traffic.iter().flat_map(|t| &t.candidates).filter_map(|c| c.loaded.as_ref());
+        self.current.iter().chain(candidates)
+    }
+
+    /// Changes the traffic, when there is some.
+    pub fn change_traffic(&mut self, change: impl FnOnce(&mut Traffic)) {
+        if let Some(traffic) = &mut self.traffic {
+            change(Arc::make_mut(traffic));
+        }
+    }
+}
+
 /// A deployment.
 pub(crate) struct Deployment {
     pub tenant: Tenant,
     pub name: Name,
     pub spec: ArcSwap<DeploymentSpec>,
+    /// The routing row that is declared; the controller makes it so.
+    pub row: ArcSwapOption<Row>,
     /// Replaced by [`Deployment::reroute`] only.
     pub route: ArcSwap<Route>,
     /// Held while `route` is replaced: by the controller, a drain, or a load that says how it goes.
@@ -48,6 +70,8 @@ pub(crate) struct Deployment {
     pub declared: AtomicU64,
     pub settled: watch::Sender<u64>,
     pub wake: Notify,
+    /// What is being loaded may be wanted no more.
+    pub unwanted: Notify,
     /// While the controller makes what it read so: state and reason may change at any moment.
     pub busy: AtomicBool,
     pub gone: CancellationToken,
@@ -64,6 +88,7 @@ impl Deployment {
         });
         let route = Route {
             current: None,
+            traffic: None,
             draining: Vec::new(),
             state: State::Loading,
             reason: Some(format!("resolving {}", spec.model)),
@@ -74,6 +99,7 @@ impl Deployment {
             tenant,
             name,
             spec: ArcSwap::from_pointee(spec),
+            row: ArcSwapOption::empty(),
             route: ArcSwap::from_pointee(route),
             rerouting: Mutex::default(),
             nobody,
@@ -84,21 +110,29 @@ impl Deployment {
             declared: AtomicU64::new(1),
             settled: watch::Sender::new(0),
             wake: Notify::new(),
+            unwanted: Notify::new(),
             busy: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }
     }
 
-    /// Replaces the route. `since` moves when the state does.
-    pub fn reroute(&self, now: Timestamp, change: impl FnOnce(&mut Route)) {
+    /// Replaces the route. `since` moves when the state does. Returns what answers no more and shares its
+    /// model with nothing that does; it is among what drains.
+    pub fn reroute(&self, now: Timestamp, change: impl FnOnce(&mut Route)) -> Vec<Arc<Loaded>> {
         let _rerouting = self.rerouting.lock();
-        let mut route = Route::clone(&self.route.load());
-        let before = route.state;
+        let before = self.route.load();
+        let mut route = Route::clone(&before);
         change(&mut route);
-        if route.state != before {
+        if route.state != before.state {
             route.since = now;
         }
+        let gone = |old: &&Arc<Loaded>| !route.answering().any(|l| l.shares_with(old));
+        let mut retired: Vec<Arc<Loaded>> = before.answering().filter(gone).cloned().collect();
+        // Of variants that share a model, one drains.
+        retired.dedup_by(|a, b| a.shares_with(b));
+        route.draining.extend(retired.iter().cloned());
         self.route.store(Arc::new(route));
+        retired
     }
 
     /// The counters of a version, kept over reloads of the same version.
@@ -119,10 +153,10 @@ impl Deployment {
         let settled =
             !self.busy.load(Ordering::SeqCst) && *self.settled.borrow() >= self.declared.load(Ordering::SeqCst);
         let route = self.route.load();
-        let version = |loaded: &Arc<Loaded>, current: bool| VersionView {
+        let version = |loaded: &Arc<Loaded>, state: State| VersionView {
             contract: Arc::clone(&loaded.facts.contract),
-            state: if current { State::Ready } else { State::Draining },
-            current,
+            state,
+            current: route.current.as_ref().is_some_and(|c| Arc::ptr_eq(c, loaded)),
             engine: loaded.facts.engine,
             instances: loaded.instances(),
             memory_bytes: loaded.memory_bytes(),
@@ -131,8 +165,8 @@ impl Deployment {
             execution: loaded.facts.execution,
             warnings: loaded.facts.warnings.clone(),
         };
-        let versions =
-            route.current.iter().map(|l| version(l, true)).chain(route.draining.iter().map(|l| version(l, false)));
+        let answering = route.answering().map(|l| version(l, State::Ready));
+        let versions = answering.chain(route.draining.iter().map(|l| version(l, State::Draining)));
         DeploymentView {
             name: self.name.clone(),
             spec: self.spec.load_full(),
@@ -142,15 +176,17 @@ impl Deployment {
             since: route.since,
             settled,
             versions: versions.collect(),
+            rollout: route.traffic.as_ref().map(|t| t.row.rollout.clone()),
+            variants: route.traffic.as_ref().map(|t| t.views(&route)).unwrap_or_default(),
         }
     }
 
     pub fn stats(&self) -> DeploymentStats {
         let route = self.route.load();
         let loaded = |target: &Arc<Target>| {
-            let current = route.current.as_ref().filter(|l| l.facts.contract.target == *target);
-            let held = current.or_else(|| route.draining.iter().find(|l| l.facts.contract.target == *target));
-            (current.is_some(), held.map_or(0, |l| l.memory_bytes()))
+            let of = |l: &&Arc<Loaded>| l.facts.contract.target == *target;
+            let held = route.answering().chain(&route.draining).find(of);
+            (route.current.as_ref().is_some_and(|l| of(&l)), held.map_or(0, |l| l.memory_bytes()))
         };
         let recorders = self.recorders.lock().clone();
         let versions: Vec<VersionStats> = recorders
@@ -177,11 +213,10 @@ impl Deployment {
             .into_iter()
             .map(|(target, recorder)| {
                 let of = |l: &&Arc<Loaded>| l.facts.contract.target == target;
-                let current = route.current.as_ref().filter(of);
-                let held = current.or_else(|| route.draining.iter().find(of));
+                let held = route.answering().chain(&route.draining).find(of);
                 Batches {
                     version: Arc::clone(&target.version),
-                    current: current.is_some(),
+                    current: route.current.as_ref().is_some_and(|l| of(&l)),
                     max_rows: spec.engine.batch.max_rows,
                     max_delay_ms: spec.engine.batch.max_delay.0.as_secs_f64() * 1e3,
                     execution: held.map(|l| l.facts.execution),
@@ -210,10 +245,5 @@ impl Deployment {
             _ = settled.wait_for(|done| *done >= declared) => true,
             () = self.gone.cancelled() => false,
         }
-    }
-
-    /// Whether `origin` is what answers now.
-    pub fn serves(&self, origin: &Origin) -> bool {
-        self.route.load().current.as_ref().is_some_and(|l| l.facts.origin == *origin)
     }
 }

@@ -7,6 +7,7 @@ use crate::view::State;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::{EngineError, SignatureError};
 use mainspring_mlmodel::{FilesError, ParamError};
+use mainspring_traffic::{RowError, StaleRow};
 use std::time::Duration;
 
 /// Why a request is not answered, or a deployment not made.
@@ -30,6 +31,35 @@ pub enum ServeError {
         /// What it serves instead.
         serves: String,
     },
+    /// The rollout has no variant of this name.
+    #[error("deployment {name:?} has no variant {variant:?}; it has {have}")]
+    NoVariant {
+        /// Name of the deployment.
+        name: String,
+        /// Variant asked for.
+        variant: String,
+        /// The names there are.
+        have: String,
+    },
+    /// The variant that the caller names cannot answer now.
+    #[error("variant {variant:?} of deployment {name:?} is not ready{}", .reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    VariantNotReady {
+        /// Name of the deployment.
+        name: String,
+        /// The variant.
+        variant: String,
+        /// Why, for callers who may look at the deployment.
+        reason: Option<String>,
+    },
+    /// A routing row contradicts itself.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// A routing row asks for what is not built yet.
+    #[error("shadows and hard limits of a routing row are not built yet; take them out of the row")]
+    RowNotBuilt,
+    /// A routing row comes after a newer one.
+    #[error(transparent)]
+    Stale(#[from] StaleRow),
     /// The deployment has no version that can answer now.
     #[error("deployment {name:?} is {}", .reason.as_ref().map_or_else(|| "not ready".to_owned(), |why| format!("{state}: {why}")))]
     NotReady {
@@ -122,15 +152,17 @@ pub enum ServeError {
 impl Failure for ServeError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoDeployment { .. } | Self::NoVersion { .. } => ErrorKind::NotFound,
-            Self::NotReady { .. } | Self::Stopping => ErrorKind::Unavailable,
+            Self::NoDeployment { .. } | Self::NoVersion { .. } | Self::NoVariant { .. } => ErrorKind::NotFound,
+            Self::NotReady { .. } | Self::VariantNotReady { .. } | Self::Stopping => ErrorKind::Unavailable,
             Self::Signature(e) => e.kind(),
             Self::Column(e) => e.kind(),
             Self::Param(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } => ErrorKind::InvalidInput,
+            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } | Self::Row(_) => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
+            Self::Stale(_) => ErrorKind::Conflict,
+            Self::RowNotBuilt => ErrorKind::Unimplemented,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),
@@ -150,6 +182,9 @@ impl Failure for ServeError {
             Self::NotReady { name, reason: Some(_), .. } => {
                 Some(format!("see the whole state: mainspring get deployment {name}"))
             }
+            Self::VariantNotReady { name, .. } => Some(format!(
+                "see what its variants do: mainspring get deployment {name}; or send the request without naming a variant"
+            )),
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }

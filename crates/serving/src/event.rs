@@ -2,6 +2,7 @@
 
 use crate::contract::{Contract, stacked};
 use crate::deployment::Deployment;
+use crate::run::Loaded;
 use crate::source::{Kept, PredictionSink};
 use crate::stats::{Recorder, Sample, nanos};
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub(crate) struct Event {
     pub tenant: Tenant,
     pub protocol: Protocol,
     pub client_id: Option<Arc<str>>,
-    pub forced: bool,
+    pub assignment: Assignment,
     pub rows: u32,
     pub batch_rows: u32,
     pub timing: Timing,
@@ -41,6 +42,12 @@ impl std::fmt::Debug for Event {
 }
 
 impl Event {
+    /// This version answers, or was to.
+    pub fn answers(&mut self, loaded: &Loaded) {
+        self.recorder = Arc::clone(&loaded.recorder);
+        self.contract = Some(Arc::clone(&loaded.facts.contract));
+    }
+
     /// The answer is encoded (or could not be).
     pub fn answered(mut self, outputs: &Arc<[NamedTensor]>, encode: Duration, outcome: Outcome) -> Option<Kept> {
         self.timing.encode_ns = nanos(encode);
@@ -78,7 +85,7 @@ impl Event {
             target: Arc::clone(target),
             protocol: self.protocol,
             client_id: self.client_id,
-            assignment: Assignment { forced: self.forced, ..Assignment::default() },
+            assignment: self.assignment,
             outcome,
             rows: self.rows,
             batch_rows: self.batch_rows,

@@ -5,6 +5,9 @@
 //! [`ModelSource`] says that an alias moved. [`Serving::infer`] is the hot path: it takes no lock
 //! that all requests share and, for a model that warm-up measured as quick, runs the engine on the
 //! calling thread.
+//!
+//! A rollout decides with one routing row ([`Serving::route`]): its candidates are loaded beside what is
+//! stable, and each request goes to the variant of its unit. Without a row nothing of that is looked at.
 
 mod action;
 mod choice;
@@ -13,6 +16,7 @@ mod deployment;
 mod error;
 mod event;
 mod load;
+mod pick;
 mod request;
 mod run;
 mod serving;
@@ -21,6 +25,7 @@ mod spec;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod view;
 mod warm;
 
@@ -32,6 +37,7 @@ pub use mainspring_mlmodel::{
     Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,
     MlmodelError, ParamError, ParamSpec, Table, TensorColumn,
 };
+pub use pick::{Ask, Picked};
 pub use request::{Answer, InferRequest, Refusal};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
@@ -42,4 +48,4 @@ pub use spec::{
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
 };
-pub use view::{DeploymentView, Execution, State, VersionView};
+pub use view::{DeploymentView, Execution, State, VariantState, VariantView, VersionView};

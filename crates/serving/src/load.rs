@@ -17,6 +17,9 @@ use std::time::Duration;
 /// What to open and for whom.
 pub(crate) struct Order {
     pub name: Name,
+    /// The variant that it is loaded as, and the URI that it was found under.
+    pub variant: Arc<str>,
+    pub uri: Arc<str>,
     pub spec: Arc<DeploymentSpec>,
     pub resolved: Resolved,
     pub origin: Origin,
@@ -49,7 +52,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     let names: Option<Arc<[Arc<str>]>> = columns.unwrap_or_default().iter().map(|c| c.name.clone()).collect();
     let target = Arc::new(Target {
         deployment: order.name.shared(),
-        variant: "stable".into(),
+        variant: Arc::clone(&order.variant),
         model: order.resolved.model.as_str().into(),
         version: order.resolved.version.as_str().into(),
         columns: names.unwrap_or_default(),
@@ -76,6 +79,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         BatchRules { max_rows, max_delay: order.spec.engine.batch.max_delay.0, shared: warmth.execution.batched };
     let facts = Facts {
         origin: order.origin.clone(),
+        uri: Arc::clone(&order.uri),
         contract: Arc::new(contract),
         engine: engine.name(),
         execution: warmth.execution,

@@ -3,6 +3,7 @@
 use crate::contract::Contract;
 use crate::error::ServeError;
 use crate::event::Event;
+use crate::pick::Picked;
 use crate::source::Kept;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// One request for inference.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct InferRequest {
-    /// The version asked for; `None` is the current one. Naming one is a forced assignment.
+    /// The version asked for; `None` is whichever is due. Naming one is a forced assignment.
     pub version: Option<String>,
+    /// Who answers, when [`crate::Serving::pick`] was asked already; `version` says nothing then.
+    pub picked: Option<Picked>,
     /// The caller's own id, echoed and journaled untouched.
     pub client_id: Option<Arc<str>>,
     /// Input tensors by name, in any order.
@@ -31,10 +34,12 @@ pub struct InferRequest {
 
 /// A request that a protocol refused before it came to [`crate::Serving::infer`], because its body
 /// could not be read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Refusal {
     /// The version asked for.
     pub version: Option<String>,
+    /// Who was to answer, when that was known already.
+    pub picked: Option<Picked>,
     /// The caller's own id, when it could be read.
     pub client_id: Option<Arc<str>>,
     /// By which door it came.

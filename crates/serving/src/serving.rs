@@ -3,18 +3,20 @@
 use crate::action::{Deploy, Describe, Infer, ReadStats, Undeploy};
 use crate::contract::Contract;
 use crate::control::{self, Means};
-use crate::deployment::{Deployment, Route};
+use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::event::Event;
+use crate::pick::{self, Ask, Chosen, Picked, explains};
 use crate::request::{Answer, InferRequest, Refusal};
 use crate::run::{Loaded, Pool, Ran, Reply, Timer, Work};
 use crate::source::{ModelSource, PredictionSink};
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats};
-use crate::view::DeploymentView;
+use crate::view::{DeploymentView, VariantView};
 use arc_swap::ArcSwap;
-use mainspring_core::{Authorized, Ctx, EventId, Failure, Name, Principal, Protocol, Role, Tenant, Timing};
+use mainspring_core::{Assignment, Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timestamp, Timing};
 use mainspring_engine::{Engine, Params, RunCx};
+use mainspring_traffic::Row;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -109,6 +111,24 @@ impl Serving {
         Ok(())
     }
 
+    /// Lets a rollout decide about a deployment's traffic, by its next row; without one, the deployment's own
+    /// model answers again, once it can. The weights of a row hold at once. What its variants need is loaded
+    /// beside what answers, and until a candidate is ready stable answers its units.
+    ///
+    /// # Errors
+    /// [`ServeError::NoDeployment`], [`ServeError::Row`], and [`ServeError::Stale`] for a row that is older than
+    /// the one in place; nothing changed then.
+    pub fn route(&self, auth: &Authorized<Deploy>, row: Option<Arc<Row>>) -> Result<(), ServeError> {
+        if let Some(row) = &row {
+            row.check()?;
+            if row.shadow.is_some() || row.limits.is_some() {
+                return Err(ServeError::RowNotBuilt);
+            }
+        }
+        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+        Ok(control::decide(&self.means, &deployment, row)?)
+    }
+
     /// Waits until the latest declaration was dealt with, and describes the outcome.
     ///
     /// # Errors
@@ -152,8 +172,8 @@ impl Serving {
     pub fn ready(&self, auth: &Authorized<Describe>, version: Option<&str>) -> Result<(), ServeError> {
         let explains = explains(auth.who());
         match &auth.action().deployment {
-            Some(name) => pick(&*self.find(auth.tenant(), name)?, version, explains).map(drop),
-            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick(d, None, explains).map(drop)),
+            Some(name) => pick::version(&*self.find(auth.tenant(), name)?, version, explains).map(drop),
+            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick::version(d, None, explains).map(drop)),
         }
     }
 
@@ -169,13 +189,28 @@ impl Serving {
         self.find(auth.tenant(), name).ok().map(|d| d.batches())
     }
 
-    /// What the version that a request would go to takes and gives. Costs a reference count.
+    /// What the version that a request would go to takes and gives, whatever its unit. Costs a reference count.
     ///
     /// # Errors
     /// As [`Serving::ready`].
     pub fn contract(&self, auth: &Authorized<Infer>, version: Option<&str>) -> Result<Arc<Contract>, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        Ok(Arc::clone(&pick(&deployment, version, explains(auth.who()))?.facts.contract))
+        Ok(Arc::clone(&pick::version(&deployment, version, explains(auth.who()))?.facts.contract))
+    }
+
+    /// Who answers a request, so that its inputs can be made for that version. Hand it on with the request.
+    ///
+    /// # Errors
+    /// As [`Serving::ready`]; and [`ServeError::NoVariant`], [`ServeError::VariantNotReady`] for a variant that
+    /// the caller names. Nothing is in the journal then; [`Serving::refuse`] leaves it there.
+    pub fn pick(&self, auth: &Authorized<Infer>, ask: Ask<'_>) -> Result<Picked, ServeError> {
+        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+        let chosen = self.choose(auth, &deployment, ask)?;
+        Ok(Picked { deployment, chosen })
+    }
+
+    fn choose(&self, auth: &Authorized<Infer>, of: &Deployment, ask: Ask<'_>) -> Result<Chosen, ServeError> {
+        pick::pick(of, ask, auth.who(), || self.made())
     }
 
     /// Answers a request. Dropping the future gives the request up: it leaves the queue, and the
@@ -183,11 +218,9 @@ impl Serving {
     ///
     /// # Errors
     /// [`ServeError`]; all but [`ServeError::NoDeployment`] are in the journal already.
-    pub async fn infer(&self, auth: &Authorized<Infer>, request: InferRequest) -> Result<Answer, ServeError> {
-        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        let event = self.event(auth, deployment, Asked::from(&request));
-        let mut call = Call { event: Some(event), admitted: false, explains: explains(auth.who()) };
-        match call.run(request).await {
+    pub async fn infer(&self, auth: &Authorized<Infer>, mut request: InferRequest) -> Result<Answer, ServeError> {
+        let (mut call, chosen) = self.call(auth, &mut request)?;
+        match call.run(request, chosen).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 call.fail(&error);
@@ -196,37 +229,73 @@ impl Serving {
         }
     }
 
+    /// Opens the event of a request, and chooses who answers it unless that was done.
+    fn call(
+        &self,
+        auth: &Authorized<Infer>,
+        request: &mut InferRequest,
+    ) -> Result<(Call, Result<Chosen, ServeError>), ServeError> {
+        let (deployment, chosen) = match request.picked.take().filter(|p| p.is_for(auth)) {
+            Some(Picked { deployment, chosen }) => (deployment, Ok(chosen)),
+            None => {
+                let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+                let ask = Ask { version: request.version.as_deref(), head: &() };
+                let chosen = self.choose(auth, &deployment, ask);
+                (deployment, chosen)
+            }
+        };
+        let made = chosen.as_ref().ok().and_then(|c| c.made);
+        let event = self.event(auth, deployment, Asked::from(&*request), made);
+        Ok((Call { event: Some(event), admitted: false }, chosen))
+    }
+
     /// Records a request that its protocol refused before [`Serving::infer`] saw it. Returns the id
     /// under which the journal has it; `None` when the deployment does not exist.
     pub fn refuse(&self, auth: &Authorized<Infer>, refusal: Refusal) -> Option<EventId> {
-        let deployment = self.find(auth.tenant(), &auth.action().deployment).ok()?;
-        let picked = pick(&deployment, refusal.version.as_deref(), false).ok();
         let asked = Asked {
             protocol: refusal.protocol,
             client_id: refusal.client_id,
             received: refusal.received,
             forced: refusal.version.is_some(),
         };
-        let mut event = self.event(auth, deployment, asked);
-        if let Some(loaded) = picked {
-            event.recorder = Arc::clone(&loaded.recorder);
-            event.contract = Some(Arc::clone(&loaded.facts.contract));
-        }
+        let event = match refusal.picked.filter(|p| p.is_for(auth)) {
+            Some(Picked { deployment, chosen }) => {
+                let mut event = self.event(auth, deployment, asked, chosen.made);
+                event.assignment = chosen.assignment;
+                event.answers(&chosen.loaded);
+                event
+            }
+            None => {
+                let deployment = self.find(auth.tenant(), &auth.action().deployment).ok()?;
+                let loaded = pick::version(&deployment, refusal.version.as_deref(), false).ok();
+                let mut event = self.event(auth, deployment, asked, None);
+                if let Some(loaded) = loaded {
+                    event.answers(&loaded);
+                }
+                event
+            }
+        };
         let id = event.id;
         event.failed(refusal.kind, &refusal.message);
         Some(id)
     }
 
-    fn event(&self, auth: &Authorized<Infer>, deployment: Arc<Deployment>, asked: Asked) -> Event {
-        let at = self.means.ctx.now();
+    fn event(
+        &self,
+        auth: &Authorized<Infer>,
+        deployment: Arc<Deployment>,
+        asked: Asked,
+        made: Option<(EventId, Timestamp)>,
+    ) -> Event {
+        let (id, at) = made.unwrap_or_else(|| self.made());
         Event {
-            id: self.means.ctx.ids.event(at),
+            id,
             at,
             received: asked.received,
             tenant: auth.tenant().clone(),
             protocol: asked.protocol,
             client_id: asked.client_id,
-            forced: asked.forced,
+            assignment: Assignment { forced: asked.forced, ..Assignment::default() },
             rows: 0,
             batch_rows: 0,
             timing: Timing::default(),
@@ -236,6 +305,11 @@ impl Serving {
             contract: None,
             sink: Arc::clone(&self.means.sink),
         }
+    }
+
+    fn made(&self) -> (EventId, Timestamp) {
+        let at = self.means.ctx.now();
+        (self.means.ctx.ids.event(at), at)
     }
 
     fn find(&self, tenant: &Tenant, name: &Name) -> Result<Arc<Deployment>, ServeError> {
@@ -276,48 +350,25 @@ impl From<&InferRequest> for Asked {
     }
 }
 
-/// Whether somebody may know why a deployment does not answer, which may hold what a model wrote: who may look
-/// at it and not only call it.
-fn explains(who: &Principal) -> bool {
-    who.role >= Role::Read
-}
-
 fn view(deployment: &Deployment, auth: &Authorized<Describe>) -> DeploymentView {
     let view = deployment.view();
-    if explains(auth.who()) { view } else { DeploymentView { reason: None, ..view } }
-}
-
-/// The version that answers a request.
-fn pick(deployment: &Deployment, version: Option<&str>, explains: bool) -> Result<Arc<Loaded>, ServeError> {
-    let route = deployment.route.load();
-    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains)) };
-    match version {
-        Some(asked) if *asked != *current.facts.contract.target.version => Err(ServeError::NoVersion {
-            name: deployment.name.to_string(),
-            version: asked.to_owned(),
-            serves: current.facts.contract.target.version.to_string(),
-        }),
-        _ => Ok(Arc::clone(current)),
+    if explains(auth.who()) {
+        return view;
     }
-}
-
-fn not_ready(deployment: &Deployment, route: &Route, explains: bool) -> ServeError {
-    let reason = route.reason.clone().unwrap_or_else(|| "no version is loaded".into());
-    ServeError::NotReady { name: deployment.name.to_string(), state: route.state, reason: explains.then_some(reason) }
+    let variants = view.variants.into_iter().map(|v| VariantView { reason: None, ..v }).collect();
+    DeploymentView { reason: None, variants, ..view }
 }
 
 /// One request on its way. Dropped before its end, it was cancelled.
 struct Call {
     event: Option<Event>,
     admitted: bool,
-    /// Whether the caller may know why there is no version to answer.
-    explains: bool,
 }
 
 impl Call {
-    async fn run(&mut self, request: InferRequest) -> Result<Answer, ServeError> {
+    async fn run(&mut self, request: InferRequest, chosen: Result<Chosen, ServeError>) -> Result<Answer, ServeError> {
         let received = request.received;
-        let Admitted { loaded, work } = self.admit(request)?;
+        let Admitted { loaded, work } = self.admit(request, chosen)?;
         let cx = RunCx { deadline: work.deadline, params: work.params.clone(), ids: Vec::new() };
         let ran = match loaded.try_inline(&work.inputs, work.rows, &cx) {
             Some(result) => result?,
@@ -329,11 +380,11 @@ impl Call {
         self.answer(&loaded, ran)
     }
 
-    /// Finds the version, checks the request against it, and counts it in.
-    fn admit(&mut self, mut request: InferRequest) -> Result<Admitted, ServeError> {
+    /// Checks the request against what answers it, and counts it in.
+    fn admit(&mut self, mut request: InferRequest, chosen: Result<Chosen, ServeError>) -> Result<Admitted, ServeError> {
         let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
         let deployment = Arc::clone(&event.deployment);
-        let accepted = accept(event, &mut request, self.explains);
+        let accepted = chosen.and_then(|chosen| accept(event, &mut request, chosen));
         event.inputs = std::mem::take(&mut request.inputs).into();
         let (loaded, params) = accepted?;
         let (id, rows, inputs) = (event.id, event.rows as usize, Arc::clone(&event.inputs));
@@ -401,15 +452,16 @@ struct Admitted {
     work: Work,
 }
 
-/// Finds the version and checks inputs and parameters against it.
+/// Checks inputs and parameters against the version that was chosen.
 fn accept(
     event: &mut Event,
     request: &mut InferRequest,
-    explains: bool,
+    mut chosen: Chosen,
 ) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
-    let loaded = pick(&event.deployment, request.version.as_deref(), explains)?;
-    event.recorder = Arc::clone(&loaded.recorder);
-    event.contract = Some(Arc::clone(&loaded.facts.contract));
+    chosen.decide(&event.id, &request.inputs);
+    let Chosen { loaded, assignment, .. } = chosen;
+    event.assignment = assignment;
+    event.answers(&loaded);
     if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {
         let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();
         if bytes > limit.0 {

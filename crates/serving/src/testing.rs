@@ -1,7 +1,7 @@
 //! What the tests share: an engine whose models do as a text file says, a source, a sink, a rig.
 
 use crate::{
-    Answer, Deploy, DeploymentSpec, DeploymentView, Describe, Infer, InferRequest, ModelSource, PredictionSink,
+    Answer, Ask, Deploy, DeploymentSpec, DeploymentView, Describe, Infer, InferRequest, ModelSource, PredictionSink,
     ReadStats, Resolved, ServeError, Serving, SourceError, Undeploy, VersionStats,
 };
 use futures::future::BoxFuture;
@@ -13,6 +13,7 @@ use mainspring_core::{
 use mainspring_engine::{
     AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
 };
+use mainspring_traffic::{RequestHead, RouteSpec, Row, RowVariant, Share, Variant};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +53,7 @@ impl Door {
 /// first, `busy 2` takes 400 µs, `apart 2` says that it runs in another process, `fewer` drops a row, `wrong` answers something undeclared, `panics`
 /// panics on any value but zero, `picky 2` passes the door like `gated` and refuses a call with a negative value,
 /// `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
-/// `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
+/// `other 2` takes an input of another name, `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
 pub struct TextEngine {
     pub door: Arc<Door>,
@@ -107,11 +108,12 @@ impl Engine for TextEngine {
             return Err(EngineError::GivenUp);
         }
         let spec = |name: &str| TensorSpec::new(name, DType::Fp32, &[-1, -1]);
+        let input = spec(if kind == "other" { "z" } else { "x" });
         self.loaded.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(TextModel {
             kind: kind.into(),
             add: add.parse().unwrap(),
-            signature: Signature { inputs: vec![spec("x")], outputs: vec![spec("y")] },
+            signature: Signature { inputs: vec![input], outputs: vec![spec("y")] },
             instances: options.instances.max(1),
             engine: self.clone(),
         }))
@@ -250,9 +252,14 @@ impl Shelf {
 impl ModelSource for Shelf {
     fn resolve<'a>(&'a self, _: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>> {
         Box::pin(async move {
-            let version = self.current.lock().clone()?;
+            // A URI that ends with a version means it; any other one is the alias.
+            let named = uri.rsplit('/').next().filter(|v| v.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned);
+            let version = match named {
+                Some(version) => version,
+                None => self.current.lock().clone()?,
+            };
             let root = self.folder.path().join(&version);
-            Ok(Resolved { model: uri.into(), version, root, mlmodel: None })
+            Ok(Resolved { model: "m".into(), version, root, mlmodel: None })
         })
     }
 
@@ -328,6 +335,12 @@ impl Rig {
         self.gate.authorize(&Arc::new(Principal::loopback()), action).unwrap()
     }
 
+    /// What somebody is allowed who showed a key.
+    pub fn keyed<A: Action>(&self, subject: &str, action: A) -> Authorized<A> {
+        let who = Principal { subject: subject.into(), ..Principal::loopback() };
+        self.gate.authorize(&Arc::new(who), action).unwrap()
+    }
+
     /// What somebody is allowed who may only call.
     pub fn caller<A: Action>(&self, action: A) -> Authorized<A> {
         let who = Principal { role: mainspring_core::Role::Infer, ..Principal::loopback() };
@@ -346,6 +359,21 @@ impl Rig {
 
     pub fn describe(&self, deployment: &str) -> Option<DeploymentView> {
         self.serving.describe(&self.auth(Describe { deployment: Some(name(deployment)) }))
+    }
+
+    /// Lets `row` decide about deployment `m`.
+    pub fn route(&self, row: Option<Row>) -> Result<(), ServeError> {
+        self.serving.route(&self.auth(Deploy { deployment: name("m") }), row.map(Arc::new))
+    }
+
+    /// Sends one value with a header, and returns what came back.
+    pub async fn ask_as(&self, header: (&'static str, &str), value: f32) -> Result<f32, ServeError> {
+        let auth = self.auth(Infer { deployment: name("m") });
+        let picked = self.serving.pick(&auth, Ask { version: None, head: &Said(header.0, header.1.to_owned()) })?;
+        let answer = self.serving.infer(&auth, InferRequest { picked: Some(picked), ..request(&[value]) }).await?;
+        let got = answer.outputs[0].tensor.to_vec::<f32>().unwrap()[0];
+        answer.encoded().await?;
+        Ok(got)
     }
 
     pub async fn settled(&self, deployment: &str) -> DeploymentView {
@@ -378,6 +406,39 @@ impl Rig {
     }
 }
 
+/// A request with one header.
+struct Said(&'static str, String);
+
+impl RequestHead for Said {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        (name == self.0).then_some(self.1.as_bytes())
+    }
+}
+
+/// The first row of rollout `r`: versions of the shelf with their part of the traffic in percent, stable first.
+pub fn row(unit: &str, variants: &[(&str, u32)]) -> Row {
+    let named = |(i, (version, percent)): (usize, &(&str, u32))| {
+        let name = if i == 0 { "stable".to_owned() } else { format!("v{version}") };
+        let weight = Share::from_ppm(percent * 10_000).unwrap();
+        (RowVariant { name: name.clone(), model: format!("models:/m/{version}") }, Variant { name, weight })
+    };
+    let (variants, weights) = variants.iter().enumerate().map(named).unzip();
+    let spec = RouteSpec { salt: "r".into(), variants: weights, holdout: None, layer: None };
+    let route = mainspring_traffic::Route::new(spec).unwrap();
+    Row { rollout: "r".into(), unit: unit.parse().unwrap(), variants, route, shadow: None, limits: None }
+}
+
+/// The same row of another rollout.
+pub fn other(row: &Row) -> Row {
+    Row { rollout: "other".into(), ..row.clone() }
+}
+
+/// The next row, with other parts of the traffic in percent.
+pub fn reweighted(row: &Row, percents: &[u32]) -> Row {
+    let weights: Vec<Share> = percents.iter().map(|p| Share::from_ppm(p * 10_000).unwrap()).collect();
+    Row { route: row.route.reweighted(&weights).unwrap(), ..row.clone() }
+}
+
 pub fn request(values: &[f32]) -> InferRequest {
     rows(values.len(), values)
 }
@@ -386,6 +447,7 @@ pub fn rows(rows: usize, values: &[f32]) -> InferRequest {
     let shape = vec![rows, values.len().checked_div(rows).unwrap_or(1)];
     InferRequest {
         version: None,
+        picked: None,
         client_id: None,
         inputs: vec![named("x", Tensor::from_vec(DType::Fp32, shape, values.to_vec()).unwrap())],
         protocol: Protocol::Native,
@@ -402,4 +464,9 @@ pub async fn until(condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "the condition never held");
         tokio::task::yield_now().await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
+pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(task)
 }

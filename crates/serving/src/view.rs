@@ -3,6 +3,7 @@
 use crate::contract::Contract;
 use crate::spec::DeploymentSpec;
 use mainspring_core::{Name, Timestamp};
+use mainspring_traffic::Share;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ pub struct VersionView {
     pub contract: Arc<Contract>,
     /// Where it stands.
     pub state: State,
-    /// Whether requests that name no version go to it.
+    /// Whether it is what answers where no rollout chooses another: the current or stable version.
     pub current: bool,
     /// The engine that runs it: `onnxruntime`.
     pub engine: &'static str,
@@ -77,6 +78,48 @@ pub struct VersionView {
     pub execution: Execution,
     /// What warm-up noticed, empty when nothing.
     pub warnings: Vec<String>,
+}
+
+/// Where a variant of a rollout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum VariantState {
+    /// Being resolved, opened and warmed; stable answers its units.
+    Loading,
+    /// Answers.
+    Ready,
+    /// Cannot be loaded; stable answers its units.
+    Failed,
+}
+
+impl VariantState {
+    /// The name in views and metrics: `READY`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "LOADING",
+            Self::Ready => "READY",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// One variant of the rollout that decides about a deployment's traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantView {
+    /// Its name.
+    pub name: String,
+    /// The URI of its model, pinned to a version.
+    pub model: String,
+    /// The version that answers for it, once one is loaded.
+    pub version: Option<Arc<str>>,
+    /// Where it stands in this process.
+    pub state: VariantState,
+    /// Why it does not answer, or what it does meanwhile.
+    pub reason: Option<String>,
+    /// Its part of the traffic that reaches the rollout.
+    pub weight: Share,
+    /// The generation of the row that says so.
+    pub generation: u64,
 }
 
 /// A deployment: what is declared, and where it stands.
@@ -97,8 +140,12 @@ pub struct DeploymentView {
     /// Whether the latest declaration and the latest move of its alias were dealt with, well or not;
     /// before that, state and reason may still speak of the ones before.
     pub settled: bool,
-    /// Versions held: the current one first, then those that drain.
+    /// Versions held: the current one first, then those of candidates, then those that drain.
     pub versions: Vec<VersionView>,
+    /// The rollout that decides about its traffic, if one does.
+    pub rollout: Option<String>,
+    /// The variants of that rollout, stable first; empty when there is none.
+    pub variants: Vec<VariantView>,
 }
 
 impl DeploymentView {

@@ -5,7 +5,9 @@
 //! nothing better is known. Its place is its [`bucket`] under a salt. A [`Route`] is the row that one
 //! rollout writes and every replica reads: the variants with their [`Split`] of the buckets, the
 //! [`Holdout`] and [`LayerPlace`] that come first, and a generation. [`Route::choose`] answers a
-//! [`Choice`]: the variant, why, and the probability with which it was chosen.
+//! [`Choice`]: the variant, why, and the probability with which it was chosen. A [`Row`] is what is stored
+//! and read: the route, the models of the variants, where a request carries its unit, the shadow and the
+//! hard limits.
 //!
 //! | promise | where it comes from |
 //! |---|---|
@@ -16,13 +18,19 @@
 //! | an older row never comes back | [`Table::put`] compares generations |
 
 mod hash;
+mod head;
 mod route;
+mod row;
 mod share;
 mod split;
 mod table;
+mod unit;
 
 pub use hash::{Purpose, Salt, bucket, unit_id};
+pub use head::{RequestHead, VARIANT_HEADER};
 pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
+pub use row::{HardLimits, Row, RowError, RowVariant, Shadow};
 pub use share::{BUCKETS, Share, ShareError};
 pub use split::{Split, SplitError};
 pub use table::{StaleRow, Table};
+pub use unit::{UnitError, UnitFrom};

@@ -25,7 +25,13 @@ fn with(rows: u32, inputs: Vec<NamedTensor>, outputs: Vec<NamedTensor>) -> Predi
 fn the_envelope_says_everything_about_the_request() {
     let mut p = prediction(9, &target("churn", "3"));
     p.client_id = Some("mine".into());
-    p.assignment = mainspring_core::Assignment { forced: true, propensity: 0.25, unit: Some(u64::MAX) };
+    p.assignment = mainspring_core::Assignment {
+        forced: true,
+        propensity: 0.25,
+        unit: Some(u64::MAX),
+        generation: Some(7),
+        shadow_of: Some(id(8)),
+    };
     let b = batch_of(&p);
     let text = |name: &str| b[name].as_string::<i32>().value(0).to_owned();
     assert_eq!(text("event_id"), p.id.to_string());
@@ -34,6 +40,8 @@ fn the_envelope_says_everything_about_the_request() {
     assert_eq!((text("outcome"), text("payload")), ("ok".into(), "kept".into()));
     assert!(b["error"].is_null(0) && b["error_kind"].is_null(0));
     assert_eq!(b["unit"].as_primitive::<UInt64Type>().value(0), u64::MAX);
+    assert_eq!(b["generation"].as_primitive::<UInt64Type>().value(0), 7);
+    assert_eq!(text("shadow_of"), id(8).to_string());
     assert!(b["forced"].as_boolean().value(0));
     assert_eq!(b["queue_us"].as_primitive::<arrow::datatypes::Float64Type>().value(0), 1.0);
 }
@@ -133,7 +141,8 @@ fn half_floats_bools_texts_and_bytes_keep_their_values() {
 fn two_tensors_of_one_name_keep_both_columns() {
     let x = || tensor("x", DType::Fp32, &[1], vec![1_f32]);
     let b = batch_of(&with(1, vec![x(), x()], vec![x()]));
-    let names: Vec<_> = b.schema().fields().iter().map(|f| f.name().clone()).skip(22).collect();
+    let envelope = layout::envelope_fields().len();
+    let names: Vec<_> = b.schema().fields().iter().map(|f| f.name().clone()).skip(envelope).collect();
     assert_eq!(names, ["in.x", "in.x#2", "out.x"]);
 }
 

@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::compute::filter_record_batch;
+use arrow::compute::{filter_record_batch, is_null};
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
@@ -34,6 +34,16 @@ fn key(header: &StreamHeader, batch: &RecordBatch) -> Option<SeriesKey> {
     })
 }
 
+/// The rows that somebody got as an answer; `None` when all are. Rows of the envelope's version 1 are.
+fn without_shadows(batch: &RecordBatch) -> Option<RecordBatch> {
+    let shadows = column::<StringArray>(batch, "shadow_of")?;
+    if shadows.null_count() == shadows.len() {
+        return None;
+    }
+    // What cannot be told apart is left out: a tile must not count a shadow.
+    filter_record_batch(batch, &is_null(shadows).ok()?).ok().or_else(|| Some(batch.slice(0, 0)))
+}
+
 impl Tiles {
     /// Counts rows of one stream; all rows of a batch are of one target. Gaps are counted only when
     /// `gaps` says so: a running writer has counted them by [`Tiles::absorb_overflow`].
@@ -42,9 +52,13 @@ impl Tiles {
             return;
         }
         match header.kind {
-            Kind::Prediction => self.absorb_predictions(header, batch),
+            Kind::Prediction => match without_shadows(batch) {
+                Some(real) if real.num_rows() > 0 => self.absorb_predictions(header, &real),
+                Some(_) => {}
+                None => self.absorb_predictions(header, batch),
+            },
             Kind::Gap if gaps => self.absorb_gaps(header, batch),
-            Kind::Gap | Kind::Feedback => {}
+            Kind::Gap | Kind::Feedback | Kind::Decision => {}
         }
     }
 

@@ -44,6 +44,31 @@ async fn a_window_says_what_was_sent() {
 }
 
 #[tokio::test]
+async fn a_shadow_is_journaled_and_in_no_tile() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let world = open(dir.path()).await;
+        if round == 0 {
+            for n in 0..40 {
+                let mut p = prediction(n, &target("churn", "1"));
+                p.assignment.shadow_of = (n % 4 == 0).then(|| id(1000 + n));
+                world.journal.append(p);
+            }
+            let mut alone = prediction(40, &target("churn", "2"));
+            alone.assignment.shadow_of = Some(id(1));
+            world.journal.append(alone);
+        }
+        world.journal.flush().await.unwrap();
+        let windows = world.journal.tiles().windows(&tenant(), "churn", Timestamp(0), Timestamp(i64::MAX));
+        let counts: Vec<_> = windows.iter().map(|w| (w.version.as_str(), w.tile.requests.requests)).collect();
+        assert_eq!(counts, [("1", 30)], "round {round}: as it happens, and rebuilt from the log");
+        assert_eq!(windows[0].tile.columns["out.y"].numeric.as_ref().unwrap().count(), 30);
+        assert_eq!(world.ids().await.len(), 41);
+        world.shut_down().await;
+    }
+}
+
+#[tokio::test]
 async fn tiles_survive_a_restart_and_count_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
     let mut expected = 0;

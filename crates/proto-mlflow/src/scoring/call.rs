@@ -116,6 +116,7 @@ impl Call {
     ) -> Result<Answer, Refused> {
         let request = InferRequest {
             version: self.door.version.clone(),
+            picked: None,
             client_id: id.or_else(|| self.door.client_id.clone()),
             inputs,
             params: GivenParams { values, flat: false },
@@ -130,6 +131,7 @@ impl Call {
     pub fn refuse(&self, why: Refused) -> Refused {
         let refusal = Refusal {
             version: self.door.version.clone(),
+            picked: None,
             client_id: self.door.client_id.clone(),
             protocol: self.door.protocol,
             received: self.door.received,

@@ -60,7 +60,7 @@ fn refuse(
     why: ApiError,
 ) -> ApiError {
     let (kind, message) = (why.kind, why.message.clone());
-    s.serving.refuse(auth, Refusal { version, client_id, protocol: Protocol::Native, received, kind, message });
+    s.serving.refuse(auth, Refusal { version, picked: None, client_id, protocol: Protocol::Native, received, kind, message });
     why
 }
 
@@ -169,6 +169,7 @@ pub(crate) async fn predict(
     let count = inputs.first().map_or(0, |i| i.tensor.rows());
     let request = InferRequest {
         version,
+        picked: None,
         client_id,
         inputs,
         params: GivenParams::default(),

@@ -18,8 +18,8 @@ pub(crate) use timer::Timer;
 use crate::contract::Contract;
 use crate::stats::{ClosedBy, Recorder, nanos};
 use crate::view::Execution;
-use mainspring_core::Timestamp;
 use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Target, Timestamp};
 use mainspring_engine::{EngineError, Model, RunCx};
 use queue::{Queue, Trigger};
 use slots::{Slot, Slots};
@@ -46,8 +46,11 @@ pub(crate) struct Origin {
 }
 
 /// What is known of a version once it is warm.
+#[derive(Clone)]
 pub(crate) struct Facts {
     pub origin: Origin,
+    /// The URI that it was found under.
+    pub uri: Arc<str>,
     pub contract: Arc<Contract>,
     pub engine: &'static str,
     pub execution: Execution,
@@ -57,16 +60,24 @@ pub(crate) struct Facts {
     pub warnings: Vec<String>,
 }
 
-/// A version that can answer. Unloaded when the last reference goes.
+/// A version that can answer, under the name of one variant. Unloaded when the last reference to what runs
+/// it goes.
 pub(crate) struct Loaded {
     pub facts: Facts,
     pub recorder: Arc<Recorder>,
+    runner: Arc<Runner>,
+}
+
+/// The model at work. Variants that are the same version share it.
+struct Runner {
     model: Arc<dyn Model>,
     slots: Slots,
     queue: Queue,
     pool: Pool,
     timer: Timer,
-    me: Weak<Loaded>,
+    me: Weak<Runner>,
+    /// For the log.
+    target: Arc<Target>,
 }
 
 /// One call of the engine, for one request.
@@ -82,28 +93,47 @@ impl Loaded {
     pub fn new(facts: Facts, model: Arc<dyn Model>, recorder: Arc<Recorder>, pool: Pool, timer: Timer) -> Arc<Self> {
         let instances = model.instances().max(1);
         pool.grow_to(instances);
-        Arc::new_cyclic(|me| Self {
+        let runner = Arc::new_cyclic(|me| Runner {
             queue: Queue::new(facts.rules),
-            facts,
-            recorder,
             model,
             slots: Slots::new(instances),
             pool,
             timer,
             me: Weak::clone(me),
-        })
+            target: Arc::clone(&facts.contract.target),
+        });
+        Arc::new(Self { facts, recorder, runner })
+    }
+
+    /// The same version at work as another variant, or found under another URI.
+    pub fn standing_for(
+        &self,
+        variant: &str,
+        uri: &str,
+        recorder: impl FnOnce(&Arc<Target>) -> Arc<Recorder>,
+    ) -> Arc<Self> {
+        let target = Arc::new(Target { variant: variant.into(), ..Target::clone(&self.facts.contract.target) });
+        let recorder = recorder(&target);
+        let contract = Arc::new(Contract { target, ..Contract::clone(&self.facts.contract) });
+        let facts = Facts { contract, uri: uri.into(), ..self.facts.clone() };
+        Arc::new(Self { facts, recorder, runner: Arc::clone(&self.runner) })
+    }
+
+    /// Whether both are one model in memory.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.runner, &other.runner)
     }
 
     pub fn instances(&self) -> usize {
-        self.model.instances().max(1)
+        self.runner.model.instances().max(1)
     }
 
     pub fn memory_bytes(&self) -> u64 {
-        self.model.memory_bytes()
+        self.runner.model.memory_bytes()
     }
 
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.runner.queue.len()
     }
 
     /// Runs on this thread if the request is small enough and an instance is idle.
@@ -111,13 +141,14 @@ impl Loaded {
         if self.facts.execution.inline_rows == 0 || self.units(inputs, rows) > self.facts.execution.inline_rows {
             return None;
         }
-        let slot = self.slots.try_acquire()?;
+        let runner = &*self.runner;
+        let slot = runner.slots.try_acquire()?;
         let started = Instant::now();
-        let result = guarded(|| self.model.run(inputs, cx));
+        let result = guarded(|| runner.model.run(inputs, cx));
         let engine_ns = nanos(started.elapsed());
         drop(slot);
-        if self.queue.len() > 0 {
-            self.pump(Trigger::Idle);
+        if runner.queue.len() > 0 {
+            runner.pump(Trigger::Idle);
         }
         self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
         Some(result.map(|outputs| Ran { outputs, queue_ns: 0, engine_ns, batch_rows: rows as u32 }))
@@ -139,16 +170,19 @@ impl Loaded {
 
     /// Puts a request into the queue. Dropping what this returns takes it out again.
     pub fn enqueue(self: &Arc<Self>, work: Work) -> Waiting {
-        let (waiting, alarm) = self.queue.push(self, work);
+        let runner = &*self.runner;
+        let (waiting, alarm) = runner.queue.push(self, work);
         if let Some(at) = alarm {
-            self.timer.set(at, Weak::clone(&self.me));
+            runner.timer.set(at, Weak::clone(&runner.me));
         }
-        self.pump(Trigger::Idle);
+        runner.pump(Trigger::Idle);
         waiting
     }
+}
 
+impl Runner {
     /// The timer's call: some batch may be due.
-    pub fn wake(&self) {
+    fn wake(&self) {
         self.queue.disarm();
         self.pump(Trigger::Delay);
         if let Some(at) = self.queue.rearm() {
@@ -166,11 +200,11 @@ impl Loaded {
             if batch.items.is_empty() {
                 continue;
             }
-            let loaded = Arc::clone(&me);
+            let runner = Arc::clone(&me);
             self.pool.submit(move || {
-                loaded.execute(batch);
+                runner.execute(batch);
                 drop(slot);
-                loaded.pump(Trigger::Idle);
+                runner.pump(Trigger::Idle);
             });
         }
     }
@@ -190,7 +224,10 @@ impl Loaded {
             many => batch::join(many).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx)),
         });
         let engine_ns = nanos(started.elapsed());
-        self.recorder.executed(rows, engine_ns, batch.closed);
+        // A call that variants share counts for the one whose request was first.
+        if let Some(first) = batch.items.first() {
+            first.owner.recorder.executed(rows, engine_ns, batch.closed);
+        }
         if batch.items.len() > 1 && matches!(result, Err(EngineError::Run { .. })) {
             // The values of one request are no reason to fail the others.
             for item in batch.items {
@@ -209,10 +246,9 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, EngineError>) -> Result<T, Engine
     })
 }
 
-impl Drop for Loaded {
+impl Drop for Runner {
     fn drop(&mut self) {
-        let target = &self.facts.contract.target;
-        tracing::info!(deployment = %target.deployment, version = %target.version, "unloaded");
+        tracing::info!(deployment = %self.target.deployment, version = %self.target.version, "unloaded");
     }
 }
 
@@ -222,5 +258,5 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
-/// A slot that keeps its version loaded.
-pub(crate) type OwnedSlot = Slot<Arc<Loaded>>;
+/// A slot that keeps its model loaded.
+type OwnedSlot = Slot<Arc<Runner>>;

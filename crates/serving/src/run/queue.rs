@@ -38,6 +38,8 @@ pub(crate) struct Work {
 /// One request in the queue.
 pub(crate) struct Item {
     seq: u64,
+    /// Whose request it is; stays loaded until it is answered.
+    pub(super) owner: Arc<Loaded>,
     pub work: Work,
     pub enqueued: Instant,
     pub reply: oneshot::Sender<Reply>,
@@ -91,7 +93,7 @@ impl Queue {
         let seq = state.next;
         state.next += 1;
         state.rows += work.rows;
-        state.items.push_back(Item { seq, work, enqueued, reply });
+        state.items.push_back(Item { seq, owner: Arc::clone(owner), work, enqueued, reply });
         self.len.store(state.items.len(), Ordering::SeqCst);
         let alarm = self.alarm(&mut state);
         (Waiting { owner: Arc::clone(owner), seq, answer, done: false }, alarm)
@@ -239,7 +241,7 @@ impl std::future::Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.done {
-            self.owner.queue.remove(self.seq);
+            self.owner.runner.queue.remove(self.seq);
         }
     }
 }

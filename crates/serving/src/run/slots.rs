@@ -1,20 +1,20 @@
 //! Which instances are idle, as one atomic count.
 
-use super::Loaded;
+use super::Runner;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub(super) struct Slots {
     idle: AtomicUsize,
 }
 
 /// One instance, until dropped.
-pub(crate) struct Slot<S: AsSlots>(S);
+pub(super) struct Slot<S: AsSlots>(S);
 
-/// Something that has slots: the slots themselves, or the version that owns them.
-pub(crate) trait AsSlots {
+/// Something that has slots: the slots themselves, or what runs the model and owns them.
+pub(super) trait AsSlots {
     fn slots(&self) -> &Slots;
 }
 
@@ -24,7 +24,7 @@ impl AsSlots for &Slots {
     }
 }
 
-impl AsSlots for Arc<Loaded> {
+impl AsSlots for Arc<Runner> {
     fn slots(&self) -> &Slots {
         &self.deref().slots
     }
@@ -45,7 +45,7 @@ impl Slots {
         self.take().then_some(Slot(self))
     }
 
-    pub fn try_acquire_owned(&self, owner: &Arc<Loaded>) -> Option<Slot<Arc<Loaded>>> {
+    pub fn try_acquire_owned(&self, owner: &Arc<Runner>) -> Option<Slot<Arc<Runner>>> {
         self.take().then(|| Slot(Arc::clone(owner)))
     }
 }

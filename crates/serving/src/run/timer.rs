@@ -1,6 +1,6 @@
 //! One thread that wakes queues whose oldest request has waited for long enough.
 
-use super::Loaded;
+use super::Runner;
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 struct Alarm {
     at: Instant,
-    wakes: Weak<Loaded>,
+    wakes: Weak<Runner>,
 }
 
 impl PartialEq for Alarm {
@@ -66,7 +66,7 @@ impl Timer {
         Self { alarms }
     }
 
-    pub fn set(&self, at: Instant, wakes: Weak<Loaded>) {
+    pub(super) fn set(&self, at: Instant, wakes: Weak<Runner>) {
         let _ = self.alarms.send(Alarm { at, wakes });
     }
 }

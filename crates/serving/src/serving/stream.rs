@@ -1,6 +1,6 @@
 //! Answers in parts.
 
-use super::{Admitted, Asked, Call, Serving, late};
+use super::{Admitted, Call, Serving, late};
 use crate::action::Infer;
 use crate::contract::Contract;
 use crate::deployment::Deployment;
@@ -56,12 +56,12 @@ impl Serving {
     ///
     /// # Errors
     /// [`ServeError`] for what can be told before the model starts, which is in the journal then.
-    pub fn infer_parts(&self, auth: &Authorized<Infer>, request: InferRequest) -> Result<AnswerParts, ServeError> {
-        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        let event = self.event(auth, Arc::clone(&deployment), Asked::from(&request));
+    pub fn infer_parts(&self, auth: &Authorized<Infer>, mut request: InferRequest) -> Result<AnswerParts, ServeError> {
+        let (mut call, chosen) = self.call(auth, &mut request)?;
+        let Some(event) = &call.event else { return Err(ServeError::Cancelled) };
         let (id, client_id, received) = (event.id, event.client_id.clone(), event.received);
-        let mut call = Call { event: Some(event), admitted: false, explains: super::explains(auth.who()) };
-        let admitted = call.admit(request).and_then(|admitted| {
+        let deployment = Arc::clone(&event.deployment);
+        let admitted = call.admit(request, chosen).and_then(|admitted| {
             if admitted.work.rows == 1 {
                 Ok(admitted)
             } else {

@@ -1,4 +1,4 @@
-use crate::testing::{Rig, name, request, rows, until};
+use crate::testing::{Rig, name, request, rows, spawn, until};
 use crate::{DeploymentSpec, Describe, HumanDuration, Infer, Instances, Refusal, ServeError, State};
 use mainspring_core::{DType, ErrorKind, Failure, Outcome, Protocol, Tensor};
 use std::sync::Arc;
@@ -77,18 +77,19 @@ async fn a_forced_version_is_served_and_marked() {
 #[tokio::test]
 async fn what_a_protocol_refuses_is_journaled_too() {
     let rig = Rig::serving("quick 1", |_| {}).await;
-    let refusal = Refusal {
+    let refusal = || Refusal {
         version: None,
+        picked: None,
         client_id: None,
         protocol: Protocol::OipRest,
         received: Instant::now(),
         kind: ErrorKind::InvalidInput,
         message: "not JSON".into(),
     };
-    let id = rig.serving.refuse(&rig.auth(Infer { deployment: name("m") }), refusal.clone()).unwrap();
+    let id = rig.serving.refuse(&rig.auth(Infer { deployment: name("m") }), refusal()).unwrap();
     assert_eq!(rig.sink.0.lock()[0].id, id);
     assert_eq!(rig.stats().failures[0].kind, ErrorKind::InvalidInput);
-    assert!(rig.serving.refuse(&rig.auth(Infer { deployment: name("n") }), refusal).is_none());
+    assert!(rig.serving.refuse(&rig.auth(Infer { deployment: name("n") }), refusal()).is_none());
 }
 
 #[tokio::test]
@@ -100,7 +101,7 @@ async fn overload_is_refused_with_a_time_to_come_back() {
     .await;
     rig.engine.door.shut();
     let (one, two) = (rig.clone(), rig.clone());
-    let tasks = [rig_spawn(async move { one.ask(&[1.0]).await }), rig_spawn(async move { two.ask(&[1.0]).await })];
+    let tasks = [spawn(async move { one.ask(&[1.0]).await }), spawn(async move { two.ask(&[1.0]).await })];
     until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
     let busy = || rig.serving.stats(&rig.auth(crate::ReadStats { deployment: None }))[0].in_flight;
     until(|| busy() == 2).await;
@@ -114,20 +115,15 @@ async fn overload_is_refused_with_a_time_to_come_back() {
     assert_eq!(busy(), 0);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test awaits what it spawns")]
-fn rig_spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
-    tokio::spawn(task)
-}
-
 #[tokio::test]
 async fn a_caller_that_goes_leaves_the_queue_and_nothing_runs_for_it() {
     let rig = Rig::serving("gated 1", slow).await;
     rig.engine.door.shut();
     let first = rig.clone();
-    let first = rig_spawn(async move { first.ask(&[1.0]).await });
+    let first = spawn(async move { first.ask(&[1.0]).await });
     until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
     let second = rig.clone();
-    let second = rig_spawn(async move { second.ask(&[2.0]).await });
+    let second = spawn(async move { second.ask(&[2.0]).await });
     let waiting = || {
         let auth = rig.auth(crate::ReadStats { deployment: Some(name("m")) });
         rig.serving.batches(&auth).unwrap()[0].waiting
@@ -152,7 +148,7 @@ async fn a_deadline_ends_the_wait_and_the_model_never_sees_the_request() {
     .await;
     rig.engine.door.shut();
     let first = rig.clone();
-    let first = rig_spawn(async move { first.ask(&[1.0]).await });
+    let first = spawn(async move { first.ask(&[1.0]).await });
     until(|| rig.engine.door.inside.load(Ordering::SeqCst) == 1).await;
     let mut hurried = request(&[2.0]);
     hurried.deadline = Some(Instant::now() + Duration::from_millis(20));
@@ -302,7 +298,7 @@ async fn versions_change_under_load_without_one_failure() {
         let load: Vec<_> = (0..8)
             .map(|_| {
                 let (rig, stop, done) = (rig.clone(), Arc::clone(&stop), Arc::clone(&done));
-                rig_spawn(async move {
+                spawn(async move {
                     while !stop.load(Ordering::Relaxed) {
                         let got = rig.ask(&[10.0]).await.expect("no request fails during a change");
                         assert!((11.0..=16.0).contains(&got[0]));

@@ -6,8 +6,9 @@ mod python;
 mod tests;
 mod units;
 
+pub use mainspring_resource::{ByteSize, HumanDuration};
 pub use python::{PythonEnv, PythonSpec};
-pub use units::{ByteSize, HumanDuration, Instances};
+pub use units::Instances;
 
 use mainspring_core::{ErrorKind, Failure, Name};
 use schemars::JsonSchema;

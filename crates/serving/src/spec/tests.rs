@@ -88,7 +88,13 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn units_are_read_as_people_write_them() {
-    for (text, ns) in [("500us", 500_000_u64), ("2ms", 2_000_000), ("1.5s", 1_500_000_000), ("10 m", 600_000_000_000)] {
+    for (text, ns) in [
+        ("14d", 1_209_600_000_000_000_u64),
+        ("500us", 500_000),
+        ("2ms", 2_000_000),
+        ("1.5s", 1_500_000_000),
+        ("10 m", 600_000_000_000),
+    ] {
         assert_eq!(text.parse::<HumanDuration>().unwrap().0, Duration::from_nanos(ns), "{text}");
     }
     for text in ["", "5", "ms", "-1s", "1 fortnight", "1e400s", "99999999999999999999h", "..s"] {

@@ -1,0 +1,253 @@
+//! What types and serde cannot say about a spec.
+
+use super::{MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_resource::HumanDuration;
+use mainspring_traffic::{Share, UnitFrom};
+
+/// Why a spec cannot be rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct SpecError {
+    /// Path of the field at fault: `steps[2].canary.weight`.
+    pub path: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl Failure for SpecError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecError> {
+    if ok { Ok(()) } else { Err(SpecError { path: path.to_owned(), reason: reason.into() }) }
+}
+
+/// A percentage as a share of the traffic, more than nothing.
+pub(crate) fn percent(percent: f64) -> Option<Share> {
+    Share::from_fraction(percent / 100.0).ok().filter(|s| *s != Share::NONE)
+}
+
+fn rate(value: f64, path: &str) -> Result<(), SpecError> {
+    ensure(value > 0.0 && value < 0.5, path, format!("{value} is no error rate; give more than 0 and less than 0.5"))
+}
+
+impl RolloutSpec {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`SpecError`] with the path of the first field at fault.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        self.check_candidates()?;
+        self.check_assignment()?;
+        self.check_preflight()?;
+        self.check_steps()?;
+        self.check_metrics()?;
+        self.check_decision()
+    }
+
+    fn check_candidates(&self) -> Result<(), SpecError> {
+        let one = self.candidates.len() == 1;
+        ensure(one, "candidates", "name one candidate; several at once are not built yet: roll them out in turn")?;
+        for (i, candidate) in self.candidates.iter().enumerate() {
+            let taken = candidate.name.as_str() == STABLE;
+            ensure(!taken, &format!("candidates[{i}].name"), "`stable` is what the deployment answers with now")?;
+            let named = !candidate.model.trim().is_empty();
+            ensure(named, &format!("candidates[{i}].model"), "name a model, such as models:/churn/8")?;
+        }
+        Ok(())
+    }
+
+    fn check_assignment(&self) -> Result<(), SpecError> {
+        let assignment = &self.assignment;
+        if let Err(error) = assignment.unit.parse::<UnitFrom>() {
+            return ensure(false, "assignment.unit", error.to_string());
+        }
+        if let Some(layer) = &assignment.layer {
+            let sum: f64 = layer.places.iter().sum();
+            let fits = !layer.places.is_empty() && layer.places.iter().all(|p| percent(*p).is_some()) && sum <= 100.0;
+            ensure(fits, "assignment.layer.places", "give each place its percent, together 100 at most")?;
+            let there = (1..=layer.places.len()).contains(&usize::from(layer.place));
+            let last = layer.places.len();
+            ensure(there, "assignment.layer.place", format!("place {} is not one of 1 to {last}", layer.place))?;
+        }
+        if let Some(holdout) = &assignment.holdout {
+            let fits = percent(holdout.percent).is_some() && holdout.percent < 100.0;
+            ensure(fits, "assignment.holdout.percent", "give more than 0 and less than 100 percent")?;
+        }
+        Ok(())
+    }
+
+    fn check_preflight(&self) -> Result<(), SpecError> {
+        let preflight = &self.preflight;
+        ensure(!preflight.timeout.0.is_zero(), "preflight.timeout", "must be longer than 0ms")?;
+        if let Some(replay) = &preflight.replay {
+            let fits = (1..=10_000).contains(&replay.requests);
+            ensure(fits, "preflight.replay.requests", "must be between 1 and 10000")?;
+            let fits = replay.max_abs_diff >= 0.0 && replay.max_abs_diff.is_finite();
+            ensure(fits, "preflight.replay.maxAbsDiff", "must be 0 or more")?;
+        }
+        for (i, gate) in preflight.gates.iter().enumerate() {
+            let path = format!("preflight.gates[{i}]");
+            ensure(!gate.metric.is_empty(), &path, "name a metric")?;
+            ensure(gate.min.is_some() || gate.max.is_some(), &path, "give min, max or both")?;
+        }
+        Ok(())
+    }
+
+    fn check_steps(&self) -> Result<(), SpecError> {
+        ensure(!self.steps.is_empty(), "steps", "give at least one step")?;
+        ensure(self.steps.len() <= 30, "steps", "30 steps at most")?;
+        let mut last: Option<f64> = None;
+        for (i, step) in self.steps.iter().enumerate() {
+            let weight = check_step(step, i)?;
+            if let (Some(before), Some(now)) = (last, weight) {
+                let reason = format!("{now} percent after {before}: weights must not fall from step to step");
+                ensure(now >= before, &format!("steps[{i}]"), reason)?;
+            }
+            let late = weight.is_none() && last.is_some();
+            ensure(!late, &format!("steps[{i}].shadow"), "a shadow comes before the first request does")?;
+            last = weight.or(last);
+        }
+        ensure(last.is_some(), "steps", "after the shadow, a canary or an A/B test must show what callers get")
+    }
+
+    fn check_metrics(&self) -> Result<(), SpecError> {
+        let metrics = &self.metrics;
+        let lists = [("guardrails", &metrics.guardrails), ("success", &metrics.success)];
+        let mut names: Vec<&str> = vec!["srm", "multipleExposure", "noData", "shadowErrors", "shadowDiff"];
+        for (list, all) in lists {
+            for (i, metric) in all.iter().enumerate() {
+                let path = format!("metrics.{list}[{i}]");
+                check_metric(metric, &path, list == "success")?;
+                ensure(
+                    !names.contains(&metric.name.as_str()),
+                    &format!("{path}.name"),
+                    "another metric has this name",
+                )?;
+                names.push(&metric.name);
+            }
+        }
+        for (i, signal) in metrics.signals.iter().enumerate() {
+            let path = format!("metrics.signals[{i}]");
+            ensure(!signal.name.is_empty(), &format!("{path}.name"), "give it a name")?;
+            ensure(!names.contains(&signal.name.as_str()), &format!("{path}.name"), "another metric has this name")?;
+            let fits = signal.max_shift >= 0.0 && signal.max_shift.is_finite();
+            ensure(fits, &format!("{path}.maxShift"), "must be 0 or more")?;
+            names.push(&signal.name);
+        }
+        rate(metrics.quality.srm.alpha, "metrics.quality.srm.alpha")?;
+        let most = metrics.quality.multiple_exposure.max_percent;
+        ensure((0.0..=100.0).contains(&most), "metrics.quality.multipleExposure.maxPercent", "must be 0 to 100")?;
+        longer(metrics.quality.no_data.after, "metrics.quality.noData.after")
+    }
+
+    fn check_decision(&self) -> Result<(), SpecError> {
+        rate(self.decision.alpha, "decision.alpha")?;
+        ensure(self.decision.expected_units >= 100, "decision.expectedUnits", "must be 100 or more")?;
+        let better = self.decision.ship == Some(super::Ship::Better) && self.metrics.success.is_empty();
+        ensure(!better, "decision.ship", "`better` needs a metric under metrics.success")?;
+        let not_worse = self.ship() == super::Ship::NotWorse && self.metrics.guardrails.is_empty();
+        let why = "nothing would be shown; declare guardrails or success metrics, or `decision: {ship: noHarm}`";
+        ensure(!not_worse, "decision.ship", why)?;
+        longer(self.max_duration, "maxDuration")?;
+        let Some(limits) = &self.hard_limits else { return Ok(()) };
+        ensure(limits.error_rate.is_some() || limits.p99.is_some(), "hardLimits", "give errorRate, p99 or both")?;
+        if let Some(share) = limits.error_rate {
+            let fits = Share::from_fraction(share).is_ok_and(|s| s != Share::NONE && s != Share::ALL);
+            ensure(fits, "hardLimits.errorRate", "must be more than 0 and less than 1")?;
+        }
+        if let Some(p99) = limits.p99 {
+            longer(p99, "hardLimits.p99")?;
+        }
+        longer(limits.window, "hardLimits.window")?;
+        ensure(limits.min_requests > 0, "hardLimits.minRequests", "must be 1 or more")
+    }
+}
+
+fn longer(duration: HumanDuration, path: &str) -> Result<(), SpecError> {
+    ensure(!duration.0.is_zero(), path, "must be longer than 0ms")
+}
+
+/// The candidate's weight; `None` in the shadow.
+fn check_step(step: &StepSpec, i: usize) -> Result<Option<f64>, SpecError> {
+    let at = |field: &str| format!("steps[{i}].{field}");
+    let Some(kind) = step.kind() else {
+        let reason = "a step is exactly one of shadow, canary and abTest";
+        return Err(SpecError { path: format!("steps[{i}]"), reason: reason.to_owned() });
+    };
+    let weight_fits = |weight: f64, path: &str| {
+        let fits = percent(weight).is_some() && weight < 100.0;
+        ensure(fits, path, format!("{weight} is no weight; give more than 0 and less than 100 percent"))
+    };
+    match kind {
+        StepKind::Shadow(shadow) => {
+            ensure(percent(shadow.percent).is_some(), &at("shadow.percent"), "must be more than 0 and at most 100")?;
+            ensure(shadow.max_in_flight > 0, &at("shadow.maxInFlight"), "must be 1 or more")?;
+            longer(shadow.duration, &at("shadow.duration"))?;
+            if let Some(compare) = &shadow.compare {
+                ensure(!compare.output.is_empty(), &at("shadow.compare.output"), "name an output")?;
+                let fits = compare.max_mean_abs_diff > 0.0 && compare.max_mean_abs_diff.is_finite();
+                ensure(fits, &at("shadow.compare.maxMeanAbsDiff"), "must be more than 0")?;
+            }
+            Ok(None)
+        }
+        StepKind::Canary(canary) => {
+            weight_fits(canary.weight, &at("canary.weight"))?;
+            ensure(canary.min_exposures > 0, &at("canary.minExposures"), "must be 1 or more")?;
+            Ok(Some(canary.weight))
+        }
+        StepKind::AbTest(test) => {
+            weight_fits(test.weight, &at("abTest.weight"))?;
+            ensure(test.min_exposures > 0, &at("abTest.minExposures"), "must be 1 or more")?;
+            let fits = test.max_duration > test.min_duration;
+            ensure(fits, &at("abTest.maxDuration"), "must be longer than minDuration")?;
+            Ok(Some(test.weight))
+        }
+    }
+}
+
+fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), SpecError> {
+    let at = |field: &str| format!("{path}.{field}");
+    ensure(!metric.name.is_empty(), &at("name"), "give it a name")?;
+    let counted = matches!(metric.kind, MetricKind::Errors | MetricKind::Quantile);
+    let mean = !counted;
+    match (metric.kind, &metric.source) {
+        (MetricKind::Errors, None) | (MetricKind::Quantile, Some(Source::Latency)) => {}
+        (MetricKind::Errors, Some(_)) => return ensure(false, &at("source"), "errors have no source; remove it"),
+        (MetricKind::Quantile, _) => return ensure(false, &at("source"), "a quantile is of `source: latency`"),
+        (_, Some(_)) => {}
+        (_, None) => return ensure(false, &at("source"), "name latency, label:NAME or output:NAME"),
+    }
+    ensure((metric.kind == MetricKind::Ratio) == metric.over.is_some(), &at("over"), "a ratio, and only that, has it")?;
+    ensure(metric.q.is_none() || metric.kind == MetricKind::Quantile, &at("q"), "only a quantile has it")?;
+    ensure(metric.q.is_none_or(|q| q > 0.0 && q < 1.0), &at("q"), "must be between 0 and 1")?;
+    ensure(metric.margin.is_none() || counted, &at("margin"), "means have nonInferiority instead")?;
+    let fits = metric.margin.is_none_or(|m| (1.0..=10.0).contains(&m));
+    ensure(fits, &at("margin"), "must be 1 (no worse at all) to 10")?;
+    let allowed = metric.kind != MetricKind::Quantile && !success;
+    ensure(
+        metric.non_inferiority.is_none() || allowed,
+        &at("nonInferiority"),
+        "only a guardrail that is no quantile has it",
+    )?;
+    if let Some(tolerable) = metric.non_inferiority {
+        let most = if metric.kind == MetricKind::Errors { 1.0 } else { f64::INFINITY };
+        ensure(tolerable >= 0.0 && tolerable < most, &at("nonInferiority"), "must be 0 or more")?;
+    }
+    let turned = metric.direction.is_some() && counted;
+    ensure(!turned, &at("direction"), "errors and quantiles of time are good when they fall; remove it")?;
+    ensure(!(success && metric.kind == MetricKind::Quantile), &at("kind"), "a quantile can be a guardrail only")?;
+    ensure(!(success && metric.kind == MetricKind::Errors), &at("kind"), "errors can be a guardrail only")?;
+    ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
+    let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));
+    ensure(metric.delay.is_none() || (labelled && !success), &at("delay"), "only a guardrail of labels has it")?;
+    let zero = mean && !success && metric.non_inferiority.is_none();
+    ensure(
+        !zero,
+        &at("nonInferiority"),
+        "say how much worse is tolerable; without it a guardrail can never be shown to hold",
+    )
+}

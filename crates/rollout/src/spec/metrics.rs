@@ -1,0 +1,251 @@
+//! What a rollout measures.
+
+use super::not_built;
+use mainspring_resource::HumanDuration;
+use mainspring_stats::decision::Direction;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct MetricsSpec {
+    /// Must not get worse than their margin; if one does, the candidate is rolled back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<MetricSpec>,
+    /// Reasons for the change: one of them must get better, none may get worse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub success: Vec<MetricSpec>,
+    /// Worth a look by a person: the rollout pauses, and goes on by itself once they are calm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalSpec>,
+    /// Whether the comparison can be trusted. All of it is checked also when it is not declared.
+    pub quality: QualitySpec,
+}
+
+/// A guardrail or a success metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricSpec {
+    /// Its name in decisions.
+    pub name: String,
+    /// How it is measured.
+    pub kind: MetricKind,
+    /// What is measured: `latency`, `label:NAME` or `output:NAME`. Not for `errors`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The denominator of a `ratio`, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Source>,
+    /// The quantile, 0 to 1: 0.99 when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<f64>,
+    /// For `errors` and `quantile`, how many times stable's value is tolerable: 1.1 allows 10 % more. When not set,
+    /// 1.5 for errors and 1.25 for a quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// For `errors`, `mean`, `total` and `ratio`, how much worse is tolerable, in the metric's own unit. For errors it
+    /// is a part of the units, 0.001 when not set; a candidate that keeps this or the margin holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub non_inferiority: Option<f64>,
+    /// Which way it is good. Errors and times are good when they fall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<DirectionSpec>,
+    /// The smallest effect worth finding, in the metric's own unit: what `simulate` plans for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_effect: Option<f64>,
+    /// How much later than the answers its labels come. Such a guardrail does not hold a promotion up while it is
+    /// unclear; it is watched on, and can reverse the promotion within `rollback.window`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<HumanDuration>,
+    #[serde(default, skip_serializing)]
+    cuped: not_built::Cuped,
+}
+
+impl MetricSpec {
+    /// A metric with everything else at its default.
+    pub fn new(name: &str, kind: MetricKind, source: Option<Source>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            source,
+            over: None,
+            q: None,
+            margin: None,
+            non_inferiority: None,
+            direction: None,
+            min_effect: None,
+            delay: None,
+            cuped: not_built::Cuped,
+        }
+    }
+
+    /// Which way it is good.
+    pub fn direction(&self) -> Direction {
+        let falls = matches!(self.kind, MetricKind::Errors | MetricKind::Quantile)
+            || matches!(self.source, Some(Source::Latency));
+        match self.direction {
+            Some(DirectionSpec::Down) => Direction::Down,
+            None if falls => Direction::Down,
+            Some(DirectionSpec::Up) | None => Direction::Up,
+        }
+    }
+}
+
+/// How a metric is measured. The unit of assignment is the unit of analysis, whatever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricKind {
+    /// Units whose requests failed on the server's side.
+    Errors,
+    /// A quantile of the time that an answer took.
+    Quantile,
+    /// The mean over answers.
+    Mean,
+    /// The mean over units of a unit's total, such as revenue for each user.
+    Total,
+    /// The sum of the source over the sum of another.
+    Ratio,
+}
+
+/// Which way a metric is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DirectionSpec {
+    /// More is better.
+    Up,
+    /// Less is better.
+    Down,
+}
+
+/// Where a metric's values come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The time from request to answer, seconds.
+    Latency,
+    /// Feedback of this name: numbers, or true and false as 1 and 0.
+    Label(String),
+    /// An output of this name: its numbers.
+    Output(String),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("label", name)) if !name.is_empty() => Ok(Self::Label(name.to_owned())),
+            Some(("output", name)) if !name.is_empty() => Ok(Self::Output(name.to_owned())),
+            None if text == "latency" => Ok(Self::Latency),
+            _ => Err(format!("{text:?} is no source; write latency, label:NAME or output:NAME")),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency => f.write_str("latency"),
+            Self::Label(name) => write!(f, "label:{name}"),
+            Self::Output(name) => write!(f, "output:{name}"),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Source {
+    fn schema_name() -> Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(latency|(label|output):.+)$"})
+    }
+}
+
+/// A mean that should stay where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignalSpec {
+    /// Its name in decisions.
+    pub name: String,
+    /// What is measured.
+    pub source: Source,
+    /// How far the mean may move, in the source's own unit, either way.
+    pub max_shift: f64,
+    #[serde(default, skip_serializing)]
+    psi: not_built::Psi,
+}
+
+/// Whether the comparison can be trusted.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct QualitySpec {
+    /// Whether the variants get the units that their weights promise.
+    pub srm: SrmSpec,
+    /// Whether units see one variant only.
+    pub multiple_exposure: MultipleExposureSpec,
+    /// Whether the candidate is asked at all.
+    pub no_data: NoDataSpec,
+}
+
+/// Sample-ratio mismatch; the rollout holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SrmSpec {
+    /// The probability of holding a sound rollout.
+    pub alpha: f64,
+}
+
+impl Default for SrmSpec {
+    fn default() -> Self {
+        Self { alpha: 0.001 }
+    }
+}
+
+/// Units that saw two variants while the weights stood still; the rollout holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct MultipleExposureSpec {
+    /// How many units may, in percent.
+    pub max_percent: f64,
+}
+
+impl Default for MultipleExposureSpec {
+    fn default() -> Self {
+        Self { max_percent: 1.0 }
+    }
+}
+
+/// Nothing of the candidate for so long; the rollout holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NoDataSpec {
+    /// After so long.
+    pub after: HumanDuration,
+}
+
+impl Default for NoDataSpec {
+    fn default() -> Self {
+        Self { after: HumanDuration(Duration::from_secs(1800)) }
+    }
+}

@@ -1,0 +1,352 @@
+//! The spec of the kind `Rollout`.
+
+mod check;
+mod metrics;
+mod not_built;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use check::SpecError;
+pub use metrics::{
+    DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec, QualitySpec, SignalSpec,
+    Source, SrmSpec,
+};
+pub use steps::{AbTestStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
+
+use mainspring_core::Name;
+use mainspring_resource::HumanDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The variant that is there already.
+pub const STABLE: &str = "stable";
+
+/// How a candidate comes to answer a deployment's requests: in which steps, watched by which metrics, and what
+/// decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Rollout")]
+pub struct RolloutSpec {
+    /// The deployment whose requests are shared out. What it answers with when the rollout begins is `stable`.
+    #[schemars(with = "String")]
+    pub deployment: Name,
+    /// What is to take its place. One, until several can be compared at once.
+    #[schemars(length(min = 1, max = 1))]
+    pub candidates: Vec<CandidateSpec>,
+    /// Who gets which variant.
+    #[serde(default)]
+    pub assignment: AssignmentSpec,
+    /// What must hold before the first request reaches the candidate.
+    #[serde(default)]
+    pub preflight: PreflightSpec,
+    /// One after the other; the last one decides.
+    #[schemars(length(min = 1, max = 30))]
+    pub steps: Vec<StepSpec>,
+    /// How long after each change of weights answers are left out of the statistics: caches are cold then.
+    #[serde(default = "warmup_exclude")]
+    pub warmup_exclude: HumanDuration,
+    /// After this long without a verdict it is a matter for a person.
+    #[serde(default = "max_duration")]
+    pub max_duration: HumanDuration,
+    /// What is measured.
+    #[serde(default)]
+    pub metrics: MetricsSpec,
+    /// What takes the candidate out within seconds, without statistics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard_limits: Option<HardLimitsSpec>,
+    /// What is decided from it.
+    #[serde(default)]
+    pub decision: DecisionSpec,
+    /// What follows a rollback or a promotion.
+    #[serde(default)]
+    pub rollback: RollbackSpec,
+    /// Where a person must agree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalSpec>,
+}
+
+fn warmup_exclude() -> HumanDuration {
+    HumanDuration(Duration::from_secs(30))
+}
+
+fn max_duration() -> HumanDuration {
+    HumanDuration(21 * DAY)
+}
+
+/// A candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CandidateSpec {
+    /// Its name in headers, in the journal and in decisions.
+    #[schemars(with = "String")]
+    pub name: Name,
+    /// Its model: `models:/churn/8`. An alias is resolved once, when the rollout begins.
+    pub model: String,
+}
+
+/// Who gets which variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AssignmentSpec {
+    /// What is assigned and analysed: `header:x-user-id`, `field:user_id`, `key` (the caller's API key) or `request`.
+    pub unit: String,
+    /// Decides which units come first. A salt of its own for each rollout when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// Rollouts that may not touch the same units share a layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<LayerSpec>,
+    /// Units that no rollout may touch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<HoldoutSpec>,
+}
+
+impl Default for AssignmentSpec {
+    fn default() -> Self {
+        Self { unit: "request".to_owned(), salt: None, layer: None, holdout: None }
+    }
+}
+
+/// A place among rollouts that exclude each other. All of them declare the same name and the same places.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerSpec {
+    /// The layer's name.
+    pub name: String,
+    /// The size of each place in percent of the units, together 100 at most.
+    pub places: Vec<f64>,
+    /// Which of them this rollout has, from 1.
+    #[schemars(range(min = 1))]
+    pub place: u16,
+}
+
+/// Units that no rollout may touch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HoldoutSpec {
+    /// Which ones: holdouts of one name hold the same units out.
+    pub name: String,
+    /// How many, in percent.
+    pub percent: f64,
+}
+
+/// What must hold before the first request reaches the candidate. That it is loaded and warm is always asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct PreflightSpec {
+    /// The candidate takes every request that stable takes, and answers with the same outputs.
+    pub signature: bool,
+    /// Recorded requests are answered again, by both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplaySpec>,
+    /// Metrics of the candidate's run in the registry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateSpec>,
+    /// How long all of it may take.
+    pub timeout: HumanDuration,
+}
+
+impl Default for PreflightSpec {
+    fn default() -> Self {
+        Self { signature: true, replay: None, gates: Vec::new(), timeout: HumanDuration(30 * MINUTE) }
+    }
+}
+
+/// Recorded requests that both variants answer before traffic does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplaySpec {
+    /// The newest so many from the journal.
+    #[schemars(range(min = 1, max = 10000))]
+    pub requests: u32,
+    /// How far a number may be from stable's at most.
+    pub max_abs_diff: f64,
+}
+
+/// A metric of the candidate's run and its bounds; at least one of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GateSpec {
+    /// The metric's name, as it was logged.
+    pub metric: String,
+    /// The least it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The most it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+}
+
+/// What takes the candidate out within seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HardLimitsSpec {
+    /// The highest part of the candidate's requests that may fail, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
+    /// The highest 99th percentile of the time it takes to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<HumanDuration>,
+    /// How far back both look.
+    #[serde(default = "limits_window")]
+    pub window: HumanDuration,
+    /// Requests of the window that it takes to judge.
+    #[serde(default = "limits_requests")]
+    pub min_requests: u32,
+}
+
+fn limits_window() -> HumanDuration {
+    HumanDuration(Duration::from_secs(30))
+}
+
+fn limits_requests() -> u32 {
+    50
+}
+
+/// What is decided from the metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DecisionSpec {
+    /// What it takes to promote. When not set: `better` with success metrics, else `notWorse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ship: Option<Ship>,
+    /// The probability, for each kind of mistake, of making it: promoting what is no better, letting a broken
+    /// guardrail pass, rolling back what is harmless.
+    pub alpha: f64,
+    /// Units, in both variants together, at which the tests of means are at their best. Fixed when the rollout
+    /// begins.
+    pub expected_units: u64,
+    /// What happens when time is up without a verdict.
+    pub at_max_duration: AtMaxDuration,
+    /// What happens when there is no news of the traffic.
+    pub on_no_news: NoNewsSpec,
+}
+
+impl Default for DecisionSpec {
+    fn default() -> Self {
+        Self {
+            ship: None,
+            alpha: 0.05,
+            expected_units: 10_000,
+            at_max_duration: AtMaxDuration::Review,
+            on_no_news: NoNewsSpec::default(),
+        }
+    }
+}
+
+/// What it takes to promote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Ship {
+    /// A success metric is better, and every guardrail is shown to hold its margin.
+    Better,
+    /// Every guardrail is shown to hold its margin.
+    NotWorse,
+    /// The last step ended and nothing was shown to be worse. The weakest: a small sample shows nothing.
+    NoHarm,
+}
+
+/// What happens when time is up without a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AtMaxDuration {
+    /// A person promotes or aborts; guardrails are watched on.
+    Review,
+    /// Back to stable.
+    Rollback,
+}
+
+/// What happens when there is no news of the traffic: the journal cannot be read, the candidate is not ready.
+/// Weights never rise meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NoNewsSpec {
+    /// How long it is waited.
+    pub hold: HumanDuration,
+    /// And then.
+    pub then: NoNewsThen,
+}
+
+impl Default for NoNewsSpec {
+    fn default() -> Self {
+        Self { hold: HumanDuration(10 * MINUTE), then: NoNewsThen::Hold }
+    }
+}
+
+/// What follows when news stay out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NoNewsThen {
+    /// It is waited on.
+    Hold,
+    /// Back to stable.
+    Rollback,
+}
+
+/// What follows a rollback or a promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RollbackSpec {
+    /// How long after a promotion labels that come late can still reverse it. Stable stays warm for as long.
+    pub window: HumanDuration,
+    /// How long the candidate stays loaded after a rollback.
+    pub keep_warm: HumanDuration,
+    /// How long the same model may not be tried again on this deployment after a rollback.
+    pub cooldown: HumanDuration,
+    #[serde(skip_serializing)]
+    #[schemars(default)]
+    notify: not_built::Notify,
+}
+
+impl Default for RollbackSpec {
+    fn default() -> Self {
+        Self {
+            window: HumanDuration(Duration::ZERO),
+            keep_warm: HumanDuration(10 * MINUTE),
+            cooldown: HumanDuration(Duration::ZERO),
+            notify: not_built::Notify,
+        }
+    }
+}
+
+/// Where a person must agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalSpec {
+    /// Before which kind of step, or before the promotion.
+    pub before: ApprovalPoint,
+    #[serde(default, skip_serializing)]
+    group: not_built::Group,
+}
+
+/// Before what a person must agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ApprovalPoint {
+    /// The first shadow step.
+    Shadow,
+    /// The first canary step.
+    Canary,
+    /// The first A/B test.
+    AbTest,
+    /// The promotion.
+    Promotion,
+}
+
+impl RolloutSpec {
+    /// The candidate.
+    pub fn candidate(&self) -> Option<&CandidateSpec> {
+        self.candidates.first()
+    }
+
+    /// What it takes to promote.
+    pub fn ship(&self) -> Ship {
+        let by_metrics = if self.metrics.success.is_empty() { Ship::NotWorse } else { Ship::Better };
+        self.decision.ship.unwrap_or(by_metrics)
+    }
+}

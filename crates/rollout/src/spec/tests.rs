@@ -1,0 +1,131 @@
+use super::*;
+use std::str::FromStr;
+
+const WHOLE: &str = "
+deployment: churn
+candidates: [{name: v8, model: models:/churn/8}]
+assignment:
+  unit: header:x-user-id
+  salt: churn-2026q4
+  layer: {name: pricing, places: [40, 60], place: 2}
+  holdout: {name: '2026', percent: 2}
+preflight: {signature: true, replay: {requests: 200, maxAbsDiff: 0.3}, gates: [{metric: auc, min: 0.9}], timeout: 10m}
+steps:
+  - shadow: {percent: 20, maxInFlight: 32, duration: 30m, compare: {output: score, maxMeanAbsDiff: 0.02}}
+  - canary: {weight: 1, minExposures: 2000, minDuration: 10m}
+  - canary: {weight: 5}
+  - abTest: {weight: 50, maxDuration: 14d}
+warmupExclude: 60s
+maxDuration: 21d
+metrics:
+  guardrails:
+    - {name: errors, kind: errors}
+    - {name: p99, kind: quantile, source: latency, q: 0.99, margin: 1.1}
+    - {name: chargeback, kind: mean, source: 'label:chargeback', direction: down, nonInferiority: 0.002, delay: 7d}
+  success: [{name: accepted, kind: mean, source: 'label:accepted', minEffect: 0.01}]
+  signals: [{name: score, source: 'output:score', maxShift: 0.2}]
+  quality: {srm: {alpha: 0.001}, multipleExposure: {maxPercent: 1}, noData: {after: 30m}}
+hardLimits: {errorRate: 0.2, p99: 2s, window: 30s, minRequests: 50}
+decision: {ship: better, alpha: 0.05, atMaxDuration: review, onNoNews: {hold: 5m, then: rollback}}
+rollback: {window: 7d, keepWarm: 10m, cooldown: 24h}
+approvals: [{before: abTest}]
+";
+
+pub(crate) fn parse(yaml: &str) -> Result<RolloutSpec, String> {
+    serde_saphyr::from_str(yaml).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_whole_spec_reads_writes_back_and_is_valid() {
+    let spec = parse(WHOLE).unwrap();
+    spec.validate().unwrap();
+    assert_eq!(spec.ship(), Ship::Better);
+    let json = serde_json::to_value(&spec).unwrap();
+    assert_eq!(json["steps"][3]["abTest"]["maxDuration"], "14d");
+    assert_eq!(json["metrics"]["guardrails"][2]["source"], "label:chargeback");
+    assert_eq!(serde_json::from_value::<RolloutSpec>(json).unwrap(), spec);
+}
+
+/// The whole spec with one thing replaced.
+fn spoiled(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    match parse(&WHOLE.replacen(from, to, 1)) {
+        Err(error) => error,
+        Ok(spec) => spec.validate().unwrap_err().to_string(),
+    }
+}
+
+#[test]
+fn each_fault_is_named_with_its_path() {
+    for (from, to, says) in [
+        ("name: v8", "name: stable", "candidates[0].name"),
+        ("[{name: v8, model: models:/churn/8}]", "[]", "candidates: name one"),
+        ("header:x-user-id", "cookie:a", "assignment.unit"),
+        ("places: [40, 60]", "places: [60, 60]", "assignment.layer.places"),
+        ("place: 2", "place: 3", "assignment.layer.place"),
+        ("percent: 2}", "percent: 0}", "assignment.holdout.percent"),
+        ("min: 0.9", "metric2: 1", "metric2"),
+        ("canary: {weight: 5}", "canary: {weight: 0.5}", "steps[2]: 0.5 percent after 1"),
+        ("canary: {weight: 5}", "canary: {weight: 100}", "steps[2].canary.weight"),
+        (
+            "canary: {weight: 5}",
+            "canary: {weight: 5}\n    abTest: {maxDuration: 1d}",
+            "steps[2]: a step is exactly one",
+        ),
+        ("canary: {weight: 5}", "shadow: {percent: 5, duration: 1m}", "steps[2].shadow"),
+        ("canary: {weight: 5}", "bandit: {period: 1h}", "`bandit`"),
+        ("q: 0.99", "q: 1.5", "metrics.guardrails[1].q"),
+        ("margin: 1.1", "margin: 0.9", "metrics.guardrails[1].margin"),
+        ("nonInferiority: 0.002, ", "", "metrics.guardrails[2].nonInferiority"),
+        ("source: latency", "source: lag", "latency, label:NAME or output:NAME"),
+        ("name: accepted", "name: errors", "metrics.success[0].name"),
+        ("kind: mean, source: 'label:accepted'", "kind: errors", "metrics.success[0].kind"),
+        ("maxShift: 0.2", "psi: 0.2", "`psi`"),
+        ("alpha: 0.05", "alpha: 0.9", "decision.alpha"),
+        ("errorRate: 0.2, p99: 2s, ", "", "hardLimits"),
+        ("cooldown: 24h", "notify: [webhook]", "`notify`"),
+        ("before: abTest", "before: abTest, group: risk", "`group`"),
+        ("maxDuration: 21d", "maxDuration: 0s", "maxDuration"),
+    ] {
+        let error = spoiled(from, to);
+        assert!(error.contains(says), "{to}: {error}");
+    }
+}
+
+#[test]
+fn what_could_never_ship_is_refused() {
+    let bare = "deployment: d\ncandidates: [{name: b, model: models:/m/2}]\nsteps: [{canary: {weight: 5}}]\n";
+    let error = parse(bare).unwrap().validate().unwrap_err();
+    assert_eq!(error.path, "decision.ship");
+    let weak = parse(&format!("{bare}decision: {{ship: noHarm}}")).unwrap();
+    weak.validate().unwrap();
+    let better = parse(&format!("{bare}decision: {{ship: better}}")).unwrap();
+    assert_eq!(better.validate().unwrap_err().path, "decision.ship");
+}
+
+#[test]
+fn a_source_is_its_text() {
+    for text in ["latency", "label:a:b", "output:score"] {
+        assert_eq!(Source::from_str(text).unwrap().to_string(), text);
+    }
+    assert!(Source::from_str("label:").is_err());
+}
+
+#[test]
+fn the_kind_finds_keys_in_every_step() {
+    let kind = crate::kind();
+    let yaml = |step: &str| {
+        format!(
+            "apiVersion: mainspring/v1\nkind: Rollout\nname: r\ndeployment: d\ncandidates: [{{name: b, model: models:/m/2}}]\n\
+             steps: [{{{step}}}]\ndecision: {{ship: noHarm}}\n"
+        )
+    };
+    let check = |step: &str| {
+        let documents = mainspring_resource::parse(&yaml(step), "r.yaml").unwrap();
+        kind.check(&documents[0]).map_err(|e| e.to_string())
+    };
+    check("canary: {weight: 5}").unwrap();
+    check("abTest: {maxDuration: 1d}").unwrap();
+    assert!(check("canary: {wieght: 5}").unwrap_err().contains("weight"));
+    assert!(check("bandit: {}").unwrap_err().contains("not built yet"));
+}

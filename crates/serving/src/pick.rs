@@ -1,0 +1,182 @@
+//! Who answers a request: the current version, the one that it names, or the variant that its unit gets.
+
+use crate::action::Infer;
+use crate::contract::Contract;
+use crate::deployment::{Deployment, Route};
+use crate::error::ServeError;
+use crate::run::Loaded;
+use crate::traffic::{By, Traffic, field};
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Assignment, Authorized, EventId, Principal, Role, Timestamp};
+use mainspring_traffic::{RequestHead, UnitFrom};
+use std::sync::Arc;
+
+/// What a request says about who is to answer it.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// The version asked for; `None` is whichever is due. Naming one is a forced assignment.
+    pub version: Option<&'a str>,
+    /// Where the request's unit and a variant that it names are found, should they be needed.
+    pub head: &'a dyn RequestHead,
+}
+
+impl std::fmt::Debug for Ask<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ask").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// Who answers a request. It stays loaded meanwhile.
+pub struct Picked {
+    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) chosen: Chosen,
+}
+
+impl std::fmt::Debug for Picked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Picked").field("chosen", &self.chosen).finish_non_exhaustive()
+    }
+}
+
+/// What answers a request, and how it was chosen.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub loaded: Arc<Loaded>,
+    pub assignment: Assignment,
+    /// The request's id and when it got it, where the choice had to know.
+    pub made: Option<(EventId, Timestamp)>,
+    /// The row whose unit is an input, so that only the inputs decide.
+    undecided: Option<Arc<Traffic>>,
+}
+
+impl Picked {
+    /// What the version takes and gives.
+    pub fn contract(&self) -> &Arc<Contract> {
+        &self.chosen.loaded.facts.contract
+    }
+
+    /// Whether it was picked for what `auth` allows.
+    pub(crate) fn is_for(&self, auth: &Authorized<Infer>) -> bool {
+        self.deployment.name == auth.action().deployment && self.deployment.tenant == *auth.tenant()
+    }
+}
+
+impl Chosen {
+    /// Lets the inputs decide where they do.
+    pub fn decide(&mut self, id: &EventId, inputs: &[NamedTensor]) {
+        let Some(traffic) = self.undecided.take() else { return };
+        let UnitFrom::Field(name) = &traffic.row.unit else { return };
+        let unit = field(inputs, name, &self.loaded.facts.contract);
+        let (loaded, assignment) = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id }, true);
+        let loaded = Arc::clone(loaded);
+        (self.loaded, self.assignment) = (loaded, assignment);
+    }
+}
+
+/// Picks who answers. `made` gives the request's id, which is asked for only when a row decides.
+pub(crate) fn pick(
+    deployment: &Deployment,
+    ask: Ask<'_>,
+    who: &Principal,
+    made: impl FnOnce() -> (EventId, Timestamp),
+) -> Result<Chosen, ServeError> {
+    let route = deployment.route.load();
+    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains(who))) };
+    if let Some(traffic) = &route.traffic {
+        return Row { deployment, route: &route, traffic, stable: current }.pick(ask, who, made());
+    }
+    let loaded = match ask.version {
+        Some(asked) if *asked != *current.facts.contract.target.version => {
+            return Err(no_version(deployment, asked, &route));
+        }
+        _ => Arc::clone(current),
+    };
+    let assignment = Assignment { forced: ask.version.is_some(), ..Assignment::default() };
+    Ok(Chosen { loaded, assignment, made: None, undecided: None })
+}
+
+/// The version that answers what names a version or nothing, whatever its unit. `explains` says whether the
+/// caller may know why there is none.
+pub(crate) fn version(deployment: &Deployment, asked: Option<&str>, explains: bool) -> Result<Arc<Loaded>, ServeError> {
+    let route = deployment.route.load();
+    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains)) };
+    let Some(asked) = asked else { return Ok(Arc::clone(current)) };
+    let found = route.answering().find(|l| *l.facts.contract.target.version == *asked);
+    found.cloned().ok_or_else(|| no_version(deployment, asked, &route))
+}
+
+/// A routing row that decides who answers a request.
+struct Row<'a> {
+    deployment: &'a Deployment,
+    route: &'a Route,
+    traffic: &'a Arc<Traffic>,
+    stable: &'a Arc<Loaded>,
+}
+
+impl Row<'_> {
+    fn pick(&self, ask: Ask<'_>, who: &Principal, made: (EventId, Timestamp)) -> Result<Chosen, ServeError> {
+        let row = &self.traffic.row;
+        let forced = Assignment { forced: true, ..Assignment::default() };
+        let mut undecided = None;
+        let (loaded, assignment) = if let Some(name) = ask.head.variant() {
+            let loaded = self.named(&name, explains(who))?;
+            if let Some(asked) = ask.version.filter(|v| **v != *loaded.facts.contract.target.version) {
+                let serves = format!("{} as variant {name:?}", loaded.facts.contract.target.version);
+                let (name, version) = (self.deployment.name.to_string(), asked.to_owned());
+                return Err(ServeError::NoVersion { name, version, serves });
+            }
+            (loaded, forced)
+        } else if let Some(asked) = ask.version {
+            let found = self.route.answering().find(|l| *l.facts.contract.target.version == *asked);
+            (found.ok_or_else(|| no_version(self.deployment, asked, self.route))?, forced)
+        } else {
+            let id = &made.0;
+            let unit = match &row.unit {
+                UnitFrom::Header(name) => ask.head.header(name).filter(|value| !value.is_empty()),
+                UnitFrom::Key => Some(who.subject.as_bytes()).filter(|subject| subject.starts_with(b"key:")),
+                UnitFrom::Request => Some(&id.as_bytes()[..]),
+                UnitFrom::Field(_) => {
+                    undecided = Some(Arc::clone(self.traffic));
+                    None
+                }
+            };
+            match undecided {
+                Some(_) => (self.stable, Assignment::default()),
+                None => self.traffic.choose(self.stable, By { unit, id }, false),
+            }
+        };
+        Ok(Chosen { loaded: Arc::clone(loaded), assignment, made: Some(made), undecided })
+    }
+
+    /// The variant that a caller names.
+    fn named(&self, name: &str, explains: bool) -> Result<&Arc<Loaded>, ServeError> {
+        let route = &self.traffic.row.route;
+        let deployment = || self.deployment.name.to_string();
+        let choice = route.force(name).map_err(|_| ServeError::NoVariant {
+            name: deployment(),
+            variant: name.to_owned(),
+            have: route.variants().join(", "),
+        })?;
+        self.traffic.loaded(self.stable, choice.variant).ok_or_else(|| {
+            let reason = self.traffic.reason(choice.variant).filter(|_| explains);
+            ServeError::VariantNotReady { name: deployment(), variant: name.to_owned(), reason }
+        })
+    }
+}
+
+/// Whether somebody may know why a deployment does not answer, which may hold what a model wrote: who may look
+/// at it and not only call it.
+pub(crate) fn explains(who: &Principal) -> bool {
+    who.role >= Role::Read
+}
+
+fn no_version(deployment: &Deployment, asked: &str, route: &Route) -> ServeError {
+    let serves: Vec<&str> = route.answering().map(|l| &*l.facts.contract.target.version).collect();
+    let (name, version) = (deployment.name.to_string(), asked.to_owned());
+    ServeError::NoVersion { name, version, serves: serves.join(", ") }
+}
+
+fn not_ready(deployment: &Deployment, route: &Route, explains: bool) -> ServeError {
+    let reason = route.reason.clone().unwrap_or_else(|| "no version is loaded".into());
+    ServeError::NotReady { name: deployment.name.to_string(), state: route.state, reason: explains.then_some(reason) }
+}

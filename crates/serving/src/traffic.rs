@@ -1,0 +1,211 @@
+//! A routing row at work in a deployment: its variants, and the one that answers a request.
+
+use crate::contract::Contract;
+use crate::deployment;
+use crate::event::{Place, place};
+use crate::run::Loaded;
+use crate::view::{State, VariantState, VariantView};
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Assignment, DType, EventId, Tensor};
+use mainspring_traffic::{Row, RowVariant, UnitFrom, unit_id};
+use std::sync::Arc;
+
+/// A row and its candidates. Stable is what the deployment's route has as current.
+#[derive(Debug, Clone)]
+pub(crate) struct Traffic {
+    pub row: Arc<Row>,
+    /// Those of the row from index 1 on.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A variant beside stable.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub loaded: Option<Arc<Loaded>>,
+    pub failed: bool,
+    /// What it does, or why it does not answer.
+    pub reason: Option<String>,
+    /// Whether it takes exactly what stable takes, so that inputs made for one are good for the other.
+    pub fits: bool,
+}
+
+impl Default for Candidate {
+    fn default() -> Self {
+        Self { loaded: None, failed: false, reason: Some("waiting to be loaded".into()), fits: false }
+    }
+}
+
+impl Candidate {
+    /// One that is ready; `stable` is what answers beside it.
+    pub fn ready(loaded: Arc<Loaded>, stable: Option<&Arc<Loaded>>) -> Self {
+        let mut ready = Self { loaded: Some(loaded), failed: false, reason: None, fits: false };
+        ready.fit(stable);
+        ready
+    }
+
+    fn fit(&mut self, stable: Option<&Arc<Loaded>>) {
+        let inputs = |l: &Arc<Loaded>| Arc::clone(&l.facts.contract);
+        self.fits = match (stable.map(inputs), self.loaded.as_ref().map(inputs)) {
+            (Some(stable), Some(mine)) => same_inputs(&stable, &mine),
+            _ => false,
+        };
+    }
+
+    fn state(&self) -> VariantState {
+        match (&self.loaded, self.failed) {
+            (Some(_), _) => VariantState::Ready,
+            (None, true) => VariantState::Failed,
+            (None, false) => VariantState::Loading,
+        }
+    }
+}
+
+impl Traffic {
+    /// What answers as a variant of the row; `None` while it cannot.
+    pub fn loaded<'a>(&'a self, stable: &'a Arc<Loaded>, variant: u16) -> Option<&'a Arc<Loaded>> {
+        match usize::from(variant).checked_sub(1) {
+            None => Some(stable),
+            Some(at) => self.candidates.get(at)?.loaded.as_ref(),
+        }
+    }
+
+    /// Compares what the candidates take with what stable takes.
+    pub fn fit(&mut self, stable: Option<&Arc<Loaded>>) {
+        self.candidates.iter_mut().for_each(|c| c.fit(stable));
+    }
+
+    /// Why a variant cannot answer.
+    pub fn reason(&self, variant: u16) -> Option<String> {
+        self.candidates.get(usize::from(variant).checked_sub(1)?)?.reason.clone()
+    }
+
+    /// The variant of a unit, or of the request itself when it lacks the unit that the row asks for; such
+    /// a request is not counted. `made` says that its inputs were made for what stable takes.
+    pub fn choose<'a>(&'a self, stable: &'a Arc<Loaded>, by: By<'_>, made: bool) -> (&'a Arc<Loaded>, Assignment) {
+        let route = &self.row.route;
+        let bytes = by.unit.unwrap_or(by.id.as_bytes());
+        let mut choice = route.choose(bytes);
+        let loaded = self.able(stable, choice.variant, made).unwrap_or_else(|| {
+            choice = route.fallback();
+            stable
+        });
+        let assignment = Assignment {
+            forced: false,
+            propensity: choice.propensity as f32,
+            unit: by.unit.map(unit_id),
+            generation: (by.unit.is_some() && choice.counts()).then(|| route.generation()),
+            shadow_of: None,
+        };
+        (loaded, assignment)
+    }
+
+    /// What answers as a variant, if it can answer what was not asked of it by name.
+    fn able<'a>(&'a self, stable: &'a Arc<Loaded>, variant: u16, made: bool) -> Option<&'a Arc<Loaded>> {
+        let Some(at) = usize::from(variant).checked_sub(1) else { return Some(stable) };
+        let candidate = self.candidates.get(at)?;
+        candidate.loaded.as_ref().filter(|_| !made || candidate.fits)
+    }
+
+    /// The variants as others see them, stable first.
+    pub fn views(&self, at: &deployment::Route) -> Vec<VariantView> {
+        let row = &self.row;
+        let stable = match (&at.current, at.state) {
+            (Some(_), _) => VariantState::Ready,
+            (None, State::Failed) => VariantState::Failed,
+            (None, _) => VariantState::Loading,
+        };
+        let stable = (stable, at.reason.clone(), at.current.as_ref());
+        let candidates = self.candidates.iter().map(|c| (c.state(), self.explained(c), c.loaded.as_ref()));
+        let states = std::iter::once(stable).chain(candidates);
+        let view = |(at, ((state, reason, loaded), variant)): (usize, (Seen<'_>, &RowVariant))| VariantView {
+            name: variant.name.clone(),
+            model: variant.model.clone(),
+            version: loaded.map(|l| Arc::clone(&l.facts.contract.target.version)),
+            state,
+            reason,
+            weight: row.route.split().weight(at as u16),
+            generation: row.generation(),
+        };
+        states.zip(&row.variants).enumerate().map(view).collect()
+    }
+
+    fn explained(&self, candidate: &Candidate) -> Option<String> {
+        let apart = candidate.loaded.is_some() && !candidate.fits && matches!(self.row.unit, UnitFrom::Field(_));
+        if !apart {
+            return candidate.reason.clone();
+        }
+        Some(format!(
+            "it takes other inputs than {}, and the unit is an input, so it answers only who names it; take the unit \
+             from a header instead",
+            self.row.route.variant(0)
+        ))
+    }
+}
+
+/// What is seen of a variant.
+type Seen<'a> = (VariantState, Option<String>, Option<&'a Arc<Loaded>>);
+
+/// What a choice depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By<'a> {
+    /// The unit, if the request has what the row asks for.
+    pub unit: Option<&'a [u8]>,
+    /// The request's own id.
+    pub id: &'a EventId,
+}
+
+/// Whether inputs made for one are good for the other.
+fn same_inputs(a: &Contract, b: &Contract) -> bool {
+    let columns = |c: &Contract| c.mlflow().and_then(|m| m.inputs.clone());
+    a.signature.inputs == b.signature.inputs && columns(a) == columns(b)
+}
+
+/// The first row of an input or a column, as text: `42` is the same unit whatever its type. `None` when it
+/// is not there, or empty.
+pub(crate) fn field(inputs: &[NamedTensor], name: &str, contract: &Contract) -> Option<Vec<u8>> {
+    let named = inputs.iter().find(|i| *i.name == *name);
+    let text = match (named, place(name, contract)) {
+        (Some(input), _) => text(&input.tensor, 0),
+        (None, Some(Place::Column(column))) => inputs.first().and_then(|input| text(&input.tensor, column)),
+        (None, _) => None,
+    };
+    text.filter(|t| !t.is_empty())
+}
+
+/// The element at `place` of the first row.
+fn text(tensor: &Tensor, place: usize) -> Option<Vec<u8>> {
+    let rows = tensor.rows().max(1);
+    if place >= tensor.len() / rows {
+        return None;
+    }
+    let first = tensor.slice_rows(0, 1);
+    macro_rules! number {
+        ($type:ty) => {
+            first.to_vec::<$type>()?.get(place).map(|v| v.to_string().into_bytes())
+        };
+    }
+    macro_rules! float {
+        ($value:expr) => {
+            Some($value).filter(|v| !v.is_nan()).map(|v| v.to_string().into_bytes())
+        };
+    }
+    match tensor.dtype() {
+        DType::Bytes => first.strings()?.get(place).map(|b| b.to_vec()),
+        DType::Bool => first.to_vec::<u8>()?.get(place).map(|v| if *v == 0 { "false" } else { "true" }.into()),
+        DType::Uint8 => number!(u8),
+        DType::Uint16 => number!(u16),
+        DType::Uint32 => number!(u32),
+        DType::Uint64 => number!(u64),
+        DType::Int8 => number!(i8),
+        DType::Int16 => number!(i16),
+        DType::Int32 => number!(i32),
+        DType::Int64 => number!(i64),
+        DType::Fp16 => float!(first.to_vec::<half::f16>()?.get(place)?.to_f32()),
+        DType::Bf16 => float!(first.to_vec::<half::bf16>()?.get(place)?.to_f32()),
+        DType::Fp32 => float!(first.to_vec::<f32>()?.get(place).copied()?),
+        DType::Fp64 => float!(first.to_vec::<f64>()?.get(place).copied()?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

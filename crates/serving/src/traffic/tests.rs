@@ -1,0 +1,338 @@
+use crate::testing::{Rig, named, request, reweighted, row, spawn, until};
+use crate::{Ask, Infer, InferRequest, ServeError, State, VariantState};
+use mainspring_core::{DType, ErrorKind, Failure, Name, Outcome, Prediction, Tensor};
+use mainspring_traffic::unit_id;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const USER: &str = "x-user";
+
+/// Version 1 adds 1 and is stable, version 2 adds 2 and is the candidate with `percent` of the traffic.
+async fn rig(unit: &str, percent: u32) -> Rig {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    rig.route(Some(row(unit, &[("1", 100 - percent), ("2", percent)]))).unwrap();
+    let view = rig.settled("m").await;
+    assert!(view.variants.iter().all(|v| v.state == VariantState::Ready), "{:?}", view.variants);
+    rig
+}
+
+fn last(rig: &Rig) -> Prediction {
+    rig.sink.0.lock().last().unwrap().clone()
+}
+
+#[tokio::test]
+async fn each_unit_gets_its_variant_and_the_journal_says_how() {
+    let rig = rig("header:x-user", 30).await;
+    let row = row("header:x-user", &[("1", 70), ("2", 30)]);
+    let mut of_candidate = 0;
+    for user in 0..200 {
+        let user = format!("user-{user}");
+        let choice = row.route.choose(user.as_bytes());
+        let version = f32::from(choice.variant) + 1.0;
+        for retry in 0..2 {
+            assert_eq!(rig.ask_as((USER, &user), 10.0).await.unwrap(), 10.0 + version, "{user}, {retry}");
+            let event = last(&rig);
+            assert_eq!(&*event.target.variant, ["stable", "v2"][usize::from(choice.variant)]);
+            assert_eq!(*event.target.version, version.to_string());
+            let how = event.assignment;
+            assert_eq!((how.forced, how.generation, how.unit), (false, Some(1), Some(unit_id(user.as_bytes()))));
+            assert!((f64::from(how.propensity) - choice.propensity).abs() < 1e-6);
+        }
+        of_candidate += u32::from(choice.variant);
+    }
+    assert!((30..90).contains(&of_candidate), "{of_candidate} of 200 at 30 %");
+    let view = rig.describe("m").unwrap();
+    let seen: Vec<_> = view.variants.iter().map(|v| (v.name.as_str(), v.version.as_deref(), v.weight.ppm())).collect();
+    assert_eq!(seen, [("stable", Some("1"), 700_000), ("v2", Some("2"), 300_000)]);
+    assert_eq!((view.rollout.as_deref(), view.versions.len()), (Some("r"), 2));
+    assert!(view.versions[0].current && !view.versions[1].current);
+    assert!(view.choice.unwrap().contains("models:/m@champion is looked at again"));
+}
+
+#[tokio::test]
+async fn without_a_row_there_is_no_assignment() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 2.0);
+    assert_eq!(last(&rig).assignment, mainspring_core::Assignment::default());
+    assert!(rig.describe("m").unwrap().variants.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_without_its_unit_is_answered_and_not_counted() {
+    let rig = rig("header:x-user", 50).await;
+    for _ in 0..50 {
+        rig.ask(&[1.0]).await.unwrap();
+        let how = last(&rig).assignment;
+        assert_eq!((how.generation, how.unit), (None, None));
+    }
+    let versions: Vec<_> = rig.sink.0.lock().iter().map(|e| e.target.version.to_string()).collect();
+    assert!(versions.contains(&"1".into()) && versions.contains(&"2".into()), "each by its own id");
+    assert!(rig.ask_as((USER, ""), 1.0).await.is_ok());
+    assert_eq!(last(&rig).assignment.unit, None, "an empty header is no unit");
+}
+
+#[tokio::test]
+async fn each_request_is_a_unit_where_the_row_says_so() {
+    let rig = rig("request", 50).await;
+    for _ in 0..20 {
+        rig.ask(&[1.0]).await.unwrap();
+        let event = last(&rig);
+        assert_eq!(event.assignment.unit, Some(unit_id(event.id.as_bytes())));
+        assert_eq!(event.assignment.generation, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn the_callers_key_is_a_unit() {
+    let rig = rig("key", 50).await;
+    rig.ask(&[1.0]).await.unwrap();
+    assert_eq!(last(&rig).assignment.unit, None, "loopback has no key");
+    let auth = rig.keyed("key:ab12", Infer { deployment: Name::new("m").unwrap() });
+    let answers = async || {
+        let answer = rig.serving.infer(&auth, request(&[1.0])).await.unwrap();
+        let version = answer.target.version.to_string();
+        answer.encoded().await.unwrap();
+        version
+    };
+    let first = answers().await;
+    assert_eq!(last(&rig).assignment.unit, Some(unit_id(b"key:ab12")));
+    assert_eq!(answers().await, first);
+}
+
+#[tokio::test]
+async fn an_input_is_a_unit_whatever_its_type() {
+    let rig = rig("field:x", 50).await;
+    let row = row("field:x", &[("1", 50), ("2", 50)]);
+    let mut seen = [false; 2];
+    for user in 0..20_u8 {
+        let variant = row.route.choose(user.to_string().as_bytes()).variant;
+        let got = rig.ask(&[f32::from(user), 7.0]).await.unwrap();
+        assert_eq!(got[0], f32::from(user) + 1.0 + f32::from(variant), "unit {user}");
+        assert_eq!(last(&rig).assignment.unit, Some(unit_id(user.to_string().as_bytes())));
+        seen[usize::from(variant)] = true;
+    }
+    assert_eq!(seen, [true; 2]);
+    rig.ask(&[f32::NAN]).await.unwrap();
+    assert_eq!(last(&rig).assignment.unit, None);
+}
+
+#[tokio::test]
+async fn a_candidate_of_other_inputs_is_kept_out_of_what_was_made_for_stable() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "other 2");
+    rig.route(Some(row("field:x", &[("1", 0), ("2", 100)]))).unwrap();
+    let view = rig.settled("m").await;
+    assert!(view.variants[1].reason.as_ref().unwrap().contains("takes other inputs"), "{:?}", view.variants[1]);
+    assert_eq!(rig.ask(&[5.0]).await.unwrap(), [6.0]);
+    assert_eq!(last(&rig).assignment.generation, None);
+    // By a header the choice is made first, and inputs are made for what was chosen.
+    rig.route(Some(crate::testing::other(&row("header:x-user", &[("1", 0), ("2", 100)])))).unwrap();
+    let auth = rig.auth(Infer { deployment: Name::new("m").unwrap() });
+    let picked = rig.serving.pick(&auth, Ask { version: None, head: &() }).unwrap();
+    assert_eq!(&*picked.contract().signature.inputs[0].name, "z");
+    let inputs = vec![named("z", Tensor::from_vec(DType::Fp32, vec![1, 1], vec![5.0_f32]).unwrap())];
+    let answer = rig.serving.infer(&auth, InferRequest { picked: Some(picked), inputs, ..request(&[]) }).await.unwrap();
+    assert_eq!(&*answer.target.version, "2");
+}
+
+#[tokio::test]
+async fn who_names_a_variant_or_a_version_gets_it_and_is_not_counted() {
+    let rig = rig("header:x-user", 0).await;
+    let force = |name: &'static str| rig.ask_as(("x-mainspring-variant", name), 1.0);
+    assert_eq!(force("v2").await.unwrap(), 3.0);
+    let how = last(&rig).assignment;
+    assert_eq!((how.forced, how.generation, how.unit), (true, None, None));
+    assert_eq!(force("stable").await.unwrap(), 2.0);
+    let error = force("v9").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.to_string(), "deployment \"m\" has no variant \"v9\"; it has stable, v2");
+    let mut versioned = request(&[1.0]);
+    versioned.version = Some("2".into());
+    let answer = rig.infer(versioned).await.unwrap();
+    assert_eq!(&*answer.target.variant, "v2");
+    drop(answer);
+    assert!(last(&rig).assignment.forced);
+    let mut unknown = request(&[1.0]);
+    unknown.version = Some("3".into());
+    let error = rig.infer(unknown).await.unwrap_err();
+    assert!(error.to_string().ends_with("it serves 1, 2"), "{error}");
+}
+
+#[tokio::test]
+async fn while_a_candidate_loads_stable_answers_uncounted_and_then_it_takes_its_units() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "slow 2");
+    rig.engine.door.shut();
+    rig.route(Some(row("header:x-user", &[("1", 0), ("2", 100)]))).unwrap();
+    until(|| rig.describe("m").unwrap().variants[1].reason.as_deref().is_some_and(|r| r.contains("slowly"))).await;
+    let view = rig.describe("m").unwrap();
+    assert_eq!((view.variants[1].state, view.state, view.settled), (VariantState::Loading, State::Ready, false));
+    assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 2.0);
+    let how = last(&rig).assignment;
+    assert_eq!((how.generation, how.propensity), (None, 1.0));
+    let error = rig.ask_as(("x-mainspring-variant", "v2"), 1.0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    rig.engine.door.open();
+    rig.settled("m").await;
+    assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 3.0);
+    assert_eq!(last(&rig).assignment.generation, Some(1));
+}
+
+#[tokio::test]
+async fn a_candidate_that_fails_says_why_and_stable_answers() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "bad");
+    rig.route(Some(row("request", &[("1", 50), ("2", 50)]))).unwrap();
+    let view = rig.settled("m").await;
+    assert!(view.ready() && view.reason.is_none(), "{view:?}");
+    assert_eq!(view.variants[1].state, VariantState::Failed);
+    assert!(view.variants[1].reason.as_ref().unwrap().contains("it is bad"));
+    for _ in 0..20 {
+        assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    }
+    let caller = rig.caller(crate::Describe { deployment: Some(Name::new("m").unwrap()) });
+    assert_eq!(rig.serving.describe(&caller).unwrap().variants[1].reason, None, "who may only call is not told");
+}
+
+#[tokio::test]
+async fn an_older_row_is_refused_and_the_same_one_is_a_repetition() {
+    let rig = rig("header:x-user", 10).await;
+    let first = row("header:x-user", &[("1", 90), ("2", 10)]);
+    let second = reweighted(&first, &[50, 50]);
+    rig.route(Some(second.clone())).unwrap();
+    rig.route(Some(second.clone())).unwrap();
+    let error = rig.route(Some(first.clone())).unwrap_err();
+    assert!(matches!(error, ServeError::Stale(_)) && error.kind() == ErrorKind::Conflict, "{error}");
+    assert_eq!(rig.describe("m").unwrap().variants[1].generation, 2);
+    let mut next = first;
+    next.rollout = "another".into();
+    rig.route(Some(next)).unwrap();
+    assert_eq!(rig.describe("m").unwrap().rollout.as_deref(), Some("another"));
+    let mut broken = second;
+    broken.variants.pop();
+    assert!(matches!(rig.route(Some(broken)), Err(ServeError::Row(_))));
+}
+
+#[tokio::test]
+async fn weights_hold_at_once_even_while_something_loads() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    rig.shelf.put("3", "slow 3");
+    let first = row("header:x-user", &[("1", 0), ("2", 100), ("3", 0)]);
+    rig.engine.door.shut();
+    rig.route(Some(first.clone())).unwrap();
+    until(|| rig.describe("m").unwrap().variants[1].state == VariantState::Ready).await;
+    assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 3.0);
+    rig.route(Some(reweighted(&first, &[100, 0, 0]))).unwrap();
+    assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 2.0);
+    assert_eq!(rig.describe("m").unwrap().variants[2].state, VariantState::Loading);
+    rig.engine.door.open();
+    rig.settled("m").await;
+    assert_eq!(rig.describe("m").unwrap().variants[2].state, VariantState::Ready);
+}
+
+#[tokio::test]
+async fn a_load_that_the_next_row_has_no_place_for_is_given_up() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "patient 2");
+    rig.shelf.put("3", "quick 3");
+    rig.route(Some(row("request", &[("1", 100), ("2", 0)]))).unwrap();
+    until(|| rig.describe("m").unwrap().variants[1].reason.as_deref() == Some("opening")).await;
+    let mut next = row("request", &[("1", 100), ("3", 0)]);
+    next.rollout = "next".into();
+    rig.route(Some(next)).unwrap();
+    let view = rig.settled("m").await;
+    assert_eq!((view.variants[1].version.as_deref(), view.variants[1].state), (Some("3"), VariantState::Ready));
+    until(|| rig.engine.given_up.load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_promotion_neither_reloads_nor_drops_a_request() {
+    for kind in ["quick", "busy"] {
+        let rig = Rig::serving(&format!("{kind} 1"), |_| {}).await;
+        rig.shelf.put("2", &format!("{kind} 2"));
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let load: Vec<_> = (0..4)
+            .map(|_| {
+                let (rig, stop, done) = (rig.clone(), Arc::clone(&stop), Arc::clone(&done));
+                spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        let got = rig.ask(&[10.0]).await.expect("no request fails while a rollout goes by");
+                        assert!((11.0..=12.0).contains(&got[0]));
+                        done.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let first = row("request", &[("1", 90), ("2", 10)]);
+        rig.route(Some(first.clone())).unwrap();
+        let loaded_at = rig.settled("m").await.versions[1].loaded_at;
+        let some = async || {
+            let before = done.load(Ordering::Relaxed);
+            until(|| done.load(Ordering::Relaxed) > before + 20).await;
+        };
+        some().await;
+        rig.route(Some(reweighted(&first, &[0, 100]))).unwrap();
+        some().await;
+        let mark = rig.sink.0.lock().len() + 4;
+        rig.shelf.point("2");
+        some().await;
+        assert_eq!(&*rig.describe("m").unwrap().current().unwrap().contract.target.version, "1", "the alias waits");
+        rig.route(None).unwrap();
+        let view = rig.settled("m").await;
+        some().await;
+        stop.store(true, Ordering::Relaxed);
+        for task in load {
+            task.await.unwrap();
+        }
+        let current = view.current().unwrap();
+        assert_eq!((&*current.contract.target.version, &*current.contract.target.variant), ("2", "stable"));
+        assert_eq!(current.loaded_at, loaded_at, "it was not loaded again");
+        assert!(view.variants.is_empty() && view.rollout.is_none());
+        let events = rig.sink.0.lock().clone();
+        assert!(events.iter().all(|e| e.outcome == Outcome::Ok));
+        assert!(events[mark..].iter().all(|e| &*e.target.version == "2"), "nobody went back to version 1");
+        until(|| rig.engine.loaded.load(Ordering::SeqCst) == 1).await;
+        assert_eq!(
+            rig.stats().inference_count,
+            events.iter().filter(|e| &*e.target.variant == "stable" && &*e.target.version == "2").count() as u64
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rollout_that_is_let_go_leaves_stable_alone() {
+    let rig = rig("request", 50).await;
+    rig.route(None).unwrap();
+    assert!(rig.settled("m").await.variants.is_empty());
+    until(|| rig.engine.loaded.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    assert_eq!(last(&rig).assignment.generation, None);
+    assert_eq!(rig.describe("m").unwrap().choice, None);
+    rig.undeploy("m").unwrap();
+    until(|| rig.engine.loaded.load(Ordering::SeqCst) == 0).await;
+}
+
+/// Whether two variants of one version are one model in memory, each with its own name and counters.
+#[tokio::test]
+async fn a_candidate_that_is_the_same_version_shares_the_model() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let mut same = row("request", &[("1", 50), ("1", 50)]);
+    same.rollout = "aa".into();
+    rig.route(Some(same)).unwrap();
+    rig.settled("m").await;
+    assert_eq!(rig.engine.loaded.load(Ordering::SeqCst), 1);
+    for _ in 0..40 {
+        rig.ask(&[1.0]).await.unwrap();
+    }
+    let count = |variant: &str| rig.sink.0.lock().iter().filter(|e| &*e.target.variant == variant).count() as u64;
+    assert!(count("stable") > 0 && count("v1") > 0);
+    let stats = &rig.serving.stats(&rig.auth(crate::ReadStats { deployment: None }))[0];
+    for version in &stats.versions {
+        assert_eq!(version.inference_count, count(&version.target.variant), "{}", version.target.variant);
+    }
+    rig.undeploy("m").unwrap();
+    until(|| rig.engine.loaded.load(Ordering::SeqCst) == 0).await;
+}

@@ -1,0 +1,25 @@
+//! What a request says beside its data.
+
+use std::borrow::Cow;
+
+/// The header, or gRPC metadata, by which a caller names the variant that is to answer.
+pub const VARIANT_HEADER: &str = "x-mainspring-variant";
+
+/// What a request says beside its data. Asked only where a [`crate::Row`] decides, and only for what that row
+/// needs, so that nobody copies headers.
+pub trait RequestHead: Sync {
+    /// The first value of a header, or of gRPC metadata; `name` is in lower case.
+    fn header(&self, name: &str) -> Option<&[u8]>;
+
+    /// The variant that the caller names, in the way of its protocol.
+    fn variant(&self) -> Option<Cow<'_, str>> {
+        self.header(VARIANT_HEADER).filter(|name| !name.is_empty()).map(String::from_utf8_lossy)
+    }
+}
+
+/// A request that says nothing beside its data.
+impl RequestHead for () {
+    fn header(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+}
