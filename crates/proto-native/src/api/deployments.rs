@@ -60,7 +60,10 @@ fn refuse(
     why: ApiError,
 ) -> ApiError {
     let (kind, message) = (why.kind, why.message.clone());
-    s.serving.refuse(auth, Refusal { version, picked: None, client_id, protocol: Protocol::Native, received, kind, message });
+    s.serving.refuse(
+        auth,
+        Refusal { version, picked: None, client_id, protocol: Protocol::Native, received, kind, message },
+    );
     why
 }
 
