@@ -6,10 +6,10 @@ use mainspring_core::{
     Timestamp, Timing,
 };
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
-use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
-use mainspring_testkit::{may, may_in};
 use mainspring_store::{Db, DbSettings};
+use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
 use mainspring_testkit::{PATIENCE, eventually, may, may_in};
+use mainspring_testkit::{may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -78,6 +78,7 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
         rows: 1,
         batch_rows: 1,
         timing: Timing { total_ns: 1500, ..Timing::default() },
+        params: None,
         inputs: inputs.into(),
         outputs: Arc::new([numbers("score", vec![n as f32 / 10.0])]),
     }
