@@ -10,6 +10,9 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 export const SHOTS = process.env.SHOTS ?? resolve(import.meta.dirname, "../test-results/shots");
 mkdirSync(SHOTS, { recursive: true });
 
+/** How long anything is waited for. Only a test that fails waits as long, on however busy a machine. */
+export const PATIENCE = 120_000;
+
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -97,7 +100,7 @@ export function desk(): { readonly context: BrowserContext } {
   afterAll(() => browser?.close());
   beforeEach(async () => {
     context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(PATIENCE);
   });
   afterEach(() => context.close());
   return {

@@ -1,7 +1,7 @@
 /** Every page, at 390 and 1280, light and dark: it loads, fits, is accessible and asks nobody else. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { axe, drawn, launch, open, overflow, shot } from "./browser";
+import { axe, drawn, launch, open, overflow, PATIENCE, shot } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -55,8 +55,11 @@ describe.each([
   [390, "light"],
   [390, "dark"],
 ] as const)("%i wide, %s", (width, colorScheme) => {
-  const context = () =>
-    browser.newContext({ viewport: { width, height: width < 600 ? 844 : 900 }, colorScheme });
+  const context = async () => {
+    const made = await browser.newContext({ viewport: { width, height: width < 600 ? 844 : 900 }, colorScheme });
+    made.setDefaultTimeout(PATIENCE);
+    return made;
+  };
 
   it("shows every page with data", async () => {
     const base = inject("base");

@@ -174,12 +174,12 @@ export async function seed(base: string): Promise<Seeded> {
   return { experiment, runs, loggedModel, model: "iris", deployment: "iris" };
 }
 
-/** Asks until it is so, for at most 30 s. */
+/** Asks until it is so, for at most two minutes. */
 export async function until(what: string, so: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (Date.now() < deadline) {
     if (await so()) return;
     await new Promise((wait) => setTimeout(wait, 50));
   }
-  throw new Error(`waited 30 s until ${what}`);
+  throw new Error(`waited two minutes until ${what}`);
 }

@@ -58,7 +58,7 @@ async function start(folder: string, more: string[], host = "127.0.0.1"): Promis
     output += chunk;
   });
   const ended = new Promise<void>((done) => child.on("exit", () => done()));
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${output}`);
     const port = existsSync(portFile) ? readFileSync(portFile, "utf8").trim() : "";
@@ -78,7 +78,7 @@ async function start(folder: string, more: string[], host = "127.0.0.1"): Promis
     await new Promise((wait) => setTimeout(wait, 50));
   }
   child.kill("SIGKILL");
-  throw new Error(`the server was not ready after 30 s:\n${output}`);
+  throw new Error(`the server was not ready after two minutes:\n${output}`);
 }
 
 export default async function setup(project: TestProject) {

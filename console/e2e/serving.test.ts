@@ -1,6 +1,6 @@
 /** Deployments and models: tried, watched, called, brought back; in the browser against the real server. */
 import { describe, expect, inject, it } from "vitest";
-import { axe, desk, focusShown, open, settled, shot, tabTo, ui } from "./browser";
+import { axe, desk, focusShown, open, PATIENCE, settled, shot, tabTo, ui } from "./browser";
 
 const at = desk();
 
@@ -58,7 +58,7 @@ describe("serving", () => {
     const stream = await fetch(`${inject("base")}/api/v1/deployments/iris/live`);
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + PATIENCE;
     while (reader && Date.now() < deadline && !/"engine":\{[^}]*"mean":[\d.]+/.test(text)) {
       const { done, value } = await reader.read();
       if (done) throw new Error(`the stream ended without parts: ${text}`);

@@ -8,7 +8,7 @@ export default defineConfig({
     // One browser and one server: the machine may be small, and the journeys change what is there.
     fileParallelism: false,
     maxWorkers: 1,
-    testTimeout: 300_000,
-    hookTimeout: 60_000,
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
   },
 });

@@ -135,6 +135,8 @@ pub struct Prediction {
     pub batch_rows: u32,
     /// Where the time went.
     pub timing: Timing,
+    /// Parameters of the call, the text of a JSON object; part of the payload.
+    pub params: Option<Arc<str>>,
     /// What went in; empty when the payload was not sampled.
     pub inputs: Arc<[NamedTensor]>,
     /// What came out; empty when the payload was not sampled or the request failed.

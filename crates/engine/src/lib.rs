@@ -54,6 +54,11 @@ impl Params {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same, shared.
+    pub fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// Opens models of certain flavors. One value a process; implementations are cheap to share.

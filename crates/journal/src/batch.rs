@@ -23,6 +23,9 @@ pub(crate) const MAX_ROWS: usize = 8192;
 /// Bytes after which a batch is written without waiting for its time.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 
+/// What `payload` says of an event whose payload is there.
+const KEPT: &str = "kept";
+
 /// A batch being filled.
 pub(crate) struct Batch {
     pub tenant: Tenant,
@@ -49,6 +52,7 @@ struct Line {
     rows: i32,
     batch_rows: i32,
     timing: Timing,
+    params: Option<Arc<str>>,
     payload: &'static str,
 }
 
@@ -68,6 +72,8 @@ impl Line {
             rows: i32::try_from(p.rows).unwrap_or(i32::MAX),
             batch_rows: i32::try_from(p.batch_rows).unwrap_or(i32::MAX),
             timing: p.timing,
+            // As a tensor without a row dimension does.
+            params: p.params.as_ref().filter(|_| payload == KEPT && row == 0).map(Arc::clone),
             payload,
         }
     }
@@ -109,6 +115,7 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         micros(|t| t.engine_ns),
         micros(|t| t.encode_ns),
         micros(|t| t.total_ns),
+        maybe(lines, |l| l.params.as_deref()),
         word(|l| l.payload),
     ])
 }
@@ -173,7 +180,7 @@ impl Batch {
     /// room for them (`payload`).
     pub fn push(&mut self, p: &Prediction, lines: Range<usize>, payload: bool) {
         let (word, kept) = match (has_payload(p), payload) {
-            (true, true) => ("kept", true),
+            (true, true) => (KEPT, true),
             (true, false) => ("dropped", false),
             (false, _) => ("absent", false),
         };
@@ -183,6 +190,9 @@ impl Batch {
         if !kept {
             self.payload.iter_mut().for_each(|c| c.push_nulls(lines.len()));
             return;
+        }
+        if lines.start == 0 {
+            self.bytes += p.params.as_ref().map_or(0, |params| params.len());
         }
         let rows = layout::rows_of(p);
         for (column, tensor) in self.payload.iter_mut().zip(p.inputs.iter().chain(p.outputs.iter())) {
@@ -235,7 +245,7 @@ pub(crate) fn payload_bytes(p: &Prediction) -> usize {
     let lines = layout::rows_of(p);
     let bytes =
         |t: &NamedTensor| if layout::is_digested(t, lines) { lines * digest::LENGTH } else { t.tensor.byte_len() };
-    p.inputs.iter().chain(p.outputs.iter()).map(bytes).sum()
+    p.inputs.iter().chain(p.outputs.iter()).map(bytes).sum::<usize>() + p.params.as_ref().map_or(0, |p| p.len())
 }
 
 /// Whether an event brings tensors to store. A failed request's tensors are not stored: whatever a

@@ -3,9 +3,9 @@
 //! **Envelope, version 2**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
 //! `generation`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
-//! `engine_us`, `encode_us`, `total_us`, `payload` (`kept`, `dropped`, `absent`). `tenant`, `kind`,
-//! `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1 had no
-//! `generation` and no `shadow_of`; they are NULL where its files are read.
+//! `engine_us`, `encode_us`, `total_us`, `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`).
+//! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
+//! had no `generation`, no `shadow_of` and no `params`; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -212,6 +212,7 @@ pub fn envelope_fields() -> Vec<Field> {
         ["queue_us", "features_us", "engine_us", "encode_us", "total_us"]
             .map(|n| Field::new(n, DataType::Float64, false)),
     );
+    fields.push(text("params", true));
     fields.push(text("payload", false));
     fields
 }

@@ -28,6 +28,7 @@ pub(crate) struct Event {
     pub rows: u32,
     pub batch_rows: u32,
     pub timing: Timing,
+    pub params: Option<Arc<str>>,
     pub inputs: Arc<[NamedTensor]>,
     pub deployment: Arc<Deployment>,
     pub contract: Option<Arc<Contract>>,
@@ -72,10 +73,10 @@ impl Event {
     fn append(self, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
         let spec = self.deployment.spec.load();
         let keep = sampled(self.id, spec.journal.sample);
-        let (inputs, outputs) = if keep {
-            (redact(self.inputs, &spec.journal.redact, self.contract.as_deref()), outputs)
+        let (params, inputs, outputs) = if keep {
+            (self.params, redact(self.inputs, &spec.journal.redact, self.contract.as_deref()), outputs)
         } else {
-            (Arc::default(), Arc::default())
+            (None, Arc::default(), Arc::default())
         };
         let target: &Arc<Target> = self.contract.as_ref().map_or(&self.deployment.nobody, |c| &c.target);
         self.sink.append(Prediction {
@@ -90,6 +91,7 @@ impl Event {
             rows: self.rows,
             batch_rows: self.batch_rows,
             timing: self.timing,
+            params,
             inputs,
             outputs,
         })

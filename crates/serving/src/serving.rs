@@ -299,6 +299,7 @@ impl Serving {
             rows: 0,
             batch_rows: 0,
             timing: Timing::default(),
+            params: None,
             inputs: Arc::default(),
             recorder: Arc::clone(&deployment.unserved),
             deployment,
@@ -474,6 +475,7 @@ fn accept(
     }
     event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
+    event.params = params.as_ref().map(Params::text);
     Ok((loaded, params))
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A process that is stopped when this is dropped, or when the test process dies: a small shell
 /// watches a pipe that closes with it.
@@ -60,10 +61,14 @@ impl Drop for Guarded {
     }
 }
 
-/// A port of 127.0.0.1 that is free now.
+/// A port of 127.0.0.1 that is free now, and that nobody gets who does not ask for this very one: it is below
+/// those that the system hands out, and each test process begins to look at another place.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
-    listener.local_addr().expect("a bound address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(31);
+    let candidate = |_| 10_000 + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+    let mut ports = (0..20_000).map(candidate).filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port on loopback")
 }
 
 /// Runs the ignored test `name` of this test binary in a process of its own, with `MAINSPRING_CHILD`

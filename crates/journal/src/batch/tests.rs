@@ -47,6 +47,23 @@ fn the_envelope_says_everything_about_the_request() {
 }
 
 #[test]
+fn parameters_stand_with_row_0_and_go_with_the_payload() {
+    let two = || with(2, vec![tensor("x", DType::Fp32, &[2], vec![1_f32, 2.0])], vec![]);
+    let of = |p: &Prediction| {
+        let b = batch_of(p);
+        b["params"].as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let plain = two();
+    let given = Prediction { params: Some(r#"{"heat":1.5}"#.into()), ..two() };
+    assert_eq!((of(&plain), of(&given)), (vec![None, None], vec![Some(r#"{"heat":1.5}"#.to_owned()), None]));
+    assert_eq!(payload_bytes(&given) - payload_bytes(&plain), 12);
+    let mut batch = Batch::new(given.tenant.clone(), Arc::clone(&given.target), Layout::of(&given));
+    batch.push(&given, 0..2, false);
+    let dropped = batch.finish().unwrap();
+    assert_eq!((dropped["params"].null_count(), dropped["payload"].as_string::<i32>().value(0)), (2, "dropped"));
+}
+
+#[test]
 fn a_failed_request_has_one_line_and_no_payload() {
     let mut p = with(50_000, vec![tensor("x", DType::Fp32, &[1], vec![1_f32])], vec![]);
     p.outcome = Outcome::Failed { kind: mainspring_core::ErrorKind::InvalidInput, message: "no such column".into() };

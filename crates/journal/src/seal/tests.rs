@@ -7,7 +7,6 @@ use crate::{JournalError, JournalSettings, Retention, SendFeedback};
 use mainspring_core::event::{About, Feedback, FeedbackValue};
 use mainspring_core::{ErrorKind, Failure, Tenant, Timestamp};
 use mainspring_store::OutboxEvent;
-use mainspring_testkit::TinyDisk;
 use mainspring_testkit::{PATIENCE, TinyDisk};
 use std::time::Instant;
 

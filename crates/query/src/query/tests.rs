@@ -78,6 +78,7 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
         rows: 1,
         batch_rows: 1,
         timing: Timing { total_ns: 1500, ..Timing::default() },
+        params: None,
         inputs: inputs.into(),
         outputs: Arc::new([numbers("score", vec![n as f32 / 10.0])]),
     }

@@ -207,6 +207,8 @@ async fn requests_with_other_parameters_are_never_in_one_call() {
             (None, ids[3..].to_vec()),
         ]
     );
+    let journaled: Vec<_> = rig.sink.0.lock().iter().map(|p| (p.id, p.params.as_deref().map(str::to_owned))).collect();
+    assert!(journaled.contains(&(ids[2], Some(r#"{"heat":2}"#.into()))) && journaled.contains(&(ids[3], None)));
     let wrong = ask(Some(r#"{"heat":"hot"}"#)).await.unwrap_err();
     assert_eq!(
         (wrong.kind(), wrong.to_string()),
