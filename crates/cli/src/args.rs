@@ -257,6 +257,13 @@ pub struct PredictArgs {
     /// Packages of a Python model: what it asks for itself, or what this machine's Python has
     #[arg(long, default_value = "own", value_parser = ["own", "shared"], value_name = "WHICH")]
     pub environment: String,
+    /// What becomes of a row that does not fit the model, or that it refuses: `fail` ends the run, `skip` leaves it
+    /// out and tells of it in OUTPUT.errors.jsonl, `keep` leaves its answer empty and says why in a column
+    #[arg(long, default_value = "fail", value_parser = ["fail", "skip", "keep"], value_name = "WORD")]
+    pub on_error: String,
+    /// How many rows may fail before the run does; any number when left out
+    #[arg(long, value_name = "N")]
+    pub max_errors: Option<u64>,
     /// Replace an output that is there
     #[arg(long)]
     pub overwrite: bool,
