@@ -300,7 +300,7 @@ pub struct Wait {
     /// Return at once instead of waiting until deployments are ready
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait until deployments are ready, seconds
+    /// How long to wait for a deployment that is not ready and says nothing new, seconds
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     timeout: u64,
 }
