@@ -146,9 +146,15 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
-    let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
+    let workshop = mainspring_convert::Settings {
+        folder: data.conversions(),
+        db: db.clone(),
+        python,
+        onnx: Arc::new(onnx.clone()),
+    };
     let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
-        .map_err(|e| StartError::Engine(format!("{}: {e}", data.conversions().display())))?;
+        .await
+        .map_err(StartError::part("make the folder of conversions ready"))?;
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
