@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 
+import batch
 import lib
 import parts_python
 import parts_serving
@@ -27,6 +28,7 @@ PARTS = {
     "grpc": ("gRPC, one row a call", parts_serving.grpc),
     "tensors": ("Binary tensors of 1 MB", parts_serving.tensors),
     "python": ("A scikit-learn model as it was logged", parts_python.python),
+    "batch": ("Bulk prediction of a Parquet file", batch.batch),
     "reload": ("Reload under load", parts_serving.reload),
     "memory": ("Memory", parts_serving.memory),
     "start": ("Start", parts_serving.start),
