@@ -135,7 +135,7 @@ def mlserver_peer(folder, model, body=None, workers=0):
     settings = {"MLSERVER_DEBUG": "false", "PATH": f"{python}:{os.environ['PATH']}"}
     if workers is not None:
         settings["MLSERVER_PARALLEL_WORKERS"] = str(workers)
-    return Peer([python / "mlserver", "start", "."], http, "/v2/models/bench/infer", "/v2/health/ready",
+    return Peer([python / "mlserver", "start", "."], http, "/v2/models/bench/infer", "/v2/models/bench/ready",
                 cwd=lib.HERE / "peers" / folder, body=body, BENCH_MODEL=str(model), **ports, **settings)
 
 

@@ -41,7 +41,9 @@ in a closed loop; gRPC load is `mainspring-bench grpc`, one thread as well. The 
 trees on 30 columns; every subject gets the same row and answers the same two outputs. The floor is a
 handler on our own HTTP stack that reads the body and answers as many bytes. A figure is the median of
 the rounds with the lowest and the highest behind it; ours and the floor take turns round by round. The
-journal is on. A failed request ends a part.
+journal is on. A failed request ends a part. wrk counts a stall again for each request that would have been
+sent meanwhile, so the p99 of one connection is the stall that a hundredth of the time is spent in, not the
+slowest of a hundred requests.
 """
 
 
