@@ -337,6 +337,7 @@ impl Made<'_> {
             outcome: Outcome::Ok,
             rows: 1,
             batch_rows: 1,
+            params: None,
             timing: Timing { engine_ns: total_ns, total_ns, ..Timing::default() },
             inputs: Arc::new([
                 text("context", self.request.context.to_string())?,
