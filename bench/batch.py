@@ -1,42 +1,50 @@
-#!/usr/bin/env python3
 """Bulk prediction beside raw ONNX Runtime: the same file, the same model, the same machine.
-
-    bench/batch.py --binary PATH [--rows 1000000]
 
 The floor reads the Parquet file with pyarrow, a row group at a time, runs ONNX Runtime on all cores and writes
 nothing. `mainspring predict` reads it, runs the model, joins the answers to the columns and writes Parquet.
 """
 
-import argparse
+import os
 import pathlib
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
 import lib
-import numpy
-import onnxruntime
 import ours
-import pandas
-import pyarrow.parquet
+from lib import Figure, say
+
+ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
+GROUP = 1 << 17
 
 
-def data(rows, folder):
-    """The columns of the model, an id and a text, in row groups as pyarrow makes them."""
+def data(path):
+    """Writes the columns of the model, an id and a text, in row groups as pyarrow makes them; answers the names
+    of the model's columns and the model."""
+    import numpy
+    import pyarrow
+    import pyarrow.parquet
+
     table, onnx = ours.boosted()
-    few = table.train_x
-    picks = numpy.random.default_rng(0).integers(0, len(few), rows)
-    frame = pandas.DataFrame(few.to_numpy(dtype=numpy.float32)[picks], columns=list(few.columns))
-    frame.insert(0, "id", numpy.arange(rows))
-    frame["region"] = numpy.array(["north", "south", "east", "west"])[picks % 4]
-    path = folder / "in.parquet"
-    frame.to_parquet(path, row_group_size=1 << 17, index=False)
-    return path, list(few.columns), onnx
+    few, columns = table.train_x.to_numpy(dtype=numpy.float32), list(table.train_x.columns)
+    regions = numpy.array(["north", "south", "east", "west"])
+    random, writer = numpy.random.default_rng(0), None
+    for start in range(0, ROWS, GROUP):
+        picks = random.integers(0, len(few), min(GROUP, ROWS - start))
+        group = {"id": numpy.arange(start, start + len(picks)), **dict(zip(columns, few[picks].T)), "region": regions[picks % 4]}
+        group = pyarrow.table(group)
+        writer = writer or pyarrow.parquet.ParquetWriter(path, group.schema)
+        writer.write_table(group)
+    writer.close()
+    return columns, onnx
 
 
 def floor(path, columns, onnx):
+    """Seconds that raw ONNX Runtime takes."""
+    import numpy
+    import onnxruntime
+    import pyarrow.parquet
+
     session = onnxruntime.InferenceSession(onnx.SerializeToString(), providers=["CPUExecutionProvider"])
     name, done = session.get_inputs()[0].name, 0
     began = time.monotonic()
@@ -45,45 +53,47 @@ def floor(path, columns, onnx):
         rows = file.read_row_group(group, columns=columns)
         values = numpy.column_stack([rows.column(c).to_numpy() for c in columns]).astype(numpy.float32)
         done += len(session.run(None, {name: values})[0])
-    return time.monotonic() - began, done
+    took = time.monotonic() - began
+    if done != ROWS:
+        raise RuntimeError(f"the floor answered {done} rows of {ROWS}")
+    return took
 
 
-def ours_once(server, path, to, columns, *more):
+def predicted(server, path, columns, to):
+    """Seconds and bytes of memory that `mainspring predict` takes."""
+    import pyarrow.parquet
+
+    command = ["/usr/bin/time", "-f", "%M", server.binary, "--server", server.url, "predict", "bench-batch/1", path, "-o", to,
+               "--overwrite", "--columns", ",".join(columns), "--onnxruntime", ours.library()]
     began = time.monotonic()
-    command = ["/usr/bin/time", "-f", "%M", server.binary, "--server", server.url, "predict", "bench-batch/1", str(path), "-o", str(to),
-               "--overwrite", "--columns", ",".join(columns), "--onnxruntime", server.library, *more]
-    done = subprocess.run(command, capture_output=True, text=True, env=lib.environment(), cwd=server.folder)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=lib.environment(), cwd=server.folder)
     took = time.monotonic() - began
     if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return took, int(done.stderr.strip().splitlines()[-1]) * 1024, done.stderr
+        raise RuntimeError(f"mainspring predict: {done.stderr}")
+    if (rows := pyarrow.parquet.ParquetFile(to).metadata.num_rows) != ROWS:
+        raise RuntimeError(f"mainspring predict wrote {rows} rows of {ROWS}")
+    return took, int(done.stderr.strip().splitlines()[-1]) * 1024
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="mainspring-batch-"))
-    try:
-        with ours.Server(args.binary) as server:
-            found = (pathlib.Path(sys.prefix) / "lib").glob("python*/site-packages/onnxruntime/capi/libonnxruntime.so.*")
-            server.library = str(next(iter(sorted(found))))
-            path, columns, onnx = data(args.rows, folder)
-            ours.register(server, "bench-batch", onnx)
-            print(f"{args.rows} rows, {path.stat().st_size / 1e6:.0f} MB of Parquet, {len(columns)} columns of the model and 2 more")
-            ratios = []
-            for _ in range(args.rounds):
-                bare, rows = floor(path, columns, onnx)
-                took, memory, said = ours_once(server, path, folder / "out.parquet", columns)
-                assert rows == pyarrow.parquet.ParquetFile(folder / "out.parquet").metadata.num_rows == args.rows
-                ratios.append(took / bare)
-                print(f"raw ONNX Runtime {bare:6.2f} s   mainspring predict {took:6.2f} s   {took / bare:.2f} times   {memory / 1e6:.0f} MB   {said.splitlines()[0]}")
-            print(f"median {sorted(ratios)[len(ratios) // 2]:.2f} times the floor")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()
+def batch(binary):
+    """`mainspring predict` and the floor, in turn."""
+    with tempfile.TemporaryDirectory(prefix="mainspring-batch-") as folder, ours.Server(binary) as server:
+        path, to = pathlib.Path(folder) / "in.parquet", pathlib.Path(folder) / "out.parquet"
+        say(f"batch: making {ROWS:,} rows")
+        columns, onnx = data(path)
+        ours.register(server, "bench-batch", onnx)
+        bare, mine, memory = [], [], 0
+        for n in range(lib.ROUNDS):
+            say(f"batch: round {n + 1}")
+            bare.append(floor(path, columns, onnx))
+            took, peak = predicted(server, path, columns, to)
+            mine.append(took)
+            memory = max(memory, peak)
+        size = path.stat().st_size
+    speed = lambda times: Figure.of(ROWS / t for t in times).show()  # noqa: E731
+    times = Figure.of(m / b for m, b in zip(mine, bare))
+    return [
+        [f"{ROWS:,} rows, {size / 1e6:.0f} MB of Parquet", "seconds", "rows a second", "times the floor", "peak memory"],
+        ["raw ONNX Runtime, writing nothing", Figure.of(bare).show(digits=2), speed(bare), "1.00", ""],
+        ["mainspring predict", Figure.of(mine).show(digits=2), speed(mine), times.show(digits=2), f"{memory / 1e6:.0f} MB"],
+    ]

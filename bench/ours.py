@@ -15,6 +15,12 @@ COLUMNS = 30
 DEPLOYMENT = "apiVersion: mainspring/v1\nkind: Deployment\nname: {name}\nmodel: {model}\nlimits: {{maxInFlight: 4096}}\n"
 
 
+def library():
+    """ONNX Runtime's shared library, of the package that the peers use too."""
+    found = (pathlib.Path(sys.prefix) / "lib").glob("python*/site-packages/onnxruntime/capi/libonnxruntime.so.*")
+    return str(next(iter(sorted(found))))
+
+
 class Server(lib.Process):
     """`mainspring up` on a fresh data folder."""
 
@@ -24,8 +30,7 @@ class Server(lib.Process):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="mainspring-bench-"))
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
-        found = (pathlib.Path(sys.prefix) / "lib").glob("python*/site-packages/onnxruntime/capi/libonnxruntime.so.*")
-        flags = [*flags, "--onnxruntime", str(next(iter(sorted(found))))]
+        flags = [*flags, "--onnxruntime", library()]
         command = [self.binary, "up", "--port", "0", "--port-file", port_file, "--data", self.folder / "data", "--log-level", "warn", *flags]
         super().__init__(command, lambda: port_file.exists() and port_file.read_text().strip(), cwd=self.folder)
         self.port = int(port_file.read_text())

@@ -102,7 +102,7 @@ def python(binary):
             measured[name] = rounds(url, body)
         own = batches(server, folder, rows)
         own += idle(server)
-    for name, start in (("mlflow models serve", lambda: mlflow_models(folder, scoring)), ("MLServer", lambda: mlserver(model, v2))):
+    for name, start in (("mlflow models serve", lambda: mlflow_models(folder, scoring)), ("MLServer without worker processes", lambda: mlserver(model, v2))):
         say(f"python: {name}")
         with start() as peer:
             measured[name] = rounds(peer.url, peer.body)

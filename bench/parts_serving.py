@@ -122,18 +122,20 @@ def uvicorn(target, *flags):
     return Peer(command, port, "/v2/models/bench/infer", "/ready", cwd=lib.HERE / "peers", BENCH_MODEL=str(model))
 
 
-def mlserver():
-    return mlserver_peer("mlserver", ours.files()[0])
+def mlserver(**more):
+    return mlserver_peer("mlserver", ours.files()[0], **more)
 
 
-def mlserver_peer(folder, model, body=None):
-    """MLServer with the runtime in `peers/<folder>`, given the model's file."""
+def mlserver_peer(folder, model, body=None, workers=0):
+    """MLServer with the runtime in `peers/<folder>`, given the model's file. Without worker processes it runs the
+    model in its own; `None` leaves it to its default, which is one."""
     http, grpc, metrics = lib.free_port(), lib.free_port(), lib.free_port()
     python = lib.venv("mlserver")
     ports = {"MLSERVER_HTTP_PORT": str(http), "MLSERVER_GRPC_PORT": str(grpc), "MLSERVER_METRICS_PORT": str(metrics)}
-    # Its default of parallel workers is slower here; without them it runs the model in its own process.
-    settings = {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_DEBUG": "false", "PATH": f"{python}:{os.environ['PATH']}"}
-    return Peer([python / "mlserver", "start", "."], http, "/v2/models/bench/infer", "/v2/health/ready",
+    settings = {"MLSERVER_DEBUG": "false", "PATH": f"{python}:{os.environ['PATH']}"}
+    if workers is not None:
+        settings["MLSERVER_PARALLEL_WORKERS"] = str(workers)
+    return Peer([python / "mlserver", "start", "."], http, "/v2/models/bench/infer", "/v2/models/bench/ready",
                 cwd=lib.HERE / "peers" / folder, body=body, BENCH_MODEL=str(model), **ports, **settings)
 
 
@@ -162,7 +164,8 @@ def mlflow_models():
 PEERS = {
     "bare ASGI handler + onnxruntime, uvicorn": lambda: uvicorn("onnx_app:asgi"),
     "FastAPI + onnxruntime, uvicorn": lambda: uvicorn("onnx_app:fastapi", "--factory"),
-    "MLServer": mlserver,
+    "MLServer as it starts": lambda: mlserver(workers=None),
+    "MLServer without worker processes": mlserver,
     "mlflow models serve": mlflow_models,
 }
 

@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 
+import batch
 import lib
 import parts_python
 import parts_serving
@@ -27,6 +28,7 @@ PARTS = {
     "grpc": ("gRPC, one row a call", parts_serving.grpc),
     "tensors": ("Binary tensors of 1 MB", parts_serving.tensors),
     "python": ("A scikit-learn model as it was logged", parts_python.python),
+    "batch": ("Bulk prediction of a Parquet file", batch.batch),
     "reload": ("Reload under load", parts_serving.reload),
     "memory": ("Memory", parts_serving.memory),
     "start": ("Start", parts_serving.start),
@@ -39,7 +41,9 @@ in a closed loop; gRPC load is `mainspring-bench grpc`, one thread as well. The 
 trees on 30 columns; every subject gets the same row and answers the same two outputs. The floor is a
 handler on our own HTTP stack that reads the body and answers as many bytes. A figure is the median of
 the rounds with the lowest and the highest behind it; ours and the floor take turns round by round. The
-journal is on. A failed request ends a part.
+journal is on. A failed request ends a part. wrk counts a stall again for each request that would have been
+sent meanwhile, so the p99 of one connection is the stall that a hundredth of the time is spent in, not the
+slowest of a hundred requests.
 """
 
 

@@ -177,6 +177,80 @@ def test_a_bad_row_is_named_and_what_is_done_is_kept(server, models, tmp_path):
     assert not got.exists()
 
 
+def spoilt(rows, path, **cells):
+    """Rows with cells that are no numbers: `income=[3, 7]`."""
+    data = frame(rows)
+    lines = data.astype({name: object for name in cells})
+    for name, places in cells.items():
+        lines.loc[places, name] = "plenty"
+    lines.to_csv(path, index=False)
+    return data, sorted(place for places in cells.values() for place in places)
+
+
+@pytest.mark.parametrize("name", ["batch-onnx", "batch-sklearn"])
+def test_rows_that_fail_are_skipped_and_told(server, models, tmp_path, name):
+    given, got = tmp_path / "in.csv", tmp_path / "out.csv"
+    data, bad = spoilt(20_000, given, income=[0, 15_003], score=[15_004, 19_999])
+    done = predict(server, f"{name}@champion", given, got, "--on-error", "skip")
+    assert "4 rows have no answer" in done.stderr and "out.csv.errors.jsonl" in done.stderr, done.stderr
+    out, left = pandas.read_csv(got), data.drop(index=bad)
+    assert out["prediction_row"].tolist() == left.index.tolist()
+    assert out["customer"].tolist() == left["customer"].tolist()
+    numpy.testing.assert_allclose(out[out.columns[6]], models[name](left), rtol=1e-4, atol=1e-4)
+    told = pandas.read_json(tmp_path / "out.csv.errors.jsonl", lines=True)
+    assert told["row"].tolist() == bad and told["column"].tolist() == ["income", "income", "score", "score"]
+    assert 'the model takes double, the row has "plenty"' == told["error"][0]
+
+
+@pytest.mark.parametrize("to", ["parquet", "csv", "jsonl", "arrow"])
+def test_rows_that_fail_are_kept_without_an_answer(server, models, tmp_path, to):
+    given, got = tmp_path / "in.csv", tmp_path / f"out.{to}"
+    data, bad = spoilt(3_000, given, age=[17, 1_999])
+    predict(server, "batch-onnx@champion", given, got, "--on-error", "keep")
+    out = READ[to](got)
+    assert out["prediction_row"].tolist() == list(range(3_000)) and out.columns[-1] == "prediction_error"
+    failed = out["prediction_error"].notna()
+    assert out.index[failed].tolist() == bad and out[out.columns[6]].isna().tolist() == failed.tolist()
+    assert out["prediction_error"][17] == 'column "age": the model takes double, the row has "plenty"'
+    numpy.testing.assert_allclose(out[out.columns[6]][~failed].astype(float), models["batch-onnx"](data.drop(index=bad)), rtol=1e-4, atol=1e-4)
+
+
+def test_more_rows_than_may_fail_end_the_run(server, models, tmp_path):
+    given, got = tmp_path / "in.csv", tmp_path / "out.csv"
+    spoilt(3_000, given, age=[17, 18, 1_999])
+    done = predict(server, "batch-onnx@champion", given, got, "--on-error", "skip", "--max-errors", 2, check=False)
+    assert done.returncode == 2 and "3 rows failed, and 2 may; row 1999" in done.stderr, done.stderr
+    assert not got.exists()
+    done = predict(server, "batch-onnx@champion", given, got, "--max-errors", 2, check=False)
+    assert done.returncode == 2 and "--on-error skip" in done.stderr, done.stderr
+    predict(server, "batch-onnx@champion", given, got, "--on-error", "skip", "--max-errors", 3)
+
+
+def test_a_row_that_the_model_refuses_costs_that_row(server, tmp_path):
+    """The model's own exception, in a call of thousands of rows."""
+    class Picky(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            if (model_input["x"] < 0).any():
+                raise ValueError("negative")
+            return (model_input["x"] * 2).rename("double")
+
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    with mlflow.start_run():
+        example = pandas.DataFrame({"x": [1.0, 2.0]})
+        mlflow.pyfunc.log_model(name="model", python_model=Picky(), input_example=example, registered_model_name="batch-picky")
+    data = pandas.DataFrame({"x": numpy.arange(5_000.0)})
+    data.loc[[0, 1234, 1235, 4999], "x"] = -1.0
+    data.to_parquet(tmp_path / "in.parquet")
+    predict(server, "batch-picky/1", tmp_path / "in.parquet", tmp_path / "out.parquet", "--on-error", "skip", "--python-models", "allow")
+    out = pandas.read_parquet(tmp_path / "out.parquet")
+    good = data[data["x"] >= 0]
+    assert out["prediction_row"].tolist() == good.index.tolist()
+    numpy.testing.assert_allclose(out["double"], good["x"] * 2)
+    told = pandas.read_json(tmp_path / "out.parquet.errors.jsonl", lines=True)
+    assert told["row"].tolist() == [0, 1234, 1235, 4999] and told["error"].str.contains("ValueError: negative").all()
+
+
 def test_what_is_not_there_is_said(server, models, tmp_path):
     given = tmp_path / "in.csv"
     frame(10).to_csv(given, index=False)

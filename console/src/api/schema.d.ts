@@ -1013,7 +1013,7 @@ export interface components {
         };
         /** @description Conversions, newest first. */
         ConversionList: {
-            /** @description Newest first; they are kept in memory. */
+            /** @description Newest first; the last few hundred are kept. */
             conversions: components["schemas"]["ConversionView"][];
         };
         /** @description Something that could not be made. */
@@ -1117,7 +1117,7 @@ export interface components {
             task: string;
             /** @description The model, as it was named. */
             model: string;
-            /** @description `waiting`, `running`, `done`, `failed` or `cancelled`. */
+            /** @description `waiting`, `running`, `done`, `failed`, `cancelled`, or `interrupted`: the server that ran it stopped. */
             state: string;
             /** @description When it was asked for. */
             createdAt: components["schemas"]["Time"];
@@ -2230,7 +2230,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Jobs that the server remembers, newest first */
+            /** @description Jobs of all replicas, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;

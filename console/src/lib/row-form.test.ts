@@ -44,6 +44,26 @@ describe("the row of a try-it form", () => {
     });
   });
 
+  it("takes nested columns as JSON of the kind that the signature names", () => {
+    const fields = [
+      field("list", "array"),
+      field("map", "object"),
+      field("any", "any"),
+      field("more", "map", { required: false }),
+    ];
+    expect(parseRow(fields, { list: "[1, [2]]", map: '{"a": null}', any: '"x"', more: " " })).toEqual({
+      row: { list: [1, [2]], map: { a: null }, any: "x" },
+    });
+    expect(parseRow(fields, { list: "{}", map: "[]", any: "{", more: "null" })).toEqual({
+      wrong: {
+        list: "A JSON array is needed.",
+        map: "A JSON object is needed.",
+        any: "JSON is needed.",
+        more: "A JSON object is needed.",
+      },
+    });
+  });
+
   it("refuses integers that JavaScript cannot hold exactly", () => {
     expect(parseRow([field("id", "long")], { id: "9007199254740993" })).toHaveProperty("wrong.id");
   });

@@ -23,6 +23,13 @@ export function kindOf(field: FieldSpec): Kind {
   return "json";
 }
 
+/** What JSON of a nested column has to be, when its type says it. */
+export function shapeOf(field: FieldSpec): "array" | "object" | undefined {
+  if (field.elements !== 1) return undefined;
+  if (/^array$/i.test(field.type)) return "array";
+  return /^(object|map)$/i.test(field.type) ? "object" : undefined;
+}
+
 /** One field's value, or why the text is none. `undefined` for an optional field left empty. */
 export function parseField(field: FieldSpec, text: string): { value: unknown } | { wrong: string } {
   const kind = kindOf(field);
@@ -48,6 +55,10 @@ export function parseField(field: FieldSpec, text: string): { value: unknown } |
     case "json":
       try {
         const value: unknown = JSON.parse(trimmed);
+        const shape = shapeOf(field);
+        if (shape === "array" && !Array.isArray(value)) return { wrong: "A JSON array is needed." };
+        if (shape === "object" && (value === null || typeof value !== "object" || Array.isArray(value)))
+          return { wrong: "A JSON object is needed." };
         if (field.elements > 1) {
           const given = Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY).length : 1;
           if (given !== field.elements)

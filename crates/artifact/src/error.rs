@@ -116,6 +116,11 @@ impl Failure for ArtifactError {
     }
 }
 
+/// What was to be stored could not be read.
+pub(crate) fn unread(path: &crate::path::ArtifactPath, error: &std::io::Error) -> ArtifactError {
+    ArtifactError::Upload { path: path.as_str().to_owned(), reason: error.to_string() }
+}
+
 /// An I/O error on the local disk, in this crate's words.
 pub(crate) fn local(what: &'static str, path: &str, error: &std::io::Error) -> ArtifactError {
     use std::io::ErrorKind as Io;

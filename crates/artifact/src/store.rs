@@ -114,6 +114,18 @@ impl Artifacts {
         }
     }
 
+    /// Stores a copy of the file at `from`, in place of what is there; returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Upload`] when `from` cannot be read; as [`Artifacts::put`].
+    pub async fn put_file(&self, path: &ArtifactPath, from: &Path) -> Result<u64, ArtifactError> {
+        file(path)?;
+        match self.backend.as_ref() {
+            Backend::Local(s) => s.put_file(path, from).await,
+            Backend::Remote(s) => s.put_file(path, from).await,
+        }
+    }
+
     /// Reads a whole file.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Float32Type;
-use mainspring_batch::{Job, LoadedModel, ModelId, Place, run};
+use mainspring_batch::{Job, LoadedModel, ModelId, OnError, Place, run};
 use mainspring_core::{Ctx, DType, NamedTensor, Tensor};
 use mainspring_engine::{Engine, LoadOptions, ModelFiles, RunCx, Watch, Worker};
 use mainspring_engine_onnx::OnnxRuntime;
@@ -141,6 +141,8 @@ async fn main() -> Result<(), Failed> {
             prefix: String::new(),
             threads,
             batch_rows: None,
+            on_error: OnError::Fail,
+            max_errors: None,
             restart: false,
             overwrite: true,
             id: Ctx::system().event_id(),

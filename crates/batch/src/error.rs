@@ -161,6 +161,18 @@ pub enum BatchError {
         /// The file.
         name: String,
     },
+    /// More rows failed than may.
+    #[error("{failed} rows failed, and {allowed} may; row {row}: {reason}")]
+    TooMany {
+        /// How many did by now.
+        failed: u64,
+        /// How many may.
+        allowed: u64,
+        /// The last of them, from 0.
+        row: u64,
+        /// Why.
+        reason: String,
+    },
     /// A shard gave another number of rows than were counted.
     #[error("{read} rows were read from row {first} on where {counted} were counted")]
     Count {
@@ -225,6 +237,7 @@ impl Failure for BatchError {
             | Self::Taken { .. }
             | Self::NoColumn { .. }
             | Self::Unwritable { .. }
+            | Self::TooMany { .. }
             | Self::Count { .. } => ErrorKind::InvalidInput,
             Self::Row { source, .. } | Self::Rows { source, .. } | Self::Engine(source) => source.kind(),
             Self::Files(e) => e.kind(),
@@ -239,9 +252,12 @@ impl Failure for BatchError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Format { .. } => "say it: --input-format or --output-format",
-            Self::Unreadable { .. } | Self::Value { .. } | Self::Row { .. } => {
-                "mend the row and run the command again: what is done already is kept"
+            Self::Unreadable { .. } => "mend the row and run the command again: what is done already is kept",
+            Self::Value { .. } | Self::Row { .. } => {
+                "mend the row and run the command again, what is done already is kept; or go on without such rows: \
+                 --on-error skip (or keep)"
             }
+            Self::TooMany { .. } => "mend the rows, or let more of them fail: --max-errors",
             Self::Columns(ColumnError::Width { .. }) => {
                 "name the columns that the model takes, in its order: --columns a,b,c"
             }

@@ -25,6 +25,7 @@ mod read;
 mod run;
 #[cfg(test)]
 mod tests;
+mod tolerate;
 mod work;
 
 pub use error::BatchError;
@@ -33,3 +34,4 @@ pub use model::{LoadedModel, ModelId};
 pub use place::Place;
 pub use plan::{SHARD_BYTES, SHARD_ROWS};
 pub use run::{Finished, Job, Progress, Report, run};
+pub use tolerate::OnError;

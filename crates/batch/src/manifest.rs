@@ -24,6 +24,14 @@ pub(crate) struct Identity {
     pub files: String,
     pub columns: Option<Vec<String>>,
     pub prefix: String,
+    /// What becomes of rows that fail.
+    #[serde(default = "fail")]
+    pub on_error: String,
+}
+
+/// Manifests from before there was a choice.
+fn fail() -> String {
+    "fail".into()
 }
 
 impl Identity {
@@ -37,6 +45,7 @@ impl Identity {
             ("the model", &self.model, &other.model),
             ("the model's version", &self.version, &other.version),
             ("the prefix", &self.prefix, &other.prefix),
+            ("what becomes of rows that fail", &self.on_error, &other.on_error),
         ];
         if let Some((what, now, then)) = pairs.into_iter().find(|(_, now, then)| now != then) {
             return Some(format!("{what} was {then}, and is {now}"));
@@ -56,6 +65,9 @@ impl Identity {
 pub(crate) struct Done {
     pub rows: u64,
     pub engine_ns: u64,
+    /// Of its rows, those that failed.
+    #[serde(default)]
+    pub failed: u64,
 }
 
 /// The manifest's content.
@@ -100,6 +112,24 @@ impl Folder {
 
     pub fn part(&self, shard: usize) -> PathBuf {
         self.root.join(format!("{shard:06}.part"))
+    }
+
+    /// What is told of rows that failed, a JSON object a line; beside the part where there are some.
+    pub fn failures(&self, shard: usize) -> PathBuf {
+        self.root.join(format!("{shard:06}.errors"))
+    }
+
+    /// What is told of all rows that failed, in one file of the folder.
+    pub fn all_failures(&self, manifest: &Manifest) -> Result<PathBuf, BatchError> {
+        let whole = self.root.join("errors");
+        let mut out = File::create(&whole).map_err(|e| BatchError::writing(&whole, e))?;
+        for (shard, _) in manifest.done.iter().filter(|(_, d)| d.failed > 0) {
+            let path = self.failures(*shard);
+            let mut part = File::open(&path).map_err(|e| BatchError::reading(&path, e))?;
+            std::io::copy(&mut part, &mut out).map_err(|e| BatchError::writing(&whole, e))?;
+        }
+        out.sync_all().map_err(|e| BatchError::writing(&whole, e))?;
+        Ok(whole)
     }
 
     /// Forgets what an earlier run left.

@@ -69,7 +69,8 @@ impl LoadedModel {
             labels: Vec::new(),
             signature,
             platform: engine.platform(),
-            answer: model.answer(),
+            // A conversion says what the model that it comes from answers with.
+            answer: mlmodel.as_ref().and_then(|m| m.answer).unwrap_or_else(|| model.answer()),
             max_batch_rows: 0,
             streams: model.streams(),
             mlmodel,

@@ -4,7 +4,7 @@ use crate::error::BatchError;
 use crate::format::Format;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    ListArray, StringArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    ListArray, StringArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -72,6 +72,17 @@ impl Outputs {
             forms.push((form, binary));
         }
         Ok(Self { forms, fields })
+    }
+
+    /// The same for rows of which some have no answer.
+    pub fn with_gaps(mut self) -> Self {
+        self.fields = self.fields.into_iter().map(|f| f.with_nullable(true)).collect();
+        self
+    }
+
+    /// The columns of a row that has no answer.
+    pub fn gap(&self) -> Vec<ArrayRef> {
+        self.fields.iter().map(|f| new_null_array(f.data_type(), 1)).collect()
     }
 
     /// An answer for `rows` rows, the first of which is row `first`, as columns.

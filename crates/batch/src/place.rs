@@ -56,6 +56,22 @@ impl Place {
         Ok(Self::Remote { url: text.to_owned(), store, path })
     }
 
+    /// A file beside it whose name is longer by `ending`.
+    pub(crate) fn beside(&self, ending: &str) -> Result<Self, BatchError> {
+        Ok(match self {
+            Self::Local(path) => {
+                let mut name = path.clone().into_os_string();
+                name.push(ending);
+                Self::Local(name.into())
+            }
+            Self::Remote { url, store, path } => Self::Remote {
+                url: format!("{url}{ending}"),
+                store: store.clone(),
+                path: ArtifactPath::parse(&format!("{path}{ending}")).map_err(ArtifactError::from)?,
+            },
+        })
+    }
+
     /// As it was given; a path in full, so that it means the same elsewhere.
     pub fn name(&self) -> String {
         match self {

@@ -11,6 +11,7 @@ use crate::part;
 use crate::place::{Place, Stamp};
 use crate::plan::Source;
 use crate::read::Rows;
+use crate::tolerate::OnError;
 use crate::work::{Sheet, Work};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -26,6 +27,10 @@ use std::time::{Duration, Instant};
 /// The two columns by which a row of the output is joined to what is known of it elsewhere.
 const ID: &str = "prediction_id";
 const ROW: &str = "prediction_row";
+/// The column that says why a row has no answer.
+const ERROR: &str = "prediction_error";
+/// Follows the output's name in that of the file that tells of rows that were skipped.
+const FAILURES: &str = ".errors.jsonl";
 
 /// What to run over what.
 #[derive(Debug, Clone)]
@@ -46,6 +51,10 @@ pub struct Job {
     pub threads: usize,
     /// Rows a call; measured when left out.
     pub batch_rows: Option<usize>,
+    /// What becomes of rows that fail.
+    pub on_error: OnError,
+    /// How many rows may fail before the run does; any number when left out.
+    pub max_errors: Option<u64>,
     /// Forget an unfinished run.
     pub restart: bool,
     /// Replace an output that is there.
@@ -87,8 +96,12 @@ pub struct Report {
     pub input: String,
     /// Where the output is.
     pub output: String,
-    /// Its rows.
+    /// Its rows: those of the input, without those that were skipped.
     pub rows: u64,
+    /// Rows that failed.
+    pub failed: u64,
+    /// Where they are told, when rows that fail are skipped: a file beside the output.
+    pub failures: Option<String>,
     /// Those that an earlier run had done.
     pub resumed: u64,
     /// Bytes of the output.
@@ -181,6 +194,10 @@ pub async fn run(job: Job, model: LoadedModel, watch: Watch) -> Result<Finished,
     if session.job.input.stamp().await?.as_ref() != Some(&stamp) {
         return Err(BatchError::Changed { name: session.job.input.short() });
     }
+    if session.skips() {
+        let failures = session.folder.all_failures(&session.manifest)?;
+        session.job.output.beside(FAILURES)?.publish(&failures).await?;
+    }
     session.job.output.publish(&whole).await?;
     session.manifest.finished = true;
     session.folder.save(&session.manifest)?;
@@ -205,6 +222,7 @@ fn identity(job: &Job, model: &LoadedModel, stamp: &Stamp, (from, to): (Format, 
         files: model.files.clone(),
         columns: job.columns.clone(),
         prefix: job.prefix.clone(),
+        on_error: job.on_error.to_string(),
     }
 }
 
@@ -240,13 +258,17 @@ struct Session {
 impl Session {
     fn finished(self) -> Finished {
         let done = self.manifest.done.values();
+        let (all, failed): (u64, u64) = done.clone().fold((0, 0), |(r, f), d| (r + d.rows, f + d.failed));
+        let told = self.skips().then(|| self.job.output.beside(FAILURES).ok()).flatten();
         let report = Report {
             id: self.manifest.id.clone(),
             model: self.model.id.clone(),
             engine: self.model.engine,
             input: self.job.input.name(),
             output: self.job.output.name(),
-            rows: done.clone().map(|d| d.rows).sum(),
+            rows: if self.job.on_error == OnError::Skip { all - failed } else { all },
+            failed,
+            failures: told.map(|place| place.name()),
             resumed: self.resumed,
             bytes: self.manifest.bytes,
             batch_rows: self.manifest.batch_rows,
@@ -266,6 +288,7 @@ impl Session {
         let columns = Columns::new(contract, &source.schema, self.job.columns.as_deref(), text)?;
         let work = Work { source, model: self.model.clone(), columns };
         let first = first_rows(&work.source)?;
+        let first = if self.job.on_error == OnError::Fail { first } else { work.good_rows(&first)? };
         self.choose_batch_rows(&work, &first)?;
         let outputs = self.learn(&work, &first)?;
         let schema = self.schema(&work, &outputs)?;
@@ -278,6 +301,9 @@ impl Session {
             batch_rows: self.manifest.batch_rows,
             rows: AtomicU64::new(self.resumed),
             stop: AtomicBool::new(false),
+            on_error: self.job.on_error,
+            failures: AtomicU64::new(self.manifest.done.values().map(|d| d.failed).sum()),
+            max_errors: self.job.max_errors,
         };
         self.folder.save(&self.manifest)?;
         self.shards(&work, &sheet, threads)?;
@@ -286,6 +312,11 @@ impl Session {
         let whole = self.folder.path().join("whole");
         self.manifest.bytes = part::assemble(&parts, &whole, (to, &sheet.schema))?;
         Ok(whole)
+    }
+
+    /// Whether a file tells of rows that failed; it is there and empty where none did.
+    fn skips(&self) -> bool {
+        self.job.on_error == OnError::Skip
     }
 
     /// Rows a call: those of the run that goes on, those asked for, or what is measured.
@@ -309,7 +340,8 @@ impl Session {
             _ => work.inputs(&first.slice(0, rows), 0)?,
         };
         let answer = work.call(&inputs, rows, 0)?;
-        Outputs::learn(&*work.model.model, &answer, (rows.max(1), self.formats.1, &self.job.prefix))
+        let outputs = Outputs::learn(&*work.model.model, &answer, (rows.max(1), self.formats.1, &self.job.prefix))?;
+        Ok(if self.job.on_error == OnError::Keep { outputs.with_gaps() } else { outputs })
     }
 
     fn schema(&self, work: &Work, outputs: &Outputs) -> Result<Arc<Schema>, BatchError> {
@@ -320,7 +352,8 @@ impl Session {
         let mut fields: Vec<Field> = carried.collect();
         let name = |name: &str| format!("{}{name}", self.job.prefix);
         let ids = [Field::new(name(ID), DataType::Utf8, false), Field::new(name(ROW), DataType::Int64, false)];
-        for field in outputs.fields.iter().cloned().chain(ids) {
+        let error = (self.job.on_error == OnError::Keep).then(|| Field::new(name(ERROR), DataType::Utf8, true));
+        for field in outputs.fields.iter().cloned().chain(ids).chain(error) {
             if fields.iter().any(|f| f.name() == field.name()) {
                 return Err(BatchError::Taken { column: field.name().clone() });
             }
@@ -344,7 +377,8 @@ impl Session {
                 let (tell, left, next) = (tell.clone(), &left, &next);
                 scope.spawn(move || {
                     while let Some(shard) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let outcome = work.shard(&all[*shard], sheet, &folder.part(*shard));
+                        let files = (folder.part(*shard), folder.failures(*shard));
+                        let outcome = work.shard(&all[*shard], sheet, (&files.0, &files.1));
                         if outcome.is_err() {
                             sheet.stop.store(true, Ordering::Relaxed);
                         }
@@ -381,13 +415,15 @@ impl Session {
     }
 }
 
+/// Rows to measure with.
+pub(crate) const MEASURED: usize = 65_536;
+
 /// Rows from the beginning, to measure with.
 fn first_rows(source: &Source) -> Result<RecordBatch, BatchError> {
-    const ENOUGH: usize = 65_536;
     match source.shards.first() {
         None => Ok(RecordBatch::new_empty(Arc::clone(&source.schema))),
-        Some(shard) => match Rows::open(source, shard, ENOUGH)?.next() {
-            Some(rows) => rows.map(|(_, rows)| rows.slice(0, rows.num_rows().min(ENOUGH))),
+        Some(shard) => match Rows::open(source, shard, MEASURED)?.next() {
+            Some(rows) => rows.map(|(_, rows)| rows.slice(0, rows.num_rows().min(MEASURED))),
             None => Ok(RecordBatch::new_empty(Arc::clone(&source.schema))),
         },
     }

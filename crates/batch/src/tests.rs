@@ -1,10 +1,11 @@
 //! Whole runs with a small engine in Rust.
 
 mod same;
+mod tolerant;
 
 use crate::columns::Columns;
 use crate::model::{LoadedModel, ModelId};
-use crate::{BatchError, Format, Job, Place, Progress, run};
+use crate::{BatchError, Format, Job, OnError, Place, Progress, run};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema};
 use mainspring_core::{Ctx, DType, NamedTensor, Target, Tensor};
@@ -121,6 +122,8 @@ fn job(input: &Path, output: &Path) -> Job {
         prefix: String::new(),
         threads: 2,
         batch_rows: Some(1000),
+        on_error: OnError::Fail,
+        max_errors: None,
         restart: false,
         overwrite: false,
         id: Ctx::system().event_id(),

@@ -10,10 +10,12 @@ use crate::outputs::Outputs;
 use crate::part::Part;
 use crate::plan::{Shard, Source};
 use crate::read::Rows;
+use crate::tolerate::{Failure, OnError, Piece};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::{EngineError, RunCx};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +43,10 @@ pub(crate) struct Sheet {
     pub rows: AtomicU64,
     /// Another thread failed.
     pub stop: AtomicBool,
+    pub on_error: OnError,
+    /// Rows that failed by now, and how many may.
+    pub failures: AtomicU64,
+    pub max_errors: Option<u64>,
 }
 
 impl Work {
@@ -59,7 +65,8 @@ impl Work {
         }
     }
 
-    fn run(&self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+    /// One call, as the engine answers it.
+    pub fn run(&self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
         let model = &self.model.model;
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| model.run(inputs, &RunCx::default())))
             .unwrap_or_else(|_| Err(EngineError::Run { reason: "the engine panicked".into(), bad_input: false }))
@@ -90,11 +97,17 @@ impl Work {
         BatchError::Row { row: first + from as u64, source }
     }
 
-    /// Runs one shard and leaves its part at `part`.
-    pub fn shard(&self, shard: &Shard, sheet: &Sheet, part: &Path) -> Result<Option<Done>, BatchError> {
+    /// Runs one shard and leaves its part at `part`, and beside it what is told of rows that failed.
+    pub fn shard(
+        &self,
+        shard: &Shard,
+        sheet: &Sheet,
+        (part, told): (&Path, &Path),
+    ) -> Result<Option<Done>, BatchError> {
         let unfinished = part.with_extension("next");
         let mut out = Part::create(&unfinished, sheet.format, &sheet.schema)?;
-        let mut done = Done { rows: 0, engine_ns: 0 };
+        let mut done = Done { rows: 0, engine_ns: 0, failed: 0 };
+        let mut failures = Vec::new();
         for rows in Rows::open(&self.source, shard, sheet.batch_rows.max(READ))? {
             let (first, rows) = rows?;
             let mut from = 0;
@@ -104,11 +117,20 @@ impl Work {
                 }
                 let slice = rows.slice(from, sheet.batch_rows.min(rows.num_rows() - from));
                 let at = first + from as u64;
-                let inputs = self.inputs(&slice, at)?;
-                let began = Instant::now();
-                let answer = self.call(&inputs, slice.num_rows(), at)?;
-                done.engine_ns += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                out.write(&Self::joined(&slice, &answer, sheet, at)?)?;
+                if sheet.on_error == OnError::Fail {
+                    let inputs = self.inputs(&slice, at)?;
+                    let began = Instant::now();
+                    let answer = self.call(&inputs, slice.num_rows(), at)?;
+                    done.engine_ns += nanos(began);
+                    out.write(&Self::joined(&slice, Some(&answer), sheet, (at, None))?)?;
+                } else {
+                    let began = Instant::now();
+                    let before = failures.len();
+                    self.tolerant((&slice, at), sheet, &mut out, &mut failures)?;
+                    // With the joining of its answers, which is little beside it.
+                    done.engine_ns += nanos(began);
+                    sheet.failed(&failures[before..])?;
+                }
                 from += slice.num_rows();
                 sheet.rows.fetch_add(slice.num_rows() as u64, Ordering::Relaxed);
             }
@@ -117,17 +139,44 @@ impl Work {
         if done.rows != shard.rows {
             return Err(BatchError::Count { first: shard.first, counted: shard.rows, read: done.rows });
         }
+        done.failed = failures.len() as u64;
+        if !failures.is_empty() {
+            tell(told, &failures)?;
+        }
         out.finish()?;
         std::fs::rename(&unfinished, part).map_err(|e| BatchError::writing(part, e))?;
         Ok(Some(done))
     }
 
-    /// The input's columns, the model's, and which prediction it is.
+    /// Rows of which some may fail.
+    fn tolerant(
+        &self,
+        rows: (&RecordBatch, u64),
+        sheet: &Sheet,
+        out: &mut Part,
+        failures: &mut Vec<Failure>,
+    ) -> Result<(), BatchError> {
+        let answered = |answer: &[NamedTensor], n: usize, at: u64| sheet.outputs.columns(answer, n, at).map(drop);
+        self.pieces(rows, &answered, &mut |piece| match piece {
+            Piece::Good { rows, first, answer } => {
+                out.write(&Self::joined(&rows, Some(&answer), sheet, (first, None))?)
+            }
+            Piece::Bad { row, failure } => {
+                if sheet.on_error == OnError::Keep {
+                    out.write(&Self::joined(&row, None, sheet, (failure.row, Some(&failure)))?)?;
+                }
+                failures.push(failure);
+                Ok(())
+            }
+        })
+    }
+
+    /// The input's columns, the model's, which prediction it is, and why a row has no answer.
     fn joined(
         rows: &RecordBatch,
-        answer: &[NamedTensor],
+        answer: Option<&[NamedTensor]>,
         sheet: &Sheet,
-        first: u64,
+        (first, failure): (u64, Option<&Failure>),
     ) -> Result<RecordBatch, BatchError> {
         let n = rows.num_rows();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(sheet.schema.fields().len());
@@ -137,10 +186,46 @@ impl Work {
                 .flatten();
             columns.push(typed.unwrap_or_else(|| Arc::clone(column)));
         }
-        columns.extend(sheet.outputs.columns(answer, n, first)?);
+        columns.extend(match answer {
+            Some(answer) => sheet.outputs.columns(answer, n, first)?,
+            None => sheet.outputs.gap(),
+        });
         columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&sheet.id, n))));
         let numbers = (first..first + n as u64).map(|row| i64::try_from(row).unwrap_or(i64::MAX));
         columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+        if sheet.on_error == OnError::Keep {
+            let why = std::iter::repeat_n(failure.map(Failure::in_words), n);
+            columns.push(Arc::new(why.collect::<StringArray>()));
+        }
         RecordBatch::try_new(Arc::clone(&sheet.schema), columns).map_err(|e| BatchError::Broken(e.to_string()))
+    }
+}
+
+fn nanos(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Writes down rows that failed, a JSON object a line, on disk before their part counts.
+fn tell(path: &Path, failures: &[Failure]) -> Result<(), BatchError> {
+    let mut text = Vec::new();
+    for failure in failures {
+        serde_json::to_writer(&mut text, failure).map_err(|e| BatchError::Broken(e.to_string()))?;
+        text.push(b'\n');
+    }
+    let write = || std::fs::File::create(path).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all()));
+    write().map_err(|e| BatchError::writing(path, e))
+}
+
+impl Sheet {
+    /// Counts rows that failed.
+    fn failed(&self, more: &[Failure]) -> Result<(), BatchError> {
+        let Some(last) = more.last() else { return Ok(()) };
+        let failed = self.failures.fetch_add(more.len() as u64, Ordering::Relaxed) + more.len() as u64;
+        match self.max_errors {
+            Some(allowed) if failed > allowed => {
+                Err(BatchError::TooMany { failed, allowed, row: last.row, reason: last.in_words() })
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -257,6 +257,13 @@ pub struct PredictArgs {
     /// Packages of a Python model: what it asks for itself, or what this machine's Python has
     #[arg(long, default_value = "own", value_parser = ["own", "shared"], value_name = "WHICH")]
     pub environment: String,
+    /// What becomes of a row that does not fit the model, or that it refuses: `fail` ends the run, `skip` leaves it
+    /// out and tells of it in OUTPUT.errors.jsonl, `keep` leaves its answer empty and says why in a column
+    #[arg(long, default_value = "fail", value_parser = ["fail", "skip", "keep"], value_name = "WORD")]
+    pub on_error: String,
+    /// How many rows may fail before the run does; any number when left out
+    #[arg(long, value_name = "N")]
+    pub max_errors: Option<u64>,
     /// Replace an output that is there
     #[arg(long)]
     pub overwrite: bool,
@@ -293,7 +300,7 @@ pub struct Wait {
     /// Return at once instead of waiting until deployments are ready
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait until deployments are ready, seconds
+    /// How long to wait for a deployment that is not ready and says nothing new, seconds
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     timeout: u64,
 }

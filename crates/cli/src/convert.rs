@@ -63,7 +63,7 @@ async fn follow(server: &Server, url: &str, out: Output) -> Result<Value, CliErr
             }
         }
         shown = total;
-        if matches!(job["state"].as_str(), Some("done" | "failed" | "cancelled")) {
+        if matches!(job["state"].as_str(), Some("done" | "failed" | "cancelled" | "interrupted")) {
             return Ok(job);
         }
         tokio::time::sleep(POLL).await;

@@ -6,9 +6,9 @@ mod progress;
 use crate::args::PredictArgs;
 use crate::client::Server;
 use crate::error::CliError;
-use crate::output::{line, note, size};
+use crate::output::{Mark, line, mark, note, size};
 use crate::up::resolve;
-use mainspring_batch::{BatchError, Finished, Format, Job, LoadedModel, Place, Report};
+use mainspring_batch::{BatchError, Finished, Format, Job, LoadedModel, OnError, Place, Report};
 use mainspring_core::{Ctx, ErrorKind};
 use mainspring_engine::{Environment, Watch, Worker};
 use owo_colors::OwoColorize;
@@ -31,6 +31,11 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
             CliError::new(ErrorKind::InvalidInput, "predict has no file to write").hint("name it: -o out.parquet")
         );
     };
+    let on_error: OnError = args.on_error.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+    if on_error == OnError::Fail && args.max_errors.is_some() {
+        let message = "--max-errors says how many rows may fail, and --on-error fail lets none";
+        return Err(CliError::new(ErrorKind::InvalidInput, message).hint("add --on-error skip or --on-error keep"));
+    }
     let fail = |e: BatchError| CliError::from_failure(&e);
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     let (input, output) = (Place::parse(&args.input, &[]).map_err(fail)?, Place::parse(output, &[]).map_err(fail)?);
@@ -44,6 +49,8 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
         prefix: args.prefix.clone(),
         threads,
         batch_rows: args.batch_rows,
+        on_error,
+        max_errors: args.max_errors,
         restart: args.restart,
         overwrite: args.overwrite,
         id: Ctx::system().event_id(),
@@ -148,6 +155,10 @@ fn summary(finished: &Finished) {
     ));
     if report.resumed > 0 {
         note(format!("  {} of them were done by an earlier run", report.resumed));
+    }
+    if report.failed > 0 {
+        let told = report.failures.clone().unwrap_or_else(|| "the column prediction_error".into());
+        note(mark(Mark::Warn, format!("{} rows have no answer; {told} says why", report.failed)));
     }
     let row = |name: &str, value: String| line(format!("{:<14} {value}", name.dimmed()));
     row("model", format!("{} version {}", report.model.name, report.model.version));

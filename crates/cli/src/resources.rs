@@ -60,9 +60,10 @@ fn kind_of(value: &Value) -> String {
     cell(&value["kind"]).to_lowercase()
 }
 
-/// Waits until a deployment is as declared, or says why it is not.
+/// Waits until a deployment is as declared, or says why it is not. The limit is that of a wait without news: a
+/// model's environment may take many minutes to build, and says what it does.
 async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Result<(), CliError> {
-    let began = Instant::now();
+    let mut news = Instant::now();
     let mut told = String::new();
     loop {
         let one = server.get(&url(&["deployment", name])).await?;
@@ -92,14 +93,17 @@ async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Res
                 )));
             }
         }
-        if reason != told && out == Output::Table {
-            note(format!("  {name}: {reason}"));
-            told = reason;
+        if reason != told {
+            if out == Output::Table {
+                note(format!("  {name}: {reason}"));
+            }
+            (told, news) = (reason, Instant::now());
         }
-        if began.elapsed() > limit {
+        if news.elapsed() > limit {
+            let last = if told.is_empty() { String::new() } else { format!(" since {told:?}") };
             return Err(CliError::new(
                 ErrorKind::DeadlineExceeded,
-                format!("deployment {name} is not ready after {} s", limit.as_secs()),
+                format!("deployment {name} is not ready, and nothing was heard of it for {} s{last}", limit.as_secs()),
             )
             .hint(format!("look again with: mainspring get deployment {name}")));
         }

@@ -3,6 +3,7 @@
 use crate::ports::PortError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::EngineError;
+use mainspring_store::StoreError;
 
 /// Why a model was not converted or optimised.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,7 +12,7 @@ pub enum ConvertError {
     #[error("{0}")]
     Order(String),
     /// No such job.
-    #[error("there is no conversion {0:?}; jobs are kept in memory, and the server may have been started again")]
+    #[error("there is no conversion {0:?}; the last few hundred are kept")]
     NoJob(String),
     /// Too many jobs wait.
     #[error("{0} conversions wait already")]
@@ -48,6 +49,9 @@ pub enum ConvertError {
         /// What it did.
         reason: String,
     },
+    /// Jobs cannot be read or written down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A file of the job cannot be written or read.
     #[error("{0}")]
     Io(String),
@@ -76,6 +80,7 @@ impl Failure for ConvertError {
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Port(e) => e.kind,
+            Self::Store(e) => e.kind(),
             Self::Program { .. } | Self::Io(_) => ErrorKind::Internal,
         }
     }
@@ -90,6 +95,7 @@ impl Failure for ConvertError {
             ),
             Self::Engine(e) => e.hint(),
             Self::Port(e) => e.hint.clone(),
+            Self::Store(e) => e.hint(),
             Self::Program { .. } => Some("the server's log has what it wrote".into()),
             Self::Order(_) | Self::NoJob(_) | Self::Io(_) | Self::Cancelled => None,
         }

@@ -1,7 +1,9 @@
 //! What a job found out, with the verdicts.
 
+use serde::{Deserialize, Serialize};
+
 /// How long calls take and how large the model is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Speed {
     /// One row, nanoseconds.
     pub one_ns: u64,
@@ -12,7 +14,7 @@ pub struct Speed {
 }
 
 /// What a job found out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// The version looked at: `models:/churn/3`.
     pub source: String,
@@ -41,7 +43,7 @@ pub struct Findings {
 }
 
 /// One thing that was made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// How: `float64`, `int8-static`.
     pub name: String,
@@ -60,7 +62,7 @@ pub struct Candidate {
 }
 
 /// An output beside the model's own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Output {
     /// Its name.
     pub name: String,
@@ -79,7 +81,7 @@ pub struct Output {
 }
 
 /// One thing that could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// How it was tried.
     pub name: String,

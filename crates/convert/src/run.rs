@@ -1,9 +1,9 @@
 //! One job from its order to a registered version.
 
+use crate::conversions::Inner;
 use crate::decide;
 use crate::error::ConvertError;
 use crate::findings::{Candidate, Findings};
-use crate::job::Inner;
 use crate::lineage::{CONVERTED_FROM, OPTIMIZED_FROM, PASSED, PROOF};
 use crate::order::{Order, Task};
 use crate::ports::{Found, NewModel};

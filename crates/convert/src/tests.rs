@@ -1,3 +1,5 @@
+mod jobs;
+
 use crate::decide::{conversion, disagreement, optimisation};
 use crate::lineage::{Derived, newest};
 use crate::report::{Converted, Optimized, Report};

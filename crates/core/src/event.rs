@@ -23,6 +23,8 @@ pub enum Protocol {
     Sagemaker,
     /// A run over a whole file.
     Batch,
+    /// A choice among actions.
+    Personalizer,
 }
 
 impl Protocol {
@@ -37,6 +39,7 @@ impl Protocol {
             Self::KserveV1 => "kserve-v1",
             Self::Sagemaker => "sagemaker",
             Self::Batch => "batch",
+            Self::Personalizer => "personalizer",
         }
     }
 }

@@ -36,6 +36,10 @@ const FOR_INSTALLERS: [&str; 10] = [
 ];
 const FOR_IT: [&str; 6] = ["PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
+/// Arguments of an interpreter that installs what follows them.
+pub(crate) const PIP_INSTALL: [&str; 8] =
+    ["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"];
+
 /// A command and who hears it.
 pub(crate) struct Supervised<'a> {
     pub command: Command,

@@ -4,7 +4,7 @@
 //! those versions, and adds what is missing. Neither the model's environment nor the server's is changed.
 
 use crate::runtime::PythonRuntime;
-use crate::supervise::{Outcome, Supervised, installer_sees, worker_sees};
+use crate::supervise::{Outcome, PIP_INSTALL, Supervised, installer_sees, worker_sees};
 use mainspring_engine::{EngineError, Environment, Watch};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -128,17 +128,7 @@ fn build(part: &Path, base: &Path, inventory: &Inventory, packages: &[&str], wat
     std::fs::write(site.join("mainspring-base.pth"), lines.collect::<String>()).map_err(io)?;
     std::fs::write(part.join("constraints.txt"), inventory.constraints.join("\n")).map_err(io)?;
     let mut fill = Command::new(part.join("bin/python"));
-    fill.args([
-        "-I",
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--progress-bar",
-        "off",
-        "-c",
-    ]);
+    fill.args(PIP_INSTALL).arg("-c");
     fill.arg(part.join("constraints.txt")).args(packages);
     install(fill, watch)
 }

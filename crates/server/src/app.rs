@@ -14,7 +14,9 @@ use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_proto_aws::AwsState;
+use mainspring_proto_azure::AzureState;
 use mainspring_proto_classic::ClassicState;
+use mainspring_proto_flags::FlagsState;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
@@ -57,6 +59,8 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         gate: parts.gate.clone(),
         scoring: scoring_state.clone(),
     };
+    let flags = FlagsState { serving: parts.serving.clone(), gate: parts.gate.clone() };
+    let azure = AzureState { personalizers: parts.personalizers.clone(), gate: parts.gate.clone() };
     let rest = mainspring_proto_oip::routes(oip.clone());
     let grpc = mainspring_proto_oip::grpc(oip.clone());
     let scoring = scoring::routes(scoring_state.clone()).merge(scoring::root(scoring_state));
@@ -76,6 +80,8 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(guard.protect(mainspring_proto_classic::routes(classic), mainspring_proto_classic::render_error))
         .merge(guard.protect(mainspring_proto_aws::runtime(aws.clone()), mainspring_proto_aws::render_error))
         .merge(guard.protect(mainspring_proto_aws::container(aws), mainspring_proto_aws::render_plain))
+        .merge(guard.protect(mainspring_proto_flags::routes(flags), mainspring_proto_flags::render_error))
+        .merge(guard.protect(mainspring_proto_azure::routes(azure), mainspring_proto_azure::render_error))
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
         .merge(apart(guard.protect(native_routes, problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))

@@ -13,6 +13,7 @@ mod error;
 mod health;
 mod keys;
 mod metrics;
+mod personalizers;
 mod ports;
 mod start;
 pub mod telemetry;

@@ -7,6 +7,7 @@ use crate::data::DataDir;
 use crate::deployments::Deployments;
 use crate::error::StartError;
 use crate::health::Health;
+use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, wiring};
@@ -15,6 +16,7 @@ use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
+use mainspring_personalize::Personalizers;
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
 use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
@@ -79,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) resources: Resources,
     pub(crate) serving: Serving,
     pub(crate) conversions: Conversions,
+    pub(crate) personalizers: Personalizers,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -143,15 +146,36 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
-    let workshop = mainspring_convert::Settings { folder: data.conversions(), python, onnx: Arc::new(onnx.clone()) };
+    let workshop = mainspring_convert::Settings {
+        folder: data.conversions(),
+        db: db.clone(),
+        python,
+        onnx: Arc::new(onnx.clone()),
+    };
     let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
-        .map_err(|e| StartError::Engine(format!("{}: {e}", data.conversions().display())))?;
+        .await
+        .map_err(StartError::part("make the folder of conversions ready"))?;
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
     let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
-    let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind()]), ctx.clone());
-    Ok(Parts { registry, journal, security, resources, serving, conversions, onnx, gate, db, ctx: ctx.clone() })
+    let choices = Choices { journal: journal.clone(), gate: gate.clone(), ctx: ctx.clone() };
+    let personalizers = Personalizers::new(Arc::new(choices), db.clone(), ctx.clone());
+    let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
+    let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind()]), ctx.clone());
+    Ok(Parts {
+        registry,
+        journal,
+        security,
+        resources,
+        serving,
+        conversions,
+        personalizers,
+        onnx,
+        gate,
+        db,
+        ctx: ctx.clone(),
+    })
 }
 
 fn tls(settings: &Settings, data: &DataDir) -> Result<Option<TlsSettings>, StartError> {

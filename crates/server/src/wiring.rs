@@ -21,6 +21,8 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_resource::MIGRATIONS,
     mainspring_security::MIGRATIONS,
     mainspring_journal::MIGRATIONS,
+    mainspring_personalize::MIGRATIONS,
+    mainspring_convert::MIGRATIONS,
 ];
 
 fn database_settings(settings: &Settings) -> DbSettings {

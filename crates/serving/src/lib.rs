@@ -10,6 +10,7 @@
 //! stable, and each request goes to the variant of its unit. Without a row nothing of that is looked at.
 
 mod action;
+mod assigned;
 mod choice;
 mod control;
 mod deployment;
@@ -32,6 +33,7 @@ mod warm;
 use mainspring_mlmodel::{contract, mlmodel, table};
 
 pub use action::{Deploy, Describe, Infer, ReadStats, Undeploy};
+pub use assigned::Assigned;
 pub use error::ServeError;
 pub use mainspring_mlmodel::{
     Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,

@@ -313,7 +313,7 @@ impl Serving {
         (self.means.ctx.ids.event(at), at)
     }
 
-    fn find(&self, tenant: &Tenant, name: &Name) -> Result<Arc<Deployment>, ServeError> {
+    pub(crate) fn find(&self, tenant: &Tenant, name: &Name) -> Result<Arc<Deployment>, ServeError> {
         let table = self.table.load();
         table.get(tenant).and_then(|m| m.get(name)).cloned().ok_or_else(|| self.nobody(tenant, name))
     }

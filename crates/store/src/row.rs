@@ -59,6 +59,21 @@ impl Row {
         })
     }
 
+    /// The text of a column, taken out of the row: NULL stays there.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn take_text(&mut self, column: &str) -> Result<String, StoreError> {
+        let at = self.columns.iter().position(|c| c.eq_ignore_ascii_case(column));
+        match at.and_then(|i| self.values.get_mut(i)) {
+            Some(value @ Value::Text(_)) => match std::mem::replace(value, Value::Null) {
+                Value::Text(text) => Ok(text),
+                other => Err(wrong(column, "text", &other)),
+            },
+            _ => self.text(column),
+        }
+    }
+
     getters! {
         /// A whole number. A boolean reads as 0 or 1, and a float without a fraction as itself.
         int, opt_int: i64, "an integer", as_int;

@@ -21,6 +21,18 @@ fn addresses() {
 }
 
 #[test]
+fn text_taken_out_of_a_row() {
+    let columns: Arc<[String]> = ["id".to_owned(), "n".to_owned()].into();
+    let mut row = crate::row::Row::new(columns, vec![Value::Text("a".into()), Value::Int(1)]);
+    assert_eq!(row.take_text("ID").unwrap(), "a");
+    assert_eq!(row.get("id").unwrap(), &Value::Null);
+    for (column, found) in [("id", "NULL"), ("n", "an integer"), ("other", "nothing")] {
+        let failed = row.take_text(column).unwrap_err().to_string();
+        assert!(failed.contains(column) && failed.contains(found), "{failed}");
+    }
+}
+
+#[test]
 fn arguments_of_all_types() {
     let some: Option<&str> = Some("x");
     let none: Option<i64> = None;

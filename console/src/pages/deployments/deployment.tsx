@@ -55,6 +55,7 @@ function Lead({ detail, live }: { detail: DeploymentDetail; live: LiveState }) {
         </>
       )}
       .{summary.reason && ` ${summary.reason}.`}
+      {summary.choice && ` ${summary.choice}.`}
     </>
   );
 }

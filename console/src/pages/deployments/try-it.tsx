@@ -3,7 +3,7 @@ import { type FormEvent, Fragment, useEffect, useMemo, useRef, useState } from "
 import { native, type VersionDetail } from "../../api/native";
 import { Card } from "../../components/basics";
 import { ErrorBox } from "../../components/errors";
-import { type FieldSpec, kindOf, parseRow, writeField } from "../../lib/row-form";
+import { type FieldSpec, kindOf, parseRow, shapeOf, writeField } from "../../lib/row-form";
 import { literal } from "../../lib/sql";
 import { useParam } from "../../lib/url";
 import { Answer, type Answered } from "./answer";
@@ -23,7 +23,7 @@ export function fieldsOf(version: VersionDetail): FieldSpec[] {
 function hint(field: FieldSpec): string {
   const optional = field.required ? "" : ", optional";
   return field.elements === 1
-    ? `${field.type}${optional}`
+    ? `${field.type}${kindOf(field) === "json" ? " as JSON" : ""}${optional}`
     : `${field.elements} × ${field.type} as a JSON array${optional}`;
 }
 
@@ -101,7 +101,7 @@ function Field(props: {
           {...common}
           rows={3}
           spellCheck={false}
-          placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : "{}"}
+          placeholder={field.elements > 1 ? "[0.1, 0.2, …]" : shapeOf(field) === "array" ? "[…]" : "{…}"}
         />
       ) : (
         <input

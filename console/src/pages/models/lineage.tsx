@@ -35,7 +35,7 @@ function None({ kind, children }: { kind: string; children: ReactNode }) {
 
 /** Data sets → run → version → deployments, left to right; top to bottom on a narrow screen. */
 export function LineagePicture({ line }: { line: Line }) {
-  const { version, run, datasets, deployments } = line;
+  const { version, run, datasets, deployments, madeFrom } = line;
   const columns: { key: string; nodes: ReactNode }[] = [
     {
       key: "datasets",
@@ -64,6 +64,18 @@ export function LineagePicture({ line }: { line: Line }) {
         <None kind="Run">not known</None>
       ),
     },
+    ...(madeFrom
+      ? [
+          {
+            key: "from",
+            nodes: (
+              <Node kind="Made from" href={`${to("models", version.name)}?v=${madeFrom}`}>
+                {version.name} version {madeFrom}
+              </Node>
+            ),
+          },
+        ]
+      : []),
     {
       key: "version",
       nodes: (

@@ -45,6 +45,7 @@ export function Versions(props: {
   const { name, versions, current } = props;
   const lines = new Map(props.lines.map((line) => [line.version.version, line]));
   const runs = [...new Set((versions ?? []).flatMap((v) => v.runId ?? []))].slice(0, 20);
+  const made = props.lines.some((line) => line.madeFrom);
   const staged = versions?.some((v) => v.stage !== "None") ?? false;
   return (
     <Card
@@ -129,6 +130,24 @@ export function Versions(props: {
                   key: "stage",
                   label: "Stage",
                   render: (v: ModelVersion) => (v.stage === "None" ? "–" : v.stage),
+                },
+              ]
+            : []),
+          ...(made
+            ? [
+                {
+                  key: "from",
+                  label: "Made from",
+                  render: (v: ModelVersion) => {
+                    const from = lines.get(v.version)?.madeFrom;
+                    return from ? (
+                      <Toggle on={false} onPress={() => props.onShow(from)}>
+                        Version {from}
+                      </Toggle>
+                    ) : (
+                      "–"
+                    );
+                  },
                 },
               ]
             : []),

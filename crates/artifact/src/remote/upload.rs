@@ -1,7 +1,7 @@
 //! Uploads to a bucket: in one request when small, in parts when not.
 
 use super::Remote;
-use crate::error::ArtifactError;
+use crate::error::{self, ArtifactError};
 use crate::path::ArtifactPath;
 use bytes::{Bytes, BytesMut};
 use futures::stream::FuturesUnordered;
@@ -9,13 +9,17 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use mainspring_core::Tasks;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, UploadPart};
 use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use tokio_util::io::ReaderStream;
 
 /// The size of a part in bytes, at first. S3 takes parts of 5 MiB to 5 GiB, at most 10,000.
 const PART: usize = 8 << 20;
 /// After this many parts the size doubles, so that 5 TiB, the largest object, needs fewer than 10,000.
 const DOUBLE_AFTER: usize = 1000;
+/// Bytes that a file is read in.
+const PIECE: usize = 64 << 10;
 /// How many parts are on their way at a time.
 const AT_ONCE: usize = 4;
 
@@ -34,6 +38,11 @@ impl Remote {
         stored.map(|_| ()).map_err(|e| self.fail("writing", path, e))
     }
 
+    pub(crate) async fn put_file(&self, path: &ArtifactPath, from: &Path) -> Result<u64, ArtifactError> {
+        let file = tokio::fs::File::open(from).await.map_err(|e| error::unread(path, &e))?;
+        self.put_stream(path, ReaderStream::with_capacity(file, PIECE)).await
+    }
+
     pub(crate) async fn put_stream<S>(&self, path: &ArtifactPath, stream: S) -> Result<u64, ArtifactError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send,
@@ -49,7 +58,7 @@ impl Remote {
                     if let Some(parts) = parts {
                         parts.abort().await;
                     }
-                    return Err(ArtifactError::Upload { path: path.as_str().to_owned(), reason: e.to_string() });
+                    return Err(error::unread(path, &e));
                 }
             };
             size += chunk.len() as u64;

@@ -1,6 +1,6 @@
 //! Building one environment, with uv where it is installed and with venv and pip where not.
 
-use crate::supervise::{Supervised, installer_sees};
+use crate::supervise::{PIP_INSTALL, Supervised, installer_sees};
 use mainspring_engine::{EngineError, Watch};
 use std::path::Path;
 use std::process::Command;
@@ -47,16 +47,7 @@ impl Build<'_> {
 
     fn filled_by_pip(&self) -> Command {
         let mut command = Command::new(self.part.join("bin/python"));
-        command.args([
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--progress-bar",
-            "off",
-        ]);
+        command.args(PIP_INSTALL);
         command.args(["-r", "requirements.txt"]);
         command
     }

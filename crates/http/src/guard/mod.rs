@@ -27,7 +27,7 @@ pub const CSRF_HEADER: &str = "x-csrf-token";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential<'a> {
     /// An API key: from `Authorization: Bearer`, from Basic (as password, or as user with an empty
-    /// password), from `x-api-key`, or from the session token of an AWS client.
+    /// password), from `x-api-key` or Azure's `Ocp-Apim-Subscription-Key`, or from the session token of an AWS client.
     Key(&'a str),
     /// The console's session.
     Session {

@@ -26,13 +26,19 @@ impl Found<'_> {
     }
 }
 
+/// Headers that hold a key as it is; the second is that of Azure's SDKs.
+const KEY_HEADERS: [(&str, &str); 2] =
+    [("x-api-key", "x-api-key is not text"), ("ocp-apim-subscription-key", "ocp-apim-subscription-key is not text")];
+
 /// The credential that a request brings: an explicit key before a cookie.
 pub(super) fn find(headers: &HeaderMap) -> Result<Found<'_>, AuthFailure> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         return if signed_for_aws(value) { Ok(session_key(headers)) } else { authorization(value) };
     }
-    if let Some(value) = headers.get("x-api-key") {
-        return value.to_str().map(Found::Key).map_err(|_| AuthFailure::Malformed("x-api-key is not text"));
+    for (name, not_text) in KEY_HEADERS {
+        if let Some(value) = headers.get(name) {
+            return value.to_str().map(Found::Key).map_err(|_| AuthFailure::Malformed(not_text));
+        }
     }
     let csrf = || headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok());
     Ok(session_token(headers).map_or(Found::Nothing, |token| Found::Session { token, csrf: csrf() }))

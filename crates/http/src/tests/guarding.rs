@@ -49,6 +49,7 @@ async fn one_key_works_in_every_form() {
         ("authorization", "Basic YW55Ym9keTpyaWdodA=="), // anybody:right
         ("authorization", "Basic cmlnaHQ6"),             // right:
         ("x-api-key", "right"),
+        ("ocp-apim-subscription-key", "right"),
     ] {
         let (status, _, body) = send(app(false), Sent { method: "GET", from: FAR, headers: &[header] }).await;
         assert_eq!((status, body.as_str()), (StatusCode::OK, "key:right"), "{header:?}");

@@ -6,17 +6,13 @@ use crate::journal::Shared;
 use crate::log::segment::SegmentId;
 use crate::readers::Reading;
 use crate::snapshot::{Kind, SealedFile};
-use bytes::Bytes;
-use futures::TryStreamExt;
 use mainspring_artifact::{ArtifactError, ArtifactPath, Artifacts};
 use mainspring_core::Tenant;
-use tokio_util::io::ReaderStream;
 
 /// Folder of the journal in the artifact store.
 pub(crate) const ROOT: &str = "journal";
 /// Hive's name for a partition without a value, which DuckDB and Spark read as NULL.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
-const CHUNK: usize = 256 << 10;
 
 /// A partition value as a folder name. Names of tenants and deployments pass unchanged; anything else
 /// is percent-encoded, as Hive does.
@@ -68,9 +64,7 @@ pub(crate) async fn put(artifacts: &Artifacts, made: &Made) -> Result<u64, Journ
         partition("date", Some(&made.date)),
         made.name
     ))?;
-    let file = tokio::fs::File::open(&made.file).await.map_err(JournalError::io("open", &made.file))?;
-    let stream = ReaderStream::with_capacity(file, CHUNK).map_ok(Bytes::from);
-    let bytes = artifacts.put_stream(&to, stream).await.map_err(JournalError::artifact("store"))?;
+    let bytes = artifacts.put_file(&to, &made.file).await.map_err(JournalError::artifact("store"))?;
     tokio::fs::remove_file(&made.file).await.map_err(JournalError::io("remove", &made.file))?;
     Ok(bytes)
 }

@@ -22,13 +22,13 @@ pub(crate) async fn start_conversion(
 ) -> Reply<ConversionView> {
     let request: ConversionRequest = parse(&read_body(body, s.max_body).await?)?;
     let auth = s.may(&who, Convert { model: request.model.clone() })?;
-    Ok(Json(s.conversions.start(&auth, order(request)?)?.into()))
+    Ok(Json(s.conversions.start(&auth, order(request)?).await?.into()))
 }
 
 #[utoipa::path(get, path = "/api/v1/conversions", operation_id = "listConversions", tag = "models",
-    responses((status = 200, description = "Jobs that the server remembers, newest first", body = ConversionList), Failures))]
+    responses((status = 200, description = "Jobs of all replicas, newest first", body = ConversionList), Failures))]
 pub(crate) async fn list_conversions(State(s): State<NativeState>, Caller(who): Caller) -> Reply<ConversionList> {
-    let jobs = s.conversions.jobs(&s.may(&who, ReadConversion)?);
+    let jobs = s.conversions.jobs(&s.may(&who, ReadConversion)?).await?;
     Ok(Json(ConversionList { conversions: jobs.into_iter().map(Into::into).collect() }))
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn get_conversion(
     Caller(who): Caller,
     Seg(id): Seg<String>,
 ) -> Reply<ConversionView> {
-    Ok(Json(s.conversions.job(&s.may(&who, ReadConversion)?, &id)?.into()))
+    Ok(Json(s.conversions.job(&s.may(&who, ReadConversion)?, &id).await?.into()))
 }
 
 #[utoipa::path(delete, path = "/api/v1/conversions/{id}", operation_id = "cancelConversion", tag = "models",
@@ -51,7 +51,7 @@ pub(crate) async fn cancel_conversion(
     Caller(who): Caller,
     Seg(id): Seg<String>,
 ) -> Result<StatusCode, ApiError> {
-    let job = s.conversions.job(&s.may(&who, ReadConversion)?, &id)?;
-    s.conversions.cancel(&s.may(&who, Convert { model: job.model })?, &id)?;
+    let job = s.conversions.job(&s.may(&who, ReadConversion)?, &id).await?;
+    s.conversions.cancel(&s.may(&who, Convert { model: job.model })?, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

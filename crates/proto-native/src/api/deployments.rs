@@ -187,7 +187,7 @@ pub(crate) async fn predict(
         variant: answer.target.variant.to_string(),
         model: answer.target.model.to_string(),
         version: answer.target.version.to_string(),
-        predictions: rows(&answer.outputs, count),
+        predictions: rows(&answer.outputs, &answer.contract.signature, count),
         latency_ms: Number(received.elapsed().as_secs_f64() * 1e3),
     };
     answer.encoded().await?;

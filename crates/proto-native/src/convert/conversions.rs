@@ -67,14 +67,14 @@ impl From<Job> for ConversionView {
             model: job.model,
             state: job.state.as_str().to_owned(),
             created_at: job.created.into(),
-            steps: job.steps,
-            forgotten: job.forgotten as u64,
-            findings: job.findings.map(Into::into),
-            version: job.version,
-            error: job.error.map(|(kind, message, hint)| ConversionFailure {
-                kind: kind.as_str().to_owned(),
-                message,
-                hint,
+            steps: job.course.steps,
+            forgotten: job.course.forgotten as u64,
+            findings: job.course.findings.map(Into::into),
+            version: job.course.version,
+            error: job.course.error.map(|why| ConversionFailure {
+                kind: why.kind,
+                message: why.message,
+                hint: why.hint,
             }),
         }
     }

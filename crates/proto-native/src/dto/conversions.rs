@@ -78,7 +78,7 @@ pub struct ConversionView {
     pub task: String,
     /// The model, as it was named.
     pub model: String,
-    /// `waiting`, `running`, `done`, `failed` or `cancelled`.
+    /// `waiting`, `running`, `done`, `failed`, `cancelled`, or `interrupted`: the server that ran it stopped.
     pub state: String,
     /// When it was asked for.
     pub created_at: Time,
@@ -114,7 +114,7 @@ pub struct ConversionFailure {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversionList {
-    /// Newest first; they are kept in memory.
+    /// Newest first; the last few hundred are kept.
     pub conversions: Vec<ConversionView>,
 }
 

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use mainspring_core::tensor::{Data, NamedTensor, Tensor};
 use mainspring_core::{DType, ErrorKind, nearest};
+use mainspring_engine::{Content, Signature};
 use mainspring_http::ApiError;
 use mainspring_serving::{Cell, Table};
+use mainspring_wire::Node;
 use serde_json::{Map, Number, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,27 +15,22 @@ use std::sync::Arc;
 #[cfg(test)]
 mod tests;
 
-fn cell(value: Value, row: usize, column: &str) -> Result<Cell, ApiError> {
-    Ok(match value {
+fn cell(value: Value) -> Cell {
+    match value {
         Value::Null => Cell::Null,
         Value::Bool(b) => Cell::Bool(b),
         Value::Number(n) => n.as_i64().map_or_else(|| Cell::Float(n.as_f64().unwrap_or(f64::NAN)), Cell::Int),
         Value::String(text) => Cell::Text(Bytes::from(text)),
-        Value::Array(_) | Value::Object(_) => {
-            let kind = if value.is_array() { "an array" } else { "an object" };
-            let message = format!("rows[{row}].{column} is {kind}; a row holds numbers, texts, true, false and null");
-            return Err(ApiError::new(ErrorKind::InvalidInput, message)
-                .hint("send tensors to POST /v2/models/NAME/infer instead"));
-        }
-    })
+        // Nested columns take it; where the model takes something else, the table says so.
+        nested @ (Value::Array(_) | Value::Object(_)) => Cell::Json(nested.to_string().into()),
+    }
 }
 
 /// The rows as a table. Columns stand in the order of `known`, further ones after them; a row that
 /// lacks one has null there.
 ///
 /// # Errors
-/// [`ApiError`] naming the row and the column at fault. When `only`, a column that is not known is
-/// refused.
+/// [`ApiError`] naming the column when `only` and it is not known.
 pub(crate) fn table(rows: Vec<Map<String, Value>>, known: &[&str], only: bool) -> Result<Table, ApiError> {
     let mut columns: Vec<Arc<str>> = Vec::new();
     let mut places: HashMap<Arc<str>, usize> = HashMap::new();
@@ -57,7 +54,7 @@ pub(crate) fn table(rows: Vec<Map<String, Value>>, known: &[&str], only: bool) -
     for (r, row) in rows.into_iter().enumerate() {
         for (name, value) in row {
             if let Some(place) = places.get(name.as_str()) {
-                cells[r * width + place] = cell(value, r, &name)?;
+                cells[r * width + place] = cell(value);
             }
         }
     }
@@ -90,9 +87,25 @@ fn read<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> Value) -> Vec
     bytes.as_chunks::<N>().0.iter().map(|chunk| convert(*chunk)).collect()
 }
 
+/// A nested value of an answer.
+fn nested(node: Node) -> Value {
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(b) => Value::Bool(b),
+        Node::Int(n) => n.into(),
+        Node::Float(x) => number(x),
+        Node::Text(text) => Value::String(String::from_utf8_lossy(&text).into_owned()),
+        Node::List(all) => all.into_iter().map(nested).collect(),
+        Node::Map(all) => all.into_iter().map(|(k, v)| (k.to_string(), nested(v))).collect(),
+    }
+}
+
 /// Every element of a tensor as JSON.
-fn values(tensor: &Tensor) -> Vec<Value> {
+fn values(tensor: &Tensor, content: Content) -> Vec<Value> {
     let bytes = match tensor.data() {
+        Data::Strings(texts) if content == Content::Json => {
+            return texts.iter().map(|t| Node::parse(t).map_or(Value::Null, nested)).collect();
+        }
         Data::Strings(texts) => {
             return texts.iter().map(|t| Value::String(String::from_utf8_lossy(t).into_owned())).collect();
         }
@@ -117,11 +130,12 @@ fn values(tensor: &Tensor) -> Vec<Value> {
 }
 
 /// Outputs by row: a value where a row has one element, an array where it has several. An output
-/// without one entry a row stands whole in each row.
-pub(crate) fn rows(outputs: &[NamedTensor], count: usize) -> Vec<Map<String, Value>> {
+/// without one entry a row stands whole in each row. `signature` says which texts are nested values.
+pub(crate) fn rows(outputs: &[NamedTensor], signature: &Signature, count: usize) -> Vec<Map<String, Value>> {
     let mut rows = vec![Map::new(); count];
     for output in outputs {
-        let all = values(&output.tensor);
+        let spec = signature.outputs.iter().find(|spec| spec.name == output.name);
+        let all = values(&output.tensor, spec.map_or(Content::Text, |spec| spec.content));
         let per_row = if output.tensor.rows() == count && count > 0 { all.len() / count } else { 0 };
         for (i, row) in rows.iter_mut().enumerate() {
             let value = match per_row {

@@ -180,6 +180,7 @@ impl World {
             mainspring_resource::MIGRATIONS,
             mainspring_security::MIGRATIONS,
             mainspring_journal::MIGRATIONS,
+            mainspring_convert::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -192,7 +193,7 @@ impl World {
         let kind = Kind::of("Deployment", "a model", schema(), |name: &Name, spec: &DeploymentSpec| {
             spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
         });
-        let resources = Resources::new(db, Kinds::new(vec![kind]), ctx.clone());
+        let resources = Resources::new(db.clone(), Kinds::new(vec![kind]), ctx.clone());
         std::fs::write(path("m.onnx"), b"not looked at by this engine").unwrap();
         let source = Arc::new(OneFile(path("m.onnx"), watch::Sender::new(0)));
         let sink = Arc::new(Recorder(journal.clone()));
@@ -202,10 +203,11 @@ impl World {
         let python = PythonSettings { python: None, folder: path("python"), allowed: true };
         let settings = mainspring_convert::Settings {
             folder: path("conversions"),
+            db,
             python: PythonRuntime::open(python).unwrap(),
             onnx: Arc::new(Adder),
         };
-        let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).unwrap();
+        let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
             registry,
             serving,

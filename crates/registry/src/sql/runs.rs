@@ -10,17 +10,17 @@ use std::collections::HashMap;
 pub(crate) const COLUMNS: &str = "r.run_id, r.experiment_id, r.name, r.user_id, r.status, r.start_time, r.end_time, \
                                   r.artifact_uri, r.lifecycle_stage";
 
-pub(crate) fn read(row: &Row) -> Result<RunInfo, StoreError> {
+pub(crate) fn read(mut row: Row) -> Result<RunInfo, StoreError> {
     Ok(RunInfo {
-        id: row.text("run_id")?,
-        name: row.text("name")?,
+        id: row.take_text("run_id")?,
+        name: row.take_text("name")?,
         experiment: row.int("experiment_id")?,
-        user: row.text("user_id")?,
-        status: RunStatus::parse(&row.text("status")?).unwrap_or(RunStatus::Running),
+        user: row.take_text("user_id")?,
+        status: RunStatus::parse(text(&row, "status")?).unwrap_or(RunStatus::Running),
         started: row.int("start_time")?,
         ended: row.opt_int("end_time")?,
-        artifact_uri: row.text("artifact_uri")?,
-        stage: Lifecycle::parse(&row.text("lifecycle_stage")?),
+        artifact_uri: row.take_text("artifact_uri")?,
+        stage: Lifecycle::parse(text(&row, "lifecycle_stage")?),
     })
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Opti
     let text = format!(
         "SELECT {COLUMNS} FROM runs r WHERE r.tenant = $1 AND r.run_id = $2 AND r.lifecycle_stage <> 'purging'"
     );
-    c.query_opt(&text, args![tenant, id]).await?.as_ref().map(read).transpose()
+    c.query_opt(&text, args![tenant, id]).await?.map(read).transpose()
 }
 
 /// Changes a run's status and end, each where it is said.
@@ -119,16 +119,16 @@ pub(crate) async fn hydrate(c: &mut Conn, tenant: &Tenant, found: Vec<RunInfo>) 
     let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
     let of = |row: &Row| -> Result<Option<usize>, StoreError> { Ok(place.get(text(row, "run_id")?).copied()) };
 
-    for row in &rows_of(c, tenant, "run_metrics", "run_id, key, value, is_nan, step, timestamp", &ids).await? {
-        if let Some(run) = of(row)?.and_then(|i| runs.get_mut(i)) {
+    for mut row in rows_of(c, tenant, "run_metrics", "run_id, key, value, is_nan, step, timestamp", &ids).await? {
+        if let Some(run) = of(&row)?.and_then(|i| runs.get_mut(i)) {
             let value = if row.int("is_nan")? == 1 { f64::NAN } else { row.real("value")? };
-            run.metrics.push(Metric::new(row.text("key")?, value, row.int("timestamp")?, row.int("step")?));
+            run.metrics.push(Metric::new(row.take_text("key")?, value, row.int("timestamp")?, row.int("step")?));
         }
     }
     for (table, params) in [("run_params", true), ("run_tags", false)] {
-        for row in &rows_of(c, tenant, table, "run_id, key, value", &ids).await? {
-            if let Some(run) = of(row)?.and_then(|i| runs.get_mut(i)) {
-                let pair = Pair { key: row.text("key")?, value: row.text("value")? };
+        for mut row in rows_of(c, tenant, table, "run_id, key, value", &ids).await? {
+            if let Some(run) = of(&row)?.and_then(|i| runs.get_mut(i)) {
+                let pair = Pair { key: row.take_text("key")?, value: row.take_text("value")? };
                 if params { run.params.push(pair) } else { run.tags.push(pair) }
             }
         }

@@ -130,13 +130,19 @@ fn ordered_by(sql: &mut Sql, orders: &[Order], joined: &[Joined<'_>]) -> Vec<Str
     aliases
 }
 
-fn order(sql: &mut Sql, orders: &[Order], aliases: &[String]) {
+/// Whether a joined filter leaves only runs whose metric is a number: nothing is left to put last then.
+fn is_number(joined: &[Joined<'_>], field: &Field) -> bool {
+    joined.iter().any(|j| j.clause.field == *field && j.clause.op != Op::Ne)
+}
+
+fn order(sql: &mut Sql, orders: &[Order], (joined, aliases): (&[Joined<'_>], &[String])) {
     sql.push(" ORDER BY ");
     let mut by_start = false;
     for (entry, o) in orders.iter().zip(aliases) {
         let direction = if entry.ascending { "ASC" } else { "DESC" };
         let bytes = sql.bytewise();
         let text = match &entry.field {
+            Field::Metric(_) if is_number(joined, &entry.field) => format!("{o}.value {direction}, "),
             // Runs without the metric come last, those with a NaN before them.
             Field::Metric(_) => format!(
                 "CASE WHEN {o}.is_nan = 1 THEN 1 WHEN {o}.value IS NULL THEN 2 ELSE 0 END, {o}.value {direction}, "
@@ -185,7 +191,7 @@ pub(crate) async fn search(c: &mut Conn, tenant: &Tenant, q: &Query) -> Result<V
     for clause in &q.clauses {
         filter(&mut sql, tenant, q, clause);
     }
-    order(&mut sql, &q.orders, &aliases);
+    order(&mut sql, &q.orders, (&joined, &aliases));
     sql.page(q.limit, q.offset);
-    sql.rows(c).await?.iter().map(runs::read).collect()
+    sql.rows(c).await?.into_iter().map(runs::read).collect()
 }

@@ -117,6 +117,20 @@ async fn searches_filter_order_and_page_in_the_database() {
 }
 
 #[tokio::test]
+async fn a_metric_that_is_no_number_comes_behind_numbers_whatever_filter_it_passed() {
+    let f = Fixture::new().await;
+    for (name, value) in [("one", 1.0), ("nan", f64::NAN), ("two", 2.0), ("three", -3.0)] {
+        let run = f.run(0, name).await;
+        f.log(&run, &[("m", value, 0)]).await;
+    }
+    f.run(0, "none").await;
+    assert_eq!(f.names(0, "metrics.m != 2", &["metrics.m DESC"]).await, ["one", "three", "nan"]);
+    assert_eq!(f.names(0, "metrics.m != 2 AND metrics.m < 9", &["metrics.m"]).await, ["three", "one"]);
+    assert_eq!(f.names(0, "metrics.m < 2", &["metrics.m DESC"]).await, ["one", "three"]);
+    assert_eq!(f.names(0, "", &["metrics.m DESC"]).await, ["two", "one", "three", "nan", "none"]);
+}
+
+#[tokio::test]
 async fn tenants_do_not_see_each_other() {
     let mut f = Fixture::new().await;
     let run = f.run(0, "mine").await;

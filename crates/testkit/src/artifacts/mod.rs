@@ -94,7 +94,7 @@ macro_rules! artifacts_suite {
             files::round_trip, files::replaced_whole, files::missing, files::ranges, files::odd_names,
             files::root_is_no_file,
             uploads::small_and_empty_streams, uploads::large_stream, uploads::broken_stream_leaves_nothing,
-            uploads::dropped_upload_leaves_nothing, uploads::writers_at_once,
+            uploads::copied_file, uploads::dropped_upload_leaves_nothing, uploads::writers_at_once,
             folders::listed_one_level, folders::walked_and_weighed, folders::deleted, folders::deleted_exactly,
             folders::copied, folders::copied_into_itself, folders::local_copy, folders::local_copy_of_nothing,
             folders::clearing_the_root,

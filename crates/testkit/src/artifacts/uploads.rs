@@ -37,6 +37,21 @@ pub async fn large_stream(a: &TempArtifacts) {
     assert_eq!(a.store.head(&path("large/whole")).await.unwrap().size, all.len() as u64);
 }
 
+/// A file on this machine: copied whole, in place of what was there, and itself left alone.
+pub async fn copied_file(a: &TempArtifacts) {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from");
+    for bytes in [Bytes::new(), pattern(3000), pattern((9 << 20) + 17)] {
+        std::fs::write(&from, &bytes).unwrap();
+        assert_eq!(a.store.put_file(&path("copied/file"), &from).await.unwrap(), bytes.len() as u64);
+        assert!(a.store.get(&path("copied/file")).await.unwrap() == bytes, "the bytes differ");
+        assert!(std::fs::read(&from).unwrap() == bytes, "the file itself changed");
+    }
+    let failed = a.store.put_file(&path("copied/file"), &folder.path().join("missing")).await.unwrap_err();
+    assert!(matches!(failed, ArtifactError::Upload { .. }), "{failed:?}");
+    assert_eq!(a.store.head(&path("copied/file")).await.unwrap().size, (9 << 20) + 17);
+}
+
 /// A stream that fails, early or after several parts, leaves what was there before.
 pub async fn broken_stream_leaves_nothing(a: &TempArtifacts) {
     a.put("kept", "before").await;

@@ -1,0 +1,74 @@
+//! Who would answer a unit, without a request.
+
+use crate::action::Infer;
+use crate::error::ServeError;
+use crate::pick;
+use crate::serving::Serving;
+use mainspring_core::Authorized;
+use mainspring_traffic::{UnitFrom, Why};
+use std::sync::Arc;
+
+/// Who would answer a unit's requests now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assigned {
+    /// The rollout that decides; `None` when nothing does.
+    pub rollout: Option<String>,
+    /// The variant.
+    pub variant: String,
+    /// Every variant there is, stable first.
+    pub variants: Vec<String>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// Why; `None` when there is nothing to choose.
+    pub why: Option<Why>,
+    /// The probability with which the unit got it.
+    pub propensity: f64,
+    /// Which write of the routing row decides.
+    pub generation: Option<u64>,
+    /// The rollout assigns by unit and none was named, so this is not what a unit would get.
+    pub unit_is_missing: bool,
+}
+
+impl Serving {
+    /// Who would answer `unit`, the value that requests carry where the rollout looks for it. The caller's own key is
+    /// the unit where the rollout says so. Nothing is counted by asking.
+    ///
+    /// # Errors
+    /// [`ServeError::NoDeployment`], and [`ServeError::NotReady`] when nothing answers.
+    pub fn assigned(&self, auth: &Authorized<Infer>, unit: Option<&[u8]>) -> Result<Assigned, ServeError> {
+        let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
+        let current = pick::version(&deployment, None, pick::explains(auth.who()))?;
+        let route = deployment.route.load();
+        let Some(traffic) = &route.traffic else {
+            let variant = current.facts.contract.target.variant.to_string();
+            return Ok(Assigned {
+                rollout: None,
+                variants: vec![variant.clone()],
+                variant,
+                version: Arc::clone(&current.facts.contract.target.version),
+                why: None,
+                propensity: 1.0,
+                generation: None,
+                unit_is_missing: false,
+            });
+        };
+        let row = &traffic.row;
+        let key = auth.who().subject.as_bytes();
+        let unit = if row.unit == UnitFrom::Key { Some(key) } else { unit };
+        let mut choice = row.route.choose(unit.unwrap_or_default());
+        let loaded = traffic.able(&current, choice.variant, false).unwrap_or_else(|| {
+            choice = row.route.fallback();
+            &current
+        });
+        Ok(Assigned {
+            rollout: Some(row.rollout.clone()),
+            variant: row.route.variant(choice.variant).to_owned(),
+            variants: row.route.variants().to_vec(),
+            version: Arc::clone(&loaded.facts.contract.target.version),
+            why: Some(choice.why),
+            propensity: choice.propensity,
+            generation: Some(row.generation()),
+            unit_is_missing: unit.is_none(),
+        })
+    }
+}
