@@ -6,10 +6,8 @@ use mainspring_core::{
     Timestamp, Timing,
 };
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
-use mainspring_store::{Db, DbSettings};
 use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
 use mainspring_testkit::{PATIENCE, eventually, may, may_in};
-use mainspring_testkit::{may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -365,11 +363,10 @@ async fn a_decision_stands_once_however_often_it_was_relayed() {
         })
         .await
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.rows("select count(*) from decisions").await != [[json!(2)]] {
-        assert!(Instant::now() < deadline, "decisions did not reach the log");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("decisions are in the log", || async {
+        world.rows("select count(*) from decisions").await == [[json!(2)]]
+    })
+    .await;
     for sealed in [false, true] {
         if sealed {
             world.journal.seal().await.unwrap();
