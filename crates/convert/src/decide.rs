@@ -6,6 +6,8 @@ use crate::report::{Compared, Converted, FailedWay, Measured, Optimized};
 
 /// A variant has to be this much faster than the model as it is: less is noise.
 const WORTH: f64 = 1.03;
+/// Where all of no rows agree.
+const UNPROVEN: &str = "no row was compared";
 
 /// A conversion: every row has to agree. Of those that pass, the closest is the one; of equally close ones,
 /// the faster.
@@ -20,7 +22,10 @@ pub(crate) fn conversion(source: String, report: Converted, tolerance: Tolerance
         .candidates
         .into_iter()
         .map(|c| {
-            let why = (c.agreeing < rows).then(|| differs(&c.outputs, rows - c.agreeing, rows));
+            let why = match rows {
+                0 => Some(UNPROVEN.to_owned()),
+                _ => (c.agreeing < rows).then(|| differs(&c.outputs, rows - c.agreeing, rows)),
+            };
             candidate(c, why)
         })
         .collect();
@@ -60,6 +65,7 @@ pub(crate) fn optimisation(source: String, report: Optimized, gate: &Gate) -> Fi
     let mut chosen: Option<(usize, f64)> = None;
     for variant in variants {
         let why = match (score, variant.score) {
+            _ if rows == 0 => Some(UNPROVEN.to_owned()),
             (Some(own), Some(its)) if its < own - gate.drop => Some(format!("{its:.4} instead of {own:.4}")),
             (Some(_), Some(_)) => None,
             _ if (variant.agreeing as f64) < gate.agreement * rows as f64 => {

@@ -51,6 +51,20 @@ fn one_row_that_differs_refuses_an_export() {
 }
 
 #[test]
+fn without_rows_nothing_is_proven() {
+    let mut report = converted(vec![measured("float64", 0, 0.0, 10, 20)], vec![]);
+    report.rows.count = 0;
+    let findings = conversion("models:/m/1".into(), report, Tolerance::default());
+    assert_eq!((findings.chosen, disagreement(&findings).unwrap().as_str()), (None, "no row was compared"));
+    let report: Optimized = serde_json::from_value(json!({
+        "rows": {"from": "rows.csv", "count": 0}, "measure": null, "failed": [],
+        "variants": [measured("as it is", 0, 0.0, 1000, 1000), measured("int8", 0, 0.0, 10, 10)],
+    }))
+    .unwrap();
+    assert_eq!(optimisation("models:/m/1".into(), report, &Gate::default()).chosen, None);
+}
+
+#[test]
 fn what_no_exporter_can_do_is_said_once() {
     let failed = |name: &str| json!({"name": name, "reason": "no exporter knows step 'log'"});
     let report = converted(vec![], vec![failed("float64"), failed("float32")]);
