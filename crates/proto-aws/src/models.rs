@@ -5,7 +5,7 @@
 
 use crate::AwsState;
 use crate::error::Plain;
-use crate::runtime::rows;
+use crate::runtime::{Target, rows};
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
@@ -144,6 +144,7 @@ pub(crate) async fn invoke(
     let (parts, body) = request.into_parts();
     let failed = |why: scoring::Refused| Plain::scoring(&why);
     let door = Door::new(Protocol::Sagemaker, received, &parts.headers).map_err(failed)?;
-    let call = Call::open(&state.scoring, &who, name(&model)?, door).map_err(failed)?;
-    rows(&call, &parts.headers, body).await.map_err(failed)
+    let head = Target(&parts.headers);
+    let call = Call::open(&state.scoring, &who, name(&model)?, door, &head).map_err(failed)?;
+    rows(call, &parts.headers, body).await.map_err(failed)
 }

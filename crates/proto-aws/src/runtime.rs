@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Name, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_proto_mlflow::scoring::{self, Accepted, Call, Door, Media};
+use mainspring_traffic::RequestHead;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,7 +71,7 @@ impl Forms {
 }
 
 /// Reads the rows and answers them.
-pub(crate) async fn rows(call: &Call, headers: &HeaderMap, body: Body) -> Result<Response, scoring::Refused> {
+pub(crate) async fn rows(call: Call, headers: &HeaderMap, body: Body) -> Result<Response, scoring::Refused> {
     let read = async {
         let Forms { media, accepted } = Forms::of(headers)?;
         let body = call.read(body, move |bytes, contract| scoring::Body::read(media, None, bytes, contract)).await?;
@@ -78,6 +80,21 @@ pub(crate) async fn rows(call: &Call, headers: &HeaderMap, body: Body) -> Result
     match read.await {
         Ok((body, accepted)) => scoring::answer(call, body, accepted).await,
         Err(why) => Err(call.refuse(why)),
+    }
+}
+
+/// What a request says beside its rows; SageMaker's `TargetVariant` names the variant.
+pub(crate) struct Target<'a>(pub &'a HeaderMap);
+
+impl RequestHead for Target<'_> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn variant(&self) -> Option<Cow<'_, str>> {
+        let target = self.0.get(&VARIANT).filter(|v| !v.is_empty());
+        let target = target.map(|v| String::from_utf8_lossy(v.as_bytes()));
+        target.or_else(|| self.header("x-mainspring-variant").map(String::from_utf8_lossy))
     }
 }
 
@@ -105,10 +122,11 @@ pub(crate) async fn invoke(
         return Err(Refused::new(ErrorKind::InvalidInput, message));
     }
     let call = open(&state, &who, &name, (received, headers))?;
-    let mut response = rows(&call, headers, body).await.map_err(|why| Refused::model(&why))?;
-    let variant = HeaderValue::from_str(&call.contract().target.variant);
+    let asked = HeaderValue::from_str(&call.contract().target.variant).ok();
+    let mut response = rows(call, headers, body).await.map_err(|why| Refused::model(&why))?;
     let headers = response.headers_mut();
-    if let Ok(variant) = variant {
+    // Where the rows decided, it is another one; an answer of no rows was given by nobody.
+    if let Some(variant) = headers.get(scoring::VARIANT).cloned().or(asked) {
         headers.insert(INVOKED, variant);
     }
     if let Some(custom) = custom {
@@ -127,7 +145,7 @@ fn open(
         .map_err(|e| Refused::new(ErrorKind::NotFound, format!("there is no endpoint {endpoint:?}: {e}")))?;
     let door = Door::new(Protocol::Sagemaker, received, headers).map_err(|e| Refused::before(&e))?;
     let door = door.client_id(text(headers, &INFERENCE_ID).map(Arc::from));
-    let call = Call::open(&state.scoring, who, name, door).map_err(|e| Refused::before(&e))?;
+    let call = Call::open(&state.scoring, who, name, door, &Target(headers)).map_err(|e| Refused::before(&e))?;
     let serves = &call.contract().target.variant;
     match text(headers, &VARIANT) {
         Some(wanted) if *wanted != **serves => {

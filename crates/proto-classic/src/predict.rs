@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use mainspring_core::{ErrorKind, Principal, Protocol};
-use mainspring_http::Caller;
+use mainspring_http::{Caller, Head};
 use mainspring_proto_mlflow::scoring::{self, Call, Classic, Door, classic, finish};
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,7 +62,7 @@ async fn run(
     }
     let (parts, body) = request.into_parts();
     let door = Door::new(Protocol::KserveV1, received, &parts.headers).map_err(Refused::scoring)?.version(version);
-    let call = Call::open(&state.scoring, who, name(model)?, door).map_err(Refused::scoring)?;
+    let call = Call::open(&state.scoring, who, name(model)?, door, &Head(&parts.headers)).map_err(Refused::scoring)?;
     let parsed = match read(&call, &parts.headers, body).await {
         Ok(parsed) => parsed,
         Err(why) => return Err(Refused::scoring(call.refuse(why))),

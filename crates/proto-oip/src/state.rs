@@ -4,8 +4,8 @@ use crate::error::Refused;
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_serving::{
-    Answer, AnswerParts, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest,
-    ReadStats, Refusal, Serving,
+    Answer, AnswerParts, Ask, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest,
+    Picked, ReadStats, Refusal, Serving,
 };
 use mainspring_wire::{BodyError, InferBody, response};
 use std::sync::Arc;
@@ -157,6 +157,14 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
+/// Who was to answer a request that is turned away.
+pub(crate) enum Whom<'a> {
+    /// The version that it names, or whichever is due.
+    Version(Option<&'a str>),
+    /// Who was found.
+    Picked(Picked),
+}
+
 /// A call that is allowed.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -170,30 +178,37 @@ impl Call {
         Ok(self.state.serving().contract(&self.auth, version)?)
     }
 
+    /// Finds who answers; when nobody does, that is in the journal. `id` is the caller's own.
+    pub(crate) fn pick(&self, ask: Ask<'_>, id: Option<&Arc<str>>) -> Result<Picked, Refused> {
+        let picked = self.state.serving().pick(&self.auth, ask);
+        picked.map_err(|why| self.refuse(Whom::Version(ask.version), id.cloned(), why))
+    }
+
     /// Runs a parsed request. `body` keeps its outputs and id for the rendering.
-    pub(crate) async fn infer(&self, version: Option<&str>, body: &mut InferBody) -> Result<Answer, Refused> {
+    pub(crate) async fn infer(&self, picked: Picked, body: &mut InferBody) -> Result<Answer, Refused> {
         if let Some(wanted) = &body.outputs {
-            let contract = self.contract(version)?;
+            let contract = Arc::clone(picked.contract());
             let names = contract.signature.outputs.iter().map(|o| &*o.name);
             if let Some(missing) = wanted.iter().find(|w| !names.clone().any(|n| n == &*w.name)) {
-                return Err(self.refuse(version, body.id.clone(), response::unknown(&missing.name, names)));
+                let why = response::unknown(&missing.name, names);
+                return Err(self.refuse(Whom::Picked(picked), body.id.clone(), why));
             }
         }
-        let request = self.request(version, body);
+        let request = self.request(picked, body);
         Ok(self.state.serving().infer(&self.auth, request).await?)
     }
 
     /// Runs a parsed request whose answer comes in parts.
-    pub(crate) fn infer_parts(&self, version: Option<&str>, body: &mut InferBody) -> Result<AnswerParts, Refused> {
-        let request = self.request(version, body);
+    pub(crate) fn infer_parts(&self, picked: Picked, body: &mut InferBody) -> Result<AnswerParts, Refused> {
+        let request = self.request(picked, body);
         Ok(self.state.serving().infer_parts(&self.auth, request)?)
     }
 
-    fn request(&self, version: Option<&str>, body: &mut InferBody) -> InferRequest {
+    fn request(&self, picked: Picked, body: &mut InferBody) -> InferRequest {
         let timeout = body.timeout_us.filter(|us| *us > 0).map(Duration::from_micros);
         InferRequest {
-            version: version.map(str::to_owned),
-            picked: None,
+            version: None,
+            picked: Some(picked),
             client_id: body.id.clone(),
             inputs: std::mem::take(&mut body.inputs),
             params: GivenParams {
@@ -207,16 +222,15 @@ impl Call {
     }
 
     /// Turns a body away and leaves that in the journal.
-    pub(crate) fn refuse(
-        &self,
-        version: Option<&str>,
-        client_id: Option<Arc<str>>,
-        why: impl Into<Refused>,
-    ) -> Refused {
+    pub(crate) fn refuse(&self, whom: Whom<'_>, client_id: Option<Arc<str>>, why: impl Into<Refused>) -> Refused {
         let why = why.into();
+        let (version, picked) = match whom {
+            Whom::Version(version) => (version.map(str::to_owned), None),
+            Whom::Picked(picked) => (None, Some(picked)),
+        };
         let refusal = Refusal {
-            version: version.map(str::to_owned),
-            picked: None,
+            version,
+            picked,
             client_id,
             protocol: self.door.protocol,
             received: self.door.received,

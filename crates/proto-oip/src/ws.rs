@@ -1,7 +1,9 @@
 //! `GET /v2/models/{model}[/versions/{version}]/ws`: inference over a WebSocket.
 //!
 //! - A text message is one v2 request in JSON. Its answer is one text message: the v2 response, with
-//!   the request's `id` echoed and the prediction's id in `parameters.prediction_id`.
+//!   the request's `id` echoed, the prediction's id in `parameters.prediction_id` and the variant that
+//!   answered in `parameters.variant`. Headers of the request that opened the socket say whose unit its
+//!   requests are, and which variant they ask for.
 //! - A binary message is a request with binary tensors: four bytes with the length of its JSON
 //!   (unsigned, little-endian), the JSON, then the binary data in the order of the inputs. An answer
 //!   with binary outputs comes as a binary message of the same form.
@@ -16,15 +18,17 @@
 
 use crate::error::Refused;
 use crate::rest::infer::Path;
-use crate::state::{Call, Door, OipState, caller};
+use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use http::HeaderMap;
 use mainspring_core::{ErrorKind, Failure, Principal, Protocol};
-use mainspring_serving::AnswerParts;
+use mainspring_http::Head;
+use mainspring_serving::{AnswerParts, Ask};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, render_part, response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +52,8 @@ pub(crate) async fn upgrade(State(state): State<OipState>, request: Request) -> 
         Refused::new(ErrorKind::InvalidInput, message)
     })?;
     let limit = state.limits().max_body;
-    let session = Session { state, caller, model: path.model().to_owned(), version: path.version().map(str::to_owned) };
+    let (model, version) = (path.model().to_owned(), path.version().map(str::to_owned));
+    let session = Session { state, caller, model, version, headers: parts.headers };
     // A task of the server's own, so that a shutdown waits for what is in flight on it.
     let tasks = session.state.ctx().tasks.clone();
     Ok(upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
@@ -70,6 +75,8 @@ struct Session {
     caller: Arc<Principal>,
     model: String,
     version: Option<String>,
+    /// Those of the request that opened the socket: they say whose all of its requests are.
+    headers: HeaderMap,
 }
 
 impl Session {
@@ -137,6 +144,7 @@ impl Session {
             version: &parts.answer.target.version,
             id: parts.id.as_deref(),
             prediction: Some(parts.answer.id),
+            variant: Some(&parts.answer.target.variant),
             outputs: &outputs,
             classes: Classes { batched: false, labels: &[] },
         };
@@ -156,22 +164,24 @@ impl Session {
     ) -> Result<(Message, Option<Box<Parts>>), Refused> {
         let door = Door::new(Protocol::OipWebsocket);
         let call = self.state.call(&self.caller, &self.model, door)?;
-        let version = self.version.as_deref();
+        let ask = Ask { version: self.version.as_deref(), head: &Head(&self.headers) };
         let parsed = framed.and_then(|f| {
             InferBody::parse(&f.body, f.header).inspect_err(|_| *id = InferBody::id_of(&f.body, f.header))
         });
-        let mut body = parsed.map_err(|why| call.refuse(version, id.clone(), why))?;
+        let mut body = parsed.map_err(|why| call.refuse(Whom::Version(ask.version), id.clone(), why))?;
         id.clone_from(&body.id);
-        if call.contract(version).is_ok_and(|contract| contract.streams) {
-            let answer = call.infer_parts(version, &mut body)?;
+        let picked = call.pick(ask, body.id.as_ref())?;
+        if picked.contract().streams {
+            let answer = call.infer_parts(picked, &mut body)?;
             return self.next(Box::new(Parts { answer, id: body.id, binary: body.binary_output })).await;
         }
-        let answer = call.infer(version, &mut body).await?;
+        let answer = call.infer(picked, &mut body).await?;
         let reply = Reply {
             model: &self.model,
             version: &answer.target.version,
             id: body.id.as_deref(),
             prediction: Some(answer.id),
+            variant: Some(&answer.target.variant),
             outputs: &answer.outputs,
             classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
         };

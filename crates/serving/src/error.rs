@@ -55,7 +55,7 @@ pub enum ServeError {
     #[error(transparent)]
     Row(#[from] RowError),
     /// A routing row asks for what is not built yet.
-    #[error("shadows and hard limits of a routing row are not built yet; take them out of the row")]
+    #[error("the shadow of a routing row is not built yet; take it out of the row")]
     RowNotBuilt,
     /// A routing row comes after a newer one.
     #[error(transparent)]

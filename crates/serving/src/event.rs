@@ -5,10 +5,11 @@ use crate::deployment::Deployment;
 use crate::run::Loaded;
 use crate::source::{Kept, PredictionSink};
 use crate::stats::{Recorder, Sample, nanos};
+use crate::traffic::{Ended, Guard};
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{
-    Assignment, DType, EventId, Outcome, Prediction, Protocol, Target, Tenant, Tensor, Timestamp, Timing,
+    Assignment, DType, ErrorKind, EventId, Outcome, Prediction, Protocol, Target, Tenant, Tensor, Timestamp, Timing,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub(crate) struct Event {
     pub deployment: Arc<Deployment>,
     pub contract: Option<Arc<Contract>>,
     pub recorder: Arc<Recorder>,
+    /// What watches the candidate that answers.
+    pub guard: Option<Arc<Guard>>,
     pub sink: Arc<dyn PredictionSink>,
 }
 
@@ -60,14 +63,31 @@ impl Event {
             }
             Outcome::Failed { kind, .. } => self.recorder.failed(*kind, self.timing.total_ns),
         }
+        self.watched(match &outcome {
+            Outcome::Ok => None,
+            Outcome::Failed { kind, .. } => Some(*kind),
+        });
         self.append(Arc::clone(outputs), outcome)
     }
 
     /// The request failed, was refused or was given up.
-    pub fn failed(mut self, kind: mainspring_core::ErrorKind, message: &str) {
+    pub fn failed(mut self, kind: ErrorKind, message: &str) {
         self.timing.total_ns = nanos(self.received.elapsed());
         self.recorder.failed(kind, self.timing.total_ns);
+        self.watched(Some(kind));
         let _nobody_waits = self.append(Arc::default(), Outcome::Failed { kind, message: message.into() });
+    }
+
+    /// Tells what watches the candidate how its request ended.
+    fn watched(&self, failed: Option<ErrorKind>) {
+        let Some(guard) = &self.guard else { return };
+        let Timing { queue_ns, engine_ns, total_ns, .. } = self.timing;
+        let at = self.at.plus_micros(i64::try_from(total_ns / 1000).unwrap_or(0));
+        let took = Duration::from_nanos(if failed.is_some() { total_ns } else { queue_ns + engine_ns });
+        if let (Some(trip), Some(contract)) = (guard.ended(Ended { at, failed, took }), &self.contract) {
+            let variant = &contract.target.variant;
+            tracing::warn!(deployment = %self.deployment.name, %variant, "a candidate is beyond a hard limit: {trip}");
+        }
     }
 
     fn append(self, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {

@@ -50,4 +50,5 @@ pub use spec::{
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
 };
+pub use traffic::{Over, Trip};
 pub use view::{DeploymentView, Execution, State, VariantState, VariantView, VersionView};

@@ -5,7 +5,7 @@ use crate::contract::Contract;
 use crate::deployment::{Deployment, Route};
 use crate::error::ServeError;
 use crate::run::Loaded;
-use crate::traffic::{By, Traffic, field};
+use crate::traffic::{By, Guard, Traffic, field};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Assignment, Authorized, EventId, Principal, Role, Timestamp};
 use mainspring_traffic::{RequestHead, UnitFrom};
@@ -43,6 +43,8 @@ impl std::fmt::Debug for Picked {
 pub(crate) struct Chosen {
     pub loaded: Arc<Loaded>,
     pub assignment: Assignment,
+    /// What watches the candidate that answers.
+    pub guard: Option<Arc<Guard>>,
     /// The request's id and when it got it, where the choice had to know.
     pub made: Option<(EventId, Timestamp)>,
     /// The row whose unit is an input, so that only the inputs decide.
@@ -67,9 +69,9 @@ impl Chosen {
         let Some(traffic) = self.undecided.take() else { return };
         let UnitFrom::Field(name) = &traffic.row.unit else { return };
         let unit = field(inputs, name, &self.loaded.facts.contract);
-        let (loaded, assignment) = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id }, true);
-        let loaded = Arc::clone(loaded);
-        (self.loaded, self.assignment) = (loaded, assignment);
+        let way = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id }, true);
+        (self.assignment, self.guard) = (way.assignment, way.guard.cloned());
+        self.loaded = Arc::clone(way.loaded);
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) fn pick(
         _ => Arc::clone(current),
     };
     let assignment = Assignment { forced: ask.version.is_some(), ..Assignment::default() };
-    Ok(Chosen { loaded, assignment, made: None, undecided: None })
+    Ok(Chosen { loaded, assignment, guard: None, made: None, undecided: None })
 }
 
 /// The version that answers what names a version or nothing, whatever its unit. `explains` says whether the
@@ -117,7 +119,7 @@ impl Row<'_> {
     fn pick(&self, ask: Ask<'_>, who: &Principal, made: (EventId, Timestamp)) -> Result<Chosen, ServeError> {
         let row = &self.traffic.row;
         let forced = Assignment { forced: true, ..Assignment::default() };
-        let mut undecided = None;
+        let (mut undecided, mut guard) = (None, None);
         let (loaded, assignment) = if let Some(name) = ask.head.variant() {
             let loaded = self.named(&name, explains(who))?;
             if let Some(asked) = ask.version.filter(|v| **v != *loaded.facts.contract.target.version) {
@@ -142,10 +144,14 @@ impl Row<'_> {
             };
             match undecided {
                 Some(_) => (self.stable, Assignment::default()),
-                None => self.traffic.choose(self.stable, By { unit, id }, false),
+                None => {
+                    let way = self.traffic.choose(self.stable, By { unit, id }, false);
+                    guard = way.guard.cloned();
+                    (way.loaded, way.assignment)
+                }
             }
         };
-        Ok(Chosen { loaded: Arc::clone(loaded), assignment, made: Some(made), undecided })
+        Ok(Chosen { loaded: Arc::clone(loaded), assignment, guard, made: Some(made), undecided })
     }
 
     /// The variant that a caller names.

@@ -121,7 +121,7 @@ impl Serving {
     pub fn route(&self, auth: &Authorized<Deploy>, row: Option<Arc<Row>>) -> Result<(), ServeError> {
         if let Some(row) = &row {
             row.check()?;
-            if row.shadow.is_some() || row.limits.is_some() {
+            if row.shadow.is_some() {
                 return Err(ServeError::RowNotBuilt);
             }
         }
@@ -261,7 +261,7 @@ impl Serving {
         let event = match refusal.picked.filter(|p| p.is_for(auth)) {
             Some(Picked { deployment, chosen }) => {
                 let mut event = self.event(auth, deployment, asked, chosen.made);
-                event.assignment = chosen.assignment;
+                (event.assignment, event.guard) = (chosen.assignment, chosen.guard);
                 event.answers(&chosen.loaded);
                 event
             }
@@ -302,6 +302,7 @@ impl Serving {
             params: None,
             inputs: Arc::default(),
             recorder: Arc::clone(&deployment.unserved),
+            guard: None,
             deployment,
             contract: None,
             sink: Arc::clone(&self.means.sink),
@@ -460,8 +461,8 @@ fn accept(
     mut chosen: Chosen,
 ) -> Result<(Arc<Loaded>, Option<Params>), ServeError> {
     chosen.decide(&event.id, &request.inputs);
-    let Chosen { loaded, assignment, .. } = chosen;
-    event.assignment = assignment;
+    let Chosen { loaded, assignment, guard, .. } = chosen;
+    (event.assignment, event.guard) = (assignment, guard);
     event.answers(&loaded);
     if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {
         let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();

@@ -13,7 +13,7 @@ use mainspring_core::{
 use mainspring_engine::{
     AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
 };
-use mainspring_traffic::{RequestHead, RouteSpec, Row, RowVariant, Share, Variant};
+use mainspring_traffic::{HardLimits, RequestHead, RouteSpec, Row, RowVariant, Share, Variant};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -431,6 +431,11 @@ pub fn row(unit: &str, variants: &[(&str, u32)]) -> Row {
 /// The same row of another rollout.
 pub fn other(row: &Row) -> Row {
     Row { rollout: "other".into(), ..row.clone() }
+}
+
+/// The same row with hard limits.
+pub fn limited(row: &Row, limits: HardLimits) -> Row {
+    Row { limits: Some(limits), ..row.clone() }
 }
 
 /// The next row, with other parts of the traffic in percent.

@@ -10,6 +10,11 @@ use mainspring_core::{Assignment, DType, EventId, Tensor};
 use mainspring_traffic::{Row, RowVariant, UnitFrom, unit_id};
 use std::sync::Arc;
 
+mod guard;
+
+pub(crate) use guard::{Ended, Guard};
+pub use guard::{Over, Trip};
+
 /// A row and its candidates. Stable is what the deployment's route has as current.
 #[derive(Debug, Clone)]
 pub(crate) struct Traffic {
@@ -27,20 +32,25 @@ pub(crate) struct Candidate {
     pub reason: Option<String>,
     /// Whether it takes exactly what stable takes, so that inputs made for one are good for the other.
     pub fits: bool,
+    /// Its hard limits, if the row has some.
+    pub guard: Option<Arc<Guard>>,
 }
 
 impl Default for Candidate {
     fn default() -> Self {
-        Self { loaded: None, failed: false, reason: Some("waiting to be loaded".into()), fits: false }
+        Self { loaded: None, failed: false, reason: Some("waiting to be loaded".into()), fits: false, guard: None }
     }
 }
 
 impl Candidate {
-    /// One that is ready; `stable` is what answers beside it.
-    pub fn ready(loaded: Arc<Loaded>, stable: Option<&Arc<Loaded>>) -> Self {
-        let mut ready = Self { loaded: Some(loaded), failed: false, reason: None, fits: false };
-        ready.fit(stable);
-        ready
+    /// It is ready now; `stable` is what answers beside it.
+    pub fn ready(&mut self, loaded: Arc<Loaded>, stable: Option<&Arc<Loaded>>) {
+        (self.loaded, self.failed, self.reason) = (Some(loaded), false, None);
+        self.fit(stable);
+    }
+
+    fn trip(&self) -> Option<&Trip> {
+        self.guard.as_ref()?.trip()
     }
 
     fn fit(&mut self, stable: Option<&Arc<Loaded>>) {
@@ -53,6 +63,7 @@ impl Candidate {
 
     fn state(&self) -> VariantState {
         match (&self.loaded, self.failed) {
+            _ if self.trip().is_some() => VariantState::Tripped,
             (Some(_), _) => VariantState::Ready,
             (None, true) => VariantState::Failed,
             (None, false) => VariantState::Loading,
@@ -81,13 +92,13 @@ impl Traffic {
 
     /// The variant of a unit, or of the request itself when it lacks the unit that the row asks for; such
     /// a request is not counted. `made` says that its inputs were made for what stable takes.
-    pub fn choose<'a>(&'a self, stable: &'a Arc<Loaded>, by: By<'_>, made: bool) -> (&'a Arc<Loaded>, Assignment) {
+    pub fn choose<'a>(&'a self, stable: &'a Arc<Loaded>, by: By<'_>, made: bool) -> Way<'a> {
         let route = &self.row.route;
         let bytes = by.unit.unwrap_or(by.id.as_bytes());
         let mut choice = route.choose(bytes);
-        let loaded = self.able(stable, choice.variant, made).unwrap_or_else(|| {
+        let (loaded, guard) = self.able(stable, choice.variant, made).unwrap_or_else(|| {
             choice = route.fallback();
-            stable
+            (stable, None)
         });
         let assignment = Assignment {
             forced: false,
@@ -96,33 +107,43 @@ impl Traffic {
             generation: (by.unit.is_some() && choice.counts()).then(|| route.generation()),
             shadow_of: None,
         };
-        (loaded, assignment)
+        Way { loaded, assignment, guard }
     }
 
     /// What answers as a variant, if it can answer what was not asked of it by name.
     pub fn able<'a>(&'a self, stable: &'a Arc<Loaded>, variant: u16, made: bool) -> Option<&'a Arc<Loaded>> {
         let Some(at) = usize::from(variant).checked_sub(1) else { return Some(stable) };
+    fn able<'a>(
+        &'a self,
+        stable: &'a Arc<Loaded>,
+        variant: u16,
+        made: bool,
+    ) -> Option<(&'a Arc<Loaded>, Option<&'a Arc<Guard>>)> {
+        let Some(at) = usize::from(variant).checked_sub(1) else { return Some((stable, None)) };
         let candidate = self.candidates.get(at)?;
-        candidate.loaded.as_ref().filter(|_| !made || candidate.fits)
+        let able = (!made || candidate.fits) && candidate.trip().is_none();
+        let loaded = candidate.loaded.as_ref().filter(|_| able)?;
+        Some((loaded, candidate.guard.as_ref()))
     }
 
     /// The variants as others see them, stable first.
-    pub fn views(&self, at: &deployment::Route) -> Vec<VariantView> {
+    pub fn views<'a>(&'a self, at: &'a deployment::Route) -> Vec<VariantView> {
         let row = &self.row;
         let stable = match (&at.current, at.state) {
             (Some(_), _) => VariantState::Ready,
             (None, State::Failed) => VariantState::Failed,
             (None, _) => VariantState::Loading,
         };
-        let stable = (stable, at.reason.clone(), at.current.as_ref());
-        let candidates = self.candidates.iter().map(|c| (c.state(), self.explained(c), c.loaded.as_ref()));
-        let states = std::iter::once(stable).chain(candidates);
-        let view = |(at, ((state, reason, loaded), variant)): (usize, (Seen<'_>, &RowVariant))| VariantView {
+        let stable = (stable, at.reason.clone(), at.current.as_ref(), None);
+        let seen = |c: &'a Candidate| (c.state(), self.explained(c), c.loaded.as_ref(), c.trip());
+        let states = std::iter::once(stable).chain(self.candidates.iter().map(seen));
+        let view = |(at, ((state, reason, loaded, trip), variant)): (usize, (Seen<'_>, &RowVariant))| VariantView {
             name: variant.name.clone(),
             model: variant.model.clone(),
             version: loaded.map(|l| Arc::clone(&l.facts.contract.target.version)),
             state,
             reason,
+            trip: trip.cloned(),
             weight: row.route.split().weight(at as u16),
             generation: row.generation(),
         };
@@ -130,6 +151,9 @@ impl Traffic {
     }
 
     fn explained(&self, candidate: &Candidate) -> Option<String> {
+        if let Some(trip) = candidate.trip() {
+            return Some(trip.to_string());
+        }
         let apart = candidate.loaded.is_some() && !candidate.fits && matches!(self.row.unit, UnitFrom::Field(_));
         if !apart {
             return candidate.reason.clone();
@@ -143,7 +167,16 @@ impl Traffic {
 }
 
 /// What is seen of a variant.
-type Seen<'a> = (VariantState, Option<String>, Option<&'a Arc<Loaded>>);
+type Seen<'a> = (VariantState, Option<String>, Option<&'a Arc<Loaded>>, Option<&'a Trip>);
+
+/// What answers a request, and how it was chosen.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    pub loaded: &'a Arc<Loaded>,
+    pub assignment: Assignment,
+    /// What watches the candidate that answers.
+    pub guard: Option<&'a Arc<Guard>>,
+}
 
 /// What a choice depends on.
 #[derive(Debug, Clone, Copy)]

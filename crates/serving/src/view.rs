@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::spec::DeploymentSpec;
+use crate::traffic::Trip;
 use mainspring_core::{Name, Timestamp};
 use mainspring_traffic::Share;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,8 @@ pub enum VariantState {
     Ready,
     /// Cannot be loaded; stable answers its units.
     Failed,
+    /// Was beyond a hard limit; stable answers its units.
+    Tripped,
 }
 
 impl VariantState {
@@ -99,6 +102,7 @@ impl VariantState {
             Self::Loading => "LOADING",
             Self::Ready => "READY",
             Self::Failed => "FAILED",
+            Self::Tripped => "TRIPPED",
         }
     }
 }
@@ -116,6 +120,8 @@ pub struct VariantView {
     pub state: VariantState,
     /// Why it does not answer, or what it does meanwhile.
     pub reason: Option<String>,
+    /// Which hard limit it was beyond, and by how much.
+    pub trip: Option<Trip>,
     /// Its part of the traffic that reaches the rollout.
     pub weight: Share,
     /// The generation of the row that says so.

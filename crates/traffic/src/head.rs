@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// The header, or gRPC metadata, by which a caller names the variant that is to answer.
-pub const VARIANT_HEADER: &str = "x-mainspring-variant";
+/// The header, or gRPC metadata, by which a caller names the variant that is to answer; with or without the
+/// `x-`, under which answers say it.
+const VARIANT: [&str; 2] = ["x-mainspring-variant", "mainspring-variant"];
 
 /// What a request says beside its data. Asked only where a [`crate::Row`] decides, and only for what that row
 /// needs, so that nobody copies headers.
@@ -13,7 +14,8 @@ pub trait RequestHead: Sync {
 
     /// The variant that the caller names, in the way of its protocol.
     fn variant(&self) -> Option<Cow<'_, str>> {
-        self.header(VARIANT_HEADER).filter(|name| !name.is_empty()).map(String::from_utf8_lossy)
+        let named = |header: &&str| self.header(header).filter(|name| !name.is_empty());
+        VARIANT.iter().find_map(named).map(String::from_utf8_lossy)
     }
 }
 

@@ -47,6 +47,7 @@ fn main() {
         model: "churn",
         version: "3",
         id: Some("42"),
+        variant: None,
         prediction: None,
         outputs: &outputs,
         classes: Classes::default(),

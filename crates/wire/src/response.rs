@@ -18,6 +18,8 @@ pub struct Reply<'a> {
     pub id: Option<&'a str>,
     /// Written as `parameters.prediction_id` where a protocol has no header to carry it.
     pub prediction: Option<EventId>,
+    /// Written as `parameters.variant` beside it, where a protocol has no header to carry it.
+    pub variant: Option<&'a str>,
     /// What the model returned.
     pub outputs: &'a [NamedTensor],
     /// How outputs are read for their classes, where those are asked for.
@@ -109,6 +111,10 @@ fn write(reply: Reply<'_>, selection: Selection<'_>, last: Option<bool>) -> Resu
         out.extend_from_slice(b",\"parameters\":{\"prediction_id\":\"");
         out.extend_from_slice(prediction.0.hyphenated().encode_lower(&mut [0; 36]).as_bytes());
         out.push(b'"');
+        if let Some(variant) = reply.variant {
+            out.extend_from_slice(b",\"variant\":");
+            string(&mut out, variant);
+        }
         if let Some(last) = last {
             out.extend_from_slice(b",\"triton_final_response\":");
             out.extend_from_slice(if last { b"true" } else { b"false" });

@@ -265,6 +265,7 @@ fn reply(outputs: &[NamedTensor]) -> Reply<'_> {
         version: "3",
         id: Some("7"),
         prediction: None,
+        variant: None,
         outputs,
         classes: Classes { batched: true, labels: &[] },
     }

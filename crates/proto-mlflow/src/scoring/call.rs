@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{Authorized, ErrorKind, Name, NamedTensor, Principal, Protocol};
 use mainspring_http::read_body;
-use mainspring_serving::{Answer, Contract, GivenParams, Infer, InferRequest, Refusal};
+use mainspring_serving::{Answer, Ask, Contract, GivenParams, Infer, InferRequest, Picked, Refusal};
+use mainspring_traffic::RequestHead;
 use mainspring_wire::Node;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 const LARGE: usize = 256 << 10;
 
 const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
-const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
+/// The variant that answered.
+pub const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
 const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 
@@ -64,24 +66,31 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
 pub struct Call {
     state: ScoringState,
     auth: Authorized<Infer>,
-    contract: Arc<Contract>,
+    picked: Picked,
     door: Door,
 }
 
 impl Call {
-    /// Asks whether `who` may call the deployment `name`, and whether it can answer.
+    /// Asks whether `who` may call the deployment `name`, and who of it answers: `head` says whose the request
+    /// is, and which variant it names.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn open(state: &ScoringState, who: &Arc<Principal>, name: Name, door: Door) -> Result<Self, Refused> {
+    pub fn open(
+        state: &ScoringState,
+        who: &Arc<Principal>,
+        name: Name,
+        door: Door,
+        head: &dyn RequestHead,
+    ) -> Result<Self, Refused> {
         let auth = state.gate.authorize(who, Infer { deployment: name })?;
-        let contract = state.serving.contract(&auth, door.version.as_deref())?;
-        Ok(Self { state: state.clone(), auth, contract, door })
+        let picked = state.serving.pick(&auth, Ask { version: door.version.as_deref(), head })?;
+        Ok(Self { state: state.clone(), auth, picked, door })
     }
 
     /// What the model takes.
     pub fn contract(&self) -> &Arc<Contract> {
-        &self.contract
+        self.picked.contract()
     }
 
     /// Reads the body and lets `parse` make something of it.
@@ -94,7 +103,7 @@ impl Call {
         parse: impl FnOnce(&Bytes, &Contract) -> Result<T, InputError> + Send + 'static,
     ) -> Result<T, Refused> {
         let bytes = read_body(body, self.state.max_body).await?;
-        let contract = Arc::clone(&self.contract);
+        let contract = Arc::clone(self.contract());
         if bytes.len() < LARGE {
             return Ok(parse(&bytes, &contract)?);
         }
@@ -109,15 +118,15 @@ impl Call {
     /// # Errors
     /// [`Refused`]; the journal has it already.
     pub async fn infer(
-        &self,
+        self,
         inputs: Vec<NamedTensor>,
         values: Vec<(Arc<str>, Node)>,
         id: Option<Arc<str>>,
     ) -> Result<Answer, Refused> {
         let request = InferRequest {
-            version: self.door.version.clone(),
-            picked: None,
-            client_id: id.or_else(|| self.door.client_id.clone()),
+            version: None,
+            picked: Some(self.picked),
+            client_id: id.or(self.door.client_id),
             inputs,
             params: GivenParams { values, flat: false },
             protocol: self.door.protocol,
@@ -128,11 +137,11 @@ impl Call {
     }
 
     /// Leaves a refused body in the journal.
-    pub fn refuse(&self, why: Refused) -> Refused {
+    pub fn refuse(self, why: Refused) -> Refused {
         let refusal = Refusal {
-            version: self.door.version.clone(),
-            picked: None,
-            client_id: self.door.client_id.clone(),
+            version: None,
+            picked: Some(self.picked),
+            client_id: self.door.client_id,
             protocol: self.door.protocol,
             received: self.door.received,
             kind: why.kind,

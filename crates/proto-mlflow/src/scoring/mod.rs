@@ -26,7 +26,7 @@ mod tests;
 
 pub use accept::{Accepted, written};
 pub use body::{Body, Media};
-pub use call::{Call, Door, finish};
+pub use call::{Call, Door, VARIANT, finish};
 pub use classic::{Classic, classic};
 pub use error::{InputError, Refused, render_error};
 pub use input::Input;
@@ -39,7 +39,7 @@ use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mainspring_core::{ErrorKind, Failure, Gate, Name, Principal, Protocol};
-use mainspring_http::Caller;
+use mainspring_http::{Caller, Head};
 use mainspring_serving::{Answer, Describe, ServeError, Serving};
 use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use std::sync::Arc;
@@ -145,9 +145,9 @@ async fn invocations(State(state): State<ScoringState>, request: Request) -> Res
     let who = caller(&parts.extensions)?;
     let name = deployment(&state, &mut parts, &who).await?;
     let door = Door::new(Protocol::MlflowScoring, received, &parts.headers)?;
-    let call = Call::open(&state, &who, name, door)?;
+    let call = Call::open(&state, &who, name, door, &Head(&parts.headers))?;
     match read(&call, &parts.headers, body).await {
-        Ok((parsed, accepted)) => answer(&call, parsed, accepted).await,
+        Ok((parsed, accepted)) => answer(call, parsed, accepted).await,
         Err(why) => Err(call.refuse(why)),
     }
 }
@@ -165,7 +165,7 @@ async fn read(call: &Call, headers: &HeaderMap, body: axum::body::Body) -> Resul
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn answer(call: &Call, parsed: Body, accepted: Accepted) -> Result<Response, Refused> {
+pub async fn answer(call: Call, parsed: Body, accepted: Accepted) -> Result<Response, Refused> {
     if matches!(&parsed, Body::Scoring(input) if input.no_rows()) {
         // As MLflow; there is nothing to run and nothing to record.
         let json = HeaderValue::from_static("application/json");
@@ -245,6 +245,7 @@ async fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
         version: &answer.target.version,
         id: body.id.as_deref(),
         prediction: Some(answer.id),
+        variant: None,
         outputs: &answer.outputs,
         classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };

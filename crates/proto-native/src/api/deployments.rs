@@ -12,12 +12,14 @@ use crate::live::ticks;
 use crate::predict::{rows, table};
 use crate::state::NativeState;
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
-use mainspring_core::{Authorized, ErrorKind, Name, Principal, Protocol, nearest};
-use mainspring_http::{ApiError, Caller, body::parse, read_body, sse};
-use mainspring_serving::{DeploymentView, Describe, GivenParams, Infer, InferRequest, ReadStats, Refusal};
+use mainspring_core::{Authorized, ErrorKind, Name, NamedTensor, Principal, Protocol, nearest};
+use mainspring_http::{ApiError, Caller, Head, body::parse, read_body, sse};
+use mainspring_serving::{
+    Ask, Contract, DeploymentView, Describe, GivenParams, Infer, InferRequest, Picked, ReadStats, Refusal,
+};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,18 +54,23 @@ fn stats_of(
     s.serving.stats(&auth).into_iter().next().ok_or_else(|| nobody(s, who, name))
 }
 
-/// Leaves a request that never came to the model in the journal.
-fn refuse(
-    s: &NativeState,
-    auth: &Authorized<Infer>,
-    (version, client_id, received): (Option<String>, Option<Arc<str>>, Instant),
-    why: ApiError,
-) -> ApiError {
+/// What is known of a request that never came to the model.
+#[derive(Default)]
+struct Known {
+    version: Option<String>,
+    picked: Option<Picked>,
+    client_id: Option<Arc<str>>,
+}
+
+/// Leaves such a request in the journal.
+fn refuse(s: &NativeState, auth: &Authorized<Infer>, (known, received): (Known, Instant), why: ApiError) -> ApiError {
+    let Known { version, picked, client_id } = known;
     let (kind, message) = (why.kind, why.message.clone());
     s.serving.refuse(
         auth,
         Refusal { version, picked: None, client_id, protocol: Protocol::Native, received, kind, message },
     );
+    s.serving.refuse(auth, Refusal { version, picked, client_id, protocol: Protocol::Native, received, kind, message });
     why
 }
 
@@ -150,29 +157,34 @@ pub(crate) async fn predict(
     State(s): State<NativeState>,
     Caller(who): Caller,
     Seg(name): Seg<String>,
-    body: Body,
+    request: Request,
 ) -> Reply<PredictAnswer> {
     let received = Instant::now();
+    let (parts, body) = request.into_parts();
     let auth = s.may(&who, Infer { deployment: deployment_name(&name)? })?;
     let request = match read_body(body, s.max_body).await {
         Ok(bytes) => parse::<PredictRequest>(&bytes),
         Err(e) => Err(e.into()),
     };
-    let request = request.map_err(|e| refuse(&s, &auth, (None, None, received), e))?;
+    let request = request.map_err(|e| refuse(&s, &auth, (Known::default(), received), e))?;
     let client_id: Option<Arc<str>> = request.id.map(Into::into);
     let version = request.version;
-    let inputs = (|| {
-        let contract = s.serving.contract(&auth, version.as_deref())?;
-        let known = columns(&contract);
-        let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
-        let made = contract.mlflow().is_none() && !names.is_empty();
-        Ok(contract.tensors(&table(request.rows, &names, made)?)?)
-    })();
-    let inputs = inputs.map_err(|e| refuse(&s, &auth, (version.clone(), client_id.clone(), received), e))?;
+    let ask = Ask { version: version.as_deref(), head: &Head(&parts.headers) };
+    let picked = match s.serving.pick(&auth, ask) {
+        Ok(picked) => picked,
+        Err(e) => return Err(refuse(&s, &auth, (Known { version, picked: None, client_id }, received), e.into())),
+    };
+    let inputs = match inputs(request.rows, picked.contract()) {
+        Ok(inputs) => inputs,
+        Err(e) => {
+            let known = Known { version: None, picked: Some(picked), client_id };
+            return Err(refuse(&s, &auth, (known, received), e));
+        }
+    };
     let count = inputs.first().map_or(0, |i| i.tensor.rows());
     let request = InferRequest {
-        version,
-        picked: None,
+        version: None,
+        picked: Some(picked),
         client_id,
         inputs,
         params: GivenParams::default(),
@@ -192,4 +204,12 @@ pub(crate) async fn predict(
     };
     answer.encoded().await?;
     Ok(Json(reply))
+}
+
+/// The rows of a request as a model takes them.
+fn inputs(given: Vec<Map<String, Value>>, contract: &Contract) -> Result<Vec<NamedTensor>, ApiError> {
+    let known = columns(contract);
+    let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+    let made = contract.mlflow().is_none() && !names.is_empty();
+    Ok(contract.tensors(&table(given, &names, made)?)?)
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Parameter of a response that carries the prediction's id, for feedback.
 const PREDICTION_ID: &str = "prediction_id";
+/// Parameter of a response in a stream that carries the variant that answered.
+pub(super) const VARIANT: &str = "variant";
 
 /// Reads a request.
 ///
@@ -236,6 +238,7 @@ pub(crate) fn part(model: &str, body: &InferBody, answer: &AnswerParts, part: Op
         id: body.id.as_deref().unwrap_or_default().to_owned(),
         parameters: HashMap::from([
             parameter(PREDICTION_ID, ParameterChoice::StringParam(answer.id.to_string())),
+            parameter(VARIANT, ParameterChoice::StringParam(answer.target.variant.to_string())),
             parameter("triton_final_response", ParameterChoice::BoolParam(last)),
         ]),
         outputs: outputs.iter().map(described).collect(),

@@ -7,14 +7,15 @@ use crate::pb::grpc_inference_service_server::GrpcInferenceService;
 use crate::pb::infer_parameter::ParameterChoice;
 use crate::rest;
 use crate::rest::models::versions_of;
-use crate::state::{Call, Door, OipState};
+use crate::state::{Call, Door, OipState, Whom};
 use crate::view;
 use futures::future::Either;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
-use mainspring_serving::{AnswerParts, State};
+use mainspring_serving::{Answer, AnswerParts, Ask, Picked, State};
+use mainspring_traffic::RequestHead;
 use mainspring_wire::InferBody;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,35 +74,54 @@ struct Done {
     variant: Arc<str>,
 }
 
-async fn infer(
-    state: &OipState,
-    caller: &Arc<Principal>,
+/// What is said beside a message.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    caller: &'a Arc<Principal>,
     door: Door,
-    mut message: pb::ModelInferRequest,
-) -> Result<Done, Refused> {
+    metadata: &'a MetadataMap,
+}
+
+impl RequestHead for Beside<'_> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.metadata.get(name).map(MetadataValue::as_encoded_bytes)
+    }
+}
+
+async fn infer(state: &OipState, beside: Beside<'_>, mut message: pb::ModelInferRequest) -> Result<Done, Refused> {
     let model = std::mem::take(&mut message.model_name);
-    let call = state.call(caller, &model, door)?;
-    run(call, model, message).await
+    let call = state.call(beside.caller, &model, beside.door)?;
+    let (picked, mut body) = parsed(&call, beside, message)?;
+    let answer = call.infer(picked, &mut body).await?;
+    done(&model, &body, answer).await
+}
+
+/// Reads a message, and finds who answers it. What goes wrong is in the journal.
+fn parsed(call: &Call, beside: Beside<'_>, mut message: pb::ModelInferRequest) -> Result<(Picked, InferBody), Refused> {
+    let version = std::mem::take(&mut message.model_version);
+    let ask = Ask { version: given(&version), head: &beside };
+    let id = given(&message.id).map(Arc::from);
+    match convert::request(message) {
+        Ok(body) => Ok((call.pick(ask, id.as_ref())?, body)),
+        Err(why) => Err(call.refuse(Whom::Version(ask.version), id, why)),
+    }
 }
 
 /// Answers a message of a stream: with one response, or with those of a model that answers in parts.
 async fn streamed(
     state: &OipState,
-    caller: &Arc<Principal>,
-    door: Door,
+    beside: Beside<'_>,
     mut message: pb::ModelInferRequest,
 ) -> Result<Streamed, Refused> {
     let model = std::mem::take(&mut message.model_name);
-    let call = state.call(caller, &model, door)?;
-    let version = given(&message.model_version).map(str::to_owned);
-    if !call.contract(version.as_deref()).is_ok_and(|contract| contract.streams) {
-        return Ok(Streamed::One(run(call, model, message).await?));
-    }
-    let id = given(&message.id).map(Arc::from);
+    let call = state.call(beside.caller, &model, beside.door)?;
     let end = message.parameters.get(EMPTY_FINAL).is_some_and(convert::yes);
-    let body = convert::request(message);
-    let mut body = body.map_err(|why| call.refuse(version.as_deref(), id, why))?;
-    let answer = call.infer_parts(version.as_deref(), &mut body)?;
+    let (picked, mut body) = parsed(&call, beside, message)?;
+    if !picked.contract().streams {
+        let answer = call.infer(picked, &mut body).await?;
+        return Ok(Streamed::One(done(&model, &body, answer).await?));
+    }
+    let answer = call.infer_parts(picked, &mut body)?;
     Ok(Streamed::Parts(Box::new(Parts { answer, model, body, end, over: false })))
 }
 
@@ -143,13 +163,8 @@ impl Parts {
 /// A request for it asks for an empty response after the last part.
 const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
 
-async fn run(call: Call, model: String, mut message: pb::ModelInferRequest) -> Result<Done, Refused> {
-    let version = std::mem::take(&mut message.model_version);
-    let version = given(&version);
-    let id = given(&message.id).map(Arc::from);
-    let mut body = convert::request(message).map_err(|why| call.refuse(version, id, why))?;
-    let answer = call.infer(version, &mut body).await?;
-    match convert::response(&model, &body, &answer) {
+async fn done(model: &str, body: &InferBody, answer: Answer) -> Result<Done, Refused> {
+    match convert::response(model, body, &answer) {
         Ok(response) => {
             let done = Done { response, prediction: answer.id, variant: Arc::clone(&answer.target.variant) };
             answer.encoded().await?;
@@ -221,7 +236,9 @@ impl GrpcInferenceService for Service {
     ) -> Result<Response<pb::ModelInferResponse>, Status> {
         let door = Door::new(Protocol::OipGrpc).within(timeout(request.metadata()));
         let caller = caller(&request)?;
-        let done = infer(&self.state, &caller, door, request.into_inner()).await.map_err(|e| e.status())?;
+        let (metadata, _, message) = request.into_parts();
+        let beside = Beside { caller: &caller, door, metadata: &metadata };
+        let done = infer(&self.state, beside, message).await.map_err(|e| e.status())?;
         let version = done.response.model_version.clone();
         let mut response = Response::new(done.response);
         let id = done.prediction.to_string();
@@ -254,15 +271,18 @@ impl GrpcInferenceService for Service {
         let state = self.state.clone();
         let width = state.limits().max_in_flight.max(1);
         let stop = state.ctx().tasks.cancelled();
-        let messages = request.into_inner().take_until(stop.cancelled_owned());
+        let (metadata, _, messages) = request.into_parts();
+        let metadata = Arc::new(metadata);
+        let messages = messages.take_until(stop.cancelled_owned());
         let answers = messages.map(move |message| {
-            let (state, caller) = (state.clone(), Arc::clone(&caller));
+            let (state, caller, metadata) = (state.clone(), Arc::clone(&caller), Arc::clone(&metadata));
             async move {
                 let message = message?;
                 let door = Door::new(Protocol::OipGrpc).within(limit);
                 let id = message.id.clone();
-                match streamed(&state, &caller, door, message).await {
-                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(done.response))))),
+                let beside = Beside { caller: &caller, door, metadata: &metadata };
+                match streamed(&state, beside, message).await {
+                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(done))))),
                     Ok(Streamed::Parts(parts)) => Ok(Either::Right(responses(parts, id, strict))),
                     Err(why) if strict => Err(why.status()),
                     Err(why) => Ok(Either::Left(ready(Ok(stream_error(id, &why))))),
@@ -411,9 +431,12 @@ fn responses(parts: Box<Parts>, id: String, strict: bool) -> BoxStream<'static, 
     futures::stream::unfold(parts, next).boxed()
 }
 
-fn last(mut response: pb::ModelInferResponse) -> pb::ModelStreamInferResponse {
-    let (name, last) = convert::parameter("triton_final_response", ParameterChoice::BoolParam(true));
-    response.parameters.insert(name, last);
+fn last(done: Done) -> pb::ModelStreamInferResponse {
+    let Done { mut response, variant, .. } = done;
+    response.parameters.extend([
+        convert::parameter("triton_final_response", ParameterChoice::BoolParam(true)),
+        convert::parameter(convert::VARIANT, ParameterChoice::StringParam(variant.to_string())),
+    ]);
     pb::ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) }
 }
 

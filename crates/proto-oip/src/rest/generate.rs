@@ -7,7 +7,7 @@
 
 use super::infer::{MODEL_VERSION, PREDICTION_ID, Path, VARIANT, set, timeout};
 use crate::error::Refused;
-use crate::state::{Call, Door, OipState, caller};
+use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -20,15 +20,15 @@ use http::{HeaderName, HeaderValue};
 use mainspring_core::tensor::Data;
 use mainspring_core::{ErrorKind, EventId, Failure, NamedTensor, Protocol, Target};
 use mainspring_engine::{Content, TensorSpec};
-use mainspring_http::read_body;
-use mainspring_serving::{AnswerParts, Cell, Contract, Table};
+use mainspring_http::{Head, read_body};
+use mainspring_serving::{AnswerParts, Ask, Cell, Contract, Picked, Table};
 use mainspring_wire::{BodyError, InferBody, Node, response};
 use std::convert::Infallible;
 use std::sync::Arc;
 
 pub(crate) async fn whole(State(state): State<OipState>, request: Request) -> Result<Response, Refused> {
-    let (call, version, mut body) = read(&state, request).await?;
-    let answer = call.infer(version.as_deref(), &mut body).await?;
+    let (call, picked, mut body) = read(&state, request).await?;
+    let answer = call.infer(picked, &mut body).await?;
     let contents: Vec<Content> = answer.contract.signature.outputs.iter().map(|o| o.content).collect();
     let written = object(&answer.target, body.id.as_deref(), answer.id, (&answer.outputs, &contents));
     let written = match written {
@@ -43,8 +43,8 @@ pub(crate) async fn whole(State(state): State<OipState>, request: Request) -> Re
 
 pub(crate) async fn stream(State(state): State<OipState>, request: Request) -> Result<Response, Refused> {
     let stop = state.ctx().tasks.cancelled();
-    let (call, version, mut body) = read(&state, request).await?;
-    let mut answer = call.infer_parts(version.as_deref(), &mut body)?;
+    let (call, picked, mut body) = read(&state, request).await?;
+    let mut answer = call.infer_parts(picked, &mut body)?;
     // What fails before there is anything to show fails with a status.
     let first = event(&mut answer, body.id.as_deref()).await.transpose()?;
     let mut response = Response::new(Body::empty());
@@ -95,18 +95,17 @@ fn head(response: &mut Response, media: &'static str, id: EventId, target: &Targ
     set(headers, MODEL_VERSION, &target.version);
 }
 
-async fn read(state: &OipState, request: Request) -> Result<(Call, Option<String>, InferBody), Refused> {
+async fn read(state: &OipState, request: Request) -> Result<(Call, Picked, InferBody), Refused> {
     let door = Door::new(Protocol::OipRest);
     let (mut parts, body) = request.into_parts();
     let path = Path::of(&mut parts, state).await?;
     let door = door.within(timeout(&parts.headers)?);
     let call = state.call(&caller(&parts.extensions)?, path.model(), door)?;
-    let version = path.version().map(str::to_owned);
-    let contract = call.contract(version.as_deref())?;
+    let picked = call.pick(Ask { version: path.version(), head: &Head(&parts.headers) }, None)?;
     let bytes = read_body(body, state.limits().max_body).await.map_err(Refused::from);
-    match bytes.and_then(|bytes| inputs(Node::parse(&bytes)?, &contract)) {
-        Ok(body) => Ok((call, version, body)),
-        Err(why) => Err(call.refuse(version.as_deref(), None, why)),
+    match bytes.and_then(|bytes| inputs(Node::parse(&bytes)?, picked.contract())) {
+        Ok(body) => Ok((call, picked, body)),
+        Err(why) => Err(call.refuse(Whom::Picked(picked), None, why)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::raw;
 use crate::encoding::{Coding, Parts};
 use crate::error::Refused;
-use crate::state::{Call, Door, OipState, caller};
+use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Protocol};
-use mainspring_http::read_body_aligned;
-use mainspring_serving::Answer;
+use mainspring_http::{Head, read_body_aligned};
+use mainspring_serving::{Answer, Ask, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
 
@@ -40,11 +40,10 @@ pub(crate) async fn infer(State(state): State<OipState>, request: Request) -> Re
     let door = door.within(timeout(&parts.headers)?);
     let call = state.call(&caller(&parts.extensions)?, path.model(), door)?;
     let version = path.version();
-    let (mut request, binary) = match read(&call, version, &parts.headers, body, state.limits().max_body).await {
-        Ok(read) => read,
-        Err(why) => return Err(call.refuse(version, None, why)),
-    };
-    let answer = call.infer(version, &mut request).await?;
+    let ask = Ask { version, head: &Head(&parts.headers) };
+    let (picked, mut request) = read(&call, ask, &parts.headers, body, state.limits().max_body).await?;
+    let binary = request.binary_output;
+    let answer = call.infer(picked, &mut request).await?;
     respond(path.model(), &request, binary, answer, &parts.headers).await
 }
 
@@ -81,29 +80,38 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> 
     })
 }
 
-/// Reads, unpacks and parses the body. Also says whether outputs go out as binary data by default.
+/// Reads the body, and finds who answers. What goes wrong is in the journal.
 async fn read(
     call: &Call,
-    version: Option<&str>,
+    ask: Ask<'_>,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-) -> Result<(InferBody, bool), Refused> {
+) -> Result<(Picked, InferBody), Refused> {
+    let unread = |why| call.refuse(Whom::Version(ask.version), None, why);
+    let (bytes, declared) = unpacked(headers, body, limit).await.map_err(unread)?;
+    if declared == Some(0) {
+        let picked = call.pick(ask, None)?;
+        return match raw::request(&picked.contract().signature, bytes) {
+            Ok(request) => Ok((picked, request)),
+            Err(why) => Err(call.refuse(Whom::Picked(picked), None, why)),
+        };
+    }
+    let header = declared.unwrap_or(bytes.len());
+    let work = InferBody::work(&bytes, header);
+    let parsed = blocking(bytes, work, move |b| Ok(InferBody::parse(b, header)?)).await.map_err(unread)?;
+    Ok((call.pick(ask, parsed.id.as_ref())?, parsed))
+}
+
+/// The body without its compression, and the bytes of its JSON part, when it has others too.
+async fn unpacked(headers: &HeaderMap, body: Body, limit: usize) -> Result<(Bytes, Option<usize>), Refused> {
     let declared = header_length(headers)?;
     let mut bytes = read_body_aligned(body, limit, declared.unwrap_or(0)).await?;
     if let Some(coding) = Coding::of_request(headers)? {
         let size = bytes.len();
         bytes = blocking(bytes, size, move |b| coding.decode(b, limit)).await?;
     }
-    if declared == Some(0) {
-        let contract = call.contract(version)?;
-        return Ok((raw::request(&contract.signature, bytes)?, true));
-    }
-    let header = declared.unwrap_or(bytes.len());
-    let work = InferBody::work(&bytes, header);
-    let parsed = blocking(bytes, work, move |b| Ok(InferBody::parse(b, header)?)).await?;
-    let binary = parsed.binary_output;
-    Ok((parsed, binary))
+    Ok((bytes, declared))
 }
 
 /// Bytes of the JSON part, when the body has other parts too.
@@ -139,6 +147,7 @@ async fn respond(
         version: &answer.target.version,
         id: request.id.as_deref(),
         prediction: Some(answer.id),
+        variant: None,
         outputs: &answer.outputs,
         classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };

@@ -297,3 +297,35 @@ async fn a_model_that_streams_gives_several_responses_a_request() {
     let whole = client.model_infer(sent("e", 2.0, false)).await.unwrap().into_inner();
     assert_eq!(whole.outputs.len(), 2);
 }
+
+#[tokio::test]
+async fn metadata_says_whose_a_request_is_and_which_variant_answered() {
+    let house = House::open().await;
+    let row = house.rollout("adder").await;
+    house.rollout("teller").await;
+    let mut client = client(&house).await;
+    let with = |key: &'static str, value: &str, message: pb::ModelInferRequest| {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert(key, value.parse().unwrap());
+        request
+    };
+    for user in ["ann", "bob", "cleo", "dan", "eve"] {
+        let variant = row.route.variant(row.route.choose(user.as_bytes()).variant);
+        let answer = client.model_infer(with("x-user", user, request(&[1.0, 2.0, 3.0]))).await.unwrap();
+        assert_eq!(answer.metadata().get("mainspring-variant").unwrap(), variant);
+        for model in ["adder", "teller"] {
+            let sent = pb::ModelInferRequest { model_name: model.into(), ..request(&[1.0, 2.0, 3.0]) };
+            let mut sent = Request::new(futures::stream::iter([sent]));
+            sent.metadata_mut().insert("x-user", user.parse().unwrap());
+            let mut answers = client.model_stream_infer(sent).await.unwrap().into_inner();
+            let answer = answers.message().await.unwrap().unwrap().infer_response.unwrap();
+            let told = answer.parameters["variant"].parameter_choice.clone();
+            assert_eq!(told, Some(ParameterChoice::StringParam(variant.into())), "{model}");
+        }
+    }
+    let forced = with("x-mainspring-variant", "v8", request(&[1.0, 2.0, 3.0]));
+    assert_eq!(client.model_infer(forced).await.unwrap().into_inner().model_version, "rev-8");
+    let unknown = with("x-mainspring-variant", "v9", request(&[1.0, 2.0, 3.0]));
+    let why = client.model_infer(unknown).await.unwrap_err();
+    assert_eq!((why.code(), why.message().contains("it has stable, v8")), (Code::NotFound, true), "{why}");
+}

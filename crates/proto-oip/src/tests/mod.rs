@@ -22,6 +22,7 @@ use mainspring_http::Caller;
 use mainspring_serving::{
     Deploy, DeploymentSpec, Describe, ModelSource, NotKept, PredictionSink, Resolved, Serving, SourceError,
 };
+use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Variant};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -153,7 +154,8 @@ impl ModelSource for OneFile {
             let message = format!("{uri} is gone");
             Err(SourceError { kind: mainspring_core::ErrorKind::NotFound, message, hint: None })
         } else {
-            Ok(Resolved { model: uri.to_owned(), version: "rev-7".into(), root: self.file.clone(), mlmodel: None })
+            let version = if uri.ends_with("/2") { "rev-8" } else { "rev-7" };
+            Ok(Resolved { model: uri.to_owned(), version: version.into(), root: self.file.clone(), mlmodel: None })
         };
         Box::pin(std::future::ready(found))
     }
@@ -212,6 +214,7 @@ impl AuditSink for Deaf {
 struct House {
     state: OipState,
     kept: Arc<Kept>,
+    gate: Gate,
     _folder: tempfile::TempDir,
     _changed: watch::Sender<u64>,
 }
@@ -238,8 +241,8 @@ impl House {
             let auth = gate.authorize(&me, Describe { deployment: Some(deployment.clone()) }).unwrap();
             serving.settled(&auth, &deployment).await.unwrap();
         }
-        let state = OipState::new(serving, gate, ctx, limits, || true);
-        Self { state, kept, _folder: folder, _changed: changed }
+        let state = OipState::new(serving, gate.clone(), ctx, limits, || true);
+        Self { state, kept, gate, _folder: folder, _changed: changed }
     }
 
     /// Everything behind a guard that takes the caller from a header.
@@ -258,6 +261,37 @@ impl House {
             }))
             .merge(crate::probes(self.state.clone()))
             .merge(crate::grpc_probes(self.state.clone()))
+    }
+
+    /// Lets half of the units of `deployment` try its second version, variant `v8`; a unit is what the header
+    /// `x-user` says.
+    async fn rollout(&self, deployment: &str) -> Arc<Row> {
+        let half = Share::from_fraction(0.5).unwrap();
+        let variant = |name: &str| Variant { name: name.into(), weight: half };
+        let model = |name: &str, version| RowVariant { name: name.into(), model: format!("models:/adder/{version}") };
+        let variants = vec![variant("stable"), variant("v8")];
+        let row = Arc::new(Row {
+            rollout: "r".into(),
+            unit: UnitFrom::Header("x-user".into()),
+            variants: vec![model("stable", 1), model("v8", 2)],
+            route: Route::new(RouteSpec { salt: "s".into(), variants, holdout: None, layer: None }).unwrap(),
+            shadow: None,
+            limits: None,
+        });
+        let (me, deployment) = (Arc::new(Principal::system()), Name::new(deployment).unwrap());
+        let auth = self.gate.authorize(&me, Deploy { deployment: deployment.clone() }).unwrap();
+        self.state.serving().route(&auth, Some(Arc::clone(&row))).unwrap();
+        let auth = self.gate.authorize(&me, Describe { deployment: Some(deployment.clone()) }).unwrap();
+        self.state.serving().settled(&auth, &deployment).await.unwrap();
+        row
+    }
+
+    /// Variant and unit of each prediction that counts, in the order of the journal.
+    fn counted(&self) -> Vec<(String, u64)> {
+        let kept = self.kept.0.lock().unwrap();
+        let of =
+            |p: &Prediction| p.assignment.generation.and(p.assignment.unit).map(|u| (p.target.variant.to_string(), u));
+        kept.iter().filter_map(of).collect()
     }
 
     /// From now on answers wait for the word of a disk.

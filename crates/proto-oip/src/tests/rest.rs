@@ -396,3 +396,37 @@ async fn generate_stream_sends_an_event_a_part_and_leaves_one_in_the_journal() {
     let outcomes: Vec<_> = house.journal().into_iter().map(|(_, _, outcome)| outcome == Outcome::Ok).collect();
     assert_eq!(outcomes, [true, false, false, true]);
 }
+
+#[tokio::test]
+async fn each_unit_gets_its_variant_and_is_told_which() {
+    let house = House::open().await;
+    let row = house.rollout("adder").await;
+    let ask = async |header: (&str, &str)| {
+        let body = Body::from(rows("[1,2,3]", 1));
+        let (status, headers, body) =
+            send(&house, Request::post(INFER).header(header.0, header.1).body(body).unwrap()).await;
+        let variant = headers.get("mainspring-variant").map(|v| v.to_str().unwrap().to_owned());
+        (status, variant, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let mut expected = Vec::new();
+    for user in 0..12 {
+        let user = format!("user-{user}");
+        let variant = row.route.variant(row.route.choose(user.as_bytes()).variant);
+        let (status, told, body) = ask(("x-user", &user)).await;
+        assert_eq!((status, told.as_deref()), (200, Some(variant)));
+        assert_eq!(body["model_version"], if variant == "v8" { "rev-8" } else { "rev-7" });
+        expected.push((variant.to_owned(), mainspring_traffic::unit_id(user.as_bytes())));
+    }
+    assert_eq!(house.counted(), expected);
+    for header in ["x-mainspring-variant", "mainspring-variant"] {
+        assert_eq!(ask((header, "v8")).await.1.as_deref(), Some("v8"));
+    }
+    let (status, _, body) = ask(("x-mainspring-variant", "v9")).await;
+    assert_eq!((status, error(&body)), (404, "deployment \"adder\" has no variant \"v9\"; it has stable, v8"));
+    let (status, headers, _) = post(&house, "/v2/models/adder/versions/rev-8/infer", rows("[1,2,3]", 1)).await;
+    assert_eq!((status, headers["mainspring-variant"].to_str().unwrap()), (200, "v8"));
+    assert_eq!(house.counted(), expected, "who names a variant is not counted");
+    let last = house.kept.0.lock().unwrap().iter().filter(|p| p.assignment.forced).count();
+    assert_eq!(last, 3);
+    assert!(matches!(&house.journal()[14].2, Outcome::Failed { kind: ErrorKind::NotFound, .. }));
+}

@@ -2,6 +2,7 @@ use super::House;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -166,4 +167,24 @@ async fn a_model_that_streams_gives_a_message_a_part() {
     let failed: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(failed, json!({"id": "b", "error": "the model failed: four are too many"}));
     assert_eq!(house.journal().len(), 2);
+}
+
+#[tokio::test]
+async fn a_sockets_headers_say_whose_its_requests_are() {
+    let house = House::open().await;
+    let row = house.rollout("adder").await;
+    let address = house.listen().await;
+    for user in ["ann", "bob", "cleo", "dan"] {
+        let mut opening = format!("ws://{address}/v2/models/adder/ws").into_client_request().unwrap();
+        opening.headers_mut().insert("x-user", user.parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(opening).await.unwrap();
+        for id in ["a", "b"] {
+            socket.send(Message::text(request(id, 1.0))).await.unwrap();
+            let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
+            let body: Value = serde_json::from_str(&text).unwrap();
+            let variant = row.route.variant(row.route.choose(user.as_bytes()).variant);
+            assert_eq!(body["parameters"]["variant"], variant);
+        }
+    }
+    assert_eq!(house.counted().len(), 8);
 }

@@ -3,7 +3,7 @@
 use crate::deployment::{Deployment, Route};
 use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
-use crate::traffic::{Candidate, Traffic};
+use crate::traffic::{Candidate, Guard, Traffic};
 use crate::view::State;
 use mainspring_traffic::Row;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Seat {
         match &self.at {
             Some((_, at)) if *at > 0 => {
                 let stable = route.current.clone();
-                self.change(route, |candidate| *candidate = Candidate::ready(loaded, stable.as_ref()));
+                self.change(route, |candidate| candidate.ready(loaded, stable.as_ref()));
                 return;
             }
             Some((rollout, _)) => {
@@ -114,17 +114,26 @@ pub(super) fn install(deployment: &Deployment, route: &mut Route, row: &Arc<Row>
     let first = &row.variants[0];
     let stable = held(&first.model).or(route.current.as_ref());
     let stable = stable.map(|l| standing(deployment, l, &first.name, &l.facts.uri));
+    // What one rollout found out is no judgement on the candidates of another.
+    let goes_on = route.traffic.as_ref().is_some_and(|t| t.row.rollout == row.rollout);
     let known = |name: &str, uri: &str| {
         let traffic = route.traffic.as_ref()?;
         let mut all = traffic.row.variants.iter().skip(1).zip(&traffic.candidates);
         all.find(|(v, _)| v.name == name && v.model == uri).map(|(_, candidate)| candidate.clone())
     };
     let candidate = |v: &mainspring_traffic::RowVariant| {
-        let known = known(&v.name, &v.model);
-        known.unwrap_or_else(|| match held(&v.model) {
-            Some(l) => Candidate::ready(standing(deployment, l, &v.name, &v.model), None),
-            None => Candidate::default(),
-        })
+        let mut candidate = known(&v.name, &v.model).unwrap_or_else(|| {
+            let mut new = Candidate::default();
+            if let Some(l) = held(&v.model) {
+                new.ready(standing(deployment, l, &v.name, &v.model), None);
+            }
+            new
+        });
+        candidate.guard = row.limits.as_ref().map(|limits| {
+            let known = candidate.guard.filter(|guard| goes_on && guard.limits() == limits);
+            known.unwrap_or_else(|| Arc::new(Guard::new(limits.clone())))
+        });
+        candidate
     };
     let candidates = row.variants.iter().skip(1).map(candidate).collect();
     let mut traffic = Traffic { row: Arc::clone(row), candidates };

@@ -1,9 +1,10 @@
 use crate::testing::{Rig, named, request, reweighted, row, spawn, until};
 use crate::{Ask, Infer, InferRequest, ServeError, State, VariantState};
 use mainspring_core::{DType, ErrorKind, Failure, Name, Outcome, Prediction, Tensor};
-use mainspring_traffic::unit_id;
+use mainspring_traffic::{HardLimits, Share, unit_id};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 const USER: &str = "x-user";
 
@@ -335,4 +336,64 @@ async fn a_candidate_that_is_the_same_version_shares_the_model() {
     }
     rig.undeploy("m").unwrap();
     until(|| rig.engine.loaded.load(Ordering::SeqCst) == 0).await;
+}
+
+fn limits(error_rate: f64) -> HardLimits {
+    HardLimits {
+        error_rate: Some(Share::from_fraction(error_rate).unwrap()),
+        p99: None,
+        window: Duration::from_secs(60),
+        min_requests: 20,
+    }
+}
+
+#[tokio::test]
+async fn a_candidate_that_crashes_is_taken_out_at_once() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "panics 2");
+    let first = row("request", &[("1", 50), ("2", 50)]);
+    let first = crate::testing::limited(&first, limits(0.2));
+    rig.route(Some(first.clone())).unwrap();
+    assert_eq!(rig.settled("m").await.variants[1].state, VariantState::Ready);
+    let mut failed = 0;
+    for _ in 0..400 {
+        failed += u32::from(rig.ask(&[1.0]).await.is_err());
+    }
+    assert_eq!(failed, 20, "as many as it takes to judge");
+    let view = &rig.describe("m").unwrap().variants[1];
+    assert_eq!(view.state, VariantState::Tripped);
+    let trip = view.trip.as_ref().unwrap();
+    assert_eq!((trip.requests, trip.failed), (20, 20));
+    assert!(view.reason.as_ref().unwrap().starts_with("20 of 20 requests failed within 60s"), "{view:?}");
+    assert_eq!(last(&rig).assignment.generation, None, "its units are answered by stable and not counted");
+    assert!(rig.ask_as(("x-mainspring-variant", "v2"), 0.0).await.is_ok(), "who names it still gets it");
+    // Another weight is no pardon, and neither is the same row again; other limits are.
+    let second = reweighted(&first, &[20, 80]);
+    rig.route(Some(second.clone())).unwrap();
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Tripped);
+    let third = crate::testing::limited(&reweighted(&second, &[50, 50]), limits(0.3));
+    rig.route(Some(third)).unwrap();
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Ready);
+}
+
+#[tokio::test]
+async fn bad_requests_and_forced_ones_never_trip_a_candidate() {
+    let rig = Rig::serving("picky 1", |_| {}).await;
+    rig.shelf.put("2", "picky 2");
+    let row = crate::testing::limited(&row("request", &[("1", 0), ("2", 100)]), limits(0.01));
+    rig.route(Some(row)).unwrap();
+    rig.settled("m").await;
+    for _ in 0..60 {
+        assert_eq!(rig.ask(&[-1.0]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Ready);
+    let rig = Rig::serving("panics 1", |_| {}).await;
+    rig.shelf.put("2", "panics 2");
+    let row = crate::testing::limited(&crate::testing::row("request", &[("1", 0), ("2", 100)]), limits(0.01));
+    rig.route(Some(row)).unwrap();
+    rig.settled("m").await;
+    for _ in 0..60 {
+        assert!(rig.ask_as(("x-mainspring-variant", "v2"), 1.0).await.is_err());
+    }
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Ready);
 }
