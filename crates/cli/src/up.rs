@@ -9,7 +9,10 @@ use mainspring_server::telemetry::Telemetry;
 use owo_colors::OwoColorize;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often the allocator is asked to give memory back.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Resolves the settings from flags, environment, file and defaults.
 ///
@@ -41,7 +44,7 @@ pub async fn run(args: &ServerArgs) -> Result<ExitCode, CliError> {
         mainspring_server::start(settings, Some(resolved), &telemetry).await.map_err(|e| CliError::from_failure(&e))?;
     banner(&server, began);
 
-    let signal = stop_signal().await?;
+    let signal = settled(stop_signal()).await?;
     note(format!("\n{signal}: finishing running requests (at most {} s; again to stop at once)", grace.as_secs()));
     let forced = tokio::select! {
         clean = server.shutdown(grace) => !clean,
@@ -74,6 +77,17 @@ fn banner(server: &mainspring_server::Running, began: Instant) {
     row("engine", &about.engine);
     for remark in &about.remarks {
         note(format!("  {} {remark}", "!".yellow()));
+    }
+}
+
+/// Waits for `end`, and meanwhile has the allocator give back what it no longer needs.
+async fn settled<T>(end: impl Future<Output = T>) -> T {
+    let mut end = std::pin::pin!(end);
+    loop {
+        match tokio::time::timeout(SETTLE, end.as_mut()).await {
+            Ok(ended) => return ended,
+            Err(_) => mainspring_heap::settle(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The allocator of our programs. Small blocks from many threads are what serving allocates, and
 //! mimalloc is quick at those. It keeps what was freed for a second before it looks whether to give it
-//! back, and looks only when it is called for more; a second of load is many megabytes here.
+//! back, and looks only when it is called for more; a second of load is many megabytes here. It asks for
+//! huge pages too, which are resident whole for the first of their bytes: built without (`no_thp`).
 
-use libmimalloc_sys::{mi_option_set_default, mi_option_t};
+use libmimalloc_sys::{mi_collect, mi_option_set_default, mi_option_t};
 use std::ffi::c_long;
 
 #[global_allocator]
@@ -22,6 +23,15 @@ pub fn give_back_soon() {
     // SAFETY: the option is a number that mimalloc itself reads without a lock; it is not written by
     // another thread, as there is none yet, and any value is a valid delay.
     unsafe { mi_option_set_default(PURGE_DELAY, KEEP) };
+}
+
+/// Gives back what was freed and has waited long enough. Called now and then: a server that has gone quiet asks
+/// the allocator for nothing, and would keep what its last burst left.
+#[allow(unsafe_code)]
+pub fn settle() {
+    // SAFETY: it may be called from any thread at any time; it touches the calling thread's own heap and, behind
+    // the allocator's own locks, what all threads have freed.
+    unsafe { mi_collect(false) };
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use std::sync::Arc;
 mod column;
 mod digest;
 
-/// Rows after which a batch is written without waiting for its time.
-pub(crate) const MAX_ROWS: usize = 8192;
+/// Rows after which a batch is written without waiting for its time. A batch is in memory four times while it
+/// is encoded, and the writer keeps a core from requests for as long as one takes.
+pub(crate) const MAX_ROWS: usize = 2048;
 /// Bytes after which a batch is written without waiting for its time.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 
