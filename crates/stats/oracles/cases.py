@@ -9,6 +9,8 @@ import random
 import sys
 import types
 
+from drift import datasketches, evidently, nannyml, river, twosample, whylogs  # noqa: F401 - called by name
+
 
 def units(seed, n, lift):
     """n units as [value, denominator, covariate]: skewed values, several requests each, a covariate that explains."""

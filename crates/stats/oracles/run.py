@@ -32,6 +32,14 @@ ORACLES = {
     # Without its dependencies: the estimators need no torch.
     "obp": ("obp", ["numpy", "scipy", "scikit-learn", "pandas", "tqdm", "pyyaml", "--no-deps obp==0.4.1"], "3.11"),
     "scipy": ("gbstats", ["gbstats==0.8.0"], "3.11"),
+    "evidently": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
+    # numpy since 2.0 makes no bins of whole numbers narrower than one.
+    "twosample": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
+    # Without the rest of its dependencies, which are a gigabyte of plots and boosted trees.
+    "nannyml": ("nannyml", ["numpy<2", "pandas<2.2", "scipy<1.13", "--no-deps nannyml==0.13.1"], "3.11"),
+    "whylogs": ("whylogs", ["whylogs==1.6.4", "scipy", "pandas<3", "setuptools<80"], "3.11"),
+    "datasketches": ("datasketches", ["datasketches==5.2.0"], "3.11"),
+    "river": ("river", ["river==0.26.1"], "3.11"),
 }
 
 

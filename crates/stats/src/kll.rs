@@ -10,6 +10,7 @@
 //! The coin is a SplitMix64 sequence that starts from a constant, so that the same stream gives the
 //! same sketch in every run: windows and drift verdicts replay exactly.
 
+mod binary;
 mod view;
 
 use crate::InvalidSketch;

@@ -29,6 +29,10 @@
 //! [`decision`] makes one decision of them, [`bandit`] shares out traffic, [`contextual`] chooses by what is known about
 //! each request, [`offpolicy`] says what another policy would
 //! have brought.
+//!
+//! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
+//! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
+//! looked at all the time.
 
 pub mod bandit;
 pub mod categorical;
@@ -37,9 +41,16 @@ pub mod decision;
 pub mod kll;
 pub mod moments;
 pub mod offpolicy;
+pub mod presets;
 pub mod profile;
 pub mod sequential;
 mod special;
+pub mod stream;
+#[expect(clippy::many_single_char_names, reason = "the names of the formulas")]
+pub mod twosample;
+
+#[cfg(test)]
+mod testing;
 
 pub use categorical::{Distinct, Frequent, FrequentItem};
 pub use kll::{Kll, KllView};

@@ -1,0 +1,127 @@
+//! Our own: [`Conformal`] on the column, row after row.
+//!
+//! Numbers fall into bins between quantiles of a random part of the reference, and the rest of it is ranked with the
+//! stream; texts fall into bins by their hash, which knows nothing of either. So nothing that decides on the bins is
+//! counted in them, and the error rate holds exactly where reference and stream are exchangeable. A missing value is a
+//! bin of its own.
+
+use super::{Finding, MISSING, NoFinding, Score, Values, Verdict};
+use crate::stream::{Coin, Conformal};
+use serde::{Deserialize, Serialize};
+
+/// Bins of numbers, beside the one for what is missing.
+const BINS: usize = 32;
+/// Bins of categories, beside it.
+const HASHED: u64 = 256;
+/// Rows that decide on the bins at most.
+const PILOT: usize = 4_096;
+const SEED: u64 = 0x0064_7269_6674;
+
+/// What a reference must keep to be compared with later: bins, and counts of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Upper edges of the bins of numbers, each but the last; none for categories.
+    pub edges: Option<Vec<f64>>,
+    /// Rows of the reference in each bin; the last is of missing values.
+    pub counts: Vec<u64>,
+}
+
+impl Calibration {
+    /// From all rows of a reference, of which a random tenth decides on the bins.
+    ///
+    /// # Errors
+    /// [`NoFinding::Empty`] when there are no rows.
+    pub fn new(reference: &Values) -> Result<Self, NoFinding> {
+        if reference.is_empty() {
+            return Err(NoFinding::Empty("reference"));
+        }
+        let Values::Numbers { values, .. } = reference else {
+            let mut empty = Self { edges: None, counts: vec![0; HASHED as usize + 1] };
+            empty.add(reference);
+            return Ok(empty);
+        };
+        let mut coin = Coin::new(SEED);
+        let wanted = (values.len() / 10).clamp(1, PILOT) as u64;
+        let (mut pilot, mut rest) = (Vec::new(), Vec::with_capacity(values.len()));
+        for value in values {
+            let drawn = pilot.len() < wanted as usize && coin.below(values.len() as u64) < wanted;
+            if drawn { pilot.push(*value) } else { rest.push(*value) }
+        }
+        let mut calibration = Self::cut(pilot);
+        calibration.add(&Values::Numbers { values: rest, whole: false });
+        Ok(calibration)
+    }
+
+    /// Bins between the quantiles of `pilot`, which are not counted.
+    pub fn cut(mut pilot: Vec<f64>) -> Self {
+        pilot.retain(|v| !v.is_nan());
+        pilot.sort_unstable_by(f64::total_cmp);
+        let at = |i: usize| pilot.get(i * pilot.len() / BINS).copied();
+        let mut edges: Vec<f64> = (1..BINS).filter_map(at).collect();
+        edges.dedup();
+        let bins = edges.len() + 2;
+        Self { edges: Some(edges), counts: vec![0; bins] }
+    }
+
+    /// Without edges: bins of categories.
+    pub fn hashed() -> Self {
+        Self { edges: None, counts: vec![0; HASHED as usize + 1] }
+    }
+
+    /// Counts more rows of the reference.
+    pub fn add(&mut self, more: &Values) {
+        for bin in self.bins(more) {
+            self.counts[bin] += 1;
+        }
+    }
+
+    /// The bin of a number; NaN is missing.
+    pub fn bin_of_number(&self, value: f64) -> usize {
+        match &self.edges {
+            Some(edges) if !value.is_nan() => edges.partition_point(|edge| *edge < value),
+            _ => self.counts.len() - 1,
+        }
+    }
+
+    /// The bin of each row.
+    pub fn bins(&self, values: &Values) -> Vec<usize> {
+        let missing = self.counts.len() - 1;
+        match values {
+            Values::Numbers { values, .. } => values.iter().map(|v| self.bin_of_number(*v)).collect(),
+            Values::Categories { values, .. } => {
+                let hash = |v: u32| Coin::new(u64::from(v)).below(HASHED) as usize;
+                values.iter().map(|v| if *v == MISSING { missing } else { hash(*v) }).collect()
+            }
+        }
+    }
+}
+
+/// Bets on the rows of `current` in their order. The threshold is 1/`level`.
+///
+/// # Errors
+/// [`NoFinding`] when there are no rows, or they are of another kind.
+pub fn sequential(reference: &Calibration, current: &Values, level: f64) -> Result<Finding, NoFinding> {
+    if current.is_empty() {
+        return Err(NoFinding::Empty("current data"));
+    }
+    if reference.edges.is_some() != matches!(current, Values::Numbers { .. }) {
+        return Err(NoFinding::Kinds);
+    }
+    let Ok(mut test) = Conformal::new(&reference.counts, SEED) else { return Err(NoFinding::Empty("reference")) };
+    let mut since = None;
+    for (row, bin) in reference.bins(current).into_iter().enumerate() {
+        test.push(bin);
+        if since.is_none() && test.peak() >= -level.ln() {
+            since = Some(row as u64);
+        }
+    }
+    Ok(Finding {
+        method: "conformal martingale",
+        kind: Score::EValue,
+        score: test.peak().min(700.0).exp(),
+        threshold: 1.0 / level,
+        verdict: Verdict::when(since.is_some()),
+        since,
+        chunks: Vec::new(),
+    })
+}

@@ -1,0 +1,91 @@
+//! Each preset beside the tool whose choices it makes.
+
+use super::*;
+use crate::testing::{cases, list, near, number, numbers, sides};
+
+#[test]
+fn evidently_chooses_and_judges_the_same() {
+    let cases = cases(include_str!("../../oracles/evidently.json"));
+    for case in list(&cases["columns"]) {
+        let [reference, current] = sides(case);
+        let found = judge(Preset::Evidently, &reference, &current, 0.05).unwrap();
+        assert_eq!(found.method, case["method"], "{case}");
+        assert_eq!(found.threshold, number(&case["threshold"]), "{case}");
+        near(found.score, number(&case["score"]), 1e-9, &case.to_string());
+        assert_eq!(found.verdict == Verdict::Drift, case["drift"] == true, "{case}");
+    }
+}
+
+#[test]
+fn nannyml_has_the_same_chunks_and_thresholds() {
+    let cases = cases(include_str!("../../oracles/nannyml.json"));
+    for case in list(&cases["columns"]) {
+        let [reference, current] = sides(case);
+        let found = judge(Preset::NannyMl, &reference, &current, 0.05).unwrap();
+        near(found.threshold, number(&case["threshold"]), 1e-9, &case.to_string());
+        let theirs = numbers(&case["chunks"]);
+        assert_eq!(found.chunks.len(), theirs.len(), "{case}");
+        found.chunks.iter().zip(theirs).for_each(|(x, y)| near(*x, y, 1e-9, &case.to_string()));
+        let alerts = list(&case["alerts"]).iter().any(|a| a == true);
+        assert_eq!(found.verdict == Verdict::Drift, alerts, "{case}");
+    }
+}
+
+#[test]
+fn whylogs_has_the_same_p_values() {
+    let cases = cases(include_str!("../../oracles/whylogs.json"));
+    for case in list(&cases["columns"]) {
+        let [reference, current] = sides(case);
+        let found = judge(Preset::Whylogs, &reference, &current, 0.05).unwrap();
+        assert_eq!(found.method, case["method"], "{case}");
+        near(found.score, number(&case["score"]), 1e-9, &case.to_string());
+        let category = match found.verdict {
+            Verdict::Drift => "DRIFT",
+            Verdict::Possible => "POSSIBLE_DRIFT",
+            Verdict::Steady => "NO_DRIFT",
+        };
+        assert_eq!(category, case["category"], "{case}");
+    }
+}
+
+fn ramp(n: usize, from: f64, missing: usize) -> Values {
+    let mut coin = crate::stream::Coin::new(n as u64);
+    let value = |i: usize, u: f64| if missing > 0 && i.is_multiple_of(missing) { f64::NAN } else { u + from };
+    Values::Numbers { values: (0..n).map(|i| value(i, coin.unit())).collect(), whole: false }
+}
+
+/// Also a change that is only in what is missing.
+#[test]
+fn the_sequential_preset_says_since_when() {
+    let reference = ramp(5_000, 0.0, 10);
+    let steady = judge(Preset::Sequential, &reference, &ramp(20_000, 0.0, 10), 0.01).unwrap();
+    assert_eq!((steady.verdict, steady.since), (Verdict::Steady, None), "{steady:?}");
+    let (Values::Numbers { values: mut rows, .. }, Values::Numbers { values: later, .. }) =
+        (ramp(8_000, 0.0, 10), ramp(2_000, 0.2, 10))
+    else {
+        unreachable!("numbers")
+    };
+    rows.extend(later);
+    let moved = judge(Preset::Sequential, &reference, &Values::Numbers { values: rows, whole: false }, 0.01).unwrap();
+    let since = moved.since.unwrap();
+    assert!((8_000..8_400).contains(&since) && moved.score >= 100.0, "{moved:?}");
+    let gone = judge(Preset::Sequential, &reference, &ramp(3_000, 0.0, 2), 0.01).unwrap();
+    assert_eq!(gone.verdict, Verdict::Drift);
+}
+
+#[test]
+fn columns_without_an_answer_say_why() {
+    let texts = |n: u32| Values::Categories { values: (0..n).collect(), text: true };
+    assert_eq!(judge(Preset::Evidently, &texts(50), &texts(50), 0.05), Err(NoFinding::Text));
+    let empty = Values::Numbers { values: vec![f64::NAN; 20], whole: false };
+    let full = ramp(20, 0.0, 0);
+    for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs] {
+        assert_eq!(judge(preset, &empty, &full, 0.05), Err(NoFinding::Empty("reference")));
+        assert_eq!(judge(preset, &full, &empty, 0.05), Err(NoFinding::Empty("current data")));
+    }
+    assert_eq!(judge(Preset::NannyMl, &ramp(9, 0.0, 0), &full, 0.05), Err(NoFinding::Chunks(9)));
+    for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs, Preset::Sequential] {
+        assert_eq!(judge(preset, &full, &texts(20), 0.05), Err(NoFinding::Kinds));
+        assert_eq!(preset.as_str().parse(), Ok(preset));
+    }
+}
