@@ -56,10 +56,13 @@ impl Serving {
         let key = auth.who().subject.as_bytes();
         let unit = if row.unit == UnitFrom::Key { Some(key) } else { unit };
         let mut choice = row.route.choose(unit.unwrap_or_default());
-        let loaded = traffic.able(&current, choice.variant, false).unwrap_or_else(|| {
-            choice = row.route.fallback();
-            &current
-        });
+        let loaded = traffic.able(&current, choice.variant, false).map_or_else(
+            || {
+                choice = row.route.fallback();
+                &current
+            },
+            |(loaded, _)| loaded,
+        );
         Ok(Assigned {
             rollout: Some(row.rollout.clone()),
             variant: row.route.variant(choice.variant).to_owned(),

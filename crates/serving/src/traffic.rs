@@ -111,9 +111,7 @@ impl Traffic {
     }
 
     /// What answers as a variant, if it can answer what was not asked of it by name.
-    pub fn able<'a>(&'a self, stable: &'a Arc<Loaded>, variant: u16, made: bool) -> Option<&'a Arc<Loaded>> {
-        let Some(at) = usize::from(variant).checked_sub(1) else { return Some(stable) };
-    fn able<'a>(
+    pub fn able<'a>(
         &'a self,
         stable: &'a Arc<Loaded>,
         variant: u16,

@@ -66,10 +66,6 @@ struct Known {
 fn refuse(s: &NativeState, auth: &Authorized<Infer>, (known, received): (Known, Instant), why: ApiError) -> ApiError {
     let Known { version, picked, client_id } = known;
     let (kind, message) = (why.kind, why.message.clone());
-    s.serving.refuse(
-        auth,
-        Refusal { version, picked: None, client_id, protocol: Protocol::Native, received, kind, message },
-    );
     s.serving.refuse(auth, Refusal { version, picked, client_id, protocol: Protocol::Native, received, kind, message });
     why
 }
