@@ -1,7 +1,47 @@
 //! Rollouts: a candidate takes a deployment's traffic in steps, and evidence decides.
+//!
+//! ```text
+//! events ─▶ ledger ─▶ report ─┐
+//!                             ├─▶ machine ─▶ state + routing row + decision, one transaction
+//! facts (fleet, people) ──────┘
+//! ```
+//!
+//! [`ledger`] folds answers and labels into evidence by unit; [`machine`] decides and does no I/O; the [`Controller`] of
+//! one process leads, feeds both, and writes. What is in memory can be lost at any time: state and decisions are in the
+//! database, and the evidence is folded again from the journal. [`Rollouts`] is what others ask.
 
+mod action;
+mod control;
+mod error;
+mod event;
 mod kind;
+pub mod ledger;
+pub mod machine;
+mod pilot;
+mod ports;
+mod replay;
+mod rollouts;
+pub mod simulate;
 pub mod spec;
+mod sql;
 
+pub use action::{OrderRollout, ReadRollouts, StartRollout};
+pub use control::{Controller, Ports};
+pub use error::RolloutError;
+pub use event::{Event, Exposure, Label, ShadowAnswer};
 pub use kind::kind;
+pub use ledger::{Ledger, Limits, Plan, Report};
+pub use machine::{Decision, DecisionKind, Facts, Machine, Order, Phase, State};
+pub use pilot::Pilot;
+pub use ports::{
+    Audience, Batch, Declarations, EventStream, Events, Fleet, FleetView, PortError, PortResult, Told, Wanted,
+};
+pub use replay::{Difference, Record, Replayed, replay};
+pub use rollouts::{Rollouts, View};
 pub use spec::{RolloutSpec, SpecError};
+pub use sql::{MIGRATIONS, Routing, Run};
+
+/// The outbox topic of decisions on their way to the journal.
+pub(crate) const DECISIONS: &str = "rollout.decision";
+/// The outbox topic of what deployments are to declare.
+pub(crate) const FOLLOWS: &str = "rollout.follow";

@@ -178,6 +178,13 @@ impl Route {
         stored.try_into()
     }
 
+    /// The same row as the one after `generation`: a deployment's rows count on when the next rollout begins, so that none
+    /// of the rollout before can come after it.
+    pub fn after(mut self, generation: u64) -> Self {
+        self.stored.generation = generation + 1;
+        self
+    }
+
     /// The next row, with other weights (stable first): the fewest units move, and none whose variant
     /// does not lose weight.
     pub fn reweighted(&self, weights: &[Share]) -> Result<Self, RouteError> {

@@ -1,11 +1,11 @@
 //! The spec of the kind `Rollout`.
 
-mod check;
+pub(crate) mod check;
 mod metrics;
 mod not_built;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use check::SpecError;
 pub use metrics::{
@@ -325,7 +325,7 @@ pub struct ApprovalSpec {
 }
 
 /// Before what a person must agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ApprovalPoint {
     /// The first shadow step.

@@ -31,7 +31,7 @@ pub use msprt::Msprt;
 pub use multinomial::{CountsError, Multinomial, chi_square_p};
 pub use quantile::{Exceedance, QuantileCs, SlowerTest};
 pub use rate::RateRatio;
-pub use strata::Strata;
+pub use strata::{Strata, Visit};
 
 /// Which way a one-sided test looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

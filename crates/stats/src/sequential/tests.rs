@@ -336,3 +336,56 @@ fn the_betting_interval_closes_in_on_the_mean_and_keeps_it() {
     assert!(widths[0] > 0.005 && widths[5] < 0.0021, "{widths:?}");
     assert_eq!(stored(&cs), cs);
 }
+
+/// A user who comes in two steps is one user: twice the same data are no more evidence than once.
+#[test]
+fn visits_of_one_unit_in_two_steps_are_not_independent() {
+    let values: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 101)).collect();
+    let mut once = Strata::new(2);
+    let mut twice = Strata::new(2);
+    let mut visits = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let totals = unit(*value, 1.0, 0.0);
+        once.cell(0, i % 2).unwrap().add(&totals);
+        let both = [0, 1].map(|step| Visit { step, variant: i % 2, totals });
+        for v in &both {
+            twice.cell(v.step, v.variant).unwrap().add(&v.totals);
+        }
+        visits.push(both);
+    }
+    for measure in [Measure::Mean, Measure::Ratio] {
+        for scale in [Scale::Absolute, Scale::Relative] {
+            let contrast = Contrast { measure, scale, cuped: false };
+            let single = once.compare(0, 1, contrast).unwrap();
+            let double = twice.compare_returning((0, 1), contrast, visits.iter().map(|v| v.iter().copied())).unwrap();
+            assert!(near(single.value, double.value, 1e-12));
+            // Up to the n − 1 of the variance within a step.
+            assert!(near(single.standard_error, double.standard_error, 0.005), "{single:?} {double:?}");
+            let naive = twice.compare(0, 1, contrast).unwrap();
+            assert!(naive.standard_error < 0.75 * single.standard_error);
+        }
+    }
+}
+
+/// Who moves from the control to the candidate is compared with itself: what does not change cancels.
+#[test]
+fn a_unit_that_moves_is_its_own_control() {
+    let mut strata = Strata::new(2);
+    let mut visits = Vec::new();
+    for i in 0..400_u32 {
+        let habit = f64::from(i * 37 % 101);
+        let noise = f64::from(i * 53 % 7);
+        let pair = [0_usize, 1].map(|step| Visit {
+            step,
+            variant: usize::from((i % 2 == 0) == (step == 0)),
+            totals: unit(habit + noise * step as f64, 1.0, 0.0),
+        });
+        for v in &pair {
+            strata.cell(v.step, v.variant).unwrap().add(&v.totals);
+        }
+        visits.push(pair);
+    }
+    let robust = strata.compare_returning((0, 1), PLAIN, visits.iter().map(|v| v.iter().copied())).unwrap();
+    let naive = strata.compare(0, 1, PLAIN).unwrap();
+    assert!(robust.standard_error < 0.2 * naive.standard_error, "{robust:?} {naive:?}");
+}

@@ -8,7 +8,7 @@ pub mod power;
 use mainspring_stats::sequential::{
     AsymptoticCs, BettingAb, BettingCs, Contrast, Effect, Exceedance, Exposure, GroupSequential, HedgedCapital,
     LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest, Spending, Strata,
-    UnitMoments, UnitTotals, compare,
+    UnitMoments, UnitTotals, Visit, compare,
 };
 
 /// SplitMix64, so that each run of a seed is the same on every machine.
@@ -111,6 +111,13 @@ pub const TRIALS: &[Trial] = &[
     Trial { name: "asymptotic CS, one side", exact: false, traffic: ALL, run: mean_one_sided, effect: 0.3 },
     Trial { name: "asymptotic CS, CUPED", exact: false, traffic: ALL, run: cuped, effect: 0.15 },
     Trial { name: "asymptotic CS, ratio of returning users", exact: false, traffic: ALL, run: returning, effect: 0.25 },
+    Trial {
+        name: "asymptotic CS, the same users in every step",
+        exact: false,
+        traffic: ALL,
+        run: regulars,
+        effect: 0.25,
+    },
     Trial { name: "mSPRT", exact: false, traffic: ALL, run: msprt, effect: 0.3 },
     Trial {
         name: "group sequential, O'Brien-Fleming",
@@ -240,6 +247,46 @@ fn returning(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
             && !cs().interval(&effect).contains(0.0)
         {
             return true;
+        }
+    }
+    false
+}
+
+/// A fixed population that comes in every step; who is in the candidate follows the weight, and each visit counts in the
+/// step in which it happens.
+fn regulars(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    let contrast = Contrast { measure: Measure::Ratio, ..PLAIN };
+    let mut strata = Strata::new(2);
+    let mut users: Vec<(f64, f64, Vec<Visit>)> =
+        (0..UNITS / 3).map(|_| (rng.uniform(), 2.0 * rng.normal(), Vec::new())).collect();
+    for i in 0..UNITS {
+        let arrival = traffic.arrival(i, rng);
+        let who = (rng.next() % users.len() as u64) as usize;
+        let (place, habit, visits) = &mut users[who];
+        let variant = usize::from(*place < arrival.share);
+        let value = arrival.level + *habit + rng.normal() + if variant == 1 { effect } else { 0.0 };
+        let cell = strata.cell(arrival.step, variant).expect("there");
+        match visits.last_mut().filter(|v| v.step == arrival.step) {
+            Some(visit) => {
+                let old = visit.totals;
+                visit.totals =
+                    UnitTotals { value: old.value + value, denominator: old.denominator + 1.0, covariate: 0.0 };
+                cell.replace(&old, &visit.totals);
+            }
+            None => {
+                let totals = UnitTotals { value, denominator: 1.0, covariate: 0.0 };
+                cell.add(&totals);
+                visits.push(Visit { step: arrival.step, variant, totals });
+            }
+        }
+        if arrival.look {
+            let returning = users.iter().filter(|u| u.2.len() > 1).map(|u| u.2.iter().copied());
+            if let Ok(effect) = strata.compare_returning((0, 1), contrast, returning)
+                && effect.units >= BURN_IN
+                && !cs().interval(&effect).contains(0.0)
+            {
+                return true;
+            }
         }
     }
     false

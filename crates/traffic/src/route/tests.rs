@@ -141,3 +141,11 @@ fn what_is_no_route_is_refused() {
     let torn = text.replace(r#""variants":["stable","v8"]"#, r#""variants":["stable"]"#);
     assert!(serde_json::from_str::<Route>(&torn).unwrap_err().to_string().contains("names 1 variants"), "{torn}");
 }
+
+#[test]
+fn the_rows_of_the_next_rollout_count_on() {
+    let route = Route::new(spec(&[("v8", 5.0)])).unwrap().after(41);
+    assert_eq!(route.generation(), 42);
+    let read: Route = serde_json::from_str(&serde_json::to_string(&route).unwrap()).unwrap();
+    assert_eq!(read, route);
+}

@@ -1,0 +1,376 @@
+//! The controller over a real database, with a fake clock, a fake fleet and a journal in memory.
+
+use super::*;
+use crate::action::{OrderRollout, ReadRollouts, StartRollout};
+use crate::event::Event;
+use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
+use crate::ports::{Batch, FleetView, PortError, PortResult};
+use crate::simulate::{Behaviour, Generator, World};
+use crate::spec::{PreflightSpec, RolloutSpec};
+use crate::{MIGRATIONS, rollouts::Rollouts};
+use mainspring_core::{Ctx, ManualClock};
+use mainspring_store::Db;
+use mainspring_testkit::{TempDb, may};
+use mainspring_traffic::Row;
+use parking_lot::Mutex;
+
+const SECOND: i64 = 1_000_000;
+
+/// Everything around the controllers.
+struct Stage {
+    clock: ManualClock,
+    traffic: Mutex<Generator>,
+    journal: Mutex<Vec<Event>>,
+    /// The journal does not answer.
+    dark: Mutex<bool>,
+    tripped: Mutex<Option<String>>,
+    declared: Mutex<String>,
+    heard: Mutex<Vec<Told>>,
+    opened: Mutex<u32>,
+}
+
+impl Stage {
+    fn now(&self) -> Timestamp {
+        use mainspring_core::Clock;
+        self.clock.now()
+    }
+}
+
+/// One process's view of the stage.
+struct Process(Arc<Stage>);
+
+impl Fleet for Process {
+    fn pins<'a>(&'a self, _: &'a Tenant, _: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
+        let stable = self.0.declared.lock().clone();
+        async move { Ok(Pins { stable, candidate: candidate.replace("@new", "/8") }) }.boxed()
+    }
+
+    fn view<'a>(&'a self, _: &'a Tenant, _: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
+        let all = usize::from(row.route.split().weight(1) == mainspring_traffic::Share::ALL);
+        let settled = *self.0.declared.lock() == row.variants[all].model;
+        let tripped = self.0.tripped.lock().clone();
+        async move { Ok(FleetView { candidate: Readiness::Ready, tripped, settled }) }.boxed()
+    }
+
+    fn checks<'a>(
+        &'a self,
+        _: &'a Tenant,
+        _: &'a Name,
+        _: &'a Row,
+        _: &'a PreflightSpec,
+    ) -> PortResult<'a, Vec<Checked>> {
+        async move { Ok(vec![Checked { name: "signature".into(), passed: Some(true), detail: "alike".into() }]) }
+            .boxed()
+    }
+}
+
+struct Stream(Arc<Stage>, usize, Wanted);
+
+impl EventStream for Stream {
+    fn next(&mut self) -> PortResult<'_, Batch> {
+        let dark = *self.0.dark.lock();
+        let journal = self.0.journal.lock();
+        let wanted = &self.2;
+        let fits = |e: &&Event| match e {
+            Event::Exposure(e) => e.generation >= wanted.generation,
+            Event::Shadow(_) | Event::Label(_) => true,
+        };
+        // In parts, as a long past would come.
+        let rest = &journal[self.1.min(journal.len())..];
+        let part = &rest[..rest.len().min(5_000)];
+        self.1 += part.len();
+        let behind = part.len() < rest.len();
+        let events: Vec<Event> = part.iter().filter(fits).cloned().collect();
+        let complete_until = if behind { Timestamp(0) } else { self.0.now() };
+        async move {
+            if dark {
+                return Err(PortError("the journal does not answer".into()));
+            }
+            Ok(Batch { events, complete_until })
+        }
+        .boxed()
+    }
+}
+
+impl Events for Process {
+    fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
+        *self.0.opened.lock() += 1;
+        assert_eq!((wanted.labels.clone(), wanted.outputs.len()), (vec!["liked".to_owned()], 0));
+        let stream: Box<dyn EventStream> = Box::new(Stream(Arc::clone(&self.0), 0, wanted));
+        async move { Ok(stream) }.boxed()
+    }
+}
+
+impl Declarations for Process {
+    fn follow<'a>(&'a self, _: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()> {
+        *self.0.declared.lock() = follow.to.clone();
+        async move { Ok(()) }.boxed()
+    }
+}
+
+impl Audience for Process {
+    fn decided<'a>(&'a self, told: &'a Told) -> PortResult<'a, ()> {
+        self.0.heard.lock().push(told.clone());
+        async move { Ok(()) }.boxed()
+    }
+}
+
+fn spec(extra: &str) -> RolloutSpec {
+    let yaml = format!(
+        "{{deployment: churn, candidates: [{{name: v8, model: 'models:/churn@new'}}], warmupExclude: 5s,
+          steps: [{{canary: {{weight: 5, minExposures: 50, minDuration: 1m}}}},
+                  {{abTest: {{weight: 50, minExposures: 500, minDuration: 1m, maxDuration: 1h}}}}],
+          metrics: {{guardrails: [{{name: errors, kind: errors, nonInferiority: 0.02}}],
+                     success: [{{name: liked, kind: mean, source: 'label:liked'}}]}},
+          decision: {{expectedUnits: 5000}}, rollback: {{keepWarm: 10s{extra}}}}}"
+    );
+    let spec = crate::spec::tests::parse(&yaml).unwrap();
+    spec.validate().unwrap();
+    spec
+}
+
+/// Ten requests a second; the candidate fails and is liked as often as said.
+fn stage(clock: &ManualClock, failing: f64, liked: f64) -> Arc<Stage> {
+    use mainspring_core::Clock;
+    let mut variants = vec![Behaviour::default(); 2];
+    variants[0].labels.insert("liked".into(), (0.3, 0.0));
+    variants[1] =
+        Behaviour { error_rate: failing, labels: [("liked".to_owned(), (liked, 0.0))].into(), ..Behaviour::default() };
+    let world = World { per_hour: 72_000.0, label_delay: SECOND, variants, ..World::default() };
+    Arc::new(Stage {
+        traffic: Mutex::new(Generator::new(world, 3, clock.now())),
+        clock: clock.clone(),
+        journal: Mutex::default(),
+        dark: Mutex::new(false),
+        tripped: Mutex::default(),
+        declared: Mutex::new("models:/churn/7".into()),
+        heard: Mutex::default(),
+        opened: Mutex::new(0),
+    })
+}
+
+/// A process with a controller.
+struct Server {
+    rollouts: Rollouts,
+    controller: Controller,
+}
+
+impl Server {
+    fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
+        let rollouts = Rollouts::new(db.clone(), ctx.clone());
+        let process = Arc::new(Process(Arc::clone(stage)));
+        let ports =
+            Ports { fleet: process.clone(), events: process.clone(), declarations: process.clone(), audience: process };
+        let controller = Controller::new(rollouts.clone(), ports, owner.to_owned(), Limits::default());
+        Self { rollouts, controller }
+    }
+
+    async fn order(&self, order: Order) -> Result<Decision, RolloutError> {
+        self.rollouts.order(&may(OrderRollout { rollout: Name::new("v8").unwrap(), order })).await
+    }
+
+    fn phase(&self) -> Phase {
+        self.rollouts.status(&read()).unwrap().run.state.phase
+    }
+
+    async fn log(&self) -> Vec<Decision> {
+        let mut log = self.rollouts.decisions(&read(), None, u64::MAX, 1000).await.unwrap();
+        log.reverse();
+        log
+    }
+}
+
+fn start() -> mainspring_core::Authorized<StartRollout> {
+    may(StartRollout { rollout: Name::new("v8").unwrap() })
+}
+
+fn read() -> mainspring_core::Authorized<ReadRollouts> {
+    may(ReadRollouts { rollout: Some(Name::new("v8").unwrap()) })
+}
+
+/// Time passes: traffic under the row that replicas have, then a pass of each controller.
+async fn pass(stage: &Stage, servers: &mut [&mut Server], seconds: i64) {
+    stage.clock.advance(seconds * SECOND);
+    let row = servers[0].rollouts.rows().first().and_then(|r| r.row.clone());
+    let events = stage.traffic.lock().until(stage.now(), row.as_deref());
+    stage.journal.lock().extend(events);
+    for server in servers {
+        server.controller.pass().await.unwrap();
+    }
+}
+
+fn contiguous(log: &[Decision]) {
+    let seqs: Vec<u64> = log.iter().map(|d| d.seq).collect();
+    assert_eq!(seqs, (1..=log.len() as u64).collect::<Vec<_>>());
+    assert!(log.windows(2).all(|w| w[0].generation <= w[1].generation && w[0].at <= w[1].at));
+}
+
+fn kinds(log: &[Decision]) -> Vec<DecisionKind> {
+    log.iter().map(|d| d.kind).collect()
+}
+
+/// A better candidate is promoted although its first leader dies half-way.
+async fn two_replicas_and_a_killed_leader(temp: TempDb) {
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.5);
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    a.rollouts.declare(&start(), spec("")).unwrap();
+    b.rollouts.declare(&start(), spec("")).unwrap();
+    for _ in 0..25 {
+        pass(&stage, &mut [&mut a, &mut b], 4).await;
+    }
+    assert!(a.controller.leads() && !b.controller.leads());
+    assert_eq!(b.rollouts.status(&read()).unwrap().run.state.step, 1, "the other replica reads what was decided");
+    assert_eq!(a.rollouts.rows(), b.rollouts.rows());
+    // The leader dies; the other one folds the journal again and goes on.
+    let lease = a.controller.lease.clone().unwrap();
+    drop(a);
+    let before = b.log().await;
+    for _ in 0..60 {
+        pass(&stage, &mut [&mut b], 4).await;
+    }
+    assert!(b.controller.leads());
+    assert_eq!(*stage.opened.lock(), 2, "each leader opens the journal once");
+    let log = b.log().await;
+    contiguous(&log);
+    assert_eq!(log[..before.len()], before);
+    assert_eq!(b.phase(), Phase::Succeeded, "{:?}", kinds(&log));
+    let promoted = log.iter().find(|d| d.kind == DecisionKind::Promoted).unwrap();
+    assert!(promoted.evidence.as_ref().unwrap().metric("liked").unwrap().units[1] > 500);
+    assert_eq!(*stage.declared.lock(), "models:/churn/8");
+    assert!(b.rollouts.rows()[0].row.is_none(), "the deployment itself serves it");
+    // The whole run, folded again from the journal, gives the same decisions: also those of the dead leader.
+    let record = b.rollouts.record(&read(), None).await.unwrap();
+    let replayed = crate::replay(&record, stage.journal.lock().clone());
+    assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
+    assert_eq!(replayed.same, log.len() as u64);
+    // Everything was told, in order; and what the dead leader still wanted to write is refused.
+    assert_eq!(stage.heard.lock().iter().map(|t| t.decision.clone()).collect::<Vec<_>>(), log);
+    let run = b.rollouts.current(&Tenant::default(), &Name::new("v8").unwrap()).await.unwrap().unwrap();
+    let machine = crate::Machine { name: "v8", spec: &run.spec };
+    let old = crate::State { phase: Phase::Step, ..run.state.clone() };
+    let done = machine.order(&old, Order::Pause, "a", stage.now()).unwrap();
+    let ids = [temp.ctx.event_id(), temp.ctx.event_id()];
+    let late = b.rollouts.commit(Change { run, done, ids, lease: Some(lease), audit: None }).await;
+    assert!(matches!(late, Err(RolloutError::Store(mainspring_store::StoreError::LeaseLost { .. }))), "{late:?}");
+    assert_eq!(b.log().await, log);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_and_a_killed_leader_on_sqlite() {
+    two_replicas_and_a_killed_leader(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_and_a_killed_leader_on_postgres() {
+    two_replicas_and_a_killed_leader(TempDb::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_candidate_rolls_back_cools_down_and_may_be_tried_again() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.6, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.rollouts.declare(&start(), spec(", cooldown: 10m")).unwrap();
+    for _ in 0..40 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let log = a.log().await;
+    assert_eq!(a.phase(), Phase::RolledBack, "{:?}", kinds(&log));
+    assert_eq!(log.iter().find(|d| d.kind == DecisionKind::RolledBack).unwrap().because, ["errors"]);
+    assert_eq!(log.last().unwrap().kind, DecisionKind::Closed);
+    // The same declaration again begins nothing; a person may, and waits for the cool-down.
+    a.rollouts.declare(&start(), spec(", cooldown: 10m")).unwrap();
+    pass(&stage, &mut [&mut a], 2).await;
+    assert_eq!(a.phase(), Phase::RolledBack);
+    a.rollouts.start(&start()).await.unwrap();
+    assert!(matches!(a.rollouts.start(&start()).await, Err(RolloutError::Active { .. })));
+    pass(&stage, &mut [&mut a], 2).await;
+    let view = a.rollouts.status(&read()).unwrap();
+    assert_eq!((view.run.number, view.run.state.hold.unwrap().cause), (2, HoldCause::Blocked));
+    pass(&stage, &mut [&mut a], 600).await;
+    pass(&stage, &mut [&mut a], 2).await;
+    let state = a.rollouts.status(&read()).unwrap().run.state;
+    assert!(state.generation > log.last().unwrap().generation, "the rows of the deployment count on");
+    assert_ne!(state.phase, Phase::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_interfere_and_what_is_deleted_goes_back_to_stable() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    assert!(matches!(a.order(Order::Abort).await, Err(RolloutError::NotFound { .. })));
+    a.rollouts.declare(&start(), spec("")).unwrap();
+    for _ in 0..4 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    a.order(Order::Pause).await.unwrap();
+    assert!(matches!(a.order(Order::Approve).await, Err(RolloutError::Order(_))));
+    for _ in 0..20 {
+        pass(&stage, &mut [&mut a], 6).await;
+    }
+    assert_eq!((a.phase(), a.rollouts.status(&read()).unwrap().run.state.step), (Phase::Paused, 0));
+    a.order(Order::Resume).await.unwrap();
+    pass(&stage, &mut [&mut a], 2).await;
+    assert_eq!(a.rollouts.status(&read()).unwrap().run.state.step, 1, "its time and its units came meanwhile");
+    // What is being compared must not change.
+    let changed = a.rollouts.declare(&start(), spec(", window: 1h"));
+    assert!(matches!(changed, Err(RolloutError::Active { .. })), "{changed:?}");
+    a.rollouts.withdraw(&start());
+    pass(&stage, &mut [&mut a], 2).await;
+    assert_eq!(a.phase(), Phase::RolledBack);
+    let log = a.log().await;
+    contiguous(&log);
+    assert_eq!(log.last().unwrap().by, "the deletion of its declaration");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_does_not_answer_holds_and_a_hard_limit_still_acts() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.5);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.rollouts.declare(&start(), spec("")).unwrap();
+    for _ in 0..5 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    *stage.dark.lock() = true;
+    for _ in 0..30 {
+        pass(&stage, &mut [&mut a], 10).await;
+    }
+    let state = a.rollouts.status(&read()).unwrap().run.state;
+    assert_eq!((state.step, state.hold.unwrap().cause), (0, HoldCause::NoNews));
+    *stage.tripped.lock() = Some("replica b: 30 of 50 failed".into());
+    pass(&stage, &mut [&mut a], 1).await;
+    assert_eq!(a.phase(), Phase::RolledBack);
+    assert!(a.log().await.last().unwrap().sentence.contains("30 of 50"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_deployment_has_one_rollout_at_a_time() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.rollouts.declare(&start(), spec("")).unwrap();
+    pass(&stage, &mut [&mut a], 2).await;
+    let other = may(StartRollout { rollout: Name::new("w9").unwrap() });
+    a.rollouts.declare(&other, spec("")).unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let read = may(ReadRollouts { rollout: Some(Name::new("w9").unwrap()) });
+    let waiting = a.rollouts.status(&read).unwrap().run.state;
+    assert_eq!(waiting.hold.clone().unwrap().cause, HoldCause::Blocked);
+    assert!(waiting.hold.unwrap().reason.contains("v8"));
+    assert_eq!(a.rollouts.list(&may(ReadRollouts { rollout: None })).len(), 2);
+    a.order(Order::Abort).await.unwrap();
+    for _ in 0..10 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let state = a.rollouts.status(&read).unwrap().run.state;
+    assert!(state.started.is_some() && state.weight() > 0.0, "{:?}", state.hold);
+}

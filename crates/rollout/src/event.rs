@@ -1,0 +1,101 @@
+//! What a rollout is told of the traffic.
+
+use mainspring_core::{ErrorKind, EventId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One answer that a caller got, from a variant that was chosen at random.
+///
+/// Forced choices, held-out units and answers of stable in the place of a candidate that was not ready are none:
+/// [`crate::Events`] leaves them out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// When the request arrived.
+    pub at: Timestamp,
+    /// The prediction's id.
+    pub id: EventId,
+    /// The hash of the unit (`traffic::unit_id`).
+    pub unit: u64,
+    /// The variant that answered.
+    pub variant: Arc<str>,
+    /// The generation of the routing row that chose it.
+    pub generation: u64,
+    /// How the request failed, if it did.
+    pub failed: Option<ErrorKind>,
+    /// From the request to the answer, nanoseconds.
+    pub latency_ns: u64,
+    /// Numbers of the answer, of the outputs that were asked for; several of one name when it has several rows.
+    pub outputs: Vec<(Arc<str>, f64)>,
+}
+
+/// What a candidate in the shadow answered to a request that a caller had answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShadowAnswer {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Its own id.
+    pub id: EventId,
+    /// The id of the answer that the caller got.
+    pub of: EventId,
+    /// The variant in the shadow.
+    pub variant: Arc<str>,
+    /// How it failed, if it did.
+    pub failed: Option<ErrorKind>,
+    /// How long it took, nanoseconds.
+    pub latency_ns: u64,
+    /// As of [`Exposure::outputs`], in the same order.
+    pub outputs: Vec<(Arc<str>, f64)>,
+}
+
+/// What somebody later said about one answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// When it was received.
+    pub at: Timestamp,
+    /// The id of the prediction.
+    pub about: EventId,
+    /// Which instance of the request.
+    pub row: u32,
+    /// What was measured.
+    pub name: Arc<str>,
+    /// Its value; true and false are 1 and 0.
+    pub value: f64,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// A caller got an answer.
+    Exposure(Exposure),
+    /// A candidate answered in the shadow.
+    Shadow(ShadowAnswer),
+    /// An answer was judged.
+    Label(Label),
+}
+
+impl Event {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Exposure(e) => e.at,
+            Self::Shadow(s) => s.at,
+            Self::Label(l) => l.at,
+        }
+    }
+
+    /// The order in which events are folded, whatever the order in which they came: by time, answers before what is
+    /// said about them, then by id.
+    pub(crate) fn order(&self) -> (Timestamp, u8, EventId, u32, &str) {
+        match self {
+            Self::Exposure(e) => (e.at, 0, e.id, 0, ""),
+            Self::Shadow(s) => (s.at, 1, s.id, 0, ""),
+            Self::Label(l) => (l.at, 2, l.about, l.row, &l.name),
+        }
+    }
+}
+
+/// Whether a failure is the server's doing: what a candidate can be blamed for.
+pub(crate) fn blamed(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Overloaded)
+}

@@ -1,0 +1,495 @@
+//! The ledger: folds events into evidence, unit by unit.
+//!
+//! The unit of analysis is the unit of assignment. Each *stratum*, a time of constant weights, is compared within itself,
+//! so that a baseline that drifts while weights rise is no effect ([`mainspring_stats::sequential::Strata`]); what one
+//! unit brings in several strata stays one unit's. Units with an error, and with a slow answer, are counted at the first
+//! one of each unit in the whole rollout: then each event falls to the candidate with the probability of its weights at
+//! that moment, whatever happened before.
+//!
+//! Folding is deterministic: the same events in the order of [`Event::order`], cut at the looks of [`looks`], give the same
+//! numbers whatever their batches. Nothing here knows the clock.
+
+mod looks;
+mod metric;
+mod plan;
+mod report;
+mod shadow;
+#[cfg(test)]
+mod tests;
+
+pub use plan::Plan;
+pub use report::{LogE, MetricReport, Range, Report, Scale};
+
+use crate::event::{Event, Exposure, Label, blamed};
+use crate::spec::Source;
+use mainspring_core::{EventId, Timestamp};
+use mainspring_stats::decision::{Finding, Role};
+use mainspring_stats::sequential::{CountsError, Evidence, Multinomial, UnitTotals, Visit};
+use metric::State;
+use plan::Test;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+
+/// A time of constant weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stratum {
+    /// The generation of the routing row.
+    pub generation: u64,
+    /// The step of the spec that it belongs to.
+    pub step: u16,
+    /// When the row was written.
+    pub start: Timestamp,
+    /// The weight of each variant, stable first, 0 to 1.
+    pub weights: Vec<f64>,
+    /// Whether the candidate answers in the shadow.
+    pub shadow: bool,
+}
+
+impl Stratum {
+    /// Whether both variants have a share, so that there is something to compare.
+    pub(crate) fn compared(&self) -> bool {
+        self.weights.iter().filter(|w| **w > 0.0).count() > 1
+    }
+}
+
+/// How much a ledger may remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Units; those that come later are left out, and counted.
+    pub units: usize,
+    /// Answers that labels may still come for; the oldest are forgotten first.
+    pub answers: usize,
+}
+
+impl Default for Limits {
+    /// A million units, and two million answers: about 500 MB when both are full.
+    fn default() -> Self {
+        Self { units: 1_000_000, answers: 2_000_000 }
+    }
+}
+
+#[derive(Debug)]
+struct Unit {
+    /// What it brought in each stratum.
+    cells: Vec<Cell>,
+    failed: bool,
+    conflict: bool,
+    /// One bit for each metric of slow answers.
+    slow: u64,
+}
+
+#[derive(Debug)]
+struct Cell {
+    stratum: u32,
+    variant: u16,
+    /// Of each mean.
+    totals: Box<[UnitTotals]>,
+}
+
+/// An answer that labels may come for.
+#[derive(Debug)]
+struct Answer {
+    unit: u32,
+    stratum: u32,
+    labels: Vec<Said>,
+}
+
+/// The latest label of one name about one row.
+#[derive(Debug)]
+struct Said {
+    row: u32,
+    name: std::sync::Arc<str>,
+    value: f64,
+    at: Timestamp,
+}
+
+/// Evidence of one rollout.
+#[derive(Debug)]
+pub struct Ledger {
+    plan: Plan,
+    limits: Limits,
+    strata: Vec<Stratum>,
+    cut: Timestamp,
+    /// Whether anything came since the last look.
+    dirty: bool,
+    units: Vec<Unit>,
+    index: HashMap<u64, u32>,
+    /// Units with more than one cell.
+    returning: Vec<u32>,
+    conflicts: u64,
+    answers: HashMap<EventId, Answer>,
+    order: VecDeque<EventId>,
+    labelled: bool,
+    /// Units of each stratum and variant: in the stratum of their first exposure, and in each.
+    first: Vec<Vec<u64>>,
+    present: Vec<Vec<u64>>,
+    metrics: Vec<State>,
+    means: usize,
+    srm: Evidence,
+    /// Answers of a variant without a share.
+    impossible: u64,
+    shadows: shadow::Shadows,
+    /// What is counted one by one; the rest is made when it is asked for.
+    report: Report,
+    known: Option<Report>,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(plan: Plan, limits: Limits) -> Self {
+        let mut means = 0;
+        let metrics = plan.metrics.iter().map(|m| State::new(&m.test, &mut means)).collect();
+        let variants = plan.variants.len();
+        let report = Report {
+            units: vec![0; variants],
+            step_units: vec![0; variants],
+            answers: vec![0; variants],
+            last_at: vec![None; variants],
+            ..Report::default()
+        };
+        Self {
+            labelled: !plan.labels().is_empty(),
+            plan,
+            limits,
+            strata: Vec::new(),
+            cut: Timestamp(i64::MIN),
+            dirty: true,
+            units: Vec::new(),
+            index: HashMap::new(),
+            returning: Vec::new(),
+            conflicts: 0,
+            answers: HashMap::new(),
+            order: VecDeque::new(),
+            first: Vec::new(),
+            present: Vec::new(),
+            metrics,
+            means,
+            srm: Evidence::default(),
+            impossible: 0,
+            shadows: shadow::Shadows::default(),
+            report,
+            known: None,
+        }
+    }
+
+    /// Takes strata that are not known yet, in the order of their generations.
+    pub fn strata(&mut self, strata: &[Stratum]) {
+        let known = self.strata.len();
+        for stratum in strata.iter().skip(known) {
+            self.strata.push(stratum.clone());
+            self.first.push(vec![0; self.plan.variants.len()]);
+            self.present.push(vec![0; self.plan.variants.len()]);
+            self.dirty = true;
+            self.known = None;
+        }
+    }
+
+    /// Where the next look is.
+    pub fn next_look(&self) -> Option<Timestamp> {
+        looks::next(&self.strata, self.cut)
+    }
+
+    /// Events up to here were looked at.
+    pub fn cut(&self) -> Timestamp {
+        self.cut
+    }
+
+    /// Folds one event.
+    pub fn fold(&mut self, event: &Event) {
+        self.report.late += u64::from(event.at() <= self.cut);
+        self.dirty = true;
+        self.known = None;
+        match event {
+            Event::Exposure(exposure) => self.exposure(exposure),
+            Event::Shadow(answer) => {
+                if self.plan.variants.iter().skip(1).any(|v| **v == *answer.variant) {
+                    self.report.last_at[1] = self.report.last_at[1].max(Some(answer.at));
+                    self.shadows.shadow(&self.plan, answer);
+                }
+            }
+            Event::Label(label) => self.label(label),
+        }
+    }
+
+    fn exposure(&mut self, e: &Exposure) {
+        let stratum = self.strata.iter().rposition(|s| s.generation == e.generation);
+        let variant = self.plan.variants.iter().position(|v| **v == *e.variant);
+        let (Some(stratum), Some(variant)) = (stratum, variant) else {
+            self.report.strangers += 1;
+            return;
+        };
+        self.report.last_at[variant] = self.report.last_at[variant].max(Some(e.at));
+        if self.plan.warmup > 0 && e.at < self.strata[stratum].start.plus_micros(self.plan.warmup) {
+            self.report.excluded += 1;
+            return;
+        }
+        if self.strata[stratum].shadow {
+            self.shadows.caller(&self.plan, e);
+        }
+        if !self.strata[stratum].compared() {
+            self.alone(e, stratum, variant);
+            return;
+        }
+        let failed = e.failed.is_some_and(blamed);
+        let Some(unit) = self.unit(e.unit, stratum, variant, failed) else { return };
+        let Some(cell) = self.cell(unit, stratum, variant) else { return };
+        self.report.answers[variant] += 1;
+        self.count(e, (unit, stratum, variant), failed);
+        if e.failed.is_none() {
+            self.add(unit, cell, &Source::Latency, (None, e.latency_ns as f64 / 1e9));
+            for (name, value) in &e.outputs {
+                self.add(unit, cell, &Source::Output(name.to_string()), (None, *value));
+            }
+        }
+        if self.labelled {
+            self.remember(e.id, Answer { unit, stratum: stratum as u32, labels: Vec::new() });
+        }
+    }
+
+    /// An answer while one variant had all the traffic. There was no chance in it, so the unit is as new as before when
+    /// the comparison begins; but what is slow is learned from it.
+    fn alone(&mut self, e: &Exposure, stratum: usize, variant: usize) {
+        self.report.answers[variant] += 1;
+        self.impossible += u64::from(self.strata[stratum].weights.get(variant).is_none_or(|w| *w <= 0.0));
+        for state in &mut self.metrics {
+            if let State::Slow(slow) = state
+                && e.failed.is_none()
+            {
+                slow.answered(stratum, variant, e.latency_ns as f64 / 1e9, false);
+            }
+        }
+    }
+
+    /// The unit's place; counted when it is new, `None` when there is no place left.
+    fn unit(&mut self, unit: u64, stratum: usize, variant: usize, failed: bool) -> Option<u32> {
+        if let Some(known) = self.index.get(&unit) {
+            return Some(*known);
+        }
+        if self.units.len() >= self.limits.units {
+            self.report.crowded_out += 1;
+            return None;
+        }
+        let place = self.units.len() as u32;
+        self.index.insert(unit, place);
+        self.units.push(Unit { cells: Vec::new(), failed: false, conflict: false, slow: 0 });
+        self.first[stratum][variant] += 1;
+        self.report.units[variant] += 1;
+        for state in &mut self.metrics {
+            if let State::Errors(errors) = state {
+                errors.first(&self.strata[stratum], variant, failed);
+            }
+        }
+        Some(place)
+    }
+
+    /// The unit's cell in the stratum; `None` when it saw another variant there.
+    fn cell(&mut self, unit: u32, stratum: usize, variant: usize) -> Option<usize> {
+        let known = &mut self.units[unit as usize];
+        if let Some(at) = known.cells.iter().position(|c| c.stratum as usize == stratum) {
+            if usize::from(known.cells[at].variant) == variant {
+                return Some(at);
+            }
+            if !std::mem::replace(&mut known.conflict, true) {
+                self.conflicts += 1;
+            }
+            return None;
+        }
+        self.present[stratum][variant] += 1;
+        let mut totals = vec![UnitTotals::default(); self.means].into_boxed_slice();
+        for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
+            // Whoever was exposed counts in a total over units, also with nothing.
+            if let (State::Mean(mean), Test::Mean { measure: mainspring_stats::sequential::Measure::Mean, .. }) =
+                (state, &planned.test)
+            {
+                let new = UnitTotals { denominator: 1.0, ..UnitTotals::default() };
+                mean.update(stratum, variant, &totals[mean.slot], &new);
+                totals[mean.slot] = new;
+            }
+        }
+        known.cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals });
+        if known.cells.len() == 2 {
+            self.returning.push(unit);
+        }
+        Some(known.cells.len() - 1)
+    }
+
+    /// The events that are counted once for each unit.
+    fn count(&mut self, e: &Exposure, (unit, stratum, variant): (u32, usize, usize), failed: bool) {
+        let known = &mut self.units[unit as usize];
+        let first_failure = failed && !known.failed;
+        known.failed |= failed;
+        for (i, state) in self.metrics.iter_mut().enumerate() {
+            match state {
+                State::Errors(errors) if first_failure => errors.failed(stratum, variant),
+                State::Slow(slow) if e.failed.is_none() => {
+                    let bit = 1_u64 << (i % 64);
+                    let first = known.slow & bit == 0;
+                    if slow.answered(stratum, variant, e.latency_ns as f64 / 1e9, first) {
+                        known.slow |= bit;
+                    }
+                }
+                State::Errors(_) | State::Slow(_) | State::Mean(_) => {}
+            }
+        }
+    }
+
+    /// A value of a source came for a unit, or took the place of `old`.
+    fn add(&mut self, unit: u32, cell: usize, source: &Source, (old, new): (Option<f64>, f64)) {
+        if !new.is_finite() {
+            return;
+        }
+        let cell = &mut self.units[unit as usize].cells[cell];
+        let (stratum, variant) = (cell.stratum as usize, usize::from(cell.variant));
+        for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
+            let State::Mean(mean) = state else { continue };
+            let Some((top, bottom)) = metric::parts(&planned.test, source, new) else { continue };
+            let before = old.and_then(|old| metric::parts(&planned.test, source, old)).unwrap_or_default();
+            mean.value(variant, old, new);
+            let totals = &mut cell.totals[mean.slot];
+            let was = *totals;
+            totals.value += top - before.0;
+            totals.denominator += bottom - before.1;
+            mean.update(stratum, variant, &was, &*totals);
+        }
+    }
+
+    fn remember(&mut self, id: EventId, answer: Answer) {
+        if self.answers.insert(id, answer).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > self.limits.answers {
+            if let Some(oldest) = self.order.pop_front() {
+                self.answers.remove(&oldest);
+            }
+        }
+    }
+
+    fn label(&mut self, label: &Label) {
+        if !label.value.is_finite() {
+            return;
+        }
+        let Some(answer) = self.answers.get_mut(&label.about) else {
+            self.report.unmatched += 1;
+            return;
+        };
+        let known = answer.labels.iter_mut().find(|s| s.row == label.row && s.name == label.name);
+        let old = match known {
+            // The latest wins, in whatever order they come.
+            Some(said) if said.at > label.at => return,
+            Some(said) => {
+                said.at = label.at;
+                Some(std::mem::replace(&mut said.value, label.value))
+            }
+            None => {
+                let said = Said { row: label.row, name: label.name.clone(), value: label.value, at: label.at };
+                answer.labels.push(said);
+                None
+            }
+        };
+        let (unit, stratum) = (answer.unit, answer.stratum);
+        let cell = self.units[unit as usize].cells.iter().position(|c| c.stratum == stratum);
+        if let Some(cell) = cell {
+            self.add(unit, cell, &Source::Label(label.name.to_string()), (old, label.value));
+        }
+    }
+
+    /// Looks at the evidence: everything up to `cut` was folded.
+    pub fn look(&mut self, cut: Timestamp) {
+        self.cut = self.cut.max(cut);
+        if !std::mem::take(&mut self.dirty) {
+            if let Some(known) = &mut self.known {
+                known.cut = self.cut;
+            }
+            return;
+        }
+        self.known = None;
+        let Self { metrics, plan, strata, units, returning, .. } = self;
+        for (state, planned) in metrics.iter_mut().zip(&plan.metrics) {
+            let slot = if let State::Mean(mean) = &*state { mean.slot } else { 0 };
+            let visits = returning.iter().map(|unit| {
+                units[*unit as usize].cells.iter().filter(|c| c.totals[slot] != UnitTotals::default()).map(move |c| {
+                    Visit { step: c.stratum as usize, variant: usize::from(c.variant), totals: c.totals[slot] }
+                })
+            });
+            metric::look(state, plan, planned, strata, visits);
+        }
+        match self.sample_ratio() {
+            Ok(log_e) if self.impossible == 0 => self.srm.observe(log_e),
+            // Units in a variant without a share: no chance brings that about.
+            Ok(_) | Err(_) => self.srm.observe(f64::INFINITY),
+        }
+        self.shadows.look(&self.plan);
+    }
+
+    /// ln of the e-value against "each new unit falls to a variant with the probability of its weight".
+    fn sample_ratio(&self) -> Result<f64, CountsError> {
+        // A stratum that begins later has nothing to say, not even by its rounding: a ledger that is rebuilt knows of it.
+        let begun = self.strata.iter().take_while(|s| s.start < self.cut);
+        let mut strata = begun.zip(&self.first);
+        let Some((stratum, counts)) = strata.next() else { return Ok(0.0) };
+        let mut test = Multinomial::new(&stratum.weights, 100.0)?;
+        test.observe(counts)?;
+        for (stratum, counts) in strata {
+            test.change(&stratum.weights)?;
+            test.observe(counts)?;
+        }
+        Ok(test.log_e())
+    }
+
+    /// Everything that is known since the last look.
+    pub fn report(&mut self) -> Report {
+        if let Some(known) = &self.known {
+            return known.clone();
+        }
+        let report = self.assemble();
+        self.known = Some(report.clone());
+        report
+    }
+
+    fn assemble(&mut self) -> Report {
+        let mut report = self.report.clone();
+        report.cut = self.cut;
+        report.shadow_units = self.shadows.units();
+        if let Some(present) = self.present.last() {
+            report.step_units.clone_from(present);
+        }
+        let Self { metrics, plan, strata, .. } = self;
+        let declared = metrics.iter_mut().zip(&plan.metrics);
+        report.metrics = declared.map(|(state, planned)| metric::report(state, plan, planned, strata)).collect();
+        report.metrics.extend(self.shadows.report(&self.plan));
+        report.metrics.extend([self.srm_report(), self.conflict_report()]);
+        report
+    }
+
+    fn srm_report(&self) -> MetricReport {
+        let mut counts = [0; 2];
+        self.first.iter().for_each(|c| counts.iter_mut().zip(c).for_each(|(sum, n)| *sum += n));
+        let log_max = Some(self.srm.log_max()).filter(|e| e.is_finite());
+        MetricReport { units: counts, ..quality("srm", Finding::of_harm(&self.srm, self.plan.srm_alpha), log_max) }
+    }
+
+    fn conflict_report(&self) -> MetricReport {
+        let part = self.conflicts as f64 / (self.units.len().max(1)) as f64;
+        let finding = if part > self.plan.most_conflicts { Finding::Worse } else { Finding::Unclear };
+        let all = self.units.len() as u64;
+        let report = quality("multipleExposure", finding, None);
+        MetricReport { candidate: Some(part), units: [all - self.conflicts, self.conflicts], ..report }
+    }
+}
+
+fn quality(name: &str, finding: Finding, harm: Option<f64>) -> MetricReport {
+    MetricReport {
+        name: name.to_owned(),
+        role: Role::Quality,
+        finding,
+        required: true,
+        stable: None,
+        candidate: None,
+        effect: None,
+        scale: Scale::Ratio,
+        log_e: LogE { harm, ..LogE::default() },
+        units: [0; 2],
+        why: None,
+    }
+}

@@ -1,0 +1,143 @@
+//! What is measured, fixed when the rollout begins.
+
+use crate::spec::{MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
+use mainspring_stats::decision::{Direction, ErrorRates, Role};
+use mainspring_stats::sequential::Measure;
+
+/// Units of the two variants, split evenly, from which asymptotic tests look.
+pub(crate) const BURN_IN: f64 = 200.0;
+/// How often a rare outcome must be expected in each variant before an asymptotic test looks.
+pub(crate) const RARE: f64 = 10.0;
+
+/// How one metric is tested.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
+    Errors { margin: f64, tolerable: f64 },
+    Slow { q: f64, margin: f64 },
+    Mean { source: Source, over: Option<Source>, measure: Measure, margin: f64 },
+    Shift { source: Source, most: f64 },
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Planned {
+    pub name: String,
+    pub role: Role,
+    pub direction: Direction,
+    /// Whether a promotion waits for it.
+    pub required: bool,
+    pub test: Test,
+}
+
+/// What is measured, fixed when the rollout begins: tests that were chosen after a look at the data would not keep what
+/// they promise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Names of the variants, stable first.
+    pub(crate) variants: Vec<String>,
+    /// Microseconds after a change of weights that do not count.
+    pub(crate) warmup: i64,
+    pub(crate) metrics: Vec<Planned>,
+    pub(crate) rates: ErrorRates,
+    pub(crate) alpha: f64,
+    pub(crate) srm_alpha: f64,
+    pub(crate) most_conflicts: f64,
+    pub(crate) expected_units: f64,
+    /// The output whose differences are watched in the shadow, and their mean at most.
+    pub(crate) compare: Option<(String, f64)>,
+    pub(crate) shadow_margin: f64,
+}
+
+impl Plan {
+    /// What a spec wants measured.
+    pub fn of(spec: &RolloutSpec) -> Self {
+        let metrics = &spec.metrics;
+        let mut planned = Vec::new();
+        for (role, all) in [(Role::Guardrail, &metrics.guardrails), (Role::Success, &metrics.success)] {
+            planned.extend(all.iter().map(|m| plan_metric(m, role)));
+        }
+        planned.extend(metrics.signals.iter().map(|s| Planned {
+            name: s.name.clone(),
+            role: Role::Signal,
+            direction: Direction::Up,
+            required: false,
+            test: Test::Shift { source: s.source.clone(), most: s.max_shift },
+        }));
+        let compare = spec.steps.iter().find_map(|s| match s.kind()? {
+            StepKind::Shadow(shadow) => shadow.compare.as_ref().map(|c| (c.output.clone(), c.max_mean_abs_diff)),
+            StepKind::Canary(_) | StepKind::AbTest(_) => None,
+        });
+        let shadow_margin = planned.iter().find_map(|m| match m.test {
+            Test::Errors { margin, .. } => Some(margin),
+            _ => None,
+        });
+        let candidates = spec.candidates.iter().map(|c| c.name.to_string());
+        let alpha = spec.decision.alpha;
+        Self {
+            variants: std::iter::once(STABLE.to_owned()).chain(candidates).collect(),
+            warmup: i64::try_from(spec.warmup_exclude.0.as_micros()).unwrap_or(i64::MAX),
+            rates: ErrorRates::plan(alpha, 0.2, metrics.success.len(), metrics.guardrails.len()),
+            metrics: planned,
+            alpha,
+            srm_alpha: metrics.quality.srm.alpha,
+            most_conflicts: metrics.quality.multiple_exposure.max_percent / 100.0,
+            expected_units: spec.decision.expected_units as f64,
+            compare,
+            shadow_margin: shadow_margin.unwrap_or(1.5),
+        }
+    }
+
+    /// The labels that are measured.
+    pub fn labels(&self) -> Vec<String> {
+        self.sources(|s| match s {
+            Source::Label(name) => Some(name.clone()),
+            Source::Latency | Source::Output(_) => None,
+        })
+    }
+
+    /// The outputs that are measured.
+    pub fn outputs(&self) -> Vec<String> {
+        let mut all = self.sources(|s| match s {
+            Source::Output(name) => Some(name.clone()),
+            Source::Latency | Source::Label(_) => None,
+        });
+        all.extend(
+            self.compare.iter().map(|(name, _)| name.clone()).filter(|name| !all.contains(name)).collect::<Vec<_>>(),
+        );
+        all
+    }
+
+    fn sources(&self, name: impl Fn(&Source) -> Option<String>) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for metric in &self.metrics {
+            let (source, over) = match &metric.test {
+                Test::Mean { source, over, .. } => (Some(source), over.as_ref()),
+                Test::Shift { source, .. } => (Some(source), None),
+                Test::Errors { .. } | Test::Slow { .. } => (None, None),
+            };
+            for name in [source, over].into_iter().flatten().filter_map(&name) {
+                if !all.contains(&name) {
+                    all.push(name);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
+    let source = || metric.source.clone().unwrap_or(Source::Latency);
+    let margin = metric.non_inferiority.unwrap_or(0.0);
+    let test = match metric.kind {
+        MetricKind::Errors => {
+            Test::Errors { margin: metric.margin.unwrap_or(1.5), tolerable: metric.non_inferiority.unwrap_or(0.001) }
+        }
+        MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin.unwrap_or(1.25) },
+        MetricKind::Mean | MetricKind::Ratio => {
+            Test::Mean { source: source(), over: metric.over.clone(), measure: Measure::Ratio, margin }
+        }
+        MetricKind::Total => Test::Mean { source: source(), over: None, measure: Measure::Mean, margin },
+    };
+    let (name, direction) = (metric.name.clone(), metric.direction());
+    Planned { name, role, direction, required: metric.delay.is_none(), test }
+}

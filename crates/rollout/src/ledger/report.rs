@@ -1,0 +1,114 @@
+//! What the ledger knows at one look.
+
+use mainspring_core::Timestamp;
+use mainspring_stats::decision::{Finding, Role};
+use mainspring_stats::sequential::Interval;
+use serde::{Deserialize, Serialize};
+
+/// An effect with its confidence sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// Lower end; nothing when there is none.
+    pub low: Option<f64>,
+    /// The estimate.
+    pub estimate: f64,
+    /// Upper end; nothing when there is none.
+    pub high: Option<f64>,
+}
+
+impl From<Interval> for Range {
+    fn from(i: Interval) -> Self {
+        let finite = |x: f64| Some(x).filter(|x| x.is_finite());
+        Self { low: finite(i.low), estimate: i.estimate, high: finite(i.high) }
+    }
+}
+
+/// How an effect is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scale {
+    /// Candidate less stable.
+    Difference,
+    /// How many times as often as stable.
+    Ratio,
+    /// A mean by itself.
+    Mean,
+}
+
+/// The largest e-values so far, as natural logarithms; `None` where there is no such test.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogE {
+    /// Against "it is no worse than its margin".
+    pub harm: Option<f64>,
+    /// Against "it is worse than its margin".
+    pub holds: Option<f64>,
+    /// Against "it is no better".
+    pub better: Option<f64>,
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricReport {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// What its test says.
+    pub finding: Finding,
+    /// Whether a promotion waits for it.
+    pub required: bool,
+    /// Stable's value.
+    pub stable: Option<f64>,
+    /// The candidate's.
+    pub candidate: Option<f64>,
+    /// The effect at 1 − α, at all looks at once.
+    pub effect: Option<Range>,
+    /// How to read it.
+    pub scale: Scale,
+    /// The evidence.
+    pub log_e: LogE,
+    /// Units that it rests on, or units with the event where events are counted: of stable and of the candidate.
+    pub units: [u64; 2],
+    /// Why there is no finding.
+    pub why: Option<String>,
+}
+
+/// Everything that is known at one look.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Events up to here are in it.
+    pub cut: Timestamp,
+    /// Units compared, by the variant that they saw first.
+    pub units: Vec<u64>,
+    /// Units of each variant under the present weights.
+    pub step_units: Vec<u64>,
+    /// Answers that count, by variant.
+    pub answers: Vec<u64>,
+    /// The last answer of each variant, also of those that do not count.
+    pub last_at: Vec<Option<Timestamp>>,
+    /// The metrics, as declared; then what the quality checks say.
+    pub metrics: Vec<MetricReport>,
+    /// Units that both answered in the shadow.
+    pub shadow_units: u64,
+    /// Answers of the warm-up.
+    pub excluded: u64,
+    /// Answers of other generations or variants than those of this rollout.
+    pub strangers: u64,
+    /// Labels about answers that are not counted.
+    pub unmatched: u64,
+    /// Events that came after a look at their time.
+    pub late: u64,
+    /// Units that found no place: the statistics rest on those before them.
+    pub crowded_out: u64,
+}
+
+impl Report {
+    /// The metric of this name.
+    pub fn metric(&self, name: &str) -> Option<&MetricReport> {
+        self.metrics.iter().find(|m| m.name == name)
+    }
+}

@@ -1,0 +1,350 @@
+use super::*;
+use crate::event::ShadowAnswer;
+use crate::simulate::{Behaviour, Generator, World};
+use crate::spec::RolloutSpec;
+use mainspring_core::{ErrorKind, IdGen, SeededIds};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const SECOND: i64 = 1_000_000;
+
+fn spec(metrics: &str) -> RolloutSpec {
+    let yaml = format!(
+        "{{deployment: d, candidates: [{{name: b, model: 'models:/m/2'}}], steps: [{{abTest: {{maxDuration: 1d}}}}],
+          warmupExclude: 0s, decision: {{expectedUnits: 1000}}, metrics: {metrics}}}"
+    );
+    let spec = crate::spec::tests::parse(&yaml).unwrap();
+    spec.validate().unwrap();
+    spec
+}
+
+fn errors_and_labels() -> RolloutSpec {
+    spec(
+        "{guardrails: [{name: errors, kind: errors}, {name: p95, kind: quantile, source: latency, q: 0.95}],
+          success: [{name: liked, kind: mean, source: 'label:liked'}, {name: spent, kind: total, source: 'label:spent'}]}",
+    )
+}
+
+fn stratum(generation: u64, start: i64, candidate: f64) -> Stratum {
+    let weights = vec![1.0 - candidate, candidate];
+    Stratum { generation, step: 0, start: Timestamp(start * SECOND), weights, shadow: false }
+}
+
+fn ledger(spec: &RolloutSpec, strata: &[Stratum]) -> Ledger {
+    let mut ledger = Ledger::new(Plan::of(spec), Limits::default());
+    ledger.strata(strata);
+    ledger
+}
+
+fn id(n: u64) -> EventId {
+    SeededIds::new(n).event(Timestamp(SECOND))
+}
+
+fn exposure(n: u64, at: i64, unit: u64, variant: &str) -> Exposure {
+    Exposure {
+        at: Timestamp(at * SECOND),
+        id: id(n),
+        unit,
+        variant: variant.into(),
+        generation: 1,
+        failed: None,
+        latency_ns: 20_000_000,
+        outputs: Vec::new(),
+    }
+}
+
+fn label(n: u64, at: i64, name: &str, value: f64) -> Event {
+    Event::Label(Label { at: Timestamp(at * SECOND), about: id(n), row: 0, name: name.into(), value })
+}
+
+#[test]
+fn a_unit_counts_once_however_often_it_asks_and_fails() {
+    let spec = errors_and_labels();
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    for n in 0..6 {
+        let variant = if n % 2 == 0 { "stable" } else { "b" };
+        let failed = (n % 2 == 1).then_some(ErrorKind::Internal);
+        ledger.fold(&Event::Exposure(Exposure { failed, ..exposure(n, 1, n % 2, variant) }));
+    }
+    // The caller's own mistake is nobody's error.
+    let own = Exposure { failed: Some(ErrorKind::InvalidInput), ..exposure(9, 1, 0, "stable") };
+    ledger.fold(&Event::Exposure(own));
+    ledger.look(Timestamp(2 * SECOND));
+    let report = ledger.report();
+    assert_eq!((report.units.clone(), report.answers.clone()), (vec![1, 1], vec![4, 3]));
+    assert_eq!(report.metric("errors").unwrap().units, [0, 1]);
+}
+
+#[test]
+fn what_does_not_belong_is_left_out_and_said() {
+    let mut spec = errors_and_labels();
+    spec.warmup_exclude = "10s".parse().unwrap();
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    ledger.fold(&Event::Exposure(exposure(1, 9, 1, "b")));
+    ledger.fold(&Event::Exposure(Exposure { generation: 7, ..exposure(2, 20, 2, "b") }));
+    ledger.fold(&Event::Exposure(exposure(3, 20, 3, "c")));
+    ledger.fold(&Event::Exposure(exposure(4, 20, 4, "b")));
+    ledger.fold(&label(1, 21, "liked", 1.0));
+    // The same unit in the other variant, under the same weights.
+    ledger.fold(&Event::Exposure(exposure(5, 22, 4, "stable")));
+    ledger.look(Timestamp(30 * SECOND));
+    let report = ledger.report();
+    assert_eq!((report.excluded, report.strangers, report.unmatched), (1, 2, 1));
+    assert_eq!(report.units, [0, 1]);
+    assert_eq!(report.last_at[1], Some(Timestamp(20 * SECOND)));
+    assert_eq!(report.metric("multipleExposure").unwrap().finding, Finding::Worse);
+}
+
+#[test]
+fn the_latest_label_counts_in_whatever_order_they_come() {
+    let spec = errors_and_labels();
+    let mut all = Vec::new();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+        for n in 0..40 {
+            ledger.fold(&Event::Exposure(exposure(n, 1, n, if n % 2 == 0 { "stable" } else { "b" })));
+            ledger.fold(&label(n, 2, "liked", f64::from(u8::from(n % 3 == 0))));
+        }
+        let said = [label(1, 5, "liked", 0.0), label(1, 6, "liked", 1.0), label(1, 4, "spent", 30.0)];
+        for i in order {
+            ledger.fold(&said[i]);
+        }
+        ledger.look(Timestamp(9 * SECOND));
+        all.push(ledger.report());
+    }
+    assert_eq!(all[0].metrics, all[1].metrics);
+    assert_eq!(all[0].metrics, all[2].metrics);
+    // 3, 9, 15, 21, 27, 33, 39 and, since the last label, 1.
+    assert_eq!(all[0].metric("liked").unwrap().candidate, Some(8.0 / 20.0));
+    // A total counts all who were exposed.
+    assert_eq!(all[0].metric("spent").unwrap().candidate, Some(30.0 / 20.0));
+    assert_eq!(all[0].metric("spent").unwrap().units, [20, 20]);
+}
+
+#[test]
+fn only_numbers_are_values() {
+    let spec = errors_and_labels();
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    ledger.fold(&Event::Exposure(exposure(1, 1, 1, "b")));
+    ledger.fold(&label(1, 2, "liked", f64::NAN));
+    ledger.fold(&label(1, 3, "liked", f64::INFINITY));
+    ledger.look(Timestamp(9 * SECOND));
+    assert_eq!(ledger.report().metric("liked").unwrap().candidate, None);
+    ledger.fold(&label(1, 4, "liked", 1.0));
+    assert_eq!(ledger.report().metric("liked").unwrap().candidate, Some(1.0));
+}
+
+#[test]
+fn memory_is_bounded_and_that_is_said() {
+    let spec = errors_and_labels();
+    let mut ledger = Ledger::new(Plan::of(&spec), Limits { units: 10, answers: 5 });
+    ledger.strata(&[stratum(1, 0, 0.5)]);
+    for n in 0..20 {
+        ledger.fold(&Event::Exposure(exposure(n, 1, n, "stable")));
+    }
+    for n in 0..20 {
+        ledger.fold(&label(n, 2, "liked", 1.0));
+    }
+    let report = ledger.report();
+    assert_eq!((report.crowded_out, report.unmatched), (10, 15));
+}
+
+#[test]
+fn a_mismatch_of_the_sample_ratio_is_found_and_a_ramp_is_none() {
+    let spec = errors_and_labels();
+    let strata = [stratum(1, 0, 0.05), stratum(2, 100, 0.5)];
+    for (lost, want) in [(0, Finding::Unclear), (3, Finding::Worse)] {
+        let mut ledger = ledger(&spec, &strata);
+        for n in 0..4000_u64 {
+            let (generation, variant) = if n < 2000 { (1, n % 20 == 0) } else { (2, n % 2 == 0) };
+            if variant && n / 20 % 10 < lost {
+                continue;
+            }
+            let e = exposure(n, 1 + n as i64 / 20, n, if variant { "b" } else { "stable" });
+            ledger.fold(&Event::Exposure(Exposure { generation, ..e }));
+        }
+        ledger.look(Timestamp(300 * SECOND));
+        assert_eq!(ledger.report().metric("srm").unwrap().finding, want);
+    }
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.0)]);
+    ledger.fold(&Event::Exposure(exposure(1, 1, 1, "b")));
+    ledger.look(Timestamp(2 * SECOND));
+    assert_eq!(ledger.report().metric("srm").unwrap().finding, Finding::Worse, "a variant without a share");
+}
+
+#[test]
+fn the_shadow_is_compared_in_pairs() {
+    let mut spec = errors_and_labels();
+    let step = "{shadow: {percent: 100, duration: 1m, compare: {output: score, maxMeanAbsDiff: 0.1}}}";
+    spec.steps.insert(0, serde_saphyr::from_str(step).unwrap());
+    for (apart, want) in [(0.0, Finding::NonInferior), (0.02, Finding::NonInferior), (0.3, Finding::Worse)] {
+        let mut ledger = ledger(&spec, &[Stratum { shadow: true, ..stratum(1, 0, 0.0) }]);
+        for n in 0..400_u64 {
+            let noise = f64::from(n as u32 % 7) / 100.0 * f64::from(u8::from(apart > 0.0));
+            let outputs = |v: f64| vec![(Arc::from("score"), v)];
+            let caller = Exposure { outputs: outputs(1.0), ..exposure(n, 1, n, "stable") };
+            let failed = (n % 40 == 0).then_some(ErrorKind::Internal);
+            let (at, of, variant) = (caller.at, caller.id, Arc::from("b"));
+            let shadow = ShadowAnswer {
+                at,
+                id: id(n + 9000),
+                of,
+                variant,
+                failed,
+                latency_ns: 1,
+                outputs: outputs(1.0 + apart + noise),
+            };
+            // The shadow's answer may be the first to arrive.
+            if n % 2 == 0 {
+                ledger.fold(&Event::Shadow(shadow.clone()));
+            }
+            ledger.fold(&Event::Exposure(caller));
+            if n % 2 == 1 {
+                ledger.fold(&Event::Shadow(shadow));
+            }
+        }
+        ledger.look(Timestamp(10 * SECOND));
+        let report = ledger.report();
+        assert_eq!(report.shadow_units, 400);
+        assert_eq!(report.metric("shadowDiff").unwrap().finding, want, "{apart}");
+        assert_eq!(report.metric("shadowErrors").unwrap().units, [0, 10]);
+        assert_eq!(report.metric("shadowErrors").unwrap().finding, Finding::Worse);
+    }
+}
+
+/// No label was ever 1: a guardrail on it holds once so many zeros in a row would be rare.
+#[test]
+fn an_event_that_never_happens_holds_its_guardrail() {
+    let spec =
+        spec("{guardrails: [{name: fraud, kind: mean, source: 'label:fraud', direction: down, nonInferiority: 0.01}]}");
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    let mut findings = Vec::new();
+    for n in 0..700 {
+        ledger.fold(&Event::Exposure(exposure(n, 1, n, if n % 2 == 0 { "stable" } else { "b" })));
+        ledger.fold(&label(n, 2, "fraud", 0.0));
+        if n == 500 || n == 699 {
+            ledger.look(Timestamp(n as i64 * SECOND));
+            findings.push(ledger.report().metric("fraud").unwrap().finding);
+        }
+    }
+    assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "ln 20 over 0.01 is 300 of each");
+}
+
+#[test]
+fn looks_follow_from_the_strata_alone() {
+    let strata = [stratum(1, 100, 0.1), stratum(2, 5000, 0.5)];
+    let mut at = Timestamp(0);
+    let mut looks = Vec::new();
+    while at < Timestamp(20_000 * SECOND) {
+        at = looks::next(&strata, at).unwrap();
+        looks.push(at.micros() / SECOND);
+    }
+    assert_eq!(looks[..3], [100, 101, 102]);
+    assert!(looks.contains(&5000) && looks.windows(2).all(|w| w[0] < w[1]));
+    assert!(looks.len() < 1500, "{}", looks.len());
+    // Whoever knows only the first stratum meets the second on its way.
+    let early: Vec<i64> = looks.iter().copied().take_while(|l| *l < 5000).collect();
+    let mut at = Timestamp(0);
+    for look in early {
+        at = looks::next(&strata[..1], at).unwrap();
+        assert_eq!(at.micros() / SECOND, look);
+    }
+    assert_eq!(looks::next(&[], Timestamp(0)), None);
+}
+
+fn events() -> (RolloutSpec, Vec<Stratum>, Vec<Event>) {
+    let spec = Arc::new(errors_and_labels());
+    let mut variant = Behaviour { error_rate: 0.02, ..Behaviour::default() };
+    variant.labels.insert("liked".into(), (0.3, 0.0));
+    variant.labels.insert("spent".into(), (5.0, 2.0));
+    let world =
+        World { per_hour: 36_000.0, population: Some(80), habits: 1.0, variants: vec![variant; 2], ..World::default() };
+    let start = Timestamp(0);
+    let mut pilot =
+        crate::Pilot::new("r", Arc::clone(&spec), crate::State::new("x".into(), start, 0), Limits::default());
+    let pins = crate::machine::Pins { stable: "models:/m/1".into(), candidate: "models:/m/2".into() };
+    let facts =
+        crate::Facts { pins: Some(pins), candidate: crate::machine::Readiness::Ready, ..crate::Facts::default() };
+    while pilot.state().phase != crate::Phase::Step {
+        let done = pilot.ask(start, &facts).unwrap().unwrap();
+        pilot.adopt(done.state);
+    }
+    let mut traffic = Generator::new(world, 5, start);
+    let events = traffic.until(Timestamp(60 * SECOND), pilot.state().row.as_ref());
+    ((*spec).clone(), pilot.state().strata.clone(), events)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn batches_and_their_order_change_nothing(cuts in prop::collection::vec(0_usize..600, 0..6), swaps in prop::collection::vec((0_usize..600, 0_usize..600), 0..50)) {
+        let (spec, strata, events) = events();
+        let spec = Arc::new(spec);
+        let state = crate::State { strata, ..crate::State::new("x".into(), Timestamp(0), 0) };
+        let run = |batches: Vec<Vec<Event>>| {
+            let mut pilot = crate::Pilot::new("r", Arc::clone(&spec), state.clone(), Limits::default());
+            for batch in batches {
+                pilot.push(batch);
+            }
+            pilot.advance(Timestamp(60 * SECOND));
+            pilot.report()
+        };
+        let whole = run(vec![events.clone()]);
+        let mut shuffled = events.clone();
+        for (a, b) in swaps {
+            let n = shuffled.len();
+            shuffled.swap(a % n, b % n);
+        }
+        let mut batches = Vec::new();
+        for cut in cuts {
+            let at = cut % shuffled.len();
+            // A batch that comes twice counts once.
+            batches.push(shuffled[at..].to_vec());
+        }
+        batches.push(shuffled);
+        prop_assert_eq!(&run(batches), &whole);
+        // Looks as they come, instead of all at once at the end.
+        let mut pilot = crate::Pilot::new("r", Arc::clone(&spec), state.clone(), Limits::default());
+        for second in 1..=60 {
+            let at = Timestamp(second * SECOND);
+            let new = |e: &&Event| e.at() <= at && (second == 1 || e.at() > at.plus_micros(-SECOND));
+            pilot.push(events.iter().filter(new).cloned());
+            pilot.advance(at);
+        }
+        prop_assert_eq!(&pilot.report(), &whole);
+    }
+}
+
+#[test]
+fn units_that_return_in_later_strata_are_one_unit_each() {
+    let spec = spec("{success: [{name: liked, kind: mean, source: 'output:score'}]}");
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5), stratum(2, 100, 0.5)]);
+    for n in 0..800_u64 {
+        let (unit, generation) = (n % 400, 1 + n / 400);
+        let variant = if unit % 2 == 0 { "stable" } else { "b" };
+        let outputs = vec![(Arc::from("score"), f64::from((unit * 37 % 101) as u32))];
+        ledger.fold(&Event::Exposure(Exposure { generation, outputs, ..exposure(n, 1 + n as i64 / 4, unit, variant) }));
+        if n == 399 || n == 799 {
+            ledger.look(Timestamp(n as i64 * SECOND));
+        }
+    }
+    let report = ledger.report();
+    let effect = report.metric("liked").unwrap().effect.unwrap();
+    let width = effect.high.unwrap() - effect.low.unwrap();
+    // Two independent halves of 400 would give an interval narrower by about √2.
+    let once = {
+        let spec = &spec;
+        let mut ledger = Ledger::new(Plan::of(spec), Limits::default());
+        ledger.strata(&[stratum(1, 0, 0.5)]);
+        for unit in 0..400_u64 {
+            let variant = if unit % 2 == 0 { "stable" } else { "b" };
+            let outputs = vec![(Arc::from("score"), f64::from((unit * 37 % 101) as u32))];
+            ledger.fold(&Event::Exposure(Exposure { outputs, ..exposure(unit, 1, unit, variant) }));
+        }
+        ledger.look(Timestamp(9 * SECOND));
+        let effect = ledger.report().metric("liked").unwrap().effect.unwrap();
+        effect.high.unwrap() - effect.low.unwrap()
+    };
+    assert!((width / once - 1.0).abs() < 0.1, "{width} {once}");
+    assert_eq!(report.units, [200, 200]);
+}

@@ -1,0 +1,367 @@
+//! The state machine: what is known, and what is done about it. No I/O, no clock, no randomness: the same inputs give the
+//! same decisions, today and when a journal is replayed.
+
+mod order;
+mod row;
+mod step;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use order::{Order, OrderError};
+pub use row::RowFailed;
+
+use crate::ledger::{Report, Stratum};
+use crate::spec::{ApprovalPoint, RolloutSpec};
+use mainspring_core::Timestamp;
+use mainspring_traffic::Row;
+use serde::{Deserialize, Serialize};
+
+/// Where a rollout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// It waits for the deployment to be free.
+    Pending,
+    /// The candidate is loaded and checked; nobody gets its answers.
+    Preflight,
+    /// In a step; [`State::hold`] says when it does not go on.
+    Step,
+    /// A person must agree before it goes on.
+    Approval(ApprovalPoint),
+    /// Stopped where it is, by a person.
+    Paused,
+    /// Stopped where it is by a signal; goes on by itself.
+    Alarmed,
+    /// Time is up without a verdict: a person promotes or aborts.
+    Review,
+    /// The candidate has all the traffic; the deployment's own model follows.
+    Promoting,
+    /// Promoted; late labels can still reverse it.
+    Watching,
+    /// The candidate is what the deployment serves. The end.
+    Succeeded,
+    /// Stable has all the traffic again. The end.
+    RolledBack,
+}
+
+impl Phase {
+    /// Whether nothing follows any more but taking the row away.
+    pub fn ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::RolledBack)
+    }
+
+    /// The stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Preflight => "preflight",
+            Self::Step => "step",
+            Self::Approval(_) => "approval",
+            Self::Paused => "paused",
+            Self::Alarmed => "alarmed",
+            Self::Review => "review",
+            Self::Promoting => "promoting",
+            Self::Watching => "watching",
+            Self::Succeeded => "succeeded",
+            Self::RolledBack => "rolledBack",
+        }
+    }
+}
+
+/// The models of both variants, pinned to versions when the rollout begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pins {
+    /// What the deployment answers with now.
+    pub stable: String,
+    /// What is to take its place.
+    pub candidate: String,
+}
+
+/// Why it does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HoldCause {
+    /// Another rollout has the deployment, or the model was rolled back a short while ago.
+    Blocked,
+    /// The models cannot be resolved.
+    Unresolved,
+    /// The candidate cannot answer everywhere.
+    NotReady,
+    /// The journal says nothing new.
+    NoNews,
+    /// The sample ratio, or units that saw two variants: the comparison cannot be trusted.
+    Untrusted,
+    /// Nobody asks the candidate.
+    NoData,
+}
+
+/// It does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// Why.
+    pub cause: HoldCause,
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Everything that a rollout is, but for its evidence: one value in one database row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The run's id: it is the salt when the spec names none.
+    pub run: String,
+    /// Where it is.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it began to use the deployment.
+    pub started: Option<Timestamp>,
+    /// Which step of the spec.
+    pub step: u16,
+    /// Since when.
+    pub step_since: Timestamp,
+    /// Why it does not go on.
+    pub hold: Option<Hold>,
+    /// The pinned models.
+    pub pins: Option<Pins>,
+    /// The routing row, as it was last written; nothing before the beginning and after the end.
+    pub row: Option<Row>,
+    /// The generation of the deployment's row that was last written.
+    pub generation: u64,
+    /// The times of constant weights so far.
+    pub strata: Vec<Stratum>,
+    /// What people agreed to.
+    pub approved: Vec<ApprovalPoint>,
+    /// When it was promoted.
+    pub promoted: Option<Timestamp>,
+    /// How many decisions there were.
+    pub decisions: u64,
+}
+
+impl State {
+    /// A rollout that was just declared; `generation` is that of the deployment's last row, 0 when it never had one.
+    pub fn new(run: String, at: Timestamp, generation: u64) -> Self {
+        Self {
+            run,
+            phase: Phase::Pending,
+            since: at,
+            started: None,
+            step: 0,
+            step_since: at,
+            hold: None,
+            pins: None,
+            row: None,
+            generation,
+            strata: Vec::new(),
+            approved: Vec::new(),
+            promoted: None,
+            decisions: 0,
+        }
+    }
+
+    /// Whether the controller still has something to do.
+    pub fn active(&self) -> bool {
+        !self.phase.ended() || self.row.is_some()
+    }
+
+    /// The candidate's weight now, 0 to 1.
+    pub fn weight(&self) -> f64 {
+        self.row.as_ref().map_or(0.0, |row| row.route.split().weight(1).fraction())
+    }
+}
+
+/// Whether the candidate can answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Readiness {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// It is being loaded, or a replica has not taken the row yet.
+    Loading(String),
+    /// In every replica, warm.
+    Ready,
+    /// It cannot be loaded.
+    Failed(String),
+}
+
+/// What became of one check of the preflight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// Its name: `signature`, `replay`, `gate:auc`.
+    pub name: String,
+    /// Whether it holds; nothing while it runs.
+    pub passed: Option<bool>,
+    /// The numbers, or why not.
+    pub detail: String,
+}
+
+/// What is known beside the evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Facts {
+    /// Why the deployment cannot be used yet.
+    pub blocked: Option<String>,
+    /// The pinned models; asked before the beginning.
+    pub pins: Option<Pins>,
+    /// Why they are not known.
+    pub unresolved: Option<String>,
+    /// Whether the candidate can answer.
+    pub candidate: Readiness,
+    /// A hard limit that a replica says was broken, with the numbers.
+    pub tripped: Option<String>,
+    /// The checks of the preflight.
+    pub checks: Vec<Checked>,
+    /// Whether what the deployment itself declares resolves to the variant with all the traffic.
+    pub settled: bool,
+    /// All events up to here are in the ledger.
+    pub complete_until: Timestamp,
+}
+
+/// What the machine sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// The evidence.
+    pub report: &'a Report,
+    /// Everything else.
+    pub facts: &'a Facts,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DecisionKind {
+    /// It began: the candidate is loaded.
+    Started,
+    /// It went on to the next step.
+    Advanced,
+    /// It does not go on.
+    Held,
+    /// It goes on again.
+    Released,
+    /// A person, or a signal, stopped it where it is.
+    Paused,
+    /// It goes on again.
+    Resumed,
+    /// A person must agree.
+    ApprovalAsked,
+    /// A person agreed.
+    Approved,
+    /// Time is up: a person decides.
+    ReviewAsked,
+    /// The candidate got all the traffic.
+    Promoted,
+    /// What the deployment declares has followed.
+    Settled,
+    /// Stable got all the traffic.
+    RolledBack,
+    /// The end of a promotion.
+    Succeeded,
+    /// The end of a rollback: the candidate is unloaded.
+    Closed,
+}
+
+/// One line of the log of decisions: never changed, never removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Counts from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: DecisionKind,
+    /// `controller`, or the person.
+    pub by: String,
+    /// In words.
+    pub sentence: String,
+    /// The names of the metrics, checks and facts that decided.
+    pub because: Vec<String>,
+    /// The phase since.
+    pub phase: Phase,
+    /// The step since.
+    pub step: u16,
+    /// The generation of the routing row since.
+    pub generation: u64,
+    /// The candidate's weight since, 0 to 1.
+    pub weight: f64,
+    /// What a person ordered.
+    pub order: Option<Order>,
+    /// The numbers that justify it.
+    pub evidence: Option<Report>,
+    /// The facts that justify it.
+    pub facts: Option<Facts>,
+}
+
+/// What the deployment itself declares should become this model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Follow {
+    /// The deployment.
+    pub deployment: String,
+    /// The rollout.
+    pub rollout: String,
+    /// What it was.
+    pub from: String,
+    /// What it should be: pinned.
+    pub to: String,
+}
+
+/// What happens to the routing row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowChange {
+    /// Nothing.
+    Keep,
+    /// It becomes [`State::row`].
+    Put,
+    /// It is taken away: the deployment serves what it declares.
+    Remove,
+}
+
+/// One decision and what follows from it; written as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The state after it.
+    pub state: State,
+    /// The routing row after it.
+    pub row: RowChange,
+    /// What is told to whoever owns the deployment's declaration.
+    pub follow: Option<Follow>,
+    /// The line in the log.
+    pub decision: Decision,
+}
+
+/// A rollout as the machine sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What was declared when it began.
+    pub spec: &'a RolloutSpec,
+}
+
+impl Machine<'_> {
+    /// What is to be done now: at most one thing. Ask again after it was written.
+    ///
+    /// # Errors
+    /// [`RowFailed`] when the spec makes no routing row, which validation excludes.
+    pub fn step(&self, state: &State, input: Input<'_>) -> Result<Option<Transition>, RowFailed> {
+        step::step(self, state, input)
+    }
+
+    /// What follows from a person's order.
+    ///
+    /// # Errors
+    /// [`OrderError`] when the state forbids it.
+    pub fn order(&self, state: &State, order: Order, by: &str, now: Timestamp) -> Result<Transition, OrderError> {
+        order::order(self, state, order, by, now)
+    }
+}

@@ -1,0 +1,130 @@
+//! What people may order.
+
+use super::row::Traffic;
+use super::step::{self, Draft};
+use super::{DecisionKind, Machine, Phase, RowFailed, State, Transition};
+use crate::spec::ApprovalPoint;
+use mainspring_core::{ErrorKind, Failure, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Order {
+    /// Stop where it is; guardrails are watched on.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give the candidate all the traffic, whatever the evidence says.
+    Promote,
+    /// Give stable all the traffic.
+    Abort,
+    /// Go on to the next step, whatever the evidence says.
+    Skip,
+    /// Agree to what is waiting.
+    Approve,
+}
+
+impl Order {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+            Self::Skip => "skip",
+            Self::Approve => "approve",
+        }
+    }
+}
+
+/// The state forbids an order.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OrderError {
+    /// It makes no sense now.
+    #[error("rollout {rollout:?} is {phase}: it cannot {order}; {instead}")]
+    Phase {
+        /// The rollout.
+        rollout: String,
+        /// Its phase.
+        phase: &'static str,
+        /// The order.
+        order: &'static str,
+        /// What can be done.
+        instead: &'static str,
+    },
+    /// A bug.
+    #[error(transparent)]
+    Row(#[from] RowFailed),
+}
+
+impl Failure for OrderError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Phase { .. } => ErrorKind::Conflict,
+            Self::Row(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+pub(super) fn order(
+    machine: &Machine<'_>,
+    state: &State,
+    order: Order,
+    by: &str,
+    now: Timestamp,
+) -> Result<Transition, OrderError> {
+    let draft = Draft { machine, state, now, by, order: Some(order), evidence: None, facts: None };
+    let refuse = |instead: &'static str| {
+        let (rollout, phase) = (machine.name.to_owned(), state.phase.as_str());
+        Err(OrderError::Phase { rollout, phase, order: order.as_str(), instead })
+    };
+    let routed =
+        matches!(state.phase, Phase::Step | Phase::Paused | Phase::Alarmed | Phase::Review | Phase::Approval(_));
+    match order {
+        Order::Pause if matches!(state.phase, Phase::Step | Phase::Alarmed) => {
+            Ok(draft.stay(Phase::Paused, DecisionKind::Paused, format!("{by} paused it; the weights stay as they are")))
+        }
+        Order::Pause => refuse("only a rollout in a step can be paused"),
+        Order::Resume if matches!(state.phase, Phase::Paused | Phase::Alarmed) => {
+            Ok(draft.stay(Phase::Step, DecisionKind::Resumed, format!("{by} resumed it")))
+        }
+        Order::Resume => refuse("only a paused rollout can be resumed"),
+        Order::Approve => match state.phase {
+            Phase::Approval(point) => Ok(approved(&draft, point)?),
+            _ => refuse("nothing waits for an approval"),
+        },
+        Order::Skip if matches!(state.phase, Phase::Step | Phase::Paused | Phase::Alarmed) => {
+            let next = state.step + 1;
+            if usize::from(next) >= machine.spec.steps.len() {
+                return refuse("this is its last step; promote or abort it");
+            }
+            Ok(step::enter(&draft, next, format!("{by} skipped to the next step"), Vec::new())?)
+        }
+        Order::Skip => refuse("only a step can be skipped"),
+        Order::Promote if routed && state.started.is_some() => {
+            Ok(step::promote(&draft, format!("{by} promoted it, whatever the evidence says"), Vec::new())?)
+        }
+        Order::Promote => refuse("only what is being compared can be promoted"),
+        Order::Abort if !state.phase.ended() => Ok(step::roll_back(&draft, format!("{by} aborted it"), Vec::new())?),
+        Order::Abort => refuse("it has ended"),
+    }
+}
+
+fn approved(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, RowFailed> {
+    let mut state = draft.state.clone();
+    state.approved.push(point);
+    let draft = Draft { state: &state, ..*draft };
+    let sentence = format!("{} approved", draft.by);
+    if point == ApprovalPoint::Promotion {
+        return step::promote(&draft, sentence, Vec::new());
+    }
+    let (next, traffic) = (state.step, &draft.machine.spec.steps);
+    let Some(spec) = traffic.get(usize::from(next)) else { return Err(RowFailed::Missing("step")) };
+    draft.go(
+        step::Going { phase: Phase::Step, step: next, traffic: Traffic::Step(spec), kind: DecisionKind::Approved },
+        sentence,
+        Vec::new(),
+    )
+}

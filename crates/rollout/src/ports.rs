@@ -1,0 +1,115 @@
+//! What a rollout needs from the rest of the server. Each is asked again after a failure; none may wait for long.
+
+use crate::event::Event;
+use crate::machine::{Checked, Decision, Follow, Pins, Readiness};
+use crate::spec::PreflightSpec;
+use futures::future::BoxFuture;
+use mainspring_core::{Name, Tenant, Timestamp};
+use mainspring_traffic::Row;
+
+/// Another part of the server did not answer; asked again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PortError(pub String);
+
+/// The answer of a port.
+pub type PortResult<'a, T> = BoxFuture<'a, Result<T, PortError>>;
+
+/// What the replicas say about the variants of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FleetView {
+    /// Whether the candidate can answer, warm, in every replica that serves the deployment, and every one of them has
+    /// the row of this generation.
+    pub candidate: Readiness,
+    /// A hard limit that a replica says was broken under this rollout, with the numbers.
+    pub tripped: Option<String>,
+    /// Whether what the deployment itself declares resolves to the variant that has all the traffic.
+    pub settled: bool,
+}
+
+/// The deployments, in all replicas.
+pub trait Fleet: Send + Sync + 'static {
+    /// What the deployment answers with now, and what `candidate` means, both pinned to a version. An alias is resolved.
+    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins>;
+
+    /// How the variants of `row` are.
+    fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView>;
+
+    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`),
+    /// nothing passed while one still runs. Called each second until all have an answer; a check that was begun for this
+    /// generation of the row is not begun again.
+    fn checks<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        row: &'a Row,
+        spec: &'a PreflightSpec,
+    ) -> PortResult<'a, Vec<Checked>>;
+}
+
+/// Which events a rollout wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whose.
+    pub tenant: Tenant,
+    /// The deployment.
+    pub deployment: Name,
+    /// From here on.
+    pub from: Timestamp,
+    /// The generations of its rows from this one on.
+    pub generation: u64,
+    /// Names of labels.
+    pub labels: Vec<String>,
+    /// Names of outputs.
+    pub outputs: Vec<String>,
+}
+
+/// A part of the events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// In any order; each once.
+    pub events: Vec<Event>,
+    /// Nothing before this is missing any more, of any replica.
+    pub complete_until: Timestamp,
+}
+
+/// The events of one rollout: all that are kept since its beginning, then what comes.
+pub trait EventStream: Send {
+    /// What has come since the last call, without waiting for more; a part of it when it is much. An exposure is an answer
+    /// to a caller with the row's generation in its assignment; an answer in the shadow has the id of the caller's.
+    fn next(&mut self) -> PortResult<'_, Batch>;
+}
+
+/// The journal.
+pub trait Events: Send + Sync + 'static {
+    /// Opens a stream.
+    fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>>;
+}
+
+/// What the deployment itself declares: its alias, or its own model.
+pub trait Declarations: Send + Sync + 'static {
+    /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
+    /// again until it succeeds, also after it did.
+    fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
+}
+
+/// Who hears of decisions: the journal, and whoever is to be told.
+pub trait Audience: Send + Sync + 'static {
+    /// Hears of a decision, at least once.
+    fn decided<'a>(&'a self, told: &'a Told) -> PortResult<'a, ()>;
+}
+
+/// A decision with what it is about.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Told {
+    /// Whose.
+    pub tenant: Tenant,
+    /// The rollout.
+    pub rollout: Name,
+    /// Which run of it.
+    pub number: i64,
+    /// The deployment.
+    pub deployment: Name,
+    /// The decision.
+    pub decision: Decision,
+}

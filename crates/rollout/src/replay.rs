@@ -1,0 +1,186 @@
+//! The same decisions from the same journal, offline.
+
+use crate::event::Event;
+use crate::ledger::Limits;
+use crate::machine::{Decision, DecisionKind, Phase, State};
+use crate::pilot::Pilot;
+use crate::spec::RolloutSpec;
+use mainspring_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A recorded decision that the replay does not come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// What was decided.
+    pub recorded: Decision,
+    /// What the same machine decides from the events as they are now; nothing when it would not decide.
+    pub replayed: Option<Decision>,
+    /// What differs, in words.
+    pub what: String,
+}
+
+/// What a replay found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replayed {
+    /// Decisions that came out the same, with the same numbers.
+    pub same: u64,
+    /// Decisions of the same kind whose numbers differ: events came to the journal after they were made.
+    pub numbers: Vec<Difference>,
+    /// The first decision that comes out otherwise. Nothing after it can be replayed, since the weights would be others.
+    pub diverged: Option<Difference>,
+}
+
+impl Replayed {
+    /// Whether every decision came out the same, number by number.
+    pub fn exact(&self) -> bool {
+        self.numbers.is_empty() && self.diverged.is_none()
+    }
+}
+
+/// One recorded run.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The rollout's name.
+    pub name: String,
+    /// The run's id ([`State::run`]).
+    pub run: String,
+    /// When it was declared.
+    pub created_at: Timestamp,
+    /// What was declared.
+    pub spec: Arc<RolloutSpec>,
+    /// All of its decisions, the oldest first.
+    pub decisions: Vec<Decision>,
+}
+
+/// Folds the events of a run again and asks the machine at each recorded decision. People's orders and the facts that
+/// were seen are taken from the record.
+pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
+    let mut found = Replayed { same: 0, numbers: Vec::new(), diverged: None };
+    let state = State::new(record.run.clone(), record.created_at, 0);
+    let mut pilot = Pilot::new(&record.name, Arc::clone(&record.spec), state, Limits::default());
+    pilot.push(events);
+    for recorded in &record.decisions {
+        if pilot.state().phase == Phase::Pending {
+            // Until it begins, the deployment's row is another's.
+            let generation = recorded.generation.saturating_sub(u64::from(recorded.kind == DecisionKind::Started));
+            pilot.adopt(State { generation, ..pilot.state().clone() });
+        }
+        if let Some(evidence) = &recorded.evidence {
+            pilot.advance(evidence.cut);
+        }
+        let done = match (recorded.order, &recorded.facts) {
+            (Some(order), _) => {
+                let done = pilot.machine().order(pilot.state(), order, &recorded.by, recorded.at);
+                done.map(Some).map_err(|e| e.to_string())
+            }
+            (None, Some(facts)) => pilot.ask(recorded.at, facts).map_err(|e| e.to_string()),
+            (None, None) => Err("the record has neither an order nor facts".to_owned()),
+        };
+        let (replayed, what) = match done {
+            Ok(Some(done)) => {
+                pilot.adopt(done.state);
+                let what = differs(recorded, &done.decision);
+                (Some(done.decision), what)
+            }
+            Ok(None) => (None, Some((true, "the replay decides nothing here".to_owned()))),
+            Err(why) => (None, Some((true, why))),
+        };
+        match what {
+            None => found.same += 1,
+            Some((true, what)) => {
+                found.diverged = Some(Difference { recorded: recorded.clone(), replayed, what });
+                return found;
+            }
+            Some((false, what)) => {
+                found.numbers.push(Difference { recorded: recorded.clone(), replayed, what });
+            }
+        }
+    }
+    found
+}
+
+/// Whether the course differs, or only the numbers, and in words.
+fn differs(recorded: &Decision, replayed: &Decision) -> Option<(bool, String)> {
+    let course = |d: &Decision| (d.kind, d.phase, d.step, d.generation, d.weight.to_bits());
+    if course(recorded) != course(replayed) {
+        return Some((true, format!("{:?} became {:?}: {}", recorded.kind, replayed.kind, replayed.sentence)));
+    }
+    if recorded == replayed {
+        return None;
+    }
+    let value = |d: &Decision| serde_json::to_value(d).unwrap_or_default();
+    let place = first_difference(&value(recorded), &value(replayed), "decision");
+    place.map(|place| (false, place))
+}
+
+/// The first place where two values differ, with both.
+fn first_difference(a: &Value, b: &Value, path: &str) -> Option<String> {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k)));
+            let of = |map: &serde_json::Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or_default();
+            keys.into_iter().find_map(|key| first_difference(&of(a, key), &of(b, key), &format!("{path}.{key}")))
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(i, (a, b))| first_difference(a, b, &format!("{path}[{i}]")))
+        }
+        (a, b) if a == b => None,
+        (a, b) => Some(format!("{path} was {a} and is {b}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::{Behaviour, World, drive};
+
+    fn recorded(seed: u64) -> (Record, Vec<Event>) {
+        let yaml = "{deployment: d, candidates: [{name: b, model: 'models:/m/2'}], warmupExclude: 10s,
+            steps: [{canary: {weight: 10, minDuration: 5m}}, {abTest: {weight: 50, maxDuration: 2h}}],
+            metrics: {guardrails: [{name: errors, kind: errors, nonInferiority: 0.02}],
+                      success: [{name: liked, kind: mean, source: 'label:liked'}]}}";
+        let spec = crate::spec::tests::parse(yaml).unwrap();
+        spec.validate().unwrap();
+        let spec = Arc::new(spec);
+        let mut variants = vec![Behaviour::default(); 2];
+        variants[0].labels.insert("liked".into(), (0.3, 0.0));
+        variants[1].labels.insert("liked".into(), (0.5, 0.0));
+        let world = World { per_hour: 6_000.0, variants, label_delay: 5_000_000, ..World::default() };
+        let mut events = Vec::new();
+        let course = drive(&spec, &world, seed, 3.0, &mut |e| events.push(e.clone())).unwrap();
+        assert!(course.promoted(), "{:?}", course.decisions.last());
+        let created_at = Timestamp(1_767_225_600_000_000);
+        let decisions = course.decisions;
+        (Record { name: "simulated".into(), run: format!("run-{seed}"), created_at, spec, decisions }, events)
+    }
+
+    #[test]
+    fn the_journal_gives_the_same_decisions_to_the_last_digit() {
+        let (mut record, mut events) = recorded(1);
+        // As they come from files: in another order, and the log from its text.
+        events.reverse();
+        let text = serde_json::to_string(&record.decisions).unwrap();
+        record.decisions = serde_json::from_str(&text).unwrap();
+        let found = replay(&record, events);
+        assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
+        assert_eq!(found.same, record.decisions.len() as u64);
+    }
+
+    #[test]
+    fn another_journal_or_log_is_noticed() {
+        let (record, events) = recorded(2);
+        let fewer: Vec<Event> =
+            events.iter().enumerate().filter(|(i, _)| i % 50 != 0).map(|(_, e)| e.clone()).collect();
+        let found = replay(&record, fewer);
+        assert!(!found.exact() && found.same < record.decisions.len() as u64);
+        let none = replay(&record, Vec::new());
+        assert!(none.diverged.is_some(), "nothing was seen, so nothing would have been promoted");
+        let mut forged = record.clone();
+        forged.decisions.remove(1);
+        assert!(replay(&forged, events).diverged.is_some());
+    }
+}

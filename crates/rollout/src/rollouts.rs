@@ -1,0 +1,287 @@
+//! The face of the domain: what others ask of rollouts.
+
+use crate::action::{OrderRollout, ReadRollouts, StartRollout};
+use crate::error::RolloutError;
+use crate::ledger::Report;
+use crate::machine::{Decision, Machine, Order};
+use crate::replay::Record;
+use crate::spec::RolloutSpec;
+use crate::sql::{self, Change, Routing, Run};
+use mainspring_core::{AuditRecord, Authorized, Ctx, Name, Tenant};
+use mainspring_store::{Db, FutureExt};
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+type Key = (Tenant, Name);
+
+/// What a process knows of the database, as of the last look.
+#[derive(Debug, Default)]
+struct Seen {
+    runs: BTreeMap<Key, Run>,
+    rows: Arc<Vec<Routing>>,
+}
+
+/// What is declared in this process, and what came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    pub specs: BTreeMap<Key, Arc<RolloutSpec>>,
+    pub withdrawn: BTreeSet<Key>,
+}
+
+/// One rollout for people.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The run.
+    pub run: Run,
+    /// The evidence at the last look; only where the controller runs.
+    pub report: Option<Report>,
+}
+
+/// Rollouts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rollouts {
+    pub(crate) db: Db,
+    pub(crate) ctx: Ctx,
+    seen: Arc<RwLock<Seen>>,
+    pub(crate) declared: Arc<RwLock<Declared>>,
+    pub(crate) reports: Arc<RwLock<HashMap<Key, Report>>>,
+    changed: Arc<watch::Sender<i64>>,
+}
+
+impl Rollouts {
+    /// Rollouts kept in `db`.
+    pub fn new(db: Db, ctx: Ctx) -> Self {
+        Self {
+            db,
+            ctx,
+            seen: Arc::default(),
+            declared: Arc::default(),
+            reports: Arc::default(),
+            changed: Arc::new(watch::Sender::new(-1)),
+        }
+    }
+
+    /// Takes a declaration; the controller begins a run within a second. What runs keeps the spec that it began with. Does
+    /// not wait.
+    ///
+    /// # Errors
+    /// [`RolloutError::Active`] when a run with another spec is active: what is being compared must not change.
+    pub fn declare(&self, auth: &Authorized<StartRollout>, spec: RolloutSpec) -> Result<(), RolloutError> {
+        spec.validate()?;
+        let key = (auth.tenant().clone(), auth.action().rollout.clone());
+        if let Some(run) = self.seen.read().runs.get(&key)
+            && run.state.active()
+            && *run.spec != spec
+        {
+            return Err(RolloutError::Active { rollout: key.1.to_string(), phase: run.state.phase.as_str() });
+        }
+        let mut declared = self.declared.write();
+        declared.withdrawn.remove(&key);
+        declared.specs.insert(key, Arc::new(spec));
+        Ok(())
+    }
+
+    /// It is no longer declared: what is active is rolled back. Does not wait.
+    pub fn withdraw(&self, auth: &Authorized<StartRollout>) {
+        let key = (auth.tenant().clone(), auth.action().rollout.clone());
+        let mut declared = self.declared.write();
+        declared.specs.remove(&key);
+        declared.withdrawn.insert(key);
+    }
+
+    /// Begins the next run of a rollout that has ended, with the spec of its last declaration.
+    ///
+    /// # Errors
+    /// [`RolloutError::NotFound`], [`RolloutError::Active`], [`RolloutError::Store`].
+    pub async fn start(&self, auth: &Authorized<StartRollout>) -> Result<(), RolloutError> {
+        let key = (auth.tenant().clone(), auth.action().rollout.clone());
+        let not_found = || RolloutError::NotFound { rollout: key.1.to_string() };
+        let declared = self.declared.read().specs.get(&key).cloned();
+        let spec = match declared {
+            Some(spec) => spec,
+            None => self.current(&key.0, &key.1).await?.ok_or_else(not_found)?.spec,
+        };
+        if self.create(&key, spec, Some(auth.audit())).await? {
+            return Ok(());
+        }
+        let phase = self.current(&key.0, &key.1).await?.map_or("active", |run| run.state.phase.as_str());
+        Err(RolloutError::Active { rollout: key.1.to_string(), phase })
+    }
+
+    /// Carries out a person's order, at once and whoever leads.
+    ///
+    /// # Errors
+    /// [`RolloutError::NotFound`], [`RolloutError::Order`] when its state forbids it, [`RolloutError::Raced`] when
+    /// something was decided at the same moment.
+    pub async fn order(&self, auth: &Authorized<OrderRollout>) -> Result<Decision, RolloutError> {
+        let OrderRollout { rollout, order } = auth.action();
+        let by = auth.who().subject.to_string();
+        self.ordered((auth.tenant(), rollout), *order, &by, Some(auth.audit())).await
+    }
+
+    pub(crate) async fn ordered(
+        &self,
+        (tenant, rollout): (&Tenant, &Name),
+        order: Order,
+        by: &str,
+        audit: Option<AuditRecord>,
+    ) -> Result<Decision, RolloutError> {
+        let not_found = || RolloutError::NotFound { rollout: rollout.to_string() };
+        let run = self.current(tenant, rollout).await?.ok_or_else(not_found)?;
+        let machine = Machine { name: rollout.as_str(), spec: &run.spec };
+        let done = machine.order(&run.state, order, by, self.ctx.now())?;
+        let decision = done.decision.clone();
+        let ids = [self.ctx.event_id(), self.ctx.event_id()];
+        self.commit(Change { run, done, ids, lease: None, audit }).await?;
+        self.refresh().await?;
+        Ok(decision)
+    }
+
+    /// One rollout of the tenant, as this process knows it.
+    pub fn status(&self, auth: &Authorized<ReadRollouts>) -> Option<View> {
+        let key = (auth.tenant().clone(), auth.action().rollout.clone()?);
+        self.view(&key)
+    }
+
+    /// All rollouts of the tenant, as this process knows them.
+    pub fn list(&self, auth: &Authorized<ReadRollouts>) -> Vec<View> {
+        let keys: Vec<Key> = self.seen.read().runs.keys().filter(|(t, _)| t == auth.tenant()).cloned().collect();
+        keys.iter().filter_map(|key| self.view(key)).collect()
+    }
+
+    fn view(&self, key: &Key) -> Option<View> {
+        let run = self.seen.read().runs.get(key)?.clone();
+        let report = self.reports.read().get(key).cloned();
+        Some(View { run, report })
+    }
+
+    /// Decisions of a run, the newest first, before number `before` (`u64::MAX` for the newest); the last run when `number`
+    /// is `None`. At most 1,000.
+    ///
+    /// # Errors
+    /// [`RolloutError::NotFound`], [`RolloutError::Store`].
+    pub async fn decisions(
+        &self,
+        auth: &Authorized<ReadRollouts>,
+        number: Option<i64>,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<Decision>, RolloutError> {
+        let not_found = || RolloutError::NotFound { rollout: "*".to_owned() };
+        let (tenant, name) = (auth.tenant().clone(), auth.action().rollout.clone().ok_or_else(not_found)?);
+        let number = match number {
+            Some(number) => number,
+            None => {
+                let none = || RolloutError::NotFound { rollout: name.to_string() };
+                self.current(&tenant, &name).await?.ok_or_else(none)?.number
+            }
+        };
+        let limit = limit.min(1000);
+        self.db
+            .read(move |c| async move { sql::decisions(c, (&tenant, &name, number), before, limit).await }.boxed())
+            .await
+    }
+
+    /// A whole run, for [`crate::replay`]: the last one when `number` is `None`.
+    ///
+    /// # Errors
+    /// [`RolloutError::NotFound`], [`RolloutError::Store`].
+    pub async fn record(&self, auth: &Authorized<ReadRollouts>, number: Option<i64>) -> Result<Record, RolloutError> {
+        let name = auth.action().rollout.clone().ok_or_else(|| RolloutError::NotFound { rollout: "*".to_owned() })?;
+        let not_found = || RolloutError::NotFound { rollout: name.to_string() };
+        let last = self.current(auth.tenant(), &name).await?.ok_or_else(not_found)?;
+        let number = number.unwrap_or(last.number);
+        let (tenant, asked) = (auth.tenant().clone(), name.clone());
+        let read = self.db.read(move |c| {
+            async move {
+                let key = (&tenant, &asked, number);
+                let Some(run) = sql::numbered(c, key).await? else { return Ok::<_, RolloutError>(None) };
+                let mut decisions = sql::decisions(c, key, u64::MAX, u32::MAX).await?;
+                decisions.reverse();
+                Ok(Some((run, decisions)))
+            }
+            .boxed()
+        });
+        let (run, decisions) = read.await?.ok_or_else(not_found)?;
+        let Run { spec, created_at, state, .. } = run;
+        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions })
+    }
+
+    /// The routing rows of all tenants, for this process's deployments.
+    pub fn rows(&self) -> Arc<Vec<Routing>> {
+        Arc::clone(&self.seen.read().rows)
+    }
+
+    /// Changes when [`Rollouts::rows`] may have.
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.changed.subscribe()
+    }
+
+    /// Reads what others have written, if they have.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn refresh(&self) -> Result<(), RolloutError> {
+        let known = *self.changed.borrow();
+        let read = self.db.read(move |c| {
+            async move {
+                let epoch = sql::epoch(c).await?;
+                if epoch == known {
+                    return Ok::<_, RolloutError>(None);
+                }
+                Ok(Some((epoch, sql::runs(c).await?, sql::rows(c).await?)))
+            }
+            .boxed()
+        });
+        let Some((epoch, runs, rows)) = read.await? else { return Ok(()) };
+        {
+            let mut seen = self.seen.write();
+            // An older answer may come after a newer one.
+            if epoch <= *self.changed.borrow() {
+                return Ok(());
+            }
+            seen.runs = runs.into_iter().map(|run| ((run.tenant.clone(), run.name.clone()), run)).collect();
+            seen.rows = Arc::new(rows);
+            self.changed.send_replace(epoch);
+        }
+        Ok(())
+    }
+
+    /// The last run of each name.
+    pub(crate) fn runs(&self) -> Vec<Run> {
+        self.seen.read().runs.values().cloned().collect()
+    }
+
+    pub(crate) fn seen_run(&self, key: &Key) -> Option<Run> {
+        self.seen.read().runs.get(key).cloned()
+    }
+
+    pub(crate) async fn current(&self, tenant: &Tenant, name: &Name) -> Result<Option<Run>, RolloutError> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.db.read(move |c| async move { sql::current(c, &tenant, &name).await }.boxed()).await
+    }
+
+    pub(crate) async fn create(
+        &self,
+        key: &Key,
+        spec: Arc<RolloutSpec>,
+        audit: Option<AuditRecord>,
+    ) -> Result<bool, RolloutError> {
+        let (tenant, name) = key.clone();
+        let begun = (self.ctx.event_id(), self.ctx.now());
+        let made = self
+            .db
+            .write(move |c| async move { sql::create(c, (&tenant, &name), &spec, begun, audit.as_ref()).await }.boxed())
+            .await?;
+        self.refresh().await?;
+        Ok(made)
+    }
+
+    pub(crate) async fn commit(&self, change: Change) -> Result<(), RolloutError> {
+        // On the heap, since a state and its row are copied a few times on their way to the database's thread.
+        let change = Box::new(change);
+        Box::pin(self.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await
+    }
+}

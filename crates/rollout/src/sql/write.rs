@@ -1,0 +1,156 @@
+//! Writing: state, routing row and decision are one transaction, under the leader's fencing token and a compare and swap.
+
+use super::Run;
+use crate::error::RolloutError;
+use crate::machine::{DecisionKind, RowChange, State, Transition};
+use crate::spec::RolloutSpec;
+use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
+use mainspring_store::sql::Lease;
+use mainspring_store::{Conn, args};
+use serde::Serialize;
+use serde_json::json;
+
+/// A decision of a run, to be written.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// The run as it was read.
+    pub run: Run,
+    pub done: Transition,
+    /// Ids of the events that tell of it.
+    pub ids: [EventId; 2],
+    /// The leader's lease, when the controller decided.
+    pub lease: Option<Lease>,
+    /// The record, when a person decided.
+    pub audit: Option<AuditRecord>,
+}
+
+fn text(value: &impl Serialize, what: &'static str) -> Result<String, RolloutError> {
+    serde_json::to_string(value).map_err(|e| RolloutError::Stored { what, reason: e.to_string() })
+}
+
+async fn bump(c: &mut Conn) -> Result<(), RolloutError> {
+    c.execute("UPDATE rollout_epoch SET epoch = epoch + 1 WHERE one = 1", args![]).await?;
+    Ok(())
+}
+
+/// Begins the next run of a name. Nothing happens, and the answer is false, when one is active or somebody else began one.
+pub(crate) async fn create(
+    c: &mut Conn,
+    (tenant, name): (&Tenant, &Name),
+    spec: &RolloutSpec,
+    (id, at): (EventId, Timestamp),
+    audit: Option<&AuditRecord>,
+) -> Result<bool, RolloutError> {
+    c.lock(&format!("rollout.{tenant}.{name}")).await?;
+    let last = super::current(c, tenant, name).await?;
+    if last.as_ref().is_some_and(|run| run.state.active()) {
+        return Ok(false);
+    }
+    let number = last.map_or(1, |run| run.number + 1);
+    let state = State::new(id.to_string(), at, 0);
+    c.execute(
+        "INSERT INTO rollout_run (tenant, name, number, id, deployment, spec, state, version, active, phase,
+                                  candidate, rolled_back_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, NULL, NULL, $10, $10)",
+        args![
+            tenant,
+            name,
+            number,
+            id,
+            &spec.deployment,
+            text(spec, "spec")?,
+            text(&state, "state")?,
+            true,
+            state.phase.as_str(),
+            at
+        ],
+    )
+    .await?;
+    bump(c).await?;
+    if let Some(audit) = audit {
+        c.audit(audit).await?;
+    }
+    Ok(true)
+}
+
+/// Writes a decision and all that follows from it, or nothing.
+pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutError> {
+    let Change { run, done, ids, lease, audit } = change;
+    if let Some(lease) = lease {
+        c.lease_check(lease).await?;
+    }
+    let (state, decision) = (&done.state, &done.decision);
+    let rolled_back = (decision.kind == DecisionKind::RolledBack && run.state.started.is_some()).then_some(decision.at);
+    let candidate = state.pins.as_ref().map(|p| p.candidate.clone());
+    let key = args![&run.tenant, &run.name, run.number, run.version];
+    let values =
+        args![text(state, "state")?, state.active(), state.phase.as_str(), candidate, rolled_back, decision.at];
+    let swapped = c
+        .execute(
+            "UPDATE rollout_run SET state = $5, active = $6, phase = $7, candidate = $8,
+                                    rolled_back_at = COALESCE($9, rolled_back_at), updated_at = $10, version = version + 1
+             WHERE tenant = $1 AND name = $2 AND number = $3 AND version = $4",
+            [key, values].concat(),
+        )
+        .await?;
+    if swapped == 0 {
+        return Err(raced(run));
+    }
+    if done.row != RowChange::Keep {
+        put_row(c, run, done).await?;
+    }
+    let body = text(decision, "decision")?;
+    c.execute(
+        "INSERT INTO rollout_decision (tenant, name, number, seq, at, kind, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        args![&run.tenant, &run.name, run.number, state.decisions as i64, decision.at, word(decision.kind)?, body],
+    )
+    .await?;
+    tell(c, run, done, ids).await?;
+    bump(c).await?;
+    if let Some(audit) = audit {
+        c.audit(audit).await?;
+    }
+    Ok(())
+}
+
+fn raced(run: &Run) -> RolloutError {
+    RolloutError::Raced { rollout: run.name.to_string() }
+}
+
+fn word(kind: DecisionKind) -> Result<String, RolloutError> {
+    Ok(text(&kind, "decision")?.trim_matches('"').to_owned())
+}
+
+/// The routing row moves on by exactly one rollout at a time: who begins finds no other's row in place, and who goes on
+/// finds its own.
+async fn put_row(c: &mut Conn, run: &Run, done: &Transition) -> Result<(), RolloutError> {
+    let routing = match (&done.row, &done.state.row) {
+        (RowChange::Put, Some(row)) => Some(text(row, "routing row")?),
+        _ => None,
+    };
+    let (before, after) = (run.state.generation as i64, done.state.generation as i64);
+    let key = args![&run.tenant, &run.spec.deployment];
+    let changed = c
+        .execute(
+            "INSERT INTO rollout_row (tenant, deployment, rollout, generation, routing) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (tenant, deployment) DO UPDATE
+             SET rollout = excluded.rollout, generation = excluded.generation, routing = excluded.routing
+             WHERE rollout_row.generation = $6 AND (rollout_row.rollout = $3 OR rollout_row.routing IS NULL)",
+            [key, args![&run.name, after, routing, before]].concat(),
+        )
+        .await?;
+    if changed == 0 { Err(raced(run)) } else { Ok(()) }
+}
+
+/// What others must hear, at least once, after the commit.
+async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 2]) -> Result<(), RolloutError> {
+    let body = json!({
+        "tenant": &run.tenant, "rollout": &run.name, "number": run.number, "deployment": &run.spec.deployment,
+        "decision": &done.decision,
+    });
+    c.outbox(crate::DECISIONS, ids[0], &body).await?;
+    if let Some(follow) = &done.follow {
+        c.outbox(crate::FOLLOWS, ids[1], &json!({"tenant": &run.tenant, "follow": follow})).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! How often the ledger finds something where there is nothing: the same users in every step, some of whom always fail, are
+//! always slow or always pleased, a baseline that drifts, and weights that rise, with a look after every batch.
+
+use mainspring_core::{ErrorKind, IdGen, SeededIds, Timestamp};
+use mainspring_rollout::ledger::{Limits, Plan, Report, Stratum};
+use mainspring_rollout::{Event, Exposure, Label, Ledger, RolloutSpec};
+use mainspring_stats::decision::Finding;
+use std::sync::Arc;
+
+const RUNS: u64 = 300;
+const USERS: usize = 700;
+const EVENTS: u32 = 3_000;
+const STEPS: [f64; 3] = [0.05, 0.2, 0.5];
+
+const SPEC: &str = r#"{
+    "deployment": "d", "candidates": [{"name": "b", "model": "models:/m/2"}], "warmupExclude": "0s",
+    "steps": [{"abTest": {"weight": 50, "maxDuration": "12h"}}],
+    "metrics": {
+        "guardrails": [
+            {"name": "errors", "kind": "errors", "margin": 1.0},
+            {"name": "slow", "kind": "quantile", "source": "latency", "q": 0.9, "margin": 1.0}
+        ],
+        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}, {"name": "spent", "kind": "total", "source": "label:spent"}]
+    },
+    "decision": {"expectedUnits": 1000}
+}"#;
+
+struct Random(SeededIds);
+
+impl Random {
+    fn uniform(&self) -> f64 {
+        ((self.0.random() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    fn normal(&self) -> f64 {
+        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+}
+
+/// Who a user is, whatever variant they get.
+struct User {
+    place: f64,
+    fails: f64,
+    habit: f64,
+}
+
+/// One rollout; `effect` is what the candidate adds to a label.
+fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Report {
+    let random = Random(SeededIds::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    let mut ledger = Ledger::new(Plan::of(spec), Limits::default());
+    let strata: Vec<Stratum> = (0_u16..)
+        .zip(STEPS)
+        .map(|(step, share)| Stratum {
+            generation: u64::from(step) + 1,
+            step,
+            start: Timestamp(i64::from(step) * 1_000_000_000),
+            weights: vec![1.0 - share, share],
+            shadow: false,
+        })
+        .collect();
+    ledger.strata(&strata);
+    let users: Vec<User> = (0..USERS)
+        .map(|_| User {
+            place: random.uniform(),
+            fails: if random.uniform() < 0.05 { 1.0 } else { 0.01 },
+            habit: random.normal(),
+        })
+        .collect();
+    for i in 0..EVENTS {
+        let step = (i as usize * STEPS.len()) / EVENTS as usize;
+        let at = Timestamp(i64::from(i) * 1_000_000 + 1);
+        let number = (random.0.random() % USERS as u64) as usize;
+        let user = &users[number];
+        let candidate = user.place < STEPS[step];
+        let level = 1.0 + f64::from(i) / f64::from(EVENTS);
+        let id = random.0.event(at);
+        let failed = (random.uniform() < user.fails).then_some(ErrorKind::Internal);
+        let latency = 0.02 * level * (0.6 * user.habit + 0.3 * random.normal()).exp();
+        let variant: Arc<str> = if candidate { "b" } else { "stable" }.into();
+        let (unit, latency_ns, outputs) = (number as u64, (latency * 1e9) as u64, Vec::new());
+        let generation = step as u64 + 1;
+        ledger.fold(&Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs }));
+        let lift = if candidate { effect } else { 0.0 };
+        let pleased = f64::from(u8::from(random.normal() + user.habit + lift > 0.5 / level));
+        let spent = (level * (1.0 + user.habit + random.normal() + lift)).max(0.0);
+        for (name, value) in [("liked", pleased), ("spent", spent)] {
+            ledger.fold(&Event::Label(Label { at, about: id, row: 0, name: name.into(), value }));
+        }
+        if i % 50 == 49 {
+            ledger.look(at);
+        }
+    }
+    ledger.report()
+}
+
+#[test]
+fn no_metric_finds_what_is_not_there() {
+    let spec: RolloutSpec = serde_json::from_str(SPEC).unwrap();
+    spec.validate().unwrap();
+    let reports: Vec<Report> = (0..RUNS).map(|seed| rollout(&spec, seed, 0.0)).collect();
+    let rate = |name: &str, finding: Finding| {
+        let found = reports.iter().filter(|r| r.metric(name).unwrap().finding == finding).count();
+        found as f64 / RUNS as f64
+    };
+    let most = |alpha: f64| alpha + 3.0 * (alpha * (1.0 - alpha) / RUNS as f64).sqrt();
+    // α is shared by four tests for harm, and by two of success.
+    for name in ["errors", "slow", "liked", "spent"] {
+        assert!(rate(name, Finding::Worse) <= most(0.05 / 4.0), "{name} worse: {}", rate(name, Finding::Worse));
+    }
+    for name in ["liked", "spent"] {
+        assert!(rate(name, Finding::Better) <= most(0.05 / 2.0), "{name} better: {}", rate(name, Finding::Better));
+    }
+    assert!(rate("srm", Finding::Worse) <= most(0.001), "srm: {}", rate("srm", Finding::Worse));
+    assert_eq!(rate("multipleExposure", Finding::Worse), 0.0);
+}
+
+#[test]
+fn the_interval_of_an_effect_holds_it_at_all_looks() {
+    let spec: RolloutSpec = serde_json::from_str(SPEC).unwrap();
+    let reports: Vec<Report> = (0..100).map(|seed| rollout(&spec, seed + 9_000, 1.5)).collect();
+    let better = reports.iter().filter(|r| r.metric("liked").unwrap().finding == Finding::Better).count();
+    assert!(better >= 80, "an effect as large as the users differ is found: {better}");
+    let worse = reports.iter().filter(|r| r.metric("spent").unwrap().finding == Finding::Worse).count();
+    assert_eq!(worse, 0);
+}
