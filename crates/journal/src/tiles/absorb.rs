@@ -58,7 +58,7 @@ impl Tiles {
                 None => self.absorb_predictions(header, batch),
             },
             Kind::Gap if gaps => self.absorb_gaps(header, batch),
-            Kind::Gap | Kind::Feedback => {}
+            Kind::Gap | Kind::Feedback | Kind::Decision => {}
         }
     }
 
