@@ -216,7 +216,8 @@ pub(crate) fn decide(means: &Arc<Means>, deployment: &Arc<Deployment>, row: Opti
             return;
         }
         if let Some(row) = &row {
-            if route.traffic.as_ref().is_some_and(|t| loads_in_vain(t, row)) {
+            // Before anything answers, what loads is what the deployment declares by itself.
+            if route.current.is_none() || route.traffic.as_ref().is_some_and(|t| loads_in_vain(t, row)) {
                 deployment.unwanted.notify_one();
             }
             seat::install(deployment, route, row);

@@ -54,9 +54,6 @@ pub enum ServeError {
     /// A routing row contradicts itself.
     #[error(transparent)]
     Row(#[from] RowError),
-    /// A routing row asks for what is not built yet.
-    #[error("the shadow of a routing row is not built yet; take it out of the row")]
-    RowNotBuilt,
     /// A routing row comes after a newer one.
     #[error(transparent)]
     Stale(#[from] StaleRow),
@@ -162,7 +159,6 @@ impl Failure for ServeError {
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Stale(_) => ErrorKind::Conflict,
-            Self::RowNotBuilt => ErrorKind::Unimplemented,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),

@@ -51,4 +51,4 @@ pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
 };
 pub use traffic::{Over, Trip};
-pub use view::{DeploymentView, Execution, State, VariantState, VariantView, VersionView};
+pub use view::{DeploymentView, Execution, ShadowView, State, VariantState, VariantView, VersionView};

@@ -49,6 +49,8 @@ pub(crate) struct Chosen {
     pub made: Option<(EventId, Timestamp)>,
     /// The row whose unit is an input, so that only the inputs decide.
     undecided: Option<Arc<Traffic>>,
+    /// The row, where what it decides has a shadow.
+    pub shaded: Option<Arc<Traffic>>,
 }
 
 impl Picked {
@@ -94,7 +96,7 @@ pub(crate) fn pick(
         _ => Arc::clone(current),
     };
     let assignment = Assignment { forced: ask.version.is_some(), ..Assignment::default() };
-    Ok(Chosen { loaded, assignment, guard: None, made: None, undecided: None })
+    Ok(Chosen { loaded, assignment, guard: None, made: None, undecided: None, shaded: None })
 }
 
 /// The version that answers what names a version or nothing, whatever its unit. `explains` says whether the
@@ -151,7 +153,8 @@ impl Row<'_> {
                 }
             }
         };
-        Ok(Chosen { loaded: Arc::clone(loaded), assignment, guard, made: Some(made), undecided })
+        let shaded = (self.traffic.shade.is_some() && !assignment.forced).then(|| Arc::clone(self.traffic));
+        Ok(Chosen { loaded: Arc::clone(loaded), assignment, guard, made: Some(made), undecided, shaded })
     }
 
     /// The variant that a caller names.

@@ -8,26 +8,29 @@ use crate::error::ServeError;
 use crate::event::Event;
 use crate::pick::{self, Ask, Chosen, Picked, explains};
 use crate::request::{Answer, InferRequest, Refusal};
-use crate::run::{Loaded, Pool, Ran, Reply, Timer, Work};
+use crate::run::{Pool, Timer};
 use crate::source::{ModelSource, PredictionSink};
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats};
 use crate::view::{DeploymentView, VariantView};
 use arc_swap::ArcSwap;
-use mainspring_core::{Assignment, Authorized, Ctx, EventId, Failure, Name, Protocol, Tenant, Timestamp, Timing};
-use mainspring_engine::{Engine, Params, RunCx};
+use mainspring_core::{Assignment, Authorized, Ctx, EventId, Name, Protocol, Tenant, Timestamp, Timing};
+use mainspring_engine::Engine;
 use mainspring_traffic::Row;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
+mod call;
+mod shadow;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+use call::Call;
 pub use stream::AnswerParts;
 
 type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;
@@ -121,9 +124,6 @@ impl Serving {
     pub fn route(&self, auth: &Authorized<Deploy>, row: Option<Arc<Row>>) -> Result<(), ServeError> {
         if let Some(row) = &row {
             row.check()?;
-            if row.shadow.is_some() {
-                return Err(ServeError::RowNotBuilt);
-            }
         }
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         Ok(control::decide(&self.means, &deployment, row)?)
@@ -221,7 +221,12 @@ impl Serving {
     pub async fn infer(&self, auth: &Authorized<Infer>, mut request: InferRequest) -> Result<Answer, ServeError> {
         let (mut call, chosen) = self.call(auth, &mut request)?;
         match call.run(request, chosen).await {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                if let Some(aside) = call.aside.take() {
+                    self.cast(*aside, &answer);
+                }
+                Ok(answer)
+            }
             Err(error) => {
                 call.fail(&error);
                 Err(error)
@@ -246,7 +251,7 @@ impl Serving {
         };
         let made = chosen.as_ref().ok().and_then(|c| c.made);
         let event = self.event(auth, deployment, Asked::from(&*request), made);
-        Ok((Call { event: Some(event), admitted: false }, chosen))
+        Ok((Call::new(event), chosen))
     }
 
     /// Records a request that its protocol refused before [`Serving::infer`] saw it. Returns the id

@@ -13,7 +13,7 @@ use mainspring_core::{
 use mainspring_engine::{
     AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
 };
-use mainspring_traffic::{HardLimits, RequestHead, RouteSpec, Row, RowVariant, Share, Variant};
+use mainspring_traffic::{HardLimits, RequestHead, RouteSpec, Row, RowVariant, Shadow, Share, Variant};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -314,11 +314,17 @@ pub fn name(text: &str) -> Name {
 
 impl Rig {
     pub fn new() -> Self {
+        let engine = TextEngine::default();
+        Self::over(Arc::new(engine.clone()), engine)
+    }
+
+    /// A rig whose models another engine opens; its text engine has nothing to do.
+    pub fn over(engine: Arc<dyn Engine>, text: TextEngine) -> Self {
         let ctx = Ctx::system();
         let gate = Gate::new(Arc::new(Everyone), Arc::new(Everyone), Arc::clone(&ctx.clock));
-        let (shelf, sink, engine) = (Arc::new(Shelf::new()), Arc::new(Sink::default()), TextEngine::default());
-        let serving = Serving::new(vec![Arc::new(engine.clone())], shelf.clone(), sink.clone(), ctx);
-        Self { serving, shelf, sink, engine, gate }
+        let (shelf, sink) = (Arc::new(Shelf::new()), Arc::new(Sink::default()));
+        let serving = Serving::new(vec![engine], shelf.clone(), sink.clone(), ctx);
+        Self { serving, shelf, sink, engine: text, gate }
     }
 
     /// A rig whose deployment `m` serves version 1, which is `model`.
@@ -436,6 +442,13 @@ pub fn other(row: &Row) -> Row {
 /// The same row with hard limits.
 pub fn limited(row: &Row, limits: HardLimits) -> Row {
     Row { limits: Some(limits), ..row.clone() }
+}
+
+/// The same row with its last candidate in the shadow of a part of the requests, in percent.
+pub fn shadowed(row: &Row, percent: u32, max_in_flight: u32) -> Row {
+    let variant = u16::try_from(row.variants.len() - 1).unwrap();
+    let shadow = Shadow { variant, share: Share::from_ppm(percent * 10_000).unwrap(), max_in_flight };
+    Row { shadow: Some(shadow), ..row.clone() }
 }
 
 /// The next row, with other parts of the traffic in percent.

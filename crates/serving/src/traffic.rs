@@ -11,9 +11,11 @@ use mainspring_traffic::{Row, RowVariant, UnitFrom, unit_id};
 use std::sync::Arc;
 
 mod guard;
+mod shade;
 
 pub(crate) use guard::{Ended, Guard};
 pub use guard::{Over, Trip};
+pub(crate) use shade::{Aside, Shade, Turn};
 
 /// A row and its candidates. Stable is what the deployment's route has as current.
 #[derive(Debug, Clone)]
@@ -21,6 +23,10 @@ pub(crate) struct Traffic {
     pub row: Arc<Row>,
     /// Those of the row from index 1 on.
     pub candidates: Vec<Candidate>,
+    /// What runs in the shadow of the answers, if something does.
+    pub shade: Option<Arc<Shade>>,
+    /// Whether stable is the model that the row names, and not what answered before it.
+    stands: bool,
 }
 
 /// A variant beside stable.
@@ -47,6 +53,11 @@ impl Candidate {
     pub fn ready(&mut self, loaded: Arc<Loaded>, stable: Option<&Arc<Loaded>>) {
         (self.loaded, self.failed, self.reason) = (Some(loaded), false, None);
         self.fit(stable);
+    }
+
+    /// Whether it answers; what was `made` for stable, only where it takes the same.
+    fn able(&self, made: bool) -> bool {
+        self.loaded.is_some() && (!made || self.fits) && self.trip().is_none()
     }
 
     fn trip(&self) -> Option<&Trip> {
@@ -80,8 +91,21 @@ impl Traffic {
         }
     }
 
-    /// Compares what the candidates take with what stable takes.
+    /// A row and what is known of its candidates, beside what answers.
+    pub fn new(
+        row: &Arc<Row>,
+        candidates: Vec<Candidate>,
+        shade: Option<Arc<Shade>>,
+        stable: Option<&Arc<Loaded>>,
+    ) -> Self {
+        let mut traffic = Self { row: Arc::clone(row), candidates, shade, stands: false };
+        traffic.fit(stable);
+        traffic
+    }
+
+    /// Another version is stable now.
     pub fn fit(&mut self, stable: Option<&Arc<Loaded>>) {
+        self.stands = stable.is_some_and(|l| *l.facts.uri == *self.row.variants[0].model);
         self.candidates.iter_mut().for_each(|c| c.fit(stable));
     }
 
@@ -104,10 +128,18 @@ impl Traffic {
             forced: false,
             propensity: choice.propensity as f32,
             unit: by.unit.map(unit_id),
-            generation: (by.unit.is_some() && choice.counts()).then(|| route.generation()),
+            generation: (by.unit.is_some() && choice.counts() && self.whole(made)).then(|| route.generation()),
             shadow_of: None,
         };
         Way { loaded, assignment, guard }
+    }
+
+    /// Whether every variant that has a part of the traffic can answer. While one cannot, the units of the others
+    /// would be counted without its own, and the sample would be no split of the traffic any more.
+    fn whole(&self, made: bool) -> bool {
+        let split = self.row.route.split();
+        let able = |(at, c): (usize, &Candidate)| split.weight(at as u16 + 1).ppm() == 0 || c.able(made);
+        self.stands && self.candidates.iter().enumerate().all(able)
     }
 
     /// What answers as a variant, if it can answer what was not asked of it by name.
@@ -119,8 +151,7 @@ impl Traffic {
     ) -> Option<(&'a Arc<Loaded>, Option<&'a Arc<Guard>>)> {
         let Some(at) = usize::from(variant).checked_sub(1) else { return Some((stable, None)) };
         let candidate = self.candidates.get(at)?;
-        let able = (!made || candidate.fits) && candidate.trip().is_none();
-        let loaded = candidate.loaded.as_ref().filter(|_| able)?;
+        let loaded = candidate.loaded.as_ref().filter(|_| candidate.able(made))?;
         Some((loaded, candidate.guard.as_ref()))
     }
 
@@ -139,20 +170,34 @@ impl Traffic {
             name: variant.name.clone(),
             model: variant.model.clone(),
             version: loaded.map(|l| Arc::clone(&l.facts.contract.target.version)),
-            state,
+            state: self.seen(at, state),
             reason,
             trip: trip.cloned(),
+            shadow: self.shade.as_ref().filter(|s| s.place() + 1 == at).map(|s| s.view()),
             weight: row.route.split().weight(at as u16),
             generation: row.generation(),
         };
         states.zip(&row.variants).enumerate().map(view).collect()
     }
 
+    /// A candidate that nobody is sent to is ready for its shadow only.
+    fn seen(&self, at: usize, state: VariantState) -> VariantState {
+        let shadow = self.shade.as_ref().is_some_and(|s| s.place() + 1 == at);
+        let alone = shadow && self.row.route.split().weight(at as u16).ppm() == 0;
+        if alone && state == VariantState::Ready { VariantState::ShadowOnly } else { state }
+    }
+
     fn explained(&self, candidate: &Candidate) -> Option<String> {
         if let Some(trip) = candidate.trip() {
             return Some(trip.to_string());
         }
-        let apart = candidate.loaded.is_some() && !candidate.fits && matches!(self.row.unit, UnitFrom::Field(_));
+        let other = candidate.loaded.is_some() && !candidate.fits;
+        let shadow = self.shade.as_ref().and_then(|s| self.candidates.get(s.place()));
+        if other && shadow.is_some_and(|s| std::ptr::eq(s, candidate)) {
+            let stable = self.row.route.variant(0);
+            return Some(format!("it takes other inputs than {stable}, so it cannot run in its shadow"));
+        }
+        let apart = other && matches!(self.row.unit, UnitFrom::Field(_));
         if !apart {
             return candidate.reason.clone();
         }

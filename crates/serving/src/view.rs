@@ -83,7 +83,7 @@ pub struct VersionView {
 
 /// Where a variant of a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VariantState {
     /// Being resolved, opened and warmed; stable answers its units.
     Loading,
@@ -93,6 +93,21 @@ pub enum VariantState {
     Failed,
     /// Was beyond a hard limit; stable answers its units.
     Tripped,
+    /// Ready, and asked only in the shadow of what others answer.
+    ShadowOnly,
+}
+
+/// What a shadow did in this process since its rollout began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShadowView {
+    /// Requests that it answered.
+    pub answered: u64,
+    /// Requests that it failed.
+    pub failed: u64,
+    /// Requests that came while it was busy.
+    pub dropped: u64,
+    /// Requests that it works on.
+    pub in_flight: usize,
 }
 
 impl VariantState {
@@ -103,6 +118,7 @@ impl VariantState {
             Self::Ready => "READY",
             Self::Failed => "FAILED",
             Self::Tripped => "TRIPPED",
+            Self::ShadowOnly => "SHADOW_ONLY",
         }
     }
 }
@@ -122,6 +138,8 @@ pub struct VariantView {
     pub reason: Option<String>,
     /// Which hard limit it was beyond, and by how much.
     pub trip: Option<Trip>,
+    /// What it did in the shadow of others, when the row has it there.
+    pub shadow: Option<ShadowView>,
     /// Its part of the traffic that reaches the rollout.
     pub weight: Share,
     /// The generation of the row that says so.

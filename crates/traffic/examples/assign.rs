@@ -6,7 +6,10 @@
 //! Rollouts and units come in an order that no cache can foresee. Each rollout has three variants, a holdout
 //! and a place in a layer, so that every request hashes three times. The floor beside it is the look-up alone.
 
-use mainspring_traffic::{Holdout, Layer, LayerPlace, Route, RouteSpec, Share, Split, Table, Variant};
+use mainspring_traffic::{
+    Holdout, Layer, LayerPlace, RequestHead, Route, RouteSpec, Row, RowVariant, Share, Split, Table, UnitFrom, Variant,
+    unit_id,
+};
 use std::error::Error;
 use std::hint::black_box;
 use std::io::Write;
@@ -58,6 +61,40 @@ fn measure(mut call: impl FnMut(usize, usize) -> u64) -> f64 {
     best
 }
 
+/// A request with the header that has its unit, and some others.
+struct Said<'a>(&'a str);
+
+impl RequestHead for Said<'_> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let others = ["host", "content-type", "content-length", "accept", "user-agent", "traceparent"];
+        others.iter().all(|other| *other != name).then_some(())?;
+        (name == "x-user-id").then_some(self.0.as_bytes())
+    }
+}
+
+fn row_of(route: &Route) -> Row {
+    let variant = |name: &String| RowVariant { name: name.clone(), model: "models:/m/1".into() };
+    Row {
+        rollout: "r".into(),
+        unit: UnitFrom::Header("x-user-id".into()),
+        variants: route.variants().iter().map(variant).collect(),
+        route: route.clone(),
+        shadow: None,
+        limits: None,
+    }
+}
+
+/// What serving asks of a row for each request.
+fn routed(row: &Row, head: &dyn RequestHead) -> Option<u64> {
+    if head.variant().is_some() {
+        return None;
+    }
+    let UnitFrom::Header(name) = &row.unit else { return None };
+    let unit = head.header(name)?;
+    let choice = row.route.choose(unit);
+    Some(u64::from(choice.variant) ^ unit_id(unit))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let table = table()?;
     let names: Vec<String> = (0..ROLLOUTS).map(name).collect();
@@ -68,10 +105,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let row = table.get(&names[0]).ok_or("the table is empty")?;
     let warm = measure(|_, unit| u64::from(row.choose(units[unit % 64].as_bytes()).variant));
+    let row = Arc::new(row_of(row));
+    let routed = measure(|_, unit| {
+        let head: &dyn RequestHead = &Said(&units[unit % 64]);
+        routed(black_box(&row), head).unwrap_or_default()
+    });
     let mut out = std::io::stdout();
     writeln!(out, "{ROLLOUTS} rollouts, {UNITS} units of 36 bytes, best of {ROUNDS} rounds of {CALLS} calls")?;
     writeln!(out, "look-up alone      {found:6.1} ns")?;
     writeln!(out, "look-up and choice {chosen:6.1} ns")?;
     writeln!(out, "choice, in cache   {warm:6.1} ns")?;
+    writeln!(
+        out,
+        "a request's part   {routed:6.1} ns: variant named or not, unit by header, choice, name of the unit"
+    )?;
     Ok(())
 }

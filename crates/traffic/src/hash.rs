@@ -15,6 +15,8 @@ pub enum Purpose {
     Layer,
     /// The units that no rollout may touch.
     Holdout,
+    /// The requests that a shadow is asked, too.
+    Shadow,
 }
 
 impl Purpose {
@@ -23,6 +25,7 @@ impl Purpose {
             Self::Split => b"mainspring/traffic/1/split\0",
             Self::Layer => b"mainspring/traffic/1/layer\0",
             Self::Holdout => b"mainspring/traffic/1/holdout\0",
+            Self::Shadow => b"mainspring/traffic/1/shadow\0",
         }
     }
 }

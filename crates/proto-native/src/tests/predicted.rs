@@ -67,6 +67,38 @@ async fn what_does_not_fit_is_refused_by_name_and_counted() {
 }
 
 #[tokio::test]
+async fn a_rollout_decides_by_key_and_the_journal_says_how() {
+    let world = World::new().await.deployed("adder").await;
+    let row = world.rollout("adder").await;
+    let key = |subject: &str| {
+        let caller = who("default", Role::Infer);
+        std::sync::Arc::new(mainspring_core::Principal { subject: subject.into(), ..(*caller).clone() })
+    };
+    let ask = async |subject: &str, header: (&str, &str)| {
+        let request = http::Request::post("/api/v1/deployments/adder/predict").header(header.0, header.1);
+        let body = json!({"rows": [{"x[0]": 1, "x[1]": 2}]}).to_string();
+        world.send(Some(&key(subject)), request.body(body.into()).unwrap()).await
+    };
+    let mut counted = 0;
+    for subject in ["key:a", "key:b", "key:c", "key:d", "key:e"] {
+        for _ in 0..2 {
+            let got = ask(subject, ("accept", "application/json")).await;
+            let variant = row.route.choose(subject.as_bytes()).variant;
+            assert_eq!(got.body["variant"], row.route.variant(variant), "{}", got.body);
+            counted += u64::from(variant == 1);
+        }
+    }
+    assert_eq!(ask("key:a", ("x-mainspring-variant", "v2")).await.body["variant"], "v2");
+    let unknown = ask("key:a", ("x-mainspring-variant", "v9")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert!(unknown.body["detail"].as_str().unwrap().contains("it has stable, v2"), "{}", unknown.body);
+    let sql = "select count(*) filter (where generation = 1), count(*) filter (where generation = 1 and variant = 'v2'), \
+               count(distinct unit), count(*) filter (where forced), count(*) from predictions where outcome = 'ok'";
+    let answer = world.call("POST", "/api/v1/query", json!({"sql": sql})).await;
+    assert_eq!(answer.body["rows"], json!([[10, counted, 5, 1, 11]]), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn counters_batches_and_the_overview_say_what_happened() {
     let world = World::new().await;
     let before = world.get("/api/v1/overview").await.body;

@@ -24,6 +24,7 @@ use mainspring_serving::{
     Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
 };
 use mainspring_store::{Db, DbSettings};
+use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Variant};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -238,6 +239,27 @@ impl World {
         let view = self.state.serving.settled(&auth, &name).await.unwrap();
         assert!(view.ready(), "{:?}", view.reason);
         self
+    }
+
+    /// Lets a rollout of two variants decide about a deployment, by the caller's key.
+    pub(super) async fn rollout(&self, name: &str) -> Arc<Row> {
+        let half = Share::from_fraction(0.5).unwrap();
+        let names = ["stable", "v2"];
+        let variants = names.map(|name| Variant { name: name.into(), weight: half }).to_vec();
+        let row = Arc::new(Row {
+            rollout: "r".into(),
+            unit: UnitFrom::Key,
+            variants: names.map(|name| RowVariant { name: name.into(), model: "models:/adder/3".into() }).to_vec(),
+            route: Route::new(RouteSpec { salt: "s".into(), variants, holdout: None, layer: None }).unwrap(),
+            shadow: None,
+            limits: None,
+        });
+        let (operator, name) = (who("default", Role::Admin), Name::new(name).unwrap());
+        let auth = self.state.gate.authorize(&operator, Deploy { deployment: name.clone() }).unwrap();
+        self.state.serving.route(&auth, Some(Arc::clone(&row))).unwrap();
+        let auth = self.state.gate.authorize(&operator, Describe { deployment: Some(name.clone()) }).unwrap();
+        self.state.serving.settled(&auth, &name).await.unwrap();
+        row
     }
 
     fn app(&self) -> Router {

@@ -3,7 +3,7 @@
 use crate::deployment::{Deployment, Route};
 use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
-use crate::traffic::{Candidate, Guard, Traffic};
+use crate::traffic::{Candidate, Guard, Shade, Traffic};
 use crate::view::State;
 use mainspring_traffic::Row;
 use std::sync::Arc;
@@ -136,8 +136,8 @@ pub(super) fn install(deployment: &Deployment, route: &mut Route, row: &Arc<Row>
         candidate
     };
     let candidates = row.variants.iter().skip(1).map(candidate).collect();
-    let mut traffic = Traffic { row: Arc::clone(row), candidates };
-    traffic.fit(stable.as_ref());
+    let shade = Shade::of(row, route.traffic.as_deref());
+    let traffic = Traffic::new(row, candidates, shade, stable.as_ref());
     route.current = stable;
     route.traffic = Some(Arc::new(traffic));
 }

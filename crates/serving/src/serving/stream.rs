@@ -1,6 +1,7 @@
 //! Answers in parts.
 
-use super::{Admitted, Call, Serving, late};
+use super::Serving;
+use super::call::{Admitted, Call, late};
 use crate::action::Infer;
 use crate::contract::Contract;
 use crate::deployment::Deployment;

@@ -131,6 +131,11 @@ impl Recorder {
         }
     }
 
+    /// Requests answered, and failed.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.success.view().count, self.fail.view().count)
+    }
+
     /// Mean time in the engine, nanoseconds.
     pub fn mean_engine_ns(&self) -> u64 {
         let calls: Counted = self

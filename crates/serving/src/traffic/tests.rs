@@ -1,10 +1,12 @@
-use crate::testing::{Rig, named, request, reweighted, row, spawn, until};
+use crate::testing::{Rig, named, request, reweighted, row, shadowed, spawn, until};
 use crate::{Ask, Infer, InferRequest, ServeError, State, VariantState};
 use mainspring_core::{DType, ErrorKind, Failure, Name, Outcome, Prediction, Tensor};
 use mainspring_traffic::{HardLimits, Share, unit_id};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+mod real;
 
 const USER: &str = "x-user";
 
@@ -177,6 +179,38 @@ async fn while_a_candidate_loads_stable_answers_uncounted_and_then_it_takes_its_
     rig.engine.door.open();
     rig.settled("m").await;
     assert_eq!(rig.ask_as((USER, "a"), 1.0).await.unwrap(), 3.0);
+    assert_eq!(last(&rig).assignment.generation, Some(1));
+}
+
+#[tokio::test]
+async fn nothing_counts_while_a_variant_with_traffic_cannot_answer() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    rig.shelf.put("3", "slow 3");
+    rig.engine.door.shut();
+    rig.route(Some(row("request", &[("1", 40), ("2", 30), ("3", 30)]))).unwrap();
+    until(|| rig.describe("m").unwrap().variants[1].state == VariantState::Ready).await;
+    for _ in 0..20 {
+        rig.ask(&[1.0]).await.unwrap();
+        assert_eq!(last(&rig).assignment.generation, None);
+    }
+    rig.engine.door.open();
+    rig.settled("m").await;
+    rig.ask(&[1.0]).await.unwrap();
+    assert_eq!(last(&rig).assignment.generation, Some(1));
+}
+
+#[tokio::test]
+async fn until_the_stable_that_a_row_names_is_there_nothing_counts_as_stable() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "slow 2");
+    rig.engine.door.shut();
+    rig.route(Some(row("request", &[("2", 100)]))).unwrap();
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0], "what answered goes on");
+    assert_eq!(last(&rig).assignment.generation, None);
+    rig.engine.door.open();
+    rig.settled("m").await;
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [3.0]);
     assert_eq!(last(&rig).assignment.generation, Some(1));
 }
 
@@ -365,7 +399,10 @@ async fn a_candidate_that_crashes_is_taken_out_at_once() {
     let trip = view.trip.as_ref().unwrap();
     assert_eq!((trip.requests, trip.failed), (20, 20));
     assert!(view.reason.as_ref().unwrap().starts_with("20 of 20 requests failed within 60s"), "{view:?}");
-    assert_eq!(last(&rig).assignment.generation, None, "its units are answered by stable and not counted");
+    let events = rig.sink.0.lock().clone();
+    let tripped = events.iter().rposition(|e| &*e.target.variant == "v2").unwrap();
+    assert!(tripped < 200 && events[..tripped].iter().all(|e| e.assignment.generation == Some(1)));
+    assert!(events[tripped + 1..].iter().all(|e| e.assignment.generation.is_none()), "one half is no sample");
     assert!(rig.ask_as(("x-mainspring-variant", "v2"), 0.0).await.is_ok(), "who names it still gets it");
     // Another weight is no pardon, and neither is the same row again; other limits are.
     let second = reweighted(&first, &[20, 80]);
@@ -396,4 +433,83 @@ async fn bad_requests_and_forced_ones_never_trip_a_candidate() {
         assert!(rig.ask_as(("x-mainspring-variant", "v2"), 1.0).await.is_err());
     }
     assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Ready);
+}
+
+#[tokio::test]
+async fn a_shadow_answers_beside_and_nobody_gets_or_counts_it() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    rig.route(Some(shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    let view = rig.settled("m").await;
+    assert_eq!(view.variants[1].state, VariantState::ShadowOnly);
+    for n in 0..10 {
+        assert_eq!(rig.ask(&[5.0]).await.unwrap(), [6.0]);
+        until(|| rig.sink.0.lock().len() == 2 * (n + 1)).await;
+    }
+    let events = rig.sink.0.lock().clone();
+    let (shadows, real): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.assignment.shadow_of.is_some());
+    assert_eq!((shadows.len(), real.len()), (10, 10));
+    for (shadow, real) in shadows.iter().zip(&real) {
+        assert_eq!(shadow.assignment.shadow_of, Some(real.id));
+        assert_eq!((shadow.assignment.generation, real.assignment.generation), (None, Some(1)));
+        assert_eq!(shadow.assignment.unit, real.assignment.unit);
+        assert_eq!((&*shadow.target.variant, &*shadow.target.version), ("v2", "2"));
+        assert_eq!(shadow.outputs[0].tensor.to_vec::<f32>().unwrap(), [7.0]);
+        assert_eq!(shadow.inputs[0].tensor, real.inputs[0].tensor);
+    }
+    let seen = rig.describe("m").unwrap().variants[1].shadow.unwrap();
+    assert_eq!((seen.answered, seen.failed, seen.dropped, seen.in_flight), (10, 0, 0, 0));
+    let stats = &rig.serving.stats(&rig.auth(crate::ReadStats { deployment: None }))[0];
+    let answered: Vec<_> = stats.versions.iter().map(|v| (&*v.target.variant, v.inference_count)).collect();
+    assert!(answered.contains(&("stable", 10)) && answered.contains(&("v2", 0)), "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_shadow_that_is_busy_drops_and_delays_nobody() {
+    let rig = Rig::serving("quick 1", |s| s.limits.max_in_flight = 1).await;
+    rig.shelf.put("2", "gated 2");
+    let first = shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 2);
+    rig.route(Some(first.clone())).unwrap();
+    rig.settled("m").await;
+    rig.engine.door.shut();
+    for _ in 0..5 {
+        assert_eq!(rig.ask(&[5.0]).await.unwrap(), [6.0]);
+    }
+    let shadow = || rig.describe("m").unwrap().variants[1].shadow.unwrap();
+    assert_eq!((shadow().in_flight, shadow().dropped), (2, 3));
+    rig.engine.door.open();
+    until(|| shadow().answered == 2 && shadow().in_flight == 0).await;
+    // The next row of the rollout counts on.
+    rig.route(Some(shadowed(&reweighted(&first, &[90, 10]), 0, 2))).unwrap();
+    assert_eq!((shadow().answered, shadow().dropped), (2, 3));
+    rig.ask(&[5.0]).await.unwrap();
+    assert_eq!(shadow().in_flight, 0, "a share of nothing asks nothing");
+}
+
+#[tokio::test]
+async fn a_shadow_that_fails_fails_alone() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "panics 2");
+    rig.route(Some(shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    rig.settled("m").await;
+    assert_eq!(rig.ask(&[5.0]).await.unwrap(), [6.0]);
+    until(|| rig.sink.0.lock().len() == 2).await;
+    let events = rig.sink.0.lock().clone();
+    let shadow = events.iter().find(|e| e.assignment.shadow_of.is_some()).unwrap();
+    assert!(matches!(&shadow.outcome, Outcome::Failed { kind: ErrorKind::Internal, .. }), "{:?}", shadow.outcome);
+    until(|| rig.describe("m").unwrap().variants[1].shadow.unwrap().failed == 1).await;
+    // What is asked by name has no shadow.
+    assert_eq!(rig.ask_as(("x-mainspring-variant", "stable"), 5.0).await.unwrap(), 6.0);
+    assert_eq!(rig.describe("m").unwrap().variants[1].shadow.unwrap().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_shadow_of_other_inputs_says_that_it_cannot_be_one() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "other 2");
+    rig.route(Some(shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    let view = rig.settled("m").await;
+    assert!(view.variants[1].reason.as_ref().unwrap().contains("cannot run in its shadow"), "{:?}", view.variants);
+    assert_eq!(rig.ask(&[5.0]).await.unwrap(), [6.0]);
+    assert_eq!(rig.describe("m").unwrap().variants[1].shadow.unwrap().in_flight, 0);
 }

@@ -52,6 +52,7 @@ fn two_salts_assign_independently_and_so_do_two_purposes_of_one() {
         (Salt::new(Purpose::Split, "exp-1"), Salt::new(Purpose::Split, "exp-2")),
         (Salt::new(Purpose::Split, "same"), Salt::new(Purpose::Layer, "same")),
         (Salt::new(Purpose::Split, "same"), Salt::new(Purpose::Holdout, "same")),
+        (Salt::new(Purpose::Split, "same"), Salt::new(Purpose::Shadow, "same")),
         (Salt::new(Purpose::Layer, "same"), Salt::new(Purpose::Holdout, "same")),
     ];
     for (a, b) in pairs {
