@@ -81,7 +81,7 @@ async fn open(path: &std::path::Path, log: Arc<Kept>, seed: u64, spec: Personali
     let all = Personalizers::new(log.clone(), db.clone(), ctx.clone());
     all.declare(&Tenant::default(), &name(), spec).unwrap();
     let world = World { all, log, ctx, clock, db };
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + mainspring_testkit::PATIENCE;
     while !world.view().ready {
         assert!(Instant::now() < deadline, "{:?}", world.view());
         tokio::task::yield_now().await;
@@ -101,7 +101,7 @@ impl World {
 
     /// As the server stops.
     async fn stop(self) {
-        assert!(self.ctx.tasks.shutdown(Duration::from_secs(20)).await);
+        assert!(self.ctx.tasks.shutdown(mainspring_testkit::PATIENCE).await);
         self.db.close().await;
     }
 }
