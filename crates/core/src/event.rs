@@ -178,3 +178,33 @@ pub enum FeedbackValue {
     /// A class or a comment.
     Text(String),
 }
+
+/// What a controller decided by itself, or a person through it, with the numbers that justify it. Written to
+/// the outbox under [`Decision::TOPIC`] in the transaction that carries it out, so that it is never dropped; the
+/// journal keeps it as kind `decision`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its own id; what is relayed twice counts once.
+    pub event: EventId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Whose.
+    pub tenant: Tenant,
+    /// The deployment whose traffic it changes.
+    pub deployment: String,
+    /// Who decided: kind and name of the declared thing, `Rollout/churn-v8`.
+    pub by: String,
+    /// Counts the decisions of `by` from 1, without gaps.
+    pub sequence: u64,
+    /// What it is: `started`, `advanced`, `held`, `promoted`, `rolled-back`, …
+    pub decision: String,
+    /// The same for people, with the reason.
+    pub sentence: String,
+    /// The numbers that it rests on: effects, confidence sequences, e-values, exposures, weights.
+    pub numbers: serde_json::Value,
+}
+
+impl Decision {
+    /// The outbox topic of decisions on their way to the journal.
+    pub const TOPIC: &'static str = "journal.decision";
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(crate) mod index;
-pub(crate) mod relay;
+pub(crate) mod rows;
 pub(crate) mod sql;
 
 /// The outbox topic of feedback on its way to the log.

@@ -7,6 +7,7 @@ use crate::log::recover::{Found, Recovery, recover};
 use crate::log::segment::SegmentId;
 use crate::queue::Queue;
 use crate::readers::Readers;
+use crate::relay;
 use crate::retention;
 use crate::seal::{self, SealJob};
 use crate::settings::{JournalSettings, SyncMode};
@@ -134,7 +135,7 @@ impl Journal {
         let shared = &self.0.shared;
         let tasks = &shared.ctx.tasks;
         tasks.spawn_graceful(feedback::index::run(Arc::clone(shared), ids));
-        tasks.spawn("journal-relay", feedback::relay::run(Arc::clone(shared), self.0.commands.clone()));
+        tasks.spawn("journal-relay", relay::run(Arc::clone(shared), self.0.commands.clone()));
         tasks.spawn("journal-retention", retention::run(Arc::clone(shared)));
         let (stop, shared, commands) = (tasks.cancelled(), Arc::clone(shared), self.0.commands.clone());
         tasks.spawn_graceful(async move {

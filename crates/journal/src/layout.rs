@@ -245,6 +245,20 @@ pub fn gap_schema() -> SchemaRef {
     ]))
 }
 
+/// The columns of decisions, kind `decision`. `numbers` is JSON.
+pub fn decision_schema() -> SchemaRef {
+    let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("event_id", DataType::Utf8, false),
+        Field::new("at", at, false),
+        Field::new("decided_by", DataType::Utf8, false),
+        Field::new("sequence", DataType::Int64, false),
+        Field::new("decision", DataType::Utf8, false),
+        Field::new("sentence", DataType::Utf8, false),
+        Field::new("numbers", DataType::Utf8, false),
+    ]))
+}
+
 /// A stable name for a set of columns: 64-bit FNV-1a of their names and types.
 pub fn fingerprint(schema: &Schema) -> u64 {
     let seed = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(ENVELOPE_VERSION);

@@ -23,9 +23,11 @@ pub mod stats;
 pub mod tiles;
 
 mod batch;
+mod decision;
 mod feedback;
 mod queue;
 mod readers;
+mod relay;
 mod retention;
 mod seal;
 mod writer;

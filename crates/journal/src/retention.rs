@@ -118,7 +118,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn clean_up(shared: &Shared) -> Result<RetentionReport, JournalError> {
     let mut surplus = Vec::new();
     for tenant in store::tenants(&shared.artifacts).await? {
-        for kind in [Kind::Prediction, Kind::Feedback, Kind::Gap] {
+        for kind in Kind::ALL {
             surplus.extend(surplus_of(shared, &tenant, kind).await?);
         }
     }

@@ -21,15 +21,21 @@ pub enum Kind {
     Feedback,
     /// One line for what is missing.
     Gap,
+    /// One line a decision of a controller.
+    Decision,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Prediction, Self::Feedback, Self::Gap, Self::Decision];
+
     /// The partition's value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Prediction => "prediction",
             Self::Feedback => "feedback",
             Self::Gap => "gap",
+            Self::Decision => "decision",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `feedback_log` | feedback as it was sent |
 //! | `labeled` | predictions with their feedback, a line for each name; predictions without it are left out |
 //! | `predictions_with_feedback` | the same with every prediction |
+//! | `decisions` | what controllers decided, with the numbers |
 //! | `gaps` | what is missing from `predictions`, and why |
 //!
 //! A query reads only: no statement that writes, no file but the journal's, no other tenant's rows.

@@ -11,7 +11,15 @@ use mainspring_core::Tenant;
 use mainspring_journal::{Journal, Kind, layout};
 use std::sync::Arc;
 
-const NAMES: [&str; 6] = ["feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"];
+const NAMES: [&str; 7] =
+    ["decisions", "feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"];
+
+/// What was relayed twice, once.
+const DECISIONS: &str = "
+WITH ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY event_id) AS nth FROM decision_log
+)
+SELECT event_id, at, deployment, decided_by, sequence, decision, sentence, numbers FROM ranked WHERE nth = 1";
 
 /// Latest feedback for each (prediction, row, name). A caller's own id that was not known when the
 /// feedback came is looked up among the predictions; one that several carry stays an orphan.
@@ -65,6 +73,7 @@ impl Tables {
             Kind::Prediction => Arc::new(Schema::new(layout::envelope_fields())),
             Kind::Feedback => layout::feedback_schema(),
             Kind::Gap => layout::gap_schema(),
+            Kind::Decision => layout::decision_schema(),
         };
         let table = tokio::task::spawn_blocking(move || JournalTable::new(tenant.as_str(), &first, snapshot, &footers))
             .await
@@ -96,6 +105,11 @@ impl SchemaProvider for Tables {
             "predictions" => self.base(Kind::Prediction).await?,
             "feedback_log" => self.base(Kind::Feedback).await?,
             "gaps" => self.base(Kind::Gap).await?,
+            "decisions" => {
+                let inner = SessionContext::new();
+                inner.register_table("decision_log", self.base(Kind::Decision).await?)?;
+                inner.sql(DECISIONS).await?.into_view()
+            }
             "feedback" => self.view("SELECT * FROM feedback").await?,
             "labeled" => self.view(&JOINED.replace("{join}", "INNER")).await?,
             "predictions_with_feedback" => self.view(&JOINED.replace("{join}", "LEFT")).await?,

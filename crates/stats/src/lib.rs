@@ -26,7 +26,8 @@
 //! | a quantile; whether one is slower | [`sequential::QuantileCs`], [`sequential::SlowerTest`] | exact for one distribution | yes |
 //! | the same under drift | [`sequential::Exceedance`] | exact | yes |
 //!
-//! [`decision`] makes one decision of them, [`bandit`] shares out traffic, [`offpolicy`] says what another policy would
+//! [`decision`] makes one decision of them, [`bandit`] shares out traffic, [`contextual`] chooses by what is known about
+//! each request, [`offpolicy`] says what another policy would
 //! have brought.
 //!
 //! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
@@ -35,6 +36,7 @@
 
 pub mod bandit;
 pub mod categorical;
+pub mod contextual;
 pub mod decision;
 pub mod kll;
 pub mod moments;

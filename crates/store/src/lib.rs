@@ -34,6 +34,7 @@ pub use futures::future::{BoxFuture, FutureExt};
 pub use migrate::{Migration, MigrationSet};
 pub use row::Row;
 pub use settings::DbSettings;
+pub use sql::OutboxEvent;
 pub use value::Value;
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 use super::*;
-use crate::feedback::{Relayed, relay};
-use crate::layout;
-use crate::log::StreamHeader;
+use crate::feedback::{self, Relayed};
 use crate::snapshot::Kind;
 use crate::testing::*;
 use crate::writer::Command;
 use crate::{JournalError, JournalSettings, Retention, SendFeedback};
 use mainspring_core::event::{About, Feedback, FeedbackValue};
 use mainspring_core::{ErrorKind, Failure, Tenant, Timestamp};
+use mainspring_store::OutboxEvent;
 use mainspring_testkit::TinyDisk;
 use std::time::Instant;
 
@@ -186,13 +185,9 @@ async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on
     // Rows that somebody waits for are refused, which is no loss: feedback is still in the database.
     let lost = world.journal.stats().rows_lost;
     let one = Relayed { tenant: Tenant::default(), feedback: label(0), prediction: Some(id(0)) };
-    let rows = relay::rows(&[one]).unwrap();
-    let header = StreamHeader {
-        tenant: "default".into(),
-        kind: Kind::Feedback,
-        deployment: None,
-        fingerprint: layout::fingerprint(&rows.schema()),
-    };
+    let body = serde_json::to_value(&one).unwrap();
+    let relayed = OutboxEvent { id: id(7), topic: String::new(), body, at: Timestamp(START) };
+    let (header, rows) = feedback::rows::streams(&[relayed]).unwrap().remove(0);
     let refused = world.journal.ask(|done| Command::Rows(header, rows, done)).await;
     assert!(matches!(refused, Err(JournalError::NotDurable { .. })), "{refused:?}");
     assert_eq!(world.journal.stats().rows_lost, lost);

@@ -44,7 +44,7 @@ impl Tiles {
         match header.kind {
             Kind::Prediction => self.absorb_predictions(header, batch),
             Kind::Gap if gaps => self.absorb_gaps(header, batch),
-            Kind::Gap | Kind::Feedback => {}
+            Kind::Gap | Kind::Feedback | Kind::Decision => {}
         }
     }
 

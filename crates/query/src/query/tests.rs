@@ -1,12 +1,12 @@
 use super::*;
 use mainspring_artifact::Artifacts;
-use mainspring_core::event::{About, Feedback, FeedbackValue};
+use mainspring_core::event::{About, Decision, Feedback, FeedbackValue};
 use mainspring_core::{
     Assignment, Ctx, DType, ErrorKind, EventId, Failure, NamedTensor, Outcome, Prediction, Protocol, Target, Tensor,
     Timestamp, Timing,
 };
 use mainspring_journal::{JournalSettings, MIGRATIONS, Retention, SendFeedback};
-use mainspring_store::{Db, DbSettings};
+use mainspring_store::{Db, DbSettings, FutureExt, StoreError};
 use mainspring_testkit::{may, may_in};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +14,7 @@ use std::time::Instant;
 
 struct World {
     ctx: Ctx,
+    db: Db,
     journal: Journal,
     query: Query,
 }
@@ -23,9 +24,9 @@ async fn open(dir: &Path, limits: Limits) -> World {
     let db = Db::open(&DbSettings::sqlite(dir.join("meta.db")), &[MIGRATIONS], &ctx).await.unwrap();
     let artifacts = Artifacts::open(dir.join("artifacts").to_str().unwrap(), &dir.join("cache")).unwrap();
     let settings = JournalSettings { emit_every: Duration::from_millis(5), ..JournalSettings::new(dir.join("log")) };
-    let journal = Journal::open(settings, artifacts, db, ctx.clone()).await.unwrap();
+    let journal = Journal::open(settings, artifacts, db.clone(), ctx.clone()).await.unwrap();
     let query = Query::new(journal.clone(), limits);
-    World { ctx, journal, query }
+    World { ctx, db, journal, query }
 }
 
 impl World {
@@ -295,13 +296,76 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
 }
 
 #[tokio::test]
+async fn a_decision_stands_once_however_often_it_was_relayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    let decision = |n: u64| Decision {
+        event: id(n),
+        at: Timestamp(1_772_323_300_000_000 + n as i64),
+        tenant: Tenant::default(),
+        deployment: "churn".into(),
+        by: "Rollout/churn-v8".into(),
+        sequence: n,
+        decision: "advanced".into(),
+        sentence: "v8 goes to 5 % of the units".into(),
+        numbers: json!({"weights": [0.95, 0.05]}),
+    };
+    let sent = [decision(1), decision(2), decision(1)];
+    world
+        .db
+        .write(move |conn| {
+            async move {
+                for (n, d) in sent.iter().enumerate() {
+                    conn.outbox(Decision::TOPIC, id(100 + n as u64), &serde_json::to_value(d).unwrap()).await?;
+                }
+                Ok::<_, StoreError>(())
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while world.rows("select count(*) from decisions").await != [[json!(2)]] {
+        assert!(Instant::now() < deadline, "decisions did not reach the log");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for sealed in [false, true] {
+        if sealed {
+            world.journal.seal().await.unwrap();
+        }
+        let sql = "select sequence, deployment, decided_by, decision, sentence, numbers from decisions order by 1";
+        let said = |n| {
+            [
+                json!(n),
+                json!("churn"),
+                json!("Rollout/churn-v8"),
+                json!("advanced"),
+                json!("v8 goes to 5 % of the units"),
+                json!(r#"{"weights":[0.95,0.05]}"#),
+            ]
+        };
+        assert_eq!(world.rows(sql).await, [said(1), said(2)]);
+        let theirs = world
+            .query
+            .sql(&may_in(&Tenant::new("other").unwrap(), QueryJournal), "select * from decisions")
+            .await
+            .unwrap();
+        assert!(theirs.values().is_empty());
+    }
+    world.shut_down().await;
+}
+
+#[tokio::test]
 async fn tables_and_columns_can_be_looked_up() {
     let dir = tempfile::tempdir().unwrap();
     let world = open(dir.path(), Limits::default()).await;
     let tables =
         world.rows("select table_name from information_schema.tables where table_schema = 'journal' order by 1").await;
     let names: Vec<_> = tables.iter().map(|r| r[0].as_str().unwrap()).collect();
-    assert_eq!(names, ["feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"]);
+    assert_eq!(
+        names,
+        ["decisions", "feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"]
+    );
     let answer = world.ask("select event_id, row, at, unit from predictions").await.unwrap();
     let columns: Vec<_> = answer.columns().into_iter().map(|c| (c.name, c.data_type)).collect();
     assert_eq!(columns[0], ("event_id".into(), "Utf8".into()));
