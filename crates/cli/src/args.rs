@@ -48,7 +48,7 @@ pub struct Cli {
         help_heading = CLIENT
     )]
     pub api_key: Option<String>,
-    /// `table` for people, `json` for machines; for `predict` the file to write
+    /// `table` for people, `json` for machines; for `predict` and `profile` the file to write
     #[arg(long, short, global = true, default_value = "table", value_name = "FORMAT|FILE")]
     pub output: Destination,
     /// What to do
@@ -181,6 +181,16 @@ pub enum Cmd {
     },
     /// Run a model over a whole file, on this machine: CSV, JSON lines, Arrow, Parquet, local or in S3
     Predict(Box<PredictArgs>),
+    /// Describe the columns of a file: CSV, Arrow, Parquet; `-o profile.json` writes the whole profile
+    Profile {
+        /// The file
+        file: PathBuf,
+        /// Threads; one a core when left out
+        #[arg(long, value_name = "N")]
+        threads: Option<usize>,
+    },
+    /// Compare the columns of two files
+    Drift(DriftArgs),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),
@@ -290,6 +300,27 @@ impl PredictArgs {
         let flags = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
         ServerArgs { flags: flags.collect(), config: None }
     }
+}
+
+/// Which files to compare, and how.
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// What the columns should look like: CSV, Arrow, Parquet
+    pub reference: PathBuf,
+    /// What they look like now
+    pub current: PathBuf,
+    /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order
+    #[arg(long, default_value = "sequential", value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
+    pub profile: String,
+    /// For `sequential`, probability of a false alarm in any column [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    pub level: Option<f64>,
+    /// Exit with 1 when the table has drifted
+    #[arg(long)]
+    pub fail_on_drift: bool,
+    /// Columns at a time; one a core when left out
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];

@@ -7,6 +7,7 @@ mod convert;
 mod error;
 mod keys;
 mod local;
+mod monitor;
 mod output;
 mod predict;
 mod query;
@@ -50,7 +51,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let out = match (&cli.output, &cli.command) {
         (Destination::Shown(out), _) => *out,
-        (Destination::File(_), Cmd::Predict(_)) => args::Output::Table,
+        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. }) => args::Output::Table,
         (Destination::File(other), _) => {
             let message = format!("--output is {other:?}; it is table or json");
             return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
@@ -88,6 +89,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
         }
         Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
+        Cmd::Profile { file: table, threads } => monitor::profile(table, threads, (out, file)).await?,
+        Cmd::Drift(args) => return monitor::drift(args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

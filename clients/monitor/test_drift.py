@@ -1,0 +1,172 @@
+"""`mainspring profile` and `mainspring drift` on real data, beside pandas, scipy and, where it is installed, Evidently."""
+
+import base64
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy
+import pandas
+import pytest
+from mainspring_server import binary
+from scipy import stats
+from sklearn import datasets
+
+ORACLES = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mainspring" / "oracles"
+
+
+def run(*args, code=0):
+    done = subprocess.run([binary(), *map(str, args)], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def drift(reference, current, *more, code=0):
+    report = json.loads(run("drift", reference, current, "--output", "json", *more, code=code).stdout)
+    return report, {column["name"]: column.get("finding") or column["skipped"] for column in report["columns"]}
+
+
+@pytest.fixture(scope="module")
+def tumours():
+    """Breast cancer in Wisconsin: 30 measures of 569 tumours, and what they were."""
+    frame = datasets.load_breast_cancer(as_frame=True).frame
+    frame["target"] = frame["target"].map({0: "malignant", 1: "benign"})
+    # In an order by chance, so that neither half is the other's later time.
+    return frame.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """1,797 images of digits in 8 × 8 whole numbers."""
+    return datasets.load_digits(as_frame=True).frame.astype({"target": "int64"})
+
+
+def test_a_profile_is_what_pandas_says(tumours, tmp_path):
+    tumours.loc[::7, "mean area"] = numpy.nan
+    for name in ("t.parquet", "t.csv", "t.feather"):
+        file = tmp_path / name
+        {"parquet": tumours.to_parquet, "csv": lambda f: tumours.to_csv(f, index=False),
+         "feather": lambda f: tumours.to_feather(f, compression="uncompressed")}[file.suffix[1:]](file)
+        run("profile", file, "-o", tmp_path / "profile.json")
+        profile = json.loads((tmp_path / "profile.json").read_text())
+        assert profile["rows"] == len(tumours) and [c["name"] for c in profile["columns"]] == list(tumours.columns)
+        for column in profile["columns"][:-1]:
+            values = tumours[column["name"]]
+            found = column["numbers"]
+            assert (column["present"], column["missing"]) == (values.count(), values.isna().sum())
+            assert numpy.allclose([found["mean"], found["deviation"], found["min"], found["max"]],
+                                  [values.mean(), values.std(), values.min(), values.max()], rtol=1e-12)
+            for share, value in found["quantiles"]:
+                assert abs((values.dropna() <= value).mean() - share) < 2 * found["rankError"]
+            assert abs(column["distinct"] / values.nunique() - 1) < 0.13
+        texts = profile["columns"][-1]["texts"]
+        assert dict(texts["frequent"]) == tumours["target"].value_counts().to_dict()
+        pairs = {tuple(c["columns"]): c["pearson"] for c in profile["correlations"]}
+        assert len(pairs) == 30 * 29 / 2
+        both = ("mean radius", "mean area")
+        assert numpy.isclose(pairs[both], tumours[both[0]].corr(tumours[both[1]]), atol=1e-12)
+
+
+def test_evidentlys_choice_gives_scipys_numbers(tumours, tmp_path):
+    halves = tumours[:300], tumours[300:]
+    files = [tmp_path / "a.parquet", tmp_path / "b.csv"]
+    halves[0].to_parquet(files[0])
+    halves[1].to_csv(files[1], index=False)
+    report, found = drift(*files, "--profile", "evidently")
+    assert report["rows"] == [300, 269] and report["verdict"] == "steady"
+    for name in tumours.columns[:-1]:
+        a, b = (half[name].dropna() for half in halves)
+        p = stats.ks_2samp(a, b).pvalue
+        assert found[name]["method"] == "K-S p_value" and numpy.isclose(found[name]["score"], p, rtol=1e-9), name
+        assert found[name]["verdict"] == ("drift" if p <= 0.05 else "steady")
+    assert found["target"]["method"] == "Z-test p_value"
+
+
+def test_a_real_shift_is_found_and_named(tumours, tmp_path):
+    """The malignant ones alone: nearly every measure is another."""
+    tumours.to_parquet(tmp_path / "all.parquet")
+    tumours[tumours["target"] == "malignant"].to_parquet(tmp_path / "malignant.parquet", index=False)
+    for profile in ("sequential", "evidently", "nannyml", "whylogs"):
+        report, found = drift(tmp_path / "all.parquet", tmp_path / "malignant.parquet", "--profile", profile,
+                              "--fail-on-drift", code=1)
+        assert report["verdict"] == "drift"
+        assert found["mean radius"]["verdict"] == found["target"]["verdict"] == "drift", profile
+    # In the same order by chance, it takes the first rows alone to be sure.
+    assert drift(tmp_path / "all.parquet", tmp_path / "malignant.parquet")[1]["target"]["since"] < 100
+    shown = run("drift", tmp_path / "all.parquet", tmp_path / "malignant.parquet").stdout
+    assert "mean radius" in shown and "columns drifted" in shown
+
+
+def test_a_table_in_two_random_halves_has_not_drifted(digits, tmp_path):
+    mixed = digits.sample(frac=1, random_state=3)
+    mixed[:900].to_parquet(tmp_path / "a.parquet", index=False)
+    mixed[900:].to_parquet(tmp_path / "b.parquet", index=False)
+    report, _ = drift(tmp_path / "a.parquet", tmp_path / "b.parquet", "--fail-on-drift")
+    assert report["verdict"] == "steady" and len(report["columns"]) == 65
+
+
+def test_what_makes_no_sense_is_refused(tumours, tmp_path):
+    tumours.to_parquet(tmp_path / "a.parquet")
+    assert "has thresholds of its own" in run(
+        "drift", tmp_path / "a.parquet", tmp_path / "a.parquet", "--profile", "evidently", "--level", "0.1", code=2).stderr
+    assert "no column in common" in run("drift", tmp_path / "a.parquet", write(tmp_path / "b.csv", "x\n1\n"), code=2).stderr
+    assert "cannot be read" in run("profile", tmp_path / "none.parquet", code=1).stderr
+
+
+def write(file, text):
+    file.write_text(text)
+    return file
+
+
+EVIDENTLY = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import pandas
+from evidently import Dataset, Report
+from evidently.metrics import ValueDrift
+a, b = (pandas.read_parquet(f) for f in sys.argv[1:])
+report = Report([ValueDrift(column=c) for c in a.columns], include_tests=True)
+found = report.run(Dataset.from_pandas(b), Dataset.from_pandas(a)).dict()
+print(json.dumps([[m["config"]["column"], m["config"]["method"], float(m["value"]), t["status"].name]
+                  for m, t in zip(found["metrics"], found["tests"])]))
+"""
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_evidently_itself_says_the_same(digits, tmp_path, small):
+    python = ORACLES / "evidently" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("crates/stats/oracles/run.py --install evidently")
+    # As floating point, as they were measured: many columns have few values.
+    frame = digits.copy()
+    frame["pixel_0_3"] = frame["pixel_0_3"].astype("float64") / 3
+    a, b = (frame[:700], frame[700:]) if small else (frame[:1100], frame[1100:])
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for part, file in zip((a, b), files):
+        part.to_parquet(file, index=False)
+    done = subprocess.run([python, "-c", EVIDENTLY, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    _, ours = drift(*files, "--profile", "evidently")
+    theirs = json.loads(done.stdout)
+    assert len(theirs) == len(ours) == 65
+    for name, method, score, status in theirs:
+        found = ours[name]
+        assert (found["method"], found["verdict"] == "drift") == (method, status == "FAIL"), (name, found)
+        assert numpy.isclose(found["score"], score, rtol=1e-9, atol=1e-12), name
+
+
+def test_datasketches_reads_the_profile(tumours, tmp_path):
+    python = ORACLES / "datasketches" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("crates/stats/oracles/run.py --install datasketches")
+    tumours.to_parquet(tmp_path / "a.parquet")
+    profile = json.loads(run("profile", tmp_path / "a.parquet", "--output", "json").stdout)
+    column = profile["columns"][0]
+    program = ("import datasketches as d, base64, sys; k = d.kll_doubles_sketch.deserialize(base64.b64decode(sys.argv[1]));"
+               "h = d.hll_sketch.deserialize(base64.b64decode(sys.argv[2])); print(k.n, k.get_max_value(), h.get_estimate())")
+    told = subprocess.run([python, "-c", program, column["numbers"]["kll"], column["hll"]],
+                          capture_output=True, text=True, check=True).stdout.split()
+    assert (int(told[0]), float(told[1])) == (569, tumours["mean radius"].max())
+    assert numpy.isclose(float(told[2]), column["distinct"])
+    assert base64.b64decode(column["numbers"]["kll"])[2] == 15

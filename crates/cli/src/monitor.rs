@@ -1,0 +1,140 @@
+//! `mainspring profile` and `mainspring drift`: what columns look like, and whether they still do.
+
+use crate::args::{DriftArgs, Output};
+use crate::error::CliError;
+use crate::output::{Mark, either, line, mark, note, size, table};
+use mainspring_core::ErrorKind;
+use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
+use mainspring_monitor::profile::{Column, Profile};
+use mainspring_monitor::{MonitorError, Table};
+use mainspring_stats::presets::{Preset, Verdict};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs what blocks beside the runtime's threads.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MonitorError> + Send + 'static,
+) -> Result<T, CliError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| CliError::new(ErrorKind::Internal, format!("reading broke off: {e}")))?
+        .map_err(|e| CliError::from_failure(&e))
+}
+
+fn cores(given: Option<usize>) -> usize {
+    given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}
+
+/// Profiles a file; the profile goes into a file or to standard output.
+///
+/// # Errors
+/// [`CliError`] when a file cannot be read or written.
+pub async fn profile(
+    file: PathBuf,
+    threads: Option<usize>,
+    (out, to): (Output, Option<String>),
+) -> Result<(), CliError> {
+    let threads = cores(threads);
+    let found = apart(move || mainspring_monitor::profile::profile(&Table::open(&file)?, threads)).await?;
+    let Some(to) = to else {
+        either(out, &found, || people(&found));
+        return Ok(());
+    };
+    let text = serde_json::to_string_pretty(&found)
+        .map_err(|e| CliError::new(ErrorKind::Internal, format!("the profile cannot be written as JSON: {e}")))?;
+    write(Path::new(&to), &text)
+        .map_err(|e| CliError::new(ErrorKind::InvalidInput, format!("cannot write {to}: {e}")))?;
+    people(&found);
+    note(format!("the whole profile is in {to} ({})", size(text.len() as u64)));
+    Ok(())
+}
+
+/// Whole or not at all.
+fn write(to: &Path, text: &str) -> std::io::Result<()> {
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
+    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, to))
+}
+
+fn people(profile: &Profile) {
+    let head =
+        ["column", "kind", "present", "missing", "distinct", "mean", "deviation", "min", "median", "max", "frequent"];
+    table(&head, profile.columns.iter().map(|column| row(column, profile.rows)));
+    note(format!("{} rows", profile.rows));
+}
+
+fn row(column: &Column, rows: u64) -> Vec<String> {
+    let number = |value: Option<f64>| value.map(round).unwrap_or_default();
+    let share =
+        |part: u64| if rows == 0 { "0 %".into() } else { format!("{:.1} %", 100.0 * part as f64 / rows as f64) };
+    let kind = serde_json::to_value(column.kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let mut cells = vec![column.name.clone(), kind, column.present.to_string(), share(column.missing)];
+    cells.push(format!("{:.0}", column.distinct));
+    if let Some(n) = &column.numbers {
+        let median = n.quantiles.iter().find(|(q, _)| *q == 0.5).map(|(_, v)| *v);
+        cells.extend([n.mean, n.deviation, n.min, median, n.max].map(number));
+    } else {
+        cells.extend(std::iter::repeat_n(String::new(), 5));
+    }
+    let frequent = column.texts.iter().flat_map(|t| t.frequent.iter().take(3));
+    cells.push(frequent.map(|(value, count)| format!("{value} ({count})")).collect::<Vec<_>>().join(", "));
+    cells
+}
+
+fn round(value: f64) -> String {
+    match value {
+        x if x == x.trunc() && x.abs() < 1e15 => format!("{x}"),
+        x if x.abs() >= 1e6 || x.abs() < 1e-3 => format!("{x:.3e}"),
+        x => format!("{x:.4}"),
+    }
+}
+
+/// Compares two files and prints what each column says.
+///
+/// # Errors
+/// [`CliError`] when they cannot be compared.
+pub async fn drift(args: DriftArgs, out: Output) -> Result<ExitCode, CliError> {
+    let preset: Preset = args.profile.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+    if args.level.is_some() && preset != Preset::Sequential {
+        let message = format!("--level is of the profile sequential; {} has thresholds of its own", preset.as_str());
+        return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
+    }
+    let how = Comparison { preset, level: args.level.unwrap_or(0.05), threads: cores(args.threads) };
+    let (reference, current) = (args.reference, args.current);
+    let report = apart(move || compare(&Table::open(&reference)?, &Table::open(&current)?, how)).await?;
+    either(out, &report, || findings(&report));
+    let failed = args.fail_on_drift && report.verdict == Verdict::Drift;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn findings(report: &Report) {
+    table(&["column", "verdict", "score", "threshold", "since row", "test"], report.columns.iter().map(verdict));
+    for (names, what) in [(&report.added, "only in the current file"), (&report.removed, "only in the reference")] {
+        if !names.is_empty() {
+            note(format!("{what}: {}", names.join(", ")));
+        }
+    }
+    let (drifted, compared) = report.drifted();
+    let [before, now] = report.rows;
+    let text = format!("{drifted} of {compared} columns drifted ({now} rows, reference {before})");
+    line(mark(if drifted == 0 { Mark::Good } else { Mark::Bad }, text));
+}
+
+fn verdict(column: &ColumnReport) -> Vec<String> {
+    let found = match &column.outcome {
+        Outcome::Finding(found) => found,
+        Outcome::Skipped(why) => {
+            let skipped = mark(Mark::Warn, "not compared");
+            return vec![column.name.clone(), skipped, String::new(), String::new(), String::new(), why.clone()];
+        }
+    };
+    let verdict = match found.verdict {
+        Verdict::Drift => mark(Mark::Bad, "drift"),
+        Verdict::Possible => mark(Mark::Warn, "possible"),
+        Verdict::Steady => mark(Mark::Good, "steady"),
+    };
+    let since = found.since.map(|row| row.to_string()).unwrap_or_default();
+    let (score, threshold) = (shown(found.kind, found.score), shown(found.kind, found.threshold));
+    vec![column.name.clone(), verdict, score, threshold, since, found.method.to_owned()]
+}

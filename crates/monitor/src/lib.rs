@@ -1,0 +1,17 @@
+//! What a table's columns look like, and whether they still look like that.
+//!
+//! [`profile`] reads a file once (CSV twice: its types are found first), in lanes that merge, and keeps sketches of
+//! each column: memory depends on the columns, not on the rows. [`drift`] compares the columns of two files by one of
+//! the presets of [`mainspring_stats::presets`], two columns in memory at a time.
+
+mod column;
+pub mod drift;
+mod error;
+pub mod profile;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use column::Kind;
+pub use error::MonitorError;
+pub use table::Table;

@@ -1,0 +1,159 @@
+//! A table in a file: Parquet, CSV or Arrow's file format.
+
+use crate::error::MonitorError;
+use arrow::array::RecordBatch;
+use arrow::csv::ReaderBuilder;
+use arrow::csv::reader::Format as Csv;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::reader::FileReader;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use regex::Regex;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows that are looked at together.
+const BATCH: usize = 8_192;
+/// What pandas reads as a missing value.
+const MISSING: &str =
+    r"^(|#N/A|#N/A N/A|#NA|-1\.#IND|-1\.#QNAN|-NaN|-nan|1\.#IND|1\.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null)$";
+
+/// Rows some thousands at a time.
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+
+/// A file whose columns are known.
+#[derive(Debug)]
+pub struct Table {
+    file: PathBuf,
+    schema: SchemaRef,
+    inside: Inside,
+}
+
+#[derive(Debug)]
+enum Inside {
+    Parquet(ArrowReaderMetadata),
+    Csv(Csv),
+    /// How many record batches.
+    Arrow(usize),
+}
+
+impl Table {
+    /// Opens a file and finds out what columns it has. Of a CSV all is read, to know its types. Blocks.
+    ///
+    /// # Errors
+    /// [`MonitorError`] when it is not there, or not what its name says.
+    pub fn open(file: &Path) -> Result<Self, MonitorError> {
+        let ending = file.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let opened = || File::open(file).map_err(|source| MonitorError::Open { file: file.to_owned(), source });
+        let (schema, inside) = match ending.as_str() {
+            "parquet" | "pq" => {
+                let metadata = ArrowReaderMetadata::load(&opened()?, ArrowReaderOptions::new())
+                    .map_err(|e| MonitorError::read(file, "parquet", e))?;
+                (Arc::clone(metadata.schema()), Inside::Parquet(metadata))
+            }
+            "csv" => {
+                let wrong = |e: &dyn std::fmt::Display| MonitorError::read(file, "csv", e);
+                let missing = Regex::new(MISSING).map_err(|e| wrong(&e))?;
+                let format = Csv::default().with_header(true).with_null_regex(missing);
+                let mut text = opened()?;
+                skip_mark(&mut text).map_err(|e| wrong(&e))?;
+                let (schema, _) = format.infer_schema(BufReader::new(text), None).map_err(|e| wrong(&e))?;
+                (Arc::new(named(&schema)), Inside::Csv(format))
+            }
+            "arrow" | "ipc" | "feather" => {
+                let reader = FileReader::try_new(BufReader::new(opened()?), None)
+                    .map_err(|e| MonitorError::read(file, "arrow", e))?;
+                (reader.schema(), Inside::Arrow(reader.num_batches()))
+            }
+            _ => return Err(MonitorError::Format(file.to_owned())),
+        };
+        Ok(Self { file: file.to_owned(), schema, inside })
+    }
+
+    /// Its path.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Its format: `parquet`, `csv` or `arrow`.
+    pub fn format(&self) -> &'static str {
+        match self.inside {
+            Inside::Parquet(_) => "parquet",
+            Inside::Csv(_) => "csv",
+            Inside::Arrow(_) => "arrow",
+        }
+    }
+
+    /// Its columns, as they are stored.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Parts that can be read beside each other.
+    pub(crate) fn parts(&self) -> usize {
+        match &self.inside {
+            Inside::Parquet(metadata) => metadata.metadata().num_row_groups(),
+            Inside::Csv(_) => 1,
+            Inside::Arrow(batches) => *batches,
+        }
+    }
+
+    /// The rows of one part; all columns, or only the one at `column`.
+    pub(crate) fn rows(&self, part: usize, column: Option<usize>) -> Result<Batches, MonitorError> {
+        let wrong = |e: &dyn std::fmt::Display| MonitorError::read(&self.file, self.format(), e);
+        let mut file =
+            File::open(&self.file).map_err(|source| MonitorError::Open { file: self.file.clone(), source })?;
+        Ok(match &self.inside {
+            Inside::Parquet(metadata) => {
+                let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                    .with_row_groups(vec![part])
+                    .with_batch_size(BATCH);
+                if let Some(at) = column {
+                    let mask = ProjectionMask::roots(reader.parquet_schema(), [at]);
+                    reader = reader.with_projection(mask);
+                }
+                Box::new(reader.build().map_err(|e| wrong(&e))?)
+            }
+            Inside::Csv(format) => {
+                skip_mark(&mut file).map_err(|e| wrong(&e))?;
+                let mut reader = ReaderBuilder::new(Arc::clone(&self.schema)).with_format(format.clone());
+                if let Some(at) = column {
+                    reader = reader.with_projection(vec![at]);
+                }
+                Box::new(reader.with_batch_size(BATCH).build(file).map_err(|e| wrong(&e))?)
+            }
+            Inside::Arrow(_) => {
+                let mut reader =
+                    FileReader::try_new(BufReader::new(file), column.map(|at| vec![at])).map_err(|e| wrong(&e))?;
+                reader.set_index(part).map_err(|e| wrong(&e))?;
+                Box::new(reader.take(1))
+            }
+        })
+    }
+
+    pub(crate) fn wrong(&self, e: &ArrowError) -> MonitorError {
+        MonitorError::read(&self.file, self.format(), e)
+    }
+}
+
+/// Passes the mark that some programs write before UTF-8.
+fn skip_mark(file: &mut File) -> std::io::Result<()> {
+    let mut head = [0; 3];
+    if file.read_exact(&mut head).is_err() || head != *b"\xef\xbb\xbf" {
+        file.rewind()?;
+    }
+    Ok(())
+}
+
+/// The index column that `DataFrame.to_csv()` writes has no name; pandas reads it as this. Nothing at all is text.
+fn named(schema: &Schema) -> Schema {
+    let field = |(i, field): (usize, &Arc<Field>)| {
+        let name = if field.name().is_empty() { format!("Unnamed: {i}") } else { field.name().clone() };
+        let kind = if *field.data_type() == DataType::Null { &DataType::Utf8 } else { field.data_type() };
+        Field::new(name, kind.clone(), true)
+    };
+    Schema::new(schema.fields().iter().enumerate().map(field).collect::<Vec<_>>())
+}

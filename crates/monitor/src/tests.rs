@@ -1,0 +1,151 @@
+//! Files of each format, profiled and compared.
+
+use crate::drift::{Comparison, Outcome, compare};
+use crate::profile::{Profile, profile};
+use crate::{MonitorError, Table};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
+use arrow::ipc::writer::FileWriter;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mainspring_stats::presets::{Preset, Verdict};
+use mainspring_stats::{Distinct, Frequent, Kll};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ROWS: i64 = 5_000;
+
+/// Numbers in an order without chance: a golden-ratio sequence.
+fn even(i: i64) -> f64 {
+    (i as f64 * 0.618_033_988_749_894_9).fract()
+}
+
+fn batch(shift: f64) -> RecordBatch {
+    let spent: Float64Array = (0..ROWS).map(|i| (i % 10 != 3).then(|| even(i) + shift)).collect();
+    let double: Float64Array = (0..ROWS).map(|i| Some(-2.0 * even(i))).collect();
+    let visits: Int64Array = (0..ROWS).map(|i| Some((even(7 * i) * 40.0) as i64)).collect();
+    let plan: StringArray =
+        (0..ROWS).map(|i| (i % 4 != 0).then(|| if even(3 * i) < 0.75 { "basic" } else { "plus" })).collect();
+    let paid: BooleanArray = (0..ROWS).map(|i| Some(i % 2 == 0)).collect();
+    let at: TimestampMillisecondArray = (0..ROWS).map(|i| Some(1_700_000_000_000 + i)).collect();
+    let columns: [(&str, ArrayRef); 6] = [
+        ("spent", Arc::new(spent)),
+        ("double", Arc::new(double)),
+        ("visits", Arc::new(visits)),
+        ("plan", Arc::new(plan)),
+        ("paid", Arc::new(paid)),
+        ("at", Arc::new(at)),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+}
+
+fn write(folder: &Path, name: &str, batch: &RecordBatch) -> PathBuf {
+    let path = folder.join(name);
+    let file = File::create(&path).unwrap();
+    if name.ends_with("parquet") {
+        let groups = WriterProperties::builder().set_max_row_group_row_count(Some(600)).build();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(groups)).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+    } else if name.ends_with("csv") {
+        arrow::csv::Writer::new(file).write(batch).unwrap();
+    } else {
+        let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
+        for start in (0..batch.num_rows()).step_by(600) {
+            writer.write(&batch.slice(start, 600.min(batch.num_rows() - start))).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+    path
+}
+
+fn of(path: &Path, threads: usize) -> Profile {
+    profile(&Table::open(path).unwrap(), threads).unwrap()
+}
+
+#[test]
+fn a_profile_has_what_is_in_the_file_whatever_its_format() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["t.parquet", "t.csv", "t.arrow"] {
+        let found = of(&write(folder.path(), name, &batch(0.0)), 2);
+        assert_eq!((found.rows, found.columns.len()), (5_000, 6), "{name}");
+        let [spent, _, visits, plan, paid, at] = &found.columns[..] else { unreachable!("six columns") };
+        assert_eq!((spent.present, spent.missing), (4_500, 500), "{name}");
+        let numbers = spent.numbers.as_ref().unwrap();
+        assert!((numbers.mean.unwrap() - 0.5).abs() < 0.01 && numbers.max.unwrap() < 1.0);
+        let kll = Kll::from_datasketches(&STANDARD.decode(&numbers.kll).unwrap()).unwrap();
+        assert!((kll.rank(0.25).unwrap() - 0.25).abs() < 2.0 * numbers.rank_error);
+        assert!((visits.distinct - 40.0).abs() < 2.0, "{}", visits.distinct);
+        let hll = Distinct::from_bytes(&STANDARD.decode(&visits.hll).unwrap()).unwrap();
+        assert_eq!(hll.estimate(), visits.distinct);
+        let texts = plan.texts.as_ref().unwrap();
+        assert_eq!((texts.frequent[0].0.as_str(), texts.count_error, texts.longest), ("basic", 0, 5), "{name}");
+        let items = Frequent::from_bytes(&STANDARD.decode(&texts.frequent_items).unwrap()).unwrap();
+        assert_eq!(items.count(), plan.present);
+        assert_eq!(paid.texts.as_ref().unwrap().frequent.len(), 2);
+        assert!(at.numbers.is_some() && at.texts.is_none(), "{name}: {:?}", at.kind);
+        let pair = found.correlations.iter().find(|c| c.columns == ["spent", "double"]).unwrap();
+        assert!((pair.pearson + 1.0).abs() < 1e-12, "{}", pair.pearson);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "t.parquet", &batch(0.0));
+    let text = |threads| serde_json::to_string(&of(&path, threads)).unwrap();
+    assert_eq!(text(1), text(4));
+}
+
+#[test]
+fn each_preset_finds_the_column_that_moved_and_only_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = Table::open(&write(folder.path(), "a.parquet", &batch(0.0))).unwrap();
+    let current = Table::open(&write(folder.path(), "b.csv", &batch(0.3))).unwrap();
+    for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs, Preset::Sequential] {
+        let how = Comparison { preset, level: 0.01, threads: 2 };
+        let report = compare(&reference, &current, how).unwrap();
+        assert_eq!(report.rows, [5_000, 5_000]);
+        for column in &report.columns {
+            match &column.outcome {
+                Outcome::Finding(found) => {
+                    let moved = column.name == "spent";
+                    assert_eq!(found.verdict == Verdict::Drift, moved, "{preset:?} {}: {found:?}", column.name);
+                }
+                Outcome::Skipped(why) => assert!(column.name == "at" && why.contains("times"), "{why}"),
+            }
+        }
+        assert_eq!(report.drifted(), (1, 5), "{preset:?}");
+        assert_eq!(report.verdict == Verdict::Drift, preset != Preset::Evidently);
+    }
+}
+
+#[test]
+fn files_that_cannot_be_compared_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = batch(0.0);
+    let a = Table::open(&write(folder.path(), "a.parquet", &whole.project(&[0]).unwrap())).unwrap();
+    let b = Table::open(&write(folder.path(), "b.arrow", &whole.project(&[1, 0]).unwrap())).unwrap();
+    let c = Table::open(&write(folder.path(), "c.arrow", &whole.project(&[2]).unwrap())).unwrap();
+    let how = Comparison { preset: Preset::Evidently, level: 0.05, threads: 1 };
+    let report = compare(&a, &b, how).unwrap();
+    assert_eq!((report.added, report.columns.len()), (vec!["double".to_owned()], 1));
+    assert!(matches!(compare(&a, &c, how), Err(MonitorError::Columns(_))));
+    assert!(matches!(compare(&a, &b, Comparison { level: 1.0, ..how }), Err(MonitorError::Level(_))));
+    let named = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Table::open(&path)
+    };
+    assert!(matches!(named("x.txt", "a\n1\n"), Err(MonitorError::Format(_))));
+    assert!(matches!(named("x.parquet", "a\n1\n"), Err(MonitorError::Read { .. })));
+    assert!(matches!(Table::open(&folder.path().join("none.csv")), Err(MonitorError::Open { .. })));
+    let ragged = named("ragged.csv", "a,b\n1,2\n3\n");
+    assert!(ragged.is_err() || profile(&ragged.unwrap(), 1).is_err());
+    let empty = named("empty.csv", "a,b\n").unwrap();
+    assert_eq!(profile(&empty, 1).unwrap().rows, 0);
+}
