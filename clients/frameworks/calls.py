@@ -109,3 +109,18 @@ def check_scoring(server, name, model):
         answer = requests.post(f"{server.url}/deployments/{name}/invocations", data=text, headers={"Content-Type": "application/json"}, timeout=120)
         assert answer.status_code == 200, answer.text
         close(answer.json(), json.loads(theirs.response))
+
+
+def check_conversion(server, name, model, framework, *more):
+    """`mainspring convert` makes version 2 of a deployed model: ONNX, served without Python, with the same answers."""
+    said = server.cli("convert", f"{name}/1", "--env", "shared", *more)
+    assert framework in said and f"registered as models:/{name}/2" in said
+    server.deploy(f"{name}-onnx", f"models:/{name}/2")
+    found = requests.get(f"{server.url}/api/v1/deployments/{name}-onnx").json()
+    assert found["versions"][0]["engine"] == "onnxruntime"
+    given = arrays(model.rows)
+    expected, got = infer(server, name, given), infer(server, f"{name}-onnx", given)
+    assert list(expected) == list(got)
+    for label, values in expected.items():
+        assert values.dtype == got[label].dtype
+        numpy.testing.assert_allclose(got[label], values, rtol=1e-4, atol=1e-5)
