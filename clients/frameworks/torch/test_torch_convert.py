@@ -1,5 +1,7 @@
 """PyTorch models converted to ONNX by the command: the same answers from the server's own ONNX Runtime."""
 
+import json
+
 import calls
 import mlflow
 import numpy
@@ -46,6 +48,17 @@ def models(server):
 @pytest.mark.parametrize("name", ["images", "columns"])
 def test_converted(server, models, name):
     calls.check_conversion(server, f"torch-convert-{name}", models[name], "PyTorch")
+
+
+def test_optimized(server, models):
+    """Convolutions have weights that fit into 8 bits: what was made is smaller, and graph optimisation changes no answer."""
+    if not any(version.version == "2" for version in mlflow.MlflowClient().search_model_versions("name = 'torch-convert-images'")):
+        server.cli("convert", "torch-convert-images/1", "--env", "shared")
+    job = json.loads(server.cli("optimize", "torch-convert-images/2", "--env", "shared", "--output", "json"))
+    made = {each["name"]: each for each in job["findings"]["candidates"]}
+    assert {"graph", "int8-dynamic", "int8-static"} <= set(made), job["findings"]["failed"]
+    assert made["int8-static"]["speed"]["bytes"] < job["findings"]["before"]["bytes"]
+    assert all(each["agreeing"] == job["findings"]["rows"] for name, each in made.items() if name == "graph")
 
 
 def test_an_operator_that_onnx_does_not_have_is_named(server, models):
