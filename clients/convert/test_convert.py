@@ -183,6 +183,16 @@ def test_optimize(server, registered, tmp_path):
         assert "version" not in job and versions("network") == 2
 
 
+@pytest.mark.parametrize("name", ["pipeline", "xgboost", "lightgbm"])
+def test_optimize_prints_what_was_compared(server, registered, converted, name):
+    """On the input example, without labels: a row counts when it has the same answer."""
+    said = server.cli("optimize", f"convert-{name}/2", "--env", "shared")
+    count = min(len(registered[name]), 10_000)
+    assert f"{count} from the input example" in said and "the same answer in 99 % of the rows" in said
+    assert "as it is" in said and f"{count} of {count}" in said and "graph" in said
+    assert f"made from models:/convert-{name}/2" in said or "nothing was registered" in said
+
+
 def test_prefer_onnx(server, registered, converted):
     """The conversion serves where there is one; no request fails while the alias goes to and fro."""
     client = mlflow.MlflowClient()

@@ -1,8 +1,11 @@
 """What the tests of all frameworks share: to log, register and deploy a model, to call it, and to compare."""
 
+import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import math
+import os
 
 import mlflow
 import numpy
@@ -12,7 +15,8 @@ import tritonclient.http
 from mlflow.pyfunc import scoring_server
 from tritonclient.utils import np_to_triton_dtype
 
-SHARED = {"python": {"env": "shared"}}
+# One worker each: the models of frameworks take long enough to get one a core, and each of those imports all of it.
+SHARED = {"instances": 1, "python": {"env": "shared"}}
 
 
 @dataclasses.dataclass
@@ -24,17 +28,33 @@ class Logged:
     folder: str = ""
 
 
+# Bytes of memory that a framework's worker may need while it starts.
+WORKER = 1_500_000_000
+
+
+def at_once():
+    """How many workers may start at a time: most of a start is an import, which one core does."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, StopIteration, ValueError), open("/proc/meminfo") as lines:
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return max(1, min(os.cpu_count() or 1, free // WORKER))
+
+
 def register(server, prefix, logs):
-    """Runs each function of `logs`, which logs a model with the name it is given, and deploys what it registers."""
+    """Runs each function of `logs`, which logs a model with the name it is given, and deploys what it registers, the
+    workers of earlier ones starting meanwhile."""
     mlflow.set_tracking_uri(server.url)
     mlflow.set_registry_uri(server.url)
     mlflow.set_experiment(prefix)
-    found = {}
-    for name, log in logs.items():
-        with mlflow.start_run():
-            found[name] = log(f"{prefix}-{name}")
-        found[name].folder = mlflow.artifacts.download_artifacts(f"models:/{prefix}-{name}/1")
-        server.deploy(f"{prefix}-{name}", f"models:/{prefix}-{name}/1", engine=SHARED)
+    found, deployed = {}, []
+    with concurrent.futures.ThreadPoolExecutor(at_once()) as starting:
+        for name, log in logs.items():
+            with mlflow.start_run():
+                found[name] = log(f"{prefix}-{name}")
+            found[name].folder = mlflow.artifacts.download_artifacts(f"models:/{prefix}-{name}/1")
+            deployed.append(starting.submit(server.deploy, f"{prefix}-{name}", f"models:/{prefix}-{name}/1", engine=SHARED))
+    for each in deployed:
+        each.result()
     return found
 
 
@@ -109,3 +129,18 @@ def check_scoring(server, name, model):
         answer = requests.post(f"{server.url}/deployments/{name}/invocations", data=text, headers={"Content-Type": "application/json"}, timeout=120)
         assert answer.status_code == 200, answer.text
         close(answer.json(), json.loads(theirs.response))
+
+
+def check_conversion(server, name, model, framework, *more):
+    """`mainspring convert` makes version 2 of a deployed model: ONNX, served without Python, with the same answers."""
+    said = server.cli("convert", f"{name}/1", "--env", "shared", *more)
+    assert framework in said and f"registered as models:/{name}/2" in said
+    server.deploy(f"{name}-onnx", f"models:/{name}/2")
+    found = requests.get(f"{server.url}/api/v1/deployments/{name}-onnx").json()
+    assert found["versions"][0]["engine"] == "onnxruntime"
+    given = arrays(model.rows)
+    expected, got = infer(server, name, given), infer(server, f"{name}-onnx", given)
+    assert list(expected) == list(got)
+    for label, values in expected.items():
+        assert values.dtype == got[label].dtype
+        numpy.testing.assert_allclose(got[label], values, rtol=1e-4, atol=1e-5)

@@ -47,6 +47,19 @@ def test_scoring(server, loaded, label):
     assert answer.json() == json.loads(theirs.response)
 
 
+@pytest.mark.parametrize("label", ["nested records", "vectors"])
+def test_nested_rows_of_the_native_api(server, loaded, label):
+    """What the console's form sends: nested values go in and come out as they are in MLflow's form."""
+    name, body = rich_models.BODIES[label]
+    url = f"{server.url}/api/v1/deployments/rich-{name}/predict"
+    answer = requests.post(url, json={"rows": body["dataframe_records"]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"] == score(server, name, body).json()["predictions"]
+    if label == "nested records":
+        refused = requests.post(url, json={"rows": [{**rich_models.NESTED_ROWS[0], "map": []}]})
+        assert refused.status_code == 400 and "map" in refused.text
+
+
 def test_parameters_of_a_v2_request(server, loaded):
     def ask(**more):
         body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.5]}], **more}

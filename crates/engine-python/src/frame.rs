@@ -3,6 +3,7 @@
 //! a multiple of 8.
 
 use crate::nested;
+use crate::size::Cost;
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, Tensor};
@@ -88,6 +89,9 @@ pub(crate) struct Ready {
     /// Its MLflow signature, as `signature` in an `MLmodel` file but in JSON.
     #[serde(default)]
     pub signature: Option<String>,
+    /// What a call with one row takes; not of a worker that was told what another one found out.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     pub python: String,
     pub mlflow: String,
 }

@@ -12,6 +12,7 @@ mod model;
 mod nested;
 mod pool;
 mod runtime;
+mod size;
 mod supervise;
 mod tail;
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The workers of a model, and the thread that starts one in place of each that ended.
 
 use crate::frame::{Failure, Incoming, Outgoing, Ready};
+use crate::size::{self, Machine};
 use crate::worker::{Fault, Start, Worker, resident};
 use mainspring_core::EventId;
 use mainspring_engine::{EngineError, Part, Watch};
 use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -31,7 +32,8 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Shared {
     start: Start,
-    wanted: usize,
+    /// How many there are to be.
+    wanted: AtomicUsize,
     state: Mutex<State>,
     moved: Condvar,
     closed: AtomicBool,
@@ -57,7 +59,8 @@ struct State {
 }
 
 impl Pool {
-    /// Starts the first worker and waits until it has opened the model; the others follow.
+    /// Starts the first worker and waits until it has opened the model; the others follow. How many is decided by the
+    /// first one when `wanted` is 0.
     ///
     /// # Errors
     /// What [`mainspring_engine::Engine::load`] promises.
@@ -67,7 +70,7 @@ impl Pool {
         let failed = |reason: String| EngineError::Load { path: path.clone(), reason };
         let shared = Arc::new(Shared {
             start,
-            wanted: wanted.max(1),
+            wanted: AtomicUsize::new(wanted),
             state: Mutex::default(),
             moved: Condvar::new(),
             closed: AtomicBool::new(false),
@@ -123,7 +126,7 @@ impl Pool {
     }
 
     pub fn size(&self) -> usize {
-        self.shared.wanted
+        self.shared.wanted.load(Ordering::Relaxed).max(1)
     }
 
     #[cfg(test)]
@@ -228,6 +231,7 @@ impl Shared {
         self.state.lock().alive = 1;
         let ready = match self.begin(None) {
             Ok((worker, ready)) => {
+                self.decide(&ready, worker.pid());
                 self.add(worker);
                 ready
             }
@@ -287,6 +291,20 @@ impl Shared {
         Err(if lines.is_empty() { reason } else { format!("{reason}; its last lines: {}", lines.join(" | ")) })
     }
 
+    /// Decides how many workers there are to be, unless somebody has said it.
+    fn decide(&self, ready: &Ready, first: u32) {
+        if self.wanted.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let (machine, held) = (Machine::now(), resident(first));
+        let count = size::workers(ready.cost, held, machine);
+        self.wanted.store(count, Ordering::Relaxed);
+        tracing::info!(
+            deployment = %self.start.name, workers = count, cost = ?ready.cost, resident = held, ?machine,
+            "the number of the model's workers is chosen"
+        );
+    }
+
     fn add(&self, worker: Worker) {
         let mut state = self.state.lock();
         state.pids.push(worker.pid());
@@ -316,7 +334,7 @@ impl Shared {
                     continue;
                 }
             }
-            if state.alive < self.wanted {
+            if state.alive < self.wanted.load(Ordering::Relaxed) {
                 match state.not_before.filter(|at| *at > Instant::now()) {
                     None => break,
                     Some(at) => {

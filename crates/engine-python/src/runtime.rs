@@ -98,7 +98,7 @@ impl PythonRuntime {
             limits: options.worker.clone(),
             threads: options.threads,
         };
-        PythonModel::open(start, held, options.instances.max(1), &options.watch)
+        PythonModel::open(start, held, options.instances, &options.watch)
     }
 }
 

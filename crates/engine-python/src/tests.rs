@@ -344,6 +344,20 @@ fn many_restarts_leave_no_process_no_file_and_no_thread() {
 }
 
 #[test]
+fn a_model_that_is_slow_gets_a_worker_a_core_and_a_quick_one_has_one() {
+    let rig = Rig::new();
+    let start = |name: &str, instances: usize| {
+        rig.engine.start(&file(name), &LoadOptions { instances, ..Rig::options() }).unwrap()
+    };
+    let cores = std::thread::available_parallelism().unwrap().get().min(8);
+    let slow = start("waits", 0);
+    assert_eq!(slow.instances(), cores);
+    until("all of them run", || slow.pool.pids().len() == cores);
+    assert_eq!(start("tiny", 0).instances(), 1);
+    assert_eq!(start("waits", 1).instances(), 1);
+}
+
+#[test]
 fn a_start_that_never_ends_is_stopped_at_its_limit() {
     let rig = Rig::new();
     let before = held();

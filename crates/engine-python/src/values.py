@@ -106,6 +106,25 @@ class Columns:
             return pandas.DataFrame({label: pandas.Series([blank(self.types[name]) for _ in range(rows)]) for name, label, _, _ in self.fields})
         return pandas.DataFrame({label: made[kind] if kind in made else np.zeros(rows, NUMBERS[COLUMNS[kind]]) for _, label, kind, _ in self.fields})
 
+    def taken(self, tensors, body):
+        """What the model is called with."""
+        block = self.block(tensors, body)
+        if block is None:
+            return self.build(arrays(tensors, body))
+        return pandas.DataFrame(block.T, columns=self.labels, copy=False)
+
+    def block(self, tensors, body):
+        """The body as one array, a column a row of it, where it is so: no column is copied."""
+        if self.hinted or self.alike == "BYTES" or len(tensors) != len(self.fields):
+            return None
+        size = tensors[0]["bytes"]
+        if not size or size % 8 or len(body) != size * len(tensors):
+            return None
+        for tensor, field in zip(tensors, self.fields):
+            if tensor["name"] != field[0] or tensor["bytes"] != size or tensor["dtype"] != self.alike:
+                return None
+        return np.frombuffer(body, NUMBERS[self.alike]).reshape(len(tensors), -1)
+
     def build(self, given):
         if self.hinted:
             name, _, kind, _ = self.fields[0]
@@ -159,6 +178,10 @@ class Tensors:
             sizes = [(rows if place == 0 else 1) if size < 0 else size for place, size in enumerate(shape)]
             out[name] = np.full(sizes, "", object) if dtype == "BYTES" else np.zeros(sizes, NUMBERS[dtype])
         return out[self.fields[0][0]] if self.single else out
+
+    def taken(self, tensors, body):
+        """What the model is called with."""
+        return self.build(arrays(tensors, body))
 
     def build(self, given):
         out = {}

@@ -61,10 +61,10 @@ def main():
     (folder / "plain").mkdir()
     (folder / "plain" / "model.py").write_text((HERE / "plain.py").read_text())
     (folder / "plain" / "weights.txt").write_text("3")
-    for name in ("tiny", "slow"):
+    for name in ("tiny", "slow", "waits"):
         (folder / name).mkdir()
         (folder / name / "model.py").write_text((HERE / "tiny.py").read_text())
-    (folder / "slow" / "slow").touch()
+        (folder / name / name).touch()
     (folder / "silent.py").write_text("def predict(model, data):\n    return data\n")
     save(folder, "nothing", None)
     save(folder, "unloadable", ModelSignature(inputs=ONE))

@@ -335,7 +335,40 @@ class Keras(Exporter):
         spec = tensorflow.TensorSpec([None] + list(native.inputs[0].shape[1:]), kind, name="X")
         call = tensorflow.function(lambda x: native(x, training=False), input_signature=[spec])
         made, _ = tf2onnx.convert.from_function(call, input_signature=[spec], opset=18)
+        with_captures(made.graph, call.get_concrete_function(spec))
+        known_error_function(made.graph)
         if self.model.outputs.form == "frame" and columns:
             return made, [(0, place) for place in range(len(self.fields))]
         self.one_array()
         return made, [(0, None)]
+
+
+def with_captures(graph, function):
+    """Puts values that a layer holds outside of its variables (what Normalization has learned) into the graph: tf2onnx
+    makes inputs of them, which nobody would give."""
+    from onnx import numpy_helper
+
+    held = {inner.name: outer for outer, inner in function.graph.captures if outer.dtype.name != "resource"}
+    for given in [each for each in graph.input if each.name in held]:
+        graph.initializer.append(numpy_helper.from_array(held[given.name].numpy(), given.name))
+        graph.input.remove(given)
+
+
+def known_error_function(graph):
+    """tf2onnx writes the complement of the error function (in GELU) as an operator that ONNX does not have: 1 - Erf(x)."""
+    from onnx import helper
+
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Erfc" or node.domain:
+            nodes.append(node)
+            continue
+        (given,), (name,) = node.input, node.output
+        nodes += [
+            helper.make_node("Erf", [given], [name + "/erf"]),
+            helper.make_node("Constant", [], [name + "/one"], value_float=1.0),
+            helper.make_node("CastLike", [name + "/one", given], [name + "/as"]),
+            helper.make_node("Sub", [name + "/as", name + "/erf"], [name]),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
