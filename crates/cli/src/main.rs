@@ -12,6 +12,7 @@ mod output;
 mod predict;
 mod query;
 mod resources;
+mod rollout;
 mod up;
 
 use args::{Cli, Cmd, Destination};
@@ -84,6 +85,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
+        Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;

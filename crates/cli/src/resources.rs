@@ -10,7 +10,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-fn read(path: &Path) -> Result<String, CliError> {
+/// The text of a file, or of standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<String, CliError> {
     let fail =
         |e: std::io::Error| CliError::new(ErrorKind::InvalidInput, format!("cannot read {}: {e}", path.display()));
     if path == Path::new("-") {

@@ -1,6 +1,6 @@
 //! Which path goes where.
 
-use crate::api::{batches, conversions, deployments, journal, models, resources, security, system, tracking};
+use crate::api::{batches, conversions, deployments, journal, models, resources, rollouts, security, system, tracking};
 use crate::state::NativeState;
 use axum::Router;
 use axum::response::IntoResponse;
@@ -51,6 +51,12 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
         .route("/api/v1/live", get(deployments::watch_deployments))
+        .route("/api/v1/rollouts", get(rollouts::list_rollouts))
+        .route("/api/v1/rollouts/{name}", get(rollouts::get_rollout))
+        .route("/api/v1/rollouts/{name}/decisions", get(rollouts::list_rollout_decisions))
+        .route("/api/v1/rollouts/{name}/start", post(rollouts::start_rollout))
+        .route("/api/v1/rollouts/{name}/orders/{order}", post(rollouts::order_rollout))
+        .route("/api/v1/rollouts/{name}/replay", post(rollouts::replay_rollout))
         .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))
         .route("/api/v1/query", post(journal::query_journal))

@@ -7,6 +7,7 @@ use mainspring_journal::Journal;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
 use mainspring_resource::Resources;
+use mainspring_rollout::{Events, Rollouts};
 use mainspring_security::Security;
 use mainspring_serving::Serving;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ pub struct NativeState {
     pub serving: Serving,
     /// Conversions to ONNX.
     pub conversions: Conversions,
+    /// Rollouts.
+    pub rollouts: Rollouts,
+    /// The events that their evidence is made of.
+    pub rollout_events: Arc<dyn Events>,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

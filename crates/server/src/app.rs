@@ -114,6 +114,8 @@ fn native(
         registry: parts.registry.clone(),
         serving: parts.serving.clone(),
         conversions: parts.conversions.clone(),
+        rollouts: parts.rollouts.clone(),
+        rollout_events: Arc::new(crate::rollouts::JournalEvents::of(parts, ctx)),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),

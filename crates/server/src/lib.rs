@@ -15,6 +15,7 @@ mod keys;
 mod metrics;
 mod personalizers;
 mod ports;
+mod rollouts;
 mod start;
 pub mod telemetry;
 mod trace;

@@ -10,7 +10,7 @@ use crate::health::Health;
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
-use crate::{console, wiring};
+use crate::{console, rollouts, wiring};
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
@@ -19,6 +19,7 @@ use mainspring_journal::Journal;
 use mainspring_personalize::Personalizers;
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
+use mainspring_rollout::Rollouts;
 use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
 use mainspring_serving::Serving;
 use mainspring_store::Db;
@@ -82,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) serving: Serving,
     pub(crate) conversions: Conversions,
     pub(crate) personalizers: Personalizers,
+    pub(crate) rollouts: Rollouts,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -112,6 +114,7 @@ pub async fn start(
 
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
+    rollouts::start(&parts, &ctx);
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -162,7 +165,10 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let choices = Choices { journal: journal.clone(), gate: gate.clone(), ctx: ctx.clone() };
     let personalizers = Personalizers::new(Arc::new(choices), db.clone(), ctx.clone());
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
-    let resources = Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind()]), ctx.clone());
+    let rollouts = Rollouts::new(db.clone(), ctx.clone());
+    let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
+    let resources =
+        Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind(), rolled.kind()]), ctx.clone());
     Ok(Parts {
         registry,
         journal,
@@ -171,6 +177,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         serving,
         conversions,
         personalizers,
+        rollouts,
         onnx,
         gate,
         db,

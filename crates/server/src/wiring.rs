@@ -22,6 +22,7 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_security::MIGRATIONS,
     mainspring_journal::MIGRATIONS,
     mainspring_personalize::MIGRATIONS,
+    mainspring_rollout::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
 ];
 

@@ -4,7 +4,7 @@ use crate::action::Infer;
 use crate::error::ServeError;
 use crate::pick;
 use crate::serving::Serving;
-use mainspring_core::Authorized;
+use mainspring_core::{Authorized, Name, Tenant};
 use mainspring_traffic::{UnitFrom, Why};
 use std::sync::Arc;
 
@@ -30,6 +30,14 @@ pub struct Assigned {
 }
 
 impl Serving {
+    /// The generation of the row that decides about a deployment; `None` when none does. It tells nothing else, so it
+    /// needs no permission.
+    pub fn generation(&self, tenant: &Tenant, deployment: &Name) -> Option<u64> {
+        let deployment = self.find(tenant, deployment).ok()?;
+        let row = deployment.row.load();
+        row.as_ref().map(|row| row.generation())
+    }
+
     /// Who would answer `unit`, the value that requests carry where the rollout looks for it. The caller's own key is
     /// the unit where the rollout says so. Nothing is counted by asking.
     ///

@@ -5,5 +5,6 @@ pub(crate) mod deployments;
 pub(crate) mod downsample;
 pub(crate) mod models;
 pub(crate) mod resources;
+pub(crate) mod rollouts;
 pub(crate) mod security;
 pub(crate) mod tracking;

@@ -19,6 +19,7 @@ use mainspring_journal::{Journal, JournalSettings};
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
+use mainspring_rollout::{EventStream, Events, PortResult, Rollouts, Wanted};
 use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
 use mainspring_serving::{
     Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
@@ -96,6 +97,16 @@ impl ModelSource for OneFile {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.1.subscribe()
+    }
+}
+
+/// The journal of rollouts is the server's to adapt.
+#[derive(Debug)]
+struct NoEvents;
+
+impl Events for NoEvents {
+    fn follow(&self, _: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
+        Box::pin(std::future::ready(Err(mainspring_rollout::PortError("there is no journal here".into()))))
     }
 }
 
@@ -182,6 +193,7 @@ impl World {
             mainspring_security::MIGRATIONS,
             mainspring_journal::MIGRATIONS,
             mainspring_convert::MIGRATIONS,
+            mainspring_rollout::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -208,11 +220,14 @@ impl World {
             python: PythonRuntime::open(python).unwrap(),
             onnx: Arc::new(Adder),
         };
+        let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
             registry,
             serving,
             conversions,
+            rollouts,
+            rollout_events: Arc::new(NoEvents),
             journal,
             query,
             security,

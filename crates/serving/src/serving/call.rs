@@ -146,6 +146,7 @@ fn accept(event: &mut Event, request: &mut InferRequest, mut chosen: Chosen) -> 
     }
     event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
+    event.params = params.as_ref().map(Params::text);
     let aside = shaded.and_then(|traffic| traffic.aside(&loaded, &event.id, params.as_ref()));
     Ok(Accepted { loaded, params, aside: aside.map(Box::new) })
 }

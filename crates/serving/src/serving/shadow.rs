@@ -32,6 +32,7 @@ impl Serving {
             rows: real.rows,
             batch_rows: 0,
             timing: Timing::default(),
+            params: real.params.clone(),
             inputs: Arc::clone(&real.inputs),
             deployment: Arc::clone(&real.deployment),
             contract: Some(Arc::clone(&aside.loaded.facts.contract)),

@@ -1,0 +1,264 @@
+//! `mainspring rollout`: begin, look, watch, order, replay, simulate.
+
+mod simulate;
+
+use crate::args::{Output, RolloutCmd, Wait};
+use crate::client::{Server, segment};
+use crate::error::CliError;
+use crate::output::{Mark, cell, either, json, line, mark, note, table, time};
+use crate::resources;
+use mainspring_core::ErrorKind;
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How often a rollout is looked at.
+const POLL: Duration = Duration::from_secs(1);
+
+fn url(name: &str) -> String {
+    format!("/api/v1/rollouts/{}", segment(name))
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`CliError`] when the server refuses it.
+pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<(), CliError> {
+    match command {
+        RolloutCmd::Start { name: Some(name), .. } => {
+            let view = server.post(&format!("{}/start", url(&name)), &json!({})).await?;
+            either(out, &view, || {
+                line(mark(Mark::Good, format!("rollout/{name} begins its run {}", cell(&view["run"]))))
+            });
+        }
+        RolloutCmd::Start { files, .. } => resources::apply(server, &files, Wait::none().limit(), out).await?,
+        RolloutCmd::Status { name: None } => {
+            let all = server.get("/api/v1/rollouts").await?;
+            either(out, &all, || list(&all));
+        }
+        RolloutCmd::Status { name: Some(name) } => {
+            let view = server.get(&url(&name)).await?;
+            either(out, &view, || status(&view));
+        }
+        RolloutCmd::Watch { name } => watch(server, &name, out).await?,
+        RolloutCmd::Decisions { name, limit } => {
+            let all = server.get(&format!("{}/decisions?limit={limit}", url(&name))).await?;
+            either(out, &all, || {
+                for decision in all["decisions"].as_array().into_iter().flatten().rev() {
+                    line(sentence(decision));
+                }
+            });
+        }
+        RolloutCmd::Pause { name } => order(server, &name, "pause", out).await?,
+        RolloutCmd::Resume { name } => order(server, &name, "resume", out).await?,
+        RolloutCmd::Promote { name } => order(server, &name, "promote", out).await?,
+        RolloutCmd::Abort { name } => order(server, &name, "abort", out).await?,
+        RolloutCmd::Skip { name } => order(server, &name, "skip", out).await?,
+        RolloutCmd::Approve { name } => order(server, &name, "approve", out).await?,
+        RolloutCmd::Replay { name, run } => replay(server, &name, run, out).await?,
+        RolloutCmd::Simulate(args) => simulate::run(server, &args, out).await?,
+    }
+    Ok(())
+}
+
+async fn order(server: &Server, name: &str, order: &str, out: Output) -> Result<(), CliError> {
+    let view = server.post(&format!("{}/orders/{order}", url(name)), &json!({})).await?;
+    let last = server.get(&format!("{}/decisions?limit=1", url(name))).await?;
+    either(out, &view, || line(mark(Mark::Good, sentence(&last["decisions"][0]))));
+    Ok(())
+}
+
+async fn replay(server: &Server, name: &str, run: Option<i64>, out: Output) -> Result<(), CliError> {
+    let which = run.map(|run| format!("?run={run}")).unwrap_or_default();
+    let found = server.post(&format!("{}/replay{which}", url(name)), &json!({})).await?;
+    let diverged = found["diverged"].as_str();
+    either(out, &found, || {
+        let (same, all) = (cell(&found["same"]), cell(&found["decisions"]));
+        let state = if diverged.is_some() { Mark::Bad } else { Mark::Good };
+        line(mark(state, format!("{same} of {all} decisions follow from the journal")));
+        for text in diverged.into_iter().map(str::to_owned).chain(texts(&found["numbers"])) {
+            line(format!("  {text}"));
+        }
+    });
+    match diverged {
+        None => Ok(()),
+        Some(_) => Err(CliError::new(ErrorKind::Conflict, "the journal does not lead to the recorded decisions")
+            .hint("retention may have removed answers, or they are still with another replica")),
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().map(cell).collect()
+}
+
+fn percent(value: &Value) -> String {
+    let percent = value.as_f64().unwrap_or_default() * 100.0;
+    if percent == percent.round() { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+}
+
+fn sentence(decision: &Value) -> String {
+    format!("{}  {}: {}", seconds(&decision["at"]), cell(&decision["by"]), cell(&decision["sentence"]))
+}
+
+/// To the second: rollouts may decide several times a minute.
+fn seconds(at: &Value) -> String {
+    let text = cell(at);
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(clock)) => format!("{day} {clock}"),
+        _ => text,
+    }
+}
+
+fn candidate(view: &Value) -> &Value {
+    &view["variants"][1]
+}
+
+fn list(all: &Value) {
+    let rows: Vec<Vec<String>> = all["rollouts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|r| {
+            let step = r["steps"].as_array().into_iter().flatten().find(|s| s["state"] == "now");
+            let step = step.map(|s| cell(&s["title"])).unwrap_or_default();
+            let weight = if candidate(r).is_null() { String::new() } else { percent(&candidate(r)["weight"]) };
+            let waits = cell(&r["hold"]["reason"]);
+            vec![cell(&r["name"]), cell(&r["deployment"]), cell(&r["phase"]), step, weight, time(&r["since"]), waits]
+        })
+        .collect();
+    if rows.is_empty() {
+        return line("there are no rollouts; begin one with: mainspring rollout start -f rollout.yaml");
+    }
+    table(&["name", "deployment", "phase", "step", "candidate", "since", "waits for"], rows);
+}
+
+/// A rollout on one screen.
+fn status(view: &Value) {
+    let run = cell(&view["run"]);
+    line(format!("rollout/{} on {}, run {run}: {}", cell(&view["name"]), cell(&view["deployment"]), phase(view)));
+    if let Some(reason) = view["hold"]["reason"].as_str() {
+        line(mark(Mark::Warn, format!("it holds: {reason}")));
+    }
+    let step = |s: &Value| match s["state"].as_str() {
+        Some("now") => format!("[{}]", cell(&s["title"])),
+        Some("done") => format!("{} ✓", cell(&s["title"])),
+        _ => cell(&s["title"]),
+    };
+    line(format!("  {}", view["steps"].as_array().into_iter().flatten().map(step).collect::<Vec<_>>().join(" → ")));
+    line("");
+    let variants = view["variants"].as_array().into_iter().flatten();
+    table(
+        &["variant", "model", "weight", "units", "in this step", "answers"],
+        variants.map(|v| {
+            let count = |key: &str| cell(&v[key]);
+            let (name, model) = (cell(&v["name"]), cell(&v["model"]));
+            vec![name, model, percent(&v["weight"]), count("units"), count("stepUnits"), count("answers")]
+        }),
+    );
+    let metrics: Vec<&Value> = view["metrics"].as_array().into_iter().flatten().collect();
+    if metrics.is_empty() {
+        return;
+    }
+    line("");
+    table(
+        &["metric", "role", "stable", "candidate", "effect", "finding"],
+        metrics.into_iter().map(|m| {
+            let finding = match m["why"].as_str() {
+                Some(why) => format!("{}: {why}", words(&m["finding"])),
+                None => words(&m["finding"]),
+            };
+            vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
+        }),
+    );
+    let until = time(&view["evidenceUntil"]);
+    if !until.is_empty() {
+        line(format!("\nevidence up to {until}; `effect` is valid however often you look"));
+    }
+}
+
+fn phase(view: &Value) -> String {
+    match view["phase"].as_str().unwrap_or_default() {
+        "rolledBack" => "rolled back".to_owned(),
+        "approval" => "waits for an approval".to_owned(),
+        "review" => "time is up without a verdict; promote or abort it".to_owned(),
+        "watching" => "promoted; late labels can still reverse it".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn words(value: &Value) -> String {
+    cell(value).replace('-', " ")
+}
+
+fn number(value: &Value) -> String {
+    value.as_f64().map(short).unwrap_or_default()
+}
+
+/// Four digits that count.
+fn short(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn effect(metric: &Value) -> String {
+    let effect = &metric["effect"];
+    let Some(estimate) = effect["estimate"].as_f64() else { return String::new() };
+    let end = |v: &Value, open: &str| v.as_f64().map_or_else(|| open.to_owned(), short);
+    let sign = if metric["scale"] == "ratio" { "×" } else { "" };
+    format!("{sign}{} [{}, {}]", short(estimate), end(&effect["low"], "−∞"), end(&effect["high"], "∞"))
+}
+
+/// Shows a rollout as it goes: the whole screen on a terminal, each decision as a line elsewhere.
+async fn watch(server: &Server, name: &str, out: Output) -> Result<(), CliError> {
+    let screen = out == Output::Table && std::io::stdout().is_terminal();
+    let mut told = 0;
+    loop {
+        let view = server.get(&url(name)).await?;
+        let decisions = server.get(&format!("{}/decisions?limit=50", url(name))).await?;
+        let mut decisions = decisions["decisions"].as_array().cloned().unwrap_or_default();
+        decisions.reverse();
+        if screen {
+            // Home, then clear: nothing flickers.
+            line("\u{1b}[H\u{1b}[2J".to_owned());
+            status(&view);
+            line("");
+            decisions.iter().rev().take(8).rev().for_each(|d| line(sentence(d)));
+            note("Ctrl-C stops watching; the rollout goes on");
+        } else {
+            for decision in decisions.iter().filter(|d| d["seq"].as_u64().unwrap_or(0) > told) {
+                match out {
+                    Output::Json => json(decision),
+                    Output::Table => line(sentence(decision)),
+                }
+            }
+        }
+        told = decisions.last().and_then(|d| d["seq"].as_u64()).unwrap_or(told);
+        match view["phase"].as_str() {
+            Some("succeeded" | "rolledBack") => return Ok(()),
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_the_digits_that_count() {
+        let shown: Vec<String> = [0.0, 0.012_345, 1.0, -0.5, 1234.5, 1e-12].into_iter().map(short).collect();
+        assert_eq!(shown, ["0", "0.01234", "1", "-0.5", "1234", "0"]);
+        assert_eq!((percent(&json!(0.05)), percent(&json!(0.125))), ("5 %".to_owned(), "12.5 %".to_owned()));
+    }
+
+    #[test]
+    fn an_effect_shows_its_confidence_sequence_and_open_ends() {
+        let open = json!({"scale": "ratio", "effect": {"estimate": 1.2, "low": 0.9}});
+        assert_eq!(effect(&open), "×1.2 [0.9, ∞]");
+        assert_eq!(effect(&json!({"scale": "difference"})), "");
+    }
+}

@@ -1,0 +1,138 @@
+//! Rollouts: where they are, what was decided, and what a person wants.
+
+use super::{Failures, Reply};
+use crate::convert::rollouts::replayed;
+use crate::dto::rollouts::{RolloutDecisions, RolloutList, RolloutOrder, RolloutReplay, RolloutView};
+use crate::extract::Seg;
+use crate::state::NativeState;
+use axum::Json;
+use axum::extract::{Query, State};
+use mainspring_core::{ErrorKind, Name};
+use mainspring_http::{ApiError, Caller};
+use mainspring_rollout::{OrderRollout, Plan, ReadRollouts, StartRollout, Wanted, replay};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+fn named(name: &str) -> Result<Name, ApiError> {
+    Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no rollout {name:?}: {e}")))
+}
+
+fn nobody(name: &Name) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, format!("there is no rollout {:?}", name.as_str()))
+        .hint("declare one: mainspring apply -f, with kind: Rollout")
+}
+
+#[utoipa::path(get, path = "/api/v1/rollouts", operation_id = "listRollouts", tag = "rollouts",
+    responses((status = 200, description = "The last run of each, by name", body = RolloutList), Failures))]
+pub(crate) async fn list_rollouts(State(s): State<NativeState>, Caller(who): Caller) -> Reply<RolloutList> {
+    let views = s.rollouts.list(&s.may(&who, ReadRollouts { rollout: None })?);
+    Ok(Json(RolloutList { rollouts: views.iter().map(Into::into).collect() }))
+}
+
+#[utoipa::path(get, path = "/api/v1/rollouts/{name}", operation_id = "getRollout", tag = "rollouts",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 200, description = "Its last run", body = RolloutView), Failures))]
+pub(crate) async fn get_rollout(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+) -> Reply<RolloutView> {
+    let name = named(&name)?;
+    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
+    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+}
+
+/// Which decisions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// Which run; the last one when left out.
+    run: Option<i64>,
+    /// Only those before this number.
+    before: Option<u64>,
+    /// How many at most; 100 when left out.
+    limit: Option<u32>,
+}
+
+#[utoipa::path(get, path = "/api/v1/rollouts/{name}/decisions", operation_id = "listRolloutDecisions", tag = "rollouts",
+    params(("name" = String, Path, description = "Name"), Which),
+    responses((status = 200, description = "Newest first", body = RolloutDecisions), Failures))]
+pub(crate) async fn list_rollout_decisions(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Query(which): Query<Which>,
+) -> Reply<RolloutDecisions> {
+    let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
+    let (before, limit) = (which.before.unwrap_or(u64::MAX), which.limit.unwrap_or(100));
+    let decisions = s.rollouts.decisions(&auth, which.run, before, limit).await?;
+    Ok(Json(RolloutDecisions { decisions: decisions.iter().map(Into::into).collect() }))
+}
+
+#[utoipa::path(post, path = "/api/v1/rollouts/{name}/start", operation_id = "startRollout", tag = "rollouts",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 200, description = "The next run of what is declared", body = RolloutView), Failures))]
+pub(crate) async fn start_rollout(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+) -> Reply<RolloutView> {
+    let name = named(&name)?;
+    s.rollouts.start(&s.may(&who, StartRollout { rollout: name.clone() })?).await?;
+    s.rollouts.refresh().await?;
+    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
+    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+}
+
+#[utoipa::path(post, path = "/api/v1/rollouts/{name}/orders/{order}", operation_id = "orderRollout", tag = "rollouts",
+    params(("name" = String, Path, description = "Name"), ("order" = RolloutOrder, Path, description = "What to do")),
+    responses((status = 200, description = "It is done", body = RolloutView), Failures))]
+pub(crate) async fn order_rollout(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg((name, order)): Seg<(String, RolloutOrder)>,
+) -> Reply<RolloutView> {
+    let name = named(&name)?;
+    let action = OrderRollout { rollout: name.clone(), order: order.into() };
+    s.rollouts.order(&s.may(&who, action)?).await?;
+    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
+    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+}
+
+#[utoipa::path(post, path = "/api/v1/rollouts/{name}/replay", operation_id = "replayRollout", tag = "rollouts",
+    params(("name" = String, Path, description = "Name"), Which),
+    responses((status = 200, description = "Whether the same decisions follow from the journal", body = RolloutReplay), Failures))]
+pub(crate) async fn replay_rollout(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Query(which): Query<Which>,
+) -> Reply<RolloutReplay> {
+    let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
+    let record = s.rollouts.record(&auth, which.run).await?;
+    let plan = Plan::of(&record.spec);
+    let generation = record.decisions.iter().map(|d| d.generation).find(|g| *g > 0).unwrap_or(0);
+    let wanted = Wanted {
+        tenant: auth.tenant().clone(),
+        deployment: record.spec.deployment.clone(),
+        from: record.created_at,
+        generation,
+        labels: plan.labels(),
+        outputs: plan.outputs(),
+    };
+    let failed = |e: mainspring_rollout::PortError| ApiError::new(ErrorKind::Unavailable, e.to_string());
+    let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;
+    let mut events = Vec::new();
+    loop {
+        let batch = stream.next().await.map_err(failed)?;
+        if batch.events.is_empty() {
+            break;
+        }
+        events.extend(batch.events);
+    }
+    let decisions = record.decisions.len();
+    // Seconds of work for a rollout of millions of answers.
+    let found = tokio::task::spawn_blocking(move || replay(&record, events));
+    let found = found.await.map_err(|_| ApiError::new(ErrorKind::Internal, "the replay stopped at a bug"))?;
+    Ok(Json(replayed(decisions, &found)))
+}

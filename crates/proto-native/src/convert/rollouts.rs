@@ -1,0 +1,164 @@
+//! Rollouts as the API shows them.
+
+use crate::dto::rollouts::{
+    EffectRange, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant,
+    RolloutView, RolloutWeights,
+};
+use mainspring_rollout::ledger::{MetricReport, Report};
+use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
+use serde::Serialize;
+
+/// The word that a type has in JSON.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        // `{"approval": "promotion"}`: the word outside.
+        Ok(serde_json::Value::Object(map)) => map.keys().next().cloned().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+impl From<RolloutOrder> for Order {
+    fn from(order: RolloutOrder) -> Self {
+        match order {
+            RolloutOrder::Pause => Self::Pause,
+            RolloutOrder::Resume => Self::Resume,
+            RolloutOrder::Promote => Self::Promote,
+            RolloutOrder::Abort => Self::Abort,
+            RolloutOrder::Skip => Self::Skip,
+            RolloutOrder::Approve => Self::Approve,
+        }
+    }
+}
+
+fn metric(m: &MetricReport) -> RolloutMetric {
+    RolloutMetric {
+        name: m.name.clone(),
+        role: word(&m.role),
+        finding: word(&m.finding),
+        required: m.required,
+        stable: m.stable,
+        candidate: m.candidate,
+        effect: m.effect.map(|e| EffectRange { low: e.low, estimate: e.estimate, high: e.high }),
+        scale: word(&m.scale),
+        units: m.units.to_vec(),
+        log_e_harm: m.log_e.harm,
+        log_e_better: m.log_e.better,
+        why: m.why.clone(),
+    }
+}
+
+fn metrics(report: Option<&Report>) -> Vec<RolloutMetric> {
+    report.map(|r| r.metrics.iter().map(metric).collect()).unwrap_or_default()
+}
+
+impl From<&Decision> for RolloutDecision {
+    fn from(d: &Decision) -> Self {
+        Self {
+            seq: d.seq,
+            at: d.at.into(),
+            kind: word(&d.kind),
+            by: d.by.clone(),
+            sentence: d.sentence.clone(),
+            because: d.because.clone(),
+            weight: d.weight,
+            phase: d.phase.as_str().to_owned(),
+            metrics: metrics(d.evidence.as_ref()),
+        }
+    }
+}
+
+fn variants(run: &Run, report: Option<&Report>) -> Vec<RolloutVariant> {
+    let Some(row) = &run.state.row else {
+        let Some(pins) = &run.state.pins else { return Vec::new() };
+        let name = run.spec.candidate().map_or_else(String::new, |c| c.name.to_string());
+        let promoted = f64::from(u8::from(run.state.promoted.is_some() && run.state.phase == Phase::Succeeded));
+        let named = [("stable".to_owned(), &pins.stable, 1.0 - promoted), (name, &pins.candidate, promoted)];
+        return named.into_iter().enumerate().map(|(at, n)| variant(at, n, report)).collect();
+    };
+    let weight = |at: usize| row.route.split().weight(at as u16).fraction();
+    let of = row.variants.iter().enumerate();
+    of.map(|(at, v)| variant(at, (v.name.clone(), &v.model, weight(at)), report)).collect()
+}
+
+fn variant(at: usize, (name, model, weight): (String, &String, f64), report: Option<&Report>) -> RolloutVariant {
+    let count = |of: &dyn Fn(&Report) -> &Vec<u64>| report.and_then(|r| of(r).get(at)).copied().unwrap_or(0);
+    RolloutVariant {
+        name,
+        model: model.clone(),
+        weight,
+        units: count(&|r| &r.units),
+        step_units: count(&|r| &r.step_units),
+        answers: count(&|r| &r.answers),
+        last_at: report.and_then(|r| r.last_at.get(at).copied().flatten()).map(Into::into),
+    }
+}
+
+/// What makes sense now.
+fn orders(phase: Phase) -> Vec<String> {
+    let possible: &[Order] = match phase {
+        Phase::Step => &[Order::Pause, Order::Skip, Order::Promote, Order::Abort],
+        Phase::Alarmed | Phase::Paused => &[Order::Resume, Order::Skip, Order::Promote, Order::Abort],
+        Phase::Approval(_) => &[Order::Approve, Order::Promote, Order::Abort],
+        Phase::Review => &[Order::Promote, Order::Abort],
+        Phase::Pending | Phase::Preflight | Phase::Promoting | Phase::Watching => &[Order::Abort],
+        Phase::Succeeded | Phase::RolledBack => &[],
+    };
+    possible.iter().map(|o| o.as_str().to_owned()).collect()
+}
+
+impl From<&View> for RolloutView {
+    fn from(view: &View) -> Self {
+        let (run, report) = (&view.run, view.report.as_ref());
+        let state = &run.state;
+        let step = |(at, step): (usize, &mainspring_rollout::spec::StepSpec)| {
+            let under_way = state.started.is_some() && !state.phase.ended() && at == usize::from(state.step);
+            let now = under_way && !matches!(state.phase, Phase::Preflight | Phase::Promoting | Phase::Watching);
+            let over = at < usize::from(state.step) || (!now && state.promoted.is_some());
+            let word = if now {
+                "now"
+            } else if over {
+                "done"
+            } else {
+                "next"
+            };
+            RolloutStep { title: step.title(), state: word.to_owned() }
+        };
+        let hold = state.hold.as_ref();
+        let weights = |s: &mainspring_rollout::ledger::Stratum| RolloutWeights {
+            since: s.start.into(),
+            weights: s.weights.clone(),
+            shadow: s.shadow,
+        };
+        Self {
+            name: run.name.to_string(),
+            deployment: run.spec.deployment.to_string(),
+            run: run.number,
+            phase: state.phase.as_str().to_owned(),
+            since: state.since.into(),
+            created_at: run.created_at.into(),
+            started_at: state.started.map(Into::into),
+            hold: hold.map(|h| RolloutHold { cause: word(&h.cause), reason: h.reason.clone(), since: h.since.into() }),
+            variants: variants(run, report),
+            steps: run.spec.steps.iter().enumerate().map(step).collect(),
+            metrics: metrics(report),
+            weights: state.strata.iter().map(weights).collect(),
+            evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
+            orders: orders(state.phase),
+            decisions: state.decisions,
+        }
+    }
+}
+
+/// What a replay of so many decisions found.
+pub(crate) fn replayed(decisions: usize, found: &Replayed) -> RolloutReplay {
+    let said = |d: &mainspring_rollout::Difference| {
+        format!("decision {} ({}): {}", d.recorded.seq, d.recorded.sentence, d.what)
+    };
+    RolloutReplay {
+        decisions: decisions as u64,
+        same: found.same,
+        diverged: found.diverged.as_ref().map(said),
+        numbers: found.numbers.iter().map(said).collect(),
+    }
+}

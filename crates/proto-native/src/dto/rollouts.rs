@@ -1,0 +1,218 @@
+//! Rollouts: where they are, the evidence, the decisions.
+
+use super::Time;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A variant of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutVariant {
+    /// `stable`, or the candidate's name.
+    pub name: String,
+    /// Its model, pinned to a version.
+    pub model: String,
+    /// Its part of the units that the rollout reaches, 0 to 1.
+    pub weight: f64,
+    /// Units that it saw first.
+    pub units: u64,
+    /// Units under the present weights.
+    pub step_units: u64,
+    /// Answers that count.
+    pub answers: u64,
+    /// Its last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<Time>,
+}
+
+/// A step of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStep {
+    /// `canary 5%`.
+    pub title: String,
+    /// Whether it is over, under way, or to come: `done`, `now`, `next`.
+    pub state: String,
+}
+
+/// An effect with its confidence sequence: valid however often it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectRange {
+    /// Lower end; none when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The estimate.
+    pub estimate: f64,
+    /// Upper end; none when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+}
+
+/// One metric of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutMetric {
+    /// Its name.
+    pub name: String,
+    /// `guardrail`, `success`, `signal` or `quality`.
+    pub role: String,
+    /// What its test says: `better`, `holds`, `worse`, `unclear`, …
+    pub finding: String,
+    /// Whether a promotion waits for it.
+    pub required: bool,
+    /// Stable's value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<f64>,
+    /// The candidate's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<f64>,
+    /// The candidate's effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<EffectRange>,
+    /// How to read the effect: `difference`, `ratio` or `mean`.
+    pub scale: String,
+    /// Units that it rests on, of stable and of the candidate.
+    pub units: Vec<u64>,
+    /// The largest e-value so far against "no worse than its margin", as a natural logarithm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_e_harm: Option<f64>,
+    /// The same against "no better".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_e_better: Option<f64>,
+    /// Why there is no finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Why a rollout does not go on.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutHold {
+    /// `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted` or `noData`.
+    pub cause: String,
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// A time of constant weights.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutWeights {
+    /// Since when.
+    pub since: Time,
+    /// The weights, stable first, 0 to 1.
+    pub weights: Vec<f64>,
+    /// Whether the candidate answered in the shadow.
+    pub shadow: bool,
+}
+
+/// One line of the log of decisions.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutDecision {
+    /// Counts from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What: `started`, `advanced`, `held`, `promoted`, `rolledBack`, …
+    pub kind: String,
+    /// `controller`, or the person.
+    pub by: String,
+    /// In words.
+    pub sentence: String,
+    /// The metrics, checks and facts that decided.
+    pub because: Vec<String>,
+    /// The candidate's weight since, 0 to 1.
+    pub weight: f64,
+    /// The phase since.
+    pub phase: String,
+    /// The metrics at that moment, where evidence decided.
+    pub metrics: Vec<RolloutMetric>,
+}
+
+/// A rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutView {
+    /// Its name.
+    pub name: String,
+    /// The deployment whose units it shares out.
+    pub deployment: String,
+    /// Which run of it.
+    pub run: i64,
+    /// `pending`, `preflight`, `step`, `approval`, `paused`, `alarmed`, `review`, `promoting`, `watching`, `succeeded` or
+    /// `rolledBack`.
+    pub phase: String,
+    /// Since when.
+    pub since: Time,
+    /// When it was declared.
+    pub created_at: Time,
+    /// When it began to use the deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// Why it does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<RolloutHold>,
+    /// Stable, then the candidate.
+    pub variants: Vec<RolloutVariant>,
+    /// Its steps.
+    pub steps: Vec<RolloutStep>,
+    /// What is measured. Empty where another replica decides.
+    pub metrics: Vec<RolloutMetric>,
+    /// The weights over time.
+    pub weights: Vec<RolloutWeights>,
+    /// Answers up to here are in the evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_until: Option<Time>,
+    /// What a person may order now.
+    pub orders: Vec<String>,
+    /// How many decisions there were.
+    pub decisions: u64,
+}
+
+/// Rollouts by name.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutList {
+    /// The last run of each.
+    pub rollouts: Vec<RolloutView>,
+}
+
+/// Decisions, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutDecisions {
+    /// Newest first.
+    pub decisions: Vec<RolloutDecision>,
+}
+
+/// What a person wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum RolloutOrder {
+    Pause,
+    Resume,
+    Promote,
+    Abort,
+    Skip,
+    Approve,
+}
+
+/// Whether the log of decisions follows from the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutReplay {
+    /// Decisions in the log.
+    pub decisions: u64,
+    /// The same ones came out of the journal again.
+    pub same: u64,
+    /// The first that did not, and how it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<String>,
+    /// Numbers that differ although the decision is the same.
+    pub numbers: Vec<String>,
+}

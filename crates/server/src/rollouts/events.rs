@@ -1,0 +1,281 @@
+//! rollout asks for the events of its traffic; the journal has them: what is sealed or in the log by SQL, then what comes.
+//!
+//! Only this process's log can be followed as it grows. What other replicas answered is there once it is sealed, so each
+//! process tells only of its own up to now; see `docs/how-to/rollout.md`.
+
+use crate::deployments::acting_for;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondType, UInt64Type};
+use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
+use mainspring_journal::log::StreamHeader;
+use mainspring_journal::{Journal, Kind, MicroBatch};
+use mainspring_query::{Limits, Query, QueryJournal};
+use mainspring_rollout::{
+    Batch, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
+};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+/// How long after its arrival an answer may reach the journal and still be counted in its place. What comes later is
+/// counted as late.
+const SETTLES: i64 = 2_000_000;
+/// Micro-batches taken at once.
+const MOST: usize = 64;
+/// Events of one query.
+const MOST_ROWS: usize = 2_000_000;
+
+/// The journal of this process.
+#[derive(Debug, Clone)]
+pub struct JournalEvents {
+    /// Keeps them.
+    pub journal: Journal,
+    /// Decides who may do what.
+    pub gate: Gate,
+    /// Time.
+    pub ctx: Ctx,
+}
+
+impl Events for JournalEvents {
+    fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
+        Box::pin(async move {
+            // Before it is read, so that nothing falls between.
+            let live = self.journal.subscribe();
+            let past = self.past(&wanted).await?;
+            let seen = past.iter().map(key).collect();
+            let stream: Box<dyn EventStream> =
+                Box::new(Following { wanted, live, past: past.into(), seen, ctx: self.ctx.clone() });
+            Ok(stream)
+        })
+    }
+}
+
+/// What tells events apart.
+type Key = (u8, EventId, u32, Timestamp);
+
+fn key(event: &Event) -> Key {
+    match event {
+        Event::Exposure(e) => (0, e.id, 0, e.at),
+        Event::Shadow(s) => (1, s.id, 0, s.at),
+        Event::Label(l) => (2, l.about, l.row, l.at),
+    }
+}
+
+impl JournalEvents {
+    /// The journal of these parts.
+    pub(crate) fn of(parts: &crate::start::Parts, ctx: &Ctx) -> Self {
+        Self { journal: parts.journal.clone(), gate: parts.gate.clone(), ctx: ctx.clone() }
+    }
+
+    /// Everything that is kept since the beginning.
+    async fn past(&self, wanted: &Wanted) -> Result<Vec<Event>, PortError> {
+        let port = |e: &dyn Failure| PortError(e.to_string());
+        let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
+        let query = Query::new(self.journal.clone(), Limits { rows: MOST_ROWS, ..Limits::default() });
+        let since = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", wanted.from.micros());
+        let of = format!("deployment = '{}' AND at >= {since}", wanted.deployment);
+        // An output that nothing was journaled of yet is no column.
+        let known = query
+            .sql(&auth, "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'")
+            .await
+            .map_err(|e| port(&e))?;
+        let known: HashSet<String> =
+            known.values().into_iter().filter_map(|row| Some(row.first()?.as_str()?.to_owned())).collect();
+        let mut columns = ENVELOPE.map(str::to_owned).to_vec();
+        columns.extend(wanted.outputs.iter().map(|o| format!("out.{o}")).filter(|c| known.contains(c)));
+        let columns: Vec<String> = columns.iter().map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
+        let answers = format!(
+            "SELECT {} FROM predictions WHERE {of} AND (generation >= {} OR shadow_of IS NOT NULL) ORDER BY at, event_id, \"row\"",
+            columns.join(", "),
+            wanted.generation
+        );
+        let answer = query.sql(&auth, &answers).await.map_err(|e| port(&e))?;
+        if answer.truncated() {
+            let message =
+                format!("the journal has over {MOST_ROWS} answers of this rollout, more than are read at once");
+            return Err(PortError(message));
+        }
+        let mut events = Vec::new();
+        for batch in answer.batches() {
+            answered(batch, wanted, &mut events);
+        }
+        if !wanted.labels.is_empty() {
+            let names: Vec<String> = wanted.labels.iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
+            let labels = format!(
+                "SELECT at, prediction_id, \"row\", name, value_number FROM feedback_log \
+                 WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
+                names.join(", ")
+            );
+            for batch in query.sql(&auth, &labels).await.map_err(|e| port(&e))?.batches() {
+                labelled(batch, wanted, &mut events);
+            }
+        }
+        Ok(events)
+    }
+}
+
+const ENVELOPE: [&str; 10] =
+    ["event_id", "row", "at", "variant", "unit", "generation", "shadow_of", "outcome", "error_kind", "total_us"];
+
+struct Following {
+    wanted: Wanted,
+    live: Receiver<Arc<MicroBatch>>,
+    past: VecDeque<Event>,
+    /// What the query gave, which the first micro-batches may bring again.
+    seen: HashSet<Key>,
+    ctx: Ctx,
+}
+
+impl EventStream for Following {
+    fn next(&mut self) -> PortResult<'_, Batch> {
+        Box::pin(async move {
+            let now = self.ctx.now();
+            if !self.past.is_empty() {
+                let events: Vec<Event> = self.past.drain(..).collect();
+                return Ok(Batch { events, complete_until: self.wanted.from });
+            }
+            let mut events = Vec::new();
+            for _ in 0..MOST {
+                match self.live.try_recv() {
+                    Ok(batch) => self.take(&batch, &mut events),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Lagged(missed)) => {
+                        return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
+                    }
+                    Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
+                }
+            }
+            events.retain(|e| self.seen.is_empty() || !self.seen.contains(&key(e)));
+            if events.is_empty() {
+                // Nothing of what was read comes again after a moment in which nothing came.
+                self.seen = HashSet::new();
+            }
+            Ok(Batch { events, complete_until: Timestamp(now.micros() - SETTLES) })
+        })
+    }
+}
+
+impl Following {
+    fn take(&self, batch: &MicroBatch, events: &mut Vec<Event>) {
+        for slice in &batch.slices {
+            match slice.header.kind {
+                Kind::Prediction if is_of(&slice.header, &self.wanted.tenant, &self.wanted.deployment) => {
+                    answered(&slice.batch, &self.wanted, events);
+                }
+                Kind::Feedback if slice.header.tenant == self.wanted.tenant.as_str() => {
+                    labelled(&slice.batch, &self.wanted, events);
+                }
+                Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
+            }
+        }
+    }
+}
+
+fn is_of(header: &StreamHeader, tenant: &Tenant, deployment: &Name) -> bool {
+    header.tenant == tenant.as_str() && header.deployment.as_deref() == Some(deployment.as_str())
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a arrow::array::StringArray> {
+    batch.column_by_name(name)?.as_string_opt::<i32>()
+}
+
+fn present(column: Option<&arrow::array::StringArray>, at: usize) -> Option<&str> {
+    column.filter(|c| !c.is_null(at)).map(|c| c.value(at))
+}
+
+/// Answers and shadow answers; the lines of one event stand together.
+fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+    let number = |name: &str| batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<UInt64Type>());
+    let (Some(id), Some(at), Some(row), Some(variant), Some(total)) = (
+        text(batch, "event_id"),
+        batch.column_by_name("at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()),
+        batch.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>()),
+        text(batch, "variant"),
+        batch.column_by_name("total_us").and_then(|c| c.as_primitive_opt::<Float64Type>()),
+    ) else {
+        return;
+    };
+    let (unit, generation) = (number("unit"), number("generation"));
+    let (shadow_of, outcome, kind) = (text(batch, "shadow_of"), text(batch, "outcome"), text(batch, "error_kind"));
+    let outputs = outputs(batch, wanted);
+    let mut last: Option<EventId> = None;
+    for i in 0..batch.num_rows() {
+        let Ok(id) = id.value(i).parse::<EventId>() else { continue };
+        let values =
+            outputs.iter().filter_map(|(name, column)| Some((Arc::clone(name), column.get(i).copied().flatten()?)));
+        if row.value(i) > 0 {
+            // Another row of the request before.
+            if last == Some(id) {
+                more(events.last_mut(), values);
+            }
+            continue;
+        }
+        last = None;
+        let failed = (present(outcome, i) == Some("failed"))
+            .then(|| present(kind, i).and_then(error_kind).unwrap_or(ErrorKind::Internal));
+        let (at, variant) = (Timestamp(at.value(i)), Arc::from(variant.value(i)));
+        let latency_ns = (total.value(i) * 1e3) as u64;
+        if at < wanted.from {
+            continue;
+        }
+        let event = if let Some(of) = present(shadow_of, i).and_then(|of| of.parse().ok()) {
+            Event::Shadow(ShadowAnswer { at, id, of, variant, failed, latency_ns, outputs: values.collect() })
+        } else {
+            let counted = |c: Option<&arrow::array::UInt64Array>| c.filter(|c| !c.is_null(i)).map(|c| c.value(i));
+            let (Some(generation), Some(unit)) = (counted(generation), counted(unit)) else { continue };
+            if generation < wanted.generation {
+                continue;
+            }
+            let outputs = values.collect();
+            Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs })
+        };
+        last = Some(id);
+        events.push(event);
+    }
+}
+
+fn more(event: Option<&mut Event>, values: impl Iterator<Item = (Arc<str>, f64)>) {
+    match event {
+        Some(Event::Exposure(e)) => e.outputs.extend(values),
+        Some(Event::Shadow(s)) => s.outputs.extend(values),
+        Some(Event::Label(_)) | None => {}
+    }
+}
+
+/// The wanted outputs as numbers; a list is left out, for it has no one number.
+fn outputs(batch: &RecordBatch, wanted: &Wanted) -> Vec<(Arc<str>, Vec<Option<f64>>)> {
+    let column = |name: &String| {
+        let column = batch.column_by_name(&format!("out.{name}"))?;
+        let numbers = cast(column, &DataType::Float64).ok()?;
+        let numbers = numbers.as_primitive_opt::<Float64Type>()?.iter().collect();
+        Some((Arc::from(name.as_str()), numbers))
+    };
+    wanted.outputs.iter().filter_map(column).collect()
+}
+
+/// Labels by prediction; those about an id that was not known yet wait for the next reading.
+fn labelled(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+    let (Some(at), Some(about), Some(row), Some(name), Some(value)) = (
+        batch.column_by_name("at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()),
+        text(batch, "prediction_id"),
+        batch.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>()),
+        text(batch, "name"),
+        batch.column_by_name("value_number").and_then(|c| c.as_primitive_opt::<Float64Type>()),
+    ) else {
+        return;
+    };
+    for i in 0..batch.num_rows() {
+        let named = wanted.labels.iter().find(|l| *l == name.value(i));
+        let about = present(Some(about), i).and_then(|id| id.parse().ok());
+        let (Some(named), Some(about), false) = (named, about, value.is_null(i)) else { continue };
+        let row = u32::try_from(row.value(i)).unwrap_or(0);
+        let at = Timestamp(at.value(i));
+        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value: value.value(i) }));
+    }
+}
+
+fn error_kind(word: &str) -> Option<ErrorKind> {
+    ErrorKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+}

@@ -1,0 +1,230 @@
+//! rollout asks how the variants of a deployment are; serving and the registry know.
+
+use crate::deployments::acting_for;
+use mainspring_core::{Failure, Gate, Name, Tenant};
+use mainspring_registry::actions::{ReadModel, SetAlias};
+use mainspring_registry::{ModelUri, Registry};
+use mainspring_resource::{Apply, Read, Resources};
+use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
+use mainspring_rollout::spec::PreflightSpec;
+use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult};
+use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState};
+use mainspring_traffic::Row;
+use serde_json::Value;
+
+fn port(e: &dyn Failure) -> PortError {
+    PortError(e.to_string())
+}
+
+/// The deployments of this process.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    /// Knows how they are.
+    pub serving: Serving,
+    /// Knows what a URI means.
+    pub registry: Registry,
+    /// Decides who may do what.
+    pub gate: Gate,
+}
+
+/// What a URI means now, as one that means the same for ever.
+async fn pinned(registry: &Registry, tenant: &Tenant, uri: &str) -> Result<String, PortError> {
+    let parsed: ModelUri = uri.parse().map_err(|e: mainspring_registry::RegistryError| port(&e))?;
+    if matches!(parsed, ModelUri::Run { .. }) {
+        return Ok(uri.to_owned());
+    }
+    let found = registry.resolve(tenant, &parsed).await.map_err(|e| port(&e))?;
+    if found.version.parse::<i64>().is_ok() {
+        return Ok(format!("models:/{}/{}", found.name, found.version));
+    }
+    // A logged model has an id, which never means another one.
+    Ok(uri.to_owned())
+}
+
+impl Replica {
+    fn describe(&self, tenant: &Tenant, deployment: &Name) -> Result<DeploymentView, PortError> {
+        let action = Describe { deployment: Some(deployment.clone()) };
+        let auth = self.gate.authorize(&acting_for(tenant), action).map_err(|e| port(&e))?;
+        let missing = || PortError(format!("there is no deployment {:?}", deployment.as_str()));
+        self.serving.describe(&auth).ok_or_else(missing)
+    }
+
+    async fn gate_on(
+        &self,
+        tenant: &Tenant,
+        candidate: &str,
+        gate: &mainspring_rollout::spec::GateSpec,
+    ) -> Result<Checked, PortError> {
+        let name = format!("gate:{}", gate.metric);
+        let failed = |detail: String| Checked { name: name.clone(), passed: Some(false), detail };
+        let Ok(ModelUri::Version { name: model, version }) = candidate.parse() else {
+            return Ok(failed(format!(
+                "{candidate} is no registered version, so it has no run whose metrics are known"
+            )));
+        };
+        let auth = self.gate.authorize(&acting_for(tenant), ReadModel::on(&model)).map_err(|e| port(&e))?;
+        let lineage = self.registry.lineage(&auth, &model, version).await.map_err(|e| port(&e))?;
+        let metrics = lineage.run.map(|run| run.metrics).unwrap_or_default();
+        let Some(metric) = metrics.iter().find(|m| m.key == gate.metric) else {
+            return Ok(failed(format!("the run of {candidate} has no metric {:?}", gate.metric)));
+        };
+        let value = metric.value;
+        // What is no number keeps no bound.
+        let kept = gate.min.is_none_or(|min| value >= min) && gate.max.is_none_or(|max| value <= max);
+        let bounds = match (gate.min, gate.max) {
+            (Some(min), Some(max)) => format!("from {min} to {max}"),
+            (Some(min), None) => format!("at least {min}"),
+            (None, Some(max)) => format!("at most {max}"),
+            (None, None) => "anything".to_owned(),
+        };
+        let detail = format!("{} is {value}; it must be {bounds}", gate.metric);
+        Ok(Checked { name, passed: Some(kept), detail })
+    }
+}
+
+/// Whether `candidate` takes every request that `stable` takes, and answers with the same outputs.
+fn signature(stable: &Contract, candidate: &Contract) -> Checked {
+    let mut differences = Vec::new();
+    for (side, old, new) in [
+        ("input", &stable.signature.inputs, &candidate.signature.inputs),
+        ("output", &stable.signature.outputs, &candidate.signature.outputs),
+    ] {
+        for spec in old {
+            match new.iter().find(|s| s.name == spec.name) {
+                None => differences.push(format!("it has no {side} {:?}", &*spec.name)),
+                Some(other) if other.dtype != spec.dtype || !fits(&spec.shape, &other.shape) => {
+                    let (new, old) = (other.dtype.as_str(), spec.dtype.as_str());
+                    let (name, shape) = (&*spec.name, &other.shape);
+                    differences
+                        .push(format!("{side} {name:?} is {new} {shape:?}, and {old} {:?} in stable", spec.shape));
+                }
+                Some(_) => {}
+            }
+        }
+        if side == "input" {
+            let added = new.iter().filter(|s| old.iter().all(|o| o.name != s.name));
+            differences.extend(added.map(|s| format!("it wants an input {:?} that stable does not take", &*s.name)));
+        }
+    }
+    let columns = |c: &Contract| c.mlflow().and_then(|m| m.inputs.clone());
+    if differences.is_empty() && columns(stable) != columns(candidate) {
+        differences.push("its signature names other columns, or other types of them".to_owned());
+    }
+    let detail =
+        if differences.is_empty() { "inputs and outputs are stable's".to_owned() } else { differences.join("; ") };
+    Checked { name: "signature".into(), passed: Some(differences.is_empty()), detail }
+}
+
+/// Whether what has one shape has the other too; -1 is any size.
+fn fits(stable: &[i64], candidate: &[i64]) -> bool {
+    stable.len() == candidate.len() && stable.iter().zip(candidate).all(|(a, b)| a == b || *b < 0)
+}
+
+impl Fleet for Replica {
+    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
+        Box::pin(async move {
+            let view = self.describe(tenant, deployment)?;
+            if view.current().is_none() {
+                let reason = view.reason.unwrap_or_default();
+                return Err(PortError(format!("deployment {:?} does not answer: {reason}", deployment.as_str())));
+            }
+            Ok(Pins {
+                stable: pinned(&self.registry, tenant, &view.spec.model).await?,
+                candidate: pinned(&self.registry, tenant, candidate).await?,
+            })
+        })
+    }
+
+    fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
+        Box::pin(async move {
+            let view = self.describe(tenant, deployment)?;
+            let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
+            let declared = pinned(&self.registry, tenant, &view.spec.model).await;
+            let settled = matches!((&declared, winner), (Ok(declared), Some((_, w))) if *declared == w.model);
+            let Some(candidate) = view.variants.get(1).filter(|v| v.generation == row.generation()) else {
+                let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
+                return Ok(FleetView { candidate, tripped: None, settled });
+            };
+            let reason = || candidate.reason.clone().unwrap_or_default();
+            let tripped = candidate.trip.as_ref().map(ToString::to_string);
+            let readiness = match candidate.state {
+                VariantState::Loading => Readiness::Loading(reason()),
+                VariantState::Failed => Readiness::Failed(reason()),
+                VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
+            };
+            Ok(FleetView { candidate: readiness, tripped, settled })
+        })
+    }
+
+    fn checks<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        row: &'a Row,
+        spec: &'a PreflightSpec,
+    ) -> PortResult<'a, Vec<Checked>> {
+        Box::pin(async move {
+            let view = self.describe(tenant, deployment)?;
+            let mut checks = Vec::new();
+            if spec.signature {
+                let version = view.variants.get(1).and_then(|v| v.version.clone());
+                let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
+                checks.push(match (view.current(), candidate) {
+                    (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
+                    _ => Checked { name: "signature".into(), passed: None, detail: "the candidate is loading".into() },
+                });
+            }
+            let candidate = row.variants.get(1).map_or("", |v| v.model.as_str());
+            for gate in &spec.gates {
+                checks.push(self.gate_on(tenant, candidate, gate).await?);
+            }
+            Ok(checks)
+        })
+    }
+}
+
+/// What deployments declare: an alias of the registry, or their own model.
+#[derive(Debug, Clone)]
+pub struct Declarer {
+    /// Where aliases are.
+    pub registry: Registry,
+    /// Where declarations are.
+    pub resources: Resources,
+    /// Decides who may do what.
+    pub gate: Gate,
+}
+
+impl Declarations for Declarer {
+    fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()> {
+        Box::pin(async move {
+            let who = acting_for(tenant);
+            let read = Read { kind: "deployment".into(), name: follow.deployment.clone() };
+            let auth = self.gate.authorize(&who, read).map_err(|e| port(&e))?;
+            let resource = self.resources.get(&auth).await.map_err(|e| port(&e))?;
+            let declared = resource.spec.get("model").and_then(Value::as_str).unwrap_or_default();
+            if let (Ok(ModelUri::Alias { name, alias }), Ok(ModelUri::Version { name: to, version })) =
+                (declared.parse(), follow.to.parse())
+                && name == to
+            {
+                let auth = self.gate.authorize(&who, SetAlias::on(&name)).map_err(|e| port(&e))?;
+                return self.registry.set_alias(&auth, &name, &alias, version).await.map_err(|e| port(&e));
+            }
+            if declared == follow.to {
+                return Ok(());
+            }
+            let mut document = resource.spec.clone();
+            document["apiVersion"] = mainspring_resource::API_VERSION.into();
+            document["kind"] = resource.kind.clone().into();
+            document["name"] = resource.name.as_str().into();
+            document["model"] = follow.to.clone().into();
+            let text = document.to_string();
+            let documents = mainspring_resource::parse(&text, &format!("rollout {}", follow.rollout));
+            let mut writes = Vec::new();
+            for document in documents.map_err(|e| port(&e))? {
+                let action = Apply { kind: document.kind.to_lowercase(), name: document.name.to_string() };
+                writes.push((self.gate.authorize(&who, action).map_err(|e| port(&e))?, document));
+            }
+            self.resources.apply(writes).await.map(drop).map_err(|e| port(&e))
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! The kind Rollout: what resource keeps is carried out by rollout; its rows are served, its evidence is the journal's.
+
+mod events;
+mod fleet;
+mod tell;
+
+pub use events::JournalEvents;
+pub use fleet::{Declarer, Replica};
+pub use tell::Teller;
+
+use crate::deployments::acting_for;
+use mainspring_core::{Ctx, Gate, Name, Tenant};
+use mainspring_resource::{Controller, Kind};
+use mainspring_rollout::{ReadRollouts, RolloutSpec, Rollouts, StartRollout};
+use mainspring_serving::{Deploy, ServeError, Serving};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked what other replicas decided.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Rollouts, carried out for the server itself.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// Carries them out.
+    pub rollouts: Rollouts,
+    /// Decides who may do what.
+    pub gate: Gate,
+}
+
+impl Declared {
+    /// The kind, to be registered.
+    pub fn kind(&self) -> Kind {
+        mainspring_rollout::kind().carried_by(Arc::new(self.clone()))
+    }
+}
+
+impl Controller for Declared {
+    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+        let spec: RolloutSpec =
+            serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
+        if spec.preflight.replay.is_some() {
+            return Err("preflight.replay is not built yet; take it out".into());
+        }
+        let start = StartRollout { rollout: name.clone() };
+        let auth = self.gate.authorize(&acting_for(tenant), start).map_err(|e| e.to_string())?;
+        self.rollouts.declare(&auth, spec).map_err(|e| e.to_string())
+    }
+
+    fn withdraw(&self, tenant: &Tenant, name: &Name) {
+        match self.gate.authorize(&acting_for(tenant), StartRollout { rollout: name.clone() }) {
+            Ok(auth) => self.rollouts.withdraw(&auth),
+            Err(error) => tracing::error!(rollout = %name, %error, "cannot take the rollout away"),
+        }
+    }
+
+    fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value> {
+        let read = ReadRollouts { rollout: Some(name.clone()) };
+        let view = self.rollouts.status(&self.gate.authorize(&acting_for(tenant), read).ok()?)?;
+        let state = &view.run.state;
+        Some(json!({
+            "state": state.phase.as_str(),
+            "reason": state.hold.as_ref().map(|hold| hold.reason.clone()),
+            "step": state.step,
+            "weight": state.weight(),
+            "settled": true,
+        }))
+    }
+}
+
+/// Hands the routing rows to this process's deployments, until shutdown.
+pub async fn route(rollouts: Rollouts, serving: Serving, gate: Gate) {
+    let mut changes = rollouts.changes();
+    let mut held: BTreeMap<(Tenant, Name), u64> = BTreeMap::new();
+    loop {
+        if let Err(error) = rollouts.refresh().await {
+            tracing::debug!(%error, "cannot look for routing rows; the last ones stay");
+        }
+        for routing in rollouts.rows().iter() {
+            let key = (routing.tenant.clone(), routing.deployment.clone());
+            let generation = routing.row.as_ref().map_or(0, |_| routing.generation);
+            // A deployment that was declared anew has no row yet.
+            let serves = serving.generation(&key.0, &key.1).unwrap_or(0);
+            if held.get(&key) == Some(&generation) && serves == generation {
+                continue;
+            }
+            match hand(&serving, &gate, &key, routing.row.clone()) {
+                Ok(()) => drop(held.insert(key, generation)),
+                Err(error) => tracing::debug!(deployment = %key.1, %error, "cannot route as the rollout says"),
+            }
+        }
+        let _changed_or_late = tokio::time::timeout(LOOK, changes.changed()).await;
+    }
+}
+
+fn hand(
+    serving: &Serving,
+    gate: &Gate,
+    (tenant, deployment): &(Tenant, Name),
+    row: Option<Arc<mainspring_traffic::Row>>,
+) -> Result<(), String> {
+    let action = Deploy { deployment: deployment.clone() };
+    let auth = gate.authorize(&acting_for(tenant), action).map_err(|e| e.to_string())?;
+    match serving.route(&auth, row) {
+        // A row that is older than what is in place: it is on its way to be replaced here, too.
+        Ok(()) | Err(ServeError::Stale(_)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Starts what carries rollouts out; ends at shutdown.
+pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
+    let ports = mainspring_rollout::Ports {
+        fleet: Arc::new(Replica {
+            serving: parts.serving.clone(),
+            registry: parts.registry.clone(),
+            gate: parts.gate.clone(),
+        }),
+        events: Arc::new(JournalEvents::of(parts, ctx)),
+        declarations: Arc::new(Declarer {
+            registry: parts.registry.clone(),
+            resources: parts.resources.clone(),
+            gate: parts.gate.clone(),
+        }),
+        audience: Arc::new(Teller { db: parts.db.clone() }),
+    };
+    let owner = ctx.event_id().to_string();
+    let controller = mainspring_rollout::Controller::new(
+        parts.rollouts.clone(),
+        ports,
+        owner,
+        mainspring_rollout::Limits::default(),
+    );
+    drop(ctx.tasks.spawn_graceful(controller.run()));
+    let (rollouts, serving, gate) = (parts.rollouts.clone(), parts.serving.clone(), parts.gate.clone());
+    drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate)));
+}
