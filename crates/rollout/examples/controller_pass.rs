@@ -10,8 +10,8 @@ use mainspring_core::{EventId, Name, Tenant};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
 use mainspring_rollout::spec::PreflightSpec;
 use mainspring_rollout::{
-    Audience, Batch, Controller, Declarations, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits,
-    MIGRATIONS, PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Told, Wanted,
+    Batch, Controller, Declarations, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits, MIGRATIONS,
+    PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Wanted,
 };
 use mainspring_store::FutureExt;
 use mainspring_testkit::{TempDb, may};
@@ -79,12 +79,6 @@ impl Declarations for Calm {
     }
 }
 
-impl Audience for Calm {
-    fn decided<'a>(&'a self, _: &'a Told) -> PortResult<'a, ()> {
-        async move { Ok(()) }.boxed()
-    }
-}
-
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let many: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
@@ -101,7 +95,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         rollouts.declare(&may(StartRollout { rollout: Name::new(&format!("r{i}"))? }), spec)?;
     }
     let calm = Arc::new(Calm(temp.ctx.clone()));
-    let ports = Ports { fleet: calm.clone(), events: calm.clone(), declarations: calm.clone(), audience: calm };
+    let ports = Ports { fleet: calm.clone(), events: calm.clone(), declarations: calm };
     let mut controller = Controller::new(rollouts, ports, "bench".to_owned(), Limits::default());
     let mut slowest = 0.0_f64;
     // They begin, pass their preflight and are told of; after that a pass has nothing to write.

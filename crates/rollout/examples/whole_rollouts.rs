@@ -23,8 +23,8 @@ const SPEC: &str = r#"{
     ],
     "metrics": {
         "guardrails": [
-            {"name": "errors", "kind": "errors", "margin": 1.0, "nonInferiority": 0.02},
-            {"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.0}
+            {"name": "errors", "kind": "errors", "nonInferiority": 0.02},
+            {"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.3}
         ],
         "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
     },

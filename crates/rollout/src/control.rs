@@ -4,7 +4,7 @@ use crate::error::RolloutError;
 use crate::ledger::{Limits, Plan};
 use crate::machine::{Facts, Order, Phase, Transition};
 use crate::pilot::Pilot;
-use crate::ports::{Audience, Declarations, EventStream, Events, Fleet, Told, Wanted};
+use crate::ports::{Declarations, EventStream, Events, Fleet, Wanted};
 use crate::rollouts::Rollouts;
 use crate::sql::{self, Change, Run};
 use mainspring_core::{Name, Tenant, Timestamp};
@@ -32,8 +32,6 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// What deployments declare.
     pub declarations: Arc<dyn Declarations>,
-    /// Who hears of decisions.
-    pub audience: Arc<dyn Audience>,
 }
 
 /// A rollout in the hands of the leader.
@@ -243,7 +241,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Tells others what was decided, at least once and in order.
+    /// Tells deployments to follow, at least once and in order. The journal fetches the decisions itself.
     async fn relay(&mut self) -> Result<(), RolloutError> {
         let db = self.rollouts.db.clone();
         let mut done = Vec::new();
@@ -254,17 +252,6 @@ impl Controller {
             };
             if let Err(error) = told {
                 tracing::warn!(%error, "a deployment does not follow its rollout yet; it is tried again");
-                break;
-            }
-            done.push(event.id);
-        }
-        for event in db.outbox_take(crate::DECISIONS, RELAYED).await? {
-            let heard = match serde_json::from_value::<Told>(event.body.clone()) {
-                Ok(told) => self.ports.audience.decided(&told).await,
-                Err(_) => Ok(()),
-            };
-            if let Err(error) = heard {
-                tracing::warn!(%error, "a decision of a rollout was not heard yet; it is told again");
                 break;
             }
             done.push(event.id);

@@ -33,15 +33,11 @@ pub use kind::kind;
 pub use ledger::{Ledger, Limits, Plan, Report};
 pub use machine::{Decision, DecisionKind, Facts, Machine, Order, Phase, State};
 pub use pilot::Pilot;
-pub use ports::{
-    Audience, Batch, Declarations, EventStream, Events, Fleet, FleetView, PortError, PortResult, Told, Wanted,
-};
+pub use ports::{Batch, Declarations, EventStream, Events, Fleet, FleetView, PortError, PortResult, Wanted};
 pub use replay::{Difference, Record, Replayed, replay};
 pub use rollouts::{Rollouts, View};
 pub use spec::{RolloutSpec, SpecError};
 pub use sql::{MIGRATIONS, Routing, Run};
 
-/// The outbox topic of decisions on their way to the journal.
-pub(crate) const DECISIONS: &str = "rollout.decision";
 /// The outbox topic of what deployments are to declare.
 pub(crate) const FOLLOWS: &str = "rollout.follow";

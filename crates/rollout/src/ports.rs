@@ -1,7 +1,7 @@
 //! What a rollout needs from the rest of the server. Each is asked again after a failure; none may wait for long.
 
 use crate::event::Event;
-use crate::machine::{Checked, Decision, Follow, Pins, Readiness};
+use crate::machine::{Checked, Follow, Pins, Readiness};
 use crate::spec::PreflightSpec;
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
@@ -91,25 +91,4 @@ pub trait Declarations: Send + Sync + 'static {
     /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
     /// again until it succeeds, also after it did.
     fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
-}
-
-/// Who hears of decisions: the journal, and whoever is to be told.
-pub trait Audience: Send + Sync + 'static {
-    /// Hears of a decision, at least once.
-    fn decided<'a>(&'a self, told: &'a Told) -> PortResult<'a, ()>;
-}
-
-/// A decision with what it is about.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Told {
-    /// Whose.
-    pub tenant: Tenant,
-    /// The rollout.
-    pub rollout: Name,
-    /// Which run of it.
-    pub number: i64,
-    /// The deployment.
-    pub deployment: Name,
-    /// The decision.
-    pub decision: Decision,
 }

@@ -25,7 +25,6 @@ struct Stage {
     dark: Mutex<bool>,
     tripped: Mutex<Option<String>>,
     declared: Mutex<String>,
-    heard: Mutex<Vec<Told>>,
     opened: Mutex<u32>,
 }
 
@@ -108,13 +107,6 @@ impl Declarations for Process {
     }
 }
 
-impl Audience for Process {
-    fn decided<'a>(&'a self, told: &'a Told) -> PortResult<'a, ()> {
-        self.0.heard.lock().push(told.clone());
-        async move { Ok(()) }.boxed()
-    }
-}
-
 fn spec(extra: &str) -> RolloutSpec {
     let yaml = format!(
         "{{deployment: churn, candidates: [{{name: v8, model: 'models:/churn@new'}}], warmupExclude: 5s,
@@ -144,7 +136,6 @@ fn stage(clock: &ManualClock, failing: f64, liked: f64) -> Arc<Stage> {
         dark: Mutex::new(false),
         tripped: Mutex::default(),
         declared: Mutex::new("models:/churn/7".into()),
-        heard: Mutex::default(),
         opened: Mutex::new(0),
     })
 }
@@ -159,8 +150,7 @@ impl Server {
     fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
         let rollouts = Rollouts::new(db.clone(), ctx.clone());
         let process = Arc::new(Process(Arc::clone(stage)));
-        let ports =
-            Ports { fleet: process.clone(), events: process.clone(), declarations: process.clone(), audience: process };
+        let ports = Ports { fleet: process.clone(), events: process.clone(), declarations: process };
         let controller = Controller::new(rollouts.clone(), ports, owner.to_owned(), Limits::default());
         Self { rollouts, controller }
     }
@@ -244,8 +234,13 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     let replayed = crate::replay(&record, stage.journal.lock().clone());
     assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
     assert_eq!(replayed.same, log.len() as u64);
-    // Everything was told, in order; and what the dead leader still wanted to write is refused.
-    assert_eq!(stage.heard.lock().iter().map(|t| t.decision.clone()).collect::<Vec<_>>(), log);
+    // The journal is told of everything, once and in order.
+    let told = db.outbox_take(mainspring_core::event::Decision::TOPIC, 1000).await.unwrap();
+    let told: Vec<mainspring_core::event::Decision> =
+        told.into_iter().map(|e| serde_json::from_value(e.body).unwrap()).collect();
+    assert_eq!(told.iter().map(|d| d.sequence).collect::<Vec<_>>(), (1..=log.len() as u64).collect::<Vec<_>>());
+    assert!(told.iter().zip(&log).all(|(told, d)| told.sentence == d.sentence && told.by == "Rollout/v8"));
+    // What the dead leader still wanted to write is refused.
     let run = b.rollouts.current(&Tenant::default(), &Name::new("v8").unwrap()).await.unwrap().unwrap();
     let machine = crate::Machine { name: "v8", spec: &run.spec };
     let old = crate::State { phase: Phase::Step, ..run.state.clone() };

@@ -71,12 +71,19 @@ impl Plan {
             Test::Errors { margin, .. } => Some(margin),
             _ => None,
         });
+        let shadowed = spec.steps.iter().any(|s| s.shadow.is_some());
+        let tests =
+            metrics.success.len() + metrics.guardrails.len() + usize::from(shadowed) + usize::from(compare.is_some());
         let candidates = spec.candidates.iter().map(|c| c.name.to_string());
         let alpha = spec.decision.alpha;
         Self {
             variants: std::iter::once(STABLE.to_owned()).chain(candidates).collect(),
             warmup: i64::try_from(spec.warmup_exclude.0.as_micros()).unwrap_or(i64::MAX),
-            rates: ErrorRates::plan(alpha, 0.2, metrics.success.len(), metrics.guardrails.len()),
+            // The tests in the shadow can roll a harmless candidate back, too.
+            rates: ErrorRates {
+                harm: alpha / tests.max(1) as f64,
+                ..ErrorRates::plan(alpha, 0.2, metrics.success.len(), metrics.guardrails.len())
+            },
             metrics: planned,
             alpha,
             srm_alpha: metrics.quality.srm.alpha,

@@ -122,10 +122,11 @@ impl Shadows {
         if effect.units < BURN_IN / 2.0 {
             return;
         }
-        if let Ok(test) = AsymptoticCs::one_sided(plan.alpha, plan.expected_units) {
-            self.harm_difference.observe(test.log_e_one_sided(&effect, *most, Side::Above));
-            self.holds_difference.observe(test.log_e_one_sided(&effect, *most, Side::Below));
-        }
+        let log_e = |alpha: f64, side: Side| {
+            AsymptoticCs::one_sided(alpha, plan.expected_units).map_or(0.0, |t| t.log_e_one_sided(&effect, *most, side))
+        };
+        self.harm_difference.observe(log_e(plan.rates.harm, Side::Above));
+        self.holds_difference.observe(log_e(plan.alpha, Side::Below));
     }
 
     /// What is known.
@@ -137,7 +138,7 @@ impl Shadows {
         let mut all = vec![MetricReport {
             name: "shadowErrors".to_owned(),
             role: Role::Guardrail,
-            finding: Finding::of_harm(&self.harm_errors, plan.alpha),
+            finding: Finding::of_harm(&self.harm_errors, plan.rates.harm),
             required: false,
             stable: None,
             candidate: None,
@@ -154,7 +155,7 @@ impl Shadows {
     fn difference(&self, plan: &Plan, most: f64) -> MetricReport {
         let effect = self.differences.ratio_effect();
         let same = self.differences.units() >= 2 && self.differences.means().value == 0.0;
-        let finding = if self.harm_difference.rejects(plan.alpha) {
+        let finding = if self.harm_difference.rejects(plan.rates.harm) {
             Finding::Worse
         } else if self.holds_difference.rejects(plan.alpha)
             || (same && self.differences.units() as f64 >= BURN_IN / 2.0)

@@ -183,7 +183,7 @@ fn the_shadow_is_compared_in_pairs() {
             let noise = f64::from(n as u32 % 7) / 100.0 * f64::from(u8::from(apart > 0.0));
             let outputs = |v: f64| vec![(Arc::from("score"), v)];
             let caller = Exposure { outputs: outputs(1.0), ..exposure(n, 1, n, "stable") };
-            let failed = (n % 40 == 0).then_some(ErrorKind::Internal);
+            let failed = (n % 20 == 0).then_some(ErrorKind::Internal);
             let (at, of, variant) = (caller.at, caller.id, Arc::from("b"));
             let shadow = ShadowAnswer {
                 at,
@@ -207,7 +207,7 @@ fn the_shadow_is_compared_in_pairs() {
         let report = ledger.report();
         assert_eq!(report.shadow_units, 400);
         assert_eq!(report.metric("shadowDiff").unwrap().finding, want, "{apart}");
-        assert_eq!(report.metric("shadowErrors").unwrap().units, [0, 10]);
+        assert_eq!(report.metric("shadowErrors").unwrap().units, [0, 20]);
         assert_eq!(report.metric("shadowErrors").unwrap().finding, Finding::Worse);
     }
 }

@@ -269,6 +269,28 @@ pub enum DecisionKind {
     Closed,
 }
 
+impl DecisionKind {
+    /// The word in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Advanced => "advanced",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::ApprovalAsked => "approval-asked",
+            Self::Approved => "approved",
+            Self::ReviewAsked => "review-asked",
+            Self::Promoted => "promoted",
+            Self::Settled => "settled",
+            Self::RolledBack => "rolled-back",
+            Self::Succeeded => "succeeded",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// One line of the log of decisions: never changed, never removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

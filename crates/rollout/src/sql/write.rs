@@ -4,6 +4,7 @@ use super::Run;
 use crate::error::RolloutError;
 use crate::machine::{DecisionKind, RowChange, State, Transition};
 use crate::spec::RolloutSpec;
+use mainspring_core::event;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
 use mainspring_store::sql::Lease;
 use mainspring_store::{Conn, args};
@@ -102,7 +103,7 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
     let body = text(decision, "decision")?;
     c.execute(
         "INSERT INTO rollout_decision (tenant, name, number, seq, at, kind, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![&run.tenant, &run.name, run.number, state.decisions as i64, decision.at, word(decision.kind)?, body],
+        args![&run.tenant, &run.name, run.number, state.decisions as i64, decision.at, decision.kind.as_str(), body],
     )
     .await?;
     tell(c, run, done, ids).await?;
@@ -115,10 +116,6 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
 
 fn raced(run: &Run) -> RolloutError {
     RolloutError::Raced { rollout: run.name.to_string() }
-}
-
-fn word(kind: DecisionKind) -> Result<String, RolloutError> {
-    Ok(text(&kind, "decision")?.trim_matches('"').to_owned())
 }
 
 /// The routing row moves on by exactly one rollout at a time: who begins finds no other's row in place, and who goes on
@@ -142,13 +139,31 @@ async fn put_row(c: &mut Conn, run: &Run, done: &Transition) -> Result<(), Rollo
     if changed == 0 { Err(raced(run)) } else { Ok(()) }
 }
 
-/// What others must hear, at least once, after the commit.
+/// What others must hear, at least once, after the commit: the journal of the decision, and the deployment of what it is
+/// to declare.
 async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 2]) -> Result<(), RolloutError> {
-    let body = json!({
-        "tenant": &run.tenant, "rollout": &run.name, "number": run.number, "deployment": &run.spec.deployment,
-        "decision": &done.decision,
-    });
-    c.outbox(crate::DECISIONS, ids[0], &body).await?;
+    let decision = &done.decision;
+    // Written just before, so it is among them; a rollout's runs are one sequence to the journal.
+    let sql = "SELECT COUNT(*) AS n FROM rollout_decision WHERE tenant = $1 AND name = $2";
+    let counted = c.query_opt(sql, args![&run.tenant, &run.name]).await?.map_or(Ok(0), |row| row.int("n"))?;
+    let told = event::Decision {
+        event: ids[0],
+        at: decision.at,
+        tenant: run.tenant.clone(),
+        deployment: run.spec.deployment.to_string(),
+        by: format!("Rollout/{}", run.name),
+        sequence: u64::try_from(counted).unwrap_or_default(),
+        decision: decision.kind.as_str().to_owned(),
+        sentence: decision.sentence.clone(),
+        numbers: json!({
+            "run": run.number, "seq": decision.seq, "phase": decision.phase.as_str(), "step": decision.step,
+            "generation": decision.generation, "weight": decision.weight, "by": &decision.by,
+            "because": &decision.because, "evidence": &decision.evidence, "facts": &decision.facts,
+        }),
+    };
+    let body =
+        serde_json::to_value(&told).map_err(|e| RolloutError::Stored { what: "decision", reason: e.to_string() })?;
+    c.outbox(event::Decision::TOPIC, told.event, &body).await?;
     if let Some(follow) = &done.follow {
         c.outbox(crate::FOLLOWS, ids[1], &json!({"tenant": &run.tenant, "follow": follow})).await?;
     }

@@ -116,7 +116,7 @@ pub const TRIALS: &[Trial] = &[
         exact: false,
         traffic: ALL,
         run: regulars,
-        effect: 0.25,
+        effect: 0.8,
     },
     Trial { name: "mSPRT", exact: false, traffic: ALL, run: msprt, effect: 0.3 },
     Trial {
