@@ -149,8 +149,10 @@ impl Task<'_> {
             return Ok((name.to_owned(), (ColumnReport { name: name.to_owned(), kind: kinds[1], outcome }, [0; 2])));
         }
         let mut labels = HashMap::new();
-        let reference = read(self.reference, name, &mut labels)?;
-        let current = read(self.current, name, &mut labels)?;
+        let mut reference = read(self.reference, name, &mut labels)?;
+        let mut current = read(self.current, name, &mut labels)?;
+        empty_as(&mut reference, current.as_ref());
+        empty_as(&mut current, reference.as_ref());
         let rows = [&reference, &current].map(|side| side.as_ref().map_or(0, |v| v.len() as u64));
         let outcome = match (reference, current) {
             (Some(a), Some(b)) => match presets::judge(self.preset, &a, &b, self.level) {
@@ -160,6 +162,15 @@ impl Task<'_> {
             _ => Outcome::Skipped("it holds neither numbers nor texts".into()),
         };
         Ok((name.to_owned(), (ColumnReport { name: name.to_owned(), kind: kinds[1], outcome }, rows)))
+    }
+}
+
+/// A column without a value has no type in a CSV: it is what the other side is.
+fn empty_as(side: &mut Option<Values>, other: Option<&Values>) {
+    if let (Some(Values::Categories { values, .. }), Some(Values::Numbers { .. })) = (&*side, other)
+        && values.iter().all(|v| *v == MISSING)
+    {
+        *side = Some(Values::Numbers { values: vec![f64::NAN; values.len()], whole: false });
     }
 }
 

@@ -66,9 +66,9 @@ impl Failure for MonitorError {
         match self {
             Self::Format(_) => Some("give it an ending that says what it is".into()),
             Self::Columns(_) => Some("compare two files of the same table".into()),
-            Self::Read { format: "csv", .. } => {
-                Some("a CSV has a header line, and as many fields in each line as in that one".into())
-            }
+            Self::Read { format: "csv", .. } => Some(
+                "a CSV has a header line of different names, and as many fields in each line as in that one".into(),
+            ),
             _ => None,
         }
     }

@@ -141,7 +141,8 @@ impl Sketches {
             self.distinct.push(&(value + 0.0).to_bits().to_le_bytes());
             self.zeros += u64::from(*value == 0.0);
             match value {
-                v if v.is_finite() => scratch.push(*v),
+                // Zero has one sign.
+                v if v.is_finite() => scratch.push(*v + 0.0),
                 v if v.is_nan() => self.nan += 1,
                 _ => self.infinite += 1,
             }

@@ -10,6 +10,7 @@ use arrow::ipc::reader::FileReader;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use regex::Regex;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -70,7 +71,15 @@ impl Table {
             }
             _ => return Err(MonitorError::Format(file.to_owned())),
         };
-        Ok(Self { file: file.to_owned(), schema, inside })
+        let table = Self { file: file.to_owned(), schema, inside };
+        let mut seen = HashSet::new();
+        match table.schema.fields().iter().find(|f| !seen.insert(f.name())) {
+            Some(twice) => {
+                let reason = format!("it has two columns {:?}", twice.name());
+                Err(MonitorError::read(file, table.format(), reason))
+            }
+            None => Ok(table),
+        }
     }
 
     /// Its path.

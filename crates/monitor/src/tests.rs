@@ -146,6 +146,28 @@ fn files_that_cannot_be_compared_say_why() {
     assert!(matches!(Table::open(&folder.path().join("none.csv")), Err(MonitorError::Open { .. })));
     let ragged = named("ragged.csv", "a,b\n1,2\n3\n");
     assert!(ragged.is_err() || profile(&ragged.unwrap(), 1).is_err());
+    assert!(matches!(named("twice.csv", "a,b,a\n1,2,3\n"), Err(MonitorError::Read { .. })));
     let empty = named("empty.csv", "a,b\n").unwrap();
     assert_eq!(profile(&empty, 1).unwrap().rows, 0);
+}
+
+/// A column that has lost all its values has no type in a CSV; that it lost them is a drift to the test that sees it.
+#[test]
+fn a_column_that_went_empty_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, line: &dyn Fn(i64) -> String| {
+        let path = folder.path().join(name);
+        let lines: Vec<String> = (0..800).map(line).collect();
+        std::fs::write(&path, format!("\u{feff}id,x\n{}\n", lines.join("\n"))).unwrap();
+        Table::open(&path).unwrap()
+    };
+    let full = table("full.csv", &|i| format!("\"{}\",{}", i % 50, even(i)));
+    let empty = table("empty.csv", &|i| format!("{},NaN", i % 50));
+    assert_eq!(full.schema().field(0).name(), "id");
+    let found = |preset| {
+        let how = Comparison { preset, level: 0.05, threads: 1 };
+        compare(&full, &empty, how).unwrap().columns.remove(1).outcome
+    };
+    assert!(matches!(found(Preset::Sequential), Outcome::Finding(f) if f.verdict == Verdict::Drift));
+    assert!(matches!(found(Preset::Evidently), Outcome::Skipped(why) if why == "the current data has no values in it"));
 }

@@ -178,7 +178,7 @@ pub fn judge(preset: Preset, reference: &Values, current: &Values, level: f64) -
         Preset::Evidently => evidently::judge(reference, current),
         Preset::NannyMl => nannyml::judge(reference, current),
         Preset::Whylogs => whylogs::judge(reference, current),
-        Preset::Sequential => sequential(&Calibration::new(reference)?, current, level),
+        Preset::Sequential => sequential::judge(reference, current, level),
     }
 }
 

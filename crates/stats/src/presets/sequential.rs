@@ -96,6 +96,48 @@ impl Calibration {
     }
 }
 
+/// Compares two tables' columns: rows in their order, unless the reference, which stands for no drift, drifts within
+/// itself when it is read so. Such a file is sorted, or has seasons: then the current rows are taken in an order by
+/// chance, and the finding says so and has no row since when.
+pub(super) fn judge(reference: &Values, current: &Values, level: f64) -> Result<Finding, NoFinding> {
+    let calibration = Calibration::new(reference)?;
+    if !drifts_within(reference, level) {
+        return sequential(&calibration, current, level);
+    }
+    let mut current = current.clone();
+    let mut coin = Coin::new(SEED);
+    match &mut current {
+        Values::Numbers { values, .. } => shuffle(values, &mut coin),
+        Values::Categories { values, .. } => shuffle(values, &mut coin),
+    }
+    let found = sequential(&calibration, &current, level)?;
+    Ok(Finding { method: "conformal martingale, rows by chance", since: None, ..found })
+}
+
+/// Whether the second half of the reference is a drift from its first.
+fn drifts_within(reference: &Values, level: f64) -> bool {
+    let (first, second) = match reference {
+        Values::Numbers { values, whole } => {
+            let (a, b) = values.split_at(values.len() / 2);
+            let half = |v: &[f64]| Values::Numbers { values: v.to_vec(), whole: *whole };
+            (half(a), half(b))
+        }
+        Values::Categories { values, text } => {
+            let (a, b) = values.split_at(values.len() / 2);
+            let half = |v: &[u32]| Values::Categories { values: v.to_vec(), text: *text };
+            (half(a), half(b))
+        }
+    };
+    let found = Calibration::new(&first).and_then(|first| sequential(&first, &second, level));
+    found.is_ok_and(|f| f.verdict == Verdict::Drift)
+}
+
+fn shuffle<T>(values: &mut [T], coin: &mut Coin) {
+    for i in (1..values.len()).rev() {
+        values.swap(i, coin.below(i as u64 + 1) as usize);
+    }
+}
+
 /// Bets on the rows of `current` in their order. The threshold is 1/`level`.
 ///
 /// # Errors

@@ -73,6 +73,24 @@ fn the_sequential_preset_says_since_when() {
     assert_eq!(gone.verdict, Verdict::Drift);
 }
 
+/// Files that are sorted are compared as sets: the same values are no drift, others are.
+#[test]
+fn a_sorted_reference_makes_the_order_of_rows_count_for_nothing() {
+    let sorted = |from: f64| {
+        let Values::Numbers { mut values, .. } = ramp(4_000, from, 0) else { unreachable!("numbers") };
+        values.sort_by(f64::total_cmp);
+        Values::Numbers { values, whole: false }
+    };
+    let same = judge(Preset::Sequential, &sorted(0.0), &sorted(0.0), 0.01).unwrap();
+    assert_eq!((same.verdict, same.method), (Verdict::Steady, "conformal martingale, rows by chance"), "{same:?}");
+    let moved = judge(Preset::Sequential, &sorted(0.0), &sorted(0.2), 0.01).unwrap();
+    assert_eq!((moved.verdict, moved.since), (Verdict::Drift, None));
+    let labels =
+        |split: usize| Values::Categories { values: (0..4_000).map(|i| u32::from(i >= split)).collect(), text: true };
+    assert_eq!(judge(Preset::Sequential, &labels(2_000), &labels(2_000), 0.01).unwrap().verdict, Verdict::Steady);
+    assert_eq!(judge(Preset::Sequential, &labels(2_000), &labels(3_000), 0.01).unwrap().verdict, Verdict::Drift);
+}
+
 #[test]
 fn columns_without_an_answer_say_why() {
     let texts = |n: u32| Values::Categories { values: (0..n).collect(), text: true };
