@@ -54,7 +54,8 @@ def test_a_dataset_that_is_elsewhere_is_not_read(server, registered, tmp_path):
 
 
 def waiting(condition, what):
-    until = time.monotonic() + 60
+    # The first conversion of a server builds an environment.
+    until = time.monotonic() + 300
     while not (found := condition()):
         assert time.monotonic() < until, what
         time.sleep(0.01)
