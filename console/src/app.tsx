@@ -19,6 +19,8 @@ const Models = lazy(() => import("./pages/models/list"));
 const Model = lazy(() => import("./pages/models/model"));
 const Deployments = lazy(() => import("./pages/deployments/list"));
 const Deployment = lazy(() => import("./pages/deployments/deployment"));
+const Rollouts = lazy(() => import("./pages/rollouts/list"));
+const Rollout = lazy(() => import("./pages/rollouts/rollout"));
 const Journal = lazy(() => import("./pages/journal/journal"));
 const Keys = lazy(() => import("./pages/settings/keys"));
 const Audit = lazy(() => import("./pages/settings/audit"));
@@ -52,6 +54,8 @@ function Pages() {
           <Route path="/models/:name">{() => <Model key={path} />}</Route>
           <Route path="/deployments" component={Deployments} />
           <Route path="/deployments/:name">{() => <Deployment key={path} />}</Route>
+          <Route path="/rollouts" component={Rollouts} />
+          <Route path="/rollouts/:name">{() => <Rollout key={path} />}</Route>
           <Route path="/journal" component={Journal} />
           <Route path="/settings/keys" component={Keys} />
           <Route path="/settings/audit" component={Audit} />

@@ -1,3 +1,4 @@
+import { phaseWords } from "../lib/rollout";
 import { to } from "../lib/url";
 import { native } from "./native";
 
@@ -26,6 +27,19 @@ export async function find(
             name: d.name,
             href: to("deployments", d.name),
             note: d.state,
+          })),
+      ),
+    ],
+    [
+      "rollouts",
+      native.rollouts(signal).then((r) =>
+        r.rollouts
+          .filter((o) => has(o.name))
+          .map((o) => ({
+            kind: "Rollout",
+            name: o.name,
+            href: to("rollouts", o.name),
+            note: phaseWords(o)[1],
           })),
       ),
     ],

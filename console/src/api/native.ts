@@ -29,6 +29,11 @@ export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
 export type QueryAnswer = Schemas["QueryAnswer"];
 export type Role = Schemas["RoleDto"];
+export type Rollout = Schemas["RolloutView"];
+export type RolloutDecision = Schemas["RolloutDecision"];
+export type RolloutMetric = Schemas["RolloutMetric"];
+export type RolloutOrder = Schemas["RolloutOrder"];
+export type RolloutWeights = Schemas["RolloutWeights"];
 export type Run = Schemas["RunSummary"];
 export type RunDetail = Schemas["RunDetail"];
 export type RunSearch = Schemas["RunSearch"];
@@ -173,6 +178,34 @@ export const native = {
     take(
       `ask ${name} for a prediction`,
       client.POST("/api/v1/deployments/{name}/predict", { params: { path: { name } }, body: { rows } }),
+    ),
+
+  rollouts: (signal?: AbortSignal) =>
+    take("list the rollouts", client.GET("/api/v1/rollouts", s(signal)), signal),
+  rollout: (name: string, signal?: AbortSignal) =>
+    take(
+      `load rollout ${name}`,
+      client.GET("/api/v1/rollouts/{name}", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
+  rolloutDecisions: (name: string, run: number, before: number | undefined, signal?: AbortSignal) =>
+    take(
+      `load the decisions of ${name}`,
+      client.GET("/api/v1/rollouts/{name}/decisions", {
+        params: { path: { name }, query: { run, limit: 50, ...(before ? { before } : {}) } },
+        ...s(signal),
+      }),
+      signal,
+    ),
+  startRollout: (name: string) =>
+    take(
+      `begin the next run of ${name}`,
+      client.POST("/api/v1/rollouts/{name}/start", { params: { path: { name } } }),
+    ),
+  orderRollout: (name: string, order: RolloutOrder) =>
+    take(
+      `${order} ${name}`,
+      client.POST("/api/v1/rollouts/{name}/orders/{order}", { params: { path: { name, order } } }),
     ),
 
   history: (kind: string, name: string, signal?: AbortSignal) =>

@@ -516,6 +516,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listRollouts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getRollout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listRolloutDecisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/orders/{order}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["orderRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["replayRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["startRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/compare": {
         parameters: {
             query?: never;
@@ -1256,6 +1352,24 @@ export interface components {
             /** @description Each resource. */
             diffs: components["schemas"]["ResourceDiff"][];
         };
+        /** @description An effect with its confidence sequence: valid however often it is looked at. */
+        EffectRange: {
+            /**
+             * Format: double
+             * @description Lower end; none when there is none.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            estimate: number;
+            /**
+             * Format: double
+             * @description Upper end; none when there is none.
+             */
+            high?: number | null;
+        };
         /** @description How requests of a version run, as warm-up measured it. */
         ExecutionView: {
             /**
@@ -1881,6 +1995,195 @@ export interface components {
              * @description The generation; the one before the current when left out.
              */
             toGeneration?: number | null;
+        };
+        /** @description One line of the log of decisions. */
+        RolloutDecision: {
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            seq: number;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description What: `started`, `advanced`, `held`, `promoted`, `rolledBack`, … */
+            kind: string;
+            /** @description `controller`, or the person. */
+            by: string;
+            /** @description In words. */
+            sentence: string;
+            /** @description The metrics, checks and facts that decided. */
+            because: string[];
+            /**
+             * Format: double
+             * @description The candidate's weight since, 0 to 1.
+             */
+            weight: number;
+            /** @description The phase since. */
+            phase: string;
+            /** @description The metrics at that moment, where evidence decided. */
+            metrics: components["schemas"]["RolloutMetric"][];
+        };
+        /** @description Decisions, newest first. */
+        RolloutDecisions: {
+            /** @description Newest first. */
+            decisions: components["schemas"]["RolloutDecision"][];
+        };
+        /** @description Why a rollout does not go on. */
+        RolloutHold: {
+            /** @description `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted` or `noData`. */
+            cause: string;
+            /** @description In words. */
+            reason: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+        };
+        /** @description Rollouts by name. */
+        RolloutList: {
+            /** @description The last run of each. */
+            rollouts: components["schemas"]["RolloutView"][];
+        };
+        /** @description One metric of a rollout. */
+        RolloutMetric: {
+            /** @description Its name. */
+            name: string;
+            /** @description `guardrail`, `success`, `signal` or `quality`. */
+            role: string;
+            /** @description What its test says: `better`, `holds`, `worse`, `unclear`, … */
+            finding: string;
+            /** @description Whether a promotion waits for it. */
+            required: boolean;
+            /**
+             * Format: double
+             * @description Stable's value.
+             */
+            stable?: number | null;
+            /**
+             * Format: double
+             * @description The candidate's.
+             */
+            candidate?: number | null;
+            effect?: components["schemas"]["EffectRange"] | null;
+            /** @description How to read the effect: `difference`, `ratio` or `mean`. */
+            scale: string;
+            /** @description Units that it rests on, of stable and of the candidate. */
+            units: number[];
+            /**
+             * Format: double
+             * @description The largest e-value so far against "no worse than its margin", as a natural logarithm.
+             */
+            logEHarm?: number | null;
+            /**
+             * Format: double
+             * @description The same against "no better".
+             */
+            logEBetter?: number | null;
+            /** @description Why there is no finding. */
+            why?: string | null;
+        };
+        /**
+         * @description What a person wants.
+         * @enum {string}
+         */
+        RolloutOrder: "pause" | "resume" | "promote" | "abort" | "skip" | "approve";
+        /** @description Whether the log of decisions follows from the journal. */
+        RolloutReplay: {
+            /**
+             * Format: int64
+             * @description Decisions in the log.
+             */
+            decisions: number;
+            /**
+             * Format: int64
+             * @description The same ones came out of the journal again.
+             */
+            same: number;
+            /** @description The first that did not, and how it differs. */
+            diverged?: string | null;
+            /** @description Numbers that differ although the decision is the same. */
+            numbers: string[];
+        };
+        /** @description A step of a rollout. */
+        RolloutStep: {
+            /** @description `canary 5%`. */
+            title: string;
+            /** @description Whether it is over, under way, or to come: `done`, `now`, `next`. */
+            state: string;
+        };
+        /** @description A variant of a rollout. */
+        RolloutVariant: {
+            /** @description `stable`, or the candidate's name. */
+            name: string;
+            /** @description Its model, pinned to a version. */
+            model: string;
+            /**
+             * Format: double
+             * @description Its part of the units that the rollout reaches, 0 to 1.
+             */
+            weight: number;
+            /**
+             * Format: int64
+             * @description Units that it saw first.
+             */
+            units: number;
+            /**
+             * Format: int64
+             * @description Units under the present weights.
+             */
+            stepUnits: number;
+            /**
+             * Format: int64
+             * @description Answers that count.
+             */
+            answers: number;
+            lastAt?: components["schemas"]["Time"] | null;
+        };
+        /** @description A rollout. */
+        RolloutView: {
+            /** @description Its name. */
+            name: string;
+            /** @description The deployment whose units it shares out. */
+            deployment: string;
+            /**
+             * Format: int64
+             * @description Which run of it.
+             */
+            run: number;
+            /**
+             * @description `pending`, `preflight`, `step`, `approval`, `paused`, `alarmed`, `review`, `promoting`, `watching`, `succeeded` or
+             *     `rolledBack`.
+             */
+            phase: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /** @description When it was declared. */
+            createdAt: components["schemas"]["Time"];
+            startedAt?: components["schemas"]["Time"] | null;
+            hold?: components["schemas"]["RolloutHold"] | null;
+            /** @description Stable, then the candidate. */
+            variants: components["schemas"]["RolloutVariant"][];
+            /** @description Its steps. */
+            steps: components["schemas"]["RolloutStep"][];
+            /** @description What is measured. Empty where another replica decides. */
+            metrics: components["schemas"]["RolloutMetric"][];
+            /** @description The weights over time. */
+            weights: components["schemas"]["RolloutWeights"][];
+            evidenceUntil?: components["schemas"]["Time"] | null;
+            /** @description What a person may order now. */
+            orders: string[];
+            /**
+             * Format: int64
+             * @description How many decisions there were.
+             */
+            decisions: number;
+        };
+        /** @description A time of constant weights. */
+        RolloutWeights: {
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /** @description The weights, stable first, 0 to 1. */
+            weights: number[];
+            /** @description Whether the candidate answered in the shadow. */
+            shadow: boolean;
         };
         /** @description How to rotate a key. */
         RotateKeyRequest: {
@@ -3289,6 +3592,211 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Applied"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listRollouts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last run of each, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its last run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listRolloutDecisions: {
+        parameters: {
+            query?: {
+                /** @description Which run; the last one when left out. */
+                run?: number;
+                /** @description Only those before this number. */
+                before?: number;
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutDecisions"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    orderRollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+                /** @description What to do */
+                order: components["schemas"]["RolloutOrder"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replayRollout: {
+        parameters: {
+            query?: {
+                /** @description Which run; the last one when left out. */
+                run?: number;
+                /** @description Only those before this number. */
+                before?: number;
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether the same decisions follow from the journal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutReplay"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startRollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The next run of what is declared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

@@ -19,6 +19,7 @@ export const PLACES: Place[] = [
   { href: "/experiments", label: "Experiments", icon: "experiments" },
   { href: "/models", label: "Models", icon: "models" },
   { href: "/deployments", label: "Deployments", icon: "deployments" },
+  { href: "/rollouts", label: "Rollouts", icon: "rollouts" },
   { href: "/journal", label: "Journal", icon: "journal" },
   { href: "/settings/keys", label: "API keys", group: "Settings" },
   { href: "/settings/audit", label: "Audit", group: "Settings" },

@@ -35,6 +35,8 @@ export interface ChartProps {
   /** Starts the y axis at zero; for counts, rates and durations. */
   zero?: boolean;
   log?: boolean;
+  /** A value stays until the next one, rather than going over into it. */
+  stepped?: boolean;
   /** Draws single points rather than lines; `names` says what each point is. */
   points?: boolean;
   names?: string[];

@@ -1,5 +1,5 @@
 /** The canvas behind a chart: uPlot's options from ours. */
-import type uPlot from "uplot";
+import uPlot from "uplot";
 import { measure } from "../../lib/format";
 import { type ChartProps, type Range, type Series, unitOf } from "./data";
 
@@ -136,6 +136,7 @@ function line(p: ChartProps, colours: Palette, series: Series, at: number): uPlo
     stroke: series.faint ? fade(colour, 0.35) : colour,
     width: p.points ? 0 : series.faint ? 1 : 1.75,
     dash: p.stacked ? [] : dashOf(p.series, at, p.legend),
+    ...(p.stepped && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
     spanGaps: p.xKind === "step",
     points: { show: p.points || few, size: p.points ? 8 : 7, fill: colour, stroke: colour },
     ...(filled ? { fill: fade(colour, p.stacked ? 0.45 : 0.14) } : {}),

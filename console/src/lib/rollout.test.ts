@@ -1,0 +1,161 @@
+import { describe, expect, it } from "vitest";
+import type { Rollout, RolloutDecision, RolloutMetric } from "../api/native";
+import {
+  effectWords,
+  eValue,
+  findingWords,
+  orders,
+  phaseWords,
+  ratioWords,
+  stepWords,
+  waitsFor,
+} from "./rollout";
+
+const at = "2026-11-25T12:00:00Z";
+
+const metric = (change: Partial<RolloutMetric>): RolloutMetric => ({
+  name: "errors",
+  role: "guardrail",
+  finding: "unclear",
+  required: true,
+  scale: "ratio",
+  units: [900, 100],
+  ...change,
+});
+
+const rollout = (change: Partial<Rollout>): Rollout => ({
+  name: "churn-next",
+  deployment: "churn",
+  run: 1,
+  phase: "step",
+  since: at,
+  createdAt: at,
+  variants: [
+    { name: "stable", model: "models:/churn/7", weight: 0.95, units: 900, stepUnits: 900, answers: 1800 },
+    { name: "v8", model: "models:/churn/8", weight: 0.05, units: 100, stepUnits: 60, answers: 200 },
+  ],
+  steps: [
+    { title: "canary 5%", state: "now" },
+    { title: "A/B test 50%", state: "next" },
+  ],
+  metrics: [],
+  weights: [{ since: at, weights: [0.95, 0.05], shadow: false }],
+  orders: ["pause", "skip", "promote", "abort"],
+  decisions: 2,
+  ...change,
+});
+
+const decided = (kind: string, sentence: string) => ({ kind, sentence }) as RolloutDecision;
+
+describe("where a rollout is", () => {
+  it("has a word and a mark for each phase, and calls a step that does not go on held", () => {
+    expect(phaseWords(rollout({}))).toEqual(["live", "under way"]);
+    const hold = { cause: "noNews", reason: "the journal has said nothing for 2 min", since: at };
+    expect(phaseWords(rollout({ hold }))).toEqual(["warn", "held"]);
+    expect(phaseWords(rollout({ phase: "pending", hold }))[1]).toBe("waits for the deployment");
+    expect(phaseWords(rollout({ phase: "succeeded" }))[0]).toBe("ok");
+    expect(phaseWords(rollout({ phase: "rolledBack" }))).toEqual(["bad", "rolled back"]);
+    expect(phaseWords(rollout({ phase: "landing" }))).toEqual(["none", "landing"]);
+  });
+
+  it("names the step that is under way, and none outside the steps", () => {
+    expect(stepWords(rollout({}))).toBe("step 1 of 2, canary 5%");
+    expect(stepWords(rollout({ steps: [{ title: "canary 5%", state: "done" }] }))).toBeUndefined();
+  });
+
+  it("says who gets what in a step and what it waits for", () => {
+    expect(waitsFor(rollout({}))).toBe(
+      "v8 answers 5 % of the units; 60 units got it in this step. It goes on once the step has lasted long enough and reached its units.",
+    );
+    const last = [
+      { title: "canary 5%", state: "done" },
+      { title: "A/B test 50%", state: "now" },
+    ];
+    const metrics = [
+      metric({}),
+      metric({ name: "p99", finding: "non-inferior" }),
+      metric({ name: "accepted", role: "success", finding: "no-data" }),
+      metric({ name: "late", required: false }),
+      metric({ name: "srm", role: "quality" }),
+    ];
+    expect(waitsFor(rollout({ steps: last, metrics }))).toMatch(/A promotion waits for errors, accepted\.$/);
+  });
+
+  it("says that nobody gets the answers of a shadow", () => {
+    const weights = [{ since: at, weights: [1, 0], shadow: true }];
+    expect(waitsFor(rollout({ weights }))).toMatch(/^v8 answers in the shadow: nobody gets its answers\./);
+  });
+
+  it("says why it is held instead of what comes next", () => {
+    const hold = { cause: "notReady", reason: "v8 is not ready: loading", since: at };
+    const text = waitsFor(rollout({ hold }));
+    expect(text).toMatch(/It does not go on: v8 is not ready: loading\.$/);
+    expect(text).not.toContain("goes on once");
+    expect(waitsFor(rollout({ phase: "pending", hold, variants: [] }))).toBe(
+      "It has not begun: v8 is not ready: loading.",
+    );
+  });
+
+  it("gives the sentence of the last decision where a decision explains the phase", () => {
+    const log = [decided("closed", "v8 is unloaded"), decided("rolledBack", "rolled back: errors is worse")];
+    expect(waitsFor(rollout({ phase: "rolledBack" }), log)).toBe(
+      "Stable has all the traffic: rolled back: errors is worse.",
+    );
+    expect(waitsFor(rollout({ phase: "paused" }), log)).not.toContain("errors is worse");
+    expect(waitsFor(rollout({ phase: "approval" }), log)).toBe("A person must agree before it goes on.");
+  });
+});
+
+describe("what a metric says", () => {
+  it("reads the same finding by the role of the metric", () => {
+    expect(findingWords(metric({ finding: "non-inferior" }))).toEqual(["ok", "within its margin"]);
+    expect(findingWords(metric({ finding: "unclear" }))).toEqual(["none", "not decided"]);
+    expect(findingWords(metric({ role: "signal" }))).toEqual(["ok", "calm"]);
+    expect(findingWords(metric({ role: "signal", finding: "worse" }))).toEqual(["warn", "moved"]);
+    expect(findingWords(metric({ role: "quality", finding: "worse" }))[0]).toBe("bad");
+    expect(findingWords(metric({ role: "signal", finding: "no-data" }))).toEqual(["none", "no data"]);
+  });
+
+  it("writes an effect with open ends, and evidence as an e-value", () => {
+    expect(effectWords(metric({ effect: { estimate: 1.02, low: 0.9 } }))).toBe("1.02 (0.9 to ∞)");
+    expect(effectWords(metric({ effect: { estimate: 0.5, high: 2 } }))).toBe("0.5 (0 to 2)");
+    const less = metric({ scale: "difference", effect: { estimate: -0.5, high: 0.25 } });
+    expect(effectWords(less)).toBe("−0.5 (−∞ to 0.25)");
+    expect(effectWords(metric({}))).toBe("–");
+    expect(eValue(Math.log(20))).toBe("20");
+    expect(eValue(0)).toBe("1");
+    expect(eValue(5000)).toBe("over 10²¹");
+    expect(eValue(undefined)).toBe("–");
+  });
+
+  it("says whether the units are what the weights promise", () => {
+    const srm = metric({ name: "srm", role: "quality", units: [9500, 500] });
+    expect(ratioWords(srm)).toBe("9,500 units of stable and 500 of the candidate fit the weights.");
+    expect(ratioWords({ ...srm, finding: "worse" })).toContain("cannot be trusted");
+    expect(ratioWords({ ...srm, units: [0, 0] })).toBe("Nobody was compared yet.");
+  });
+});
+
+describe("what a person may order", () => {
+  it("offers what the server lists, in its order, and nothing that is not known here", () => {
+    expect(orders(rollout({})).map((o) => o.order)).toEqual(["pause", "skip", "promote", "abort"]);
+    expect(orders(rollout({ orders: [] }))).toEqual([]);
+    expect(orders(rollout({ orders: ["abort", "dance", "toString"] })).map((o) => o.order)).toEqual([
+      "abort",
+    ]);
+  });
+
+  it("says what will happen, with the models", () => {
+    const by = new Map(orders(rollout({})).map((o) => [o.order, o]));
+    expect(by.get("promote")?.text).toContain("v8 (models:/churn/8) gets all the traffic of churn at once");
+    expect(by.get("abort")?.text).toContain("Stable (models:/churn/7) gets all the traffic of churn again");
+    const [early] = orders(rollout({ phase: "pending", variants: [], orders: ["abort"] }));
+    expect(early?.text).toBe("It ends before it began; churn stays as it is.");
+    expect(by.get("skip")?.text).toContain("It goes on to A/B test 50%");
+    expect([...by.values()].filter((o) => o.danger).map((o) => o.order)).toEqual([
+      "skip",
+      "promote",
+      "abort",
+    ]);
+  });
+});

@@ -1,0 +1,227 @@
+/** Rollouts in words: where one is, what it waits for, what a metric says, what an order does. */
+import type { Rollout, RolloutDecision, RolloutMetric, RolloutOrder } from "../api/native";
+import { count, measure, percent, plural } from "./format";
+
+/** As `Status` has it. */
+type Mark = "ok" | "warn" | "bad" | "live" | "none";
+
+const PHASES: Record<string, [Mark, string]> = {
+  pending: ["none", "waits for the deployment"],
+  preflight: ["live", "is being checked"],
+  step: ["live", "under way"],
+  approval: ["warn", "waits for approval"],
+  paused: ["warn", "paused"],
+  alarmed: ["warn", "stopped by a signal"],
+  review: ["warn", "waits for a verdict"],
+  promoting: ["live", "is being promoted"],
+  watching: ["live", "promoted, still watched"],
+  succeeded: ["ok", "promoted"],
+  rolledBack: ["bad", "rolled back"],
+};
+
+/** The phase as a mark and in words; a step that does not go on is held. */
+export function phaseWords(r: Pick<Rollout, "phase" | "hold">): [Mark, string] {
+  if (r.phase === "step" && r.hold) return ["warn", "held"];
+  return PHASES[r.phase] ?? ["none", r.phase];
+}
+
+/** Whether something still follows. */
+export function isActive(r: Pick<Rollout, "phase">): boolean {
+  return r.phase !== "succeeded" && r.phase !== "rolledBack";
+}
+
+/** The candidate, once the models are known. */
+export function candidate(r: Pick<Rollout, "variants">) {
+  return r.variants[1];
+}
+
+/** Where it is among its steps: "canary 5%" and "2 of 3"; nothing outside the steps. */
+export function stepNow(r: Pick<Rollout, "steps">): { title: string; place: string } | undefined {
+  const at = r.steps.findIndex((step) => step.state === "now");
+  const step = r.steps[at];
+  return step && { title: step.title, place: `${at + 1} of ${r.steps.length}` };
+}
+
+/** "step 2 of 3, canary 5%" */
+export function stepWords(r: Pick<Rollout, "steps">): string | undefined {
+  const step = stepNow(r);
+  return step && `step ${step.place}, ${step.title}`;
+}
+
+/** Metrics that a promotion needs and that are not decided, in words. */
+function undecided(metrics: RolloutMetric[]): string {
+  const open = metrics.filter(
+    (m) => m.required && m.role !== "quality" && ["unclear", "no-data"].includes(m.finding),
+  );
+  return open.map((m) => metricName(m.name)).join(", ");
+}
+
+const sentence = (text: string) => text.replace(/\.?$/, ".");
+
+/** The decision that explains a phase. */
+const EXPLAINED: Record<string, string> = {
+  approval: "approvalAsked",
+  alarmed: "paused",
+  rolledBack: "rolledBack",
+};
+
+/** What happens now and what it waits for, after the words of the phase. `decisions`: the newest ones. */
+export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string {
+  const who = candidate(r)?.name ?? "The candidate";
+  const newest = decisions.find((d) => d.kind === EXPLAINED[r.phase]);
+  const because = newest ? `: ${sentence(newest.sentence)}` : ".";
+  switch (r.phase) {
+    case "pending":
+      return r.hold
+        ? `It has not begun: ${sentence(r.hold.reason)}`
+        : `It begins as soon as ${r.deployment} is free.`;
+    case "preflight":
+      return `${who} is loaded and checked beside stable; nobody gets its answers yet.`;
+    case "step":
+      return inStep(r, who);
+    case "approval":
+      return `A person must agree before it goes on${because}`;
+    case "paused":
+      return "A person stopped it: the weights stay as they are, guardrails are watched on. It waits for Resume.";
+    case "alarmed":
+      return `The weights stay as they are, and it goes on by itself once the signal is calm${because}`;
+    case "review":
+      return "Time is up without a verdict: promote the candidate or abort.";
+    case "promoting":
+      return `${who} has all the traffic; it waits until ${r.deployment} declares the same model.`;
+    case "watching":
+      return `${who} has all the traffic; labels that come late can still take it back.`;
+    case "succeeded":
+      return `${who} is what ${r.deployment} serves.`;
+    case "rolledBack":
+      return `Stable has all the traffic${because}`;
+    default:
+      return r.hold ? sentence(r.hold.reason) : "";
+  }
+}
+
+function inStep(r: Rollout, who: string): string {
+  const { weight = 0, stepUnits = 0 } = candidate(r) ?? {};
+  const shadow = r.weights.at(-1)?.shadow === true;
+  const share = shadow
+    ? `${who} answers in the shadow: nobody gets its answers.`
+    : `${who} answers ${percent(weight)} of the units; ${plural(stepUnits, "unit")} got it in this step.`;
+  if (r.hold) return `${share} It does not go on: ${sentence(r.hold.reason)}`;
+  const last = r.steps.at(-1)?.state === "now";
+  const open = undecided(r.metrics);
+  if (last && open) return `${share} A promotion waits for ${open}.`;
+  const then = "once the step has lasted long enough and reached its units";
+  return last ? `${share} It is decided ${then}.` : `${share} It goes on ${then}.`;
+}
+
+const NAMES = new Map([
+  ["srm", "sample ratio"],
+  ["multipleExposure", "units that got both variants"],
+  ["shadowErrors", "errors in the shadow"],
+  ["shadowDiff", "difference in the shadow"],
+]);
+
+/** The name of a metric; those that are always measured have words of their own. */
+export function metricName(name: string): string {
+  return NAMES.get(name) ?? name;
+}
+
+const FINDINGS: Record<string, [Mark, string]> = {
+  better: ["ok", "better"],
+  "non-inferior": ["ok", "within its margin"],
+  unclear: ["none", "not decided"],
+  worse: ["bad", "worse"],
+  "no-data": ["none", "no data"],
+};
+
+/** What the test of a metric says; of a signal and of a check, whether it is calm. */
+export function findingWords(m: Pick<RolloutMetric, "finding" | "role">): [Mark, string] {
+  if (m.finding === "no-data") return ["none", "no data"];
+  if (m.role === "signal") return m.finding === "worse" ? ["warn", "moved"] : ["ok", "calm"];
+  if (m.role === "quality")
+    return m.finding === "worse" ? ["bad", "not to be trusted"] : ["ok", "no fault found"];
+  return FINDINGS[m.finding] ?? ["none", m.finding];
+}
+
+/** How strong evidence is: an e-value of 20 is once in 20 by chance. */
+export function eValue(log: number | null | undefined): string {
+  if (log === null || log === undefined) return "–";
+  return log > 50 ? "over 10²¹" : measure(Math.exp(log), 3);
+}
+
+/** The effect with its ends: "1.02 (0.9 to 1.3)". */
+export function effectWords(m: Pick<RolloutMetric, "effect" | "scale">): string {
+  const { effect } = m;
+  if (!effect) return "–";
+  const end = (value: number | null | undefined, open: string) =>
+    value === null || value === undefined ? open : measure(value, 3);
+  return `${measure(effect.estimate, 3)} (${end(effect.low, m.scale === "difference" ? "−∞" : "0")} to ${end(effect.high, "∞")})`;
+}
+
+/** What the sample-ratio check says of the units of both variants. */
+export function ratioWords(m: RolloutMetric): string {
+  const [stable = 0, other = 0] = m.units;
+  const seen = `${count(stable)} units of stable and ${count(other)} of the candidate`;
+  if (stable + other === 0) return "Nobody was compared yet.";
+  return m.finding === "worse"
+    ? `${seen} are not what the weights promise: the comparison cannot be trusted.`
+    : `${seen} fit the weights.`;
+}
+
+/** An order as a button and its dialog. */
+export interface OrderWords {
+  order: RolloutOrder;
+  label: string;
+  title: string;
+  /** What will happen. */
+  text: string;
+  danger: boolean;
+}
+
+function orderText(order: RolloutOrder, r: Rollout): string {
+  const [stable, next] = r.variants;
+  const who = next ? `${next.name} (${next.model})` : "The candidate";
+  const back = stable ? `Stable (${stable.model})` : "Stable";
+  switch (order) {
+    case "pause":
+      return "The weights stay as they are until somebody resumes it. Guardrails are watched on: one that breaks still rolls back.";
+    case "resume":
+      return "It goes on from the step where it is.";
+    case "promote":
+      return `${who} gets all the traffic of ${r.deployment} at once, whatever the evidence says, and the deployment is made to declare it. Abort takes it back until the rollout has ended.`;
+    case "abort":
+      return r.phase === "pending"
+        ? `It ends before it began; ${r.deployment} stays as it is.`
+        : `${back} gets all the traffic of ${r.deployment} again, at once, and the rollout ends as rolled back.`;
+    case "skip": {
+      const at = r.steps.findIndex((step) => step.state === "now");
+      const to = r.steps[at + 1]?.title;
+      return to
+        ? `It goes on to ${to}, whatever the evidence says.`
+        : "This is the last step: the server will refuse, promote or abort instead.";
+    }
+    case "approve":
+      return "What waits for an agreement happens. Your name is in the log of decisions.";
+  }
+}
+
+const LABELS: Record<RolloutOrder, string> = {
+  pause: "Pause",
+  resume: "Resume",
+  promote: "Promote",
+  abort: "Abort",
+  skip: "Skip the step",
+  approve: "Approve",
+};
+
+/** The orders that can be given now, each with what it does. */
+export function orders(r: Rollout): OrderWords[] {
+  const known = r.orders.filter((order): order is RolloutOrder => Object.hasOwn(LABELS, order));
+  return known.map((order) => ({
+    order,
+    label: LABELS[order],
+    title: order === "skip" ? `Skip the step of ${r.name}?` : `${LABELS[order]} ${r.name}?`,
+    text: orderText(order, r),
+    danger: order === "abort" || order === "promote" || order === "skip",
+  }));
+}
