@@ -28,7 +28,7 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
         RolloutCmd::Start { name: Some(name), .. } => {
             let view = server.post(&format!("{}/start", url(&name)), &json!({})).await?;
             either(out, &view, || {
-                line(mark(Mark::Good, format!("rollout/{name} begins its run {}", cell(&view["run"]))))
+                line(mark(Mark::Good, format!("rollout/{name} begins its run {}", cell(&view["run"]))));
             });
         }
         RolloutCmd::Start { files, .. } => resources::apply(server, &files, Wait::none().limit(), out).await?,

@@ -2,11 +2,9 @@
 
 mod events;
 mod fleet;
-mod tell;
 
 pub use events::JournalEvents;
 pub use fleet::{Declarer, Replica};
-pub use tell::Teller;
 
 use crate::deployments::acting_for;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
@@ -124,7 +122,6 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
             resources: parts.resources.clone(),
             gate: parts.gate.clone(),
         }),
-        audience: Arc::new(Teller { db: parts.db.clone() }),
     };
     let owner = ctx.event_id().to_string();
     let controller = mainspring_rollout::Controller::new(
