@@ -65,7 +65,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Cmd::Doctor(args) => local::doctor(&args, out).await?,
         Cmd::Backup { to, server } => local::backup(&to, &server).await?,
         Cmd::Restore { from, server } => local::restore(&from, &server)?,
-        Cmd::Apply { files, wait } => resources::apply(&server()?, &files, wait.limit(), out).await?,
+        Cmd::Apply { files, wait } => drop(resources::apply(&server()?, &files, wait.limit(), out).await?),
         Cmd::Diff { files } => resources::diff(&server()?, &files, out).await?,
         Cmd::Get { kind, name } => resources::get(&server()?, kind.as_deref(), name.as_deref(), out).await?,
         Cmd::History { kind, name } => resources::history(&server()?, &kind, &name, out).await?,

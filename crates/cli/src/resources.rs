@@ -26,11 +26,16 @@ fn url(parts: &[&str]) -> String {
     parts.iter().fold("/api/v1/resources".to_owned(), |out, part| format!("{out}/{}", segment(part)))
 }
 
-/// Sends the files and, unless told otherwise, waits until the deployments in them answer.
+/// Sends the files and, unless told otherwise, waits until the deployments in them answer. Returns what was applied.
 ///
 /// # Errors
 /// [`CliError`] when a file is refused, or a deployment does not get ready.
-pub async fn apply(server: &Server, files: &[PathBuf], wait: Option<Duration>, out: Output) -> Result<(), CliError> {
+pub async fn apply(
+    server: &Server,
+    files: &[PathBuf],
+    wait: Option<Duration>,
+    out: Output,
+) -> Result<Vec<Value>, CliError> {
     let mut all = Vec::new();
     for file in files {
         let answer =
@@ -54,7 +59,7 @@ pub async fn apply(server: &Server, files: &[PathBuf], wait: Option<Duration>, o
     if out == Output::Json {
         json(&json!({ "applied": all }));
     }
-    Ok(())
+    Ok(all)
 }
 
 fn kind_of(value: &Value) -> String {

@@ -10,10 +10,13 @@ use crate::resources;
 use mainspring_core::ErrorKind;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often a rollout is looked at.
 const POLL: Duration = Duration::from_secs(1);
+/// Looks until a rollout must have begun: the controller passes once a second.
+const BEGIN: u32 = 120;
 
 fn url(name: &str) -> String {
     format!("/api/v1/rollouts/{}", segment(name))
@@ -31,7 +34,7 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
                 line(mark(Mark::Good, format!("rollout/{name} begins its run {}", cell(&view["run"]))));
             });
         }
-        RolloutCmd::Start { files, .. } => resources::apply(server, &files, Wait::none().limit(), out).await?,
+        RolloutCmd::Start { files, .. } => start(server, &files, out).await?,
         RolloutCmd::Status { name: None } => {
             let all = server.get("/api/v1/rollouts").await?;
             either(out, &all, || list(&all));
@@ -57,6 +60,28 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
         RolloutCmd::Approve { name } => order(server, &name, "approve", out).await?,
         RolloutCmd::Replay { name, run } => replay(server, &name, run, out).await?,
         RolloutCmd::Simulate(args) => simulate::run(server, &args, out).await?,
+    }
+    Ok(())
+}
+
+/// Declares what the files say, and waits until the rollouts in them have begun.
+async fn start(server: &Server, files: &[PathBuf], out: Output) -> Result<(), CliError> {
+    for one in resources::apply(server, files, Wait::none().limit(), out).await? {
+        if !one["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("rollout")) {
+            continue;
+        }
+        let name = cell(&one["name"]);
+        let mut left = BEGIN;
+        let view = loop {
+            match server.get(&url(&name)).await {
+                Err(error) if error.kind == ErrorKind::NotFound && left > 0 => left -= 1,
+                answer => break answer?,
+            }
+            tokio::time::sleep(POLL / 4).await;
+        };
+        if out == Output::Table {
+            line(format!("  run {}: {}; look with: mainspring rollout watch {name}", cell(&view["run"]), phase(&view)));
+        }
     }
     Ok(())
 }
@@ -97,7 +122,8 @@ fn percent(value: &Value) -> String {
 }
 
 fn sentence(decision: &Value) -> String {
-    format!("{}  {}: {}", seconds(&decision["at"]), cell(&decision["by"]), cell(&decision["sentence"]))
+    // A person's order names the person; what names nobody is the controller's.
+    format!("{}  {}", seconds(&decision["at"]), cell(&decision["sentence"]))
 }
 
 /// To the second: rollouts may decide several times a minute.

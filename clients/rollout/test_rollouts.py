@@ -1,0 +1,291 @@
+"""A rollout from its file to its end, with real models, real requests and real labels; and the SDKs that ask who gets
+what: OpenFeature's over OFREP, Azure Personalizer's."""
+
+import contextlib
+import json
+import random
+import threading
+import time
+
+import mlflow
+import numpy
+import pytest
+import requests
+from mlflow.models import infer_signature
+from openfeature import api
+from openfeature.contrib.provider.ofrep import OFREPProvider
+from openfeature.evaluation_context import EvaluationContext
+from skl2onnx import to_onnx
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+PATIENCE = 240
+
+
+def data():
+    x, y = load_breast_cancer(return_X_y=True)
+    return x.astype(numpy.float32), y
+
+
+def log(name, model, x):
+    graph = to_onnx(model, x[:1], options={"zipmap": False}, target_opset=17)
+    with mlflow.start_run():
+        mlflow.log_metric("auc", 0.99)
+        mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name=name, pip_requirements=["onnxruntime"])
+
+
+@pytest.fixture(scope="module")
+def models(server):
+    """`lump`: version 1 hardly learnt anything, 2 is good, 3 is worse than 1."""
+    x, y = data()
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("rollouts")
+    fit = lambda c, labels: make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, labels)
+    noisy = numpy.where(numpy.random.default_rng(0).random(len(y)) < 0.45, 1 - y, y)
+    log("lump", fit(1e-4, noisy), x)
+    log("lump", fit(1.0, y), x)
+    log("lump", fit(1.0, 1 - y), x)
+    return x, y
+
+
+def deployed(server, name):
+    mlflow.MlflowClient().set_registered_model_alias("lump", name, "1")
+    server.deploy(name, f"models:/lump@{name}")
+
+
+def declared(deployment, version, steps, **more):
+    document = {
+        "apiVersion": "mainspring/v1", "kind": "Rollout", "name": f"{deployment}-v{version}", "deployment": deployment,
+        "candidates": [{"name": f"v{version}", "model": f"models:/lump/{version}"}],
+        "assignment": {"unit": "header:x-user-id"}, "warmupExclude": "0ms", "steps": steps,
+    }
+    return json.dumps(document | more)
+
+
+class Traffic:
+    """Users who ask, and say afterwards whether the answer was right."""
+
+    def __init__(self, server, deployment, rows, body=None):
+        self.server, self.deployment, self.rows, self.body = server, deployment, rows, body
+        self.stop = threading.Event()
+        self.seen, self.failed = {}, 0
+        self.threads = [threading.Thread(target=self.run, args=(seed,), daemon=True) for seed in range(2)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def ask(self, session, row, user):
+        x, _ = self.rows
+        body = self.body or {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[row].tolist()}]}
+        url = f"{self.server.url}/v2/models/{self.deployment}/infer"
+        return session.post(url, json=body, headers={"x-user-id": user})
+
+    def run(self, seed):
+        choose, said, session = random.Random(seed), [], requests.Session()
+        while not self.stop.is_set():
+            row, user = choose.randrange(len(self.rows[1])), f"user-{choose.randrange(4000)}"
+            answer = self.ask(session, row, user)
+            variant = answer.headers.get("mainspring-variant")
+            self.seen.setdefault(user, set()).add(variant)
+            if answer.status_code != 200:
+                self.failed += 1
+                continue
+            label = next(o for o in answer.json()["outputs"] if o["name"] == "label")["data"][0]
+            said.append({"predictionId": answer.headers["mainspring-prediction-id"], "name": "correct", "value": bool(label == self.rows[1][row])})
+            if len(said) == 20:
+                assert session.post(f"{self.server.url}/api/v1/feedback", json={"feedback": said}).status_code < 300
+                said = []
+
+
+def begin(server, document):
+    return server.cli("rollout", "start", "-f", "-", stdin=document)
+
+
+def view(server, name):
+    return json.loads(server.cli("rollout", "status", name, "--output", "json"))
+
+
+def until(server, name, *phases):
+    end = time.monotonic() + PATIENCE
+    while (now := view(server, name))["phase"] not in phases:
+        assert time.monotonic() < end, json.dumps(now, indent=1)
+        time.sleep(0.2)
+    return now
+
+
+def decisions(server, name):
+    said = json.loads(server.cli("rollout", "decisions", name, "--output", "json"))["decisions"]
+    return list(reversed(said))
+
+
+def test_a_better_candidate_takes_the_deployment_over(server, models):
+    deployed(server, "better")
+    steps = [{"canary": {"weight": 20, "minExposures": 30, "minDuration": "2s"}},
+             {"abTest": {"weight": 50, "minExposures": 100, "minDuration": "2s", "maxDuration": "1h"}}]
+    metrics = {"guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
+               "success": [{"name": "correct", "kind": "mean", "source": "label:correct", "minEffect": 0.05}]}
+    preflight = {"gates": [{"metric": "auc", "min": 0.9}]}
+    with Traffic(server, "better", models) as traffic:
+        begin(server, declared("better", 2, steps, metrics=metrics, preflight=preflight))
+        # The units stay where they are while the weight stands still.
+        until(server, "better-v2", "step")
+        last = until(server, "better-v2", "succeeded")
+    assert traffic.failed == 0
+    kinds = [d["kind"] for d in decisions(server, "better-v2")]
+    assert kinds == ["started", "advanced", "advanced", "promoted", "settled", "succeeded"] or set(kinds) >= {"started", "advanced", "promoted", "succeeded"}, kinds
+    promoted = next(d for d in decisions(server, "better-v2") if d["kind"] == "promoted")
+    correct = next(m for m in promoted["metrics"] if m["name"] == "correct")
+    assert correct["finding"] == "better" and correct["effect"]["low"] > 0
+    # The alias followed, and the deployment serves by itself what won.
+    assert mlflow.MlflowClient().get_model_version_by_alias("lump", "better").version == "2"
+    assert last["variants"][1]["weight"] == 1
+    version = json.loads(server.cli("get", "deployment", "better"))["status"]["version"]
+    assert version == "2"
+    # The journal alone leads to the same decisions, and tells them in SQL.
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "better-v2")
+    end = time.monotonic() + PATIENCE
+    while not (told := server.query("SELECT decision FROM decisions WHERE decided_by = 'Rollout/better-v2' ORDER BY sequence")) or told[-1]["decision"] != "succeeded":
+        assert time.monotonic() < end, told
+        time.sleep(0.1)
+    assert [d["decision"] for d in told] == kinds
+    # Whoever got the candidate once kept it: weights only rose.
+    shares = server.query("SELECT variant, count(DISTINCT unit) AS units FROM predictions WHERE deployment = 'better' AND generation IS NOT NULL GROUP BY variant")
+    assert {s["variant"] for s in shares} == {"stable", "v2"}
+
+
+def test_a_worse_candidate_is_rolled_back_before_many_have_met_it(server, models):
+    deployed(server, "worse")
+    steps = [{"canary": {"weight": 10, "minExposures": 100000, "minDuration": "1h"}}]
+    metrics = {"guardrails": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}
+    with Traffic(server, "worse", models) as traffic:
+        begin(server, declared("worse", 3, steps, metrics=metrics))
+        until(server, "worse-v3", "rolledBack")
+    assert traffic.failed == 0
+    met = sum("v3" in variants for variants in traffic.seen.values())
+    assert met < 0.2 * len(traffic.seen), (met, len(traffic.seen))
+    rolled_back = next(d for d in decisions(server, "worse-v3") if d["kind"] == "rolledBack")
+    assert "correct" in rolled_back["because"], rolled_back
+    assert mlflow.MlflowClient().get_model_version_by_alias("lump", "worse").version == "1"
+
+
+def test_people_pause_and_abort_and_what_makes_no_sense_is_refused(server, models):
+    deployed(server, "ordered")
+    steps = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
+    begin(server, declared("ordered", 2, steps))
+    until(server, "ordered-v2", "step")
+    assert "paused" in server.cli("rollout", "pause", "ordered-v2")
+    refused = server.cli("rollout", "pause", "ordered-v2", check=False)
+    assert refused.returncode != 0 and "only a rollout in a step can be paused" in refused.stderr
+    other = declared("ordered", 3, steps)
+    begin(server, other)
+    end = time.monotonic() + PATIENCE
+    while (waits := view(server, "ordered-v3"))["hold"] is None:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert waits["hold"]["cause"] == "blocked" and "ordered-v2" in waits["hold"]["reason"]
+    server.cli("rollout", "abort", "ordered-v2")
+    assert until(server, "ordered-v2", "rolledBack")["variants"][1]["weight"] == 0
+    until(server, "ordered-v3", "step", "preflight")
+    server.cli("delete", "rollout", "ordered-v3")
+    until(server, "ordered-v3", "rolledBack")
+    nobody = server.cli("rollout", "status", "nobody", check=False)
+    assert nobody.returncode == 1 and "there is no rollout" in nobody.stderr
+
+
+def test_testers_and_flag_sdks_get_the_variant_that_requests_get(server, models):
+    deployed(server, "flags")
+    api.set_provider(OFREPProvider(server.url))
+    sdk = api.get_client()
+    before = sdk.get_string_details("flags", "none", EvaluationContext("user-1"))
+    assert (before.value, before.reason.value) == ("stable", "STATIC")
+    begin(server, declared("flags", 2, [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]))
+    until(server, "flags-v2", "step")
+    x, _ = models
+    body = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[0].tolist()}]}
+    ask = lambda **headers: requests.post(f"{server.url}/v2/models/flags/infer", json=body, headers=headers)
+    got = set()
+    for n in range(40):
+        user = f"user-{n}"
+        variant = ask(**{"x-user-id": user}).headers["mainspring-variant"]
+        flag = sdk.get_string_details("flags", "none", EvaluationContext(user))
+        assert (flag.value, flag.variant, flag.reason.value) == (variant, variant, "SPLIT")
+        assert flag.flag_metadata["rollout"] == "flags-v2" and flag.flag_metadata["propensity"] == 0.5
+        assert sdk.get_boolean_value("flags:v2", None, EvaluationContext(user)) == (variant == "v2")
+        got.add(variant)
+    assert got == {"stable", "v2"}
+    missing = sdk.get_string_details("flags", "none", EvaluationContext())
+    assert missing.error_code.value == "TARGETING_KEY_MISSING" and missing.value == "none"
+    unknown = sdk.get_string_details("nothing", "none", EvaluationContext("user-1"))
+    assert unknown.error_code.value == "FLAG_NOT_FOUND"
+    bulk = requests.post(f"{server.url}/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "user-1"}})
+    assert "flags" in [f["key"] for f in bulk.json()["flags"]]
+    again = requests.post(f"{server.url}/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "user-1"}}, headers={"If-None-Match": bulk.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    # Testers name a variant, and are left out of what is counted.
+    for variant in ("stable", "v2"):
+        assert ask(**{"x-mainspring-variant": variant}).headers["mainspring-variant"] == variant
+    wrong = ask(**{"x-mainspring-variant": "v9"})
+    assert wrong.status_code in (400, 404) and "stable, v2" in wrong.text
+    server.cli("rollout", "abort", "flags-v2")
+
+
+def test_simulate_says_how_long_it_would_take(server, models):
+    steps = [{"canary": {"weight": 10, "minExposures": 100}}, {"abTest": {"weight": 50, "maxDuration": "14d"}}]
+    metrics = {"success": [{"name": "bought", "kind": "mean", "source": "label:bought", "minEffect": 0.05}]}
+    file = server.folder / "plan.yaml"
+    file.write_text(declared("better", 2, steps, metrics=metrics))
+    told = json.loads(server.cli("rollout", "simulate", "-f", file, "--per-hour", 20000, "--baseline", "bought=0.2", "--runs", 6, "--output", "json"))
+    assert told["forecast"]["power"] >= 0.8 and told["forecast"]["falsePromotions"] <= 0.2, told
+    refused = server.cli("rollout", "simulate", "-f", file, "--per-hour", 20000, check=False)
+    assert refused.returncode == 2 and "--baseline bought" in refused.stderr
+
+
+def test_azures_sdk_ranks_and_rewards(start):
+    from azure.cognitiveservices.personalizer import PersonalizerClient
+    from azure.cognitiveservices.personalizer.models import ErrorResponseException, RankableAction, RankRequest
+    from msrest.authentication import CognitiveServicesCredentials
+
+    mainspring = start()
+    mainspring.apply("apiVersion: mainspring/v1\nkind: Personalizer\nname: front\n")
+    client = PersonalizerClient(f"{mainspring.url}/personalizers/front", CognitiveServicesCredentials("none"))
+    wants = {"ann": "sport", "bob": "music"}
+    actions = [RankableAction(id=topic, features=[{"topic": topic}]) for topic in ("sport", "music", "politics")]
+
+    def rank(user, **more):
+        return client.rank(RankRequest(actions=actions, context_features=[{"user": user}], **more))
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(ErrorResponseException):
+            rank("ann")
+            break
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    right = 0
+    for n in range(300):
+        user = "ann" if n % 2 else "bob"
+        ranked = rank(user)
+        assert abs(sum(a.probability for a in ranked.ranking) - 1) < 1e-6
+        reward = float(ranked.reward_action_id == wants[user])
+        client.events.reward(ranked.event_id, value=reward)
+        right += reward if n >= 200 else 0
+    assert right > 60, right
+    mine = rank("ann", event_id="mine", excluded_actions=["sport"])
+    assert mine.ranking[0].id == "sport" and mine.ranking[0].probability == 0 and mine.reward_action_id != "sport"
+    assert rank("bob", event_id="mine").reward_action_id == mine.reward_action_id
+    client.events.reward("mine", value=1.0)
+    with pytest.raises(ErrorResponseException, match="no actions"):
+        client.rank(RankRequest(actions=[]))
+    rows = mainspring.query('SELECT avg(feedback_number) AS reward, count(*) AS n FROM labeled WHERE deployment = \'front\' AND feedback_name = \'reward\'')
+    assert rows[0]["n"] >= 250, rows
+    assert json.loads(mainspring.cli("get", "personalizer", "front"))["status"]["learnt"] >= 300
