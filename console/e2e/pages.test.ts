@@ -44,6 +44,7 @@ const empty = [
   "/experiments",
   "/models",
   "/deployments",
+  "/rollouts",
   "/journal",
   "/settings/keys",
   "/settings/audit",

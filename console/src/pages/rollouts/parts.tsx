@@ -96,15 +96,16 @@ export function Variants({ rollout }: { rollout: Rollout }) {
   );
 }
 
-/** How to declare a first rollout. */
+/** How to declare a first rollout, of a model pinned to a version. */
 export function firstRollout(deployment = "churn", model = "models:/churn/8"): string {
-  const name = `${deployment}-next`;
+  const version = `v${model.split("/").at(-1)}`;
+  const name = `${deployment}-${version}`;
   return `cat > ${name}.yaml <<'EOF'
 apiVersion: mainspring/v1
 kind: Rollout
 name: ${name}
 deployment: ${deployment}
-candidates: [{name: next, model: ${model}}]
+candidates: [{name: ${version}, model: ${model}}]
 steps:
   - canary: {weight: 5}
   - abTest: {maxDuration: 7d}
