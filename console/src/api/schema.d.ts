@@ -2048,7 +2048,7 @@ export interface components {
             name: string;
             /** @description `guardrail`, `success`, `signal` or `quality`. */
             role: string;
-            /** @description What its test says: `better`, `holds`, `worse`, `unclear`, … */
+            /** @description What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`. */
             finding: string;
             /** @description Whether a promotion waits for it. */
             required: boolean;

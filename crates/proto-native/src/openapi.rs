@@ -68,7 +68,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::security::revoke_key,
         api::security::list_audit
     ),
-    components(schemas(mainspring_http::Problem)),
+    components(schemas(mainspring_http::Problem, crate::dto::rollouts::RolloutOrder)),
     tags(
         (name = "system", description = "The server itself"),
         (name = "resources", description = "Declared state"),

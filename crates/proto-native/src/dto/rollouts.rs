@@ -57,7 +57,7 @@ pub struct RolloutMetric {
     pub name: String,
     /// `guardrail`, `success`, `signal` or `quality`.
     pub role: String,
-    /// What its test says: `better`, `holds`, `worse`, `unclear`, …
+    /// What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`.
     pub finding: String,
     /// Whether a promotion waits for it.
     pub required: bool,
