@@ -62,6 +62,8 @@ def declared(deployment, version, steps, **more):
         "candidates": [{"name": f"v{version}", "model": f"models:/lump/{version}"}],
         "assignment": {"unit": "header:x-user-id"}, "warmupExclude": "0ms", "steps": steps,
     }
+    if "metrics" not in more:
+        more["decision"] = {"ship": "noHarm"}
     return json.dumps(document | more)
 
 
@@ -166,7 +168,7 @@ def test_a_better_candidate_takes_the_deployment_over(server, models):
 def test_a_worse_candidate_is_rolled_back_before_many_have_met_it(server, models):
     deployed(server, "worse")
     steps = [{"canary": {"weight": 10, "minExposures": 100000, "minDuration": "1h"}}]
-    metrics = {"guardrails": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}
+    metrics = {"guardrails": [{"name": "correct", "kind": "mean", "source": "label:correct", "nonInferiority": 0.02}]}
     with Traffic(server, "worse", models) as traffic:
         begin(server, declared("worse", 3, steps, metrics=metrics))
         until(server, "worse-v3", "rolledBack")
@@ -181,7 +183,7 @@ def test_a_worse_candidate_is_rolled_back_before_many_have_met_it(server, models
 def test_people_pause_and_abort_and_what_makes_no_sense_is_refused(server, models):
     deployed(server, "ordered")
     steps = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
-    begin(server, declared("ordered", 2, steps))
+    begin(server, declared("ordered", 2, steps, rollback={"keepWarm": "0s"}))
     until(server, "ordered-v2", "step")
     assert "paused" in server.cli("rollout", "pause", "ordered-v2")
     refused = server.cli("rollout", "pause", "ordered-v2", check=False)
@@ -240,13 +242,13 @@ def test_testers_and_flag_sdks_get_the_variant_that_requests_get(server, models)
 
 
 def test_simulate_says_how_long_it_would_take(server, models):
-    steps = [{"canary": {"weight": 10, "minExposures": 100}}, {"abTest": {"weight": 50, "maxDuration": "14d"}}]
-    metrics = {"success": [{"name": "bought", "kind": "mean", "source": "label:bought", "minEffect": 0.05}]}
+    steps = [{"canary": {"weight": 10, "minExposures": 100}}, {"abTest": {"weight": 50, "maxDuration": "4h"}}]
+    metrics = {"success": [{"name": "bought", "kind": "mean", "source": "label:bought", "minEffect": 0.1}]}
     file = server.folder / "plan.yaml"
-    file.write_text(declared("better", 2, steps, metrics=metrics))
-    told = json.loads(server.cli("rollout", "simulate", "-f", file, "--per-hour", 20000, "--baseline", "bought=0.2", "--runs", 6, "--output", "json"))
+    file.write_text(declared("better", 2, steps, metrics=metrics, maxDuration="5h"))
+    told = json.loads(server.cli("rollout", "simulate", "-f", file, "--per-hour", 3000, "--baseline", "bought=0.2", "--runs", 5, "--output", "json"))
     assert told["forecast"]["power"] >= 0.8 and told["forecast"]["falsePromotions"] <= 0.2, told
-    refused = server.cli("rollout", "simulate", "-f", file, "--per-hour", 20000, check=False)
+    refused = server.cli("rollout", "simulate", "-f", file, "--per-hour", 3000, check=False)
     assert refused.returncode == 2 and "--baseline bought" in refused.stderr
 
 
@@ -257,7 +259,8 @@ def test_azures_sdk_ranks_and_rewards(start):
 
     mainspring = start()
     mainspring.apply("apiVersion: mainspring/v1\nkind: Personalizer\nname: front\n")
-    client = PersonalizerClient(f"{mainspring.url}/personalizers/front", CognitiveServicesCredentials("none"))
+    key = json.loads(mainspring.cli("key", "create", "azure", "--role", "infer", "--output", "json"))["key"]
+    client = PersonalizerClient(f"{mainspring.url}/personalizers/front", CognitiveServicesCredentials(key))
     wants = {"ann": "sport", "bob": "music"}
     actions = [RankableAction(id=topic, features=[{"topic": topic}]) for topic in ("sport", "music", "politics")]
 
