@@ -292,3 +292,36 @@ def test_azures_sdk_ranks_and_rewards(start):
     rows = mainspring.query('SELECT avg(feedback_number) AS reward, count(*) AS n FROM labeled WHERE deployment = \'front\' AND feedback_name = \'reward\'')
     assert rows[0]["n"] >= 250, rows
     assert json.loads(mainspring.cli("get", "personalizer", "front"))["status"]["learnt"] >= 300
+
+
+def test_a_candidate_that_crashes_is_out_after_a_handful_of_requests(server, models):
+    # Classes of a function travel with the model, those of a module by its name.
+    class Sum(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return model_input.sum(axis=1)
+
+    class Broken(mlflow.pyfunc.PythonModel):
+        """Answers its example, and fails at real requests."""
+
+        def predict(self, context, model_input, params=None):
+            if model_input[0, 0] == 7:
+                raise RuntimeError("broken")
+            return model_input.sum(axis=1)
+
+    rows = numpy.zeros((5, 3), dtype=numpy.float32)
+    for model in (Sum(), Broken()):
+        with mlflow.start_run():
+            mlflow.pyfunc.log_model(name="model", python_model=model, signature=infer_signature(rows, rows.sum(axis=1)), registered_model_name="crash", pip_requirements=["numpy"])
+    server.deploy("crash", "models:/crash/1", engine={"python": {"env": "shared"}})
+    document = json.loads(declared("crash", 2, [{"canary": {"weight": 20, "minExposures": 100000, "minDuration": "1h"}}]))
+    document |= {"candidates": [{"name": "v2", "model": "models:/crash/2"}], "hardLimits": {"errorRate": 0.3, "window": "10s", "minRequests": 10}}
+    begin(server, json.dumps(document))
+    until(server, "crash-v2", "step")
+    body = {"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP32", "data": [7, 0, 0]}]}
+    codes, session, end = [], requests.Session(), time.monotonic() + PATIENCE
+    while view(server, "crash-v2")["phase"] != "rolledBack":
+        assert time.monotonic() < end, codes
+        codes += [session.post(f"{server.url}/v2/models/crash/infer", json=body, headers={"x-user-id": str(n)}).status_code for n in range(20)]
+    assert set(codes) == {200, 500} and codes.count(500) <= 12, codes.count(500)
+    sentence = next(d for d in decisions(server, "crash-v2") if d["kind"] == "rolledBack")["sentence"]
+    assert "hard limit" in sentence and "of 10 requests failed" in sentence
