@@ -84,8 +84,10 @@ impl Writer {
 
     /// Runs until told to close. Should it stop at a bug, the journal says so, and events are only counted.
     pub fn run(self) {
-        let shared = Arc::clone(&self.shared);
+        // Not held: whoever was told of the end may open the folder again, and finds it free.
+        let shared = Arc::downgrade(&self.shared);
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            let Some(shared) = shared.upgrade() else { return };
             tracing::error!("the journal's writer stopped at a bug: events are counted and not stored until a restart");
             shared.counters.degraded.store(1, Relaxed);
             shared.counters.failed(&shared.counters.write_errors, "the writer stopped at a bug".into());
