@@ -7,6 +7,7 @@ mod carry;
 mod document;
 mod error;
 mod kind;
+mod not_built;
 mod resources;
 mod sql;
 #[cfg(test)]
