@@ -36,6 +36,10 @@ pub(crate) struct Event {
     pub recorder: Arc<Recorder>,
     /// What watches the candidate that answers.
     pub guard: Option<Arc<Guard>>,
+    /// When the first part of an answer that comes in parts was there: what comes after it is as slow as its reader.
+    pub first_part: Option<Duration>,
+    /// It was given up at a limit that the caller had set, and not the deployment.
+    pub gave_up: bool,
     pub sink: Arc<dyn PredictionSink>,
 }
 
@@ -84,6 +88,8 @@ impl Event {
         let Timing { queue_ns, engine_ns, total_ns, .. } = self.timing;
         let at = self.at.plus_micros(i64::try_from(total_ns / 1000).unwrap_or(0));
         let took = Duration::from_nanos(if failed.is_some() { total_ns } else { queue_ns + engine_ns });
+        let took = self.first_part.unwrap_or(took);
+        let failed = if self.gave_up { Some(ErrorKind::Cancelled) } else { failed };
         if let (Some(trip), Some(contract)) = (guard.ended(Ended { at, failed, took }), &self.contract) {
             let variant = &contract.target.variant;
             tracing::warn!(deployment = %self.deployment.name, %variant, "a candidate is beyond a hard limit: {trip}");
