@@ -194,6 +194,8 @@ pub enum Cmd {
     },
     /// Compare the columns of two files
     Drift(DriftArgs),
+    /// Measure a deployment's predictions against the labels that came for them
+    Performance(Box<PerformanceArgs>),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),
@@ -324,6 +326,50 @@ pub struct DriftArgs {
     /// Columns at a time; one a core when left out
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// Which predictions to measure, and how.
+#[derive(Debug, Args)]
+pub struct PerformanceArgs {
+    /// Deployment
+    pub deployment: String,
+    /// Predictions of the last so long
+    #[arg(long, default_value = "24h", value_name = "AGE")]
+    pub last: String,
+    /// Predictions from then on, e.g. `2026-11-25T08:00:00Z`
+    #[arg(long, value_name = "TIME", conflicts_with = "last")]
+    pub from: Option<String>,
+    /// Predictions before then; now when left out
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Name of the feedback that says what was true
+    #[arg(long, default_value = "label", value_name = "NAME")]
+    pub label: String,
+    /// Output with the prediction; found out when left out
+    #[arg(long, value_name = "OUTPUT")]
+    pub prediction: Option<String>,
+    /// Output with the probability or probabilities; found out when left out
+    #[arg(long, value_name = "OUTPUT")]
+    pub score: Option<String>,
+    /// What the model does; found out when left out
+    #[arg(long, value_parser = ["classification", "regression", "ranking"], value_name = "TASK")]
+    pub task: Option<String>,
+    /// Group by: `version`, `variant`, `hour`, `day`, an input or an output; numbers with many values are cut into
+    /// quarters
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub by: Vec<String>,
+    /// Of two classes the one that is looked for; the second in order when left out
+    #[arg(long, value_name = "CLASS")]
+    pub positive: Option<String>,
+    /// Of an order, how many items count
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub k: usize,
+    /// What a row is worth, by its true and its predicted class; what is left out is worth nothing
+    #[arg(long, value_name = "TRUTH:PREDICTED=NUMBER")]
+    pub worth: Vec<String>,
+    /// How often intervals hold what is true
+    #[arg(long, default_value_t = 0.95, value_name = "SHARE")]
+    pub confidence: f64,
 }
 
 const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];

@@ -9,6 +9,7 @@ mod keys;
 mod local;
 mod monitor;
 mod output;
+mod performance;
 mod predict;
 mod query;
 mod resources;
@@ -92,6 +93,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
         Cmd::Profile { file: table, threads } => monitor::profile(table, threads, (out, file)).await?,
+        Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
         Cmd::Drift(args) => return monitor::drift(args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
