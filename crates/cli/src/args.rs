@@ -48,7 +48,7 @@ pub struct Cli {
         help_heading = CLIENT
     )]
     pub api_key: Option<String>,
-    /// `table` for people, `json` for machines; for `predict` and `profile` the file to write
+    /// `table` for people, `json` for machines; for `predict`, `profile` and `validate --infer` the file to write
     #[arg(long, short, global = true, default_value = "table", value_name = "FORMAT|FILE")]
     pub output: Destination,
     /// What to do
@@ -184,7 +184,7 @@ pub enum Cmd {
     },
     /// Run a model over a whole file, on this machine: CSV, JSON lines, Arrow, Parquet, local or in S3
     Predict(Box<PredictArgs>),
-    /// Describe the columns of a file: CSV, Arrow, Parquet; `-o profile.json` writes the whole profile
+    /// Describe the columns of a file: CSV, JSON lines, Arrow, Parquet; `-o profile.json` writes the whole profile
     Profile {
         /// The file
         file: PathBuf,
@@ -194,6 +194,8 @@ pub enum Cmd {
     },
     /// Compare the columns of two files
     Drift(DriftArgs),
+    /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
+    Validate(Box<ValidateArgs>),
     /// Measure a deployment's predictions against the labels that came for them
     Performance(Box<PerformanceArgs>),
     /// Create, list, rotate and revoke API keys
@@ -324,6 +326,25 @@ pub struct DriftArgs {
     #[arg(long)]
     pub fail_on_drift: bool,
     /// Columns at a time; one a core when left out
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// What to check, and against what.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Expectations: YAML or JSON, by hand or by Great Expectations
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    pub suite: Option<PathBuf>,
+    /// A profile, from which expectations are inferred
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Make expectations of the file, which is right: to standard output, or with `-o suite.yaml` into a file
+    #[arg(long, conflicts_with_all = ["suite", "profile"])]
+    pub infer: bool,
+    /// Threads with --infer; one a core when left out
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }
