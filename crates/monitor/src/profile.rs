@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_stats::{Distinct, Frequent, Kll, Moments};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,7 +25,7 @@ const QUANTILES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 const CORRELATED: usize = 64;
 
 /// A file's profile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Of this form.
@@ -41,7 +41,7 @@ pub struct Profile {
 }
 
 /// How two columns go together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Correlation {
     /// Their names.
     pub columns: [String; 2],
@@ -50,7 +50,7 @@ pub struct Correlation {
 }
 
 /// A column's profile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Column {
     /// Its name.
@@ -76,7 +76,7 @@ pub struct Column {
 }
 
 /// What numbers look like.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Numbers {
     /// Values that are no numbers.
@@ -102,7 +102,7 @@ pub struct Numbers {
 }
 
 /// What texts look like.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Texts {
     /// The most frequent ones with their counts, the most frequent first.

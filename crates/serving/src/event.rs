@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a redacted text is replaced with.
-const REDACTED: &[u8] = b"[redacted]";
+const REDACTED: &str = "[redacted]";
 
 /// What is known of a request while it is answered; ends as one [`Prediction`].
 pub(crate) struct Event {
@@ -100,7 +100,9 @@ impl Event {
         let spec = self.deployment.spec.load();
         let keep = sampled(self.id, spec.journal.sample);
         let (params, inputs, outputs) = if keep {
-            (self.params, redact(self.inputs, &spec.journal.redact, self.contract.as_deref()), outputs)
+            let names = spec.journal.redact.as_slice();
+            let params = self.params.and_then(|params| without_params(params, names));
+            (params, redact(self.inputs, names, self.contract.as_deref()), outputs)
         } else {
             (None, Arc::default(), Arc::default())
         };
@@ -131,10 +133,11 @@ fn sampled(id: EventId, share: f64) -> bool {
     share >= 1.0 || f64::from(u32::from_be_bytes([b[12], b[13], b[14], b[15]])) < share * 4_294_967_296.0
 }
 
-/// Where a redacted name is: an input, or a column of the one stacked input.
+/// Where a redacted name is: an input, a column of the one stacked input, or a parameter.
 pub(crate) enum Place {
     Input,
     Column(usize),
+    Param,
 }
 
 /// Finds a name of `journal.redact` in what a version takes.
@@ -143,8 +146,17 @@ pub(crate) fn place(name: &str, contract: &Contract) -> Option<Place> {
     if inputs.iter().any(|i| *i.name == *name) {
         return Some(Place::Input);
     }
-    let columns = stacked(&contract.signature, contract.mlflow())?;
-    columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column)
+    let columns = stacked(&contract.signature, contract.mlflow()).unwrap_or_default();
+    let column = columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column);
+    column.or_else(|| contract.mlflow()?.params.iter().any(|p| p.name == name).then_some(Place::Param))
+}
+
+/// The parameters with what is redacted hidden; `params` is the text of an object.
+fn without_params(params: Arc<str>, names: &[String]) -> Option<Arc<str>> {
+    if names.is_empty() {
+        return Some(params);
+    }
+    mainspring_mlmodel::without_params(&params, names, REDACTED).map(Arc::from)
 }
 
 fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contract>) -> Arc<[NamedTensor]> {
@@ -159,6 +171,7 @@ fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contra
             Some(Place::Column(column)) => {
                 kept.retain_mut(|input| replace(input, without_column(&input.tensor, column)));
             }
+            Some(Place::Param) => {}
             Some(Place::Input) | None => {
                 kept.retain_mut(|input| *input.name != **name || replace(input, blank(&input.tensor, 0, 1)));
             }
@@ -197,7 +210,7 @@ fn blank(tensor: &Tensor, first: usize, step: usize) -> Option<Tensor> {
         DType::Bf16 => numbers!(half::bf16),
         DType::Bytes => tensor.strings().and_then(|values| {
             let mut values = values.to_vec();
-            values.iter_mut().skip(first).step_by(step).for_each(|v| *v = Bytes::from_static(REDACTED));
+            values.iter_mut().skip(first).step_by(step).for_each(|v| *v = Bytes::from_static(REDACTED.as_bytes()));
             Tensor::from_strings(shape, values).ok()
         }),
         _ => None,

@@ -150,8 +150,12 @@ impl Fleet for EveryReplica {
                 (Readiness::Ready, Some(obstacle)) => obstacle,
                 (own, _) => own,
             };
-            Ok(FleetView { candidate, tripped: own.tripped.or(tripped), ..own })
+            Ok(FleetView { candidate, tripped: own.tripped.or(tripped) })
         })
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
+        self.own.settled(tenant, deployment, row)
     }
 
     fn checks<'a>(
