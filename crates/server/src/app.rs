@@ -116,7 +116,7 @@ fn native(
         serving: parts.serving.clone(),
         conversions: parts.conversions.clone(),
         rollouts: parts.rollouts.clone(),
-        rollout_events: Arc::new(crate::rollouts::JournalEvents::of(parts, ctx)),
+        rollout_events: crate::rollouts::recorded(parts, ctx),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),
