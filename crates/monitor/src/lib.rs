@@ -7,6 +7,8 @@
 mod column;
 pub mod drift;
 mod error;
+pub mod live;
+mod lowest;
 pub mod profile;
 mod table;
 #[cfg(test)]

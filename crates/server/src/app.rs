@@ -115,6 +115,7 @@ fn native(
         serving: parts.serving.clone(),
         conversions: parts.conversions.clone(),
         rollouts: parts.rollouts.clone(),
+        monitors: parts.monitors.clone(),
         rollout_events: Arc::new(crate::rollouts::JournalEvents::of(parts, ctx)),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
