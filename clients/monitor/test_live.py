@@ -36,12 +36,13 @@ def trained(server, name, folder=None, versions=1):
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(frame[names].to_numpy(), frame["target"])
     graph = to_onnx(model, frame[names].to_numpy()[:1], options={"zipmap": False}, target_opset=17)
     for _ in range(versions):
-        with mlflow.start_run() as run:
+        with mlflow.start_run():
             if folder:
                 file = folder / "train.parquet"
                 frame.to_parquet(file)
                 mlflow.log_artifact(str(file), "data")
-                source = f"runs:/{run.info.run_id}/data/train.parquet"
+                path = mlflow.get_artifact_uri("data/train.parquet").removeprefix("mlflow-artifacts:/")
+                source = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{path}"
                 mlflow.log_input(mlflow.data.from_pandas(frame, source=source, name="tumours"), context="training")
             mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame[names]), registered_model_name=name, pip_requirements=["onnxruntime"])
     return frame, names

@@ -164,6 +164,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{name}/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["measurePerformance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{name}/predict": {
         parameters: {
             query?: never;
@@ -1027,6 +1043,21 @@ export interface components {
             /** @description Calls by size. */
             sizes: components["schemas"]["BatchSizeView"][];
         };
+        /** @description A point of the calibration curve. */
+        CalibrationBin: {
+            /**
+             * Format: int64
+             * @description Rows.
+             */
+            rows: number;
+            /**
+             * Format: double
+             * @description Their mean probability.
+             */
+            predicted: number;
+            /** @description The share that was true. */
+            observed: components["schemas"]["MeasureDto"];
+        };
         /**
          * @description What an apply did to one resource.
          * @enum {string}
@@ -1696,6 +1727,24 @@ export interface components {
             /** @description What it is. */
             description: string;
         };
+        /** @description How long after their predictions labels came. */
+        LabelDelay: {
+            /**
+             * Format: double
+             * @description Half came earlier, seconds.
+             */
+            medianSeconds: number;
+            /**
+             * Format: double
+             * @description 95 % came earlier, seconds.
+             */
+            p95Seconds: number;
+            /**
+             * Format: int64
+             * @description Predictions without a label that are younger than that.
+             */
+            mayCome: number;
+        };
         /** @description From data sets over runs and versions to deployments. */
         Lineage: {
             /** @description The model. */
@@ -1747,6 +1796,26 @@ export interface components {
         LoginRequest: {
             /** @description An API key. */
             key: string;
+        };
+        /** @description A number, and between what it is. */
+        MeasureDto: {
+            /**
+             * Format: double
+             * @description The number.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Lower end; none where no method is valid.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high?: number | null;
+            /** @description How the interval was made. */
+            method?: string | null;
         };
         /** @description A metric over the steps of a run. */
         MetricHistory: {
@@ -2008,6 +2077,164 @@ export interface components {
             queue?: components["schemas"]["Quantiles"] | null;
             engine?: components["schemas"]["Quantiles"] | null;
             encode?: components["schemas"]["Quantiles"] | null;
+        };
+        /** @description A group's metric beside that of the largest group, which is the first. */
+        PerformanceComparison: {
+            /** @description Place of the group among `groups`. */
+            group: number;
+            /** @description The metric. */
+            name: string;
+            /** @description Of which class. */
+            class?: string | null;
+            /** @description This group's less the largest's. */
+            difference: components["schemas"]["MeasureDto"];
+            ratio?: components["schemas"]["MeasureDto"] | null;
+        };
+        /** @description Predictions that are measured together. */
+        PerformanceGroup: {
+            /** @description Value of each column that is grouped by. */
+            by: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description Predicted rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows with a label.
+             */
+            labeled: number;
+            /**
+             * Format: int64
+             * @description Labelled rows that could not be compared.
+             */
+            unfit: number;
+            /** @description Metrics. */
+            metrics: components["schemas"]["PerformanceMetric"][];
+            /** @description A row for each true class, in the order of `classes`. */
+            confusion?: number[][];
+            /** @description The calibration curve of the positive class. */
+            calibration?: components["schemas"]["CalibrationBin"][];
+            /**
+             * Format: double
+             * @description The expected calibration error that so many rows have by chance alone.
+             */
+            calibrationByChance?: number | null;
+        };
+        /** @description A metric. */
+        PerformanceMetric: components["schemas"]["MeasureDto"] & {
+            /** @description Its name: `accuracy`, `roc_auc`, `rmse`, … */
+            name: string;
+            /** @description Of which class, where it is of one. */
+            class?: string | null;
+        };
+        /** @description Performance of a deployment. */
+        PerformanceReport: {
+            /** @description Whose. */
+            deployment: string;
+            /** @description Name of the feedback. */
+            label: string;
+            /** @description `classification`, `regression` or `ranking`. */
+            task: string;
+            /** @description Column with the predictions. */
+            prediction: string;
+            /** @description Column with the probabilities. */
+            score?: string | null;
+            /** @description Classes in their order. */
+            classes?: string[];
+            /** @description Of two classes the one that is looked for. */
+            positive?: string | null;
+            /** @description Of an order, how many items count. */
+            k?: number | null;
+            /** @description Predictions from then on. */
+            from: components["schemas"]["Time"];
+            /** @description And before then. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description How often intervals hold what is true.
+             */
+            confidence: number;
+            delay?: components["schemas"]["LabelDelay"] | null;
+            /** @description All predictions together. */
+            overall: components["schemas"]["PerformanceGroup"];
+            /** @description By the columns that were asked for, the one with the most labels first. */
+            groups: components["schemas"]["PerformanceGroup"][];
+            /** @description Each group beside the first. */
+            comparisons: components["schemas"]["PerformanceComparison"][];
+            /** @description What must be known to read this. */
+            notes: string[];
+        };
+        /** @description Which predictions, and how they are measured. All of it may be left out. */
+        PerformanceRequest: {
+            /**
+             * Format: int64
+             * @description Predictions of the last so many seconds; a day when left out. Not with `from`.
+             * @default null
+             */
+            lastSeconds: number | null;
+            /**
+             * @description Predictions from then on, RFC 3339.
+             * @default null
+             */
+            from: string | null;
+            /**
+             * @description Predictions before then, RFC 3339; now when left out.
+             * @default null
+             */
+            until: string | null;
+            /**
+             * @description Name of the feedback that says what was true; `label` when left out.
+             * @default null
+             */
+            label: string | null;
+            /**
+             * @description Output with the prediction; found out when left out.
+             * @default null
+             */
+            prediction: string | null;
+            /**
+             * @description Output with the probability or probabilities; found out when left out.
+             * @default null
+             */
+            score: string | null;
+            /**
+             * @description `classification`, `regression` or `ranking`; found out when left out.
+             * @default null
+             */
+            task: string | null;
+            /**
+             * @description Columns to group by: `version`, `variant`, `hour`, `day`, or an input or output.
+             * @default []
+             */
+            by: string[];
+            /**
+             * @description Of two classes the one that is looked for; the second in order when left out.
+             * @default null
+             */
+            positive: string | null;
+            /**
+             * @description How many items of an order count; 10 when left out.
+             * @default null
+             */
+            k: number | null;
+            /**
+             * @description What a row is worth: by true class, then by predicted class.
+             * @default null
+             */
+            worth: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            } | null;
+            /**
+             * Format: double
+             * @description How often intervals hold what is true; 0.95 when left out.
+             * @default null
+             */
+            confidence: number | null;
         };
         /** @description What the model said. */
         PredictAnswer: {
@@ -3012,6 +3239,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["LiveTick"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    measurePerformance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PerformanceRequest"];
+            };
+        };
+        responses: {
+            /** @description Metrics with intervals, from the labels that came */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PerformanceReport"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

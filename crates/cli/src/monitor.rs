@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs what blocks beside the runtime's threads.
-async fn apart<T: Send + 'static>(
+pub async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MonitorError> + Send + 'static,
 ) -> Result<T, CliError> {
     tokio::task::spawn_blocking(work)
@@ -23,7 +23,8 @@ async fn apart<T: Send + 'static>(
         .map_err(|e| CliError::from_failure(&e))
 }
 
-fn cores(given: Option<usize>) -> usize {
+/// As many as asked for, or one a core.
+pub fn cores(given: Option<usize>) -> usize {
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
 }
 
@@ -57,7 +58,7 @@ pub async fn profile(
 }
 
 /// Whole or not at all.
-fn write(to: &Path, text: &str) -> std::io::Result<()> {
+pub fn write(to: &Path, text: &str) -> std::io::Result<()> {
     let mut beside = to.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);

@@ -33,6 +33,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::deployments::watch_deployment,
         api::deployments::watch_deployments,
         api::deployments::predict,
+        api::performance::measure_performance,
         api::batches::tell_batch,
         api::journal::send_feedback,
         api::journal::query_journal,

@@ -1,7 +1,8 @@
 //! Which path goes where.
 
 use crate::api::{
-    batches, conversions, deployments, journal, models, monitors, resources, rollouts, security, system, tracking,
+    batches, conversions, deployments, journal, models, monitors, performance, resources, rollouts, security, system,
+    tracking,
 };
 use crate::state::NativeState;
 use axum::Router;
@@ -52,6 +53,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}/batches", get(deployments::get_deployment_batches))
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
+        .route("/api/v1/deployments/{name}/performance", post(performance::measure_performance))
         .route("/api/v1/live", get(deployments::watch_deployments))
         .route("/api/v1/rollouts", get(rollouts::list_rollouts))
         .route("/api/v1/rollouts/{name}", get(rollouts::get_rollout))

@@ -22,8 +22,10 @@ use tokio::sync::broadcast::error::TryRecvError;
 /// How long after its arrival an answer may reach the journal and still be counted in its place. What comes later is
 /// counted as late.
 const SETTLES: i64 = 2_000_000;
-/// Micro-batches taken at once.
-const MOST: usize = 64;
+/// Events of one batch, about.
+const MOST: usize = 20_000;
+/// How long after the reading of the past the journal may bring parts of it again, microseconds.
+const AGAIN: i64 = 30_000_000;
 /// Events of one query.
 const MOST_ROWS: usize = 2_000_000;
 
@@ -45,8 +47,10 @@ impl Events for JournalEvents {
             let live = self.journal.subscribe();
             let past = self.past(&wanted).await?;
             let seen = past.iter().map(key).collect();
+            let ctx = self.ctx.clone();
+            let until = ctx.now().plus_micros(AGAIN);
             let stream: Box<dyn EventStream> =
-                Box::new(Following { wanted, live, past: past.into(), seen, ctx: self.ctx.clone() });
+                Box::new(Following { wanted, live, past: past.into(), seen, until, ctx });
             Ok(stream)
         })
     }
@@ -92,11 +96,7 @@ impl JournalEvents {
             wanted.generation
         );
         let answer = query.sql(&auth, &answers).await.map_err(|e| port(&e))?;
-        if answer.truncated() {
-            let message =
-                format!("the journal has over {MOST_ROWS} answers of this rollout, more than are read at once");
-            return Err(PortError(message));
-        }
+        whole(answer.truncated(), "answers")?;
         let mut events = Vec::new();
         for batch in answer.batches() {
             answered(batch, wanted, &mut events);
@@ -108,12 +108,23 @@ impl JournalEvents {
                  WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
                 names.join(", ")
             );
-            for batch in query.sql(&auth, &labels).await.map_err(|e| port(&e))?.batches() {
+            let labels = query.sql(&auth, &labels).await.map_err(|e| port(&e))?;
+            whole(labels.truncated(), "labels")?;
+            for batch in labels.batches() {
                 labelled(batch, wanted, &mut events);
             }
         }
         Ok(events)
     }
+}
+
+/// Evidence that lacks a part is none.
+fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
+    if truncated {
+        let message = format!("the journal has over {MOST_ROWS} {what} of this rollout, more than are read at once");
+        return Err(PortError(message));
+    }
+    Ok(())
 }
 
 const ENVELOPE: [&str; 10] =
@@ -125,6 +136,8 @@ struct Following {
     past: VecDeque<Event>,
     /// What the query gave, which the first micro-batches may bring again.
     seen: HashSet<Key>,
+    /// Until when it is kept in mind.
+    until: Timestamp,
     ctx: Ctx,
 }
 
@@ -137,7 +150,9 @@ impl EventStream for Following {
                 return Ok(Batch { events, complete_until: self.wanted.from });
             }
             let mut events = Vec::new();
-            for _ in 0..MOST {
+            // Nothing is missing any more only when all that waits was taken.
+            let mut complete_until = Timestamp(now.micros() - SETTLES);
+            loop {
                 match self.live.try_recv() {
                     Ok(batch) => self.take(&batch, &mut events),
                     Err(TryRecvError::Empty) => break,
@@ -146,13 +161,18 @@ impl EventStream for Following {
                     }
                     Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
                 }
+                if events.len() >= MOST {
+                    complete_until = self.wanted.from;
+                    break;
+                }
             }
-            events.retain(|e| self.seen.is_empty() || !self.seen.contains(&key(e)));
-            if events.is_empty() {
-                // Nothing of what was read comes again after a moment in which nothing came.
+            if now > self.until {
                 self.seen = HashSet::new();
             }
-            Ok(Batch { events, complete_until: Timestamp(now.micros() - SETTLES) })
+            if !self.seen.is_empty() {
+                events.retain(|e| !self.seen.contains(&key(e)));
+            }
+            Ok(Batch { events, complete_until })
         })
     }
 }

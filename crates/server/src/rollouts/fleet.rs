@@ -138,12 +138,9 @@ impl Fleet for Replica {
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
-            let declared = pinned(&self.registry, tenant, &view.spec.model).await;
-            let settled = matches!((&declared, winner), (Ok(declared), Some((_, w))) if *declared == w.model);
             let Some(candidate) = view.variants.get(1).filter(|v| v.generation == row.generation()) else {
                 let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
-                return Ok(FleetView { candidate, tripped: None, settled });
+                return Ok(FleetView { candidate, tripped: None });
             };
             let reason = || candidate.reason.clone().unwrap_or_default();
             let tripped = candidate.trip.as_ref().map(ToString::to_string);
@@ -152,7 +149,16 @@ impl Fleet for Replica {
                 VariantState::Failed => Readiness::Failed(reason()),
                 VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
             };
-            Ok(FleetView { candidate: readiness, tripped, settled })
+            Ok(FleetView { candidate: readiness, tripped })
+        })
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
+        Box::pin(async move {
+            let view = self.describe(tenant, deployment)?;
+            let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
+            let declared = pinned(&self.registry, tenant, &view.spec.model).await?;
+            Ok(winner.is_some_and(|(_, variant)| declared == variant.model))
         })
     }
 
