@@ -116,6 +116,7 @@ fn native(
         serving: parts.serving.clone(),
         conversions: parts.conversions.clone(),
         rollouts: parts.rollouts.clone(),
+        monitors: parts.monitors.clone(),
         rollout_events: crate::rollouts::recorded(parts, ctx),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
