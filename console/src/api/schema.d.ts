@@ -420,6 +420,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/distribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitorDistribution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitorEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -430,6 +494,22 @@ export interface paths {
         get: operations["getOverview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getProfile"];
+        put?: never;
+        post: operations["saveProfile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1829,6 +1909,156 @@ export interface components {
             /** @description The newest version; absent while there is none. */
             latestVersion?: string | null;
         };
+        /** @description What a monitor sees of a column. */
+        MonitorColumn: {
+            /** @description Its name in the journal: `in.age`, `out.score`. */
+            name: string;
+            /** @description Which rows of it, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description What its drift is: `covariate` or `prediction`. */
+            drift: string;
+            /** @description `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared. */
+            standing: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            changedAt?: components["schemas"]["Time"] | null;
+            /** @description What it is compared with: `profile`, `first-rows` or `window`. */
+            reference: string;
+            /**
+             * Format: int64
+             * @description Rows of the reference so far, while it is being made.
+             */
+            learned?: number | null;
+            /**
+             * Format: int64
+             * @description Sampled rows that the test has seen.
+             */
+            tested: number;
+            /**
+             * Format: int64
+             * @description Sampled rows in the window.
+             */
+            windowRows: number;
+            /**
+             * Format: double
+             * @description The share of the window's rows that would have to move for it to be as the reference, 0 to 1.
+             */
+            distance: number;
+            /**
+             * Format: double
+             * @description What chance alone brings on average with so many rows.
+             */
+            chance: number;
+            /**
+             * Format: double
+             * @description ln of the most that the bet on a change has won.
+             */
+            logE: number;
+            /**
+             * Format: double
+             * @description ln of what it must have won to be sure.
+             */
+            logSure: number;
+        };
+        /** @description A column's distribution beside its reference's. */
+        MonitorDistribution: components["schemas"]["MonitorColumn"] & {
+            /**
+             * @description Upper edges of the bins of numbers, of each but the last and the one of missing values; none where bins are of
+             *     hashed texts.
+             */
+            edges?: number[] | null;
+            /** @description Rows of the reference by bin; the last is of missing values. */
+            referenceCounts: number[];
+            /** @description Sampled rows of the window by bin. */
+            windowCounts: number[];
+        };
+        /** @description What a monitor has told. */
+        MonitorEvent: {
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            seq: number;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description `drifted`, `recovered`, or `replaced`, when another version answers. */
+            kind: string;
+            /** @description Whether anything was drifting then. */
+            drifting: boolean;
+            /** @description In words. */
+            sentence: string;
+            /** @description The numbers that it rests on, and the query that shows the rows. */
+            numbers: Record<string, unknown>;
+        };
+        /** @description What a monitor has told, newest first. */
+        MonitorEvents: {
+            /** @description Newest first. */
+            events: components["schemas"]["MonitorEvent"][];
+        };
+        /** @description Monitors by name. */
+        MonitorList: {
+            /** @description Each in a line. */
+            monitors: components["schemas"]["MonitorSummary"][];
+        };
+        /** @description A monitor in a line. */
+        MonitorSummary: {
+            /** @description Its name. */
+            name: string;
+            /** @description The deployment whose rows it watches. */
+            deployment: string;
+            /** @description Which variant of it. */
+            variant: string;
+            /** @description The model that answers; nothing until it has. */
+            model?: string | null;
+            /** @description Its version. */
+            version?: string | null;
+            /** @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`. */
+            state: string;
+            since?: components["schemas"]["Time"] | null;
+            /** @description Why it does not go on. */
+            problem?: string | null;
+            /**
+             * Format: int64
+             * @description Columns that are watched.
+             */
+            watched: number;
+            /** @description Names of those that have drifted, whole or in a segment. */
+            drifted: string[];
+            /**
+             * Format: int64
+             * @description Rows of the version that counted so far.
+             */
+            rows: number;
+            seenUntil?: components["schemas"]["Time"] | null;
+        };
+        /** @description A monitor. */
+        MonitorView: components["schemas"]["MonitorSummary"] & {
+            /**
+             * Format: double
+             * @description The probability of a false alarm for a version, over all columns and looks.
+             */
+            level: number;
+            /**
+             * Format: double
+             * @description From how much on a change is drift.
+             */
+            minEffect: number;
+            /** @description How far back it is measured how much has changed. */
+            window: string;
+            /**
+             * Format: int64
+             * @description Rows of which the columns were sampled.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Rows that came too late to be looked at, since this server has watched.
+             */
+            late: number;
+            begunAt?: components["schemas"]["Time"] | null;
+            /** @description Its columns, whole first, then by segment. */
+            columns: components["schemas"]["MonitorColumn"][];
+        };
         Number: number | ("NaN" | "Infinity" | "-Infinity");
         /** @description The first page: what runs, what is new, what needs a look. */
         Overview: {
@@ -2054,6 +2284,21 @@ export interface components {
             hint?: string | null;
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
+        };
+        /** @description The profile of a version. */
+        ProfileView: {
+            /** @description The registered model. */
+            model: string;
+            /** @description Its version. */
+            version: string;
+            /** @description What it is a profile of. */
+            source: string;
+            /** @description Who saved it; `the server` when it made it from the run's dataset. */
+            savedBy: string;
+            /** @description When. */
+            savedAt: components["schemas"]["Time"];
+            /** @description The profile. */
+            profile: Record<string, unknown>;
         };
         /** @description What was purged, or with `dryRun` would be. */
         PurgeAnswer: {
@@ -2490,6 +2735,13 @@ export interface components {
             };
             /** @description The run it is nested in. */
             parentId?: string | null;
+        };
+        /** @description A profile to be saved with a version. */
+        SaveProfileRequest: {
+            /** @description The version: `churn@champion` or `churn/3`. */
+            model: string;
+            /** @description What `mainspring profile FILE -o profile.json` wrote. */
+            profile: Record<string, unknown>;
         };
         /** @description Who is asking. */
         SessionView: {
@@ -3597,6 +3849,141 @@ export interface operations {
             };
         };
     };
+    listMonitors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each in a line, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it sees of each column */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitorDistribution: {
+        parameters: {
+            query: {
+                /** @description Its name: `in.age`. */
+                column: string;
+                /** @description Which rows, `in.plan = gold`; all when left out. */
+                segment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A column beside its reference */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorDistribution"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMonitorEvents: {
+        parameters: {
+            query?: {
+                /** @description Only those before this number. */
+                before?: number;
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it has told, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorEvents"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: never;
@@ -3613,6 +4000,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getProfile: {
+        parameters: {
+            query: {
+                /** @description `churn@champion` or `churn/3`. */
+                model: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile saved with a version, or made of its run's dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveProfileRequest"];
+            };
+        };
+        responses: {
+            /** @description It is saved, in the place of the one before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

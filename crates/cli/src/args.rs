@@ -177,6 +177,9 @@ pub enum Cmd {
     /// Compare a candidate with what is deployed, step by step, and let the evidence decide
     #[command(subcommand)]
     Rollout(RolloutCmd),
+    /// Watch a deployment's rows beside their reference: what has drifted, and since when
+    #[command(subcommand)]
+    Monitor(MonitorCmd),
     /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
@@ -188,6 +191,9 @@ pub enum Cmd {
     Profile {
         /// The file
         file: PathBuf,
+        /// Save the profile with a registered version, for monitors to compare with: `NAME@alias` or `NAME/version`
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
         /// Threads; one a core when left out
         #[arg(long, value_name = "N")]
         threads: Option<usize>,
@@ -394,6 +400,31 @@ pub struct PerformanceArgs {
 }
 
 const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];
+
+/// What to do with monitors. They are declared: `mainspring apply -f`, with `kind: Monitor`.
+#[derive(Debug, Subcommand)]
+pub enum MonitorCmd {
+    /// List them, each with what has drifted
+    List,
+    /// Show what one sees of each column
+    Show {
+        /// Name
+        name: String,
+    },
+    /// Show one as it goes
+    Watch {
+        /// Name
+        name: String,
+    },
+    /// Show what one has told, and why
+    Events {
+        /// Name
+        name: String,
+        /// How many of the newest
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+}
 
 /// What to do with rollouts.
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod local;
 mod monitor;
+mod monitors;
 mod output;
 mod performance;
 mod predict;
@@ -87,13 +88,17 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
+        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
         }
         Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
-        Cmd::Profile { file: table, threads } => monitor::profile(table, threads, (out, file)).await?,
+        Cmd::Profile { file: table, version, threads } => {
+            let with = version.map(|version| server().map(|server| (server, version))).transpose()?;
+            monitor::profile(table, threads, with, (out, file)).await?;
+        }
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);

@@ -1,13 +1,15 @@
 //! `mainspring profile` and `mainspring drift`: what columns look like, and whether they still do.
 
 use crate::args::{DriftArgs, Output};
+use crate::client::Server;
 use crate::error::CliError;
-use crate::output::{Mark, either, line, mark, note, size, table};
+use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
 use mainspring_monitor::{MonitorError, Table};
 use mainspring_stats::presets::{Preset, Verdict};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,17 +28,22 @@ pub fn cores(given: Option<usize>) -> usize {
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
 }
 
-/// Profiles a file; the profile goes into a file or to standard output.
+/// Profiles a file; the profile goes into a file or to standard output, and is saved with a version where one is named.
 ///
 /// # Errors
-/// [`CliError`] when a file cannot be read or written.
+/// [`CliError`] when a file cannot be read or written, or the server refuses the profile.
 pub async fn profile(
     file: PathBuf,
     threads: Option<usize>,
+    with: Option<(Server, String)>,
     (out, to): (Output, Option<String>),
 ) -> Result<(), CliError> {
     let threads = cores(threads);
     let found = apart(move || mainspring_monitor::profile::profile(&Table::open(&file)?, threads)).await?;
+    if let Some((server, version)) = &with {
+        let saved = server.post("/api/v1/profiles", &json!({ "model": version, "profile": found })).await?;
+        note(format!("saved with version {} of {}", cell(&saved["version"]), cell(&saved["model"])));
+    }
     let Some(to) = to else {
         either(out, &found, || people(&found));
         return Ok(());

@@ -8,6 +8,8 @@
 mod column;
 pub mod drift;
 mod error;
+pub mod live;
+mod lowest;
 pub mod performance;
 pub mod profile;
 pub mod quality;
