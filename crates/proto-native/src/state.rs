@@ -1,6 +1,7 @@
 //! What the handlers work with.
 
 use crate::dto::system::{Config, Health, Info};
+use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
@@ -11,6 +12,7 @@ use mainspring_rollout::{Events, Rollouts};
 use mainspring_security::Security;
 use mainspring_serving::Serving;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What only the whole server knows. The server answers it.
 pub trait Views: Send + Sync + 'static {
@@ -38,6 +40,10 @@ pub struct NativeState {
     pub rollouts: Rollouts,
     /// The events that their evidence is made of.
     pub rollout_events: Arc<dyn Events>,
+    /// Alerts and objectives.
+    pub alerts: Alerts,
+    /// Upper bounds of the duration buckets on the metrics page.
+    pub buckets: Vec<Duration>,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

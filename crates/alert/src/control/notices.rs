@@ -74,10 +74,8 @@ impl Controller {
         let channels: Vec<((Tenant, Name), Arc<ChannelSpec>)> =
             self.alerts.channels.read().iter().map(|(key, spec)| (key.clone(), Arc::clone(spec))).collect();
         for ((tenant, name), spec) in &channels {
-            for (key, labels) in wanted(&seen, (tenant, name), spec) {
-                let group = seen.groups.get(&key).cloned().unwrap_or_else(|| Group { labels, ..Group::default() });
-                let all = members(&seen, &over, &key, &group, (name, spec));
-                let all: Vec<Standing<'_>> = all
+            for (key, Members { group, alerts }) in grouped(&seen, &over, (tenant, name), spec) {
+                let all: Vec<Standing<'_>> = alerts
                     .into_iter()
                     .map(|alert| Standing { alert, silenced: seen.silenced(tenant, &alert.subject, now) })
                     .collect();
@@ -210,37 +208,43 @@ impl Controller {
     }
 }
 
-/// The groups of a channel: of what fires and it wants, and those that it was told of.
-fn wanted(
-    seen: &Seen,
-    (tenant, name): (&Tenant, &Name),
-    spec: &ChannelSpec,
-) -> BTreeMap<GroupKey, BTreeMap<String, String>> {
-    let mut keys = BTreeMap::new();
-    for ((_, _), alert) in seen.firing.iter().filter(|((whose, _), a)| whose == tenant && spec.wants(&a.subject)) {
-        let labels = spec.group_labels(&alert.subject);
-        keys.insert(group_key(tenant, name, &labels), labels);
-    }
-    for (key, group) in seen.groups.iter().filter(|(k, _)| k.tenant == *tenant && k.channel == name.as_str()) {
-        keys.entry(key.clone()).or_insert_with(|| group.labels.clone());
-    }
-    keys
+/// A group of a channel, with the alerts that fire and are wanted, and those that the channel was told of, whatever became
+/// of them.
+struct Members<'a> {
+    group: Group,
+    alerts: Vec<&'a Alert>,
 }
 
-/// The alerts of a group: those that fire and are wanted, and those that the channel was told of, whatever became of them.
-fn members<'a>(
+fn grouped<'a>(
     seen: &'a Seen,
     over: &'a [(Tenant, Alert)],
-    key: &GroupKey,
-    group: &Group,
-    (name, spec): (&Name, &ChannelSpec),
-) -> Vec<&'a Alert> {
-    let firing = seen.firing.iter().filter(|((whose, fingerprint), alert)| {
-        let here = || group_key(whose, name, &spec.group_labels(&alert.subject)) == *key;
-        *whose == key.tenant && (group.told.contains(fingerprint) || (spec.wants(&alert.subject) && here()))
-    });
-    let over = over.iter().filter(|(whose, a)| *whose == key.tenant && group.told.contains(&a.fingerprint));
-    firing.map(|(_, alert)| alert).chain(over.map(|(_, alert)| alert)).collect()
+    (tenant, name): (&Tenant, &Name),
+    spec: &ChannelSpec,
+) -> BTreeMap<GroupKey, Members<'a>> {
+    let known = seen.groups.iter().filter(|(k, _)| k.tenant == *tenant && k.channel == name.as_str());
+    let known = known.map(|(key, group)| (key.clone(), Members { group: group.clone(), alerts: Vec::new() }));
+    let mut all: BTreeMap<GroupKey, Members<'a>> = known.collect();
+    for ((_, fingerprint), alert) in
+        seen.firing.iter().filter(|((whose, _), a)| whose == tenant && spec.wants(&a.subject))
+    {
+        let labels = spec.group_labels(&alert.subject);
+        let key = group_key(tenant, name, &labels);
+        let fresh = || Members { group: Group { labels, ..Group::default() }, alerts: Vec::new() };
+        let members = all.entry(key).or_insert_with(fresh);
+        // Those that were told come below, wanted or not.
+        if !members.group.told.contains(fingerprint) {
+            members.alerts.push(alert);
+        }
+    }
+    let over: BTreeMap<&str, &Alert> =
+        over.iter().filter(|(whose, _)| whose == tenant).map(|(_, a)| (a.fingerprint.as_str(), a)).collect();
+    for members in all.values_mut() {
+        for fingerprint in &members.group.told {
+            let firing = seen.firing.get(&(tenant.clone(), fingerprint.clone()));
+            members.alerts.extend(firing.or_else(|| over.get(fingerprint.as_str()).copied()));
+        }
+    }
+    all
 }
 
 fn notice(

@@ -59,5 +59,6 @@ pub(super) fn render(notice: &Notice, url: Secret) -> Result<HttpRequest, Render
     }
     let body = json!({"text": escaped(&title), "blocks": blocks}).to_string();
     let headers = vec![("content-type", "application/json".to_owned())];
-    Ok(HttpRequest { url, headers, body, sign: None, gives_up: GivesUp::OnClientErrors })
+    let hide = vec![url.clone()];
+    Ok(HttpRequest { url, headers, body, sign: None, gives_up: GivesUp::OnClientErrors, hide })
 }

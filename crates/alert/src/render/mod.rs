@@ -74,6 +74,15 @@ pub struct HttpRequest {
     pub sign: Option<AwsScope>,
     /// Which refusals are for good.
     pub gives_up: GivesUp,
+    /// Secrets that are sent, which no error may show.
+    pub hide: Vec<Secret>,
+}
+
+impl HttpRequest {
+    /// A text without the secrets in it.
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.hide.iter().fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), "***"))
+    }
 }
 
 impl fmt::Debug for HttpRequest {
@@ -120,9 +129,13 @@ pub enum Outgoing {
 /// [`RenderError`] when a secret is missing or of a wrong form.
 pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp) -> Result<Outgoing, RenderError> {
     Ok(match spec.way()? {
-        Way::Webhook(way) => Outgoing::Http(webhook::render(way, notice, &vault.read(&way.secret)?, now)?),
-        Way::Slack(way) => Outgoing::Http(chat::render(notice, vault.read(&way.url)?)?),
-        Way::Pagerduty(way) => Outgoing::Http(page::render(way, notice, &vault.read(&way.routing_key)?)),
+        Way::Webhook(way) => {
+            Outgoing::Http(webhook::render(way, notice, &vault.read(&notice.tenant, &way.secret)?, now)?)
+        }
+        Way::Slack(way) => Outgoing::Http(chat::render(notice, vault.read(&notice.tenant, &way.url)?)?),
+        Way::Pagerduty(way) => {
+            Outgoing::Http(page::render(way, notice, &vault.read(&notice.tenant, &way.routing_key)?))
+        }
         Way::Email(way) => Outgoing::Mail(mail(way, notice, vault)?),
         Way::Sns(way) => Outgoing::Http(topic::render(way, notice)?),
     })
@@ -130,7 +143,7 @@ pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp
 
 fn mail(way: &EmailSpec, notice: &Notice, vault: &Vault) -> Result<Mail, RenderError> {
     let login = match (&way.username, &way.password) {
-        (Some(user), Some(password)) => Some((user.clone(), vault.read(password)?)),
+        (Some(user), Some(password)) => Some((user.clone(), vault.read(&notice.tenant, password)?)),
         _ => None,
     };
     Ok(Mail {

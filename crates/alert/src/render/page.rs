@@ -47,7 +47,8 @@ pub(super) fn render(way: &PagerdutySpec, notice: &Notice, key: &Secret) -> Http
             "custom_details": {"alerts": notice.items, "left_out": notice.left_out},
         });
     }
-    let url = Secret::new(format!("{}/v2/enqueue", way.url.trim_end_matches('/')));
+    let url = Secret::new(way.region.url());
     let headers = vec![("content-type", "application/json".to_owned())];
-    HttpRequest { url, headers, body: body.to_string(), sign: None, gives_up: GivesUp::OnClientErrors }
+    let hide = vec![key.clone()];
+    HttpRequest { url, headers, body: body.to_string(), sign: None, gives_up: GivesUp::OnClientErrors, hide }
 }

@@ -118,6 +118,10 @@ fn slack_gets_blocks_with_its_signs_escaped() {
         "{text}"
     );
     assert!(body["text"].as_str().unwrap().starts_with("[FIRING] churn: 21 of 1000"));
+    assert_eq!(
+        request.without_secrets("no route to https://hooks.slack.com/services/T/B/x: refused"),
+        "no route to ***: refused"
+    );
     assert!(request.gives_up.on(404) && request.gives_up.on(400));
     assert!([403, 408, 429, 500, 503].iter().all(|s| !request.gives_up.on(*s)));
     assert!(matches!(rendered("{slack: {url: {file: s}}}", "no url", Status::Firing), Err(RenderError::Form { .. })));
@@ -142,7 +146,7 @@ fn slack_is_never_sent_more_than_it_takes() {
 
 #[test]
 fn pagerduty_opens_one_incident_a_group_and_closes_it() {
-    let yaml = "{pagerduty: {routingKey: {file: s}, url: 'https://events.eu.pagerduty.com/'}}";
+    let yaml = "{pagerduty: {routingKey: {file: s}, region: eu}}";
     let key = "0123456789abcdef0123456789abcdef";
     let request = http(yaml, key, Status::Firing);
     assert_eq!(request.url.reveal(), "https://events.eu.pagerduty.com/v2/enqueue");

@@ -47,5 +47,6 @@ pub(super) fn render(way: &SnsSpec, notice: &Notice) -> Result<HttpRequest, Rend
         body: form.finish(),
         sign: Some(AwsScope { region: region.to_owned(), service: "sns" }),
         gives_up: GivesUp::OnClientErrors,
+        hide: Vec::new(),
     })
 }

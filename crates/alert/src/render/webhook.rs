@@ -62,5 +62,6 @@ pub(super) fn render(
         ("webhook-timestamp", seconds.to_string()),
         ("webhook-signature", signature),
     ];
-    Ok(HttpRequest { url: Secret::new(way.url.as_str()), headers, body, sign: None, gives_up: GivesUp::OnGone })
+    let url = Secret::new(way.url.as_str());
+    Ok(HttpRequest { url, headers, body, sign: None, gives_up: GivesUp::OnGone, hide: Vec::new() })
 }

@@ -101,13 +101,30 @@ pub struct SlackSpec {
 pub struct PagerdutySpec {
     /// The integration key of the service.
     pub routing_key: SecretRef,
-    /// The API; `https://events.eu.pagerduty.com` for accounts in Europe.
-    #[serde(default = "pagerduty_url")]
-    pub url: String,
+    /// Where the account is: `us` or `eu`. The key goes nowhere else.
+    #[serde(default)]
+    pub region: PagerdutyRegion,
 }
 
-fn pagerduty_url() -> String {
-    "https://events.pagerduty.com".to_owned()
+/// PagerDuty's service regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PagerdutyRegion {
+    /// `events.pagerduty.com`.
+    #[default]
+    Us,
+    /// `events.eu.pagerduty.com`.
+    Eu,
+}
+
+impl PagerdutyRegion {
+    /// Where events go.
+    pub(crate) fn url(self) -> &'static str {
+        match self {
+            Self::Us => "https://events.pagerduty.com/v2/enqueue",
+            Self::Eu => "https://events.eu.pagerduty.com/v2/enqueue",
+        }
+    }
 }
 
 /// How a mail server is spoken to.
@@ -292,10 +309,7 @@ impl ChannelSpec {
                 secret(&w.secret, "webhook.secret")?;
             }
             Way::Slack(s) => secret(&s.url, "slack.url")?,
-            Way::Pagerduty(p) => {
-                http_url(&p.url, "pagerduty.url")?;
-                secret(&p.routing_key, "pagerduty.routingKey")?;
-            }
+            Way::Pagerduty(p) => secret(&p.routing_key, "pagerduty.routingKey")?,
             Way::Email(e) => email(e)?,
             Way::Sns(s) => {
                 let topic = "it is not the ARN of a topic: arn:aws:sns:REGION:ACCOUNT:NAME";

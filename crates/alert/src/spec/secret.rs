@@ -1,6 +1,6 @@
 //! Secrets by reference: a spec says where one is, and only the sender reads it.
 
-use mainspring_core::Secret;
+use mainspring_core::{Secret, Tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -34,6 +34,16 @@ pub enum SecretError {
         folder: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// The server's variables are the default tenant's.
+    #[error("{name} is not for tenant {tenant}, whose secrets are files in {}", folder.display())]
+    Foreign {
+        /// The variable.
+        name: String,
+        /// Who asked.
+        tenant: Tenant,
+        /// Where its secrets are.
+        folder: PathBuf,
     },
     /// Nothing in it.
     #[error("the secret {0} is empty")]
@@ -81,20 +91,23 @@ impl Vault {
         Self { folder: folder.into() }
     }
 
-    /// The secret that is meant.
+    /// The secret that a declaration of `tenant` means. The server's variables, and the files in the folder itself, are the
+    /// default tenant's; every other tenant's are files in the folder of its name in there.
     ///
     /// # Errors
     /// [`SecretError`] when it is not there.
-    pub fn read(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+    pub fn read(&self, tenant: &Tenant, reference: &SecretRef) -> Result<Secret, SecretError> {
+        let ours = *tenant == Tenant::default();
+        let folder = if ours { self.folder.clone() } else { self.folder.join(tenant.as_str()) };
         let (name, text) = match reference {
+            SecretRef::Env(name) if !ours => {
+                return Err(SecretError::Foreign { name: name.clone(), tenant: tenant.clone(), folder });
+            }
             SecretRef::Env(name) => (name, std::env::var(name).map_err(|_| SecretError::NoEnv(name.clone()))?),
             SecretRef::File(name) => {
-                let read = std::fs::read_to_string(self.folder.join(name));
-                let failed = |e: std::io::Error| SecretError::NoFile {
-                    name: name.clone(),
-                    folder: self.folder.clone(),
-                    reason: e.to_string(),
-                };
+                let read = std::fs::read_to_string(folder.join(name));
+                let failed =
+                    |e: std::io::Error| SecretError::NoFile { name: name.clone(), folder, reason: e.to_string() };
                 (name, read.map_err(failed)?)
             }
         };

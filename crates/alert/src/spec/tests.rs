@@ -1,5 +1,5 @@
 use super::*;
-use mainspring_core::Secret;
+use mainspring_core::{Secret, Tenant};
 
 fn parse(yaml: &str) -> Result<ChannelSpec, String> {
     let spec: ChannelSpec = serde_saphyr::from_str(yaml).map_err(|e| e.to_string())?;
@@ -71,15 +71,23 @@ fn a_secret_is_read_anew_each_time_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::new(folder.path());
     let reference = SecretRef::File("key".into());
-    assert!(matches!(vault.read(&reference), Err(SecretError::NoFile { .. })));
+    assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::NoFile { .. })));
     for text in ["one", "two\n"] {
         std::fs::write(folder.path().join("key"), text).unwrap();
-        assert_eq!(vault.read(&reference).unwrap(), Secret::new(text.trim_end()));
+        assert_eq!(vault.read(&Tenant::default(), &reference).unwrap(), Secret::new(text.trim_end()));
     }
     std::fs::write(folder.path().join("key"), "\n").unwrap();
-    assert!(matches!(vault.read(&reference), Err(SecretError::Empty(_))));
+    assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::Empty(_))));
     let unset = SecretRef::Env("MAINSPRING_SECRET_THAT_NOBODY_SETS".into());
-    assert!(matches!(vault.read(&unset), Err(SecretError::NoEnv(_))));
+    assert!(matches!(vault.read(&Tenant::default(), &unset), Err(SecretError::NoEnv(_))));
+    // One tenant's secrets are not another's, whoever sent them.
+    let other = Tenant::new("other").unwrap();
+    assert!(matches!(vault.read(&other, &unset), Err(SecretError::Foreign { .. })));
+    std::fs::write(folder.path().join("key"), "default's").unwrap();
+    assert!(matches!(vault.read(&other, &reference), Err(SecretError::NoFile { .. })));
+    std::fs::create_dir(folder.path().join("other")).unwrap();
+    std::fs::write(folder.path().join("other/key"), "its own").unwrap();
+    assert_eq!(vault.read(&other, &reference).unwrap(), Secret::new("its own"));
 }
 
 #[test]
