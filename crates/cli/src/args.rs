@@ -180,6 +180,9 @@ pub enum Cmd {
     /// Watch a deployment's rows beside their reference: what has drifted, and since when
     #[command(subcommand)]
     Monitor(MonitorCmd),
+    /// What is wrong, who is told of it, and the error budgets of deployments
+    #[command(subcommand)]
+    Alert(AlertCmd),
     /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
@@ -424,6 +427,47 @@ pub enum MonitorCmd {
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
     },
+}
+
+/// What to do about alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertCmd {
+    /// Show alerts: those that fire first
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Let nobody hear of some alerts for a while
+    Silence {
+        /// What must hold for them: deployment=churn, severity!=page, deployment=~eu-.*
+        #[arg(required = true, value_name = "LABEL=VALUE")]
+        matching: Vec<String>,
+        /// For how long, e.g. `2h`
+        #[arg(long = "for", value_name = "AGE")]
+        length: String,
+        /// Why
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Show what is silenced
+    Silences,
+    /// End a silence
+    Unsilence {
+        /// Its id
+        id: String,
+    },
+    /// Show the channels, and what became of their last notices
+    Channels,
+    /// Send a test notice, and wait for the receiver's answer
+    Test {
+        /// The channel
+        channel: String,
+    },
+    /// Show objectives with their budgets and how fast they burn
+    Slo,
+    /// Print recording and alert rules for Prometheus
+    Rules,
 }
 
 /// What to do with rollouts.

@@ -1,6 +1,7 @@
 //! The `mainspring` command.
 
 mod age;
+mod alert;
 mod args;
 mod client;
 mod convert;
@@ -90,6 +91,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
+        Cmd::Alert(command) => alert::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;

@@ -191,6 +191,11 @@ fn the_live_window_has_every_minute_and_the_rates_of_each() {
     assert_eq!(live.whole.total.unwrap().p99, 1000.0);
     assert!(live.minutes[1].total.is_none());
     assert_eq!(live.versions.len(), 1);
+    let minutes = |since| tiles.minutes(&tenant(), "d", Timestamp(since));
+    let counts: Vec<_> = minutes(START + 1).iter().map(|(at, t)| (at.micros(), t.requests, t.errors())).collect();
+    assert_eq!(counts, [(START, 120, 30), (START + 2 * MINUTE, 120, 30)]);
+    assert_eq!(minutes(START + MINUTE).len(), 1);
+    assert!(tiles.minutes(&tenant(), "other", Timestamp(0)).is_empty());
 }
 
 #[tokio::test]

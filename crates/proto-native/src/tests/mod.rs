@@ -1,4 +1,5 @@
 mod admin;
+mod alerted;
 mod conversions;
 mod declared;
 mod document;
