@@ -2,6 +2,7 @@ mod admin;
 mod conversions;
 mod declared;
 mod document;
+mod monitored;
 mod performance;
 mod predicted;
 mod tracked;
