@@ -117,7 +117,7 @@ fn native(
         conversions: parts.conversions.clone(),
         rollouts: parts.rollouts.clone(),
         monitors: parts.monitors.clone(),
-        rollout_events: Arc::new(crate::rollouts::JournalEvents::of(parts, ctx)),
+        rollout_events: crate::rollouts::recorded(parts, ctx),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),
