@@ -7,7 +7,7 @@ use mainspring_core::ErrorKind;
 use mainspring_monitor::profile::{Profile, profile};
 use mainspring_monitor::sketches::{Sketches, Written};
 use mainspring_monitor::{Kind, Table};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,11 @@ pub enum Side {
 
 impl From<&str> for Side {
     fn from(text: &str) -> Self {
+        let is_json = |text: &str| Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
         match text.strip_prefix("deployment:") {
             Some(rest) => Self::Window(rest.to_owned()),
             None if text.starts_with("models:/") => Self::Version(text.to_owned()),
-            None if text.ends_with(".json") => Self::Profile(text.into()),
+            None if is_json(text) => Self::Profile(text.into()),
             None => Self::File(text.into()),
         }
     }
