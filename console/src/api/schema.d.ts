@@ -292,6 +292,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{name}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getDeploymentProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{name}/stats": {
         parameters: {
             query?: never;
@@ -3140,6 +3156,76 @@ export interface components {
             /** @description Failures by kind. */
             failures: components["schemas"]["FailureView"][];
         };
+        /** @description What is kept of a column of live rows. */
+        WindowColumn: {
+            /** @description Its name: `in.age`, `out.score`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Values that there are.
+             */
+            present: number;
+            /**
+             * Format: int64
+             * @description Rows without one.
+             */
+            missing: number;
+            /**
+             * Format: double
+             * @description Mean of the finite numbers.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description Their standard deviation, divided by n − 1.
+             */
+            deviation?: number | null;
+            /**
+             * Format: double
+             * @description The least.
+             */
+            min?: number | null;
+            /**
+             * Format: double
+             * @description The median, about.
+             */
+            median?: number | null;
+            /**
+             * Format: double
+             * @description The greatest.
+             */
+            max?: number | null;
+            /** @description DataSketches' KLL of doubles in base 64. */
+            kll?: string | null;
+            /**
+             * Format: double
+             * @description Different texts, about.
+             */
+            distinct?: number | null;
+            /** @description DataSketches' frequent items of texts in base 64; of whole numbers that come out, too. */
+            frequentItems?: string | null;
+        };
+        /** @description What a deployment's rows looked like in a window: of all rows, whose tiles begin in it. */
+        WindowProfile: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description From here on; before the last ninety minutes to the hour, before the last three days to the day. */
+            since: components["schemas"]["Time"];
+            /** @description Up to here. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Requests, however they ended.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Rows answered.
+             */
+            rows: number;
+            /** @description By name. */
+            columns: components["schemas"]["WindowColumn"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -3807,6 +3893,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PredictAnswer"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeploymentProfile: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                last?: string;
+                /** @description Which variant; all when left out. */
+                variant?: string;
+                /** @description Which version; all when left out. */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What its rows looked like, of all that this server answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowProfile"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

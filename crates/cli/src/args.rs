@@ -201,7 +201,7 @@ pub enum Cmd {
         #[arg(long, value_name = "N")]
         threads: Option<usize>,
     },
-    /// Compare the columns of two files
+    /// Compare the columns of two files, of saved profiles, or of live rows
     Drift(DriftArgs),
     /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
     Validate(Box<ValidateArgs>),
@@ -321,13 +321,15 @@ impl PredictArgs {
 /// Which files to compare, and how.
 #[derive(Debug, Args)]
 pub struct DriftArgs {
-    /// What the columns should look like: CSV, Arrow, Parquet
-    pub reference: PathBuf,
-    /// What they look like now
-    pub current: PathBuf,
-    /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order
-    #[arg(long, default_value = "sequential", value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
-    pub profile: String,
+    /// What the columns should look like: a file (CSV, Arrow, Parquet), a profile (profile.json), a version's
+    /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`)
+    pub reference: String,
+    /// What they look like now: the same
+    pub current: String,
+    /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order, and the default
+    /// for two files; `evidently` is the default where only sketches are there
+    #[arg(long, value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
+    pub profile: Option<String>,
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,

@@ -16,6 +16,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod sides;
 mod up;
 mod validate;
 
@@ -106,7 +107,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
-        Cmd::Drift(args) => return monitor::drift(args, out).await,
+        Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -65,6 +65,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/monitors/{name}", get(monitors::get_monitor))
         .route("/api/v1/monitors/{name}/distribution", get(monitors::get_monitor_distribution))
         .route("/api/v1/monitors/{name}/events", get(monitors::list_monitor_events))
+        .route("/api/v1/deployments/{name}/profile", get(monitors::get_deployment_profile))
         .route("/api/v1/profiles", get(monitors::get_profile).post(monitors::save_profile))
         .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))

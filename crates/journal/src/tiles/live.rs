@@ -136,10 +136,11 @@ impl Tiles {
             (0..count).map(|i| (since + i * MINUTE, RequestTile::default())).collect();
         let mut whole = RequestTile::default();
         let mut versions = Vec::new();
-        let all = self.0.lock();
+        let all = self.0.series.lock();
         for (key, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
             let mut version = RequestTile::default();
-            for (at, tile) in series.minutes.range(since..running + MINUTE) {
+            for (at, held) in series.minutes.range(since..running + MINUTE) {
+                let tile = &held.tile;
                 minutes.entry(*at).or_default().merge(&tile.requests);
                 version.merge(&tile.requests);
             }
