@@ -5,6 +5,7 @@ use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
+use mainspring_monitor::live::Monitors;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
 use mainspring_resource::Resources;
@@ -44,6 +45,8 @@ pub struct NativeState {
     pub alerts: Alerts,
     /// Upper bounds of the duration buckets on the metrics page.
     pub buckets: Vec<Duration>,
+    /// Monitors, and the profiles of versions.
+    pub monitors: Monitors,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

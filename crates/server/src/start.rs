@@ -11,13 +11,14 @@ use crate::health::Health;
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
-use crate::{console, rollouts, wiring};
+use crate::{console, monitors, rollouts, wiring};
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
+use mainspring_monitor::live::Monitors;
 use mainspring_personalize::Personalizers;
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
@@ -88,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) rollouts: Rollouts,
     pub(crate) alerts: Alerts,
     pub(crate) slos: Slos,
+    pub(crate) monitors: Monitors,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -121,6 +123,7 @@ pub async fn start(
     rollouts::start(&parts, &ctx);
     let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
     alerts::start(&parts, &ctx, (reached, data.replica(&*ctx.ids)?));
+    monitors::start(&parts, &ctx);
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -155,6 +158,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
+    let known = monitors::Registered { shelf: shelf.clone(), scratch: data.profiles() };
+    let monitors = Monitors::new(db.clone(), ctx.clone(), Arc::new(known));
     let workshop = mainspring_convert::Settings {
         folder: data.conversions(),
         db: db.clone(),
@@ -176,7 +181,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
     let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
-    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), channels.kind()];
+    let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
+    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
@@ -189,6 +195,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         rollouts,
         alerts,
         slos,
+        monitors,
         onnx,
         gate,
         db,

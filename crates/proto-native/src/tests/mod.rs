@@ -3,6 +3,7 @@ mod alerted;
 mod conversions;
 mod declared;
 mod document;
+mod performance;
 mod predicted;
 mod tracked;
 mod units;
