@@ -36,6 +36,9 @@ pub enum MonitorError {
     /// No rules could be made of what was found.
     #[error(transparent)]
     Suite(#[from] crate::quality::SuiteError),
+    /// There is nothing to estimate from.
+    #[error(transparent)]
+    Estimate(#[from] crate::estimate::Unanswered),
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -61,7 +64,9 @@ impl Failure for MonitorError {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
-            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) => ErrorKind::InvalidInput,
+            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) | Self::Estimate(_) => {
+                ErrorKind::InvalidInput
+            }
         }
     }
 
