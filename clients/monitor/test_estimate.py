@@ -80,4 +80,4 @@ def test_what_cannot_be_estimated_says_why(digits, tmp_path):
     digits[:30].to_parquet(files[0])
     assert "at least 100 are needed" in run("estimate", *files, "--score", "score", code=2).stderr
     shown = run("estimate", files[1], files[1], "--label", "prediction", "--score", "score").stdout
-    assert "roc_auc" in shown and "cbpe" in shown
+    assert "ROC_AUC" in shown and "cbpe" in shown
