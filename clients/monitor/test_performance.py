@@ -119,6 +119,8 @@ def test_people_read_a_table_and_what_is_missing_is_said(server, served):
     assert "there is benign" in performance(server, label="lable", code=1)
     assert "TRUTH:PREDICTED=NUMBER" in performance(server, "--worth", "1=3", code=2)
     assert "no column" in performance(server, "--by", "mood", code=2)
+    for share in ("95", "nan", "0"):
+        assert "--confidence 0.95" in performance(server, "--confidence", share, code=2)
 
 
 def test_a_label_that_changes_its_mind_counts_as_it_is_now(server, served):
