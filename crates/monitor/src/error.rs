@@ -44,6 +44,9 @@ pub enum MonitorError {
         /// Why.
         source: mainspring_stats::InvalidSketch,
     },
+    /// There is nothing to estimate from.
+    #[error(transparent)]
+    Estimate(#[from] crate::estimate::Unanswered),
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -69,7 +72,12 @@ impl Failure for MonitorError {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
-            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) | Self::Sketch { .. } => {
+            Self::Format(_)
+            | Self::Read { .. }
+            | Self::Columns(_)
+            | Self::Level(_)
+            | Self::Sketch { .. }
+            | Self::Estimate(_) => {
                 ErrorKind::InvalidInput
             }
         }

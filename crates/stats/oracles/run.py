@@ -43,6 +43,7 @@ ORACLES = {
     "nannyml": ("nannyml", NANNYML, "3.11"),
     "cbpe": ("nannyml", NANNYML, "3.11"),
     "whylogs": ("whylogs", ["whylogs==1.6.4", "scipy", "pandas<3", "setuptools<80"], "3.11"),
+    "great_expectations": ("great-expectations", ["great_expectations==1.24.1"], "3.11"),
     "datasketches": ("datasketches", ["datasketches==5.2.0"], "3.11"),
     "river": ("river", ["river==0.26.1"], "3.11"),
 }
