@@ -174,12 +174,11 @@ function drawMarks(plot: uPlot, p: ChartProps, colours: Palette, family: string)
     const wide = ctx.measureText(mark.label).width;
     const right = x + wide + 8 > plot.bbox.left + plot.bbox.width;
     // A line may pass there.
-    const at = [right ? x - wide - 5 : x + 5, plot.bbox.top + 12 * devicePixelRatio] as const;
-    ctx.setLineDash([]);
-    ctx.lineWidth = 4 * devicePixelRatio;
-    ctx.strokeStyle = colours.paper;
-    ctx.strokeText(mark.label, ...at);
-    ctx.fillText(mark.label, ...at);
+    const [left, base] = [right ? x - wide - 5 : x + 5, plot.bbox.top + 12 * devicePixelRatio];
+    ctx.fillStyle = colours.paper;
+    ctx.fillRect(left - 2, base - 12 * devicePixelRatio, wide + 4, 16 * devicePixelRatio);
+    ctx.fillStyle = colours.text;
+    ctx.fillText(mark.label, left, base);
     ctx.restore();
   }
 }
