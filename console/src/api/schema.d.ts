@@ -4,6 +4,102 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAlertChannels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["testAlertChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getAlertRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSilences"];
+        put?: never;
+        post: operations["silenceAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apply": {
         parameters: {
             query?: never;
@@ -190,6 +286,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{name}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getDeploymentProfile"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -420,6 +532,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/distribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitorDistribution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitorEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -430,6 +606,22 @@ export interface paths {
         get: operations["getOverview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getProfile"];
+        put?: never;
+        post: operations["saveProfile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -756,6 +948,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSlos"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -792,6 +1000,69 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Channels, by name. */
+        AlertChannelList: {
+            /** @description The channels. */
+            channels: components["schemas"]["AlertChannelView"][];
+        };
+        /** @description A channel. */
+        AlertChannelView: {
+            /** @description Its name. */
+            name: string;
+            /** @description `webhook`, `slack`, `pagerduty`, `email` or `sns`. */
+            way: string;
+            /** @description What it is told of; everything when empty. */
+            on: string[];
+            /** @description The least severity that it is told of. */
+            severity: string;
+            /** @description Its last notices, the newest first. */
+            deliveries: components["schemas"]["DeliveryView"][];
+        };
+        /** @description Alerts: those that fire first, then by the last change. */
+        AlertList: {
+            /** @description The alerts. */
+            alerts: components["schemas"]["AlertView"][];
+        };
+        /** @description The receiver took a test notice. */
+        AlertTest: {
+            /** @description The notice's id, which the receiver sees. */
+            id: string;
+            /** @description What it said. */
+            title: string;
+        };
+        /** @description An alert, or something that happened. */
+        AlertView: {
+            /** @description The same for every report of the same. */
+            fingerprint: string;
+            /** @description `firing`, `pending`, `resolved` or `happened`. */
+            phase: string;
+            /** @description When the phase began. */
+            since: components["schemas"]["Time"];
+            /** @description When it began. */
+            started: components["schemas"]["Time"];
+            /** @description What it is: `SloBurn`. */
+            name: string;
+            /** @description `slo`, `drift` or `rollout`. */
+            source: string;
+            /** @description `info`, `ticket` or `page`. */
+            severity: string;
+            /** @description What tells it from others of the name. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description In words. */
+            summary: string;
+            /** @description The numbers that justify it. */
+            numbers: unknown;
+            /** @description A query of the journal that shows it. */
+            query?: string | null;
+            /** @description What to do about it. */
+            runbook?: string | null;
+            /** @description The console's page, below the server's address. */
+            page?: string | null;
+            /** @description The silence that covers it now. */
+            silencedBy?: string | null;
+        };
         /** @description Where an alias shall point. */
         AliasRequest: {
             /** @description The version. */
@@ -1322,6 +1593,25 @@ export interface components {
             /** @description `training`, `eval`, …, when the run said so. */
             context?: string | null;
         };
+        /** @description A notice on its way to a channel, or there. */
+        DeliveryView: {
+            /** @description Its id, which the receiver sees. */
+            id: string;
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+            /** @description `waiting`, `sent`, `refused` or `expired`. */
+            state: string;
+            /** @description One line. */
+            title: string;
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            nextAt?: components["schemas"]["Time"] | null;
+            /** @description Why it was not taken. */
+            error?: string | null;
+        };
         /** @description Why batches of one deployment closed. */
         DeploymentBatches: {
             /** @description Name. */
@@ -1829,6 +2119,156 @@ export interface components {
             /** @description The newest version; absent while there is none. */
             latestVersion?: string | null;
         };
+        /** @description What a monitor sees of a column. */
+        MonitorColumn: {
+            /** @description Its name in the journal: `in.age`, `out.score`. */
+            name: string;
+            /** @description Which rows of it, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description What its drift is: `covariate` or `prediction`. */
+            drift: string;
+            /** @description `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared. */
+            standing: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            changedAt?: components["schemas"]["Time"] | null;
+            /** @description What it is compared with: `profile`, `first-rows` or `window`. */
+            reference: string;
+            /**
+             * Format: int64
+             * @description Rows of the reference so far, while it is being made.
+             */
+            learned?: number | null;
+            /**
+             * Format: int64
+             * @description Sampled rows that the test has seen.
+             */
+            tested: number;
+            /**
+             * Format: int64
+             * @description Sampled rows in the window.
+             */
+            windowRows: number;
+            /**
+             * Format: double
+             * @description The share of the window's rows that would have to move for it to be as the reference, 0 to 1.
+             */
+            distance: number;
+            /**
+             * Format: double
+             * @description What chance alone brings on average with so many rows.
+             */
+            chance: number;
+            /**
+             * Format: double
+             * @description ln of the most that the bet on a change has won.
+             */
+            logE: number;
+            /**
+             * Format: double
+             * @description ln of what it must have won to be sure.
+             */
+            logSure: number;
+        };
+        /** @description A column's distribution beside its reference's. */
+        MonitorDistribution: components["schemas"]["MonitorColumn"] & {
+            /**
+             * @description Upper edges of the bins of numbers, of each but the last and the one of missing values; none where bins are of
+             *     hashed texts.
+             */
+            edges?: number[] | null;
+            /** @description Rows of the reference by bin; the last is of missing values. */
+            referenceCounts: number[];
+            /** @description Sampled rows of the window by bin. */
+            windowCounts: number[];
+        };
+        /** @description What a monitor has told. */
+        MonitorEvent: {
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            seq: number;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description `drifted`, `recovered`, or `replaced`, when another version answers. */
+            kind: string;
+            /** @description Whether anything was drifting then. */
+            drifting: boolean;
+            /** @description In words. */
+            sentence: string;
+            /** @description The numbers that it rests on, and the query that shows the rows. */
+            numbers: Record<string, unknown>;
+        };
+        /** @description What a monitor has told, newest first. */
+        MonitorEvents: {
+            /** @description Newest first. */
+            events: components["schemas"]["MonitorEvent"][];
+        };
+        /** @description Monitors by name. */
+        MonitorList: {
+            /** @description Each in a line. */
+            monitors: components["schemas"]["MonitorSummary"][];
+        };
+        /** @description A monitor in a line. */
+        MonitorSummary: {
+            /** @description Its name. */
+            name: string;
+            /** @description The deployment whose rows it watches. */
+            deployment: string;
+            /** @description Which variant of it. */
+            variant: string;
+            /** @description The model that answers; nothing until it has. */
+            model?: string | null;
+            /** @description Its version. */
+            version?: string | null;
+            /** @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`. */
+            state: string;
+            since?: components["schemas"]["Time"] | null;
+            /** @description Why it does not go on. */
+            problem?: string | null;
+            /**
+             * Format: int64
+             * @description Columns that are watched.
+             */
+            watched: number;
+            /** @description Names of those that have drifted, whole or in a segment. */
+            drifted: string[];
+            /**
+             * Format: int64
+             * @description Rows of the version that counted so far.
+             */
+            rows: number;
+            seenUntil?: components["schemas"]["Time"] | null;
+        };
+        /** @description A monitor. */
+        MonitorView: components["schemas"]["MonitorSummary"] & {
+            /**
+             * Format: double
+             * @description The probability of a false alarm for a version, over all columns and looks.
+             */
+            level: number;
+            /**
+             * Format: double
+             * @description From how much on a change is drift.
+             */
+            minEffect: number;
+            /** @description How far back it is measured how much has changed. */
+            window: string;
+            /**
+             * Format: int64
+             * @description Rows of which the columns were sampled.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Rows that came too late to be looked at, since this server has watched.
+             */
+            late: number;
+            begunAt?: components["schemas"]["Time"] | null;
+            /** @description Its columns, whole first, then by segment. */
+            columns: components["schemas"]["MonitorColumn"][];
+        };
         Number: number | ("NaN" | "Infinity" | "-Infinity");
         /** @description The first page: what runs, what is new, what needs a look. */
         Overview: {
@@ -2054,6 +2494,21 @@ export interface components {
             hint?: string | null;
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
+        };
+        /** @description The profile of a version. */
+        ProfileView: {
+            /** @description The registered model. */
+            model: string;
+            /** @description Its version. */
+            version: string;
+            /** @description What it is a profile of. */
+            source: string;
+            /** @description Who saved it; `the server` when it made it from the run's dataset. */
+            savedBy: string;
+            /** @description When. */
+            savedAt: components["schemas"]["Time"];
+            /** @description The profile. */
+            profile: Record<string, unknown>;
         };
         /** @description What was purged, or with `dryRun` would be. */
         PurgeAnswer: {
@@ -2491,6 +2946,13 @@ export interface components {
             /** @description The run it is nested in. */
             parentId?: string | null;
         };
+        /** @description A profile to be saved with a version. */
+        SaveProfileRequest: {
+            /** @description The version: `churn@champion` or `churn/3`. */
+            model: string;
+            /** @description What `mainspring profile FILE -o profile.json` wrote. */
+            profile: Record<string, unknown>;
+        };
         /** @description Who is asking. */
         SessionView: {
             /** @description `key:…`, `session:…` or `loopback`. */
@@ -2525,6 +2987,91 @@ export interface components {
              *     input tensors.
              */
             columns: components["schemas"]["ColumnField"][];
+        };
+        /** @description Silences that have not ended. */
+        SilenceList: {
+            /** @description The silences. */
+            silences: components["schemas"]["SilenceView"][];
+        };
+        /** @description A silence to begin. */
+        SilenceRequest: {
+            /** @description All of these hold for what is silenced: `deployment=churn`, `severity!=page`, `deployment=~eu-.*`. */
+            matching: string[];
+            /** @description For how long from now on: `2h`. */
+            for: string;
+            /** @description Why. */
+            reason?: string;
+        };
+        /** @description A silence. */
+        SilenceView: {
+            /** @description Its id. */
+            id: string;
+            /** @description All of these hold for what is silenced. */
+            matching: string[];
+            /** @description From when on. */
+            from: components["schemas"]["Time"];
+            /** @description Until when. */
+            until: components["schemas"]["Time"];
+            /** @description Why. */
+            reason: string;
+            /** @description Who said so. */
+            by: string;
+        };
+        /** @description Objectives, by deployment. */
+        SloList: {
+            /** @description The objectives. */
+            slos: components["schemas"]["SloView"][];
+        };
+        /** @description An objective of a deployment. */
+        SloView: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description `availability`, `p50`, `p90`, `p95` or `p99`. */
+            objective: string;
+            /**
+             * Format: double
+             * @description The share of requests that are to be good.
+             */
+            target: number;
+            /**
+             * Format: double
+             * @description For a latency: within which time, milliseconds.
+             */
+            withinMs?: number | null;
+            /**
+             * Format: double
+             * @description What is left of the budget of 30 days: 1 is all of it, less than 0 is overdrawn.
+             */
+            budgetLeft: number;
+            /** @description How severe it is now. */
+            severity?: string | null;
+            /** @description The windows that rules look at, the 30 days last. */
+            windows: components["schemas"]["SloWindow"][];
+            /** @description What to do when it burns. */
+            runbook?: string | null;
+        };
+        /** @description A window of an objective. */
+        SloWindow: {
+            /**
+             * Format: int64
+             * @description How long it is, seconds.
+             */
+            seconds: number;
+            /**
+             * Format: int64
+             * @description Requests that count in it, of all replicas.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Those that were not good.
+             */
+            bad: number;
+            /**
+             * Format: double
+             * @description Bad ones per allowed one; 1 uses the budget up in exactly 30 days.
+             */
+            burnRate: number;
         };
         /** @description One input or output tensor. */
         TensorField: {
@@ -2609,6 +3156,76 @@ export interface components {
             /** @description Failures by kind. */
             failures: components["schemas"]["FailureView"][];
         };
+        /** @description What is kept of a column of live rows. */
+        WindowColumn: {
+            /** @description Its name: `in.age`, `out.score`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Values that there are.
+             */
+            present: number;
+            /**
+             * Format: int64
+             * @description Rows without one.
+             */
+            missing: number;
+            /**
+             * Format: double
+             * @description Mean of the finite numbers.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description Their standard deviation, divided by n − 1.
+             */
+            deviation?: number | null;
+            /**
+             * Format: double
+             * @description The least.
+             */
+            min?: number | null;
+            /**
+             * Format: double
+             * @description The median, about.
+             */
+            median?: number | null;
+            /**
+             * Format: double
+             * @description The greatest.
+             */
+            max?: number | null;
+            /** @description DataSketches' KLL of doubles in base 64. */
+            kll?: string | null;
+            /**
+             * Format: double
+             * @description Different texts, about.
+             */
+            distinct?: number | null;
+            /** @description DataSketches' frequent items of texts in base 64; of whole numbers that come out, too. */
+            frequentItems?: string | null;
+        };
+        /** @description What a deployment's rows looked like in a window: of all rows, whose tiles begin in it. */
+        WindowProfile: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description From here on; before the last ninety minutes to the hour, before the last three days to the day. */
+            since: components["schemas"]["Time"];
+            /** @description Up to here. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Requests, however they ended.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Rows answered.
+             */
+            rows: number;
+            /** @description By name. */
+            columns: components["schemas"]["WindowColumn"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -2618,6 +3235,223 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that fire first, then by the last change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAlertChannels: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each with its last notices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertChannelList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testAlertChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver took a test notice */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAlertRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Recording and alert rules for Prometheus */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that have not ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silenceAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceRequest"];
+            };
+        };
+        responses: {
+            /** @description Nobody hears of these alerts for a while */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The silence */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     applyResources: {
         parameters: {
             query?: {
@@ -3059,6 +3893,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PredictAnswer"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeploymentProfile: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                last?: string;
+                /** @description Which variant; all when left out. */
+                variant?: string;
+                /** @description Which version; all when left out. */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What its rows looked like, of all that this server answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowProfile"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -3597,6 +4470,141 @@ export interface operations {
             };
         };
     };
+    listMonitors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each in a line, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it sees of each column */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitorDistribution: {
+        parameters: {
+            query: {
+                /** @description Its name: `in.age`. */
+                column: string;
+                /** @description Which rows, `in.plan = gold`; all when left out. */
+                segment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A column beside its reference */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorDistribution"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMonitorEvents: {
+        parameters: {
+            query?: {
+                /** @description Only those before this number. */
+                before?: number;
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it has told, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorEvents"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: never;
@@ -3613,6 +4621,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getProfile: {
+        parameters: {
+            query: {
+                /** @description `churn@champion` or `churn/3`. */
+                model: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile saved with a version, or made of its run's dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveProfileRequest"];
+            };
+        };
+        responses: {
+            /** @description It is saved, in the place of the one before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -4381,6 +5454,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSlos: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Objectives with their budgets, of all replicas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SloList"];
+                };
             };
             /** @description The request failed: RFC 9457 problem details */
             default: {

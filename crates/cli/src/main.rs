@@ -1,6 +1,7 @@
 //! The `mainspring` command.
 
 mod age;
+mod alert;
 mod args;
 mod client;
 mod convert;
@@ -8,12 +9,14 @@ mod error;
 mod keys;
 mod local;
 mod monitor;
+mod monitors;
 mod output;
 mod performance;
 mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod sides;
 mod up;
 mod validate;
 
@@ -87,19 +90,24 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
+        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
+        Cmd::Alert(command) => alert::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
         }
         Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
-        Cmd::Profile { file: table, threads } => monitor::profile(table, threads, (out, file)).await?,
+        Cmd::Profile { file: table, version, threads } => {
+            let with = version.map(|version| server().map(|server| (server, version))).transpose()?;
+            monitor::profile(table, threads, with, (out, file)).await?;
+        }
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
-        Cmd::Drift(args) => return monitor::drift(args, out).await,
+        Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

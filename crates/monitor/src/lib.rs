@@ -8,9 +8,12 @@
 mod column;
 pub mod drift;
 mod error;
+pub mod live;
+mod lowest;
 pub mod performance;
 pub mod profile;
 pub mod quality;
+pub mod sketches;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,9 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_personalize::MIGRATIONS,
     mainspring_rollout::MIGRATIONS,
     mainspring_rollout::NEWS_MIGRATIONS,
+    mainspring_monitor::live::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
+    mainspring_alert::MIGRATIONS,
 ];
 
 fn database_settings(settings: &Settings) -> DbSettings {

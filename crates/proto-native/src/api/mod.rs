@@ -1,10 +1,12 @@
 //! Routes: each handler authorises, calls one domain method, and turns its answer into a DTO.
 
+pub(crate) mod alerts;
 pub(crate) mod batches;
 pub(crate) mod conversions;
 pub(crate) mod deployments;
 pub(crate) mod journal;
 pub(crate) mod models;
+pub(crate) mod monitors;
 pub(crate) mod performance;
 pub(crate) mod resources;
 pub(crate) mod rollouts;

@@ -1,9 +1,11 @@
 //! Domain values into DTOs.
 
+pub(crate) mod alerts;
 pub(crate) mod conversions;
 pub(crate) mod deployments;
 pub(crate) mod downsample;
 pub(crate) mod models;
+pub(crate) mod monitors;
 pub(crate) mod performance;
 pub(crate) mod resources;
 pub(crate) mod rollouts;

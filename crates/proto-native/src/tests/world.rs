@@ -6,6 +6,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
+use mainspring_alert::render::Outgoing;
+use mainspring_alert::{Alerts, Courier, Refused, Vault};
 use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
@@ -16,6 +18,7 @@ use mainspring_engine::{
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
+use mainspring_monitor::live::Monitors;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
@@ -29,6 +32,7 @@ use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Var
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -120,6 +124,17 @@ impl PredictionSink for Recorder {
     }
 }
 
+/// Takes everything but what goes to `full`.
+struct Postman;
+
+impl Courier for Postman {
+    fn send(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), Refused>> {
+        let full = matches!(&outgoing, Outgoing::Http(r) if r.url.reveal().contains("full"));
+        let refused = Refused { reason: "it answered 507".into(), for_good: false, after: None };
+        Box::pin(std::future::ready(if full { Err(refused) } else { Ok(()) }))
+    }
+}
+
 /// Nothing to convert.
 struct NoModels;
 
@@ -139,6 +154,28 @@ impl Models for NoModels {
     fn register<'a>(&'a self, who: &'a Arc<Principal>, new: NewModel) -> BoxFuture<'a, Result<String, PortError>> {
         let _ = (who, new);
         Box::pin(std::future::ready(Ok("1".into())))
+    }
+}
+
+/// No version knows what it was trained on.
+struct Untrained;
+
+impl mainspring_monitor::live::Models for Untrained {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a Tenant,
+        uri: &'a str,
+    ) -> mainspring_monitor::live::PortResult<'a, (String, String)> {
+        Box::pin(async move { Ok((uri.to_owned(), "3".to_owned())) })
+    }
+
+    fn training<'a>(
+        &'a self,
+        _: &'a Tenant,
+        _: &'a str,
+        _: &'a str,
+    ) -> mainspring_monitor::live::PortResult<'a, Option<(mainspring_monitor::profile::Profile, String)>> {
+        Box::pin(async { Ok(None) })
     }
 }
 
@@ -194,6 +231,8 @@ impl World {
             mainspring_journal::MIGRATIONS,
             mainspring_convert::MIGRATIONS,
             mainspring_rollout::MIGRATIONS,
+            mainspring_monitor::live::MIGRATIONS,
+            mainspring_alert::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -221,13 +260,18 @@ impl World {
             onnx: Arc::new(Adder),
         };
         let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
+        let monitors = Monitors::new(settings.db.clone(), ctx.clone(), Arc::new(Untrained));
+        let alerts = Alerts::new(settings.db.clone(), ctx.clone(), Vault::new(dir.path()), Arc::new(Postman));
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
             registry,
             serving,
             conversions,
             rollouts,
+            monitors,
             rollout_events: Arc::new(NoEvents),
+            alerts,
+            buckets: vec![Duration::from_millis(10)],
             journal,
             query,
             security,
