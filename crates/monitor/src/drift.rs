@@ -214,7 +214,7 @@ fn label(labels: &mut HashMap<String, u32>, text: &str) -> u32 {
     label
 }
 
-/// A score as people read it: `p = 0.012`, `0.34`, `e = 1.2e5`.
+/// A score as people read it: `p = 0.012`, `0.34`, `e = 1.2e5`, `AUC 0.61`.
 pub fn shown(kind: Score, number: f64) -> String {
     let text = match number {
         x if x != 0.0 && (x.abs() < 1e-3 || x.abs() >= 1e5) => format!("{x:.1e}"),
@@ -223,6 +223,7 @@ pub fn shown(kind: Score, number: f64) -> String {
     match kind {
         Score::PValue => format!("p = {text}"),
         Score::EValue => format!("e = {text}"),
+        Score::Auc => format!("AUC {text}"),
         Score::Distance => text,
     }
 }

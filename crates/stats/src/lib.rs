@@ -32,7 +32,7 @@
 //!
 //! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
 //! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
-//! looked at all the time.
+//! looked at all the time. [`multivariate`] compares rows as wholes, vectors and texts.
 
 pub mod bandit;
 pub mod categorical;
@@ -40,6 +40,7 @@ pub mod contextual;
 pub mod decision;
 pub mod kll;
 pub mod moments;
+pub mod multivariate;
 pub mod offpolicy;
 pub mod presets;
 pub mod profile;
