@@ -5,10 +5,10 @@ use crate::client::Server;
 use crate::error::CliError;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use mainspring_core::ErrorKind;
-use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
+use mainspring_monitor::drift::{Comparison, Outcome, Report, Told, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
 use mainspring_monitor::{MonitorError, Table};
-use mainspring_stats::presets::{Preset, Verdict};
+use mainspring_stats::presets::{Preset, VectorTest, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -108,16 +108,36 @@ pub async fn drift(args: DriftArgs, out: Output) -> Result<ExitCode, CliError> {
         let message = format!("--level is of the profile sequential; {} has thresholds of its own", preset.as_str());
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
-    let how = Comparison { preset, level: args.level.unwrap_or(0.05), threads: cores(args.threads) };
-    let (reference, current) = (args.reference, args.current);
-    let report = apart(move || compare(&Table::open(&reference)?, &Table::open(&current)?, how)).await?;
+    let vectors: VectorTest = args.vectors.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+    let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
+    let (reference, current, prefixes) = (args.reference, args.current, args.vector);
+    let report = apart(move || {
+        let how = Comparison { preset, level, threads, vectors, prefixes: &prefixes };
+        compare(&Table::open(&reference)?, &Table::open(&current)?, how)
+    })
+    .await?;
     either(out, &report, || findings(&report));
     let failed = args.fail_on_drift && report.verdict == Verdict::Drift;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn findings(report: &Report) {
-    table(&["column", "verdict", "score", "threshold", "since row", "test"], report.columns.iter().map(verdict));
+    let whole = report.together.iter().map(|t| verdict("(rows as wholes)", &t.outcome));
+    let rows = report.columns.iter().map(|column| verdict(&column.name, &column.outcome)).chain(whole);
+    table(&["column", "verdict", "score", "threshold", "since row", "test"], rows);
+    let told = |name: &str, outcome: &Outcome, apart: &Option<Told>| {
+        let drifted = matches!(outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
+        if let Some(told) = apart.as_ref().filter(|_| drifted) {
+            note(told_by(name, told));
+        }
+    };
+    report.columns.iter().for_each(|c| told(&c.name, &c.outcome, &c.apart));
+    report.together.iter().for_each(|t| told("rows as wholes", &t.outcome, &t.apart));
+    for column in &report.columns {
+        for shape in column.shape.iter().filter(|s| s.finding.verdict == Verdict::Drift) {
+            note(format!("{}: their {} has drifted too", column.name, shape.name));
+        }
+    }
     for (names, what) in [(&report.added, "only in the current file"), (&report.removed, "only in the reference")] {
         if !names.is_empty() {
             note(format!("{what}: {}", names.join(", ")));
@@ -129,12 +149,28 @@ fn findings(report: &Report) {
     line(mark(if drifted == 0 { Mark::Good } else { Mark::Bad }, text));
 }
 
-fn verdict(column: &ColumnReport) -> Vec<String> {
-    let found = match &column.outcome {
+/// What a classifier goes by, in words.
+fn told_by(name: &str, told: &Told) -> String {
+    let side = |current: bool| {
+        let words = told.by.iter().filter(|w| (w.weight > 0.0) == current).map(|w| w.name.as_str());
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let mut text =
+        format!("{name}: told apart with AUC {:.3} ({:.3} to {:.3})", told.auc.area, told.auc.low, told.auc.high);
+    for (words, of) in [(side(true), "the current data"), (side(false), "the reference")] {
+        if !words.is_empty() {
+            text.push_str(&format!("; speaks for {of}: {words}"));
+        }
+    }
+    text
+}
+
+fn verdict(name: &str, outcome: &Outcome) -> Vec<String> {
+    let found = match outcome {
         Outcome::Finding(found) => found,
         Outcome::Skipped(why) => {
             let skipped = mark(Mark::Warn, "not compared");
-            return vec![column.name.clone(), skipped, String::new(), String::new(), String::new(), why.clone()];
+            return vec![name.to_owned(), skipped, String::new(), String::new(), String::new(), why.clone()];
         }
     };
     let verdict = match found.verdict {
@@ -144,5 +180,5 @@ fn verdict(column: &ColumnReport) -> Vec<String> {
     };
     let since = found.since.map(|row| row.to_string()).unwrap_or_default();
     let (score, threshold) = (shown(found.kind, found.score), shown(found.kind, found.threshold));
-    vec![column.name.clone(), verdict, score, threshold, since, found.method.to_owned()]
+    vec![name.to_owned(), verdict, score, threshold, since, found.method.to_owned()]
 }

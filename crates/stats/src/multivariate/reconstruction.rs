@@ -15,6 +15,7 @@
 use super::eigen::{dot, eigen};
 use crate::Moments;
 use crate::presets::MISSING;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// Share of the variance that is kept.
@@ -25,7 +26,7 @@ const KEPT: f64 = 0.65;
 pub enum Cells<'a> {
     /// Numbers; what is missing is not finite.
     Numbers(&'a [f64]),
-    /// Categories by their number, which orders them; what is missing is [`MISSING`].
+    /// Categories by their number; what is missing is [`MISSING`].
     Categories(&'a [u32]),
 }
 
@@ -91,15 +92,16 @@ impl Survey {
         }
     }
 
-    /// How a row becomes numbers of one scale.
-    pub fn encoding(self) -> Encoding {
+    /// How a row becomes numbers of one scale. `order` says of two categories of the column at a place which is less.
+    pub fn encoding(self, order: impl Fn(usize, u32, u32) -> Ordering) -> Encoding {
         let rows = self.rows as f64;
-        Encoding(self.columns.into_iter().map(|seen| seen.code(rows)).collect())
+        let code = |(at, seen): (usize, Seen)| seen.code(rows, |a, b| order(at, a, b));
+        Encoding(self.columns.into_iter().enumerate().map(code).collect())
     }
 }
 
 impl Seen {
-    fn code(self, rows: f64) -> Code {
+    fn code(self, rows: f64, order: impl Fn(u32, u32) -> Ordering) -> Code {
         match self {
             Self::Numbers(moments) => {
                 let mean = moments.mean().unwrap_or(0.0);
@@ -109,7 +111,7 @@ impl Seen {
             }
             Self::Categories(mut counts) => {
                 let present: u64 = counts.values().sum();
-                let usual = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(v, _)| *v);
+                let usual = counts.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| order(*b.0, *a.0))).map(|(v, _)| *v);
                 if let Some(usual) = usual {
                     *counts.entry(usual).or_default() += rows as u64 - present;
                 }

@@ -97,7 +97,7 @@ fn learnt(reference: &[Made]) -> Reconstruction {
     };
     let mut whole = survey(0);
     whole.merge(survey(1));
-    let encoding = whole.encoding();
+    let encoding = whole.encoding(|_, a, b| a.cmp(&b));
     let [mut sums, rest] = [0, 1].map(|part| {
         let mut sums = Covariance::new(&encoding);
         sums.push(&encoding, &cut(part));
@@ -193,9 +193,9 @@ fn vectors(case: &Value, side: usize) -> Vectors {
 }
 
 fn side(drawn: Vectors) -> Side {
-    let mut means = Means::default();
-    drawn.rows().for_each(|row| means.push(row));
-    Side { means, drawn }
+    let mut side = Side::new(1);
+    drawn.rows().for_each(|row| side.push(row));
+    side
 }
 
 #[test]
@@ -346,6 +346,20 @@ fn what_cannot_be_told_says_why() {
     let level = presets::vectors(Preset::Sequential, VectorTest::Ratio, &[side(one.clone()), side(one)], (0.05, 1));
     assert_eq!(level.unwrap_err(), presets::NoFinding::Level);
     assert!("manhattan".parse::<VectorTest>().is_err());
+}
+
+/// Of more vectors than are kept, each has the same chance; the mean is of all.
+#[test]
+fn of_many_vectors_some_are_kept() {
+    let mut side = Side::new(2);
+    (0..10_000).for_each(|i| side.push(&[f64::from(i)]));
+    assert_eq!((side.means().count(), side.means().mean()), (10_000, vec![4_999.5]));
+    let mut kept: Vec<f64> = side.drawn().rows().map(|row| row[0]).collect();
+    kept.sort_by(f64::total_cmp);
+    kept.dedup();
+    assert_eq!(kept.len(), 2_000);
+    let mean = kept.iter().sum::<f64>() / 2_000.0;
+    assert!((mean - 4_999.5).abs() < 4.0 * 2_887.0 / 2_000_f64.sqrt(), "{mean}");
 }
 
 #[test]

@@ -108,6 +108,19 @@ impl Vectors {
         Self { width, cells }
     }
 
+    /// Adds one; the first says how long they are.
+    pub fn push(&mut self, vector: &[f64]) {
+        self.width = if self.cells.is_empty() { vector.len() } else { self.width };
+        self.cells.extend(vector);
+    }
+
+    /// Puts another in the place of the one at `at`; nothing beyond the last.
+    pub fn replace(&mut self, at: usize, vector: &[f64]) {
+        if let Some(there) = self.cells.get_mut(at * self.width..(at + 1) * self.width) {
+            there.copy_from_slice(vector);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.cells.len() / self.width.max(1)

@@ -7,6 +7,7 @@
 
 use super::{Finding, NoFinding, Preset, Score, Verdict};
 use crate::multivariate::{Apart, Dense, Distance, Means, Vectors, apart, drawn, mmd, ratio};
+use crate::stream::Coin;
 use crate::twosample::NoTest;
 use std::str::FromStr;
 
@@ -24,6 +25,9 @@ const RATIO: f64 = 0.2;
 const MMD: f64 = 0.015;
 /// Vectors of a side whose kernel is made.
 const KERNEL: usize = 1_000;
+/// Vectors of a side that are kept, and components of them all.
+const VECTORS: usize = 2_000;
+const CELLS: usize = 4_000_000;
 /// Ways to deal vectors out, at most.
 const DRAWS: f64 = 10_000.0;
 
@@ -85,13 +89,42 @@ impl FromStr for VectorTest {
     }
 }
 
-/// Vectors of one side.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Vectors of one side, all of one length: their mean, and some of them by chance.
+#[derive(Debug, Clone)]
 pub struct Side {
+    means: Means,
+    drawn: Vectors,
+    coin: Coin,
+}
+
+impl Side {
+    /// Of no vectors. The same `seed` draws the same.
+    pub fn new(seed: u64) -> Self {
+        Self { means: Means::default(), drawn: Vectors::default(), coin: Coin::new(seed) }
+    }
+
+    /// Adds a vector. Up to 2,000 are kept, or as many as have four million components; then each of all has the same
+    /// chance (Vitter's algorithm R, 1985).
+    pub fn push(&mut self, vector: &[f64]) {
+        self.means.push(vector);
+        let room = VECTORS.min(CELLS / vector.len().max(1)).max(1);
+        if self.drawn.len() < room {
+            self.drawn.push(vector);
+        } else {
+            let at = self.coin.below(self.means.count()) as usize;
+            self.drawn.replace(at, vector);
+        }
+    }
+
     /// The mean of all.
-    pub means: Means,
-    /// Some of them, by chance.
-    pub drawn: Vectors,
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+
+    /// Those that are kept.
+    pub fn drawn(&self) -> &Vectors {
+        &self.drawn
+    }
 }
 
 /// What the preset says of vectors, the reference's first; with what a classifier found, where it decides.
