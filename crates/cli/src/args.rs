@@ -335,6 +335,12 @@ pub struct DriftArgs {
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
+    /// Beginning of the names of columns that are a vector together; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    pub vector: Vec<String>,
+    /// How vectors are compared: by a classifier, maximum mean discrepancy, share of drifted components, or distance of the means
+    #[arg(long, default_value = "model", value_parser = ["model", "mmd", "ratio", "euclidean", "cosine", "cityblock", "chebyshev"], value_name = "TEST")]
+    pub vectors: String,
     /// Exit with 1 when the table has drifted
     #[arg(long)]
     pub fail_on_drift: bool,

@@ -30,6 +30,9 @@ pub enum MonitorError {
     /// The two files share no column.
     #[error("the files have no column in common; the reference has {}", list(.0))]
     Columns(Vec<String>),
+    /// A beginning of names that no column has.
+    #[error("both files have no column of numbers whose name begins with {0:?}")]
+    Prefix(String),
     /// An error rate outside its range.
     #[error("the error rate is {0}; it must be between 0 and 1")]
     Level(f64),
@@ -77,9 +80,8 @@ impl Failure for MonitorError {
             | Self::Columns(_)
             | Self::Level(_)
             | Self::Sketch { .. }
-            | Self::Estimate(_) => {
-                ErrorKind::InvalidInput
-            }
+            | Self::Estimate(_)
+            | Self::Prefix(_) => ErrorKind::InvalidInput,
         }
     }
 
