@@ -6,6 +6,7 @@ mod client;
 mod convert;
 mod error;
 mod keys;
+mod lineage;
 mod local;
 mod monitor;
 mod output;
@@ -86,6 +87,14 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             convert::run(&server()?, gate, &rows, out).await?;
         }
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
+        Cmd::Lineage { node, up, down, depth } => {
+            let way = match (up, down) {
+                (true, _) => lineage::Way::Up,
+                (_, true) => lineage::Way::Down,
+                _ => lineage::Way::Both,
+            };
+            lineage::run(&server()?, &node, (way, depth), out).await?;
+        }
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;

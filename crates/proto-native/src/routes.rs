@@ -1,6 +1,8 @@
 //! Which path goes where.
 
-use crate::api::{batches, conversions, deployments, journal, models, resources, rollouts, security, system, tracking};
+use crate::api::{
+    batches, conversions, deployments, journal, lineage, models, resources, rollouts, security, system, tracking,
+};
 use crate::state::NativeState;
 use axum::Router;
 use axum::response::IntoResponse;
@@ -74,6 +76,7 @@ fn tracked() -> Router<NativeState> {
         .route("/api/v1/models", get(models::list_models))
         .route("/api/v1/models/{name}", get(models::get_model))
         .route("/api/v1/models/{name}/lineage", get(models::get_lineage))
+        .route("/api/v1/lineage/graph", get(lineage::get_graph))
         .route("/api/v1/models/{name}/aliases/{alias}", put(models::set_alias).delete(models::delete_alias))
         .route("/api/v1/conversions", get(conversions::list_conversions).post(conversions::start_conversion))
         .route("/api/v1/conversions/{id}", get(conversions::get_conversion).delete(conversions::cancel_conversion))

@@ -12,6 +12,7 @@ pub mod doctor;
 mod error;
 mod health;
 mod keys;
+mod lineage;
 mod metrics;
 mod personalizers;
 mod ports;

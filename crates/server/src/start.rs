@@ -7,6 +7,7 @@ use crate::data::DataDir;
 use crate::deployments::Deployments;
 use crate::error::StartError;
 use crate::health::Health;
+use crate::lineage::{self, House, Outbound};
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
@@ -16,7 +17,9 @@ use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
+use mainspring_lineage::Lineage;
 use mainspring_personalize::Personalizers;
+use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
 use mainspring_rollout::Rollouts;
@@ -84,6 +87,9 @@ pub(crate) struct Parts {
     pub(crate) conversions: Conversions,
     pub(crate) personalizers: Personalizers,
     pub(crate) rollouts: Rollouts,
+    pub(crate) query: Query,
+    pub(crate) house: House,
+    pub(crate) lineage: Lineage,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -115,6 +121,7 @@ pub async fn start(
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
     rollouts::start(&parts, &ctx);
+    tell_lineage(&settings, &parts)?;
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -133,6 +140,14 @@ pub async fn start(
     }
     let about = about(&settings, &parts, url);
     Ok(Running { about, front, ctx, journal: parts.journal, db: parts.db, data })
+}
+
+/// Tells a collector outside what happens here, where one is named.
+fn tell_lineage(settings: &Settings, parts: &Parts) -> Result<(), StartError> {
+    let Some(url) = settings.lineage_url.clone() else { return Ok(()) };
+    parts.registry.tell_changes();
+    let (db, house, lineage) = (parts.db.clone(), parts.house.clone(), parts.lineage.clone());
+    lineage::start(Outbound { db, house, lineage, url, key: settings.lineage_key.clone() }, &parts.ctx)
 }
 
 async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Telemetry) -> Result<Parts, StartError> {
@@ -167,6 +182,10 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
     let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
+    let query = Query::new(journal.clone(), Limits::default());
+    let house =
+        House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
+    let lineage = Lineage::new(db.clone(), Arc::new(house.clone()), ctx.clone(), settings.lineage_url.is_some());
     let resources =
         Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind(), rolled.kind()]), ctx.clone());
     Ok(Parts {
@@ -178,6 +197,9 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         conversions,
         personalizers,
         rollouts,
+        query,
+        house,
+        lineage,
         onnx,
         gate,
         db,

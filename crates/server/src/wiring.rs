@@ -24,6 +24,7 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_personalize::MIGRATIONS,
     mainspring_rollout::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
+    mainspring_lineage::MIGRATIONS,
 ];
 
 fn database_settings(settings: &Settings) -> DbSettings {

@@ -4,6 +4,7 @@
 pub mod conversions;
 pub mod deployments;
 pub mod journal;
+pub mod lineage;
 pub mod models;
 pub mod resources;
 pub mod rollouts;

@@ -2,6 +2,7 @@ mod admin;
 mod conversions;
 mod declared;
 mod document;
+mod lineage;
 mod predicted;
 mod tracked;
 mod units;

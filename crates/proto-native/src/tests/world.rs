@@ -9,13 +9,14 @@ use http::{HeaderMap, Request, StatusCode};
 use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Ctx, DType, Gate, Name, Prediction, Principal, Role, Tenant, Tensor};
+use mainspring_core::{Ctx, DType, EventId, Gate, Name, Prediction, Principal, Role, Tenant, Tensor, Timestamp};
 use mainspring_engine::{
     AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
 };
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
-use mainspring_http::{Caller, Peer};
+use mainspring_http::{ApiError, Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
+use mainspring_lineage::{Around, Known, Lineage, Node, Own, PortError as KnownError, ThingKind};
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
@@ -142,6 +143,34 @@ impl Models for NoModels {
     }
 }
 
+/// A run that made the version `churn/3`.
+struct Chain;
+
+impl Known for Chain {
+    fn around<'a>(&'a self, _: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, KnownError>> {
+        let (run, made) = (Node::Run("a".repeat(32)), Node::Model { name: "churn".into(), version: "3".into() });
+        let (up, down) = if *node == run { (vec![], vec![made]) } else { (vec![run], vec![]) };
+        Box::pin(std::future::ready(Ok(Around { exists: true, up, down, ..Around::default() })))
+    }
+
+    fn alias<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        model: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Node, KnownError>> {
+        Box::pin(std::future::ready(Ok(Node::Model { name: model.into(), version: "3".into() })))
+    }
+
+    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Vec<Node>, KnownError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, KnownError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
 struct Whole;
 
 impl Views for Whole {
@@ -164,6 +193,15 @@ impl Views for Whole {
 
     fn config(&self) -> Config {
         Config { settings: vec![] }
+    }
+
+    fn predicted<'a>(
+        &'a self,
+        _: &'a Tenant,
+        _: (EventId, Timestamp),
+        _: &'a crate::dto::journal::BatchRun,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
@@ -194,6 +232,7 @@ impl World {
             mainspring_journal::MIGRATIONS,
             mainspring_convert::MIGRATIONS,
             mainspring_rollout::MIGRATIONS,
+            mainspring_lineage::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -220,6 +259,7 @@ impl World {
             python: PythonRuntime::open(python).unwrap(),
             onnx: Arc::new(Adder),
         };
+        let lineage = Lineage::new(settings.db.clone(), Arc::new(Chain), ctx.clone(), false);
         let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
@@ -230,6 +270,7 @@ impl World {
             rollout_events: Arc::new(NoEvents),
             journal,
             query,
+            lineage,
             security,
             resources,
             gate,
