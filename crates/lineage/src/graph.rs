@@ -152,7 +152,7 @@ impl Lineage {
                     walk.known.insert(node.clone(), around);
                 }
                 let Some(around) = walk.known.get(&node) else { continue };
-                walk.truncated |= around.cut;
+                walk.truncated |= (up && around.cut.0) || (down && around.cut.1);
                 let above = around.up.iter().filter(|_| up).map(|n| (n.clone(), node.clone()));
                 let below = around.down.iter().filter(|_| down).map(|n| (node.clone(), n.clone()));
                 let edges: Vec<(Node, Node)> = above.chain(below).collect();

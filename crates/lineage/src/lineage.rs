@@ -81,7 +81,7 @@ impl Lineage {
             all.detail = sent.detail;
         }
         all.exists |= sent.exists;
-        all.cut |= sent.cut;
+        all.cut = (all.cut.0 || sent.cut.0, all.cut.1 || sent.cut.1);
         for (mine, theirs) in [(&mut all.up, sent.up), (&mut all.down, sent.down)] {
             mine.extend(theirs);
             mine.sort();

@@ -61,8 +61,8 @@ pub struct Around {
     pub up: Vec<Node>,
     /// What was made from it.
     pub down: Vec<Node>,
-    /// Whether there is more than was looked at.
-    pub cut: bool,
+    /// Whether there is more above, and below, than was looked at.
+    pub cut: (bool, bool),
 }
 
 /// A job or a dataset that is made here.

@@ -37,7 +37,7 @@ impl Known for House {
             return Box::pin(std::future::ready(Ok(Around::default())));
         };
         let detail = Detail { experiment: Some("churn".into()), at: Some(Timestamp(5)), ..Detail::default() };
-        Box::pin(std::future::ready(Ok(Around { exists: true, detail, up, down, cut: false })))
+        Box::pin(std::future::ready(Ok(Around { exists: true, detail, up, down, ..Around::default() })))
     }
 
     fn alias<'a>(

@@ -206,9 +206,10 @@ pub(crate) async fn around(c: &mut Conn, tenant: &Tenant, node: &Node) -> Result
         ThingKind::Job => ("in", "out", ThingKind::Dataset),
         ThingKind::Dataset => ("out", "in", ThingKind::Job),
     };
-    for (direction, into) in [(above, &mut found.up), (below, &mut found.down)] {
+    let Around { up, down, cut, .. } = &mut found;
+    for (direction, into, cut) in [(above, up, &mut cut.0), (below, down, &mut cut.1)] {
         let mut names = linked(c, tenant, (kind, &key), direction).await?;
-        found.cut |= names.len() > NEIGHBOURS;
+        *cut = names.len() > NEIGHBOURS;
         names.truncate(NEIGHBOURS);
         into.extend(names.iter().map(|(namespace, name)| Node::of(other, namespace, name)));
     }

@@ -107,7 +107,12 @@ impl House {
         let cut = uses.len() > MOST as usize;
         let read = uses.into_iter().filter(|u| names::logged(&u.dataset) == *node);
         let runs: BTreeSet<Node> = read.map(|u| Node::Run(u.run)).collect();
-        Ok(Around { exists: !runs.is_empty(), down: runs.into_iter().collect(), cut, ..Around::default() })
+        Ok(Around {
+            exists: !runs.is_empty(),
+            down: runs.into_iter().collect(),
+            cut: (false, cut),
+            ..Around::default()
+        })
     }
 
     async fn run(&self, who: &Arc<Principal>, id: &str) -> Found<Around> {
@@ -130,7 +135,13 @@ impl House {
             predictions: None,
             experiment,
         };
-        Ok(Around { exists: true, detail, up: up.into_iter().collect(), down: down.into_iter().collect(), cut: false })
+        Ok(Around {
+            exists: true,
+            detail,
+            up: up.into_iter().collect(),
+            down: down.into_iter().collect(),
+            ..Around::default()
+        })
     }
 
     /// Versions that came out of a run itself, not those made from such a version later.
@@ -179,7 +190,13 @@ impl House {
         let only = format!("model = {} AND version = {}", quoted(name), quoted(version));
         down.extend(self.answered(who, &only).await?.into_iter().map(|a| serving(a.deployment)));
         let exists = found.is_some() || !down.is_empty();
-        Ok(Around { exists, detail, up: up.into_iter().collect(), down: down.into_iter().collect(), cut: false })
+        Ok(Around {
+            exists,
+            detail,
+            up: up.into_iter().collect(),
+            down: down.into_iter().collect(),
+            ..Around::default()
+        })
     }
 
     /// A deployment, with every version that it holds or has answered with.
@@ -199,7 +216,13 @@ impl House {
             detail.at = Some(view.since);
         }
         let exists = view.is_some() || !down.is_empty();
-        Ok(Around { exists, detail, up: up.into_iter().collect(), down: down.into_iter().collect(), cut: false })
+        Ok(Around {
+            exists,
+            detail,
+            up: up.into_iter().collect(),
+            down: down.into_iter().collect(),
+            ..Around::default()
+        })
     }
 
     /// A deployment while it answers, or answered, with one version.
@@ -222,7 +245,7 @@ impl House {
             detail,
             up: vec![model(name, version)],
             down: if count > 0 { vec![answers] } else { Vec::new() },
-            cut: false,
+            ..Around::default()
         })
     }
 
@@ -255,7 +278,7 @@ impl House {
         };
         let detail = Detail { at: Some(Timestamp::from_millis(v.created)), ..Detail::default() };
         let (up, down) = (vec![model(name, from)], vec![model(name, number)]);
-        Ok(Around { exists: true, detail, up, down, cut: false })
+        Ok(Around { exists: true, detail, up, down, ..Around::default() })
     }
 
     async fn jobs(&self, who: &Arc<Principal>) -> Found<Vec<Own>> {
