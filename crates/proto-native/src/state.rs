@@ -8,6 +8,7 @@ use mainspring_core::{Action, Authorized, Ctx, Denied, EventId, Gate, Principal,
 use mainspring_http::ApiError;
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
+use mainspring_monitor::live::Monitors;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
 use mainspring_resource::Resources;
@@ -50,6 +51,8 @@ pub struct NativeState {
     pub rollouts: Rollouts,
     /// The events that their evidence is made of.
     pub rollout_events: Arc<dyn Events>,
+    /// Monitors, and the profiles of versions.
+    pub monitors: Monitors,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

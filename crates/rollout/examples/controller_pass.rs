@@ -30,7 +30,11 @@ impl Fleet for Calm {
     }
 
     fn view<'a>(&'a self, _: &'a Tenant, _: &'a Name, _: &'a Row) -> PortResult<'a, FleetView> {
-        async move { Ok(FleetView { candidate: Readiness::Ready, tripped: None, settled: false }) }.boxed()
+        async move { Ok(FleetView { candidate: Readiness::Ready, tripped: None }) }.boxed()
+    }
+
+    fn settled<'a>(&'a self, _: &'a Tenant, _: &'a Name, _: &'a Row) -> PortResult<'a, bool> {
+        async move { Ok(false) }.boxed()
     }
 
     fn checks<'a>(

@@ -1,14 +1,19 @@
 //! The controller: one of all replicas leads, folds the events, asks the machine, and writes what it decides.
 
+mod facts;
+mod feed;
+
 use crate::error::RolloutError;
-use crate::ledger::{Limits, Plan};
-use crate::machine::{Facts, Order, Phase, Transition};
+use crate::ledger::Limits;
+use crate::machine::{Facts, Order, Phase};
 use crate::pilot::Pilot;
-use crate::ports::{Declarations, EventStream, Events, Fleet, Wanted};
+use crate::ports::{Declarations, Events, Fleet};
 use crate::rollouts::Rollouts;
-use crate::sql::{self, Change, Run};
+use crate::sql::{Change, Run};
+use facts::facts;
+use feed::{Feed, Trouble};
+use futures::{StreamExt, stream};
 use mainspring_core::{Name, Tenant, Timestamp};
-use mainspring_store::FutureExt;
 use mainspring_store::sql::{Lease, OutboxEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +21,12 @@ use std::time::Duration;
 
 const LEASE: &str = "rollout.controller";
 const TTL: Duration = Duration::from_secs(10);
+/// Half of it, microseconds.
+const HALF: i64 = 5_000_000;
 /// Between two passes.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Batches that one rollout may take in one pass, so that one with a long past does not hold up the others.
-const BATCHES: usize = 50;
+/// Decisions that are written at the same time: they share a commit where the database can do that.
+const TOGETHER: usize = 32;
 /// Events of the outbox that one pass relays.
 const RELAYED: u32 = 100;
 
@@ -39,9 +46,21 @@ struct Running {
     pilot: Pilot,
     number: i64,
     version: i64,
-    stream: Option<Box<dyn EventStream>>,
-    complete_until: Timestamp,
+    feed: Feed,
+    trouble: Trouble,
 }
+
+impl Running {
+    fn new(run: &Run, limits: Limits) -> Self {
+        let pilot = Pilot::new(run.name.as_str(), Arc::clone(&run.spec), run.state.clone(), limits);
+        let (feed, trouble) = (Feed::default(), Trouble::default());
+        Self { pilot, number: run.number, version: run.version, feed, trouble }
+    }
+}
+
+type Key = (Tenant, Name);
+/// Whose decision was written, the state and the version after it, and whether it was.
+type Written = (Key, crate::State, i64, Result<(), RolloutError>);
 
 /// The controller of one process.
 pub struct Controller {
@@ -50,7 +69,9 @@ pub struct Controller {
     owner: String,
     limits: Limits,
     lease: Option<Lease>,
-    running: BTreeMap<(Tenant, Name), Running>,
+    running: BTreeMap<Key, Running>,
+    /// Rollouts that wait for a deployment, by the deployment.
+    waiting: BTreeMap<Key, Name>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -62,7 +83,7 @@ impl std::fmt::Debug for Controller {
 impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(rollouts: Rollouts, ports: Ports, owner: String, limits: Limits) -> Self {
-        Self { rollouts, ports, owner, limits, lease: None, running: BTreeMap::new() }
+        Self { rollouts, ports, owner, limits, lease: None, running: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 
     /// Passes once a second until it is cancelled; then gives the lease back.
@@ -110,16 +131,20 @@ impl Controller {
         }
         self.reconcile().await?;
         self.take_up();
-        let keys: Vec<(Tenant, Name)> = self.running.keys().cloned().collect();
+        let keys: Vec<Key> = self.running.keys().cloned().collect();
+        let mut decided = Vec::new();
         for key in keys {
+            self.keep_lead().await?;
             match self.one(&key, known).await {
-                Ok(()) => {}
-                // Somebody else wrote it, or leads: what is known of it is out of date.
-                Err(RolloutError::Raced { .. }) => drop(self.running.remove(&key)),
+                Ok(change) => decided.extend(change.map(|change| (key, change))),
                 Err(RolloutError::Store(error)) => return Err(self.lost(error)),
-                Err(error) => tracing::warn!(rollout = %key.1, %error, "the rollout holds where it is"),
+                Err(error) => self.troubled(&key, &error),
+            }
+            if decided.len() >= 4 * TOGETHER {
+                self.write(std::mem::take(&mut decided)).await?;
             }
         }
+        self.write(decided).await?;
         self.relay().await?;
         self.rollouts.refresh().await
     }
@@ -129,6 +154,24 @@ impl Controller {
         self.lease = None;
         self.running.clear();
         error.into()
+    }
+
+    fn troubled(&mut self, key: &Key, error: &RolloutError) {
+        let now = self.rollouts.ctx.now();
+        let Some(running) = self.running.get_mut(key) else { return };
+        if running.trouble.comes(now) {
+            tracing::warn!(rollout = %key.1, %error, "the rollout holds where it is");
+        }
+    }
+
+    /// A pass over many rollouts may last longer than the lease.
+    async fn keep_lead(&mut self) -> Result<(), RolloutError> {
+        let now = self.rollouts.ctx.now().micros();
+        let late = self.lease.as_ref().is_some_and(|lease| lease.expires_at.micros() - now < HALF);
+        if late && !self.lead().await? {
+            return Err(self.lost(mainspring_store::StoreError::LeaseLost { name: LEASE.to_owned(), token: 0 }));
+        }
+        Ok(())
     }
 
     async fn lead(&mut self) -> Result<bool, RolloutError> {
@@ -148,15 +191,22 @@ impl Controller {
 
     /// What is declared begins; what is withdrawn ends.
     async fn reconcile(&mut self) -> Result<(), RolloutError> {
-        let (specs, withdrawn) = {
+        let (specs, withdrawn): (BTreeMap<Key, _>, _) = {
             let declared = self.rollouts.declared.read();
             (declared.specs.clone(), declared.withdrawn.clone())
         };
+        let mut begun = Vec::new();
         for (key, spec) in specs {
-            let begin = self.rollouts.seen_run(&key).is_none_or(|run| !run.state.active() && *run.spec != *spec);
-            if begin {
-                self.rollouts.create(&key, spec, None).await?;
+            let run = self.rollouts.seen_run(&key);
+            if run.is_none_or(|run| run.state.replaceable() && *run.spec != *spec) {
+                let rollouts = self.rollouts.clone();
+                begun.push(async move { rollouts.create(&key, spec, None).await });
             }
+        }
+        if !begun.is_empty() {
+            let begun: Vec<_> = stream::iter(begun).buffer_unordered(TOGETHER).collect().await;
+            begun.into_iter().collect::<Result<Vec<_>, _>>()?;
+            self.rollouts.refresh().await?;
         }
         for key in withdrawn {
             let active = self.rollouts.seen_run(&key).is_some_and(|run| !run.state.phase.ended());
@@ -175,68 +225,85 @@ impl Controller {
 
     /// Brings what is in memory in line with what was read.
     fn take_up(&mut self) {
-        let active = self.rollouts.runs().into_iter().filter(|run| run.state.active());
-        let runs: BTreeMap<_, Run> = active.map(|run| ((run.tenant.clone(), run.name.clone()), run)).collect();
+        let mut runs = self.rollouts.runs();
+        runs.retain(|_, run| run.state.active());
         self.running.retain(|key, _| runs.contains_key(key));
         self.rollouts.reports.write().retain(|key, _| runs.contains_key(key));
+        let pending = runs.values().filter(|run| run.state.phase == Phase::Pending);
+        self.waiting = pending.map(|r| ((r.tenant.clone(), r.spec.deployment.clone()), r.name.clone())).collect();
         for (key, run) in runs {
             match self.running.get_mut(&key) {
                 Some(known) if known.number == run.number => {
                     if known.version < run.version {
                         known.version = run.version;
-                        known.pilot.adopt(run.state);
+                        known.pilot.adopt(run.state.clone());
                     }
                 }
-                _ => {
-                    let pilot = Pilot::new(key.1.as_str(), Arc::clone(&run.spec), run.state, self.limits);
-                    let (number, version) = (run.number, run.version);
-                    let running =
-                        Running { pilot, number, version, stream: None, complete_until: Timestamp::default() };
-                    self.running.insert(key, running);
-                }
+                _ => drop(self.running.insert(key, Running::new(&run, self.limits))),
             }
         }
     }
 
-    async fn one(&mut self, key: &(Tenant, Name), known: Timestamp) -> Result<(), RolloutError> {
-        let Some(running) = self.running.get_mut(key) else { return Ok(()) };
-        let fed = feed(&self.ports, key, running, self.limits).await;
+    /// Takes one rollout's news and asks what is to be done.
+    async fn one(&mut self, key: &Key, known: Timestamp) -> Result<Option<Change>, RolloutError> {
+        let Some(running) = self.running.get_mut(key) else { return Ok(None) };
         let now = self.rollouts.ctx.now();
-        if let Err(error) = fed {
-            // Without news it holds; guardrails in the replicas go on.
-            tracing::debug!(rollout = %key.1, %error, "no news of the rollout's traffic");
-            running.stream = None;
+        let wanting = feed::Wanting { tenant: &key.0, now, limits: self.limits };
+        running.feed.take(&self.ports, &mut running.pilot, wanting).await;
+        running.pilot.advance(running.feed.complete_until.min(known));
+        if running.pilot.news() {
+            self.rollouts.reports.write().insert(key.clone(), running.pilot.report());
         }
-        running.pilot.advance(running.complete_until.min(known));
-        self.rollouts.reports.write().insert(key.clone(), running.pilot.report());
-        let Some(run) = self.rollouts.seen_run(key).filter(|run| run.version == running.version) else { return Ok(()) };
+        let current = self.rollouts.seen_run(key).filter(|run| run.version == running.version);
+        let Some(run) = current.filter(|_| running.trouble.over(now)) else { return Ok(None) };
         if run.state.phase == Phase::Pending {
-            let generation = generation(&self.rollouts, &run);
-            if let Some(running) = self.running.get_mut(key) {
-                let mut state = running.pilot.state().clone();
-                state.generation = generation;
-                running.pilot.adopt(state);
+            // Until it begins, the deployment's row is another's.
+            let row = self.rollouts.row(&run.tenant, &run.spec.deployment);
+            let generation = row.map_or(0, |row| row.generation);
+            if running.pilot.state().generation != generation {
+                let state = running.pilot.state().clone();
+                running.pilot.adopt(crate::State { generation, ..state });
             }
         }
-        let facts = facts(&self.rollouts, &self.ports, &run).await?;
-        let Some(running) = self.running.get_mut(key) else { return Ok(()) };
-        let facts = Facts { complete_until: running.complete_until, ..facts };
-        let Some(done) = running.pilot.ask(now, &facts)? else { return Ok(()) };
-        let run = Run { state: running.pilot.state().clone(), ..run };
-        self.write(key, run, done).await
+        let wanted = self.waiting.get(&(run.tenant.clone(), run.spec.deployment.clone()));
+        let facts = facts(&self.rollouts, &self.ports, (&run, wanted)).await?;
+        let facts = Facts { complete_until: running.feed.complete_until, ..facts };
+        let done = running.pilot.ask(now, &facts)?;
+        if running.trouble.ends() {
+            tracing::info!(rollout = %key.1, "the rollout goes on");
+        }
+        let Some(done) = done else { return Ok(None) };
+        let run = Run { state: running.pilot.state().clone(), ..Run::clone(&run) };
+        let ids = [self.rollouts.ctx.event_id(), self.rollouts.ctx.event_id()];
+        Ok(Some(Change { run, done, ids, lease: self.lease.clone(), audit: None }))
     }
 
-    /// Writes a decision, then believes it.
-    async fn write(&mut self, key: &(Tenant, Name), run: Run, done: Transition) -> Result<(), RolloutError> {
-        let ctx = &self.rollouts.ctx;
-        let ids = [ctx.event_id(), ctx.event_id()];
-        let (state, version) = (done.state.clone(), run.version + 1);
-        tracing::info!(rollout = %key.1, kind = ?done.decision.kind, sentence = done.decision.sentence, "rollout decision");
-        let lease = self.lease.clone();
-        self.rollouts.commit(Change { run, done, ids, lease, audit: None }).await?;
-        if let Some(running) = self.running.get_mut(key) {
-            running.version = version;
-            running.pilot.adopt(state);
+    /// Writes one decision; answers with what it makes of the rollout.
+    fn writing(&self, key: Key, change: Change) -> impl Future<Output = Written> + Send + use<> {
+        let rollouts = self.rollouts.clone();
+        let (state, version) = (change.done.state.clone(), change.run.version + 1);
+        let (kind, sentence) = (change.done.decision.kind, change.done.decision.sentence.as_str());
+        tracing::info!(rollout = %key.1, ?kind, sentence, "rollout decision");
+        async move { (key, state, version, rollouts.commit(change).await) }
+    }
+
+    /// Writes decisions, then believes them.
+    async fn write(&mut self, decided: Vec<(Key, Change)>) -> Result<(), RolloutError> {
+        let writing: Vec<_> = decided.into_iter().map(|(key, change)| self.writing(key, change)).collect();
+        let written: Vec<_> = stream::iter(writing).buffer_unordered(TOGETHER).collect().await;
+        for (key, state, version, done) in written {
+            match done {
+                Ok(()) => {
+                    if let Some(running) = self.running.get_mut(&key) {
+                        running.version = version;
+                        running.pilot.adopt(state);
+                    }
+                }
+                // A person was faster: the next pass reads what they ordered. The evidence is the same.
+                Err(RolloutError::Raced { .. }) => {}
+                Err(RolloutError::Store(error)) => return Err(self.lost(error)),
+                Err(error) => self.troubled(&key, &error),
+            }
         }
         Ok(())
     }
@@ -263,112 +330,10 @@ impl Controller {
     }
 }
 
-/// The generation of the deployment's last row.
-fn generation(rollouts: &Rollouts, run: &Run) -> u64 {
-    let rows = rollouts.rows();
-    let row = rows.iter().find(|r| r.tenant == run.tenant && r.deployment == run.spec.deployment);
-    row.map_or(0, |r| r.generation)
-}
-
-/// What is known of a run beside its evidence. What cannot be asked is not known, and holds.
-async fn facts(rollouts: &Rollouts, ports: &Ports, run: &Run) -> Result<Facts, RolloutError> {
-    let mut facts = Facts::default();
-    let (tenant, deployment, fleet) = (&run.tenant, &run.spec.deployment, &ports.fleet);
-    if run.state.phase == Phase::Pending {
-        facts.blocked = occupied(rollouts, run);
-        if facts.blocked.is_none()
-            && let Some(candidate) = run.spec.candidate()
-        {
-            match fleet.pins(tenant, deployment, &candidate.model).await {
-                Ok(pins) => {
-                    facts.blocked = cooling(rollouts, run, &pins.candidate).await?;
-                    facts.pins = Some(pins);
-                }
-                Err(error) => facts.unresolved = Some(error.to_string()),
-            }
-        }
-        return Ok(facts);
-    }
-    let Some(row) = &run.state.row else { return Ok(facts) };
-    if let Ok(view) = fleet.view(tenant, deployment, row).await {
-        facts.candidate = view.candidate;
-        facts.tripped = view.tripped;
-        facts.settled = view.settled;
-    }
-    if run.state.phase == Phase::Preflight {
-        match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
-            Ok(checks) => facts.checks = checks,
-            // What cannot be asked has not passed.
-            Err(error) => facts.checks = vec![pending(&error.to_string())],
-        }
-    }
-    Ok(facts)
-}
-
-fn occupied(rollouts: &Rollouts, run: &Run) -> Option<String> {
-    let rows = rollouts.rows();
-    let row = rows.iter().find(|r| r.tenant == run.tenant && r.deployment == run.spec.deployment)?;
-    (row.row.is_some() && row.rollout != run.name.as_str())
-        .then(|| format!("rollout {:?} has the deployment {:?}", row.rollout, run.spec.deployment))
-}
-
-async fn cooling(rollouts: &Rollouts, run: &Run, candidate: &str) -> Result<Option<String>, RolloutError> {
-    let cooldown = run.spec.rollback.cooldown;
-    if cooldown.0.is_zero() {
-        return Ok(None);
-    }
-    let (tenant, deployment, model) = (run.tenant.clone(), run.spec.deployment.clone(), candidate.to_owned());
-    let read =
-        rollouts.db.read(move |c| async move { sql::rolled_back(c, &tenant, &deployment, &model).await }.boxed());
-    let Some(last) = read.await? else { return Ok(None) };
-    let until = last.plus_micros(i64::try_from(cooldown.0.as_micros()).unwrap_or(i64::MAX));
-    let left = (until.micros() - rollouts.ctx.now().micros()) / 1_000_000;
-    Ok((left > 0).then(|| format!("{candidate} was rolled back a short while ago and may be tried again in {left} s")))
-}
-
-fn pending(detail: &str) -> crate::machine::Checked {
-    crate::machine::Checked { name: "checks".to_owned(), passed: None, detail: detail.to_owned() }
-}
-
 fn followed(event: &OutboxEvent) -> Option<(Tenant, crate::machine::Follow)> {
     let tenant = Tenant::new(event.body.get("tenant")?.as_str()?).ok()?;
     let follow = serde_json::from_value(event.body.get("follow")?.clone()).ok()?;
     Some((tenant, follow))
-}
-
-/// Takes what has come since the last pass; opens the stream when there is none, from the rollout's beginning: the ledger
-/// is rebuilt from the journal.
-async fn feed(ports: &Ports, key: &(Tenant, Name), running: &mut Running, limits: Limits) -> Result<(), RolloutError> {
-    let Some(first) = running.pilot.state().strata.first().cloned() else { return Ok(()) };
-    let mut stream = match running.stream.take() {
-        Some(stream) => stream,
-        None => {
-            let (spec, state) = (Arc::clone(running.pilot.spec()), running.pilot.state().clone());
-            running.pilot = Pilot::new(key.1.as_str(), Arc::clone(&spec), state, limits);
-            let plan = Plan::of(&spec);
-            let wanted = Wanted {
-                tenant: key.0.clone(),
-                deployment: spec.deployment.clone(),
-                from: first.start,
-                generation: first.generation,
-                labels: plan.labels(),
-                outputs: plan.outputs(),
-            };
-            running.complete_until = first.start;
-            ports.events.follow(wanted).await?
-        }
-    };
-    for _ in 0..BATCHES {
-        let batch = stream.next().await?;
-        let more = !batch.events.is_empty();
-        running.complete_until = running.complete_until.max(batch.complete_until);
-        running.pilot.push(batch.events);
-        if !more {
-            break;
-        }
-    }
-    running.stream = Some(stream);
-    Ok(())
 }
 
 #[cfg(test)]

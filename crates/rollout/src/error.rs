@@ -70,6 +70,9 @@ impl Failure for RolloutError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some("list them: mainspring get rollouts".into()),
+            Self::Active { phase: "rolledBack", .. } => Some(
+                "its promotion is being reversed; it gives the deployment up once that declares stable again".into(),
+            ),
             Self::Active { rollout, .. } => {
                 Some(format!("abort it first, or wait for its end: mainspring rollout abort {rollout}"))
             }

@@ -27,6 +27,11 @@ impl Pilot {
         Self { name: name.to_owned(), spec, state, ledger, waiting: Vec::new(), sorted: true }
     }
 
+    /// The rollout's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The state as it was last adopted.
     pub fn state(&self) -> &State {
         &self.state
@@ -56,11 +61,12 @@ impl Pilot {
 
     /// Folds and looks up to `until`, before which nothing is missing.
     pub fn advance(&mut self, until: Timestamp) {
-        if !self.sorted {
-            self.waiting.sort_by(|a, b| a.order().cmp(&b.order()));
-            self.waiting.dedup_by(|a, b| a.order() == b.order());
-            self.sorted = true;
+        // Nothing is touched before it is time to look: late in a rollout that is every ten minutes.
+        let due = |ledger: &Ledger| ledger.next_look().is_some_and(|look| look <= until);
+        if !due(&self.ledger) {
+            return;
         }
+        self.sort();
         let mut folded = 0;
         while let Some(look) = self.ledger.next_look().filter(|look| *look <= until) {
             let more = self.waiting[folded..].iter().take_while(|e| e.at() <= look).count();
@@ -71,9 +77,28 @@ impl Pilot {
         self.waiting.drain(..folded);
     }
 
+    fn sort(&mut self) {
+        if self.sorted {
+            return;
+        }
+        self.waiting.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.waiting.dedup_by(|a, b| a.order() == b.order());
+        // What happened before the rollout began is none of its business, not even as a label of unknown answers: a
+        // leader that follows from the beginning does not see it, and one that reads files does.
+        let begin = self.state.strata.first().map_or(Timestamp(i64::MIN), |s| s.start);
+        let before = self.waiting.partition_point(|e| e.at() < begin);
+        self.waiting.drain(..before);
+        self.sorted = true;
+    }
+
     /// What is known at the last look.
-    pub fn report(&mut self) -> Report {
+    pub fn report(&mut self) -> Arc<Report> {
         self.ledger.report()
+    }
+
+    /// Whether there was a look since the report was last asked for.
+    pub fn news(&self) -> bool {
+        self.ledger.news()
     }
 
     /// What is to be done now.

@@ -23,8 +23,6 @@ pub struct FleetView {
     pub candidate: Readiness,
     /// A hard limit that a replica says was broken under this rollout, with the numbers.
     pub tripped: Option<String>,
-    /// Whether what the deployment itself declares resolves to the variant that has all the traffic.
-    pub settled: bool,
 }
 
 /// The deployments, in all replicas.
@@ -34,6 +32,10 @@ pub trait Fleet: Send + Sync + 'static {
 
     /// How the variants of `row` are.
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView>;
+
+    /// Whether what the deployment itself declares resolves to the variant of `row` that has all the traffic. Asked only
+    /// where that decides.
+    fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool>;
 
     /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`),
     /// nothing passed while one still runs. Called each second until all have an answer; a check that was begun for this

@@ -6,7 +6,7 @@ use crate::ledger::Report;
 use crate::machine::{Decision, Machine, Order};
 use crate::replay::Record;
 use crate::spec::RolloutSpec;
-use crate::sql::{self, Change, Routing, Run};
+use crate::sql::{self, Begin, Change, Routing, Run};
 use mainspring_core::{AuditRecord, Authorized, Ctx, Name, Tenant};
 use mainspring_store::{Db, FutureExt};
 use parking_lot::RwLock;
@@ -19,8 +19,21 @@ type Key = (Tenant, Name);
 /// What a process knows of the database, as of the last look.
 #[derive(Debug, Default)]
 struct Seen {
-    runs: BTreeMap<Key, Run>,
-    rows: Arc<Vec<Routing>>,
+    runs: BTreeMap<Key, Arc<Run>>,
+    rows: BTreeMap<Key, Routing>,
+    /// All of `rows`.
+    table: Arc<Vec<Routing>>,
+}
+
+impl Seen {
+    fn take(&mut self, runs: Vec<Run>, rows: Vec<Routing>) {
+        self.runs.extend(runs.into_iter().map(|run| ((run.tenant.clone(), run.name.clone()), Arc::new(run))));
+        if rows.is_empty() {
+            return;
+        }
+        self.rows.extend(rows.into_iter().map(|row| ((row.tenant.clone(), row.deployment.clone()), row)));
+        self.table = Arc::new(self.rows.values().cloned().collect());
+    }
 }
 
 /// What is declared in this process, and what came of it.
@@ -36,7 +49,7 @@ pub struct View {
     /// The run.
     pub run: Run,
     /// The evidence at the last look; only where the controller runs.
-    pub report: Option<Report>,
+    pub report: Option<Arc<Report>>,
 }
 
 /// Rollouts. Cheap to clone.
@@ -46,7 +59,7 @@ pub struct Rollouts {
     pub(crate) ctx: Ctx,
     seen: Arc<RwLock<Seen>>,
     pub(crate) declared: Arc<RwLock<Declared>>,
-    pub(crate) reports: Arc<RwLock<HashMap<Key, Report>>>,
+    pub(crate) reports: Arc<RwLock<HashMap<Key, Arc<Report>>>>,
     changed: Arc<watch::Sender<i64>>,
 }
 
@@ -72,7 +85,7 @@ impl Rollouts {
         spec.validate()?;
         let key = (auth.tenant().clone(), auth.action().rollout.clone());
         if let Some(run) = self.seen.read().runs.get(&key)
-            && run.state.active()
+            && !run.state.phase.ended()
             && *run.spec != spec
         {
             return Err(RolloutError::Active { rollout: key.1.to_string(), phase: run.state.phase.as_str() });
@@ -103,7 +116,9 @@ impl Rollouts {
             Some(spec) => spec,
             None => self.current(&key.0, &key.1).await?.ok_or_else(not_found)?.spec,
         };
-        if self.create(&key, spec, Some(auth.audit())).await? {
+        let begun = self.create(&key, spec, Some(auth.audit())).await?;
+        self.refresh().await?;
+        if begun {
             return Ok(());
         }
         let phase = self.current(&key.0, &key.1).await?.map_or("active", |run| run.state.phase.as_str());
@@ -152,9 +167,9 @@ impl Rollouts {
     }
 
     fn view(&self, key: &Key) -> Option<View> {
-        let run = self.seen.read().runs.get(key)?.clone();
+        let run = self.seen_run(key)?;
         let report = self.reports.read().get(key).cloned();
-        Some(View { run, report })
+        Some(View { run: Run::clone(&run), report })
     }
 
     /// Decisions of a run, the newest first, before number `before` (`u64::MAX` for the newest); the last run when `number`
@@ -211,7 +226,12 @@ impl Rollouts {
 
     /// The routing rows of all tenants, for this process's deployments.
     pub fn rows(&self) -> Arc<Vec<Routing>> {
-        Arc::clone(&self.seen.read().rows)
+        Arc::clone(&self.seen.read().table)
+    }
+
+    /// The routing row of one deployment.
+    pub(crate) fn row(&self, tenant: &Tenant, deployment: &Name) -> Option<Routing> {
+        self.seen.read().rows.get(&(tenant.clone(), deployment.clone())).cloned()
     }
 
     /// Changes when [`Rollouts::rows`] may have.
@@ -219,7 +239,7 @@ impl Rollouts {
         self.changed.subscribe()
     }
 
-    /// Reads what others have written, if they have.
+    /// Reads what was written since the last time, here and elsewhere.
     ///
     /// # Errors
     /// [`RolloutError::Store`].
@@ -231,30 +251,29 @@ impl Rollouts {
                 if epoch == known {
                     return Ok::<_, RolloutError>(None);
                 }
-                Ok(Some((epoch, sql::runs(c).await?, sql::rows(c).await?)))
+                Ok(Some((epoch, sql::runs(c, known).await?, sql::rows(c, known).await?)))
             }
             .boxed()
         });
         let Some((epoch, runs, rows)) = read.await? else { return Ok(()) };
         {
             let mut seen = self.seen.write();
-            // An older answer may come after a newer one.
+            // An older answer may come after a newer one, which has all that is in it.
             if epoch <= *self.changed.borrow() {
                 return Ok(());
             }
-            seen.runs = runs.into_iter().map(|run| ((run.tenant.clone(), run.name.clone()), run)).collect();
-            seen.rows = Arc::new(rows);
+            seen.take(runs, rows);
             self.changed.send_replace(epoch);
         }
         Ok(())
     }
 
     /// The last run of each name.
-    pub(crate) fn runs(&self) -> Vec<Run> {
-        self.seen.read().runs.values().cloned().collect()
+    pub(crate) fn runs(&self) -> BTreeMap<Key, Arc<Run>> {
+        self.seen.read().runs.clone()
     }
 
-    pub(crate) fn seen_run(&self, key: &Key) -> Option<Run> {
+    pub(crate) fn seen_run(&self, key: &Key) -> Option<Arc<Run>> {
         self.seen.read().runs.get(key).cloned()
     }
 
@@ -263,20 +282,17 @@ impl Rollouts {
         self.db.read(move |c| async move { sql::current(c, &tenant, &name).await }.boxed()).await
     }
 
+    /// Begins the next run; false when there is one. Call [`Rollouts::refresh`] after it.
     pub(crate) async fn create(
         &self,
         key: &Key,
         spec: Arc<RolloutSpec>,
         audit: Option<AuditRecord>,
     ) -> Result<bool, RolloutError> {
-        let (tenant, name) = key.clone();
-        let begun = (self.ctx.event_id(), self.ctx.now());
-        let made = self
-            .db
-            .write(move |c| async move { sql::create(c, (&tenant, &name), &spec, begun, audit.as_ref()).await }.boxed())
-            .await?;
-        self.refresh().await?;
-        Ok(made)
+        let ((tenant, name), ctx) = (key.clone(), &self.ctx);
+        let ids = [ctx.event_id(), ctx.event_id()];
+        let begin = Box::new(Begin { tenant, name, spec, id: ctx.event_id(), ids, at: ctx.now(), audit });
+        Box::pin(self.db.write(move |c| async move { sql::create(c, &begin).await }.boxed())).await
     }
 
     pub(crate) async fn commit(&self, change: Change) -> Result<(), RolloutError> {

@@ -45,7 +45,7 @@ struct User {
 }
 
 /// One rollout; `effect` is what the candidate adds to a label.
-fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Report {
+fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
     let random = Random(SeededIds::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     let mut ledger = Ledger::new(Plan::of(spec), Limits::default());
     let strata: Vec<Stratum> = (0_u16..)
@@ -97,7 +97,7 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Report {
 fn no_metric_finds_what_is_not_there() {
     let spec: RolloutSpec = serde_json::from_str(SPEC).unwrap();
     spec.validate().unwrap();
-    let reports: Vec<Report> = (0..RUNS).map(|seed| rollout(&spec, seed, 0.0)).collect();
+    let reports: Vec<Arc<Report>> = (0..RUNS).map(|seed| rollout(&spec, seed, 0.0)).collect();
     let rate = |name: &str, finding: Finding| {
         let found = reports.iter().filter(|r| r.metric(name).unwrap().finding == finding).count();
         found as f64 / RUNS as f64
@@ -117,7 +117,7 @@ fn no_metric_finds_what_is_not_there() {
 #[test]
 fn the_interval_of_an_effect_holds_it_at_all_looks() {
     let spec: RolloutSpec = serde_json::from_str(SPEC).unwrap();
-    let reports: Vec<Report> = (0..100).map(|seed| rollout(&spec, seed + 9_000, 1.5)).collect();
+    let reports: Vec<Arc<Report>> = (0..100).map(|seed| rollout(&spec, seed + 9_000, 1.5)).collect();
     let better = reports.iter().filter(|r| r.metric("liked").unwrap().finding == Finding::Better).count();
     assert!(better >= 80, "an effect as large as the users differ is found: {better}");
     let worse = reports.iter().filter(|r| r.metric("spent").unwrap().finding == Finding::Worse).count();

@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod lineage;
 mod metrics;
+mod monitors;
 mod personalizers;
 mod ports;
 mod rollouts;

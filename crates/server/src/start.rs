@@ -11,13 +11,14 @@ use crate::lineage::{self, House, Outbound};
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
-use crate::{console, rollouts, wiring};
+use crate::{console, monitors, rollouts, wiring};
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
+use mainspring_monitor::live::Monitors;
 use mainspring_personalize::Personalizers;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
@@ -90,6 +91,7 @@ pub(crate) struct Parts {
     pub(crate) query: Query,
     pub(crate) house: House,
     pub(crate) lineage: Lineage,
+    pub(crate) monitors: Monitors,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -122,6 +124,7 @@ pub async fn start(
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
     rollouts::start(&parts, &ctx);
     tell_lineage(&settings, &parts)?;
+    monitors::start(&parts, &ctx);
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -164,6 +167,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
+    let known = monitors::Registered { shelf: shelf.clone(), scratch: data.profiles() };
+    let monitors = Monitors::new(db.clone(), ctx.clone(), Arc::new(known));
     let workshop = mainspring_convert::Settings {
         folder: data.conversions(),
         db: db.clone(),
@@ -186,8 +191,9 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let house =
         House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
     let lineage = Lineage::new(db.clone(), Arc::new(house.clone()), ctx.clone(), settings.lineage_url.is_some());
-    let resources =
-        Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind(), rolled.kind()]), ctx.clone());
+    let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
+    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind()];
+    let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
         journal,
@@ -200,6 +206,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         query,
         house,
         lineage,
+        monitors,
         onnx,
         gate,
         db,

@@ -33,14 +33,19 @@
 //! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
 //! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
 //! looked at all the time.
+//!
+//! [`performance`] has the metrics of predictions whose truth is known, with intervals, [`estimate`] what they probably
+//! are while it is not.
 
 pub mod bandit;
 pub mod categorical;
 pub mod contextual;
 pub mod decision;
+pub mod estimate;
 pub mod kll;
 pub mod moments;
 pub mod offpolicy;
+pub mod performance;
 pub mod presets;
 pub mod profile;
 pub mod sequential;

@@ -6,6 +6,8 @@ pub(crate) mod deployments;
 pub(crate) mod journal;
 pub(crate) mod lineage;
 pub(crate) mod models;
+pub(crate) mod monitors;
+pub(crate) mod performance;
 pub(crate) mod resources;
 pub(crate) mod rollouts;
 pub(crate) mod security;

@@ -109,7 +109,7 @@ fn orders(phase: Phase) -> Vec<String> {
 
 impl From<&View> for RolloutView {
     fn from(view: &View) -> Self {
-        let (run, report) = (&view.run, view.report.as_ref());
+        let (run, report) = (&view.run, view.report.as_deref());
         let state = &run.state;
         let step = |(at, step): (usize, &mainspring_rollout::spec::StepSpec)| {
             let under_way = state.started.is_some() && !state.phase.ended() && at == usize::from(state.step);

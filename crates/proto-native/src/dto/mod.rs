@@ -6,6 +6,8 @@ pub mod deployments;
 pub mod journal;
 pub mod lineage;
 pub mod models;
+pub mod monitors;
+pub mod performance;
 pub mod resources;
 pub mod rollouts;
 pub mod security;

@@ -3,6 +3,7 @@ mod conversions;
 mod declared;
 mod document;
 mod lineage;
+mod performance;
 mod predicted;
 mod tracked;
 mod units;

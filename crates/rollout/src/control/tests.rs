@@ -4,12 +4,12 @@ use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
 use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
-use crate::ports::{Batch, FleetView, PortError, PortResult};
+use crate::ports::{Batch, EventStream, FleetView, PortError, PortResult, Wanted};
 use crate::simulate::{Behaviour, Generator, World};
 use crate::spec::{PreflightSpec, RolloutSpec};
 use crate::{MIGRATIONS, rollouts::Rollouts};
 use mainspring_core::{Ctx, ManualClock};
-use mainspring_store::Db;
+use mainspring_store::{Db, FutureExt};
 use mainspring_testkit::{TempDb, may};
 use mainspring_traffic::Row;
 use parking_lot::Mutex;
@@ -45,10 +45,15 @@ impl Fleet for Process {
     }
 
     fn view<'a>(&'a self, _: &'a Tenant, _: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
+        assert_eq!(row.variants.len(), 2);
+        let tripped = self.0.tripped.lock().clone();
+        async move { Ok(FleetView { candidate: Readiness::Ready, tripped }) }.boxed()
+    }
+
+    fn settled<'a>(&'a self, _: &'a Tenant, _: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
         let all = usize::from(row.route.split().weight(1) == mainspring_traffic::Share::ALL);
         let settled = *self.0.declared.lock() == row.variants[all].model;
-        let tripped = self.0.tripped.lock().clone();
-        async move { Ok(FleetView { candidate: Readiness::Ready, tripped, settled }) }.boxed()
+        async move { Ok(settled) }.boxed()
     }
 
     fn checks<'a>(
@@ -368,4 +373,113 @@ async fn one_deployment_has_one_rollout_at_a_time() {
     }
     let state = a.rollouts.status(&read).unwrap().run.state;
     assert!(state.started.is_some() && state.weight() > 0.0, "{:?}", state.hold);
+}
+
+/// What keeps a candidate warm after a rollback keeps nobody waiting.
+async fn the_next_rollout_takes_the_deployment_over(temp: TempDb) {
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let warm = || {
+        let mut spec = spec("");
+        spec.rollback.keep_warm = "1h".parse().unwrap();
+        spec
+    };
+    a.rollouts.declare(&start(), warm()).unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    a.order(Order::Abort).await.unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    assert!(a.rollouts.rows()[0].row.is_some(), "nobody waits: it is kept warm");
+    // The next run of the same rollout has it at once, and the end of the last one is in its log.
+    a.rollouts.start(&start()).await.unwrap();
+    let log = a.rollouts.decisions(&read(), Some(1), u64::MAX, 10).await.unwrap();
+    assert_eq!(log[0].kind, DecisionKind::Closed);
+    let record = a.rollouts.record(&read(), Some(1)).await.unwrap();
+    let replayed = crate::replay(&record, stage.journal.lock().clone());
+    assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let second = a.rollouts.status(&read()).unwrap().run;
+    assert_eq!((second.number, second.state.phase), (2, Phase::Step));
+    assert!(second.state.weight() > 0.0 && second.state.generation > log[0].generation);
+    // Another rollout has it two passes after this one was aborted.
+    a.rollouts.declare(&may(StartRollout { rollout: Name::new("w9").unwrap() }), warm()).unwrap();
+    pass(&stage, &mut [&mut a], 2).await;
+    a.order(Order::Abort).await.unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let other = a.rollouts.status(&may(ReadRollouts { rollout: Some(Name::new("w9").unwrap()) })).unwrap().run;
+    assert!(other.state.started.is_some(), "{:?}", other.state.hold);
+    assert_eq!(a.rollouts.rows()[0].rollout, "w9");
+    let log = a.log().await;
+    assert!(log.last().unwrap().sentence.contains("rollout \"w9\" waits"), "{}", log.last().unwrap().sentence);
+    // Declaring another spec while the candidate is only kept warm is no change of what is compared.
+    let mut changed = warm();
+    changed.max_duration = "5d".parse().unwrap();
+    a.rollouts.declare(&start(), changed).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_rollout_takes_the_deployment_over_on_sqlite() {
+    the_next_rollout_takes_the_deployment_over(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_rollout_takes_the_deployment_over_on_postgres() {
+    the_next_rollout_takes_the_deployment_over(TempDb::postgres()).await;
+}
+
+/// A person's order between a pass's look and its write: the decision is dropped, the evidence is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_faster_costs_no_evidence() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.5);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let b = Rollouts::new(db.clone(), temp.ctx.clone());
+    let mut soon = spec("");
+    soon.steps[0].canary.as_mut().unwrap().min_exposures = 10;
+    a.rollouts.declare(&start(), soon).unwrap();
+    for _ in 0..16 {
+        pass(&stage, &mut [&mut a], 4).await;
+    }
+    let key = (Tenant::default(), Name::new("v8").unwrap());
+    stage.clock.advance(5 * SECOND);
+    let events = stage.traffic.lock().until(stage.now(), a.rollouts.rows()[0].row.as_deref());
+    stage.journal.lock().extend(events);
+    // The leader has made up its mind, and somebody pauses it in another process.
+    let change = a.controller.one(&key, stage.now()).await.unwrap().unwrap();
+    assert_eq!(change.done.decision.kind, DecisionKind::Advanced);
+    b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause })).await.unwrap();
+    a.controller.write(vec![(key.clone(), change)]).await.unwrap();
+    let units = a.rollouts.status(&read()).unwrap().report.unwrap().units.clone();
+    pass(&stage, &mut [&mut a], 2).await;
+    assert_eq!((a.phase(), a.rollouts.status(&read()).unwrap().run.state.step), (Phase::Paused, 0));
+    let after = a.rollouts.status(&read()).unwrap().report.unwrap().units.clone();
+    assert!(after[0] >= units[0] && units[0] > 100, "{after:?} after {units:?}");
+    assert_eq!(*stage.opened.lock(), 1, "the journal is not read again");
+}
+
+#[test]
+fn trouble_is_said_once_and_tried_ever_more_rarely() {
+    let mut trouble = feed::Trouble::default();
+    let mut now = Timestamp(0);
+    let (mut said, mut tries) = (0, 0);
+    while now < Timestamp(600 * SECOND) {
+        if trouble.over(now) {
+            tries += 1;
+            said += u32::from(trouble.comes(now));
+        }
+        now = now.plus_micros(SECOND);
+    }
+    assert_eq!(said, 1);
+    assert!((10..20).contains(&tries), "1 + 2 + 4 + … + 60 s: {tries}");
+    assert!(trouble.ends() && !trouble.ends());
+    assert!(trouble.over(now), "what works is asked each second again");
 }

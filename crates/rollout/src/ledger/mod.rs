@@ -29,6 +29,7 @@ use metric::State;
 use plan::Test;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// A time of constant weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,7 +133,9 @@ pub struct Ledger {
     shadows: shadow::Shadows,
     /// What is counted one by one; the rest is made when it is asked for.
     report: Report,
-    known: Option<Report>,
+    known: Option<Arc<Report>>,
+    /// Whether there was a look since `known` was last asked for.
+    news: bool,
 }
 
 impl Ledger {
@@ -170,6 +173,7 @@ impl Ledger {
             shadows: shadow::Shadows::default(),
             report,
             known: None,
+            news: true,
         }
     }
 
@@ -182,6 +186,7 @@ impl Ledger {
             self.present.push(vec![0; self.plan.variants.len()]);
             self.dirty = true;
             self.known = None;
+            self.news = true;
         }
     }
 
@@ -397,9 +402,10 @@ impl Ledger {
     /// Looks at the evidence: everything up to `cut` was folded.
     pub fn look(&mut self, cut: Timestamp) {
         self.cut = self.cut.max(cut);
+        self.news = true;
         if !std::mem::take(&mut self.dirty) {
             if let Some(known) = &mut self.known {
-                known.cut = self.cut;
+                Arc::make_mut(known).cut = self.cut;
             }
             return;
         }
@@ -438,13 +444,19 @@ impl Ledger {
     }
 
     /// Everything that is known since the last look.
-    pub fn report(&mut self) -> Report {
+    pub fn report(&mut self) -> Arc<Report> {
+        self.news = false;
         if let Some(known) = &self.known {
-            return known.clone();
+            return Arc::clone(known);
         }
-        let report = self.assemble();
-        self.known = Some(report.clone());
+        let report = Arc::new(self.assemble());
+        self.known = Some(Arc::clone(&report));
         report
+    }
+
+    /// Whether there was a look since the report was last asked for.
+    pub(crate) fn news(&self) -> bool {
+        self.news
     }
 
     fn assemble(&mut self) -> Report {

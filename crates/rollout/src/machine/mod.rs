@@ -169,6 +169,12 @@ impl State {
         !self.phase.ended() || self.row.is_some()
     }
 
+    /// Whether the next run may begin: it has ended, and at most keeps its candidate warm. One that was reversed after its
+    /// promotion keeps its row until the deployment itself is back.
+    pub fn replaceable(&self) -> bool {
+        self.phase.ended() && (self.row.is_none() || self.promoted.is_none())
+    }
+
     /// The candidate's weight now, 0 to 1.
     pub fn weight(&self) -> f64 {
         self.row.as_ref().map_or(0.0, |row| row.route.split().weight(1).fraction())
@@ -218,8 +224,12 @@ pub struct Facts {
     pub tripped: Option<String>,
     /// The checks of the preflight.
     pub checks: Vec<Checked>,
-    /// Whether what the deployment itself declares resolves to the variant with all the traffic.
+    /// Whether what the deployment itself declares resolves to the variant with all the traffic; false where that decides
+    /// nothing.
     pub settled: bool,
+    /// The rollout that waits for the deployment, once this one has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
     /// All events up to here are in the ledger.
     pub complete_until: Timestamp,
 }

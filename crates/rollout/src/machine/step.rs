@@ -81,7 +81,9 @@ impl Draft<'_> {
         if self.state.hold.as_ref().is_some_and(|h| h.cause == cause) {
             return None;
         }
-        let hold = Hold { cause, reason: reason.clone(), since: self.now };
+        // One silence, whatever is silent.
+        let silence = self.state.hold.as_ref().filter(|h| silent(h.cause) && silent(cause));
+        let hold = Hold { cause, reason: reason.clone(), since: silence.map_or(self.now, |h| h.since) };
         let state = State { hold: Some(hold), ..self.state.clone() };
         Some(self.done(state, RowChange::Keep, DecisionKind::Held, format!("held: {reason}")))
     }
@@ -345,12 +347,15 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
     None
 }
 
+/// Whether it is a silence of others, which may last.
+fn silent(cause: HoldCause) -> bool {
+    matches!(cause, HoldCause::NotReady | HoldCause::NoNews)
+}
+
 fn stuck(draft: &Draft<'_>, cause: HoldCause, reason: String) -> Result<Option<Transition>, RowFailed> {
-    let held = draft.state.hold.as_ref().filter(|h| h.cause == cause);
+    let held = draft.state.hold.as_ref().filter(|h| silent(h.cause) && silent(cause));
     let rule = &draft.machine.spec.decision.on_no_news;
-    let silent = matches!(cause, HoldCause::NotReady | HoldCause::NoNews);
     if let Some(held) = held
-        && silent
         && rule.then == NoNewsThen::Rollback
         && over(draft.now, held.since, rule.hold)
     {
@@ -467,14 +472,24 @@ fn watching(draft: &Draft<'_>) -> Option<Transition> {
     over(draft.now, promoted, window).then(|| remove(draft, Phase::Succeeded, DecisionKind::Succeeded, sentence))
 }
 
-/// After a rollback the candidate stays warm for a while. If it had been promoted, the row stays until the deployment
-/// itself declares stable again.
+/// After a rollback the candidate stays warm for a while, unless another rollout waits for the deployment. If it had been
+/// promoted, the row stays until the deployment itself declares stable again.
 fn ended(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     let state = draft.state;
-    let warm = over(draft.now, state.since, draft.machine.spec.rollback.keep_warm);
     let settled = state.promoted.is_none() || facts.settled;
-    let close = state.row.is_some() && warm && settled;
-    close.then(|| remove(draft, state.phase, DecisionKind::Closed, format!("{} is unloaded", draft.candidate())))
+    if state.row.is_none() || !settled {
+        return None;
+    }
+    let unloaded = format!("{} is unloaded", draft.candidate());
+    let sentence = if over(draft.now, state.since, draft.machine.spec.rollback.keep_warm) {
+        unloaded
+    } else {
+        format!("{unloaded}: rollout {:?} waits for the deployment", facts.wanted.as_ref()?)
+    };
+    let mut done = remove(draft, state.phase, DecisionKind::Closed, sentence);
+    // Time decides here, and not what was seen.
+    done.decision.evidence = None;
+    Some(done)
 }
 
 fn remove(draft: &Draft<'_>, phase: Phase, kind: DecisionKind, sentence: String) -> Transition {

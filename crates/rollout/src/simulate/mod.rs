@@ -99,7 +99,7 @@ pub fn drive(
                     DecisionKind::Promoted | DecisionKind::RolledBack | DecisionKind::ReviewAsked
                 )
             {
-                verdict = Some((now, pilot.report().units));
+                verdict = Some((now, pilot.report().units.clone()));
             }
             decisions.push(done.decision);
             pilot.adopt(done.state);
@@ -108,7 +108,7 @@ pub fn drive(
             break;
         }
     }
-    let (at, units) = verdict.unwrap_or_else(|| (now, pilot.report().units));
+    let (at, units) = verdict.unwrap_or_else(|| (now, pilot.report().units.clone()));
     let all: u64 = units.iter().sum();
     let candidate = units.get(1).copied().unwrap_or_default();
     Ok(Course {

@@ -5,13 +5,25 @@ use mainspring_store::{Migration, MigrationSet};
 /// Tables of rollouts.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "rollout",
-    migrations: &[Migration {
-        version: 1,
-        name: "runs, routing rows and decisions",
-        sqlite: SQLITE_1,
-        postgres: POSTGRES_1,
-    }],
+    migrations: &[
+        Migration { version: 1, name: "runs, routing rows and decisions", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "which write each is of", sqlite: SQLITE_2, postgres: POSTGRES_2 },
+    ],
 };
+
+const SQLITE_2: &str = "
+ALTER TABLE rollout_run ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollout_row ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX rollout_run_epoch ON rollout_run (epoch);
+CREATE INDEX rollout_row_epoch ON rollout_row (epoch);
+";
+
+const POSTGRES_2: &str = "
+ALTER TABLE rollout_run ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE rollout_row ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX rollout_run_epoch ON rollout_run (epoch);
+CREATE INDEX rollout_row_epoch ON rollout_row (epoch);
+";
 
 const SQLITE_1: &str = "
 CREATE TABLE rollout_run (

@@ -1,10 +1,12 @@
 //! The tables of rollouts: what is read, and the one transaction that a decision is.
 
 mod migrations;
+pub(crate) mod news;
 mod write;
 
 pub use migrations::MIGRATIONS;
-pub(crate) use write::{Change, commit, create};
+pub use news::NEWS_MIGRATIONS;
+pub(crate) use write::{Begin, Change, commit, create};
 
 use crate::error::RolloutError;
 use crate::machine::{Decision, State};
@@ -77,10 +79,10 @@ fn run(row: &Row) -> Result<Run, RolloutError> {
     })
 }
 
-/// The last run of each name, of all tenants.
-pub(crate) async fn runs(c: &mut Conn) -> Result<Vec<Run>, RolloutError> {
-    let sql = format!("SELECT * FROM rollout_run WHERE {CURRENT} ORDER BY tenant, name");
-    c.query(&sql, args![]).await?.iter().map(run).collect()
+/// The last run of each name, of all tenants, of those that were written after `epoch`.
+pub(crate) async fn runs(c: &mut Conn, epoch: i64) -> Result<Vec<Run>, RolloutError> {
+    let sql = format!("SELECT * FROM rollout_run WHERE epoch > $1 AND {CURRENT}");
+    c.query(&sql, args![epoch]).await?.iter().map(run).collect()
 }
 
 /// The last run of a name.
@@ -98,9 +100,9 @@ pub(crate) async fn numbered(
     c.query_opt(sql, args![tenant, name, number]).await?.as_ref().map(run).transpose()
 }
 
-/// The routing rows of all deployments that ever had a rollout.
-pub(crate) async fn rows(c: &mut Conn) -> Result<Vec<Routing>, RolloutError> {
-    let rows = c.query("SELECT * FROM rollout_row ORDER BY tenant, deployment", args![]).await?;
+/// The routing rows of all deployments that ever had a rollout, of those that were written after `epoch`.
+pub(crate) async fn rows(c: &mut Conn, epoch: i64) -> Result<Vec<Routing>, RolloutError> {
+    let rows = c.query("SELECT * FROM rollout_row WHERE epoch > $1", args![epoch]).await?;
     rows.iter()
         .map(|row| {
             let routing = row.opt_text("routing")?;

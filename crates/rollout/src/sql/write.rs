@@ -2,7 +2,8 @@
 
 use super::Run;
 use crate::error::RolloutError;
-use crate::machine::{DecisionKind, RowChange, State, Transition};
+use crate::ledger::Report;
+use crate::machine::{DecisionKind, Facts, Input, Machine, RowChange, State, Transition};
 use crate::spec::RolloutSpec;
 use mainspring_core::event;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
@@ -10,6 +11,7 @@ use mainspring_store::sql::Lease;
 use mainspring_store::{Conn, args};
 use serde::Serialize;
 use serde_json::json;
+use std::sync::Arc;
 
 /// A decision of a run, to be written.
 #[derive(Debug)]
@@ -29,48 +31,77 @@ fn text(value: &impl Serialize, what: &'static str) -> Result<String, RolloutErr
     serde_json::to_string(value).map_err(|e| RolloutError::Stored { what, reason: e.to_string() })
 }
 
-async fn bump(c: &mut Conn) -> Result<(), RolloutError> {
-    c.execute("UPDATE rollout_epoch SET epoch = epoch + 1 WHERE one = 1", args![]).await?;
-    Ok(())
+/// The number of this write. It is the first statement of a write, so that on Postgres the numbers are in the order of
+/// the commits: whoever has read one has read all before it.
+async fn next_epoch(c: &mut Conn) -> Result<i64, RolloutError> {
+    let sql = "UPDATE rollout_epoch SET epoch = epoch + 1 WHERE one = 1 RETURNING epoch";
+    Ok(c.query_opt(sql, args![]).await?.map_or(Ok(0), |row| row.int("epoch"))?)
 }
 
-/// Begins the next run of a name. Nothing happens, and the answer is false, when one is active or somebody else began one.
-pub(crate) async fn create(
-    c: &mut Conn,
-    (tenant, name): (&Tenant, &Name),
-    spec: &RolloutSpec,
-    (id, at): (EventId, Timestamp),
-    audit: Option<&AuditRecord>,
-) -> Result<bool, RolloutError> {
+/// The next run of a name, to be begun.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub tenant: Tenant,
+    pub name: Name,
+    pub spec: Arc<RolloutSpec>,
+    /// The run's id.
+    pub id: EventId,
+    /// Ids of the events that tell of the end of the run before, if it still has the deployment.
+    pub ids: [EventId; 2],
+    pub at: Timestamp,
+    /// The record, when a person began it.
+    pub audit: Option<AuditRecord>,
+}
+
+/// Begins the next run of a name. The run before gives its routing row up when it only keeps its candidate warm. Nothing
+/// happens, and the answer is false, when it has not ended, must keep its row, or somebody else began one.
+pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutError> {
+    let Begin { tenant, name, spec, id, at, .. } = begin;
     c.lock(&format!("rollout.{tenant}.{name}")).await?;
     let last = super::current(c, tenant, name).await?;
-    if last.as_ref().is_some_and(|run| run.state.active()) {
+    let number = last.as_ref().map_or(1, |run| run.number + 1);
+    if let Some(last) = last.filter(|run| run.state.active())
+        && !give_way(c, last, begin).await?
+    {
         return Ok(false);
     }
-    let number = last.map_or(1, |run| run.number + 1);
-    let state = State::new(id.to_string(), at, 0);
+    let epoch = next_epoch(c).await?;
+    let state = State::new(id.to_string(), *at, 0);
     c.execute(
         "INSERT INTO rollout_run (tenant, name, number, id, deployment, spec, state, version, active, phase,
-                                  candidate, rolled_back_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, NULL, NULL, $10, $10)",
+                                  candidate, rolled_back_at, created_at, updated_at, epoch)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, NULL, NULL, $10, $10, $11)",
         args![
             tenant,
             name,
             number,
-            id,
+            *id,
             &spec.deployment,
             text(spec, "spec")?,
             text(&state, "state")?,
             true,
             state.phase.as_str(),
-            at
+            *at,
+            epoch
         ],
     )
     .await?;
-    bump(c).await?;
-    if let Some(audit) = audit {
+    if let Some(audit) = &begin.audit {
         c.audit(audit).await?;
     }
+    Ok(true)
+}
+
+/// Takes the routing row from a run that has ended, as its controller would; false when it may not be taken.
+async fn give_way(c: &mut Conn, last: Run, begin: &Begin) -> Result<bool, RolloutError> {
+    if !last.state.phase.ended() {
+        return Ok(false);
+    }
+    let facts = Facts { wanted: Some(begin.name.to_string()), ..Facts::default() };
+    let machine = Machine { name: last.name.as_str(), spec: &last.spec };
+    let input = Input { now: begin.at, report: &Report::default(), facts: &facts };
+    let Some(done) = machine.step(&last.state, input)? else { return Ok(false) };
+    commit(c, &Change { run: last, done, ids: begin.ids, lease: None, audit: None }).await?;
     Ok(true)
 }
 
@@ -80,16 +111,17 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
     if let Some(lease) = lease {
         c.lease_check(lease).await?;
     }
+    let epoch = next_epoch(c).await?;
     let (state, decision) = (&done.state, &done.decision);
     let rolled_back = (decision.kind == DecisionKind::RolledBack && run.state.started.is_some()).then_some(decision.at);
     let candidate = state.pins.as_ref().map(|p| p.candidate.clone());
     let key = args![&run.tenant, &run.name, run.number, run.version];
-    let values =
-        args![text(state, "state")?, state.active(), state.phase.as_str(), candidate, rolled_back, decision.at];
+    let (told, active) = (text(state, "state")?, state.active());
+    let values = args![told, active, state.phase.as_str(), candidate, rolled_back, decision.at, epoch];
     let swapped = c
         .execute(
-            "UPDATE rollout_run SET state = $5, active = $6, phase = $7, candidate = $8,
-                                    rolled_back_at = COALESCE($9, rolled_back_at), updated_at = $10, version = version + 1
+            "UPDATE rollout_run SET state = $5, active = $6, phase = $7, candidate = $8, version = version + 1,
+                                    rolled_back_at = COALESCE($9, rolled_back_at), updated_at = $10, epoch = $11
              WHERE tenant = $1 AND name = $2 AND number = $3 AND version = $4",
             [key, values].concat(),
         )
@@ -98,7 +130,7 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
         return Err(raced(run));
     }
     if done.row != RowChange::Keep {
-        put_row(c, run, done).await?;
+        put_row(c, run, done, epoch).await?;
     }
     let body = text(decision, "decision")?;
     c.execute(
@@ -107,7 +139,6 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
     )
     .await?;
     tell(c, run, done, ids).await?;
-    bump(c).await?;
     if let Some(audit) = audit {
         c.audit(audit).await?;
     }
@@ -120,7 +151,7 @@ fn raced(run: &Run) -> RolloutError {
 
 /// The routing row moves on by exactly one rollout at a time: who begins finds no other's row in place, and who goes on
 /// finds its own.
-async fn put_row(c: &mut Conn, run: &Run, done: &Transition) -> Result<(), RolloutError> {
+async fn put_row(c: &mut Conn, run: &Run, done: &Transition, epoch: i64) -> Result<(), RolloutError> {
     let routing = match (&done.row, &done.state.row) {
         (RowChange::Put, Some(row)) => Some(text(row, "routing row")?),
         _ => None,
@@ -129,11 +160,13 @@ async fn put_row(c: &mut Conn, run: &Run, done: &Transition) -> Result<(), Rollo
     let key = args![&run.tenant, &run.spec.deployment];
     let changed = c
         .execute(
-            "INSERT INTO rollout_row (tenant, deployment, rollout, generation, routing) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO rollout_row (tenant, deployment, rollout, generation, routing, epoch)
+             VALUES ($1, $2, $3, $4, $5, $7)
              ON CONFLICT (tenant, deployment) DO UPDATE
-             SET rollout = excluded.rollout, generation = excluded.generation, routing = excluded.routing
+             SET rollout = excluded.rollout, generation = excluded.generation, routing = excluded.routing,
+                 epoch = excluded.epoch
              WHERE rollout_row.generation = $6 AND (rollout_row.rollout = $3 OR rollout_row.routing IS NULL)",
-            [key, args![&run.name, after, routing, before]].concat(),
+            [key, args![&run.name, after, routing, before, epoch]].concat(),
         )
         .await?;
     if changed == 0 { Err(raced(run)) } else { Ok(()) }

@@ -100,7 +100,10 @@ fn reading() -> Reading {
             versions: vec![version("stable", "2", 7), version("v2", "2", 3), version("stable", "1", 100)],
         }],
         views: vec![view],
-        rollouts: vec![View { run, report: Some(Report { units: vec![90, 10], late: 2, ..Report::default() }) }],
+        rollouts: vec![View {
+            run,
+            report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
+        }],
         journal: JournalStats::default(),
         health: Health { ready: true, checks: Vec::new() },
         uptime: Duration::from_secs(1),

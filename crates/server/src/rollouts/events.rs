@@ -1,7 +1,7 @@
 //! rollout asks for the events of its traffic; the journal has them: what is sealed or in the log by SQL, then what comes.
 //!
-//! Only this process's log can be followed as it grows. What other replicas answered is there once it is sealed, so each
-//! process tells only of its own up to now; see `docs/how-to/rollout.md`.
+//! Only this process's log can be followed as it grows, and what other replicas answered is there once it is sealed; until
+//! then they tell of it themselves ([`super::news`]).
 
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -22,8 +22,10 @@ use tokio::sync::broadcast::error::TryRecvError;
 /// How long after its arrival an answer may reach the journal and still be counted in its place. What comes later is
 /// counted as late.
 const SETTLES: i64 = 2_000_000;
-/// Micro-batches taken at once.
-const MOST: usize = 64;
+/// Events of one batch, about.
+const MOST: usize = 20_000;
+/// How long after the reading of the past the journal may bring parts of it again, microseconds.
+const AGAIN: i64 = 30_000_000;
 /// Events of one query.
 const MOST_ROWS: usize = 2_000_000;
 
@@ -45,21 +47,23 @@ impl Events for JournalEvents {
             let live = self.journal.subscribe();
             let past = self.past(&wanted).await?;
             let seen = past.iter().map(key).collect();
+            let ctx = self.ctx.clone();
+            let until = ctx.now().plus_micros(AGAIN);
             let stream: Box<dyn EventStream> =
-                Box::new(Following { wanted, live, past: past.into(), seen, ctx: self.ctx.clone() });
+                Box::new(Following { wanted, live, past: past.into(), seen, until, ctx });
             Ok(stream)
         })
     }
 }
 
-/// What tells events apart.
-type Key = (u8, EventId, u32, Timestamp);
+/// What tells events apart; labels of one answer that came together by their name.
+pub(super) type Key = (u8, EventId, u32, Timestamp, Option<Arc<str>>);
 
-fn key(event: &Event) -> Key {
+pub(super) fn key(event: &Event) -> Key {
     match event {
-        Event::Exposure(e) => (0, e.id, 0, e.at),
-        Event::Shadow(s) => (1, s.id, 0, s.at),
-        Event::Label(l) => (2, l.about, l.row, l.at),
+        Event::Exposure(e) => (0, e.id, 0, e.at, None),
+        Event::Shadow(s) => (1, s.id, 0, s.at, None),
+        Event::Label(l) => (2, l.about, l.row, l.at, Some(Arc::clone(&l.name))),
     }
 }
 
@@ -92,11 +96,7 @@ impl JournalEvents {
             wanted.generation
         );
         let answer = query.sql(&auth, &answers).await.map_err(|e| port(&e))?;
-        if answer.truncated() {
-            let message =
-                format!("the journal has over {MOST_ROWS} answers of this rollout, more than are read at once");
-            return Err(PortError(message));
-        }
+        whole(answer.truncated(), "answers")?;
         let mut events = Vec::new();
         for batch in answer.batches() {
             answered(batch, wanted, &mut events);
@@ -108,12 +108,23 @@ impl JournalEvents {
                  WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
                 names.join(", ")
             );
-            for batch in query.sql(&auth, &labels).await.map_err(|e| port(&e))?.batches() {
+            let labels = query.sql(&auth, &labels).await.map_err(|e| port(&e))?;
+            whole(labels.truncated(), "labels")?;
+            for batch in labels.batches() {
                 labelled(batch, wanted, &mut events);
             }
         }
         Ok(events)
     }
+}
+
+/// Evidence that lacks a part is none.
+fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
+    if truncated {
+        let message = format!("the journal has over {MOST_ROWS} {what} of this rollout, more than are read at once");
+        return Err(PortError(message));
+    }
+    Ok(())
 }
 
 const ENVELOPE: [&str; 10] =
@@ -125,6 +136,8 @@ struct Following {
     past: VecDeque<Event>,
     /// What the query gave, which the first micro-batches may bring again.
     seen: HashSet<Key>,
+    /// Until when it is kept in mind.
+    until: Timestamp,
     ctx: Ctx,
 }
 
@@ -137,38 +150,44 @@ impl EventStream for Following {
                 return Ok(Batch { events, complete_until: self.wanted.from });
             }
             let mut events = Vec::new();
-            for _ in 0..MOST {
+            // Nothing is missing any more only when all that waits was taken.
+            let mut complete_until = Timestamp(now.micros() - SETTLES);
+            loop {
                 match self.live.try_recv() {
-                    Ok(batch) => self.take(&batch, &mut events),
+                    Ok(batch) => taken(&batch, &self.wanted, &mut events),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Lagged(missed)) => {
                         return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
                     }
                     Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
                 }
+                if events.len() >= MOST {
+                    complete_until = self.wanted.from;
+                    break;
+                }
             }
-            events.retain(|e| self.seen.is_empty() || !self.seen.contains(&key(e)));
-            if events.is_empty() {
-                // Nothing of what was read comes again after a moment in which nothing came.
+            if now > self.until {
                 self.seen = HashSet::new();
             }
-            Ok(Batch { events, complete_until: Timestamp(now.micros() - SETTLES) })
+            if !self.seen.is_empty() {
+                events.retain(|e| !self.seen.contains(&key(e)));
+            }
+            Ok(Batch { events, complete_until })
         })
     }
 }
 
-impl Following {
-    fn take(&self, batch: &MicroBatch, events: &mut Vec<Event>) {
-        for slice in &batch.slices {
-            match slice.header.kind {
-                Kind::Prediction if is_of(&slice.header, &self.wanted.tenant, &self.wanted.deployment) => {
-                    answered(&slice.batch, &self.wanted, events);
-                }
-                Kind::Feedback if slice.header.tenant == self.wanted.tenant.as_str() => {
-                    labelled(&slice.batch, &self.wanted, events);
-                }
-                Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
+/// What is wanted of rows that have just been journaled.
+pub(super) fn taken(batch: &MicroBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+    for slice in &batch.slices {
+        match slice.header.kind {
+            Kind::Prediction if is_of(&slice.header, &wanted.tenant, &wanted.deployment) => {
+                answered(&slice.batch, wanted, events);
             }
+            Kind::Feedback if slice.header.tenant == wanted.tenant.as_str() => {
+                labelled(&slice.batch, wanted, events);
+            }
+            Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
         }
     }
 }

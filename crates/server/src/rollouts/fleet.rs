@@ -6,9 +6,10 @@ use mainspring_registry::actions::{ReadModel, SetAlias};
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_resource::{Apply, Read, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
+use mainspring_rollout::news::{Place, Standing};
 use mainspring_rollout::spec::PreflightSpec;
 use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult};
-use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState};
+use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView};
 use mainspring_traffic::Row;
 use serde_json::Value;
 
@@ -25,6 +26,28 @@ pub struct Replica {
     pub registry: Registry,
     /// Decides who may do what.
     pub gate: Gate,
+}
+
+/// Whether a variant can answer here. One that was beyond a hard limit is loaded: that it gets nothing is said apart.
+fn readiness(variant: &VariantView) -> Readiness {
+    let reason = || variant.reason.clone().unwrap_or_default();
+    match variant.state {
+        VariantState::Loading => Readiness::Loading(reason()),
+        VariantState::Failed => Readiness::Failed(reason()),
+        VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
+    }
+}
+
+/// How the candidate of a deployment is here, for other processes; nothing while no rollout decides.
+pub(super) fn standing(view: &DeploymentView, of: Place) -> Option<Standing> {
+    let candidate = view.variants.get(1)?;
+    Some(Standing {
+        of,
+        rollout: view.rollout.clone()?,
+        generation: candidate.generation,
+        candidate: readiness(candidate),
+        tripped: candidate.trip.as_ref().map(ToString::to_string),
+    })
 }
 
 /// What a URI means now, as one that means the same for ever.
@@ -138,21 +161,21 @@ impl Fleet for Replica {
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
-            let declared = pinned(&self.registry, tenant, &view.spec.model).await;
-            let settled = matches!((&declared, winner), (Ok(declared), Some((_, w))) if *declared == w.model);
             let Some(candidate) = view.variants.get(1).filter(|v| v.generation == row.generation()) else {
                 let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
-                return Ok(FleetView { candidate, tripped: None, settled });
+                return Ok(FleetView { candidate, tripped: None });
             };
-            let reason = || candidate.reason.clone().unwrap_or_default();
             let tripped = candidate.trip.as_ref().map(ToString::to_string);
-            let readiness = match candidate.state {
-                VariantState::Loading => Readiness::Loading(reason()),
-                VariantState::Failed => Readiness::Failed(reason()),
-                VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
-            };
-            Ok(FleetView { candidate: readiness, tripped, settled })
+            Ok(FleetView { candidate: readiness(candidate), tripped })
+        })
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
+        Box::pin(async move {
+            let view = self.describe(tenant, deployment)?;
+            let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
+            let declared = pinned(&self.registry, tenant, &view.spec.model).await?;
+            Ok(winner.is_some_and(|(_, variant)| declared == variant.model))
         })
     }
 

@@ -137,9 +137,14 @@ impl Linear {
     }
 }
 
+/// A variant's value, and the variance of one unit's influence on it.
+pub(super) fn level(m: &UnitMoments, measure: Measure) -> Result<(f64, f64), NoEffect> {
+    Linear::new(m, measure).map(|l| (l.value, l.variance))
+}
+
 /// The slope of the metric on the covariate. For means over all units of both variants together; for ratios
 /// within each variant, since the linearised value is only defined there.
-fn slope(control: &UnitMoments, treatment: &UnitMoments, measure: Measure) -> Result<f64, NoEffect> {
+pub(super) fn slope(control: &UnitMoments, treatment: &UnitMoments, measure: Measure) -> Result<f64, NoEffect> {
     let (covariance, variance) = match measure {
         Measure::Mean => {
             let mut both = *control;

@@ -110,7 +110,12 @@ impl LogHistogram {
         if rank == 0 {
             return 0.0;
         }
-        self.cumulative().find(|(_, sum)| *sum >= rank).map_or(f64::INFINITY, |(edge, _)| edge)
+        let mut sum = 0;
+        let reaches = |count: &u64| {
+            sum += count;
+            sum >= rank
+        };
+        self.bins.iter().position(reaches).map_or(f64::INFINITY, |bin| self.edge(bin))
     }
 
     /// Where the bin of the value with this rank begins: the value is above it. 0 for rank 0 and for the lowest bin.

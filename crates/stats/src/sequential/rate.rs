@@ -3,6 +3,7 @@
 use super::{InvalidSetting, Side, between, rate_of_error};
 use crate::special::ln_mean_exp;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// Ratios on the grid, evenly in asinh(100·ln r): fine around 1, up to about 240 and down to its inverse.
 const HALF: usize = 100;
@@ -41,9 +42,17 @@ impl Default for RateRatio {
     }
 }
 
+/// ln r and r − 1 of each place of the grid.
+static GRID: LazyLock<[(f64, f64); POINTS]> = LazyLock::new(|| {
+    std::array::from_fn(|place| {
+        let log = SCALE * ((place as f64 - HALF as f64) * STEP).sinh();
+        (log, log.exp_m1())
+    })
+});
+
 /// ln r at a place of the grid.
 fn log_ratio(place: usize) -> f64 {
-    SCALE * ((place as f64 - HALF as f64) * STEP).sinh()
+    GRID[place].0
 }
 
 impl RateRatio {
@@ -57,10 +66,9 @@ impl RateRatio {
         self.events[0] += control;
         self.events[1] += candidate;
         let (all, candidate) = ((control + candidate) as f64, candidate as f64);
-        for (place, sum) in self.log_likelihood.iter_mut().enumerate() {
-            let log = log_ratio(place);
+        for ((log, less_one), sum) in GRID.iter().zip(&mut self.log_likelihood) {
             // ln of (θr)ˣ(1−θ)ʸ/(θr + 1 − θ)ⁿ over the same at r = 1
-            *sum += candidate * log - all * (share * log.exp_m1()).ln_1p();
+            *sum += candidate * log - all * (share * less_one).ln_1p();
         }
         Ok(())
     }
@@ -83,6 +91,9 @@ impl RateRatio {
     /// ln of the e-process against "the ratio is at most (for [`Side::Above`]) `null`": the mean over ratios beyond
     /// it on the grid. `null` is rounded outwards to the grid, to the conservative side: by 1 in 1,000 near 1.
     pub fn log_e(&self, null: f64, side: Side) -> f64 {
+        if self.events == [0; 2] {
+            return 0.0;
+        }
         let at = match side {
             Side::Above => (0..POINTS).find(|p| log_ratio(*p) >= null.ln() - 1e-12),
             Side::Below => (0..POINTS).rev().find(|p| log_ratio(*p) <= null.ln() + 1e-12),

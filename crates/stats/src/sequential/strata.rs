@@ -1,6 +1,6 @@
 //! A comparison over steps with different weights.
 
-use super::effect::{Contrast, Effect, Measure, NoEffect, Scale, compare};
+use super::effect::{Contrast, Effect, Measure, NoEffect, Scale, compare, level, slope};
 use super::moments::{UnitMoments, UnitTotals};
 use serde::{Deserialize, Serialize};
 
@@ -35,11 +35,25 @@ pub struct Visit {
     pub totals: UnitTotals,
 }
 
-/// How far one unit of a variant pulls the averaged difference, for each unit by which it is away from the variant's value.
+/// How far one unit of a variant pulls an averaged value or difference: `factor` times what it is away from the variant's
+/// own value and from what its covariate explains.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pull {
     factor: f64,
     value: f64,
+    /// What the covariate explains for each unit by which it is away from its mean, in the variant's totals.
+    slope: f64,
+    covariate: f64,
+}
+
+impl Pull {
+    fn of(&self, unit: &UnitTotals, measure: Measure) -> f64 {
+        let size = match measure {
+            Measure::Mean => 1.0,
+            Measure::Ratio => unit.denominator,
+        };
+        self.factor * (unit.value - self.value * size - self.slope * (unit.covariate - self.covariate))
+    }
 }
 
 impl Strata {
@@ -105,14 +119,13 @@ impl Strata {
     /// As [`Strata::compare`] when units were counted in each step that they came in. `returning` are the visits of each
     /// unit with more than one. What a unit brings in one step is not independent of what it brings in another, so the
     /// products of its pulls on the estimate go into the variance, which is then robust against clusters over all steps
-    /// (Liang and Zeger, Biometrika 1986). CUPED is left out.
+    /// (Liang and Zeger, Biometrika 1986).
     pub fn compare_returning<V: IntoIterator<Item = Visit>>(
         &self,
         (control, treatment): (usize, usize),
         contrast: Contrast,
         returning: impl IntoIterator<Item = V>,
     ) -> Result<Effect, NoEffect> {
-        let contrast = Contrast { cuped: false, ..contrast };
         let alone = self.compare(control, treatment, contrast)?;
         let pulls: Vec<[Pull; 2]> =
             self.cells.chunks_exact(self.variants).map(|step| pulls(step, control, treatment, contrast)).collect();
@@ -126,11 +139,7 @@ impl Strata {
                     continue;
                 }
                 let Some(pull) = pulls.get(visit.step).map(|p| p[side]) else { continue };
-                let size = match contrast.measure {
-                    Measure::Mean => 1.0,
-                    Measure::Ratio => visit.totals.denominator,
-                };
-                let psi = pull.factor * (visit.totals.value - pull.value * size);
+                let psi = pull.of(&visit.totals, contrast.measure);
                 sum += psi;
                 squares += psi * psi;
             }
@@ -143,6 +152,89 @@ impl Strata {
         }
         Ok(Effect { standard_error: variance.sqrt(), ..alone })
     }
+
+    /// The value of each of `variants`, standardised to one mix of steps: each step in which all of them have two units
+    /// counts in every value by its part of the units. So a baseline that drifts while a bandit moves its weights lifts all
+    /// of them alike. Units are counted in each step that they came in, as for [`Strata::compare_returning`], and
+    /// [`Effect::units`] are the variant's own.
+    ///
+    /// The variance of a variant in a step is that of its units and one more that varies as much as those of all variants,
+    /// so that few units that happen to be alike are not taken to be certain.
+    pub fn levels<V: IntoIterator<Item = Visit>>(
+        &self,
+        variants: &[usize],
+        measure: Measure,
+        returning: impl IntoIterator<Item = V>,
+    ) -> Result<Vec<Effect>, NoEffect> {
+        let none = Effect { value: 0.0, standard_error: 0.0, units: 0.0 };
+        let (mut levels, mut variances, mut all) = (vec![none; variants.len()], vec![0.0; variants.len()], 0.0);
+        // For each step the pull of each variant, before it is known how many units there are in all.
+        let mut pulls = vec![Vec::new(); self.steps()];
+        let mut why = NoEffect::TooFew;
+        for (step, pulls) in self.cells.chunks_exact(self.variants.max(1)).zip(&mut pulls) {
+            let cells: Option<Vec<&UnitMoments>> = variants.iter().map(|v| step.get(*v)).collect();
+            let cells = cells.ok_or(NoEffect::TooFew)?;
+            let found: Result<Vec<(f64, f64)>, NoEffect> = cells.iter().map(|cell| level(cell, measure)).collect();
+            let found = match found {
+                Ok(found) => found,
+                Err(reason) => {
+                    why = reason;
+                    continue;
+                }
+            };
+            let units: f64 = cells.iter().map(|cell| cell.units() as f64).sum();
+            let freedom = units - cells.len() as f64;
+            let squares = found.iter().zip(&cells).map(|((_, variance), cell)| variance * (cell.units() - 1) as f64);
+            let pooled = squares.sum::<f64>() / freedom;
+            for (i, ((value, variance), cell)) in found.iter().zip(&cells).enumerate() {
+                let n = cell.units() as f64;
+                levels[i].value += units * value;
+                levels[i].units += n;
+                variances[i] += (units / n).powi(2) * (variance * (n - 1.0) + pooled);
+                let size = if measure == Measure::Ratio { cell.means().denominator } else { 1.0 };
+                pulls.push(Pull { factor: units / (n * size), value: *value, slope: 0.0, covariate: 0.0 });
+            }
+            all += units;
+        }
+        if all == 0.0 {
+            return Err(why);
+        }
+        for (variance, more) in variances.iter_mut().zip(crossed(&pulls, (variants, measure), returning)) {
+            *variance += more;
+        }
+        for (level, variance) in levels.iter_mut().zip(variances) {
+            if variance.is_nan() || variance <= 0.0 {
+                return Err(NoEffect::NoVariance);
+            }
+            level.value /= all;
+            level.standard_error = variance.sqrt() / all;
+        }
+        Ok(levels)
+    }
+}
+
+/// For each variant twice the sum of the products of one unit's pulls in different steps, over all units.
+fn crossed<V: IntoIterator<Item = Visit>>(
+    pulls: &[Vec<Pull>],
+    (variants, measure): (&[usize], Measure),
+    returning: impl IntoIterator<Item = V>,
+) -> Vec<f64> {
+    let mut twice = vec![0.0; variants.len()];
+    let mut sums = vec![(0.0, 0.0); variants.len()];
+    for visits in returning {
+        sums.fill((0.0, 0.0));
+        for visit in visits {
+            let Some(i) = variants.iter().position(|v| *v == visit.variant) else { continue };
+            let Some(pull) = pulls.get(visit.step).and_then(|p| p.get(i)) else { continue };
+            let psi = pull.of(&visit.totals, measure);
+            sums[i].0 += psi;
+            sums[i].1 += psi * psi;
+        }
+        for (twice, (sum, squares)) in twice.iter_mut().zip(&sums) {
+            *twice += sum * sum - squares;
+        }
+    }
+    twice
 }
 
 /// The pulls of both variants in one step, times its weight; nothing where the step has nothing to compare.
@@ -165,8 +257,13 @@ fn pulls(step: &[UnitMoments], control: usize, treatment: usize, contrast: Contr
         Scale::Absolute => [-1.0, 1.0],
         Scale::Relative => [-values[1].0 / values[0].0.powi(2), 1.0 / values[0].0],
     };
+    let slope = if contrast.cuped { slope(base, other, contrast.measure).unwrap_or_default() } else { 0.0 };
     std::array::from_fn(|i| {
         let (value, size) = values[i];
-        Pull { factor: weight * scales[i] / (units[i] * size), value }
+        let covariate = [base, other][i].means().covariate;
+        Pull { factor: weight * scales[i] / (units[i] * size), value, slope: slope * size, covariate }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What is known of a rollout beside its evidence. What cannot be asked is not known, and holds.
+
+use super::Ports;
+use crate::error::RolloutError;
+use crate::machine::{Checked, Facts, Phase};
+use crate::rollouts::Rollouts;
+use crate::sql::{self, Run};
+use mainspring_core::Name;
+use mainspring_store::FutureExt;
+
+/// What is known of a run; `wanted` is the rollout that waits for its deployment.
+///
+/// # Errors
+/// [`RolloutError::Store`].
+pub(super) async fn facts(
+    rollouts: &Rollouts,
+    ports: &Ports,
+    (run, wanted): (&Run, Option<&Name>),
+) -> Result<Facts, RolloutError> {
+    let mut facts = Facts::default();
+    let (tenant, deployment, fleet) = (&run.tenant, &run.spec.deployment, &ports.fleet);
+    let phase = run.state.phase;
+    if phase == Phase::Pending {
+        pending(rollouts, ports, run, &mut facts).await?;
+        return Ok(facts);
+    }
+    let Some(row) = &run.state.row else { return Ok(facts) };
+    if phase == Phase::Promoting || (phase.ended() && run.state.promoted.is_some()) {
+        facts.settled = fleet.settled(tenant, deployment, row).await.unwrap_or(false);
+    }
+    if phase.ended() {
+        facts.wanted = wanted.map(ToString::to_string);
+        return Ok(facts);
+    }
+    if let Ok(view) = fleet.view(tenant, deployment, row).await {
+        facts.candidate = view.candidate;
+        facts.tripped = view.tripped;
+    }
+    if phase == Phase::Preflight {
+        facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
+            Ok(checks) => checks,
+            // What cannot be asked has not passed.
+            Err(error) => vec![Checked { name: "checks".to_owned(), passed: None, detail: error.to_string() }],
+        };
+    }
+    Ok(facts)
+}
+
+async fn pending(rollouts: &Rollouts, ports: &Ports, run: &Run, facts: &mut Facts) -> Result<(), RolloutError> {
+    facts.blocked = occupied(rollouts, run);
+    if facts.blocked.is_some() {
+        return Ok(());
+    }
+    let Some(candidate) = run.spec.candidate() else { return Ok(()) };
+    match ports.fleet.pins(&run.tenant, &run.spec.deployment, &candidate.model).await {
+        Ok(pins) => {
+            facts.blocked = cooling(rollouts, run, &pins.candidate).await?;
+            facts.pins = Some(pins);
+        }
+        Err(error) => facts.unresolved = Some(error.to_string()),
+    }
+    Ok(())
+}
+
+fn occupied(rollouts: &Rollouts, run: &Run) -> Option<String> {
+    let row = rollouts.row(&run.tenant, &run.spec.deployment)?;
+    (row.row.is_some() && row.rollout != run.name.as_str())
+        .then(|| format!("rollout {:?} has the deployment {:?}", row.rollout, run.spec.deployment))
+}
+
+async fn cooling(rollouts: &Rollouts, run: &Run, candidate: &str) -> Result<Option<String>, RolloutError> {
+    let cooldown = run.spec.rollback.cooldown;
+    if cooldown.0.is_zero() {
+        return Ok(None);
+    }
+    let (tenant, deployment, model) = (run.tenant.clone(), run.spec.deployment.clone(), candidate.to_owned());
+    let read =
+        rollouts.db.read(move |c| async move { sql::rolled_back(c, &tenant, &deployment, &model).await }.boxed());
+    let Some(last) = read.await? else { return Ok(None) };
+    let until = last.plus_micros(i64::try_from(cooldown.0.as_micros()).unwrap_or(i64::MAX));
+    let left = (until.micros() - rollouts.ctx.now().micros()) / 1_000_000;
+    Ok((left > 0).then(|| format!("{candidate} was rolled back a short while ago and may be tried again in {left} s")))
+}

@@ -1,0 +1,125 @@
+//! The events of one rollout, as they come.
+
+use super::Ports;
+use crate::ledger::{Limits, Plan};
+use crate::pilot::Pilot;
+use crate::ports::{EventStream, PortError, Wanted};
+use mainspring_core::{Tenant, Timestamp};
+use std::sync::Arc;
+
+/// Batches that one rollout may take in one pass, so that one with a long past does not hold up the others.
+const BATCHES: usize = 50;
+const SECOND: i64 = 1_000_000;
+/// The longest pause between two tries.
+const PATIENCE: i64 = 60 * SECOND;
+
+/// Something that fails: said once, and tried ever more rarely.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    pause: i64,
+    again: Timestamp,
+}
+
+impl Trouble {
+    /// It failed. Whether that is new.
+    pub fn comes(&mut self, now: Timestamp) -> bool {
+        let new = self.pause == 0;
+        self.pause = (2 * self.pause).clamp(SECOND, PATIENCE);
+        self.again = now.plus_micros(self.pause);
+        new
+    }
+
+    /// Whether it may be tried.
+    pub fn over(&self, now: Timestamp) -> bool {
+        self.pause == 0 || now >= self.again
+    }
+
+    /// It worked. Whether it failed before.
+    pub fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.pause) > 0
+    }
+}
+
+/// What a rollout takes from the journal.
+#[derive(Default)]
+pub(super) struct Feed {
+    stream: Option<Box<dyn EventStream>>,
+    /// Nothing before this is missing any more.
+    pub complete_until: Timestamp,
+    trouble: Trouble,
+}
+
+/// Whose events, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanting<'a> {
+    pub tenant: &'a Tenant,
+    pub now: Timestamp,
+    pub limits: Limits,
+}
+
+impl Feed {
+    /// Takes what has come since the last pass; opens the stream when there is none, from the rollout's beginning: the
+    /// ledger is rebuilt from the journal. Without news the rollout holds; guardrails in the replicas go on.
+    pub async fn take(&mut self, ports: &Ports, pilot: &mut Pilot, wanting: Wanting<'_>) {
+        if pilot.state().strata.is_empty() || !self.trouble.over(wanting.now) {
+            return;
+        }
+        match self.news(ports, pilot, wanting).await {
+            Ok(()) if self.trouble.ends() => {
+                tracing::info!(deployment = %pilot.spec().deployment, "the journal tells of the rollout's traffic again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.stream = None;
+                if self.trouble.comes(wanting.now) {
+                    let deployment = &pilot.spec().deployment;
+                    tracing::warn!(%deployment, %error, "no news of the rollout's traffic; it is asked again");
+                }
+            }
+        }
+    }
+
+    async fn news(&mut self, ports: &Ports, pilot: &mut Pilot, wanting: Wanting<'_>) -> Result<(), PortError> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.open(ports, pilot, wanting).await?,
+        };
+        for _ in 0..BATCHES {
+            let batch = stream.next().await?;
+            let more = !batch.events.is_empty();
+            self.complete_until = self.complete_until.max(batch.complete_until);
+            pilot.push(batch.events);
+            if !more {
+                break;
+            }
+        }
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    async fn open(
+        &mut self,
+        ports: &Ports,
+        pilot: &mut Pilot,
+        wanting: Wanting<'_>,
+    ) -> Result<Box<dyn EventStream>, PortError> {
+        let (spec, state) = (Arc::clone(pilot.spec()), pilot.state().clone());
+        let Some(first) = state.strata.first().cloned() else {
+            return Err(PortError("the rollout has not begun".to_owned()));
+        };
+        let plan = Plan::of(&spec);
+        let stream = ports.events.follow(Wanted {
+            tenant: wanting.tenant.clone(),
+            deployment: spec.deployment.clone(),
+            from: first.start,
+            generation: first.generation,
+            labels: plan.labels(),
+            outputs: plan.outputs(),
+        });
+        let stream = stream.await?;
+        // What was known until now had a gap; only now is there something better.
+        *pilot = Pilot::new(pilot.name(), spec, state, wanting.limits);
+        self.complete_until = first.start;
+        Ok(stream)
+    }
+}
