@@ -55,7 +55,10 @@ const graph: LineageGraph = {
 };
 
 describe("what others and the journal know", () => {
-  const deployed = { ...line(), deployments: [{ name: "churn", version: "3", model: "models:/churn@x" }] } as Line;
+  const deployed = {
+    ...line(),
+    deployments: [{ name: "churn", version: "3", model: "models:/churn@x" }],
+  } as Line;
 
   it("adds the jobs and data above the run's data, and nothing below", () => {
     expect(upstream(graph).map((n) => n.title)).toEqual(["etl", "raw"]);
@@ -65,7 +68,9 @@ describe("what others and the journal know", () => {
   });
 
   it("counts predictions, also of a deployment that answers with another version now", () => {
-    expect(served(deployed, undefined)).toEqual([{ name: "churn", model: "models:/churn@x", predictions: undefined }]);
+    expect(served(deployed, undefined)).toEqual([
+      { name: "churn", model: "models:/churn@x", predictions: undefined },
+    ]);
     render(<LineagePicture line={deployed} graph={graph} />);
     expect(screen.getByRole("link", { name: /churn models:\/churn@x.*1,234 predictions/ })).toBeTruthy();
     expect(screen.getByRole("link", { name: /old answered before.*1 prediction$/ })).toBeTruthy();
