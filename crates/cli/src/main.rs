@@ -1,6 +1,7 @@
 //! The `mainspring` command.
 
 mod age;
+mod alert;
 mod args;
 mod client;
 mod convert;
@@ -16,6 +17,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod sides;
 mod up;
 mod validate;
 
@@ -99,6 +101,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             };
             lineage::run(&server()?, &node, (way, depth), out).await?;
         }
+        Cmd::Alert(command) => alert::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
@@ -113,7 +116,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
-        Cmd::Drift(args) => return monitor::drift(args, out).await,
+        Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -36,6 +36,14 @@ pub enum MonitorError {
     /// No rules could be made of what was found.
     #[error(transparent)]
     Suite(#[from] crate::quality::SuiteError),
+    /// What a column of a profile keeps is no sketch.
+    #[error("column {column:?}: {source}")]
+    Sketch {
+        /// The column.
+        column: String,
+        /// Why.
+        source: mainspring_stats::InvalidSketch,
+    },
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -61,7 +69,9 @@ impl Failure for MonitorError {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
-            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) => ErrorKind::InvalidInput,
+            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) | Self::Sketch { .. } => {
+                ErrorKind::InvalidInput
+            }
         }
     }
 

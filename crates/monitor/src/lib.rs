@@ -13,6 +13,7 @@ mod lowest;
 pub mod performance;
 pub mod profile;
 pub mod quality;
+pub mod sketches;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Start and stop.
 
+use crate::alerts::{self, Channels, Slos};
 use crate::app::{Front, app};
 use crate::config::{Resolved, Settings};
 use crate::conversions::Shelf;
@@ -12,6 +13,7 @@ use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, monitors, rollouts, wiring};
+use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
@@ -92,6 +94,8 @@ pub(crate) struct Parts {
     pub(crate) house: House,
     pub(crate) lineage: Lineage,
     pub(crate) monitors: Monitors,
+    pub(crate) alerts: Alerts,
+    pub(crate) slos: Slos,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -125,6 +129,8 @@ pub async fn start(
     rollouts::start(&parts, &ctx);
     tell_lineage(&settings, &parts)?;
     monitors::start(&parts, &ctx);
+    let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
+    alerts::start(&parts, &ctx, (reached, data.replica(&*ctx.ids)?));
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -181,7 +187,10 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
-    let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
+    let slos = Slos::default();
+    let deployments = Deployments::new(serving.clone(), journal.clone(), slos.clone(), gate.clone());
+    let alerts = alerts::open(settings, db.clone(), ctx)?;
+    let channels = Channels { alerts: alerts.clone() };
     let choices = Choices { journal: journal.clone(), gate: gate.clone(), ctx: ctx.clone() };
     let personalizers = Personalizers::new(Arc::new(choices), db.clone(), ctx.clone());
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
@@ -192,7 +201,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
     let lineage = Lineage::new(db.clone(), Arc::new(house.clone()), ctx.clone(), settings.lineage_url.is_some());
     let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
-    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind()];
+    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
@@ -207,6 +216,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         house,
         lineage,
         monitors,
+        alerts,
+        slos,
         onnx,
         gate,
         db,

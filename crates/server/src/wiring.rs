@@ -27,6 +27,7 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_monitor::live::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
     mainspring_lineage::MIGRATIONS,
+    mainspring_alert::MIGRATIONS,
 ];
 
 fn database_settings(settings: &Settings) -> DbSettings {

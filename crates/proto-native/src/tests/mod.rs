@@ -1,8 +1,10 @@
 mod admin;
+mod alerted;
 mod conversions;
 mod declared;
 mod document;
 mod lineage;
+mod monitored;
 mod performance;
 mod predicted;
 mod tracked;

@@ -1,14 +1,17 @@
-//! monitor tells of drift; rollouts carry out its orders.
+//! monitor tells of drift: it becomes an alert, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
+use mainspring_alert::{Alerts, Hysteresis, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
-use mainspring_monitor::live::spec::RolloutOrder;
+use mainspring_monitor::live::spec::{RolloutOrder, Severity as Grave};
 use mainspring_monitor::live::{Alarm, Alarms, PortError, PortResult};
 use mainspring_rollout::{Order, OrderRollout, ReadRollouts, RolloutError, Rollouts};
 
 /// Carries out what a monitor orders.
 #[derive(Debug, Clone)]
 pub struct Deputy {
+    /// Tells whom it concerns.
+    pub alerts: Alerts,
     /// Takes orders.
     pub rollouts: Rollouts,
     /// Decides who may do what.
@@ -29,9 +32,34 @@ impl Deputy {
     }
 }
 
+/// What an alarm is as an alert. A monitor has waited and been sure already, so nothing is waited for.
+fn signal(alarm: &Alarm) -> Signal {
+    let labels = [
+        ("monitor", alarm.monitor.as_str()),
+        ("deployment", alarm.deployment.as_str()),
+        ("variant", alarm.variant.as_str()),
+    ];
+    let subject = Subject {
+        name: "Drift".into(),
+        source: Source::Drift,
+        severity: match alarm.severity {
+            Grave::Warning => Severity::Ticket,
+            Grave::Critical => Severity::Page,
+        },
+        labels: labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        sentence: alarm.sentence.clone(),
+        query: alarm.numbers.get("query").and_then(|q| q.as_str()).map(str::to_owned),
+        numbers: alarm.numbers.clone(),
+        runbook: alarm.runbook.clone(),
+        page: Some(format!("/ui/deployments/{}", alarm.deployment)),
+    };
+    Signal { subject, active: alarm.firing, hysteresis: Hysteresis::default() }
+}
+
 impl Alarms for Deputy {
     fn tell<'a>(&'a self, alarm: &'a Alarm) -> PortResult<'a, ()> {
         Box::pin(async move {
+            self.alerts.observe(&alarm.tenant, signal(alarm)).await.map_err(|e| port(&e))?;
             let Some(order) = alarm.order else { return Ok(()) };
             let Some(rollout) = self.rollout_of(alarm)? else { return Ok(()) };
             let order = match order {
