@@ -182,6 +182,35 @@ describe("serving", () => {
     await page.getByRole("button", { name: "Remove alias challenger" }).waitFor({ state: "detached" });
   });
 
+  it("shows what happened upstream of a version, and how often it answered", async () => {
+    const event = {
+      eventType: "COMPLETE",
+      eventTime: new Date().toISOString(),
+      producer: "https://example.com/pipeline",
+      schemaURL: "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+      run: { runId: crypto.randomUUID() },
+      job: { namespace: "airflow", name: "nightly-features" },
+      inputs: [{ namespace: "s3://lake", name: "flowers/2026.parquet" }],
+      outputs: [{ namespace: "mainspring", name: "models/iris/1" }],
+    };
+    const sent = await fetch(`${inject("base")}/api/v1/lineage`, {
+      method: "POST",
+      body: JSON.stringify(event),
+    });
+    expect(sent.status).toBe(201);
+    const { page } = await open(at.context, ui("/models/iris?v=1"));
+    await page.getByText("nightly-features").waitFor();
+    await page.getByText("flowers/2026.parquet").waitFor();
+    await page
+      .getByRole("link", { name: /Deployment.*iris.*\d+ predictions?/ })
+      .first()
+      .waitFor();
+    await shot(page, "lineage-1280-light");
+    expect(await axe(page)).toEqual([]);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await shot(page, "lineage-390-light");
+  });
+
   it("draws the answer of a query that has a time", async () => {
     const { page } = await open(at.context, ui("/journal"));
     const sql =

@@ -19,6 +19,7 @@ export type Generation = Schemas["Generation"];
 export type JournalView = Schemas["JournalView"];
 export type KeyView = Schemas["KeyView"];
 export type Lineage = Schemas["Lineage"];
+export type LineageGraph = Schemas["LineageGraph"];
 export type LiveTick = Schemas["LiveTick"];
 export type LiveVersion = Schemas["LiveVersion"];
 export type MetricPoint = Schemas["MetricPoint"];
@@ -138,6 +139,12 @@ export const native = {
     take(
       `load the lineage of ${name}`,
       client.GET("/api/v1/models/{name}/lineage", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
+  lineageGraph: (node: string, signal?: AbortSignal) =>
+    take(
+      `load what led to ${node} and what came of it`,
+      client.GET("/api/v1/lineage/graph", { params: { query: { node } }, ...s(signal) }),
       signal,
     ),
   setAlias: (name: string, alias: string, version: string) =>

@@ -452,6 +452,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/lineage/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getLineageGraph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/live": {
         parameters: {
             query?: never;
@@ -1828,6 +1844,35 @@ export interface components {
             /** @description What differs from the generation before; of the first generation nothing. */
             fields: components["schemas"]["FieldChange"][];
         };
+        /** @description From what was read to what was made from it. */
+        GraphEdge: {
+            /** @description What was read. */
+            from: string;
+            /** @description What was made. */
+            to: string;
+        };
+        /** @description One node. */
+        GraphNode: {
+            /** @description Its id. */
+            id: string;
+            /** @description `dataset`, `job`, `run`, `model`, `deployment` or `predictions`. */
+            kind: string;
+            /** @description How people call it. */
+            title: string;
+            /**
+             * Format: int32
+             * @description Steps from where the walk began.
+             */
+            distance: number;
+            /** @description How it stands, where that is known. */
+            state?: string | null;
+            at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Predictions in the journal.
+             */
+            predictions?: number | null;
+        };
         /** @description Whether the server takes requests, and which of its parts work. */
         Health: {
             /**
@@ -1970,6 +2015,17 @@ export interface components {
             version: string;
             /** @description By which URI it names the model. */
             model: string;
+        };
+        /** @description A graph. */
+        LineageGraph: {
+            /** @description Where the walk began. */
+            node: string;
+            /** @description Nearest first. */
+            nodes: components["schemas"]["GraphNode"][];
+            /** @description Between these nodes. */
+            edges: components["schemas"]["GraphEdge"][];
+            /** @description Whether there is more than is shown. */
+            truncated: boolean;
         };
         /** @description A version, where it came from and where it went. */
         LineageVersion: {
@@ -4258,6 +4314,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLineageGraph: {
+        parameters: {
+            query: {
+                /**
+                 * @description Where to begin: `model:NAME/VERSION`, `model:NAME@ALIAS`, `run:ID`, `deployment:NAME`,
+                 *     `predictions:DEPLOYMENT/MODEL/VERSION`, `dataset:NAMESPACE:NAME` or `job:NAMESPACE:NAME`.
+                 */
+                node: string;
+                /** @description Which way; both when it is left out. */
+                direction?: "up" | "down" | "both";
+                /** @description Steps at most; 1 to 100, 10 when it is left out. */
+                depth?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it was made from and what was made from it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineageGraph"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

@@ -188,6 +188,21 @@ pub enum Cmd {
         /// A SELECT
         sql: String,
     },
+    /// Show what something was made from, and what was made from it
+    Lineage {
+        /// NAME/VERSION or NAME@alias of a model, NAME of a deployment, or `run:ID`, `dataset:NAMESPACE:NAME`,
+        /// `job:NAMESPACE:NAME`, `predictions:DEPLOYMENT/MODEL/VERSION`
+        node: String,
+        /// Only what it was made from
+        #[arg(long, conflicts_with = "down")]
+        up: bool,
+        /// Only what was made from it
+        #[arg(long)]
+        down: bool,
+        /// Steps at most
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        depth: u32,
+    },
     /// Run a model over a whole file, on this machine: CSV, JSON lines, Arrow, Parquet, local or in S3
     Predict(Box<PredictArgs>),
     /// Describe the columns of a file: CSV, JSON lines, Arrow, Parquet; `-o profile.json` writes the whole profile

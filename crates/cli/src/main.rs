@@ -8,6 +8,7 @@ mod convert;
 mod error;
 mod estimate;
 mod keys;
+mod lineage;
 mod local;
 mod monitor;
 mod monitors;
@@ -93,6 +94,14 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
+        Cmd::Lineage { node, up, down, depth } => {
+            let way = match (up, down) {
+                (true, _) => lineage::Way::Up,
+                (_, true) => lineage::Way::Down,
+                _ => lineage::Way::Both,
+            };
+            lineage::run(&server()?, &node, (way, depth), out).await?;
+        }
         Cmd::Alert(command) => alert::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {

@@ -122,14 +122,22 @@ fn slot(root: &Path) -> Result<(PathBuf, File), CliError> {
     Err(CliError::new(ErrorKind::Unavailable, format!("{SLOTS} runs use {} already", root.display())))
 }
 
+/// A path as it is from everywhere on this machine.
+fn whole(place: &str) -> String {
+    match std::path::absolute(place) {
+        Ok(path) if !place.contains("://") => path.display().to_string(),
+        _ => place.to_owned(),
+    }
+}
+
 /// The run is one event of the server's journal.
 async fn tell(server: &Server, report: &Report) -> Result<(), CliError> {
     let body = json!({
         "id": report.id,
         "model": report.model.name,
         "version": report.model.version,
-        "input": report.input,
-        "output": report.output,
+        "input": whole(&report.input),
+        "output": whole(&report.output),
         "rows": report.rows,
         "bytes": report.bytes,
         "batchRows": report.batch_rows,

@@ -47,6 +47,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::models::list_models,
         api::models::get_model,
         api::models::get_lineage,
+        api::lineage::get_graph,
         api::models::set_alias,
         api::models::delete_alias,
         api::models::purge,
@@ -95,6 +96,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         (name = "journal", description = "Feedback and queries over what was predicted"),
         (name = "tracking", description = "Experiments and runs"),
         (name = "models", description = "Registered models, versions, aliases, lineage"),
+        (name = "lineage", description = "What was made from what"),
         (name = "security", description = "Keys, sessions, audit")
     ),
     security(("bearer" = []), ("apiKey" = []), ("session" = []), ()),

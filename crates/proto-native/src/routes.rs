@@ -1,8 +1,8 @@
 //! Which path goes where.
 
 use crate::api::{
-    alerts, batches, conversions, deployments, journal, models, monitors, performance, resources, rollouts, security,
-    system, tracking,
+    alerts, batches, conversions, deployments, journal, lineage, models, monitors, performance, resources, rollouts,
+    security, system, tracking,
 };
 use crate::state::NativeState;
 use axum::Router;
@@ -95,6 +95,7 @@ fn tracked() -> Router<NativeState> {
         .route("/api/v1/models", get(models::list_models))
         .route("/api/v1/models/{name}", get(models::get_model))
         .route("/api/v1/models/{name}/lineage", get(models::get_lineage))
+        .route("/api/v1/lineage/graph", get(lineage::get_graph))
         .route("/api/v1/models/{name}/aliases/{alias}", put(models::set_alias).delete(models::delete_alias))
         .route("/api/v1/conversions", get(conversions::list_conversions).post(conversions::start_conversion))
         .route("/api/v1/conversions/{id}", get(conversions::get_conversion).delete(conversions::cancel_conversion))

@@ -1,10 +1,14 @@
 //! What the handlers work with.
 
+use crate::dto::journal::BatchRun;
 use crate::dto::system::{Config, Health, Info};
+use futures::future::BoxFuture;
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
-use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
+use mainspring_core::{Action, Authorized, Ctx, Denied, EventId, Gate, Principal, Tenant, Timestamp};
+use mainspring_http::ApiError;
 use mainspring_journal::Journal;
+use mainspring_lineage::Lineage;
 use mainspring_monitor::live::Monitors;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
@@ -26,6 +30,14 @@ pub trait Views: Send + Sync + 'static {
 
     /// Every setting and where its value comes from; secrets are hidden.
     fn config(&self) -> Config;
+
+    /// Notes a run over a file, with its id and time, in the lineage.
+    fn predicted<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of: (EventId, Timestamp),
+        run: &'a BatchRun,
+    ) -> BoxFuture<'a, Result<(), ApiError>>;
 }
 
 /// The domains behind the API.
@@ -51,6 +63,8 @@ pub struct NativeState {
     pub journal: Journal,
     /// SQL over the journal.
     pub query: Query,
+    /// What was made from what.
+    pub lineage: Lineage,
     /// Keys and sessions.
     pub security: Security,
     /// Declared state.

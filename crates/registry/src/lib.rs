@@ -14,17 +14,20 @@ pub mod points;
 mod registry;
 pub mod search;
 mod sql;
+mod told;
 pub mod types;
 pub mod uri;
 pub mod validate;
 
 pub use error::{RegistryError, Result};
 pub use ops::{
-    ArtifactRoot, Batch, DatasetFilter, Download, Lineage, Listed, Listing, LoggedModelOrder, LoggedModelSearch,
-    MAX_POINTS, ModelSearch, NewLoggedModel, NewRun, NewVersion, PurgeReport, Resolved, RunChange, RunSearch, Sample,
+    ArtifactRoot, Batch, DatasetFilter, DatasetUse, Download, Lineage, Listed, Listing, LoggedModelOrder,
+    LoggedModelSearch, MAX_POINTS, ModelSearch, NewLoggedModel, NewRun, NewVersion, PurgeReport, Resolved, RunChange,
+    RunSearch, Sample,
 };
 pub use registry::{ExperimentSearch, Registry};
 pub use sql::MIGRATIONS;
+pub use told::{Changed, Told};
 pub use types::*;
 pub use uri::ModelUri;
 

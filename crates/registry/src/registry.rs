@@ -2,14 +2,15 @@
 
 use crate::error::{RegistryError, Result};
 use crate::sql;
+use crate::told::{Changed, Told};
 use crate::types::{Experiment, Lifecycle, View};
 use mainspring_artifact::Artifacts;
-use mainspring_core::{AuditRecord, Ctx, Tenant};
+use mainspring_core::{AuditRecord, Ctx, EventId, Tenant};
 use mainspring_store::{BoxFuture, Conn, Db};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tokio::sync::watch;
 
 /// The registry of one server. Cheap to clone.
@@ -24,6 +25,8 @@ pub(crate) struct Inner {
     pub ctx: Ctx,
     changes: watch::Sender<u64>,
     seq: AtomicI64,
+    /// Whether changes are told in the outbox.
+    told: AtomicBool,
     /// Runs that may have many small chunks of metric points.
     pub crowded: Mutex<HashMap<Tenant, HashSet<String>>>,
     /// Tenants whose default experiment is known to exist.
@@ -74,6 +77,7 @@ impl Registry {
             ctx,
             changes: watch::Sender::new(seen as u64),
             seq: AtomicI64::new(0),
+            told: AtomicBool::new(false),
             crowded: Mutex::default(),
             tenants: RwLock::default(),
         };
@@ -120,6 +124,19 @@ impl Registry {
         let (done, at) = kept.await?;
         self.tell(at);
         Ok(done)
+    }
+
+    /// From now on each run that begins or changes its state and each new version is told as a [`Told`] in the
+    /// outbox, in the change's own transaction: for somebody who takes them away.
+    pub fn tell_changes(&self) {
+        self.inner.told.store(true, Ordering::Relaxed);
+    }
+
+    /// What is to be told of a change, where somebody wants to know.
+    pub(crate) fn told(&self, tenant: &Tenant, what: Changed) -> Option<(EventId, Told)> {
+        let at = self.inner.ctx.now();
+        let told = || (self.inner.ctx.ids.event(at), Told { tenant: tenant.clone(), at, what });
+        self.inner.told.load(Ordering::Relaxed).then(told)
     }
 
     fn tell(&self, now: i64) {

@@ -18,10 +18,10 @@ use mainspring_proto_aws::AwsState;
 use mainspring_proto_azure::AzureState;
 use mainspring_proto_classic::ClassicState;
 use mainspring_proto_flags::FlagsState;
+use mainspring_proto_lineage::LineageState;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
-use mainspring_query::{Limits as QueryLimits, Query};
 use mainspring_rollout::ReadRollouts;
 use mainspring_serving::{Describe, ReadStats};
 use std::sync::Arc;
@@ -62,6 +62,8 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         scoring: scoring_state.clone(),
     };
     let flags = FlagsState { serving: parts.serving.clone(), gate: parts.gate.clone() };
+    let lineage =
+        LineageState { lineage: parts.lineage.clone(), gate: parts.gate.clone(), max_body: settings.body_limit };
     let azure = AzureState { personalizers: parts.personalizers.clone(), gate: parts.gate.clone() };
     let rest = mainspring_proto_oip::routes(oip.clone());
     let grpc = mainspring_proto_oip::grpc(oip.clone());
@@ -86,6 +88,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(guard.protect(mainspring_proto_azure::routes(azure), mainspring_proto_azure::render_error))
         .merge(guard.open(mainspring_proto_mlflow::open_routes(), mainspring_proto_mlflow::render_error))
         .merge(apart(guard.protect(native_routes, problem)))
+        .merge(apart(guard.protect(mainspring_proto_lineage::routes(lineage), problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
         .merge(apart(guard.protect(metrics_route(parts, front.health), problem)))
         .merge(console::routes())
@@ -111,6 +114,8 @@ fn native(
         health,
         resolved,
         open_on_loopback: settings.open_on_loopback(),
+        lineage: parts.lineage.clone(),
+        gate: parts.gate.clone(),
     };
     NativeState {
         registry: parts.registry.clone(),
@@ -122,7 +127,8 @@ fn native(
         alerts: parts.alerts.clone(),
         buckets: metrics::buckets(),
         journal: parts.journal.clone(),
-        query: Query::new(parts.journal.clone(), QueryLimits::default()),
+        query: parts.query.clone(),
+        lineage: parts.lineage.clone(),
         security: parts.security.clone(),
         resources: parts.resources.clone(),
         gate: parts.gate.clone(),

@@ -13,6 +13,7 @@ pub mod doctor;
 mod error;
 mod health;
 mod keys;
+mod lineage;
 mod metrics;
 mod monitors;
 mod personalizers;

@@ -8,6 +8,7 @@ use crate::data::DataDir;
 use crate::deployments::Deployments;
 use crate::error::StartError;
 use crate::health::Health;
+use crate::lineage::{self, House, Outbound};
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
@@ -18,8 +19,10 @@ use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
+use mainspring_lineage::Lineage;
 use mainspring_monitor::live::Monitors;
 use mainspring_personalize::Personalizers;
+use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
 use mainspring_rollout::Rollouts;
@@ -87,6 +90,9 @@ pub(crate) struct Parts {
     pub(crate) conversions: Conversions,
     pub(crate) personalizers: Personalizers,
     pub(crate) rollouts: Rollouts,
+    pub(crate) query: Query,
+    pub(crate) house: House,
+    pub(crate) lineage: Lineage,
     pub(crate) monitors: Monitors,
     pub(crate) alerts: Alerts,
     pub(crate) slos: Slos,
@@ -121,6 +127,7 @@ pub async fn start(
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
     rollouts::start(&parts, &ctx);
+    tell_lineage(&settings, &parts)?;
     monitors::start(&parts, &ctx);
     let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
     alerts::start(&parts, &ctx, (reached, data.replica(&*ctx.ids)?));
@@ -142,6 +149,14 @@ pub async fn start(
     }
     let about = about(&settings, &parts, url);
     Ok(Running { about, front, ctx, journal: parts.journal, db: parts.db, data })
+}
+
+/// Tells a collector outside what happens here, where one is named.
+fn tell_lineage(settings: &Settings, parts: &Parts) -> Result<(), StartError> {
+    let Some(url) = settings.lineage_url.clone() else { return Ok(()) };
+    parts.registry.tell_changes();
+    let (db, house, lineage) = (parts.db.clone(), parts.house.clone(), parts.lineage.clone());
+    lineage::start(Outbound { db, house, lineage, url, key: settings.lineage_key.clone() }, &parts.ctx)
 }
 
 async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Telemetry) -> Result<Parts, StartError> {
@@ -181,6 +196,10 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
     let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
+    let query = Query::new(journal.clone(), Limits::default());
+    let house =
+        House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
+    let lineage = Lineage::new(db.clone(), Arc::new(house.clone()), ctx.clone(), settings.lineage_url.is_some());
     let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
     let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
@@ -193,6 +212,9 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         conversions,
         personalizers,
         rollouts,
+        query,
+        house,
+        lineage,
         monitors,
         alerts,
         slos,

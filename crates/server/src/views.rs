@@ -2,10 +2,14 @@
 
 use crate::config::Resolved;
 use crate::health::Health;
-use mainspring_core::Timestamp;
+use futures::future::BoxFuture;
+use mainspring_core::{EventId, Gate, Tenant, Timestamp};
 use mainspring_engine_onnx::OnnxRuntime;
+use mainspring_http::ApiError;
+use mainspring_lineage::Lineage;
 use mainspring_proto_native::Views;
 use mainspring_proto_native::dto::Time;
+use mainspring_proto_native::dto::journal::BatchRun;
 use mainspring_proto_native::dto::system::{Config, Health as Report, Info, Setting};
 use mainspring_store::Db;
 
@@ -26,6 +30,10 @@ pub struct Whole {
     pub resolved: Option<Resolved>,
     /// Whether requests from this machine need no key.
     pub open_on_loopback: bool,
+    /// Where a run over a file is noted.
+    pub lineage: Lineage,
+    /// Asked in the server's own name.
+    pub gate: Gate,
 }
 
 impl Views for Whole {
@@ -55,5 +63,14 @@ impl Views for Whole {
             help: key.help.into(),
         };
         Config { settings: rows.into_iter().map(setting).collect() }
+    }
+
+    fn predicted<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        of: (EventId, Timestamp),
+        run: &'a BatchRun,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { crate::lineage::bulk(&self.lineage, &self.gate, tenant, of, run).await })
     }
 }

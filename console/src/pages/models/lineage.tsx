@@ -1,10 +1,58 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import type { Lineage } from "../../api/native";
+import type { Lineage, LineageGraph } from "../../api/native";
 import { plural } from "../../lib/format";
 import { to } from "../../lib/url";
 
 type Line = Lineage["versions"][number];
+type GraphNode = LineageGraph["nodes"][number];
+
+/** What is shown of jobs and data further up; the command shows the rest. */
+const UPSTREAM = 6;
+
+/** Jobs and data sets above the data of the run: they were made elsewhere, and others told of them. */
+export function upstream(graph: LineageGraph): GraphNode[] {
+  const above = new Map<string, string[]>();
+  for (const { from, to: below } of graph.edges) above.set(below, [...(above.get(below) ?? []), from]);
+  const found = new Set<string>();
+  const next = [graph.node];
+  for (let at = next.pop(); at !== undefined; at = next.pop()) {
+    for (const from of above.get(at) ?? []) {
+      if (found.has(from)) continue;
+      found.add(from);
+      next.push(from);
+    }
+  }
+  const read = new Set(graph.edges.filter((e) => e.to.startsWith("run:")).map((e) => e.from));
+  const outside = (n: GraphNode) => n.kind === "job" || n.kind === "dataset";
+  return graph.nodes.filter(
+    (n) => found.has(n.id) && outside(n) && !read.has(n.id) && !n.id.startsWith("job:mainspring:"),
+  );
+}
+
+/** Deployments that answer or answered with the version, each with its predictions in the journal. */
+export function served(
+  line: Line,
+  graph: LineageGraph | undefined,
+): { name: string; model?: string; predictions?: number | undefined }[] {
+  const { name, version } = line.version;
+  const tail = `/${name}/${version}`;
+  const counts = new Map<string, number>();
+  for (const n of graph?.nodes ?? []) {
+    if (n.kind === "predictions" && n.id.endsWith(tail))
+      counts.set(n.id.slice("predictions:".length, -tail.length), n.predictions ?? 0);
+  }
+  const none = graph ? 0 : undefined;
+  const now = line.deployments.map((d) => ({
+    name: d.name,
+    model: d.model,
+    predictions: counts.get(d.name) ?? none,
+  }));
+  const before = [...counts]
+    .filter(([deployment]) => !now.some((d) => d.name === deployment))
+    .map(([deployment, predictions]) => ({ name: deployment, predictions }));
+  return [...now, ...before];
+}
 
 function Node(props: { kind: string; href?: string; here?: boolean; children: ReactNode }) {
   const content = (
@@ -33,10 +81,34 @@ function None({ kind, children }: { kind: string; children: ReactNode }) {
   );
 }
 
-/** Data sets → run → version → deployments, left to right; top to bottom on a narrow screen. */
-export function LineagePicture({ line }: { line: Line }) {
-  const { version, run, datasets, deployments, madeFrom } = line;
+/**
+ * Data sets → run → version → deployments, left to right; top to bottom on a narrow screen. The graph comes later than
+ * the line: it adds what happened upstream, and the predictions.
+ */
+export function LineagePicture({ line, graph }: { line: Line; graph?: LineageGraph | undefined }) {
+  const { version, run, datasets, madeFrom } = line;
+  const above = graph ? upstream(graph) : [];
+  const deployments = served(line, graph);
   const columns: { key: string; nodes: ReactNode }[] = [
+    ...(above.length > 0
+      ? [
+          {
+            key: "upstream",
+            nodes: (
+              <>
+                {above.slice(0, UPSTREAM).map((n) => (
+                  <Node key={n.id} kind={n.kind === "job" ? "Job" : "Dataset"}>
+                    {n.title} <span className="quiet small">{n.id.split(":")[1]}</span>
+                  </Node>
+                ))}
+                {above.length > UPSTREAM && (
+                  <span className="quiet small">{above.length - UPSTREAM} more upstream</span>
+                )}
+              </>
+            ),
+          },
+        ]
+      : []),
     {
       key: "datasets",
       nodes:
@@ -93,7 +165,10 @@ export function LineagePicture({ line }: { line: Line }) {
         ) : (
           deployments.map((d) => (
             <Node key={d.name} kind="Deployment" href={to("deployments", d.name)}>
-              {d.name} <span className="quiet small">{d.model}</span>
+              {d.name} <span className="quiet small">{d.model ?? "answered before"}</span>
+              {d.predictions !== undefined && (
+                <span className="quiet small predictions">{plural(d.predictions, "prediction")}</span>
+              )}
             </Node>
           ))
         ),

@@ -134,6 +134,12 @@ export default function ModelPage() {
   const lines = lineage.data?.versions ?? [];
   const line = lines.find((v) => v.version.version === shown?.version);
   const serving = lines.flatMap((v) => v.deployments);
+  const node = line && `model:${name}/${line.version.version}`;
+  const graph = useQuery({
+    queryKey: ["lineage", name, "graph", node],
+    queryFn: ({ signal }) => native.lineageGraph(node ?? "", signal),
+    enabled: node !== undefined,
+  });
   const lost = query.error && !model;
   return (
     <>
@@ -165,11 +171,17 @@ export default function ModelPage() {
         {!lost && versions?.length !== 0 && (
           <Card
             title={shown ? `Where version ${shown.version} comes from and goes to` : "Lineage"}
-            tools={<ShowCall call={{ method: "GET", path: api("models", name, "lineage") }} />}
+            tools={
+              <ShowCall
+                call={{ method: "GET", path: api("models", name, "lineage") }}
+                {...(shown && { cli: ["lineage", `${name}/${shown.version}`] })}
+              />
+            }
           >
             <Loaded query={lineage}>
-              {() => (line ? <LineagePicture line={line} /> : <Skeleton width="100%" />)}
+              {() => (line ? <LineagePicture line={line} graph={graph.data} /> : <Skeleton width="100%" />)}
             </Loaded>
+            {graph.error && <ErrorBox error={graph.error} retry={() => void graph.refetch()} />}
           </Card>
         )}
         <Loaded query={query}>

@@ -46,7 +46,9 @@ pub(crate) async fn tell_batch(
     // What is not here did not make the predictions.
     s.registry.version(&s.may(&who, ReadModel::on(&run.model))?, &run.model, number).await?;
     let event = event(&s, &who.tenant, id, &run).map_err(|e| wrong(e.to_string()))?;
+    let at = event.at;
     s.journal.append_durable(event).await?;
+    s.views.predicted(&who.tenant, (id, at), &run).await?;
     Ok(Json(BatchAnswer { id: id.to_string() }))
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod batches;
 pub(crate) mod conversions;
 pub(crate) mod deployments;
 pub(crate) mod journal;
+pub(crate) mod lineage;
 pub(crate) mod models;
 pub(crate) mod monitors;
 pub(crate) mod performance;

@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod conversions;
 pub mod deployments;
 pub mod journal;
+pub mod lineage;
 pub mod models;
 pub mod monitors;
 pub mod performance;

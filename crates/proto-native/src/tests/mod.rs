@@ -3,6 +3,7 @@ mod alerted;
 mod conversions;
 mod declared;
 mod document;
+mod lineage;
 mod monitored;
 mod performance;
 mod predicted;

@@ -11,13 +11,14 @@ use mainspring_alert::{Alerts, Courier, Refused, Vault};
 use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Ctx, DType, Gate, Name, Prediction, Principal, Role, Tenant, Tensor};
+use mainspring_core::{Ctx, DType, EventId, Gate, Name, Prediction, Principal, Role, Tenant, Tensor, Timestamp};
 use mainspring_engine::{
     AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
 };
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
-use mainspring_http::{Caller, Peer};
+use mainspring_http::{ApiError, Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
+use mainspring_lineage::{Around, Known, Lineage, Node, Own, PortError as KnownError, ThingKind};
 use mainspring_monitor::live::Monitors;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
@@ -157,6 +158,34 @@ impl Models for NoModels {
     }
 }
 
+/// A run that made the version `churn/3`.
+struct Chain;
+
+impl Known for Chain {
+    fn around<'a>(&'a self, _: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, KnownError>> {
+        let (run, made) = (Node::Run("a".repeat(32)), Node::Model { name: "churn".into(), version: "3".into() });
+        let (up, down) = if *node == run { (vec![], vec![made]) } else { (vec![run], vec![]) };
+        Box::pin(std::future::ready(Ok(Around { exists: true, up, down, ..Around::default() })))
+    }
+
+    fn alias<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        model: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Node, KnownError>> {
+        Box::pin(std::future::ready(Ok(Node::Model { name: model.into(), version: "3".into() })))
+    }
+
+    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Vec<Node>, KnownError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, KnownError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
 /// No version knows what it was trained on.
 struct Untrained;
 
@@ -202,6 +231,15 @@ impl Views for Whole {
     fn config(&self) -> Config {
         Config { settings: vec![] }
     }
+
+    fn predicted<'a>(
+        &'a self,
+        _: &'a Tenant,
+        _: (EventId, Timestamp),
+        _: &'a crate::dto::journal::BatchRun,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 pub(super) struct World {
@@ -231,6 +269,7 @@ impl World {
             mainspring_journal::MIGRATIONS,
             mainspring_convert::MIGRATIONS,
             mainspring_rollout::MIGRATIONS,
+            mainspring_lineage::MIGRATIONS,
             mainspring_monitor::live::MIGRATIONS,
             mainspring_alert::MIGRATIONS,
         ];
@@ -259,6 +298,7 @@ impl World {
             python: PythonRuntime::open(python).unwrap(),
             onnx: Arc::new(Adder),
         };
+        let lineage = Lineage::new(settings.db.clone(), Arc::new(Chain), ctx.clone(), false);
         let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
         let monitors = Monitors::new(settings.db.clone(), ctx.clone(), Arc::new(Untrained));
         let alerts = Alerts::new(settings.db.clone(), ctx.clone(), Vault::new(dir.path()), Arc::new(Postman));
@@ -274,6 +314,7 @@ impl World {
             buckets: vec![Duration::from_millis(10)],
             journal,
             query,
+            lineage,
             security,
             resources,
             gate,

@@ -1,11 +1,11 @@
 //! Where a model version comes from: version → logged model → run → datasets → their sources.
 
 use super::{logged_models, runs, versions};
-use crate::actions::ReadModel;
+use crate::actions::{ReadModel, ReadRun};
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
-use crate::sql::runs as sql;
-use crate::types::{LoggedModel, ModelVersion, Run};
+use crate::sql::{inputs, runs as sql, versions as stored};
+use crate::types::{Dataset, LoggedModel, ModelVersion, Run};
 use mainspring_core::Authorized;
 use serde::Serialize;
 
@@ -20,6 +20,15 @@ pub struct Lineage {
     pub run: Option<Run>,
     /// The runs above that run, nearest first, by the tag `mlflow.parentRunId`.
     pub parents: Vec<String>,
+}
+
+/// A run that read a dataset.
+#[derive(Debug, Clone)]
+pub struct DatasetUse {
+    /// The dataset as the run's client described it.
+    pub dataset: Dataset,
+    /// The run.
+    pub run: String,
 }
 
 fn gone<T>(found: Result<T>) -> Result<Option<T>> {
@@ -62,5 +71,49 @@ impl Registry {
                 })
             })
             .await
+    }
+
+    /// Runs that read a dataset which has this name or whose source has this text in it, at most `limit` uses.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn dataset_uses(
+        &self,
+        auth: &Authorized<ReadRun>,
+        (name, source): (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<DatasetUse>> {
+        let (tenant, name, source) = (auth.tenant().clone(), name.to_owned(), source.to_owned());
+        let read = self
+            .inner
+            .db
+            .read(move |c| Box::pin(async move { inputs::uses(c, &tenant, (&name, &source), limit).await }));
+        let found = read.await?.into_iter().map(|(dataset, run)| DatasetUse { dataset, run });
+        Ok(found.collect())
+    }
+
+    /// Versions that were registered from these logged models; name and number.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn versions_of_models(
+        &self,
+        auth: &Authorized<ReadModel>,
+        models: Vec<String>,
+    ) -> Result<Vec<(String, i64)>> {
+        let tenant = auth.tenant().clone();
+        let read = self.inner.db.read(move |c| Box::pin(async move { stored::of_models(c, &tenant, &models).await }));
+        Ok(read.await?)
+    }
+
+    /// Runs that read a logged model, at most `limit`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn model_readers(&self, auth: &Authorized<ReadRun>, model: &str, limit: u32) -> Result<Vec<String>> {
+        let (tenant, model) = (auth.tenant().clone(), model.to_owned());
+        let read =
+            self.inner.db.read(move |c| Box::pin(async move { inputs::readers(c, &tenant, &model, limit).await }));
+        Ok(read.await?)
     }
 }

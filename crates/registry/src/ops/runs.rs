@@ -7,6 +7,7 @@ use crate::names::random_name;
 use crate::registry::Registry;
 use crate::sql::log::Target;
 use crate::sql::{self, runs};
+use crate::told::{Changed, tell};
 use crate::types::{Lifecycle, Page, Pair, Run, RunInfo, RunStatus, View};
 use crate::{page, search, validate};
 use mainspring_core::{Authorized, Tenant};
@@ -139,6 +140,7 @@ impl Registry {
             artifact_uri: String::new(),
             stage: Lifecycle::Active,
         };
+        let told = self.told(&tenant, Changed::run(&info.id, info.status));
         self.inner
             .db
             .write(move |c| {
@@ -150,6 +152,7 @@ impl Registry {
                     let to = Target { tenant: &tenant, experiment: info.experiment, run: &info.id };
                     sql::log::set_tags(c, &to, &tags).await?;
                     c.audit(&audit).await?;
+                    tell(c, told).await?;
                     Ok(Run {
                         info,
                         metrics: Vec::new(),
@@ -197,6 +200,7 @@ impl Registry {
     /// [`RegistryError::NotFound`]; [`RegistryError::Invalid`] when the run is deleted.
     pub async fn update_run(&self, auth: &Authorized<UpdateRun>, id: &str, change: RunChange) -> Result<RunInfo> {
         let (tenant, audit, id) = (auth.tenant().clone(), auth.audit(), id.to_owned());
+        let told = change.status.and_then(|status| self.told(&tenant, Changed::run(&id, status)));
         self.inner
             .db
             .write(move |c| {
@@ -209,6 +213,9 @@ impl Registry {
                         sql::log::set_tags(c, &to, &[Pair::new(RUN_NAME, name)]).await?;
                     }
                     c.audit(&audit).await?;
+                    if change.status.is_some_and(|status| status != run.status) {
+                        tell(c, told).await?;
+                    }
                     info(c, &tenant, &id).await
                 })
             })

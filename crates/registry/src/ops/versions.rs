@@ -5,6 +5,7 @@ use crate::actions::{CreateVersion, DeleteVersion, ReadModel, TransitionStage, U
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
 use crate::sql::{self, versions};
+use crate::told::{Changed, Told, tell};
 use crate::types::{ModelVersion, Page, Pair};
 use crate::{search, validate};
 use mainspring_core::{Authorized, Tenant};
@@ -50,6 +51,8 @@ impl Registry {
         validate::model_name(&new.name)?;
         new.tags.iter().try_for_each(validate::model_tag)?;
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
+        // The number is not known before the transaction.
+        let told = self.told(&tenant, Changed::Version { name: new.name.clone(), version: 0 });
         self.change(audit, move |c| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
@@ -75,6 +78,8 @@ impl Registry {
                 if let Some(id) = &version.model_id {
                     source::note_registration(c, &tenant, id, &version).await?;
                 }
+                let what = Changed::Version { name: version.name.clone(), version: version.version };
+                tell(c, told.map(|(id, told)| (id, Told { what, ..told }))).await?;
                 get(c, &tenant, &version.name, version.version).await
             })
         })

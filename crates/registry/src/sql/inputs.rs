@@ -3,7 +3,7 @@
 use super::build::Sql;
 use crate::types::{Dataset, DatasetInput, DatasetSummary, ModelOutput, Pair};
 use mainspring_core::Tenant;
-use mainspring_store::{Conn, Row, StoreError, args};
+use mainspring_store::{Conn, Dialect, Row, StoreError, args};
 
 /// The tag that says what a dataset was used for.
 pub(crate) const CONTEXT: &str = "mlflow.data.context";
@@ -144,4 +144,36 @@ pub(crate) async fn summaries(
             })
         })
         .collect()
+}
+
+/// Datasets with this name, or with this text in their source, each with a run that read it.
+pub(crate) async fn uses(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (name, source): (&str, &str),
+    limit: u32,
+) -> Result<Vec<(Dataset, String)>, StoreError> {
+    let find = match c.dialect() {
+        Dialect::Sqlite => "instr",
+        Dialect::Postgres => "strpos",
+    };
+    let sql = format!(
+        "SELECT i.run_id, i.tags, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile \
+         FROM datasets d JOIN run_datasets i ON i.tenant = d.tenant AND i.dataset_id = d.dataset_id \
+         WHERE d.tenant = $1 AND (d.name = $2 OR {find}(d.source, $3) > 0) ORDER BY d.dataset_id, i.run_id LIMIT $4"
+    );
+    let rows = c.query(&sql, args![tenant, name, source, limit]).await?;
+    rows.iter().map(|r| Ok((read_dataset(r)?.dataset, r.text("run_id")?))).collect()
+}
+
+/// Runs that read a logged model.
+pub(crate) async fn readers(c: &mut Conn, tenant: &Tenant, model: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+    let rows = c
+        .query(
+            "SELECT DISTINCT run_id FROM run_models WHERE tenant = $1 AND model_id = $2 AND direction = 'in' \
+             ORDER BY run_id LIMIT $3",
+            args![tenant, model, limit],
+        )
+        .await?;
+    rows.iter().map(|r| r.text("run_id")).collect()
 }

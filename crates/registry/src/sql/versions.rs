@@ -223,3 +223,15 @@ async fn hydrate(c: &mut Conn, tenant: &Tenant, mut found: Vec<ModelVersion>) ->
     }
     Ok(found)
 }
+
+/// Name and number of the versions that were registered from logged models.
+pub(crate) async fn of_models(
+    c: &mut Conn,
+    tenant: &Tenant,
+    models: &[String],
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT m.name, m.version FROM model_versions m WHERE m.tenant = ");
+    sql.arg(tenant).push(" AND m.current_stage <> ").arg(STAGE_DELETED).push(" AND m.model_id IN ");
+    sql.list(models.iter()).push(" ORDER BY m.name, m.version");
+    sql.rows(c).await?.iter().map(|r| Ok((r.text("name")?, r.int("version")?))).collect()
+}

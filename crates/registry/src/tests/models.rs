@@ -2,10 +2,13 @@
 
 use super::Fixture;
 use crate::actions::{
-    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteVersion, ReadModel, SetAlias, TransitionStage,
-    UpdateExperiment, UpdateModel, UpdateVersion, WriteArtifact,
+    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteVersion, LogRun, ReadModel, ReadRun, SetAlias,
+    TransitionStage, UpdateExperiment, UpdateModel, UpdateRun, UpdateVersion, WriteArtifact,
 };
-use crate::{ArtifactRoot, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError};
+use crate::{
+    ArtifactRoot, Changed, Dataset, DatasetInput, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError,
+    RunChange, RunStatus, Told,
+};
 use bytes::Bytes;
 use mainspring_core::Tenant;
 
@@ -119,4 +122,49 @@ async fn lineage_goes_from_the_version_to_the_run() {
     assert_eq!(lineage.run.map(|r| r.info.id), Some(run));
     assert_eq!(lineage.logged_model.map(|m| m.id), Some(model));
     assert!(lineage.parents.is_empty());
+}
+
+#[tokio::test]
+async fn changes_are_told_once_somebody_wants_to_know() {
+    let f = Fixture::new().await;
+    f.registered("before").await;
+    f.registry.tell_changes();
+    let (run, _) = f.registered("m").await;
+    let end = |status| RunChange { status: Some(status), ..RunChange::default() };
+    for status in [RunStatus::Running, RunStatus::Finished, RunStatus::Finished] {
+        f.registry.update_run(&f.may(UpdateRun::on(&run)), &run, end(status)).await.unwrap();
+    }
+    let told = f.db.outbox_take(Told::TOPIC, 100).await.unwrap();
+    let told: Vec<Changed> = told.into_iter().map(|e| serde_json::from_value::<Told>(e.body).unwrap().what).collect();
+    let state = |status: &str| Changed::Run { id: run.clone(), status: status.into() };
+    assert_eq!(told, [state("RUNNING"), Changed::Version { name: "m".into(), version: 1 }, state("FINISHED")]);
+}
+
+/// Which runs read what, on whichever database.
+async fn readers_are_found(f: &Fixture) {
+    let (run, model) = f.registered("m").await;
+    let dataset = |name: &str, source: &str| DatasetInput {
+        dataset: Dataset { name: name.into(), digest: "1".into(), source: source.into(), ..Dataset::default() },
+        tags: Vec::new(),
+    };
+    let inputs = vec![dataset("train", r#"{"uri": "s3://b/100%_a.csv"}"#), dataset("other", "{}")];
+    f.registry.log_inputs(&f.may(LogRun::on(&run)), &run, inputs, vec![model.clone()]).await.unwrap();
+    let uses = async |name: &str, source: &str| {
+        let found = f.registry.dataset_uses(&f.may(ReadRun::any()), (name, source), 10).await.unwrap();
+        found.into_iter().map(|u| (u.dataset.name, u.run)).collect::<Vec<_>>()
+    };
+    assert_eq!(uses("", "b/100%_a.csv").await, [("train".to_owned(), run.clone())]);
+    assert_eq!(uses("other", "nowhere").await, [("other".to_owned(), run.clone())]);
+    assert!(uses("nobody", "b/100%xa.csv").await.is_empty());
+    let readers = f.registry.model_readers(&f.may(ReadRun::any()), &model, 10).await.unwrap();
+    assert_eq!(readers, [run]);
+    let versions = f.registry.versions_of_models(&f.may(ReadModel::any()), vec![model]).await.unwrap();
+    assert_eq!(versions, [("m".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn who_read_a_dataset_or_a_model_is_found() {
+    readers_are_found(&Fixture::new().await).await;
+    let (f, _) = Fixture::replicas().await;
+    readers_are_found(&f).await;
 }

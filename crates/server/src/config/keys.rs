@@ -151,5 +151,12 @@ pub const KEYS: &[Key] = &[
     key("log.format", Kind::OneOf(&["text", "json"]), "text", "log lines for people or for machines"),
     key("otlp.endpoint", Kind::Text, "", "OTLP gRPC endpoint for traces, e.g. http://127.0.0.1:4317"),
     key("otlp.sample", Kind::Text, "0.01", "share of requests traced, 0 to 1"),
+    key(
+        "lineage.url",
+        Kind::Text,
+        "",
+        "OpenLineage collector that is told of runs, conversions, deployments and predictions over files, e.g. http://127.0.0.1:5000",
+    ),
+    secret("lineage.key", Kind::Text, "", "API key for that collector, sent as a bearer token"),
     key("shutdown-grace", Kind::Duration, "20s", "longest time that running requests get at shutdown"),
 ];

@@ -58,6 +58,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,
     pub otlp_sample: f64,
+    pub lineage_url: Option<String>,
+    pub lineage_key: Option<Secret>,
     pub shutdown_grace: Duration,
 }
 
@@ -144,6 +146,8 @@ impl Settings {
             log_format: if r.text("log.format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
             otlp_endpoint: r.text("otlp.endpoint").map(str::to_owned),
             otlp_sample: sample,
+            lineage_url: r.text("lineage.url").map(str::to_owned),
+            lineage_key: r.text("lineage.key").map(Secret::new),
             shutdown_grace: r.duration("shutdown-grace"),
         })
     }

@@ -1,0 +1,298 @@
+//! What was kept.
+
+use super::write::{run_key, thing_key};
+use crate::event::ThingKind;
+use crate::node::Node;
+use crate::ports::Around;
+use mainspring_core::{Tenant, Timestamp};
+use mainspring_store::{Conn, Row, StoreError, args};
+
+/// The most neighbours of a node that are looked at.
+const NEIGHBOURS: usize = 500;
+
+/// A part of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The part.
+    pub items: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// A job or a dataset, with what was said of it.
+#[derive(Debug, Clone)]
+pub struct KeptThing {
+    /// Job or dataset.
+    pub kind: ThingKind,
+    /// Where the name is unique.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The time of the first event that named it.
+    pub created: Timestamp,
+    /// The time of the last one.
+    pub updated: Timestamp,
+    /// Facets by name, each as it was sent.
+    pub facets: Vec<(String, String)>,
+    /// Datasets that a job reads; namespace and name.
+    pub inputs: Vec<(String, String)>,
+    /// Datasets that a job writes.
+    pub outputs: Vec<(String, String)>,
+    /// The last run of a job.
+    pub latest: Option<KeptRun>,
+}
+
+/// A run of a job.
+#[derive(Debug, Clone)]
+pub struct KeptRun {
+    /// Its id.
+    pub id: String,
+    /// Namespace and name of its job.
+    pub job: (String, String),
+    /// The state it reached last, in the words of an event.
+    pub state: Option<String>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// The time of its first event.
+    pub created: Timestamp,
+    /// The time of its last one.
+    pub updated: Timestamp,
+    /// Facets by name, each as it was sent.
+    pub facets: Vec<(String, String)>,
+}
+
+/// An event, as it was sent.
+#[derive(Debug, Clone)]
+pub struct KeptEvent {
+    /// JSON.
+    pub body: String,
+}
+
+fn at(row: &Row, column: &str) -> Result<Timestamp, StoreError> {
+    row.int(column).map(Timestamp)
+}
+
+async fn count(c: &mut Conn, sql: &str, args: Vec<mainspring_store::Value>) -> Result<u64, StoreError> {
+    let row = c.query_opt(sql, args).await?;
+    Ok(row.map_or(Ok(0), |r| r.int("n"))?.unsigned_abs())
+}
+
+/// Namespaces by name, each with the times of its first and its last event.
+pub(crate) async fn namespaces(
+    c: &mut Conn,
+    tenant: &Tenant,
+) -> Result<Vec<(String, Timestamp, Timestamp)>, StoreError> {
+    let rows = c
+        .query(
+            "SELECT namespace, MIN(created) AS created, MAX(updated) AS updated FROM lineage_things \
+             WHERE tenant = $1 GROUP BY namespace ORDER BY namespace",
+            args![tenant],
+        )
+        .await?;
+    rows.iter().map(|r| Ok((r.text("namespace")?, at(r, "created")?, at(r, "updated")?))).collect()
+}
+
+/// Jobs or datasets of a namespace, by name.
+pub(crate) async fn things(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (kind, namespace): (ThingKind, &str),
+    (limit, offset): (u32, u32),
+) -> Result<Page<KeptThing>, StoreError> {
+    let total = count(
+        c,
+        "SELECT COUNT(*) AS n FROM lineage_things WHERE tenant = $1 AND kind = $2 AND namespace = $3",
+        args![tenant, kind.as_str(), namespace],
+    );
+    let total = total.await?;
+    let rows = c
+        .query(
+            "SELECT thing, kind, namespace, name, created, updated FROM lineage_things \
+             WHERE tenant = $1 AND kind = $2 AND namespace = $3 ORDER BY name LIMIT $4 OFFSET $5",
+            args![tenant, kind.as_str(), namespace, limit, offset],
+        )
+        .await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in &rows {
+        items.push(thing_of(c, tenant, row).await?);
+    }
+    Ok(Page { items, total })
+}
+
+/// One job or dataset.
+pub(crate) async fn thing(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (kind, namespace, name): (ThingKind, &str, &str),
+) -> Result<Option<KeptThing>, StoreError> {
+    let row = c
+        .query_opt(
+            "SELECT thing, kind, namespace, name, created, updated FROM lineage_things \
+             WHERE tenant = $1 AND thing = $2",
+            args![tenant, thing_key(kind, namespace, name)],
+        )
+        .await?;
+    match row {
+        Some(row) => thing_of(c, tenant, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn thing_of(c: &mut Conn, tenant: &Tenant, row: &Row) -> Result<KeptThing, StoreError> {
+    let key = row.text("thing")?;
+    let kind = ThingKind::parse(&row.text("kind")?);
+    let (mut inputs, mut outputs, mut latest) = (Vec::new(), Vec::new(), None);
+    if kind == ThingKind::Job {
+        inputs = linked(c, tenant, (kind, &key), "in").await?;
+        outputs = linked(c, tenant, (kind, &key), "out").await?;
+        latest = runs_by(c, tenant, &key, (1, 0)).await?.pop();
+    }
+    Ok(KeptThing {
+        kind,
+        namespace: row.text("namespace")?,
+        name: row.text("name")?,
+        created: at(row, "created")?,
+        updated: at(row, "updated")?,
+        facets: facets(c, tenant, &key).await?,
+        inputs,
+        outputs,
+        latest,
+    })
+}
+
+async fn facets(c: &mut Conn, tenant: &Tenant, key: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = c
+        .query(
+            "SELECT name, body FROM lineage_facets WHERE tenant = $1 AND thing = $2 AND body IS NOT NULL ORDER BY name",
+            args![tenant, key],
+        )
+        .await?;
+    rows.iter().map(|r| Ok((r.text("name")?, r.text("body")?))).collect()
+}
+
+/// The datasets of a job or the jobs of a dataset, as namespace and name; one more than is looked at.
+async fn linked(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (kind, key): (ThingKind, &str),
+    direction: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let (mine, other) = match kind {
+        ThingKind::Job => ("job", "dataset"),
+        ThingKind::Dataset => ("dataset", "job"),
+    };
+    let sql = format!(
+        "SELECT t.namespace, t.name FROM lineage_edges e \
+         JOIN lineage_things t ON t.tenant = e.tenant AND t.thing = e.{other} \
+         WHERE e.tenant = $1 AND e.{mine} = $2 AND e.direction = $3 ORDER BY e.{other} LIMIT $4"
+    );
+    let rows = c.query(&sql, args![tenant, key, direction, NEIGHBOURS as i64 + 1]).await?;
+    rows.iter().map(|r| Ok((r.text("namespace")?, r.text("name")?))).collect()
+}
+
+/// A node with its neighbours, as far as events named them.
+pub(crate) async fn around(c: &mut Conn, tenant: &Tenant, node: &Node) -> Result<Around, StoreError> {
+    let Some((kind, namespace, name)) = node.thing() else { return Ok(Around::default()) };
+    let key = thing_key(kind, &namespace, &name);
+    let row =
+        c.query_opt("SELECT updated FROM lineage_things WHERE tenant = $1 AND thing = $2", args![tenant, &key]).await?;
+    let Some(row) = row else { return Ok(Around::default()) };
+    let mut found = Around { exists: true, ..Around::default() };
+    found.detail.at = Some(at(&row, "updated")?);
+    // What a job reads is above it; what reads a dataset is below it.
+    let (above, below, other) = match kind {
+        ThingKind::Job => ("in", "out", ThingKind::Dataset),
+        ThingKind::Dataset => ("out", "in", ThingKind::Job),
+    };
+    let Around { up, down, cut, .. } = &mut found;
+    for (direction, into, cut) in [(above, up, &mut cut.0), (below, down, &mut cut.1)] {
+        let mut names = linked(c, tenant, (kind, &key), direction).await?;
+        *cut = names.len() > NEIGHBOURS;
+        names.truncate(NEIGHBOURS);
+        into.extend(names.iter().map(|(namespace, name)| Node::of(other, namespace, name)));
+    }
+    if kind == ThingKind::Job {
+        found.detail.state = runs_by(c, tenant, &key, (1, 0)).await?.pop().and_then(|r| r.state);
+    }
+    Ok(found)
+}
+
+const RUN: &str = "SELECT r.run, r.state, r.started, r.ended, r.created, r.updated, t.namespace, t.name \
+                   FROM lineage_runs r JOIN lineage_things t ON t.tenant = r.tenant AND t.thing = r.job";
+
+async fn runs_by(
+    c: &mut Conn,
+    tenant: &Tenant,
+    job: &str,
+    (limit, offset): (u32, u32),
+) -> Result<Vec<KeptRun>, StoreError> {
+    let sql = format!("{RUN} WHERE r.tenant = $1 AND r.job = $2 ORDER BY r.updated DESC, r.run LIMIT $3 OFFSET $4");
+    let rows = c.query(&sql, args![tenant, job, limit, offset]).await?;
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        runs.push(run_of(c, tenant, row).await?);
+    }
+    Ok(runs)
+}
+
+/// Runs of a job, newest first.
+pub(crate) async fn runs(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (namespace, name): (&str, &str),
+    page: (u32, u32),
+) -> Result<Page<KeptRun>, StoreError> {
+    let key = thing_key(ThingKind::Job, namespace, name);
+    let total = count(c, "SELECT COUNT(*) AS n FROM lineage_runs WHERE tenant = $1 AND job = $2", args![tenant, &key]);
+    let total = total.await?;
+    Ok(Page { items: runs_by(c, tenant, &key, page).await?, total })
+}
+
+/// One run.
+pub(crate) async fn run(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Option<KeptRun>, StoreError> {
+    let sql = format!("{RUN} WHERE r.tenant = $1 AND r.run = $2");
+    match c.query_opt(&sql, args![tenant, id]).await? {
+        Some(row) => run_of(c, tenant, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn run_of(c: &mut Conn, tenant: &Tenant, row: &Row) -> Result<KeptRun, StoreError> {
+    let id = row.text("run")?;
+    Ok(KeptRun {
+        facets: facets(c, tenant, &run_key(&id)).await?,
+        id,
+        job: (row.text("namespace")?, row.text("name")?),
+        state: row.opt_text("state")?,
+        started: row.opt_int("started")?.map(Timestamp),
+        ended: row.opt_int("ended")?.map(Timestamp),
+        created: at(row, "created")?,
+        updated: at(row, "updated")?,
+    })
+}
+
+/// Events of a time, by their own clock; newest first unless `ascending`.
+pub(crate) async fn events(
+    c: &mut Conn,
+    tenant: &Tenant,
+    between: crate::Between,
+    (limit, offset): (u32, u32),
+) -> Result<Page<KeptEvent>, StoreError> {
+    let (after, before) = (between.after, between.before);
+    let total = count(
+        c,
+        "SELECT COUNT(*) AS n FROM lineage_events WHERE tenant = $1 AND at >= $2 AND at < $3",
+        args![tenant, after, before],
+    );
+    let total = total.await?;
+    let order = if between.ascending { "ASC" } else { "DESC" };
+    let sql = format!(
+        "SELECT body FROM lineage_events WHERE tenant = $1 AND at >= $2 AND at < $3 \
+         ORDER BY at {order}, event {order} LIMIT $4 OFFSET $5"
+    );
+    let rows = c.query(&sql, args![tenant, after, before, limit, offset]).await?;
+    let items = rows.iter().map(|r| Ok(KeptEvent { body: r.text("body")? })).collect::<Result<_, StoreError>>()?;
+    Ok(Page { items, total })
+}

@@ -1,0 +1,91 @@
+use super::{House, World, id, ran, reader, thing};
+use crate::*;
+use mainspring_core::Timestamp;
+use mainspring_testkit::TempDb;
+
+fn facet(name: &str, body: Option<&str>) -> Facet {
+    Facet { name: name.into(), body: body.map(str::to_owned) }
+}
+
+/// Everything that both databases have to agree on.
+async fn keeps(world: World) {
+    let auth = reader("default");
+    let start = ran("train", (1, 100, RunState::Start), &["raw"], &[]);
+    assert_eq!(world.send(vec![start.clone(), start.clone()]).await, [true, false], "the same event twice");
+    assert_eq!(world.send(vec![start]).await, [false]);
+    // The end comes before a late word of the middle.
+    world.send(vec![ran("train", (1, 300, RunState::Complete), &[], &["clean"])]).await;
+    world.send(vec![ran("train", (1, 200, RunState::Running), &["raw"], &[])]).await;
+    world.send(vec![ran("train", (1, 400, RunState::Other), &[], &[])]).await;
+    let run = world.lineage.run(&auth, &id(1)).await.unwrap();
+    assert_eq!(run.state.as_deref(), Some("COMPLETE"));
+    assert_eq!((run.started, run.ended, run.updated), (Some(Timestamp(100)), Some(Timestamp(300)), Timestamp(400)));
+    let job = world.lineage.thing(&auth, (ThingKind::Job, "n", "train")).await.unwrap();
+    assert_eq!(job.inputs, [("n".to_owned(), "raw".to_owned())]);
+    assert_eq!(job.outputs, [("n".to_owned(), "clean".to_owned())]);
+    assert_eq!(job.latest.map(|r| r.id), Some(id(1)));
+    let between = Between { after: Timestamp(0), before: Timestamp(350), ascending: true };
+    let events = world.lineage.events(&auth, between, (2, 0)).await.unwrap();
+    assert_eq!((events.total, events.items.len()), (3, 2));
+    assert_eq!(events.items[0].body, "{\"at\":100}");
+    let page = world.lineage.things(&auth, (ThingKind::Dataset, "n"), (1, 1)).await.unwrap();
+    assert_eq!((page.total, page.items[0].name.as_str()), (2, "raw"));
+    assert_eq!(world.lineage.runs(&auth, ("n", "train"), (10, 0)).await.unwrap().total, 1);
+}
+
+#[tokio::test]
+async fn events_change_what_is_known_on_sqlite() {
+    keeps(World::new().await).await;
+}
+
+#[tokio::test]
+async fn events_change_what_is_known_on_postgres() {
+    keeps(World::over(TempDb::postgres(), House::default()).await).await;
+}
+
+#[tokio::test]
+async fn a_facet_said_last_holds_and_one_taken_away_stays_away() {
+    let world = World::new().await;
+    let auth = reader("default");
+    let said = |at: i64, facets: Vec<Facet>| Event {
+        at: Timestamp(at),
+        subject: Subject::Dataset(Thing { facets, ..thing("d") }),
+        inputs: vec![],
+        outputs: vec![],
+        body: "{}".into(),
+    };
+    world.send(vec![said(20, vec![facet("schema", Some("{\"v\":2}")), facet("odd", Some("{\"x\":1e400}"))])]).await;
+    world.send(vec![said(10, vec![facet("schema", Some("{\"v\":1}"))])]).await;
+    let facets = async || world.lineage.thing(&auth, (ThingKind::Dataset, "n", "d")).await.unwrap().facets;
+    let kept = facets().await;
+    assert_eq!(kept[1], ("schema".to_owned(), "{\"v\":2}".to_owned()), "the older word changes nothing");
+    assert_eq!(kept[0].1, "{\"x\":1e400}", "byte by byte, even what no number can hold");
+    world.send(vec![said(30, vec![facet("schema", None)])]).await;
+    world.send(vec![said(25, vec![facet("schema", Some("{\"v\":3}"))])]).await;
+    assert_eq!(facets().await.len(), 1);
+}
+
+#[tokio::test]
+async fn tenants_do_not_see_each_other() {
+    let world = World::new().await;
+    world.send(vec![ran("train", (1, 100, RunState::Start), &["raw"], &["clean"])]).await;
+    let other = reader("other");
+    assert!(world.lineage.namespaces(&other).await.unwrap().is_empty());
+    assert!(world.lineage.run(&other, &id(1)).await.is_err());
+    assert!(world.lineage.thing(&other, (ThingKind::Job, "n", "train")).await.is_err());
+    let ask = Ask { from: vec![Node::dataset("n", "raw")], direction: Direction::Both, depth: 5 };
+    assert!(matches!(world.lineage.graph(&other, &ask).await, Err(LineageError::NotFound(_))));
+    assert_eq!(world.lineage.graph(&reader("default"), &ask).await.unwrap().nodes.len(), 3);
+}
+
+#[tokio::test]
+async fn a_deployment_is_told_once_for_each_version() {
+    let world = World::new().await;
+    let tenant = mainspring_core::Tenant::default();
+    for version in ["1", "1", "2", "2", "1"] {
+        world.lineage.deployed(&tenant, "churn", ("churn", version)).await.unwrap();
+    }
+    let waiting = world.lineage.db.outbox_take(TOPIC, 10).await.unwrap();
+    let versions: Vec<_> = waiting.iter().map(|e| e.body["what"]["deployed"]["version"].clone()).collect();
+    assert_eq!(versions, ["1", "2", "1"]);
+}
