@@ -6,10 +6,10 @@ use mainspring_registry::actions::{ReadModel, SetAlias};
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_resource::{Apply, Read, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
-use mainspring_rollout::spec::PreflightSpec;
-use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult};
-use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState};
-use mainspring_traffic::Row;
+use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
+use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView};
+use mainspring_traffic::{Row, Share};
 use serde_json::Value;
 
 fn port(e: &dyn Failure) -> PortError {
@@ -121,35 +121,39 @@ fn fits(stable: &[i64], candidate: &[i64]) -> bool {
 }
 
 impl Fleet for Replica {
-    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
+    fn pins<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        candidates: &'a [CandidateSpec],
+    ) -> PortResult<'a, Pins> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
             if view.current().is_none() {
                 let reason = view.reason.unwrap_or_default();
                 return Err(PortError(format!("deployment {:?} does not answer: {reason}", deployment.as_str())));
             }
-            Ok(Pins {
-                stable: pinned(&self.registry, tenant, &view.spec.model).await?,
-                candidate: pinned(&self.registry, tenant, candidate).await?,
-            })
+            let stable = pinned(&self.registry, tenant, &view.spec.model).await?;
+            let mut pins = Pins { stable, candidates: Vec::new() };
+            for candidate in candidates {
+                pins.candidates.push(pinned(&self.registry, tenant, &candidate.model).await?);
+            }
+            Ok(pins)
         })
     }
 
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let Some(candidate) = view.variants.get(1).filter(|v| v.generation == row.generation()) else {
+            let asked: Vec<&VariantView> = asked(row).filter_map(|at| view.variants.get(at)).collect();
+            if asked.is_empty() || asked.iter().any(|v| v.generation != row.generation()) {
                 let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
                 return Ok(FleetView { candidate, tripped: None });
-            };
-            let reason = || candidate.reason.clone().unwrap_or_default();
-            let tripped = candidate.trip.as_ref().map(ToString::to_string);
-            let readiness = match candidate.state {
-                VariantState::Loading => Readiness::Loading(reason()),
-                VariantState::Failed => Readiness::Failed(reason()),
-                VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
-            };
-            Ok(FleetView { candidate: readiness, tripped })
+            }
+            let trip = asked.iter().find_map(|v| Some((v, v.trip.as_ref()?)));
+            let tripped = trip.map(|(v, trip)| Tripped { variant: v.name.clone(), why: trip.to_string() });
+            let candidate = asked.iter().map(|v| readiness(v)).find(|r| *r != Readiness::Ready);
+            Ok(FleetView { candidate: candidate.unwrap_or(Readiness::Ready), tripped })
         })
     }
 
@@ -172,20 +176,47 @@ impl Fleet for Replica {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
             let mut checks = Vec::new();
-            if spec.signature {
-                let version = view.variants.get(1).and_then(|v| v.version.clone());
-                let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
-                checks.push(match (view.current(), candidate) {
-                    (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
-                    _ => Checked { name: "signature".into(), passed: None, detail: "the candidate is loading".into() },
-                });
-            }
-            let candidate = row.variants.get(1).map_or("", |v| v.model.as_str());
-            for gate in &spec.gates {
-                checks.push(self.gate_on(tenant, candidate, gate).await?);
+            for (at, variant) in row.variants.iter().enumerate().skip(1) {
+                let mut its = Vec::new();
+                if spec.signature {
+                    let version = view.variants.get(at).and_then(|v| v.version.clone());
+                    let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
+                    its.push(match (view.current(), candidate) {
+                        (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
+                        _ => Checked { name: "signature".into(), passed: None, detail: "it is being loaded".into() },
+                    });
+                }
+                for gate in &spec.gates {
+                    its.push(self.gate_on(tenant, &variant.model, gate).await?);
+                }
+                if row.variants.len() > 2 {
+                    for check in &mut its {
+                        check.name = format!("{} of {}", check.name, variant.name);
+                    }
+                }
+                checks.extend(its);
             }
             Ok(checks)
         })
+    }
+}
+
+/// The candidates that a row sends requests to; all of them while it sends none to any.
+fn asked(row: &Row) -> impl Iterator<Item = usize> + '_ {
+    let has = |at: usize| row.route.split().weight(at as u16) != Share::NONE;
+    let none = (1..row.variants.len()).all(|at| !has(at));
+    (1..row.variants.len()).filter(move |at| none || has(*at))
+}
+
+fn readiness(variant: &VariantView) -> Readiness {
+    let reason = || {
+        let why = variant.reason.clone().unwrap_or_default();
+        format!("{}: {why}", variant.name)
+    };
+    match variant.state {
+        VariantState::Loading => Readiness::Loading(reason()),
+        VariantState::Failed => Readiness::Failed(reason()),
+        VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
     }
 }
 
