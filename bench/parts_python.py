@@ -100,6 +100,10 @@ def python(binary):
         for name, (url, body) in subjects.items():
             say(f"python: {name}")
             measured[name] = rounds(url, body)
+        say("python: after convert")
+        server.cli("convert", "bench/1", "--env", "shared")
+        server.deploy("bench-fast", "models:/bench/1", more=SHARED + "prefer: onnx\n")
+        measured["mainspring, v2, after convert"] = rounds(f"{server.url}/v2/models/bench-fast/infer", v2)
         own = batches(server, folder, rows)
         own += idle(server)
     for name, start in (("mlflow models serve", lambda: mlflow_models(folder, scoring)), ("MLServer without worker processes", lambda: mlserver(model, v2))):

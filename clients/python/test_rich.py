@@ -1,5 +1,6 @@
 """Parameters, nested values, dates, bytes, type hints and streams: as MLflow's own scoring server answers."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -13,6 +14,7 @@ import tritonclient.grpc
 import tritonclient.http
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
+from mlflow.types import Schema, TensorSpec
 from websockets.sync.client import connect
 
 
@@ -232,3 +234,38 @@ def test_models_from_code(server, tmp_path):
         mlflow.pyfunc.log_model(name="model", python_model=str(script), signature=signature, registered_model_name="rich-script")
     server.deploy("rich-script", "models:/rich-script/1", engine={"python": {"env": "shared"}})
     assert score(server, "script", {"dataframe_records": [{"x": 1.0}]}).json() == {"predictions": [{"x": 2.0}]}
+
+
+WIDE = '''
+import mlflow
+import numpy
+from mlflow.pyfunc import PythonModel
+
+
+class Wide(PythonModel):
+    def predict(self, context, model_input, params=None):
+        count = model_input["n"] if isinstance(model_input, dict) else model_input
+        return numpy.arange(int(count.max()), dtype=numpy.float64)[None, :]
+
+
+mlflow.models.set_model(Wide())
+'''
+
+
+def test_an_answer_of_two_hundred_megabytes(server, tmp_path):
+    (tmp_path / "wide.py").write_text(WIDE)
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("rich")
+    tensor = lambda kind, name, *shape: Schema([TensorSpec(numpy.dtype(kind), shape, name)])  # noqa: E731
+    with mlflow.start_run():
+        signature = mlflow.models.ModelSignature(tensor("int64", "n", -1, 1), tensor("float64", "y", -1, -1))
+        mlflow.pyfunc.log_model(name="model", python_model=str(tmp_path / "wide.py"), signature=signature, registered_model_name="rich-wide")
+    server.deploy("rich-wide", "models:/rich-wide/1", engine={"python": {"env": "shared"}})
+    count = 25_000_000
+    for client in (tritonclient.http, tritonclient.grpc):
+        given = client.InferInput("n", [1, 1], "INT64")
+        given.set_data_from_numpy(numpy.array([[count]]))
+        with contextlib.closing(client.InferenceServerClient(server.base, **({"network_timeout": 120} if client is tritonclient.http else {}))) as asked:
+            answer = asked.infer("rich-wide", [given]).as_numpy("y")
+        assert answer.shape == (1, count) and (answer[0, ::1_000_003] == numpy.arange(count)[::1_000_003]).all()

@@ -1,6 +1,5 @@
 """The main job, step by step."""
 
-import os
 import statistics
 import sys
 import time
@@ -30,16 +29,13 @@ def tell(server, requests):
 
 
 def train(server):
-    os.environ["MLFLOW_TRACKING_URI"] = server.url
     import mlflow
     import models
-
+    import training
     from sklearn import datasets
 
-    with models.quiet():
-        mlflow.set_tracking_uri(server.url)
-        mlflow.set_experiment("demo")
-    data = models.load(datasets.load_breast_cancer)
+    training.track(server.url, "demo")
+    data = training.load(datasets.load_breast_cancer)
     first, second = models.train_cancer(data)
     _, wine = models.train_wine()
     _, diabetes = models.train_diabetes()
@@ -161,7 +157,7 @@ GROUP BY version ORDER BY version
 
 
 def ask(server):
-    rows = server.query(" ".join(SQL.split()))
+    rows = server.query(SQL)
     if len(rows) != 2:
         sys.exit(f"\nthe journal tells of {len(rows)} versions, not of two: {rows}")
     return rows, ["mainspring query, predictions joined with the labels that came back"]

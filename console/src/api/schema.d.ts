@@ -164,6 +164,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{name}/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["measurePerformance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{name}/predict": {
         parameters: {
             query?: never;
@@ -404,6 +420,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/distribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitorDistribution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMonitorEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -414,6 +494,22 @@ export interface paths {
         get: operations["getOverview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getProfile"];
+        put?: never;
+        post: operations["saveProfile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -959,6 +1055,21 @@ export interface components {
             closedBy: components["schemas"]["ClosedView"][];
             /** @description Calls by size. */
             sizes: components["schemas"]["BatchSizeView"][];
+        };
+        /** @description A point of the calibration curve. */
+        CalibrationBin: {
+            /**
+             * Format: int64
+             * @description Rows.
+             */
+            rows: number;
+            /**
+             * Format: double
+             * @description Their mean probability.
+             */
+            predicted: number;
+            /** @description The share that was true. */
+            observed: components["schemas"]["MeasureDto"];
         };
         /**
          * @description What an apply did to one resource.
@@ -1629,6 +1740,24 @@ export interface components {
             /** @description What it is. */
             description: string;
         };
+        /** @description How long after their predictions labels came. */
+        LabelDelay: {
+            /**
+             * Format: double
+             * @description Half came earlier, seconds.
+             */
+            medianSeconds: number;
+            /**
+             * Format: double
+             * @description 95 % came earlier, seconds.
+             */
+            p95Seconds: number;
+            /**
+             * Format: int64
+             * @description Predictions without a label that are younger than that.
+             */
+            mayCome: number;
+        };
         /** @description From data sets over runs and versions to deployments. */
         Lineage: {
             /** @description The model. */
@@ -1680,6 +1809,26 @@ export interface components {
         LoginRequest: {
             /** @description An API key. */
             key: string;
+        };
+        /** @description A number, and between what it is. */
+        MeasureDto: {
+            /**
+             * Format: double
+             * @description The number.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Lower end; none where no method is valid.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high?: number | null;
+            /** @description How the interval was made. */
+            method?: string | null;
         };
         /** @description A metric over the steps of a run. */
         MetricHistory: {
@@ -1773,6 +1922,156 @@ export interface components {
             /** @description The newest version; absent while there is none. */
             latestVersion?: string | null;
         };
+        /** @description What a monitor sees of a column. */
+        MonitorColumn: {
+            /** @description Its name in the journal: `in.age`, `out.score`. */
+            name: string;
+            /** @description Which rows of it, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description What its drift is: `covariate` or `prediction`. */
+            drift: string;
+            /** @description `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared. */
+            standing: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            changedAt?: components["schemas"]["Time"] | null;
+            /** @description What it is compared with: `profile`, `first-rows` or `window`. */
+            reference: string;
+            /**
+             * Format: int64
+             * @description Rows of the reference so far, while it is being made.
+             */
+            learned?: number | null;
+            /**
+             * Format: int64
+             * @description Sampled rows that the test has seen.
+             */
+            tested: number;
+            /**
+             * Format: int64
+             * @description Sampled rows in the window.
+             */
+            windowRows: number;
+            /**
+             * Format: double
+             * @description The share of the window's rows that would have to move for it to be as the reference, 0 to 1.
+             */
+            distance: number;
+            /**
+             * Format: double
+             * @description What chance alone brings on average with so many rows.
+             */
+            chance: number;
+            /**
+             * Format: double
+             * @description ln of the most that the bet on a change has won.
+             */
+            logE: number;
+            /**
+             * Format: double
+             * @description ln of what it must have won to be sure.
+             */
+            logSure: number;
+        };
+        /** @description A column's distribution beside its reference's. */
+        MonitorDistribution: components["schemas"]["MonitorColumn"] & {
+            /**
+             * @description Upper edges of the bins of numbers, of each but the last and the one of missing values; none where bins are of
+             *     hashed texts.
+             */
+            edges?: number[] | null;
+            /** @description Rows of the reference by bin; the last is of missing values. */
+            referenceCounts: number[];
+            /** @description Sampled rows of the window by bin. */
+            windowCounts: number[];
+        };
+        /** @description What a monitor has told. */
+        MonitorEvent: {
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            seq: number;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description `drifted`, `recovered`, or `replaced`, when another version answers. */
+            kind: string;
+            /** @description Whether anything was drifting then. */
+            drifting: boolean;
+            /** @description In words. */
+            sentence: string;
+            /** @description The numbers that it rests on, and the query that shows the rows. */
+            numbers: Record<string, unknown>;
+        };
+        /** @description What a monitor has told, newest first. */
+        MonitorEvents: {
+            /** @description Newest first. */
+            events: components["schemas"]["MonitorEvent"][];
+        };
+        /** @description Monitors by name. */
+        MonitorList: {
+            /** @description Each in a line. */
+            monitors: components["schemas"]["MonitorSummary"][];
+        };
+        /** @description A monitor in a line. */
+        MonitorSummary: {
+            /** @description Its name. */
+            name: string;
+            /** @description The deployment whose rows it watches. */
+            deployment: string;
+            /** @description Which variant of it. */
+            variant: string;
+            /** @description The model that answers; nothing until it has. */
+            model?: string | null;
+            /** @description Its version. */
+            version?: string | null;
+            /** @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`. */
+            state: string;
+            since?: components["schemas"]["Time"] | null;
+            /** @description Why it does not go on. */
+            problem?: string | null;
+            /**
+             * Format: int64
+             * @description Columns that are watched.
+             */
+            watched: number;
+            /** @description Names of those that have drifted, whole or in a segment. */
+            drifted: string[];
+            /**
+             * Format: int64
+             * @description Rows of the version that counted so far.
+             */
+            rows: number;
+            seenUntil?: components["schemas"]["Time"] | null;
+        };
+        /** @description A monitor. */
+        MonitorView: components["schemas"]["MonitorSummary"] & {
+            /**
+             * Format: double
+             * @description The probability of a false alarm for a version, over all columns and looks.
+             */
+            level: number;
+            /**
+             * Format: double
+             * @description From how much on a change is drift.
+             */
+            minEffect: number;
+            /** @description How far back it is measured how much has changed. */
+            window: string;
+            /**
+             * Format: int64
+             * @description Rows of which the columns were sampled.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Rows that came too late to be looked at, since this server has watched.
+             */
+            late: number;
+            begunAt?: components["schemas"]["Time"] | null;
+            /** @description Its columns, whole first, then by segment. */
+            columns: components["schemas"]["MonitorColumn"][];
+        };
         Number: number | ("NaN" | "Infinity" | "-Infinity");
         /** @description The first page: what runs, what is new, what needs a look. */
         Overview: {
@@ -1791,6 +2090,164 @@ export interface components {
             queue?: components["schemas"]["Quantiles"] | null;
             engine?: components["schemas"]["Quantiles"] | null;
             encode?: components["schemas"]["Quantiles"] | null;
+        };
+        /** @description A group's metric beside that of the largest group, which is the first. */
+        PerformanceComparison: {
+            /** @description Place of the group among `groups`. */
+            group: number;
+            /** @description The metric. */
+            name: string;
+            /** @description Of which class. */
+            class?: string | null;
+            /** @description This group's less the largest's. */
+            difference: components["schemas"]["MeasureDto"];
+            ratio?: components["schemas"]["MeasureDto"] | null;
+        };
+        /** @description Predictions that are measured together. */
+        PerformanceGroup: {
+            /** @description Value of each column that is grouped by. */
+            by: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description Predicted rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows with a label.
+             */
+            labeled: number;
+            /**
+             * Format: int64
+             * @description Labelled rows that could not be compared.
+             */
+            unfit: number;
+            /** @description Metrics. */
+            metrics: components["schemas"]["PerformanceMetric"][];
+            /** @description A row for each true class, in the order of `classes`. */
+            confusion?: number[][];
+            /** @description The calibration curve of the positive class. */
+            calibration?: components["schemas"]["CalibrationBin"][];
+            /**
+             * Format: double
+             * @description The expected calibration error that so many rows have by chance alone.
+             */
+            calibrationByChance?: number | null;
+        };
+        /** @description A metric. */
+        PerformanceMetric: components["schemas"]["MeasureDto"] & {
+            /** @description Its name: `accuracy`, `roc_auc`, `rmse`, … */
+            name: string;
+            /** @description Of which class, where it is of one. */
+            class?: string | null;
+        };
+        /** @description Performance of a deployment. */
+        PerformanceReport: {
+            /** @description Whose. */
+            deployment: string;
+            /** @description Name of the feedback. */
+            label: string;
+            /** @description `classification`, `regression` or `ranking`. */
+            task: string;
+            /** @description Column with the predictions. */
+            prediction: string;
+            /** @description Column with the probabilities. */
+            score?: string | null;
+            /** @description Classes in their order. */
+            classes?: string[];
+            /** @description Of two classes the one that is looked for. */
+            positive?: string | null;
+            /** @description Of an order, how many items count. */
+            k?: number | null;
+            /** @description Predictions from then on. */
+            from: components["schemas"]["Time"];
+            /** @description And before then. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description How often intervals hold what is true.
+             */
+            confidence: number;
+            delay?: components["schemas"]["LabelDelay"] | null;
+            /** @description All predictions together. */
+            overall: components["schemas"]["PerformanceGroup"];
+            /** @description By the columns that were asked for, the one with the most labels first. */
+            groups: components["schemas"]["PerformanceGroup"][];
+            /** @description Each group beside the first. */
+            comparisons: components["schemas"]["PerformanceComparison"][];
+            /** @description What must be known to read this. */
+            notes: string[];
+        };
+        /** @description Which predictions, and how they are measured. All of it may be left out. */
+        PerformanceRequest: {
+            /**
+             * Format: int64
+             * @description Predictions of the last so many seconds; a day when left out. Not with `from`.
+             * @default null
+             */
+            lastSeconds: number | null;
+            /**
+             * @description Predictions from then on, RFC 3339.
+             * @default null
+             */
+            from: string | null;
+            /**
+             * @description Predictions before then, RFC 3339; now when left out.
+             * @default null
+             */
+            until: string | null;
+            /**
+             * @description Name of the feedback that says what was true; `label` when left out.
+             * @default null
+             */
+            label: string | null;
+            /**
+             * @description Output with the prediction; found out when left out.
+             * @default null
+             */
+            prediction: string | null;
+            /**
+             * @description Output with the probability or probabilities; found out when left out.
+             * @default null
+             */
+            score: string | null;
+            /**
+             * @description `classification`, `regression` or `ranking`; found out when left out.
+             * @default null
+             */
+            task: string | null;
+            /**
+             * @description Columns to group by: `version`, `variant`, `hour`, `day`, or an input or output.
+             * @default []
+             */
+            by: string[];
+            /**
+             * @description Of two classes the one that is looked for; the second in order when left out.
+             * @default null
+             */
+            positive: string | null;
+            /**
+             * @description How many items of an order count; 10 when left out.
+             * @default null
+             */
+            k: number | null;
+            /**
+             * @description What a row is worth: by true class, then by predicted class.
+             * @default null
+             */
+            worth: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            } | null;
+            /**
+             * Format: double
+             * @description How often intervals hold what is true; 0.95 when left out.
+             * @default null
+             */
+            confidence: number | null;
         };
         /** @description What the model said. */
         PredictAnswer: {
@@ -1840,6 +2297,21 @@ export interface components {
             hint?: string | null;
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
+        };
+        /** @description The profile of a version. */
+        ProfileView: {
+            /** @description The registered model. */
+            model: string;
+            /** @description Its version. */
+            version: string;
+            /** @description What it is a profile of. */
+            source: string;
+            /** @description Who saved it; `the server` when it made it from the run's dataset. */
+            savedBy: string;
+            /** @description When. */
+            savedAt: components["schemas"]["Time"];
+            /** @description The profile. */
+            profile: Record<string, unknown>;
         };
         /** @description What was purged, or with `dryRun` would be. */
         PurgeAnswer: {
@@ -2309,6 +2781,13 @@ export interface components {
             };
             /** @description The run it is nested in. */
             parentId?: string | null;
+        };
+        /** @description A profile to be saved with a version. */
+        SaveProfileRequest: {
+            /** @description The version: `churn@champion` or `churn/3`. */
+            model: string;
+            /** @description What `mainspring profile FILE -o profile.json` wrote. */
+            profile: Record<string, unknown>;
         };
         /** @description Who is asking. */
         SessionView: {
@@ -2806,6 +3285,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["LiveTick"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    measurePerformance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PerformanceRequest"];
+            };
+        };
+        responses: {
+            /** @description Metrics with intervals, from the labels that came */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PerformanceReport"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -3380,6 +3895,141 @@ export interface operations {
             };
         };
     };
+    listMonitors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each in a line, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it sees of each column */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitorDistribution: {
+        parameters: {
+            query: {
+                /** @description Its name: `in.age`. */
+                column: string;
+                /** @description Which rows, `in.plan = gold`; all when left out. */
+                segment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A column beside its reference */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorDistribution"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMonitorEvents: {
+        parameters: {
+            query?: {
+                /** @description Only those before this number. */
+                before?: number;
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it has told, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorEvents"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: never;
@@ -3396,6 +4046,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getProfile: {
+        parameters: {
+            query: {
+                /** @description `churn@champion` or `churn/3`. */
+                model: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile saved with a version, or made of its run's dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveProfileRequest"];
+            };
+        };
+        responses: {
+            /** @description It is saved, in the place of the one before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

@@ -123,76 +123,99 @@ fn synced(path: &Path, out: Out) -> Result<(), BatchError> {
     file.sync_all().map_err(|e| BatchError::writing(path, e))
 }
 
-/// Makes the output of its parts. Returns its size in bytes.
-pub(crate) fn assemble(
-    parts: &[PathBuf],
-    to: &Path,
-    (format, schema): (Format, &SchemaRef),
-) -> Result<u64, BatchError> {
-    let file = File::create(to).map_err(|e| BatchError::writing(to, e))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    let broken = |e: String| BatchError::Broken(format!("cannot write {}: {e}", to.display()));
-    match format {
-        Format::Parquet => out = row_groups(parts, out, schema).map_err(|e| broken(e.to_string()))?,
-        Format::Csv => {
-            let mut header = CsvBuilder::new().with_header(true).build(Vec::new());
-            let none = RecordBatch::new_empty(Arc::clone(schema));
-            header.write(&none).map_err(|e| broken(e.to_string()))?;
-            out.write_all(&header.into_inner()).map_err(|e| BatchError::writing(to, e))?;
-            join(parts, &mut out, to)?;
-        }
-        Format::Jsonl => join(parts, &mut out, to)?,
-        Format::Arrow => {
-            let mut writer = FileWriter::try_new(out, schema).map_err(|e| broken(e.to_string()))?;
-            for path in parts {
-                let part = File::open(path).map_err(|e| BatchError::reading(path, e))?;
-                let reader = FileReader::try_new(BufReader::new(part), None).map_err(|e| broken(e.to_string()))?;
-                for batch in reader {
-                    batch.and_then(|b| writer.write(&b)).map_err(|e| broken(e.to_string()))?;
-                }
+/// The output, made of its parts while later ones are still being written.
+pub(crate) struct Whole {
+    path: PathBuf,
+    joiner: Joiner,
+}
+
+enum Joiner {
+    Parquet(Box<SerializedFileWriter<Out>>),
+    /// CSV and JSON lines, byte by byte.
+    Text(Out),
+    Arrow(Box<FileWriter<Out>>),
+}
+
+impl Whole {
+    /// Begins the output at `path`.
+    pub fn create(path: &Path, format: Format, schema: &SchemaRef) -> Result<Self, BatchError> {
+        let file = File::create(path).map_err(|e| BatchError::writing(path, e))?;
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let broken = |e: &dyn std::fmt::Display| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
+        let joiner = match format {
+            Format::Parquet => Joiner::Parquet(Box::new(row_groups_into(out, schema).map_err(|e| broken(&e))?)),
+            Format::Csv => {
+                let mut header = CsvBuilder::new().with_header(true).build(Vec::new());
+                header.write(&RecordBatch::new_empty(Arc::clone(schema))).map_err(|e| broken(&e))?;
+                out.write_all(&header.into_inner()).map_err(|e| BatchError::writing(path, e))?;
+                Joiner::Text(out)
             }
-            out = writer.into_inner().map_err(|e| broken(e.to_string()))?;
+            Format::Jsonl => Joiner::Text(out),
+            Format::Arrow => Joiner::Arrow(Box::new(FileWriter::try_new(out, schema).map_err(|e| broken(&e))?)),
+        };
+        Ok(Self { path: path.to_owned(), joiner })
+    }
+
+    fn failed(&self, e: &dyn std::fmt::Display) -> BatchError {
+        BatchError::Broken(format!("cannot write {}: {e}", self.path.display()))
+    }
+
+    /// Adds the next part.
+    pub fn add(&mut self, part: &Path) -> Result<(), BatchError> {
+        let mut file = File::open(part).map_err(|e| BatchError::reading(part, e))?;
+        match &mut self.joiner {
+            Joiner::Parquet(writer) => copy_row_groups(&file, writer).map_err(|e| self.failed(&e)),
+            Joiner::Text(out) => match std::io::copy(&mut file, out) {
+                Ok(_) => Ok(()),
+                Err(e) => Err(BatchError::writing(&self.path, e)),
+            },
+            Joiner::Arrow(writer) => FileReader::try_new(BufReader::new(file), None)
+                .and_then(|mut batches| batches.try_for_each(|batch| writer.write(&batch?)))
+                .map_err(|e| self.failed(&e)),
         }
     }
-    synced(to, out)?;
-    to.metadata().map(|m| m.len()).map_err(|e| BatchError::reading(to, e))
-}
 
-fn join(parts: &[PathBuf], out: &mut Out, to: &Path) -> Result<(), BatchError> {
-    for path in parts {
-        let mut part = File::open(path).map_err(|e| BatchError::reading(path, e))?;
-        std::io::copy(&mut part, out).map_err(|e| BatchError::writing(to, e))?;
+    /// Ends the output, on disk. Returns its size in bytes.
+    pub fn finish(self) -> Result<u64, BatchError> {
+        let path = self.path;
+        let broken = |e: &dyn std::fmt::Display| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
+        let out = match self.joiner {
+            Joiner::Parquet(writer) => writer.into_inner().map_err(|e| broken(&e))?,
+            Joiner::Text(out) => out,
+            Joiner::Arrow(writer) => writer.into_inner().map_err(|e| broken(&e))?,
+        };
+        synced(&path, out)?;
+        path.metadata().map(|m| m.len()).map_err(|e| BatchError::reading(&path, e))
     }
-    Ok(())
 }
 
-/// Copies row groups as they are: nothing is decoded.
-fn row_groups(parts: &[PathBuf], out: Out, schema: &SchemaRef) -> parquet::errors::Result<Out> {
+fn row_groups_into(out: Out, schema: &SchemaRef) -> parquet::errors::Result<SerializedFileWriter<Out>> {
     let mut properties = properties(schema);
     add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     let written = ArrowSchemaConverter::new().convert(schema)?;
-    let mut writer = SerializedFileWriter::new(out, written.root_schema_ptr(), Arc::new(properties))?;
-    for path in parts {
-        let part = File::open(path)?;
-        let metadata =
-            ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(&part)?;
-        for (at, group) in metadata.row_groups().iter().enumerate() {
-            let mut copy = writer.next_row_group()?;
-            for (i, column) in group.columns().iter().enumerate() {
-                copy.append_column(
-                    &part,
-                    ColumnCloseResult {
-                        bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
-                        rows_written: u64::try_from(group.num_rows()).unwrap_or(0),
-                        metadata: column.clone(),
-                        bloom_filter: None,
-                        column_index: metadata.column_index().and_then(|c| c.get(at)?.get(i)).cloned(),
-                        offset_index: metadata.offset_index().and_then(|c| c.get(at)?.get(i)).cloned(),
-                    },
-                )?;
-            }
-            copy.close()?;
+    SerializedFileWriter::new(out, written.root_schema_ptr(), Arc::new(properties))
+}
+
+/// Copies row groups as they are: nothing is decoded.
+fn copy_row_groups(part: &File, writer: &mut SerializedFileWriter<Out>) -> parquet::errors::Result<()> {
+    let metadata =
+        ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(part)?;
+    for (at, group) in metadata.row_groups().iter().enumerate() {
+        let mut copy = writer.next_row_group()?;
+        for (i, column) in group.columns().iter().enumerate() {
+            copy.append_column(
+                part,
+                ColumnCloseResult {
+                    bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
+                    rows_written: u64::try_from(group.num_rows()).unwrap_or(0),
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: metadata.column_index().and_then(|c| c.get(at)?.get(i)).cloned(),
+                    offset_index: metadata.offset_index().and_then(|c| c.get(at)?.get(i)).cloned(),
+                },
+            )?;
         }
+        copy.close()?;
     }
-    writer.into_inner()
+    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::manifest::{Folder, Identity, Manifest};
 use crate::measure;
 use crate::model::{LoadedModel, ModelId};
 use crate::outputs::Outputs;
-use crate::part;
+use crate::part::{self, Whole};
 use crate::place::{Place, Stamp};
 use crate::plan::Source;
 use crate::read::Rows;
@@ -158,7 +158,11 @@ pub async fn run(job: Job, model: LoadedModel, watch: Watch) -> Result<Finished,
         folder.clear()?;
     }
     let manifest = match folder.resume(&identity)? {
-        Some(manifest) => manifest,
+        Some(mut manifest) => {
+            // A part that somebody took away is made again.
+            manifest.done.retain(|shard, _| manifest.finished || folder.part(*shard).exists());
+            manifest
+        }
         None if taken => {
             folder.remove()?;
             return Err(BatchError::Exists { output: job.output.short() });
@@ -306,12 +310,9 @@ impl Session {
             max_errors: self.job.max_errors,
         };
         self.folder.save(&self.manifest)?;
-        self.shards(&work, &sheet, threads)?;
-        (self.watch)(Progress::Joining);
-        let parts: Vec<PathBuf> = (0..work.source.shards.len()).map(|i| self.folder.part(i)).collect();
-        let whole = self.folder.path().join("whole");
-        self.manifest.bytes = part::assemble(&parts, &whole, (to, &sheet.schema))?;
-        Ok(whole)
+        let path = self.folder.path().join("whole");
+        self.manifest.bytes = self.shards(&work, &sheet, (Whole::create(&path, to, &sheet.schema)?, threads))?;
+        Ok(path)
     }
 
     /// Whether a file tells of rows that failed; it is there and empty where none did.
@@ -362,17 +363,21 @@ impl Session {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    /// Runs the shards that are not done; the manifest has each of them once its part is on disk.
-    fn shards(&mut self, work: &Work, sheet: &Sheet, threads: usize) -> Result<(), BatchError> {
+    /// Runs the shards that are not done; the manifest has each of them once its part is on disk. The parts become
+    /// the whole in their order, beside the shards that still run. Returns the bytes of the whole.
+    fn shards(&mut self, work: &Work, sheet: &Sheet, (whole, threads): (Whole, usize)) -> Result<u64, BatchError> {
         let all = &work.source.shards;
-        let left: Vec<usize> =
-            (0..all.len()).filter(|i| !(self.manifest.done.contains_key(i) && self.folder.part(*i).exists())).collect();
+        let left: Vec<usize> = (0..all.len()).filter(|i| !self.manifest.done.contains_key(i)).collect();
         let next = AtomicUsize::new(0);
         let (folder, of) = (&self.folder, work.source.rows);
         let (tell, told) = mpsc::channel();
         let mut failed: Option<(usize, BatchError)> = None;
         let (manifest, watch, resumed) = (&mut self.manifest, &self.watch, self.resumed);
-        std::thread::scope(|scope| -> Result<(), BatchError> {
+        let joined = std::thread::scope(|scope| -> Result<Result<u64, BatchError>, BatchError> {
+            let (ready, parts) = mpsc::channel();
+            let joiner = scope.spawn(move || {
+                join(whole, parts, all.len()).inspect_err(|_| sheet.stop.store(true, Ordering::Relaxed))
+            });
             for _ in 0..threads.min(left.len()) {
                 let (tell, left, next) = (tell.clone(), &left, &next);
                 scope.spawn(move || {
@@ -389,7 +394,13 @@ impl Session {
                 });
             }
             drop(tell);
+            let mut given = 0;
             loop {
+                while given < all.len() && manifest.done.contains_key(&given) {
+                    // A joiner that has failed says so when it is waited for.
+                    let _ = ready.send(folder.part(given));
+                    given += 1;
+                }
                 match told.recv_timeout(Duration::from_millis(100)) {
                     Ok((shard, Ok(Some(done)))) => {
                         manifest.done.insert(shard, done);
@@ -406,13 +417,30 @@ impl Session {
                 }
                 watch(Progress::Rows { done: sheet.rows.load(Ordering::Relaxed), resumed, of });
             }
-            Ok(())
+            drop(ready);
+            if failed.is_none() {
+                watch(Progress::Joining);
+            }
+            Ok(joiner.join().unwrap_or_else(|_| Err(BatchError::Broken("the joining of the parts broke off".into()))))
         })?;
         match failed {
             Some((_, e)) => Err(e),
-            None => Ok(()),
+            None => joined,
         }
     }
+}
+
+/// Makes the whole of its parts as they come. They stop coming when a shard has failed: that error is the one to tell.
+fn join(mut whole: Whole, parts: mpsc::Receiver<PathBuf>, count: usize) -> Result<u64, BatchError> {
+    let mut joined = 0;
+    for part in parts {
+        whole.add(&part)?;
+        joined += 1;
+    }
+    if joined < count {
+        return Err(BatchError::Broken(format!("only {joined} of {count} parts were made")));
+    }
+    whole.finish()
 }
 
 /// Rows to measure with.

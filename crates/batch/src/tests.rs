@@ -310,6 +310,21 @@ async fn an_unfinished_run_of_something_else_is_not_gone_on_with() {
 }
 
 #[tokio::test]
+async fn a_part_that_was_taken_away_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.jsonl"));
+    write(&input, &table(150_000));
+    // Enough calls to learn the columns and for the first shard.
+    let dead = Arc::new(Adder::new(2, 18));
+    let large = Job { batch_rows: Some(8192), threads: 1, ..job(&input, &output) };
+    go(large, loaded(&dead, &AB, "1")).await.unwrap_err();
+    std::fs::remove_file(folder.path().join("out.jsonl.run/000000.part")).unwrap();
+    let report = go(job(&input, &output), loaded(&adder(), &AB, "1")).await.unwrap();
+    assert_eq!((report.rows, report.resumed), (150_000, 0));
+    assert_eq!(std::fs::read_to_string(&output).unwrap().lines().count(), 150_000);
+}
+
+#[tokio::test]
 async fn two_processes_do_not_work_on_one_output() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));

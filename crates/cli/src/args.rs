@@ -48,7 +48,7 @@ pub struct Cli {
         help_heading = CLIENT
     )]
     pub api_key: Option<String>,
-    /// `table` for people, `json` for machines; for `predict` and `profile` the file to write
+    /// `table` for people, `json` for machines; for `predict`, `profile` and `validate --infer` the file to write
     #[arg(long, short, global = true, default_value = "table", value_name = "FORMAT|FILE")]
     pub output: Destination,
     /// What to do
@@ -177,6 +177,9 @@ pub enum Cmd {
     /// Compare a candidate with what is deployed, step by step, and let the evidence decide
     #[command(subcommand)]
     Rollout(RolloutCmd),
+    /// Watch a deployment's rows beside their reference: what has drifted, and since when
+    #[command(subcommand)]
+    Monitor(MonitorCmd),
     /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
@@ -184,16 +187,23 @@ pub enum Cmd {
     },
     /// Run a model over a whole file, on this machine: CSV, JSON lines, Arrow, Parquet, local or in S3
     Predict(Box<PredictArgs>),
-    /// Describe the columns of a file: CSV, Arrow, Parquet; `-o profile.json` writes the whole profile
+    /// Describe the columns of a file: CSV, JSON lines, Arrow, Parquet; `-o profile.json` writes the whole profile
     Profile {
         /// The file
         file: PathBuf,
+        /// Save the profile with a registered version, for monitors to compare with: `NAME@alias` or `NAME/version`
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
         /// Threads; one a core when left out
         #[arg(long, value_name = "N")]
         threads: Option<usize>,
     },
     /// Compare the columns of two files
     Drift(DriftArgs),
+    /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
+    Validate(Box<ValidateArgs>),
+    /// Measure a deployment's predictions against the labels that came for them
+    Performance(Box<PerformanceArgs>),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),
@@ -326,7 +336,95 @@ pub struct DriftArgs {
     pub threads: Option<usize>,
 }
 
+/// What to check, and against what.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Expectations: YAML or JSON, by hand or by Great Expectations
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    pub suite: Option<PathBuf>,
+    /// A profile, from which expectations are inferred
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Make expectations of the file, which is right: to standard output, or with `-o suite.yaml` into a file
+    #[arg(long, conflicts_with_all = ["suite", "profile"])]
+    pub infer: bool,
+    /// Threads with --infer; one a core when left out
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Which predictions to measure, and how.
+#[derive(Debug, Args)]
+pub struct PerformanceArgs {
+    /// Deployment
+    pub deployment: String,
+    /// Predictions of the last so long
+    #[arg(long, default_value = "24h", value_name = "AGE")]
+    pub last: String,
+    /// Predictions from then on, e.g. `2026-11-25T08:00:00Z`
+    #[arg(long, value_name = "TIME", conflicts_with = "last")]
+    pub from: Option<String>,
+    /// Predictions before then; now when left out
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Name of the feedback that says what was true
+    #[arg(long, default_value = "label", value_name = "NAME")]
+    pub label: String,
+    /// Output with the prediction; found out when left out
+    #[arg(long, value_name = "OUTPUT")]
+    pub prediction: Option<String>,
+    /// Output with the probability or probabilities; found out when left out
+    #[arg(long, value_name = "OUTPUT")]
+    pub score: Option<String>,
+    /// What the model does; found out when left out
+    #[arg(long, value_parser = ["classification", "regression", "ranking"], value_name = "TASK")]
+    pub task: Option<String>,
+    /// Group by: `version`, `variant`, `hour`, `day`, an input or an output; numbers with many values are cut into
+    /// quarters
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub by: Vec<String>,
+    /// Of two classes the one that is looked for; the second in order when left out
+    #[arg(long, value_name = "CLASS")]
+    pub positive: Option<String>,
+    /// Of an order, how many items count
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub k: usize,
+    /// What a row is worth, by its true and its predicted class; what is left out is worth nothing
+    #[arg(long, value_name = "TRUTH:PREDICTED=NUMBER")]
+    pub worth: Vec<String>,
+    /// How often intervals hold what is true
+    #[arg(long, default_value_t = 0.95, value_name = "SHARE")]
+    pub confidence: f64,
+}
+
 const FORMATS: [&str; 4] = ["parquet", "csv", "jsonl", "arrow"];
+
+/// What to do with monitors. They are declared: `mainspring apply -f`, with `kind: Monitor`.
+#[derive(Debug, Subcommand)]
+pub enum MonitorCmd {
+    /// List them, each with what has drifted
+    List,
+    /// Show what one sees of each column
+    Show {
+        /// Name
+        name: String,
+    },
+    /// Show one as it goes
+    Watch {
+        /// Name
+        name: String,
+    },
+    /// Show what one has told, and why
+    Events {
+        /// Name
+        name: String,
+        /// How many of the newest
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+}
 
 /// What to do with rollouts.
 #[derive(Debug, Subcommand)]

@@ -8,12 +8,15 @@ mod error;
 mod keys;
 mod local;
 mod monitor;
+mod monitors;
 mod output;
+mod performance;
 mod predict;
 mod query;
 mod resources;
 mod rollout;
 mod up;
+mod validate;
 
 use args::{Cli, Cmd, Destination};
 use clap::Parser;
@@ -52,7 +55,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let out = match (&cli.output, &cli.command) {
         (Destination::Shown(out), _) => *out,
-        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. }) => args::Output::Table,
+        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_)) => args::Output::Table,
         (Destination::File(other), _) => {
             let message = format!("--output is {other:?}; it is table or json");
             return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
@@ -85,13 +88,22 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
+        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
         }
         Cmd::Predict(args) => predict::run(&server()?, &args, file.as_deref()).await?,
-        Cmd::Profile { file: table, threads } => monitor::profile(table, threads, (out, file)).await?,
+        Cmd::Profile { file: table, version, threads } => {
+            let with = version.map(|version| server().map(|server| (server, version))).transpose()?;
+            monitor::profile(table, threads, with, (out, file)).await?;
+        }
+        Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
+        Cmd::Validate(args) => {
+            let threads = monitor::cores(args.threads);
+            return validate::run(*args, threads, (out, file)).await;
+        }
         Cmd::Drift(args) => return monitor::drift(args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }

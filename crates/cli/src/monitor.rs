@@ -1,18 +1,20 @@
 //! `mainspring profile` and `mainspring drift`: what columns look like, and whether they still do.
 
 use crate::args::{DriftArgs, Output};
+use crate::client::Server;
 use crate::error::CliError;
-use crate::output::{Mark, either, line, mark, note, size, table};
+use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
 use mainspring_monitor::{MonitorError, Table};
 use mainspring_stats::presets::{Preset, Verdict};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs what blocks beside the runtime's threads.
-async fn apart<T: Send + 'static>(
+pub async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MonitorError> + Send + 'static,
 ) -> Result<T, CliError> {
     tokio::task::spawn_blocking(work)
@@ -21,21 +23,27 @@ async fn apart<T: Send + 'static>(
         .map_err(|e| CliError::from_failure(&e))
 }
 
-fn cores(given: Option<usize>) -> usize {
+/// As many as asked for, or one a core.
+pub fn cores(given: Option<usize>) -> usize {
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
 }
 
-/// Profiles a file; the profile goes into a file or to standard output.
+/// Profiles a file; the profile goes into a file or to standard output, and is saved with a version where one is named.
 ///
 /// # Errors
-/// [`CliError`] when a file cannot be read or written.
+/// [`CliError`] when a file cannot be read or written, or the server refuses the profile.
 pub async fn profile(
     file: PathBuf,
     threads: Option<usize>,
+    with: Option<(Server, String)>,
     (out, to): (Output, Option<String>),
 ) -> Result<(), CliError> {
     let threads = cores(threads);
     let found = apart(move || mainspring_monitor::profile::profile(&Table::open(&file)?, threads)).await?;
+    if let Some((server, version)) = &with {
+        let saved = server.post("/api/v1/profiles", &json!({ "model": version, "profile": found })).await?;
+        note(format!("saved with version {} of {}", cell(&saved["version"]), cell(&saved["model"])));
+    }
     let Some(to) = to else {
         either(out, &found, || people(&found));
         return Ok(());
@@ -50,7 +58,7 @@ pub async fn profile(
 }
 
 /// Whole or not at all.
-fn write(to: &Path, text: &str) -> std::io::Result<()> {
+pub fn write(to: &Path, text: &str) -> std::io::Result<()> {
     let mut beside = to.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);

@@ -240,6 +240,12 @@ pub enum EngineError {
     /// Nobody waits for the model any more.
     #[error("the load was given up")]
     GivenUp,
+    /// The caller took no part of an answer that comes in parts, so the model was stopped.
+    #[error("the caller took no part of the answer for {patience:?}, so it was given up")]
+    NotTaken {
+        /// How long the model waited.
+        patience: Duration,
+    },
     /// The deadline passed before the call could start.
     #[error("the deadline passed before the model could start")]
     Deadline,
@@ -258,7 +264,7 @@ impl Failure for EngineError {
             Self::Run { bad_input: true, .. } | Self::Tensor(_) => ErrorKind::InvalidInput,
             Self::Deadline | Self::TooSlow { .. } => ErrorKind::DeadlineExceeded,
             Self::NotAllowed { .. } => ErrorKind::Denied,
-            Self::GivenUp => ErrorKind::Cancelled,
+            Self::GivenUp | Self::NotTaken { .. } => ErrorKind::Cancelled,
         }
     }
 

@@ -121,17 +121,25 @@ pub struct ApiError {
     pub hint: Option<String>,
     /// When to try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// A header that goes out with it.
+    pub header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, retry_after: None }
+        Self { kind, message: message.into(), hint: None, retry_after: None, header: None }
     }
 
     /// With what to do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a header, when its value can be one.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.header = HeaderValue::from_str(value).ok().map(|value| Box::new((name, value)));
         self
     }
 
@@ -143,13 +151,21 @@ impl ApiError {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        self.beside(&mut response);
         response
+    }
+
+    /// Puts its header beside it, for who renders it by hand.
+    pub fn beside(&self, response: &mut Response) {
+        if let Some((name, value)) = self.header.as_deref() {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
     }
 }
 
 impl<E: Failure> From<E> for ApiError {
     fn from(e: E) -> Self {
-        Self { kind: e.kind(), message: e.to_string(), hint: e.hint(), retry_after: e.retry_after() }
+        Self { kind: e.kind(), message: e.to_string(), hint: e.hint(), retry_after: e.retry_after(), header: None }
     }
 }
 

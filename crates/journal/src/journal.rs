@@ -16,7 +16,7 @@ use crate::stats::{Counters, JournalStats};
 use crate::tiles::{TileSnapshot, Tiles};
 use crate::writer::{Command, Writer};
 use mainspring_artifact::Artifacts;
-use mainspring_core::{Ctx, Prediction};
+use mainspring_core::{Ctx, Prediction, Timestamp};
 use mainspring_store::Db;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -195,6 +195,14 @@ impl Journal {
     pub fn stats(&self) -> JournalStats {
         let open = self.0.shared.segments.lock().iter().filter(|s| !s.sealed).count() as u64;
         self.0.shared.counters.read(self.0.shared.queue.appended(), open)
+    }
+
+    /// Since when there may be rows that are in this process's log alone; `None` when all are sealed.
+    pub fn unsealed_since(&self) -> Option<Timestamp> {
+        let segments = self.0.shared.segments.lock();
+        let begun = |s: &OpenSegment| s.id.id.get_timestamp().map(|at| at.to_unix());
+        let first = segments.iter().filter(|s| !s.sealed).filter_map(begun).min();
+        first.map(|(seconds, nanos)| Timestamp((seconds as i64) * 1_000_000 + i64::from(nanos / 1_000)))
     }
 
     /// Waits until everything appended so far is on disk and visible to queries and tiles.

@@ -27,6 +27,15 @@ pub(crate) struct Uncounted {
     pub since: Timestamp,
     pub until: Timestamp,
     pub requests: RequestTile,
+    /// Answers in the shadow of others: nobody waited for them, and they are in no tile.
+    pub shadows: Shadows,
+}
+
+/// Answers in the shadow of others.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shadows {
+    pub events: u64,
+    pub failed: u64,
 }
 
 /// Events that found no room, per tenant and target.
@@ -159,23 +168,27 @@ impl Queue {
 
     fn refuse(&self, p: &Prediction, ack: Option<Ack>, why: JournalError) {
         self.counters.events_dropped.fetch_add(1, Ordering::Relaxed);
-        // A shadow is in no tile, and nobody waited for it.
-        if p.assignment.shadow_of.is_none() {
-            let mut overflow = self.overflow.lock();
-            let entry = overflow.entry((p.tenant.clone(), Arc::clone(&p.target))).or_insert_with(|| Uncounted {
-                since: p.at,
-                until: p.at,
-                requests: RequestTile::default(),
-            });
-            entry.since = entry.since.min(p.at);
-            entry.until = entry.until.max(p.at);
-            let failed = match &p.outcome {
-                Outcome::Ok => None,
-                Outcome::Failed { kind, .. } => Some(*kind),
-            };
+        let mut overflow = self.overflow.lock();
+        let entry = overflow.entry((p.tenant.clone(), Arc::clone(&p.target))).or_insert_with(|| Uncounted {
+            since: p.at,
+            until: p.at,
+            requests: RequestTile::default(),
+            shadows: Shadows::default(),
+        });
+        entry.since = entry.since.min(p.at);
+        entry.until = entry.until.max(p.at);
+        let failed = match &p.outcome {
+            Outcome::Ok => None,
+            Outcome::Failed { kind, .. } => Some(*kind),
+        };
+        if p.assignment.shadow_of.is_some() {
+            entry.shadows.events += 1;
+            entry.shadows.failed += u64::from(failed.is_some());
+        } else {
             entry.requests.record(failed, p.rows, p.assignment.forced, &p.timing);
             entry.requests.unstored += 1;
         }
+        drop(overflow);
         if let Some(ack) = ack {
             let _gone = ack.send(Err(why));
         }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 mod gap;
+pub(crate) use gap::OF_SHADOWS;
 mod rotate;
 
 /// Encoded bytes that are written without waiting for the time.
@@ -354,7 +355,9 @@ impl Writer {
                 deployment: Some(target.deployment.clone()),
                 fingerprint: 0,
             };
-            self.store_gap(header, gap::of_events(target, uncounted));
+            for gap in gap::of_events(target, uncounted) {
+                self.store_gap(header.clone(), gap);
+            }
         }
     }
 

@@ -12,5 +12,5 @@ pub use files::{FilesError, choose, described, read};
 pub use mlmodel::{
     ColumnSpec, ColumnType, MlflowInputs, MlflowSignature, Mlmodel, MlmodelError, ParamSpec, TensorColumn,
 };
-pub use params::{GivenParams, ParamError};
+pub use params::{GivenParams, ParamError, without_params};
 pub use table::{Cell, ColumnError, Table};

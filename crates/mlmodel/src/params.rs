@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::mlmodel::ParamSpec;
+use bytes::Bytes;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_engine::{AnswerForm, Params};
 use mainspring_wire::Node;
@@ -72,6 +73,16 @@ impl Contract {
         let text = Node::Map(taken).to_json();
         Ok(Some(Params::new(&String::from_utf8_lossy(&text))))
     }
+}
+
+/// The text of parameters, which is an object, with `hidden` in place of the values of some; `None` when it is
+/// no object.
+pub fn without_params(params: &str, names: &[String], hidden: &'static str) -> Option<String> {
+    let Ok(Node::Map(mut values)) = Node::parse(params.as_bytes()) else { return None };
+    for (_, value) in values.iter_mut().filter(|(name, _)| names.iter().any(|n| **n == **name)) {
+        *value = Node::Text(Bytes::from_static(hidden.as_bytes()));
+    }
+    String::from_utf8(Node::Map(values).to_json().into()).ok()
 }
 
 /// A list or an object that came as the text of one.

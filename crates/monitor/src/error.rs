@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
     /// A name that says nothing about the format.
-    #[error("{} does not say what it is: its name ends in none of .parquet, .csv and .arrow", .0.display())]
+    #[error("{} does not say what it is: its name ends in none of .parquet, .csv, .jsonl and .arrow", .0.display())]
     Format(PathBuf),
     /// The file is not there, or may not be read.
     #[error("{} cannot be read: {source}", file.display())]
@@ -33,6 +33,9 @@ pub enum MonitorError {
     /// An error rate outside its range.
     #[error("the error rate is {0}; it must be between 0 and 1")]
     Level(f64),
+    /// No rules could be made of what was found.
+    #[error(transparent)]
+    Suite(#[from] crate::quality::SuiteError),
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -57,7 +60,7 @@ impl Failure for MonitorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            Self::Open { .. } | Self::Thread(_) => ErrorKind::Internal,
+            Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
             Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) => ErrorKind::InvalidInput,
         }
     }

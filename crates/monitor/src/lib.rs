@@ -2,12 +2,17 @@
 //!
 //! [`profile`] reads a file once (CSV twice: its types are found first), in lanes that merge, and keeps sketches of
 //! each column: memory depends on the columns, not on the rows. [`drift`] compares the columns of two files by one of
-//! the presets of [`mainspring_stats::presets`], two columns in memory at a time.
+//! the presets of [`mainspring_stats::presets`], two columns in memory at a time. [`performance`] measures what a
+//! deployment answered against the labels that came for it. [`quality`] checks data against rules.
 
 mod column;
 pub mod drift;
 mod error;
+pub mod live;
+mod lowest;
+pub mod performance;
 pub mod profile;
+pub mod quality;
 mod table;
 #[cfg(test)]
 mod tests;

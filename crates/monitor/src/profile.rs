@@ -6,13 +6,15 @@
 
 use crate::column::{Kind, numbers, texts};
 use crate::error::MonitorError;
+use crate::lowest::{Lowest, mark};
 use crate::table::Table;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mainspring_stats::presets::{Calibration, Values};
 use mainspring_stats::{Distinct, Frequent, Kll, Moments};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,9 +25,11 @@ const SHOWN_VALUES: usize = 20;
 const QUANTILES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 /// Numeric columns up to which correlations are kept: their number grows with the square.
 const CORRELATED: usize = 64;
+/// Rows of a random sample that numbers are calibrated by: live traffic is ranked among nine tenths of them.
+const SAMPLED: usize = 4_096;
 
 /// A file's profile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Of this form.
@@ -41,7 +45,7 @@ pub struct Profile {
 }
 
 /// How two columns go together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Correlation {
     /// Their names.
     pub columns: [String; 2],
@@ -50,7 +54,7 @@ pub struct Correlation {
 }
 
 /// A column's profile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Column {
     /// Its name.
@@ -73,10 +77,13 @@ pub struct Column {
     pub texts: Option<Texts>,
     /// DataSketches' HLL in base 64; empty where there is no value.
     pub hll: String,
+    /// What live traffic is tested against: of numbers by a random sample of the rows, of texts by all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// What numbers look like.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Numbers {
     /// Values that are no numbers.
@@ -102,7 +109,7 @@ pub struct Numbers {
 }
 
 /// What texts look like.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Texts {
     /// The most frequent ones with their counts, the most frequent first.
@@ -131,6 +138,8 @@ struct Sketches {
     nan: u64,
     infinite: u64,
     zeros: u64,
+    /// Texts by their bins.
+    binned: Option<Calibration>,
 }
 
 impl Sketches {
@@ -158,6 +167,9 @@ impl Sketches {
         self.frequent.push(text, 1);
         self.lengths.push(text.len() as f64);
         self.longest = self.longest.max(text.len() as u64);
+        let binned = self.binned.get_or_insert_with(Calibration::hashed);
+        let bin = binned.bin_of_text(Some(text));
+        binned.counts[bin] += 1;
     }
 
     fn merge(&mut self, other: &Self) {
@@ -174,6 +186,18 @@ impl Sketches {
         self.nan += other.nan;
         self.infinite += other.infinite;
         self.zeros += other.zeros;
+        if let Some(theirs) = &other.binned {
+            let mine = self.binned.get_or_insert_with(Calibration::hashed);
+            mine.counts.iter_mut().zip(&theirs.counts).for_each(|(a, b)| *a += b);
+        }
+    }
+
+    /// Texts with the rows that have none.
+    fn binned(&self) -> Option<Calibration> {
+        let mut binned = self.binned.clone()?;
+        let missing = binned.bin_of_text(None);
+        binned.counts[missing] += self.missing;
+        Some(binned)
     }
 
     fn numbers(&self) -> Numbers {
@@ -258,9 +282,46 @@ impl Together {
 
 /// What a lane has of the file.
 struct Lane {
+    /// Which one.
+    number: u64,
     rows: u64,
     columns: Vec<Sketches>,
     together: Vec<Together>,
+    sample: Lowest,
+    /// Numbers of the sample's rows by column, NaN where there is none; nothing for columns of other kinds.
+    sampled: Vec<Vec<f64>>,
+}
+
+impl Lane {
+    /// Places of a batch's rows that the sample takes. The columns' values are to follow.
+    fn draw(&mut self, rows: usize) -> Vec<usize> {
+        let name = |row: usize| self.rows.wrapping_add(row as u64).wrapping_mul(LANES as u64).wrapping_add(self.number);
+        let mut drawn = Vec::new();
+        for row in 0..rows {
+            let mark = mark(name(row));
+            if self.sample.wants(mark) {
+                self.sample.push(mark);
+                drawn.push(row);
+            }
+        }
+        drawn
+    }
+
+    fn settle(&mut self) {
+        let order = self.sample.settle();
+        for values in self.sampled.iter_mut().filter(|v| !v.is_empty()) {
+            *values = order.iter().map(|at| values[*at]).collect();
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.columns.iter_mut().zip(&other.columns).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.together.iter_mut().zip(&other.together).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.sample.extend(&other.sample);
+        self.sampled.iter_mut().zip(&other.sampled).for_each(|(mine, theirs)| mine.extend_from_slice(theirs));
+        self.settle();
+    }
 }
 
 /// The columns as they are read.
@@ -286,18 +347,27 @@ impl Plan {
         (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
     }
 
-    fn lane(&self) -> Lane {
-        let together = vec![Together::default(); self.pairs().count()];
-        Lane { rows: 0, columns: vec![Sketches::default(); self.kinds.len()], together }
+    fn lane(&self, number: usize) -> Lane {
+        let n = self.kinds.len();
+        Lane {
+            number: number as u64,
+            rows: 0,
+            columns: vec![Sketches::default(); n],
+            together: vec![Together::default(); self.pairs().count()],
+            sample: Lowest::new(SAMPLED),
+            sampled: vec![Vec::new(); n],
+        }
     }
 
     fn see(&self, lane: &mut Lane, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let drawn = lane.draw(batch.num_rows());
         lane.rows += batch.num_rows() as u64;
         let (mut there, mut scratch) = (Vec::new(), Vec::new());
         let mut numeric: Vec<Vec<f64>> = Vec::with_capacity(self.numeric.len());
-        for ((column, kind), sketches) in batch.columns().iter().zip(&self.kinds).zip(&mut lane.columns) {
+        let lanes = lane.columns.iter_mut().zip(&mut lane.sampled);
+        for ((column, kind), (sketches, sampled)) in batch.columns().iter().zip(&self.kinds).zip(lanes) {
             if kind.is_numeric() {
-                let keep = !self.numeric.is_empty() && *kind != Kind::Time;
+                let keep = *kind != Kind::Time;
                 let mut all = Vec::with_capacity(if keep { batch.num_rows() } else { 0 });
                 there.clear();
                 numbers(column, |value| {
@@ -309,7 +379,11 @@ impl Plan {
                 sketches.missing += (batch.num_rows() - there.len()) as u64;
                 sketches.see_numbers(&there, &mut scratch);
                 if keep {
-                    numeric.push(all);
+                    // What has no end is the last of what has one.
+                    sampled.extend(drawn.iter().map(|row| all[*row].clamp(f64::MIN, f64::MAX)));
+                    if !self.numeric.is_empty() {
+                        numeric.push(all);
+                    }
                 }
             } else if *kind == Kind::Other {
                 let missing = column.logical_null_count() as u64;
@@ -324,6 +398,9 @@ impl Plan {
         }
         for ((i, j), together) in self.pairs().zip(&mut lane.together) {
             together.extend(&numeric[i], &numeric[j]);
+        }
+        if lane.sample.crowded() {
+            lane.settle();
         }
         Ok(())
     }
@@ -356,19 +433,16 @@ pub fn profile(table: &Table, threads: usize) -> Result<Profile, MonitorError> {
         return Err(MonitorError::Thread(table.file().to_owned()));
     }
     lanes.sort_by_key(|(at, _)| *at);
-    let mut whole = plan.lane();
+    let mut whole = plan.lane(0);
     for (_, lane) in lanes {
-        let lane = lane?;
-        whole.rows += lane.rows;
-        whole.columns.iter_mut().zip(&lane.columns).for_each(|(mine, theirs)| mine.merge(theirs));
-        whole.together.iter_mut().zip(&lane.together).for_each(|(mine, theirs)| mine.merge(theirs));
+        whole.merge(&lane?);
     }
     Ok(told(table, &plan, &whole))
 }
 
 /// Every LANES-th part of the file.
 fn fill(table: &Table, plan: &Plan, at: usize) -> Result<Lane, MonitorError> {
-    let mut lane = plan.lane();
+    let mut lane = plan.lane(at);
     for part in (at..table.parts()).step_by(LANES) {
         for batch in table.rows(part, None)? {
             let seen = batch.and_then(|batch| plan.see(&mut lane, &batch));
@@ -380,7 +454,8 @@ fn fill(table: &Table, plan: &Plan, at: usize) -> Result<Lane, MonitorError> {
 
 fn told(table: &Table, plan: &Plan, whole: &Lane) -> Profile {
     let fields = table.schema().fields();
-    let columns = fields.iter().zip(&plan.kinds).zip(&whole.columns).map(|((field, kind), sketches)| Column {
+    let known = whole.columns.iter().zip(&whole.sampled);
+    let columns = fields.iter().zip(&plan.kinds).zip(known).map(|((field, kind), (sketches, sampled))| Column {
         name: field.name().clone(),
         kind: *kind,
         stored_as: field.data_type().to_string(),
@@ -390,6 +465,13 @@ fn told(table: &Table, plan: &Plan, whole: &Lane) -> Profile {
         numbers: kind.is_numeric().then(|| sketches.numbers()),
         texts: matches!(kind, Kind::Text | Kind::Boolean).then(|| sketches.texts()),
         hll: STANDARD.encode(sketches.distinct.to_bytes()),
+        calibration: match kind {
+            Kind::Integer | Kind::Number => {
+                Calibration::new(&Values::Numbers { values: sampled.clone(), whole: *kind == Kind::Integer }).ok()
+            }
+            Kind::Text | Kind::Boolean => sketches.binned(),
+            Kind::Time | Kind::Other => None,
+        },
     });
     let name = |at: usize| fields[plan.numeric[at]].name().clone();
     let pairs = plan.pairs().zip(&whole.together);

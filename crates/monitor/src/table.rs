@@ -1,4 +1,4 @@
-//! A table in a file: Parquet, CSV or Arrow's file format.
+//! A table in a file: Parquet, CSV, JSON Lines or Arrow's file format.
 
 use crate::error::MonitorError;
 use arrow::array::RecordBatch;
@@ -7,6 +7,8 @@ use arrow::csv::reader::Format as Csv;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
+use arrow::json::ReaderBuilder as JsonBuilder;
+use arrow::json::reader::infer_json_schema_from_seekable;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use regex::Regex;
@@ -37,12 +39,13 @@ pub struct Table {
 enum Inside {
     Parquet(ArrowReaderMetadata),
     Csv(Csv),
+    Json,
     /// How many record batches.
     Arrow(usize),
 }
 
 impl Table {
-    /// Opens a file and finds out what columns it has. Of a CSV all is read, to know its types. Blocks.
+    /// Opens a file and finds out what columns it has. Of a CSV or JSON Lines all is read, to know its types. Blocks.
     ///
     /// # Errors
     /// [`MonitorError`] when it is not there, or not what its name says.
@@ -63,6 +66,11 @@ impl Table {
                 skip_mark(&mut text).map_err(|e| wrong(&e))?;
                 let (schema, _) = format.infer_schema(BufReader::new(text), None).map_err(|e| wrong(&e))?;
                 (Arc::new(named(&schema)), Inside::Csv(format))
+            }
+            "jsonl" | "ndjson" => {
+                let (schema, _) = infer_json_schema_from_seekable(BufReader::new(opened()?), None)
+                    .map_err(|e| MonitorError::read(file, "jsonl", e))?;
+                (Arc::new(named(&schema)), Inside::Json)
             }
             "arrow" | "ipc" | "feather" => {
                 let reader = FileReader::try_new(BufReader::new(opened()?), None)
@@ -87,11 +95,12 @@ impl Table {
         &self.file
     }
 
-    /// Its format: `parquet`, `csv` or `arrow`.
+    /// Its format: `parquet`, `csv`, `jsonl` or `arrow`.
     pub fn format(&self) -> &'static str {
         match self.inside {
             Inside::Parquet(_) => "parquet",
             Inside::Csv(_) => "csv",
+            Inside::Json => "jsonl",
             Inside::Arrow(_) => "arrow",
         }
     }
@@ -105,7 +114,7 @@ impl Table {
     pub(crate) fn parts(&self) -> usize {
         match &self.inside {
             Inside::Parquet(metadata) => metadata.metadata().num_row_groups(),
-            Inside::Csv(_) => 1,
+            Inside::Csv(_) | Inside::Json => 1,
             Inside::Arrow(batches) => *batches,
         }
     }
@@ -133,6 +142,15 @@ impl Table {
                     reader = reader.with_projection(vec![at]);
                 }
                 Box::new(reader.with_batch_size(BATCH).build(file).map_err(|e| wrong(&e))?)
+            }
+            Inside::Json => {
+                let schema = match column {
+                    Some(at) => Arc::new(self.schema.project(&[at]).map_err(|e| wrong(&e))?),
+                    None => Arc::clone(&self.schema),
+                };
+                // What is not among the columns is passed over.
+                let reader = JsonBuilder::new(schema).with_batch_size(BATCH);
+                Box::new(reader.build(BufReader::new(file)).map_err(|e| wrong(&e))?)
             }
             Inside::Arrow(_) => {
                 let mut reader =

@@ -53,6 +53,10 @@ fn write(folder: &Path, name: &str, batch: &RecordBatch) -> PathBuf {
         writer.close().unwrap();
     } else if name.ends_with("csv") {
         arrow::csv::Writer::new(file).write(batch).unwrap();
+    } else if name.ends_with("jsonl") {
+        let mut writer = arrow::json::LineDelimitedWriter::new(file);
+        writer.write(batch).unwrap();
+        writer.finish().unwrap();
     } else {
         let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
         for start in (0..batch.num_rows()).step_by(600) {
@@ -70,8 +74,17 @@ fn of(path: &Path, threads: usize) -> Profile {
 #[test]
 fn a_profile_has_what_is_in_the_file_whatever_its_format() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["t.parquet", "t.csv", "t.arrow"] {
-        let found = of(&write(folder.path(), name, &batch(0.0)), 2);
+    for name in ["t.parquet", "t.csv", "t.arrow", "t.jsonl"] {
+        let whole = batch(0.0);
+        // JSON has no times.
+        let kept = if name.ends_with("jsonl") { whole.project(&[0, 1, 2, 3, 4]).unwrap() } else { whole };
+        let found = of(&write(folder.path(), name, &kept), 2);
+        if name.ends_with("jsonl") {
+            let mut names: Vec<_> = found.columns.iter().map(|c| (c.name.as_str(), c.present)).collect();
+            names.sort_unstable();
+            assert_eq!(names[..3], [("double", 5_000), ("paid", 5_000), ("plan", 3_750)]);
+            continue;
+        }
         assert_eq!((found.rows, found.columns.len()), (5_000, 6), "{name}");
         let [spent, _, visits, plan, paid, at] = &found.columns[..] else { unreachable!("six columns") };
         assert_eq!((spent.present, spent.missing), (4_500, 500), "{name}");

@@ -3,7 +3,7 @@
 use crate::action::{Inspect, Rank};
 use crate::error::PersonalizeError;
 use crate::features;
-use crate::learner::{self, Candidate, Learner};
+use crate::learner::{self, Candidate, Chosen, Learner};
 use crate::ports::{Log, Past};
 use crate::spec::PersonalizerSpec;
 use crate::sql;
@@ -119,11 +119,12 @@ impl Personalizers {
         let key = (tenant.clone(), name.clone());
         let known = self.0.all.load().get(&key).cloned();
         if let Some(known) = known {
-            let mut own = known.spec.lock();
-            if own.model == spec.model {
-                *own = spec;
+            // One lock at a time: who saves takes them in the other order.
+            let same = known.spec.lock().model == spec.model;
+            if same {
+                *known.spec.lock() = spec.clone();
                 if let Some(learner) = &mut *known.learner.lock() {
-                    learner.change(&own);
+                    learner.change(&spec);
                 }
                 return Ok(());
             }
@@ -205,42 +206,33 @@ impl Personalizers {
         let began = Instant::now();
         let one = self.find(auth.tenant(), &auth.action().personalizer)?;
         check(&request)?;
-        // Sent again, after an answer that was lost: it is one choice.
-        if let Some(known) = request.event.as_ref().and_then(|own| one.ids.lock().get(own)?.1.clone()) {
-            return Ok(known);
-        }
         let able: Vec<&Candidate> = request.actions.iter().filter(|a| !request.excluded.contains(&a.id)).collect();
         let read = learner::read(&request.context, &able)?;
         let ctx = &self.0.ctx;
         let (at, draw) = (ctx.now(), unit(ctx.ids.random()));
         let id = ctx.ids.event(at);
         let due = (!request.deferred).then(|| one.due(at));
-        let chosen = {
+        let (chosen, ranked) = {
             let mut learner = one.learner.lock();
+            // Sent again, after an answer that was lost or while it is being made: it is one choice.
+            if let Some(known) = request.event.as_ref().and_then(|own| one.ids.lock().get(own)?.1.clone()) {
+                return Ok(known);
+            }
             let learner = learner.as_mut().ok_or_else(|| PersonalizeError::NotReady {
                 name: one.name.to_string(),
                 reason: one.reason.lock().clone().unwrap_or_default(),
             })?;
             let chosen = learner.choose(&read.context, &read.actions, draw)?;
             learner.wait(id, features::crossed(&read.context, &read.actions[chosen.action]), due);
-            chosen
+            let ranked = ranked(&request, (&able, &chosen), id);
+            if let Some(own) = &request.event {
+                one.ids.lock().insert(own.clone(), (id, Some(ranked.clone())));
+            }
+            (chosen, ranked)
         };
-        let action = able[chosen.action];
-        let mut ranking: Vec<(String, f64)> =
-            able.iter().zip(&chosen.probabilities).map(|(a, p)| (a.id.clone(), *p)).collect();
-        let first = ranking.remove(chosen.action);
-        ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
-        ranking.insert(0, first);
-        for (at, excluded) in request.actions.iter().enumerate().filter(|(_, a)| request.excluded.contains(&a.id)) {
-            ranking.insert(at.min(ranking.len()), (excluded.id.clone(), 0.0));
-        }
-        let made = Made { one: &one, request: &request, action, propensity: chosen.probabilities[chosen.action] };
+        let (action, propensity) = (able[chosen.action], chosen.probabilities[chosen.action]);
+        let made = Made { one: &one, request: &request, action, propensity };
         self.0.log.append(made.prediction((id, at), began)?);
-        let event = request.event.clone().unwrap_or_else(|| id.to_string());
-        let ranked = Ranked { event, action: action.id.clone(), ranking };
-        if let Some(own) = &request.event {
-            one.ids.lock().insert(own.clone(), (id, Some(ranked.clone())));
-        }
         Ok(ranked)
     }
 
@@ -272,6 +264,20 @@ impl Personalizers {
         }
         Ok(())
     }
+}
+
+/// A choice as its caller sees it: the chosen action first, then the others by probability.
+fn ranked(request: &RankRequest, (able, chosen): (&[&Candidate], &Chosen), id: EventId) -> Ranked {
+    let mut ranking: Vec<(String, f64)> =
+        able.iter().zip(&chosen.probabilities).map(|(a, p)| (a.id.clone(), *p)).collect();
+    let first = ranking.remove(chosen.action);
+    ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranking.insert(0, first);
+    for (at, excluded) in request.actions.iter().enumerate().filter(|(_, a)| request.excluded.contains(&a.id)) {
+        ranking.insert(at.min(ranking.len()), (excluded.id.clone(), 0.0));
+    }
+    let event = request.event.clone().unwrap_or_else(|| id.to_string());
+    Ranked { event, action: able[chosen.action].id.clone(), ranking }
 }
 
 fn check(request: &RankRequest) -> Result<(), PersonalizeError> {
@@ -423,7 +429,10 @@ impl Inner {
         for choice in past.into_iter().filter(|p| p.rewards.is_empty()) {
             one.remember(&mut learner, &choice)?;
         }
-        *one.learner.lock() = Some(learner);
+        let mut own = one.learner.lock();
+        // It may have been declared otherwise meanwhile.
+        learner.change(&one.spec.lock());
+        *own = Some(learner);
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use mainspring_proto_mlflow::scoring;
 use serde_json::{Value, json};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+/// The variant that answered, or was to.
+pub(crate) const INVOKED: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
 
 /// Why the runtime API has no answer.
 #[derive(Debug, Clone)]
@@ -56,8 +58,8 @@ impl<E: Failure> From<E> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        match self {
-            Self::Api(error) => error.rendered(render_error),
+        let (mut response, error) = match self {
+            Self::Api(error) => (error.rendered(render_error), error),
             Self::Model(error) => {
                 let text = one_text(&error.message, error.hint.as_deref());
                 let status = error.kind.http_status();
@@ -67,9 +69,14 @@ impl IntoResponse for Refused {
                     "OriginalStatusCode": status,
                     "OriginalMessage": text,
                 });
-                shaped(StatusCode::FAILED_DEPENDENCY, "ModelError", &body)
+                (shaped(StatusCode::FAILED_DEPENDENCY, "ModelError", &body), error)
             }
+        };
+        error.beside(&mut response);
+        if let Some(variant) = response.headers().get(scoring::VARIANT).cloned() {
+            response.headers_mut().insert(INVOKED, variant);
         }
+        response
     }
 }
 

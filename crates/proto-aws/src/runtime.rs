@@ -1,7 +1,7 @@
 //! `POST /endpoints/{name}/invocations`.
 
 use crate::AwsState;
-use crate::error::Refused;
+use crate::error::{INVOKED, Refused};
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Name, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_proto_mlflow::scoring::{self, Accepted, Call, Door, Media};
-use mainspring_traffic::RequestHead;
+use mainspring_traffic::{RequestHead, named};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,6 @@ use std::time::Instant;
 const CUSTOM: HeaderName = HeaderName::from_static("x-amzn-sagemaker-custom-attributes");
 const VARIANT: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-variant");
 const INFERENCE_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-inference-id");
-const INVOKED: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
 
 /// The longest attributes that SageMaker takes, bytes.
 const MOST_CUSTOM: usize = 1024;
@@ -93,8 +92,7 @@ impl RequestHead for Target<'_> {
 
     fn variant(&self) -> Option<Cow<'_, str>> {
         let target = self.0.get(&VARIANT).filter(|v| !v.is_empty());
-        let target = target.map(|v| String::from_utf8_lossy(v.as_bytes()));
-        target.or_else(|| self.header("x-mainspring-variant").map(String::from_utf8_lossy))
+        target.map(|v| String::from_utf8_lossy(v.as_bytes())).or_else(|| named(self))
     }
 }
 

@@ -11,7 +11,7 @@ use mainspring_core::{ErrorKind, Failure, Name, Principal};
 use mainspring_http::Caller;
 use mainspring_http::problem::{json_failure, one_text};
 use mainspring_serving::{Assigned, Describe, Infer};
-use mainspring_traffic::Why;
+use mainspring_traffic::{UnitFrom, Why};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -139,9 +139,8 @@ fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Conte
     let deployment = Name::new(deployment).map_err(|e| unknown(&e))?;
     let auth = state.gate.authorize(who, Infer { deployment })?;
     let assigned = state.serving.assigned(&auth, context.unit.as_deref().map(str::as_bytes))?;
-    if assigned.unit_is_missing {
-        let details = "the rollout assigns by unit; set the context's targetingKey to the same one that requests carry";
-        return Err(Refused::bad("TARGETING_KEY_MISSING", details));
+    if let Some(unit) = &assigned.unit_is_missing {
+        return Err(unassigned(unit));
     }
     if let Some(asked) = asked
         && !assigned.variants.iter().any(|v| v == asked)
@@ -161,6 +160,26 @@ fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Conte
         "reason": reason(&assigned),
         "metadata": metadata(&assigned),
     }))
+}
+
+/// Why it cannot be said which variant answers.
+fn unassigned(unit: &UnitFrom) -> Refused {
+    let (code, details) = match unit {
+        UnitFrom::Header(_) | UnitFrom::Field(_) => (
+            "TARGETING_KEY_MISSING",
+            "the rollout assigns by unit; set the context's targetingKey to the same one that requests carry",
+        ),
+        UnitFrom::Key => (
+            "TARGETING_KEY_MISSING",
+            "the rollout assigns by the caller's API key; ask with the one that requests carry",
+        ),
+        UnitFrom::Request => (
+            "GENERAL",
+            "the rollout assigns each request by itself, so nobody has one variant; let its assignment.unit be a header \
+             or a field",
+        ),
+    };
+    Refused::bad(code, details)
 }
 
 fn reason(assigned: &Assigned) -> &'static str {

@@ -1,6 +1,9 @@
 //! Which path goes where.
 
-use crate::api::{batches, conversions, deployments, journal, models, resources, rollouts, security, system, tracking};
+use crate::api::{
+    batches, conversions, deployments, journal, models, monitors, performance, resources, rollouts, security, system,
+    tracking,
+};
 use crate::state::NativeState;
 use axum::Router;
 use axum::response::IntoResponse;
@@ -50,6 +53,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}/batches", get(deployments::get_deployment_batches))
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
+        .route("/api/v1/deployments/{name}/performance", post(performance::measure_performance))
         .route("/api/v1/live", get(deployments::watch_deployments))
         .route("/api/v1/rollouts", get(rollouts::list_rollouts))
         .route("/api/v1/rollouts/{name}", get(rollouts::get_rollout))
@@ -57,6 +61,11 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/rollouts/{name}/start", post(rollouts::start_rollout))
         .route("/api/v1/rollouts/{name}/orders/{order}", post(rollouts::order_rollout))
         .route("/api/v1/rollouts/{name}/replay", post(rollouts::replay_rollout))
+        .route("/api/v1/monitors", get(monitors::list_monitors))
+        .route("/api/v1/monitors/{name}", get(monitors::get_monitor))
+        .route("/api/v1/monitors/{name}/distribution", get(monitors::get_monitor_distribution))
+        .route("/api/v1/monitors/{name}/events", get(monitors::list_monitor_events))
+        .route("/api/v1/profiles", get(monitors::get_profile).post(monitors::save_profile))
         .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))
         .route("/api/v1/query", post(journal::query_journal))

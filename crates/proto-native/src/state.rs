@@ -4,6 +4,7 @@ use crate::dto::system::{Config, Health, Info};
 use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
+use mainspring_monitor::live::Monitors;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
 use mainspring_resource::Resources;
@@ -38,6 +39,8 @@ pub struct NativeState {
     pub rollouts: Rollouts,
     /// The events that their evidence is made of.
     pub rollout_events: Arc<dyn Events>,
+    /// Monitors, and the profiles of versions.
+    pub monitors: Monitors,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

@@ -1,12 +1,15 @@
 //! Failures in the protocol's own shape: `{"error": "…"}` over HTTP, a status over gRPC.
 
+use crate::rest::infer::VARIANT;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_http::ApiError;
 use mainspring_http::problem::{json_failure, one_text};
+use mainspring_serving::VariantName;
 use mainspring_wire::response;
 use std::ops::Deref;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 /// Why there is no answer: what every door of this crate turns failures into before it renders them.
@@ -23,6 +26,17 @@ impl Refused {
         Self(self.0.hint(hint))
     }
 
+    /// By the variant that was to answer.
+    pub(crate) fn by(self, variant: &VariantName) -> Self {
+        Self(self.0.header(VARIANT, variant.as_str()))
+    }
+
+    /// The variant that was to answer, where that is known.
+    pub(crate) fn variant(&self) -> Option<&str> {
+        let (name, value) = self.header.as_deref()?;
+        if *name == VARIANT { value.to_str().ok() } else { None }
+    }
+
     /// Message and hint as one text.
     pub(crate) fn text(&self) -> String {
         one_text(&self.message, self.0.hint.as_deref())
@@ -30,7 +44,11 @@ impl Refused {
 
     /// As a gRPC status.
     pub(crate) fn status(&self) -> Status {
-        Status::new(code(self.kind), self.text())
+        let mut status = Status::new(code(self.kind), self.text());
+        if let Some(Ok(variant)) = self.variant().map(MetadataValue::try_from) {
+            status.metadata_mut().insert("mainspring-variant", variant);
+        }
+        status
     }
 }
 

@@ -5,7 +5,7 @@ use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Name, Principal
 use mainspring_http::Caller;
 use mainspring_serving::{
     Answer, AnswerParts, Ask, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest,
-    Picked, ReadStats, Refusal, Serving,
+    Picked, ReadStats, Refusal, Serving, VariantName,
 };
 use mainspring_wire::{BodyError, InferBody, response};
 use std::sync::Arc;
@@ -185,7 +185,7 @@ impl Call {
     }
 
     /// Runs a parsed request. `body` keeps its outputs and id for the rendering.
-    pub(crate) async fn infer(&self, picked: Picked, body: &mut InferBody) -> Result<Answer, Refused> {
+    pub(crate) async fn infer(&self, mut picked: Picked, body: &mut InferBody) -> Result<Answer, Refused> {
         if let Some(wanted) = &body.outputs {
             let contract = Arc::clone(picked.contract());
             let names = contract.signature.outputs.iter().map(|o| &*o.name);
@@ -194,14 +194,16 @@ impl Call {
                 return Err(self.refuse(Whom::Picked(picked), body.id.clone(), why));
             }
         }
+        let variant = picked.variant(&body.inputs);
         let request = self.request(picked, body);
-        Ok(self.state.serving().infer(&self.auth, request).await?)
+        self.state.serving().infer(&self.auth, request).await.map_err(|why| Refused::from(why).by(&variant))
     }
 
     /// Runs a parsed request whose answer comes in parts.
-    pub(crate) fn infer_parts(&self, picked: Picked, body: &mut InferBody) -> Result<AnswerParts, Refused> {
+    pub(crate) fn infer_parts(&self, mut picked: Picked, body: &mut InferBody) -> Result<AnswerParts, Refused> {
+        let variant = picked.variant(&body.inputs);
         let request = self.request(picked, body);
-        Ok(self.state.serving().infer_parts(&self.auth, request)?)
+        self.state.serving().infer_parts(&self.auth, request).map_err(|why| Refused::from(why).by(&variant))
     }
 
     fn request(&self, picked: Picked, body: &mut InferBody) -> InferRequest {
@@ -223,11 +225,14 @@ impl Call {
 
     /// Turns a body away and leaves that in the journal.
     pub(crate) fn refuse(&self, whom: Whom<'_>, client_id: Option<Arc<str>>, why: impl Into<Refused>) -> Refused {
-        let why = why.into();
+        let mut why = why.into();
         let (version, picked) = match whom {
             Whom::Version(version) => (version.map(str::to_owned), None),
             Whom::Picked(picked) => (None, Some(picked)),
         };
+        if let Some(variant) = picked.as_ref().and_then(Picked::named) {
+            why = why.by(&variant);
+        }
         let refusal = Refusal {
             version,
             picked,
@@ -243,7 +248,8 @@ impl Call {
 
     /// An answer that cannot be written down.
     pub(crate) fn unwritable(answer: Answer, why: BodyError) -> Refused {
+        let variant = VariantName::of(&answer.target);
         answer.failed(why.kind(), &why.to_string());
-        why.into()
+        Refused::from(why).by(&variant)
     }
 }

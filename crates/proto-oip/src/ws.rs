@@ -7,7 +7,8 @@
 //! - A binary message is a request with binary tensors: four bytes with the length of its JSON
 //!   (unsigned, little-endian), the JSON, then the binary data in the order of the inputs. An answer
 //!   with binary outputs comes as a binary message of the same form.
-//! - A request that fails is answered by `{"id": …, "error": "…"}`; the socket stays open.
+//! - A request that fails is answered by `{"id": …, "error": "…"}`, with the variant that was to answer in
+//!   `parameters.variant` where that is known; the socket stays open.
 //! - Requests may be sent without waiting. Answers come as they are ready, in any order, so that a
 //!   caller with several in flight needs ids. When the limit is in flight the socket is not read.
 //! - A model that answers in parts gives a message a part, with `parameters.triton_final_response` false, and one
@@ -28,7 +29,7 @@ use futures::stream::FuturesUnordered;
 use http::HeaderMap;
 use mainspring_core::{ErrorKind, Failure, Principal, Protocol};
 use mainspring_http::Head;
-use mainspring_serving::{AnswerParts, Ask};
+use mainspring_serving::{AnswerParts, Ask, VariantName};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render, render_part, response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -136,7 +137,8 @@ impl Session {
 
     /// The next part of an answer.
     async fn next(&self, mut parts: Box<Parts>) -> Result<(Message, Option<Box<Parts>>), Refused> {
-        let part = parts.answer.next().await.transpose()?;
+        let part = parts.answer.next().await.transpose();
+        let part = part.map_err(|why| Refused::from(why).by(&VariantName::of(&parts.answer.target)))?;
         let last = part.is_none();
         let outputs = part.map(|p| p.outputs).unwrap_or_default();
         let reply = Reply {
@@ -263,6 +265,11 @@ fn failure(id: Option<&str>, why: &Refused) -> Message {
     }
     out.extend_from_slice(b"\"error\":");
     response::string(&mut out, &why.text());
+    if let Some(variant) = why.variant() {
+        out.extend_from_slice(b",\"parameters\":{\"variant\":");
+        response::string(&mut out, variant);
+        out.push(b'}');
+    }
     out.push(b'}');
     Message::Text(Utf8Bytes::try_from(Bytes::from(out)).unwrap_or_default())
 }

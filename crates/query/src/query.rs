@@ -96,6 +96,12 @@ impl Query {
         Self { journal, limits, running, footers: Arc::default() }
     }
 
+    /// The same journal and the same turns, with another limit of rows.
+    #[must_use]
+    pub fn reaching(&self, rows: usize) -> Self {
+        Self { limits: Limits { rows, ..self.limits }, ..self.clone() }
+    }
+
     /// Runs one query over the caller's tenant. It sees every prediction answered before the call.
     ///
     /// # Errors

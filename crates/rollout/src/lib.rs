@@ -17,6 +17,7 @@ mod event;
 mod kind;
 pub mod ledger;
 pub mod machine;
+pub mod news;
 mod pilot;
 mod ports;
 mod replay;
@@ -37,7 +38,7 @@ pub use ports::{Batch, Declarations, EventStream, Events, Fleet, FleetView, Port
 pub use replay::{Difference, Record, Replayed, replay};
 pub use rollouts::{Rollouts, View};
 pub use spec::{RolloutSpec, SpecError};
-pub use sql::{MIGRATIONS, Routing, Run};
+pub use sql::{MIGRATIONS, NEWS_MIGRATIONS, Routing, Run};
 
 /// The outbox topic of what deployments are to declare.
 pub(crate) const FOLLOWS: &str = "rollout.follow";

@@ -6,6 +6,7 @@ use crate::spec::{CandidateSpec, PreflightSpec};
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_traffic::Row;
+use serde::{Deserialize, Serialize};
 
 /// Another part of the server did not answer; asked again later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +27,7 @@ pub struct FleetView {
 }
 
 /// A broken hard limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tripped {
     /// The variant that broke it.
     pub variant: String,

@@ -21,6 +21,7 @@ use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
 use mainspring_query::{Limits as QueryLimits, Query};
+use mainspring_rollout::ReadRollouts;
 use mainspring_serving::{Describe, ReadStats};
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,7 +116,8 @@ fn native(
         serving: parts.serving.clone(),
         conversions: parts.conversions.clone(),
         rollouts: parts.rollouts.clone(),
-        rollout_events: Arc::new(crate::rollouts::JournalEvents::of(parts, ctx)),
+        monitors: parts.monitors.clone(),
+        rollout_events: crate::rollouts::recorded(parts, ctx),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),
@@ -129,6 +131,7 @@ fn native(
 
 fn metrics_route(parts: &Parts, health: Health) -> Router {
     let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
+    let rollouts = parts.rollouts.clone();
     let began = Instant::now();
     Router::new().route(
         "/metrics",
@@ -141,9 +144,14 @@ fn metrics_route(parts: &Parts, health: Health) -> Router {
                 Ok(auth) => serving.list(&auth),
                 Err(denied) => return ApiError::from(denied).into_response(),
             };
+            let rollouts = match gate.authorize(&who, ReadRollouts { rollout: None }) {
+                Ok(auth) => rollouts.list(&auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
             let reading = Reading {
                 deployments: stats,
                 views,
+                rollouts,
                 journal: journal.stats(),
                 health: health.report(),
                 uptime: began.elapsed(),

@@ -112,7 +112,7 @@ impl Shelf {
     }
 
     /// The first dataset of the version's run that is in this server's store, as a file.
-    async fn dataset(
+    pub(crate) async fn dataset(
         &self,
         who: &Arc<Principal>,
         found: &Resolved,

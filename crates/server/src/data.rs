@@ -102,6 +102,11 @@ impl DataDir {
         self.root.join("conversions")
     }
 
+    /// Copies of datasets while their profiles are made.
+    pub fn profiles(&self) -> PathBuf {
+        self.root.join("profiles")
+    }
+
     /// Environments of models that run in Python, and what their processes write; may be deleted while
     /// no server runs.
     pub fn python(&self) -> PathBuf {

@@ -13,6 +13,7 @@ mod error;
 mod health;
 mod keys;
 mod metrics;
+mod monitors;
 mod personalizers;
 mod ports;
 mod rollouts;

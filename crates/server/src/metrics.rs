@@ -3,9 +3,15 @@
 
 use mainspring_journal::JournalStats;
 use mainspring_proto_native::dto::system::Health;
+use mainspring_rollout::View;
 use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, State, VersionStats};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
+
+mod rollouts;
+#[cfg(test)]
+mod tests;
 
 /// Upper bounds of the duration buckets, microseconds.
 const BOUNDS_US: [u64; 16] = [
@@ -20,6 +26,8 @@ pub struct Reading {
     pub deployments: Vec<DeploymentStats>,
     /// State of each deployment.
     pub views: Vec<DeploymentView>,
+    /// The last run of each rollout.
+    pub rollouts: Vec<View>,
     /// Counters of the journal.
     pub journal: JournalStats,
     /// Whether requests are welcome, and which parts work.
@@ -38,6 +46,7 @@ impl Reading {
         self.requests(&mut page);
         self.durations(&mut page);
         self.states(&mut page);
+        self.rollouts(&mut page);
         self.journal(&mut page);
         self.triton(&mut page);
         page.0
@@ -178,9 +187,13 @@ impl Reading {
         ];
         for (name, help, value) in names {
             page.family(name, "counter", help);
+            // Triton knows no variants: one version may have been several of them, before and after a promotion.
+            let mut sums: BTreeMap<(&str, &str), f64> = BTreeMap::new();
             for (_, v) in self.versions() {
-                let labels = [("model", &*v.target.deployment), ("version", &*v.target.version)];
-                page.sample(name, &labels, value(v));
+                *sums.entry((&v.target.deployment, &v.target.version)).or_default() += value(v);
+            }
+            for ((model, version), sum) in sums {
+                page.sample(name, &[("model", model), ("version", version)], sum);
             }
         }
         page.family("nv_inference_pending_request_count", "gauge", "requests in flight");

@@ -10,12 +10,13 @@ use crate::health::Health;
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
-use crate::{console, rollouts, wiring};
+use crate::{console, monitors, rollouts, wiring};
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
+use mainspring_monitor::live::Monitors;
 use mainspring_personalize::Personalizers;
 use mainspring_registry::Registry;
 use mainspring_resource::{Kinds, Resources};
@@ -84,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) conversions: Conversions,
     pub(crate) personalizers: Personalizers,
     pub(crate) rollouts: Rollouts,
+    pub(crate) monitors: Monitors,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -115,6 +117,7 @@ pub async fn start(
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
     rollouts::start(&parts, &ctx);
+    monitors::start(&parts, &ctx);
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -149,6 +152,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
+    let known = monitors::Registered { shelf: shelf.clone(), scratch: data.profiles() };
+    let monitors = Monitors::new(db.clone(), ctx.clone(), Arc::new(known));
     let workshop = mainspring_convert::Settings {
         folder: data.conversions(),
         db: db.clone(),
@@ -167,8 +172,9 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
     let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
-    let resources =
-        Resources::new(db.clone(), Kinds::new(vec![deployments.kind(), declared.kind(), rolled.kind()]), ctx.clone());
+    let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
+    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind()];
+    let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
         journal,
@@ -178,6 +184,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         conversions,
         personalizers,
         rollouts,
+        monitors,
         onnx,
         gate,
         db,

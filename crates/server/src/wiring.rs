@@ -23,6 +23,8 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_journal::MIGRATIONS,
     mainspring_personalize::MIGRATIONS,
     mainspring_rollout::MIGRATIONS,
+    mainspring_rollout::NEWS_MIGRATIONS,
+    mainspring_monitor::live::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
 ];
 

@@ -25,8 +25,8 @@ pub struct Assigned {
     pub propensity: f64,
     /// Which write of the routing row decides.
     pub generation: Option<u64>,
-    /// The rollout assigns by unit and none was named, so this is not what a unit would get.
-    pub unit_is_missing: bool,
+    /// What the rollout assigns by, where that was not named or cannot be: this is not what a unit would get then.
+    pub unit_is_missing: Option<UnitFrom>,
 }
 
 impl Serving {
@@ -45,8 +45,8 @@ impl Serving {
     /// [`ServeError::NoDeployment`], and [`ServeError::NotReady`] when nothing answers.
     pub fn assigned(&self, auth: &Authorized<Infer>, unit: Option<&[u8]>) -> Result<Assigned, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
-        let current = pick::version(&deployment, None, pick::explains(auth.who()))?;
         let route = deployment.route.load();
+        let current = pick::answering(&deployment, &route, None, pick::explains(auth.who()))?;
         let Some(traffic) = &route.traffic else {
             let variant = current.facts.contract.target.variant.to_string();
             return Ok(Assigned {
@@ -57,17 +57,22 @@ impl Serving {
                 why: None,
                 propensity: 1.0,
                 generation: None,
-                unit_is_missing: false,
+                unit_is_missing: None,
             });
         };
         let row = &traffic.row;
-        let key = auth.who().subject.as_bytes();
-        let unit = if row.unit == UnitFrom::Key { Some(key) } else { unit };
+        let unit = match &row.unit {
+            UnitFrom::Key => pick::key(auth.who()),
+            // Each request is a unit of its own, so nobody's requests all go to one variant.
+            UnitFrom::Request => None,
+            UnitFrom::Header(_) | UnitFrom::Field(_) => unit,
+        };
+        let made = matches!(row.unit, UnitFrom::Field(_));
         let mut choice = row.route.choose(unit.unwrap_or_default());
-        let loaded = traffic.able(&current, choice.variant, false).map_or_else(
+        let loaded = traffic.able(current, choice.variant, made).map_or_else(
             || {
                 choice = row.route.fallback();
-                &current
+                current
             },
             |(loaded, _)| loaded,
         );
@@ -79,7 +84,7 @@ impl Serving {
             why: Some(choice.why),
             propensity: choice.propensity,
             generation: Some(row.generation()),
-            unit_is_missing: unit.is_none(),
+            unit_is_missing: unit.is_none().then(|| row.unit.clone()),
         })
     }
 }

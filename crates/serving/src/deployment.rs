@@ -15,6 +15,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// What the one version of a deployment is called that no rollout decides about.
+pub(crate) const STABLE: &str = "stable";
+
 /// Versions whose counters are kept after they are unloaded.
 const KEPT_VERSIONS: usize = 16;
 
@@ -81,7 +84,7 @@ impl Deployment {
     pub fn new(tenant: Tenant, name: Name, spec: DeploymentSpec, now: Timestamp) -> Self {
         let nobody = Arc::new(Target {
             deployment: name.shared(),
-            variant: "stable".into(),
+            variant: STABLE.into(),
             model: spec.model.as_str().into(),
             version: "".into(),
             columns: Arc::default(),

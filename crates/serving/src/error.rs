@@ -131,7 +131,7 @@ pub enum ServeError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// A name in `journal.redact` that the model does not have.
-    #[error("journal.redact names {name:?}, which is neither an input nor a column of the model{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    #[error("journal.redact names {name:?}, which is no input, column or parameter of the model{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
     Redact {
         /// The name.
         name: String,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a redacted text is replaced with.
-const REDACTED: &[u8] = b"[redacted]";
+const REDACTED: &str = "[redacted]";
 
 /// What is known of a request while it is answered; ends as one [`Prediction`].
 pub(crate) struct Event {
@@ -36,6 +36,10 @@ pub(crate) struct Event {
     pub recorder: Arc<Recorder>,
     /// What watches the candidate that answers.
     pub guard: Option<Arc<Guard>>,
+    /// When the first part of an answer that comes in parts was there: what comes after it is as slow as its reader.
+    pub first_part: Option<Duration>,
+    /// It was given up at a limit that the caller had set, and not the deployment.
+    pub gave_up: bool,
     pub sink: Arc<dyn PredictionSink>,
 }
 
@@ -84,6 +88,8 @@ impl Event {
         let Timing { queue_ns, engine_ns, total_ns, .. } = self.timing;
         let at = self.at.plus_micros(i64::try_from(total_ns / 1000).unwrap_or(0));
         let took = Duration::from_nanos(if failed.is_some() { total_ns } else { queue_ns + engine_ns });
+        let took = self.first_part.unwrap_or(took);
+        let failed = if self.gave_up { Some(ErrorKind::Cancelled) } else { failed };
         if let (Some(trip), Some(contract)) = (guard.ended(Ended { at, failed, took }), &self.contract) {
             let variant = &contract.target.variant;
             tracing::warn!(deployment = %self.deployment.name, %variant, "a candidate is beyond a hard limit: {trip}");
@@ -94,7 +100,9 @@ impl Event {
         let spec = self.deployment.spec.load();
         let keep = sampled(self.id, spec.journal.sample);
         let (params, inputs, outputs) = if keep {
-            (self.params, redact(self.inputs, &spec.journal.redact, self.contract.as_deref()), outputs)
+            let names = spec.journal.redact.as_slice();
+            let params = self.params.and_then(|params| without_params(params, names));
+            (params, redact(self.inputs, names, self.contract.as_deref()), outputs)
         } else {
             (None, Arc::default(), Arc::default())
         };
@@ -125,10 +133,11 @@ fn sampled(id: EventId, share: f64) -> bool {
     share >= 1.0 || f64::from(u32::from_be_bytes([b[12], b[13], b[14], b[15]])) < share * 4_294_967_296.0
 }
 
-/// Where a redacted name is: an input, or a column of the one stacked input.
+/// Where a redacted name is: an input, a column of the one stacked input, or a parameter.
 pub(crate) enum Place {
     Input,
     Column(usize),
+    Param,
 }
 
 /// Finds a name of `journal.redact` in what a version takes.
@@ -137,8 +146,17 @@ pub(crate) fn place(name: &str, contract: &Contract) -> Option<Place> {
     if inputs.iter().any(|i| *i.name == *name) {
         return Some(Place::Input);
     }
-    let columns = stacked(&contract.signature, contract.mlflow())?;
-    columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column)
+    let columns = stacked(&contract.signature, contract.mlflow()).unwrap_or_default();
+    let column = columns.iter().position(|c| c.name.as_deref() == Some(name)).map(Place::Column);
+    column.or_else(|| contract.mlflow()?.params.iter().any(|p| p.name == name).then_some(Place::Param))
+}
+
+/// The parameters with what is redacted hidden; `params` is the text of an object.
+fn without_params(params: Arc<str>, names: &[String]) -> Option<Arc<str>> {
+    if names.is_empty() {
+        return Some(params);
+    }
+    mainspring_mlmodel::without_params(&params, names, REDACTED).map(Arc::from)
 }
 
 fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contract>) -> Arc<[NamedTensor]> {
@@ -153,6 +171,7 @@ fn redact(inputs: Arc<[NamedTensor]>, names: &[String], contract: Option<&Contra
             Some(Place::Column(column)) => {
                 kept.retain_mut(|input| replace(input, without_column(&input.tensor, column)));
             }
+            Some(Place::Param) => {}
             Some(Place::Input) | None => {
                 kept.retain_mut(|input| *input.name != **name || replace(input, blank(&input.tensor, 0, 1)));
             }
@@ -191,7 +210,7 @@ fn blank(tensor: &Tensor, first: usize, step: usize) -> Option<Tensor> {
         DType::Bf16 => numbers!(half::bf16),
         DType::Bytes => tensor.strings().and_then(|values| {
             let mut values = values.to_vec();
-            values.iter_mut().skip(first).step_by(step).for_each(|v| *v = Bytes::from_static(REDACTED));
+            values.iter_mut().skip(first).step_by(step).for_each(|v| *v = Bytes::from_static(REDACTED.as_bytes()));
             Tensor::from_strings(shape, values).ok()
         }),
         _ => None,

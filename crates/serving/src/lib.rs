@@ -39,7 +39,7 @@ pub use mainspring_mlmodel::{
     Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,
     MlmodelError, ParamError, ParamSpec, Table, TensorColumn,
 };
-pub use pick::{Ask, Picked};
+pub use pick::{Ask, Picked, VariantName};
 pub use request::{Answer, InferRequest, Refusal};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};

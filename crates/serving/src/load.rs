@@ -103,6 +103,7 @@ pub(crate) fn check_redacted(names: &[String], contract: &Contract) -> Result<()
             if let Some(MlflowInputs::Columns(columns)) = contract.mlflow().and_then(|m| m.inputs.as_ref()) {
                 known.extend(columns.iter().filter_map(|c| c.name.as_deref()));
             }
+            known.extend(contract.mlflow().iter().flat_map(|m| &m.params).map(|p| p.name.as_str()));
             return Err(ServeError::Redact {
                 name: name.clone(),
                 nearest: mainspring_core::nearest(name, known).map(str::to_owned),

@@ -2,12 +2,12 @@
 
 use crate::action::Infer;
 use crate::contract::Contract;
-use crate::deployment::{Deployment, Route};
+use crate::deployment::{Deployment, Route, STABLE};
 use crate::error::ServeError;
 use crate::run::Loaded;
 use crate::traffic::{By, Guard, Traffic, field};
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Assignment, Authorized, EventId, Principal, Role, Timestamp};
+use mainspring_core::{Assignment, Authorized, EventId, Principal, Role, Target, Timestamp};
 use mainspring_traffic::{RequestHead, UnitFrom};
 use std::sync::Arc;
 
@@ -53,10 +53,38 @@ pub(crate) struct Chosen {
     pub shaded: Option<Arc<Traffic>>,
 }
 
+/// The name of the variant that answers, which costs nothing where no rollout decides.
+#[derive(Debug, Clone, Default)]
+pub struct VariantName(Option<Arc<str>>);
+
+impl VariantName {
+    /// The variant of an answer.
+    pub fn of(target: &Target) -> Self {
+        Self(Some(Arc::clone(&target.variant)))
+    }
+
+    /// As it is shown.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or(STABLE)
+    }
+}
+
 impl Picked {
     /// What the version takes and gives.
     pub fn contract(&self) -> &Arc<Contract> {
         &self.chosen.loaded.facts.contract
+    }
+
+    /// The variant that answers, or fails to. Where the unit is one of the inputs they decide now.
+    pub fn variant(&mut self, inputs: &[NamedTensor]) -> VariantName {
+        let Some((id, _)) = self.chosen.made else { return VariantName::default() };
+        self.chosen.decide(&id, inputs);
+        VariantName::of(&self.chosen.loaded.facts.contract.target)
+    }
+
+    /// The variant that was to answer; `None` while only the inputs could tell.
+    pub fn named(&self) -> Option<VariantName> {
+        self.chosen.undecided.is_none().then(|| VariantName::of(&self.contract().target))
     }
 
     /// Whether it was picked for what `auth` allows.
@@ -102,11 +130,25 @@ pub(crate) fn pick(
 /// The version that answers what names a version or nothing, whatever its unit. `explains` says whether the
 /// caller may know why there is none.
 pub(crate) fn version(deployment: &Deployment, asked: Option<&str>, explains: bool) -> Result<Arc<Loaded>, ServeError> {
-    let route = deployment.route.load();
-    let Some(current) = &route.current else { return Err(not_ready(deployment, &route, explains)) };
-    let Some(asked) = asked else { return Ok(Arc::clone(current)) };
+    answering(deployment, &deployment.route.load(), asked, explains).cloned()
+}
+
+/// The same of a route that was read already.
+pub(crate) fn answering<'a>(
+    deployment: &Deployment,
+    route: &'a Route,
+    asked: Option<&str>,
+    explains: bool,
+) -> Result<&'a Arc<Loaded>, ServeError> {
+    let Some(current) = &route.current else { return Err(not_ready(deployment, route, explains)) };
+    let Some(asked) = asked else { return Ok(current) };
     let found = route.answering().find(|l| *l.facts.contract.target.version == *asked);
-    found.cloned().ok_or_else(|| no_version(deployment, asked, &route))
+    found.ok_or_else(|| no_version(deployment, asked, route))
+}
+
+/// The caller as a unit: only who has a key is one.
+pub(crate) fn key(who: &Principal) -> Option<&[u8]> {
+    Some(who.subject.as_bytes()).filter(|subject| subject.starts_with(b"key:"))
 }
 
 /// A routing row that decides who answers a request.
@@ -137,7 +179,7 @@ impl Row<'_> {
             let id = &made.0;
             let unit = match &row.unit {
                 UnitFrom::Header(name) => ask.head.header(name).filter(|value| !value.is_empty()),
-                UnitFrom::Key => Some(who.subject.as_bytes()).filter(|subject| subject.starts_with(b"key:")),
+                UnitFrom::Key => key(who),
                 UnitFrom::Request => Some(&id.as_bytes()[..]),
                 UnitFrom::Field(_) => {
                     undecided = Some(Arc::clone(self.traffic));

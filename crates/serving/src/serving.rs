@@ -222,8 +222,8 @@ impl Serving {
         let (mut call, chosen) = self.call(auth, &mut request)?;
         match call.run(request, chosen).await {
             Ok(answer) => {
-                if let Some(aside) = call.aside.take() {
-                    self.cast(*aside, &answer);
+                if let (Some(aside), Some(event)) = (call.aside.take(), &answer.event) {
+                    self.cast(*aside, event);
                 }
                 Ok(answer)
             }
@@ -308,6 +308,8 @@ impl Serving {
             inputs: Arc::default(),
             recorder: Arc::clone(&deployment.unserved),
             guard: None,
+            first_part: None,
+            gave_up: false,
             deployment,
             contract: None,
             sink: Arc::clone(&self.means.sink),

@@ -10,6 +10,7 @@ import sys
 import types
 
 from drift import datasketches, evidently, nannyml, river, twosample, whylogs  # noqa: F401 - called by name
+from performance import performance  # noqa: F401 - called by name
 
 
 def units(seed, n, lift):

@@ -33,6 +33,8 @@ ORACLES = {
     "obp": ("obp", ["numpy", "scipy", "scikit-learn", "pandas", "tqdm", "pyyaml", "--no-deps obp==0.4.1"], "3.11"),
     "scipy": ("gbstats", ["gbstats==0.8.0"], "3.11"),
     "evidently": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
+    # scikit-learn's metrics and statsmodels' intervals come with Evidently.
+    "performance": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     # numpy since 2.0 makes no bins of whole numbers narrower than one.
     "twosample": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     # Without the rest of its dependencies, which are a gigabyte of plots and boosted trees.

@@ -33,6 +33,8 @@
 //! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
 //! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
 //! looked at all the time.
+//!
+//! [`performance`] has the metrics of predictions whose truth is known, with intervals.
 
 pub mod bandit;
 pub mod categorical;
@@ -41,6 +43,7 @@ pub mod decision;
 pub mod kll;
 pub mod moments;
 pub mod offpolicy;
+pub mod performance;
 pub mod presets;
 pub mod profile;
 pub mod sequential;

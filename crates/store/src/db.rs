@@ -149,6 +149,11 @@ impl Db {
         }
     }
 
+    /// Whether other processes may use it at the same time; a file is one process's alone.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.backend, Backend::Postgres(_))
+    }
+
     /// The database's name for messages, without credentials.
     pub fn display(&self) -> String {
         match &self.inner.backend {

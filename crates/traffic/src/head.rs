@@ -14,9 +14,14 @@ pub trait RequestHead: Sync {
 
     /// The variant that the caller names, in the way of its protocol.
     fn variant(&self) -> Option<Cow<'_, str>> {
-        let named = |header: &&str| self.header(header).filter(|name| !name.is_empty());
-        VARIANT.iter().find_map(named).map(String::from_utf8_lossy)
+        named(self)
     }
+}
+
+/// The variant that a caller names in a header, whatever the protocol.
+pub fn named<H: RequestHead + ?Sized>(head: &H) -> Option<Cow<'_, str>> {
+    let named = |header: &&str| head.header(header).filter(|name| !name.is_empty());
+    VARIANT.iter().find_map(named).map(String::from_utf8_lossy)
 }
 
 /// A request that says nothing beside its data.

@@ -89,6 +89,24 @@ fn who_waits_for_the_disk_is_told_when_there_is_no_room() {
 }
 
 #[test]
+fn a_shadow_that_finds_no_room_is_counted_apart_from_requests() {
+    let queue = queue(1 << 20, 1);
+    let to = target("churn", "1");
+    queue.push(&prediction(1, &to), None);
+    for n in 2..5 {
+        let mut shadow = prediction(n, &to);
+        shadow.assignment.shadow_of = Some(id(1));
+        if n == 4 {
+            shadow.outcome = Outcome::Failed { kind: ErrorKind::Internal, message: "broken".into() };
+        }
+        queue.push(&shadow, None);
+    }
+    let overflow = queue.take_overflow();
+    let uncounted = overflow.values().next().unwrap();
+    assert_eq!((uncounted.requests.requests, uncounted.shadows), (0, Shadows { events: 3, failed: 1 }));
+}
+
+#[test]
 fn the_writer_sleeps_only_when_nothing_came() {
     let queue = queue(1 << 20, 100);
     let to = target("churn", "1");

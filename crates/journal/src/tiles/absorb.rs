@@ -4,6 +4,7 @@ use super::{Column, MAX_COLUMNS, MINUTE, Series, SeriesKey, Tile, Tiles};
 use crate::log::StreamHeader;
 use crate::queue::Overflow;
 use crate::snapshot::Kind;
+use crate::writer::OF_SHADOWS;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray,
@@ -91,10 +92,11 @@ impl Tiles {
         ) else {
             return;
         };
+        let reasons = column::<StringArray>(batch, "reason");
         for i in 0..batch.num_rows() {
             let Some(key) = key(header, &batch.slice(i, 1)) else { continue };
             let n = u64::try_from(events.value(i)).unwrap_or(0);
-            if n == 0 {
+            if n == 0 || reasons.is_some_and(|r| r.value(i) == OF_SHADOWS) {
                 continue;
             }
             let minute = at.value(i) - at.value(i).rem_euclid(MINUTE);
@@ -111,7 +113,7 @@ impl Tiles {
     /// Counts what found no room in the queue.
     pub(crate) fn absorb_overflow(&self, overflow: &Overflow) {
         let mut all = self.0.lock();
-        for ((tenant, target), uncounted) in overflow {
+        for ((tenant, target), uncounted) in overflow.iter().filter(|(_, u)| u.requests.requests > 0) {
             let key = SeriesKey {
                 tenant: tenant.as_str().to_owned(),
                 deployment: target.deployment.clone(),

@@ -10,6 +10,9 @@ use arrow::error::ArrowError;
 use mainspring_core::{Target, Timestamp};
 use std::sync::Arc;
 
+/// The reason of a gap whose events were answers in the shadow of others, which no tile counts.
+pub(crate) const OF_SHADOWS: &str = "the queue is full; they were answers in the shadow of others";
+
 /// One line of kind `gap`.
 pub(super) struct Gap {
     at: Timestamp,
@@ -28,17 +31,19 @@ pub(super) fn of_payloads(target: &Arc<Target>, payloads: u64, now: Timestamp) -
 }
 
 /// Events that are only counted.
-pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> Gap {
-    let r = &uncounted.requests;
-    Gap {
+pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> impl Iterator<Item = Gap> {
+    let (r, shadows) = (&uncounted.requests, uncounted.shadows);
+    let gap = |reason, events, failed| Gap {
         at: uncounted.since,
         until: uncounted.until,
         target: Arc::clone(target),
-        reason: "the queue is full",
-        events: r.requests,
-        failed: r.errors(),
-        payloads: r.requests,
-    }
+        reason,
+        events,
+        failed,
+        payloads: events,
+    };
+    let asked = gap("the queue is full", r.requests, r.errors());
+    [asked, gap(OF_SHADOWS, shadows.events, shadows.failed)].into_iter().filter(|g| g.events > 0)
 }
 
 /// Adds rows that the disk did not take to what has to be recorded.

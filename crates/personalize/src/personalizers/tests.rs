@@ -230,3 +230,25 @@ async fn excluded_actions_keep_their_place_and_senseless_requests_are_refused() 
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn who_sends_a_choice_twice_at_once_gets_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Kept::default());
+    let world = open(folder.path(), Arc::clone(&log), 5, PersonalizerSpec::default()).await;
+    let told = Mutex::new(HashMap::<String, String>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..200 {
+                    let event = format!("choice-{n}");
+                    let ranked =
+                        world.all.rank(&rank(), RankRequest { event: Some(event.clone()), ..ask("ann") }).unwrap();
+                    let first = told.lock().entry(event).or_insert_with(|| ranked.action.clone()).clone();
+                    assert_eq!(ranked.action, first);
+                }
+            });
+        }
+    });
+    assert_eq!((log.choices.lock().len(), world.view().waiting), (200, 200));
+}

@@ -51,6 +51,19 @@ impl Door {
     pub fn client_id(self, client_id: Option<Arc<str>>) -> Self {
         Self { client_id, ..self }
     }
+
+    /// What the journal is to have of a request that came by it and is refused.
+    fn refusal(self, picked: Option<Picked>, why: &Refused) -> Refusal {
+        Refusal {
+            version: self.version,
+            picked,
+            client_id: self.client_id,
+            protocol: self.protocol,
+            received: self.received,
+            kind: why.kind,
+            message: why.message.clone(),
+        }
+    }
 }
 
 fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
@@ -75,7 +88,7 @@ impl Call {
     /// is, and which variant it names.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`Refused`]; the journal has it already, where there is such a deployment.
     pub fn open(
         state: &ScoringState,
         who: &Arc<Principal>,
@@ -84,8 +97,14 @@ impl Call {
         head: &dyn RequestHead,
     ) -> Result<Self, Refused> {
         let auth = state.gate.authorize(who, Infer { deployment: name })?;
-        let picked = state.serving.pick(&auth, Ask { version: door.version.as_deref(), head })?;
-        Ok(Self { state: state.clone(), auth, picked, door })
+        match state.serving.pick(&auth, Ask { version: door.version.as_deref(), head }) {
+            Ok(picked) => Ok(Self { state: state.clone(), auth, picked, door }),
+            Err(why) => {
+                let why = Refused::from(why);
+                let _id = state.serving.refuse(&auth, door.refusal(None, &why));
+                Err(why)
+            }
+        }
     }
 
     /// What the model takes.
@@ -118,11 +137,12 @@ impl Call {
     /// # Errors
     /// [`Refused`]; the journal has it already.
     pub async fn infer(
-        self,
+        mut self,
         inputs: Vec<NamedTensor>,
         values: Vec<(Arc<str>, Node)>,
         id: Option<Arc<str>>,
     ) -> Result<Answer, Refused> {
+        let variant = self.picked.variant(&inputs);
         let request = InferRequest {
             version: None,
             picked: Some(self.picked),
@@ -133,21 +153,16 @@ impl Call {
             deadline: self.door.deadline,
             received: self.door.received,
         };
-        Ok(self.state.serving.infer(&self.auth, request).await?)
+        self.state.serving.infer(&self.auth, request).await.map_err(|why| Refused::from(why).by(&variant))
     }
 
     /// Leaves a refused body in the journal.
     pub fn refuse(self, why: Refused) -> Refused {
-        let refusal = Refusal {
-            version: None,
-            picked: Some(self.picked),
-            client_id: self.door.client_id,
-            protocol: self.door.protocol,
-            received: self.door.received,
-            kind: why.kind,
-            message: why.message.clone(),
+        let why = match self.picked.named() {
+            Some(variant) => why.by(&variant),
+            None => why,
         };
-        let _id = self.state.serving.refuse(&self.auth, refusal);
+        let _id = self.state.serving.refuse(&self.auth, self.door.refusal(Some(self.picked), &why));
         why
     }
 }

@@ -1,12 +1,13 @@
 //! Failures as MLflow's scoring server shows them.
 
+use super::call::VARIANT;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_http::ApiError;
 use mainspring_http::problem::{json_failure, one_text};
-use mainspring_serving::ColumnError;
+use mainspring_serving::{ColumnError, VariantName};
 use mainspring_wire::BodyError;
 use mainspring_wire::response::string;
 use std::ops::Deref;
@@ -74,6 +75,11 @@ impl Refused {
         Self { error: self.error.hint(hint), ..self }
     }
 
+    /// By the variant that was to answer.
+    pub fn by(self, variant: &VariantName) -> Self {
+        Self { error: self.error.header(VARIANT, variant.as_str()), ..self }
+    }
+
     /// A content type that is not taken.
     pub fn media_type(message: String) -> Self {
         Self { media_type: true, ..Self::new(ErrorKind::InvalidInput, message) }
@@ -110,7 +116,10 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         if self.media_type {
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(CONTENT_TYPE, text)], self.error.message).into_response();
+            let said = (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(CONTENT_TYPE, text)], self.error.message.clone());
+            let mut response = said.into_response();
+            self.beside(&mut response);
+            return response;
         }
         self.rendered(render_error)
     }

@@ -40,7 +40,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mainspring_core::{ErrorKind, Failure, Gate, Name, Principal, Protocol};
 use mainspring_http::{Caller, Head};
-use mainspring_serving::{Answer, Describe, ServeError, Serving};
+use mainspring_serving::{Answer, Describe, ServeError, Serving, VariantName};
 use mainspring_wire::{Classes, InferBody, Reply, Selection};
 use std::sync::Arc;
 use std::time::Instant;
@@ -230,8 +230,9 @@ async fn predictions(answer: Answer, accepted: Accepted, (frame, bare): (bool, b
     let (media, body) = match body {
         Ok(written) => written,
         Err(why) => {
+            let variant = VariantName::of(&answer.target);
             answer.failed(why.kind(), &why.to_string());
-            return Err(why.into());
+            return Err(Refused::from(why).by(&variant));
         }
     };
     let mut response = Response::new(axum::body::Body::from(body));
@@ -253,8 +254,9 @@ async fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
     let rendered = match mainspring_wire::render(reply, selection) {
         Ok(rendered) => rendered,
         Err(why) => {
+            let variant = VariantName::of(&answer.target);
             answer.failed(why.kind(), &why.to_string());
-            return Err(why.into());
+            return Err(Refused::from(why).by(&variant));
         }
     };
     let json = HeaderValue::from(rendered.json.len());

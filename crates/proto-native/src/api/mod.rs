@@ -5,6 +5,8 @@ pub(crate) mod conversions;
 pub(crate) mod deployments;
 pub(crate) mod journal;
 pub(crate) mod models;
+pub(crate) mod monitors;
+pub(crate) mod performance;
 pub(crate) mod resources;
 pub(crate) mod rollouts;
 pub(crate) mod security;

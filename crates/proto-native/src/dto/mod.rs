@@ -5,6 +5,8 @@ pub mod conversions;
 pub mod deployments;
 pub mod journal;
 pub mod models;
+pub mod monitors;
+pub mod performance;
 pub mod resources;
 pub mod rollouts;
 pub mod security;

@@ -2,6 +2,7 @@ mod admin;
 mod conversions;
 mod declared;
 mod document;
+mod performance;
 mod predicted;
 mod tracked;
 mod units;

@@ -16,6 +16,7 @@ use mainspring_engine::{
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
+use mainspring_monitor::live::Monitors;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
@@ -142,6 +143,28 @@ impl Models for NoModels {
     }
 }
 
+/// No version knows what it was trained on.
+struct Untrained;
+
+impl mainspring_monitor::live::Models for Untrained {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a Tenant,
+        uri: &'a str,
+    ) -> mainspring_monitor::live::PortResult<'a, (String, String)> {
+        Box::pin(async move { Ok((uri.to_owned(), "3".to_owned())) })
+    }
+
+    fn training<'a>(
+        &'a self,
+        _: &'a Tenant,
+        _: &'a str,
+        _: &'a str,
+    ) -> mainspring_monitor::live::PortResult<'a, Option<(mainspring_monitor::profile::Profile, String)>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
 struct Whole;
 
 impl Views for Whole {
@@ -194,6 +217,7 @@ impl World {
             mainspring_journal::MIGRATIONS,
             mainspring_convert::MIGRATIONS,
             mainspring_rollout::MIGRATIONS,
+            mainspring_monitor::live::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -221,12 +245,14 @@ impl World {
             onnx: Arc::new(Adder),
         };
         let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
+        let monitors = Monitors::new(settings.db.clone(), ctx.clone(), Arc::new(Untrained));
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
             registry,
             serving,
             conversions,
             rollouts,
+            monitors,
             rollout_events: Arc::new(NoEvents),
             journal,
             query,

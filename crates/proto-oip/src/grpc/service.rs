@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
-use mainspring_serving::{Answer, AnswerParts, Ask, Picked, State};
+use mainspring_serving::{Answer, AnswerParts, Ask, Picked, State, VariantName};
 use mainspring_traffic::RequestHead;
 use mainspring_wire::InferBody;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl Parts {
             Some(Ok(part)) => Some(Ok(convert::part(&self.model, &self.body, &self.answer, Some(part)))),
             Some(Err(why)) => {
                 self.over = true;
-                Some(Err(why.into()))
+                Some(Err(Refused::from(why).by(&VariantName::of(&self.answer.target))))
             }
             None => {
                 self.over = true;
@@ -441,6 +441,11 @@ fn last(done: Done) -> pb::ModelStreamInferResponse {
 }
 
 fn stream_error(id: String, why: &Refused) -> pb::ModelStreamInferResponse {
-    let response = pb::ModelInferResponse { id, ..pb::ModelInferResponse::default() };
+    let mut response = pb::ModelInferResponse { id, ..pb::ModelInferResponse::default() };
+    if let Some(variant) = why.variant() {
+        response
+            .parameters
+            .extend([convert::parameter(convert::VARIANT, ParameterChoice::StringParam(variant.to_owned()))]);
+    }
     pb::ModelStreamInferResponse { error_message: why.text(), infer_response: Some(response) }
 }

@@ -21,7 +21,7 @@ use mainspring_core::tensor::Data;
 use mainspring_core::{ErrorKind, EventId, Failure, NamedTensor, Protocol, Target};
 use mainspring_engine::{Content, TensorSpec};
 use mainspring_http::{Head, read_body};
-use mainspring_serving::{AnswerParts, Ask, Cell, Contract, Picked, Table};
+use mainspring_serving::{AnswerParts, Ask, Cell, Contract, Picked, Table, VariantName};
 use mainspring_wire::{BodyError, InferBody, Node, response};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(crate) async fn stream(State(state): State<OipState>, request: Request) -> R
 async fn event(answer: &mut AnswerParts, id: Option<&str>) -> Option<Result<Bytes, Refused>> {
     let part = match answer.next().await? {
         Ok(part) => part,
-        Err(why) => return Some(Err(why.into())),
+        Err(why) => return Some(Err(Refused::from(why).by(&VariantName::of(&answer.target)))),
     };
     match object(&answer.target, id, answer.id, (&part.outputs, &part.contents)) {
         Ok(json) => Some(Ok([b"data: ", json.as_slice(), b"\n\n"].concat().into())),

@@ -124,6 +124,8 @@ async fn failures_have_the_status_of_their_kind() {
     for (message, code, text) in cases {
         let status = client.model_infer(message).await.unwrap_err();
         assert_eq!(status.code(), code, "{status}");
+        let ran = text == "the model failed";
+        assert!(!ran || status.metadata().get("mainspring-variant").is_some_and(|v| v == "stable"), "{status:?}");
         assert!(status.message().contains(text), "{status}");
     }
     let mut late = request(&[1.0, 2.0, 3.0]);
@@ -145,6 +147,7 @@ async fn a_stream_answers_in_order_and_survives_failures() {
     let mut got = Vec::new();
     while let Some(answer) = answers.message().await.unwrap() {
         let response = answer.infer_response.unwrap();
+        assert!(response.parameters.contains_key("variant"), "{}", answer.error_message);
         got.push((response.id, answer.error_message, response.parameters.contains_key("triton_final_response")));
     }
     let failed = "the model failed: no such row".to_owned();

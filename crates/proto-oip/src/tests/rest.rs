@@ -361,7 +361,8 @@ async fn generate_takes_an_object_and_answers_with_one() {
         (r#"{"X":[1,2,"a"]}"#, "inputs[0].data"),
         (r#"{"X":[-1,0,0]}"#, "no such row"),
     ] {
-        let (status, _, body) = post(&house, "/v2/models/adder/generate", wrong).await;
+        let (status, headers, body) = post(&house, "/v2/models/adder/generate", wrong).await;
+        assert_eq!(headers["mainspring-variant"], "stable", "{wrong}");
         assert!(status == 400 && error(&body).contains(says), "{wrong}: {status} {body}");
     }
     assert_eq!(house.journal().len(), 7);

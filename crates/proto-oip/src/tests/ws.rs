@@ -43,7 +43,8 @@ async fn several_requests_share_a_socket() {
     assert_eq!(answers["a"]["outputs"][0]["data"], json!([1.0]));
     assert_eq!(answers["c"]["outputs"][0]["data"], json!([3.0]));
     assert_eq!(answers["a"]["parameters"]["prediction_id"].as_str().unwrap().len(), 36);
-    assert_eq!(answers["b"], json!({"id": "b", "error": "the model failed: no such row"}));
+    let by = json!({"variant": "stable"});
+    assert_eq!(answers["b"], json!({"id": "b", "error": "the model failed: no such row", "parameters": by}));
     assert_eq!(answers["d"]["error"], "inputs[0].name must be a string, got a number");
     assert!(answers[""]["error"].as_str().unwrap().starts_with("the body is not JSON"));
     assert!(house.journal().iter().all(|(protocol, _, _)| *protocol == "oip-websocket"));
@@ -165,7 +166,8 @@ async fn a_model_that_streams_gives_a_message_a_part() {
     }
     let Message::Text(text) = next(&mut socket).await else { panic!("not text") };
     let failed: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(failed, json!({"id": "b", "error": "the model failed: four are too many"}));
+    let by = json!({"variant": "stable"});
+    assert_eq!(failed, json!({"id": "b", "error": "the model failed: four are too many", "parameters": by}));
     assert_eq!(house.journal().len(), 2);
 }
 

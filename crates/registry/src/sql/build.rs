@@ -73,6 +73,19 @@ impl Sql {
         self.push(before).arg(json.to_string()).push(after)
     }
 
+    /// Adds a table `e` of these texts to a FROM: `e.value`, and `e.place`, counted from 0. Joined to another
+    /// table by CROSS JOIN it is read first, and nothing is built to look its values up in.
+    pub fn each(&mut self, values: &[String]) -> &mut Self {
+        let (before, after) = match self.dialect {
+            Dialect::Sqlite => ("(SELECT key AS place, value FROM json_each(", ")) e"),
+            Dialect::Postgres => (
+                "(SELECT ordinality - 1 AS place, value FROM jsonb_array_elements_text(CAST(",
+                " AS JSONB)) WITH ORDINALITY) e",
+            ),
+        };
+        self.push(before).arg(serde_json::json!(values).to_string()).push(after)
+    }
+
     /// Adds ` LIMIT … OFFSET …`.
     pub fn page(&mut self, limit: u64, offset: u64) -> &mut Self {
         let bound = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);

@@ -3,7 +3,7 @@
 use super::build::Sql;
 use crate::types::{Dataset, DatasetInput, DatasetSummary, ModelOutput, Pair};
 use mainspring_core::Tenant;
-use mainspring_store::{Conn, StoreError, args};
+use mainspring_store::{Conn, Row, StoreError, args};
 
 /// The tag that says what a dataset was used for.
 pub(crate) const CONTEXT: &str = "mlflow.data.context";
@@ -79,52 +79,45 @@ pub(crate) async fn add_model(
     .map(|_| ())
 }
 
-/// The datasets of some runs.
-pub(crate) async fn datasets_of(
-    c: &mut Conn,
-    tenant: &Tenant,
-    runs: &[String],
-) -> Result<Vec<(String, DatasetInput)>, StoreError> {
+/// The datasets of some runs: rows for [`read_dataset`], each with its run's place in `runs`.
+pub(crate) async fn datasets_of(c: &mut Conn, tenant: &Tenant, runs: &[String]) -> Result<Vec<Row>, StoreError> {
     let mut sql = Sql::new(
         c.dialect(),
-        "SELECT i.run_id, i.tags, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile \
-         FROM run_datasets i JOIN datasets d ON d.tenant = i.tenant AND d.dataset_id = i.dataset_id \
-         WHERE i.tenant = ",
+        "SELECT e.place, i.tags, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile FROM ",
     );
-    sql.arg(tenant).push(" AND i.run_id IN ").list(runs.iter()).push(" ORDER BY d.name, d.digest");
-    let rows = sql.rows(c).await?;
-    rows.iter()
-        .map(|row| {
-            let tags: Vec<(String, String)> = serde_json::from_str(&row.text("tags")?).unwrap_or_default();
-            let dataset = Dataset {
-                name: row.text("name")?,
-                digest: row.text("digest")?,
-                source_type: row.text("source_type")?,
-                source: row.text("source")?,
-                schema: row.opt_text("schema_text")?,
-                profile: row.opt_text("profile")?,
-            };
-            let tags = tags.into_iter().map(|(key, value)| Pair { key, value }).collect();
-            Ok((row.text("run_id")?, DatasetInput { dataset, tags }))
-        })
-        .collect()
+    sql.each(runs).push(
+        " CROSS JOIN run_datasets i JOIN datasets d ON d.tenant = i.tenant AND d.dataset_id = i.dataset_id \
+         WHERE i.run_id = e.value AND i.tenant = ",
+    );
+    sql.arg(tenant).push(" ORDER BY d.name, d.digest");
+    sql.rows(c).await
 }
 
-/// The logged models of some runs; `true` for what a run read.
-pub(crate) async fn models_of(
-    c: &mut Conn,
-    tenant: &Tenant,
-    runs: &[String],
-) -> Result<Vec<(String, ModelOutput, bool)>, StoreError> {
-    let mut sql = Sql::new(c.dialect(), "SELECT run_id, model_id, direction, step FROM run_models WHERE tenant = ");
-    sql.arg(tenant).push(" AND run_id IN ").list(runs.iter()).push(" ORDER BY step, model_id");
-    let rows = sql.rows(c).await?;
-    rows.iter()
-        .map(|row| {
-            let output = ModelOutput { model_id: row.text("model_id")?, step: row.int("step")? };
-            Ok((row.text("run_id")?, output, row.text("direction")? == "in"))
-        })
-        .collect()
+pub(crate) fn read_dataset(row: &Row) -> Result<DatasetInput, StoreError> {
+    let tags: Vec<(String, String)> = serde_json::from_str(&row.text("tags")?).unwrap_or_default();
+    let dataset = Dataset {
+        name: row.text("name")?,
+        digest: row.text("digest")?,
+        source_type: row.text("source_type")?,
+        source: row.text("source")?,
+        schema: row.opt_text("schema_text")?,
+        profile: row.opt_text("profile")?,
+    };
+    Ok(DatasetInput { dataset, tags: tags.into_iter().map(|(key, value)| Pair { key, value }).collect() })
+}
+
+/// The logged models of some runs: rows for [`read_model`], each with its run's place in `runs`.
+pub(crate) async fn models_of(c: &mut Conn, tenant: &Tenant, runs: &[String]) -> Result<Vec<Row>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT e.place, m.model_id, m.direction, m.step FROM ");
+    sql.each(runs).push(" CROSS JOIN run_models m WHERE m.run_id = e.value AND m.tenant = ");
+    sql.arg(tenant).push(" ORDER BY m.step, m.model_id");
+    sql.rows(c).await
+}
+
+/// A logged model, and whether the run read it.
+pub(crate) fn read_model(row: &Row) -> Result<(ModelOutput, bool), StoreError> {
+    let model = ModelOutput { model_id: row.text("model_id")?, step: row.int("step")? };
+    Ok((model, row.text("direction")? == "in"))
 }
 
 /// The datasets used in some experiments, at most 1000.

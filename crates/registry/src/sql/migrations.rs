@@ -2,7 +2,8 @@
 //!
 //! What is logged to a run is clustered by (experiment, key): a search that filters or orders by
 //! `metrics.loss` reads one run of neighbouring rows instead of one row in a thousand, and an
-//! update of a latest value touches one tree. `*_by_run` finds what to show with a run.
+//! update of a latest value touches one tree. `*_by_run` finds what to show with a run, `*_by_value` the runs
+//! whose param or tag is a given one.
 
 use mainspring_store::{Migration, MigrationSet};
 
@@ -168,6 +169,27 @@ const BY_MODEL: &str = "CREATE INDEX model_versions_by_model ON model_versions (
 /// of one metric would not find them, so it must not open this database. The tables are the same.
 const SHARED_CHUNKS: &str = "DELETE FROM metric_chunks WHERE key = '';";
 
+/// The most characters of a param or a tag that is in the index of values.
+pub(super) const SHORT: usize = 64;
+
+macro_rules! by_value {
+    () => {
+        "
+CREATE INDEX run_params_by_value ON run_params (tenant, experiment_id, key, value) WHERE length(value) <= 64;
+CREATE INDEX run_tags_by_value ON run_tags (tenant, experiment_id, key, value) WHERE length(value) <= 64;"
+    };
+}
+
+/// What is shown with a run is read from the index alone. Postgres has no room for long values in one.
+const BY_RUN: &str = concat!(
+    "
+DROP INDEX run_params_by_run;
+CREATE INDEX run_params_by_run ON run_params (tenant, run_id, key, value);
+DROP INDEX run_tags_by_run;
+CREATE INDEX run_tags_by_run ON run_tags (tenant, run_id, key, value);",
+    by_value!()
+);
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
@@ -185,5 +207,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             sqlite: SHARED_CHUNKS,
             postgres: SHARED_CHUNKS,
         },
+        Migration { version: 4, name: "searches from indexes alone", sqlite: BY_RUN, postgres: by_value!() },
     ],
 };

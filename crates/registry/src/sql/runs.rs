@@ -5,7 +5,6 @@ use super::inputs;
 use crate::types::{Lifecycle, Metric, Pair, Run, RunInfo, RunStatus};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Dialect, Row, StoreError, Value, args};
-use std::collections::HashMap;
 
 pub(crate) const COLUMNS: &str = "r.run_id, r.experiment_id, r.name, r.user_id, r.status, r.start_time, r.end_time, \
                                   r.artifact_uri, r.lifecycle_stage";
@@ -116,31 +115,30 @@ pub(crate) async fn hydrate(c: &mut Conn, tenant: &Tenant, found: Vec<RunInfo>) 
         return Ok(runs);
     }
     let ids: Vec<String> = runs.iter().map(|r| r.info.id.clone()).collect();
-    let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
-    let of = |row: &Row| -> Result<Option<usize>, StoreError> { Ok(place.get(text(row, "run_id")?).copied()) };
 
-    for mut row in rows_of(c, tenant, "run_metrics", "run_id, key, value, is_nan, step, timestamp", &ids).await? {
-        if let Some(run) = of(&row)?.and_then(|i| runs.get_mut(i)) {
+    for mut row in rows_of(c, tenant, "run_metrics", "m.key, m.value, m.is_nan, m.step, m.timestamp", &ids).await? {
+        if let Some(run) = at(&mut runs, &row)? {
             let value = if row.int("is_nan")? == 1 { f64::NAN } else { row.real("value")? };
             run.metrics.push(Metric::new(row.take_text("key")?, value, row.int("timestamp")?, row.int("step")?));
         }
     }
     for (table, params) in [("run_params", true), ("run_tags", false)] {
-        for mut row in rows_of(c, tenant, table, "run_id, key, value", &ids).await? {
-            if let Some(run) = of(&row)?.and_then(|i| runs.get_mut(i)) {
+        for mut row in rows_of(c, tenant, table, "m.key, m.value", &ids).await? {
+            if let Some(run) = at(&mut runs, &row)? {
                 let pair = Pair { key: row.take_text("key")?, value: row.take_text("value")? };
                 if params { run.params.push(pair) } else { run.tags.push(pair) }
             }
         }
     }
-    for (id, input) in inputs::datasets_of(c, tenant, &ids).await? {
-        if let Some(run) = place.get(id.as_str()).and_then(|i| runs.get_mut(*i)) {
-            run.inputs.push(input);
+    for row in inputs::datasets_of(c, tenant, &ids).await? {
+        if let Some(run) = at(&mut runs, &row)? {
+            run.inputs.push(inputs::read_dataset(&row)?);
         }
     }
-    for (id, output, is_input) in inputs::models_of(c, tenant, &ids).await? {
-        if let Some(run) = place.get(id.as_str()).and_then(|i| runs.get_mut(*i)) {
-            if is_input { run.model_inputs.push(output.model_id) } else { run.model_outputs.push(output) }
+    for row in inputs::models_of(c, tenant, &ids).await? {
+        if let Some(run) = at(&mut runs, &row)? {
+            let (model, is_input) = inputs::read_model(&row)?;
+            if is_input { run.model_inputs.push(model.model_id) } else { run.model_outputs.push(model) }
         }
     }
     for run in &mut runs {
@@ -151,6 +149,11 @@ pub(crate) async fn hydrate(c: &mut Conn, tenant: &Tenant, found: Vec<RunInfo>) 
     Ok(runs)
 }
 
+/// The run that a row of [`Sql::each`] belongs to.
+fn at<'a>(runs: &'a mut [Run], row: &Row) -> Result<Option<&'a mut Run>, StoreError> {
+    Ok(usize::try_from(row.int("place")?).ok().and_then(|place| runs.get_mut(place)))
+}
+
 async fn rows_of(
     c: &mut Conn,
     tenant: &Tenant,
@@ -158,13 +161,12 @@ async fn rows_of(
     columns: &str,
     ids: &[String],
 ) -> Result<Vec<Row>, StoreError> {
-    let mut sql = Sql::new(c.dialect(), "SELECT ");
-    sql.push(columns).push(" FROM ").push(table);
+    let mut sql = Sql::new(c.dialect(), "SELECT e.place, ");
+    sql.push(columns).push(" FROM ").each(ids).push(" CROSS JOIN ").push(table).push(" m");
     if sql.dialect == Dialect::Sqlite {
         // Without statistics SQLite would rather read the whole tenant than look up many runs.
         sql.push(" INDEXED BY ").push(table).push("_by_run");
     }
-    sql.push(" WHERE tenant = ").arg(tenant);
-    sql.push(" AND run_id IN ").list(ids.iter());
+    sql.push(" WHERE m.run_id = e.value AND m.tenant = ").arg(tenant);
     sql.rows(c).await
 }

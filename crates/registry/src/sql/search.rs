@@ -2,8 +2,8 @@
 
 use super::build::Sql;
 use super::experiments::in_view;
-use super::runs;
-use crate::search::{Clause, Field, Op, Order};
+use super::{migrations, runs};
+use crate::search::{Clause, Field, Op, Operand, Order};
 use crate::types::{RunInfo, View};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, StoreError};
@@ -71,6 +71,10 @@ fn filter_joined(sql: &mut Sql, tenant: &Tenant, q: &Query, (i, join): (usize, &
         }
         (Field::Metric(_), _) => {
             sql.push(&format!(" AND {f}.is_nan = 0")).and_compare(&value, clause);
+        }
+        (_, Op::Eq) if matches!(&clause.value, Operand::Text(text) if text.chars().count() <= migrations::SHORT) => {
+            // Only short values are in the index of values, which has to be told that this one is.
+            sql.push(&format!(" AND length({value}) <= {}", migrations::SHORT)).and_compare(&value, clause);
         }
         _ => {
             sql.and_compare(&value, clause);

@@ -130,6 +130,27 @@ async fn a_metric_that_is_no_number_comes_behind_numbers_whatever_filter_it_pass
     assert_eq!(f.names(0, "", &["metrics.m DESC"]).await, ["two", "one", "three", "nan", "none"]);
 }
 
+/// Only short values are in the index of values; what is found must not depend on it.
+#[tokio::test]
+async fn a_param_is_found_by_its_value_however_long_it_is() {
+    let (postgres, _other) = Fixture::replicas().await;
+    for f in [Fixture::new().await, postgres] {
+        let values = ["v".repeat(64), "v".repeat(65), "\u{e9}".repeat(64), "\u{e9}".repeat(65), "v".repeat(5000)];
+        for (i, value) in values.iter().enumerate() {
+            let run = f.run(0, &format!("r{i}")).await;
+            let pair = |key: &str| vec![Pair::new(key, value)];
+            let batch = Batch { params: pair("p"), tags: pair("t"), ..Batch::default() };
+            f.registry.log_batch(&f.may(LogRun::on(&run)), &run, batch).await.unwrap();
+        }
+        for (i, value) in values.iter().enumerate() {
+            for field in ["params.p", "tags.t"] {
+                assert_eq!(f.names(0, &format!("{field} = '{value}'"), &[]).await, [format!("r{i}")], "{field}");
+            }
+        }
+        assert_eq!(f.names(0, "params.p LIKE 'v%'", &["params.p"]).await, ["r0", "r1", "r4"]);
+    }
+}
+
 #[tokio::test]
 async fn tenants_do_not_see_each_other() {
     let mut f = Fixture::new().await;

@@ -1,9 +1,11 @@
 //! The tables of rollouts: what is read, and the one transaction that a decision is.
 
 mod migrations;
+pub(crate) mod news;
 mod write;
 
 pub use migrations::MIGRATIONS;
+pub use news::NEWS_MIGRATIONS;
 pub(crate) use write::{Begin, Change, commit, create};
 
 use crate::error::RolloutError;

@@ -1,7 +1,7 @@
 //! rollout asks for the events of its traffic; the journal has them: what is sealed or in the log by SQL, then what comes.
 //!
-//! Only this process's log can be followed as it grows. What other replicas answered is there once it is sealed, so each
-//! process tells only of its own up to now; see `docs/how-to/rollout.md`.
+//! Only this process's log can be followed as it grows, and what other replicas answered is there once it is sealed; until
+//! then they tell of it themselves ([`super::news`]).
 
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -56,14 +56,14 @@ impl Events for JournalEvents {
     }
 }
 
-/// What tells events apart.
-type Key = (u8, EventId, u32, Timestamp);
+/// What tells events apart; labels of one answer that came together by their name.
+pub(super) type Key = (u8, EventId, u32, Timestamp, Option<Arc<str>>);
 
-fn key(event: &Event) -> Key {
+pub(super) fn key(event: &Event) -> Key {
     match event {
-        Event::Exposure(e) => (0, e.id, 0, e.at),
-        Event::Shadow(s) => (1, s.id, 0, s.at),
-        Event::Label(l) => (2, l.about, l.row, l.at),
+        Event::Exposure(e) => (0, e.id, 0, e.at, None),
+        Event::Shadow(s) => (1, s.id, 0, s.at, None),
+        Event::Label(l) => (2, l.about, l.row, l.at, Some(Arc::clone(&l.name))),
     }
 }
 
@@ -160,7 +160,7 @@ impl EventStream for Following {
             let mut complete_until = Timestamp(now.micros() - SETTLES);
             loop {
                 match self.live.try_recv() {
-                    Ok(batch) => self.take(&batch, &mut events),
+                    Ok(batch) => taken(&batch, &self.wanted, &mut events),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Lagged(missed)) => {
                         return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
@@ -183,18 +183,17 @@ impl EventStream for Following {
     }
 }
 
-impl Following {
-    fn take(&self, batch: &MicroBatch, events: &mut Vec<Event>) {
-        for slice in &batch.slices {
-            match slice.header.kind {
-                Kind::Prediction if is_of(&slice.header, &self.wanted.tenant, &self.wanted.deployment) => {
-                    answered(&slice.batch, &self.wanted, events);
-                }
-                Kind::Feedback if slice.header.tenant == self.wanted.tenant.as_str() => {
-                    labelled(&slice.batch, &self.wanted, events);
-                }
-                Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
+/// What is wanted of rows that have just been journaled.
+pub(super) fn taken(batch: &MicroBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+    for slice in &batch.slices {
+        match slice.header.kind {
+            Kind::Prediction if is_of(&slice.header, &wanted.tenant, &wanted.deployment) => {
+                answered(&slice.batch, wanted, events);
             }
+            Kind::Feedback if slice.header.tenant == wanted.tenant.as_str() => {
+                labelled(&slice.batch, wanted, events);
+            }
+            Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use mainspring_registry::actions::{ReadModel, SetAlias};
 use mainspring_registry::{ModelUri, Registry};
 use mainspring_resource::{Apply, Read, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
+use mainspring_rollout::news::{Place, Standing};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
 use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView};
@@ -25,6 +26,34 @@ pub struct Replica {
     pub registry: Registry,
     /// Decides who may do what.
     pub gate: Gate,
+}
+
+/// Whether a variant can answer here. One that was beyond a hard limit is loaded: that it gets nothing is said apart.
+fn readiness(variant: &VariantView) -> Readiness {
+    let reason = || format!("{}: {}", variant.name, variant.reason.as_deref().unwrap_or("it is not loaded"));
+    match variant.state {
+        VariantState::Loading => Readiness::Loading(reason()),
+        VariantState::Failed => Readiness::Failed(reason()),
+        VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
+    }
+}
+
+/// How the candidates of a deployment are here: those that get requests, or all of them while none does.
+fn together(view: &DeploymentView) -> FleetView {
+    let all = view.variants.get(1..).unwrap_or_default();
+    let none = all.iter().all(|v| v.weight == Share::NONE);
+    let asked = || all.iter().filter(|v| none || v.weight != Share::NONE);
+    let trip = asked().find_map(|v| Some((v, v.trip.as_ref()?)));
+    let tripped = trip.map(|(v, trip)| Tripped { variant: v.name.clone(), why: trip.to_string() });
+    let candidate = asked().map(readiness).find(|r| *r != Readiness::Ready);
+    FleetView { candidate: candidate.unwrap_or(Readiness::Ready), tripped }
+}
+
+/// How the candidates of a deployment are here, for other processes; nothing while no rollout decides.
+pub(super) fn standing(view: &DeploymentView, of: Place) -> Option<Standing> {
+    let FleetView { candidate, tripped } = together(view);
+    let (rollout, generation) = (view.rollout.clone()?, view.variants.get(1)?.generation);
+    Some(Standing { of, rollout, generation, candidate, tripped })
 }
 
 /// What a URI means now, as one that means the same for ever.
@@ -145,15 +174,11 @@ impl Fleet for Replica {
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let asked: Vec<&VariantView> = asked(row).filter_map(|at| view.variants.get(at)).collect();
-            if asked.is_empty() || asked.iter().any(|v| v.generation != row.generation()) {
+            if view.variants.get(1).is_none_or(|v| v.generation != row.generation()) {
                 let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
                 return Ok(FleetView { candidate, tripped: None });
             }
-            let trip = asked.iter().find_map(|v| Some((v, v.trip.as_ref()?)));
-            let tripped = trip.map(|(v, trip)| Tripped { variant: v.name.clone(), why: trip.to_string() });
-            let candidate = asked.iter().map(|v| readiness(v)).find(|r| *r != Readiness::Ready);
-            Ok(FleetView { candidate: candidate.unwrap_or(Readiness::Ready), tripped })
+            Ok(together(&view))
         })
     }
 
@@ -198,25 +223,6 @@ impl Fleet for Replica {
             }
             Ok(checks)
         })
-    }
-}
-
-/// The candidates that a row sends requests to; all of them while it sends none to any.
-fn asked(row: &Row) -> impl Iterator<Item = usize> + '_ {
-    let has = |at: usize| row.route.split().weight(at as u16) != Share::NONE;
-    let none = (1..row.variants.len()).all(|at| !has(at));
-    (1..row.variants.len()).filter(move |at| none || has(*at))
-}
-
-fn readiness(variant: &VariantView) -> Readiness {
-    let reason = || {
-        let why = variant.reason.clone().unwrap_or_default();
-        format!("{}: {why}", variant.name)
-    };
-    match variant.state {
-        VariantState::Loading => Readiness::Loading(reason()),
-        VariantState::Failed => Readiness::Failed(reason()),
-        VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
     }
 }
 

@@ -2,15 +2,17 @@
 
 mod events;
 mod fleet;
+mod news;
 
-pub use events::JournalEvents;
+use events::JournalEvents;
 pub use fleet::{Declarer, Replica};
 
 use crate::deployments::acting_for;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
 use mainspring_resource::{Controller, Kind};
-use mainspring_rollout::{ReadRollouts, RolloutSpec, Rollouts, StartRollout};
+use mainspring_rollout::{Events, Fleet, ReadRollouts, RolloutSpec, Rollouts, StartRollout};
 use mainspring_serving::{Deploy, ServeError, Serving};
+use news::{EveryJournal, EveryReplica, Wire};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,15 +110,28 @@ fn hand(
     }
 }
 
+/// The events of rollouts as they are on record, for replays: what this process has, what is sealed, and what the others
+/// have told that is not.
+pub fn recorded(parts: &crate::start::Parts, ctx: &Ctx) -> Arc<dyn Events> {
+    let own = JournalEvents::of(parts, ctx);
+    if parts.db.is_shared() { Arc::new(EveryJournal { own, wire: Wire::of(parts, ctx) }) } else { Arc::new(own) }
+}
+
 /// Starts what carries rollouts out; ends at shutdown.
 pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
+    let own = Replica { serving: parts.serving.clone(), registry: parts.registry.clone(), gate: parts.gate.clone() };
+    let journal = JournalEvents::of(parts, ctx);
+    // A database in a file is one process's alone.
+    let (fleet, events): (Arc<dyn Fleet>, Arc<dyn Events>) = if parts.db.is_shared() {
+        let wire = Wire::of(parts, ctx);
+        drop(ctx.tasks.spawn_graceful(wire.clone().run()));
+        (Arc::new(EveryReplica { own, wire: wire.clone() }), Arc::new(EveryJournal { own: journal, wire }))
+    } else {
+        (Arc::new(own), Arc::new(journal))
+    };
     let ports = mainspring_rollout::Ports {
-        fleet: Arc::new(Replica {
-            serving: parts.serving.clone(),
-            registry: parts.registry.clone(),
-            gate: parts.gate.clone(),
-        }),
-        events: Arc::new(JournalEvents::of(parts, ctx)),
+        fleet,
+        events,
         declarations: Arc::new(Declarer {
             registry: parts.registry.clone(),
             resources: parts.resources.clone(),

@@ -1,15 +1,12 @@
 //! Places for versions in a deployment's route: its own, and those of a row's variants.
 
-use crate::deployment::{Deployment, Route};
+use crate::deployment::{Deployment, Route, STABLE};
 use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
 use crate::traffic::{Candidate, Guard, Shade, Traffic};
 use crate::view::State;
 use mainspring_traffic::Row;
 use std::sync::Arc;
-
-/// What the one version of a deployment is called that no rollout decides about.
-const STABLE: &str = "stable";
 
 /// What a version is loaded for.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ use crate::view::Execution;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Target, Timestamp};
 use mainspring_engine::{EngineError, Model, RunCx};
+use pool::Room;
 use queue::{Queue, Trigger};
 use slots::{Slot, Slots};
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ struct Runner {
     slots: Slots,
     queue: Queue,
     pool: Pool,
+    /// Keeps room in the pool for its instances.
+    _room: Room,
     timer: Timer,
     me: Weak<Runner>,
     /// For the log.
@@ -92,12 +95,13 @@ pub(crate) struct Ran {
 impl Loaded {
     pub fn new(facts: Facts, model: Arc<dyn Model>, recorder: Arc<Recorder>, pool: Pool, timer: Timer) -> Arc<Self> {
         let instances = model.instances().max(1);
-        pool.grow_to(instances);
+        let room = pool.room(instances);
         let runner = Arc::new_cyclic(|me| Runner {
             queue: Queue::new(facts.rules),
             model,
             slots: Slots::new(instances),
             pool,
+            _room: room,
             timer,
             me: Weak::clone(me),
             target: Arc::clone(&facts.contract.target),

@@ -32,8 +32,7 @@ impl PartSender {
         let mut stuck = false;
         model.stream(inputs, cx, &mut |part| self.send(part, &mut stuck))?;
         if stuck {
-            let reason = format!("the caller took no part of the answer for {PATIENCE:?}, so it was given up");
-            return Err(EngineError::Run { reason, bad_input: false });
+            return Err(EngineError::NotTaken { patience: PATIENCE });
         }
         Ok(Vec::new())
     }

@@ -209,6 +209,11 @@ async fn requests_with_other_parameters_are_never_in_one_call() {
     );
     let journaled: Vec<_> = rig.sink.0.lock().iter().map(|p| (p.id, p.params.as_deref().map(str::to_owned))).collect();
     assert!(journaled.contains(&(ids[2], Some(r#"{"heat":2}"#.into()))) && journaled.contains(&(ids[3], None)));
+    rig.deploy("m", |s| s.journal.redact = vec!["heat".into()]).unwrap();
+    assert!(rig.settled("m").await.ready());
+    let hidden = ask(Some(r#"{"heat":3}"#)).await.unwrap().id;
+    let kept: Vec<_> = rig.sink.0.lock().iter().filter(|p| p.id == hidden).map(|p| p.params.clone()).collect();
+    assert_eq!(kept, [Some(r#"{"heat":"[redacted]"}"#.into())]);
     let wrong = ask(Some(r#"{"heat":"hot"}"#)).await.unwrap_err();
     assert_eq!(
         (wrong.kind(), wrong.to_string()),

@@ -8,7 +8,7 @@ use crate::request::{Answer, InferRequest};
 use crate::run::{Loaded, Ran, Reply, Work};
 use crate::traffic::Aside;
 use mainspring_core::Failure;
-use mainspring_engine::{Params, RunCx};
+use mainspring_engine::{EngineError, Params, RunCx};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,13 +17,15 @@ use std::time::{Duration, Instant};
 pub(super) struct Call {
     pub(super) event: Option<Event>,
     admitted: bool,
+    /// Whether the caller's own limit of time ends before the deployment's.
+    impatient: bool,
     /// What is to happen in the shadow of its answer.
     pub(super) aside: Option<Box<Aside>>,
 }
 
 impl Call {
     pub(super) fn new(event: Event) -> Self {
-        Self { event: Some(event), admitted: false, aside: None }
+        Self { event: Some(event), admitted: false, impatient: false, aside: None }
     }
 
     pub(super) async fn run(
@@ -63,6 +65,7 @@ impl Call {
             .map_err(|in_flight| overloaded(&deployment, &loaded, in_flight))?;
         self.admitted = true;
         let own = limits.deadline.map(|d| request.received + d.0);
+        self.impatient = request.deadline.is_some_and(|asked| own.is_none_or(|own| asked < own));
         let deadline = match (own, request.deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -93,7 +96,9 @@ impl Call {
 
     pub(super) fn fail(&mut self, error: &ServeError) {
         self.release();
-        if let Some(event) = self.event.take() {
+        if let Some(mut event) = self.event.take() {
+            let late = matches!(error, ServeError::Deadline { .. } | ServeError::Engine(EngineError::Deadline));
+            event.gave_up = late && self.impatient;
             event.failed(error.kind(), &error.to_string());
         }
     }

@@ -1,14 +1,14 @@
 //! Runs shadows: after the answer, beside everything else.
 
 use super::Serving;
-use super::call::queued;
+use super::call::{late, queued};
+use super::stream::Kept;
+use crate::error::ServeError;
 use crate::event::Event;
-use crate::request::Answer;
-use crate::run::{Ran, Work};
+use crate::run::{Loaded, PartSender, Ran, Reply, Work};
 use crate::traffic::{Aside, Turn};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Assignment, Failure, Outcome, Timing};
-use mainspring_engine::RunCx;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Serving {
-    /// Asks the shadow what `answer` answers, unless it is busy with as much as it may be.
-    pub(super) fn cast(&self, aside: Aside, answer: &Answer) {
-        let Some(real) = &answer.event else { return };
+    /// Asks the shadow what was asked in `real`, unless it is busy with as much as it may be.
+    pub(super) fn cast(&self, aside: Aside, real: &Event) {
         let Some(turn) = aside.shade.turn() else { return };
         let (id, at) = self.made();
         let event = Event {
@@ -38,24 +37,25 @@ impl Serving {
             contract: Some(Arc::clone(&aside.loaded.facts.contract)),
             recorder: Arc::clone(aside.shade.recorder()),
             guard: None,
+            first_part: None,
+            gave_up: false,
             sink: Arc::clone(&real.sink),
         };
         self.means.ctx.tasks.spawn("shadow", run(aside, event, turn));
     }
 }
 
+/// Never on this thread, where the next request may wait already: it takes its turn in the queue.
 async fn run(aside: Aside, mut event: Event, turn: Turn) {
-    let Aside { loaded, params, .. } = aside;
+    let Aside { loaded, params, parts, .. } = aside;
     let patience = event.deployment.spec.load().limits.deadline.map_or(PATIENCE, |d| d.0);
     let deadline = Some(event.received + patience);
-    let rows = event.rows as usize;
-    let cx = RunCx { deadline, params: params.clone(), ids: Vec::new() };
-    let ran = match loaded.try_inline(&event.inputs, rows, &cx) {
-        Some(result) => result.map_err(Into::into),
-        None => {
-            let work = Work { id: event.id, inputs: Arc::clone(&event.inputs), rows, params, deadline, parts: None };
-            queued(&loaded, &event.deployment, work, event.received).await
-        }
+    let (inputs, rows) = (Arc::clone(&event.inputs), event.rows as usize);
+    let work = Work { id: event.id, inputs, rows, params, deadline, parts: None };
+    let ran = if parts {
+        in_parts(&loaded, &event, work).await
+    } else {
+        queued(&loaded, &event.deployment, work, event.received).await
     };
     match ran {
         Ok(Ran { outputs, queue_ns, engine_ns, batch_rows }) => {
@@ -67,4 +67,23 @@ async fn run(aside: Aside, mut event: Event, turn: Turn) {
         Err(error) => event.failed(error.kind(), &error.to_string()),
     }
     drop(turn);
+}
+
+/// Lets the shadow answer in parts, as what it is compared with did: the limit is that of the first part.
+async fn in_parts(loaded: &Arc<Loaded>, event: &Event, work: Work) -> Result<Ran, ServeError> {
+    let too_late = || late(&event.deployment, event.received);
+    let (sender, mut parts) = PartSender::new();
+    let mut until = work.deadline.unwrap_or(event.received + PATIENCE);
+    let waiting = loaded.enqueue(Work { parts: Some(sender), ..work });
+    let mut kept = Kept::default();
+    while let Some(part) = tokio::time::timeout_at(until.into(), parts.recv()).await.map_err(|_| too_late())? {
+        kept.add(&part);
+        until = Instant::now() + PATIENCE;
+    }
+    match waiting.await {
+        Some(Reply::Ran(Ok(ran))) => Ok(Ran { outputs: kept.whole(), ..ran }),
+        Some(Reply::Ran(Err(error))) => Err(error.into()),
+        Some(Reply::Expired) => Err(too_late()),
+        None => Err(ServeError::Stopping),
+    }
 }

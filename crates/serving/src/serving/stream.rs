@@ -8,6 +8,7 @@ use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::request::InferRequest;
 use crate::run::{Loaded, PartSender, Reply, Waiting, Work};
+use crate::traffic::Aside;
 use bytes::{BufMut, BytesMut};
 use mainspring_core::tensor::{NamedTensor, TensorError};
 use mainspring_core::{Authorized, DType, EventId, Outcome, Target, Tensor};
@@ -21,6 +22,28 @@ mod tests;
 
 /// Bytes of a streamed answer that the journal may have; what comes after them is not kept.
 const KEPT: usize = 1 << 20;
+
+/// The parts of an answer that the journal will have.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    parts: Vec<Part>,
+    bytes: usize,
+}
+
+impl Kept {
+    pub(super) fn add(&mut self, part: &Part) {
+        let bytes: usize = part.outputs.iter().map(|o| o.tensor.byte_len()).sum();
+        if self.bytes + bytes <= KEPT {
+            self.parts.push(part.clone());
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// As one row.
+    pub(super) fn whole(&self) -> Vec<NamedTensor> {
+        whole(&self.parts).unwrap_or_default()
+    }
+}
 
 /// An answer that comes in parts: one prediction with one journal event, which is appended after the
 /// last part. Dropped before that, the request was cancelled and the model stops.
@@ -41,8 +64,9 @@ pub struct AnswerParts {
     /// Until when the first part must be there.
     deadline: Option<Instant>,
     received: Instant,
-    kept: Vec<Part>,
-    bytes: usize,
+    kept: Kept,
+    /// Who asks the shadow, where the answer has one.
+    serving: Option<Serving>,
 }
 
 impl std::fmt::Debug for AnswerParts {
@@ -73,6 +97,7 @@ impl Serving {
         let (sender, parts) = PartSender::new();
         let deadline = work.deadline;
         let waiting = loaded.enqueue(Work { parts: Some(sender), ..work });
+        let serving = call.aside.as_ref().map(|_| self.clone());
         Ok(AnswerParts {
             id,
             target: Arc::clone(&loaded.facts.contract.target),
@@ -85,8 +110,8 @@ impl Serving {
             waiting: Some(waiting),
             deadline,
             received,
-            kept: Vec::new(),
-            bytes: 0,
+            kept: Kept::default(),
+            serving,
         })
     }
 }
@@ -103,6 +128,7 @@ impl AnswerParts {
                 Ok(part) => part,
                 Err(_) => {
                     self.waiting = None;
+                    self.parts.close();
                     return Some(Err(self.failed(late(&self.deployment, self.received))));
                 }
             },
@@ -110,11 +136,10 @@ impl AnswerParts {
         };
         let Some(part) = part else { return self.end().await.err().map(Err) };
         self.deadline = None;
-        let bytes: usize = part.outputs.iter().map(|o| o.tensor.byte_len()).sum();
-        if self.bytes + bytes <= KEPT {
-            self.kept.push(part.clone());
+        if let Some(event) = &mut self.call.event {
+            event.first_part.get_or_insert_with(|| self.received.elapsed());
         }
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.kept.add(&part);
         Some(Ok(part))
     }
 
@@ -146,10 +171,14 @@ impl AnswerParts {
         event.timing.queue_ns = ran.queue_ns;
         event.timing.engine_ns = ran.engine_ns;
         event.batch_rows = ran.batch_rows;
-        let whole = whole(&self.kept).unwrap_or_default();
-        if self.bytes > KEPT {
+        if let (Some(serving), Some(aside)) = (&self.serving, self.call.aside.take()) {
+            serving.cast(Aside { parts: true, ..*aside }, &event);
+        }
+        let whole = self.kept.whole();
+        let bytes = self.kept.bytes;
+        if bytes > KEPT {
             tracing::debug!(
-                deployment = %self.loaded.facts.contract.target.deployment, id = %self.id, bytes = self.bytes, kept = KEPT,
+                deployment = %self.loaded.facts.contract.target.deployment, id = %self.id, bytes, kept = KEPT,
                 "the journal has the first parts of a streamed answer only"
             );
         }

@@ -124,7 +124,7 @@ pub struct JournalSpec {
     /// Share of requests, 0 to 1, whose inputs and outputs are kept.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
-    /// Inputs or columns whose values are never kept.
+    /// Inputs, columns or parameters whose values are never kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<String>,
     /// Days that are kept, today included; else as the server is set.

@@ -32,6 +32,8 @@ pub(crate) struct Aside {
     pub loaded: Arc<Loaded>,
     pub shade: Arc<Shade>,
     pub params: Option<Params>,
+    /// Whether the answer came in parts.
+    pub parts: bool,
 }
 
 /// One request that a shadow works on, until dropped.
@@ -108,6 +110,6 @@ impl Traffic {
         if Arc::ptr_eq(loaded, answers) || !same || candidate.trip().is_some() || !shade.asked(id) {
             return None;
         }
-        Some(Aside { loaded: Arc::clone(loaded), shade: Arc::clone(shade), params: params.cloned() })
+        Some(Aside { loaded: Arc::clone(loaded), shade: Arc::clone(shade), params: params.cloned(), parts: false })
     }
 }

@@ -38,6 +38,15 @@ class Steps:
             print(f"      {line}", flush=True)
         return result
 
+    def follow(self, title, work):
+        """A step that prints what it sees while it lasts."""
+        self.at += 1
+        print(f"[{self.at}/{self.total}] {title}", flush=True)
+        began = time.monotonic()
+        result = work()
+        print(f"{paint('32', '✓')} {dim(f'({time.monotonic() - began:.1f} s)')}" if TERMINAL else f"      ({time.monotonic() - began:.1f} s)", flush=True)
+        return result
+
 
 def table(rows):
     """Columns as wide as what is in them; the first row is the heading."""

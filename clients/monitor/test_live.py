@@ -1,0 +1,160 @@
+"""`kind: Monitor` on a real model's real traffic: the profile of its training data, drift, its events, a crash, an order."""
+
+import json
+import time
+
+import mlflow
+import numpy
+import pandas
+import pytest
+import requests
+from mlflow.models import infer_signature
+from skl2onnx import to_onnx
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+# A minute has to end, and five seconds more.
+PATIENCE = 150
+
+
+def data():
+    frame = load_breast_cancer(as_frame=True).frame
+    frame.columns = [name.replace(" ", "_") for name in frame.columns]
+    names = list(frame.columns[:8])
+    frame[names] = frame[names].astype("float32")
+    return frame[[*names, "target"]].sample(frac=1, random_state=0).reset_index(drop=True), names
+
+
+def trained(server, name, folder=None, versions=1):
+    """Registers a model whose signature names its columns; with `folder`, its training data is the run's dataset."""
+    frame, names = data()
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("monitors")
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(frame[names].to_numpy(), frame["target"])
+    graph = to_onnx(model, frame[names].to_numpy()[:1], options={"zipmap": False}, target_opset=17)
+    for _ in range(versions):
+        with mlflow.start_run():
+            if folder:
+                file = folder / "train.parquet"
+                frame.to_parquet(file)
+                mlflow.log_artifact(str(file), "data")
+                path = mlflow.get_artifact_uri("data/train.parquet").removeprefix("mlflow-artifacts:/")
+                source = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{path}"
+                mlflow.log_input(mlflow.data.from_pandas(frame, source=source, name="tumours"), context="training")
+            mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame[names]), registered_model_name=name, pip_requirements=["onnxruntime"])
+    return frame, names
+
+
+def ask(server, deployment, frame, rows=40):
+    """Requests of many rows each, columns by name."""
+    for start in range(0, len(frame), rows):
+        part = frame[start:start + rows]
+        answer = requests.post(f"{server.url}/deployments/{deployment}/invocations", json={"dataframe_split": part.to_dict("split")})
+        assert answer.status_code == 200, answer.text
+
+
+def monitor(server, name):
+    return json.loads(server.cli("monitor", "show", name, "--output", "json"))
+
+
+def until(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, what()
+        time.sleep(1)
+    return found
+
+
+def declare(server, deployment, **more):
+    document = {"apiVersion": "mainspring/v1", "kind": "Monitor", "name": f"{deployment}-drift", "deployment": deployment, "minRows": 100}
+    server.apply(json.dumps(document | more))
+
+
+def columns(view):
+    return {c["name"]: c for c in view["columns"] if "segment" not in c}
+
+
+def events(server, name):
+    return json.loads(server.cli("monitor", "events", name, "--output", "json"))["events"]
+
+
+def test_drift_from_the_training_data_is_seen_told_and_kept(start, tmp_path):
+    data_folder = tmp_path / "data"
+    server = start(data=data_folder)
+    frame, names = trained(server, "tumour")
+    frame.to_parquet(tmp_path / "train.parquet")
+    server.cli("profile", tmp_path / "train.parquet", "--version", "tumour/1")
+    server.deploy("tumour", "models:/tumour/1")
+    declare(server, "tumour", segments=["out.label"])
+    # The same women, but one measure is in another unit.
+    moved = frame[names].copy()
+    moved["mean_radius"] *= numpy.float32(2.54)
+    ask(server, "tumour", pandas.concat([moved, moved]))
+    view = until(lambda: (v := monitor(server, "tumour-drift"))["state"] == "drifting" and v, lambda: monitor(server, "tumour-drift"))
+    found = columns(view)
+    assert found["in.mean_radius"]["standing"] == "drift" and found["in.mean_radius"]["reference"] == "profile", view
+    assert found["in.mean_radius"]["drift"] == "covariate" and found["in.mean_radius"]["distance"] > 0.5
+    assert {found[f"in.{n}"]["standing"] for n in names[1:]} <= {"steady", "waiting"}, view
+    assert view["version"] == "1" and view["sampled"] <= 512
+    (told,) = events(server, "tumour-drift")
+    assert told["kind"] == "drifted" and "in.mean_radius" in told["sentence"] and "version 1" in told["sentence"]
+    # The query that goes with it shows the rows.
+    rows = server.query(told["numbers"]["query"])
+    assert rows and min(row["in.mean_radius"] for row in rows) > 15
+    decisions = server.query("SELECT decision, decided_by, sentence FROM decisions")
+    assert decisions[0]["decided_by"] == "Monitor/tumour-drift" and decisions[0]["sentence"] == told["sentence"]
+    shown = server.cli("monitor", "list")
+    assert "tumour-drift" in shown and "drifting" in shown
+    assert "in.mean_radius" in server.cli("monitor", "show", "tumour-drift")
+    beside = requests.get(f"{server.url}/api/v1/monitors/tumour-drift/distribution", params={"column": "in.mean_radius"}).json()
+    assert sum(beside["referenceCounts"]) > 500 and len(beside["edges"]) + 2 == len(beside["windowCounts"])
+    # A power cut: what was told stays told, and no row counts twice.
+    server.kill()
+    again = start(data=data_folder)
+    # It has read the journal again once it knows a later minute.
+    later = lambda: (v := monitor(again, "tumour-drift")).get("seenUntil", "") > view["seenUntil"] and v
+    after = until(later, lambda: monitor(again, "tumour-drift"))
+    assert (after["state"], after["rows"]) == ("drifting", 2 * len(frame)) and len(events(again, "tumour-drift")) == 1
+
+
+def test_the_runs_dataset_is_the_reference_and_a_rollout_is_stopped(server, tmp_path):
+    frame, names = trained(server, "lumps", folder=tmp_path, versions=2)
+    mlflow.MlflowClient().set_registered_model_alias("lumps", "champion", "1")
+    server.deploy("lumps", "models:/lumps@champion")
+    rollout = {
+        "apiVersion": "mainspring/v1", "kind": "Rollout", "name": "lumps-v2", "deployment": "lumps",
+        "candidates": [{"name": "v2", "model": "models:/lumps/2"}], "assignment": {"unit": "header:x-user-id"},
+        "steps": [{"canary": {"weight": 1, "minExposures": 100000, "minDuration": "1h"}}], "decision": {"ship": "noHarm"},
+    }
+    server.apply(json.dumps(rollout))
+    declare(server, "lumps", onDrift={"rollout": "abort"}, columns=["in.*"])
+    phase = lambda: requests.get(f"{server.url}/api/v1/rollouts/lumps-v2").json().get("phase")
+    until(lambda: phase() == "step", phase)
+    moved = frame[names] + numpy.float32(100)
+    ask(server, "lumps", moved)
+    until(lambda: phase() == "rolledBack", lambda: (phase(), monitor(server, "lumps-drift")))
+    view = monitor(server, "lumps-drift")
+    assert {c["reference"] for c in view["columns"]} == {"profile"}
+    profile = requests.get(f"{server.url}/api/v1/profiles", params={"model": "lumps@champion"}).json()
+    assert profile["savedBy"] == "the server" and "tumours" in profile["source"] and profile["version"] == "1"
+    said = [d["sentence"] for d in server.query("SELECT sentence FROM decisions WHERE decided_by = 'Rollout/lumps-v2' ORDER BY sequence")]
+    assert any("roll" in s for s in said)
+
+
+def test_what_makes_no_sense_is_refused(server, tmp_path):
+    refused = lambda **more: server.cli("apply", "-f", "-", check=False, stdin=json.dumps(
+        {"apiVersion": "mainspring/v1", "kind": "Monitor", "name": "x", "deployment": "x"} | more))
+    for more, why in [({"level": 2}, "level"), ({"segments": ["plan"]}, "segments[0]"), ({"colums": ["*"]}, "columns"),
+                      ({"reference": {"profile": "churn"}}, "reference.profile")]:
+        done = refused(**more)
+        assert done.returncode == 2 and why in done.stderr, done.stderr
+    (tmp_path / "a.csv").write_text("a\n1\n2\n")
+    done = server.cli("profile", tmp_path / "a.csv", "--version", "nobody@x", check=False)
+    assert done.returncode == 1 and "nobody" in done.stderr
+    done = server.cli("monitor", "show", "nobody", check=False)
+    assert done.returncode == 1 and "kind: Monitor" in done.stderr
+    answer = requests.post(f"{server.url}/api/v1/profiles", json={"model": "nobody/1", "profile": {"rows": 1}})
+    assert answer.status_code in (400, 404)

@@ -1,0 +1,141 @@
+"""Two servers on one Postgres and one bucket: the one that decides counts what the other answers, each answer once, hears
+of limits that were broken there, and is followed by it when it dies."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.parse
+import uuid
+
+import mlflow
+import numpy
+import pytest
+import requests
+from mainspring_server import ROOT, Mainspring
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_rollouts import PATIENCE, Traffic, begin, data, declared, decisions, log, until, view
+
+sys.path.insert(0, str(ROOT / "tools"))
+import services
+
+
+@contextlib.contextmanager
+def shared():
+    """An empty database and a folder of a bucket, and what it takes to reach them."""
+    with contextlib.ExitStack() as stack:
+        postgres = os.environ.get("MAINSPRING_TEST_POSTGRES") or stack.enter_context(services.postgres())
+        bucket = os.environ.get("MAINSPRING_TEST_S3") or stack.enter_context(services.s3())
+        name = f"servers_{uuid.uuid4().hex}"
+        subprocess.run([services.newest("psql"), "--quiet", "--command", f"CREATE DATABASE {name}", postgres], check=True)
+        database = urllib.parse.urlsplit(postgres)._replace(path=f"/{name}").geturl()
+        endpoint, _, folder = bucket.rpartition("/")
+        env = {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+               "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "MAINSPRING_DATABASE": database}
+        yield ["--artifacts", f"s3://{folder}/{name}"], env
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with shared() as (flags, env), contextlib.ExitStack() as stack:
+        running = [Mainspring(*flags, env=env) for _ in range(2)]
+        for server in running:
+            stack.callback(server.stop)
+        mlflow.set_tracking_uri(running[0].url)
+        mlflow.set_registry_uri(running[0].url)
+        mlflow.set_experiment("servers")
+        x, y = data()
+        for c in (1e-4, 1.0):
+            log("lump", make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, y), x)
+        yield running, (x, y)
+
+
+def deployed(running, name):
+    """On both servers."""
+    mlflow.MlflowClient().set_registered_model_alias("lump", name, "1")
+    running[0].deploy(name, f"models:/lump@{name}")
+    end = time.monotonic() + PATIENCE
+    while not all(requests.get(f"{server.url}/v2/models/{name}/ready").ok for server in running):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def who_decides(running, rollout):
+    """The server that decides, and the other one."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        for server, other in (running, reversed(running)):
+            with contextlib.suppress(AssertionError):
+                if view(server, rollout)["metrics"]:
+                    return server, other
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def counted(server, rollout):
+    return sum(variant["answers"] for variant in view(server, rollout)["variants"])
+
+
+def journaled(server, deployment):
+    """What a server answered and counts; only its own, while nothing is sealed."""
+    sql = f"SELECT count(*) AS n FROM predictions WHERE deployment = '{deployment}' AND generation IS NOT NULL AND \"row\" = 0"
+    return server.query(sql)[0]["n"]
+
+
+def wait(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not (seen := what())[0]:
+        assert time.monotonic() < end, seen
+        time.sleep(0.2)
+
+
+CANARY = [{"canary": {"weight": 50, "minExposures": 1000000, "minDuration": "1h"}}]
+
+
+def test_a_limit_that_is_broken_on_one_server_ends_the_rollout_on_all(servers):
+    running, rows = servers
+    deployed(running, "limit")
+    # No answer is that quick.
+    begin(running[0], declared("limit", 2, CANARY, hardLimits={"p99": "1us", "window": "60s", "minRequests": 100}))
+    decides, other = who_decides(running, "limit-v2")
+    until(decides, "limit-v2", "step")
+    with Traffic(other, "limit", rows) as traffic:
+        until(decides, "limit-v2", "rolledBack")
+    assert traffic.failed == 0
+    sentence = next(d for d in decisions(decides, "limit-v2") if d["kind"] == "rolledBack")["sentence"]
+    assert "on server" in sentence and "hard limit" in sentence, sentence
+    until(other, "limit-v2", "rolledBack")
+
+
+def test_who_decides_counts_every_answer_once_and_so_does_its_successor(servers):
+    running, rows = servers
+    deployed(running, "pair")
+    metrics = {"guardrails": [{"name": "correct", "kind": "mean", "source": "label:correct", "nonInferiority": 0.2}]}
+    begin(running[0], declared("pair", 2, CANARY, metrics=metrics, decision={"ship": "notWorse"}))
+    decides, other = who_decides(running, "pair-v2")
+    until(decides, "pair-v2", "step")
+    # Only the other one is asked; nothing of it is sealed.
+    with Traffic(other, "pair", rows) as traffic:
+        wait(lambda: (counted(decides, "pair-v2") >= 200, view(decides, "pair-v2")))
+    assert traffic.failed == 0 and journaled(decides, "pair") == 0
+    wait(lambda: ((seen := counted(decides, "pair-v2")) == (n := journaled(other, "pair")), seen, n))
+    correct = next(m for m in view(decides, "pair-v2")["metrics"] if m["name"] == "correct")
+    assert min(correct["units"]) > 20, "labels came by the other server as well"
+    # Both are asked.
+    with Traffic(decides, "pair", rows), Traffic(other, "pair", rows):
+        time_to_answer = time.monotonic() + 3
+        wait(lambda: (time.monotonic() > time_to_answer and journaled(decides, "pair") > 100,))
+    every = journaled(decides, "pair") + journaled(other, "pair")
+    wait(lambda: ((seen := counted(decides, "pair-v2")) == every, seen, every))
+    # The successor has only its own log, and what the dead one told.
+    decides.kill()
+    wait(lambda: (view(other, "pair-v2")["metrics"] and counted(other, "pair-v2") == every, view(other, "pair-v2"), every))
+    with Traffic(other, "pair", rows):
+        wait(lambda: (counted(other, "pair-v2") > every + 100,))
+    other.cli("rollout", "promote", "pair-v2")
+    until(other, "pair-v2", "succeeded")
+    # What the dead one answered is in no journal that anybody can read: the same decisions come out all the same.
+    assert "decisions follow from the journal" in other.cli("rollout", "replay", "pair-v2")

@@ -1,0 +1,188 @@
+//! `mainspring monitor`: what live traffic looks like beside its reference.
+
+use crate::args::{MonitorCmd, Output};
+use crate::client::{Server, segment};
+use crate::error::CliError;
+use crate::output::{Mark, cell, either, json, line, mark, note, table, time};
+use serde_json::Value;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How often a monitor is looked at.
+const POLL: Duration = Duration::from_secs(2);
+/// Columns that a screen shows.
+const SCREEN: usize = 20;
+
+fn url(name: &str) -> String {
+    format!("/api/v1/monitors/{}", segment(name))
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`CliError`] when the server refuses it.
+pub async fn run(server: &Server, command: MonitorCmd, out: Output) -> Result<(), CliError> {
+    match command {
+        MonitorCmd::List => {
+            let all = server.get("/api/v1/monitors").await?;
+            either(out, &all, || list(&all));
+        }
+        MonitorCmd::Show { name } => {
+            let view = server.get(&url(&name)).await?;
+            either(out, &view, || show(&view, usize::MAX));
+        }
+        MonitorCmd::Events { name, limit } => {
+            let all = server.get(&format!("{}/events?limit={limit}", url(&name))).await?;
+            either(out, &all, || events(&all).iter().for_each(|event| line(sentence(event))));
+        }
+        MonitorCmd::Watch { name } => watch(server, &name, out).await?,
+    }
+    Ok(())
+}
+
+fn list(all: &Value) {
+    let rows: Vec<Vec<String>> = all["monitors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|m| {
+            let why = m["problem"].as_str().map_or_else(|| names(&m["drifted"]), str::to_owned);
+            let of = format!("{} {}", cell(&m["deployment"]), cell(&m["variant"]));
+            vec![cell(&m["name"]), of, cell(&m["version"]), state(m), time(&m["since"]), cell(&m["rows"]), why]
+        })
+        .collect();
+    if rows.is_empty() {
+        return line("there are no monitors; declare one: mainspring apply -f monitor.yaml");
+    }
+    table(&["name", "watches", "version", "state", "since", "rows", "drifted"], rows);
+}
+
+fn names(list: &Value) -> String {
+    list.as_array().into_iter().flatten().map(cell).collect::<Vec<_>>().join(", ")
+}
+
+fn state(view: &Value) -> String {
+    let word = cell(&view["state"]);
+    let how = match word.as_str() {
+        "drifting" | "stopped" => Mark::Bad,
+        "steady" => Mark::Good,
+        _ => Mark::Warn,
+    };
+    mark(how, word)
+}
+
+/// A monitor on one screen, the columns that moved most first.
+fn show(view: &Value, most: usize) {
+    let (name, deployment, variant) = (cell(&view["name"]), cell(&view["deployment"]), cell(&view["variant"]));
+    let version = view["version"].as_str().map(|v| format!(" version {v}")).unwrap_or_default();
+    line(format!("monitor/{name} on {variant} of {deployment}{version}: {}", state(view)));
+    if let Some(problem) = view["problem"].as_str() {
+        line(mark(Mark::Bad, format!("it does not go on: {problem}")));
+    }
+    let (rows, sampled, until) = (cell(&view["rows"]), cell(&view["sampled"]), time(&view["seenUntil"]));
+    line(format!("  {rows} rows up to {until}, {sampled} of them sampled; {} came too late", cell(&view["late"])));
+    let mut columns: Vec<&Value> = view["columns"].as_array().into_iter().flatten().collect();
+    if columns.is_empty() {
+        return line("  no row has been looked at yet: a minute is looked at a few seconds after its end");
+    }
+    let beyond = |c: &Value| c["distance"].as_f64().unwrap_or(0.0) - c["chance"].as_f64().unwrap_or(0.0);
+    columns.sort_by(|a, b| beyond(b).total_cmp(&beyond(a)));
+    line("");
+    table(
+        &["column", "where", "drift", "standing", "moved", "by chance", "sure", "changed", "reference"],
+        columns.iter().take(most).map(|c| row(c)),
+    );
+    if columns.len() > most {
+        note(format!("and {} more: mainspring monitor show {name}", columns.len() - most));
+    }
+    let effect = percent(&view["minEffect"]);
+    note(format!("drift is what is sure and moved {effect} of the rows beyond chance, over {}", cell(&view["window"])));
+}
+
+fn row(column: &Value) -> Vec<String> {
+    let standing = cell(&column["standing"]);
+    let how = match standing.as_str() {
+        "drift" => Mark::Bad,
+        "steady" => Mark::Good,
+        _ => Mark::Warn,
+    };
+    let sure = match (column["logE"].as_f64(), column["logSure"].as_f64(), column["learned"].as_u64()) {
+        (_, _, Some(learned)) => format!("{learned} rows learnt"),
+        (Some(log_e), Some(sure), None) if log_e >= sure => "yes".to_owned(),
+        (Some(log_e), Some(sure), None) => format!("{:.0} % of the way", 100.0 * (log_e / sure).clamp(0.0, 1.0)),
+        _ => String::new(),
+    };
+    vec![
+        cell(&column["name"]),
+        cell(&column["segment"]),
+        cell(&column["drift"]),
+        mark(how, standing),
+        percent(&column["distance"]),
+        percent(&column["chance"]),
+        sure,
+        time(&column["changedAt"]),
+        cell(&column["reference"]),
+    ]
+}
+
+fn percent(value: &Value) -> String {
+    format!("{:.1} %", 100.0 * value.as_f64().unwrap_or_default())
+}
+
+/// Oldest first.
+fn events(all: &Value) -> Vec<Value> {
+    let mut events = all["events"].as_array().cloned().unwrap_or_default();
+    events.reverse();
+    events
+}
+
+fn sentence(event: &Value) -> String {
+    format!("{}  {}: {}", time(&event["at"]), cell(&event["kind"]), cell(&event["sentence"]))
+}
+
+/// Shows a monitor as it goes: the whole screen on a terminal, each event as a line elsewhere.
+async fn watch(server: &Server, name: &str, out: Output) -> Result<(), CliError> {
+    let screen = out == Output::Table && std::io::stdout().is_terminal();
+    let mut told = 0;
+    loop {
+        let view = server.get(&url(name)).await?;
+        let news = events(&server.get(&format!("{}/events?limit=50", url(name))).await?);
+        if screen {
+            // Home, then clear: nothing flickers.
+            line("\u{1b}[H\u{1b}[2J".to_owned());
+            show(&view, SCREEN);
+            line("");
+            news.iter().rev().take(5).rev().for_each(|event| line(sentence(event)));
+            note("Ctrl-C stops watching; the monitor goes on");
+        } else {
+            for event in news.iter().filter(|e| e["seq"].as_u64().unwrap_or(0) > told) {
+                match out {
+                    Output::Json => json(event),
+                    Output::Table => line(sentence(event)),
+                }
+            }
+        }
+        told = news.last().and_then(|e| e["seq"].as_u64()).unwrap_or(told);
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_column_says_how_far_its_proof_is() {
+        let sure = |more: Value| {
+            let mut column =
+                json!({"standing": "steady", "logE": 2.0, "logSure": 8.0, "distance": 0.25, "chance": 0.05});
+            column.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            row(&column)[6].clone()
+        };
+        assert_eq!(sure(json!({})), "25 % of the way");
+        assert_eq!(sure(json!({"logE": 9.0})), "yes");
+        assert_eq!(sure(json!({"learned": 300})), "300 rows learnt");
+        assert_eq!(percent(&json!(0.123)), "12.3 %");
+    }
+}

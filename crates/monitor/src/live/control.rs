@@ -1,0 +1,336 @@
+//! The controller: one of all replicas leads, samples the rows, folds each minute, and writes what came of it.
+
+use super::error::WatchError;
+use super::monitors::{Key, Monitors};
+use super::ports::{Alarm, Alarms, RowStream, Traffic, Wanted};
+use super::rows::{Minute, Sampler, most_of_each};
+use super::spec::MonitorSpec;
+use super::sql::{self, Change, State};
+use super::watch::{References, Transition, Watch};
+use mainspring_core::{Failure, Tenant, Timestamp};
+use mainspring_store::sql::Lease;
+use mainspring_store::{FutureExt, StoreError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const LEASE: &str = "monitor.controller";
+const TTL: Duration = Duration::from_secs(10);
+/// Between two passes.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Passes between two looks at what the leader has written.
+const LOOK: u32 = 5;
+/// Parts of its rows that one monitor takes in one pass, so that one with a long past does not hold up the others.
+const PARTS: usize = 20;
+/// Alarms that one pass passes on.
+const RELAYED: u32 = 100;
+/// Passes that a monitor sits out after an error.
+const SITS_OUT: u32 = 10;
+/// How much of a time without rows may have to be read again after a restart, microseconds.
+const UNWRITTEN: i64 = 600_000_000;
+
+/// The rest of the server.
+#[derive(Clone)]
+pub struct Ports {
+    /// The journal.
+    pub traffic: Arc<dyn Traffic>,
+    /// Whom alarms concern.
+    pub alarms: Arc<dyn Alarms>,
+}
+
+/// A monitor in the hands of the leader.
+struct Running {
+    spec: Arc<MonitorSpec>,
+    watch: Arc<Watch>,
+    version: i64,
+    /// What is read; `None` before the first look and after an error.
+    reading: Option<Reading>,
+    /// Of the version that is watched, once they were looked up.
+    references: Option<References>,
+    /// What is written of the position.
+    written: Timestamp,
+    /// Passes that it still sits out.
+    sits_out: u32,
+}
+
+struct Reading {
+    stream: Box<dyn RowStream>,
+    sampler: Sampler,
+}
+
+/// The controller of one process.
+pub struct Controller {
+    monitors: Monitors,
+    ports: Ports,
+    owner: String,
+    lease: Option<Lease>,
+    running: BTreeMap<Key, Running>,
+    passes: u32,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("owner", &self.owner).field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl Controller {
+    /// The controller of the process `owner`, a name that no other process has.
+    pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
+        Self { monitors, ports, owner, lease: None, running: BTreeMap::new(), passes: 0 }
+    }
+
+    /// Passes once a second until it is cancelled; then gives the lease back.
+    pub async fn run(mut self) {
+        let stop = self.monitors.ctx.tasks.cancelled();
+        let mut failing = false;
+        while !stop.is_cancelled() {
+            match self.pass().await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "monitors stand still: their controller cannot work");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+        if let Some(lease) = self.lease.take()
+            && let Err(error) = self.monitors.db.lease_release(&lease).await
+        {
+            tracing::debug!(%error, "the lease of the monitors' controller runs out by itself");
+        }
+    }
+
+    /// Looks once at everything. The leader folds and tells; the others read what it has written.
+    ///
+    /// # Errors
+    /// [`WatchError::Store`] when the database does not answer. What one monitor lacks holds up that one alone.
+    pub async fn pass(&mut self) -> Result<(), WatchError> {
+        let Some(lease) = self.lead().await? else {
+            self.running.clear();
+            self.passes = self.passes.wrapping_add(1);
+            return if self.passes.is_multiple_of(LOOK) { self.monitors.refresh().await } else { Ok(()) };
+        };
+        self.take_up(&lease).await?;
+        let keys: Vec<Key> = self.running.keys().cloned().collect();
+        for key in keys {
+            if let Some(running) = self.running.get_mut(&key).filter(|r| r.sits_out > 0) {
+                running.sits_out -= 1;
+                continue;
+            }
+            let done = self.one(&key, &lease).await;
+            self.stopped(&key, done.as_ref().err());
+            match done {
+                Ok(()) => {}
+                // Somebody else wrote it, or leads: what is known of it is out of date.
+                Err(WatchError::Raced(_) | WatchError::Stored { .. }) => drop(self.running.remove(&key)),
+                Err(WatchError::Store(error)) => return Err(self.lost(error)),
+                Err(error) => {
+                    // What was read since the last minute that was written is read again.
+                    if let Some(running) = self.running.get_mut(&key) {
+                        running.reading = None;
+                        running.sits_out = SITS_OUT;
+                    }
+                    tracing::debug!(monitor = %key.1, %error, "the monitor stands still");
+                }
+            }
+        }
+        self.relay().await
+    }
+
+    /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
+    fn lost(&mut self, error: StoreError) -> WatchError {
+        self.lease = None;
+        self.running.clear();
+        error.into()
+    }
+
+    async fn lead(&mut self) -> Result<Option<Lease>, WatchError> {
+        let db = self.monitors.db.clone();
+        if let Some(lease) = self.lease.take() {
+            match db.lease_renew(&lease, TTL).await {
+                Ok(renewed) => self.lease = Some(renewed),
+                Err(StoreError::LeaseLost { .. }) => self.running.clear(),
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        if self.lease.is_none() {
+            self.lease = db.lease_acquire(&Tenant::default(), LEASE, &self.owner, TTL).await?;
+        }
+        Ok(self.lease.clone())
+    }
+
+    /// Brings what runs in line with what is declared.
+    async fn take_up(&mut self, lease: &Lease) -> Result<(), WatchError> {
+        let (specs, withdrawn) = {
+            let mut known = self.monitors.known.write();
+            (known.specs.clone(), std::mem::take(&mut known.withdrawn))
+        };
+        for (tenant, name) in withdrawn {
+            let db = self.monitors.db.clone();
+            let forget = db.write(move |c| async move { sql::forget(c, &tenant, &name).await }.boxed());
+            forget.await?;
+        }
+        self.running.retain(|key, _| specs.contains_key(key));
+        for (key, spec) in specs {
+            match self.running.get_mut(&key) {
+                Some(running) if running.spec == spec => {}
+                Some(running) if spec.tests_as(&running.spec) => running.spec = spec,
+                _ => match self.begin(&key, spec, lease).await {
+                    Ok(running) => drop(self.running.insert(key, running)),
+                    Err(WatchError::Store(error)) => return Err(self.lost(error)),
+                    Err(error) => self.stopped(&key, Some(&error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on where the last leader was, or begins, and writes down where.
+    async fn begin(&mut self, key: &Key, spec: Arc<MonitorSpec>, lease: &Lease) -> Result<Running, WatchError> {
+        let (tenant, name) = key.clone();
+        let db = self.monitors.db.clone();
+        let found = db.read(move |c| async move { sql::one(c, &tenant, &name).await }.boxed()).await?;
+        let version = found.as_ref().map_or(0, |state| state.version);
+        let known = found.filter(|state| spec.tests_as(&state.spec)).map(|state| state.watch);
+        let fresh = known.is_none();
+        let watch = Arc::new(known.unwrap_or_else(|| Watch::new(self.monitors.ctx.now(), &spec)));
+        let written = watch.position;
+        let mut running = Running { spec, watch, version, reading: None, references: None, written, sits_out: 0 };
+        if fresh {
+            running.write(key, &self.monitors, (Vec::new(), lease)).await?;
+        }
+        self.show(key, &running.watch, 0);
+        Ok(running)
+    }
+
+    /// Says why a monitor does not go on, or that it does.
+    fn stopped(&self, key: &Key, error: Option<&WatchError>) {
+        if let Some(view) = self.monitors.known.write().views.get_mut(key) {
+            view.problem = error.map(told);
+        }
+    }
+
+    fn show(&self, key: &Key, watch: &Arc<Watch>, late: u64) {
+        if let Some(view) = self.monitors.known.write().views.get_mut(key) {
+            view.watch = Some(Arc::clone(watch));
+            view.late = late;
+        }
+    }
+
+    async fn one(&mut self, key: &Key, lease: &Lease) -> Result<(), WatchError> {
+        let Some(running) = self.running.get_mut(key) else { return Ok(()) };
+        let (minutes, until, late) = running.feed(key, &*self.ports.traffic).await?;
+        let mut watch = (*running.watch).clone();
+        let mut told = Vec::new();
+        for minute in most_of_each(minutes, (&watch.model, &watch.version)) {
+            if watch.is_new(&minute) || running.references.is_none() {
+                let of = (minute.model.as_str(), minute.version.as_str());
+                running.references = Some(self.monitors.references(&key.0, &running.spec, of).await?);
+            }
+            let references = running.references.clone().unwrap_or_default();
+            told.extend(watch.fold(&minute, &running.spec, &references));
+        }
+        let folded = watch.rows != running.watch.rows || !told.is_empty();
+        watch.settle(until);
+        let idle = watch.position.micros() - running.written.micros();
+        running.watch = Arc::new(watch);
+        if folded || idle >= UNWRITTEN {
+            for transition in &told {
+                tracing::info!(monitor = %key.1, sentence = transition.sentence, "drift");
+            }
+            running.write(key, &self.monitors, (told, lease)).await?;
+        }
+        let watch = Arc::clone(&running.watch);
+        self.show(key, &watch, late);
+        Ok(())
+    }
+
+    /// Passes alarms on, at least once and in order. The journal fetches the transitions itself.
+    async fn relay(&mut self) -> Result<(), WatchError> {
+        let db = self.monitors.db.clone();
+        let mut done = Vec::new();
+        for event in db.outbox_take(super::ALARMS, RELAYED).await? {
+            match serde_json::from_value::<Alarm>(event.body.clone()) {
+                Ok(alarm) => {
+                    if let Err(error) = self.ports.alarms.tell(&alarm).await {
+                        tracing::warn!(monitor = alarm.monitor, %error, "an alarm waits; it is tried again");
+                        break;
+                    }
+                }
+                Err(error) => tracing::error!(%error, id = %event.id, "an alarm cannot be read; it is left out"),
+            }
+            done.push(event.id);
+        }
+        if !done.is_empty() {
+            db.outbox_done(&done).await?;
+        }
+        Ok(())
+    }
+}
+
+fn told(error: &WatchError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+impl Running {
+    /// Writes the state with what it has to tell. After an error it is not to be trusted any more.
+    async fn write(
+        &mut self,
+        key: &Key,
+        monitors: &Monitors,
+        (told, lease): (Vec<Transition>, &Lease),
+    ) -> Result<(), WatchError> {
+        let ctx = &monitors.ctx;
+        let (tenant, name) = key.clone();
+        let (spec, watch) = (Arc::clone(&self.spec), (*self.watch).clone());
+        let state = State { tenant, name, spec, watch, version: self.version };
+        let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
+        let change = Box::new(Change { state, told, lease: lease.clone(), at: ctx.now() });
+        Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
+        self.version += 1;
+        self.written = self.watch.position;
+        Ok(())
+    }
+
+    /// Takes what has come and gives the minutes that are complete, with the moment up to which they are.
+    async fn feed(&mut self, key: &Key, traffic: &dyn Traffic) -> Result<(Vec<Minute>, Timestamp, u64), WatchError> {
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => {
+                let (tenant, deployment) = (key.0.clone(), self.spec.deployment.clone());
+                let from = self.watch.position;
+                let stream = traffic.follow(Wanted { tenant, deployment, from }).await?;
+                Reading { stream, sampler: Sampler::from(from) }
+            }
+        };
+        let (mut minutes, mut until) = (Vec::new(), self.watch.position);
+        for _ in 0..PARTS {
+            let rows = reading.stream.next().await?;
+            for batch in &rows.batches {
+                reading.sampler.take(batch, &self.spec).map_err(|e| super::PortError {
+                    kind: mainspring_core::ErrorKind::Internal,
+                    message: format!("rows of the journal cannot be read: {e}"),
+                })?;
+            }
+            until = until.max(rows.complete_until);
+            minutes.extend(reading.sampler.close(until));
+            if !rows.more {
+                break;
+            }
+        }
+        let late = reading.sampler.late();
+        self.reading = Some(reading);
+        Ok((minutes, until, late))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! The controller over a real database, with a fake clock and a journal in memory.
+
+use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
+use super::super::ports::{Models, PortError, PortResult, Rows};
+use super::super::rows::MINUTE;
+use super::super::rows::tests::{Lines, batch, spec};
+use super::super::watch::TransitionKind;
+use super::super::watch::tests::Dice;
+use super::*;
+use crate::live::MIGRATIONS;
+use crate::profile::Profile;
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use mainspring_core::event::Decision;
+use mainspring_core::{Clock, Ctx, ErrorKind, ManualClock, Name};
+use mainspring_store::Db;
+use mainspring_testkit::{TempDb, may};
+use parking_lot::Mutex;
+use serde_json::json;
+
+const SECOND: i64 = 1_000_000;
+
+/// Everything around the controllers.
+struct Stage {
+    clock: ManualClock,
+    /// Rows with the moment at which they were journaled.
+    journal: Mutex<Vec<RecordBatch>>,
+    dice: Mutex<Dice>,
+    shift: Mutex<f64>,
+    version: Mutex<&'static str>,
+    /// The journal does not answer.
+    dark: Mutex<bool>,
+    told: Mutex<Vec<Alarm>>,
+    /// Alarms that nobody takes.
+    deaf: Mutex<bool>,
+    trained: Mutex<Option<Profile>>,
+    asked: Mutex<u32>,
+}
+
+struct Process(Arc<Stage>);
+
+struct Stream {
+    stage: Arc<Stage>,
+    read: usize,
+    from: Timestamp,
+}
+
+fn failed(message: &str) -> PortError {
+    PortError { kind: ErrorKind::Unavailable, message: message.to_owned() }
+}
+
+impl RowStream for Stream {
+    fn next(&mut self) -> PortResult<'_, Rows> {
+        let dark = *self.stage.dark.lock();
+        let journal = self.stage.journal.lock();
+        // In parts, as a long past would come.
+        let part: Vec<RecordBatch> = journal[self.read..].iter().take(3).cloned().collect();
+        self.read += part.len();
+        let more = self.read < journal.len();
+        let complete_until = if more { self.from } else { self.stage.clock.now().plus_micros(-5 * SECOND) };
+        Box::pin(async move {
+            if dark {
+                Err(failed("the journal does not answer"))
+            } else {
+                Ok(Rows { batches: part, complete_until, more })
+            }
+        })
+    }
+}
+
+impl Traffic for Process {
+    fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>> {
+        assert_eq!(wanted.deployment.as_str(), "churn");
+        let stream = Stream { stage: Arc::clone(&self.0), read: 0, from: wanted.from };
+        Box::pin(async move { Ok(Box::new(stream) as Box<dyn RowStream>) })
+    }
+}
+
+impl Alarms for Process {
+    fn tell<'a>(&'a self, alarm: &'a Alarm) -> PortResult<'a, ()> {
+        if *self.0.deaf.lock() {
+            return Box::pin(async { Err(failed("nobody listens")) });
+        }
+        self.0.told.lock().push(alarm.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Models for Process {
+    fn resolve<'a>(&'a self, _: &'a Tenant, uri: &'a str) -> PortResult<'a, (String, String)> {
+        let of = uri.strip_prefix("models:/").and_then(|rest| rest.split_once('/'));
+        let of = of.map(|(model, version)| (model.to_owned(), version.to_owned()));
+        Box::pin(async move { of.ok_or_else(|| failed("no such alias")) })
+    }
+
+    fn training<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<(Profile, String)>> {
+        *self.0.asked.lock() += 1;
+        let found = self.0.trained.lock().clone().map(|profile| (profile, "the run's dataset churn".to_owned()));
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+fn stage(clock: &ManualClock) -> Arc<Stage> {
+    Arc::new(Stage {
+        clock: clock.clone(),
+        journal: Mutex::default(),
+        dice: Mutex::new(Dice::new(1)),
+        shift: Mutex::default(),
+        version: Mutex::new("3"),
+        dark: Mutex::default(),
+        told: Mutex::default(),
+        deaf: Mutex::default(),
+        trained: Mutex::default(),
+        asked: Mutex::default(),
+    })
+}
+
+/// A process with a controller.
+struct Server {
+    monitors: Monitors,
+    controller: Controller,
+}
+
+impl Server {
+    fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
+        let process = Arc::new(Process(Arc::clone(stage)));
+        let monitors = Monitors::new(db.clone(), ctx.clone(), process.clone());
+        let ports = Ports { traffic: process.clone(), alarms: process };
+        let controller = Controller::new(monitors.clone(), ports, owner.to_owned());
+        Self { monitors, controller }
+    }
+
+    fn view(&self) -> super::super::View {
+        self.monitors.status(&read()).unwrap()
+    }
+
+    fn watch(&self) -> Watch {
+        (*self.view().watch.unwrap()).clone()
+    }
+}
+
+fn name() -> Name {
+    Name::new("churn-drift").unwrap()
+}
+
+fn declare() -> mainspring_core::Authorized<DeclareMonitor> {
+    may(DeclareMonitor { monitor: name() })
+}
+
+fn read() -> mainspring_core::Authorized<ReadMonitors> {
+    may(ReadMonitors { monitor: Some(name()) })
+}
+
+/// A minute passes with its traffic, and each controller passes.
+async fn pass(stage: &Stage, servers: &mut [&mut Server], rows: usize) {
+    let start = stage.clock.now().micros();
+    if rows > 0 {
+        let (mut dice, mut journal) = (stage.dice.lock(), stage.journal.lock());
+        let x: Float64Array = (0..rows).map(|_| Some(dice.normal() + *stage.shift.lock())).collect();
+        let at = (0..rows as i64).map(|i| start + i * MINUTE / rows as i64).collect();
+        let first_id = journal.len() as u64 * 10_000;
+        let lines = Lines { at, first_id, variant: "stable", version: *stage.version.lock() };
+        journal.push(batch(&lines, vec![("in.x", Arc::new(x) as ArrayRef)]));
+    }
+    stage.clock.advance(MINUTE);
+    for server in servers {
+        for _ in 0..3 {
+            server.controller.pass().await.unwrap();
+        }
+    }
+}
+
+async fn a_killed_leader_loses_and_doubles_nothing(temp: TempDb) {
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let declared = spec(json!({
+        "window": "30m", "reference": {"firstRows": 1000}, "recoverAfter": "5m", "severity": "critical",
+        "onDrift": {"rollout": "abort"}, "runbook": "https://wiki/churn"
+    }));
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    for server in [&a, &b] {
+        server.monitors.declare(&declare(), declared.clone()).unwrap();
+    }
+    // The whole run by one watch that never stops, from the same rows.
+    pass(&stage, &mut [&mut a, &mut b], 0).await;
+    let (mut one, mut whole) = {
+        let begun = Timestamp(stage.clock.now().micros() - MINUTE);
+        (Sampler::from(begun), Watch::new(begun, &declared))
+    };
+    for minute in 0..90 {
+        *stage.shift.lock() = if minute < 40 { 0.0 } else { 1.0 };
+        if minute == 60 {
+            // Killed: what it had read and not written is gone, and its lease runs out.
+            a = Server::new(&db, &temp.ctx, &stage, "c");
+        }
+        if minute < 60 {
+            pass(&stage, &mut [&mut a, &mut b], 300).await;
+        } else {
+            pass(&stage, &mut [&mut b], 300).await;
+        }
+    }
+    // What the last minute needs to be complete.
+    pass(&stage, &mut [&mut b], 0).await;
+    drop(a);
+    let mut told = Vec::new();
+    for rows in stage.journal.lock().iter() {
+        one.take(rows, &declared).unwrap();
+    }
+    for minute in one.close(stage.clock.now()) {
+        told.extend(whole.fold(&minute, &declared, &References::default()));
+        whole.settle(minute.at.plus_micros(MINUTE));
+    }
+    let found = b.watch();
+    assert_eq!(b.view().problem, None);
+    assert_eq!((found.rows, found.tracks.clone()), (whole.rows, whole.tracks.clone()));
+    assert_eq!(found.rows, [90 * 300, 90 * 256]);
+    let kept = b.monitors.transitions(&read(), u64::MAX, 100).await.unwrap();
+    assert_eq!(kept.iter().rev().map(|(_, t)| t.clone()).collect::<Vec<_>>(), told);
+    assert_eq!((told.len(), told[0].kind), (1, TransitionKind::Drifted));
+    // The journal and whom it concerns are told of it.
+    let events = db.outbox_take(Decision::TOPIC, 100).await.unwrap();
+    let event: Decision = serde_json::from_value(events[0].body.clone()).unwrap();
+    assert_eq!((events.len(), event.by.as_str(), event.sequence), (1, "Monitor/churn-drift", 1));
+    assert_eq!((event.decision.as_str(), event.deployment.as_str()), ("drifted", "churn"));
+    let alarms = stage.told.lock().clone();
+    let order = Some(super::super::spec::RolloutOrder::Abort);
+    assert_eq!((alarms.len(), alarms[0].firing, alarms[0].order), (1, true, order));
+    assert!(alarms[0].numbers["query"].as_str().unwrap().contains("\"in.x\""));
+    assert_eq!((alarms[0].severity.as_str(), alarms[0].runbook.as_deref()), ("critical", Some("https://wiki/churn")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_loses_and_doubles_nothing_on_sqlite() {
+    a_killed_leader_loses_and_doubles_nothing(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_loses_and_doubles_nothing_on_postgres() {
+    a_killed_leader_loses_and_doubles_nothing(TempDb::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_stands_still_without_news_and_says_why_and_goes_on() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    assert_eq!(a.view().state(), "waiting");
+    a.controller.pass().await.unwrap();
+    pass(&stage, &mut [&mut a], 100).await;
+    *stage.dark.lock() = true;
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    let view = a.view();
+    assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
+    *stage.dark.lock() = false;
+    for _ in 0..8 {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
+    assert_eq!(a.view().state(), "learning");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_first() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let made = |shift: f64| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("train.csv");
+        let lines: Vec<String> = (0..3_000).map(|_| (stage.dice.lock().normal() + shift).to_string()).collect();
+        std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
+        crate::profile::profile(&crate::Table::open(&file).unwrap(), 1).unwrap()
+    };
+    *stage.trained.lock() = Some(made(0.0));
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.monitors.declare(&declare(), spec(json!({"window": "30m"}))).unwrap();
+    a.controller.pass().await.unwrap();
+    for _ in 0..20 {
+        pass(&stage, &mut [&mut a], 200).await;
+    }
+    assert_eq!((*stage.asked.lock(), a.view().state()), (1, "steady"));
+    let auth = may(ReadProfile { model: "churn".into() });
+    let saved = a.monitors.profile(&auth, "3").await.unwrap();
+    assert_eq!((saved.source.as_str(), saved.saved_by.as_str()), ("the run's dataset churn", "the server"));
+    // A person knows better; the next version that answers is compared with what was saved with it.
+    let save = may(SaveProfile { model: "churn".into() });
+    a.monitors.save_profile(&save, "4", &made(2.0)).await.unwrap();
+    *stage.version.lock() = "4";
+    for _ in 0..20 {
+        pass(&stage, &mut [&mut a], 200).await;
+    }
+    assert_eq!((*stage.asked.lock(), a.view().state(), a.watch().version.as_str()), (1, "drifting", "4"));
+    let mut empty = made(0.0);
+    empty.columns.iter_mut().for_each(|c| c.calibration = None);
+    let refused = a.monitors.save_profile(&save, "5", &empty).await;
+    assert!(matches!(refused, Err(WatchError::Profile(_))));
+    // Asked for by name, a profile that is not there is not replaced by anything.
+    *stage.trained.lock() = None;
+    a.monitors.declare(&declare(), spec(json!({"reference": {"profile": "models:/churn/9"}}))).unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 200).await;
+    }
+    let problem = a.view().problem.unwrap();
+    assert!(
+        problem.contains("no profile is saved with version 9") && problem.contains("--version churn/9"),
+        "{problem}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_wait_for_who_hears_them_and_what_is_deleted_is_forgotten() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"window": "6m", "reference": {"firstRows": 1000}, "recoverAfter": "5m"}));
+    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    *stage.deaf.lock() = true;
+    a.controller.pass().await.unwrap();
+    for minute in 0..70 {
+        *stage.shift.lock() = if (20..35).contains(&minute) { 1.5 } else { 0.0 };
+        pass(&stage, &mut [&mut a], 256).await;
+    }
+    assert!(stage.told.lock().is_empty());
+    *stage.deaf.lock() = false;
+    pass(&stage, &mut [&mut a], 256).await;
+    let firing: Vec<bool> = stage.told.lock().iter().map(|alarm| alarm.firing).collect();
+    assert_eq!(firing, [true, false], "in their order");
+    assert!(stage.told.lock()[1].order.is_none(), "what is over orders nothing");
+    // A change of the words around it goes on; a change of the test begins anew.
+    let rows = a.watch().rows[0];
+    a.monitors
+        .declare(&declare(), MonitorSpec { severity: super::super::spec::Severity::Critical, ..declared.clone() })
+        .unwrap();
+    pass(&stage, &mut [&mut a], 256).await;
+    assert_eq!(a.watch().rows[0], rows + 256);
+    a.monitors.declare(&declare(), MonitorSpec { level: 0.001, ..declared }).unwrap();
+    pass(&stage, &mut [&mut a], 256).await;
+    pass(&stage, &mut [&mut a], 0).await;
+    assert!(a.watch().rows[0] <= 512, "{:?}", a.watch().rows);
+    a.monitors.withdraw(&declare());
+    pass(&stage, &mut [&mut a], 256).await;
+    assert!(a.monitors.list(&may(ReadMonitors { monitor: None })).is_empty());
+    let left = db.read(|c| async move { sql::states(c).await }.boxed()).await.unwrap();
+    assert!(left.is_empty());
+    assert_eq!(a.monitors.transitions(&read(), u64::MAX, 10).await.unwrap().len(), 2, "what was told stays");
+}

@@ -1,0 +1,75 @@
+//! Why a monitor or a profile was not changed or shown.
+
+use super::ports::PortError;
+use super::spec::SpecError;
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_store::StoreError;
+use std::time::Duration;
+
+/// Why a monitor or a profile was not changed or shown.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// No monitor of this name.
+    #[error("there is no monitor {0:?}")]
+    NotFound(String),
+    /// The version has no profile.
+    #[error("no profile is saved with version {version} of {model:?}")]
+    NoProfile {
+        /// The registered model.
+        model: String,
+        /// Its version.
+        version: String,
+    },
+    /// What was sent is no profile.
+    #[error("this is no profile: {0}")]
+    Profile(String),
+    /// Somebody else wrote it at the same moment.
+    #[error("monitor {0:?} was written by another server at the same moment")]
+    Raced(String),
+    /// The spec.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// What another binary wrote cannot be read.
+    #[error("the stored {what} cannot be read or written: {reason}")]
+    Stored {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Another part of the server did not answer.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure for WatchError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) | Self::NoProfile { .. } => ErrorKind::NotFound,
+            Self::Profile(_) | Self::Spec(_) => ErrorKind::InvalidInput,
+            Self::Raced(_) => ErrorKind::Conflict,
+            Self::Stored { .. } => ErrorKind::Internal,
+            Self::Port(e) => e.kind,
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound(_) => Some("list them: mainspring monitor list".into()),
+            Self::NoProfile { model, version } => {
+                Some(format!("save one: mainspring profile TRAINING_FILE --version {model}/{version}"))
+            }
+            Self::Profile(_) => Some("make one: mainspring profile FILE -o profile.json".into()),
+            Self::Store(e) => e.hint(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Store(e) = self { e.retry_after() } else { None }
+    }
+}

@@ -1,0 +1,30 @@
+//! Live traffic against its reference, all the time: the kind `Monitor`.
+//!
+//! Of each minute of a deployment's rows a uniform sample is taken ([`rows`]), each column's values are put into the
+//! reference's bins and bet on in their order ([`track`]), and [`Watch`] makes of the columns one state with its
+//! transitions. It is pure: the same minutes give the same state. [`Controller`] feeds it from the journal and writes
+//! state, position and transitions in one transaction, so that after a crash no row counts twice and none is left out.
+
+mod action;
+mod control;
+mod error;
+mod monitors;
+mod ports;
+pub mod rows;
+pub mod spec;
+mod sql;
+pub mod track;
+mod watch;
+mod words;
+
+pub use action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
+pub use control::{Controller, Ports};
+pub use error::WatchError;
+pub use monitors::{Monitors, SavedProfile, View, kind};
+pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
+pub use spec::{MonitorSpec, SpecError};
+pub use sql::MIGRATIONS;
+pub use watch::{References, Transition, TransitionKind, Watch};
+
+/// The outbox topic of alarms on their way to whom they concern.
+const ALARMS: &str = "monitor.alarm";

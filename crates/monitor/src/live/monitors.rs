@@ -1,0 +1,261 @@
+//! The face of the domain: what others ask of monitors and of the profiles of versions.
+
+use super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
+use super::error::WatchError;
+use super::ports::Models;
+use super::spec::MonitorSpec;
+use super::sql::{self, ProfileRow, State};
+use super::track::Standing;
+use super::watch::{References, Transition, Watch};
+use crate::profile::Profile;
+use mainspring_core::{Authorized, Ctx, Name, Tenant, Timestamp};
+use mainspring_resource::{Invalid, Kind};
+use mainspring_store::{Db, FutureExt};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) type Key = (Tenant, Name);
+
+/// The kind `Monitor`; whoever registers it says who carries it out.
+pub fn kind() -> Kind {
+    let schema = serde_json::to_value(schemars::schema_for!(MonitorSpec)).unwrap_or_default();
+    Kind::of("Monitor", "a deployment's rows against their reference, all the time", schema, |_, spec: &MonitorSpec| {
+        spec.validate()
+            .map_err(|e| Invalid { path: e.path, reason: format!("it is {}; it must be {}", e.got, e.expected) })
+    })
+}
+
+/// One monitor for people.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Its name.
+    pub name: Name,
+    /// What is declared.
+    pub spec: Arc<MonitorSpec>,
+    /// Where it is; nothing when nobody has looked yet.
+    pub watch: Option<Arc<Watch>>,
+    /// Rows that came too late to be looked at, since this process has watched.
+    pub late: u64,
+    /// Why it does not go on.
+    pub problem: Option<String>,
+}
+
+impl View {
+    /// In a word: `stopped`, `waiting` for rows, `learning` a reference, `drifting`, `shifted` or `steady`.
+    pub fn state(&self) -> &'static str {
+        let Some(watch) = &self.watch else { return if self.problem.is_some() { "stopped" } else { "waiting" } };
+        let any = |standing| watch.tracks().any(|(_, _, track)| track.standing == standing);
+        match () {
+            () if self.problem.is_some() => "stopped",
+            () if watch.drifting => "drifting",
+            () if any(Standing::Learning) => "learning",
+            () if any(Standing::Shifted) => "shifted",
+            () if any(Standing::Steady) => "steady",
+            () => "waiting",
+        }
+    }
+}
+
+/// A profile with where it came from.
+#[derive(Debug, Clone)]
+pub struct SavedProfile {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// Of what.
+    pub source: String,
+    /// Who saved it.
+    pub saved_by: String,
+    /// When.
+    pub saved_at: Timestamp,
+}
+
+/// What is declared in this process, and what it knows of it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub specs: BTreeMap<Key, Arc<MonitorSpec>>,
+    pub withdrawn: Vec<Key>,
+    pub views: BTreeMap<Key, View>,
+}
+
+/// Monitors. Cheap to clone.
+#[derive(Clone)]
+pub struct Monitors {
+    pub(crate) db: Db,
+    pub(crate) ctx: Ctx,
+    pub(crate) models: Arc<dyn Models>,
+    pub(crate) known: Arc<RwLock<Known>>,
+}
+
+impl std::fmt::Debug for Monitors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Monitors")
+    }
+}
+
+impl Monitors {
+    /// Monitors kept in `db`.
+    pub fn new(db: Db, ctx: Ctx, models: Arc<dyn Models>) -> Self {
+        Self { db, ctx, models, known: Arc::default() }
+    }
+
+    /// Takes a declaration; the controller begins within a second. Does not wait.
+    ///
+    /// # Errors
+    /// [`WatchError::Spec`].
+    pub fn declare(&self, auth: &Authorized<DeclareMonitor>, spec: MonitorSpec) -> Result<(), WatchError> {
+        spec.validate()?;
+        let key = (auth.tenant().clone(), auth.action().monitor.clone());
+        let mut known = self.known.write();
+        known.withdrawn.retain(|other| *other != key);
+        let spec = Arc::new(spec);
+        let view = View { name: key.1.clone(), spec: Arc::clone(&spec), watch: None, late: 0, problem: None };
+        known.views.entry(key.clone()).or_insert(view).spec = Arc::clone(&spec);
+        known.specs.insert(key, spec);
+        Ok(())
+    }
+
+    /// It is no longer declared: its state is forgotten. Does not wait.
+    pub fn withdraw(&self, auth: &Authorized<DeclareMonitor>) {
+        let key = (auth.tenant().clone(), auth.action().monitor.clone());
+        let mut known = self.known.write();
+        known.specs.remove(&key);
+        known.views.remove(&key);
+        known.withdrawn.push(key);
+    }
+
+    /// One monitor of the tenant, as this process knows it.
+    pub fn status(&self, auth: &Authorized<ReadMonitors>) -> Option<View> {
+        let key = (auth.tenant().clone(), auth.action().monitor.clone()?);
+        self.known.read().views.get(&key).cloned()
+    }
+
+    /// All monitors of the tenant, as this process knows them.
+    pub fn list(&self, auth: &Authorized<ReadMonitors>) -> Vec<View> {
+        let known = self.known.read();
+        known.views.iter().filter(|((tenant, _), _)| tenant == auth.tenant()).map(|(_, view)| view.clone()).collect()
+    }
+
+    /// What a monitor has told, the newest first, before number `before` (`u64::MAX` for the newest). At most 1,000.
+    ///
+    /// # Errors
+    /// [`WatchError::Store`].
+    pub async fn transitions(
+        &self,
+        auth: &Authorized<ReadMonitors>,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Transition)>, WatchError> {
+        let Some(name) = auth.action().monitor.clone() else { return Ok(Vec::new()) };
+        let (tenant, limit) = (auth.tenant().clone(), limit.min(1_000));
+        self.db.read(move |c| async move { sql::transitions(c, (&tenant, &name), before, limit).await }.boxed()).await
+    }
+
+    /// Saves the profile of a version, in the place of the one before. Monitors that compare with it take it up when the
+    /// version next begins to answer, or when they are declared anew.
+    ///
+    /// # Errors
+    /// [`WatchError::Profile`] when it has no column to compare with, [`WatchError::Store`].
+    pub async fn save_profile(
+        &self,
+        auth: &Authorized<SaveProfile>,
+        version: &str,
+        profile: &Profile,
+    ) -> Result<(), WatchError> {
+        if profile.columns.iter().all(|c| c.calibration.is_none()) {
+            let why = "none of its columns has a calibration; it was made by an earlier version, or has no rows";
+            return Err(WatchError::Profile(why.into()));
+        }
+        let (by, source) = (auth.who().subject.to_string(), profile.file.clone());
+        let key = (auth.tenant().clone(), auth.action().model.clone(), version.to_owned());
+        self.keep(key, (profile, source, by), Some(auth.audit())).await
+    }
+
+    async fn keep(
+        &self,
+        (tenant, model, version): (Tenant, String, String),
+        (profile, source, saved_by): (&Profile, String, String),
+        audit: Option<mainspring_core::AuditRecord>,
+    ) -> Result<(), WatchError> {
+        let text = serde_json::to_string(profile)
+            .map_err(|e| WatchError::Stored { what: "profile", reason: e.to_string() })?;
+        let row = ProfileRow { profile: text, source, saved_by, saved_at: self.ctx.now() };
+        self.db
+            .write(move |c| {
+                async move { sql::save_profile(c, (&tenant, &model, &version), &row, audit.as_ref()).await }.boxed()
+            })
+            .await
+    }
+
+    /// The profile of a version: the saved one, or that of the data it was trained on, which is then saved.
+    ///
+    /// # Errors
+    /// [`WatchError::NoProfile`], [`WatchError::Port`], [`WatchError::Store`].
+    pub async fn profile(&self, auth: &Authorized<ReadProfile>, version: &str) -> Result<SavedProfile, WatchError> {
+        let model = &auth.action().model;
+        let none = || WatchError::NoProfile { model: model.clone(), version: version.to_owned() };
+        self.profile_of(auth.tenant(), model, version).await?.ok_or_else(none)
+    }
+
+    pub(crate) async fn profile_of(
+        &self,
+        tenant: &Tenant,
+        model: &str,
+        version: &str,
+    ) -> Result<Option<SavedProfile>, WatchError> {
+        if let Some(found) = self.saved(tenant, model, version).await? {
+            return Ok(Some(found));
+        }
+        let Some((profile, source)) = self.models.training(tenant, model, version).await? else { return Ok(None) };
+        let by = "the server".to_owned();
+        self.keep((tenant.clone(), model.to_owned(), version.to_owned()), (&profile, source, by), None).await?;
+        self.saved(tenant, model, version).await
+    }
+
+    async fn saved(&self, tenant: &Tenant, model: &str, version: &str) -> Result<Option<SavedProfile>, WatchError> {
+        let (tenant, model, version) = (tenant.clone(), model.to_owned(), version.to_owned());
+        let read =
+            self.db.read(move |c| async move { sql::profile(c, (&tenant, &model, &version)).await }.boxed()).await?;
+        read.map(|row| {
+            let profile = serde_json::from_str(&row.profile)
+                .map_err(|e| WatchError::Stored { what: "profile", reason: e.to_string() })?;
+            let ProfileRow { source, saved_by, saved_at, .. } = row;
+            Ok(SavedProfile { profile: Arc::new(profile), source, saved_by, saved_at })
+        })
+        .transpose()
+    }
+
+    /// What the columns of a version are to be compared with.
+    pub(crate) async fn references(
+        &self,
+        tenant: &Tenant,
+        spec: &MonitorSpec,
+        (model, version): (&str, &str),
+    ) -> Result<References, WatchError> {
+        if spec.reference.window.is_some() {
+            return Ok(References::default());
+        }
+        let Some(uri) = &spec.reference.profile else {
+            let found = self.profile_of(tenant, model, version).await?;
+            return Ok(References::new(found.map(|saved| saved.profile)));
+        };
+        let (model, version) = self.models.resolve(tenant, uri).await?;
+        match self.profile_of(tenant, &model, &version).await? {
+            Some(saved) => Ok(References::new(Some(saved.profile))),
+            // Asked for by name: without it nothing may be taken for a reference.
+            None => Err(WatchError::NoProfile { model, version }),
+        }
+    }
+
+    /// Reads what the leader has written.
+    pub(crate) async fn refresh(&self) -> Result<(), WatchError> {
+        let states = self.db.read(|c| async move { sql::states(c).await }.boxed()).await?;
+        let mut known = self.known.write();
+        for State { tenant, name, watch, .. } in states {
+            if let Some(view) = known.views.get_mut(&(tenant, name)) {
+                view.watch = Some(Arc::new(watch));
+            }
+        }
+        Ok(())
+    }
+}

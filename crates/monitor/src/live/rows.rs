@@ -1,0 +1,333 @@
+//! A uniform sample of each minute's rows, from the journal's batches.
+
+use crate::column::{Kind, numbers, texts};
+use crate::live::spec::MonitorSpec;
+use crate::lowest::{Lowest, mark};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use mainspring_core::Timestamp;
+use std::collections::BTreeMap;
+
+/// Microseconds of a minute.
+pub const MINUTE: i64 = 60_000_000;
+/// Rows that are kept of a minute.
+pub const SAMPLED: usize = 256;
+/// Columns that are watched; further ones are not.
+pub const MOST_COLUMNS: usize = 1_024;
+/// Lists up to this long are a column for each element.
+const MOST_ELEMENTS: usize = 64;
+
+/// Values of one column, a row each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cells {
+    /// NaN is missing; what has no end is the last number that has one.
+    Numbers(Vec<f64>),
+    /// `None` is missing.
+    Texts(Vec<Option<Box<str>>>),
+}
+
+impl Cells {
+    fn missing(like: &Self, rows: usize) -> Self {
+        match like {
+            Self::Numbers(_) => Self::Numbers(vec![f64::NAN; rows]),
+            Self::Texts(_) => Self::Texts(vec![None; rows]),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// Puts `more` behind; what is of the other kind has no value here.
+    fn extend(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Numbers(mine), Self::Numbers(more)) => mine.extend(more),
+            (Self::Texts(mine), Self::Texts(more)) => mine.extend(more),
+            (mine, more) => {
+                let missing = Self::missing(mine, more.len());
+                mine.extend(missing);
+            }
+        }
+    }
+
+    fn arrange(&mut self, order: &[usize]) {
+        match self {
+            Self::Numbers(values) => *values = order.iter().map(|at| values[*at]).collect(),
+            Self::Texts(values) => *values = order.iter().map(|at| values[*at].take()).collect(),
+        }
+    }
+}
+
+/// What is known of one minute of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Minute {
+    /// When it begins.
+    pub at: Timestamp,
+    /// The registered model, or the file.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// Rows that it had.
+    pub seen: u64,
+    /// Rows of the sample, at most [`SAMPLED`], in an order by chance.
+    pub rows: usize,
+    /// Their values by column: `in.<name>`, `out.<name>`.
+    pub columns: BTreeMap<String, Cells>,
+}
+
+type Key = (i64, String, String);
+
+struct Bucket {
+    seen: u64,
+    lowest: Lowest,
+    columns: BTreeMap<String, Cells>,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self { seen: 0, lowest: Lowest::new(SAMPLED), columns: BTreeMap::new() }
+    }
+}
+
+/// Takes batches, gives minutes.
+#[derive(Default)]
+pub struct Sampler {
+    open: BTreeMap<Key, Bucket>,
+    /// Minutes before this one were given away.
+    closed: i64,
+    late: u64,
+}
+
+/// The envelope's columns that decide.
+struct Envelope<'a> {
+    id: &'a StringArray,
+    row: &'a Int32Array,
+    at: &'a TimestampMicrosecondArray,
+    variant: &'a StringArray,
+    model: &'a StringArray,
+    version: &'a StringArray,
+    forced: &'a BooleanArray,
+    outcome: &'a StringArray,
+    payload: &'a StringArray,
+    shadow_of: Option<&'a StringArray>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        fn column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> Option<&'a T> {
+            batch.column_by_name(name)?.as_any().downcast_ref::<T>()
+        }
+        Some(Self {
+            id: column(batch, "event_id")?,
+            row: column(batch, "row")?,
+            at: column(batch, "at")?,
+            variant: column(batch, "variant")?,
+            model: column(batch, "model")?,
+            version: column(batch, "version")?,
+            forced: column(batch, "forced")?,
+            outcome: column(batch, "outcome")?,
+            payload: column(batch, "payload")?,
+            shadow_of: column(batch, "shadow_of"),
+        })
+    }
+
+    /// Whether a caller got this row from a variant that was not asked for by name, and its values are there.
+    fn counts(&self, i: usize, variant: &str) -> bool {
+        self.variant.value(i) == variant
+            && self.outcome.value(i) == "ok"
+            && self.payload.value(i) == "kept"
+            && !self.forced.value(i)
+            && self.shadow_of.is_none_or(|s| s.is_null(i))
+    }
+
+    fn mark(&self, i: usize) -> u64 {
+        // The id's last 16 digits are its random part.
+        let id = self.id.value(i).as_bytes();
+        let digits = id.iter().rev().filter_map(|b| char::from(*b).to_digit(16)).take(16);
+        let random = digits.fold(0_u64, |sum, digit| (sum << 4) | u64::from(digit));
+        mark(mark(random).wrapping_add(u64::try_from(self.row.value(i)).unwrap_or(0)))
+    }
+}
+
+impl Sampler {
+    /// Begins with the minute at `from`; rows of earlier ones are late.
+    pub fn from(from: Timestamp) -> Self {
+        Self { open: BTreeMap::new(), closed: from.micros(), late: 0 }
+    }
+
+    /// Takes the rows of a batch that count.
+    ///
+    /// # Errors
+    /// What Arrow says of values that it cannot read.
+    pub fn take(&mut self, batch: &RecordBatch, spec: &MonitorSpec) -> Result<(), ArrowError> {
+        let Some(envelope) = Envelope::of(batch) else { return Ok(()) };
+        let mut runs: Vec<(Key, Vec<u32>)> = Vec::new();
+        for i in 0..batch.num_rows() {
+            if !envelope.counts(i, &spec.variant) {
+                continue;
+            }
+            let at = envelope.at.value(i);
+            let minute = at - at.rem_euclid(MINUTE);
+            if minute < self.closed {
+                self.late += 1;
+                continue;
+            }
+            let (model, version) = (envelope.model.value(i), envelope.version.value(i));
+            match runs.last_mut() {
+                Some(((m, of, v), rows)) if *m == minute && of == model && v == version => rows.push(i as u32),
+                _ => runs.push(((minute, model.to_owned(), version.to_owned()), vec![i as u32])),
+            }
+        }
+        for (key, rows) in runs {
+            self.open.entry(key).or_default().take(batch, &envelope, (rows, spec))?;
+        }
+        Ok(())
+    }
+
+    /// Rows that came after their minute had been given away.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Gives the minutes that end at or before `until`, the oldest first.
+    pub fn close(&mut self, until: Timestamp) -> Vec<Minute> {
+        let end = until.micros() - until.micros().rem_euclid(MINUTE);
+        if end <= self.closed {
+            return Vec::new();
+        }
+        self.closed = end;
+        let later = self.open.split_off(&(end, String::new(), String::new()));
+        std::mem::replace(&mut self.open, later).into_iter().map(|(key, bucket)| bucket.minute(key)).collect()
+    }
+}
+
+impl Bucket {
+    fn take(
+        &mut self,
+        batch: &RecordBatch,
+        envelope: &Envelope<'_>,
+        (mut rows, spec): (Vec<u32>, &MonitorSpec),
+    ) -> Result<(), ArrowError> {
+        self.seen += rows.len() as u64;
+        rows.retain(|i| {
+            let mark = envelope.mark(*i as usize);
+            let wanted = self.lowest.wants(mark);
+            if wanted {
+                self.lowest.push(mark);
+            }
+            wanted
+        });
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let before = self.lowest.len() - rows.len();
+        let chosen = UInt32Array::from(rows);
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            let name = field.name();
+            if !(name.starts_with("in.") || name.starts_with("out.")) {
+                continue;
+            }
+            let wanted = |name: &str| spec.wants(name) || spec.segments.iter().any(|s| s == name);
+            let values = take(column, &chosen, None)?;
+            for (name, cells) in cells(name, &values)? {
+                if !wanted(&name) || (self.columns.len() >= MOST_COLUMNS && !self.columns.contains_key(&name)) {
+                    continue;
+                }
+                let mine = self.columns.entry(name).or_insert_with(|| Cells::missing(&cells, before));
+                // A batch of another layout did not have it.
+                let gap = before.saturating_sub(mine.len());
+                mine.extend(Cells::missing(mine, gap));
+                mine.extend(cells);
+            }
+        }
+        if self.lowest.crowded() {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        let rows = self.lowest.len();
+        let order = self.lowest.settle();
+        for cells in self.columns.values_mut() {
+            let gap = rows - cells.len();
+            cells.extend(Cells::missing(cells, gap));
+            cells.arrange(&order);
+        }
+    }
+
+    fn minute(mut self, (at, model, version): Key) -> Minute {
+        self.settle();
+        let Self { seen, lowest, columns } = self;
+        Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), columns }
+    }
+}
+
+/// A column as numbers or texts; a list as one for each element; nothing for what is neither.
+fn cells(name: &str, values: &ArrayRef) -> Result<Vec<(String, Cells)>, ArrowError> {
+    if let DataType::List(_) = values.data_type() {
+        return elements(name, values);
+    }
+    Ok(plain(values)?.map(|cells| (name.to_owned(), cells)).into_iter().collect())
+}
+
+fn plain(values: &ArrayRef) -> Result<Option<Cells>, ArrowError> {
+    match Kind::of(values.data_type()) {
+        Kind::Integer | Kind::Number => {
+            let mut all = Vec::with_capacity(values.len());
+            numbers(values, |v| all.push(v.unwrap_or(f64::NAN).clamp(f64::MIN, f64::MAX)))?;
+            Ok(Some(Cells::Numbers(all)))
+        }
+        Kind::Boolean | Kind::Text => {
+            let mut all = Vec::with_capacity(values.len());
+            texts(values, |v| all.push(v.map(Box::from)))?;
+            Ok(Some(Cells::Texts(all)))
+        }
+        Kind::Time | Kind::Other => Ok(None),
+    }
+}
+
+fn elements(name: &str, values: &ArrayRef) -> Result<Vec<(String, Cells)>, ArrowError> {
+    let lists = values.as_list::<i32>();
+    let mut lengths = (0..lists.len()).filter(|i| lists.is_valid(*i)).map(|i| lists.value_length(i));
+    let Some(n) = lengths.next().and_then(|n| usize::try_from(n).ok()) else { return Ok(Vec::new()) };
+    if n == 0 || n > MOST_ELEMENTS || lengths.any(|m| usize::try_from(m) != Ok(n)) {
+        return Ok(Vec::new());
+    }
+    let place = |j: usize| -> UInt32Array {
+        (0..lists.len()).map(|i| lists.is_valid(i).then(|| lists.value_offsets()[i] as u32 + j as u32)).collect()
+    };
+    let mut all = Vec::new();
+    for j in 0..n {
+        if let Some(cells) = plain(&take(lists.values(), &place(j), None)?)? {
+            all.push((format!("{name}[{j}]"), cells));
+        }
+    }
+    Ok(all)
+}
+
+/// Of each minute in which several versions answered, the one with the most rows, and of two as many the one that `before`
+/// names: around a swap both are there, and going back and forth would begin everything anew each time.
+pub(crate) fn most_of_each(minutes: Vec<Minute>, before: (&str, &str)) -> Vec<Minute> {
+    let mut kept: Vec<Minute> = Vec::with_capacity(minutes.len());
+    for minute in minutes {
+        let rank = |m: &Minute| (m.seen, (m.model.as_str(), m.version.as_str()) == before);
+        match kept.last_mut().filter(|last| last.at == minute.at) {
+            Some(last) if rank(last) >= rank(&minute) => {}
+            Some(last) => *last = minute,
+            None => kept.push(minute),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

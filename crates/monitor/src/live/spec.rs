@@ -1,0 +1,299 @@
+//! The spec of the kind `Monitor`.
+
+use mainspring_core::Name;
+use mainspring_resource::HumanDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a deployment's answers are compared with, and what follows when they are no longer alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Monitor")]
+pub struct MonitorSpec {
+    /// The deployment whose rows are watched.
+    #[schemars(with = "String")]
+    pub deployment: Name,
+    /// Which of its variants.
+    #[serde(default = "stable")]
+    pub variant: String,
+    /// What they are compared with.
+    #[serde(default)]
+    pub reference: ReferenceSpec,
+    /// Which columns: names or patterns such as `in.*` and `out.score`.
+    #[serde(default = "all")]
+    #[schemars(length(min = 1))]
+    pub columns: Vec<String>,
+    /// The probability that a version is ever called drifted when nothing has changed, over all columns and all looks.
+    #[serde(default = "level")]
+    #[schemars(range(min = 1e-12, max = 0.5))]
+    pub level: f64,
+    /// How much must have changed to be called drift, 0 to 1: the share of rows that would have to move to undo it, beyond
+    /// what chance does. What is sure and smaller is `shifted`.
+    #[serde(default = "min_effect")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_effect: f64,
+    /// How far back it is measured how much has changed.
+    #[serde(default = "window")]
+    pub window: HumanDuration,
+    /// Rows that a column needs, in the test and in the window, before anything is said of it.
+    #[serde(default = "min_rows")]
+    #[schemars(range(min = 1))]
+    pub min_rows: u64,
+    /// A column that has drifted counts as recovered when for this long less than half of `minEffect` was left of it.
+    #[serde(default = "recover_after")]
+    pub recover_after: HumanDuration,
+    /// Columns whose values are watched apart: of each, its eight most frequent values at the beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub segments: Vec<String>,
+    /// How bad it is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// What is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_drift: Option<OnDriftSpec>,
+    /// Where it is written what to do: an address that goes with each alarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+}
+
+/// What rows are compared with. Without anything: the profile that was saved with the version that answers, and for
+/// columns that it does not have, or when there is none, that version's own first rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ReferenceSpec {
+    /// The profile saved with this version, whichever version answers: `models:/churn@champion`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The deployment's own rows of so long before the monitor was declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<HumanDuration>,
+    /// How many of the first rows make a reference.
+    #[schemars(range(min = 200, max = 16384))]
+    pub first_rows: u32,
+}
+
+impl Default for ReferenceSpec {
+    fn default() -> Self {
+        Self { profile: None, window: None, first_rows: 2_000 }
+    }
+}
+
+/// How bad drift is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// Somebody should look at it.
+    #[default]
+    Warning,
+    /// Somebody must look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What is done when drift begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OnDriftSpec {
+    /// What happens to the rollout that the deployment is in, if it is in one.
+    pub rollout: RolloutOrder,
+}
+
+/// An order to a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RolloutOrder {
+    /// Its weights stay as they are until a person goes on.
+    Pause,
+    /// It is rolled back.
+    Abort,
+}
+
+fn stable() -> String {
+    "stable".to_owned()
+}
+
+fn all() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn level() -> f64 {
+    0.01
+}
+
+fn min_effect() -> f64 {
+    0.1
+}
+
+fn window() -> HumanDuration {
+    HumanDuration(60 * MINUTE)
+}
+
+fn min_rows() -> u64 {
+    500
+}
+
+fn recover_after() -> HumanDuration {
+    HumanDuration(15 * MINUTE)
+}
+
+/// A value outside its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{path} is {got}; it must be {expected}")]
+pub struct SpecError {
+    /// The value's path.
+    pub path: String,
+    /// What it is.
+    pub got: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+fn check(fits: bool, path: &str, got: impl ToString, expected: &'static str) -> Result<(), SpecError> {
+    if fits { Ok(()) } else { Err(SpecError { path: path.to_owned(), got: got.to_string(), expected }) }
+}
+
+impl MonitorSpec {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`SpecError`], of the first value at fault.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        check(self.level > 0.0 && self.level <= 0.5, "level", self.level, "over 0 and at most 0.5")?;
+        check((0.0..=1.0).contains(&self.min_effect), "minEffect", self.min_effect, "from 0 to 1")?;
+        let spans = 6 * MINUTE..=7 * 24 * 60 * MINUTE;
+        check(spans.contains(&self.window.0), "window", self.window, "from 6m to 7d")?;
+        check(self.recover_after.0 <= 7 * 24 * 60 * MINUTE, "recoverAfter", self.recover_after, "at most 7d")?;
+        check(self.min_rows > 0, "minRows", self.min_rows, "at least 1")?;
+        check(!self.columns.is_empty(), "columns", "empty", "a list with at least one name or pattern")?;
+        check(!self.variant.is_empty(), "variant", "empty", "a variant's name, such as stable")?;
+        check(self.segments.len() <= 3, "segments", format!("{} columns", self.segments.len()), "at most 3 columns")?;
+        for (at, segment) in self.segments.iter().enumerate() {
+            let whole = segment.starts_with("in.") || segment.starts_with("out.");
+            check(whole, &format!("segments[{at}]"), format!("{segment:?}"), "a column's name, such as in.plan")?;
+        }
+        self.check_reference()
+    }
+
+    fn check_reference(&self) -> Result<(), SpecError> {
+        let ReferenceSpec { profile, window, first_rows } = &self.reference;
+        check((200..=16_384).contains(first_rows), "reference.firstRows", first_rows, "from 200 to 16384")?;
+        if let Some(uri) = profile {
+            check(
+                uri.starts_with("models:/"),
+                "reference.profile",
+                format!("{uri:?}"),
+                "a version: models:/NAME@alias or models:/NAME/VERSION",
+            )?;
+            check(window.is_none(), "reference", "a profile and a window", "one of them")?;
+        }
+        if let Some(window) = window {
+            let spans = MINUTE..=30 * 24 * 60 * MINUTE;
+            check(spans.contains(&window.0), "reference.window", window, "from 1m to 30d")?;
+        }
+        Ok(())
+    }
+
+    /// Whether a state that was reached under `other` can go on under this spec.
+    pub fn tests_as(&self, other: &Self) -> bool {
+        let told = |spec: &Self| Self {
+            severity: Severity::default(),
+            on_drift: None,
+            runbook: None,
+            recover_after: recover_after(),
+            min_effect: 0.0,
+            ..spec.clone()
+        };
+        told(self) == told(other)
+    }
+
+    /// Whether a column is to be watched.
+    pub fn wants(&self, column: &str) -> bool {
+        self.columns.iter().any(|pattern| fits(pattern, column))
+    }
+}
+
+/// Whether `pattern`, in which `*` stands for anything, is `text`.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|head| text.strip_prefix(head)) else { return false };
+    let mut last = None;
+    for part in parts {
+        if let Some(middle) = last.replace(part) {
+            let Some(at) = rest.find(middle) else { return false };
+            rest = &rest[at + str::len(middle)..];
+        }
+    }
+    last.map_or(rest.is_empty(), |tail| rest.ends_with(tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(more: serde_json::Value) -> Result<MonitorSpec, String> {
+        let mut whole = json!({"deployment": "churn"});
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let spec: MonitorSpec = serde_json::from_value(whole).map_err(|e| e.to_string())?;
+        spec.validate().map(|()| spec).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn patterns_fit_names() {
+        for (pattern, name, does) in [
+            ("*", "in.x", true),
+            ("in.*", "in.x", true),
+            ("in.*", "out.x", false),
+            ("in.x", "in.x", true),
+            ("in.x", "in.xy", false),
+            ("*.x", "in.x", true),
+            ("in.*_at*", "in.seen_at.h", true),
+            ("in.a*b*c", "in.abbc", true),
+            ("in.a*b*c", "in.ac", false),
+            ("", "in.x", false),
+        ] {
+            assert_eq!(fits(pattern, name), does, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_place() {
+        assert!(spec(json!({})).is_ok());
+        for (more, place) in [
+            (json!({"level": 0.0}), "level is 0"),
+            (json!({"minEffect": 1.5}), "minEffect is 1.5"),
+            (json!({"window": "1m"}), "window is 1m"),
+            (json!({"columns": []}), "columns is empty"),
+            (json!({"segments": ["plan"]}), "segments[0] is \"plan\""),
+            (json!({"reference": {"profile": "churn"}}), "reference.profile is \"churn\""),
+            (json!({"reference": {"profile": "models:/churn/1", "window": "1d"}}), "reference is"),
+            (json!({"reference": {"firstRows": 10}}), "reference.firstRows is 10"),
+            (json!({"onDrift": {"rollout": "explode"}}), "unknown variant"),
+            (json!({"colums": ["*"]}), "unknown field"),
+        ] {
+            let why = spec(more.clone()).unwrap_err();
+            assert!(why.contains(place), "{more}: {why}");
+        }
+    }
+
+    #[test]
+    fn only_what_changes_the_test_begins_it_anew() {
+        let before = spec(json!({})).unwrap();
+        assert!(spec(json!({"severity": "critical", "runbook": "https://x"})).unwrap().tests_as(&before));
+        assert!(!spec(json!({"level": 0.02})).unwrap().tests_as(&before));
+        assert!(!spec(json!({"columns": ["in.*"]})).unwrap().tests_as(&before));
+    }
+}

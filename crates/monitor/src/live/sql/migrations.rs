@@ -1,0 +1,48 @@
+//! The schema, version by version. An applied migration is never edited.
+
+use mainspring_store::{Migration, MigrationSet};
+
+/// Tables of monitors and of the profiles of versions.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    domain: "monitor",
+    migrations: &[Migration {
+        version: 1,
+        name: "states, transitions and profiles",
+        sqlite: SQLITE_1,
+        postgres: POSTGRES_1,
+    }],
+};
+
+const SQLITE_1: &str = "
+CREATE TABLE monitor_state (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL, version INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT;
+CREATE TABLE monitor_transition (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, seq)
+) STRICT;
+CREATE TABLE monitor_profile (
+    tenant TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, profile TEXT NOT NULL, source TEXT NOT NULL,
+    saved_by TEXT NOT NULL, saved_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, model, version)
+) STRICT;
+";
+
+const POSTGRES_1: &str = "
+CREATE TABLE monitor_state (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL, version BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, name)
+);
+CREATE TABLE monitor_transition (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, seq)
+);
+CREATE TABLE monitor_profile (
+    tenant TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, profile TEXT NOT NULL, source TEXT NOT NULL,
+    saved_by TEXT NOT NULL, saved_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, model, version)
+);
+";

@@ -1,0 +1,207 @@
+//! The tables of monitors: what is read, and the one transaction that a minute is.
+
+mod migrations;
+
+pub use migrations::MIGRATIONS;
+
+use super::error::WatchError;
+use super::ports::Alarm;
+use super::spec::MonitorSpec;
+use super::watch::{Transition, TransitionKind, Watch};
+use mainspring_core::event::Decision;
+use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
+use mainspring_store::sql::Lease;
+use mainspring_store::{Conn, Row, args};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+fn stored<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, WatchError> {
+    serde_json::from_str(text).map_err(|e| WatchError::Stored { what, reason: e.to_string() })
+}
+
+fn text(value: &impl Serialize, what: &'static str) -> Result<String, WatchError> {
+    serde_json::to_string(value).map_err(|e| WatchError::Stored { what, reason: e.to_string() })
+}
+
+/// A monitor as it is in the database.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub tenant: Tenant,
+    pub name: Name,
+    /// What was declared when it was written.
+    pub spec: Arc<MonitorSpec>,
+    pub watch: Watch,
+    /// How often it was written: for compare and swap; 0 when it never was.
+    pub version: i64,
+}
+
+fn state(row: &Row) -> Result<State, WatchError> {
+    let wrong = |what| move |e: &dyn std::fmt::Display| WatchError::Stored { what, reason: e.to_string() };
+    Ok(State {
+        tenant: Tenant::new(&row.text("tenant")?).map_err(|e| wrong("tenant")(&e))?,
+        name: Name::new(&row.text("name")?).map_err(|e| wrong("name")(&e))?,
+        spec: Arc::new(stored(&row.text("spec")?, "spec")?),
+        watch: stored(&row.text("state")?, "state")?,
+        version: row.int("version")?,
+    })
+}
+
+/// All monitors of all tenants.
+pub(crate) async fn states(c: &mut Conn) -> Result<Vec<State>, WatchError> {
+    c.query("SELECT * FROM monitor_state ORDER BY tenant, name", args![]).await?.iter().map(state).collect()
+}
+
+/// One monitor.
+pub(crate) async fn one(c: &mut Conn, tenant: &Tenant, name: &Name) -> Result<Option<State>, WatchError> {
+    let sql = "SELECT * FROM monitor_state WHERE tenant = $1 AND name = $2";
+    c.query_opt(sql, args![tenant, name]).await?.as_ref().map(state).transpose()
+}
+
+/// What a minute has made of a monitor.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// With the version that it was read with.
+    pub state: State,
+    /// Each with the ids of its event in the journal and of its alarm.
+    pub told: Vec<(Transition, [EventId; 2])>,
+    pub lease: Lease,
+    pub at: Timestamp,
+}
+
+/// Writes a state and all that follows from it, or nothing.
+pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), WatchError> {
+    let State { tenant, name, spec, watch, version } = &change.state;
+    c.lease_check(&change.lease).await?;
+    let written = c
+        .execute(
+            "INSERT INTO monitor_state (tenant, name, spec, state, version, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant, name) DO UPDATE
+             SET spec = excluded.spec, state = excluded.state, version = excluded.version, updated_at = excluded.updated_at
+             WHERE monitor_state.version = $7",
+            args![tenant, name, text(&**spec, "spec")?, text(watch, "state")?, version + 1, change.at, *version],
+        )
+        .await?;
+    if written == 0 {
+        return Err(WatchError::Raced(name.to_string()));
+    }
+    for (transition, ids) in &change.told {
+        tell(c, &change.state, transition, ids).await?;
+    }
+    Ok(())
+}
+
+/// What others must hear, at least once, after the commit: the journal of the transition, and whom it concerns.
+async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -> Result<(), WatchError> {
+    let State { tenant, name, spec, .. } = of;
+    let sql = "SELECT COALESCE(MAX(seq), 0) AS seq FROM monitor_transition WHERE tenant = $1 AND name = $2";
+    let last = c.query_opt(sql, args![tenant, name]).await?.map_or(Ok(0), |row| row.int("seq"))?;
+    let sql = "INSERT INTO monitor_transition (tenant, name, seq, at, body) VALUES ($1, $2, $3, $4, $5)";
+    c.execute(sql, args![tenant, name, last + 1, told.at, text(told, "transition")?]).await?;
+    let event = Decision {
+        event: ids[0],
+        at: told.at,
+        tenant: tenant.clone(),
+        deployment: spec.deployment.to_string(),
+        by: format!("Monitor/{name}"),
+        sequence: u64::try_from(last + 1).unwrap_or_default(),
+        decision: told.kind.as_str().to_owned(),
+        sentence: told.sentence.clone(),
+        numbers: told.numbers.clone(),
+    };
+    let body = |value: Result<serde_json::Value, serde_json::Error>| {
+        value.map_err(|e| WatchError::Stored { what: "transition", reason: e.to_string() })
+    };
+    c.outbox(Decision::TOPIC, ids[0], &body(serde_json::to_value(&event))?).await?;
+    let firing = told.kind == TransitionKind::Drifted;
+    // What ends while something else goes on is no end, and what was no drift ends none.
+    if !firing && (told.drifting || !told.ends()) {
+        return Ok(());
+    }
+    let alarm = Alarm {
+        tenant: tenant.clone(),
+        monitor: name.to_string(),
+        deployment: spec.deployment.clone(),
+        variant: spec.variant.clone(),
+        firing,
+        at: told.at,
+        severity: spec.severity,
+        sentence: told.sentence.clone(),
+        runbook: spec.runbook.clone(),
+        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| firing),
+        numbers: told.numbers.clone(),
+    };
+    c.outbox(super::ALARMS, ids[1], &body(serde_json::to_value(&alarm))?).await?;
+    Ok(())
+}
+
+/// Forgets a monitor; what it told stays.
+pub(crate) async fn forget(c: &mut Conn, tenant: &Tenant, name: &Name) -> Result<(), WatchError> {
+    c.execute("DELETE FROM monitor_state WHERE tenant = $1 AND name = $2", args![tenant, name]).await?;
+    Ok(())
+}
+
+/// What a monitor has told, the newest first, before number `before`.
+pub(crate) async fn transitions(
+    c: &mut Conn,
+    (tenant, name): (&Tenant, &Name),
+    before: u64,
+    limit: u32,
+) -> Result<Vec<(u64, Transition)>, WatchError> {
+    let before = i64::try_from(before).unwrap_or(i64::MAX);
+    let sql = "SELECT seq, body FROM monitor_transition WHERE tenant = $1 AND name = $2 AND seq < $3
+               ORDER BY seq DESC LIMIT $4";
+    let rows = c.query(sql, args![tenant, name, before, limit]).await?;
+    rows.iter()
+        .map(|row| Ok((u64::try_from(row.int("seq")?).unwrap_or_default(), stored(&row.text("body")?, "transition")?)))
+        .collect()
+}
+
+/// A profile with where it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct ProfileRow {
+    pub profile: String,
+    pub source: String,
+    pub saved_by: String,
+    pub saved_at: Timestamp,
+}
+
+/// The profile of a version.
+pub(crate) async fn profile(
+    c: &mut Conn,
+    (tenant, model, version): (&Tenant, &str, &str),
+) -> Result<Option<ProfileRow>, WatchError> {
+    let sql = "SELECT profile, source, saved_by, saved_at FROM monitor_profile
+               WHERE tenant = $1 AND model = $2 AND version = $3";
+    let row = c.query_opt(sql, args![tenant, model, version]).await?;
+    row.map(|row| {
+        Ok(ProfileRow {
+            profile: row.text("profile")?,
+            source: row.text("source")?,
+            saved_by: row.text("saved_by")?,
+            saved_at: Timestamp(row.int("saved_at")?),
+        })
+    })
+    .transpose()
+}
+
+/// Saves the profile of a version in the place of the one before.
+pub(crate) async fn save_profile(
+    c: &mut Conn,
+    (tenant, model, version): (&Tenant, &str, &str),
+    row: &ProfileRow,
+    audit: Option<&AuditRecord>,
+) -> Result<(), WatchError> {
+    c.execute(
+        "INSERT INTO monitor_profile (tenant, model, version, profile, source, saved_by, saved_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (tenant, model, version) DO UPDATE
+         SET profile = excluded.profile, source = excluded.source, saved_by = excluded.saved_by, saved_at = excluded.saved_at",
+        args![tenant, model, version, row.profile.as_str(), row.source.as_str(), row.saved_by.as_str(), row.saved_at],
+    )
+    .await?;
+    if let Some(audit) = audit {
+        c.audit(audit).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,362 @@
+//! All columns of one version: their tracks, and what is to be told of them.
+
+use super::rows::{Cells, MINUTE, Minute};
+use super::spec::MonitorSpec;
+use super::track::{Origin, Standing, Track, Turn};
+use super::words;
+use crate::profile::Profile;
+use mainspring_core::Timestamp;
+use mainspring_stats::presets::Calibration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Values of a segment's column that are watched apart.
+const VALUES: usize = 8;
+/// Rows without which no live reference is made.
+const FEWEST: u64 = 200;
+
+/// What a version's columns are compared with, where it is known beforehand.
+#[derive(Debug, Clone, Default)]
+pub struct References(Option<Arc<Profile>>);
+
+impl References {
+    /// A saved profile, if there is one.
+    pub fn new(profile: Option<Arc<Profile>>) -> Self {
+        Self(profile)
+    }
+
+    /// The reference of a journal's column: of the profile's column of that name, with or without its `in.` or `out.`.
+    fn of(&self, column: &str) -> Option<&Calibration> {
+        let profile = self.0.as_ref()?;
+        let bare = column.strip_prefix("in.").or_else(|| column.strip_prefix("out."));
+        let named = |name: &str| profile.columns.iter().find(|c| c.name == name);
+        named(column).or_else(|| bare.and_then(named))?.calibration.as_ref()
+    }
+}
+
+/// A value of a segment's column, with the tracks of the rows that have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The value as text.
+    pub value: String,
+    /// By column.
+    pub tracks: BTreeMap<String, Track>,
+}
+
+/// The state of a monitor. The same minutes give the same state.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Watch {
+    /// The model that answers.
+    pub model: String,
+    /// Its version; empty until it has answered.
+    pub version: String,
+    /// Since when this version is watched.
+    pub begun: Timestamp,
+    /// Minutes before this one are folded.
+    pub position: Timestamp,
+    /// Rows of the version so far, and those of them that were sampled.
+    pub rows: [u64; 2],
+    /// Whether any column has drifted.
+    pub drifting: bool,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// All rows, by column.
+    pub tracks: BTreeMap<String, Track>,
+    /// Segments by their column.
+    pub segments: BTreeMap<String, Vec<Segment>>,
+    /// References made of live rows end with this minute, where they are made of a time.
+    learn_until: Option<Timestamp>,
+    /// Tracks that the first minute had, and those that came later: how the level is shared out.
+    first: u32,
+    later: u32,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransitionKind {
+    /// Columns have drifted.
+    Drifted,
+    /// Columns are again as their reference is.
+    Recovered,
+    /// Another version answers, and with it another reference counts.
+    Replaced,
+}
+
+impl TransitionKind {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drifted => "drifted",
+            Self::Recovered => "recovered",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// A change that somebody should hear of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// What.
+    pub kind: TransitionKind,
+    /// When.
+    pub at: Timestamp,
+    /// Whether anything is drifting now.
+    pub drifting: bool,
+    /// For people, with the numbers and what to do.
+    pub sentence: String,
+    /// The numbers that it rests on.
+    pub numbers: serde_json::Value,
+}
+
+impl Transition {
+    /// Whether a drift ended with it, if no other goes on.
+    pub fn ends(&self) -> bool {
+        match self.kind {
+            TransitionKind::Drifted => false,
+            TransitionKind::Recovered => true,
+            TransitionKind::Replaced => self.numbers["before"]["drifting"] == true,
+        }
+    }
+}
+
+/// A column that has turned.
+pub(super) struct Turned {
+    pub column: String,
+    /// `in.plan = gold`, where it is a segment.
+    pub segment: Option<String>,
+    pub turn: Turn,
+    pub moved: super::track::Moved,
+    /// ln of the e-value, and of its threshold.
+    pub evidence: (f64, f64),
+    pub changed_at: Option<Timestamp>,
+}
+
+/// What a minute is folded with.
+#[derive(Clone, Copy)]
+struct Fold<'a> {
+    minute: &'a Minute,
+    spec: &'a MonitorSpec,
+    references: &'a References,
+    learn_until: Option<Timestamp>,
+}
+
+impl Fold<'_> {
+    fn end(&self) -> Timestamp {
+        self.minute.at.plus_micros(MINUTE)
+    }
+
+    fn enough(&self, rows: u64) -> bool {
+        match self.learn_until {
+            Some(until) => self.end() >= until && rows >= FEWEST,
+            None => rows >= u64::from(self.spec.reference.first_rows),
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        if self.learn_until.is_some() { Origin::Window } else { Origin::FirstRows }
+    }
+
+    fn one(&self, name: &str, track: &mut Track, rows: &[usize], segment: Option<String>) -> Option<Turned> {
+        let cells = self.minute.columns.get(name);
+        let (evidence, changed_at) = (track.evidence(), track.changed_at);
+        let turn = track.fold(cells, rows, (self.minute.at, self.spec), |rows| self.enough(rows))?;
+        let drifted = turn == Turn::Drifted;
+        Some(Turned {
+            column: name.to_owned(),
+            segment,
+            turn,
+            moved: track.moved,
+            evidence: if drifted { track.evidence() } else { evidence },
+            changed_at: if drifted { track.changed_at } else { changed_at },
+        })
+    }
+}
+
+impl Watch {
+    /// Nothing seen yet; begins with the minute of `at`. With a window, references are made of the rows before `at`.
+    pub fn new(at: Timestamp, spec: &MonitorSpec) -> Self {
+        let whole = |at: i64| Timestamp(at - at.rem_euclid(MINUTE));
+        let before = spec.reference.window.map(|w| i64::try_from(w.0.as_micros()).unwrap_or(i64::MAX));
+        let position = whole(at.micros().saturating_sub(before.unwrap_or(0)));
+        let learn_until = before.map(|_| whole(at.micros()));
+        Self { begun: at, position, since: at, learn_until, ..Self::default() }
+    }
+
+    /// Whether a minute is of a version that has not been seen before it: its references are to be found first.
+    pub fn is_new(&self, minute: &Minute) -> bool {
+        self.version != minute.version || self.model != minute.model
+    }
+
+    /// Folds a minute. One that was folded before changes nothing.
+    pub fn fold(&mut self, minute: &Minute, spec: &MonitorSpec, references: &References) -> Vec<Transition> {
+        let mut told = Vec::new();
+        if minute.at < self.position {
+            return told;
+        }
+        let learning = self.learn_until.is_some_and(|until| minute.at < until);
+        if self.is_new(minute) {
+            if learning && !self.version.is_empty() {
+                // A window is learnt from whichever version answered.
+                (self.model, self.version) = (minute.model.clone(), minute.version.clone());
+            } else {
+                told.extend(self.replace(minute, learning));
+            }
+        }
+        self.rows[0] += minute.seen;
+        self.rows[1] += minute.rows as u64;
+        let fold = Fold { minute, spec, references, learn_until: self.learn_until };
+        self.take_up(fold);
+        let turned = self.turn(fold);
+        let drifting = self.tracks().any(|(_, _, track)| track.standing == Standing::Drift);
+        if drifting != self.drifting {
+            self.drifting = drifting;
+            self.since = fold.end();
+        }
+        for kind in [TransitionKind::Drifted, TransitionKind::Recovered] {
+            let of = |t: &&Turned| (t.turn == Turn::Drifted) == (kind == TransitionKind::Drifted);
+            let these: Vec<&Turned> = turned.iter().filter(of).collect();
+            if !these.is_empty() {
+                told.push(words::transition((kind, fold.end()), self, spec, &these));
+            }
+        }
+        told
+    }
+
+    /// All minutes before `until` are folded.
+    pub fn settle(&mut self, until: Timestamp) {
+        self.position = self.position.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+    }
+
+    /// Every track with its column, and its segment's column and value where it is of one.
+    pub fn tracks(&self) -> impl Iterator<Item = (&str, Option<(&str, &str)>, &Track)> {
+        let all = self.tracks.iter().map(|(name, track)| (name.as_str(), None, track));
+        let apart = self.segments.iter().flat_map(|(of, values)| {
+            values.iter().flat_map(move |segment| {
+                let key = (of.as_str(), segment.value.as_str());
+                segment.tracks.iter().map(move |(name, track)| (name.as_str(), Some(key), track))
+            })
+        });
+        all.chain(apart)
+    }
+
+    /// Another version answers: everything begins anew.
+    fn replace(&mut self, minute: &Minute, learning: bool) -> Option<Transition> {
+        let was = std::mem::take(self);
+        *self = Self {
+            model: minute.model.clone(),
+            version: minute.version.clone(),
+            begun: minute.at,
+            position: was.position,
+            since: if was.drifting || was.version.is_empty() { minute.at } else { was.since },
+            // What was learnt of one version's time says nothing of another's.
+            learn_until: was.learn_until.filter(|_| learning || was.version.is_empty()),
+            ..Self::default()
+        };
+        (!was.version.is_empty()).then(|| words::replaced(&was, self))
+    }
+
+    /// Begins the tracks of columns that are new.
+    fn take_up(&mut self, fold: Fold<'_>) {
+        let Fold { minute, spec, .. } = fold;
+        for of in &spec.segments {
+            if !self.segments.contains_key(of)
+                && let Some(cells) = minute.columns.get(of)
+            {
+                let empty = |value| Segment { value, tracks: BTreeMap::new() };
+                self.segments.insert(of.clone(), frequent(cells).into_iter().map(empty).collect());
+            }
+        }
+        let watched: Vec<&String> = minute.columns.keys().filter(|name| spec.wants(name)).collect();
+        let per_column = 1 + self.segments.values().map(Vec::len).sum::<usize>();
+        if self.first == 0 {
+            self.first = (watched.len() * per_column) as u32;
+        }
+        let begins = self.tracks.is_empty();
+        for name in watched {
+            if self.tracks.contains_key(name) {
+                continue;
+            }
+            let known = if fold.learn_until.is_some() { None } else { fold.references.of(name).cloned() };
+            let origin = if known.is_some() { Origin::Profile } else { fold.origin() };
+            let at = minute.at;
+            let level = self.level(begins, spec);
+            self.tracks.insert(name.clone(), Track::new(origin, known, (level, at)));
+            for (of, at_value) in self.segment_places() {
+                if of != *name {
+                    let level = self.level(begins, spec);
+                    let track = Track::new(fold.origin(), None, (level, at));
+                    if let Some(segment) = self.segments.get_mut(&of).and_then(|s| s.get_mut(at_value)) {
+                        segment.tracks.insert(name.clone(), track);
+                    }
+                }
+            }
+        }
+    }
+
+    fn segment_places(&self) -> Vec<(String, usize)> {
+        self.segments.iter().flat_map(|(of, values)| (0..values.len()).map(move |at| (of.clone(), at))).collect()
+    }
+
+    /// A track's part of the level: nine tenths are shared out among those of the first minute.
+    fn level(&mut self, begins: bool, spec: &MonitorSpec) -> f64 {
+        if begins {
+            return spec.level * 0.9 / f64::from(self.first.max(1));
+        }
+        self.later += 1;
+        let n = f64::from(self.later);
+        spec.level * 0.1 / (n * (n + 1.0))
+    }
+
+    fn turn(&mut self, fold: Fold<'_>) -> Vec<Turned> {
+        let all: Vec<usize> = (0..fold.minute.rows).collect();
+        let mut turned: Vec<Turned> =
+            self.tracks.iter_mut().filter_map(|(name, track)| fold.one(name, track, &all, None)).collect();
+        for (of, values) in &mut self.segments {
+            let Some(cells) = fold.minute.columns.get(of) else { continue };
+            for segment in values {
+                let rows: Vec<usize> = all.iter().copied().filter(|row| is(cells, *row, &segment.value)).collect();
+                let name = format!("{of} = {}", segment.value);
+                let found = segment
+                    .tracks
+                    .iter_mut()
+                    .filter_map(|(column, track)| fold.one(column, track, &rows, Some(name.clone())));
+                turned.extend(found);
+            }
+        }
+        turned
+    }
+}
+
+fn shown(cells: &Cells, row: usize) -> Option<String> {
+    match cells {
+        Cells::Numbers(values) => Some(values[row]).filter(|v| !v.is_nan()).map(|v| v.to_string()),
+        Cells::Texts(values) => values[row].as_deref().map(str::to_owned),
+    }
+}
+
+fn is(cells: &Cells, row: usize, value: &str) -> bool {
+    match cells {
+        Cells::Numbers(_) => shown(cells, row).is_some_and(|v| v == value),
+        Cells::Texts(values) => values[row].as_deref() == Some(value),
+    }
+}
+
+/// The most frequent values, the most frequent first.
+fn frequent(cells: &Cells) -> Vec<String> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let rows = match cells {
+        Cells::Numbers(values) => values.len(),
+        Cells::Texts(values) => values.len(),
+    };
+    (0..rows).filter_map(|row| shown(cells, row)).for_each(|value| *counts.entry(value).or_default() += 1);
+    let mut all: Vec<(String, u64)> = counts.into_iter().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.into_iter().take(VALUES).map(|(value, _)| value).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

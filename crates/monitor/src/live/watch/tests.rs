@@ -1,0 +1,249 @@
+//! Simulated traffic, minute by minute.
+
+use super::*;
+use crate::live::rows::tests::spec;
+use crate::live::track::portion;
+use serde_json::json;
+
+/// A stream without a pattern.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        (crate::lowest::mark(self.0) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Normal, by Box and Muller.
+    pub(crate) fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.unit(), self.unit());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+}
+
+/// Numbers and words, moved by `shift` standard deviations and by `shift` of the words.
+fn minute(dice: &mut Dice, at: i64, rows: usize, shift: f64) -> Minute {
+    let x: Vec<f64> = (0..rows).map(|_| dice.normal() + shift).collect();
+    let y: Vec<f64> = x.iter().map(|x| f64::from(u8::from(x + dice.normal() > 0.0))).collect();
+    let word = |dice: &mut Dice| {
+        let plan = if dice.unit() < 0.6 - shift.min(0.5) { "basic" } else { "plus" };
+        (dice.unit() > 0.1).then(|| Box::from(plan))
+    };
+    let plan: Vec<Option<Box<str>>> = (0..rows).map(|_| word(dice)).collect();
+    let columns = [
+        ("in.x".to_owned(), Cells::Numbers(x)),
+        ("in.plan".to_owned(), Cells::Texts(plan)),
+        ("out.y".to_owned(), Cells::Numbers(y)),
+    ];
+    Minute {
+        at: Timestamp(at * MINUTE),
+        model: "churn".into(),
+        version: "3".into(),
+        seen: rows as u64 * 10,
+        rows,
+        columns: columns.into(),
+    }
+}
+
+fn standings(watch: &Watch) -> Vec<(&str, &'static str)> {
+    watch.tracks().map(|(name, _, track)| (name, track.standing.as_str())).collect()
+}
+
+#[test]
+fn drift_is_found_named_dated_and_forgiven() {
+    let spec = spec(json!({"window": "30m", "recoverAfter": "10m", "reference": {"firstRows": 2000}}));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(1), Vec::new());
+    let shift = |at| if (100..200).contains(&at) { 0.8 } else { 0.0 };
+    for at in 0..400 {
+        let minute = minute(&mut dice, at, 200, shift(at));
+        told.extend(watch.fold(&minute, &spec, &References::default()));
+        if at == 99 {
+            assert_eq!(standings(&watch), [("in.plan", "steady"), ("in.x", "steady"), ("out.y", "steady")]);
+            assert!(told.is_empty());
+        }
+        if at == 150 {
+            assert_eq!(standings(&watch), [("in.plan", "drift"), ("in.x", "drift"), ("out.y", "drift")]);
+        }
+    }
+    let (drifted, recovered): (Vec<&Transition>, Vec<&Transition>) =
+        told.iter().partition(|t| t.kind == TransitionKind::Drifted);
+    let first = drifted[0];
+    assert!((101..125).contains(&(first.at.micros() / MINUTE)), "{first:?}");
+    assert!(first.drifting && first.sentence.contains("version 3 has drifted since about 01:"), "{}", first.sentence);
+    let x = watch.tracks["in.x"].clone();
+    assert_eq!((x.standing, x.tests), (Standing::Steady, 2), "a second test has begun");
+    assert!(!watch.drifting && !recovered.last().unwrap().drifting && recovered.last().unwrap().ends());
+    let end = recovered.last().unwrap().at.micros() / MINUTE;
+    assert!((210..260).contains(&end), "{end}");
+    // About when it began: within five minutes.
+    let dated: Vec<i64> = drifted
+        .iter()
+        .flat_map(|t| t.numbers["columns"].as_array().unwrap().clone())
+        .map(|c| c["changedAtMicros"].as_i64().unwrap() / MINUTE)
+        .collect();
+    assert!(dated.len() == 3 && dated.iter().all(|at| (95..=105).contains(at)), "{dated:?}");
+    let sides: Vec<&str> = ["in.x", "out.y"].map(crate::live::words::side).to_vec();
+    assert_eq!(sides, ["covariate", "prediction"]);
+}
+
+/// Something that is sure and small is no drift.
+#[test]
+fn a_small_change_is_shifted_however_sure_it_is() {
+    let spec = spec(json!({"columns": ["in.x"], "window": "6h", "reference": {"firstRows": 8000}}));
+    let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(7));
+    for at in 0..600 {
+        let minute = minute(&mut dice, at, 256, if at < 60 { 0.0 } else { 0.12 });
+        assert!(watch.fold(&minute, &spec, &References::default()).is_empty(), "minute {at}");
+    }
+    let x = &watch.tracks["in.x"];
+    assert_eq!(x.standing, Standing::Shifted, "{:?} {:?}", x.moved, x.evidence());
+}
+
+/// 400 monitors of three columns over 200 minutes, with a look after each: at most `level` of them ever tell anything.
+/// The binomial's mean and three standard deviations, for a level that can be counted.
+#[test]
+fn without_a_change_alarms_are_as_rare_as_promised() {
+    let spec = spec(json!({"level": 0.1, "minEffect": 0.0, "minRows": 1, "reference": {"firstRows": 1000}}));
+    let runs = 400;
+    let mut alarms = 0;
+    for run in 0..runs {
+        let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(1_000 + run));
+        let mut sure = false;
+        for at in 0..200 {
+            watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &References::default());
+            sure |= watch.tracks().any(|(_, _, t)| t.tested() > 0 && t.evidence().0 >= t.evidence().1);
+        }
+        alarms += u32::from(sure);
+    }
+    let most = 0.1 * runs as f64 + 3.0 * (0.09 * runs as f64).sqrt();
+    assert!(f64::from(alarms) <= most, "{alarms} of {runs}, at most {most}");
+}
+
+#[test]
+fn a_minute_counts_once_and_a_stored_state_goes_on_as_if_nothing_had_happened() {
+    let spec = spec(json!({"segments": ["in.plan"]}));
+    let minutes: Vec<Minute> = {
+        let mut dice = Dice::new(3);
+        (0..90).map(|at| minute(&mut dice, at, 128, if at < 60 { 0.0 } else { 1.0 })).collect()
+    };
+    let (mut whole, mut broken) = (Watch::new(Timestamp(0), &spec), Watch::new(Timestamp(0), &spec));
+    let (mut told, mut told_broken) = (Vec::new(), Vec::new());
+    for (at, minute) in minutes.iter().enumerate() {
+        told.extend(whole.fold(minute, &spec, &References::default()));
+        whole.settle(minute.at.plus_micros(MINUTE));
+        told_broken.extend(broken.fold(minute, &spec, &References::default()));
+        broken.settle(minute.at.plus_micros(MINUTE));
+        if at % 7 == 0 {
+            broken = serde_json::from_str(&serde_json::to_string(&broken).unwrap()).unwrap();
+            told_broken.extend(broken.fold(minute, &spec, &References::default()));
+        }
+    }
+    assert_eq!(told, told_broken);
+    assert_eq!(whole, broken);
+    assert!(!told.is_empty() && whole.rows == [90 * 1280, 90 * 128]);
+}
+
+#[test]
+fn another_version_begins_anew_and_ends_the_drift_of_the_one_before() {
+    let spec = spec(json!({"window": "30m"}));
+    let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(5));
+    for at in 0..60 {
+        watch.fold(&minute(&mut dice, at, 200, if at < 20 { 0.0 } else { 1.0 }), &spec, &References::default());
+    }
+    assert!(watch.drifting);
+    let next = Minute { version: "4".into(), ..minute(&mut dice, 60, 200, 1.0) };
+    let told = watch.fold(&next, &spec, &References::default());
+    assert_eq!((told.len(), told[0].kind, told[0].ends()), (1, TransitionKind::Replaced, true));
+    assert!(told[0].sentence.contains("version 4 answers instead of version 3, whose drift ends"));
+    assert_eq!((watch.version.as_str(), watch.drifting, watch.rows), ("4", false, [2_000, 200]));
+}
+
+/// One plan's users change, the others do not: the segment is named.
+#[test]
+fn a_segment_that_drifts_is_named() {
+    let spec = spec(json!({"segments": ["in.plan"], "columns": ["in.x"], "window": "30m"}));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(11), Vec::new());
+    for at in 0..200 {
+        let mut minute = minute(&mut dice, at, 256, 0.0);
+        let plan = minute.columns["in.plan"].clone();
+        if at >= 100
+            && let (Cells::Texts(plan), Some(Cells::Numbers(x))) = (plan, minute.columns.get_mut("in.x"))
+        {
+            plan.iter().zip(x).filter(|(p, _)| p.as_deref() == Some("plus")).for_each(|(_, x)| *x += 1.5);
+        }
+        told.extend(watch.fold(&minute, &spec, &References::default()));
+    }
+    let columns: Vec<serde_json::Value> =
+        told.iter().flat_map(|t| t.numbers["columns"].as_array().unwrap().clone()).collect();
+    assert!(columns.iter().any(|c| c["segment"] == "in.plan = plus"), "{columns:?}");
+    assert!(columns.iter().all(|c| c["segment"] != "in.plan = basic"), "{columns:?}");
+}
+
+#[test]
+fn a_reference_from_a_profile_needs_no_rows_of_its_own() {
+    let spec = spec(json!({"minRows": 100}));
+    let mut dice = Dice::new(2);
+    let known: Vec<f64> = (0..4_000).map(|_| dice.normal()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.csv");
+    let lines: Vec<String> =
+        known.iter().map(|x| format!("{x},{}", if dice.unit() < 0.6 { "basic" } else { "plus" })).collect();
+    std::fs::write(&file, format!("x,plan\n{}\n", lines.join("\n"))).unwrap();
+    let profile = crate::profile::profile(&crate::Table::open(&file).unwrap(), 2).unwrap();
+    let text = serde_json::to_string(&profile).unwrap();
+    let references = References::new(Some(Arc::new(serde_json::from_str(&text).unwrap())));
+    let mut watch = Watch::new(Timestamp(0), &spec);
+    let mut told = Vec::new();
+    for at in 0..20 {
+        let mut minute = minute(&mut dice, at, 200, 0.0);
+        // The training data had no missing plans.
+        if let Some(Cells::Texts(plan)) = minute.columns.get_mut("in.plan") {
+            plan.iter_mut().filter(|p| p.is_none()).for_each(|p| *p = Some("basic".into()));
+        }
+        told.extend(watch.fold(&minute, &spec, &references));
+    }
+    let origins: Vec<&str> = watch.tracks().map(|(_, _, t)| t.origin.as_str()).collect();
+    assert_eq!(origins, ["profile", "profile", "first-rows"]);
+    assert_eq!(standings(&watch)[1], ("in.x", "steady"), "{told:?}");
+    // A column that is gone has no value in any row.
+    for at in 20..40 {
+        let mut minute = minute(&mut dice, at, 200, 0.0);
+        minute.columns.remove("in.x");
+        told.extend(watch.fold(&minute, &spec, &references));
+    }
+    assert_eq!(watch.tracks["in.x"].standing, Standing::Drift);
+    // Words where there were numbers cannot be compared, and are no drift.
+    let mut minute = minute(&mut dice, 40, 200, 0.0);
+    minute.columns.insert("in.x".into(), Cells::Texts(vec![Some("1.0".into()); 200]));
+    watch.fold(&minute, &spec, &references);
+    assert_eq!(watch.tracks["in.x"].standing, Standing::Unlike);
+}
+
+#[test]
+fn a_window_before_the_declaration_is_a_reference() {
+    let spec = spec(json!({"reference": {"window": "30m"}, "columns": ["in.x"]}));
+    let start = 10_000 * MINUTE;
+    let mut watch = Watch::new(Timestamp(start), &spec);
+    assert_eq!(watch.position, Timestamp(start - 30 * MINUTE));
+    let mut dice = Dice::new(9);
+    for at in 9_970..10_030 {
+        let minute = minute(&mut dice, at, 200, if at < 10_010 { 0.0 } else { 1.0 });
+        let told = watch.fold(&minute, &spec, &References::default());
+        let x = &watch.tracks["in.x"];
+        assert_eq!(x.standing == Standing::Learning, at < 9_999, "{at}");
+        assert!(told.is_empty() || at >= 10_010);
+    }
+    let x = &watch.tracks["in.x"];
+    assert_eq!((x.origin, x.reference().unwrap().rows()), (Origin::Window, 5_400), "nine tenths of 30 minutes");
+    assert_eq!(x.standing, Standing::Drift);
+}
+
+#[test]
+fn portions_of_a_level_add_up_to_no_more_than_it() {
+    let sum: f64 = (1..100_000).map(portion).sum();
+    assert!(sum < 1.0 && sum > 0.999);
+}

@@ -1,0 +1,163 @@
+//! Which columns say what was predicted.
+
+use super::{PerformanceError, Request, Task, sql};
+use mainspring_core::Authorized;
+use mainspring_query::{Query, QueryJournal};
+use serde_json::Value;
+
+/// Different numbers up to which each is a group of its own.
+const FEW_NUMBERS: u64 = 12;
+/// Columns of the envelope that may be grouped by.
+const ENVELOPE: [&str; 5] = ["variant", "model", "version", "protocol", "date"];
+const TIMES: [&str; 4] = ["hour", "day", "week", "month"];
+/// What outputs with a prediction are called, the surest first.
+const PREDICTIONS: [&str; 7] = ["label", "output_label", "prediction", "predictions", "class", "predicted", "variable"];
+const SCORES: [&str; 4] = ["prob", "score", "output_probability", "confidence"];
+
+/// How values become groups.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cut {
+    Values,
+    Time,
+    Quarters([f64; 3]),
+}
+
+/// What is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chosen {
+    pub prediction: String,
+    pub score: Option<String>,
+    pub by: Vec<(String, Cut)>,
+}
+
+impl Chosen {
+    /// What groups are called by.
+    pub fn groups(&self) -> Vec<String> {
+        self.by.iter().map(|(by, _)| by.clone()).collect()
+    }
+}
+
+/// A column of predictions.
+struct Column {
+    name: String,
+    kind: String,
+}
+
+impl Column {
+    fn is_list(&self) -> bool {
+        self.kind.starts_with("List") || self.kind.starts_with("LargeList") || self.kind.starts_with("FixedSizeList")
+    }
+
+    fn is_text(&self) -> bool {
+        self.kind.contains("Utf8")
+    }
+
+    fn is_number(&self) -> bool {
+        ["Int", "UInt", "Float"].iter().any(|k| self.kind.starts_with(k))
+    }
+
+    fn is_float(&self) -> bool {
+        self.kind.starts_with("Float")
+    }
+
+    /// Without `out.` or `in.`.
+    fn bare(&self) -> &str {
+        self.name.split_once('.').map_or(&self.name, |(_, bare)| bare)
+    }
+}
+
+pub(super) async fn choose(
+    query: &Query,
+    auth: &Authorized<QueryJournal>,
+    request: &Request,
+) -> Result<Chosen, PerformanceError> {
+    let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let known = query.sql(auth, sql::COLUMNS).await?.values();
+    let known: Vec<Column> =
+        known.iter().map(|row| Column { name: text(row.first()), kind: text(row.get(1)) }).collect();
+    let outputs: Vec<&Column> = known.iter().filter(|c| c.name.starts_with("out.")).collect();
+    let names: Vec<String> = outputs.iter().map(|c| c.name.clone()).collect();
+    let counts = query.sql(auth, &sql::present(request, &names)).await?.values().pop().unwrap_or_default();
+    let count = |at: usize| counts.get(at).and_then(Value::as_u64).unwrap_or(0);
+    let deployment = request.deployment.as_str();
+    if count(0) == 0 {
+        return Err(PerformanceError::NoPredictions(deployment.into()));
+    }
+    let there: Vec<&Column> = outputs.iter().enumerate().filter(|(at, _)| count(at + 1) > 0).map(|(_, c)| *c).collect();
+    let picked = |asked: &str| {
+        let found = there.iter().find(|c| c.name == asked || c.bare() == asked);
+        let there = || there.iter().map(|c| c.bare().to_owned()).collect();
+        found.map(|c| c.name.clone()).ok_or_else(|| PerformanceError::Column {
+            deployment: deployment.into(),
+            what: "output",
+            name: asked.into(),
+            there: there(),
+        })
+    };
+    let score = match &request.score {
+        Some(asked) => Some(picked(asked)?),
+        None if request.task == Some(Task::Regression) || request.task == Some(Task::Ranking) => None,
+        None => likely_score(&there),
+    };
+    let prediction = match &request.prediction {
+        Some(asked) => picked(asked)?,
+        None => likely_prediction(&there, score.as_deref(), deployment)?,
+    };
+    let score = score.filter(|s| *s != prediction);
+    let mut by = Vec::new();
+    for asked in &request.by {
+        by.push(grouping(query, auth, (request, &known), asked).await?);
+    }
+    Ok(Chosen { prediction, score, by })
+}
+
+fn likely_score(there: &[&Column]) -> Option<String> {
+    let called = |c: &&&Column| SCORES.iter().any(|s| c.bare().to_lowercase().contains(s));
+    let mut fit = there.iter().filter(|c| c.is_list() || c.is_float()).filter(called);
+    fit.next().or_else(|| there.iter().find(|c| c.is_list())).map(|c| c.name.clone())
+}
+
+fn likely_prediction(there: &[&Column], score: Option<&str>, deployment: &str) -> Result<String, PerformanceError> {
+    let plain: Vec<&&Column> = there.iter().filter(|c| !c.is_list() && Some(c.name.as_str()) != score).collect();
+    if let [one] = plain[..] {
+        return Ok(one.name.clone());
+    }
+    if let Some(named) = PREDICTIONS.iter().find_map(|name| plain.iter().find(|c| c.bare() == *name)) {
+        return Ok(named.name.clone());
+    }
+    if let (true, Some(score)) = (plain.is_empty(), score) {
+        return Ok(score.to_owned());
+    }
+    let outputs = there.iter().map(|c| c.bare().to_owned()).collect();
+    Err(PerformanceError::Outputs { deployment: deployment.into(), outputs })
+}
+
+async fn grouping(
+    query: &Query,
+    auth: &Authorized<QueryJournal>,
+    (request, known): (&Request, &[Column]),
+    asked: &str,
+) -> Result<(String, Cut), PerformanceError> {
+    if TIMES.contains(&asked) {
+        return Ok((asked.to_owned(), Cut::Time));
+    }
+    let found = known.iter().find(|c| c.name == asked && (asked.contains('.') || ENVELOPE.contains(&asked)));
+    let found = found.or_else(|| known.iter().find(|c| c.name == format!("in.{asked}")));
+    let fit = found.filter(|c| c.is_number() || c.is_text() || c.kind == "Boolean" || c.kind == "Date32");
+    let Some(column) = fit else {
+        let payload = known.iter().filter(|c| c.name.starts_with("in.") && !c.is_list()).map(|c| c.bare().to_owned());
+        let there = ENVELOPE.iter().chain(&TIMES).map(|n| (*n).to_owned()).chain(payload).take(40).collect();
+        let deployment = request.deployment.as_str().to_owned();
+        return Err(PerformanceError::Column { deployment, what: "column", name: asked.into(), there });
+    };
+    if !column.is_number() {
+        return Ok((column.name.clone(), Cut::Values));
+    }
+    let row = query.sql(auth, &sql::quartiles(request, &column.name)).await?.values().pop().unwrap_or_default();
+    let different = row.first().and_then(Value::as_u64).unwrap_or(0);
+    let at: Vec<f64> = row.iter().skip(1).filter_map(Value::as_f64).collect();
+    Ok(match at[..] {
+        [a, b, c] if different > FEW_NUMBERS => (column.name.clone(), Cut::Quarters([a, b, c])),
+        _ => (column.name.clone(), Cut::Values),
+    })
+}

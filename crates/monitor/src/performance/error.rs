@@ -1,0 +1,116 @@
+//! Why there is no report.
+
+use super::{MOST_CLASSES, MOST_GROUPS, MOST_ROWS};
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_query::QueryError;
+use std::time::Duration;
+
+/// Why performance cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum PerformanceError {
+    /// The journal could not be asked.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Nothing was predicted.
+    #[error("{0:?} has answered nothing in this time")]
+    NoPredictions(String),
+    /// Nothing is labelled.
+    #[error("none of the {predictions} predictions of {deployment:?} has feedback called {label:?}{}", others(names))]
+    NoLabels {
+        /// Whose.
+        deployment: String,
+        /// Of how many.
+        predictions: u64,
+        /// Which name was asked for.
+        label: String,
+        /// Which others there are.
+        names: Vec<String>,
+    },
+    /// There is no such column.
+    #[error("{deployment:?} has no {what} {name:?}; there are {}", list(there))]
+    Column {
+        /// Whose.
+        deployment: String,
+        /// Output or column.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// More than one output may be the prediction.
+    #[error("{deployment:?} has several outputs: {}", list(.outputs))]
+    Outputs {
+        /// Whose.
+        deployment: String,
+        /// Which.
+        outputs: Vec<String>,
+    },
+    /// A column that is neither a number nor a text.
+    #[error("{0:?} holds {1}, which cannot be compared with labels")]
+    Type(String, String),
+    /// Labels and predictions do not go together.
+    #[error("{0}")]
+    Unfit(String),
+    /// Too much at once.
+    #[error("there are over {MOST_ROWS} predictions in this time, more than are looked at together")]
+    Many,
+    /// Too many groups.
+    #[error("{by} has over {MOST_GROUPS} different values")]
+    Groups {
+        /// By what.
+        by: String,
+    },
+    /// Too many classes.
+    #[error("labels and predictions have over {MOST_CLASSES} different values")]
+    Classes,
+    /// The work broke off.
+    #[error("measuring broke off: {0}")]
+    Broken(String),
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+fn others(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
+}
+
+impl Failure for PerformanceError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Query(e) => e.kind(),
+            Self::NoPredictions(_) | Self::NoLabels { .. } => ErrorKind::NotFound,
+            Self::Column { .. }
+            | Self::Outputs { .. }
+            | Self::Type(..)
+            | Self::Unfit(_)
+            | Self::Groups { .. }
+            | Self::Classes => ErrorKind::InvalidInput,
+            Self::Many => ErrorKind::TooLarge,
+            Self::Broken(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Query(e) = self { e.retry_after() } else { None }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Query(e) => return e.hint(),
+            Self::NoPredictions(_) => "look further back, e.g. --last 7d".into(),
+            Self::NoLabels { names, .. } if names.is_empty() => {
+                "send what turned out to be true to /api/v1/feedback with the prediction's id".into()
+            }
+            Self::NoLabels { .. } => "name the feedback: --label NAME".into(),
+            Self::Outputs { .. } => "say which is the prediction: --prediction NAME".into(),
+            Self::Many => "ask for less time, e.g. --last 6h".into(),
+            Self::Groups { .. } => "group by a column with fewer values; numbers are cut into quarters".into(),
+            Self::Classes => "say what they are: --task regression".into(),
+            Self::Type(..) => "say which output is the prediction: --prediction NAME".into(),
+            Self::Column { .. } | Self::Unfit(_) | Self::Broken(_) => return None,
+        })
+    }
+}

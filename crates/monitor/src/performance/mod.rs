@@ -1,0 +1,88 @@
+//! How good a deployment's predictions were, from the labels that came for them.
+//!
+//! Predictions and feedback are joined by prediction id and row when they are asked for, so that a label counts
+//! whenever it comes. A shadow's answer has the labels of the answer that the caller got. What the caller forced a
+//! version for is left out, as from all statistics.
+
+mod classes;
+mod columns;
+mod error;
+mod measure;
+mod report;
+mod rows;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use error::PerformanceError;
+pub use report::{Comparison, Delay, Group, Metric, Report, Task};
+
+use mainspring_core::{Authorized, Name, Timestamp};
+use mainspring_query::{Query, QueryJournal};
+use mainspring_stats::performance::Level;
+use std::collections::BTreeMap;
+
+/// Predictions that are looked at together.
+pub const MOST_ROWS: usize = 2_000_000;
+/// Groups that are told apart.
+pub const MOST_GROUPS: usize = 50;
+/// Classes that are told apart.
+pub const MOST_CLASSES: usize = 100;
+
+/// What to look at, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Whose predictions.
+    pub deployment: Name,
+    /// Those from then on.
+    pub from: Timestamp,
+    /// And before then.
+    pub until: Timestamp,
+    /// Name of the feedback that says what was true.
+    pub label: String,
+    /// Output with the prediction; found out when left out.
+    pub prediction: Option<String>,
+    /// Output with the probability or probabilities; found out when left out.
+    pub score: Option<String>,
+    /// Found out from labels and predictions when left out.
+    pub task: Option<Task>,
+    /// Columns by which predictions are grouped: `version`, `variant`, `hour`, `day`, or an input or output.
+    pub by: Vec<String>,
+    /// Of two classes, the one that is looked for; the second in order when left out.
+    pub positive: Option<String>,
+    /// How many items of an order count.
+    pub k: usize,
+    /// What an outcome is worth: by true class, then by predicted class; what is left out is worth nothing.
+    pub worth: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    /// Of intervals.
+    pub level: Level,
+}
+
+/// Joins predictions with their labels and measures them.
+///
+/// # Errors
+/// [`PerformanceError`]: what is missing, or what must be said.
+pub async fn report(
+    query: &Query,
+    auth: &Authorized<QueryJournal>,
+    request: &Request,
+) -> Result<Report, PerformanceError> {
+    let query = query.reaching(MOST_ROWS);
+    let chosen = columns::choose(&query, auth, request).await?;
+    let answer = query.sql(auth, &sql::rows(request, &chosen)).await?;
+    if answer.truncated() {
+        return Err(PerformanceError::Many);
+    }
+    let rows = rows::Rows::read(answer.batches(), &chosen)?;
+    if rows.label.iter().all(|label| *label == rows::Cell::Missing) {
+        let names = query.sql(auth, &sql::names(request)).await?.values();
+        let names = names.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
+        let (deployment, label) = (request.deployment.as_str().to_owned(), request.label.clone());
+        return Err(PerformanceError::NoLabels { deployment, predictions: rows.len() as u64, label, names });
+    }
+    let request = request.clone();
+    // Sorting millions of scores takes a while.
+    tokio::task::spawn_blocking(move || measure::measured(rows, &chosen, &request))
+        .await
+        .map_err(|e| PerformanceError::Broken(e.to_string()))?
+}

@@ -1,0 +1,96 @@
+//! The queries.
+
+use super::Request;
+use super::columns::{Chosen, Cut};
+use mainspring_core::Timestamp;
+
+/// A text as SQL has it.
+pub(super) fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// A column's name as SQL has it.
+pub(super) fn name(column: &str) -> String {
+    format!("\"{}\"", column.replace('"', "\"\""))
+}
+
+fn instant(at: Timestamp) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
+}
+
+/// Which rows of `predictions p` are looked at.
+pub(super) fn scope(request: &Request) -> String {
+    // Shadows are of variants and versions that others answered for.
+    let apart = request.by.iter().any(|by| ["variant", "version", "model"].contains(&by.as_str()));
+    let shadows = if apart { "" } else { " AND p.shadow_of IS NULL" };
+    format!(
+        "p.deployment = {} AND p.at >= {} AND p.at < {} AND p.outcome = 'ok' AND NOT p.forced{shadows}",
+        text(request.deployment.as_str()),
+        instant(request.from),
+        instant(request.until),
+    )
+}
+
+/// Names of columns of predictions.
+pub(super) const COLUMNS: &str =
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'predictions'";
+
+/// How many rows, and how many have each output.
+pub(super) fn present(request: &Request, outputs: &[String]) -> String {
+    let counts: Vec<String> =
+        std::iter::once("count(*)".to_owned()).chain(outputs.iter().map(|o| format!("count(p.{})", name(o)))).collect();
+    format!("SELECT {} FROM predictions p WHERE {}", counts.join(", "), scope(request))
+}
+
+/// Names of feedback about these predictions.
+pub(super) fn names(request: &Request) -> String {
+    format!(
+        "SELECT DISTINCT f.name FROM predictions p JOIN feedback f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
+         AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
+        scope(request)
+    )
+}
+
+/// How many different numbers there are of `column`, about, and their quartiles.
+pub(super) fn quartiles(request: &Request, column: &str) -> String {
+    let column = format!("CAST(p.{} AS DOUBLE)", name(column));
+    let at = |share| format!("approx_percentile_cont({column}, {share})");
+    format!(
+        "SELECT count(DISTINCT {column}), {}, {}, {} FROM predictions p WHERE {}",
+        at(0.25),
+        at(0.5),
+        at(0.75),
+        scope(request)
+    )
+}
+
+/// A row for each predicted row: what was predicted, what was true, and which group it is of.
+pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
+    let score = chosen.score.as_ref().map_or("NULL".into(), |s| format!("p.{}", name(s)));
+    let groups = chosen.by.iter().enumerate().map(|(i, (by, cut))| format!("{} AS by{i}", group(by, cut)));
+    let groups = std::iter::once(String::new()).chain(groups).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT p.event_id, p.at, p.{prediction} AS prediction, {score} AS score, f.at AS labeled_at, f.value, \
+         f.value_type, f.value_number{groups} FROM predictions p \
+         LEFT JOIN (SELECT * FROM feedback WHERE name = {label}) f \
+         ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
+        prediction = name(&chosen.prediction),
+        label = text(&request.label),
+        scope = scope(request),
+    )
+}
+
+fn group(by: &str, cut: &Cut) -> String {
+    match cut {
+        Cut::Values => format!("CAST(p.{} AS VARCHAR)", name(by)),
+        Cut::Time => format!("CAST(date_trunc('{by}', p.at) AS VARCHAR)"),
+        Cut::Quarters(at) => {
+            let column = format!("CAST(p.{} AS DOUBLE)", name(by));
+            let [a, b, c] = at;
+            format!(
+                "CASE WHEN {column} IS NULL THEN NULL WHEN {column} < {a:?} THEN '< {a}' WHEN {column} < {b:?} THEN \
+                 '{a} to {b}' WHEN {column} < {c:?} THEN '{b} to {c}' ELSE '>= {c}' END"
+            )
+        }
+    }
+}

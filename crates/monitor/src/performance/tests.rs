@@ -1,0 +1,254 @@
+//! Rows as the journal's queries give them, measured.
+
+use super::columns::{Chosen, Cut};
+use super::*;
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+};
+use arrow::datatypes::Float32Type;
+use report::Metric;
+use std::sync::Arc;
+
+fn request() -> Request {
+    Request {
+        deployment: Name::new("churn").unwrap(),
+        from: Timestamp(0),
+        until: Timestamp(1_000_000_000),
+        label: "label".into(),
+        prediction: None,
+        score: None,
+        task: None,
+        by: vec![],
+        positive: None,
+        k: 3,
+        worth: None,
+        level: Level::default(),
+    }
+}
+
+/// Labels by kind; `None` is a prediction without one.
+enum Labels<'a> {
+    Truths(Vec<Option<bool>>),
+    Numbers(Vec<Option<f64>>),
+    Texts(Vec<Option<&'a str>>),
+}
+
+struct Sent<'a> {
+    prediction: ArrayRef,
+    score: Option<ArrayRef>,
+    labels: Labels<'a>,
+    by: Vec<&'a str>,
+}
+
+impl Sent<'_> {
+    fn measured(self, request: &Request) -> Result<Report, PerformanceError> {
+        let n = self.prediction.len();
+        let (value, kind, number): (Vec<Option<String>>, _, Vec<Option<f64>>) = match &self.labels {
+            Labels::Truths(v) => (
+                v.iter().map(|v| v.map(|v| v.to_string())).collect(),
+                "bool",
+                v.iter().map(|v| v.map(|v| f64::from(u8::from(v)))).collect(),
+            ),
+            Labels::Numbers(v) => (v.iter().map(|v| v.map(|v| v.to_string())).collect(), "number", v.clone()),
+            Labels::Texts(v) => (v.iter().map(|v| v.map(str::to_owned)).collect(), "text", vec![None; n]),
+        };
+        let kinds: StringArray = value.iter().map(|v| v.is_some().then_some(kind)).collect();
+        let at =
+            |late: i64| -> ArrayRef { Arc::new((0..n as i64).map(|i| Some(i * 10 + late)).collect::<Int64Array>()) };
+        let score = self.score.clone().unwrap_or_else(|| Arc::new(Int64Array::from(vec![None; n])));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("event_id", Arc::new((0..n).map(|i| Some(format!("e{}", i / 4))).collect::<StringArray>())),
+            ("at", at(0)),
+            ("prediction", self.prediction),
+            ("score", score),
+            ("labeled_at", at(5_000_000)),
+            ("value", Arc::new(StringArray::from(value))),
+            ("value_type", Arc::new(kinds)),
+            ("value_number", Arc::new(Float64Array::from(number))),
+            ("by0", Arc::new(StringArray::from(if self.by.is_empty() { vec!["all"; n] } else { self.by.clone() }))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+        let chosen = Chosen {
+            prediction: "out.label".into(),
+            score: self.score.map(|_| "out.probabilities".into()),
+            by: if self.by.is_empty() { vec![] } else { vec![("in.sex".into(), Cut::Values)] },
+        };
+        // In two batches, as it may come.
+        let batches = [batch.slice(0, n / 3), batch.slice(n / 3, n - n / 3)];
+        measure::measured(rows::Rows::read(&batches, &chosen).unwrap(), &chosen, request)
+    }
+}
+
+fn pairs(rows: &[[f32; 2]]) -> ArrayRef {
+    Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(
+        rows.iter().map(|row| Some(row.iter().copied().map(Some).collect::<Vec<_>>())),
+    ))
+}
+
+fn find<'a>(group: &'a Group, name: &str) -> &'a Metric {
+    group.metrics.iter().find(|m| m.name == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn value(group: &Group, name: &str) -> f64 {
+    find(group, name).measure.value
+}
+
+#[test]
+fn truths_as_labels_meet_numbers_as_predictions() {
+    let sent = Sent {
+        prediction: Arc::new(Int64Array::from(vec![1, 1, 0, 0, 1, 0])),
+        score: Some(pairs(&[[0.1, 0.9], [0.4, 0.6], [0.7, 0.3], [0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])),
+        labels: Labels::Truths(vec![Some(true), Some(false), Some(false), Some(true), Some(true), None]),
+        by: vec![],
+    };
+    let found = sent.measured(&request()).unwrap();
+    assert_eq!((found.task, found.classes.clone()), (Task::Classification, vec!["0".to_owned(), "1".into()]));
+    assert_eq!(found.positive.as_deref(), Some("1"));
+    assert_eq!((found.overall.rows, found.overall.labeled, found.overall.unfit), (6, 5, 0));
+    assert_eq!(value(&found.overall, "accuracy"), 0.6);
+    assert_eq!(found.overall.confusion, [vec![1, 1], vec![1, 2]]);
+    // Of all six answers: it needs no label.
+    assert_eq!(value(&found.overall, "selection_rate"), 0.5);
+    // Of six pairs, four are in order.
+    assert!((value(&found.overall, "roc_auc") - 4.0 / 6.0).abs() < 1e-12);
+    assert_eq!(found.delay.unwrap().median, 5.0);
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
+}
+
+#[test]
+fn the_positive_class_may_be_the_other_one() {
+    let sent = || Sent {
+        prediction: Arc::new(StringArray::from(vec!["good", "bad", "bad", "good"])),
+        score: Some(pairs(&[[0.2, 0.8], [0.7, 0.3], [0.9, 0.1], [0.4, 0.6]])),
+        labels: Labels::Texts(vec![Some("good"), Some("bad"), Some("good"), Some("good")]),
+        by: vec![],
+    };
+    let found = sent().measured(&request()).unwrap();
+    assert_eq!((found.positive.as_deref(), value(&found.overall, "recall")), (Some("good"), 2.0 / 3.0));
+    let bad = Request { positive: Some("bad".into()), ..request() };
+    let other = sent().measured(&bad).unwrap();
+    assert_eq!((value(&other.overall, "recall"), value(&other.overall, "precision")), (1.0, 0.5));
+    for name in ["roc_auc", "brier", "log_loss"] {
+        assert!((value(&found.overall, name) - value(&other.overall, name)).abs() < 1e-6, "{name}");
+    }
+    let none = Request { positive: Some("ugly".into()), ..request() };
+    assert!(matches!(sent().measured(&none), Err(PerformanceError::Unfit(why)) if why.contains("bad, good")));
+}
+
+#[test]
+fn probabilities_of_another_order_are_not_used() {
+    let sent = Sent {
+        prediction: Arc::new(StringArray::from(vec!["cat", "dog", "dog"])),
+        // That of dog first.
+        score: Some(pairs(&[[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]])),
+        labels: Labels::Texts(vec![Some("cat"), Some("dog"), Some("cat")]),
+        by: vec![],
+    };
+    let found = sent.measured(&request()).unwrap();
+    assert!(found.overall.metrics.iter().all(|m| m.name != "roc_auc"));
+    assert!(found.notes[0].contains("in 0 % of the rows"), "{:?}", found.notes);
+}
+
+#[test]
+fn one_probability_and_no_class_is_yes_from_one_half_on() {
+    let sent = Sent {
+        prediction: Arc::new(Float32Array::from(vec![0.9, 0.2, 0.6, 0.1])),
+        score: None,
+        labels: Labels::Numbers(vec![Some(1.0), Some(0.0), Some(0.0), Some(0.0)]),
+        by: vec![],
+    };
+    let found = sent.measured(&request()).unwrap();
+    assert_eq!((found.task, value(&found.overall, "accuracy")), (Task::Classification, 0.75));
+    assert_eq!(value(&found.overall, "roc_auc"), 1.0);
+    assert!(found.notes[0].contains("probability"));
+}
+
+#[test]
+fn three_classes_have_a_metric_each_and_outcomes_are_worth_what_was_said() {
+    let given = [[0.8_f32, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [0.3, 0.4, 0.3]];
+    let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(
+        given.iter().map(|row| Some(row.iter().copied().map(Some).collect::<Vec<_>>())),
+    );
+    let sent = Sent {
+        // Nothing but the probabilities.
+        prediction: Arc::new(lists.clone()),
+        score: Some(Arc::new(lists)),
+        labels: Labels::Numbers(vec![Some(0.0), Some(1.0), Some(2.0), Some(1.0), Some(1.0)]),
+        by: vec![],
+    };
+    let worth = [("1", [("1", 10.0), ("0", -4.0)])];
+    let worth = worth.map(|(t, row)| (t.to_owned(), row.map(|(p, v)| (p.to_owned(), v)).into())).into();
+    let found = sent.measured(&Request { worth: Some(worth), ..request() }).unwrap();
+    assert_eq!(found.classes, ["0", "1", "2"]);
+    assert_eq!(value(&found.overall, "accuracy"), 0.8);
+    let recall = found.overall.metrics.iter().find(|m| m.name == "recall" && m.class.as_deref() == Some("1")).unwrap();
+    assert_eq!(recall.measure.value, 2.0 / 3.0);
+    assert!((value(&found.overall, "worth") - (20.0 - 4.0) / 5.0).abs() < 1e-12);
+    assert!(find(&found.overall, "log_loss").measure.interval.is_some());
+}
+
+#[test]
+fn groups_are_compared_with_the_largest() {
+    let n = 90;
+    let sent = Sent {
+        prediction: Arc::new((0..n).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>()),
+        score: None,
+        // Wrong each fifth time, and each third time for the smaller group.
+        labels: Labels::Truths((0..n).map(|i| Some((i % 2 == 0) != (i % if i < 60 { 5 } else { 3 } == 0))).collect()),
+        by: (0..n).map(|i| if i < 60 { "m" } else { "f" }).collect(),
+    };
+    let found = sent.measured(&request()).unwrap();
+    assert_eq!(found.groups.len(), 2);
+    assert_eq!((found.groups[0].by[0].1.as_str(), found.groups[0].labeled), ("m", 60));
+    let accuracy = found.comparisons.iter().find(|c| c.name == "accuracy").unwrap();
+    let want = 20.0 / 30.0 - 48.0 / 60.0;
+    assert!((accuracy.difference.value - want).abs() < 1e-12);
+    let interval = accuracy.difference.interval.unwrap();
+    assert!(interval.low < want && interval.high > want && interval.low > -0.35, "{interval:?}");
+    assert!((accuracy.ratio.unwrap().value - (20.0 / 30.0) / 0.8).abs() < 1e-12);
+    assert!(found.comparisons.iter().find(|c| c.name == "matthews").unwrap().ratio.is_none());
+}
+
+#[test]
+fn numbers_are_no_classes_and_texts_no_numbers() {
+    let sent = |labels| Sent {
+        prediction: Arc::new(Float64Array::from(vec![10.5, 20.0, 31.0])),
+        score: None,
+        labels,
+        by: vec![],
+    };
+    let numbers = sent(Labels::Numbers(vec![Some(10.0), Some(20.0), Some(30.0)])).measured(&request()).unwrap();
+    assert_eq!((numbers.task, value(&numbers.overall, "mae")), (Task::Regression, 0.5));
+    assert_eq!(value(&numbers.overall, "median_absolute_error"), 0.5);
+    let texts = Request { task: Some(Task::Regression), ..request() };
+    let refused = sent(Labels::Texts(vec![Some("a"), None, None])).measured(&texts);
+    assert!(matches!(refused, Err(PerformanceError::Unfit(why)) if why.contains("are texts")));
+}
+
+#[test]
+fn the_rows_of_a_request_are_an_order() {
+    let sent = Sent {
+        prediction: Arc::new(Float64Array::from(vec![0.9, 0.8, 0.1, 0.2, 0.5, 0.4, 0.3, 0.2, 1.0, 0.0, 0.0, 0.0])),
+        score: None,
+        // The second of the first request, the first of the second; nothing is known of the third.
+        labels: Labels::Numbers((0..12).map(|i| if i == 1 || i == 4 { Some(1.0) } else { None }).collect()),
+        by: vec![],
+    };
+    let found = sent.measured(&Request { task: Some(Task::Ranking), ..request() }).unwrap();
+    assert_eq!(value(&found.overall, "mean_reciprocal_rank"), 0.75);
+    assert_eq!(value(&found.overall, "hit_rate"), 1.0);
+    assert_eq!(value(&found.overall, "precision_at_k"), 1.0 / 3.0);
+}
+
+#[test]
+fn a_thousand_numbers_are_no_classes() {
+    let sent = || Sent {
+        prediction: Arc::new((0..1000).map(Some).collect::<Int64Array>()),
+        score: None,
+        labels: Labels::Numbers((0..1000).map(|i| Some(f64::from(i))).collect()),
+        by: vec![],
+    };
+    assert_eq!(sent().measured(&request()).unwrap().task, Task::Regression);
+    let asked = Request { task: Some(Task::Classification), ..request() };
+    assert!(matches!(sent().measured(&asked), Err(PerformanceError::Classes)));
+}

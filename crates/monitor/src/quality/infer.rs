@@ -1,0 +1,115 @@
+//! Rules from what a table looks like.
+
+use super::checker::Checker;
+use super::suite::{Rule, Severity, Suite, SuiteError};
+use crate::column::Kind;
+use crate::error::MonitorError;
+use crate::profile::{Column, Profile};
+use crate::table::Table;
+use serde_json::{Value, json};
+
+/// Different texts up to which they are a set that new ones are unexpected in.
+const CATEGORIES: usize = 20;
+/// Rows that a category must have, on average, before the set of them is believed to be whole.
+const EACH: u64 = 20;
+/// Rows below which one value more or less says too much.
+const FEW: u64 = 100;
+/// Share of a column's rows by which its missing values may be more than they were.
+const SLACK: f64 = 0.01;
+/// Share of the rows that must be in the range that was seen: the next sample has its own least and greatest values.
+const MOSTLY: f64 = 0.99;
+
+/// Rules that the profiled table keeps, and that another of its kind should: its columns and their types, how much is
+/// missing, the range of numbers, the categories of texts.
+///
+/// # Errors
+/// [`SuiteError`] never comes of a profile that is one.
+pub fn infer(profile: &Profile) -> Result<Suite, SuiteError> {
+    let names: Vec<&str> = profile.columns.iter().map(|c| c.name.as_str()).collect();
+    let mut rules =
+        vec![Rule::new("expect_table_columns_to_match_set", json!({ "column_set": names }), Severity::Critical)?];
+    for column in &profile.columns {
+        for (kind, kwargs, severity) in of_column(column, profile.rows) {
+            rules.push(Rule::new(kind, kwargs, severity)?);
+        }
+    }
+    Ok(Suite { name: Some(profile.file.clone()), rules })
+}
+
+fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)> {
+    let name = &column.name;
+    let mut rules = Vec::new();
+    let word = match column.kind {
+        Kind::Integer => Some("integer"),
+        Kind::Number => Some("number"),
+        Kind::Boolean => Some("boolean"),
+        Kind::Text => Some("text"),
+        Kind::Time => Some("time"),
+        Kind::Other => None,
+    };
+    if let Some(word) = word.filter(|_| column.present > 0) {
+        let kwargs = if word == "integer" || word == "number" {
+            // What is whole today may have a fraction in another file, and the other way around in a CSV.
+            ("expect_column_values_to_be_in_type_list", json!({ "column": name, "type_list": ["integer", "number"] }))
+        } else {
+            ("expect_column_values_to_be_of_type", json!({ "column": name, "type_": word }))
+        };
+        rules.push((kwargs.0, kwargs.1, Severity::Critical));
+    }
+    let nan = column.numbers.as_ref().map_or(0, |n| n.nan);
+    let there = column.present - nan;
+    if rows > 0 && there > 0 {
+        let share = there as f64 / rows as f64;
+        // To a thousandth, downwards.
+        let mostly = ((share - SLACK).max(0.0) * 1e3).floor() / 1e3;
+        let kwargs =
+            if there == rows { json!({ "column": name }) } else { json!({ "column": name, "mostly": mostly }) };
+        rules.push(("expect_column_values_to_not_be_null", kwargs, Severity::Critical));
+    }
+    let range = column.numbers.as_ref().filter(|n| n.infinite == 0).and_then(|n| Some((n.min?, n.max?)));
+    if let (Some((min, max)), true) = (range, column.kind != Kind::Time) {
+        let kwargs = json!({ "column": name, "min_value": min, "max_value": max, "mostly": MOSTLY });
+        rules.push(("expect_column_values_to_be_between", kwargs, Severity::Critical));
+    }
+    if let Some(texts) = &column.texts {
+        let (known, seen) = (texts.frequent.len(), texts.frequent.iter().map(|f| f.1).sum::<u64>());
+        // Whole, and each of them frequent.
+        let whole = texts.count_error == 0 && seen == column.present;
+        if whole && known <= CATEGORIES && column.present >= EACH * known as u64 && known > 0 {
+            let values: Vec<&str> = texts.frequent.iter().map(|f| f.0.as_str()).collect();
+            let kwargs = json!({ "column": name, "value_set": values });
+            rules.push(("expect_column_values_to_be_in_set", kwargs, Severity::Critical));
+        }
+    }
+    rules
+}
+
+/// The same with rules that only the rows themselves tell of, as warnings: columns whose values are all different, and
+/// no row twice. Reads the table once. Blocks.
+///
+/// # Errors
+/// [`MonitorError`] when it cannot be read.
+pub fn sharpened(mut suite: Suite, profile: &Profile, table: &Table) -> Result<Suite, MonitorError> {
+    if profile.rows < FEW {
+        return Ok(suite);
+    }
+    let different = |c: &&Column| {
+        matches!(c.kind, Kind::Integer | Kind::Text) && c.distinct > 0.85 * c.present as f64 && c.present >= FEW
+    };
+    let unique = profile
+        .columns
+        .iter()
+        .filter(different)
+        .map(|c| Rule::new("expect_column_values_to_be_unique", json!({ "column": c.name }), Severity::Warning));
+    let whole = Rule::new("expect_table_rows_to_be_unique", json!({}), Severity::Warning);
+    let candidates = Suite { name: None, rules: unique.chain([whole]).filter_map(Result::ok).collect() };
+    let mut checker = Checker::new(&candidates, table.schema());
+    for part in 0..table.parts() {
+        for batch in table.rows(part, None)? {
+            batch.and_then(|batch| checker.see(&batch).map(drop)).map_err(|e| table.wrong(&e))?;
+        }
+    }
+    let kept = checker.finish().results.into_iter().map(|r| r.success);
+    suite.rules.extend(candidates.rules.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(rule, _)| rule));
+    Ok(suite)
+}

@@ -1,0 +1,199 @@
+//! The columns of a batch, each made ready once.
+
+use crate::column::{Kind, texts};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, LargeStringArray, LargeStringBuilder, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::error::ArrowError;
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use twox_hash::XxHash3_128;
+
+/// A column as rules see it. What is no number is missing, as in pandas.
+pub(super) enum Column {
+    Numbers(Float64Array),
+    Texts(LargeStringArray),
+    /// Lists, records: only whether there is something.
+    Other(ArrayRef),
+}
+
+impl Column {
+    fn of(column: &ArrayRef) -> Result<Self, ArrowError> {
+        let kind = Kind::of(column.data_type());
+        Ok(match kind {
+            Kind::Integer | Kind::Number => {
+                Self::Numbers(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+            }
+            Kind::Boolean | Kind::Text | Kind::Time => Self::Texts(as_texts(column)?),
+            Kind::Other => Self::Other(column.clone()),
+        })
+    }
+
+    pub fn is_missing(&self, row: usize) -> bool {
+        match self {
+            Self::Numbers(values) => values.is_null(row) || values.value(row).is_nan(),
+            Self::Texts(values) => values.is_null(row),
+            Self::Other(values) => values.is_null(row),
+        }
+    }
+
+    pub fn number(&self, row: usize) -> Option<f64> {
+        match self {
+            Self::Numbers(values) if !self.is_missing(row) => Some(values.value(row)),
+            _ => None,
+        }
+    }
+
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Texts(values) if !values.is_null(row) => Some(values.value(row)),
+            _ => None,
+        }
+    }
+}
+
+fn as_texts(column: &ArrayRef) -> Result<LargeStringArray, ArrowError> {
+    let mut made = LargeStringBuilder::with_capacity(column.len(), column.len() * 8);
+    texts(column, |text| made.append_option(text))?;
+    Ok(made.finish())
+}
+
+/// The columns of one batch.
+pub(super) struct Columns<'a> {
+    batch: &'a RecordBatch,
+    ready: RefCell<HashMap<String, Rc<Column>>>,
+    keys: RefCell<HashMap<String, Rc<Vec<Option<u128>>>>>,
+}
+
+impl<'a> Columns<'a> {
+    pub fn new(batch: &'a RecordBatch) -> Self {
+        Self { batch, ready: RefCell::default(), keys: RefCell::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.batch.schema().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    fn raw(&self, name: &str) -> Result<&ArrayRef, ArrowError> {
+        self.batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name:?}")))
+    }
+
+    /// A column, made ready when it is asked for first.
+    pub fn get(&self, name: &str) -> Result<Rc<Column>, ArrowError> {
+        if let Some(column) = self.ready.borrow().get(name) {
+            return Ok(Rc::clone(column));
+        }
+        let column = Rc::new(Column::of(self.raw(name)?)?);
+        self.ready.borrow_mut().insert(name.to_owned(), Rc::clone(&column));
+        Ok(column)
+    }
+
+    /// What tells values apart: floating-point numbers by their bits, whole numbers and times by their digits, so that
+    /// large ones are not rounded together. `None` of a missing one.
+    pub fn keys(&self, name: &str) -> Result<Rc<Vec<Option<u128>>>, ArrowError> {
+        if let Some(keys) = self.keys.borrow().get(name) {
+            return Ok(Rc::clone(keys));
+        }
+        let raw = self.raw(name)?;
+        let keys: Vec<Option<u128>> = if raw.data_type().is_floating() {
+            let column = self.get(name)?;
+            let key = |row| column.number(row).map(|v| XxHash3_128::oneshot(&(v + 0.0).to_bits().to_le_bytes()));
+            (0..self.len()).map(key).collect()
+        } else {
+            let texts = cast_text(raw)?;
+            texts.iter().map(|text| text.map(|t| XxHash3_128::oneshot(t.as_bytes()))).collect()
+        };
+        let keys = Rc::new(keys);
+        self.keys.borrow_mut().insert(name.to_owned(), Rc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// A value as it is shown in an example.
+    pub fn shown(&self, name: &str, row: usize) -> Value {
+        let Ok(column) = self.get(name) else { return Value::Null };
+        match &*column {
+            _ if column.is_missing(row) => Value::Null,
+            Column::Numbers(values) => {
+                let x = values.value(row);
+                // Whole numbers without a fraction.
+                if x == x.trunc() && x.abs() < 9e15 { Value::from(x as i64) } else { Value::from(x) }
+            }
+            Column::Texts(values) => Value::from(values.value(row)),
+            Column::Other(_) => Value::from("…"),
+        }
+    }
+}
+
+fn cast_text(column: &ArrayRef) -> Result<LargeStringArray, ArrowError> {
+    if Kind::of(column.data_type()) == Kind::Other {
+        let reason = format!("a column of {} has no values that can be told apart", column.data_type());
+        return Err(ArrowError::NotYetImplemented(reason));
+    }
+    as_texts(column)
+}
+
+/// Several keys as one; `None` of a missing value is a key of its own.
+pub(super) fn together(keys: impl Iterator<Item = Option<u128>>) -> u128 {
+    let mut bytes = Vec::with_capacity(64);
+    for key in keys {
+        bytes.push(u8::from(key.is_some()));
+        bytes.extend_from_slice(&key.unwrap_or(0).to_le_bytes());
+    }
+    XxHash3_128::oneshot(&bytes)
+}
+
+/// Where a value is in a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// There is no value.
+    Missing,
+    Outside,
+    At(usize),
+}
+
+/// Values of a set, as both kinds of columns may have them.
+#[derive(Debug, Clone)]
+pub(super) struct Set {
+    texts: HashMap<String, usize>,
+    numbers: HashMap<u64, usize>,
+    /// How many.
+    pub size: usize,
+}
+
+impl Set {
+    pub fn new(values: &[Value]) -> Self {
+        let mut set = Self { texts: HashMap::new(), numbers: HashMap::new(), size: values.len() };
+        for (at, value) in values.iter().enumerate() {
+            let number = match value {
+                Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
+                Value::String(text) => text.parse().ok(),
+                other => other.as_f64(),
+            };
+            if let Some(x) = number {
+                set.numbers.insert((x + 0.0).to_bits(), at);
+            }
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            set.texts.insert(text, at);
+        }
+        set
+    }
+
+    /// Which of the values it is.
+    pub fn place(&self, column: &Column, row: usize) -> Place {
+        if column.is_missing(row) {
+            return Place::Missing;
+        }
+        let found = match column {
+            Column::Numbers(values) => self.numbers.get(&(values.value(row) + 0.0).to_bits()),
+            Column::Texts(values) => self.texts.get(values.value(row)),
+            Column::Other(_) => None,
+        };
+        found.map_or(Place::Outside, |at| Place::At(*at))
+    }
+}

@@ -1,0 +1,323 @@
+//! What a rule has seen.
+
+use super::rows::{Columns, Place, Set, together};
+use super::rules::{Check, Range};
+use super::suite::Rule;
+use arrow::error::ArrowError;
+use mainspring_stats::{Kll, Moments};
+use serde_json::{Value, json};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
+
+/// Values outside a set that are named.
+const NAMED: usize = 20;
+/// k of the sketch that medians come from: 0.2 % of the rows to either side.
+const K: u16 = 2_000;
+
+/// What a row is to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Row {
+    /// It is not about it.
+    Apart,
+    Kept,
+    Broken,
+}
+
+/// What is kept of the rows.
+pub(super) enum State {
+    /// Decided by each row alone, or by the table's form.
+    Rows,
+    /// How often, and where first, by value.
+    Unique(HashMap<u128, (u32, u64)>),
+    Numbers {
+        moments: Moments,
+        sum: f64,
+        sketch: Kll,
+    },
+    Values {
+        set: Set,
+        met: Vec<bool>,
+        outside: BTreeSet<String>,
+        others: u64,
+    },
+}
+
+impl State {
+    pub fn new(check: &Check) -> Self {
+        match check {
+            Check::ExpectTableRowsToBeUnique(_)
+            | Check::ExpectColumnValuesToBeUnique(_)
+            | Check::ExpectCompoundColumnsToBeUnique(_)
+            | Check::ExpectColumnUniqueValueCountToBeBetween(_)
+            | Check::ExpectColumnProportionOfUniqueValuesToBeBetween(_) => Self::Unique(HashMap::new()),
+            Check::ExpectColumnMeanToBeBetween(_)
+            | Check::ExpectColumnMedianToBeBetween(_)
+            | Check::ExpectColumnStdevToBeBetween(_)
+            | Check::ExpectColumnMinToBeBetween(_)
+            | Check::ExpectColumnMaxToBeBetween(_)
+            | Check::ExpectColumnSumToBeBetween(_) => {
+                Self::Numbers { moments: Moments::default(), sum: 0.0, sketch: Kll::new(K) }
+            }
+            Check::ExpectColumnValuesToBeInSet(s)
+            | Check::ExpectColumnValuesToNotBeInSet(s)
+            | Check::ExpectColumnDistinctValuesToBeInSet(s)
+            | Check::ExpectColumnDistinctValuesToContainSet(s)
+            | Check::ExpectColumnDistinctValuesToEqualSet(s) => {
+                let set = Set::new(&s.value_set);
+                Self::Values { met: vec![false; set.size], set, outside: BTreeSet::new(), others: 0 }
+            }
+            _ => Self::Rows,
+        }
+    }
+
+    /// Looks at the rows of a batch that `about` names, the first of which is row `first` of the table.
+    pub fn see(
+        &mut self,
+        rule: &Rule,
+        columns: &Columns<'_>,
+        (about, first): (&[bool], u64),
+    ) -> Result<Vec<Row>, ArrowError> {
+        let mut rows = vec![Row::Apart; about.len()];
+        match self {
+            Self::Unique(seen) => {
+                for (at, key) in unique_keys(&rule.check, columns)?.into_iter().enumerate() {
+                    let (Some(key), true) = (key, about[at]) else { continue };
+                    let met = seen.entry(key).or_insert((0, first + at as u64));
+                    met.0 += 1;
+                    // The first of equal rows is known to be broken only when the second comes.
+                    rows[at] = if met.0 > 1 { Row::Broken } else { Row::Kept };
+                }
+            }
+            Self::Numbers { moments, sum, sketch } => {
+                let column = columns.get(rule.check.columns()[0])?;
+                for at in (0..about.len()).filter(|at| about[*at]) {
+                    if let Some(x) = column.number(at).filter(|x| x.is_finite()) {
+                        rows[at] = Row::Kept;
+                        moments.push(x);
+                        *sum += x;
+                        sketch.extend(&[x]);
+                    }
+                }
+            }
+            Self::Values { set, met, outside, others } => {
+                let column = columns.get(rule.check.columns()[0])?;
+                let excluded = matches!(rule.check, Check::ExpectColumnValuesToNotBeInSet(_));
+                for at in (0..about.len()).filter(|at| about[*at]) {
+                    let place = set.place(&column, at);
+                    rows[at] = match place {
+                        Place::Missing => Row::Apart,
+                        place if (place == Place::Outside) == excluded => Row::Kept,
+                        _ => Row::Broken,
+                    };
+                    match place {
+                        Place::Missing => {}
+                        Place::At(place) => met[place] = true,
+                        Place::Outside => {
+                            *others += 1;
+                            if outside.len() < NAMED {
+                                let shown = columns.shown(rule.check.columns()[0], at);
+                                outside.insert(shown.as_str().map_or_else(|| shown.to_string(), str::to_owned));
+                            }
+                        }
+                    }
+                }
+            }
+            Self::Rows => by_row(&rule.check, columns, about, &mut rows)?,
+        }
+        Ok(rows)
+    }
+
+    /// What was observed, and whether it is as expected; `None` for rules that count rows.
+    pub fn told(&self, rule: &Rule) -> Option<(Value, bool)> {
+        match self {
+            Self::Rows => None,
+            Self::Unique(seen) => {
+                let (InRangeOf(column), total) =
+                    (range_of(&rule.check)?, seen.values().map(|v| u64::from(v.0)).sum::<u64>());
+                let share = matches!(rule.check, Check::ExpectColumnProportionOfUniqueValuesToBeBetween(_));
+                let found = if share { seen.len() as f64 / (total.max(1)) as f64 } else { seen.len() as f64 };
+                Some((json!(found), column.holds(found)))
+            }
+            Self::Numbers { moments, sum, sketch } => {
+                let InRangeOf(range) = range_of(&rule.check)?;
+                let found = match rule.check {
+                    Check::ExpectColumnMeanToBeBetween(_) => moments.mean(),
+                    Check::ExpectColumnStdevToBeBetween(_) => moments.stddev(),
+                    Check::ExpectColumnMinToBeBetween(_) => sketch.min(),
+                    Check::ExpectColumnMaxToBeBetween(_) => sketch.max(),
+                    Check::ExpectColumnSumToBeBetween(_) => Some(*sum),
+                    _ => sketch.view().quantile(0.5),
+                };
+                Some((json!(found), found.is_some_and(|x| range.holds(x))))
+            }
+            Self::Values { set: _, met, outside, others } => {
+                let missing: Vec<usize> = (0..met.len()).filter(|at| !met[*at]).collect();
+                let (inside, all) = (*others == 0, missing.is_empty());
+                let holds = match rule.check {
+                    Check::ExpectColumnDistinctValuesToBeInSet(_) => inside,
+                    Check::ExpectColumnDistinctValuesToContainSet(_) => all,
+                    Check::ExpectColumnDistinctValuesToEqualSet(_) => inside && all,
+                    _ => return None,
+                };
+                let absent: Vec<Value> =
+                    missing.iter().filter_map(|at| rule.kwargs["value_set"].get(at).cloned()).collect();
+                Some((json!({ "outside": outside, "absent": absent }), holds))
+            }
+        }
+    }
+
+    /// New values, for rules about sets.
+    pub fn outside(&self) -> Option<Value> {
+        match self {
+            Self::Values { outside, .. } if !outside.is_empty() => Some(json!({ "outside": outside })),
+            _ => None,
+        }
+    }
+
+    /// Rows that were the first of several equal ones: as broken as the others.
+    pub fn first_of_many(&self) -> Vec<u64> {
+        match self {
+            Self::Unique(seen) => seen.values().filter(|v| v.0 > 1).map(|v| v.1).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+struct InRangeOf(Range);
+
+fn range_of(check: &Check) -> Option<InRangeOf> {
+    match check {
+        Check::ExpectColumnMeanToBeBetween(b)
+        | Check::ExpectColumnMedianToBeBetween(b)
+        | Check::ExpectColumnStdevToBeBetween(b)
+        | Check::ExpectColumnMinToBeBetween(b)
+        | Check::ExpectColumnMaxToBeBetween(b)
+        | Check::ExpectColumnSumToBeBetween(b)
+        | Check::ExpectColumnUniqueValueCountToBeBetween(b)
+        | Check::ExpectColumnProportionOfUniqueValuesToBeBetween(b) => Some(InRangeOf(Range::from(b))),
+        _ => None,
+    }
+}
+
+fn unique_keys(check: &Check, columns: &Columns<'_>) -> Result<Vec<Option<u128>>, ArrowError> {
+    let names = match check {
+        Check::ExpectTableRowsToBeUnique(_) => columns.names(),
+        other => other.columns().into_iter().map(str::to_owned).collect(),
+    };
+    if let ([one], false) = (&names[..], matches!(check, Check::ExpectTableRowsToBeUnique(_))) {
+        return Ok(columns.keys(one)?.to_vec());
+    }
+    let ignore =
+        if let Check::ExpectCompoundColumnsToBeUnique(c) = check { c.ignore_row_if.as_deref() } else { Some("never") };
+    let keys = names.iter().map(|name| columns.keys(name)).collect::<Result<Vec<_>, _>>()?;
+    let key = |row: usize| {
+        let each = || keys.iter().map(|k| k[row]);
+        let ignored = match ignore {
+            Some("never") => false,
+            Some("any_value_is_missing") => each().any(|k| k.is_none()),
+            _ => each().all(|k| k.is_none()),
+        };
+        (!ignored).then(|| together(each()))
+    };
+    Ok((0..columns.len()).map(key).collect())
+}
+
+/// Rules that a row keeps or breaks by itself.
+fn by_row(check: &Check, columns: &Columns<'_>, about: &[bool], rows: &mut [Row]) -> Result<(), ArrowError> {
+    let mut each = |judge: &dyn Fn(usize) -> Option<bool>| {
+        for at in (0..about.len()).filter(|at| about[*at]) {
+            rows[at] = match judge(at) {
+                None => Row::Apart,
+                Some(true) => Row::Kept,
+                Some(false) => Row::Broken,
+            };
+        }
+    };
+    match check {
+        Check::ExpectTableRowCountToBeBetween(_) | Check::ExpectTableRowCountToEqual(_) => each(&|_| Some(true)),
+        Check::ExpectColumnValuesToNotBeNull(c) => {
+            let column = columns.get(&c.column)?;
+            each(&|at| Some(!column.is_missing(at)));
+        }
+        Check::ExpectColumnValuesToBeNull(c) => {
+            let column = columns.get(&c.column)?;
+            each(&|at| Some(column.is_missing(at)));
+        }
+        Check::ExpectColumnValuesToBeBetween(b) => {
+            let (column, range) = (columns.get(&b.column)?, Range::from(b));
+            each(&|at| (!column.is_missing(at)).then(|| column.number(at).is_some_and(|x| range.holds(x))));
+        }
+        Check::ExpectColumnValuesToMatchRegex(m) => {
+            let column = columns.get(&m.column)?;
+            each(&|at| (!column.is_missing(at)).then(|| column.text(at).is_some_and(|t| m.regex.0.is_match(t))));
+        }
+        Check::ExpectColumnValuesToNotMatchRegex(m) => {
+            let column = columns.get(&m.column)?;
+            each(&|at| (!column.is_missing(at)).then(|| column.text(at).is_none_or(|t| !m.regex.0.is_match(t))));
+        }
+        Check::ExpectColumnValueLengthsToBeBetween(b) => {
+            let (column, range) = (columns.get(&b.column)?, Range::from(b));
+            each(&|at| (!column.is_missing(at)).then(|| length(column.text(at)).is_some_and(|n| range.holds(n))));
+        }
+        Check::ExpectColumnValueLengthsToEqual(c) => {
+            let column = columns.get(&c.column)?;
+            each(&|at| (!column.is_missing(at)).then(|| length(column.text(at)) == Some(c.value as f64)));
+        }
+        Check::ExpectColumnPairValuesAToBeGreaterThanB(pair) => {
+            let sides = [columns.get(&pair.a)?, columns.get(&pair.b)?];
+            each(&|at| {
+                let [a, b] = sides.each_ref();
+                both((a.is_missing(at), b.is_missing(at)), pair.ignore_row_if.as_deref())?;
+                // Dates and times as ISO 8601 are in the order of their texts.
+                let order = match (a.number(at), b.number(at)) {
+                    (Some(a), Some(b)) => a.partial_cmp(&b),
+                    _ => a.text(at).zip(b.text(at)).map(|(a, b)| a.cmp(b)),
+                };
+                Some(order == Some(Ordering::Greater) || (pair.or_equal && order == Some(Ordering::Equal)))
+            });
+        }
+        Check::ExpectColumnPairValuesToBeEqual(pair) => {
+            let sides = [columns.get(&pair.a)?, columns.get(&pair.b)?];
+            let keys = [columns.keys(&pair.a)?, columns.keys(&pair.b)?];
+            each(&|at| {
+                let [a, b] = sides.each_ref();
+                both((a.is_missing(at), b.is_missing(at)), pair.ignore_row_if.as_deref())?;
+                Some(match (a.number(at), b.number(at)) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => keys[0][at].is_some() && keys[0][at] == keys[1][at],
+                })
+            });
+        }
+        Check::ExpectMulticolumnSumToEqual(s) => {
+            let all = s.column_list.iter().map(|name| columns.get(name)).collect::<Result<Vec<_>, _>>()?;
+            each(&|at| {
+                let missing = all.iter().filter(|c| c.is_missing(at)).count();
+                let ignored = match s.ignore_row_if.as_deref() {
+                    Some("never") => false,
+                    Some("any_value_is_missing") => missing > 0,
+                    _ => missing == all.len(),
+                };
+                let sum: Option<f64> = all.iter().map(|c| c.number(at)).sum();
+                // Decimal fractions do not add up to the last digit.
+                let close = |sum: f64| (sum - s.total).abs() <= 1e-9 * (1.0 + s.total.abs());
+                (!ignored).then(|| sum.is_some_and(close))
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn length(text: Option<&str>) -> Option<f64> {
+    text.map(|t| t.chars().count() as f64)
+}
+
+/// `None` where the row is ignored.
+fn both(missing: (bool, bool), ignore: Option<&str>) -> Option<()> {
+    let ignored = match ignore {
+        Some("neither") => false,
+        Some("either_value_is_missing") => missing.0 || missing.1,
+        _ => missing.0 && missing.1,
+    };
+    (!ignored).then_some(())
+}

@@ -1,0 +1,286 @@
+//! Each rule on a small table, by hand; suites as they are written; what is inferred.
+
+use super::*;
+use crate::profile::{Profile, profile};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn table() -> RecordBatch {
+    let columns: [(&str, ArrayRef); 7] = [
+        ("id", Arc::new(Int64Array::from(vec![9_007_199_254_740_992, 9_007_199_254_740_993, 3, 4, 4, 6]))),
+        (
+            "age",
+            Arc::new(Float64Array::from(vec![Some(20.0), Some(30.0), None, Some(130.0), Some(f64::NAN), Some(-1.0)])),
+        ),
+        (
+            "plan",
+            Arc::new(StringArray::from(vec![
+                Some("basic"),
+                Some("plus"),
+                None,
+                Some("basic"),
+                Some("gold"),
+                Some("plus"),
+            ])),
+        ),
+        ("paid", Arc::new(BooleanArray::from(vec![true, true, false, false, true, true]))),
+        ("low", Arc::new(Int64Array::from(vec![Some(1), Some(5), None, None, Some(2), Some(3)]))),
+        ("high", Arc::new(Int64Array::from(vec![Some(2), Some(4), None, Some(1), Some(2), Some(9)]))),
+        (
+            "day",
+            Arc::new(StringArray::from(vec!["2026-01-02", "2026-01-03", "x", "2026-1-4", "2026-01-05", "2026-01-06"])),
+        ),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap()
+}
+
+fn checked(suite: &Suite) -> Validation {
+    let batch = table();
+    let mut checker = Checker::new(suite, &batch.schema());
+    // In two batches: nothing may depend on where they end.
+    checker.see(&batch.slice(0, 4)).unwrap();
+    checker.see(&batch.slice(4, 2)).unwrap();
+    checker.finish()
+}
+
+#[track_caller]
+fn check(kind: &str, kwargs: Value) -> RuleResult {
+    let rule = Rule::new(kind, kwargs, Severity::Critical).unwrap();
+    checked(&Suite { name: None, rules: vec![rule] }).results.remove(0)
+}
+
+/// (rows looked at, rows that broke it)
+#[track_caller]
+fn counts(kind: &str, kwargs: Value) -> (u64, u64) {
+    let found = check(kind, kwargs);
+    assert_eq!(found.error, None);
+    (found.looked.unwrap(), found.unexpected.unwrap())
+}
+
+#[test]
+fn rules_about_rows_count_those_that_break_them() {
+    for (kind, kwargs, want) in [
+        ("expect_column_values_to_not_be_null", json!({"column": "age"}), (6, 2)),
+        ("expect_column_values_to_be_null", json!({"column": "plan"}), (6, 5)),
+        ("expect_column_values_to_be_between", json!({"column": "age", "min_value": 0, "max_value": 120}), (4, 2)),
+        ("expect_column_values_to_be_between", json!({"column": "age", "min_value": 20, "strict_min": true}), (4, 2)),
+        ("expect_column_values_to_be_between", json!({"column": "plan", "max_value": 1}), (5, 5)),
+        ("expect_column_values_to_be_in_set", json!({"column": "plan", "value_set": ["basic", "plus"]}), (5, 1)),
+        ("expect_column_values_to_be_in_set", json!({"column": "paid", "value_set": [true]}), (6, 2)),
+        ("expect_column_values_to_be_in_set", json!({"column": "low", "value_set": [1, 2, 3.0]}), (4, 1)),
+        ("expect_column_values_to_not_be_in_set", json!({"column": "plan", "value_set": ["gold"]}), (5, 1)),
+        // Neighbours that are one number as floating point are two; the two fours are both broken.
+        ("expect_column_values_to_be_unique", json!({"column": "id"}), (6, 2)),
+        ("expect_column_values_to_match_regex", json!({"column": "day", "regex": r"\d{4}-\d\d-\d\d$"}), (6, 2)),
+        ("expect_column_values_to_not_match_regex", json!({"column": "day", "regex": "x"}), (6, 1)),
+        ("expect_column_value_lengths_to_be_between", json!({"column": "plan", "max_value": 4}), (5, 2)),
+        ("expect_column_value_lengths_to_equal", json!({"column": "day", "value": 10}), (6, 2)),
+        ("expect_column_pair_values_a_to_be_greater_than_b", json!({"column_A": "high", "column_B": "low"}), (5, 3)),
+        (
+            "expect_column_pair_values_a_to_be_greater_than_b",
+            json!({"column_A": "high", "column_B": "low", "or_equal": true, "ignore_row_if": "either_value_is_missing"}),
+            (4, 1),
+        ),
+        ("expect_column_pair_values_to_be_equal", json!({"column_A": "high", "column_B": "low"}), (5, 4)),
+        ("expect_compound_columns_to_be_unique", json!({"column_list": ["plan", "paid"]}), (6, 2)),
+        ("expect_multicolumn_sum_to_equal", json!({"column_list": ["low", "high"], "sum_total": 12}), (5, 4)),
+        ("expect_table_rows_to_be_unique", json!({}), (6, 0)),
+    ] {
+        assert_eq!(counts(kind, kwargs.clone()), want, "{kind} {kwargs}");
+    }
+}
+
+#[test]
+fn mostly_is_a_share_of_the_rows_that_have_a_value() {
+    let rule = |mostly: f64| {
+        let kwargs = json!({"column": "age", "min_value": 0, "max_value": 120, "mostly": mostly});
+        check("expect_column_values_to_be_between", kwargs).success
+    };
+    assert!(rule(0.5) && !rule(0.51));
+}
+
+#[test]
+fn rules_about_columns_say_what_they_found() {
+    for (kind, kwargs, observed, success) in [
+        ("expect_table_row_count_to_equal", json!({"value": 6}), json!(6), true),
+        ("expect_table_row_count_to_be_between", json!({"min_value": 7}), json!(6), false),
+        ("expect_column_to_exist", json!({"column": "age"}), json!(true), true),
+        ("expect_column_to_exist", json!({"column": "aged"}), json!(false), false),
+        ("expect_column_values_to_be_of_type", json!({"column": "id", "type_": "int64"}), json!("Int64"), true),
+        ("expect_column_values_to_be_of_type", json!({"column": "id", "type_": "text"}), json!("Int64"), false),
+        (
+            "expect_column_values_to_be_in_type_list",
+            json!({"column": "age", "type_list": ["integer", "number"]}),
+            json!("Float64"),
+            true,
+        ),
+        ("expect_column_mean_to_be_between", json!({"column": "low", "min_value": 2}), json!(2.75), true),
+        ("expect_column_sum_to_be_between", json!({"column": "low", "max_value": 10}), json!(11.0), false),
+        ("expect_column_min_to_be_between", json!({"column": "age", "min_value": -1}), json!(-1.0), true),
+        ("expect_column_max_to_be_between", json!({"column": "age", "max_value": 120}), json!(130.0), false),
+        (
+            "expect_column_unique_value_count_to_be_between",
+            json!({"column": "plan", "max_value": 2}),
+            json!(3.0),
+            false,
+        ),
+        (
+            "expect_column_proportion_of_unique_values_to_be_between",
+            json!({"column": "plan", "min_value": 0.6}),
+            json!(0.6),
+            true,
+        ),
+        (
+            "expect_column_distinct_values_to_equal_set",
+            json!({"column": "plan", "value_set": ["basic", "plus", "pro"]}),
+            json!({"outside": ["gold"], "absent": ["pro"]}),
+            false,
+        ),
+        (
+            "expect_column_distinct_values_to_contain_set",
+            json!({"column": "plan", "value_set": ["basic", "plus"]}),
+            json!({"outside": ["gold"], "absent": []}),
+            true,
+        ),
+        (
+            "expect_table_columns_to_match_set",
+            json!({"column_set": ["id", "age", "plan", "paid", "low", "high", "month"]}),
+            json!({"absent": ["month"], "more": ["day"]}),
+            false,
+        ),
+    ] {
+        let found = check(kind, kwargs.clone());
+        assert_eq!((found.observed, found.success), (Some(observed), success), "{kind} {kwargs}");
+    }
+    let deviation = check("expect_column_stdev_to_be_between", json!({"column": "low", "max_value": 2}));
+    assert!((deviation.observed.unwrap().as_f64().unwrap() - 1.707_825_127_659_933).abs() < 1e-12);
+}
+
+#[test]
+fn a_broken_rule_shows_its_rows_and_new_values() {
+    let found = check("expect_column_values_to_be_in_set", json!({"column": "plan", "value_set": ["basic", "plus"]}));
+    assert_eq!(found.observed, Some(json!({"outside": ["gold"]})));
+    assert_eq!(json!(found.examples), json!([{"row": 4, "values": {"plan": "gold"}}]));
+    let absent = check("expect_column_values_to_not_be_null", json!({"column": "plann"}));
+    assert_eq!(absent.error.as_deref(), Some("there is no column \"plann\"; did you mean \"plan\"?"));
+    assert!(!absent.success && absent.looked.is_none());
+}
+
+#[test]
+fn a_rule_may_be_about_some_rows_and_says_which_break_it() {
+    let text = "
+expectations:
+  - type: expect_column_values_to_be_between
+    kwargs: {column: age, min_value: 0}
+    when: [{column: plan, in: [plus]}]
+  - type: expect_column_values_to_be_unique
+    kwargs: {column: id}
+    severity: warning
+  - {type: expect_table_row_count_to_equal, kwargs: {value: 2}, when: [{column: plan, in: [plus]}]}
+";
+    let suite = Suite::parse(text).unwrap();
+    let found = checked(&suite);
+    assert_eq!((found.results[0].looked, found.results[0].unexpected), (Some(2), Some(1)));
+    assert_eq!(json!(found.results[0].examples), json!([{"row": 5, "values": {"age": -1, "plan": "plus"}}]));
+    assert!(found.results[2].success, "{:?}", found.results[2]);
+    assert_eq!((found.success, found.statistics.failed, found.statistics.warned), (false, 1, 1));
+    let batch = table();
+    let broken = Checker::new(&suite, &batch.schema()).see(&batch).unwrap();
+    // Warnings refuse nothing.
+    assert_eq!(broken, [false, false, false, false, false, true]);
+    let again = Suite::parse(&suite.to_yaml()).unwrap();
+    assert_eq!(again.to_yaml(), suite.to_yaml());
+    assert_eq!(checked(&again), found);
+}
+
+#[test]
+fn great_expectations_own_files_are_read() {
+    let one = r#"{"name": "s", "id": "a", "meta": {"great_expectations_version": "1.5.0"}, "notes": null,
+        "expectations": [{"type": "expect_column_values_to_be_between", "id": "b", "severity": "critical", "meta": {},
+          "kwargs": {"column": "age", "min_value": 0.0, "max_value": null, "mostly": 0.5}}]}"#;
+    let zero = r#"{"expectation_suite_name": "s", "data_asset_type": null, "ge_cloud_id": null,
+        "expectations": [{"expectation_type": "expect_column_values_to_be_between", "meta": {}, "ge_cloud_id": null,
+          "kwargs": {"column": "age", "min_value": 0, "row_condition": null, "condition_parser": null}}]}"#;
+    for (text, success) in [(one, true), (zero, false)] {
+        let suite = Suite::parse(text).unwrap();
+        assert_eq!(suite.name.as_deref(), Some("s"));
+        assert_eq!(checked(&suite).success, success);
+    }
+}
+
+#[test]
+fn what_is_no_rule_says_why() {
+    let one = |kind: &str, kwargs: &str| {
+        Suite::parse(&format!("expectations:\n  - {{type: {kind}, kwargs: {kwargs}}}")).unwrap_err().to_string()
+    };
+    for (kind, kwargs, says) in [
+        ("expect_column_values_to_be_betwen", "{}", "did you mean \"expect_column_values_to_be_between\"?"),
+        ("expect_column_values_to_be_between", "{column: a}", "give min_value, max_value or both"),
+        ("expect_column_values_to_be_between", "{column: a, min_value: 3, max_value: 1}", "is above max_value"),
+        ("expect_column_values_to_be_between", "{column: a, min: 3}", "unknown field `min`"),
+        ("expect_column_values_to_be_between", "{min_value: 3}", "missing field `column`"),
+        ("expect_column_values_to_be_in_set", "{column: a, value_set: [1], mostly: 2}", "from 0 to 1"),
+        ("expect_column_values_to_match_regex", "{column: a, regex: '('}", "no regular expression"),
+        ("expect_column_mean_to_be_between", "{column: a, min_value: 1, mostly: 0.9}", "no mostly"),
+        ("expect_column_values_to_be_null", "{column: a, row_condition: 'x > 3'}", "write `when`"),
+        ("expect_compound_columns_to_be_unique", "{column_list: [a], ignore_row_if: often}", "is one of"),
+    ] {
+        let said = one(kind, kwargs);
+        assert!(said.contains(says) && said.contains("expectation 1"), "{said}");
+    }
+    assert!(matches!(Suite::parse("expectations: 3"), Err(SuiteError::Form(_))));
+    assert!(matches!(Suite::parse("rules: []"), Err(SuiteError::Form(_))));
+    let when = "expectations: [{type: expect_column_to_exist, kwargs: {column: a}, when: [{column: b, in: [1]}]}]";
+    assert!(Suite::parse(when).unwrap_err().to_string().contains("no when"));
+}
+
+fn numbered(folder: &std::path::Path, name: &str, rows: std::ops::Range<i64>, plan: &str) -> PathBuf {
+    let n = (rows.end - rows.start) as usize;
+    let even = |i: i64| (i as f64 * 0.618_033_988_749_894_9).fract();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("id", Arc::new(rows.clone().collect::<Int64Array>())),
+        ("spent", Arc::new(rows.clone().map(|i| (i % 10 != 3).then(|| even(i))).collect::<Float64Array>())),
+        ("plan", Arc::new(rows.map(|i| Some(if i % 3 == 0 { plan } else { "plus" })).collect::<StringArray>())),
+        ("country", Arc::new(StringArray::from(vec!["CH"; n]))),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap();
+    let path = folder.join(name);
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn a_suite_of_a_profile_is_kept_by_its_table_and_its_like_and_broken_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, rows, plan| Table::open(&numbered(folder.path(), name, rows, plan)).unwrap();
+    let reference = open("a.parquet", 0..2_000, "basic");
+    let found = profile(&reference, 2).unwrap();
+    // As `mainspring profile` writes it, and reads it again.
+    let found: Profile = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
+    let suite = sharpened(infer(&found).unwrap(), &found, &reference).unwrap();
+    let kinds: Vec<&str> = suite.rules.iter().map(|r| r.kind.as_str()).collect();
+    for kind in [
+        "expect_table_columns_to_match_set",
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_be_unique",
+        "expect_table_rows_to_be_unique",
+    ] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    let failed = |table: &Table| -> Vec<String> {
+        let found = super::check(table, &suite).unwrap();
+        found.results.iter().filter(|r| !r.success).map(|r| format!("{} {}", r.kind, r.kwargs["column"])).collect()
+    };
+    assert_eq!(failed(&reference), Vec::<String>::new());
+    assert_eq!(failed(&open("b.parquet", 0..900, "basic")), Vec::<String>::new());
+    let other = failed(&open("c.parquet", 0..900, "gold"));
+    assert_eq!(other, ["expect_column_values_to_be_in_set \"plan\""]);
+    let beyond = failed(&open("d.parquet", 1_000..4_000, "basic"));
+    assert_eq!(beyond, ["expect_column_values_to_be_between \"id\""]);
+}

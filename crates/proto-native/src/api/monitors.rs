@@ -1,0 +1,130 @@
+//! Monitors and what they see; profiles and which version they belong to.
+
+use super::{Failures, Reply};
+use crate::convert::monitors::distribution;
+use crate::dto::monitors::{
+    MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorList, MonitorView, ProfileQuery,
+    ProfileView, SaveProfileRequest,
+};
+use crate::extract::{Params, Seg, page_size};
+use crate::state::NativeState;
+use axum::Json;
+use axum::extract::State;
+use mainspring_core::{ErrorKind, Name, Principal};
+use mainspring_http::{ApiError, Caller, Json as JsonBody};
+use mainspring_monitor::live::{ReadMonitors, ReadProfile, SaveProfile, View, WatchError};
+use mainspring_monitor::profile::Profile;
+use mainspring_registry::ModelUri;
+use mainspring_registry::actions::ReadModel;
+use std::sync::Arc;
+
+fn named(name: &str) -> Result<Name, ApiError> {
+    Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no monitor {name:?}: {e}")))
+}
+
+fn view(s: &NativeState, who: &Arc<Principal>, name: &str) -> Result<View, ApiError> {
+    let name = named(name)?;
+    let view = s.monitors.status(&s.may(who, ReadMonitors { monitor: Some(name.clone()) })?);
+    view.ok_or_else(|| {
+        ApiError::new(ErrorKind::NotFound, format!("there is no monitor {:?}", name.as_str()))
+            .hint("declare one: mainspring apply -f, with kind: Monitor")
+    })
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors", operation_id = "listMonitors", tag = "monitors",
+    responses((status = 200, description = "Each in a line, by name", body = MonitorList), Failures))]
+pub(crate) async fn list_monitors(State(s): State<NativeState>, Caller(who): Caller) -> Reply<MonitorList> {
+    let views = s.monitors.list(&s.may(&who, ReadMonitors { monitor: None })?);
+    Ok(Json(MonitorList { monitors: views.iter().map(Into::into).collect() }))
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors/{name}", operation_id = "getMonitor", tag = "monitors",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 200, description = "What it sees of each column", body = MonitorView), Failures))]
+pub(crate) async fn get_monitor(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+) -> Reply<MonitorView> {
+    Ok(Json(MonitorView::from(&view(&s, &who, &name)?)))
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/distribution", operation_id = "getMonitorDistribution", tag = "monitors",
+    params(("name" = String, Path, description = "Name"), MonitorColumnQuery),
+    responses((status = 200, description = "A column beside its reference", body = MonitorDistribution), Failures))]
+pub(crate) async fn get_monitor_distribution(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Params(query): Params<MonitorColumnQuery>,
+) -> Reply<MonitorDistribution> {
+    let view = view(&s, &who, &name)?;
+    let found = distribution(&view, &query.column, query.segment.as_deref());
+    found.map(Json).ok_or_else(|| {
+        let message = format!("monitor {name:?} watches no column {:?} there", query.column);
+        ApiError::new(ErrorKind::NotFound, message).hint(format!("its columns: GET /api/v1/monitors/{name}"))
+    })
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/events", operation_id = "listMonitorEvents", tag = "monitors",
+    params(("name" = String, Path, description = "Name"), MonitorEventQuery),
+    responses((status = 200, description = "What it has told, newest first", body = MonitorEvents), Failures))]
+pub(crate) async fn list_monitor_events(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Params(query): Params<MonitorEventQuery>,
+) -> Reply<MonitorEvents> {
+    let auth = s.may(&who, ReadMonitors { monitor: Some(named(&name)?) })?;
+    let limit = page_size(query.limit, 100)?;
+    let events = s.monitors.transitions(&auth, query.before.unwrap_or(u64::MAX), limit).await?;
+    Ok(Json(MonitorEvents { events: events.into_iter().map(Into::into).collect() }))
+}
+
+/// The version that `churn@champion`, `churn/3` or their `models:/` forms name now.
+async fn version(s: &NativeState, who: &Arc<Principal>, text: &str) -> Result<(String, String), ApiError> {
+    let uri = if text.contains(":/") { text.to_owned() } else { format!("models:/{text}") };
+    let uri: ModelUri = uri.parse().map_err(|e: mainspring_registry::RegistryError| ApiError::from(e))?;
+    if matches!(uri, ModelUri::Logged { .. } | ModelUri::Run { .. }) {
+        let message = format!("{text:?} names no version of a registered model");
+        return Err(ApiError::new(ErrorKind::InvalidInput, message).hint("write NAME@alias or NAME/VERSION"));
+    }
+    let found = s.registry.resolve_as(&s.may(who, ReadModel::on(uri.to_string()))?, &uri).await?;
+    Ok((found.name, found.version))
+}
+
+async fn shown(s: &NativeState, who: &Arc<Principal>, (model, version): (String, String)) -> Reply<ProfileView> {
+    let saved = s.monitors.profile(&s.may(who, ReadProfile { model: model.clone() })?, &version).await?;
+    let profile = serde_json::to_value(&*saved.profile)
+        .map_err(|e| ApiError::new(ErrorKind::Internal, format!("the profile cannot be shown: {e}")))?;
+    let (source, saved_by, saved_at) = (saved.source, saved.saved_by, saved.saved_at.into());
+    Ok(Json(ProfileView { model, version, source, saved_by, saved_at, profile }))
+}
+
+#[utoipa::path(get, path = "/api/v1/profiles", operation_id = "getProfile", tag = "monitors",
+    params(ProfileQuery),
+    responses((status = 200, description = "The profile saved with a version, or made of its run's dataset", body = ProfileView), Failures))]
+pub(crate) async fn get_profile(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Params(query): Params<ProfileQuery>,
+) -> Reply<ProfileView> {
+    let of = version(&s, &who, &query.model).await?;
+    shown(&s, &who, of).await
+}
+
+#[utoipa::path(post, path = "/api/v1/profiles", operation_id = "saveProfile", tag = "monitors",
+    request_body = SaveProfileRequest,
+    responses((status = 200, description = "It is saved, in the place of the one before", body = ProfileView), Failures))]
+pub(crate) async fn save_profile(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    JsonBody(request): JsonBody<SaveProfileRequest>,
+) -> Reply<ProfileView> {
+    let (model, version) = version(&s, &who, &request.model).await?;
+    let profile: Profile =
+        serde_json::from_value(request.profile).map_err(|e| ApiError::from(WatchError::Profile(e.to_string())))?;
+    let auth = s.may(&who, SaveProfile { model: model.clone() })?;
+    s.monitors.save_profile(&auth, &version, &profile).await?;
+    shown(&s, &who, (model, version)).await
+}

@@ -1,0 +1,102 @@
+//! Monitors as the API shows them.
+
+use crate::dto::monitors::{MonitorColumn, MonitorDistribution, MonitorEvent, MonitorSummary, MonitorView};
+use mainspring_monitor::live::track::{Standing, Track};
+use mainspring_monitor::live::{Transition, View};
+
+/// `in.plan = gold`.
+fn segment(of: Option<(&str, &str)>) -> Option<String> {
+    of.map(|(column, value)| format!("{column} = {value}"))
+}
+
+fn column(name: &str, of: Option<(&str, &str)>, track: &Track) -> MonitorColumn {
+    let (log_e, log_sure) = track.evidence();
+    MonitorColumn {
+        name: name.to_owned(),
+        segment: segment(of),
+        drift: if name.starts_with("out.") { "prediction" } else { "covariate" }.to_owned(),
+        standing: track.standing.as_str().to_owned(),
+        since: track.since.into(),
+        changed_at: track.changed_at.map(Into::into),
+        reference: track.origin.as_str().to_owned(),
+        learned: track.learned(),
+        tested: track.tested(),
+        window_rows: track.moved.rows,
+        distance: track.moved.distance,
+        chance: track.moved.chance,
+        log_e,
+        log_sure,
+    }
+}
+
+impl From<&View> for MonitorSummary {
+    fn from(view: &View) -> Self {
+        let watch = view.watch.as_ref();
+        let answered = watch.filter(|w| !w.version.is_empty());
+        let mut drifted: Vec<String> = watch
+            .into_iter()
+            .flat_map(|w| w.tracks())
+            .filter(|(_, _, track)| track.standing == Standing::Drift)
+            .map(|(name, _, _)| name.to_owned())
+            .collect();
+        drifted.sort();
+        drifted.dedup();
+        Self {
+            name: view.name.to_string(),
+            deployment: view.spec.deployment.to_string(),
+            variant: view.spec.variant.clone(),
+            model: answered.map(|w| w.model.clone()),
+            version: answered.map(|w| w.version.clone()),
+            state: view.state().to_owned(),
+            since: watch.map(|w| w.since.into()),
+            problem: view.problem.clone(),
+            watched: watch.map_or(0, |w| w.tracks.len() as u64),
+            drifted,
+            rows: watch.map_or(0, |w| w.rows[0]),
+            seen_until: watch.map(|w| w.position.into()),
+        }
+    }
+}
+
+impl From<&View> for MonitorView {
+    fn from(view: &View) -> Self {
+        let watch = view.watch.as_ref();
+        let columns = watch.into_iter().flat_map(|w| w.tracks());
+        Self {
+            summary: view.into(),
+            level: view.spec.level,
+            min_effect: view.spec.min_effect,
+            window: view.spec.window.to_string(),
+            sampled: watch.map_or(0, |w| w.rows[1]),
+            late: view.late,
+            begun_at: watch.map(|w| w.begun.into()),
+            columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),
+        }
+    }
+}
+
+impl From<(u64, Transition)> for MonitorEvent {
+    fn from((seq, t): (u64, Transition)) -> Self {
+        Self {
+            seq,
+            at: t.at.into(),
+            kind: t.kind.as_str().to_owned(),
+            drifting: t.drifting,
+            sentence: t.sentence,
+            numbers: t.numbers,
+        }
+    }
+}
+
+/// A column's distribution beside its reference's; nothing when the monitor has no such column.
+pub(crate) fn distribution(view: &View, name: &str, part: Option<&str>) -> Option<MonitorDistribution> {
+    let watch = view.watch.as_ref()?;
+    let (name, of, track) = watch.tracks().find(|(n, of, _)| *n == name && segment(*of).as_deref() == part)?;
+    let reference = track.reference();
+    Some(MonitorDistribution {
+        column: column(name, of, track),
+        edges: reference.and_then(|r| r.edges.clone()),
+        reference_counts: reference.map(|r| r.counts.clone()).unwrap_or_default(),
+        window_counts: track.window().unwrap_or_default(),
+    })
+}

@@ -1,0 +1,125 @@
+//! Performance as the API shows it.
+
+use crate::dto::performance::{
+    CalibrationBin, LabelDelay, MeasureDto, PerformanceComparison, PerformanceGroup, PerformanceMetric,
+    PerformanceReport, PerformanceRequest,
+};
+use mainspring_core::{ErrorKind, Name, Timestamp};
+use mainspring_http::ApiError;
+use mainspring_monitor::performance::{Comparison, Group, Report, Request, Task};
+use mainspring_stats::performance::{Level, Measure};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+const DAY: u64 = 86_400;
+const MOST_K: usize = 1_000;
+
+fn wrong(what: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorKind::InvalidInput, what.into())
+}
+
+fn instant(field: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let at = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|e| wrong(format!("{field} {text:?} is no time: {e}")).hint("write it as 2026-11-25T08:00:00Z"))?;
+    Ok(Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
+}
+
+/// What was asked of a deployment, with what was left out.
+pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestamp) -> Result<Request, ApiError> {
+    let until = asked.until.as_deref().map(|text| instant("until", text)).transpose()?.unwrap_or(now);
+    let from = match (&asked.from, asked.last_seconds) {
+        (Some(_), Some(_)) => return Err(wrong("give from or lastSeconds, not both")),
+        (Some(text), None) => instant("from", text)?,
+        (None, Some(0)) => return Err(wrong("lastSeconds is 0; it must be at least 1")),
+        (None, seconds) => {
+            let micros = i64::try_from(seconds.unwrap_or(DAY)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            until.plus_micros(-micros)
+        }
+    };
+    if from >= until {
+        return Err(wrong("from must be before until"));
+    }
+    let task = asked.task.as_deref().map(str::parse::<Task>).transpose().map_err(wrong)?;
+    let confidence = asked.confidence.unwrap_or(0.95);
+    let level = Level::new(confidence)
+        .ok_or_else(|| wrong(format!("confidence is {confidence}; it must be between 0 and 1, e.g. 0.95")))?;
+    let k = asked.k.unwrap_or(10);
+    if !(1..=MOST_K).contains(&k) {
+        return Err(wrong(format!("k is {k}; it must be between 1 and {MOST_K}")));
+    }
+    Ok(Request {
+        deployment,
+        from,
+        until,
+        label: asked.label.unwrap_or_else(|| "label".into()),
+        prediction: asked.prediction,
+        score: asked.score,
+        task,
+        by: asked.by,
+        positive: asked.positive,
+        k,
+        worth: asked.worth,
+        level,
+    })
+}
+
+fn measure(of: &Measure) -> MeasureDto {
+    let source = of.interval.map(|i| i.method.source().to_owned());
+    MeasureDto { value: of.value, low: of.interval.map(|i| i.low), high: of.interval.map(|i| i.high), method: source }
+}
+
+fn group(of: Group) -> PerformanceGroup {
+    let metric = |m: mainspring_monitor::performance::Metric| PerformanceMetric {
+        name: m.name.to_owned(),
+        class: m.class,
+        measure: measure(&m.measure),
+    };
+    let bin = |b: &mainspring_stats::performance::Bin| CalibrationBin {
+        rows: b.rows,
+        predicted: b.predicted,
+        observed: measure(&b.observed),
+    };
+    PerformanceGroup {
+        by: of.by.into_iter().collect(),
+        rows: of.rows,
+        labeled: of.labeled,
+        unfit: of.unfit,
+        metrics: of.metrics.into_iter().map(metric).collect(),
+        confusion: of.confusion,
+        calibration: of.calibration.iter().map(bin).collect(),
+        calibration_by_chance: of.calibration_by_chance,
+    }
+}
+
+fn comparison(of: Comparison) -> PerformanceComparison {
+    PerformanceComparison {
+        group: of.group,
+        name: of.name.to_owned(),
+        class: of.class,
+        difference: measure(&of.difference),
+        ratio: of.ratio.as_ref().map(measure),
+    }
+}
+
+/// The report of what was asked.
+pub(crate) fn report(asked: &Request, of: Report) -> PerformanceReport {
+    let delay = of.delay.map(|d| LabelDelay { median_seconds: d.median, p95_seconds: d.most, may_come: d.may_come });
+    PerformanceReport {
+        deployment: asked.deployment.as_str().to_owned(),
+        label: asked.label.clone(),
+        task: of.task.as_str().to_owned(),
+        prediction: of.prediction,
+        score: of.score,
+        classes: of.classes,
+        positive: of.positive,
+        k: (of.task == Task::Ranking).then_some(asked.k),
+        from: of.from.into(),
+        until: of.until.into(),
+        confidence: asked.level.confidence(),
+        delay,
+        overall: group(of.overall),
+        groups: of.groups.into_iter().map(group).collect(),
+        comparisons: of.comparisons.into_iter().map(comparison).collect(),
+        notes: of.notes,
+    }
+}

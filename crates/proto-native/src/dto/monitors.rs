@@ -1,0 +1,212 @@
+//! Monitors: what they see of each column, and what they have told; and the profiles of versions.
+
+use super::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+/// A monitor in a line.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorSummary {
+    /// Its name.
+    pub name: String,
+    /// The deployment whose rows it watches.
+    pub deployment: String,
+    /// Which variant of it.
+    pub variant: String,
+    /// The model that answers; nothing until it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`.
+    pub state: String,
+    /// Since when it is drifting, or is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Why it does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Columns that are watched.
+    pub watched: u64,
+    /// Names of those that have drifted, whole or in a segment.
+    pub drifted: Vec<String>,
+    /// Rows of the version that counted so far.
+    pub rows: u64,
+    /// Rows before this moment are in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen_until: Option<Time>,
+}
+
+/// What a monitor sees of a column.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorColumn {
+    /// Its name in the journal: `in.age`, `out.score`.
+    pub name: String,
+    /// Which rows of it, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// What its drift is: `covariate` or `prediction`.
+    pub drift: String,
+    /// `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared.
+    pub standing: String,
+    /// Since when.
+    pub since: Time,
+    /// When the change that is seen began, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Time>,
+    /// What it is compared with: `profile`, `first-rows` or `window`.
+    pub reference: String,
+    /// Rows of the reference so far, while it is being made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<u64>,
+    /// Sampled rows that the test has seen.
+    pub tested: u64,
+    /// Sampled rows in the window.
+    pub window_rows: u64,
+    /// The share of the window's rows that would have to move for it to be as the reference, 0 to 1.
+    pub distance: f64,
+    /// What chance alone brings on average with so many rows.
+    pub chance: f64,
+    /// ln of the most that the bet on a change has won.
+    pub log_e: f64,
+    /// ln of what it must have won to be sure.
+    pub log_sure: f64,
+}
+
+/// A monitor.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorView {
+    /// The line of it.
+    #[serde(flatten)]
+    pub summary: MonitorSummary,
+    /// The probability of a false alarm for a version, over all columns and looks.
+    pub level: f64,
+    /// From how much on a change is drift.
+    pub min_effect: f64,
+    /// How far back it is measured how much has changed.
+    pub window: String,
+    /// Rows of which the columns were sampled.
+    pub sampled: u64,
+    /// Rows that came too late to be looked at, since this server has watched.
+    pub late: u64,
+    /// Since when this version is watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Time>,
+    /// Its columns, whole first, then by segment.
+    pub columns: Vec<MonitorColumn>,
+}
+
+/// Monitors by name.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorList {
+    /// Each in a line.
+    pub monitors: Vec<MonitorSummary>,
+}
+
+/// What a monitor has told.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorEvent {
+    /// Counts from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// `drifted`, `recovered`, or `replaced`, when another version answers.
+    pub kind: String,
+    /// Whether anything was drifting then.
+    pub drifting: bool,
+    /// In words.
+    pub sentence: String,
+    /// The numbers that it rests on, and the query that shows the rows.
+    #[schema(value_type = Object)]
+    pub numbers: Value,
+}
+
+/// What a monitor has told, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorEvents {
+    /// Newest first.
+    pub events: Vec<MonitorEvent>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MonitorEventQuery {
+    /// Only those before this number.
+    pub before: Option<u64>,
+    /// How many at most; 100 when left out.
+    pub limit: Option<u32>,
+}
+
+/// Which column.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MonitorColumnQuery {
+    /// Its name: `in.age`.
+    pub column: String,
+    /// Which rows, `in.plan = gold`; all when left out.
+    pub segment: Option<String>,
+}
+
+/// A column's distribution beside its reference's.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorDistribution {
+    /// What is seen of it.
+    #[serde(flatten)]
+    pub column: MonitorColumn,
+    /// Upper edges of the bins of numbers, of each but the last and the one of missing values; none where bins are of
+    /// hashed texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edges: Option<Vec<f64>>,
+    /// Rows of the reference by bin; the last is of missing values.
+    pub reference_counts: Vec<u64>,
+    /// Sampled rows of the window by bin.
+    pub window_counts: Vec<u64>,
+}
+
+/// A profile to be saved with a version.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SaveProfileRequest {
+    /// The version: `churn@champion` or `churn/3`.
+    pub model: String,
+    /// What `mainspring profile FILE -o profile.json` wrote.
+    #[schema(value_type = Object)]
+    pub profile: Value,
+}
+
+/// Which version.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ProfileQuery {
+    /// `churn@champion` or `churn/3`.
+    pub model: String,
+}
+
+/// The profile of a version.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileView {
+    /// The registered model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// What it is a profile of.
+    pub source: String,
+    /// Who saved it; `the server` when it made it from the run's dataset.
+    pub saved_by: String,
+    /// When.
+    pub saved_at: Time,
+    /// The profile.
+    #[schema(value_type = Object)]
+    pub profile: Value,
+}

@@ -1,0 +1,164 @@
+//! What processes that share a database tell each other of their rollouts: the answers that each gave, until the journal
+//! has them where everybody reads it, and how the variants are there.
+//!
+//! A process numbers its bulletins from 1, so that a reader knows which it has; each event is in one bulletin.
+
+use crate::error::RolloutError;
+use crate::event::Event;
+use crate::machine::Readiness;
+use crate::ports::Tripped;
+use crate::sql::news as sql;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use mainspring_core::{Name, Tenant, Timestamp};
+use mainspring_store::{Db, FutureExt};
+use serde::{Deserialize, Serialize};
+
+/// Bulletins that are read at once.
+const MOST: u32 = 200;
+
+/// What one process says at a time.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Bulletin {
+    /// What the process answered before this moment is in this bulletin or in an earlier one.
+    pub until: Timestamp,
+    /// What it answered.
+    pub traffic: Vec<Traffic>,
+    /// How its variants are.
+    pub standings: Vec<Standing>,
+}
+
+/// A deployment, by tenant and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    tenant: String,
+    deployment: String,
+}
+
+impl Place {
+    /// The place of a deployment.
+    pub fn new(tenant: &Tenant, deployment: &Name) -> Self {
+        Self { tenant: tenant.as_str().to_owned(), deployment: deployment.as_str().to_owned() }
+    }
+}
+
+/// What one deployment answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Which one.
+    pub of: Place,
+    /// What it answered, and what was said about its answers, each once.
+    pub events: Vec<Event>,
+}
+
+/// How the candidates of a rollout are in one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Of which deployment.
+    pub of: Place,
+    /// Which rollout decides there.
+    pub rollout: String,
+    /// By which row.
+    pub generation: u64,
+    /// Whether the candidates can answer.
+    pub candidate: Readiness,
+    /// The hard limit that one was beyond.
+    pub tripped: Option<Tripped>,
+}
+
+/// A bulletin in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbered {
+    /// Whose it is.
+    pub process: String,
+    /// Counts those of the process, from 1.
+    pub seq: i64,
+    /// When it was written, by that process's clock.
+    pub at: Timestamp,
+    /// What it says.
+    pub bulletin: Bulletin,
+}
+
+/// Where bulletins are kept.
+#[derive(Debug, Clone)]
+pub struct News {
+    db: Db,
+}
+
+impl News {
+    /// Those of the processes on `db`, which must have been opened with [`crate::NEWS_MIGRATIONS`].
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Writes a bulletin.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`]; it may be written again.
+    pub async fn tell(&self, numbered: &Numbered) -> Result<(), RolloutError> {
+        let Numbered { process, seq, at, bulletin } = numbered;
+        let (process, seq, at, until) = (process.clone(), *seq, *at, bulletin.until);
+        let body = packed(bulletin)?;
+        self.db.write(move |c| async move { sql::tell(c, (&process, seq), (at, until), body).await }.boxed()).await
+    }
+
+    /// The number of the last bulletin of every process but `own`.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn heads(&self, own: &str) -> Result<Vec<(String, i64)>, RolloutError> {
+        let own = own.to_owned();
+        self.db.read(move |c| async move { sql::heads(c, &own).await }.boxed()).await
+    }
+
+    /// The bulletins of `process` after number `after`, in their order; 200 at most.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`], [`RolloutError::Stored`].
+    pub async fn after(&self, process: &str, after: i64) -> Result<Vec<Numbered>, RolloutError> {
+        let process = process.to_owned();
+        let read = self.db.read(move |c| {
+            async move { sql::after(c, &process, after, MOST).await.map(|rows| (process, rows)) }.boxed()
+        });
+        let (process, rows): (String, Vec<sql::Stored>) = read.await?;
+        let numbered = |row: sql::Stored| {
+            Ok(Numbered { process: process.clone(), seq: row.seq, at: row.at, bulletin: unpacked(&row.body)? })
+        };
+        rows.into_iter().map(numbered).collect()
+    }
+
+    /// Forgets what `process` said of answers before `until`: the journal has them where everybody reads it.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn forget(&self, process: &str, until: Timestamp) -> Result<(), RolloutError> {
+        let process = process.to_owned();
+        self.db.write(move |c| async move { sql::forget(c, &process, until).await }.boxed()).await
+    }
+
+    /// Forgets what anybody said before `at`, also processes that are no more.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn forget_all(&self, at: Timestamp) -> Result<(), RolloutError> {
+        self.db.write(move |c| async move { sql::forget_all(c, at).await }.boxed()).await
+    }
+}
+
+fn stored(reason: impl std::fmt::Display) -> RolloutError {
+    RolloutError::Stored { what: "bulletin", reason: reason.to_string() }
+}
+
+fn packed(bulletin: &Bulletin) -> Result<Vec<u8>, RolloutError> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+    serde_json::to_writer(&mut out, bulletin).map_err(stored)?;
+    out.finish().map_err(stored)
+}
+
+fn unpacked(body: &[u8]) -> Result<Bulletin, RolloutError> {
+    serde_json::from_reader(std::io::BufReader::new(GzDecoder::new(body))).map_err(stored)
+}
+
+#[cfg(test)]
+mod tests;

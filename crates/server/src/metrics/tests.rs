@@ -1,0 +1,147 @@
+use super::*;
+use mainspring_core::{Name, Target, Tenant, Timestamp};
+use mainspring_rollout::{Report, Run, State as RunState};
+use mainspring_serving::{Counted, DeploymentSpec, Over, ShadowView, Trip, VariantState, VariantView};
+use mainspring_traffic::Share;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+fn version(variant: &str, version: &str, answered: u64) -> VersionStats {
+    let target = Target {
+        deployment: "churn".into(),
+        variant: variant.into(),
+        model: "churn".into(),
+        version: version.into(),
+        columns: Arc::default(),
+    };
+    let times = HistogramView::default;
+    VersionStats {
+        target: Arc::new(target),
+        current: variant == "stable",
+        last_inference: None,
+        inference_count: answered,
+        execution_count: answered,
+        success: Counted { count: answered, ns: 1_000 },
+        fail: Counted::default(),
+        failures: Vec::new(),
+        queue: times(),
+        engine: times(),
+        encode: times(),
+        total: times(),
+        batches: Vec::new(),
+        nan_outputs: 0,
+        memory_bytes: 1,
+    }
+}
+
+fn variant(name: &str, percent: u32) -> VariantView {
+    VariantView {
+        name: name.into(),
+        model: "models:/churn/2".into(),
+        version: None,
+        state: VariantState::Ready,
+        reason: None,
+        trip: None,
+        shadow: None,
+        weight: Share::from_ppm(percent * 10_000).unwrap(),
+        generation: 3,
+    }
+}
+
+fn reading() -> Reading {
+    let name = Name::new("churn").unwrap();
+    let trip = Trip {
+        at: Timestamp(0),
+        window: Duration::from_secs(10),
+        requests: 20,
+        failed: 9,
+        slow: 0,
+        over: Over::ErrorRate(Share::from_ppm(200_000).unwrap()),
+    };
+    let candidate = VariantView {
+        state: VariantState::Tripped,
+        trip: Some(trip),
+        shadow: Some(ShadowView { answered: 5, failed: 1, dropped: 2, in_flight: 1 }),
+        ..variant("v2", 10)
+    };
+    let view = DeploymentView {
+        name: name.clone(),
+        spec: Arc::new(DeploymentSpec::new("models:/churn@champion")),
+        state: State::Ready,
+        reason: None,
+        choice: None,
+        since: Timestamp(0),
+        settled: true,
+        versions: Vec::new(),
+        rollout: Some("churn-v2".into()),
+        variants: vec![variant("stable", 90), candidate],
+    };
+    let spec = serde_json::json!({
+        "deployment": "churn", "candidates": [{"name": "v2", "model": "models:/churn/2"}],
+        "steps": [{"canary": {"weight": 10}}],
+    });
+    let run = Run {
+        tenant: Tenant::default(),
+        name: Name::new("churn-v2").unwrap(),
+        number: 1,
+        spec: Arc::new(serde_json::from_value(spec).unwrap()),
+        state: RunState { decisions: 4, ..RunState::new("run".into(), Timestamp(0), 0) },
+        version: 1,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    };
+    Reading {
+        deployments: vec![DeploymentStats {
+            name,
+            in_flight: 0,
+            unserved: Vec::new(),
+            failed_loads: 0,
+            // As after a promotion: version 2 was the candidate and is stable now.
+            versions: vec![version("stable", "2", 7), version("v2", "2", 3), version("stable", "1", 100)],
+        }],
+        views: vec![view],
+        rollouts: vec![View {
+            run,
+            report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
+        }],
+        journal: JournalStats::default(),
+        health: Health { ready: true, checks: Vec::new() },
+        uptime: Duration::from_secs(1),
+        resident: None,
+    }
+}
+
+#[test]
+fn no_series_is_there_twice() {
+    let page = reading().render();
+    let series: Vec<&str> =
+        page.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.rsplit_once(' ')).map(|l| l.0).collect();
+    let mut seen = HashSet::new();
+    let twice: Vec<&&str> = series.iter().filter(|s| !seen.insert(**s)).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    // What Triton's dashboards read is the sum over the variants that a version has been.
+    assert!(page.contains("nv_inference_request_success{model=\"churn\",version=\"2\"} 10\n"), "{page}");
+}
+
+#[test]
+fn a_rollout_shows_its_variants_shadow_phase_and_evidence() {
+    let page = reading().render();
+    let of = "deployment=\"churn\",rollout=\"churn-v2\",variant=\"v2\"";
+    for line in [
+        format!("mainspring_variant_weight{{{of}}} 0.1"),
+        format!("mainspring_variant_ready{{{of}}} 0"),
+        format!("mainspring_variant_tripped{{{of}}} 1"),
+        format!("mainspring_variant_state{{{of},state=\"TRIPPED\"}} 1"),
+        format!("mainspring_shadow_requests_total{{{of},outcome=\"dropped\"}} 2"),
+        format!("mainspring_shadow_in_flight{{{of}}} 1"),
+        "mainspring_rollout_phase{rollout=\"churn-v2\",deployment=\"churn\",phase=\"pending\"} 1".into(),
+        "mainspring_rollout_decisions{rollout=\"churn-v2\",deployment=\"churn\"} 4".into(),
+        "mainspring_rollout_units{rollout=\"churn-v2\",deployment=\"churn\",variant=\"v2\"} 10".into(),
+        "mainspring_rollout_late_events{rollout=\"churn-v2\",deployment=\"churn\"} 2".into(),
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
+    assert!(
+        !page.contains("mainspring_shadow_in_flight{deployment=\"churn\",rollout=\"churn-v2\",variant=\"stable\"}")
+    );
+}

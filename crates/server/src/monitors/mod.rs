@@ -1,0 +1,98 @@
+//! The kind Monitor: what resource keeps is carried out by monitor; its rows are the journal's, its references come from
+//! the registry, and its orders go to rollouts.
+
+mod alarms;
+mod models;
+mod rows;
+
+pub use models::Registered;
+
+use crate::deployments::acting_for;
+use crate::start::Parts;
+use mainspring_core::{Ctx, Gate, Name, Tenant};
+use mainspring_monitor::live::track::Standing;
+use mainspring_monitor::live::{Controller as Loop, DeclareMonitor, MonitorSpec, Monitors, Ports, ReadMonitors, View};
+use mainspring_query::{Limits, Query};
+use mainspring_resource::{Controller, Kind};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Rows of one query.
+const MOST_ROWS: usize = 200_000;
+
+/// Monitors, carried out for the server itself.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// Carries them out.
+    pub monitors: Monitors,
+    /// Decides who may do what.
+    pub gate: Gate,
+}
+
+impl Declared {
+    /// The kind, to be registered.
+    pub fn kind(&self) -> Kind {
+        mainspring_monitor::live::kind().carried_by(Arc::new(self.clone()))
+    }
+}
+
+impl Controller for Declared {
+    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+        let spec: MonitorSpec =
+            serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
+        let declare = DeclareMonitor { monitor: name.clone() };
+        let auth = self.gate.authorize(&acting_for(tenant), declare).map_err(|e| e.to_string())?;
+        self.monitors.declare(&auth, spec).map_err(|e| e.to_string())
+    }
+
+    fn withdraw(&self, tenant: &Tenant, name: &Name) {
+        match self.gate.authorize(&acting_for(tenant), DeclareMonitor { monitor: name.clone() }) {
+            Ok(auth) => self.monitors.withdraw(&auth),
+            Err(error) => tracing::error!(monitor = %name, %error, "cannot take the monitor away"),
+        }
+    }
+
+    fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value> {
+        let read = ReadMonitors { monitor: Some(name.clone()) };
+        let view = self.monitors.status(&self.gate.authorize(&acting_for(tenant), read).ok()?)?;
+        let drifted = drifted(&view);
+        let names: Vec<&str> = drifted.iter().take(5).map(String::as_str).collect();
+        let reason = match (&view.problem, names.is_empty()) {
+            (Some(problem), _) => Some(problem.clone()),
+            (None, false) => Some(format!("{} columns have drifted: {}", drifted.len(), names.join(", "))),
+            (None, true) => None,
+        };
+        Some(json!({
+            "state": view.state(), "reason": reason, "settled": true,
+            "version": view.watch.as_ref().map(|w| w.version.clone()),
+        }))
+    }
+}
+
+/// Columns that have drifted, whole or in a segment, each once.
+fn drifted(view: &View) -> Vec<String> {
+    let Some(watch) = &view.watch else { return Vec::new() };
+    let mut names: Vec<String> = watch
+        .tracks()
+        .filter(|(_, _, track)| track.standing == Standing::Drift)
+        .map(|(name, _, _)| name.to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Starts what carries monitors out; ends at shutdown.
+pub fn start(parts: &Parts, ctx: &Ctx) {
+    let limits = Limits { rows: MOST_ROWS, ..Limits::default() };
+    let traffic = rows::JournalRows {
+        journal: parts.journal.clone(),
+        query: Query::new(parts.journal.clone(), limits),
+        gate: parts.gate.clone(),
+        ctx: ctx.clone(),
+    };
+    let alarms = alarms::Deputy { rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
+    let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms) };
+    let owner = ctx.event_id().to_string();
+    drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run()));
+}

@@ -1,0 +1,233 @@
+//! What this process tells the others of its rollouts, and hears from them, where several share a database.
+//!
+//! Each process journals what it answers, and seals it every few minutes; until then nobody else can read it. So once a
+//! second it writes down what its rollouts need of it, one row for all of them, and the process that decides reads the
+//! rows of the others. What is sealed meanwhile is forgotten.
+
+mod follow;
+mod hear;
+
+pub use follow::EveryJournal;
+pub use hear::EveryReplica;
+
+use super::events::taken;
+use super::fleet::standing;
+use crate::deployments::acting_for;
+use mainspring_core::{Ctx, Gate, Name, Tenant, Timestamp};
+use mainspring_journal::{Journal, MicroBatch};
+use mainspring_rollout::news::{Bulletin, News, Numbered, Place, Standing, Traffic};
+use mainspring_rollout::{Event, Plan, ReadRollouts, RolloutError, Rollouts, Wanted};
+use mainspring_serving::{Describe, Serving};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{self, Receiver, error::TryRecvError};
+
+/// How often something is told and heard.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long after its arrival an answer may reach the journal and still be told in its place, microseconds.
+const SETTLES: i64 = 2_000_000;
+/// Events that wait while the database does not answer; more are let go of, and said.
+const MOST: usize = 500_000;
+/// How often what nobody needs any more is forgotten, in rounds.
+const FORGET: u64 = 60;
+/// How long bulletins are kept when no rollout is active, and beyond the sealing of what they tell, microseconds.
+const KEEP: i64 = 600_000_000;
+/// How long the last word may take.
+const LAST: Duration = Duration::from_secs(2);
+/// Bulletins that one who follows may fall behind.
+const BEHIND: usize = 1024;
+
+/// The wire between processes.
+#[derive(Clone)]
+pub struct Wire(Arc<Inner>);
+
+struct Inner {
+    news: News,
+    /// This process, a name that no other has.
+    process: String,
+    journal: Journal,
+    rollouts: Rollouts,
+    serving: Serving,
+    gate: Gate,
+    ctx: Ctx,
+    heard: Mutex<BTreeMap<String, hear::Heard>>,
+    asking: Mutex<hear::Asking>,
+    bulletins: broadcast::Sender<Arc<Numbered>>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("process", &self.0.process).finish_non_exhaustive()
+    }
+}
+
+/// What is to be told.
+#[derive(Default)]
+struct Saying {
+    seq: i64,
+    unsent: BTreeMap<Place, Vec<Event>>,
+    /// What the database did not confirm: it is told again as it was, for it may be there.
+    pending: Option<Numbered>,
+    /// Deployments that a rollout has now, whether or not it has begun to compare.
+    taken: Vec<(Tenant, Name)>,
+    wanted: Vec<Wanted>,
+    /// The epoch of the rollouts that both are of.
+    epoch: i64,
+    failing: bool,
+}
+
+impl Saying {
+    /// Takes what the journal has got since the last time.
+    fn collect(&mut self, live: &mut Receiver<Arc<MicroBatch>>) {
+        loop {
+            let batch = match live.try_recv() {
+                Ok(batch) => batch,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                Err(TryRecvError::Lagged(missed)) => {
+                    tracing::warn!(
+                        missed,
+                        "batches of the journal went by; other servers hear of them once they are sealed"
+                    );
+                    continue;
+                }
+            };
+            for wanted in &self.wanted {
+                let place = Place::new(&wanted.tenant, &wanted.deployment);
+                taken(&batch, wanted, self.unsent.entry(place).or_default());
+            }
+        }
+        self.unsent.retain(|_, events| !events.is_empty());
+        let waiting: usize = self.unsent.values().map(Vec::len).sum();
+        if waiting > MOST {
+            tracing::warn!(events = waiting, "too much waits to be told; other servers hear of it once it is sealed");
+            self.unsent.clear();
+        }
+    }
+}
+
+impl Wire {
+    /// The wire of these parts.
+    pub(crate) fn of(parts: &crate::start::Parts, ctx: &Ctx) -> Self {
+        Self(Arc::new(Inner {
+            news: News::new(parts.db.clone()),
+            process: ctx.event_id().to_string(),
+            journal: parts.journal.clone(),
+            rollouts: parts.rollouts.clone(),
+            serving: parts.serving.clone(),
+            gate: parts.gate.clone(),
+            ctx: ctx.clone(),
+            heard: Mutex::default(),
+            asking: Mutex::default(),
+            bulletins: broadcast::Sender::new(BEHIND),
+        }))
+    }
+
+    /// Tells and hears until shutdown, and says then what was answered last.
+    pub async fn run(self) {
+        let mut live = self.0.journal.subscribe();
+        let mut saying = Saying { epoch: i64::MIN, ..Saying::default() };
+        let mut every = tokio::time::interval(EVERY);
+        let stop = self.0.ctx.tasks.cancelled();
+        for round in 0_u64.. {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => break,
+            }
+            self.want(&mut saying);
+            // Before the journal is asked, so that what comes meanwhile is not said to be there.
+            let now = self.0.ctx.now();
+            saying.collect(&mut live);
+            let mut done = self.tell(&mut saying, now).await;
+            if done.is_ok() {
+                done = self.hear().await;
+            }
+            if done.is_ok() && round % FORGET == 0 {
+                done = self.forget(&saying, now).await;
+            }
+            match done {
+                Ok(()) => saying.failing = false,
+                Err(error) if !std::mem::replace(&mut saying.failing, true) => {
+                    tracing::warn!(%error, "servers cannot tell each other of their rollouts; what is to be told waits");
+                }
+                Err(_) => {}
+            }
+        }
+        let last = async {
+            let _sealed_as_well = self.0.journal.flush().await;
+            saying.collect(&mut live);
+            self.tell(&mut saying, self.0.ctx.now()).await
+        };
+        if !matches!(tokio::time::timeout(LAST, last).await, Ok(Ok(()))) {
+            tracing::debug!("what was answered last is told by what is sealed");
+        }
+    }
+
+    /// What the rollouts need that have a deployment now.
+    fn want(&self, saying: &mut Saying) {
+        let epoch = *self.0.rollouts.changes().borrow();
+        if epoch == saying.epoch {
+            return;
+        }
+        saying.epoch = epoch;
+        let rows = self.0.rollouts.rows();
+        let taken = || rows.iter().filter(|r| r.row.is_some());
+        saying.taken = taken().map(|r| (r.tenant.clone(), r.deployment.clone())).collect();
+        saying.wanted = taken().filter_map(|r| self.wanted(r)).collect();
+    }
+
+    fn wanted(&self, routing: &mainspring_rollout::Routing) -> Option<Wanted> {
+        let read = ReadRollouts { rollout: Some(Name::new(&routing.rollout).ok()?) };
+        let auth = self.0.gate.authorize(&acting_for(&routing.tenant), read).ok()?;
+        let run = self.0.rollouts.status(&auth)?.run;
+        let first = run.state.strata.first()?;
+        let plan = Plan::of(&run.spec);
+        Some(Wanted {
+            tenant: routing.tenant.clone(),
+            deployment: routing.deployment.clone(),
+            from: first.start,
+            generation: first.generation,
+            labels: plan.labels(),
+            outputs: plan.outputs(),
+            inputs: plan.inputs(),
+        })
+    }
+
+    /// Writes what there is, also when it is nothing: that all is told until now is news.
+    async fn tell(&self, saying: &mut Saying, now: Timestamp) -> Result<(), RolloutError> {
+        if let Some(pending) = &saying.pending {
+            self.0.news.tell(pending).await?;
+            saying.pending = None;
+        }
+        if saying.taken.is_empty() && saying.unsent.is_empty() {
+            return Ok(());
+        }
+        let traffic: Vec<Traffic> =
+            std::mem::take(&mut saying.unsent).into_iter().map(|(of, events)| Traffic { of, events }).collect();
+        let until = Timestamp(now.micros() - SETTLES);
+        let standings = saying.taken.iter().filter_map(|(tenant, name)| self.standing(tenant, name)).collect();
+        let bulletin = Bulletin { until, traffic, standings };
+        saying.seq += 1;
+        let pending = Numbered { process: self.0.process.clone(), seq: saying.seq, at: now, bulletin };
+        let pending = saying.pending.insert(pending);
+        self.0.news.tell(pending).await?;
+        saying.pending = None;
+        Ok(())
+    }
+
+    fn standing(&self, tenant: &Tenant, deployment: &Name) -> Option<Standing> {
+        let describe = Describe { deployment: Some(deployment.clone()) };
+        let auth = self.0.gate.authorize(&acting_for(tenant), describe).ok()?;
+        standing(&self.0.serving.describe(&auth)?, Place::new(tenant, deployment))
+    }
+
+    /// What the journal has where everybody reads it needs no bulletin, and what is older than every rollout no reader.
+    async fn forget(&self, saying: &Saying, now: Timestamp) -> Result<(), RolloutError> {
+        let long_ago = Timestamp(now.micros() - KEEP);
+        let sealed = self.0.journal.unsealed_since().unwrap_or(now);
+        self.0.news.forget(&self.0.process, Timestamp(sealed.micros() - KEEP)).await?;
+        let first = saying.wanted.iter().map(|wanted| wanted.from).min().unwrap_or(now);
+        self.0.news.forget_all(first.min(long_ago)).await
+    }
+}

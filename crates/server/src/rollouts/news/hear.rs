@@ -1,0 +1,175 @@
+//! What other processes say, and how the variants are in all of them.
+
+use super::Wire;
+use crate::rollouts::fleet::Replica;
+use mainspring_core::{Name, Tenant, Timestamp};
+use mainspring_rollout::machine::{Checked, Pins, Readiness};
+use mainspring_rollout::news::{Numbered, Place, Standing};
+use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::{Fleet, FleetView, PortResult, RolloutError, Tripped};
+use mainspring_traffic::{Row, Share};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long a process that says nothing counts as one that answers, microseconds.
+const LIVES: i64 = 15_000_000;
+
+/// How far clocks may be off, microseconds.
+const OFF: i64 = 5_000_000;
+/// How long the others have to say how they are before a candidate gets its first request, microseconds.
+const ANSWERS: i64 = 3_000_000;
+
+/// What this process wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// When it last did.
+    pub last: Timestamp,
+    /// Since when, of rollouts that have not begun.
+    first: BTreeMap<(Place, String), Timestamp>,
+}
+
+/// What another process said last.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The last bulletin that those who follow were handed.
+    seq: i64,
+    /// When it was heard, by this process's clock.
+    at: Timestamp,
+    /// Until when all that it answered is told.
+    until: Timestamp,
+    standings: Vec<Standing>,
+}
+
+impl Wire {
+    /// Reads what the others have told since the last time, and hands it to whoever follows a rollout here.
+    pub(super) async fn hear(&self) -> Result<(), RolloutError> {
+        let now = self.0.ctx.now().micros();
+        if self.0.bulletins.receiver_count() == 0 && now - self.0.asking.lock().last.micros() > LIVES {
+            // Nobody decides here.
+            self.0.heard.lock().clear();
+            return Ok(());
+        }
+        for (process, head) in self.0.news.heads(&self.0.process).await? {
+            let mut known = self.0.heard.lock().get(&process).map_or(0, |heard| heard.seq);
+            while known < head {
+                let told = self.0.news.after(&process, known).await?;
+                let Some(last) = told.last() else { break };
+                known = last.seq;
+                for numbered in told.into_iter().map(Arc::new) {
+                    // Handed on before it is known to be told, so that whoever knows finds it.
+                    let _nobody_follows = self.0.bulletins.send(Arc::clone(&numbered));
+                    self.heard(&numbered);
+                    self.0.heard.lock().entry(process.clone()).or_default().seq = numbered.seq;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a bulletin says of its process.
+    pub(super) fn heard(&self, numbered: &Numbered) {
+        let now = self.0.ctx.now();
+        // What was told a while ago says nothing of now; a clock may be a little off.
+        let at = if now.micros() - numbered.at.micros() > OFF { numbered.at } else { now };
+        let mut all = self.0.heard.lock();
+        let heard = all.entry(numbered.process.clone()).or_default();
+        if numbered.bulletin.until >= heard.until {
+            (heard.at, heard.until) = (at, numbered.bulletin.until);
+            heard.standings.clone_from(&numbered.bulletin.standings);
+        }
+    }
+
+    /// Until when every process that lives has told what it answered.
+    pub(super) fn complete_until(&self) -> Option<Timestamp> {
+        let now = self.0.ctx.now().micros();
+        self.0.heard.lock().values().filter(|h| now - h.at.micros() < LIVES).map(|h| h.until).min()
+    }
+
+    /// Whether the others have had the time to say how they are, for a candidate that nobody has asked yet.
+    fn asked(&self, of: &Place, row: &Row) -> bool {
+        let now = self.0.ctx.now();
+        let mut asking = self.0.asking.lock();
+        asking.last = now;
+        let begun = row.shadow.is_some() || row.route.split().weight(0) != Share::ALL;
+        if begun {
+            asking.first.retain(|(place, _), _| place != of);
+            return true;
+        }
+        let first = *asking.first.entry((of.clone(), row.rollout.clone())).or_insert(now);
+        now.micros() - first.micros() >= ANSWERS
+    }
+
+    /// What keeps the candidate of a row from answering in another process, and the limit that it was beyond there.
+    fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
+        if !self.asked(of, row) {
+            return (Some(Readiness::Loading("the other servers are asked whether it is ready there".into())), None);
+        }
+        let now = self.0.ctx.now().micros();
+        let heard = self.0.heard.lock();
+        let (mut obstacle, mut tripped) = (None, None);
+        for (process, heard) in heard.iter().filter(|(_, h)| now - h.at.micros() < LIVES) {
+            let standing = heard.standings.iter().find(|s| s.of == *of && s.rollout == row.rollout);
+            let Some(standing) = standing else {
+                let why = format!("the routing row has not reached server {process} yet");
+                obstacle.get_or_insert(Readiness::Loading(why));
+                continue;
+            };
+            let told = |why: &String| format!("on server {process}: {why}");
+            match &standing.candidate {
+                Readiness::Ready | Readiness::Unknown => {}
+                Readiness::Loading(why) => drop(obstacle.get_or_insert(Readiness::Loading(told(why)))),
+                Readiness::Failed(why) => drop(obstacle.get_or_insert(Readiness::Failed(told(why)))),
+            }
+            if let Some(Tripped { variant, why }) = &standing.tripped {
+                tripped.get_or_insert_with(|| Tripped { variant: variant.clone(), why: told(why) });
+            }
+        }
+        (obstacle, tripped)
+    }
+}
+
+/// The deployments of all processes.
+#[derive(Debug, Clone)]
+pub struct EveryReplica {
+    /// Those of this one.
+    pub own: Replica,
+    /// What the others say.
+    pub wire: Wire,
+}
+
+impl Fleet for EveryReplica {
+    fn pins<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        candidates: &'a [CandidateSpec],
+    ) -> PortResult<'a, Pins> {
+        self.own.pins(tenant, deployment, candidates)
+    }
+
+    fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
+        Box::pin(async move {
+            let own = self.own.view(tenant, deployment, row).await?;
+            let (obstacle, tripped) = self.wire.elsewhere(&Place::new(tenant, deployment), row);
+            let candidate = match (own.candidate, obstacle) {
+                (Readiness::Ready, Some(obstacle)) => obstacle,
+                (own, _) => own,
+            };
+            Ok(FleetView { candidate, tripped: own.tripped.or(tripped) })
+        })
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
+        self.own.settled(tenant, deployment, row)
+    }
+
+    fn checks<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        row: &'a Row,
+        spec: &'a PreflightSpec,
+    ) -> PortResult<'a, Vec<Checked>> {
+        self.own.checks(tenant, deployment, row, spec)
+    }
+}

@@ -1,0 +1,119 @@
+//! What callers must not be able to do to a candidate, and a shadow to those whom it follows.
+
+use super::{last, limits};
+use crate::testing::{Rig, limited, name, other, request, row, shadowed, until};
+use crate::{Ask, HumanDuration, Infer, InferRequest, VariantState};
+use mainspring_core::{ErrorKind, Failure};
+use mainspring_traffic::UnitFrom;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn a_limit_of_time_that_the_caller_sets_never_trips_a_candidate() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    let first = limited(&row("request", &[("1", 0), ("2", 100)]), limits(0.01));
+    rig.route(Some(first.clone())).unwrap();
+    rig.settled("m").await;
+    let late = || InferRequest { deadline: Some(Instant::now()), ..request(&[1.0]) };
+    for _ in 0..60 {
+        assert_eq!(rig.infer(late()).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    }
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Ready);
+    // The deployment's own limit is the candidate's to keep, whatever the caller says beside it.
+    rig.deploy("m", |s| s.limits.deadline = Some(HumanDuration(Duration::from_nanos(1)))).unwrap();
+    rig.settled("m").await;
+    let patient = || InferRequest { deadline: Some(Instant::now() + Duration::from_mins(1)), ..request(&[1.0]) };
+    for _ in 0..60 {
+        let _late_until_it_trips = rig.infer(patient()).await;
+    }
+    assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Tripped);
+}
+
+#[tokio::test]
+async fn a_slow_shadow_takes_no_thread_from_those_whom_it_follows() {
+    let rig = Rig::serving("busy 1", |_| {}).await;
+    rig.shelf.put("2", "gated 2");
+    rig.route(Some(shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    rig.settled("m").await;
+    rig.engine.door.shut();
+    for _ in 0..20 {
+        // Both are too slow to run on the caller's thread, and the shadow stands at the door.
+        let asked = tokio::time::timeout(Duration::from_secs(30), rig.ask(&[5.0])).await;
+        assert_eq!(asked.expect("the shadow holds it up").unwrap(), [6.0]);
+    }
+    let shadow = || rig.describe("m").unwrap().variants[1].shadow.unwrap();
+    assert_eq!((shadow().in_flight, shadow().answered), (8, 0));
+    rig.engine.door.open();
+    until(|| shadow().answered == 8).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_parts_has_a_shadow_in_parts() {
+    let rig = Rig::serving("parts 10", |_| {}).await;
+    rig.shelf.put("2", "parts 20");
+    rig.route(Some(shadowed(&row("request", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    rig.settled("m").await;
+    let auth = rig.auth(Infer { deployment: name("m") });
+    let mut answer = rig.serving.infer_parts(&auth, request(&[3.0])).unwrap();
+    let mut parts = 0;
+    while let Some(part) = answer.next().await {
+        part.unwrap();
+        parts += 1;
+    }
+    until(|| rig.sink.0.lock().len() == 2).await;
+    let events = rig.sink.0.lock().clone();
+    let (shadows, real): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.assignment.shadow_of.is_some());
+    assert_eq!((parts, shadows[0].assignment.shadow_of), (3, Some(real[0].id)));
+    assert_eq!(real[0].outputs[0].tensor.to_vec::<f32>().unwrap(), [10.0, 11.0, 12.0]);
+    assert_eq!(shadows[0].outputs[0].tensor.to_vec::<f32>().unwrap(), [20.0, 21.0, 22.0]);
+    // A caller that goes has got nothing to compare with.
+    let mut left = rig.serving.infer_parts(&auth, request(&[3.0])).unwrap();
+    left.next().await.unwrap().unwrap();
+    drop(left);
+    until(|| rig.sink.0.lock().len() == 3).await;
+    assert_eq!(rig.describe("m").unwrap().variants[1].shadow.unwrap().answered, 1);
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_unit_is_what_its_requests_get() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "other 2");
+    let auth = rig.auth(Infer { deployment: name("m") });
+    let all = &[("1", 0), ("2", 100)];
+    rig.route(Some(row("field:x", all))).unwrap();
+    rig.settled("m").await;
+    // The candidate takes other inputs, so requests go to stable.
+    let said = rig.serving.assigned(&auth, Some(b"5")).unwrap();
+    rig.ask(&[5.0]).await.unwrap();
+    assert_eq!((said.variant.as_str(), &*last(&rig).target.variant, said.unit_is_missing), ("stable", "stable", None));
+    rig.route(Some(other(&row("request", all)))).unwrap();
+    rig.settled("m").await;
+    assert_eq!(rig.serving.assigned(&auth, Some(b"5")).unwrap().unit_is_missing, Some(UnitFrom::Request));
+    rig.route(Some(row("key", all))).unwrap();
+    rig.settled("m").await;
+    assert_eq!(rig.serving.assigned(&auth, Some(b"5")).unwrap().unit_is_missing, Some(UnitFrom::Key));
+    let keyed = rig.keyed("key:ab12", Infer { deployment: name("m") });
+    assert_eq!(rig.serving.assigned(&keyed, None).unwrap().unit_is_missing, None);
+}
+
+#[tokio::test]
+async fn the_variant_is_known_before_the_answer_and_is_the_one_that_answers() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let auth = rig.auth(Infer { deployment: name("m") });
+    let pick = || rig.serving.pick(&auth, Ask { version: None, head: &() }).unwrap();
+    assert_eq!(pick().variant(&[]).as_str(), "stable");
+    rig.shelf.put("2", "quick 2");
+    for unit in ["field:x", "request"] {
+        rig.route(Some(other(&row(unit, &[("1", 50), ("2", 50)])))).unwrap();
+        rig.settled("m").await;
+        for user in 0..20_u8 {
+            let asked = request(&[f32::from(user)]);
+            let mut picked = pick();
+            let variant = picked.variant(&asked.inputs);
+            let answer = rig.serving.infer(&auth, InferRequest { picked: Some(picked), ..asked }).await.unwrap();
+            assert_eq!(variant.as_str(), &*answer.target.variant, "{unit} {user}");
+        }
+        rig.route(None).unwrap();
+        rig.settled("m").await;
+    }
+}
