@@ -111,6 +111,14 @@ def test_drift_from_the_training_data_is_seen_told_and_kept(start, tmp_path):
     assert "in.mean_radius" in server.cli("monitor", "show", "tumour-drift")
     beside = requests.get(f"{server.url}/api/v1/monitors/tumour-drift/distribution", params={"column": "in.mean_radius"}).json()
     assert sum(beside["referenceCounts"]) > 500 and len(beside["edges"]) + 2 == len(beside["windowCounts"])
+    # Sketches of all rows say the same, from a version's profile and from a window.
+    said = json.loads(server.cli("drift", "models:/tumour/1", "deployment:tumour?last=10m", "--output", "json"))
+    verdicts = {c["name"]: c["finding"]["verdict"] for c in said["columns"] if "finding" in c}
+    assert verdicts.pop("in.mean_radius") == "drift" and set(verdicts.values()) == {"steady"} and len(verdicts) == 7, said
+    assert said["rows"] == [len(frame), 2 * len(frame)]
+    refused = server.cli("drift", "models:/tumour/1", "deployment:tumour", "--profile", "sequential", check=False)
+    assert refused.returncode == 2 and "kind: Monitor" in refused.stderr
+    assert "in.mean_radius" in server.cli("drift", tmp_path / "train.parquet", "deployment:tumour")
     # A power cut: what was told stays told, and no row counts twice.
     server.kill()
     again = start(data=data_folder)

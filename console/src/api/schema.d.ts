@@ -4,6 +4,102 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAlertChannels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["testAlertChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getAlertRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSilences"];
+        put?: never;
+        post: operations["silenceAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apply": {
         parameters: {
             query?: never;
@@ -190,6 +286,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{name}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getDeploymentProfile"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -836,6 +948,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSlos"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -872,6 +1000,69 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Channels, by name. */
+        AlertChannelList: {
+            /** @description The channels. */
+            channels: components["schemas"]["AlertChannelView"][];
+        };
+        /** @description A channel. */
+        AlertChannelView: {
+            /** @description Its name. */
+            name: string;
+            /** @description `webhook`, `slack`, `pagerduty`, `email` or `sns`. */
+            way: string;
+            /** @description What it is told of; everything when empty. */
+            on: string[];
+            /** @description The least severity that it is told of. */
+            severity: string;
+            /** @description Its last notices, the newest first. */
+            deliveries: components["schemas"]["DeliveryView"][];
+        };
+        /** @description Alerts: those that fire first, then by the last change. */
+        AlertList: {
+            /** @description The alerts. */
+            alerts: components["schemas"]["AlertView"][];
+        };
+        /** @description The receiver took a test notice. */
+        AlertTest: {
+            /** @description The notice's id, which the receiver sees. */
+            id: string;
+            /** @description What it said. */
+            title: string;
+        };
+        /** @description An alert, or something that happened. */
+        AlertView: {
+            /** @description The same for every report of the same. */
+            fingerprint: string;
+            /** @description `firing`, `pending`, `resolved` or `happened`. */
+            phase: string;
+            /** @description When the phase began. */
+            since: components["schemas"]["Time"];
+            /** @description When it began. */
+            started: components["schemas"]["Time"];
+            /** @description What it is: `SloBurn`. */
+            name: string;
+            /** @description `slo`, `drift` or `rollout`. */
+            source: string;
+            /** @description `info`, `ticket` or `page`. */
+            severity: string;
+            /** @description What tells it from others of the name. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description In words. */
+            summary: string;
+            /** @description The numbers that justify it. */
+            numbers: unknown;
+            /** @description A query of the journal that shows it. */
+            query?: string | null;
+            /** @description What to do about it. */
+            runbook?: string | null;
+            /** @description The console's page, below the server's address. */
+            page?: string | null;
+            /** @description The silence that covers it now. */
+            silencedBy?: string | null;
+        };
         /** @description Where an alias shall point. */
         AliasRequest: {
             /** @description The version. */
@@ -1414,6 +1605,25 @@ export interface components {
             source: string;
             /** @description `training`, `eval`, …, when the run said so. */
             context?: string | null;
+        };
+        /** @description A notice on its way to a channel, or there. */
+        DeliveryView: {
+            /** @description Its id, which the receiver sees. */
+            id: string;
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+            /** @description `waiting`, `sent`, `refused` or `expired`. */
+            state: string;
+            /** @description One line. */
+            title: string;
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            nextAt?: components["schemas"]["Time"] | null;
+            /** @description Why it was not taken. */
+            error?: string | null;
         };
         /** @description Why batches of one deployment closed. */
         DeploymentBatches: {
@@ -2824,6 +3034,91 @@ export interface components {
              */
             columns: components["schemas"]["ColumnField"][];
         };
+        /** @description Silences that have not ended. */
+        SilenceList: {
+            /** @description The silences. */
+            silences: components["schemas"]["SilenceView"][];
+        };
+        /** @description A silence to begin. */
+        SilenceRequest: {
+            /** @description All of these hold for what is silenced: `deployment=churn`, `severity!=page`, `deployment=~eu-.*`. */
+            matching: string[];
+            /** @description For how long from now on: `2h`. */
+            for: string;
+            /** @description Why. */
+            reason?: string;
+        };
+        /** @description A silence. */
+        SilenceView: {
+            /** @description Its id. */
+            id: string;
+            /** @description All of these hold for what is silenced. */
+            matching: string[];
+            /** @description From when on. */
+            from: components["schemas"]["Time"];
+            /** @description Until when. */
+            until: components["schemas"]["Time"];
+            /** @description Why. */
+            reason: string;
+            /** @description Who said so. */
+            by: string;
+        };
+        /** @description Objectives, by deployment. */
+        SloList: {
+            /** @description The objectives. */
+            slos: components["schemas"]["SloView"][];
+        };
+        /** @description An objective of a deployment. */
+        SloView: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description `availability`, `p50`, `p90`, `p95` or `p99`. */
+            objective: string;
+            /**
+             * Format: double
+             * @description The share of requests that are to be good.
+             */
+            target: number;
+            /**
+             * Format: double
+             * @description For a latency: within which time, milliseconds.
+             */
+            withinMs?: number | null;
+            /**
+             * Format: double
+             * @description What is left of the budget of 30 days: 1 is all of it, less than 0 is overdrawn.
+             */
+            budgetLeft: number;
+            /** @description How severe it is now. */
+            severity?: string | null;
+            /** @description The windows that rules look at, the 30 days last. */
+            windows: components["schemas"]["SloWindow"][];
+            /** @description What to do when it burns. */
+            runbook?: string | null;
+        };
+        /** @description A window of an objective. */
+        SloWindow: {
+            /**
+             * Format: int64
+             * @description How long it is, seconds.
+             */
+            seconds: number;
+            /**
+             * Format: int64
+             * @description Requests that count in it, of all replicas.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Those that were not good.
+             */
+            bad: number;
+            /**
+             * Format: double
+             * @description Bad ones per allowed one; 1 uses the budget up in exactly 30 days.
+             */
+            burnRate: number;
+        };
         /** @description One input or output tensor. */
         TensorField: {
             /** @description Name. */
@@ -2907,6 +3202,76 @@ export interface components {
             /** @description Failures by kind. */
             failures: components["schemas"]["FailureView"][];
         };
+        /** @description What is kept of a column of live rows. */
+        WindowColumn: {
+            /** @description Its name: `in.age`, `out.score`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Values that there are.
+             */
+            present: number;
+            /**
+             * Format: int64
+             * @description Rows without one.
+             */
+            missing: number;
+            /**
+             * Format: double
+             * @description Mean of the finite numbers.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description Their standard deviation, divided by n − 1.
+             */
+            deviation?: number | null;
+            /**
+             * Format: double
+             * @description The least.
+             */
+            min?: number | null;
+            /**
+             * Format: double
+             * @description The median, about.
+             */
+            median?: number | null;
+            /**
+             * Format: double
+             * @description The greatest.
+             */
+            max?: number | null;
+            /** @description DataSketches' KLL of doubles in base 64. */
+            kll?: string | null;
+            /**
+             * Format: double
+             * @description Different texts, about.
+             */
+            distinct?: number | null;
+            /** @description DataSketches' frequent items of texts in base 64; of whole numbers that come out, too. */
+            frequentItems?: string | null;
+        };
+        /** @description What a deployment's rows looked like in a window: of all rows, whose tiles begin in it. */
+        WindowProfile: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description From here on; before the last ninety minutes to the hour, before the last three days to the day. */
+            since: components["schemas"]["Time"];
+            /** @description Up to here. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Requests, however they ended.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Rows answered.
+             */
+            rows: number;
+            /** @description By name. */
+            columns: components["schemas"]["WindowColumn"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -2916,6 +3281,223 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that fire first, then by the last change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAlertChannels: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 when left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each with its last notices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertChannelList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testAlertChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver took a test notice */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAlertRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Recording and alert rules for Prometheus */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that have not ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silenceAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceRequest"];
+            };
+        };
+        responses: {
+            /** @description Nobody hears of these alerts for a while */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The silence */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     applyResources: {
         parameters: {
             query?: {
@@ -3357,6 +3939,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PredictAnswer"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeploymentProfile: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                last?: string;
+                /** @description Which variant; all when left out. */
+                variant?: string;
+                /** @description Which version; all when left out. */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What its rows looked like, of all that this server answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowProfile"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -4879,6 +5500,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSlos: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Objectives with their budgets, of all replicas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SloList"];
+                };
             };
             /** @description The request failed: RFC 9457 problem details */
             default: {

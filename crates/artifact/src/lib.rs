@@ -3,6 +3,7 @@
 //! A path cannot leave the store ([`ArtifactPath`]). A file is there whole or not at all: an upload
 //! that is cut short leaves nothing to see. On local disk a file is synced before the reply.
 
+mod aws;
 mod cache;
 mod error;
 mod local;
@@ -11,6 +12,7 @@ mod path;
 mod remote;
 mod store;
 
+pub use aws::AwsSigner;
 pub use bytes::Bytes;
 pub use error::ArtifactError;
 pub use futures::stream::BoxStream;

@@ -180,6 +180,9 @@ pub enum Cmd {
     /// Watch a deployment's rows beside their reference: what has drifted, and since when
     #[command(subcommand)]
     Monitor(MonitorCmd),
+    /// What is wrong, who is told of it, and the error budgets of deployments
+    #[command(subcommand)]
+    Alert(AlertCmd),
     /// Ask the journal in SQL: `predictions`, `feedback`, `labeled`, …
     Query {
         /// A SELECT
@@ -198,8 +201,10 @@ pub enum Cmd {
         #[arg(long, value_name = "N")]
         threads: Option<usize>,
     },
-    /// Compare the columns of two files
+    /// Compare the columns of two files, of saved profiles, or of live rows
     Drift(DriftArgs),
+    /// Estimate how good predictions are before there are labels, from a file that has them
+    Estimate(EstimateArgs),
     /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
     Validate(Box<ValidateArgs>),
     /// Measure a deployment's predictions against the labels that came for them
@@ -318,13 +323,15 @@ impl PredictArgs {
 /// Which files to compare, and how.
 #[derive(Debug, Args)]
 pub struct DriftArgs {
-    /// What the columns should look like: CSV, Arrow, Parquet
-    pub reference: PathBuf,
-    /// What they look like now
-    pub current: PathBuf,
-    /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order
-    #[arg(long, default_value = "sequential", value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
-    pub profile: String,
+    /// What the columns should look like: a file (CSV, Arrow, Parquet), a profile (profile.json), a version's
+    /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`)
+    pub reference: String,
+    /// What they look like now: the same
+    pub current: String,
+    /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order, and the default
+    /// for two files; `evidently` is the default where only sketches are there
+    #[arg(long, value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
+    pub profile: Option<String>,
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
@@ -334,6 +341,34 @@ pub struct DriftArgs {
     /// Columns at a time; one a core when left out
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// Which files and columns to estimate from.
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    /// Predictions with labels, in the order in which they came: CSV, JSON lines, Arrow, Parquet
+    pub reference: PathBuf,
+    /// Predictions without
+    pub current: PathBuf,
+    /// Column of the reference with what was true
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub label: String,
+    /// Column with the prediction
+    #[arg(long, default_value = "prediction", value_name = "COLUMN")]
+    pub prediction: String,
+    /// Columns with probabilities: of two classes that of the second, else one for each class in their order; without
+    /// them it is a regression
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub score: Vec<String>,
+    /// For a regression, columns of inputs; all others when left out
+    #[arg(long, value_delimiter = ',', value_name = "A,B", conflicts_with = "score")]
+    pub features: Vec<String>,
+    /// Parts that each file is cut into
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub chunks: u32,
+    /// Exit with 1 when an estimate is beyond the thresholds that the reference sets
+    #[arg(long)]
+    pub fail_on_alert: bool,
 }
 
 /// What to check, and against what.
@@ -424,6 +459,47 @@ pub enum MonitorCmd {
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
     },
+}
+
+/// What to do about alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertCmd {
+    /// Show alerts: those that fire first
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Let nobody hear of some alerts for a while
+    Silence {
+        /// What must hold for them: deployment=churn, severity!=page, deployment=~eu-.*
+        #[arg(required = true, value_name = "LABEL=VALUE")]
+        matching: Vec<String>,
+        /// For how long, e.g. `2h`
+        #[arg(long = "for", value_name = "AGE")]
+        length: String,
+        /// Why
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Show what is silenced
+    Silences,
+    /// End a silence
+    Unsilence {
+        /// Its id
+        id: String,
+    },
+    /// Show the channels, and what became of their last notices
+    Channels,
+    /// Send a test notice, and wait for the receiver's answer
+    Test {
+        /// The channel
+        channel: String,
+    },
+    /// Show objectives with their budgets and how fast they burn
+    Slo,
+    /// Print recording and alert rules for Prometheus
+    Rules,
 }
 
 /// What to do with rollouts.

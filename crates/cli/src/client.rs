@@ -45,6 +45,18 @@ impl Server {
         self.send(self.request(Method::GET, path)?).await
     }
 
+    /// GET `path`, whose answer is text.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn text(&self, path: &str) -> Result<String, CliError> {
+        let response = self.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
+        if !response.status().is_success() {
+            return Err(problem(response).await);
+        }
+        response.text().await.map_err(|e| self.unreachable(&e))
+    }
+
     /// GET `path` into the file `to`, however long it takes. Returns its size in bytes.
     ///
     /// # Errors

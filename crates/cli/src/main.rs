@@ -1,10 +1,12 @@
 //! The `mainspring` command.
 
 mod age;
+mod alert;
 mod args;
 mod client;
 mod convert;
 mod error;
+mod estimate;
 mod keys;
 mod local;
 mod monitor;
@@ -15,6 +17,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod sides;
 mod up;
 mod validate;
 
@@ -90,6 +93,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
+        Cmd::Alert(command) => alert::run(&server()?, command, out).await?,
         Cmd::Query { sql } => query::run(&server()?, &sql, out).await?,
         Cmd::Purge { older_than, dry_run, yes } => {
             query::purge(&server()?, &older_than, query::Purge { dry_run, yes }, out).await?;
@@ -104,7 +108,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
-        Cmd::Drift(args) => return monitor::drift(args, out).await,
+        Cmd::Estimate(args) => return estimate::run(args, out).await,
+        Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -4,9 +4,11 @@ use crate::args::{DriftArgs, Output};
 use crate::client::Server;
 use crate::error::CliError;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
+use crate::sides::Side;
 use mainspring_core::ErrorKind;
 use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
+use mainspring_monitor::sketches::compare_sketches;
 use mainspring_monitor::{MonitorError, Table};
 use mainspring_stats::presets::{Preset, Verdict};
 use serde_json::json;
@@ -98,19 +100,35 @@ fn round(value: f64) -> String {
     }
 }
 
-/// Compares two files and prints what each column says.
+/// Compares two sides and prints what each column says.
 ///
 /// # Errors
 /// [`CliError`] when they cannot be compared.
-pub async fn drift(args: DriftArgs, out: Output) -> Result<ExitCode, CliError> {
-    let preset: Preset = args.profile.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<ExitCode, CliError> {
+    let sides = (Side::from(args.reference.as_str()), Side::from(args.current.as_str()));
+    let files = matches!(sides, (Side::File(_), Side::File(_)));
+    let preset = args.profile.unwrap_or_else(|| if files { "sequential" } else { "evidently" }.to_owned());
+    let preset: Preset = preset.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
     if args.level.is_some() && preset != Preset::Sequential {
         let message = format!("--level is of the profile sequential; {} has thresholds of its own", preset.as_str());
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
     let how = Comparison { preset, level: args.level.unwrap_or(0.05), threads: cores(args.threads) };
-    let (reference, current) = (args.reference, args.current);
-    let report = apart(move || compare(&Table::open(&reference)?, &Table::open(&current)?, how)).await?;
+    let report = match sides {
+        (Side::File(reference), Side::File(current)) => {
+            apart(move || compare(&Table::open(&reference)?, &Table::open(&current)?, how)).await?
+        }
+        _ if matches!(preset, Preset::Sequential | Preset::NannyMl) => {
+            let message = format!("{} reads rows, and a profile or a window keeps sketches of them", preset.as_str());
+            let hint = "compare with --profile evidently or whylogs; live rows are watched by kind: Monitor";
+            return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
+        }
+        (reference, current) => {
+            let reference = reference.sketches(server, args.threads).await?;
+            let current = current.sketches(server, args.threads).await?;
+            compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?
+        }
+    };
     either(out, &report, || findings(&report));
     let failed = args.fail_on_drift && report.verdict == Verdict::Drift;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

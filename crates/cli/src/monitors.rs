@@ -83,7 +83,12 @@ fn show(view: &Value, most: usize) {
     line(format!("  {rows} rows up to {until}, {sampled} of them sampled; {} came too late", cell(&view["late"])));
     let mut columns: Vec<&Value> = view["columns"].as_array().into_iter().flatten().collect();
     if columns.is_empty() {
-        return line("  no row has been looked at yet: a minute is looked at a few seconds after its end");
+        let why = if view["rows"].as_u64().unwrap_or(0) == 0 {
+            "  no row has been looked at yet: a minute is looked at a few seconds after its end"
+        } else {
+            "  no column of these rows is watched: `columns` fits none, or they are lists of over 64 elements"
+        };
+        return line(why);
     }
     let beyond = |c: &Value| c["distance"].as_f64().unwrap_or(0.0) - c["chance"].as_f64().unwrap_or(0.0);
     columns.sort_by(|a, b| beyond(b).total_cmp(&beyond(a)));

@@ -275,7 +275,7 @@ impl Opened {
             Err(TryLockError::Error(e)) => return Err(JournalError::io("lock", &lock_path)(e)),
         }
         let _no_leftovers = std::fs::remove_dir_all(dir.join("sealing"));
-        let tiles = Tiles::default();
+        let tiles = Tiles::in_folder(dir);
         let mut recovery = Recovery::default();
         let covered: HashSet<_> = match tiles.restore(dir) {
             Ok(covered) => {

@@ -14,6 +14,7 @@
 //! Segment files are called `<sequence>-<uuid>.log`; the uuid also names the Parquet files made from
 //! it, so sealing a segment twice writes the same files again.
 
+mod fits;
 pub mod frame;
 pub mod recover;
 pub(crate) mod segment;

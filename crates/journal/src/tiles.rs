@@ -4,18 +4,23 @@
 //! A tile is a minute of one deployment, variant and version: how many requests, how they ended, where
 //! the time went, and a profile of each input and output column. Minutes roll into hours after
 //! [`KEEP_MINUTES`], hours into days after [`KEEP_HOURS`], days go after [`KEEP_DAYS`]. A window is the
-//! merge of the tiles that begin in it, so a window older than the minutes is exact to the hour. When many
-//! versions hold more than memory allows, all of these times are shorter.
+//! merge of the tiles that begin in it, so a window older than the minutes is exact to the hour. Columns of tiles that
+//! nobody adds to any more are [parked](parked) in files, and so are those of others when they hold more than memory
+//! allows; when the disk takes none, all of these times are shorter.
 
 use mainspring_core::{ErrorKind, Tenant, Timestamp, Timing};
 use mainspring_stats::{Kll, NumericProfile, TextProfile};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use series::{Level, Roll, Series};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod absorb;
 mod live;
+mod parked;
+mod series;
 mod store;
 
 pub(crate) use store::{TileSnapshot, write};
@@ -32,8 +37,8 @@ pub const KEEP_HOURS: i64 = 72;
 /// Days that are kept.
 pub const KEEP_DAYS: i64 = 90;
 /// Columns of one tile; further ones are not profiled.
-const MAX_COLUMNS: usize = 256;
-/// Bytes that all tiles may hold. Past it they roll up earlier.
+const MAX_COLUMNS: usize = 1_024;
+/// Bytes that all tiles may hold in memory, beside those of the last two minutes. Past it columns go to files.
 const MAX_BYTES: usize = 64 << 20;
 /// Bytes of a text column's profile, about: a HyperLogLog sketch and a map of frequent values.
 const TEXT_BYTES: usize = 8 << 10;
@@ -183,26 +188,23 @@ impl Tile {
     /// Adds everything that `other` has seen.
     pub fn merge(&mut self, other: &Self) {
         self.requests.merge(&other.requests);
-        for (name, column) in &other.columns {
-            if let Some(mine) = self.columns.get_mut(name) {
-                mine.merge(column);
-            } else if self.columns.len() < MAX_COLUMNS {
-                self.columns.insert(name.clone(), column.clone());
-            }
-        }
+        self.merge_columns(&other.columns);
     }
 
     /// Bytes held, about.
     fn byte_len(&self) -> usize {
         let r = &self.requests;
         let times = [&r.total, &r.queue, &r.features, &r.engine, &r.encode];
+        size_of::<Self>() + times.iter().map(|t| t.quantiles.byte_len()).sum::<usize>() + self.column_bytes()
+    }
+
+    /// Those of the columns.
+    fn column_bytes(&self) -> usize {
         let numeric = |c: &Column| c.numeric.as_ref().map_or(0, |n| n.quantiles.byte_len());
         let column = |(name, c): (&String, &Column)| {
             size_of::<Column>() + name.len() + numeric(c) + c.text.as_ref().map_or(0, |_| TEXT_BYTES)
         };
-        size_of::<Self>()
-            + times.iter().map(|t| t.quantiles.byte_len()).sum::<usize>()
-            + self.columns.iter().map(column).sum::<usize>()
+        self.columns.iter().map(column).sum()
     }
 
     /// Gives spare memory back once the tile no longer grows.
@@ -223,40 +225,6 @@ struct SeriesKey {
     version: String,
 }
 
-/// Tiles of one version over time, by the microsecond at which each begins.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Series {
-    minutes: BTreeMap<i64, Tile>,
-    hours: BTreeMap<i64, Tile>,
-    days: BTreeMap<i64, Tile>,
-}
-
-impl Series {
-    fn between(&self, since: i64, until: i64) -> impl Iterator<Item = (i64, &Tile)> {
-        let range = move |m| BTreeMap::range(m, since..until.max(since)).map(|(at, t)| (*at, t));
-        range(&self.days).chain(range(&self.hours)).chain(range(&self.minutes))
-    }
-
-    /// Rolls up what is older than a share of the times for which tiles are kept.
-    fn roll(&mut self, now: i64, share: i64) {
-        roll(&mut self.minutes, &mut self.hours, HOUR, now - KEEP_MINUTES * MINUTE / share);
-        roll(&mut self.hours, &mut self.days, DAY, now - KEEP_HOURS * HOUR / share);
-        self.days = self.days.split_off(&(now - KEEP_DAYS * DAY / share));
-    }
-
-    fn byte_len(&self) -> usize {
-        [&self.minutes, &self.hours, &self.days].iter().flat_map(|t| t.values()).map(Tile::byte_len).sum()
-    }
-}
-
-/// Moves tiles that begin before `before` from `fine` into the coarser tile that covers them.
-fn roll(fine: &mut BTreeMap<i64, Tile>, coarse: &mut BTreeMap<i64, Tile>, step: i64, before: i64) {
-    let kept = fine.split_off(&before);
-    for (at, tile) in std::mem::replace(fine, kept) {
-        coarse.entry(at - at.rem_euclid(step)).or_default().merge(&tile);
-    }
-}
-
 /// The merge of one version's tiles in a window.
 #[derive(Debug, Clone)]
 pub struct Window {
@@ -272,24 +240,101 @@ pub struct Window {
 
 /// All tiles of this process. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tiles(Arc<Mutex<BTreeMap<SeriesKey, Series>>>);
+pub struct Tiles(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    series: Mutex<BTreeMap<SeriesKey, Series>>,
+    /// The journal's folder; without one all columns stay in memory.
+    dir: Option<PathBuf>,
+    /// The number of the next file of columns.
+    next: Mutex<u64>,
+}
+
+/// What a window has of one version, while files are still to be read.
+struct Part {
+    window: Window,
+    parked: Vec<parked::Parked>,
+}
+
+/// Which window.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    tenant: &'a Tenant,
+    deployment: &'a str,
+    since: i64,
+    until: i64,
+    wanted: &'a dyn Fn(&str) -> bool,
+}
 
 impl Tiles {
-    /// The window from `since` up to but not including `until`, by variant and version.
+    /// Tiles whose columns may go to files below `dir`.
+    pub(crate) fn in_folder(dir: &Path) -> Self {
+        let next = Mutex::new(parked::next(dir));
+        Self(Arc::new(Inner { series: Mutex::default(), dir: Some(dir.to_owned()), next }))
+    }
+
+    /// The window from `since` up to but not including `until`, by variant and version. Columns of an earlier time are
+    /// read from disk: blocks.
     pub fn windows(&self, tenant: &Tenant, deployment: &str, since: Timestamp, until: Timestamp) -> Vec<Window> {
-        let all = self.0.lock();
-        all.iter()
-            .filter(|(key, _)| key.tenant == tenant.as_str() && *key.deployment == *deployment)
-            .filter_map(|(key, series)| {
-                let tile =
-                    series.between(since.micros(), until.micros()).map(|(_, t)| t.clone()).reduce(|mut a, b| {
-                        a.merge(&b);
-                        a
-                    })?;
+        self.windows_of(tenant, deployment, (since, until), &|_| true)
+    }
+
+    /// The same with only the columns that are `wanted`, of which alone the bytes are read.
+    pub fn windows_of(
+        &self,
+        tenant: &Tenant,
+        deployment: &str,
+        (since, until): (Timestamp, Timestamp),
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Vec<Window> {
+        let asked = Asked { tenant, deployment, since: since.micros(), until: until.micros(), wanted };
+        // A file may have been rolled up and removed between the look at the tiles and its reading: then the tiles have
+        // its columns elsewhere. One that stays damaged is left out.
+        for last in [false, true] {
+            if let Some(found) = self.read(asked, last) {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    fn read(&self, asked: Asked<'_>, last: bool) -> Option<Vec<Window>> {
+        let mut found = Vec::new();
+        for Part { mut window, parked } in self.parts(asked) {
+            for parked in parked {
+                let Some(dir) = &self.0.dir else { continue };
+                match parked::read(dir, &parked, asked.wanted) {
+                    Ok(columns) => window.tile.merge_columns(&columns),
+                    Err(_) if !last => return None,
+                    Err(error) => tracing::error!(%error, "columns are missing from a window"),
+                }
+            }
+            found.push(window);
+        }
+        Some(found)
+    }
+
+    fn parts(&self, asked: Asked<'_>) -> Vec<Part> {
+        let all = self.0.series.lock();
+        let of = all.iter().filter(|(k, _)| k.tenant == asked.tenant.as_str() && *k.deployment == *asked.deployment);
+        let mut parts = Vec::new();
+        for (key, series) in of {
+            let (mut tile, mut parked, mut any) = (Tile::default(), Vec::new(), false);
+            for held in series.between(asked.since, asked.until) {
+                any = true;
+                tile.requests.merge(&held.tile.requests);
+                for (name, column) in held.tile.columns.iter().filter(|(name, _)| (asked.wanted)(name)) {
+                    tile.columns.entry(name.clone()).or_default().merge(column);
+                }
+                parked.extend(held.parked.clone());
+            }
+            if any {
                 let (variant, model, version) = (key.variant.clone(), key.model.clone(), key.version.clone());
-                Some(Window { variant, model, version, tile })
-            })
-            .collect()
+                parts.push(Part { window: Window { variant, model, version, tile }, parked });
+            }
+        }
+        parts
     }
 
     /// The same window over all variants and versions.
@@ -301,7 +346,7 @@ impl Tiles {
 
     /// Deployments of a tenant that have tiles.
     pub fn deployments(&self, tenant: &Tenant) -> Vec<Arc<str>> {
-        let all = self.0.lock();
+        let all = self.0.series.lock();
         let mut names: Vec<Arc<str>> =
             all.keys().filter(|k| k.tenant == tenant.as_str()).map(|k| Arc::clone(&k.deployment)).collect();
         names.dedup();
@@ -310,25 +355,67 @@ impl Tiles {
 
     /// Forgets a deployment.
     pub fn forget(&self, tenant: &Tenant, deployment: &str) {
-        self.0.lock().retain(|k, _| k.tenant != tenant.as_str() || *k.deployment != *deployment);
+        self.0.series.lock().retain(|k, _| k.tenant != tenant.as_str() || *k.deployment != *deployment);
     }
 
-    /// Rolls minutes into hours and hours into days, by the time `now`.
+    /// Rolls minutes into hours and hours into days, by the time `now`, and parks what need not be in memory.
     pub(crate) fn roll(&self, now: Timestamp) {
         self.roll_within(now, MAX_BYTES);
     }
 
     fn roll_within(&self, now: Timestamp, most: usize) {
-        let mut all = self.0.lock();
-        // From all of the time down to a sixty-fourth, which leaves the running minute and day.
+        let mut all = self.0.series.lock();
+        let dir = self.0.dir.as_deref();
+        let by = |share| Roll { now: now.micros(), share, dir };
+        all.values_mut().for_each(|s| s.roll(by(1)));
+        if let Some(dir) = dir
+            && let Err(error) = park(&mut all, (now.micros(), dir, most), &mut self.0.next.lock())
+        {
+            tracing::warn!(%error, "columns of tiles cannot go to disk; they are kept for a shorter time");
+        }
+        // From all of the time down to a sixty-fourth, which leaves the running minute and day. What is open is bounded
+        // by its columns; where nothing else is in memory, nothing is gained.
         for share in (0..7).map(|n| 1 << n) {
-            all.values_mut().for_each(|s| s.roll(now.micros(), share));
-            if all.values().map(Series::byte_len).sum::<usize>() <= most {
+            let spare = |s: &Series| s.parkable().map(|(_, _, bytes)| bytes).sum::<usize>();
+            if all.values().map(Series::byte_len).sum::<usize>() <= most
+                || (dir.is_some() && all.values().all(|s| spare(s) == 0))
+            {
                 break;
             }
+            all.values_mut().for_each(|s| s.roll(by(share)));
         }
-        all.retain(|_, s| !(s.minutes.is_empty() && s.hours.is_empty() && s.days.is_empty()));
+        all.retain(|_, s| !s.is_empty());
     }
+}
+
+/// Parks what is closed, then the largest of the oldest until the rest is within `most` bytes.
+fn park(
+    all: &mut BTreeMap<SeriesKey, Series>,
+    (now, dir, most): (i64, &Path, usize),
+    next: &mut u64,
+) -> Result<(), crate::JournalError> {
+    for series in all.values_mut() {
+        series.park_closed(now, dir, next)?;
+    }
+    let mut held = all.values().map(Series::byte_len).sum::<usize>();
+    if held <= most {
+        return Ok(());
+    }
+    let mut spare: Vec<(i64, SeriesKey, Level, usize)> = all
+        .iter()
+        .flat_map(|(key, s)| s.parkable().map(|(level, at, bytes)| (at, key.clone(), level, bytes)))
+        .collect();
+    spare.sort_by_key(|(at, _, _, _)| *at);
+    for (at, key, level, bytes) in spare {
+        if held <= most {
+            break;
+        }
+        if let Some(series) = all.get_mut(&key) {
+            series.park((level, at), dir, next)?;
+            held = held.saturating_sub(bytes);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

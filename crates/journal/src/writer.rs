@@ -29,6 +29,8 @@ const WRITE_BYTES: usize = 1 << 20;
 const MIN_HELD: usize = 8 << 20;
 /// How long it waits before it tries a failing disk again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often minutes that are over leave memory.
+const ROLL: Duration = Duration::from_secs(60);
 type Done = oneshot::Sender<Result<(), JournalError>>;
 
 /// What others ask of the writer.
@@ -69,6 +71,8 @@ struct State {
     suspect: bool,
     /// When the tiles were last put down for the sealer.
     snapshot_at: Option<Instant>,
+    /// When tiles were last rolled up.
+    rolled_at: Option<Instant>,
     closing: bool,
 }
 
@@ -120,12 +124,22 @@ impl Writer {
             }
             self.persist(asked);
             self.rotate_if_due(seals);
+            self.roll_if_due();
             spend(&self.shared.counters.spent.awake, begun);
             if self.state.closing && self.shared.queue.is_empty() && self.commands.is_empty() {
                 self.finish();
                 return;
             }
             self.sleep();
+        }
+    }
+
+    fn roll_if_due(&mut self) {
+        if self.state.rolled_at.is_none_or(|at| at.elapsed() >= ROLL) {
+            let begun = Instant::now();
+            self.shared.tiles.roll(self.shared.ctx.now());
+            self.state.rolled_at = Some(begun);
+            spend(&self.shared.counters.spent.rotate, begun);
         }
     }
 

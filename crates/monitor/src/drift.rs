@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From which share of drifted columns Evidently says that the table has drifted.
-const SHARE: f64 = 0.5;
+pub(crate) const SHARE: f64 = 0.5;
 
 /// How two files are compared.
 #[derive(Debug, Clone, Copy)]

@@ -36,6 +36,17 @@ pub enum MonitorError {
     /// No rules could be made of what was found.
     #[error(transparent)]
     Suite(#[from] crate::quality::SuiteError),
+    /// What a column of a profile keeps is no sketch.
+    #[error("column {column:?}: {source}")]
+    Sketch {
+        /// The column.
+        column: String,
+        /// Why.
+        source: mainspring_stats::InvalidSketch,
+    },
+    /// There is nothing to estimate from.
+    #[error(transparent)]
+    Estimate(#[from] crate::estimate::Unanswered),
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -61,7 +72,14 @@ impl Failure for MonitorError {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
-            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) => ErrorKind::InvalidInput,
+            Self::Format(_)
+            | Self::Read { .. }
+            | Self::Columns(_)
+            | Self::Level(_)
+            | Self::Sketch { .. }
+            | Self::Estimate(_) => {
+                ErrorKind::InvalidInput
+            }
         }
     }
 

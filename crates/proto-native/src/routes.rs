@@ -1,8 +1,8 @@
 //! Which path goes where.
 
 use crate::api::{
-    batches, conversions, deployments, journal, models, monitors, performance, resources, rollouts, security, system,
-    tracking,
+    alerts, batches, conversions, deployments, journal, models, monitors, performance, resources, rollouts, security,
+    system, tracking,
 };
 use crate::state::NativeState;
 use axum::Router;
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 /// Routes that need a caller; the server puts its guard in front of them.
 pub fn routes(state: NativeState) -> Router {
-    declared().merge(measured()).merge(tracked()).merge(administered()).with_state(state)
+    declared().merge(measured()).merge(alerted()).merge(tracked()).merge(administered()).with_state(state)
 }
 
 /// Routes that answer everybody: health, login, and the OpenAPI document.
@@ -65,11 +65,23 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/monitors/{name}", get(monitors::get_monitor))
         .route("/api/v1/monitors/{name}/distribution", get(monitors::get_monitor_distribution))
         .route("/api/v1/monitors/{name}/events", get(monitors::list_monitor_events))
+        .route("/api/v1/deployments/{name}/profile", get(monitors::get_deployment_profile))
         .route("/api/v1/profiles", get(monitors::get_profile).post(monitors::save_profile))
         .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))
         .route("/api/v1/query", post(journal::query_journal))
         .route("/api/v1/journal", get(journal::get_journal))
+}
+
+fn alerted() -> Router<NativeState> {
+    Router::new()
+        .route("/api/v1/alerts", get(alerts::list_alerts))
+        .route("/api/v1/alerts/silences", get(alerts::list_silences).post(alerts::silence_alerts))
+        .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
+        .route("/api/v1/alerts/channels", get(alerts::list_channels))
+        .route("/api/v1/alerts/channels/{name}/test", post(alerts::test_channel))
+        .route("/api/v1/alerts/rules", get(alerts::get_rules))
+        .route("/api/v1/slos", get(alerts::list_slos))
 }
 
 fn tracked() -> Router<NativeState> {

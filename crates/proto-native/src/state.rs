@@ -1,6 +1,7 @@
 //! What the handlers work with.
 
 use crate::dto::system::{Config, Health, Info};
+use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, Gate, Principal};
 use mainspring_journal::Journal;
@@ -12,6 +13,7 @@ use mainspring_rollout::{Events, Rollouts};
 use mainspring_security::Security;
 use mainspring_serving::Serving;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What only the whole server knows. The server answers it.
 pub trait Views: Send + Sync + 'static {
@@ -41,6 +43,10 @@ pub struct NativeState {
     pub rollout_events: Arc<dyn Events>,
     /// Monitors, and the profiles of versions.
     pub monitors: Monitors,
+    /// Alerts and objectives.
+    pub alerts: Alerts,
+    /// Upper bounds of the duration buckets on the metrics page.
+    pub buckets: Vec<Duration>,
     /// Predictions and feedback.
     pub journal: Journal,
     /// SQL over the journal.

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use mainspring_alert::ReadAlerts;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_proto_aws::AwsState;
@@ -118,6 +119,8 @@ fn native(
         rollouts: parts.rollouts.clone(),
         monitors: parts.monitors.clone(),
         rollout_events: crate::rollouts::recorded(parts, ctx),
+        alerts: parts.alerts.clone(),
+        buckets: metrics::buckets(),
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), QueryLimits::default()),
         security: parts.security.clone(),
@@ -132,6 +135,7 @@ fn native(
 fn metrics_route(parts: &Parts, health: Health) -> Router {
     let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
     let rollouts = parts.rollouts.clone();
+    let alerts = parts.alerts.clone();
     let began = Instant::now();
     Router::new().route(
         "/metrics",
@@ -157,8 +161,12 @@ fn metrics_route(parts: &Parts, health: Health) -> Router {
                 uptime: began.elapsed(),
                 resident: metrics::resident(),
             };
-            let page: Response =
-                ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response();
+            let objectives = match gate.authorize(&who, ReadAlerts) {
+                Ok(auth) => crate::alerts::metrics(&alerts, &auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
+            let text = reading.render() + &objectives;
+            let page: Response = ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response();
             page
         }),
     )

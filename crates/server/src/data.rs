@@ -1,6 +1,7 @@
 //! The data folder: made when missing, held by one process at a time, marked so that nothing else
 //! is mistaken for it.
 
+use mainspring_core::IdGen;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,25 @@ impl DataDir {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What this folder's journal is called among the replicas: made once, and kept with it.
+    ///
+    /// # Errors
+    /// [`DataError::Io`].
+    pub fn replica(&self, ids: &dyn IdGen) -> Result<String, DataError> {
+        let path = self.root.join("replica");
+        let io = |source| DataError::Io { path: path.clone(), source };
+        match std::fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io(e)),
+        }
+        let (name, part) = (ids.hex32(), self.root.join("replica.part"));
+        // Whole or not at all: counts under half a name would be another replica's.
+        std::fs::write(&part, &name).and_then(|()| std::fs::rename(&part, &path)).map_err(io)?;
+        Ok(name)
     }
 
     /// The SQLite file.

@@ -1,5 +1,6 @@
 //! The kind Deployment: what resource keeps is carried out by serving.
 
+use crate::alerts::Slos;
 use mainspring_core::{Gate, Name, Principal, Tenant};
 use mainspring_journal::{Journal, Retention};
 use mainspring_resource::{Controller, Invalid, Kind};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub struct Deployments {
     serving: Serving,
     journal: Journal,
+    slos: Slos,
     gate: Gate,
 }
 
@@ -21,9 +23,9 @@ pub(crate) fn acting_for(tenant: &Tenant) -> Arc<Principal> {
 }
 
 impl Deployments {
-    /// Carried out by `serving`; `journal` keeps their predictions for as long as they say.
-    pub fn new(serving: Serving, journal: Journal, gate: Gate) -> Self {
-        Self { serving, journal, gate }
+    /// Carried out by `serving`; `journal` keeps their predictions for as long as they say, and `slos` what they promise.
+    pub fn new(serving: Serving, journal: Journal, slos: Slos, gate: Gate) -> Self {
+        Self { serving, journal, slos, gate }
     }
 
     /// The kind, to be registered.
@@ -46,10 +48,12 @@ impl Controller for Deployments {
             self.gate.authorize(&acting_for(tenant), Deploy { deployment: name.clone() }).map_err(|e| e.to_string())?;
         let own = Retention { days: spec.journal.keep_days, bytes: spec.journal.keep_bytes.map(|b| b.0) };
         self.journal.set_retention(tenant, name.as_str(), own);
+        self.slos.set(tenant, name, spec.slo.as_ref());
         self.serving.deploy(&auth, spec).map_err(|e| e.to_string())
     }
 
     fn withdraw(&self, tenant: &Tenant, name: &Name) {
+        self.slos.set(tenant, name, None);
         match self.gate.authorize(&acting_for(tenant), Undeploy { deployment: name.clone() }) {
             // A declaration that was refused left nothing to take away.
             Ok(auth) => drop(self.serving.undeploy(&auth)),

@@ -1,6 +1,7 @@
 //! The whole: configuration, wiring, background jobs, shutdown. Nothing here decides anything that
 //! a domain could; it opens the parts, joins them, and closes them in order.
 
+mod alerts;
 mod app;
 pub mod backup;
 pub mod config;

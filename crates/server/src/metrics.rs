@@ -19,6 +19,11 @@ const BOUNDS_US: [u64; 16] = [
     10_000_000,
 ];
 
+/// Upper bounds of the duration buckets.
+pub fn buckets() -> Vec<Duration> {
+    BOUNDS_US.map(Duration::from_micros).into()
+}
+
 /// Everything that is measured, read at one moment.
 #[derive(Debug)]
 pub struct Reading {

@@ -1,5 +1,6 @@
 //! Start and stop.
 
+use crate::alerts::{self, Channels, Slos};
 use crate::app::{Front, app};
 use crate::config::{Resolved, Settings};
 use crate::conversions::Shelf;
@@ -11,6 +12,7 @@ use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::telemetry::Telemetry;
 use crate::{console, monitors, rollouts, wiring};
+use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_engine_onnx::OnnxRuntime;
@@ -86,6 +88,8 @@ pub(crate) struct Parts {
     pub(crate) personalizers: Personalizers,
     pub(crate) rollouts: Rollouts,
     pub(crate) monitors: Monitors,
+    pub(crate) alerts: Alerts,
+    pub(crate) slos: Slos,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -118,6 +122,8 @@ pub async fn start(
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
     rollouts::start(&parts, &ctx);
     monitors::start(&parts, &ctx);
+    let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
+    alerts::start(&parts, &ctx, (reached, data.replica(&*ctx.ids)?));
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
@@ -166,14 +172,17 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
-    let deployments = Deployments::new(serving.clone(), journal.clone(), gate.clone());
+    let slos = Slos::default();
+    let deployments = Deployments::new(serving.clone(), journal.clone(), slos.clone(), gate.clone());
+    let alerts = alerts::open(settings, db.clone(), ctx)?;
+    let channels = Channels { alerts: alerts.clone() };
     let choices = Choices { journal: journal.clone(), gate: gate.clone(), ctx: ctx.clone() };
     let personalizers = Personalizers::new(Arc::new(choices), db.clone(), ctx.clone());
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
     let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
     let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
-    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind()];
+    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
@@ -185,6 +194,8 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         personalizers,
         rollouts,
         monitors,
+        alerts,
+        slos,
         onnx,
         gate,
         db,

@@ -26,6 +26,7 @@ const MIGRATIONS: &[MigrationSet] = &[
     mainspring_rollout::NEWS_MIGRATIONS,
     mainspring_monitor::live::MIGRATIONS,
     mainspring_convert::MIGRATIONS,
+    mainspring_alert::MIGRATIONS,
 ];
 
 fn database_settings(settings: &Settings) -> DbSettings {

@@ -44,8 +44,8 @@ pub use request::{Answer, InferRequest, Refusal};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
-    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, Prefer,
-    PythonEnv, PythonSpec, SpecError,
+    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, Percent,
+    Prefer, PythonEnv, PythonSpec, SloSpec, SpecError,
 };
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,

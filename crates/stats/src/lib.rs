@@ -34,12 +34,14 @@
 //! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
 //! looked at all the time.
 //!
-//! [`performance`] has the metrics of predictions whose truth is known, with intervals.
+//! [`performance`] has the metrics of predictions whose truth is known, with intervals, [`estimate`] what they probably
+//! are while it is not.
 
 pub mod bandit;
 pub mod categorical;
 pub mod contextual;
 pub mod decision;
+pub mod estimate;
 pub mod kll;
 pub mod moments;
 pub mod offpolicy;

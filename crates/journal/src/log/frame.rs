@@ -217,12 +217,7 @@ impl<R: Read> FrameReader<R> {
                     return None;
                 }
                 let buffer = Buffer::from(&body[data..]);
-                // Arrow panics where its own columns reach behind the end.
-                let inside = |offset: i64, length: i64| {
-                    let end = usize::try_from(offset).ok()?.checked_add(usize::try_from(length).ok()?)?;
-                    (end <= buffer.len()).then_some(())
-                };
-                rows.buffers()?.iter().try_for_each(|b| inside(b.offset(), b.length()))?;
+                super::fits::fits(&rows, buffer.len(), schema.fields().iter().map(|f| f.data_type()))?;
                 let batch =
                     read_record_batch(&buffer, rows, Arc::clone(schema), &HashMap::new(), None, &version).ok()?;
                 Some(Frame::Rows(Rows { header: Arc::clone(header), batch }))

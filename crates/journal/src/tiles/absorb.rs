@@ -1,6 +1,6 @@
 //! From journaled rows to tiles: the same for new rows and at recovery.
 
-use super::{Column, MAX_COLUMNS, MINUTE, Series, SeriesKey, Tile, Tiles};
+use super::{Column, MAX_COLUMNS, MINUTE, SeriesKey, Tile, Tiles};
 use crate::log::StreamHeader;
 use crate::queue::Overflow;
 use crate::snapshot::Kind;
@@ -69,7 +69,7 @@ impl Tiles {
         let mut minutes: Vec<i64> = at.values().iter().map(|t| t - t.rem_euclid(MINUTE)).collect();
         minutes.sort_unstable();
         minutes.dedup();
-        let mut all = self.0.lock();
+        let mut all = self.0.series.lock();
         let series = all.entry(key).or_default();
         for minute in &minutes {
             let tile = series.open(*minute);
@@ -100,7 +100,7 @@ impl Tiles {
                 continue;
             }
             let minute = at.value(i) - at.value(i).rem_euclid(MINUTE);
-            let mut all = self.0.lock();
+            let mut all = self.0.series.lock();
             let requests = &mut all.entry(key).or_default().open(minute).requests;
             requests.requests += n;
             requests.unstored += n;
@@ -112,7 +112,7 @@ impl Tiles {
 
     /// Counts what found no room in the queue.
     pub(crate) fn absorb_overflow(&self, overflow: &Overflow) {
-        let mut all = self.0.lock();
+        let mut all = self.0.series.lock();
         for ((tenant, target), uncounted) in overflow.iter().filter(|(_, u)| u.requests.requests > 0) {
             let key = SeriesKey {
                 tenant: tenant.as_str().to_owned(),
@@ -125,18 +125,6 @@ impl Tiles {
             let tile = all.entry(key).or_default().open(at - at.rem_euclid(MINUTE));
             tile.requests.merge(&uncounted.requests);
         }
-    }
-}
-
-impl Series {
-    /// The tile of a minute. Opening a new one closes the one before it.
-    fn open(&mut self, minute: i64) -> &mut Tile {
-        if !self.minutes.contains_key(&minute)
-            && let Some(mut last) = self.minutes.last_entry()
-        {
-            last.get_mut().shrink();
-        }
-        self.minutes.entry(minute).or_default()
     }
 }
 

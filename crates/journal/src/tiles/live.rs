@@ -110,6 +110,21 @@ pub struct VersionPoint {
 }
 
 impl Tiles {
+    /// Requests of each minute from the one of `since` on that had any, over all variants and versions. A minute that
+    /// has become part of an hour is not among them.
+    pub fn minutes(&self, tenant: &Tenant, deployment: &str, since: Timestamp) -> Vec<(Timestamp, RequestTile)> {
+        let since = since.micros() - since.micros().rem_euclid(MINUTE);
+        let mut minutes: BTreeMap<i64, RequestTile> = BTreeMap::new();
+        let all = self.0.series.lock();
+        for (_, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
+            for (at, tile) in series.minutes.range(since..) {
+                minutes.entry(*at).or_default().merge(&tile.tile.requests);
+            }
+        }
+        drop(all);
+        minutes.into_iter().map(|(at, tile)| (Timestamp(at), tile)).collect()
+    }
+
     /// The last minutes up to `now`: whole minutes and the running one, at most
     /// [`KEEP_MINUTES`](super::KEEP_MINUTES).
     pub fn live(&self, tenant: &Tenant, deployment: &str, last: Duration, now: Timestamp) -> LiveWindow {
@@ -121,10 +136,11 @@ impl Tiles {
             (0..count).map(|i| (since + i * MINUTE, RequestTile::default())).collect();
         let mut whole = RequestTile::default();
         let mut versions = Vec::new();
-        let all = self.0.lock();
+        let all = self.0.series.lock();
         for (key, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
             let mut version = RequestTile::default();
-            for (at, tile) in series.minutes.range(since..running + MINUTE) {
+            for (at, held) in series.minutes.range(since..running + MINUTE) {
+                let tile = &held.tile;
                 minutes.entry(*at).or_default().merge(&tile.requests);
                 version.merge(&tile.requests);
             }

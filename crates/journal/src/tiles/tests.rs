@@ -1,3 +1,4 @@
+use super::series::Held;
 use super::*;
 use crate::testing::*;
 use mainspring_core::{DType, Outcome};
@@ -118,12 +119,19 @@ fn minutes_roll_into_hours_and_days_and_the_window_stays_whole() {
     for i in 0..count {
         let mut tile = Tile::default();
         tile.requests.record(None, 1, false, &Timing { total_ns: i, ..Timing::default() });
-        tiles.0.lock().entry(key.clone()).or_default().minutes.insert(start + i as i64 * 10 * MINUTE, tile);
+        tiles
+            .0
+            .series
+            .lock()
+            .entry(key.clone())
+            .or_default()
+            .minutes
+            .insert(start + i as i64 * 10 * MINUTE, Held { tile, parked: None });
     }
     let now = start + count as i64 * 10 * MINUTE;
     tiles.roll(Timestamp(now));
     {
-        let all = tiles.0.lock();
+        let all = tiles.0.series.lock();
         let series = &all[&key];
         assert!(series.minutes.len() <= KEEP_MINUTES as usize / 10 + 1, "{}", series.minutes.len());
         assert!(series.hours.len() <= KEEP_HOURS as usize + 24, "{}", series.hours.len());
@@ -147,16 +155,16 @@ fn past_their_memory_tiles_roll_up_early_and_the_counts_stay() {
             model: "m".into(),
             version: version.to_string(),
         };
-        let mut all = tiles.0.lock();
+        let mut all = tiles.0.series.lock();
         let series = all.entry(key).or_default();
         for minute in 0..60 {
             let mut tile = Tile::default();
             tile.requests.record(None, 1, false, &Timing::default());
             tile.columns.entry("in.x".into()).or_default().numeric.get_or_insert_default().extend(&mut vec![0.5; 500]);
-            series.minutes.insert(now - minute * MINUTE, tile);
+            series.minutes.insert(now - minute * MINUTE, Held { tile, parked: None });
         }
     }
-    let held = || tiles.0.lock().values().map(Series::byte_len).sum::<usize>();
+    let held = || tiles.0.series.lock().values().map(Series::byte_len).sum::<usize>();
     tiles.roll_within(Timestamp(now), usize::MAX);
     let most = held() / 4;
     tiles.roll_within(Timestamp(now), most);
@@ -191,6 +199,11 @@ fn the_live_window_has_every_minute_and_the_rates_of_each() {
     assert_eq!(live.whole.total.unwrap().p99, 1000.0);
     assert!(live.minutes[1].total.is_none());
     assert_eq!(live.versions.len(), 1);
+    let minutes = |since| tiles.minutes(&tenant(), "d", Timestamp(since));
+    let counts: Vec<_> = minutes(START + 1).iter().map(|(at, t)| (at.micros(), t.requests, t.errors())).collect();
+    assert_eq!(counts, [(START, 120, 30), (START + 2 * MINUTE, 120, 30)]);
+    assert_eq!(minutes(START + MINUTE).len(), 1);
+    assert!(tiles.minutes(&tenant(), "other", Timestamp(0)).is_empty());
 }
 
 #[tokio::test]
@@ -209,4 +222,148 @@ async fn missing_values_are_those_of_rows_whose_payload_was_kept() {
     let f = whole.columns["in.f"].numeric.as_ref().unwrap();
     assert_eq!((whole.requests.requests, f.count(), f.nan, f.missing), (2, 1, 1, 0));
     world.shut_down().await;
+}
+
+fn key(version: usize) -> SeriesKey {
+    SeriesKey {
+        tenant: "default".into(),
+        deployment: "d".into(),
+        variant: "v".into(),
+        model: "m".into(),
+        version: version.to_string(),
+    }
+}
+
+/// A tile of `columns` columns that have seen enough to be as large as they become.
+fn full(columns: usize, rows: usize, seed: usize) -> Tile {
+    let mut tile = Tile::default();
+    tile.requests.record(None, 1, false, &Timing::default());
+    for column in 0..columns {
+        let mut values: Vec<f64> =
+            (0..rows).map(|i| ((i * 7_919 + column * 31 + seed) as f64 * 0.618_033_988_749_894_9).fract()).collect();
+        let numeric = tile.columns.entry(format!("in.c{column}")).or_default().numeric.get_or_insert_default();
+        numeric.extend(&mut values);
+    }
+    tile.shrink();
+    tile
+}
+
+fn put(tiles: &Tiles, version: usize, minute: i64, tile: Tile) {
+    let mut all = tiles.0.series.lock();
+    all.entry(key(version)).or_default().minutes.insert(minute, Held { tile, parked: None });
+}
+
+#[test]
+fn columns_in_files_are_in_windows_as_if_they_were_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (parked, plain) = (Tiles::in_folder(folder.path()), Tiles::default());
+    let now = START - START.rem_euclid(DAY) + 12 * HOUR;
+    for minute in 0..300 {
+        put(&parked, 0, now - minute * MINUTE, full(3, 300, minute as usize));
+        put(&plain, 0, now - minute * MINUTE, full(3, 300, minute as usize));
+    }
+    parked.roll_within(Timestamp(now), 0);
+    plain.roll_within(Timestamp(now), usize::MAX);
+    let held: usize = parked.0.series.lock().values().map(|s| s.parkable().count()).sum();
+    assert_eq!(held, 0, "all but the running minutes is on disk");
+    let window = |tiles: &Tiles| tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX));
+    let (a, b) = (window(&parked), window(&plain));
+    assert_eq!((a.requests.requests, a.columns.len()), (300, 3));
+    let (a, b) = (a.columns["in.c1"].numeric.as_ref().unwrap(), b.columns["in.c1"].numeric.as_ref().unwrap());
+    assert_eq!((a.count(), a.quantiles.count()), (90_000, 90_000));
+    assert!((a.moments.mean().unwrap() - b.moments.mean().unwrap()).abs() < 1e-12);
+    assert!((a.quantiles.quantile(0.5).unwrap() - 0.5).abs() < 2.0 * a.quantiles.rank_error());
+    let only = parked.windows_of(&tenant(), "d", (Timestamp(0), Timestamp(i64::MAX)), &|name| name == "in.c2");
+    assert_eq!(only[0].tile.columns.keys().collect::<Vec<_>>(), ["in.c2"]);
+    // Rows that come late for a minute in a file are added to it.
+    put(&parked, 1, now - MINUTE, Tile::default());
+    {
+        let mut all = parked.0.series.lock();
+        let held = all.get_mut(&key(0)).unwrap().minutes.get_mut(&(now - 60 * MINUTE)).unwrap();
+        held.tile.merge(&full(1, 10, 0));
+    }
+    parked.roll_within(Timestamp(now), 0);
+    let late = window(&parked).columns["in.c0"].numeric.as_ref().unwrap().count();
+    assert_eq!(late, 90_010);
+}
+
+#[test]
+fn files_that_no_snapshot_names_are_removed_and_those_that_one_names_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = START - START.rem_euclid(DAY) + 12 * HOUR;
+    let files = || std::fs::read_dir(parked::folder(folder.path())).map_or(0, Iterator::count);
+    let window = |tiles: &Tiles| {
+        let columns = tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX)).columns;
+        columns.get("in.c0").and_then(|c| c.numeric.as_ref()).map_or(0, mainspring_stats::NumericProfile::count)
+    };
+    let tiles = Tiles::in_folder(folder.path());
+    (0..200).for_each(|minute| put(&tiles, 0, now - minute * MINUTE, full(2, 50, 0)));
+    tiles.roll_within(Timestamp(now), 0);
+    store::write(folder.path(), &tiles.snapshot(&[])).unwrap();
+    let kept = files();
+    assert!(kept > 80, "{kept}");
+    // Later ones of a process that is killed before its next snapshot.
+    (0..30).for_each(|minute| put(&tiles, 1, now - (500 + minute) * MINUTE, full(2, 50, 0)));
+    tiles.roll_within(Timestamp(now), 0);
+    assert!(files() > kept);
+    drop(tiles);
+    let tiles = Tiles::in_folder(folder.path());
+    assert!(tiles.restore(folder.path()).unwrap().is_some());
+    assert_eq!((files(), window(&tiles)), (kept, 200 * 50));
+    // What is rolled up is in fewer files, once the snapshot that says so is on disk.
+    tiles.roll_within(Timestamp(now + 10 * HOUR), 0);
+    assert_eq!(window(&tiles), 200 * 50);
+    store::write(folder.path(), &tiles.snapshot(&[])).unwrap();
+    assert!(files() <= 5, "{}", files());
+    assert_eq!(window(&tiles), 200 * 50);
+    // A damaged file costs its columns, not the window.
+    let victim = std::fs::read_dir(parked::folder(folder.path())).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&victim).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0xff;
+    std::fs::write(&victim, bytes).unwrap();
+    let whole = tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX));
+    assert_eq!(whole.requests.requests, 200);
+    assert!(window(&tiles) < 200 * 50);
+}
+
+/// What the tiles of 20 deployments of 500 columns hold in memory while minutes pass, and a day of one on disk.
+#[test]
+fn memory_and_disk_of_wide_deployments_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles = Tiles::in_folder(folder.path());
+    let now = START - START.rem_euclid(HOUR);
+    let wide = full(500, 20_000, 1);
+    for minute in 0..3 {
+        let at = now + minute * MINUTE;
+        (0..20).for_each(|version| put(&tiles, version, at, wide.clone()));
+        tiles.roll(Timestamp(at));
+        let held: usize = tiles.0.series.lock().values().map(Series::byte_len).sum();
+        assert!(held < 200_000_000, "minute {minute}: {held} bytes");
+    }
+    let one = parked::write(folder.path(), 1_000_000, &wide.columns).unwrap();
+    let day = one.bytes * (KEEP_MINUTES as u64 + 24 + 1);
+    assert!(day < 200_000_000, "{day} bytes");
+}
+
+#[test]
+fn tiles_of_the_form_before_are_read() {
+    #[derive(Serialize)]
+    struct Old {
+        minutes: BTreeMap<i64, Tile>,
+        hours: BTreeMap<i64, Tile>,
+        days: BTreeMap<i64, Tile>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let minutes = BTreeMap::from([(START, full(1, 10, 0))]);
+    let old = Old { minutes, hours: BTreeMap::new(), days: BTreeMap::new() };
+    let covered: Vec<crate::log::segment::SegmentId> = Vec::new();
+    let body = postcard::to_stdvec(&(covered, vec![(key(0), old)])).unwrap();
+    let mut bytes = b"MSJT\x02\0\0\0".to_vec();
+    bytes.extend(crc32fast::hash(&body).to_le_bytes());
+    bytes.extend(body);
+    std::fs::write(store::path(folder.path()), bytes).unwrap();
+    let tiles = Tiles::in_folder(folder.path());
+    assert!(tiles.restore(folder.path()).unwrap().is_some());
+    assert_eq!(tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX)).columns.len(), 1);
 }

@@ -3,7 +3,7 @@
 use super::error::WatchError;
 use super::monitors::{Key, Monitors};
 use super::ports::{Alarm, Alarms, RowStream, Traffic, Wanted};
-use super::rows::{Minute, Sampler, most_of_each};
+use super::rows::{MINUTE, Minute, Sampler, most_of_each};
 use super::spec::MonitorSpec;
 use super::sql::{self, Change, State};
 use super::watch::{References, Transition, Watch};
@@ -167,13 +167,15 @@ impl Controller {
     /// Brings what runs in line with what is declared.
     async fn take_up(&mut self, lease: &Lease) -> Result<(), WatchError> {
         let (specs, withdrawn) = {
-            let mut known = self.monitors.known.write();
-            (known.specs.clone(), std::mem::take(&mut known.withdrawn))
+            let known = self.monitors.known.read();
+            (known.specs.clone(), known.withdrawn.clone())
         };
-        for (tenant, name) in withdrawn {
+        for key in withdrawn {
+            let (tenant, name) = key.clone();
             let db = self.monitors.db.clone();
             let forget = db.write(move |c| async move { sql::forget(c, &tenant, &name).await }.boxed());
             forget.await?;
+            self.monitors.known.write().withdrawn.retain(|other| *other != key);
         }
         self.running.retain(|key, _| specs.contains_key(key));
         for (key, spec) in specs {
@@ -225,6 +227,12 @@ impl Controller {
     async fn one(&mut self, key: &Key, lease: &Lease) -> Result<(), WatchError> {
         let Some(running) = self.running.get_mut(key) else { return Ok(()) };
         let (minutes, until, late) = running.feed(key, &*self.ports.traffic).await?;
+        if minutes.is_empty() && until.micros() < running.watch.position.micros() + MINUTE {
+            // Nothing is new until a minute is over: what is known may be large, and is not copied each second.
+            let watch = Arc::clone(&running.watch);
+            self.show(key, &watch, late);
+            return Ok(());
+        }
         let mut watch = (*running.watch).clone();
         let mut told = Vec::new();
         for minute in most_of_each(minutes, (&watch.model, &watch.version)) {

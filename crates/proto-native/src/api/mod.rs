@@ -1,5 +1,6 @@
 //! Routes: each handler authorises, calls one domain method, and turns its answer into a DTO.
 
+pub(crate) mod alerts;
 pub(crate) mod batches;
 pub(crate) mod conversions;
 pub(crate) mod deployments;

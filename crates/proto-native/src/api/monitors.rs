@@ -1,12 +1,12 @@
 //! Monitors and what they see; profiles and which version they belong to.
 
 use super::{Failures, Reply};
-use crate::convert::monitors::distribution;
+use crate::convert::monitors::{distribution, window_column};
 use crate::dto::monitors::{
     MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorList, MonitorView, ProfileQuery,
-    ProfileView, SaveProfileRequest,
+    ProfileView, SaveProfileRequest, WindowProfile, WindowQuery,
 };
-use crate::extract::{Params, Seg, page_size};
+use crate::extract::{Params, Seg, deployment_name, page_size};
 use crate::state::NativeState;
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,10 @@ use mainspring_monitor::live::{ReadMonitors, ReadProfile, SaveProfile, View, Wat
 use mainspring_monitor::profile::Profile;
 use mainspring_registry::ModelUri;
 use mainspring_registry::actions::ReadModel;
+use mainspring_resource::HumanDuration;
+use mainspring_serving::ReadStats;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn named(name: &str) -> Result<Name, ApiError> {
     Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no monitor {name:?}: {e}")))
@@ -127,4 +130,41 @@ pub(crate) async fn save_profile(
     let auth = s.may(&who, SaveProfile { model: model.clone() })?;
     s.monitors.save_profile(&auth, &version, &profile).await?;
     shown(&s, &who, (model, version)).await
+}
+
+#[utoipa::path(get, path = "/api/v1/deployments/{name}/profile", operation_id = "getDeploymentProfile", tag = "monitors",
+    params(("name" = String, Path, description = "Name"), WindowQuery),
+    responses((status = 200, description = "What its rows looked like, of all that this server answered", body = WindowProfile), Failures))]
+pub(crate) async fn get_deployment_profile(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Params(query): Params<WindowQuery>,
+) -> Reply<WindowProfile> {
+    let name = deployment_name(&name)?;
+    let auth = s.may(&who, ReadStats { deployment: Some(name.clone()) })?;
+    let last = query.last.as_deref().map(str::parse::<HumanDuration>).transpose();
+    let last = last.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
+    let last = last.map_or(Duration::from_secs(3_600), |last| last.0);
+    let until = s.ctx.now();
+    let since = until.plus_micros(-i64::try_from(last.as_micros()).unwrap_or(i64::MAX));
+    let (tiles, tenant, of) = (s.journal.tiles().clone(), auth.tenant().clone(), name.clone());
+    s.journal.flush().await?;
+    // Older columns are in files.
+    let windows = tokio::task::spawn_blocking(move || tiles.windows(&tenant, of.as_str(), since, until))
+        .await
+        .map_err(|e| ApiError::new(ErrorKind::Internal, format!("reading the tiles broke off: {e}")))?;
+    let fits = |w: &&mainspring_journal::Window| {
+        query.variant.as_ref().is_none_or(|v| *v == w.variant) && query.version.as_ref().is_none_or(|v| *v == w.version)
+    };
+    let mut whole = mainspring_journal::Tile::default();
+    windows.iter().filter(fits).for_each(|w| whole.merge(&w.tile));
+    Ok(Json(WindowProfile {
+        deployment: name.to_string(),
+        since: since.into(),
+        until: until.into(),
+        requests: whole.requests.requests,
+        rows: whole.requests.rows,
+        columns: whole.columns.into_iter().map(|(name, column)| window_column(name, &column)).collect(),
+    }))
 }

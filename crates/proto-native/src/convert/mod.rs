@@ -1,5 +1,6 @@
 //! Domain values into DTOs.
 
+pub(crate) mod alerts;
 pub(crate) mod conversions;
 pub(crate) mod deployments;
 pub(crate) mod downsample;

@@ -1,6 +1,11 @@
 //! Monitors as the API shows them.
 
-use crate::dto::monitors::{MonitorColumn, MonitorDistribution, MonitorEvent, MonitorSummary, MonitorView};
+use crate::dto::monitors::{
+    MonitorColumn, MonitorDistribution, MonitorEvent, MonitorSummary, MonitorView, WindowColumn,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mainspring_journal::Column;
 use mainspring_monitor::live::track::{Standing, Track};
 use mainspring_monitor::live::{Transition, View};
 
@@ -99,4 +104,25 @@ pub(crate) fn distribution(view: &View, name: &str, part: Option<&str>) -> Optio
         reference_counts: reference.map(|r| r.counts.clone()).unwrap_or_default(),
         window_counts: track.window().unwrap_or_default(),
     })
+}
+
+/// What a window's tiles keep of a column.
+pub(crate) fn window_column(name: String, column: &Column) -> WindowColumn {
+    let (numeric, text) = (column.numeric.as_ref(), column.text.as_ref());
+    let quantiles = numeric.map(|n| &n.quantiles).filter(|q| q.count() > 0);
+    let counted =
+        numeric.map_or_else(|| text.map_or((0, 0), |t| (t.present, t.missing)), |n| (n.count() - n.missing, n.missing));
+    WindowColumn {
+        name,
+        present: counted.0,
+        missing: counted.1,
+        mean: numeric.and_then(|n| n.moments.mean()),
+        deviation: numeric.and_then(|n| n.moments.stddev()),
+        min: quantiles.and_then(mainspring_stats::Kll::min),
+        median: quantiles.and_then(|q| q.quantile(0.5)),
+        max: quantiles.and_then(mainspring_stats::Kll::max),
+        kll: quantiles.map(|q| STANDARD.encode(q.to_datasketches())),
+        distinct: text.map(|t| t.distinct.estimate()),
+        frequent_items: text.filter(|t| t.present > 0).map(|t| STANDARD.encode(t.frequent.to_bytes())),
+    }
 }

@@ -1,6 +1,7 @@
 //! What goes over the wire. Field names are camelCase; times are RFC 3339 in UTC, except points of
 //! charts, which carry milliseconds since the epoch.
 
+pub mod alerts;
 pub mod conversions;
 pub mod deployments;
 pub mod journal;

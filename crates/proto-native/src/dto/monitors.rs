@@ -173,6 +173,72 @@ pub struct MonitorDistribution {
     pub window_counts: Vec<u64>,
 }
 
+/// Which window of a deployment's rows.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WindowQuery {
+    /// How far back from now: `24h`, `30d`; an hour when left out.
+    pub last: Option<String>,
+    /// Which variant; all when left out.
+    pub variant: Option<String>,
+    /// Which version; all when left out.
+    pub version: Option<String>,
+}
+
+/// What is kept of a column of live rows.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowColumn {
+    /// Its name: `in.age`, `out.score`.
+    pub name: String,
+    /// Values that there are.
+    pub present: u64,
+    /// Rows without one.
+    pub missing: u64,
+    /// Mean of the finite numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Their standard deviation, divided by n − 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// The least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The median, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
+    /// The greatest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// DataSketches' KLL of doubles in base 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kll: Option<String>,
+    /// Different texts, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<f64>,
+    /// DataSketches' frequent items of texts in base 64; of whole numbers that come out, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequent_items: Option<String>,
+}
+
+/// What a deployment's rows looked like in a window: of all rows, whose tiles begin in it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowProfile {
+    /// The deployment.
+    pub deployment: String,
+    /// From here on; before the last ninety minutes to the hour, before the last three days to the day.
+    pub since: Time,
+    /// Up to here.
+    pub until: Time,
+    /// Requests, however they ended.
+    pub requests: u64,
+    /// Rows answered.
+    pub rows: u64,
+    /// By name.
+    pub columns: Vec<WindowColumn>,
+}
+
 /// A profile to be saved with a version.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,7 +1,9 @@
 mod admin;
+mod alerted;
 mod conversions;
 mod declared;
 mod document;
+mod monitored;
 mod performance;
 mod predicted;
 mod tracked;

@@ -6,6 +6,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
+use mainspring_alert::render::Outgoing;
+use mainspring_alert::{Alerts, Courier, Refused, Vault};
 use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
@@ -30,6 +32,7 @@ use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Var
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -118,6 +121,17 @@ impl PredictionSink for Recorder {
     fn append(&self, prediction: Prediction) -> Option<mainspring_serving::Kept> {
         self.0.append(prediction);
         None
+    }
+}
+
+/// Takes everything but what goes to `full`.
+struct Postman;
+
+impl Courier for Postman {
+    fn send(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), Refused>> {
+        let full = matches!(&outgoing, Outgoing::Http(r) if r.url.reveal().contains("full"));
+        let refused = Refused { reason: "it answered 507".into(), for_good: false, after: None };
+        Box::pin(std::future::ready(if full { Err(refused) } else { Ok(()) }))
     }
 }
 
@@ -218,6 +232,7 @@ impl World {
             mainspring_convert::MIGRATIONS,
             mainspring_rollout::MIGRATIONS,
             mainspring_monitor::live::MIGRATIONS,
+            mainspring_alert::MIGRATIONS,
         ];
         let db = Db::open(&DbSettings::sqlite(dir.path().join("db")), &sets, &ctx).await.unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -246,6 +261,7 @@ impl World {
         };
         let rollouts = Rollouts::new(settings.db.clone(), ctx.clone());
         let monitors = Monitors::new(settings.db.clone(), ctx.clone(), Arc::new(Untrained));
+        let alerts = Alerts::new(settings.db.clone(), ctx.clone(), Vault::new(dir.path()), Arc::new(Postman));
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
         let state = NativeState {
             registry,
@@ -254,6 +270,8 @@ impl World {
             rollouts,
             monitors,
             rollout_events: Arc::new(NoEvents),
+            alerts,
+            buckets: vec![Duration::from_millis(10)],
             journal,
             query,
             security,

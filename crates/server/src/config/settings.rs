@@ -51,6 +51,9 @@ pub struct Settings {
     pub journal_memory: usize,
     pub artifacts_keep: Option<Duration>,
     pub artifacts_cache: u64,
+    pub public_url: Option<String>,
+    pub secrets: PathBuf,
+    pub alerts_anywhere: bool,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,
@@ -98,6 +101,10 @@ impl Settings {
         if !(0.0..=1.0).contains(&sample) {
             return Err(bad("otlp.sample", "expected a number from 0 to 1"));
         }
+        let link = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        if r.text("public-url").is_some_and(|url| !link(url)) {
+            return Err(bad("public-url", "expected an http or https URL, e.g. https://ml.example.com"));
+        }
         let python_models = match r.text("python-models") {
             Some("allow") => true,
             Some("refuse") => false,
@@ -130,6 +137,9 @@ impl Settings {
             journal_memory: usize::try_from(r.bytes("journal.memory")).unwrap_or(usize::MAX),
             artifacts_keep: Some(r.duration("artifacts-keep")).filter(|d| !d.is_zero()),
             artifacts_cache: r.bytes("artifacts-cache"),
+            public_url: r.text("public-url").map(|url| url.trim_end_matches('/').to_owned()),
+            secrets: r.path("secrets").unwrap_or_else(|| PathBuf::from("/run/secrets")),
+            alerts_anywhere: r.text("alerts.reach") == Some("anywhere"),
             log_level: r.text("log.level").unwrap_or("info").to_owned(),
             log_format: if r.text("log.format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
             otlp_endpoint: r.text("otlp.endpoint").map(str::to_owned),

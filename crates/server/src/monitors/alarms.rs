@@ -1,14 +1,17 @@
-//! monitor tells of drift; rollouts carry out its orders.
+//! monitor tells of drift; who asked hears of it, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
+use mainspring_alert::{Alerts, Hysteresis, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
-use mainspring_monitor::live::spec::RolloutOrder;
+use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
 use mainspring_monitor::live::{Alarm, Alarms, PortError, PortResult};
 use mainspring_rollout::{Order, OrderRollout, ReadRollouts, RolloutError, Rollouts};
 
-/// Carries out what a monitor orders.
+/// Passes on what a monitor tells, and carries out what it orders.
 #[derive(Debug, Clone)]
 pub struct Deputy {
+    /// Tells who asked.
+    pub alerts: Alerts,
     /// Takes orders.
     pub rollouts: Rollouts,
     /// Decides who may do what.
@@ -29,9 +32,41 @@ impl Deputy {
     }
 }
 
+/// What an alarm says of each severity: what is over is over at every one, also when the monitor was declared with
+/// another one meanwhile. A monitor has waited long enough on both sides before it tells.
+fn signals(alarm: &Alarm) -> [Signal; 2] {
+    let severity = match alarm.severity {
+        HowBad::Warning => Severity::Ticket,
+        HowBad::Critical => Severity::Page,
+    };
+    let labels = [
+        ("deployment", alarm.deployment.as_str()),
+        ("monitor", alarm.monitor.as_str()),
+        ("variant", alarm.variant.as_str()),
+    ];
+    [Severity::Ticket, Severity::Page].map(|one| Signal {
+        subject: Subject {
+            name: "Drift".to_owned(),
+            source: Source::Drift,
+            severity: one,
+            labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            sentence: alarm.sentence.clone(),
+            numbers: alarm.numbers.clone(),
+            query: alarm.numbers["query"].as_str().map(str::to_owned),
+            runbook: alarm.runbook.clone(),
+            page: Some(format!("/ui/deployments/{}", alarm.deployment)),
+        },
+        active: alarm.firing && one == severity,
+        hysteresis: Hysteresis::default(),
+    })
+}
+
 impl Alarms for Deputy {
     fn tell<'a>(&'a self, alarm: &'a Alarm) -> PortResult<'a, ()> {
         Box::pin(async move {
+            for signal in signals(alarm) {
+                self.alerts.observe(&alarm.tenant, signal).await.map_err(|e| port(&e))?;
+            }
             let Some(order) = alarm.order else { return Ok(()) };
             let Some(rollout) = self.rollout_of(alarm)? else { return Ok(()) };
             let order = match order {
@@ -53,5 +88,41 @@ impl Alarms for Deputy {
                 Err(error) => Err(port(&error)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_core::{Tenant, Timestamp};
+    use serde_json::json;
+
+    fn alarm(firing: bool, severity: HowBad) -> Alarm {
+        Alarm {
+            tenant: Tenant::default(),
+            monitor: "ages".into(),
+            deployment: Name::new("churn").unwrap(),
+            variant: "stable".into(),
+            firing,
+            at: Timestamp(0),
+            severity,
+            sentence: "in.age has drifted".into(),
+            runbook: None,
+            order: None,
+            numbers: json!({"query": "SELECT 1"}),
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_ends_ends_at_every_severity() {
+        let active = |firing, severity| signals(&alarm(firing, severity)).map(|s| s.active);
+        assert_eq!(active(true, HowBad::Warning), [true, false]);
+        assert_eq!(active(true, HowBad::Critical), [false, true]);
+        assert_eq!(active(false, HowBad::Critical), [false, false]);
+        let names = |alarm: &Alarm| signals(alarm).map(|s| s.subject.fingerprint());
+        let raised = names(&alarm(true, HowBad::Critical));
+        assert_eq!(raised, names(&alarm(false, HowBad::Warning)), "told apart by their severity alone");
+        assert_ne!(raised[0], raised[1]);
+        assert_eq!(signals(&alarm(true, HowBad::Warning))[0].subject.query.as_deref(), Some("SELECT 1"));
     }
 }

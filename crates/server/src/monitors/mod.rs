@@ -91,7 +91,8 @@ pub fn start(parts: &Parts, ctx: &Ctx) {
         gate: parts.gate.clone(),
         ctx: ctx.clone(),
     };
-    let alarms = alarms::Deputy { rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
+    let alarms =
+        alarms::Deputy { alerts: parts.alerts.clone(), rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
     let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms) };
     let owner = ctx.event_id().to_string();
     drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run()));

@@ -2,12 +2,14 @@
 
 mod not_built;
 mod python;
+mod slo;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use mainspring_resource::{ByteSize, HumanDuration};
 pub use python::{PythonEnv, PythonSpec};
+pub use slo::{Percent, SloSpec};
 pub use units::Instances;
 
 use mainspring_core::{ErrorKind, Failure, Name};
@@ -41,12 +43,13 @@ pub struct DeploymentSpec {
     /// Whether it answers MLflow scoring requests that name no deployment. One deployment at most.
     #[serde(default)]
     pub default: bool,
+    /// What it promises: budgets, and alerts when one burns too fast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<SloSpec>,
     #[serde(default, skip_serializing)]
     features: not_built::Features,
     #[serde(default, skip_serializing)]
     cache: not_built::Cache,
-    #[serde(default, skip_serializing)]
-    slo: not_built::Slo,
     #[serde(default, skip_serializing)]
     scale: not_built::Scale,
     #[serde(default, skip_serializing)]
@@ -181,9 +184,9 @@ impl DeploymentSpec {
             limits: LimitsSpec::default(),
             journal: JournalSpec::default(),
             default: false,
+            slo: None,
             features: not_built::Features,
             cache: not_built::Cache,
-            slo: not_built::Slo,
             scale: not_built::Scale,
             variants: not_built::Variants,
         }
@@ -222,6 +225,9 @@ impl DeploymentSpec {
             [("engine.python.timeout", python.timeout), ("engine.python.startTimeout", python.start_timeout)]
         {
             range(!limit.0.is_zero() && limit.0 <= DAY, field, limit.to_string(), "longer than 0ms, and at most 24h")?;
+        }
+        if let Some((field, got, expected)) = self.slo.as_ref().and_then(SloSpec::wrong) {
+            return Err(SpecError::Range { field, got, expected });
         }
         if let Some(memory) = python.memory {
             range(memory.0 >= 64 << 20, "engine.python.memory", memory.to_string(), "at least 64MiB")?;

@@ -65,11 +65,31 @@ fn the_process_of_a_model_is_declared() {
 fn unknown_and_later_fields_are_refused_by_name() {
     assert!(parse("{model: a, modle: b}").unwrap_err().contains("modle"));
     assert!(parse("{model: a, limits: {maxInflight: 3}}").unwrap_err().contains("maxInflight"));
-    for field in ["features: churn_v1", "cache: {ttl: 30s}", "slo: {p99: 20ms}", "scale: {min: 0}", "variants: []"] {
+    for field in ["features: churn_v1", "cache: {ttl: 30s}", "scale: {min: 0}", "variants: []"] {
         let error = parse(&format!("{{model: a, {field}}}")).unwrap_err();
         let field = field.split(':').next().unwrap();
         assert!(error.contains(&format!("`{field}`")) && error.contains("not built yet"), "{error}");
     }
+}
+
+#[test]
+fn what_a_deployment_promises_is_read_as_people_write_it() {
+    let spec = parse("{model: a, slo: {availability: 99.9%, p99: 20ms, runbook: 'https://wiki/a'}}").unwrap();
+    let slo = spec.slo.clone().unwrap();
+    let all = slo.objectives();
+    assert_eq!((all[0].0, all[1]), ("availability", ("p99", 0.99, Some(Duration::from_millis(20)))));
+    assert!((all[0].1 - 0.999).abs() < 1e-12 && slo.minimum == 20);
+    let again: DeploymentSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
+    assert_eq!(again, spec);
+    assert!(parse("{model: a, slo: {availability: 99.9}}").is_err());
+    assert!(parse("{model: a, slo: {availability: '999%'}}").unwrap_err().contains("99.9%"));
+    let check =
+        |slo: &str| parse(&format!("{{model: a, slo: {slo}}}")).unwrap().validate(&name("m")).unwrap_err().to_string();
+    assert!(check("{availability: 100%}").contains("slo.availability is 100%"));
+    assert!(check("{p95: 0ms}").contains("slo.p95 is 0ms"));
+    assert!(check("{}").contains("slo is empty"));
+    assert!(check("{p99: 1s, minimum: 0}").contains("slo.minimum"));
+    assert!(check("{p99: 1s, runbook: wiki}").contains("slo.runbook"));
 }
 
 #[test]

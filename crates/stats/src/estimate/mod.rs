@@ -10,6 +10,7 @@ mod dle;
 mod forest;
 mod isotonic;
 mod sampling;
+mod splits;
 
 #[cfg(test)]
 mod oracles;

@@ -55,12 +55,8 @@ pub(super) fn area(truth: &[bool], scores: &[f64]) -> Spread {
     let positives: Vec<usize> = rows.iter().enumerate().filter(|(_, r)| r.1).map(|(at, _)| at).collect();
     let negatives = n - positives.len() as f64;
     // Zero stands for the negatives and for a positive that is first: it is dropped where there are negatives.
-    let ranks: Vec<f64> = positives
-        .iter()
-        .filter(|at| **at > 0)
-        .enumerate()
-        .map(|(i, at)| (*at as f64 - i as f64) / negatives)
-        .collect();
+    let ranks: Vec<f64> =
+        positives.iter().filter(|at| **at > 0).enumerate().map(|(i, at)| (*at as f64 - i as f64) / negatives).collect();
     (deviation(&ranks), positives.len() as f64 / n)
 }
 

@@ -15,13 +15,13 @@ use crate::twosample::distance::{jensen_shannon, shares};
 use crate::twosample::{NoTest, chi_square, kolmogorov_smirnov, wasserstein, z_proportions};
 
 /// Rows of the reference up to which it uses p-values.
-const SMALL: usize = 1_000;
+pub(super) const SMALL: usize = 1_000;
 /// Different numbers up to which they are tested as categories.
 const FEW: usize = 5;
 /// Different whole numbers up to which a column is one of categories.
 const CATEGORIES: usize = 10;
-const LEVEL: f64 = 0.05;
-const DISTANCE: f64 = 0.1;
+pub(super) const LEVEL: f64 = 0.05;
+pub(super) const DISTANCE: f64 = 0.1;
 
 pub(super) fn judge(reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
     match (reference, current) {
@@ -43,7 +43,7 @@ pub(super) fn judge(reference: &Values, current: &Values) -> Result<Finding, NoF
     }
 }
 
-fn finding(method: &'static str, kind: Score, score: f64, drifted: bool) -> Finding {
+pub(super) fn finding(method: &'static str, kind: Score, score: f64, drifted: bool) -> Finding {
     let threshold = if kind == Score::PValue { LEVEL } else { DISTANCE };
     Finding { method, kind, score, threshold, verdict: Verdict::when(drifted), since: None, chunks: Vec::new() }
 }

@@ -12,6 +12,7 @@
 mod evidently;
 mod nannyml;
 mod sequential;
+mod sketched;
 
 mod whylogs;
 
@@ -19,6 +20,7 @@ mod whylogs;
 mod tests;
 
 pub use sequential::{Calibration, sequential};
+pub use sketched::{Sketched, judge_sketched};
 
 use crate::twosample::{NoTest, Sample};
 use serde::{Deserialize, Serialize};
@@ -161,6 +163,9 @@ pub enum NoFinding {
     /// The tool uses a classifier there.
     #[error("its texts are nearly all different, which this preset would judge by a trained classifier")]
     Text,
+    /// Only sketches are there.
+    #[error("{0} reads rows, of which a profile keeps sketches only")]
+    Rows(&'static str),
     /// Fewer rows than chunks.
     #[error("{0} rows are too few for 10 chunks")]
     Chunks(usize),

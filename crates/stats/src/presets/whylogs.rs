@@ -32,7 +32,7 @@ pub(super) fn judge(reference: &Values, current: &Values) -> Result<Finding, NoF
     }
 }
 
-fn finding(method: &'static str, p: f64) -> Finding {
+pub(super) fn finding(method: &'static str, p: f64) -> Finding {
     let verdict = match p {
         p if p < DRIFT => Verdict::Drift,
         p if p < POSSIBLE => Verdict::Possible,

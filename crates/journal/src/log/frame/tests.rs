@@ -98,6 +98,24 @@ fn a_column_that_reaches_behind_its_frame_is_where_reading_stops() {
     }
 }
 
+/// Somebody who knows how to make a checksum changed one byte of what says how the columns lie.
+#[test]
+fn a_frame_that_lies_about_its_columns_is_read_or_is_where_reading_stops() {
+    let (whole, ends) = segment();
+    let body = &whole[ends[3] + HEADER..ends[4]];
+    for at in 0..body.len() {
+        for to in [0, 1, 2, 0x0a, 0x21, 0x3b, 0x7f, 0x80, 0xff] {
+            let mut forged = body.to_vec();
+            forged[at] = to;
+            let mut bytes = whole[..ends[3]].to_vec();
+            bytes.extend(sealed(ROWS, 1, &forged));
+            let (rows, good, torn) = read(&bytes);
+            let end = if torn.is_some() { ends[3] } else { bytes.len() };
+            assert_eq!((rows.len(), good), (1 + usize::from(torn.is_none()), end as u64), "byte {at} to {to}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {

@@ -2,7 +2,6 @@
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 use super::super::ports::{Models, PortError, PortResult, Rows};
-use super::super::rows::MINUTE;
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::watch::TransitionKind;
 use super::super::watch::tests::Dice;

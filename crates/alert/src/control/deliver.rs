@@ -1,0 +1,123 @@
+//! Sending: a delivery is claimed under the lease, sent, and marked. A process that is killed in between leaves it claimed
+//! for a minute, after which it is sent again under the same id.
+
+use super::{Controller, SECOND};
+use crate::alerts::{Alerts, Unsent};
+use crate::error::AlertError;
+use crate::spec::ChannelSpec;
+use crate::sql::{self, Delivery, DeliveryState, Done};
+use mainspring_core::Timestamp;
+use mainspring_store::FutureExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an attempt may take before it counts as lost; longer than any courier waits.
+const CLAIMED: i64 = 60 * SECOND;
+/// The first wait after a failure, and the longest.
+const FIRST: i64 = 5 * SECOND;
+const LONGEST: i64 = 600 * SECOND;
+/// How long a notice is tried.
+const PATIENCE: i64 = 86_400 * SECOND;
+/// Attempts that one pass begins.
+const AT_ONCE: u32 = 16;
+
+impl Controller {
+    /// Begins to send what is due.
+    pub(super) async fn deliver(&mut self, now: Timestamp) -> Result<(), AlertError> {
+        self.sending.retain(|task| !task.is_finished());
+        let room = AT_ONCE.saturating_sub(u32::try_from(self.sending.len()).unwrap_or(u32::MAX));
+        if room == 0 {
+            return Ok(());
+        }
+        let waiting = self.alerts.db.read(move |c| async move { sql::due(c, now, room).await }.boxed()).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let lease = self.lease.clone();
+        let write = self.alerts.db.write(move |c| {
+            async move {
+                if let Some(lease) = &lease {
+                    c.lease_check(lease).await?;
+                }
+                let mut claimed = Vec::new();
+                for one in waiting {
+                    if sql::claim(c, &one, now.plus_micros(CLAIMED)).await? {
+                        claimed.push(Delivery { attempts: one.attempts + 1, ..one });
+                    }
+                }
+                Ok::<_, AlertError>(claimed)
+            }
+            .boxed()
+        });
+        for one in write.await? {
+            let alerts = self.alerts.clone();
+            let spec = alerts.channel(&one.tenant, &one.notice.channel);
+            let task = async move { attempt(alerts, one, spec).await };
+            self.sending.push(self.alerts.ctx.tasks.spawn("send a notice", task));
+        }
+        Ok(())
+    }
+
+    /// Waits for what is being sent.
+    #[cfg(test)]
+    pub(super) async fn sent(&mut self) {
+        for task in self.sending.drain(..) {
+            task.await.unwrap();
+        }
+    }
+}
+
+/// Between the attempt of this number and the next, with a fifth of chance, so that many do not come at once.
+pub(super) fn pause(attempt: u32, asked: Option<Duration>, random: u64) -> i64 {
+    let doubled = FIRST.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(i64::MAX));
+    let wait = doubled.clamp(FIRST, LONGEST);
+    let spread = wait / 5;
+    let chance = i64::try_from(random % u64::try_from(spread.max(1)).unwrap_or(1)).unwrap_or(0);
+    let asked = asked.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)).min(3600 * SECOND);
+    (wait + chance).max(asked)
+}
+
+async fn attempt(alerts: Alerts, one: Delivery, spec: Option<Arc<ChannelSpec>>) {
+    let sent = match spec {
+        Some(spec) => alerts.send(&spec, &one.notice).await,
+        None => Err(Unsent::Refused(crate::Refused {
+            reason: "the channel is no longer declared".to_owned(),
+            for_good: true,
+            after: None,
+        })),
+    };
+    let now = alerts.ctx.now();
+    let (channel, attempts) = (&one.notice.channel, one.attempts);
+    let (state, next_at, error) = match sent {
+        Ok(()) => {
+            if attempts > 1 {
+                tracing::info!(channel, attempts, "the channel takes notices again");
+            }
+            (DeliveryState::Sent, one.next_at, None)
+        }
+        Err(unsent) => {
+            let (for_good, after) = match &unsent {
+                // Whoever forgot the secret may still put it there.
+                Unsent::Render(_) => (false, None),
+                Unsent::Refused(r) => (r.for_good, r.after),
+            };
+            let old = now.micros() - one.created_at.micros() >= PATIENCE;
+            let state = match (for_good, old) {
+                (true, _) => DeliveryState::Refused,
+                (false, true) => DeliveryState::Expired,
+                (false, false) => DeliveryState::Waiting,
+            };
+            let reason = unsent.to_string();
+            if attempts == 1 || state != DeliveryState::Waiting {
+                tracing::warn!(channel, attempts, reason, state = state.as_str(), "a notice was not taken");
+            }
+            let wait = pause(attempts, after, alerts.ctx.ids.random());
+            (state, now.plus_micros(wait), Some(reason))
+        }
+    };
+    let done = Done { id: one.notice.id, state, next_at, error, at: now };
+    let written = alerts.db.write(move |c| async move { sql::finish(c, &done).await }.boxed()).await;
+    if let Err(error) = written {
+        tracing::warn!(%error, channel, "how a notice was taken cannot be written down; it may be sent again");
+    }
+}

@@ -1,0 +1,255 @@
+//! The controller: every process counts; one of all leads, judges objectives, makes notices and sends them.
+
+mod deliver;
+mod notices;
+#[cfg(test)]
+mod tests;
+
+use crate::alerts::Alerts;
+use crate::error::AlertError;
+use crate::machine::Phase;
+use crate::ports::{Happenings, Traffic};
+use crate::signal::{Signal, Source};
+use crate::slo::{self, Count, Series, Standing, Sums, WINDOWS};
+use crate::sql;
+use mainspring_core::{Tenant, Timestamp};
+use mainspring_store::sql::Lease;
+use mainspring_store::{FutureExt, StoreError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+const LEASE: &str = "alert.controller";
+const TTL: Duration = Duration::from_secs(10);
+/// Between two passes.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the objectives.
+const LOOK: i64 = 15 * SECOND;
+/// Minutes are counted again for so long, since answers reach the journal late.
+const SETTLES: i64 = 3 * MINUTE;
+/// As far back as minutes are kept as minutes, less some room.
+const BACK: i64 = 80 * MINUTE;
+/// Minutes older than this are hours: longer than the longest window that needs them.
+const MINUTES: i64 = 7 * 3600 * SECOND;
+/// How often old things are put away, and how long they are kept.
+const TIDY: i64 = 10 * MINUTE;
+const KEEP: i64 = 30 * 86_400 * SECOND;
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+/// The rest of the server.
+#[derive(Clone)]
+pub struct Ports {
+    /// What happened.
+    pub happenings: Arc<dyn Happenings>,
+    /// Objectives, and requests.
+    pub traffic: Arc<dyn Traffic>,
+}
+
+/// The controller of one process.
+pub struct Controller {
+    alerts: Alerts,
+    ports: Ports,
+    owner: String,
+    /// Under which name this process's counts are kept: that of its data, which outlives it.
+    replica: String,
+    lease: Option<Lease>,
+    /// What was written of the minutes that are still counted.
+    written: HashMap<(Series, Timestamp), Count>,
+    looked: Option<Timestamp>,
+    tidied: Option<Timestamp>,
+    sending: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("owner", &self.owner).field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+fn due(last: Option<Timestamp>, now: Timestamp, every: i64) -> bool {
+    last.is_none_or(|last| now.micros() - last.micros() >= every || now < last)
+}
+
+impl Controller {
+    /// The controller of the process `owner`, a name that no other process has; `replica` names the journal whose
+    /// requests it counts, and stays the same when the process starts again over the same journal.
+    pub fn new(alerts: Alerts, ports: Ports, owner: String, replica: String) -> Self {
+        Self {
+            alerts,
+            ports,
+            owner,
+            replica,
+            lease: None,
+            written: HashMap::new(),
+            looked: None,
+            tidied: None,
+            sending: Vec::new(),
+        }
+    }
+
+    /// Passes once a second until it is cancelled; then gives the lease back.
+    pub async fn run(mut self) {
+        let stop = self.alerts.ctx.tasks.cancelled();
+        let mut failing = false;
+        while !stop.is_cancelled() {
+            match self.pass().await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "no alerts are sent: the controller cannot work");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+        if let Some(lease) = self.lease.take()
+            && let Err(error) = self.alerts.db.lease_release(&lease).await
+        {
+            tracing::debug!(%error, "the lease of the alert controller runs out by itself");
+        }
+    }
+
+    /// Looks once at everything. Every process counts its requests; the leader also judges, tells and sends.
+    ///
+    /// # Errors
+    /// [`AlertError::Store`] when the database does not answer.
+    pub async fn pass(&mut self) -> Result<(), AlertError> {
+        let now = self.alerts.ctx.now();
+        let looks = due(self.looked, now, LOOK);
+        let signals = if looks { self.count(now).await? } else { Vec::new() };
+        if !self.lead().await? {
+            self.looked = if looks { Some(now) } else { self.looked };
+            return Ok(());
+        }
+        let done = self.leading(now, looks.then_some(signals)).await;
+        if let Err(AlertError::Store(StoreError::LeaseLost { .. })) = &done {
+            self.lease = None;
+        }
+        done
+    }
+
+    async fn leading(&mut self, now: Timestamp, signals: Option<Vec<(Tenant, Signal)>>) -> Result<(), AlertError> {
+        if let Some(signals) = signals {
+            self.say(signals).await?;
+            // Only now, so that a look that was not written is taken again.
+            self.looked = Some(now);
+        }
+        self.take_happenings(now).await?;
+        self.make_notices(now).await?;
+        self.deliver(now).await?;
+        if due(self.tidied, now, TIDY) {
+            self.tidy(now).await?;
+            self.tidied = Some(now);
+        }
+        Ok(())
+    }
+
+    async fn lead(&mut self) -> Result<bool, AlertError> {
+        let db = self.alerts.db.clone();
+        if let Some(lease) = self.lease.take() {
+            match db.lease_renew(&lease, TTL).await {
+                Ok(renewed) => self.lease = Some(renewed),
+                Err(StoreError::LeaseLost { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.lease.is_none() {
+            self.lease = db.lease_acquire(&Tenant::default(), LEASE, &self.owner, TTL).await?;
+        }
+        Ok(self.lease.is_some())
+    }
+
+    /// Writes what this process counted, reads what all did, and judges.
+    async fn count(&mut self, now: Timestamp) -> Result<Vec<(Tenant, Signal)>, AlertError> {
+        let objectives = self.ports.traffic.objectives();
+        let since = self.looked.map_or(now.micros() - BACK, |at| at.micros() - SETTLES).max(now.micros() - BACK);
+        let since = Timestamp(since - since.rem_euclid(MINUTE));
+        let mut counts: BTreeMap<(Series, Timestamp), Count> = BTreeMap::new();
+        for objective in &objectives {
+            let series = objective.series();
+            for count in self.ports.traffic.minutes(objective, since).into_iter().filter(|c| c.total > 0) {
+                counts.insert((series.clone(), count.at), count);
+            }
+        }
+        counts.retain(|key, count| self.written.get(key) != Some(count));
+        if !counts.is_empty() {
+            let (replica, rows) = (self.replica.clone(), counts.iter().map(|((s, _), c)| (s.clone(), *c)).collect());
+            let rows: Vec<(Series, Count)> = rows;
+            self.alerts.db.write(move |c| async move { sql::record(c, &replica, &rows).await }.boxed()).await?;
+            self.written.extend(counts);
+        }
+        self.written.retain(|(_, at), _| *at >= since);
+        let sums = if objectives.is_empty() {
+            Vec::new()
+        } else {
+            self.alerts.db.read(move |c| async move { sql::sums(c, now).await }.boxed()).await?
+        };
+        let (standings, signals) = judged(&objectives, sums);
+        *self.alerts.standings.write() = standings;
+        Ok(signals)
+    }
+
+    /// Says what was judged; an alert of an objective that is no longer declared is over.
+    async fn say(&self, signals: Vec<(Tenant, Signal)>) -> Result<(), AlertError> {
+        let known: BTreeSet<(Tenant, String)> =
+            signals.iter().map(|(tenant, s)| (tenant.clone(), s.subject.fingerprint())).collect();
+        for (tenant, signal) in signals {
+            self.alerts.observe(&tenant, signal).await?;
+        }
+        let firing = self.alerts.db.read(|c| async move { sql::firing(c).await }.boxed()).await?;
+        for (tenant, alert) in firing {
+            let ours = alert.subject.source == Source::Slo && alert.phase == Phase::Firing;
+            if ours && !known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
+                let mut subject = alert.subject;
+                "the objective is no longer declared".clone_into(&mut subject.sentence);
+                let over = Signal { subject, active: false, hysteresis: crate::Hysteresis::default() };
+                self.alerts.observe(&tenant, over).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tidy(&self, now: Timestamp) -> Result<(), AlertError> {
+        let longest = WINDOWS.last().map_or(0, |w| i64::try_from(w.as_micros()).unwrap_or(i64::MAX));
+        let (minutes, oldest) = (now.plus_micros(-MINUTES), now.plus_micros(-longest - 86_400 * SECOND));
+        let lease = self.lease.clone();
+        let write = self.alerts.db.write(move |c| {
+            async move {
+                if let Some(lease) = &lease {
+                    c.lease_check(lease).await?;
+                }
+                sql::roll(c, minutes, oldest).await?;
+                sql::purge(c, now.plus_micros(-KEEP)).await
+            }
+            .boxed()
+        });
+        write.await
+    }
+}
+
+/// Where each objective is, and what is to be said.
+fn judged(objectives: &[slo::Objective], sums: Vec<Sums>) -> (Vec<Standing>, Vec<(Tenant, Signal)>) {
+    let by: HashMap<(Tenant, String, String), Sums> =
+        sums.into_iter().map(|s| ((s.tenant.clone(), s.deployment.clone(), s.counted.clone()), s)).collect();
+    let (mut standings, mut signals) = (Vec::new(), Vec::new());
+    for objective in objectives {
+        let Series { tenant, deployment, counted } = objective.series();
+        let key = (tenant, deployment.to_string(), counted);
+        let nothing = || Sums {
+            tenant: key.0.clone(),
+            deployment: key.1.clone(),
+            counted: key.2.clone(),
+            windows: [(0, 0); WINDOWS.len()],
+        };
+        let (standing, said) = slo::judge(objective, by.get(&key).unwrap_or(&nothing()));
+        signals.extend(said.into_iter().map(|signal| (objective.tenant.clone(), signal)));
+        standings.push(standing);
+    }
+    (standings, signals)
+}

@@ -1,0 +1,127 @@
+//! One alert: pending, firing, resolved.
+
+use crate::signal::{Hysteresis, Signal, Subject};
+use mainspring_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Where an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Wrong, but not for long enough yet. Nobody hears of it.
+    Pending,
+    /// It is an alert.
+    Firing,
+    /// It was one.
+    Resolved,
+    /// Something that happened; it is told once.
+    Happened,
+}
+
+impl Phase {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Happened => "happened",
+        }
+    }
+}
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// [`Subject::fingerprint`]; of something that happened, its own.
+    pub fingerprint: String,
+    /// What it says.
+    pub subject: Subject,
+    /// Where it is.
+    pub phase: Phase,
+    /// When the phase began.
+    pub since: Timestamp,
+    /// When it began to fire last; of a pending one, when it became wrong.
+    pub started: Timestamp,
+    /// When it was last seen to be wrong.
+    pub seen: Timestamp,
+    /// Counts what the journal heard of it, from 1.
+    pub sequence: u64,
+    /// How long it must be right before it is resolved.
+    pub keep: Duration,
+}
+
+/// What a look changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Changed {
+    /// Nothing that anybody sees.
+    Nothing,
+    /// The alert is to be kept so; no phase changed.
+    Updated(Alert),
+    /// It began to fire.
+    Raised(Alert),
+    /// It is over.
+    Resolved(Alert),
+    /// It was pending, and is forgotten.
+    Dropped,
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn passed(since: Timestamp, now: Timestamp, time: Duration) -> bool {
+    now.micros().saturating_sub(since.micros()) >= micros(time)
+}
+
+/// Takes one look. Looks come in the order of time; one that comes late changes nothing back.
+pub fn look(before: Option<&Alert>, signal: &Signal, now: Timestamp) -> Changed {
+    let Signal { subject, active, hysteresis } = signal;
+    let known = before.filter(|alert| alert.phase != Phase::Resolved);
+    match (known, active) {
+        (None, false) => Changed::Nothing,
+        (None, true) => begin(before, subject, *hysteresis, now),
+        (Some(alert), true) => again(alert, subject, *hysteresis, now),
+        (Some(alert), false) if alert.phase == Phase::Pending => Changed::Dropped,
+        (Some(alert), false) => {
+            if now < alert.seen || !passed(alert.seen, now, alert.keep) {
+                return Changed::Nothing;
+            }
+            // What justified it stays; what is true now is the sentence.
+            let mut over = alert.clone();
+            over.subject.sentence.clone_from(&subject.sentence);
+            Changed::Resolved(Alert { phase: Phase::Resolved, since: now, sequence: alert.sequence + 1, ..over })
+        }
+    }
+}
+
+fn begin(before: Option<&Alert>, subject: &Subject, hysteresis: Hysteresis, now: Timestamp) -> Changed {
+    let alert = Alert {
+        fingerprint: subject.fingerprint(),
+        subject: subject.clone(),
+        phase: Phase::Pending,
+        since: now,
+        started: now,
+        seen: now,
+        sequence: before.map_or(0, |b| b.sequence),
+        keep: hysteresis.keep,
+    };
+    if hysteresis.pending.is_zero() { fire(alert, now) } else { Changed::Updated(alert) }
+}
+
+fn fire(alert: Alert, now: Timestamp) -> Changed {
+    Changed::Raised(Alert { phase: Phase::Firing, since: now, started: now, sequence: alert.sequence + 1, ..alert })
+}
+
+fn again(alert: &Alert, subject: &Subject, hysteresis: Hysteresis, now: Timestamp) -> Changed {
+    if now < alert.seen {
+        return Changed::Nothing;
+    }
+    let seen = Alert { subject: subject.clone(), seen: now, keep: hysteresis.keep, ..alert.clone() };
+    if alert.phase == Phase::Pending && passed(alert.since, now, hysteresis.pending) {
+        return fire(seen, now);
+    }
+    Changed::Updated(seen)
+}

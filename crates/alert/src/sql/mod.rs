@@ -1,0 +1,150 @@
+//! The tables of alerts.
+
+mod counts;
+mod deliveries;
+mod migrations;
+
+pub(crate) use counts::{record, roll, sums};
+pub use deliveries::{Delivery, DeliveryState};
+pub(crate) use deliveries::{Done, claim, due, enqueue, finish, list as deliveries, waits};
+pub use migrations::MIGRATIONS;
+
+use crate::error::AlertError;
+use crate::machine::{Alert, Group};
+use crate::silence::Silence;
+use mainspring_core::{Tenant, Timestamp};
+use mainspring_store::{Conn, Row, args};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) fn stored<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, AlertError> {
+    serde_json::from_str(text).map_err(|e| AlertError::Stored { what, reason: e.to_string() })
+}
+
+pub(crate) fn text(value: &impl Serialize, what: &'static str) -> Result<String, AlertError> {
+    serde_json::to_string(value).map_err(|e| AlertError::Stored { what, reason: e.to_string() })
+}
+
+pub(crate) fn tenant(row: &Row) -> Result<Tenant, AlertError> {
+    let text = row.text("tenant")?;
+    Tenant::new(&text).map_err(|e| AlertError::Stored { what: "tenant", reason: e.to_string() })
+}
+
+/// One alert.
+pub(crate) async fn alert(c: &mut Conn, tenant: &Tenant, fingerprint: &str) -> Result<Option<Alert>, AlertError> {
+    let sql = "SELECT body FROM alert WHERE tenant = $1 AND fingerprint = $2";
+    let row = c.query_opt(sql, args![tenant, fingerprint]).await?;
+    row.map(|row| stored(&row.text("body")?, "alert")).transpose()
+}
+
+/// Every alert that fires, of all tenants.
+pub(crate) async fn firing(c: &mut Conn) -> Result<Vec<(Tenant, Alert)>, AlertError> {
+    let rows = c.query("SELECT tenant, body FROM alert WHERE phase = 'firing'", args![]).await?;
+    rows.iter().map(|row| Ok((tenant(row)?, stored(&row.text("body")?, "alert")?))).collect()
+}
+
+/// Alerts of a tenant, the last changed first.
+pub(crate) async fn alerts(c: &mut Conn, tenant: &Tenant, limit: u32) -> Result<Vec<Alert>, AlertError> {
+    // What fires stands first however long ago it changed.
+    let sql = "SELECT body FROM alert WHERE tenant = $1
+               ORDER BY CASE phase WHEN 'firing' THEN 0 WHEN 'pending' THEN 1 ELSE 2 END, updated_at DESC LIMIT $2";
+    let rows = c.query(sql, args![tenant, limit]).await?;
+    rows.iter().map(|row| stored(&row.text("body")?, "alert")).collect()
+}
+
+/// Keeps an alert.
+pub(crate) async fn put(c: &mut Conn, tenant: &Tenant, alert: &Alert, now: Timestamp) -> Result<(), AlertError> {
+    let (phase, source) = (alert.phase.as_str(), alert.subject.source.as_str());
+    c.execute(
+        "INSERT INTO alert (tenant, fingerprint, phase, source, body, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (tenant, fingerprint) DO UPDATE
+         SET phase = excluded.phase, body = excluded.body, updated_at = excluded.updated_at",
+        args![tenant, &alert.fingerprint, phase, source, text(alert, "alert")?, now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Forgets an alert.
+pub(crate) async fn drop_alert(c: &mut Conn, tenant: &Tenant, fingerprint: &str) -> Result<(), AlertError> {
+    c.execute("DELETE FROM alert WHERE tenant = $1 AND fingerprint = $2", args![tenant, fingerprint]).await?;
+    Ok(())
+}
+
+/// Which group of which channel.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupKey {
+    pub tenant: Tenant,
+    pub channel: String,
+    pub group: String,
+}
+
+/// What every channel was told.
+pub(crate) async fn groups(c: &mut Conn) -> Result<Vec<(GroupKey, Group)>, AlertError> {
+    let rows = c.query("SELECT * FROM alert_group", args![]).await?;
+    let one = |row: &Row| {
+        let key = GroupKey { tenant: tenant(row)?, channel: row.text("channel")?, group: row.text("grp")? };
+        Ok((key, stored(&row.text("body")?, "group of alerts")?))
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Keeps what a channel was told, or forgets it.
+pub(crate) async fn put_group(c: &mut Conn, key: &GroupKey, group: Option<&Group>) -> Result<(), AlertError> {
+    let mut args = args![&key.tenant, &key.channel, &key.group];
+    let sql = match group {
+        None => "DELETE FROM alert_group WHERE tenant = $1 AND channel = $2 AND grp = $3",
+        Some(group) => {
+            args.push(text(group, "group of alerts")?.into());
+            "INSERT INTO alert_group (tenant, channel, grp, body) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (tenant, channel, grp) DO UPDATE SET body = excluded.body"
+        }
+    };
+    c.execute(sql, args).await?;
+    Ok(())
+}
+
+/// Silences that have not ended, of all tenants.
+pub(crate) async fn silences(c: &mut Conn, now: Timestamp) -> Result<Vec<(Tenant, Silence)>, AlertError> {
+    let rows = c.query("SELECT tenant, body FROM alert_silence WHERE ends_at > $1 ORDER BY id", args![now]).await?;
+    rows.iter().map(|row| Ok((tenant(row)?, stored(&row.text("body")?, "silence")?))).collect()
+}
+
+/// Keeps a silence.
+pub(crate) async fn put_silence(c: &mut Conn, tenant: &Tenant, silence: &Silence) -> Result<(), AlertError> {
+    let sql = "INSERT INTO alert_silence (id, tenant, body, ends_at) VALUES ($1, $2, $3, $4)";
+    c.execute(sql, args![&silence.id, tenant, text(silence, "silence")?, silence.until]).await?;
+    Ok(())
+}
+
+/// Ends a silence; whether there was one.
+pub(crate) async fn end_silence(c: &mut Conn, tenant: &Tenant, id: &str, now: Timestamp) -> Result<bool, AlertError> {
+    let sql = "UPDATE alert_silence SET ends_at = $3 WHERE tenant = $1 AND id = $2 AND ends_at > $3";
+    Ok(c.execute(sql, args![tenant, id, now]).await? > 0)
+}
+
+/// How far each list of happenings was read.
+pub(crate) async fn cursors(c: &mut Conn) -> Result<Vec<(String, u64)>, AlertError> {
+    let rows = c.query("SELECT stream, position FROM alert_cursor", args![]).await?;
+    rows.iter().map(|row| Ok((row.text("stream")?, u64::try_from(row.int("position")?).unwrap_or(0)))).collect()
+}
+
+/// A list was read so far.
+pub(crate) async fn put_cursor(c: &mut Conn, stream: &str, position: u64) -> Result<(), AlertError> {
+    c.execute(
+        "INSERT INTO alert_cursor (stream, position) VALUES ($1, $2)
+         ON CONFLICT (stream) DO UPDATE SET position = excluded.position
+         WHERE alert_cursor.position < excluded.position",
+        args![stream, i64::try_from(position).unwrap_or(i64::MAX)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Forgets what ended before `before`.
+pub(crate) async fn purge(c: &mut Conn, before: Timestamp) -> Result<(), AlertError> {
+    c.execute("DELETE FROM alert WHERE phase IN ('resolved', 'happened') AND updated_at < $1", args![before]).await?;
+    c.execute("DELETE FROM alert_delivery WHERE state <> 'waiting' AND updated_at < $1", args![before]).await?;
+    c.execute("DELETE FROM alert_silence WHERE ends_at < $1", args![before]).await?;
+    Ok(())
+}

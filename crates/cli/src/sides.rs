@@ -1,0 +1,100 @@
+//! What `mainspring drift` compares: a file, a saved profile, or a window of a deployment's rows.
+
+use crate::client::{Server, segment};
+use crate::error::CliError;
+use crate::monitor::{apart, cores};
+use mainspring_core::ErrorKind;
+use mainspring_monitor::profile::{Profile, profile};
+use mainspring_monitor::sketches::{Sketches, Written};
+use mainspring_monitor::{Kind, Table};
+use std::path::{Path, PathBuf};
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// A file with rows.
+    File(PathBuf),
+    /// A profile in a file.
+    Profile(PathBuf),
+    /// The profile of a version: `models:/churn@champion`.
+    Version(String),
+    /// A window of a deployment's rows: `deployment:churn?last=24h`.
+    Window(String),
+}
+
+impl From<&str> for Side {
+    fn from(text: &str) -> Self {
+        let is_json = |text: &str| Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        match text.strip_prefix("deployment:") {
+            Some(rest) => Self::Window(rest.to_owned()),
+            None if text.starts_with("models:/") => Self::Version(text.to_owned()),
+            None if is_json(text) => Self::Profile(text.into()),
+            None => Self::File(text.into()),
+        }
+    }
+}
+
+impl Side {
+    /// The sketches of its columns.
+    ///
+    /// # Errors
+    /// [`CliError`] when it cannot be read, or the server does not have it.
+    pub async fn sketches(self, server: &Server, threads: Option<usize>) -> Result<Sketches, CliError> {
+        let whole = match self {
+            Self::Window(of) => return window(server, &of).await,
+            Self::File(file) => {
+                let threads = cores(threads);
+                apart(move || profile(&Table::open(&file)?, threads)).await?
+            }
+            Self::Profile(file) => {
+                let shown = file.display().to_string();
+                let text = std::fs::read_to_string(&file)
+                    .map_err(|e| CliError::new(ErrorKind::InvalidInput, format!("{shown} cannot be read: {e}")))?;
+                serde_json::from_str::<Profile>(&text).map_err(|e| {
+                    CliError::new(ErrorKind::InvalidInput, format!("{shown} is no profile: {e}"))
+                        .hint("make one: mainspring profile FILE -o profile.json")
+                })?
+            }
+            Self::Version(uri) => {
+                let found = server.get(&format!("/api/v1/profiles?model={}", segment(&uri))).await?;
+                serde_json::from_value(found["profile"].clone()).map_err(|e| {
+                    CliError::new(ErrorKind::Internal, format!("the server's profile cannot be read: {e}"))
+                })?
+            }
+        };
+        Sketches::of(&whole).map_err(|e| CliError::from_failure(&e))
+    }
+}
+
+/// `churn?last=24h&variant=v8`, as the server takes it.
+async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
+    let (name, query) = of.split_once('?').map_or((of, String::new()), |(name, query)| (name, format!("?{query}")));
+    let found = server.get(&format!("/api/v1/deployments/{}/profile{query}", segment(name))).await?;
+    let mut side = Sketches::new(found["rows"].as_u64().unwrap_or(0));
+    for column in found["columns"].as_array().into_iter().flatten() {
+        let text = |key: &str| column[key].as_str();
+        let (kll, frequent_items) = (text("kll"), text("frequentItems"));
+        let kind = if kll.is_some() { Kind::Number } else { Kind::Text };
+        let written = Written { kll, deviation: column["deviation"].as_f64(), frequent_items };
+        side.add(text("name").unwrap_or_default(), kind, written).map_err(|e| CliError::from_failure(&e))?;
+    }
+    if found["columns"].as_array().is_none_or(Vec::is_empty) {
+        let message = format!("no row of deployment {name:?} was kept in that time");
+        return Err(CliError::new(ErrorKind::NotFound, message).hint("ask for more: deployment:NAME?last=24h"));
+    }
+    Ok(side)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_what_its_name_says() {
+        assert_eq!(Side::from("a.parquet"), Side::File("a.parquet".into()));
+        assert_eq!(Side::from("./deployment.csv"), Side::File("./deployment.csv".into()));
+        assert_eq!(Side::from("profile.json"), Side::Profile("profile.json".into()));
+        assert_eq!(Side::from("models:/churn@champion"), Side::Version("models:/churn@champion".into()));
+        assert_eq!(Side::from("deployment:churn?last=1d"), Side::Window("churn?last=1d".into()));
+    }
+}

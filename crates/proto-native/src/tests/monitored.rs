@@ -1,0 +1,56 @@
+//! Monitors and profiles over HTTP.
+
+use super::world::{World, who};
+use http::StatusCode;
+use mainspring_core::{Name, Role};
+use mainspring_monitor::live::{DeclareMonitor, MonitorSpec};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_monitor_is_listed_and_shown_and_what_it_has_not_is_said() {
+    let world = World::new().await;
+    let name = Name::new("churn-drift").unwrap();
+    let spec: MonitorSpec = serde_json::from_value(json!({"deployment": "churn"})).unwrap();
+    let auth = world.state.gate.authorize(&who("default", Role::Write), DeclareMonitor { monitor: name }).unwrap();
+    world.state.monitors.declare(&auth, spec).unwrap();
+    let list = world.get("/api/v1/monitors").await.body;
+    assert_eq!(list["monitors"][0]["name"], "churn-drift");
+    assert_eq!((&list["monitors"][0]["state"], &list["monitors"][0]["drifted"]), (&json!("waiting"), &json!([])));
+    let view = world.get("/api/v1/monitors/churn-drift").await.body;
+    assert_eq!((&view["minEffect"], &view["window"], &view["columns"]), (&json!(0.1), &json!("1h"), &json!([])));
+    assert_eq!(world.get("/api/v1/monitors/churn-drift/events").await.body, json!({"events": []}));
+    for (path, status) in [
+        ("/api/v1/monitors/other", StatusCode::NOT_FOUND),
+        ("/api/v1/monitors/churn-drift/distribution?column=in.x", StatusCode::NOT_FOUND),
+        ("/api/v1/monitors/churn-drift/distribution", StatusCode::BAD_REQUEST),
+        ("/api/v1/monitors/churn-drift/events?limit=0", StatusCode::BAD_REQUEST),
+        ("/api/v1/profiles?model=churn/1", StatusCode::NOT_FOUND),
+        ("/api/v1/profiles?model=runs:/a/b", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(world.get(path).await.status, status, "{path}");
+    }
+    // Another tenant has none, and who may only infer may not look.
+    let other = world.call_as(&who("acme", Role::Admin), "GET", "/api/v1/monitors", json!(null)).await;
+    assert_eq!(other.body, json!({"monitors": []}));
+    let refused = world.call_as(&who("default", Role::Infer), "GET", "/api/v1/monitors", json!(null)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_tells_what_its_rows_looked_like() {
+    let world = World::new().await.deployed("adder").await;
+    for x in 0..20 {
+        let rows = json!({"rows": [{"x[0]": x, "x[1]": 1}]});
+        let sent = world.call("POST", "/api/v1/deployments/adder/predict", rows).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+    }
+    let found = world.get("/api/v1/deployments/adder/profile?last=10m").await;
+    assert_eq!((found.status, &found.body["rows"]), (StatusCode::OK, &json!(20)));
+    let columns = found.body["columns"].as_array().unwrap();
+    let sum = columns.iter().find(|c| c["name"] == "out.sum").unwrap();
+    assert_eq!((&sum["present"], &sum["min"], &sum["max"]), (&json!(20), &json!(1.0), &json!(20.0)));
+    assert!(sum["kll"].as_str().is_some_and(|kll| !kll.is_empty()));
+    let none = world.get("/api/v1/deployments/adder/profile?variant=v8").await.body;
+    assert_eq!((&none["rows"], &none["columns"]), (&json!(0), &json!([])));
+    assert_eq!(world.get("/api/v1/deployments/adder/profile?last=soon").await.status, StatusCode::BAD_REQUEST);
+}

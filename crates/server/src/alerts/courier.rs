@@ -1,0 +1,91 @@
+//! alert wants something sent; HTTP, mail and AWS send it.
+
+use super::mail;
+use mainspring_alert::render::{HttpRequest, Outgoing};
+use mainspring_alert::{Courier, Refused};
+use mainspring_artifact::AwsSigner;
+use mainspring_core::Failure;
+use mainspring_http::{Client, ClientError, ClientSettings, Reach};
+use std::time::Duration;
+
+/// How long a receiver may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a refusal that are kept.
+const SAID: usize = 300;
+
+/// Sends notices.
+#[derive(Debug)]
+pub struct Sender {
+    http: Client,
+    aws: AwsSigner,
+    reach: Reach,
+}
+
+fn later(reason: String) -> Refused {
+    Refused { reason, for_good: false, after: None }
+}
+
+impl Sender {
+    /// Sends to whatever `reach` allows, to AWS as `aws`.
+    ///
+    /// # Errors
+    /// [`ClientError::Setup`] when TLS cannot be set up.
+    pub fn new(reach: Reach, aws: AwsSigner) -> Result<Self, ClientError> {
+        let settings = ClientSettings { reach, timeout: Some(PATIENCE), ..ClientSettings::default() };
+        Ok(Self { http: Client::new(&settings)?, aws, reach })
+    }
+
+    async fn post(&self, request: HttpRequest) -> Result<(), Refused> {
+        let shown = |e: &dyn Failure| {
+            let text = request.without_secrets(&e.to_string());
+            later(e.hint().map_or(text.clone(), |hint| format!("{text}; {hint}")))
+        };
+        let mut builder = self.http.request(http::Method::POST, request.url.reveal()).map_err(|e| shown(&e))?;
+        if let Some(scope) = &request.sign {
+            let content = request.headers.iter().find(|(name, _)| *name == "content-type");
+            let content = content.map_or("", |(_, value)| value.as_str());
+            let of = (scope.service, scope.region.as_str());
+            let signed = self.aws.sign(of, request.url.reveal(), content, &request.body).await;
+            for (name, value) in signed.map_err(|e| shown(&e))? {
+                builder = builder.header(name, value);
+            }
+        } else {
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value);
+            }
+        }
+        // The address in the error may be a secret.
+        let sent = builder.body(request.body.clone()).send().await;
+        let answer = sent.map_err(|e| shown(&ClientError::Http(e.without_url())))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let after = answer.headers().get(http::header::RETRY_AFTER);
+        let after = after.and_then(|v| v.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+        let said = answer.text().await.unwrap_or_default();
+        let said = request.without_secrets(said.trim());
+        let mut end = said.len().min(SAID);
+        while !said.is_char_boundary(end) {
+            end -= 1;
+        }
+        let reason = format!("it answered {}{}{}", status.as_u16(), if end == 0 { "" } else { ": " }, &said[..end]);
+        Err(Refused { reason, for_good: request.gives_up.on(status.as_u16()), after })
+    }
+}
+
+impl Courier for Sender {
+    fn send(&self, outgoing: Outgoing) -> futures::future::BoxFuture<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            match outgoing {
+                Outgoing::Http(request) => self.post(request).await,
+                Outgoing::Mail(mail) => {
+                    let sent = tokio::time::timeout(PATIENCE, mail::send(mail, self.reach)).await;
+                    sent.unwrap_or_else(|_| {
+                        Err(later(format!("the mail server took longer than {} s", PATIENCE.as_secs())))
+                    })
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! The kind AlertChannel, and what alerts need from the rest of the server.
+
+mod courier;
+mod happenings;
+mod mail;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+pub use courier::Sender;
+pub use traffic::Slos;
+
+use crate::config::Settings;
+use crate::error::StartError;
+use mainspring_alert::{Alerts, ChannelSpec, Controller as Leader, Ports, ReadAlerts, Vault};
+use mainspring_artifact::AwsSigner;
+use mainspring_core::{Authorized, Ctx, Name, Tenant};
+use mainspring_http::Reach;
+use mainspring_resource::{Controller, Kind};
+use mainspring_store::Db;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Opens alerts as the settings say.
+///
+/// # Errors
+/// [`StartError`] when TLS or the settings of AWS cannot be used.
+pub fn open(settings: &Settings, db: Db, ctx: &Ctx) -> Result<Alerts, StartError> {
+    let reach = if settings.alerts_anywhere { Reach::Anywhere } else { Reach::Public };
+    let aws = AwsSigner::new(&[]).map_err(StartError::part("read the settings of AWS"))?;
+    let sender = Sender::new(reach, aws).map_err(StartError::part("make the sender of alerts ready"))?;
+    Ok(Alerts::new(db, ctx.clone(), Vault::new(&settings.secrets), Arc::new(sender)))
+}
+
+/// Alert channels, carried out for the server itself.
+#[derive(Debug, Clone)]
+pub struct Channels {
+    /// Sends to them.
+    pub alerts: Alerts,
+}
+
+impl Channels {
+    /// The kind, to be registered.
+    pub fn kind(&self) -> Kind {
+        mainspring_alert::kind().carried_by(Arc::new(self.clone()))
+    }
+}
+
+impl Controller for Channels {
+    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+        let spec: ChannelSpec =
+            serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
+        self.alerts.declare(tenant, name, spec);
+        Ok(())
+    }
+
+    fn withdraw(&self, tenant: &Tenant, name: &Name) {
+        self.alerts.withdraw(tenant, name);
+    }
+
+    fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value> {
+        let health = self.alerts.health(tenant, name)?;
+        let reason = health.err().map(|reason| format!("the last notice was not taken: {reason}"));
+        let state = if reason.is_none() { "READY" } else { "FAILED" };
+        Some(json!({"state": state, "reason": reason, "settled": true}))
+    }
+}
+
+/// Starts what watches objectives and sends alerts; ends at shutdown. `replica` names the data of this process.
+pub fn start(parts: &crate::start::Parts, ctx: &Ctx, (url, replica): (String, String)) {
+    parts.alerts.reached_at(url);
+    let ports = Ports {
+        happenings: Arc::new(happenings::Decisions::new(parts.rollouts.clone(), parts.gate.clone())),
+        traffic: Arc::new(traffic::Counted { slos: parts.slos.clone(), journal: parts.journal.clone() }),
+    };
+    let owner = ctx.event_id().to_string();
+    let leader = Leader::new(parts.alerts.clone(), ports, owner, replica);
+    drop(ctx.tasks.spawn_graceful(leader.run()));
+}
+
+/// Burn rates and budgets for Prometheus.
+pub fn metrics(alerts: &Alerts, auth: &Authorized<ReadAlerts>) -> String {
+    let standings = alerts.standings(auth);
+    let mut page = String::new();
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let mut family = |name: &str, help: &str| {
+        let _infallible = write!(page, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for standing in &standings {
+            let o = &standing.objective;
+            let labels =
+                format!("deployment=\"{}\",objective=\"{}\"", escaped(o.deployment.as_str()), escaped(&o.name));
+            let _infallible = match name {
+                "mainspring_slo_target" => writeln!(page, "{name}{{{labels}}} {}", o.target),
+                "mainspring_slo_budget_left" => writeln!(page, "{name}{{{labels}}} {}", standing.left),
+                _ => standing.burns.iter().try_for_each(|b| {
+                    let window = b.window.as_secs();
+                    writeln!(page, "{name}{{{labels},window_seconds=\"{window}\"}} {}", b.rate)
+                }),
+            };
+        }
+    };
+    family("mainspring_slo_target", "share of requests that are to be good");
+    family("mainspring_slo_budget_left", "share of the error budget of 30 days that is left, of all replicas");
+    family("mainspring_slo_burn_rate", "how many times what the objective allows was not good, of all replicas");
+    page
+}
