@@ -102,7 +102,7 @@ fn group(out: &mut String, objective: &Objective, le: Option<Duration>) {
         );
         let _infallible = writeln!(
             out,
-            "      - alert: \"MainspringSloBurn\"\n        expr: {}\n        labels: {{severity: \"{}\", long: \"{long}\"}}\n        annotations:\n          summary: {}",
+            "      - alert: \"MainspringSloBurn\"\n        expr: {}\n        labels: {{severity: \"{}\", deployment: \"{deployment}\", objective: \"{name}\", long: \"{long}\"}}\n        annotations:\n          summary: {}",
             quoted(&expr),
             rule.severity,
             quoted(&summary)

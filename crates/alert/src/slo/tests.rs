@@ -112,6 +112,10 @@ fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     assert!(expr.contains(">= 0.014400000 and mainspring:slo_bad:ratio_rate5m"), "{expr}");
     let bad = all[0]["expr"].as_str().unwrap();
     assert!(bad.contains("outcome=~\"overloaded|deadline_exceeded|unavailable|internal\""), "{bad}");
+    let named = |rule: &serde_json::Value| rule.get("alert").map(|_| rule["labels"].to_string());
+    let labels: Vec<String> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).filter_map(named).collect();
+    let different: std::collections::BTreeSet<&String> = labels.iter().collect();
+    assert_eq!((labels.len(), different.len()), (8, 8), "Prometheus wants no two rules to be the same");
     assert!(groups[1]["rules"][0]["expr"].as_str().unwrap().contains("le=\"0.01\""));
     assert!(text.contains("# churn p99: the shortest duration bucket is longer than 5 ms"));
     for empty in [rules(&[], &bounds), rules(&[slow(5)], &bounds)] {

@@ -1,0 +1,199 @@
+"""Objectives and alerts from a file to a receiver: real models, real requests, a receiver that checks signatures, a server
+that is killed."""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+import time
+
+import mlflow
+import numpy
+import pytest
+import requests
+from mlflow.models import infer_signature
+from skl2onnx import to_onnx
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+PATIENCE = 120
+KEY = base64.b64encode(b"a secret of 24 bytes ...").decode()
+SECRET = {"MAINSPRING_SECRET_HOOK": f"whsec_{KEY}"}
+
+
+def until(what, found):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.1)
+    raise AssertionError(f"not within {PATIENCE} s: {what}")
+
+
+class Receiver:
+    """An HTTP server that takes Standard Webhooks, or answers `status`."""
+
+    def __init__(self):
+        self.status, self.taken, self.tries = 200, [], []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                signed = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + body
+                ours = "v1," + base64.b64encode(hmac.new(base64.b64decode(KEY), signed, hashlib.sha256).digest()).decode()
+                assert hmac.compare_digest(ours, self.headers["webhook-signature"])
+                assert abs(time.time() - int(self.headers["webhook-timestamp"])) < 60
+                notice = json.loads(body) | {"id": self.headers["webhook-id"]}
+                outer.tries.append(notice)
+                if outer.status == 200:
+                    outer.taken.append(notice)
+                self.send_response(outer.status)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def of(self, kind):
+        return [n for n in self.taken if n["type"] == kind]
+
+
+@pytest.fixture
+def receiver():
+    running = Receiver()
+    yield running
+    running.server.shutdown()
+
+
+def channel(receiver, **more):
+    document = {
+        "apiVersion": "mainspring/v1", "kind": "AlertChannel", "name": "hook", "groupWait": "0ms", "groupInterval": "0ms",
+        "webhook": {"url": receiver.url, "secret": {"env": "MAINSPRING_SECRET_HOOK"}},
+    }
+    return json.dumps(document | more)
+
+
+def deployed(server, name, **slo):
+    x, y = load_iris(return_X_y=True)
+    x = x.astype(numpy.float32)
+    graph = to_onnx(LogisticRegression(max_iter=500).fit(x, y), x[:1], options={"zipmap": False}, target_opset=17)
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("alerts")
+    with mlflow.start_run():
+        mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name="iris", pip_requirements=["onnxruntime"])
+    server.deploy(name, "models:/iris/1", slo=slo)
+
+
+def ask(server, name, times):
+    body = {"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]}
+    with requests.Session() as session:
+        for _ in range(times):
+            session.post(f"{server.url}/v2/models/{name}/infer", json=body).raise_for_status()
+
+
+def slos(server):
+    return {s["objective"]: s for s in json.loads(server.cli("alert", "slo", "--output", "json"))["slos"]}
+
+
+def test_a_broken_promise_is_told_and_survives_a_kill(start, receiver, tmp_path):
+    data = tmp_path / "data"
+    server = start("--alerts-reach", "anywhere", "--public-url", "https://ml.example.com", data=data, env=SECRET)
+    # No request is so quick: all of them are bad, a hundred times what is allowed.
+    deployed(server, "slow", p99="1us", availability="99%", runbook="https://wiki.example.com/slow")
+    receiver.status = 503
+    server.apply(channel(receiver, severity="page"))
+    ask(server, "slow", 40)
+    tried = until("the notice is tried", lambda: receiver.tries)[0]
+    assert tried["type"] == "alert.firing"
+    # The receiver does not take it, and the server dies.
+    server.kill()
+    receiver.status = 200
+    again = start("--alerts-reach", "anywhere", "--public-url", "https://ml.example.com", data=data, env=SECRET)
+    until("it is taken after the restart", lambda: receiver.of("alert.firing"))
+    taken = receiver.of("alert.firing")
+    assert [n["id"] for n in taken] == [tried["id"]], "the same notice, once"
+    alert = taken[0]["data"]["alerts"][0]
+    assert alert["labels"] == {"deployment": "slow", "objective": "p99"}
+    assert alert["severity"] == "page" and alert["runbook"] == "https://wiki.example.com/slow"
+    assert alert["link"] == "https://ml.example.com/ui/deployments/slow"
+    assert "40 of 40 requests took longer than 0.001 ms in 1h, 100.0 times what 99 % allows" in alert["summary"]
+    # The query that comes with it shows the requests.
+    rows = again.query(alert["query"])
+    assert sum(r["requests"] for r in rows) == 40 and sum(r["slow"] for r in rows) == 40
+    # The budget was not forgotten.
+    now = slos(again)
+    assert now["p99"]["budgetLeft"] == pytest.approx(-99) and now["p99"]["severity"] == "page"
+    assert now["availability"]["budgetLeft"] == 1 and now["availability"]["windows"][-1]["requests"] == 40
+    metrics = requests.get(f"{again.url}/metrics").text
+    assert 'mainspring_slo_budget_left{deployment="slow",objective="availability"} 1' in metrics
+    hour = 'mainspring_slo_burn_rate{deployment="slow",objective="p99",window_seconds="3600"} '
+    assert float(metrics.split(hour)[1].split()[0]) == pytest.approx(100)
+    # The journal heard of it, once.
+    said = lambda: again.query("SELECT decision, deployment, numbers FROM decisions WHERE decided_by LIKE 'Alert/%' ORDER BY at")
+    until("the journal heard of both severities", lambda: len(said()) == 2)
+    assert {(r["decision"], r["deployment"]) for r in said()} == {("raised", "slow")}
+    listed = json.loads(again.cli("alert", "list", "--output", "json"))["alerts"]
+    assert {(a["phase"], a["severity"]) for a in listed} == {("firing", "page"), ("firing", "ticket")}
+    assert "took longer than" in again.cli("alert", "list")
+    status = json.loads(again.cli("get", "alertchannel", "hook", "--output", "json"))
+    assert "whsec" not in json.dumps(status) and KEY not in again.log.read_text(errors="replace")
+
+
+def test_silences_tests_and_refusals(start, receiver):
+    server = start("--alerts-reach", "anywhere", env=SECRET)
+    done = server.cli("alert", "test", "nobody", check=False)
+    assert done.returncode == 1 and "there is no alert channel" in done.stderr
+    server.apply(channel(receiver))
+    assert "took a test notice" in server.cli("alert", "test", "hook")
+    assert receiver.of("alert.test")[0]["data"]["alerts"][0]["summary"].startswith("a test of the channel hook")
+    receiver.status = 500
+    done = server.cli("alert", "test", "hook", check=False)
+    assert done.returncode == 3 and "it answered 500" in done.stderr, done.stderr
+    receiver.status = 200
+    # A secret that is not there.
+    server.apply(channel(receiver, name="open", webhook={"url": receiver.url, "secret": {"env": "MAINSPRING_SECRET_NONE"}}))
+    done = server.cli("alert", "test", "open", check=False)
+    assert done.returncode == 2 and "MAINSPRING_SECRET_NONE is not set" in done.stderr
+    for wrong in ({"env": "PATH"}, {"file": "../../etc/passwd"}):
+        refused = server.cli("apply", "-f", "-", check=False, stdin=channel(receiver, name="wrong", webhook={"url": receiver.url, "secret": wrong}))
+        assert refused.returncode == 2 and "webhook.secret" in refused.stderr, refused.stderr
+    server.cli("alert", "silence", "deployment=quiet", "--for", "1h", "--reason", "being mended")
+    assert "being mended" in server.cli("alert", "silences")
+    deployed(server, "quiet", p99="1us")
+    ask(server, "quiet", 40)
+    until("the alert is there, silenced", lambda: any(a.get("silencedBy") for a in json.loads(server.cli("alert", "list", "--output", "json"))["alerts"]))
+    silence = json.loads(server.cli("alert", "silences", "--output", "json"))["silences"][0]["id"]
+    assert not receiver.of("alert.firing")
+    server.cli("alert", "unsilence", silence)
+    until("it is told once nobody silences it", lambda: receiver.of("alert.firing"))
+
+
+def test_inside_addresses_are_not_reached_by_default(start, receiver):
+    server = start(env=SECRET)
+    server.apply(channel(receiver))
+    done = server.cli("alert", "test", "hook", check=False)
+    assert done.returncode == 3 and "not a public address" in done.stderr, done.stderr
+    assert not receiver.tries
+
+
+def test_the_rules_for_prometheus_pass_its_own_check(start, tmp_path):
+    server = start()
+    deployed(server, "ruled", availability="99.9%", p99="20ms", p50="1us")
+    until("the objectives are known", lambda: len(slos(server)) == 3)
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(server.cli("alert", "rules"))
+    assert "ruled p50: the shortest duration bucket is longer" in rules.read_text()
+    if promtool := shutil.which("promtool"):
+        checked = subprocess.run([promtool, "check", "rules", str(rules)], capture_output=True, text=True)
+        assert checked.returncode == 0 and "22 rules found" in checked.stdout, checked.stdout + checked.stderr
+    else:
+        assert rules.read_text().count("- record:") == 14 and rules.read_text().count("- alert:") == 8
