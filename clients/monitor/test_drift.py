@@ -170,3 +170,132 @@ def test_datasketches_reads_the_profile(tumours, tmp_path):
     assert (int(told[0]), float(told[1])) == (569, tumours["mean radius"].max())
     assert numpy.isclose(float(told[2]), column["distinct"])
     assert base64.b64decode(column["numbers"]["kll"])[2] == 15
+
+
+def docs(module):
+    """First paragraphs of a library's own documentation: real texts, all different."""
+    found = {}
+    for name in sorted(dir(module)):
+        text = (getattr(getattr(module, name), "__doc__", None) or "").strip().split("\n\n")
+        found[" ".join(" ".join(text[:3]).split())] = None
+    return [text for text in found if len(text) > 60]
+
+
+@pytest.fixture(scope="module")
+def prose():
+    rng = numpy.random.default_rng(4)
+    about_arrays, about_laws = docs(numpy), docs(stats)
+    assert min(len(about_arrays), len(about_laws)) > 100
+    half = rng.permutation(len(about_arrays))
+    first, second = ([about_arrays[i] for i in part] for part in numpy.array_split(half, 2))
+    return {"reference": first, "same": second, "other": about_laws}
+
+
+TEXTS = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import pandas
+from evidently import DataDefinition, Dataset, Report
+from evidently.metrics import ValueDrift
+a, b = (pandas.read_parquet(f) for f in sys.argv[1:])
+how = DataDefinition(text_columns=["text"])
+found = Report([ValueDrift(column="text")], include_tests=True).run(
+    Dataset.from_pandas(b, data_definition=how), Dataset.from_pandas(a, data_definition=how)).dict()
+print(found["tests"][0]["status"].name)
+"""
+
+
+def test_texts_are_told_apart_by_their_words_as_evidently_does(prose, tmp_path):
+    for name, texts in prose.items():
+        pandas.DataFrame({"text": texts, "n": range(len(texts))}).to_parquet(tmp_path / f"{name}.parquet")
+    python = ORACLES / "evidently" / "bin" / "python"
+    for name, verdict in (("same", "steady"), ("other", "drift")):
+        files = [tmp_path / "reference.parquet", tmp_path / f"{name}.parquet"]
+        for profile in ("evidently", "sequential"):
+            report, found = drift(*files, "--profile", profile)
+            assert found["text"]["verdict"] == verdict, (profile, report)
+            apart = report["columns"][0]["apart"]
+            assert apart["auc"]["low"] <= apart["auc"]["area"] <= apart["auc"]["high"]
+        if name == "other":
+            words = [w["name"] for w in apart["by"] if w["weight"] > 0]
+            assert {"continuous", "random", "variable", "distribution"} & set(words), words
+            assert words[0] in run("drift", *files).stderr
+        if python.exists():
+            done = subprocess.run([python, "-c", TEXTS, *files], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert (done.stdout.strip() == "FAIL") == (verdict == "drift"), name
+
+
+VECTORS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import pandas
+from evidently.legacy.metrics.data_drift.embedding_drift_methods import distance, mmd, model, ratio
+a, b = (pandas.read_parquet(f).filter(like="pixel") for f in sys.argv[1:])
+tests = {"mmd": mmd(), "ratio": ratio(), "model": model(bootstrap=len(a) < 1000)}
+tests |= {d: distance(dist=d) for d in ("euclidean", "cosine", "cityblock", "chebyshev")}
+print(json.dumps({name: [float(x) for x in test(b.copy(), a.copy())[:2]] for name, test in tests.items()}))
+"""
+
+
+def test_vectors_have_evidentlys_scores(digits, tmp_path):
+    """Images as vectors of 64 numbers: all digits, then those from 5 on."""
+    python = ORACLES / "evidently" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("crates/stats/oracles/run.py --install evidently")
+    mixed = digits.sample(frac=1, random_state=5)
+    parts = {"a": mixed[:800], "same": mixed[800:], "high": mixed[800:][mixed[800:]["target"] >= 5]}
+    for name, part in parts.items():
+        part.to_parquet(tmp_path / f"{name}.parquet", index=False)
+        pixels = part.filter(like="pixel").to_numpy("float32")
+        pandas.DataFrame({"image": list(pixels)}).to_parquet(tmp_path / f"{name}-lists.parquet")
+    for name in ("same", "high"):
+        files = [tmp_path / "a.parquet", tmp_path / f"{name}.parquet"]
+        done = subprocess.run([python, "-c", VECTORS, *files], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        for test, (score, drifted) in json.loads(done.stdout).items():
+            lists = [tmp_path / "a-lists.parquet", tmp_path / f"{name}-lists.parquet"]
+            for sides, column, more in ((files, "pixel_*", ["--vector", "pixel_"]), (lists, "image", [])):
+                found = drift(*sides, "--profile", "evidently", "--vectors", test, *more)[1][column]
+                assert (found["verdict"] == "drift") == bool(drifted), (name, test, found)
+                # Of the classifiers, which differ, only the verdict is the same.
+                assert test == "model" or numpy.isclose(found["score"], score, rtol=1e-9, atol=1e-12), (name, test)
+
+
+def test_rows_as_wholes_are_reconstructed_as_with_scikit_learn(tumours, tmp_path):
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    a, b = (part.drop(columns="target") for part in (tumours[:300], tumours[300:]))
+    # What went together no longer does, and each column alone is as it was.
+    loose = b.apply(lambda column: column.sample(frac=1, random_state=len(column.name)).to_numpy())
+    for name, part in (("a", a), ("b", b), ("loose", loose)):
+        part.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    scaler = StandardScaler().fit(a)
+    pca = PCA(n_components=0.65).fit(scaler.transform(a))
+
+    def errors(frame):
+        scaled = scaler.transform(frame)
+        each = numpy.linalg.norm(scaled - pca.inverse_transform(pca.transform(scaled)), axis=1)
+        size = len(frame) // 10
+        return [each[i:i + size].mean() for i in range(0, len(each), size)]
+
+    known = numpy.array(errors(a))
+    for name, frame in (("b", b), ("loose", loose)):
+        report, _ = drift(tmp_path / "a.parquet", tmp_path / f"{name}.parquet", "--profile", "nannyml")
+        found = report["together"][0]["finding"]
+        assert numpy.allclose(found["chunks"], errors(frame), rtol=1e-9)
+        assert numpy.isclose(found["threshold"], known.mean() + 3 * known.std(), rtol=1e-9)
+    report, columns = drift(tmp_path / "a.parquet", tmp_path / "loose.parquet")
+    assert not [name for name, found in columns.items() if found["verdict"] == "drift"]
+    whole = report["together"][0]
+    assert whole["finding"]["verdict"] == report["verdict"] == "drift" and whole["apart"]["pValue"] < 1e-3
+    assert "rows as wholes" in run("drift", tmp_path / "a.parquet", tmp_path / "loose.parquet").stdout
+    assert drift(tmp_path / "a.parquet", tmp_path / "b.parquet")[0]["together"][0]["finding"]["verdict"] == "steady"
+
+
+def test_a_prefix_without_columns_is_refused(tumours, tmp_path):
+    tumours.to_parquet(tmp_path / "a.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "a.parquet"]
+    assert 'begins with "emb_"' in run("drift", *files, "--vector", "emb_", code=2).stderr
+    assert "p-value: model or mmd" in run("drift", *files, "--vector", "mean", "--vectors", "ratio").stdout

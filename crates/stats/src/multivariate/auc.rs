@@ -8,7 +8,7 @@ use crate::twosample::Sample;
 pub struct Auc {
     /// Probability that a row of the current data scores above one of the reference; equal scores count half.
     pub area: f64,
-    /// Lower end of the 95 % interval (DeLong, DeLong and Clarke-Pearson 1988).
+    /// Lower end of the 95 % interval (DeLong, DeLong and Clarke-Pearson 1988, on log-odds).
     pub low: f64,
     /// Its upper end.
     pub high: f64,
@@ -21,8 +21,16 @@ pub fn auc(reference: &Sample, current: &Sample) -> Auc {
     let below: Vec<f64> = placements(reference.values(), current.values()).into_iter().map(|p| 1.0 - p).collect();
     let area = mean(&above);
     let error = (spread(&above) / above.len() as f64 + spread(&below) / below.len() as f64).sqrt();
-    let margin = normal_quantile(0.975) * error;
-    Auc { area, low: (area - margin).max(0.0), high: (area + margin).min(1.0) }
+    // On the scale of log-odds, which keeps its level with some tens of rows as well (Pepe 2003). An area of 0 or 1 has
+    // no error, and no interval either.
+    let odds = area / (1.0 - area);
+    let factor = (normal_quantile(0.975) * error / (area * (1.0 - area))).exp();
+    if error > 0.0 && odds > 0.0 && odds.is_finite() {
+        let share = |odds: f64| odds / (1.0 + odds);
+        Auc { area, low: share(odds / factor), high: 1.0 - share(1.0 / (odds * factor)) }
+    } else {
+        Auc { area, low: area, high: area }
+    }
 }
 
 /// The area that a score without any knowledge stays under with probability `level`.
