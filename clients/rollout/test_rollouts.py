@@ -165,6 +165,33 @@ def test_a_better_candidate_takes_the_deployment_over(server, models):
     assert {s["variant"] for s in shares} == {"stable", "v2"}
 
 
+def test_a_bandit_takes_out_the_worst_and_promotes_the_best(server, models):
+    deployed(server, "bandit")
+    document = json.loads(declared("bandit", 2, [{"bandit": {"period": "3s", "minWeight": 5, "minExposures": 40, "minDuration": "5s", "maxDuration": "1h"}}], metrics={
+        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
+        "success": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}))
+    document["candidates"] = [{"name": "v3", "model": "models:/lump/3"}, {"name": "v2", "model": "models:/lump/2"}]
+    with Traffic(server, "bandit", models) as traffic:
+        begin(server, json.dumps(document))
+        until(server, "bandit-v2", "succeeded")
+    assert traffic.failed == 0
+    told = decisions(server, "bandit-v2")
+    dropped = next(d for d in told if d["kind"] == "dropped")
+    assert dropped["sentence"].startswith("v3 is taken out: correct of v3 is worse"), dropped
+    promoted = next(d for d in told if d["kind"] == "promoted")
+    assert "promoted v2: v2 is the best with a probability of" in promoted["sentence"]
+    assert all(abs(sum(d["weights"]) - 1) < 1e-9 for d in told if d.get("weights"))
+    # What each would have brought alone, from the propensities; the good one is right nearly always.
+    arms = {arm["variant"]: arm for arm in promoted["arms"]}
+    assert arms["v2"]["dr"]["value"] > 0.9 > arms["stable"]["dr"]["value"], arms
+    assert mlflow.MlflowClient().get_model_version_by_alias("lump", "bandit").version == "2"
+    # The journal has the probability with which each answer's variant was chosen: one of those that were decided.
+    decided = {round(weight, 6) for d in told for weight in d.get("weights", [])}
+    chosen = server.query("SELECT DISTINCT propensity FROM predictions WHERE deployment = 'bandit' AND generation IS NOT NULL")
+    assert {round(row["propensity"], 6) for row in chosen} <= decided
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "bandit-v2")
+
+
 def test_a_worse_candidate_is_rolled_back_before_many_have_met_it(server, models):
     deployed(server, "worse")
     steps = [{"canary": {"weight": 10, "minExposures": 100000, "minDuration": "1h"}}]

@@ -1117,6 +1117,19 @@ export interface components {
             /** @description Each resource. */
             applied: components["schemas"]["Applied"][];
         };
+        /** @description An estimate of a bandit's arm. */
+        ArmValue: {
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Its standard error.
+             */
+            standardError: number;
+        };
         /** @description A file or folder of a run. */
         ArtifactEntry: {
             /** @description Path from the root of the run's artifacts. */
@@ -2734,6 +2747,31 @@ export interface components {
              */
             toGeneration?: number | null;
         };
+        /** @description What a bandit knows of one of its variants. */
+        RolloutArm: {
+            /** @description The variant. */
+            variant: string;
+            /**
+             * Format: int64
+             * @description Its units with a reward.
+             */
+            units: number;
+            /**
+             * Format: double
+             * @description The probability that it is the best of all.
+             */
+            best: number;
+            /** @description Its mean reward. */
+            mean: components["schemas"]["ArmValue"];
+            ips?: components["schemas"]["ArmValue"] | null;
+            snips?: components["schemas"]["ArmValue"] | null;
+            dr?: components["schemas"]["ArmValue"] | null;
+            /**
+             * Format: double
+             * @description How many answers of this variant alone would tell as much.
+             */
+            effective: number;
+        };
         /** @description One line of the log of decisions. */
         RolloutDecision: {
             /**
@@ -2753,9 +2791,13 @@ export interface components {
             because: string[];
             /**
              * Format: double
-             * @description The candidate's weight since, 0 to 1.
+             * @description The weight of the candidates together since, 0 to 1.
              */
             weight: number;
+            /** @description The weights of all variants since, stable first, where there are several candidates. */
+            weights?: number[];
+            /** @description What a bandit knew at that moment. */
+            arms?: components["schemas"]["RolloutArm"][];
             /** @description The phase since. */
             phase: string;
             /** @description The metrics at that moment, where evidence decided. */
@@ -2782,8 +2824,10 @@ export interface components {
         };
         /** @description One metric of a rollout. */
         RolloutMetric: {
-            /** @description Its name. */
+            /** @description Its name, with the candidate's where there are several. */
             name: string;
+            /** @description The candidate, where there are several. */
+            variant?: string | null;
             /** @description `guardrail`, `success`, `signal` or `quality`. */
             role: string;
             /** @description What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`. */
@@ -2865,7 +2909,7 @@ export interface components {
             units: number;
             /**
              * Format: int64
-             * @description Units under the present weights.
+             * @description Units in the present step.
              */
             stepUnits: number;
             /**
@@ -2897,12 +2941,14 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             startedAt?: components["schemas"]["Time"] | null;
             hold?: components["schemas"]["RolloutHold"] | null;
-            /** @description Stable, then the candidate. */
+            /** @description Stable, then the candidates. */
             variants: components["schemas"]["RolloutVariant"][];
             /** @description Its steps. */
             steps: components["schemas"]["RolloutStep"][];
             /** @description What is measured. Empty where another replica decides. */
             metrics: components["schemas"]["RolloutMetric"][];
+            /** @description What a bandit knows of its variants. */
+            arms?: components["schemas"]["RolloutArm"][];
             /** @description The weights over time. */
             weights: components["schemas"]["RolloutWeights"][];
             evidenceUntil?: components["schemas"]["Time"] | null;

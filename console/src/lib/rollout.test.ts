@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Rollout, RolloutDecision, RolloutMetric } from "../api/native";
 import {
+  course,
   effectWords,
+  evidence,
   eValue,
   findingWords,
   orders,
@@ -43,6 +45,36 @@ const rollout = (change: Partial<Rollout>): Rollout => ({
   orders: ["pause", "skip", "promote", "abort"],
   decisions: 2,
   ...change,
+});
+
+describe("what became of its steps", () => {
+  const states = (change: Partial<Rollout>) => course(rollout(change)).map((step) => step.state);
+  const both = (first: string, second: string) => [
+    { title: "canary 5%", state: first },
+    { title: "A/B test 50%", state: second },
+  ];
+
+  it("ends with the promotion, or says where it was rolled back and what it never reached", () => {
+    expect(states({})).toEqual(["now", "next", "next"]);
+    expect(states({ phase: "succeeded", steps: both("done", "done") })).toEqual(["done", "done", "done"]);
+    const back = { phase: "rolledBack", startedAt: at };
+    expect(states({ ...back, steps: both("next", "next") })).toEqual(["ended", "missed", "missed"]);
+    expect(states({ ...back, steps: both("done", "next") })).toEqual(["done", "ended", "missed"]);
+    expect(states({ ...back, steps: both("done", "done") })).toEqual(["done", "done", "ended"]);
+    expect(states({ phase: "rolledBack", steps: both("next", "next") })).toEqual([
+      "missed",
+      "missed",
+      "missed",
+    ]);
+  });
+
+  it("shows the numbers of the last decision once nothing is measured any more", () => {
+    const numbers = { ...decided("promoted", "it is better"), metrics: [metric({})] };
+    const after = { ...decided("succeeded", "nothing spoke against it"), metrics: [] };
+    expect(evidence(rollout({ phase: "succeeded" }), [after, numbers]).metrics).toEqual(numbers.metrics);
+    expect(evidence(rollout({}), [numbers]).metrics).toEqual([]);
+    expect(evidence(rollout({ phase: "succeeded" }), undefined).metrics).toEqual([]);
+  });
 });
 
 const decided = (kind: string, sentence: string) => ({ kind, sentence }) as RolloutDecision;
@@ -124,6 +156,8 @@ describe("what a metric says", () => {
     expect(effectWords(metric({}))).toBe("–");
     expect(eValue(Math.log(20))).toBe("20");
     expect(eValue(0)).toBe("1");
+    expect(eValue(Math.log(999_000))).toBe("999,000");
+    expect(eValue(Math.log(7.8e17))).toBe("over 10¹⁷");
     expect(eValue(5000)).toBe("over 10²¹");
     expect(eValue(undefined)).toBe("–");
   });

@@ -146,7 +146,33 @@ export function findingWords(m: Pick<RolloutMetric, "finding" | "role">): [Mark,
 /** How strong evidence is: an e-value of 20 is once in 20 by chance. */
 export function eValue(log: number | null | undefined): string {
   if (log === null || log === undefined) return "–";
-  return log > 50 ? "over 10²¹" : measure(Math.exp(log), 3);
+  const tens = Math.min(Math.floor(log / Math.LN10), 21);
+  return tens < 6
+    ? measure(Math.exp(log), 3)
+    : `over 10${[...`${tens}`].map((d) => RAISED[Number(d)]).join("")}`;
+}
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** The steps and the promotion behind them, each with its state: `done`, `now`, `next`; and where a rollout that was
+ * rolled back `ended`, and what it `missed`. */
+export function course(r: Pick<Rollout, "steps" | "phase" | "startedAt">): Rollout["steps"] {
+  const { phase } = r;
+  const last =
+    phase === "succeeded" || phase === "watching" ? "done" : phase === "promoting" ? "now" : "next";
+  const all = [...r.steps, { title: "all traffic", state: last }];
+  if (phase !== "rolledBack") return all;
+  const at = r.startedAt ? all.findIndex((step) => step.state === "next") : -1;
+  return all.map((step, i) =>
+    step.state === "next" ? { ...step, state: i === at ? "ended" : "missed" } : step,
+  );
+}
+
+/** The numbers to show: those of now, or of the last decision that had some once nothing is measured any more. */
+export function evidence(r: Rollout, newest: RolloutDecision[] | undefined) {
+  if (r.metrics.length > 0 || isActive(r)) return { metrics: r.metrics, until: r.evidenceUntil };
+  const last = newest?.find((decision) => decision.metrics.length > 0);
+  return { metrics: last?.metrics ?? [], decided: last };
 }
 
 /** The effect with its ends: "1.02 (0.9 to 1.3)". */

@@ -218,6 +218,8 @@ pub enum Cmd {
     },
     /// Compare the columns of two files, of saved profiles, or of live rows
     Drift(DriftArgs),
+    /// Estimate how good predictions are before there are labels, from a file that has them
+    Estimate(EstimateArgs),
     /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
     Validate(Box<ValidateArgs>),
     /// Measure a deployment's predictions against the labels that came for them
@@ -348,12 +350,46 @@ pub struct DriftArgs {
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
+    /// Beginning of the names of columns that are a vector together; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    pub vector: Vec<String>,
+    /// How vectors are compared: by a classifier, maximum mean discrepancy, share of drifted components, or distance of the means
+    #[arg(long, default_value = "model", value_parser = ["model", "mmd", "ratio", "euclidean", "cosine", "cityblock", "chebyshev"], value_name = "TEST")]
+    pub vectors: String,
     /// Exit with 1 when the table has drifted
     #[arg(long)]
     pub fail_on_drift: bool,
     /// Columns at a time; one a core when left out
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// Which files and columns to estimate from.
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    /// Predictions with labels, in the order in which they came: CSV, JSON lines, Arrow, Parquet
+    pub reference: PathBuf,
+    /// Predictions without
+    pub current: PathBuf,
+    /// Column of the reference with what was true
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub label: String,
+    /// Column with the prediction
+    #[arg(long, default_value = "prediction", value_name = "COLUMN")]
+    pub prediction: String,
+    /// Columns with probabilities: of two classes that of the second, else one for each class in their order; without
+    /// them it is a regression
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub score: Vec<String>,
+    /// For a regression, columns of inputs; all others when left out
+    #[arg(long, value_delimiter = ',', value_name = "A,B", conflicts_with = "score")]
+    pub features: Vec<String>,
+    /// Parts that each file is cut into
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub chunks: u32,
+    /// Exit with 1 when an estimate is beyond the thresholds that the reference sets
+    #[arg(long)]
+    pub fail_on_alert: bool,
 }
 
 /// What to check, and against what.

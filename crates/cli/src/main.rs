@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod convert;
 mod error;
+mod estimate;
 mod keys;
 mod lineage;
 mod local;
@@ -116,6 +117,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
+        Cmd::Estimate(args) => return estimate::run(args, out).await,
         Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }

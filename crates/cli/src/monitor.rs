@@ -6,11 +6,11 @@ use crate::error::CliError;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use crate::sides::Side;
 use mainspring_core::ErrorKind;
-use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, compare, shown};
+use mainspring_monitor::drift::{Comparison, Outcome, Report, Told, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
 use mainspring_monitor::sketches::compare_sketches;
 use mainspring_monitor::{MonitorError, Table};
-use mainspring_stats::presets::{Preset, Verdict};
+use mainspring_stats::presets::{Preset, VectorTest, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -113,13 +113,20 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         let message = format!("--level is of the profile sequential; {} has thresholds of its own", preset.as_str());
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
-    let how = Comparison { preset, level: args.level.unwrap_or(0.05), threads: cores(args.threads) };
+    let vectors: VectorTest = args.vectors.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+    let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
     let report = match sides {
         (Side::File(reference), Side::File(current)) => {
-            apart(move || compare(&Table::open(&reference)?, &Table::open(&current)?, how)).await?
+            let prefixes = args.vector;
+            apart(move || {
+                let how = Comparison { preset, level, threads, vectors, prefixes: &prefixes };
+                compare(&Table::open(&reference)?, &Table::open(&current)?, how)
+            })
+            .await?
         }
-        _ if matches!(preset, Preset::Sequential | Preset::NannyMl) => {
-            let message = format!("{} reads rows, and a profile or a window keeps sketches of them", preset.as_str());
+        _ if matches!(preset, Preset::Sequential | Preset::NannyMl) || !args.vector.is_empty() => {
+            let what = if args.vector.is_empty() { preset.as_str() } else { "--vector" };
+            let message = format!("{what} reads rows, and a profile or a window keeps sketches of them");
             let hint = "compare with --profile evidently or whylogs; live rows are watched by kind: Monitor";
             return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
         }
@@ -135,7 +142,22 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
 }
 
 fn findings(report: &Report) {
-    table(&["column", "verdict", "score", "threshold", "since row", "test"], report.columns.iter().map(verdict));
+    let whole = report.together.iter().map(|t| verdict("(rows as wholes)", &t.outcome));
+    let rows = report.columns.iter().map(|column| verdict(&column.name, &column.outcome)).chain(whole);
+    table(&["column", "verdict", "score", "threshold", "since row", "test"], rows);
+    let told = |name: &str, outcome: &Outcome, apart: &Option<Told>| {
+        let drifted = matches!(outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
+        if let Some(told) = apart.as_ref().filter(|_| drifted) {
+            note(told_by(name, told));
+        }
+    };
+    report.columns.iter().for_each(|c| told(&c.name, &c.outcome, &c.apart));
+    report.together.iter().for_each(|t| told("rows as wholes", &t.outcome, &t.apart));
+    for column in &report.columns {
+        for shape in column.shape.iter().filter(|s| s.finding.verdict == Verdict::Drift) {
+            note(format!("{}: their {} has drifted too", column.name, shape.name));
+        }
+    }
     for (names, what) in [(&report.added, "only in the current file"), (&report.removed, "only in the reference")] {
         if !names.is_empty() {
             note(format!("{what}: {}", names.join(", ")));
@@ -147,12 +169,28 @@ fn findings(report: &Report) {
     line(mark(if drifted == 0 { Mark::Good } else { Mark::Bad }, text));
 }
 
-fn verdict(column: &ColumnReport) -> Vec<String> {
-    let found = match &column.outcome {
+/// What a classifier goes by, in words.
+fn told_by(name: &str, told: &Told) -> String {
+    let side = |current: bool| {
+        let words = told.by.iter().filter(|w| (w.weight > 0.0) == current).map(|w| w.name.as_str());
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let mut text =
+        format!("{name}: told apart with AUC {:.3} ({:.3} to {:.3})", told.auc.area, told.auc.low, told.auc.high);
+    for (words, of) in [(side(true), "the current data"), (side(false), "the reference")] {
+        if !words.is_empty() {
+            text.push_str(&format!("; speaks for {of}: {words}"));
+        }
+    }
+    text
+}
+
+fn verdict(name: &str, outcome: &Outcome) -> Vec<String> {
+    let found = match outcome {
         Outcome::Finding(found) => found,
         Outcome::Skipped(why) => {
             let skipped = mark(Mark::Warn, "not compared");
-            return vec![column.name.clone(), skipped, String::new(), String::new(), String::new(), why.clone()];
+            return vec![name.to_owned(), skipped, String::new(), String::new(), String::new(), why.clone()];
         }
     };
     let verdict = match found.verdict {
@@ -162,5 +200,5 @@ fn verdict(column: &ColumnReport) -> Vec<String> {
     };
     let since = found.since.map(|row| row.to_string()).unwrap_or_default();
     let (score, threshold) = (shown(found.kind, found.score), shown(found.kind, found.threshold));
-    vec![column.name.clone(), verdict, score, threshold, since, found.method.to_owned()]
+    vec![name.to_owned(), verdict, score, threshold, since, found.method.to_owned()]
 }

@@ -21,6 +21,11 @@ pub async fn run(server: &Server, args: &PerformanceArgs, out: Output) -> Result
 }
 
 fn asked(args: &PerformanceArgs) -> Result<Value, CliError> {
+    // JSON has no word for what is no number.
+    if !(args.confidence > 0.0 && args.confidence < 1.0) {
+        let message = format!("--confidence is {}; it must be between 0 and 1", args.confidence);
+        return Err(CliError::new(ErrorKind::InvalidInput, message).hint("95 % are --confidence 0.95"));
+    }
     let mut asked = json!({ "by": args.by, "label": args.label, "k": args.k, "confidence": args.confidence });
     match &args.from {
         Some(from) => asked["from"] = json!(from),

@@ -135,8 +135,33 @@ fn seconds(at: &Value) -> String {
     }
 }
 
-fn candidate(view: &Value) -> &Value {
-    &view["variants"][1]
+/// The part of the units that get a candidate; nothing while there is none.
+fn weight(view: &Value) -> String {
+    let variants = view["variants"].as_array().map_or(&[][..], Vec::as_slice);
+    let parts: f64 = variants.iter().skip(1).filter_map(|v| v["weight"].as_f64()).sum();
+    // Sums of decimal parts are off by a few units of the last place.
+    let parts = (parts * 1e6).round() / 1e6;
+    if variants.len() < 2 { String::new() } else { percent(&json!(parts)) }
+}
+
+/// What a bandit knows of its variants.
+fn arms(view: &Value) {
+    let arms: Vec<&Value> = view["arms"].as_array().into_iter().flatten().collect();
+    if arms.is_empty() {
+        return;
+    }
+    let value = |v: &Value| match v["value"].as_f64() {
+        Some(mean) => format!("{} ± {}", short(mean), short(v["standardError"].as_f64().unwrap_or_default())),
+        None => String::new(),
+    };
+    line("");
+    table(
+        &["variant", "units", "mean", "the best with", "alone it would bring (DR)"],
+        arms.into_iter().map(|arm| {
+            let units = cell(&arm["units"]);
+            vec![cell(&arm["variant"]), units, value(&arm["mean"]), percent(&arm["best"]), value(&arm["dr"])]
+        }),
+    );
 }
 
 fn list(all: &Value) {
@@ -147,7 +172,7 @@ fn list(all: &Value) {
         .map(|r| {
             let step = r["steps"].as_array().into_iter().flatten().find(|s| s["state"] == "now");
             let step = step.map(|s| cell(&s["title"])).unwrap_or_default();
-            let weight = if candidate(r).is_null() { String::new() } else { percent(&candidate(r)["weight"]) };
+            let weight = weight(r);
             let waits = cell(&r["hold"]["reason"]);
             vec![cell(&r["name"]), cell(&r["deployment"]), cell(&r["phase"]), step, weight, time(&r["since"]), waits]
         })
@@ -196,6 +221,7 @@ fn status(view: &Value) {
             vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
         }),
     );
+    arms(view);
     let until = time(&view["evidenceUntil"]);
     if !until.is_empty() {
         line(format!("\nevidence up to {until}; `effect` is valid however often you look"));
@@ -278,6 +304,8 @@ mod tests {
     fn numbers_keep_the_digits_that_count() {
         let shown: Vec<String> = [0.0, 0.012_346, 1.0, -0.5, 1234.2, 1e-12].into_iter().map(short).collect();
         assert_eq!(shown, ["0", "0.01235", "1", "-0.5", "1234", "0"]);
+        let shares = json!({"variants": [{"weight": 0.4}, {"weight": 0.1}, {"weight": 0.2}, {"weight": 0.3}]});
+        assert_eq!((weight(&shares), weight(&json!({"variants": []}))), ("60 %".to_owned(), String::new()));
         assert_eq!((percent(&json!(0.05)), percent(&json!(0.125))), ("5 %".to_owned(), "12.5 %".to_owned()));
     }
 

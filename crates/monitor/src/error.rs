@@ -30,6 +30,9 @@ pub enum MonitorError {
     /// The two files share no column.
     #[error("the files have no column in common; the reference has {}", list(.0))]
     Columns(Vec<String>),
+    /// A beginning of names that no column has.
+    #[error("both files have no column of numbers whose name begins with {0:?}")]
+    Prefix(String),
     /// An error rate outside its range.
     #[error("the error rate is {0}; it must be between 0 and 1")]
     Level(f64),
@@ -44,6 +47,9 @@ pub enum MonitorError {
         /// Why.
         source: mainspring_stats::InvalidSketch,
     },
+    /// There is nothing to estimate from.
+    #[error(transparent)]
+    Estimate(#[from] crate::estimate::Unanswered),
     /// A worker ended without an answer.
     #[error("a thread that read {} ended early", .0.display())]
     Thread(PathBuf),
@@ -69,9 +75,13 @@ impl Failure for MonitorError {
         match self {
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
-            Self::Format(_) | Self::Read { .. } | Self::Columns(_) | Self::Level(_) | Self::Sketch { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::Format(_)
+            | Self::Read { .. }
+            | Self::Columns(_)
+            | Self::Level(_)
+            | Self::Sketch { .. }
+            | Self::Estimate(_)
+            | Self::Prefix(_) => ErrorKind::InvalidInput,
         }
     }
 

@@ -3,11 +3,13 @@
 //! [`profile`] reads a file once (CSV twice: its types are found first), in lanes that merge, and keeps sketches of
 //! each column: memory depends on the columns, not on the rows. [`drift`] compares the columns of two files by one of
 //! the presets of [`mainspring_stats::presets`], two columns in memory at a time. [`performance`] measures what a
-//! deployment answered against the labels that came for it. [`quality`] checks data against rules.
+//! deployment answered against the labels that came for it. [`estimate`] says how good
+//! predictions probably are before there are any labels. [`quality`] checks data against rules.
 
 mod column;
 pub mod drift;
 mod error;
+pub mod estimate;
 pub mod live;
 mod lowest;
 pub mod performance;

@@ -106,6 +106,8 @@ pub fn compare_sketches(reference: &Sketches, current: &Sketches, preset: Preset
                 name: other.name.clone(),
                 kind: other.kind,
                 outcome: outcome(preset, column, other),
+                apart: None,
+                shape: Vec::new(),
             });
         }
     }
@@ -121,6 +123,7 @@ pub fn compare_sketches(reference: &Sketches, current: &Sketches, preset: Preset
         columns,
         added: only(current, reference),
         removed: only(reference, current),
+        together: Vec::new(),
         verdict: Verdict::Steady,
     };
     let (drifted, compared) = report.drifted();

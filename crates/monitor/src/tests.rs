@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::ipc::writer::FileWriter;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mainspring_stats::presets::{Preset, Verdict};
+use mainspring_stats::presets::{Preset, VectorTest, Verdict};
 use mainspring_stats::{Distinct, Frequent, Kll};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -120,7 +120,7 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
     let reference = Table::open(&write(folder.path(), "a.parquet", &batch(0.0))).unwrap();
     let current = Table::open(&write(folder.path(), "b.csv", &batch(0.3))).unwrap();
     for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs, Preset::Sequential] {
-        let how = Comparison { preset, level: 0.01, threads: 2 };
+        let how = Comparison { preset, level: 0.01, threads: 2, vectors: VectorTest::Model, prefixes: &[] };
         let report = compare(&reference, &current, how).unwrap();
         assert_eq!(report.rows, [5_000, 5_000]);
         for column in &report.columns {
@@ -144,7 +144,8 @@ fn files_that_cannot_be_compared_say_why() {
     let a = Table::open(&write(folder.path(), "a.parquet", &whole.project(&[0]).unwrap())).unwrap();
     let b = Table::open(&write(folder.path(), "b.arrow", &whole.project(&[1, 0]).unwrap())).unwrap();
     let c = Table::open(&write(folder.path(), "c.arrow", &whole.project(&[2]).unwrap())).unwrap();
-    let how = Comparison { preset: Preset::Evidently, level: 0.05, threads: 1 };
+    let how =
+        Comparison { preset: Preset::Evidently, level: 0.05, threads: 1, vectors: VectorTest::Model, prefixes: &[] };
     let report = compare(&a, &b, how).unwrap();
     assert_eq!((report.added, report.columns.len()), (vec!["double".to_owned()], 1));
     assert!(matches!(compare(&a, &c, how), Err(MonitorError::Columns(_))));
@@ -178,9 +179,93 @@ fn a_column_that_went_empty_is_one() {
     let empty = table("empty.csv", &|i| format!("{},NaN", i % 50));
     assert_eq!(full.schema().field(0).name(), "id");
     let found = |preset| {
-        let how = Comparison { preset, level: 0.05, threads: 1 };
+        let how = Comparison { preset, level: 0.05, threads: 1, vectors: VectorTest::Model, prefixes: &[] };
         compare(&full, &empty, how).unwrap().columns.remove(1).outcome
     };
     assert!(matches!(found(Preset::Sequential), Outcome::Finding(f) if f.verdict == Verdict::Drift));
     assert!(matches!(found(Preset::Evidently), Outcome::Skipped(why) if why == "the current data has no values in it"));
+}
+
+/// Complaints about shoes, of which some are about deliveries, all different.
+fn complaints(late: i64) -> StringArray {
+    (0..1_200)
+        .map(|i| {
+            let why = if (even(i) * 10.0) as i64 <= late { "never came, the parcel is lost" } else { "does not fit" };
+            Some(format!("Case {:.9}: my pair of shoes {why}.", even(i + 31 * late)))
+        })
+        .collect()
+}
+
+fn vectors(shift: f32) -> arrow::array::ListArray {
+    let cell = |i: i64, j: i64| Some(even(i * 5 + 7 * j * j + 3) as f32 + if j == 1 { shift } else { 0.0 });
+    arrow::array::ListArray::from_iter_primitive::<arrow::datatypes::Float32Type, _, _>(
+        (0..1_200).map(|i| (i % 100 != 7).then(|| (0..4).map(|j| cell(i, j)).collect::<Vec<_>>())),
+    )
+}
+
+/// A table of texts, vectors in a list and in columns, and two numbers that go together by `tie`.
+fn mixed(folder: &Path, name: &str, (late, shift, tie): (i64, f32, f64)) -> Table {
+    let part = |j: i64| -> Float64Array {
+        (0..1_200).map(|i| Some(even(3 * i + 11 * j) + if j == 0 { f64::from(shift) } else { 0.0 })).collect()
+    };
+    let first: Float64Array = (0..1_200).map(|i| Some(even(i))).collect();
+    let second: Float64Array =
+        (0..1_200).map(|i| Some(even(if even(17 * i + 5) < tie { i } else { 29 * i + 13 }))).collect();
+    let columns: [(&str, ArrayRef); 6] = [
+        ("said", Arc::new(complaints(late))),
+        ("seen", Arc::new(vectors(shift))),
+        ("part_0", Arc::new(part(0))),
+        ("part_1", Arc::new(part(1))),
+        ("first", Arc::new(first)),
+        ("second", Arc::new(second)),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+    Table::open(&write(folder, name, &batch)).unwrap()
+}
+
+#[test]
+fn texts_vectors_and_rows_as_wholes_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = mixed(folder.path(), "a.parquet", (1, 0.0, 1.0));
+    let same = mixed(folder.path(), "b.arrow", (1, 0.0, 1.0));
+    let moved = mixed(folder.path(), "c.parquet", (6, 0.2, 0.2));
+    let prefixes = ["part_".to_owned()];
+    let judged = |preset, vectors, current: &Table| {
+        let how = Comparison { preset, level: 0.05, threads: 2, vectors, prefixes: &prefixes };
+        compare(&reference, current, how).unwrap()
+    };
+    for (preset, test) in [
+        (Preset::Sequential, VectorTest::Model),
+        (Preset::Sequential, VectorTest::Mmd),
+        (Preset::Evidently, VectorTest::Model),
+        (Preset::Evidently, VectorTest::Ratio),
+    ] {
+        let steady = judged(preset, test, &same);
+        assert_eq!((steady.verdict, steady.drifted()), (Verdict::Steady, (0, 5)), "{steady:?}");
+        let found = judged(preset, test, &moved);
+        let names: Vec<&str> = found.columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["said", "seen", "first", "second", "part_*"]);
+        for column in [&found.columns[0], &found.columns[1], &found.columns[4]] {
+            let Outcome::Finding(finding) = &column.outcome else { unreachable!("{column:?}") };
+            assert_eq!(finding.verdict, Verdict::Drift, "{preset:?} {test:?} {column:?}");
+        }
+        let words = &found.columns[0].apart.as_ref().unwrap().by;
+        assert!(words.iter().any(|w| w.name == "parcel" && w.weight > 0.0), "{words:?}");
+        assert!(found.columns[0].shape.iter().any(|s| s.name == "length" && s.finding.verdict == Verdict::Drift));
+    }
+    // Each of the two is as it was; together they are not.
+    let whole = judged(Preset::Sequential, VectorTest::Model, &moved);
+    let [together] = &whole.together[..] else { unreachable!("one classifier") };
+    let by = &together.apart.as_ref().unwrap().by;
+    assert!(matches!(&together.outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift), "{together:?}");
+    assert_eq!(by[0].name, "first × second", "{by:?}");
+    for (current, verdict) in [(&same, Verdict::Steady), (&moved, Verdict::Drift)] {
+        let report = judged(Preset::NannyMl, VectorTest::Model, current);
+        assert!(matches!(&report.together[0].outcome, Outcome::Finding(f) if f.verdict == verdict), "{report:?}");
+        assert!(matches!(&report.columns[1].outcome, Outcome::Skipped(why) if why.contains("no test of vectors")));
+    }
+    let none = ["other_".to_owned()];
+    let how =
+        Comparison { preset: Preset::Evidently, level: 0.05, threads: 1, vectors: VectorTest::Model, prefixes: &none };
+    assert!(matches!(compare(&reference, &same, how), Err(MonitorError::Prefix(_))));
 }

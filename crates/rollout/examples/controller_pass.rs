@@ -8,7 +8,7 @@
 
 use mainspring_core::{EventId, Name, Tenant};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
-use mainspring_rollout::spec::PreflightSpec;
+use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{
     Batch, Controller, Declarations, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits, MIGRATIONS,
     PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Wanted,
@@ -24,8 +24,9 @@ use std::time::Instant;
 struct Calm(mainspring_core::Ctx);
 
 impl Fleet for Calm {
-    fn pins<'a>(&'a self, _: &'a Tenant, _: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
-        let pins = Pins { stable: "models:/m/1".to_owned(), candidate: candidate.to_owned() };
+    fn pins<'a>(&'a self, _: &'a Tenant, _: &'a Name, candidates: &'a [CandidateSpec]) -> PortResult<'a, Pins> {
+        let candidates = candidates.iter().map(|c| c.model.clone()).collect();
+        let pins = Pins { stable: "models:/m/1".to_owned(), candidates };
         async move { Ok(pins) }.boxed()
     }
 
@@ -63,8 +64,17 @@ impl EventStream for One {
         self.count += 1;
         let variant: Arc<str> = if self.count.is_multiple_of(20) { "b" } else { "stable" }.into();
         let (unit, generation) = (self.count, self.generation + 1);
-        let exposure =
-            Exposure { at, id, unit, variant, generation, failed: None, latency_ns: 1_000_000, outputs: Vec::new() };
+        let exposure = Exposure {
+            at,
+            id,
+            unit,
+            variant,
+            generation,
+            failed: None,
+            latency_ns: 1_000_000,
+            outputs: Vec::new(),
+            inputs: Vec::new(),
+        };
         let events = if self.given { vec![Event::Exposure(exposure)] } else { Vec::new() };
         async move { Ok(Batch { events, complete_until: at }) }.boxed()
     }

@@ -3,23 +3,28 @@
 //!
 //! `cargo run --release -p mainspring-rollout --example whole_rollouts [-- RUNS]`
 //!
-//! Ends with 1 when an error rate is above α = 5 % by more than three standard deviations.
+//! RUNS, 10,000 when not given, is how many there are of each kind whose error rate is bounded; of the others a twentieth.
+//! Each rate is printed with three standard deviations of what so many runs can say. Ends with 1 when a bounded one is
+//! above α = 5 % by more than that.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 use mainspring_rollout::RolloutSpec;
-use mainspring_rollout::machine::RowFailed;
 use mainspring_rollout::simulate::{Behaviour, Course, World, run};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-const SPEC: &str = r#"{
+const ALPHA: f64 = 0.05;
+/// Hours that a rollout can last.
+const HOURS: f64 = 6.0;
+
+const TEST: &str = r#"{
     "deployment": "d", "candidates": [{"name": "b", "model": "models:/m/2"}], "warmupExclude": "10s",
     "assignment": {"unit": "header:x-user-id"},
     "steps": [
-        {"canary": {"weight": 5, "minExposures": 50, "minDuration": "10m"}},
-        {"canary": {"weight": 20, "minExposures": 100, "minDuration": "30m"}},
-        {"abTest": {"weight": 50, "minExposures": 300, "minDuration": "1h", "maxDuration": "12h"}}
+        {"canary": {"weight": 10, "minExposures": 50, "minDuration": "10m"}},
+        {"abTest": {"weight": 50, "minExposures": 300, "minDuration": "30m", "maxDuration": "4h"}}
     ],
     "metrics": {
         "guardrails": [
@@ -28,65 +33,159 @@ const SPEC: &str = r#"{
         ],
         "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
     },
-    "decision": {"expectedUnits": 5000}
+    "decision": {"expectedUnits": 3000}
 }"#;
 
-/// What the candidate is, beside a stable that is liked in 30 %.
-const CANDIDATES: [(&str, f64, f64, f64); 4] = [
-    ("no different", 0.3, 0.005, 0.02),
-    ("liked in 38 %", 0.38, 0.005, 0.02),
-    ("ten times the errors", 0.3, 0.05, 0.02),
-    ("half as fast", 0.3, 0.005, 0.04),
-];
+const BANDIT: &str = r#"{
+    "deployment": "d", "warmupExclude": "10s",
+    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
+    "assignment": {"unit": "header:x-user-id"},
+    "steps": [{"bandit": {"period": "20m", "minWeight": 2, "bestAt": 95, "minDuration": "30m", "maxDuration": "4h"}}],
+    "metrics": {
+        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.02}],
+        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
+    },
+    "decision": {"expectedUnits": 3000}
+}"#;
 
-fn behaviour(liked: f64, error_rate: f64, latency: f64) -> Behaviour {
-    Behaviour { error_rate, latency, labels: [("liked".to_owned(), (liked, 0.0))].into(), ..Behaviour::default() }
+/// What a candidate is, beside a stable that is liked in 30 %.
+#[derive(Clone, Copy)]
+struct Candidate {
+    name: &'static str,
+    liked: f64,
+    errors: f64,
+    latency: f64,
 }
 
-/// The world's name, and what it is beside the candidate.
-fn worlds() -> [(&'static str, World); 3] {
-    let steady = World { per_hour: 2_000.0, ..World::default() };
+const SAME: Candidate = Candidate { name: "no different", liked: 0.3, errors: 0.005, latency: 0.02 };
+const BETTER: Candidate = Candidate { name: "liked in 38 %", liked: 0.38, ..SAME };
+const FAILING: Candidate = Candidate { name: "ten times the errors", errors: 0.05, ..SAME };
+const SLOW: Candidate = Candidate { name: "half as fast", latency: 0.04, ..SAME };
+
+/// One kind of rollout; all but the last candidate are no different from stable.
+struct Kind {
+    name: &'static str,
+    spec: Arc<RolloutSpec>,
+    world: World,
+    candidate: Candidate,
+    /// Whether a rollback of a harmless candidate is an error of the tests: a bandit goes back when it believes in stable.
+    tested: bool,
+}
+
+fn behaviour(of: Candidate) -> Behaviour {
+    let labels = [("liked".to_owned(), (of.liked, 0.0))].into();
+    Behaviour { error_rate: of.errors, latency: of.latency, labels, ..Behaviour::default() }
+}
+
+fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
+    let spec = |text: &str| -> Result<Arc<RolloutSpec>, Box<dyn std::error::Error>> {
+        let spec: RolloutSpec = serde_json::from_str(text)?;
+        spec.validate()?;
+        Ok(Arc::new(spec))
+    };
+    let (test, bandit) = (spec(TEST)?, spec(BANDIT)?);
+    let steady = World { per_hour: 1_500.0, ..World::default() };
     let drifting = World { drift: 0.8, ..steady.clone() };
-    let returning = World { population: Some(3_000), ..drifting.clone() };
-    [("steady", steady), ("drifting", drifting), ("drifting, users return", returning)]
+    let returning = World { population: Some(2_000), ..drifting.clone() };
+    let worlds = [("steady", steady), ("drifting", drifting.clone()), ("drifting, users return", returning)];
+    let mut all = Vec::new();
+    for (name, world) in worlds {
+        for candidate in [SAME, BETTER, FAILING, SLOW] {
+            all.push(Kind { name, spec: Arc::clone(&test), world: world.clone(), candidate, tested: true });
+        }
+    }
+    for candidate in [SAME, BETTER, FAILING] {
+        let (name, world) = ("drifting, a bandit of 3", drifting.clone());
+        all.push(Kind { name, spec: Arc::clone(&bandit), world, candidate, tested: false });
+    }
+    for kind in &mut all {
+        let candidates = kind.spec.candidates.len();
+        kind.world.variants = vec![behaviour(SAME); candidates];
+        kind.world.variants.push(behaviour(kind.candidate));
+    }
+    Ok(all)
 }
 
-fn summary(courses: &[Course]) -> [f64; 4] {
-    let part =
-        |f: &dyn Fn(&Course) -> bool| courses.iter().filter(|c| f(c)).count() as f64 / courses.len().max(1) as f64;
-    let mut exposed: Vec<f64> = courses.iter().map(|c| c.exposed).collect();
-    let mut hours: Vec<f64> = courses.iter().map(|c| c.hours).collect();
-    exposed.sort_by(f64::total_cmp);
-    hours.sort_by(f64::total_cmp);
-    let middle = |v: &[f64]| v.get(v.len() / 2).copied().unwrap_or_default();
-    [part(&Course::promoted), part(&Course::rolled_back), middle(&exposed), middle(&hours)]
+/// Runs so many of a kind, on all processors.
+fn courses(kind: &Kind, runs: u64) -> Result<Vec<Course>, Box<dyn std::error::Error>> {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= runs {
+                return Ok(done);
+            }
+            done.push(run(&kind.spec, &kind.world, seed, HOURS).map_err(|e| e.to_string())?);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let done: Vec<Result<Vec<Course>, String>> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        all.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a run stopped at a bug".into()))).collect()
+    });
+    Ok(done.into_iter().collect::<Result<Vec<_>, String>>()?.concat())
+}
+
+/// A rate with what chance makes of it in so many runs.
+struct Rate {
+    rate: f64,
+    runs: f64,
+}
+
+impl Rate {
+    fn of(courses: &[Course], what: impl Fn(&Course) -> bool) -> Self {
+        let runs = courses.len().max(1) as f64;
+        Self { rate: courses.iter().filter(|c| what(c)).count() as f64 / runs, runs }
+    }
+
+    /// Three standard deviations of a rate of `p`.
+    fn chance(&self, p: f64) -> f64 {
+        3.0 * (p * (1.0 - p) / self.runs).sqrt()
+    }
+
+    /// Whether it is above α by more than chance.
+    fn too_high(&self) -> bool {
+        self.rate > ALPHA + self.chance(ALPHA)
+    }
+
+    fn text(&self) -> String {
+        format!("{:.2} % ± {:.2}", 100.0 * self.rate, 100.0 * self.chance(self.rate))
+    }
+}
+
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = values.collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let runs: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000);
-    let spec: RolloutSpec = serde_json::from_str(SPEC)?;
-    spec.validate()?;
-    let spec = Arc::new(spec);
-    let allowed = 0.05 + 3.0 * (0.05 * 0.95 / runs as f64).sqrt();
-    let mut wrong = false;
-    println!("{runs} rollouts each; an error rate of at most {:.2} % is chance", 100.0 * allowed);
-    println!(
-        "{:24} {:22} {:>9} {:>11} {:>9} {:>7}",
-        "traffic", "candidate", "promoted", "rolled back", "exposed", "hours"
-    );
-    for (name, world) in worlds() {
-        for (candidate, liked, errors, latency) in CANDIDATES {
-            let variants = vec![behaviour(0.3, 0.005, 0.02), behaviour(liked, errors, latency)];
-            let world = World { variants, ..world.clone() };
-            let courses: Result<Vec<Course>, RowFailed> =
-                (0..runs).map(|seed| run(&spec, &world, seed, 16.0)).collect();
-            let [promoted, rolled_back, exposed, hours] = summary(&courses?);
-            wrong |= liked <= 0.3 && promoted > allowed;
-            wrong |= candidate == "no different" && rolled_back > allowed;
-            let percent = |x: f64| format!("{:.2} %", 100.0 * x);
-            let columns = [percent(promoted), percent(rolled_back), percent(exposed)];
-            println!("{name:24} {candidate:22} {:>9} {:>11} {:>9} {hours:7.2}", columns[0], columns[1], columns[2]);
+    let most: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let mut wrong = Vec::new();
+    let line = |columns: [&str; 7]| {
+        let [traffic, candidate, runs, promoted, back, exposed, hours] = columns;
+        println!("{traffic:24} {candidate:22} {runs:>6} {promoted:>17} {back:>17} {exposed:>9} {hours:>6}");
+    };
+    line(["traffic", "the last candidate", "runs", "promoted", "rolled back", "exposed", "hours"]);
+    for kind in kinds()? {
+        let (bad, same) = (kind.candidate.liked <= SAME.liked, kind.candidate.name == SAME.name);
+        let runs = if same { most } else { (most / 20).max(20) };
+        let courses = courses(&kind, runs)?;
+        let (promoted, back) = (Rate::of(&courses, Course::promoted), Rate::of(&courses, Course::rolled_back));
+        let exposed = format!("{:.1} %", 100.0 * middle(courses.iter().map(|c| c.exposed)));
+        let hours = format!("{:.2}", middle(courses.iter().map(|c| c.hours)));
+        let (name, candidate) = (kind.name, kind.candidate.name);
+        line([name, candidate, &runs.to_string(), &promoted.text(), &back.text(), &exposed, &hours]);
+        if bad && promoted.too_high() {
+            wrong.push(format!("{name}, {candidate}: promoted in {}", promoted.text()));
+        }
+        if same && kind.tested && back.too_high() {
+            wrong.push(format!("{name}, {candidate}: rolled back in {}", back.text()));
         }
     }
-    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    for text in &wrong {
+        println!("above {:.0} % by more than chance: {text}", 100.0 * ALPHA);
+    }
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

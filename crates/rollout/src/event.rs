@@ -26,6 +26,9 @@ pub struct Exposure {
     pub latency_ns: u64,
     /// Numbers of the answer, of the outputs that were asked for; several of one name when it has several rows.
     pub outputs: Vec<(Arc<str>, f64)>,
+    /// Numbers of the request's first row, of the inputs that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<(Arc<str>, f64)>,
 }
 
 /// What a candidate in the shadow answered to a request that a caller had answered.

@@ -6,6 +6,7 @@
 use crate::error::RolloutError;
 use crate::event::Event;
 use crate::machine::Readiness;
+use crate::ports::Tripped;
 use crate::sql::news as sql;
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -51,7 +52,7 @@ pub struct Traffic {
     pub events: Vec<Event>,
 }
 
-/// How the candidate of a rollout is in one process.
+/// How the candidates of a rollout are in one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Of which deployment.
@@ -60,10 +61,10 @@ pub struct Standing {
     pub rollout: String,
     /// By which row.
     pub generation: u64,
-    /// Whether the candidate can answer.
+    /// Whether the candidates can answer.
     pub candidate: Readiness,
-    /// The hard limit that it was beyond.
-    pub tripped: Option<String>,
+    /// The hard limit that one was beyond.
+    pub tripped: Option<Tripped>,
 }
 
 /// A bulletin in its place.

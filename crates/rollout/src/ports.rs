@@ -2,10 +2,11 @@
 
 use crate::event::Event;
 use crate::machine::{Checked, Follow, Pins, Readiness};
-use crate::spec::PreflightSpec;
+use crate::spec::{CandidateSpec, PreflightSpec};
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_traffic::Row;
+use serde::{Deserialize, Serialize};
 
 /// Another part of the server did not answer; asked again later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,17 +19,31 @@ pub type PortResult<'a, T> = BoxFuture<'a, Result<T, PortError>>;
 /// What the replicas say about the variants of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FleetView {
-    /// Whether the candidate can answer, warm, in every replica that serves the deployment, and every one of them has
-    /// the row of this generation.
+    /// Whether the candidates with a part of the traffic, or all of them while none has any, can answer, warm, in every
+    /// replica that serves the deployment, and every one of them has the row of this generation.
     pub candidate: Readiness,
-    /// A hard limit that a replica says was broken under this rollout, with the numbers.
-    pub tripped: Option<String>,
+    /// A hard limit that a replica says was broken under this rollout, by one that has a part of the traffic.
+    pub tripped: Option<Tripped>,
+}
+
+/// A broken hard limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tripped {
+    /// The variant that broke it.
+    pub variant: String,
+    /// The numbers.
+    pub why: String,
 }
 
 /// The deployments, in all replicas.
 pub trait Fleet: Send + Sync + 'static {
-    /// What the deployment answers with now, and what `candidate` means, both pinned to a version. An alias is resolved.
-    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins>;
+    /// What the deployment answers with now, and what the candidates mean, all pinned to versions. An alias is resolved.
+    fn pins<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        candidates: &'a [CandidateSpec],
+    ) -> PortResult<'a, Pins>;
 
     /// How the variants of `row` are.
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView>;
@@ -37,7 +52,8 @@ pub trait Fleet: Send + Sync + 'static {
     /// where that decides.
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool>;
 
-    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`),
+    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`; with
+    /// several candidates of each, `signature of v9`),
     /// nothing passed while one still runs. Called each second until all have an answer; a check that was begun for this
     /// generation of the row is not begun again.
     fn checks<'a>(
@@ -64,6 +80,8 @@ pub struct Wanted {
     pub labels: Vec<String>,
     /// Names of outputs.
     pub outputs: Vec<String>,
+    /// Names of inputs.
+    pub inputs: Vec<String>,
 }
 
 /// A part of the events.

@@ -79,7 +79,17 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
         let variant: Arc<str> = if candidate { "b" } else { "stable" }.into();
         let (unit, latency_ns, outputs) = (number as u64, (latency * 1e9) as u64, Vec::new());
         let generation = step as u64 + 1;
-        ledger.fold(&Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs }));
+        ledger.fold(&Event::Exposure(Exposure {
+            at,
+            id,
+            unit,
+            variant,
+            generation,
+            failed,
+            latency_ns,
+            outputs,
+            inputs: Vec::new(),
+        }));
         let lift = if candidate { effect } else { 0.0 };
         let pleased = f64::from(u8::from(random.normal() + user.habit + lift > 0.5 / level));
         let spent = (level * (1.0 + user.habit + random.normal() + lift)).max(0.0);

@@ -146,7 +146,12 @@ impl Deployment {
             recorders.insert(0, known);
         } else {
             recorders.insert(0, (Arc::clone(target), Arc::default()));
-            recorders.truncate(KEPT_VERSIONS);
+            // What is loaded counts on, however many were tried beside it.
+            let unused = |(_, recorder): &(_, Arc<Recorder>)| Arc::strong_count(recorder) == 1;
+            while recorders.len() > KEPT_VERSIONS {
+                let Some(at) = recorders.iter().rposition(unused).filter(|at| *at > 0) else { break };
+                recorders.remove(at);
+            }
         }
         Arc::clone(&recorders[0].1)
     }

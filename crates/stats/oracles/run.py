@@ -22,7 +22,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 HOME = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mainspring" / "oracles"
 
-NANNYML = ["numpy<2", "pandas<2.2", "scipy<1.13", "scikit-learn<1.6", "lightgbm<5", "--no-deps nannyml==0.13.1"]
+# Without the rest of its dependencies, which are a gigabyte of plots and tuning.
+NANNYML = ["numpy<2", "pandas<2.2", "scipy<1.13", "scikit-learn<1.6", "lightgbm<5", "--no-deps nannyml==0.13.1",
+           "--no-deps category_encoders==2.6.4"]
 
 # name: (environment, what pip installs into it, Python it needs)
 ORACLES = {
@@ -39,10 +41,12 @@ ORACLES = {
     "performance": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     # numpy since 2.0 makes no bins of whole numbers narrower than one.
     "twosample": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
-    # Without the rest of its dependencies, which are a gigabyte of plots and tuning.
     "nannyml": ("nannyml", NANNYML, "3.11"),
     "cbpe": ("nannyml", NANNYML, "3.11"),
+    "multivariate": ("nannyml", NANNYML, "3.11"),
+    "embeddings": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     "whylogs": ("whylogs", ["whylogs==1.6.4", "scipy", "pandas<3", "setuptools<80"], "3.11"),
+    "great_expectations": ("great-expectations", ["great_expectations==1.24.1"], "3.11"),
     "datasketches": ("datasketches", ["datasketches==5.2.0"], "3.11"),
     "river": ("river", ["river==0.26.1"], "3.11"),
 }

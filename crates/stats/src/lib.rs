@@ -32,7 +32,7 @@
 //!
 //! For drift, [`twosample`] has the tests and distances between two samples or their sketches, [`presets`] the choices
 //! that other tools make among them, and [`stream`] detectors that watch a stream, of which [`stream::Conformal`] may be
-//! looked at all the time.
+//! looked at all the time. [`multivariate`] compares rows as wholes, vectors and texts.
 //!
 //! [`performance`] has the metrics of predictions whose truth is known, with intervals, [`estimate`] what they probably
 //! are while it is not.
@@ -44,6 +44,7 @@ pub mod decision;
 pub mod estimate;
 pub mod kll;
 pub mod moments;
+pub mod multivariate;
 pub mod offpolicy;
 pub mod performance;
 pub mod presets;

@@ -36,6 +36,8 @@ interface Palette {
   line: string;
   quiet: string;
   bad: string;
+  /** What it is drawn on. */
+  paper: string;
 }
 
 /** Reads the colours of the present theme: a canvas knows no custom properties. */
@@ -52,6 +54,7 @@ function palette(host: HTMLElement): Palette {
     line: read("--line"),
     quiet: read("--quiet"),
     bad: read("--bad"),
+    paper: read("--surface"),
   };
   probe.remove();
   return colours;
@@ -170,7 +173,12 @@ function drawMarks(plot: uPlot, p: ChartProps, colours: Palette, family: string)
     ctx.textBaseline = "alphabetic";
     const wide = ctx.measureText(mark.label).width;
     const right = x + wide + 8 > plot.bbox.left + plot.bbox.width;
-    ctx.fillText(mark.label, right ? x - wide - 5 : x + 5, plot.bbox.top + 12 * devicePixelRatio);
+    // A line may pass there.
+    const [left, base] = [right ? x - wide - 5 : x + 5, plot.bbox.top + 12 * devicePixelRatio];
+    ctx.fillStyle = colours.paper;
+    ctx.fillRect(left - 2, base - 12 * devicePixelRatio, wide + 4, 16 * devicePixelRatio);
+    ctx.fillStyle = colours.text;
+    ctx.fillText(mark.label, left, base);
     ctx.restore();
   }
 }

@@ -37,7 +37,8 @@ function Decision({ decision: d }: { decision: RolloutDecision }) {
       <div className="row small quiet">
         <Time at={ms(d.at)} exact />
         <span className="break">by {d.by}</span>
-        <span>candidate {percent(d.weight)}</span>
+        {/* Who was promoted is stable then, and no candidate has a weight. */}
+        {d.kind !== "succeeded" && <span>candidate {percent(d.weight)}</span>}
         {d.because.map((name) => (
           <Chip key={name}>{metricName(name)}</Chip>
         ))}

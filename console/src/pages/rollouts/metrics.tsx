@@ -133,7 +133,13 @@ const COLUMNS: Column<RolloutMetric>[] = [
     key: "units",
     label: <span title="Units that it rests on: of stable and of the candidate">Units</span>,
     numeric: true,
-    render: (m) => m.units.map(count).join(" / "),
+    // Under each other, or the table would be wider than a desk's page.
+    render: ({ units: [stable = 0, ...others] }) => (
+      <>
+        <div>{`${count(stable)} /`}</div>
+        <div>{others.map(count).join(" / ")}</div>
+      </>
+    ),
   },
 ];
 

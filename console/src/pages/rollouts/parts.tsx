@@ -5,7 +5,7 @@ import { Card, Status, Time } from "../../components/basics";
 import { Table } from "../../components/table";
 import { count, percent } from "../../lib/format";
 import { mainspring } from "../../lib/here";
-import { candidate, isActive, phaseWords, ratioWords, stepWords } from "../../lib/rollout";
+import { candidate, course, isActive, phaseWords, ratioWords, stepWords } from "../../lib/rollout";
 import { to } from "../../lib/url";
 import { Finding } from "./metrics";
 
@@ -32,16 +32,15 @@ const STATES: Record<string, [string, string]> = {
   done: ["✓", "done"],
   now: ["●", "now"],
   next: ["○", "to come"],
+  ended: ["×", "ended here"],
+  missed: ["○", "not reached"],
 };
 
 /** The steps in their order, and the promotion behind them. */
-export function Stepper({ rollout }: { rollout: Pick<Rollout, "steps" | "phase"> }) {
-  const { phase } = rollout;
-  const end = phase === "succeeded" || phase === "watching" ? "done" : phase === "promoting" ? "now" : "next";
-  const all = [...rollout.steps, { title: "all traffic", state: end }];
+export function Stepper({ rollout }: { rollout: Pick<Rollout, "steps" | "phase" | "startedAt"> }) {
   return (
     <ol className="stepper">
-      {all.map((step, i) => {
+      {course(rollout).map((step, i) => {
         const [mark, words] = STATES[step.state] ?? ["○", step.state];
         return (
           <li

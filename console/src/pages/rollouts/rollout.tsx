@@ -5,7 +5,7 @@ import { Card, Chip, Live, PageHead, Skeleton, Time } from "../../components/bas
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { useTitle } from "../../lib/hooks";
-import { isActive, stepWords, waitsFor } from "../../lib/rollout";
+import { evidence, isActive, stepWords, waitsFor } from "../../lib/rollout";
 import { api, to } from "../../lib/url";
 import { Decisions, useDecisions } from "./decisions";
 import { Metrics } from "./metrics";
@@ -32,9 +32,9 @@ function Lead({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[]
   );
 }
 
-function Evidence({ rollout }: { rollout: Rollout }) {
-  const { metrics } = rollout;
-  const until = ms(rollout.evidenceUntil);
+function Evidence({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[] | undefined }) {
+  const { metrics, ...of } = evidence(rollout, newest);
+  const until = ms(of.until);
   const order = ["success", "guardrail", "signal", "quality"];
   const sorted = [...metrics].sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
   return (
@@ -48,6 +48,11 @@ function Evidence({ rollout }: { rollout: Rollout }) {
           {until && (
             <>
               Answers up to <Time at={until} exact /> are in.
+            </>
+          )}
+          {of.decided && (
+            <>
+              These are the numbers of the decision of <Time at={ms(of.decided.at)} exact />.
             </>
           )}
         </>
@@ -104,7 +109,7 @@ export default function RolloutPage() {
           ) : (
             <div className="stack">
               <Stepper rollout={data} />
-              <Evidence rollout={data} />
+              <Evidence rollout={data} newest={newest} />
               <Variants rollout={data} />
               <Card title="Weights over time">
                 <WeightsChart rollout={data} />

@@ -115,10 +115,10 @@ impl Tiles {
     pub fn minutes(&self, tenant: &Tenant, deployment: &str, since: Timestamp) -> Vec<(Timestamp, RequestTile)> {
         let since = since.micros() - since.micros().rem_euclid(MINUTE);
         let mut minutes: BTreeMap<i64, RequestTile> = BTreeMap::new();
-        let all = self.0.lock();
+        let all = self.0.series.lock();
         for (_, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
             for (at, tile) in series.minutes.range(since..) {
-                minutes.entry(*at).or_default().merge(&tile.requests);
+                minutes.entry(*at).or_default().merge(&tile.tile.requests);
             }
         }
         drop(all);

@@ -1,6 +1,6 @@
 //! Which columns say what was predicted.
 
-use super::{PerformanceError, Request, Task, sql};
+use super::{MOST_CLASSES, PerformanceError, Request, Task, sql};
 use mainspring_core::Authorized;
 use mainspring_query::{Query, QueryJournal};
 use serde_json::Value;
@@ -27,7 +27,10 @@ pub(super) enum Cut {
 pub(super) struct Chosen {
     pub prediction: String,
     pub score: Option<String>,
+    /// Probabilities of a row at most.
+    pub width: usize,
     pub by: Vec<(String, Cut)>,
+    pub notes: Vec<String>,
 }
 
 impl Chosen {
@@ -103,12 +106,23 @@ pub(super) async fn choose(
         Some(asked) => picked(asked)?,
         None => likely_prediction(&there, score.as_deref(), deployment)?,
     };
-    let score = score.filter(|s| *s != prediction);
+    let is_list = |name: &String| there.iter().any(|c| c.name == *name && c.is_list());
+    // A list may be all that there is: then its greatest probability is the prediction.
+    let mut score = score.filter(|s| *s != prediction || is_list(s));
+    let (mut width, mut notes) = (1, Vec::new());
+    if let Some(list) = score.clone().filter(is_list) {
+        let longest = query.sql(auth, &sql::longest(request, &list)).await?.values().pop().unwrap_or_default();
+        width = longest.first().and_then(Value::as_u64).unwrap_or(0) as usize;
+        if width > MOST_CLASSES {
+            notes.push(format!("{list} has {width} values a row, which are not looked at as probabilities"));
+            (score, width) = (None, 1);
+        }
+    }
     let mut by = Vec::new();
     for asked in &request.by {
         by.push(grouping(query, auth, (request, &known), asked).await?);
     }
-    Ok(Chosen { prediction, score, by })
+    Ok(Chosen { prediction, score, width, by, notes })
 }
 
 fn likely_score(there: &[&Column]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Why there is no report.
 
-use super::{MOST_CLASSES, MOST_GROUPS, MOST_ROWS};
+use super::{MOST_CLASSES, MOST_GROUPS};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_query::QueryError;
 use std::time::Duration;
@@ -53,8 +53,8 @@ pub enum PerformanceError {
     #[error("{0}")]
     Unfit(String),
     /// Too much at once.
-    #[error("there are over {MOST_ROWS} predictions in this time, more than are looked at together")]
-    Many,
+    #[error("there are over {0} predictions in this time, more than are looked at together")]
+    Many(usize),
     /// Too many groups.
     #[error("{by} has over {MOST_GROUPS} different values")]
     Groups {
@@ -88,7 +88,7 @@ impl Failure for PerformanceError {
             | Self::Unfit(_)
             | Self::Groups { .. }
             | Self::Classes => ErrorKind::InvalidInput,
-            Self::Many => ErrorKind::TooLarge,
+            Self::Many(_) => ErrorKind::TooLarge,
             Self::Broken(_) => ErrorKind::Internal,
         }
     }
@@ -106,7 +106,7 @@ impl Failure for PerformanceError {
             }
             Self::NoLabels { .. } => "name the feedback: --label NAME".into(),
             Self::Outputs { .. } => "say which is the prediction: --prediction NAME".into(),
-            Self::Many => "ask for less time, e.g. --last 6h".into(),
+            Self::Many(_) => "ask for less time, e.g. --last 6h".into(),
             Self::Groups { .. } => "group by a column with fewer values; numbers are cut into quarters".into(),
             Self::Classes => "say what they are: --task regression".into(),
             Self::Type(..) => "say which output is the prediction: --prediction NAME".into(),

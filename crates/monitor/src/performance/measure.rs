@@ -18,7 +18,7 @@ const MICROS: f64 = 1e6;
 pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Result<Report, PerformanceError> {
     let task = request.task.unwrap_or_else(|| task(&rows));
     let missing = rows.prediction.iter().filter(|c| **c == Cell::Missing).count();
-    let mut notes = Vec::new();
+    let mut notes = chosen.notes.clone();
     let classes = if task == Task::Classification { Some(Classes::of(&mut rows, request)?) } else { None };
     if missing > 0 && classes.as_ref().is_none_or(|c| c.predicted.iter().any(Option::is_none)) {
         notes.push(format!(

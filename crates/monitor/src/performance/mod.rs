@@ -22,7 +22,7 @@ use mainspring_query::{Query, QueryJournal};
 use mainspring_stats::performance::Level;
 use std::collections::BTreeMap;
 
-/// Predictions that are looked at together.
+/// Predictions that are looked at together, with up to ten probabilities each; fewer with more.
 pub const MOST_ROWS: usize = 2_000_000;
 /// Groups that are told apart.
 pub const MOST_GROUPS: usize = 50;
@@ -67,11 +67,11 @@ pub async fn report(
     auth: &Authorized<QueryJournal>,
     request: &Request,
 ) -> Result<Report, PerformanceError> {
-    let query = query.reaching(MOST_ROWS);
-    let chosen = columns::choose(&query, auth, request).await?;
-    let answer = query.sql(auth, &sql::rows(request, &chosen)).await?;
+    let chosen = columns::choose(query, auth, request).await?;
+    let most = MOST_ROWS * 10 / chosen.width.max(10);
+    let answer = query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
     if answer.truncated() {
-        return Err(PerformanceError::Many);
+        return Err(PerformanceError::Many(most));
     }
     let rows = rows::Rows::read(answer.batches(), &chosen)?;
     if rows.label.iter().all(|label| *label == rows::Cell::Missing) {

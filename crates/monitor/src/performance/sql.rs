@@ -42,6 +42,11 @@ pub(super) fn present(request: &Request, outputs: &[String]) -> String {
     format!("SELECT {} FROM predictions p WHERE {}", counts.join(", "), scope(request))
 }
 
+/// The length of the longest list in a column.
+pub(super) fn longest(request: &Request, column: &str) -> String {
+    format!("SELECT max(array_length(p.{})) FROM predictions p WHERE {}", name(column), scope(request))
+}
+
 /// Names of feedback about these predictions.
 pub(super) fn names(request: &Request) -> String {
     format!(
@@ -87,10 +92,17 @@ fn group(by: &str, cut: &Cut) -> String {
         Cut::Quarters(at) => {
             let column = format!("CAST(p.{} AS DOUBLE)", name(by));
             let [a, b, c] = at;
+            let [low, middle, high] = at.map(shown);
             format!(
-                "CASE WHEN {column} IS NULL THEN NULL WHEN {column} < {a:?} THEN '< {a}' WHEN {column} < {b:?} THEN \
-                 '{a} to {b}' WHEN {column} < {c:?} THEN '{b} to {c}' ELSE '>= {c}' END"
+                "CASE WHEN {column} IS NULL THEN NULL WHEN {column} < {a:?} THEN '< {low}' WHEN {column} < {b:?} THEN \
+                 '{low} to {middle}' WHEN {column} < {c:?} THEN '{middle} to {high}' ELSE '>= {high}' END"
             )
         }
     }
+}
+
+/// What was a 32-bit number, as short as that is.
+fn shown(x: f64) -> String {
+    let short = x as f32;
+    if f64::from(short) == x { short.to_string() } else { x.to_string() }
 }

@@ -71,6 +71,8 @@ impl Sent<'_> {
         let chosen = Chosen {
             prediction: "out.label".into(),
             score: self.score.map(|_| "out.probabilities".into()),
+            width: 3,
+            notes: vec![],
             by: if self.by.is_empty() { vec![] } else { vec![("in.sex".into(), Cut::Values)] },
         };
         // In two batches, as it may come.

@@ -10,6 +10,8 @@
 
 mod checker;
 mod infer;
+#[cfg(test)]
+mod oracle;
 mod rows;
 mod rules;
 mod state;

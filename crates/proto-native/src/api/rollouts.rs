@@ -119,6 +119,7 @@ pub(crate) async fn replay_rollout(
         generation,
         labels: plan.labels(),
         outputs: plan.outputs(),
+        inputs: plan.inputs(),
     };
     let failed = |e: mainspring_rollout::PortError| ApiError::new(ErrorKind::Unavailable, e.to_string());
     let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;

@@ -1,10 +1,10 @@
 //! Rollouts as the API shows them.
 
 use crate::dto::rollouts::{
-    EffectRange, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant,
-    RolloutView, RolloutWeights,
+    ArmValue, EffectRange, RolloutArm, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay,
+    RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
 };
-use mainspring_rollout::ledger::{MetricReport, Report};
+use mainspring_rollout::ledger::{Arm, Estimate, MetricReport, Report};
 use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
 
@@ -32,8 +32,11 @@ impl From<RolloutOrder> for Order {
 }
 
 fn metric(m: &MetricReport) -> RolloutMetric {
+    // One line each where there are several candidates.
+    let of = m.variant.as_ref().map(|v| format!(" ({v})")).unwrap_or_default();
     RolloutMetric {
-        name: m.name.clone(),
+        name: format!("{}{of}", m.name),
+        variant: m.variant.clone(),
         role: word(&m.role),
         finding: word(&m.finding),
         required: m.required,
@@ -52,6 +55,21 @@ fn metrics(report: Option<&Report>) -> Vec<RolloutMetric> {
     report.map(|r| r.metrics.iter().map(metric).collect()).unwrap_or_default()
 }
 
+fn arms(report: Option<&Report>) -> Vec<RolloutArm> {
+    let value = |e: Option<Estimate>| e.map(|e| ArmValue { value: e.value, standard_error: e.standard_error });
+    let arm = |a: &Arm| RolloutArm {
+        variant: a.variant.clone(),
+        units: a.units,
+        best: a.best,
+        mean: ArmValue { value: a.mean, standard_error: a.standard_error },
+        ips: value(a.ips),
+        snips: value(a.snips),
+        dr: value(a.dr),
+        effective: a.effective,
+    };
+    report.map(|r| r.arms.iter().map(arm).collect()).unwrap_or_default()
+}
+
 impl From<&Decision> for RolloutDecision {
     fn from(d: &Decision) -> Self {
         Self {
@@ -62,6 +80,8 @@ impl From<&Decision> for RolloutDecision {
             sentence: d.sentence.clone(),
             because: d.because.clone(),
             weight: d.weight,
+            weights: d.weights.clone(),
+            arms: arms(d.evidence.as_ref()),
             phase: d.phase.as_str().to_owned(),
             metrics: metrics(d.evidence.as_ref()),
         }
@@ -71,14 +91,23 @@ impl From<&Decision> for RolloutDecision {
 fn variants(run: &Run, report: Option<&Report>) -> Vec<RolloutVariant> {
     let Some(row) = &run.state.row else {
         let Some(pins) = &run.state.pins else { return Vec::new() };
-        let name = run.spec.candidate().map_or_else(String::new, |c| c.name.to_string());
-        let promoted = f64::from(u8::from(run.state.promoted.is_some() && run.state.phase == Phase::Succeeded));
-        let named = [("stable".to_owned(), &pins.stable, 1.0 - promoted), (name, &pins.candidate, promoted)];
-        return named.into_iter().enumerate().map(|(at, n)| variant(at, n, report)).collect();
+        let won = winner(run);
+        let models = std::iter::once(&pins.stable).chain(&pins.candidates);
+        let names = std::iter::once("stable").chain(run.spec.candidates.iter().map(|c| c.name.as_str()));
+        let named = names.zip(models).enumerate();
+        let weight = |at: usize| f64::from(u8::from(at == won));
+        return named.map(|(at, (name, model))| variant(at, (name.to_owned(), model, weight(at)), report)).collect();
     };
     let weight = |at: usize| row.route.split().weight(at as u16).fraction();
     let of = row.variants.iter().enumerate();
     of.map(|(at, v)| variant(at, (v.name.clone(), &v.model, weight(at)), report)).collect()
+}
+
+/// The variant that has everything once it is over.
+fn winner(run: &Run) -> usize {
+    let state = &run.state;
+    let promoted = state.promoted.is_some() && state.phase == Phase::Succeeded;
+    if promoted { state.chosen.map_or(1, usize::from) } else { 0 }
 }
 
 fn variant(at: usize, (name, model, weight): (String, &String, f64), report: Option<&Report>) -> RolloutVariant {
@@ -142,6 +171,7 @@ impl From<&View> for RolloutView {
             variants: variants(run, report),
             steps: run.spec.steps.iter().enumerate().map(step).collect(),
             metrics: metrics(report),
+            arms: arms(report),
             weights: state.strata.iter().map(weights).collect(),
             evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
             orders: orders(state.phase),

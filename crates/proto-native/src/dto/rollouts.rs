@@ -16,7 +16,7 @@ pub struct RolloutVariant {
     pub weight: f64,
     /// Units that it saw first.
     pub units: u64,
-    /// Units under the present weights.
+    /// Units in the present step.
     pub step_units: u64,
     /// Answers that count.
     pub answers: u64,
@@ -53,8 +53,11 @@ pub struct EffectRange {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutMetric {
-    /// Its name.
+    /// Its name, with the candidate's where there are several.
     pub name: String,
+    /// The candidate, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// `guardrail`, `success`, `signal` or `quality`.
     pub role: String,
     /// What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`.
@@ -83,6 +86,41 @@ pub struct RolloutMetric {
     /// Why there is no finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// An estimate of a bandit's arm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArmValue {
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+}
+
+/// What a bandit knows of one of its variants.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutArm {
+    /// The variant.
+    pub variant: String,
+    /// Its units with a reward.
+    pub units: u64,
+    /// The probability that it is the best of all.
+    pub best: f64,
+    /// Its mean reward.
+    pub mean: ArmValue,
+    /// What it alone would have brought, by inverse propensities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ips: Option<ArmValue>,
+    /// The same, normalised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snips: Option<ArmValue>,
+    /// The same, doubly robust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dr: Option<ArmValue>,
+    /// How many answers of this variant alone would tell as much.
+    pub effective: f64,
 }
 
 /// Why a rollout does not go on.
@@ -125,8 +163,14 @@ pub struct RolloutDecision {
     pub sentence: String,
     /// The metrics, checks and facts that decided.
     pub because: Vec<String>,
-    /// The candidate's weight since, 0 to 1.
+    /// The weight of the candidates together since, 0 to 1.
     pub weight: f64,
+    /// The weights of all variants since, stable first, where there are several candidates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+    /// What a bandit knew at that moment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<RolloutArm>,
     /// The phase since.
     pub phase: String,
     /// The metrics at that moment, where evidence decided.
@@ -156,12 +200,15 @@ pub struct RolloutView {
     /// Why it does not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<RolloutHold>,
-    /// Stable, then the candidate.
+    /// Stable, then the candidates.
     pub variants: Vec<RolloutVariant>,
     /// Its steps.
     pub steps: Vec<RolloutStep>,
     /// What is measured. Empty where another replica decides.
     pub metrics: Vec<RolloutMetric>,
+    /// What a bandit knows of its variants.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<RolloutArm>,
     /// The weights over time.
     pub weights: Vec<RolloutWeights>,
     /// Answers up to here are in the evidence.

@@ -1,6 +1,9 @@
 use super::world::{World, who};
 use http::StatusCode;
-use mainspring_core::Role;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{
+    Assignment, DType, EventId, Outcome, Prediction, Protocol, Role, Target, Tenant, Tensor, Timing,
+};
 use serde_json::{Value, json};
 
 /// Sums of two inputs, with labels that are a quarter too low, but for the rows of the second half, which have none.
@@ -79,4 +82,64 @@ async fn what_cannot_be_measured_says_why() {
     assert_eq!(other.status, StatusCode::NOT_FOUND);
     let denied = world.call_as(&who("default", Role::Infer), "POST", path, json!({"label": "true_sum"})).await;
     assert_eq!(denied.status, StatusCode::FORBIDDEN);
+}
+
+/// An answer of one row, as serving tells of it.
+fn answer(world: &World, variant: &str, said: f32, assignment: Assignment) -> EventId {
+    let id = world.state.ctx.event_id();
+    let names = |n: &str| -> std::sync::Arc<str> { n.into() };
+    world.state.journal.append(Prediction {
+        id,
+        at: world.state.ctx.now(),
+        tenant: Tenant::default(),
+        target: std::sync::Arc::new(Target {
+            deployment: names("priced"),
+            variant: names(variant),
+            model: names("priced"),
+            version: names(if variant == "stable" { "1" } else { "2" }),
+            columns: std::sync::Arc::default(),
+        }),
+        protocol: Protocol::OipRest,
+        client_id: None,
+        assignment,
+        outcome: Outcome::Ok,
+        rows: 1,
+        batch_rows: 1,
+        timing: Timing::default(),
+        params: None,
+        inputs: std::sync::Arc::new([]),
+        outputs: std::sync::Arc::new([NamedTensor {
+            name: "price".into(),
+            tensor: Tensor::from_vec(DType::Fp32, vec![1], vec![said]).unwrap(),
+        }]),
+    });
+    id
+}
+
+#[tokio::test]
+async fn a_shadow_has_the_labels_of_what_it_stood_behind_and_the_forced_have_none() {
+    let world = World::new().await;
+    for i in 0_u8..6 {
+        let truth = f64::from(i) + 0.5;
+        let id = answer(&world, "stable", f32::from(i), Assignment::default());
+        answer(&world, "v2", f32::from(i) + 0.25, Assignment { shadow_of: Some(id), ..Assignment::default() });
+        answer(&world, "v2", 99.0, Assignment { forced: true, ..Assignment::default() });
+        let label = json!({"predictionId": id.to_string(), "name": "price", "value": truth});
+        world.call("POST", "/api/v1/feedback", label).await;
+    }
+    let path = "/api/v1/deployments/priced/performance";
+    let both = world.call("POST", path, json!({"label": "price", "by": ["variant"]})).await.body;
+    let groups = both["groups"].as_array().unwrap();
+    let mae = |variant: &str| {
+        let group = groups.iter().find(|g| g["by"]["variant"] == variant).unwrap();
+        assert_eq!((group["rows"].as_u64(), group["labeled"].as_u64()), (Some(6), Some(6)), "{both}");
+        metric(group, "mae")["value"].as_f64()
+    };
+    assert_eq!((mae("stable"), mae("v2")), (Some(0.5), Some(0.25)));
+    // Nobody got a shadow's answer: without variants apart it does not count.
+    let served = world.call("POST", path, json!({"label": "price"})).await.body;
+    assert_eq!(
+        (served["overall"]["rows"].as_u64(), metric(&served["overall"], "mae")["value"].as_f64()),
+        (Some(6), Some(0.5))
+    );
 }

@@ -34,7 +34,7 @@ pub(super) async fn facts(
     }
     if let Ok(view) = fleet.view(tenant, deployment, row).await {
         facts.candidate = view.candidate;
-        facts.tripped = view.tripped;
+        (facts.tripped, facts.tripped_variant) = view.tripped.map(|t| (t.why, t.variant)).unzip();
     }
     if phase == Phase::Preflight {
         facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
@@ -51,10 +51,9 @@ async fn pending(rollouts: &Rollouts, ports: &Ports, run: &Run, facts: &mut Fact
     if facts.blocked.is_some() {
         return Ok(());
     }
-    let Some(candidate) = run.spec.candidate() else { return Ok(()) };
-    match ports.fleet.pins(&run.tenant, &run.spec.deployment, &candidate.model).await {
+    match ports.fleet.pins(&run.tenant, &run.spec.deployment, &run.spec.candidates).await {
         Ok(pins) => {
-            facts.blocked = cooling(rollouts, run, &pins.candidate).await?;
+            facts.blocked = cooling(rollouts, run, &pins.candidates).await?;
             facts.pins = Some(pins);
         }
         Err(error) => facts.unresolved = Some(error.to_string()),
@@ -68,16 +67,17 @@ fn occupied(rollouts: &Rollouts, run: &Run) -> Option<String> {
         .then(|| format!("rollout {:?} has the deployment {:?}", row.rollout, run.spec.deployment))
 }
 
-async fn cooling(rollouts: &Rollouts, run: &Run, candidate: &str) -> Result<Option<String>, RolloutError> {
-    let cooldown = run.spec.rollback.cooldown;
-    if cooldown.0.is_zero() {
+async fn cooling(rollouts: &Rollouts, run: &Run, candidates: &[String]) -> Result<Option<String>, RolloutError> {
+    let cooldown = i64::try_from(run.spec.rollback.cooldown.0.as_micros()).unwrap_or(i64::MAX);
+    if cooldown == 0 {
         return Ok(None);
     }
-    let (tenant, deployment, model) = (run.tenant.clone(), run.spec.deployment.clone(), candidate.to_owned());
-    let read =
-        rollouts.db.read(move |c| async move { sql::rolled_back(c, &tenant, &deployment, &model).await }.boxed());
-    let Some(last) = read.await? else { return Ok(None) };
-    let until = last.plus_micros(i64::try_from(cooldown.0.as_micros()).unwrap_or(i64::MAX));
-    let left = (until.micros() - rollouts.ctx.now().micros()) / 1_000_000;
-    Ok((left > 0).then(|| format!("{candidate} was rolled back a short while ago and may be tried again in {left} s")))
+    let (tenant, deployment, now) = (run.tenant.clone(), run.spec.deployment.clone(), rollouts.ctx.now());
+    let since = now.plus_micros(-cooldown);
+    let read = rollouts.db.read(move |c| async move { sql::rolled_back(c, &tenant, &deployment, since).await }.boxed());
+    let last = read.await?.into_iter().find(|(model, _)| candidates.contains(model));
+    Ok(last.and_then(|(model, at)| {
+        let left = (at.plus_micros(cooldown).micros() - now.micros()) / 1_000_000;
+        (left > 0).then(|| format!("{model} was rolled back a short while ago and may be tried again in {left} s"))
+    }))
 }

@@ -115,6 +115,7 @@ impl Feed {
             generation: first.generation,
             labels: plan.labels(),
             outputs: plan.outputs(),
+            inputs: plan.inputs(),
         });
         let stream = stream.await?;
         // What was known until now had a gap; only now is there something better.

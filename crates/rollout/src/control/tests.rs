@@ -4,9 +4,9 @@ use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
 use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
-use crate::ports::{Batch, EventStream, FleetView, PortError, PortResult, Wanted};
+use crate::ports::{Batch, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
 use crate::simulate::{Behaviour, Generator, World};
-use crate::spec::{PreflightSpec, RolloutSpec};
+use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec};
 use crate::{MIGRATIONS, rollouts::Rollouts};
 use mainspring_core::{Ctx, ManualClock};
 use mainspring_store::{Db, FutureExt};
@@ -39,14 +39,16 @@ impl Stage {
 struct Process(Arc<Stage>);
 
 impl Fleet for Process {
-    fn pins<'a>(&'a self, _: &'a Tenant, _: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
+    fn pins<'a>(&'a self, _: &'a Tenant, _: &'a Name, candidates: &'a [CandidateSpec]) -> PortResult<'a, Pins> {
         let stable = self.0.declared.lock().clone();
-        async move { Ok(Pins { stable, candidate: candidate.replace("@new", "/8") }) }.boxed()
+        let candidates = candidates.iter().map(|c| c.model.replace("@new", "/8")).collect();
+        async move { Ok(Pins { stable, candidates }) }.boxed()
     }
 
     fn view<'a>(&'a self, _: &'a Tenant, _: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         assert_eq!(row.variants.len(), 2);
-        let tripped = self.0.tripped.lock().clone();
+        let why = self.0.tripped.lock().clone();
+        let tripped = why.map(|why| Tripped { variant: row.variants[1].name.clone(), why });
         async move { Ok(FleetView { candidate: Readiness::Ready, tripped }) }.boxed()
     }
 

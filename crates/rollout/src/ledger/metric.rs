@@ -1,4 +1,4 @@
-//! One metric's accumulators and evidence.
+//! One metric's accumulators and evidence: of each candidate beside stable.
 
 use super::Stratum;
 use super::plan::{BURN_IN, Plan, Planned, RARE, Test};
@@ -10,7 +10,6 @@ use mainspring_stats::sequential::{
     RateRatio, Scale as EffectScale, Side, Strata, UnitTotals, Visit,
 };
 
-const CONTRAST: Contrast = Contrast { measure: Measure::Ratio, scale: EffectScale::Absolute, cuped: false };
 const SECONDS: (f64, f64) = (1e-6, 1e4);
 
 /// The three questions that are asked of a metric.
@@ -29,14 +28,26 @@ pub(crate) enum State {
     Mean(Box<Mean>),
 }
 
+/// Units with an event, of each variant in each stratum, and what they say of each candidate.
+#[derive(Debug)]
+struct Events {
+    /// Of each stratum, of each variant.
+    counts: Vec<Vec<u64>>,
+    /// Of each candidate, from the counts at the last look.
+    ratios: Vec<RateRatio>,
+    /// Whether there was an event since.
+    changed: bool,
+}
+
 /// Units with a failed answer: the first one of each, under the weights of its moment.
 #[derive(Debug)]
 pub(crate) struct Errors {
-    counts: Vec<[u64; 2]>,
-    /// First answers that failed, against "the candidate fails more often by more than is tolerable".
-    first: Option<BettingAb>,
-    seen: [u64; 2],
-    answers: Answers,
+    events: Events,
+    /// First answers that failed, against "the candidate fails more often by more than is tolerable"; of each candidate.
+    first: Vec<Option<BettingAb>>,
+    /// Units of each variant.
+    seen: Vec<u64>,
+    answers: Vec<Answers>,
 }
 
 /// Units with a slow answer: the first one of each.
@@ -44,9 +55,10 @@ pub(crate) struct Errors {
 pub(crate) struct Slow {
     /// Seconds beyond which stable is slow; from answers before the last look.
     test: Option<Exceedance>,
-    counts: Vec<[u64; 2]>,
-    times: Option<[LogHistogram; 2]>,
-    answers: Answers,
+    events: Events,
+    /// Of each variant; none where a histogram cannot be made.
+    times: Vec<LogHistogram>,
+    answers: Vec<Answers>,
 }
 
 /// A mean, with the totals of each unit in each stratum.
@@ -56,72 +68,60 @@ pub(crate) struct Mean {
     pub slot: usize,
     pub strata: Strata,
     /// Values that were counted, that are not 0, and that are 1: of each variant.
-    values: [[u64; 3]; 2],
-    effect: Option<Result<Effect, NoEffect>>,
-    answers: Answers,
+    values: Vec<[u64; 3]>,
+    /// Units with a value, of each variant.
+    units: Vec<u64>,
+    effects: Vec<Option<Result<Effect, NoEffect>>>,
+    answers: Vec<Answers>,
     /// Of a signal: the evidence of a shift as it is now.
-    shifted: f64,
+    shifted: Vec<f64>,
+}
+
+/// A value of what is measured, and the one whose place it takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value {
+    pub old: Option<f64>,
+    pub new: f64,
 }
 
 impl State {
-    pub fn new(test: &Test, slot: &mut usize) -> Self {
+    /// Accumulators for `variants` variants; `slot` counts the means.
+    pub fn new(test: &Test, slot: &mut usize, variants: usize) -> Self {
+        let candidates = variants.saturating_sub(1);
+        let answers = vec![Answers::default(); candidates];
         match test {
             Test::Errors { tolerable, .. } => Self::Errors(Box::new(Errors {
-                counts: Vec::new(),
-                first: BettingAb::new(*tolerable, Side::Below).ok(),
-                seen: [0; 2],
-                answers: Answers::default(),
+                events: Events::new(candidates),
+                first: (0..candidates).map(|_| BettingAb::new(*tolerable, Side::Below).ok()).collect(),
+                seen: vec![0; variants],
+                answers,
             })),
             Test::Slow { .. } => Self::Slow(Box::new(Slow {
                 test: None,
-                counts: Vec::new(),
-                times: LogHistogram::new(SECONDS.0, SECONDS.1).ok().map(|h| [h.clone(), h]),
-                answers: Answers::default(),
+                events: Events::new(candidates),
+                times: LogHistogram::new(SECONDS.0, SECONDS.1).map_or_else(|_| Vec::new(), |h| vec![h; variants]),
+                answers,
             })),
             Test::Mean { .. } | Test::Shift { .. } => {
                 *slot += 1;
                 Self::Mean(Box::new(Mean {
                     slot: *slot - 1,
-                    strata: Strata::new(2),
-                    values: [[0; 3]; 2],
-                    effect: None,
-                    answers: Answers::default(),
-                    shifted: 0.0,
+                    strata: Strata::new(variants),
+                    values: vec![[0; 3]; variants],
+                    units: vec![0; variants],
+                    effects: vec![None; candidates],
+                    answers,
+                    shifted: vec![0.0; candidates],
                 }))
             }
         }
     }
 }
 
-fn count(counts: &mut Vec<[u64; 2]>, stratum: usize, variant: usize) {
-    if counts.len() <= stratum {
-        counts.resize(stratum + 1, [0; 2]);
-    }
-    if let Some(n) = counts[stratum].get_mut(variant) {
-        *n += 1;
-    }
-}
-
-/// The candidate's part of the units of both; `None` where only one of them has any.
-fn share(stratum: &Stratum) -> Option<f64> {
-    let (stable, candidate) = (*stratum.weights.first()?, *stratum.weights.get(1)?);
+/// A candidate's part of the units of itself and stable; `None` where only one of them has any.
+fn share(stratum: &Stratum, candidate: usize) -> Option<f64> {
+    let (stable, candidate) = (*stratum.weights.first()?, *stratum.weights.get(candidate)?);
     (stable > 0.0 && candidate > 0.0).then(|| candidate / (stable + candidate))
-}
-
-/// The counts of all strata in one ratio.
-fn ratio(strata: &[Stratum], counts: &[[u64; 2]]) -> RateRatio {
-    let mut ratio = RateRatio::default();
-    for (stratum, [stable, candidate]) in strata.iter().zip(counts) {
-        if let Some(share) = share(stratum) {
-            // The share lies between 0 and 1, which is all that could be refused.
-            let _ = ratio.observe(*stable, *candidate, share);
-        }
-    }
-    ratio
-}
-
-fn total(counts: &[[u64; 2]]) -> [u64; 2] {
-    counts.iter().fold([0; 2], |[a, b], [c, d]| [a + c, b + d])
 }
 
 /// ln of the mean of two e-values.
@@ -130,61 +130,110 @@ fn both(a: f64, b: f64) -> f64 {
     top + (f64::midpoint((a - top).exp(), (b - top).exp())).ln()
 }
 
+impl Events {
+    fn new(candidates: usize) -> Self {
+        Self { counts: Vec::new(), ratios: vec![RateRatio::default(); candidates], changed: false }
+    }
+
+    fn count(&mut self, stratum: usize, variant: usize) {
+        if self.counts.len() <= stratum {
+            self.counts.resize(stratum + 1, vec![0; self.ratios.len() + 1]);
+        }
+        if let Some(n) = self.counts[stratum].get_mut(variant) {
+            *n += 1;
+            self.changed = true;
+        }
+    }
+
+    fn look(&mut self, strata: &[Stratum]) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        for (at, ratio) in self.ratios.iter_mut().enumerate() {
+            *ratio = RateRatio::default();
+            for (stratum, counts) in strata.iter().zip(&self.counts) {
+                if let Some(share) = share(stratum, at + 1) {
+                    // The share lies between 0 and 1, which is all that could be refused.
+                    let _ = ratio.observe(counts[0], counts[at + 1], share);
+                }
+            }
+        }
+    }
+
+    fn total(&self, variant: usize) -> u64 {
+        self.counts.iter().filter_map(|counts| counts.get(variant)).sum()
+    }
+
+    /// What a report says of a candidate.
+    fn report(&self, plan: &Plan, candidate: usize, report: &mut MetricReport) {
+        report.scale = Scale::Ratio;
+        report.effect = self.ratios[candidate - 1].interval(plan.alpha).ok().map(Into::into);
+        report.units = [self.total(0), self.total(candidate)];
+    }
+}
+
 impl Errors {
     /// A unit's first answer in the rollout.
     pub fn first(&mut self, stratum: &Stratum, variant: usize, failed: bool) {
         if let Some(n) = self.seen.get_mut(variant) {
             *n += 1;
         }
-        if let (Some(test), Some(propensity)) = (&mut self.first, share(stratum)) {
-            let unit = Bet { candidate: variant == 1, propensity, value: f64::from(u8::from(failed)) };
-            let _ = test.push(unit);
+        for (at, test) in self.first.iter_mut().enumerate() {
+            let concerned = variant == 0 || variant == at + 1;
+            if let (true, Some(test), Some(propensity)) = (concerned, test, share(stratum, at + 1)) {
+                let unit = Bet { candidate: variant > 0, propensity, value: f64::from(u8::from(failed)) };
+                let _ = test.push(unit);
+            }
         }
     }
 
     /// A unit's first failed answer.
     pub fn failed(&mut self, stratum: usize, variant: usize) {
-        count(&mut self.counts, stratum, variant);
+        self.events.count(stratum, variant);
     }
 
     fn look(&mut self, strata: &[Stratum], margin: f64) {
-        let ratio = ratio(strata, &self.counts);
-        self.answers.harm.observe(ratio.log_e(margin, Side::Above));
-        let first = self.first.as_ref().map_or(0.0, BettingAb::log_e);
-        self.answers.holds.observe(both(ratio.log_e(margin, Side::Below), first));
+        self.events.look(strata);
+        for ((answers, ratio), first) in self.answers.iter_mut().zip(&self.events.ratios).zip(&self.first) {
+            answers.harm.observe(ratio.log_e(margin, Side::Above));
+            let first = first.as_ref().map_or(0.0, BettingAb::log_e);
+            answers.holds.observe(both(ratio.log_e(margin, Side::Below), first));
+        }
     }
 
-    fn report(&self, plan: &Plan, strata: &[Stratum], report: &mut MetricReport) {
-        let ratio = ratio(strata, &self.counts);
-        let events = total(&self.counts);
-        report.scale = Scale::Ratio;
-        report.effect = ratio.interval(plan.alpha).ok().map(Into::into);
-        report.units = events;
-        let rate = |i: usize| (self.seen[i] > 0).then(|| events[i] as f64 / self.seen[i] as f64);
-        (report.stable, report.candidate) = (rate(0), rate(1));
-        report.finding = if self.seen.contains(&0) { Finding::NoData } else { found(plan, report.role, &self.answers) };
+    fn report(&self, plan: &Plan, candidate: usize, report: &mut MetricReport) {
+        self.events.report(plan, candidate, report);
+        let rate = |variant: usize| {
+            let seen = self.seen[variant];
+            (seen > 0).then(|| self.events.total(variant) as f64 / seen as f64)
+        };
+        (report.stable, report.candidate) = (rate(0), rate(candidate));
+        let silent = self.seen[0] == 0 || self.seen[candidate] == 0;
+        report.finding = if silent { Finding::NoData } else { found(plan, report.role, &self.answers[candidate - 1]) };
     }
 }
 
 impl Slow {
     /// A unit's answer and whether it is the unit's first slow one; the caller remembers.
     pub fn answered(&mut self, stratum: usize, variant: usize, seconds: f64, first: bool) -> bool {
-        if let Some(times) = self.times.as_mut().and_then(|t| t.get_mut(variant)) {
+        if let Some(times) = self.times.get_mut(variant) {
             times.push(seconds);
         }
-        let slow = first && self.test.as_ref().is_some_and(|test| test.is_slow(seconds, variant == 1));
+        let slow = first && self.test.as_ref().is_some_and(|test| test.is_slow(seconds, variant > 0));
         if slow {
-            count(&mut self.counts, stratum, variant);
+            self.events.count(stratum, variant);
         }
         slow
     }
 
     fn look(&mut self, strata: &[Stratum], q: f64, margin: f64) {
-        let ratio = ratio(strata, &self.counts);
-        self.answers.harm.observe(ratio.log_e(1.0, Side::Above));
-        self.answers.holds.observe(ratio.log_e(1.0, Side::Below));
+        self.events.look(strata);
+        for (answers, ratio) in self.answers.iter_mut().zip(&self.events.ratios) {
+            answers.harm.observe(ratio.log_e(1.0, Side::Above));
+            answers.holds.observe(ratio.log_e(1.0, Side::Below));
+        }
         // For the answers after this look: what is slow is decided by what came before.
-        let Some([stable, _]) = &self.times else { return };
+        let Some(stable) = self.times.first() else { return };
         if stable.total() as f64 * (1.0 - q) < 5.0 {
             return;
         }
@@ -195,54 +244,57 @@ impl Slow {
         }
     }
 
-    fn report(&self, plan: &Plan, strata: &[Stratum], q: f64, report: &mut MetricReport) {
-        let ratio = ratio(strata, &self.counts);
-        report.scale = Scale::Ratio;
-        report.effect = ratio.interval(plan.alpha).ok().map(Into::into);
-        report.units = total(&self.counts);
-        let totals = self.times.as_ref().map_or([0; 2], |t| [t[0].total(), t[1].total()]);
-        let quantile = |i: usize| {
-            let times = &self.times.as_ref()?[i];
+    fn report(&self, plan: &Plan, (q, candidate): (f64, usize), report: &mut MetricReport) {
+        self.events.report(plan, candidate, report);
+        let total = |variant: usize| self.times.get(variant).map_or(0, LogHistogram::total);
+        let quantile = |variant: usize| {
+            let times = self.times.get(variant)?;
             let value = times.at_rank((q * times.total() as f64).ceil() as u64);
             (times.total() > 0).then_some(value)
         };
-        (report.stable, report.candidate) = (quantile(0), quantile(1));
-        report.finding = if totals.contains(&0) { Finding::NoData } else { found(plan, report.role, &self.answers) };
+        (report.stable, report.candidate) = (quantile(0), quantile(candidate));
+        let silent = total(0) == 0 || total(candidate) == 0;
+        report.finding = if silent { Finding::NoData } else { found(plan, report.role, &self.answers[candidate - 1]) };
         if self.test.is_none() {
             report.why = Some("stable has too few answers to say what is slow".to_owned());
         }
     }
 }
 
+/// Whether a unit's totals show it to be one: without a value, or an exposure that counts, it is none.
+pub(crate) fn present(totals: &UnitTotals) -> bool {
+    totals.value != 0.0 || totals.denominator != 0.0
+}
+
 impl Mean {
-    /// A value came, or changed from `old`. `totals` are the unit's in the stratum.
-    pub fn value(&mut self, variant: usize, old: Option<f64>, new: f64) {
+    /// A value of what is measured came; `first` of its unit in the variant.
+    pub fn value(&mut self, variant: usize, value: Value, first: bool) {
         let Some(values) = self.values.get_mut(variant) else { return };
-        if let Some(old) = old {
+        if let Some(old) = value.old {
             values[0] -= 1;
             values[1] -= u64::from(old != 0.0);
             values[2] -= u64::from(old == 1.0);
         }
         values[0] += 1;
-        values[1] += u64::from(new != 0.0);
-        values[2] += u64::from(new == 1.0);
+        values[1] += u64::from(value.new != 0.0);
+        values[2] += u64::from(value.new == 1.0);
+        self.units[variant] += u64::from(first);
     }
 
-    /// A unit's totals in a stratum were `old` and are `new`; without any they are no unit.
+    /// A unit's totals in a stratum were `old` and are `new`.
     pub fn update(&mut self, stratum: usize, variant: usize, old: &UnitTotals, new: &UnitTotals) {
-        let none = UnitTotals::default();
         let Some(cell) = self.strata.cell(stratum, variant) else { return };
-        match (*old == none, *new == none) {
-            (true, true) => {}
-            (true, false) => cell.add(new),
-            (false, true) => cell.remove(old),
-            (false, false) => cell.replace(old, new),
+        match (present(old), present(new)) {
+            (false, false) => {}
+            (false, true) => cell.add(new),
+            (true, false) => cell.remove(old),
+            (true, true) => cell.replace(old, new),
         }
     }
 
-    /// Whether enough was seen for what holds in the limit.
-    fn settled(&self, effect: &Effect) -> bool {
-        let [stable, candidate] = self.values;
+    /// Whether enough was seen of a candidate for what holds in the limit.
+    fn settled(&self, effect: &Effect, candidate: usize) -> bool {
+        let (stable, candidate) = (self.values[0], self.values[candidate]);
         let all = (stable[0] + candidate[0]) as f64;
         let least = stable[0].min(candidate[0]) as f64;
         let part = |k: usize| (stable[k] + candidate[k]) as f64 / all;
@@ -251,27 +303,37 @@ impl Mean {
         effect.units >= BURN_IN && (often || all == 0.0)
     }
 
-    fn look<V: IntoIterator<Item = Visit>>(
+    fn look<V: IntoIterator<Item = Visit>, R: Iterator<Item = V> + Clone>(
         &mut self,
         plan: &Plan,
         metric: &Planned,
-        returning: impl IntoIterator<Item = V>,
+        returning: R,
     ) {
-        let measure = if let Test::Mean { measure, .. } = &metric.test { *measure } else { Measure::Ratio };
-        let found = self.strata.compare_returning((0, 1), Contrast { measure, ..CONTRAST }, returning);
-        self.effect = Some(found);
-        self.shifted = 0.0;
-        let Ok(effect) = found else { return self.nothing_varies(metric) };
-        if !self.settled(&effect) {
-            return;
+        let (measure, cuped) = match &metric.test {
+            Test::Mean { measure, covariate, .. } => (*measure, covariate.is_some()),
+            _ => (Measure::Ratio, false),
+        };
+        let contrast = Contrast { measure, scale: EffectScale::Absolute, cuped };
+        for candidate in 1..self.values.len() {
+            let found = self.strata.compare_returning((0, candidate), contrast, returning.clone());
+            self.effects[candidate - 1] = Some(found);
+            self.shifted[candidate - 1] = 0.0;
+            match found {
+                Ok(effect) if self.settled(&effect, candidate) => self.observe(plan, metric, candidate, &effect),
+                Ok(_) => {}
+                Err(_) => self.nothing_varies(metric, candidate),
+            }
         }
+    }
+
+    fn observe(&mut self, plan: &Plan, metric: &Planned, candidate: usize, effect: &Effect) {
         let log_e = |alpha: f64, null: f64, side: Side| {
-            AsymptoticCs::one_sided(alpha, plan.expected_units).map_or(0.0, |t| t.log_e_one_sided(&effect, null, side))
+            AsymptoticCs::one_sided(alpha, plan.expected_units).map_or(0.0, |t| t.log_e_one_sided(effect, null, side))
         };
         let (margin, good, bad) = match (&metric.test, metric.direction) {
             (Test::Shift { most, .. }, _) => {
                 let half = plan.alpha / 2.0;
-                self.shifted = log_e(half, *most, Side::Above).max(log_e(half, -most, Side::Below));
+                self.shifted[candidate - 1] = log_e(half, *most, Side::Above).max(log_e(half, -most, Side::Below));
                 return;
             }
             (Test::Mean { margin, .. }, Direction::Up) => (-margin, Side::Above, Side::Below),
@@ -279,49 +341,52 @@ impl Mean {
             (Test::Errors { .. } | Test::Slow { .. }, _) => return,
         };
         let better = if metric.role == Role::Success { plan.rates.success } else { plan.rates.guardrail };
-        self.answers.harm.observe(log_e(plan.rates.harm, margin, bad));
-        self.answers.holds.observe(log_e(plan.rates.guardrail, margin, good));
-        self.answers.better.observe(log_e(better, 0.0, good));
+        let answers = &mut self.answers[candidate - 1];
+        answers.harm.observe(log_e(plan.rates.harm, margin, bad));
+        answers.holds.observe(log_e(plan.rates.guardrail, margin, good));
+        answers.better.observe(log_e(better, 0.0, good));
     }
 
-    /// All values are 0 in both variants. If they were more than 0 in a part `margin` of the units, that many zeros in a
-    /// row would be rarer than the error rate.
-    fn nothing_varies(&mut self, metric: &Planned) {
+    /// All values are 0 in both variants. If more than a part `margin` of the units had one that is not, so many units
+    /// in a row without any would be rarer than the error rate. For values of 0 and 1 that is the margin itself.
+    fn nothing_varies(&mut self, metric: &Planned, candidate: usize) {
         let Test::Mean { margin, .. } = metric.test else { return };
-        let [stable, candidate] = self.values;
-        if stable[1] + candidate[1] == 0 && margin > 0.0 && margin < 1.0 {
-            let least = stable[0].min(candidate[0]) as f64;
-            self.answers.holds.observe(-least * (-margin).ln_1p());
+        let nothing = self.values[0][1] + self.values[candidate][1] == 0;
+        if nothing && margin > 0.0 && margin < 1.0 {
+            let least = self.units[0].min(self.units[candidate]) as f64;
+            self.answers[candidate - 1].holds.observe(-least * (-margin).ln_1p());
         }
     }
 
-    fn report(&mut self, plan: &Plan, metric: &Planned, steps: usize, report: &mut MetricReport) {
+    fn report(&mut self, plan: &Plan, metric: &Planned, candidate: usize, report: &mut MetricReport) {
         report.scale = Scale::Difference;
         let mut sums = [UnitTotals::default(); 2];
-        for step in 0..steps {
-            for (variant, sum) in sums.iter_mut().enumerate() {
+        for step in 0..self.strata.steps() {
+            for ((variant, sum), units) in [0, candidate].into_iter().zip(&mut sums).zip(&mut report.units) {
                 let Some(cell) = self.strata.cell(step, variant) else { continue };
                 let (n, means) = (cell.units() as f64, cell.means());
-                report.units[variant] += cell.units();
+                *units += cell.units();
                 sum.value += n * means.value;
                 sum.denominator += n * means.denominator;
             }
         }
         let value = |i: usize| (sums[i].denominator != 0.0).then(|| sums[i].value / sums[i].denominator);
         (report.stable, report.candidate) = (value(0), value(1));
-        if let Some(Ok(effect)) = &self.effect {
+        let effect = self.effects[candidate - 1];
+        if let Some(Ok(effect)) = &effect {
             let test = AsymptoticCs::two_sided(plan.alpha, plan.expected_units);
             report.effect = test.ok().map(|t| t.interval(effect).into());
         }
-        let settled = matches!(&self.effect, Some(Ok(effect)) if self.settled(effect));
+        let settled = matches!(&effect, Some(Ok(effect)) if self.settled(effect, candidate));
         report.finding = if report.units.contains(&0) {
             Finding::NoData
         } else if metric.role == Role::Signal {
-            if self.shifted >= (2.0 / plan.alpha).ln() { Finding::Worse } else { Finding::Unclear }
+            let shifted = self.shifted[candidate - 1] >= (2.0 / plan.alpha).ln();
+            if shifted { Finding::Worse } else { Finding::Unclear }
         } else {
-            found(plan, metric.role, &self.answers)
+            found(plan, metric.role, &self.answers[candidate - 1])
         };
-        report.why = match &self.effect {
+        report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
@@ -345,12 +410,12 @@ fn found(plan: &Plan, role: Role, answers: &Answers) -> Finding {
 }
 
 /// Takes the evidence of one metric as it is now.
-pub(crate) fn look<V: IntoIterator<Item = Visit>>(
+pub(crate) fn look<V: IntoIterator<Item = Visit>, R: Iterator<Item = V> + Clone>(
     state: &mut State,
     plan: &Plan,
     metric: &Planned,
     strata: &[Stratum],
-    returning: impl IntoIterator<Item = V>,
+    returning: R,
 ) {
     match (state, &metric.test) {
         (State::Errors(errors), Test::Errors { margin, .. }) => errors.look(strata, *margin),
@@ -360,10 +425,12 @@ pub(crate) fn look<V: IntoIterator<Item = Visit>>(
     }
 }
 
-/// What is known of one metric.
-pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, strata: &[Stratum]) -> MetricReport {
+/// What is known of one metric of a candidate, counted from 1.
+pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate: usize) -> MetricReport {
+    let several = plan.variants.len() > 2;
     let mut report = MetricReport {
         name: metric.name.clone(),
+        variant: several.then(|| plan.variants[candidate].clone()),
         role: metric.role,
         finding: Finding::NoData,
         required: metric.required,
@@ -377,17 +444,17 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, strata: &
     };
     let answers = match state {
         State::Errors(errors) => {
-            errors.report(plan, strata, &mut report);
-            &errors.answers
+            errors.report(plan, candidate, &mut report);
+            errors.answers[candidate - 1]
         }
         State::Slow(slow) => {
             let q = if let Test::Slow { q, .. } = metric.test { q } else { 0.99 };
-            slow.report(plan, strata, q, &mut report);
-            &slow.answers
+            slow.report(plan, (q, candidate), &mut report);
+            slow.answers[candidate - 1]
         }
         State::Mean(mean) => {
-            mean.report(plan, metric, strata.len(), &mut report);
-            &mean.answers
+            mean.report(plan, metric, candidate, &mut report);
+            mean.answers[candidate - 1]
         }
     };
     report.log_e = LogE {
@@ -396,22 +463,23 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, strata: &
         better: matches!(metric.test, Test::Mean { .. }).then(|| answers.better.log_max()),
     };
     if let (State::Mean(mean), Role::Signal) = (state, metric.role) {
-        report.log_e = LogE { harm: Some(mean.shifted), ..LogE::default() };
+        report.log_e = LogE { harm: Some(mean.shifted[candidate - 1]), ..LogE::default() };
     }
     report
 }
 
-/// What one value of a source adds to a unit's totals.
-pub(crate) fn parts(test: &Test, of: &Source, value: f64) -> Option<(f64, f64)> {
+/// What one value of a source adds to a unit's totals, and whether it is of what is measured, rather than of what that is
+/// divided by.
+pub(crate) fn parts(test: &Test, of: &Source, value: f64) -> Option<(f64, f64, bool)> {
     match test {
         Test::Mean { source, over: Some(over), .. } => {
             let (top, bottom) = (source == of, over == of);
-            (top || bottom).then_some((if top { value } else { 0.0 }, if bottom { value } else { 0.0 }))
+            (top || bottom).then_some((if top { value } else { 0.0 }, if bottom { value } else { 0.0 }, top))
         }
         Test::Mean { source, over: None, measure, .. } if source == of => {
-            Some((value, if *measure == Measure::Ratio { 1.0 } else { 0.0 }))
+            Some((value, if *measure == Measure::Ratio { 1.0 } else { 0.0 }, true))
         }
-        Test::Shift { source, .. } if source == of => Some((value, 1.0)),
+        Test::Shift { source, .. } if source == of => Some((value, 1.0, true)),
         Test::Mean { .. } | Test::Shift { .. } | Test::Errors { .. } | Test::Slow { .. } => None,
     }
 }

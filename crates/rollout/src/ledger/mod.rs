@@ -9,6 +9,7 @@
 //! Folding is deterministic: the same events in the order of [`Event::order`], cut at the looks of [`looks`], give the same
 //! numbers whatever their batches. Nothing here knows the clock.
 
+mod arms;
 mod looks;
 mod metric;
 mod plan;
@@ -18,14 +19,14 @@ mod shadow;
 mod tests;
 
 pub use plan::Plan;
-pub use report::{LogE, MetricReport, Range, Report, Scale};
+pub use report::{Arm, Estimate, LogE, MetricReport, Range, Report, Scale};
 
 use crate::event::{Event, Exposure, Label, blamed};
 use crate::spec::Source;
 use mainspring_core::{EventId, Timestamp};
 use mainspring_stats::decision::{Finding, Role};
-use mainspring_stats::sequential::{CountsError, Evidence, Multinomial, UnitTotals, Visit};
-use metric::State;
+use mainspring_stats::sequential::{CountsError, Evidence, Measure, Multinomial, UnitTotals};
+use metric::{State, Value, present};
 use plan::Test;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
@@ -86,6 +87,8 @@ struct Cell {
     variant: u16,
     /// Of each mean.
     totals: Box<[UnitTotals]>,
+    /// Of each mean, what was known of the unit before; nothing where no metric asks.
+    covariates: Box<[f64]>,
 }
 
 /// An answer that labels may come for.
@@ -131,6 +134,8 @@ pub struct Ledger {
     /// Answers of a variant without a share.
     impossible: u64,
     shadows: shadow::Shadows,
+    /// What a bandit knows of its arms, and as of which look.
+    arms: (Vec<Arm>, Timestamp),
     /// What is counted one by one; the rest is made when it is asked for.
     report: Report,
     known: Option<Arc<Report>>,
@@ -141,9 +146,8 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger.
     pub fn new(plan: Plan, limits: Limits) -> Self {
-        let mut means = 0;
-        let metrics = plan.metrics.iter().map(|m| State::new(&m.test, &mut means)).collect();
-        let variants = plan.variants.len();
+        let (mut means, variants) = (0, plan.variants.len());
+        let metrics = plan.metrics.iter().map(|m| State::new(&m.test, &mut means, variants)).collect();
         let report = Report {
             units: vec![0; variants],
             step_units: vec![0; variants],
@@ -171,6 +175,7 @@ impl Ledger {
             srm: Evidence::default(),
             impossible: 0,
             shadows: shadow::Shadows::default(),
+            arms: (Vec::new(), Timestamp(i64::MIN)),
             report,
             known: None,
             news: true,
@@ -208,8 +213,9 @@ impl Ledger {
         match event {
             Event::Exposure(exposure) => self.exposure(exposure),
             Event::Shadow(answer) => {
-                if self.plan.variants.iter().skip(1).any(|v| **v == *answer.variant) {
-                    self.report.last_at[1] = self.report.last_at[1].max(Some(answer.at));
+                let variant = self.plan.variants.iter().position(|v| **v == *answer.variant);
+                if let Some(variant) = variant.filter(|v| *v > 0) {
+                    self.report.last_at[variant] = self.report.last_at[variant].max(Some(answer.at));
                     self.shadows.shadow(&self.plan, answer);
                 }
             }
@@ -238,7 +244,7 @@ impl Ledger {
         }
         let failed = e.failed.is_some_and(blamed);
         let Some(unit) = self.unit(e.unit, stratum, variant, failed) else { return };
-        let Some(cell) = self.cell(unit, stratum, variant) else { return };
+        let Some(cell) = self.cell(unit, (stratum, variant), e) else { return };
         self.report.answers[variant] += 1;
         self.count(e, (unit, stratum, variant), failed);
         if e.failed.is_none() {
@@ -289,7 +295,7 @@ impl Ledger {
     }
 
     /// The unit's cell in the stratum; `None` when it saw another variant there.
-    fn cell(&mut self, unit: u32, stratum: usize, variant: usize) -> Option<usize> {
+    fn cell(&mut self, unit: u32, (stratum, variant): (usize, usize), e: &Exposure) -> Option<usize> {
         let known = &mut self.units[unit as usize];
         if let Some(at) = known.cells.iter().position(|c| c.stratum as usize == stratum) {
             if usize::from(known.cells[at].variant) == variant {
@@ -301,18 +307,18 @@ impl Ledger {
             return None;
         }
         self.present[stratum][variant] += 1;
+        let covariates = self.plan.covariates(e);
         let mut totals = vec![UnitTotals::default(); self.means].into_boxed_slice();
         for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
             // Whoever was exposed counts in a total over units, also with nothing.
-            if let (State::Mean(mean), Test::Mean { measure: mainspring_stats::sequential::Measure::Mean, .. }) =
-                (state, &planned.test)
-            {
-                let new = UnitTotals { denominator: 1.0, ..UnitTotals::default() };
+            if let (State::Mean(mean), Test::Mean { measure: Measure::Mean, .. }) = (state, &planned.test) {
+                let covariate = covariates.get(mean.slot).copied().unwrap_or_default();
+                let new = UnitTotals { denominator: 1.0, covariate, ..UnitTotals::default() };
                 mean.update(stratum, variant, &totals[mean.slot], &new);
                 totals[mean.slot] = new;
             }
         }
-        known.cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals });
+        known.cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals, covariates });
         if known.cells.len() == 2 {
             self.returning.push(unit);
         }
@@ -344,18 +350,24 @@ impl Ledger {
         if !new.is_finite() {
             return;
         }
-        let cell = &mut self.units[unit as usize].cells[cell];
-        let (stratum, variant) = (cell.stratum as usize, usize::from(cell.variant));
+        let cells = &mut self.units[unit as usize].cells;
+        let (stratum, variant) = (cells[cell].stratum as usize, cells[cell].variant);
         for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
             let State::Mean(mean) = state else { continue };
-            let Some((top, bottom)) = metric::parts(&planned.test, source, new) else { continue };
-            let before = old.and_then(|old| metric::parts(&planned.test, source, old)).unwrap_or_default();
-            mean.value(variant, old, new);
+            let Some((top, bottom, measured)) = metric::parts(&planned.test, source, new) else { continue };
+            let before = old.and_then(|old| metric::parts(&planned.test, source, old));
+            let (top_before, bottom_before) = before.map(|(top, bottom, _)| (top, bottom)).unwrap_or_default();
+            if measured {
+                let first = !cells.iter().any(|c| c.variant == variant && present(&c.totals[mean.slot]));
+                mean.value(usize::from(variant), Value { old, new }, first);
+            }
+            let cell = &mut cells[cell];
             let totals = &mut cell.totals[mean.slot];
             let was = *totals;
-            totals.value += top - before.0;
-            totals.denominator += bottom - before.1;
-            mean.update(stratum, variant, &was, &*totals);
+            totals.value += top - top_before;
+            totals.denominator += bottom - bottom_before;
+            totals.covariate = cell.covariates.get(mean.slot).copied().unwrap_or_default();
+            mean.update(stratum, usize::from(variant), &was, &*totals);
         }
     }
 
@@ -413,12 +425,7 @@ impl Ledger {
         let Self { metrics, plan, strata, units, returning, .. } = self;
         for (state, planned) in metrics.iter_mut().zip(&plan.metrics) {
             let slot = if let State::Mean(mean) = &*state { mean.slot } else { 0 };
-            let visits = returning.iter().map(|unit| {
-                units[*unit as usize].cells.iter().filter(|c| c.totals[slot] != UnitTotals::default()).map(move |c| {
-                    Visit { step: c.stratum as usize, variant: usize::from(c.variant), totals: c.totals[slot] }
-                })
-            });
-            metric::look(state, plan, planned, strata, visits);
+            metric::look(state, plan, planned, strata, arms::returning(units, returning, slot));
         }
         match self.sample_ratio() {
             Ok(log_e) if self.impossible == 0 => self.srm.observe(log_e),
@@ -426,6 +433,9 @@ impl Ledger {
             Ok(_) | Err(_) => self.srm.observe(f64::INFINITY),
         }
         self.shadows.look(&self.plan);
+        if self.arms_are_due() {
+            self.arms = (self.look_at_arms(), self.cut);
+        }
     }
 
     /// ln of the e-value against "each new unit falls to a variant with the probability of its weight".
@@ -463,12 +473,15 @@ impl Ledger {
         let mut report = self.report.clone();
         report.cut = self.cut;
         report.shadow_units = self.shadows.units();
-        if let Some(present) = self.present.last() {
-            report.step_units.clone_from(present);
+        let step = self.strata.last().map(|s| s.step);
+        for (_, present) in self.strata.iter().zip(&self.present).filter(|(s, _)| Some(s.step) == step) {
+            report.step_units.iter_mut().zip(present).for_each(|(sum, n)| *sum += n);
         }
-        let Self { metrics, plan, strata, .. } = self;
-        let declared = metrics.iter_mut().zip(&plan.metrics);
-        report.metrics = declared.map(|(state, planned)| metric::report(state, plan, planned, strata)).collect();
+        report.arms.clone_from(&self.arms.0);
+        let Self { metrics, plan, .. } = self;
+        for (state, planned) in metrics.iter_mut().zip(&plan.metrics) {
+            report.metrics.extend((1..plan.variants.len()).map(|at| metric::report(state, plan, planned, at)));
+        }
         report.metrics.extend(self.shadows.report(&self.plan));
         report.metrics.extend([self.srm_report(), self.conflict_report()]);
         report
@@ -476,7 +489,9 @@ impl Ledger {
 
     fn srm_report(&self) -> MetricReport {
         let mut counts = [0; 2];
-        self.first.iter().for_each(|c| counts.iter_mut().zip(c).for_each(|(sum, n)| *sum += n));
+        for (variant, n) in self.first.iter().flat_map(|c| c.iter().enumerate()) {
+            counts[variant.min(1)] += n;
+        }
         let log_max = Some(self.srm.log_max()).filter(|e| e.is_finite());
         MetricReport { units: counts, ..quality("srm", Finding::of_harm(&self.srm, self.plan.srm_alpha), log_max) }
     }
@@ -493,6 +508,7 @@ impl Ledger {
 fn quality(name: &str, finding: Finding, harm: Option<f64>) -> MetricReport {
     MetricReport {
         name: name.to_owned(),
+        variant: None,
         role: Role::Quality,
         finding,
         required: true,

@@ -1,5 +1,6 @@
 //! What is measured, fixed when the rollout begins.
 
+use crate::event::Exposure;
 use crate::spec::{MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
 use mainspring_stats::decision::{Direction, ErrorRates, Role};
 use mainspring_stats::sequential::Measure;
@@ -14,7 +15,7 @@ pub(crate) const RARE: f64 = 10.0;
 pub(crate) enum Test {
     Errors { margin: f64, tolerable: f64 },
     Slow { q: f64, margin: f64 },
-    Mean { source: Source, over: Option<Source>, measure: Measure, margin: f64 },
+    Mean { source: Source, over: Option<Source>, measure: Measure, margin: f64, covariate: Option<String> },
     Shift { source: Source, most: f64 },
 }
 
@@ -27,6 +28,15 @@ pub(crate) struct Planned {
     /// Whether a promotion waits for it.
     pub required: bool,
     pub test: Test,
+}
+
+/// What a bandit learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reward {
+    /// Its metric, among those of the plan.
+    pub metric: usize,
+    /// Its step.
+    pub step: u16,
 }
 
 /// What is measured, fixed when the rollout begins: tests that were chosen after a look at the data would not keep what
@@ -46,6 +56,9 @@ pub struct Plan {
     /// The output whose differences are watched in the shadow, and their mean at most.
     pub(crate) compare: Option<(String, f64)>,
     pub(crate) shadow_margin: f64,
+    pub(crate) bandit: Option<Reward>,
+    /// Whether a metric has a covariate.
+    cuped: bool,
 }
 
 impl Plan {
@@ -63,9 +76,15 @@ impl Plan {
             required: false,
             test: Test::Shift { source: s.source.clone(), most: s.max_shift },
         }));
+        let cuped = planned.iter().any(|m| matches!(&m.test, Test::Mean { covariate: Some(_), .. }));
+        let bandit = (0_u16..).zip(&spec.steps).find_map(|(step, s)| {
+            let name = spec.reward(s.bandit.as_ref()?)?;
+            let metric = planned.iter().position(|m| m.role == Role::Success && m.name == name)?;
+            Some(Reward { metric, step })
+        });
         let compare = spec.steps.iter().find_map(|s| match s.kind()? {
             StepKind::Shadow(shadow) => shadow.compare.as_ref().map(|c| (c.output.clone(), c.max_mean_abs_diff)),
-            StepKind::Canary(_) | StepKind::AbTest(_) => None,
+            StepKind::Canary(_) | StepKind::AbTest(_) | StepKind::Bandit(_) => None,
         });
         let shadow_margin = planned.iter().find_map(|m| match m.test {
             Test::Errors { margin, .. } => Some(margin),
@@ -75,7 +94,8 @@ impl Plan {
         let tests =
             metrics.success.len() + metrics.guardrails.len() + usize::from(shadowed) + usize::from(compare.is_some());
         let candidates = spec.candidates.iter().map(|c| c.name.to_string());
-        let alpha = spec.decision.alpha;
+        // Each candidate is one more chance to be wrong.
+        let alpha = spec.decision.alpha / spec.candidates.len().max(1) as f64;
         Self {
             variants: std::iter::once(STABLE.to_owned()).chain(candidates).collect(),
             warmup: i64::try_from(spec.warmup_exclude.0.as_micros()).unwrap_or(i64::MAX),
@@ -91,7 +111,37 @@ impl Plan {
             expected_units: spec.decision.expected_units as f64,
             compare,
             shadow_margin: shadow_margin.unwrap_or(1.5),
+            bandit,
+            cuped,
         }
+    }
+
+    /// What was known of an exposed unit before, for each mean in their order: the inputs that the metrics name, 0 where the
+    /// request has none.
+    pub(crate) fn covariates(&self, e: &Exposure) -> Box<[f64]> {
+        if !self.cuped {
+            return Box::default();
+        }
+        let value = |name: &String| e.inputs.iter().find(|(n, v)| **n == **name && v.is_finite()).map(|(_, v)| *v);
+        let means = self.metrics.iter().filter_map(|m| match &m.test {
+            Test::Mean { covariate, .. } => Some(covariate.as_ref()),
+            Test::Shift { .. } => Some(None),
+            Test::Errors { .. } | Test::Slow { .. } => None,
+        });
+        means.map(|covariate| covariate.and_then(value).unwrap_or_default()).collect()
+    }
+
+    /// The inputs that metrics name as their covariates.
+    pub fn inputs(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for metric in &self.metrics {
+            if let Test::Mean { covariate: Some(name), .. } = &metric.test
+                && !all.contains(name)
+            {
+                all.push(name.clone());
+            }
+        }
+        all
     }
 
     /// The labels that are measured.
@@ -135,15 +185,16 @@ impl Plan {
 fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
     let source = || metric.source.clone().unwrap_or(Source::Latency);
     let margin = metric.non_inferiority.unwrap_or(0.0);
+    let covariate = metric.cuped.as_ref().map(|cuped| cuped.covariate.input().to_owned());
     let test = match metric.kind {
         MetricKind::Errors => {
             Test::Errors { margin: metric.margin.unwrap_or(1.5), tolerable: metric.non_inferiority.unwrap_or(0.001) }
         }
         MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin.unwrap_or(1.25) },
         MetricKind::Mean | MetricKind::Ratio => {
-            Test::Mean { source: source(), over: metric.over.clone(), measure: Measure::Ratio, margin }
+            Test::Mean { source: source(), over: metric.over.clone(), measure: Measure::Ratio, margin, covariate }
         }
-        MetricKind::Total => Test::Mean { source: source(), over: None, measure: Measure::Mean, margin },
+        MetricKind::Total => Test::Mean { source: source(), over: None, measure: Measure::Mean, margin, covariate },
     };
     let (name, direction) = (metric.name.clone(), metric.direction());
     Planned { name, role, direction, required: metric.delay.is_none(), test }

@@ -54,6 +54,9 @@ pub struct LogE {
 pub struct MetricReport {
     /// Its name.
     pub name: String,
+    /// The candidate, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// What it is for.
     pub role: Role,
     /// What its test says.
@@ -76,6 +79,41 @@ pub struct MetricReport {
     pub why: Option<String>,
 }
 
+/// An estimate; normal in the limit of many units.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+}
+
+/// What a bandit knows of one of its arms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arm {
+    /// The variant.
+    pub variant: String,
+    /// Its units with a reward, counted in each time of constant weights.
+    pub units: u64,
+    /// Its mean reward, standardised to the same mix of times as that of the others.
+    pub mean: f64,
+    /// The standard error of that.
+    pub standard_error: f64,
+    /// The probability that its mean is the best of all.
+    pub best: f64,
+    /// What it would have brought alone, from the answers that it gave and the probabilities with which it was chosen:
+    /// by inverse propensities,
+    pub ips: Option<Estimate>,
+    /// the same, normalised,
+    pub snips: Option<Estimate>,
+    /// and doubly robust, with the means of all arms as the model.
+    pub dr: Option<Estimate>,
+    /// How many answers of this arm alone would tell as much.
+    pub effective: f64,
+}
+
 /// Everything that is known at one look.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,7 +122,7 @@ pub struct Report {
     pub cut: Timestamp,
     /// Units compared, by the variant that they saw first.
     pub units: Vec<u64>,
-    /// Units of each variant under the present weights.
+    /// Units of each variant in the present step, counted in each time of constant weights.
     pub step_units: Vec<u64>,
     /// Answers that count, by variant.
     pub answers: Vec<u64>,
@@ -92,6 +130,9 @@ pub struct Report {
     pub last_at: Vec<Option<Timestamp>>,
     /// The metrics, as declared; then what the quality checks say.
     pub metrics: Vec<MetricReport>,
+    /// The arms of a bandit, stable first; none before it knows them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<Arm>,
     /// Units that both answered in the shadow.
     pub shadow_units: u64,
     /// Answers of the warm-up.
@@ -106,8 +147,25 @@ pub struct Report {
     pub crowded_out: u64,
 }
 
+impl MetricReport {
+    /// Whether it speaks of this candidate.
+    pub fn is_of(&self, candidate: &str) -> bool {
+        self.variant.as_ref().is_none_or(|v| v == candidate)
+    }
+}
+
 impl Report {
-    /// The metric of this name.
+    /// The metric of this name of one candidate.
+    pub fn metric_of(&self, name: &str, variant: &str) -> Option<&MetricReport> {
+        self.metrics.iter().find(|m| m.name == name && m.is_of(variant))
+    }
+
+    /// The arm of this variant.
+    pub fn arm(&self, variant: &str) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.variant == variant)
+    }
+
+    /// The metric of this name, of the first candidate where there are several.
     pub fn metric(&self, name: &str) -> Option<&MetricReport> {
         self.metrics.iter().find(|m| m.name == name)
     }

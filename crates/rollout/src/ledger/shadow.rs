@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Answers that wait for their partner, at most.
 const WAITING: usize = 100_000;
+/// Units that are remembered, at most.
+const UNITS: usize = 1_000_000;
 
 /// Half of a pair.
 #[derive(Debug)]
@@ -75,6 +77,10 @@ impl Shadows {
     }
 
     fn pair(&mut self, plan: &Plan, unit: u64, failed: [bool; 2], outputs: [&Vec<(Arc<str>, f64)>; 2]) {
+        // Who comes later is left out: that does not depend on the candidate.
+        if self.units.len() >= UNITS && !self.units.contains_key(&unit) {
+            return;
+        }
         let paired = self.units.entry(unit).or_default();
         if failed[0] != failed[1] && !paired.discordant {
             paired.discordant = true;
@@ -137,6 +143,7 @@ impl Shadows {
         let ratio = self.ratio();
         let mut all = vec![MetricReport {
             name: "shadowErrors".to_owned(),
+            variant: None,
             role: Role::Guardrail,
             finding: Finding::of_harm(&self.harm_errors, plan.rates.harm),
             required: false,
@@ -177,6 +184,7 @@ impl Shadows {
         };
         MetricReport {
             name: "shadowDiff".to_owned(),
+            variant: None,
             role: Role::Guardrail,
             finding,
             required: true,

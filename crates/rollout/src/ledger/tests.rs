@@ -50,6 +50,7 @@ fn exposure(n: u64, at: i64, unit: u64, variant: &str) -> Exposure {
         failed: None,
         latency_ns: 20_000_000,
         outputs: Vec::new(),
+        inputs: Vec::new(),
     }
 }
 
@@ -262,7 +263,7 @@ fn events() -> (RolloutSpec, Vec<Stratum>, Vec<Event>) {
     let start = Timestamp(0);
     let mut pilot =
         crate::Pilot::new("r", Arc::clone(&spec), crate::State::new("x".into(), start, 0), Limits::default());
-    let pins = crate::machine::Pins { stable: "models:/m/1".into(), candidate: "models:/m/2".into() };
+    let pins = crate::machine::Pins { stable: "models:/m/1".into(), candidates: vec!["models:/m/2".into()] };
     let facts =
         crate::Facts { pins: Some(pins), candidate: crate::machine::Readiness::Ready, ..crate::Facts::default() };
     while pilot.state().phase != crate::Phase::Step {

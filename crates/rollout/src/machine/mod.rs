@@ -1,8 +1,10 @@
 //! The state machine: what is known, and what is done about it. No I/O, no clock, no randomness: the same inputs give the
 //! same decisions, today and when a journal is replayed.
 
+mod bandit;
 mod order;
 mod row;
+mod running;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -12,9 +14,9 @@ pub use order::{Order, OrderError};
 pub use row::RowFailed;
 
 use crate::ledger::{Report, Stratum};
-use crate::spec::{ApprovalPoint, RolloutSpec};
+use crate::spec::{ApprovalPoint, RolloutSpec, STABLE};
 use mainspring_core::Timestamp;
-use mainspring_traffic::Row;
+use mainspring_traffic::{Row, Share};
 use serde::{Deserialize, Serialize};
 
 /// Where a rollout is.
@@ -69,14 +71,28 @@ impl Phase {
     }
 }
 
-/// The models of both variants, pinned to versions when the rollout begins.
+/// The models of all variants, pinned to versions when the rollout begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pins {
     /// What the deployment answers with now.
     pub stable: String,
-    /// What is to take its place.
-    pub candidate: String,
+    /// What may take its place, in the order of the spec. A single text is one candidate.
+    #[serde(alias = "candidate", deserialize_with = "one_or_several")]
+    pub candidates: Vec<String>,
+}
+
+fn one_or_several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Form::deserialize(from)? {
+        Form::One(one) => vec![one],
+        Form::Several(several) => several,
+    })
 }
 
 /// Why it does not go on.
@@ -139,6 +155,12 @@ pub struct State {
     pub approved: Vec<ApprovalPoint>,
     /// When it was promoted.
     pub promoted: Option<Timestamp>,
+    /// The candidate that is promoted, or that a person may promote, where there are several; from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<u16>,
+    /// Candidates that were taken out, from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<u16>,
     /// How many decisions there were.
     pub decisions: u64,
 }
@@ -160,6 +182,8 @@ impl State {
             strata: Vec::new(),
             approved: Vec::new(),
             promoted: None,
+            chosen: None,
+            dropped: Vec::new(),
             decisions: 0,
         }
     }
@@ -175,9 +199,17 @@ impl State {
         self.phase.ended() && (self.row.is_none() || self.promoted.is_none())
     }
 
-    /// The candidate's weight now, 0 to 1.
+    /// The weight of the candidates together now, 0 to 1.
     pub fn weight(&self) -> f64 {
-        self.row.as_ref().map_or(0.0, |row| row.route.split().weight(1).fraction())
+        let stable = |row: &Row| row.route.split().weight(0);
+        let rest = self.row.as_ref().and_then(|row| Share::rest(&[stable(row)]).ok());
+        rest.map_or(0.0, Share::fraction)
+    }
+
+    /// The weights of all variants now, stable first, 0 to 1; none without a row.
+    pub fn weights(&self) -> Vec<f64> {
+        let row = self.row.as_ref();
+        row.map(|row| row.route.split().weights().iter().map(|w| w.fraction()).collect()).unwrap_or_default()
     }
 }
 
@@ -218,10 +250,13 @@ pub struct Facts {
     pub pins: Option<Pins>,
     /// Why they are not known.
     pub unresolved: Option<String>,
-    /// Whether the candidate can answer.
+    /// Whether the candidates that are left can answer.
     pub candidate: Readiness,
     /// A hard limit that a replica says was broken, with the numbers.
     pub tripped: Option<String>,
+    /// Which variant broke it; the candidate when there is one only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tripped_variant: Option<String>,
     /// The checks of the preflight.
     pub checks: Vec<Checked>,
     /// Whether what the deployment itself declares resolves to the variant with all the traffic; false where that decides
@@ -269,6 +304,10 @@ pub enum DecisionKind {
     ReviewAsked,
     /// The candidate got all the traffic.
     Promoted,
+    /// A bandit moved its weights.
+    Reweighted,
+    /// One of several candidates was taken out.
+    Dropped,
     /// What the deployment declares has followed.
     Settled,
     /// Stable got all the traffic.
@@ -293,6 +332,8 @@ impl DecisionKind {
             Self::Approved => "approved",
             Self::ReviewAsked => "review-asked",
             Self::Promoted => "promoted",
+            Self::Reweighted => "reweighted",
+            Self::Dropped => "dropped",
             Self::Settled => "settled",
             Self::RolledBack => "rolled-back",
             Self::Succeeded => "succeeded",
@@ -323,8 +364,11 @@ pub struct Decision {
     pub step: u16,
     /// The generation of the routing row since.
     pub generation: u64,
-    /// The candidate's weight since, 0 to 1.
+    /// The weight of the candidates together since, 0 to 1.
     pub weight: f64,
+    /// The weights of all variants since, where there are several candidates: the probabilities with which units got them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     /// What a person ordered.
     pub order: Option<Order>,
     /// The numbers that justify it.
@@ -380,7 +424,25 @@ pub struct Machine<'a> {
     pub spec: &'a RolloutSpec,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
+    /// The candidates' names, in the order of the spec.
+    fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.spec.candidates.iter().map(|c| c.name.as_str())
+    }
+
+    /// The name of a variant, 0 is stable.
+    fn name_of(&self, variant: u16) -> &'a str {
+        let candidate = usize::from(variant).checked_sub(1);
+        candidate.and_then(|at| self.spec.candidates.get(at)).map_or(STABLE, |c| c.name.as_str())
+    }
+
+    /// The candidates that have not been taken out, from 1; the one that is promoted, once one is.
+    fn live(&self, state: &State) -> Vec<u16> {
+        let promoted = state.chosen.filter(|_| state.promoted.is_some());
+        let left = (1_u16..).take(self.spec.candidates.len());
+        left.filter(|at| promoted.map_or(!state.dropped.contains(at), |one| one == *at)).collect()
+    }
+
     /// What is to be done now: at most one thing. Ask again after it was written.
     ///
     /// # Errors

@@ -104,7 +104,15 @@ pub(super) fn order(
         }
         Order::Skip => refuse("only a step can be skipped"),
         Order::Promote if routed && state.started.is_some() => {
-            Ok(step::promote(&draft, format!("{by} promoted it, whatever the evidence says"), Vec::new())?)
+            let live = machine.live(state);
+            let chosen = state.chosen.or(live.first().copied().filter(|_| live.len() == 1));
+            let Some(chosen) = chosen.filter(|one| live.contains(one)) else {
+                return refuse(
+                    "several candidates are left and none leads yet; wait for its review, or abort it and declare one",
+                );
+            };
+            let sentence = format!("{by} promoted {}, whatever the evidence says", machine.name_of(chosen));
+            Ok(step::promote(&draft, chosen, sentence, Vec::new())?)
         }
         Order::Promote => refuse("only what is being compared can be promoted"),
         Order::Abort if !state.phase.ended() => Ok(step::roll_back(&draft, format!("{by} aborted it"), Vec::new())?),
@@ -118,7 +126,7 @@ fn approved(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, RowFa
     let draft = Draft { state: &state, ..*draft };
     let sentence = format!("{} approved", draft.by);
     if point == ApprovalPoint::Promotion {
-        return step::promote(&draft, sentence, Vec::new());
+        return step::promote(&draft, state.chosen.unwrap_or(1), sentence, Vec::new());
     }
     let (next, traffic) = (state.step, &draft.machine.spec.steps);
     let Some(spec) = traffic.get(usize::from(next)) else { return Err(RowFailed::Missing("step")) };

@@ -5,8 +5,8 @@ use crate::ledger::Stratum;
 use crate::spec::{STABLE, StepKind, StepSpec, check};
 use mainspring_core::Timestamp;
 use mainspring_traffic::{
-    HardLimits, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Row, RowError, RowVariant, Shadow, Share,
-    Split, SplitError, UnitError, Variant,
+    BUCKETS, HardLimits, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Row, RowError, RowVariant, Shadow,
+    Share, Split, SplitError, UnitError, Variant,
 };
 
 /// A spec that was checked makes no routing row: a bug, said instead of a panic.
@@ -29,36 +29,69 @@ pub enum RowFailed {
     Missing(&'static str),
 }
 
-/// The candidate's weight, and its part in the shadow.
+/// The weights of the variants, and who answers in the shadow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Traffic<'a> {
     /// Everything to stable.
     Stable,
-    /// Everything to the candidate.
-    Candidate,
+    /// Everything to one candidate, from 1.
+    Candidate(u16),
     /// As a step says.
     Step(&'a StepSpec),
+    /// As given, stable first; the shadow stays as it is.
+    Weights(&'a [Share]),
 }
 
 impl Traffic<'_> {
-    fn weight(self) -> Share {
-        let percent = |p: f64| check::percent(p).unwrap_or_default();
+    /// The weights of all variants, stable first, adding up to everything.
+    fn weights(self, machine: &Machine<'_>, state: &State) -> Vec<Share> {
+        let mut weights = vec![Share::NONE; machine.spec.candidates.len() + 1];
         match self {
-            Self::Stable => Share::NONE,
-            Self::Candidate => Share::ALL,
+            Self::Weights(given) => return given.to_vec(),
+            Self::Stable => {}
+            Self::Candidate(at) => {
+                if let Some(weight) = weights.get_mut(usize::from(at)) {
+                    *weight = Share::ALL;
+                }
+            }
             Self::Step(step) => match step.kind() {
-                Some(StepKind::Canary(canary)) => percent(canary.weight),
-                Some(StepKind::AbTest(test)) => percent(test.weight),
-                Some(StepKind::Shadow(_)) | None => Share::NONE,
+                Some(StepKind::Canary(canary)) => among(&mut weights, canary.weight),
+                Some(StepKind::AbTest(test)) => among(&mut weights, test.weight),
+                Some(StepKind::Bandit(_)) => {
+                    // Each variant as much as any other, also stable.
+                    let arms = machine.live(state).len() + 1;
+                    let part = Share::from_ppm(BUCKETS / arms as u32).unwrap_or_default();
+                    weights[1..].fill(part);
+                }
+                Some(StepKind::Shadow(_)) | None => {}
             },
         }
+        for at in &state.dropped {
+            if let Some(weight) = weights.get_mut(usize::from(*at)) {
+                *weight = Share::NONE;
+            }
+        }
+        weights[0] = Share::rest(&weights[1..]).unwrap_or_default();
+        weights
     }
 
-    fn shadow(self) -> Option<Shadow> {
-        let Self::Step(step) = self else { return None };
+    fn shadow(self, now: Option<&Row>) -> Option<Shadow> {
+        let step = match self {
+            Self::Stable | Self::Candidate(_) => return None,
+            Self::Weights(_) => return now?.shadow.clone(),
+            Self::Step(step) => step,
+        };
         let shadow = step.shadow.as_ref()?;
         Some(Shadow { variant: 1, share: check::percent(shadow.percent)?, max_in_flight: shadow.max_in_flight })
     }
+}
+
+/// Each candidate gets an even part of so many percent, those that were taken out too: what they leave is stable's.
+fn among(weights: &mut [Share], percent: f64) {
+    let all = check::percent(percent).unwrap_or_default().ppm();
+    let candidates = weights.len().saturating_sub(1).max(1) as u32;
+    let part = Share::from_ppm(all / candidates).unwrap_or_default();
+    weights[1..].fill(part);
 }
 
 /// Gives the state its next row; a stratum begins with it.
@@ -68,11 +101,11 @@ pub(super) fn put(
     traffic: Traffic<'_>,
     now: Timestamp,
 ) -> Result<(), RowFailed> {
-    let weight = traffic.weight();
-    let weights = [Share::rest(&[weight]).unwrap_or_default(), weight];
+    let weights = traffic.weights(machine, state);
+    let shadow = traffic.shadow(state.row.as_ref());
     let row = match &state.row {
-        Some(row) => Row { route: row.route.reweighted(&weights)?, shadow: traffic.shadow(), ..row.clone() },
-        None => first(machine, state, weights, traffic.shadow())?,
+        Some(row) => Row { route: row.route.reweighted(&weights)?, shadow, ..row.clone() },
+        None => first(machine, state, &weights, shadow)?,
     };
     row.check()?;
     state.generation = row.generation();
@@ -87,12 +120,13 @@ pub(super) fn put(
     Ok(())
 }
 
-fn first(machine: &Machine<'_>, state: &State, weights: [Share; 2], shadow: Option<Shadow>) -> Result<Row, RowFailed> {
+fn first(machine: &Machine<'_>, state: &State, weights: &[Share], shadow: Option<Shadow>) -> Result<Row, RowFailed> {
     let spec = machine.spec;
-    let candidate = spec.candidate().ok_or(RowFailed::Missing("candidate"))?.name.to_string();
-    let pins = state.pins.as_ref().ok_or(RowFailed::Missing("models"))?;
-    let names = [STABLE.to_owned(), candidate];
-    let variants = names.iter().zip(weights).map(|(name, weight)| Variant { name: name.clone(), weight });
+    let pins = state.pins.as_ref().filter(|p| p.candidates.len() == spec.candidates.len());
+    let pins = pins.ok_or(RowFailed::Missing("models"))?;
+    let names: Vec<&str> = std::iter::once(STABLE).chain(machine.names()).collect();
+    let variants =
+        names.iter().zip(weights).map(|(name, weight)| Variant { name: (*name).to_owned(), weight: *weight });
     let assignment = &spec.assignment;
     let holdout = assignment
         .holdout
@@ -116,11 +150,12 @@ fn first(machine: &Machine<'_>, state: &State, weights: [Share; 2], shadow: Opti
         window: l.window.0,
         min_requests: l.min_requests,
     });
-    let models = [pins.stable.clone(), pins.candidate.clone()];
+    let models = std::iter::once(&pins.stable).chain(&pins.candidates);
+    let named = names.into_iter().zip(models);
     Ok(Row {
         rollout: machine.name.to_owned(),
         unit: assignment.unit.parse()?,
-        variants: names.into_iter().zip(models).map(|(name, model)| RowVariant { name, model }).collect(),
+        variants: named.map(|(name, model)| RowVariant { name: name.to_owned(), model: model.clone() }).collect(),
         route: route.after(state.generation),
         shadow,
         limits,

@@ -1,3 +1,5 @@
+mod several;
+
 use super::*;
 use crate::ledger::{LogE, MetricReport, Scale};
 use mainspring_stats::decision::{Finding, Role};
@@ -35,6 +37,7 @@ struct Hand {
 fn metric(name: &str, role: Role, finding: Finding, required: bool) -> MetricReport {
     MetricReport {
         name: name.into(),
+        variant: None,
         role,
         finding,
         required,
@@ -53,7 +56,8 @@ impl Hand {
         let spec = crate::spec::tests::parse(yaml).unwrap();
         spec.validate().unwrap();
         let now = Timestamp(0);
-        let pins = Pins { stable: "models:/churn/7".into(), candidate: "models:/churn/8".into() };
+        let candidates = spec.candidates.iter().map(|c| c.model.clone()).collect();
+        let pins = Pins { stable: "models:/churn/7".into(), candidates };
         let facts = Facts { pins: Some(pins), candidate: Readiness::Ready, ..Facts::default() };
         let report = Report {
             units: vec![0; 2],

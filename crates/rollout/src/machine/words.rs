@@ -37,7 +37,8 @@ pub(super) fn metric(m: &MetricReport) -> String {
         Finding::Worse => "worse",
         Finding::NoData => "without data",
     };
-    let mut text = format!("{} is {finding}", m.name);
+    let of = m.variant.as_ref().map(|v| format!(" of {v}")).unwrap_or_default();
+    let mut text = format!("{}{of} is {finding}", m.name);
     if let (Some(stable), Some(candidate)) = (m.stable, m.candidate) {
         text.push_str(&format!(", {} against {}", short(candidate), short(stable)));
     }
@@ -53,8 +54,8 @@ pub(super) fn metric(m: &MetricReport) -> String {
     text
 }
 
-/// The named metrics, joined.
-pub(super) fn metrics(report: &Report, names: &[String]) -> String {
-    let all: Vec<String> = names.iter().filter_map(|n| report.metric(n)).map(metric).collect();
+/// The named metrics of a candidate, joined.
+pub(super) fn metrics(report: &Report, candidate: &str, names: &[String]) -> String {
+    let all: Vec<String> = names.iter().filter_map(|n| report.metric_of(n, candidate)).map(metric).collect();
     all.join("; ")
 }

@@ -16,8 +16,8 @@ fn bulletin(until: i64) -> Bulletin {
     let label = Label { at: Timestamp(until), about: id, row: 0, name: Arc::from("liked"), value: 1.0 };
     let events = vec![Event::Exposure(exposure), Event::Label(label)];
     let candidate = Readiness::Failed("no such file".into());
-    let standing =
-        Standing { of: of.clone(), rollout: "r".into(), generation: 3, candidate, tripped: Some("50 %".into()) };
+    let tripped = Some(Tripped { variant: "v2".into(), why: "50 %".into() });
+    let standing = Standing { of: of.clone(), rollout: "r".into(), generation: 3, candidate, tripped };
     Bulletin { until: Timestamp(until), traffic: vec![Traffic { of, events }], standings: vec![standing] }
 }
 

@@ -25,7 +25,7 @@ pub struct Course {
     pub state: State,
     /// Hours from the beginning to the verdict, or to the end of the simulation.
     pub hours: f64,
-    /// The part of all units that got the candidate before the verdict.
+    /// The part of all units that got a candidate before the verdict.
     pub exposed: f64,
 }
 
@@ -72,7 +72,8 @@ pub fn drive(
     let mut pilot =
         Pilot::new("simulated", Arc::clone(spec), State::new(format!("run-{seed}"), start, 0), Limits::default());
     let mut decisions = Vec::new();
-    let pins = Pins { stable: "models:/simulated/1".to_owned(), candidate: "models:/simulated/2".to_owned() };
+    let candidates = (2..).take(spec.candidates.len()).map(|version: u32| format!("models:/simulated/{version}"));
+    let pins = Pins { stable: "models:/simulated/1".to_owned(), candidates: candidates.collect() };
     let mut verdict = None;
     while now < end && pilot.state().active() {
         // In a step evidence decides, and it is looked at ever more rarely; else the time of a clock.
@@ -110,7 +111,7 @@ pub fn drive(
     }
     let (at, units) = verdict.unwrap_or_else(|| (now, pilot.report().units.clone()));
     let all: u64 = units.iter().sum();
-    let candidate = units.get(1).copied().unwrap_or_default();
+    let candidate: u64 = units.iter().skip(1).sum();
     Ok(Course {
         decisions,
         state: pilot.state().clone(),
@@ -141,8 +142,12 @@ pub struct Forecast {
 /// As [`run`].
 pub fn forecast(spec: &Arc<RolloutSpec>, world: &World, runs: u64) -> Result<Forecast, RowFailed> {
     let hours = spec.max_duration.0.as_secs_f64() / 3600.0 + 1.0;
-    let better = World { variants: vec![base(world), improved(spec, &base(world))], ..world.clone() };
-    let same = World { variants: vec![base(world); 2], ..world.clone() };
+    // Of several candidates the first one has the effect.
+    let same = World { variants: vec![base(world); spec.candidates.len() + 1], ..world.clone() };
+    let mut better = same.clone();
+    if let Some(first) = better.variants.get_mut(1) {
+        *first = improved(spec, &base(world));
+    }
     let (mut times, mut power, mut promoted, mut rolled_back) = (Vec::new(), 0, 0, 0);
     for seed in 0..runs {
         let with = run(spec, &better, seed, hours)?;

@@ -166,3 +166,100 @@ fn a_forecast_tells_power_and_time() {
     assert!(forecast.power > 0.6 && forecast.false_promotions < 0.4, "{forecast:?}");
     assert!(forecast.hours[0] > 1.5 && forecast.hours[0] < 6.0, "{forecast:?}");
 }
+
+const BANDIT: &str = "
+deployment: churn
+candidates: [{name: v8, model: models:/churn/8}, {name: v9, model: models:/churn/9}]
+assignment: {unit: 'header:x-user-id'}
+steps:
+  - canary: {weight: 20, minExposures: 100, minDuration: 10m}
+  - bandit: {period: 1h, minWeight: 2, even: 10, bestAt: 99, minDuration: 4h, maxDuration: 2d}
+warmupExclude: 10s
+maxDuration: 3d
+metrics:
+  guardrails: [{name: errors, kind: errors, nonInferiority: 0.02}]
+  success: [{name: liked, kind: mean, source: 'label:liked'}]
+decision: {expectedUnits: 5000}
+";
+
+/// Three variants that are liked as often as said, in a day that drifts.
+fn three(liked: [f64; 3]) -> World {
+    let variant = |liked: f64| {
+        let mut behaviour = behaviour();
+        behaviour.labels.insert("liked".into(), (liked, 0.0));
+        behaviour
+    };
+    World { per_hour: 1_500.0, drift: 0.3, variants: liked.map(variant).into(), ..World::default() }
+}
+
+#[test]
+fn a_bandit_finds_the_best_gives_it_the_traffic_and_replays() {
+    let spec = spec(BANDIT);
+    let mut events = Vec::new();
+    let course = drive(&spec, &three([0.30, 0.32, 0.42]), 1, 60.0, &mut |e| events.push(e.clone())).unwrap();
+    let promoted = course.last(DecisionKind::Promoted);
+    let promoted = promoted.unwrap_or_else(|| panic!("{:?}", course.decisions.last().map(|d| &d.sentence)));
+    assert!(promoted.sentence.contains("promoted v9"), "{}", promoted.sentence);
+    assert_eq!((course.state.phase, course.state.chosen), (Phase::Succeeded, Some(2)));
+    let moved: Vec<&Decision> = course.decisions.iter().filter(|d| d.kind == DecisionKind::Reweighted).collect();
+    assert!(!moved.is_empty() && moved.windows(2).all(|w| w[1].at.micros() - w[0].at.micros() >= 3_600_000_000));
+    assert!(moved.last().unwrap().weights[2] > 0.4, "{:?}", moved.last().map(|d| &d.weights));
+    // What each arm would have brought alone: near the truth, by all three estimates, whatever the weights were.
+    let arms = &promoted.evidence.as_ref().unwrap().arms;
+    let level = arms[0].mean / 0.30;
+    for (arm, truth) in arms.iter().zip([0.30, 0.32, 0.42]) {
+        for (name, value) in [("ips", arm.ips), ("snips", arm.snips), ("dr", arm.dr)] {
+            let value = value.unwrap();
+            let off = (value.value - truth * level).abs() / (value.standard_error + arms[0].standard_error);
+            assert!(off < 4.0, "{name} of {}: {value:?} is not {}", arm.variant, truth * level);
+        }
+        assert!(arm.dr.unwrap().standard_error < arm.ips.unwrap().standard_error, "{arm:?}");
+    }
+    let created_at = Timestamp(1_767_225_600_000_000);
+    let record =
+        crate::Record { name: "simulated".into(), run: "run-1".into(), created_at, spec, decisions: course.decisions };
+    let found = crate::replay(&record, events);
+    assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
+}
+
+#[test]
+fn one_of_several_candidates_that_fails_is_taken_out_of_a_bandit() {
+    let mut world = three([0.30, 0.30, 0.42]);
+    world.variants[1].error_rate = 0.3;
+    let course = run(&spec(BANDIT), &world, 3, 60.0).unwrap();
+    let dropped = course.last(DecisionKind::Dropped).unwrap();
+    assert_eq!((dropped.because.as_slice(), course.state.dropped.as_slice()), (&["errors".to_owned()][..], &[1][..]));
+    assert!(course.promoted(), "{:?}", course.decisions.last().map(|d| &d.sentence));
+}
+
+#[test]
+fn a_bandit_of_equals_promotes_seldom() {
+    let promoted = (0..16).filter(|seed| run(&spec(BANDIT), &three([0.3; 3]), 100 + seed, 10.0).unwrap().promoted());
+    // Three standard deviations above 5 % of 16 are 3.4.
+    assert!(promoted.count() <= 3);
+}
+
+#[test]
+fn what_is_known_of_users_before_narrows_what_is_shown() {
+    let plain = SPEC.replace("kind: mean, source: 'label:liked'", "kind: mean, source: 'output:score'");
+    let cuped = plain.replace("minEffect: 0.05", "minEffect: 0.05, cuped: {covariate: 'input:visits'}");
+    let mut same = World { per_hour: 2_000.0, population: Some(1_500), habits: 3.0, ..world(|_| {}) };
+    same.shown = Some("visits".to_owned());
+    same.drift = 0.0;
+    for variant in &mut same.variants {
+        variant.outputs.insert("score".into(), (1.0, 1.0));
+    }
+    let width = |yaml: &str| {
+        let yaml = &yaml
+            .replace("maxDuration: 24h", "maxDuration: 4h")
+            .replace("weight: 1, minExposures: 50", "weight: 20, minExposures: 100")
+            .replace("weight: 5, minExposures: 200", "weight: 30, minExposures: 150")
+            .replace("minExposures: 1000", "minExposures: 300");
+        let course = run(&spec(yaml), &same, 5, 6.0).unwrap();
+        let shown = course.decisions.iter().rev().find_map(|d| d.evidence.as_ref()?.metric("liked")?.effect).unwrap();
+        (shown.high.unwrap() - shown.low.unwrap(), shown)
+    };
+    let ((wide, _), (narrow, effect)) = (width(&plain), width(&cuped));
+    assert!(narrow < 0.6 * wide, "{narrow} of {wide}");
+    assert!(effect.low.unwrap() < 0.0 && effect.high.unwrap() > 0.0, "there is no effect: {effect:?}");
+}

@@ -45,7 +45,9 @@ pub struct World {
     pub label_delay: i64,
     /// A part of the candidate's requests that never reach it nor are journaled: a biased assignment.
     pub lost: f64,
-    /// Stable, then the candidate.
+    /// The name of an input that shows a unit's habit, and a little beside it.
+    pub shown: Option<String>,
+    /// Stable, then the candidates.
     pub variants: Vec<Behaviour>,
 }
 
@@ -58,6 +60,7 @@ impl Default for World {
             drift: 0.0,
             label_delay: 0,
             lost: 0.0,
+            shown: None,
             variants: vec![Behaviour::default(); 2],
         }
     }
@@ -130,7 +133,20 @@ impl Generator {
             let (failed, latency_ns) = (answer.failed, answer.latency_ns);
             let outputs = answer.outputs.clone();
             let unit = unit_id(unit.as_bytes());
-            events.push(Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs }));
+            // Another number of the unit, so that the input is no perfect copy.
+            let shown = |name: &String| (Arc::from(name.as_str()), habit + 0.5 * self.world.habits * normal_of(!unit));
+            let inputs = self.world.shown.iter().map(shown).collect();
+            events.push(Event::Exposure(Exposure {
+                at,
+                id,
+                unit,
+                variant,
+                generation,
+                failed,
+                latency_ns,
+                outputs,
+                inputs,
+            }));
             self.labels(usize::from(choice.variant), id, at, habit);
         }
         let Some(shadow) = row.shadow.as_ref().filter(|s| self.uniform() < s.share.fraction()) else { return };

@@ -1,6 +1,6 @@
 //! What types and serde cannot say about a spec.
 
-use super::{MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
+use super::{BanditStep, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
 use mainspring_traffic::{Share, UnitFrom};
@@ -49,11 +49,13 @@ impl RolloutSpec {
     }
 
     fn check_candidates(&self) -> Result<(), SpecError> {
-        let one = self.candidates.len() == 1;
-        ensure(one, "candidates", "name one candidate; several at once are not built yet: roll them out in turn")?;
+        ensure(!self.candidates.is_empty(), "candidates", "name one candidate or more")?;
+        ensure(self.candidates.len() <= 8, "candidates", "8 candidates at most")?;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let taken = candidate.name.as_str() == STABLE;
             ensure(!taken, &format!("candidates[{i}].name"), "`stable` is what the deployment answers with now")?;
+            let twice = self.candidates[..i].iter().any(|c| c.name == candidate.name);
+            ensure(!twice, &format!("candidates[{i}].name"), "another candidate has this name")?;
             let named = !candidate.model.trim().is_empty();
             ensure(named, &format!("candidates[{i}].model"), "name a model, such as models:/churn/8")?;
         }
@@ -103,6 +105,7 @@ impl RolloutSpec {
         let mut last: Option<f64> = None;
         for (i, step) in self.steps.iter().enumerate() {
             let weight = check_step(step, i)?;
+            self.check_several(step, i)?;
             if let (Some(before), Some(now)) = (last, weight) {
                 let reason = format!("{now} percent after {before}: weights must not fall from step to step");
                 ensure(now >= before, &format!("steps[{i}]"), reason)?;
@@ -112,6 +115,27 @@ impl RolloutSpec {
             last = weight.or(last);
         }
         ensure(last.is_some(), "steps", "after the shadow, a canary or an A/B test must show what callers get")
+    }
+
+    /// What depends on how many candidates there are.
+    fn check_several(&self, step: &StepSpec, i: usize) -> Result<(), SpecError> {
+        let candidates = self.candidates.len();
+        if step.shadow.is_some() {
+            let why = "a shadow has one candidate; leave it out, or roll the candidates out in turn";
+            ensure(candidates == 1, &format!("steps[{i}].shadow"), why)?;
+        }
+        let Some(bandit) = &step.bandit else { return Ok(()) };
+        let at = |field: &str| format!("steps[{i}].bandit{field}");
+        let why = "a bandit needs two candidates or more: of one and stable each would get half; use abTest";
+        ensure(candidates > 1, &at(""), why)?;
+        ensure(i + 1 == self.steps.len(), &at(""), "a bandit is the last step: it ends with one variant")?;
+        let fits = bandit.min_weight > 0.0 && bandit.min_weight * (candidates + 1) as f64 <= 100.0;
+        ensure(fits, &at(".minWeight"), "must be more than 0, and for all variants together at most 100 percent")?;
+        let learns = self.reward(bandit).is_some_and(|name| {
+            let fits = |m: &MetricSpec| m.name == name && matches!(m.kind, MetricKind::Mean | MetricKind::Total);
+            self.metrics.success.iter().any(fits)
+        });
+        ensure(learns, &at(".metric"), "a bandit learns from a metric under metrics.success of kind mean or total")
     }
 
     fn check_metrics(&self) -> Result<(), SpecError> {
@@ -130,6 +154,8 @@ impl RolloutSpec {
                 names.push(&metric.name);
             }
         }
+        let many = names.len() + metrics.signals.len() <= 50;
+        ensure(many, "metrics", "50 metrics at most: each of them makes the others harder to show")?;
         for (i, signal) in metrics.signals.iter().enumerate() {
             let path = format!("metrics.signals[{i}]");
             ensure(!signal.name.is_empty(), &format!("{path}.name"), "give it a name")?;
@@ -175,7 +201,7 @@ fn longer(duration: HumanDuration, path: &str) -> Result<(), SpecError> {
 fn check_step(step: &StepSpec, i: usize) -> Result<Option<f64>, SpecError> {
     let at = |field: &str| format!("steps[{i}].{field}");
     let Some(kind) = step.kind() else {
-        let reason = "a step is exactly one of shadow, canary and abTest";
+        let reason = "a step is exactly one of shadow, canary, abTest and bandit";
         return Err(SpecError { path: format!("steps[{i}]"), reason: reason.to_owned() });
     };
     let weight_fits = |weight: f64, path: &str| {
@@ -206,7 +232,19 @@ fn check_step(step: &StepSpec, i: usize) -> Result<Option<f64>, SpecError> {
             ensure(fits, &at("abTest.maxDuration"), "must be longer than minDuration")?;
             Ok(Some(test.weight))
         }
+        StepKind::Bandit(bandit) => check_bandit(bandit, &at("bandit")).map(|()| Some(100.0)),
     }
+}
+
+fn check_bandit(bandit: &BanditStep, path: &str) -> Result<(), SpecError> {
+    let at = |field: &str| format!("{path}.{field}");
+    longer(bandit.period, &at("period"))?;
+    ensure((0.0..=100.0).contains(&bandit.even), &at("even"), "must be 0 to 100 percent")?;
+    ensure(bandit.min_exposures > 1, &at("minExposures"), "must be 2 or more")?;
+    let fits = bandit.best_at > 50.0 && bandit.best_at < 100.0;
+    ensure(fits, &at("bestAt"), "must be more than 50 and less than 100 percent")?;
+    let fits = bandit.max_duration > bandit.min_duration && bandit.max_duration > bandit.period;
+    ensure(fits, &at("maxDuration"), "must be longer than minDuration and period")
 }
 
 fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), SpecError> {
@@ -241,6 +279,7 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     ensure(!turned, &at("direction"), "errors and quantiles of time are good when they fall; remove it")?;
     ensure(!(success && metric.kind == MetricKind::Quantile), &at("kind"), "a quantile can be a guardrail only")?;
     ensure(!(success && metric.kind == MetricKind::Errors), &at("kind"), "errors can be a guardrail only")?;
+    ensure(metric.cuped.is_none() || mean, &at("cuped"), "only means, totals and ratios have it")?;
     ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
     let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));
     ensure(metric.delay.is_none() || (labelled && !success), &at("delay"), "only a guardrail of labels has it")?;

@@ -62,8 +62,66 @@ pub struct MetricSpec {
     /// unclear; it is watched on, and can reverse the promotion within `rollback.window`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<HumanDuration>,
-    #[serde(default, skip_serializing)]
-    cuped: not_built::Cuped,
+    /// For `mean`, `total` and `ratio`: takes out of the variance what was known of a unit before (CUPED).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuped: Option<CupedSpec>,
+}
+
+/// Less variance by what was known of a unit before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CupedSpec {
+    /// A number of the request, `input:NAME`, that no variant has an influence on: what the unit did before the rollout is
+    /// best. That of the unit's first request in each time of constant weights counts; 0 where there is none.
+    pub covariate: Covariate,
+}
+
+/// A number of the request: `input:NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Covariate(String);
+
+impl Covariate {
+    /// The input's name.
+    pub fn input(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Covariate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("input", name)) if !name.is_empty() => Ok(Self(name.to_owned())),
+            _ => Err(format!("{text:?} is no covariate; write input:NAME")),
+        }
+    }
+}
+
+impl Serialize for Covariate {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("input:{}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Covariate {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Covariate {
+    fn schema_name() -> Cow<'static, str> {
+        "Covariate".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^input:.+$"})
+    }
 }
 
 impl MetricSpec {
@@ -80,7 +138,7 @@ impl MetricSpec {
             direction: None,
             min_effect: None,
             delay: None,
-            cuped: not_built::Cuped,
+            cuped: None,
         }
     }
 

@@ -9,10 +9,10 @@ pub(crate) mod tests;
 
 pub use check::SpecError;
 pub use metrics::{
-    DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec, QualitySpec, SignalSpec,
-    Source, SrmSpec,
+    Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec,
+    QualitySpec, SignalSpec, Source, SrmSpec,
 };
-pub use steps::{AbTestStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
+pub use steps::{AbTestStep, BanditStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
 
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
@@ -35,8 +35,8 @@ pub struct RolloutSpec {
     /// The deployment whose requests are shared out. What it answers with when the rollout begins is `stable`.
     #[schemars(with = "String")]
     pub deployment: Name,
-    /// What is to take its place. One, until several can be compared at once.
-    #[schemars(length(min = 1, max = 1))]
+    /// What is to take its place: one of them.
+    #[schemars(length(min = 1, max = 8))]
     pub candidates: Vec<CandidateSpec>,
     /// Who gets which variant.
     #[serde(default)]
@@ -334,14 +334,18 @@ pub enum ApprovalPoint {
     Canary,
     /// The first A/B test.
     AbTest,
+    /// The bandit.
+    Bandit,
     /// The promotion.
     Promotion,
 }
 
 impl RolloutSpec {
-    /// The candidate.
-    pub fn candidate(&self) -> Option<&CandidateSpec> {
-        self.candidates.first()
+    /// The success metric that a bandit learns from.
+    pub fn reward<'a>(&'a self, bandit: &'a BanditStep) -> Option<&'a str> {
+        let fits = |m: &&MetricSpec| matches!(m.kind, MetricKind::Mean | MetricKind::Total);
+        let first = || self.metrics.success.iter().find(fits).map(|m| m.name.as_str());
+        bandit.metric.as_deref().or_else(first)
     }
 
     /// What it takes to promote.

@@ -1,9 +1,7 @@
 //! Fields that the design names and that do nothing yet: known to the schema, refused by name.
 
 mainspring_resource::not_built! {
-    Bandit, "bandit", "weights that follow what is learned; use abTest";
-    ContextualBandit, "contextualBandit", "a choice by the request's features; use abTest";
-    Cuped, "cuped", "less variance by what a unit did before";
+    ContextualBandit, "contextualBandit", "a choice by the request's features; use bandit, or a personalizer";
     Psi, "psi", "a shift of a whole distribution; maxShift watches the mean";
     Notify, "notify", "messages to people; the decisions are events in the journal";
     Group, "group", "approval by a group; whoever may write may approve";

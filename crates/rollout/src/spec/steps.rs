@@ -19,8 +19,9 @@ pub struct StepSpec {
     /// A large part of the units get the candidate, until there is a verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ab_test: Option<AbTestStep>,
-    #[serde(skip_serializing)]
-    bandit: not_built::Bandit,
+    /// All candidates and stable share the traffic, the better ones more and more of it. The last step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandit: Option<BanditStep>,
     #[serde(skip_serializing)]
     contextual_bandit: not_built::ContextualBandit,
 }
@@ -62,7 +63,7 @@ pub struct CompareSpec {
     pub max_mean_abs_diff: f64,
 }
 
-/// A small part of the units get the candidate.
+/// A small part of the units get the candidate; several candidates share it evenly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CanaryStep {
@@ -84,7 +85,7 @@ fn min_duration() -> HumanDuration {
     HumanDuration(Duration::from_secs(600))
 }
 
-/// A large part of the units get the candidate, until there is a verdict.
+/// A large part of the units get the candidate, until there is a verdict; several candidates share it evenly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AbTestStep {
@@ -105,6 +106,53 @@ fn half() -> f64 {
     50.0
 }
 
+/// Top-two Thompson sampling: each variant gets the more traffic the likelier it is to be the best. It ends when one is with
+/// the probability that is asked for: a candidate is promoted if its guardrails and `decision.ship` allow it, stable takes
+/// everything back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BanditStep {
+    /// The success metric that it learns from; the first one when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Weights move once in so long at most. Labels should come sooner than that.
+    #[serde(default = "hour")]
+    pub period: HumanDuration,
+    /// The least that each variant gets, in percent.
+    #[serde(default = "one_percent")]
+    pub min_weight: f64,
+    /// The part of the units that is assigned evenly, whatever is believed, in percent.
+    #[serde(default = "ten_percent")]
+    pub even: f64,
+    /// Units of each variant, counted in each time of constant weights, before weights move and before it ends.
+    #[serde(default = "min_exposures")]
+    pub min_exposures: u64,
+    /// How long at least.
+    #[serde(default)]
+    pub min_duration: HumanDuration,
+    /// How likely a variant must be the best of all to end it, in percent.
+    #[serde(default = "nearly_certain")]
+    pub best_at: f64,
+    /// How long at most; then as `decision.atMaxDuration` says.
+    pub max_duration: HumanDuration,
+}
+
+fn hour() -> HumanDuration {
+    HumanDuration(Duration::from_secs(3600))
+}
+
+fn one_percent() -> f64 {
+    1.0
+}
+
+fn ten_percent() -> f64 {
+    10.0
+}
+
+fn nearly_certain() -> f64 {
+    99.0
+}
+
 /// What a step is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StepKind<'a> {
@@ -114,6 +162,8 @@ pub enum StepKind<'a> {
     Canary(&'a CanaryStep),
     /// An A/B test.
     AbTest(&'a AbTestStep),
+    /// A bandit.
+    Bandit(&'a BanditStep),
 }
 
 impl StepSpec {
@@ -132,12 +182,18 @@ impl StepSpec {
         Self { ab_test: Some(step), ..Self::default() }
     }
 
+    /// A bandit.
+    pub fn bandit(step: BanditStep) -> Self {
+        Self { bandit: Some(step), ..Self::default() }
+    }
+
     /// What it is; `None` when it is not exactly one thing.
     pub fn kind(&self) -> Option<StepKind<'_>> {
-        match (&self.shadow, &self.canary, &self.ab_test) {
-            (Some(step), None, None) => Some(StepKind::Shadow(step)),
-            (None, Some(step), None) => Some(StepKind::Canary(step)),
-            (None, None, Some(step)) => Some(StepKind::AbTest(step)),
+        match (&self.shadow, &self.canary, &self.ab_test, &self.bandit) {
+            (Some(step), None, None, None) => Some(StepKind::Shadow(step)),
+            (None, Some(step), None, None) => Some(StepKind::Canary(step)),
+            (None, None, Some(step), None) => Some(StepKind::AbTest(step)),
+            (None, None, None, Some(step)) => Some(StepKind::Bandit(step)),
             _ => None,
         }
     }
@@ -148,6 +204,7 @@ impl StepSpec {
             Some(StepKind::Shadow(s)) => format!("shadow {}%", s.percent),
             Some(StepKind::Canary(s)) => format!("canary {}%", s.weight),
             Some(StepKind::AbTest(s)) => format!("A/B test {}%", s.weight),
+            Some(StepKind::Bandit(_)) => "bandit".to_owned(),
             None => "an empty step".to_owned(),
         }
     }

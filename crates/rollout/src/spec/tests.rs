@@ -22,7 +22,7 @@ metrics:
     - {name: errors, kind: errors}
     - {name: p99, kind: quantile, source: latency, q: 0.99, margin: 1.1}
     - {name: chargeback, kind: mean, source: 'label:chargeback', direction: down, nonInferiority: 0.002, delay: 7d}
-  success: [{name: accepted, kind: mean, source: 'label:accepted', minEffect: 0.01}]
+  success: [{name: accepted, kind: mean, source: 'label:accepted', cuped: {covariate: 'input:visits'}, minEffect: 0.01}]
   signals: [{name: score, source: 'output:score', maxShift: 0.2}]
   quality: {srm: {alpha: 0.001}, multipleExposure: {maxPercent: 1}, noData: {after: 30m}}
 hardLimits: {errorRate: 0.2, p99: 2s, window: 30s, minRequests: 50}
@@ -73,7 +73,16 @@ fn each_fault_is_named_with_its_path() {
             "steps[2]: a step is exactly one",
         ),
         ("canary: {weight: 5}", "shadow: {percent: 5, duration: 1m}", "steps[2].shadow"),
-        ("canary: {weight: 5}", "bandit: {period: 1h}", "`bandit`"),
+        ("canary: {weight: 5}", "contextualBandit: {}", "`contextualBandit`"),
+        ("abTest: {weight: 50, maxDuration: 14d}", "bandit: {maxDuration: 14d}", "steps[3].bandit: a bandit needs two"),
+        ("models:/churn/8}]", "models:/churn/8}, {name: v8, model: models:/churn/9}]", "candidates[1].name"),
+        (
+            "models:/churn/8}]",
+            "models:/churn/8}, {name: v9, model: models:/churn/9}]",
+            "steps[0].shadow: a shadow has one",
+        ),
+        ("covariate: 'input:visits'", "covariate: 'label:visits'", "write input:NAME"),
+        ("q: 0.99, margin: 1.1", "q: 0.99, cuped: {covariate: 'input:age'}", "metrics.guardrails[1].cuped"),
         ("q: 0.99", "q: 1.5", "metrics.guardrails[1].q"),
         ("margin: 1.1", "margin: 0.9", "metrics.guardrails[1].margin"),
         ("nonInferiority: 0.002, ", "", "metrics.guardrails[2].nonInferiority"),
@@ -127,5 +136,42 @@ fn the_kind_finds_keys_in_every_step() {
     check("canary: {weight: 5}").unwrap();
     check("abTest: {maxDuration: 1d}").unwrap();
     assert!(check("canary: {wieght: 5}").unwrap_err().contains("weight"));
-    assert!(check("bandit: {}").unwrap_err().contains("not built yet"));
+    assert!(check("contextualBandit: {}").unwrap_err().contains("not built yet"));
+}
+
+const BANDIT: &str = "
+deployment: churn
+candidates: [{name: v8, model: models:/churn/8}, {name: v9, model: models:/churn/9}]
+steps: [{canary: {weight: 10}}, {bandit: {metric: accepted, period: 30m, minWeight: 5, maxDuration: 14d}}]
+metrics: {success: [{name: accepted, kind: mean, source: 'label:accepted'}]}
+approvals: [{before: bandit}]
+";
+
+#[test]
+fn a_bandit_reads_and_its_faults_are_named() {
+    let spec = parse(BANDIT).unwrap();
+    spec.validate().unwrap();
+    assert_eq!(spec.steps[1].title(), "bandit");
+    let written = serde_json::to_value(&spec).unwrap();
+    assert_eq!(written["steps"][1]["bandit"]["bestAt"], 99.0);
+    assert_eq!(serde_json::from_value::<RolloutSpec>(written).unwrap(), spec);
+    for (from, to, says) in [
+        ("metric: accepted, ", "metric: liked, ", "steps[1].bandit.metric: a bandit learns from"),
+        ("kind: mean, source", "kind: ratio, over: 'label:shown', source", "steps[1].bandit.metric"),
+        ("minWeight: 5", "minWeight: 34", "steps[1].bandit.minWeight"),
+        ("minWeight: 5", "bestAt: 100", "steps[1].bandit.bestAt"),
+        ("period: 30m", "period: 0s", "steps[1].bandit.period"),
+        ("maxDuration: 14d", "maxDuration: 20m", "steps[1].bandit.maxDuration"),
+        ("[{canary: {weight: 10}}, ", "[", "ok"),
+        (
+            "maxDuration: 14d}}]",
+            "maxDuration: 14d}}, {canary: {weight: 100}}]",
+            "steps[1].bandit: a bandit is the last",
+        ),
+        (", {name: v9, model: models:/churn/9}", "", "steps[1].bandit: a bandit needs two"),
+    ] {
+        let spoiled = parse(&BANDIT.replacen(from, to, 1)).map(|spec| spec.validate());
+        let said = spoiled.map_or_else(|e| e, |r| r.map_or_else(|e| e.to_string(), |()| "ok".to_owned()));
+        assert!(said.contains(says), "{to}: {said}");
+    }
 }

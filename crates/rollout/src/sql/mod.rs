@@ -16,6 +16,9 @@ use mainspring_store::{Conn, Row, args};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
+/// Between the models of several candidates; no model's URI has one.
+const MODELS: char = '\n';
+
 const CURRENT: &str = "number = (SELECT MAX(number) FROM rollout_run AS r WHERE r.tenant = rollout_run.tenant AND r.name = rollout_run.name)";
 
 /// One run of a rollout, as it is in the database.
@@ -137,15 +140,21 @@ pub(crate) async fn decisions(
     rows.iter().map(|row| stored(&row.text("body")?, "decision")).collect()
 }
 
-/// When a run with this model was last rolled back on the deployment.
+/// The models of runs on the deployment that were rolled back after `since`, and when; the last ones first.
 pub(crate) async fn rolled_back(
     c: &mut Conn,
     tenant: &Tenant,
     deployment: &Name,
-    candidate: &str,
-) -> Result<Option<Timestamp>, RolloutError> {
-    let sql =
-        "SELECT MAX(rolled_back_at) AS at FROM rollout_run WHERE tenant = $1 AND deployment = $2 AND candidate = $3";
-    let row = c.query_opt(sql, args![tenant, deployment, candidate]).await?;
-    Ok(row.map(|r| r.opt_int("at")).transpose()?.flatten().map(Timestamp))
+    since: Timestamp,
+) -> Result<Vec<(String, Timestamp)>, RolloutError> {
+    let sql = "SELECT candidate, rolled_back_at FROM rollout_run
+               WHERE tenant = $1 AND deployment = $2 AND rolled_back_at > $3 ORDER BY rolled_back_at DESC";
+    let rows = c.query(sql, args![tenant, deployment, since]).await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let at = Timestamp(row.int("rolled_back_at")?);
+        let models = row.opt_text("candidate")?.unwrap_or_default();
+        all.extend(models.split(MODELS).map(|model| (model.to_owned(), at)));
+    }
+    Ok(all)
 }

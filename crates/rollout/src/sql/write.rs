@@ -114,7 +114,7 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
     let epoch = next_epoch(c).await?;
     let (state, decision) = (&done.state, &done.decision);
     let rolled_back = (decision.kind == DecisionKind::RolledBack && run.state.started.is_some()).then_some(decision.at);
-    let candidate = state.pins.as_ref().map(|p| p.candidate.clone());
+    let candidate = state.pins.as_ref().map(|p| p.candidates.join(&super::MODELS.to_string()));
     let key = args![&run.tenant, &run.name, run.number, run.version];
     let (told, active) = (text(state, "state")?, state.active());
     let values = args![told, active, state.phase.as_str(), candidate, rolled_back, decision.at, epoch];

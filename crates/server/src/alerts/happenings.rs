@@ -117,7 +117,9 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
         DecisionKind::Held => ("RolloutHeld", Severity::Info),
         DecisionKind::Started => ("RolloutStarted", Severity::Info),
         DecisionKind::Advanced => ("RolloutAdvanced", Severity::Info),
+        DecisionKind::Dropped => ("RolloutDroppedCandidate", Severity::Info),
         DecisionKind::Released
+        | DecisionKind::Reweighted
         | DecisionKind::Resumed
         | DecisionKind::Approved
         | DecisionKind::Settled

@@ -115,9 +115,12 @@ impl Reading {
             let [rollout, deployment] = labels(view);
             for metric in &report.metrics {
                 let Some(effect) = metric.effect else { continue };
+                let of = metric.variant.as_deref().map(|variant| ("variant", variant));
                 for (end, value) in [("low", effect.low), ("estimate", Some(effect.estimate)), ("high", effect.high)] {
                     let Some(value) = value else { continue };
-                    page.sample(name, &[rollout, deployment, ("metric", &metric.name), ("end", end)], value);
+                    let mut labels = vec![rollout, deployment, ("metric", metric.name.as_str()), ("end", end)];
+                    labels.extend(of);
+                    page.sample(name, &labels, value);
                 }
             }
         }

@@ -1,16 +1,16 @@
-//! monitor tells of drift: it becomes an alert, and rollouts carry out its orders.
+//! monitor tells of drift; who asked hears of it, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
 use mainspring_alert::{Alerts, Hysteresis, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
-use mainspring_monitor::live::spec::{RolloutOrder, Severity as Grave};
+use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
 use mainspring_monitor::live::{Alarm, Alarms, PortError, PortResult};
 use mainspring_rollout::{Order, OrderRollout, ReadRollouts, RolloutError, Rollouts};
 
-/// Carries out what a monitor orders.
+/// Passes on what a monitor tells, and carries out what it orders.
 #[derive(Debug, Clone)]
 pub struct Deputy {
-    /// Tells whom it concerns.
+    /// Tells who asked.
     pub alerts: Alerts,
     /// Takes orders.
     pub rollouts: Rollouts,
@@ -32,34 +32,41 @@ impl Deputy {
     }
 }
 
-/// What an alarm is as an alert. A monitor has waited and been sure already, so nothing is waited for.
-fn signal(alarm: &Alarm) -> Signal {
+/// What an alarm says of each severity: what is over is over at every one, also when the monitor was declared with
+/// another one meanwhile. A monitor has waited long enough on both sides before it tells.
+fn signals(alarm: &Alarm) -> [Signal; 2] {
+    let severity = match alarm.severity {
+        HowBad::Warning => Severity::Ticket,
+        HowBad::Critical => Severity::Page,
+    };
     let labels = [
-        ("monitor", alarm.monitor.as_str()),
         ("deployment", alarm.deployment.as_str()),
+        ("monitor", alarm.monitor.as_str()),
         ("variant", alarm.variant.as_str()),
     ];
-    let subject = Subject {
-        name: "Drift".into(),
-        source: Source::Drift,
-        severity: match alarm.severity {
-            Grave::Warning => Severity::Ticket,
-            Grave::Critical => Severity::Page,
+    [Severity::Ticket, Severity::Page].map(|one| Signal {
+        subject: Subject {
+            name: "Drift".to_owned(),
+            source: Source::Drift,
+            severity: one,
+            labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            sentence: alarm.sentence.clone(),
+            numbers: alarm.numbers.clone(),
+            query: alarm.numbers["query"].as_str().map(str::to_owned),
+            runbook: alarm.runbook.clone(),
+            page: Some(format!("/ui/deployments/{}", alarm.deployment)),
         },
-        labels: labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-        sentence: alarm.sentence.clone(),
-        query: alarm.numbers.get("query").and_then(|q| q.as_str()).map(str::to_owned),
-        numbers: alarm.numbers.clone(),
-        runbook: alarm.runbook.clone(),
-        page: Some(format!("/ui/deployments/{}", alarm.deployment)),
-    };
-    Signal { subject, active: alarm.firing, hysteresis: Hysteresis::default() }
+        active: alarm.firing && one == severity,
+        hysteresis: Hysteresis::default(),
+    })
 }
 
 impl Alarms for Deputy {
     fn tell<'a>(&'a self, alarm: &'a Alarm) -> PortResult<'a, ()> {
         Box::pin(async move {
-            self.alerts.observe(&alarm.tenant, signal(alarm)).await.map_err(|e| port(&e))?;
+            for signal in signals(alarm) {
+                self.alerts.observe(&alarm.tenant, signal).await.map_err(|e| port(&e))?;
+            }
             let Some(order) = alarm.order else { return Ok(()) };
             let Some(rollout) = self.rollout_of(alarm)? else { return Ok(()) };
             let order = match order {
@@ -81,5 +88,41 @@ impl Alarms for Deputy {
                 Err(error) => Err(port(&error)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_core::{Tenant, Timestamp};
+    use serde_json::json;
+
+    fn alarm(firing: bool, severity: HowBad) -> Alarm {
+        Alarm {
+            tenant: Tenant::default(),
+            monitor: "ages".into(),
+            deployment: Name::new("churn").unwrap(),
+            variant: "stable".into(),
+            firing,
+            at: Timestamp(0),
+            severity,
+            sentence: "in.age has drifted".into(),
+            runbook: None,
+            order: None,
+            numbers: json!({"query": "SELECT 1"}),
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_ends_ends_at_every_severity() {
+        let active = |firing, severity| signals(&alarm(firing, severity)).map(|s| s.active);
+        assert_eq!(active(true, HowBad::Warning), [true, false]);
+        assert_eq!(active(true, HowBad::Critical), [false, true]);
+        assert_eq!(active(false, HowBad::Critical), [false, false]);
+        let names = |alarm: &Alarm| signals(alarm).map(|s| s.subject.fingerprint());
+        let raised = names(&alarm(true, HowBad::Critical));
+        assert_eq!(raised, names(&alarm(false, HowBad::Warning)), "told apart by their severity alone");
+        assert_ne!(raised[0], raised[1]);
+        assert_eq!(signals(&alarm(true, HowBad::Warning))[0].subject.query.as_deref(), Some("SELECT 1"));
     }
 }

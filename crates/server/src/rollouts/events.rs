@@ -88,7 +88,7 @@ impl JournalEvents {
         let known: HashSet<String> =
             known.values().into_iter().filter_map(|row| Some(row.first()?.as_str()?.to_owned())).collect();
         let mut columns = ENVELOPE.map(str::to_owned).to_vec();
-        columns.extend(wanted.outputs.iter().map(|o| format!("out.{o}")).filter(|c| known.contains(c)));
+        columns.extend(payload(wanted).filter(|c| known.contains(c)));
         let columns: Vec<String> = columns.iter().map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
         let answers = format!(
             "SELECT {} FROM predictions WHERE {of} AND (generation >= {} OR shadow_of IS NOT NULL) ORDER BY at, event_id, \"row\"",
@@ -116,6 +116,12 @@ impl JournalEvents {
         }
         Ok(events)
     }
+}
+
+/// The columns of what is measured.
+fn payload(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
+    let outputs = wanted.outputs.iter().map(|name| format!("out.{name}"));
+    outputs.chain(wanted.inputs.iter().map(|name| format!("in.{name}")))
 }
 
 /// Evidence that lacks a part is none.
@@ -218,12 +224,18 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
     };
     let (unit, generation) = (number("unit"), number("generation"));
     let (shadow_of, outcome, kind) = (text(batch, "shadow_of"), text(batch, "outcome"), text(batch, "error_kind"));
-    let outputs = outputs(batch, wanted);
+    let outputs = numbers(batch, ("out", &wanted.outputs));
+    let inputs = numbers(batch, ("in", &wanted.inputs));
     let mut last: Option<EventId> = None;
     for i in 0..batch.num_rows() {
         let Ok(id) = id.value(i).parse::<EventId>() else { continue };
-        let values =
-            outputs.iter().filter_map(|(name, column)| Some((Arc::clone(name), column.get(i).copied().flatten()?)));
+        let of = |columns: &[(Arc<str>, Vec<Option<f64>>)]| -> Vec<(Arc<str>, f64)> {
+            let value = |(name, column): &(Arc<str>, Vec<Option<f64>>)| {
+                Some((Arc::clone(name), column.get(i).copied().flatten()?))
+            };
+            columns.iter().filter_map(value).collect()
+        };
+        let values = of(&outputs);
         if row.value(i) > 0 {
             // Another row of the request before.
             if last == Some(id) {
@@ -240,22 +252,22 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
             continue;
         }
         let event = if let Some(of) = present(shadow_of, i).and_then(|of| of.parse().ok()) {
-            Event::Shadow(ShadowAnswer { at, id, of, variant, failed, latency_ns, outputs: values.collect() })
+            Event::Shadow(ShadowAnswer { at, id, of, variant, failed, latency_ns, outputs: values })
         } else {
             let counted = |c: Option<&arrow::array::UInt64Array>| c.filter(|c| !c.is_null(i)).map(|c| c.value(i));
             let (Some(generation), Some(unit)) = (counted(generation), counted(unit)) else { continue };
             if generation < wanted.generation {
                 continue;
             }
-            let outputs = values.collect();
-            Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs })
+            let (outputs, inputs) = (values, of(&inputs));
+            Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs, inputs })
         };
         last = Some(id);
         events.push(event);
     }
 }
 
-fn more(event: Option<&mut Event>, values: impl Iterator<Item = (Arc<str>, f64)>) {
+fn more(event: Option<&mut Event>, values: Vec<(Arc<str>, f64)>) {
     match event {
         Some(Event::Exposure(e)) => e.outputs.extend(values),
         Some(Event::Shadow(s)) => s.outputs.extend(values),
@@ -263,15 +275,15 @@ fn more(event: Option<&mut Event>, values: impl Iterator<Item = (Arc<str>, f64)>
     }
 }
 
-/// The wanted outputs as numbers; a list is left out, for it has no one number.
-fn outputs(batch: &RecordBatch, wanted: &Wanted) -> Vec<(Arc<str>, Vec<Option<f64>>)> {
+/// The wanted columns of inputs or outputs as numbers; a list is left out, for it has no one number.
+fn numbers(batch: &RecordBatch, (side, names): (&str, &[String])) -> Vec<(Arc<str>, Vec<Option<f64>>)> {
     let column = |name: &String| {
-        let column = batch.column_by_name(&format!("out.{name}"))?;
+        let column = batch.column_by_name(&format!("{side}.{name}"))?;
         let numbers = cast(column, &DataType::Float64).ok()?;
         let numbers = numbers.as_primitive_opt::<Float64Type>()?.iter().collect();
         Some((Arc::from(name.as_str()), numbers))
     };
-    wanted.outputs.iter().filter_map(column).collect()
+    names.iter().filter_map(column).collect()
 }
 
 /// Labels by prediction; those about an id that was not known yet wait for the next reading.

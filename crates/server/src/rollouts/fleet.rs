@@ -7,10 +7,10 @@ use mainspring_registry::{ModelUri, Registry};
 use mainspring_resource::{Apply, Read, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
 use mainspring_rollout::news::{Place, Standing};
-use mainspring_rollout::spec::PreflightSpec;
-use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult};
+use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
 use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView};
-use mainspring_traffic::Row;
+use mainspring_traffic::{Row, Share};
 use serde_json::Value;
 
 fn port(e: &dyn Failure) -> PortError {
@@ -30,7 +30,7 @@ pub struct Replica {
 
 /// Whether a variant can answer here. One that was beyond a hard limit is loaded: that it gets nothing is said apart.
 fn readiness(variant: &VariantView) -> Readiness {
-    let reason = || variant.reason.clone().unwrap_or_default();
+    let reason = || format!("{}: {}", variant.name, variant.reason.as_deref().unwrap_or("it is not loaded"));
     match variant.state {
         VariantState::Loading => Readiness::Loading(reason()),
         VariantState::Failed => Readiness::Failed(reason()),
@@ -38,16 +38,22 @@ fn readiness(variant: &VariantView) -> Readiness {
     }
 }
 
-/// How the candidate of a deployment is here, for other processes; nothing while no rollout decides.
+/// How the candidates of a deployment are here: those that get requests, or all of them while none does.
+fn together(view: &DeploymentView) -> FleetView {
+    let all = view.variants.get(1..).unwrap_or_default();
+    let none = all.iter().all(|v| v.weight == Share::NONE);
+    let asked = || all.iter().filter(|v| none || v.weight != Share::NONE);
+    let trip = asked().find_map(|v| Some((v, v.trip.as_ref()?)));
+    let tripped = trip.map(|(v, trip)| Tripped { variant: v.name.clone(), why: trip.to_string() });
+    let candidate = asked().map(readiness).find(|r| *r != Readiness::Ready);
+    FleetView { candidate: candidate.unwrap_or(Readiness::Ready), tripped }
+}
+
+/// How the candidates of a deployment are here, for other processes; nothing while no rollout decides.
 pub(super) fn standing(view: &DeploymentView, of: Place) -> Option<Standing> {
-    let candidate = view.variants.get(1)?;
-    Some(Standing {
-        of,
-        rollout: view.rollout.clone()?,
-        generation: candidate.generation,
-        candidate: readiness(candidate),
-        tripped: candidate.trip.as_ref().map(ToString::to_string),
-    })
+    let FleetView { candidate, tripped } = together(view);
+    let (rollout, generation) = (view.rollout.clone()?, view.variants.get(1)?.generation);
+    Some(Standing { of, rollout, generation, candidate, tripped })
 }
 
 /// What a URI means now, as one that means the same for ever.
@@ -144,29 +150,35 @@ fn fits(stable: &[i64], candidate: &[i64]) -> bool {
 }
 
 impl Fleet for Replica {
-    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
+    fn pins<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        candidates: &'a [CandidateSpec],
+    ) -> PortResult<'a, Pins> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
             if view.current().is_none() {
                 let reason = view.reason.unwrap_or_default();
                 return Err(PortError(format!("deployment {:?} does not answer: {reason}", deployment.as_str())));
             }
-            Ok(Pins {
-                stable: pinned(&self.registry, tenant, &view.spec.model).await?,
-                candidate: pinned(&self.registry, tenant, candidate).await?,
-            })
+            let stable = pinned(&self.registry, tenant, &view.spec.model).await?;
+            let mut pins = Pins { stable, candidates: Vec::new() };
+            for candidate in candidates {
+                pins.candidates.push(pinned(&self.registry, tenant, &candidate.model).await?);
+            }
+            Ok(pins)
         })
     }
 
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let Some(candidate) = view.variants.get(1).filter(|v| v.generation == row.generation()) else {
+            if view.variants.get(1).is_none_or(|v| v.generation != row.generation()) {
                 let candidate = Readiness::Loading("the routing row has not reached the deployment yet".into());
                 return Ok(FleetView { candidate, tripped: None });
-            };
-            let tripped = candidate.trip.as_ref().map(ToString::to_string);
-            Ok(FleetView { candidate: readiness(candidate), tripped })
+            }
+            Ok(together(&view))
         })
     }
 
@@ -189,17 +201,25 @@ impl Fleet for Replica {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
             let mut checks = Vec::new();
-            if spec.signature {
-                let version = view.variants.get(1).and_then(|v| v.version.clone());
-                let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
-                checks.push(match (view.current(), candidate) {
-                    (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
-                    _ => Checked { name: "signature".into(), passed: None, detail: "the candidate is loading".into() },
-                });
-            }
-            let candidate = row.variants.get(1).map_or("", |v| v.model.as_str());
-            for gate in &spec.gates {
-                checks.push(self.gate_on(tenant, candidate, gate).await?);
+            for (at, variant) in row.variants.iter().enumerate().skip(1) {
+                let mut its = Vec::new();
+                if spec.signature {
+                    let version = view.variants.get(at).and_then(|v| v.version.clone());
+                    let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
+                    its.push(match (view.current(), candidate) {
+                        (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
+                        _ => Checked { name: "signature".into(), passed: None, detail: "it is being loaded".into() },
+                    });
+                }
+                for gate in &spec.gates {
+                    its.push(self.gate_on(tenant, &variant.model, gate).await?);
+                }
+                if row.variants.len() > 2 {
+                    for check in &mut its {
+                        check.name = format!("{} of {}", check.name, variant.name);
+                    }
+                }
+                checks.extend(its);
             }
             Ok(checks)
         })

@@ -190,6 +190,7 @@ impl Wire {
             generation: first.generation,
             labels: plan.labels(),
             outputs: plan.outputs(),
+            inputs: plan.inputs(),
         })
     }
 

@@ -118,7 +118,7 @@ pub(super) fn install(deployment: &Deployment, route: &mut Route, row: &Arc<Row>
         let mut all = traffic.row.variants.iter().skip(1).zip(&traffic.candidates);
         all.find(|(v, _)| v.name == name && v.model == uri).map(|(_, candidate)| candidate.clone())
     };
-    let candidate = |v: &mainspring_traffic::RowVariant| {
+    let candidate = |(at, v): (usize, &mainspring_traffic::RowVariant)| {
         let mut candidate = known(&v.name, &v.model).unwrap_or_else(|| {
             let mut new = Candidate::default();
             if let Some(l) = held(&v.model) {
@@ -126,13 +126,15 @@ pub(super) fn install(deployment: &Deployment, route: &mut Route, row: &Arc<Row>
             }
             new
         });
+        // Who gets nothing any more has ended; with its next request the candidate begins anew.
+        let asked = row.route.split().weight(at as u16).ppm() > 0;
         candidate.guard = row.limits.as_ref().map(|limits| {
-            let known = candidate.guard.filter(|guard| goes_on && guard.limits() == limits);
+            let known = candidate.guard.filter(|guard| goes_on && asked && guard.limits() == limits);
             known.unwrap_or_else(|| Arc::new(Guard::new(limits.clone())))
         });
         candidate
     };
-    let candidates = row.variants.iter().skip(1).map(candidate).collect();
+    let candidates = row.variants.iter().enumerate().skip(1).map(candidate).collect();
     let shade = Shade::of(row, route.traffic.as_deref());
     let traffic = Traffic::new(row, candidates, shade, stable.as_ref());
     route.current = stable;

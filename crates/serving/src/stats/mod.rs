@@ -147,7 +147,7 @@ pub struct DeploymentStats {
     pub unserved: Vec<FailureCount>,
     /// Version changes that failed.
     pub failed_loads: u64,
-    /// Its versions, the current one first; at most the last 16.
+    /// Its versions, the current one first; those that are loaded, and the last ones before, 16 in all.
     pub versions: Vec<VersionStats>,
 }
 

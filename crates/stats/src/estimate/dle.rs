@@ -58,7 +58,7 @@ struct Learnt {
 
 /// Estimates from a reference whose labels are known (direct loss estimation).
 ///
-/// NannyML's trees are LightGBM's, ours a random forest: estimates agree within sampling errors, not in digits.
+/// NannyML's trees are LightGBM's, ours a bagged forest: estimates agree within sampling errors, not in digits.
 pub struct Dle {
     learnt: Vec<Learnt>,
     thresholds: Vec<Option<(f64, f64)>>,

@@ -1,4 +1,5 @@
-//! A small random forest of regression trees (Breiman 2001): what it learns is checked on the rows that a tree did not see.
+//! A small forest of regression trees, each grown from rows drawn by chance (bagging, Breiman 1996): what it learns is
+//! checked on the rows that a tree did not see.
 
 use crate::stream::Coin;
 
@@ -9,8 +10,6 @@ const LEAF: usize = 20;
 const BINS: usize = 64;
 /// Rows that a tree is grown from at most.
 const LARGEST: usize = 50_000;
-/// A tree tries this share of the features at each split.
-const TRIED: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy)]
 enum Node {
@@ -49,7 +48,7 @@ impl Forest {
                 seen[*row as usize] = true;
             }
             let mut tree = Vec::new();
-            grow(&mut tree, &mut Growing { binned: &binned, target, coin: &mut coin }, &mut rows, DEPTH);
+            grow(&mut tree, &Growing { binned: &binned, target }, &mut rows, DEPTH);
             for row in (0..n).filter(|row| !seen[*row]) {
                 let said = walk(&tree, |feature| binned[feature][row]);
                 outside[row] = (outside[row].0 + said, outside[row].1 + 1.0);
@@ -102,10 +101,9 @@ fn walk(tree: &[Node], bin: impl Fn(usize) -> u8) -> f64 {
 struct Growing<'a> {
     binned: &'a [Vec<u8>],
     target: &'a [f64],
-    coin: &'a mut Coin,
 }
 
-fn grow(tree: &mut Vec<Node>, from: &mut Growing<'_>, rows: &mut [u32], depth: usize) {
+fn grow(tree: &mut Vec<Node>, from: &Growing<'_>, rows: &mut [u32], depth: usize) {
     let sum: f64 = rows.iter().map(|row| from.target[*row as usize]).sum();
     let mean = sum / rows.len().max(1) as f64;
     let at = tree.len();
@@ -130,18 +128,13 @@ fn grow(tree: &mut Vec<Node>, from: &mut Growing<'_>, rows: &mut [u32], depth: u
 
 impl Growing<'_> {
     /// The split that leaves the least variance.
-    fn split(&mut self, rows: &[u32], sum: f64) -> Option<(usize, u8)> {
+    fn split(&self, rows: &[u32], sum: f64) -> Option<(usize, u8)> {
         let n = rows.len() as f64;
         let mut best = (sum * sum / n * (1.0 + 1e-12), None);
-        let mut order: Vec<usize> = (0..self.binned.len()).collect();
-        let tried = ((order.len() as f64 * TRIED).ceil() as usize).max(1);
-        for i in 0..tried.min(order.len()) {
-            let other = i + self.coin.below((order.len() - i) as u64) as usize;
-            order.swap(i, other);
-            let feature = order[i];
+        for (feature, column) in self.binned.iter().enumerate() {
             let mut bins = [(0.0_f64, 0_usize); BINS + 1];
             for row in rows {
-                let slot = &mut bins[self.binned[feature][*row as usize] as usize];
+                let slot = &mut bins[column[*row as usize] as usize];
                 slot.0 += self.target[*row as usize];
                 slot.1 += 1;
             }

@@ -9,6 +9,7 @@
 //!
 //! The first three reproduce what the tools do, with what is odd about it; each file says what that is.
 
+mod apart;
 mod evidently;
 mod nannyml;
 mod sequential;
@@ -19,6 +20,8 @@ mod whylogs;
 #[cfg(test)]
 mod tests;
 
+pub use apart::{Side, VectorTest, classified, vectors};
+pub use nannyml::reconstruction;
 pub use sequential::{Calibration, sequential};
 pub use sketched::{Sketched, judge_sketched};
 
@@ -110,6 +113,8 @@ pub enum Score {
     Distance,
     /// A wealth: drift where it is large.
     EValue,
+    /// The area under a classifier's ROC curve: drift where it is large; 0.5 is chance.
+    Auc,
 }
 
 /// Whether a column has drifted.
@@ -169,6 +174,17 @@ pub enum NoFinding {
     /// Fewer rows than chunks.
     #[error("{0} rows are too few for 10 chunks")]
     Chunks(usize),
+    /// The tool has no such test.
+    #[error("the profile {profile} has no test of {what}")]
+    Untested {
+        /// The preset's name.
+        profile: &'static str,
+        /// Of what.
+        what: &'static str,
+    },
+    /// The preset needs a test with a p-value.
+    #[error("the profile sequential needs a test of vectors with a p-value: model or mmd")]
+    Level,
     /// The test has no answer.
     #[error(transparent)]
     Test(#[from] NoTest),

@@ -70,31 +70,65 @@ fn distance(base: &[f64], mut chunk: Vec<f64>) -> f64 {
     jensen_shannon(&base, &chunk) / std::f64::consts::LN_2.sqrt()
 }
 
+/// Scores of the chunks; one without values has none.
+fn chunks<T>(values: &[T], score: impl Fn(&[T]) -> Option<f64>) -> Vec<f64> {
+    values.chunks(values.len() / CHUNKS).map(|chunk| score(chunk).unwrap_or(f64::NAN)).collect()
+}
+
+/// Mean of the reference's chunks, and so many standard deviations as are still no drift.
+fn band(reference: Vec<f64>) -> (f64, f64) {
+    let known: Vec<f64> = reference.into_iter().filter(|d| !d.is_nan()).collect();
+    let n = known.len() as f64;
+    let mean = known.iter().sum::<f64>() / n;
+    let deviation = (known.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / n).sqrt();
+    (mean, DEVIATIONS * deviation)
+}
+
 fn by_chunk<T>(reference: &[T], current: &[T], score: impl Fn(&[T]) -> Option<f64>) -> Result<Finding, NoFinding> {
     let rows = reference.len().min(current.len());
     if rows < CHUNKS {
         return Err(NoFinding::Chunks(rows));
     }
-    let chunks = |values: &[T]| -> Vec<f64> {
-        values.chunks(values.len() / CHUNKS).map(|chunk| score(chunk).unwrap_or(f64::NAN)).collect()
-    };
-    let known: Vec<f64> = chunks(reference).into_iter().filter(|d| !d.is_nan()).collect();
-    let n = known.len() as f64;
-    let mean = known.iter().sum::<f64>() / n;
-    let deviation = (known.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / n).sqrt();
-    let threshold = mean + DEVIATIONS * deviation;
-    let found = chunks(current);
+    let (mean, width) = band(chunks(reference, &score));
+    let threshold = mean + width;
+    let found = chunks(current, &score);
     let Some(score) = found.iter().copied().filter(|d| !d.is_nan()).reduce(f64::max) else {
         return Err(NoFinding::Empty("current data"));
     };
-    let since = found.iter().position(|d| *d > threshold).map(|at| (at * (current.len() / CHUNKS)) as u64);
-    Ok(Finding {
-        method: "Jensen-Shannon distance",
+    let since = found.iter().position(|d| *d > threshold);
+    Ok(finding("Jensen-Shannon distance", (score, threshold), since.map(|at| at * (current.len() / CHUNKS)), found))
+}
+
+fn finding(method: &'static str, (score, threshold): (f64, f64), since: Option<usize>, chunks: Vec<f64>) -> Finding {
+    Finding {
+        method,
         kind: Score::Distance,
         score,
         threshold,
         verdict: Verdict::when(since.is_some()),
-        since,
-        chunks: found,
-    })
+        since: since.map(|row| row as u64),
+        chunks,
+    }
+}
+
+/// What `DataReconstructionDriftCalculator` says of the rows' errors
+/// ([`crate::multivariate::Reconstruction::errors`]): their mean by chunk, outside the mean and three standard deviations
+/// of the reference's own. Here, too little of it is an alert as well: score and threshold are those of the side that is
+/// farther off.
+///
+/// # Errors
+/// [`NoFinding::Chunks`] with fewer rows than chunks.
+pub fn reconstruction(reference: &[f64], current: &[f64]) -> Result<Finding, NoFinding> {
+    let rows = reference.len().min(current.len());
+    if rows < CHUNKS {
+        return Err(NoFinding::Chunks(rows));
+    }
+    let mean_of = |chunk: &[f64]| Some(chunk.iter().sum::<f64>() / chunk.len() as f64);
+    let (mean, width) = band(chunks(reference, mean_of));
+    let (low, high) = (mean - width, mean + width);
+    let found = chunks(current, mean_of);
+    let (least, most) = found.iter().fold((f64::INFINITY, 0.0), |(a, b), x| (x.min(a), x.max(b)));
+    let decides = if low > 0.0 && low - least > most - high { (least, low) } else { (most, high) };
+    let since = found.iter().position(|x| *x >= high || low > 0.0 && *x <= low);
+    Ok(finding("PCA reconstruction error", decides, since.map(|at| at * (current.len() / CHUNKS)), found))
 }

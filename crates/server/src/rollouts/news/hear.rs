@@ -5,9 +5,9 @@ use crate::rollouts::fleet::Replica;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_rollout::machine::{Checked, Pins, Readiness};
 use mainspring_rollout::news::{Numbered, Place, Standing};
-use mainspring_rollout::spec::PreflightSpec;
-use mainspring_rollout::{Fleet, FleetView, PortResult, RolloutError};
-use mainspring_traffic::Row;
+use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::{Fleet, FleetView, PortResult, RolloutError, Tripped};
+use mainspring_traffic::{Row, Share};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Wire {
         let now = self.0.ctx.now();
         let mut asking = self.0.asking.lock();
         asking.last = now;
-        let begun = row.shadow.is_some() || row.route.split().weight(1).ppm() > 0;
+        let begun = row.shadow.is_some() || row.route.split().weight(0) != Share::ALL;
         if begun {
             asking.first.retain(|(place, _), _| place != of);
             return true;
@@ -100,7 +100,7 @@ impl Wire {
     }
 
     /// What keeps the candidate of a row from answering in another process, and the limit that it was beyond there.
-    fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<String>) {
+    fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
         if !self.asked(of, row) {
             return (Some(Readiness::Loading("the other servers are asked whether it is ready there".into())), None);
         }
@@ -120,8 +120,8 @@ impl Wire {
                 Readiness::Loading(why) => drop(obstacle.get_or_insert(Readiness::Loading(told(why)))),
                 Readiness::Failed(why) => drop(obstacle.get_or_insert(Readiness::Failed(told(why)))),
             }
-            if let Some(why) = &standing.tripped {
-                tripped.get_or_insert_with(|| told(why));
+            if let Some(Tripped { variant, why }) = &standing.tripped {
+                tripped.get_or_insert_with(|| Tripped { variant: variant.clone(), why: told(why) });
             }
         }
         (obstacle, tripped)
@@ -138,8 +138,13 @@ pub struct EveryReplica {
 }
 
 impl Fleet for EveryReplica {
-    fn pins<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, candidate: &'a str) -> PortResult<'a, Pins> {
-        self.own.pins(tenant, deployment, candidate)
+    fn pins<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deployment: &'a Name,
+        candidates: &'a [CandidateSpec],
+    ) -> PortResult<'a, Pins> {
+        self.own.pins(tenant, deployment, candidates)
     }
 
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {

@@ -1,10 +1,10 @@
 //! What callers must not be able to do to a candidate, and a shadow to those whom it follows.
 
 use super::{last, limits};
-use crate::testing::{Rig, limited, name, other, request, row, shadowed, until};
+use crate::testing::{Rig, limited, name, other, request, reweighted, row, shadowed, until};
 use crate::{Ask, HumanDuration, Infer, InferRequest, VariantState};
 use mainspring_core::{ErrorKind, Failure};
-use mainspring_traffic::UnitFrom;
+use mainspring_traffic::{Row, UnitFrom};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -27,6 +27,47 @@ async fn a_limit_of_time_that_the_caller_sets_never_trips_a_candidate() {
         let _late_until_it_trips = rig.infer(patient()).await;
     }
     assert_eq!(rig.describe("m").unwrap().variants[1].state, VariantState::Tripped);
+}
+
+#[tokio::test]
+async fn a_candidate_that_was_taken_out_may_begin_anew() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "panics 2");
+    let first = limited(&row("request", &[("1", 0), ("2", 100)]), limits(0.2));
+    rig.route(Some(first.clone())).unwrap();
+    rig.settled("m").await;
+    let state = || rig.describe("m").unwrap().variants[1].state;
+    let fail = async || {
+        for _ in 0..30 {
+            let _some_fail = rig.ask(&[1.0]).await;
+        }
+    };
+    fail().await;
+    assert_eq!(state(), VariantState::Tripped);
+    // The rollback, and the next run of the same rollout.
+    let back = reweighted(&first, &[100, 0]);
+    rig.route(Some(back.clone())).unwrap();
+    assert_eq!(state(), VariantState::Ready);
+    rig.route(Some(reweighted(&back, &[0, 100]))).unwrap();
+    assert_eq!(state(), VariantState::Ready);
+    fail().await;
+    assert_eq!(state(), VariantState::Tripped, "it is watched again");
+}
+
+#[tokio::test]
+async fn stable_is_counted_however_many_candidates_were_tried() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    for version in 2..22 {
+        let version = version.to_string();
+        rig.shelf.put(&version, "quick 2");
+        let next = row("request", &[("1", 100), (&version, 0)]);
+        rig.route(Some(Row { rollout: version.clone(), ..next })).unwrap();
+        rig.settled("m").await;
+        rig.ask(&[1.0]).await.unwrap();
+    }
+    let stats = &rig.serving.stats(&rig.auth(crate::ReadStats { deployment: None }))[0];
+    let stable = stats.versions.iter().find(|v| &*v.target.variant == "stable").expect("stable has no counters");
+    assert_eq!((stable.inference_count, stats.versions.len()), (20, 16));
 }
 
 #[tokio::test]

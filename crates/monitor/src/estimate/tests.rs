@@ -1,0 +1,79 @@
+//! Files of predictions, with labels and without.
+
+use super::*;
+use std::path::Path;
+
+fn write(folder: &Path, name: &str, head: &str, line: impl Fn(u64) -> String, rows: u64) -> Table {
+    let path = folder.join(name);
+    let lines: Vec<String> = (0..rows).map(line).collect();
+    std::fs::write(&path, format!("{head}\n{}\n", lines.join("\n"))).unwrap();
+    Table::open(&path).unwrap()
+}
+
+/// Numbers in an order without chance: a golden-ratio sequence.
+fn even(i: u64) -> f64 {
+    (i as f64 * 0.618_033_988_749_894_9).fract()
+}
+
+fn question() -> Question {
+    let (label, prediction) = ("label".to_owned(), "said".to_owned());
+    Question { label, prediction, scores: vec!["p".into()], features: vec![], chunks: 4 }
+}
+
+/// The class is `yes` in as many rows as the score says.
+fn scored(i: u64) -> String {
+    let p = even(i);
+    format!("{p},{},{}", if p >= 0.5 { "yes" } else { "no" }, if even(7 * i + 3) < p { "yes" } else { "no" })
+}
+
+#[test]
+fn classes_are_named_and_rows_that_lack_something_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = write(folder.path(), "a.csv", "p,said,label", scored, 800);
+    let line = |i: u64| if i.is_multiple_of(10) { ",yes,".into() } else { scored(i) };
+    let current = write(folder.path(), "b.csv", "p,said,label", line, 400);
+    let found = estimate(&reference, &current, &question()).unwrap();
+    assert_eq!((found.method, &found.classes[..]), ("cbpe", &["no".to_owned(), "yes".into()][..]));
+    assert_eq!((found.rows, found.left_out, found.chunks.len()), ([800, 360], [0, 40], 4));
+    let accuracy = found.chunks[0].metrics.iter().find(|m| m.metric == "accuracy").unwrap();
+    assert!((accuracy.value - 0.75).abs() < 0.05, "{accuracy:?}");
+}
+
+#[test]
+fn a_regressions_errors_are_learnt_from_texts_too() {
+    let folder = tempfile::tempdir().unwrap();
+    // Off by 1 in one city, by 5 in the other.
+    let off = |i: u64| if i.is_multiple_of(3) { 5.0 } else { 1.0 };
+    let city = |i: u64| if i.is_multiple_of(3) { "bern" } else { "zug" };
+    let line = |i: u64| format!("{},{},{},{}", city(i), even(i), 10.0 + even(i), 10.0 + even(i) + off(i));
+    let reference = write(folder.path(), "a.csv", "city,x,label,said", line, 900);
+    let all = |_: u64| "bern,0.5,10.5".to_owned();
+    let current = write(folder.path(), "b.csv", "city,x,said", all, 100);
+    let asked = Question { scores: vec![], chunks: 1, ..question() };
+    let found = estimate(&reference, &current, &asked).unwrap();
+    assert_eq!((found.method, &found.features[..]), ("dle", &["city".to_owned(), "x".into()][..]));
+    assert!(found.explained.unwrap() > 0.99, "{:?}", found.explained);
+    let mae = found.chunks[0].metrics[0];
+    assert!(mae.metric == "mae" && (mae.value - 5.0).abs() < 0.05 && mae.alert, "{mae:?}");
+    let asked = Question { features: vec!["x".into()], ..asked };
+    assert_eq!(estimate(&reference, &current, &asked).unwrap().features, ["x"]);
+}
+
+#[test]
+fn what_does_not_fit_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = write(folder.path(), "a.csv", "p,said,label", scored, 200);
+    let current = write(folder.path(), "b.csv", "p,said", |i| format!("{},maybe", even(i)), 9);
+    let said = |question: &Question, current: &Table| estimate(&reference, current, question).unwrap_err().to_string();
+    assert!(said(&question(), &current).contains("predicts \"maybe\""));
+    let label = Question { label: "truth".into(), ..question() };
+    assert!(said(&label, &current).ends_with("has no column \"truth\""));
+    let scores = Question { scores: vec!["p".into(), "p".into(), "p".into()], ..question() };
+    assert!(said(&scores, &current).contains("3 columns of probabilities and 2 classes"));
+    let text = Question { scores: vec!["said".into()], ..question() };
+    assert!(said(&text, &current).contains("holds no numbers"));
+    let none = write(folder.path(), "c.csv", "p,said", |_| ",yes".into(), 5);
+    assert!(estimate(&reference, &none, &question()).is_err());
+    let few = write(folder.path(), "d.csv", "p,said,label", scored, 20);
+    assert!(estimate(&few, &reference, &question()).unwrap_err().to_string().contains("at least 40 are needed"));
+}
