@@ -64,6 +64,7 @@ describe("what others and the journal know", () => {
     expect(upstream(graph).map((n) => n.title)).toEqual(["etl", "raw"]);
     render(<LineagePicture line={deployed} graph={graph} />);
     expect(screen.getByText("etl")).toBeTruthy();
+    expect(screen.getByText("s3://lake")).toBeTruthy();
     expect(screen.queryByText("/out")).toBeNull();
   });
 

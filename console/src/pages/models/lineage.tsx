@@ -10,6 +10,11 @@ type GraphNode = LineageGraph["nodes"][number];
 /** What is shown of jobs and data further up; the command shows the rest. */
 const UPSTREAM = 6;
 
+/** `s3://lake` of `dataset:s3://lake:raw`: namespaces and names have colons of their own. */
+function namespace({ id, kind, title }: GraphNode): string {
+  return id.slice(kind.length + 1, -title.length - 1);
+}
+
 /** Jobs and data sets above the data of the run: they were made elsewhere, and others told of them. */
 export function upstream(graph: LineageGraph): GraphNode[] {
   const above = new Map<string, string[]>();
@@ -98,7 +103,7 @@ export function LineagePicture({ line, graph }: { line: Line; graph?: LineageGra
               <>
                 {above.slice(0, UPSTREAM).map((n) => (
                   <Node key={n.id} kind={n.kind === "job" ? "Job" : "Dataset"}>
-                    {n.title} <span className="quiet small">{n.id.split(":")[1]}</span>
+                    {n.title} <span className="quiet small">{namespace(n)}</span>
                   </Node>
                 ))}
                 {above.length > UPSTREAM && (
