@@ -10,12 +10,9 @@ import sys
 import types
 
 from drift import datasketches, evidently, nannyml, river, twosample, whylogs  # noqa: F401 - called by name
-<<<<<<< HEAD
-from multivariate import embeddings, multivariate  # noqa: F401 - called by name
-=======
 from estimate import cbpe  # noqa: F401 - called by name
 from performance import performance  # noqa: F401 - called by name
->>>>>>> main
+from multivariate import embeddings, multivariate  # noqa: F401 - called by name
 
 
 def units(seed, n, lift):

@@ -39,17 +39,11 @@ ORACLES = {
     "performance": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     # numpy since 2.0 makes no bins of whole numbers narrower than one.
     "twosample": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
-<<<<<<< HEAD
-    # Without the rest of its dependencies, which are a gigabyte of plots and boosted trees.
-    "nannyml": ("nannyml", ["numpy<2", "pandas<2.2", "scipy<1.13", "--no-deps nannyml==0.13.1"], "3.11"),
-    "multivariate": ("nannyml", ["numpy<2", "pandas<2.2", "scipy<1.13", "scikit-learn<1.6", "--no-deps nannyml==0.13.1",
-                                 "--no-deps category_encoders==2.6.4", "--no-deps lightgbm==4.6.0"], "3.11"),
-    "embeddings": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
-=======
     # Without the rest of its dependencies, which are a gigabyte of plots and tuning.
     "nannyml": ("nannyml", NANNYML, "3.11"),
     "cbpe": ("nannyml", NANNYML, "3.11"),
->>>>>>> main
+    "multivariate": ("nannyml", [*NANNYML, "--no-deps category_encoders==2.6.4"], "3.11"),
+    "embeddings": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     "whylogs": ("whylogs", ["whylogs==1.6.4", "scipy", "pandas<3", "setuptools<80"], "3.11"),
     "datasketches": ("datasketches", ["datasketches==5.2.0"], "3.11"),
     "river": ("river", ["river==0.26.1"], "3.11"),
