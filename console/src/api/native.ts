@@ -7,6 +7,8 @@ import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 export type Applied = Schemas["Applied"];
+export type Alert = Schemas["AlertView"];
+export type AlertChannel = Schemas["AlertChannelView"];
 export type AuditEntry = Schemas["AuditEntry"];
 export type BatchesOfVersion = Schemas["BatchesOfVersion"];
 export type ColumnField = Schemas["ColumnField"];
@@ -39,6 +41,7 @@ export type Run = Schemas["RunSummary"];
 export type RunDetail = Schemas["RunDetail"];
 export type RunSearch = Schemas["RunSearch"];
 export type Session = Schemas["SessionView"];
+export type Slo = Schemas["SloView"];
 export type Traffic = Schemas["Traffic"];
 export type VersionDetail = Schemas["VersionDetail"];
 export type VersionStats = Schemas["VersionStatsView"];
@@ -186,6 +189,13 @@ export const native = {
       `ask ${name} for a prediction`,
       client.POST("/api/v1/deployments/{name}/predict", { params: { path: { name } }, body: { rows } }),
     ),
+
+  alerts: (signal?: AbortSignal) => take("list the alerts", client.GET("/api/v1/alerts", s(signal)), signal),
+  slos: (signal?: AbortSignal) => take("list the objectives", client.GET("/api/v1/slos", s(signal)), signal),
+  alertChannels: (signal?: AbortSignal) =>
+    take("list the alert channels", client.GET("/api/v1/alerts/channels", s(signal)), signal),
+  testChannel: (name: string) =>
+    take(`test ${name}`, client.POST("/api/v1/alerts/channels/{name}/test", { params: { path: { name } } })),
 
   rollouts: (signal?: AbortSignal) =>
     take("list the rollouts", client.GET("/api/v1/rollouts", s(signal)), signal),
