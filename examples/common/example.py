@@ -19,13 +19,13 @@ import screen
 class Server:
     """`mainspring up` on a data folder that goes away with the example. Commands run in the example's folder."""
 
-    def __init__(self, binary, port, home):
+    def __init__(self, binary, port, home, settings):
         self.binary, self.home = os.path.abspath(binary), home
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"mainspring-{home.name}-"))
         self.log = self.folder / "server.log"
         port_file = self.folder / "port"
         # Settings of the machine's own must not change what the example shows.
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")} | settings
         library = next(iter(sorted((pathlib.Path(sys.prefix) / "lib").glob("python*/site-packages/onnxruntime/capi/libonnxruntime.so.*"))), None)
         command = [self.binary, "up", "--port", str(port), "--port-file", str(port_file), "--data", str(self.folder / "data")]
         # Models that are not ONNX run in this very Python, so that the example builds no environment.
@@ -84,8 +84,9 @@ def pick_port(wanted):
     return 8080
 
 
-def run(title, doc, home, tell):
-    """Start a server, let `tell` show what there is to see on it, and keep it until Ctrl-C."""
+def run(title, doc, home, tell, settings=None):
+    """Start a server with these variables of its environment, let `tell` show what there is to see on it, and keep it until
+    Ctrl-C."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="mainspring", help="the mainspring to show")
     parser.add_argument("--port", type=int, help="8080 when it is free, else any")
@@ -99,7 +100,7 @@ def run(title, doc, home, tell):
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     print(screen.bold(title))
     began = time.monotonic()
-    server = Server(binary, pick_port(args.port), home)
+    server = Server(binary, pick_port(args.port), home, settings or {})
     try:
         tell(server)
         print(screen.dim(f"\nall of this took {time.monotonic() - began:.0f} s"))

@@ -8,6 +8,7 @@ use crate::job::{Course, Job, State, Why};
 use crate::order::Order;
 use crate::ports::Models;
 use crate::{run, sql};
+use futures::future::{self, BoxFuture};
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Principal};
 use mainspring_engine::{Engine, Watch};
 use mainspring_engine_python::PythonRuntime;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Jobs that may wait or run in one process; one more is refused.
@@ -64,7 +65,7 @@ pub(crate) struct Inner {
     replica: String,
     ctx: Ctx,
     /// Programs measure time, so one runs at once.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     /// Jobs of this process, by id.
     mine: Mutex<HashMap<String, Mine>>,
 }
@@ -89,7 +90,7 @@ impl Conversions {
         let replica = prepare(&folder, &ctx).map_err(io)?;
         let mine = replica.clone();
         db.write(move |c| async move { sql::forsake(c, &mine).await }.boxed()).await?;
-        let (turn, mine) = (Semaphore::new(1), Mutex::default());
+        let (turn, mine) = (Arc::new(Semaphore::new(1)), Mutex::default());
         Ok(Self(Arc::new(Inner { models, python, onnx, folder, db, replica, ctx, turn, mine })))
     }
 
@@ -130,8 +131,9 @@ impl Conversions {
             return Err(e.into());
         }
         let (who, id) = (Arc::clone(auth.who()), job.id.clone());
+        let line = Line { turn: in_line(&self.0.turn), cancel };
         // It watches its own token: a program that runs has to be stopped, not forgotten.
-        drop(self.0.ctx.tasks.spawn_graceful(async move { work(inner, who, id, order, cancel).await }));
+        drop(self.0.ctx.tasks.spawn_graceful(async move { work(inner, who, id, order, line).await }));
         Ok(job)
     }
 
@@ -261,11 +263,27 @@ impl Inner {
     }
 }
 
-async fn work(inner: Arc<Inner>, who: Arc<Principal>, id: String, order: Order, cancel: CancellationToken) {
+/// A job's place among those that wait.
+struct Line {
+    turn: BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>,
+    cancel: CancellationToken,
+}
+
+/// The next place in the line for `turn`. It is taken now: tasks begin in any order, and jobs run in that of their orders.
+fn in_line(turn: &Arc<Semaphore>) -> BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>> {
+    let mut waits = Arc::clone(turn).acquire_owned().boxed();
+    match waits.as_mut().now_or_never() {
+        Some(turn) => future::ready(turn).boxed(),
+        None => waits,
+    }
+}
+
+async fn work(inner: Arc<Inner>, who: Arc<Principal>, id: String, order: Order, line: Line) {
+    let Line { turn, cancel } = line;
     // A job that runs is not dropped: its program hears of the end by its watch, and its folder goes with it.
     let job = async {
         let _turn = tokio::select! {
-            turn = inner.turn.acquire() => turn.map_err(|_| ConvertError::Cancelled)?,
+            turn = turn => turn.map_err(|_| ConvertError::Cancelled)?,
             () = cancel.cancelled() => return Err(ConvertError::Cancelled),
         };
         inner.change(&id, |job| job.state = State::Running);

@@ -59,7 +59,7 @@ fn advice(these: &[&Turned]) -> &'static str {
         (true, true) => {
             "the inputs have changed and the answers with them: look at where these columns come from, then train on newer data"
         }
-        (true, false) => "the inputs have changed and the answers not yet: look at where these columns come from",
+        (true, false) => "the inputs have changed and the watched answers not: look at where these columns come from",
         _ => "the answers have changed and the watched inputs not: look at inputs that are not watched, and at labels",
     }
 }
