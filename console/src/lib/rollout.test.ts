@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Rollout, RolloutDecision, RolloutMetric } from "../api/native";
 import {
+  candidate,
   course,
   effectWords,
   evidence,
@@ -111,6 +112,21 @@ describe("where a rollout is", () => {
       metric({ name: "srm", role: "quality" }),
     ];
     expect(waitsFor(rollout({ steps: last, metrics }))).toMatch(/A promotion waits for errors, accepted\.$/);
+  });
+
+  it("speaks of several candidates together, until one has all the traffic", () => {
+    const three = (weights: number[]) =>
+      ["stable", "v8", "v9"].map((name, i) => ({
+        ...rollout({}).variants[0],
+        name,
+        model: `models:/churn/${name}`,
+        weight: weights[i] ?? 0,
+        units: 0,
+        stepUnits: 0,
+        answers: 0,
+      }));
+    expect(candidate({ variants: three([0.5, 0.3, 0.2]) })).toMatchObject({ name: "v8 + v9", weight: 0.5 });
+    expect(waitsFor(rollout({ phase: "watching", variants: three([0, 0, 1]) }))).toContain("v9 has all the traffic");
   });
 
   it("says that nobody gets the answers of a shadow", () => {

@@ -30,9 +30,18 @@ export function isActive(r: Pick<Rollout, "phase">): boolean {
   return r.phase !== "succeeded" && r.phase !== "rolledBack";
 }
 
-/** The candidate, once the models are known. */
+/** The candidate, once the models are known; of several the one that has all the traffic, else all of them together. */
 export function candidate(r: Pick<Rollout, "variants">) {
-  return r.variants[1];
+  const all = r.variants.slice(1);
+  const [first] = all;
+  if (!first || all.length === 1) return first;
+  const together = {
+    ...first,
+    name: all.map((v) => v.name).join(" + "),
+    model: all.map((v) => v.model).join(" + "),
+    weight: all.reduce((sum, v) => sum + v.weight, 0),
+  };
+  return all.find((v) => v.weight === 1) ?? together;
 }
 
 /** Where it is among its steps: "canary 5%" and "2 of 3"; nothing outside the steps. */
