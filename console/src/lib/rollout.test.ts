@@ -126,7 +126,9 @@ describe("where a rollout is", () => {
         answers: 0,
       }));
     expect(candidate({ variants: three([0.5, 0.3, 0.2]) })).toMatchObject({ name: "v8 + v9", weight: 0.5 });
-    expect(waitsFor(rollout({ phase: "watching", variants: three([0, 0, 1]) }))).toContain("v9 has all the traffic");
+    expect(waitsFor(rollout({ phase: "watching", variants: three([0, 0, 1]) }))).toContain(
+      "v9 has all the traffic",
+    );
   });
 
   it("says that nobody gets the answers of a shadow", () => {
