@@ -85,6 +85,7 @@ impl Journal {
         let tenant = auth.tenant().clone();
         feedback.iter().enumerate().try_for_each(|(i, f)| check(i, f))?;
         let ids = std::sync::Arc::clone(&self.shared().ctx.ids);
+        let _writing = feedback.iter().map(|f| f.at).min().map(|at| self.shared().fed.writing(at));
         let receipts = self
             .shared()
             .db

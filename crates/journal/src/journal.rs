@@ -1,6 +1,7 @@
 //! The handle that everything else holds.
 
 use crate::error::JournalError;
+use crate::fed::Fed;
 use crate::feedback;
 use crate::live::MicroBatch;
 use crate::log::recover::{Found, Recovery, recover};
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub artifacts: Artifacts,
     pub db: Db,
     pub ctx: Ctx,
+    pub fed: Fed,
     pub retention: retention::Overrides,
     pub readers: Arc<Readers>,
     /// When to clean up early.
@@ -99,6 +101,7 @@ impl Journal {
             segments: Mutex::new(opened.found.iter().map(open_segment).collect()),
             artifacts,
             db,
+            fed: Fed::default(),
             retention: retention::Overrides::default(),
             readers: Arc::default(),
             due: retention::Due::default(),
@@ -195,6 +198,11 @@ impl Journal {
     pub fn stats(&self) -> JournalStats {
         let open = self.0.shared.segments.lock().iter().filter(|s| !s.sealed).count() as u64;
         self.0.shared.counters.read(self.0.shared.queue.appended(), open)
+    }
+
+    /// Until when all feedback that this process took is in the log; zero before the outbox was first read.
+    pub fn fed_until(&self) -> Timestamp {
+        self.0.shared.fed.until()
     }
 
     /// Since when there may be rows that are in this process's log alone; `None` when all are sealed.

@@ -24,6 +24,7 @@ pub mod tiles;
 
 mod batch;
 mod decision;
+mod fed;
 mod feedback;
 mod queue;
 mod readers;

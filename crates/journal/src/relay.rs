@@ -34,8 +34,11 @@ pub(crate) async fn run(shared: Arc<Shared>, commands: crossbeam_channel::Sender
         changed.mark_unchanged();
         let mut more = false;
         for topic in TOPICS {
+            let written = shared.fed.written(shared.ctx.now());
             match relay(&shared, &commands, topic).await {
-                Ok(moved) => more |= moved == BATCH as usize,
+                Ok(moved) if moved == BATCH as usize => more = true,
+                Ok(_) if topic.0 == feedback::TOPIC => shared.fed.relayed(written),
+                Ok(_) => {}
                 Err(e) => {
                     tracing::warn!(error = %e, topic = topic.0, "events wait in the database for the log");
                     tokio::time::sleep(LOOK).await;

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub const START: i64 = 1_772_323_200_000_000;
 
 pub struct World {
+    pub clock: ManualClock,
     pub dir: PathBuf,
     pub ctx: Ctx,
     pub journal: Journal,
@@ -36,18 +37,18 @@ pub async fn open_with(settings: JournalSettings) -> World {
     let dir = settings.dir.parent().unwrap().to_path_buf();
     std::fs::create_dir_all(&dir).unwrap();
     let clock = ManualClock::at(Timestamp(START + 60_000_000));
-    let ctx = Ctx { clock: Arc::new(clock), ..Ctx::system() };
+    let ctx = Ctx { clock: Arc::new(clock.clone()), ..Ctx::system() };
     let db = Db::open(&DbSettings::sqlite(dir.join("meta.db")), &[MIGRATIONS], &ctx).await.unwrap();
     let url = dir.join("artifacts");
     let artifacts = Artifacts::open(url.to_str().unwrap(), &dir.join("cache")).unwrap();
     let journal = Journal::open(settings, artifacts, db, ctx.clone()).await.unwrap();
-    World { dir, ctx, journal }
+    World { clock, dir, ctx, journal }
 }
 
 impl World {
     /// Ends everything that holds the folder.
     pub async fn shut_down(self) -> PathBuf {
-        let Self { dir, ctx, journal } = self;
+        let Self { dir, ctx, journal, .. } = self;
         journal.close().await;
         assert!(ctx.tasks.shutdown(mainspring_testkit::PATIENCE).await, "tasks did not end");
         drop(journal);

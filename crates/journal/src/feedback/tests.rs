@@ -65,6 +65,33 @@ async fn indexed(world: &World, client_id: &str, uses: i64) {
     }
 }
 
+/// What decides by labels must not look at a time before all of its labels are there.
+#[tokio::test]
+async fn the_time_until_which_feedback_is_in_the_log_is_never_too_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path()).await;
+    let auth = mainspring_testkit::may(SendFeedback);
+    let mut sent = Vec::new();
+    for round in 0..20 {
+        let last = world.ctx.now();
+        let deadline = Instant::now() + PATIENCE;
+        // More is sent while the relay works, for it looks when it is rung.
+        while world.journal.fed_until() <= last {
+            assert!(Instant::now() < deadline, "round {round}: the relay does not come by");
+            let at = world.ctx.now();
+            let n = sent.len() as u64;
+            sent.push(at);
+            let one = Feedback { at, ..piece(n, about(n), FeedbackValue::Bool(true)) };
+            world.journal.feedback(&auth, vec![one]).await.unwrap();
+            world.clock.advance(1000);
+            let until = world.journal.fed_until();
+            let due = sent.iter().filter(|at| **at < until).count();
+            let there: usize = logged(&world, 0).await.iter().map(RecordBatch::num_rows).sum();
+            assert!(there >= due, "{due} were sent before {until:?}, {there} are there");
+        }
+    }
+}
+
 #[tokio::test]
 async fn feedback_reaches_the_log_and_the_second_sending_counts_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,6 +22,11 @@ use tokio::sync::broadcast::error::TryRecvError;
 /// How long after its arrival an answer may reach the journal and still be counted in its place. What comes later is
 /// counted as late.
 const SETTLES: i64 = 2_000_000;
+
+/// Until when all that this process answered, and all feedback that it took, is in the journal.
+pub(super) fn settled(journal: &Journal, now: Timestamp) -> Timestamp {
+    Timestamp(now.min(journal.fed_until()).micros() - SETTLES)
+}
 /// Events of one batch, about.
 const MOST: usize = 20_000;
 /// How long after the reading of the past the journal may bring parts of it again, microseconds.
@@ -49,8 +54,15 @@ impl Events for JournalEvents {
             let seen = past.iter().map(key).collect();
             let ctx = self.ctx.clone();
             let until = ctx.now().plus_micros(AGAIN);
-            let stream: Box<dyn EventStream> =
-                Box::new(Following { wanted, live, past: past.into(), seen, until, ctx });
+            let stream: Box<dyn EventStream> = Box::new(Following {
+                journal: self.journal.clone(),
+                wanted,
+                live,
+                past: past.into(),
+                seen,
+                until,
+                ctx,
+            });
             Ok(stream)
         })
     }
@@ -137,6 +149,7 @@ const ENVELOPE: [&str; 10] =
     ["event_id", "row", "at", "variant", "unit", "generation", "shadow_of", "outcome", "error_kind", "total_us"];
 
 struct Following {
+    journal: Journal,
     wanted: Wanted,
     live: Receiver<Arc<MicroBatch>>,
     past: VecDeque<Event>,
@@ -157,7 +170,7 @@ impl EventStream for Following {
             }
             let mut events = Vec::new();
             // Nothing is missing any more only when all that waits was taken.
-            let mut complete_until = Timestamp(now.micros() - SETTLES);
+            let mut complete_until = settled(&self.journal, now);
             loop {
                 match self.live.try_recv() {
                     Ok(batch) => taken(&batch, &self.wanted, &mut events),

@@ -10,7 +10,7 @@ mod hear;
 pub use follow::EveryJournal;
 pub use hear::EveryReplica;
 
-use super::events::taken;
+use super::events::{settled, taken};
 use super::fleet::standing;
 use crate::deployments::acting_for;
 use mainspring_core::{Ctx, Gate, Name, Tenant, Timestamp};
@@ -26,8 +26,6 @@ use tokio::sync::broadcast::{self, Receiver, error::TryRecvError};
 
 /// How often something is told and heard.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long after its arrival an answer may reach the journal and still be told in its place, microseconds.
-const SETTLES: i64 = 2_000_000;
 /// Events that wait while the database does not answer; more are let go of, and said.
 const MOST: usize = 500_000;
 /// How often what nobody needs any more is forgotten, in rounds.
@@ -138,8 +136,9 @@ impl Wire {
             self.want(&mut saying);
             // Before the journal is asked, so that what comes meanwhile is not said to be there.
             let now = self.0.ctx.now();
+            let until = settled(&self.0.journal, now);
             saying.collect(&mut live);
-            let mut done = self.tell(&mut saying, now).await;
+            let mut done = self.tell(&mut saying, (now, until)).await;
             if done.is_ok() {
                 done = self.hear().await;
             }
@@ -156,8 +155,10 @@ impl Wire {
         }
         let last = async {
             let _sealed_as_well = self.0.journal.flush().await;
+            let now = self.0.ctx.now();
+            let until = settled(&self.0.journal, now);
             saying.collect(&mut live);
-            self.tell(&mut saying, self.0.ctx.now()).await
+            self.tell(&mut saying, (now, until)).await
         };
         if !matches!(tokio::time::timeout(LAST, last).await, Ok(Ok(()))) {
             tracing::debug!("what was answered last is told by what is sealed");
@@ -195,7 +196,7 @@ impl Wire {
     }
 
     /// Writes what there is, also when it is nothing: that all is told until now is news.
-    async fn tell(&self, saying: &mut Saying, now: Timestamp) -> Result<(), RolloutError> {
+    async fn tell(&self, saying: &mut Saying, (now, until): (Timestamp, Timestamp)) -> Result<(), RolloutError> {
         if let Some(pending) = &saying.pending {
             self.0.news.tell(pending).await?;
             saying.pending = None;
@@ -205,7 +206,6 @@ impl Wire {
         }
         let traffic: Vec<Traffic> =
             std::mem::take(&mut saying.unsent).into_iter().map(|(of, events)| Traffic { of, events }).collect();
-        let until = Timestamp(now.micros() - SETTLES);
         let standings = saying.taken.iter().filter_map(|(tenant, name)| self.standing(tenant, name)).collect();
         let bulletin = Bulletin { until, traffic, standings };
         saying.seq += 1;
