@@ -61,7 +61,7 @@ def train(server):
 def deploy(server):
     receiver = oncall.Receiver()
     channel = server.folder / "channel.yaml"
-    channel.write_text((server.home / "channel.yaml").read_text().replace("RECEIVER", receiver.url))
+    channel.write_text((server.home / "channel.yaml").read_text().replace("http://127.0.0.1:9099/", receiver.url))
     for file in ("deployment.yaml", "monitor.yaml", str(channel)):
         server.cli("apply", "-f", file)
     server.cli("alert", "test", "oncall")

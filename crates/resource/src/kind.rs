@@ -132,7 +132,10 @@ impl Kind {
             return Some((properties.iter().collect(), closed));
         }
         let several = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|k| schema.get(k)?.as_array())?;
-        several.iter().find_map(|one| self.properties(one))
+        // Which of several is meant is for the check of the spec to say.
+        let each: Vec<_> = several.iter().filter_map(|one| self.properties(one)).collect();
+        let closed = each.iter().all(|(_, closed)| *closed);
+        (!each.is_empty()).then(|| (each.into_iter().flat_map(|(known, _)| known).collect(), closed))
     }
 
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {

@@ -20,6 +20,15 @@ struct Lamp {
     tags: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     main: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    power: Option<Power>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+enum Power {
+    Mains(u32),
+    Battery(u32),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,8 +47,15 @@ fn lamp() -> Kind {
         "properties": {
             "bulb": {"$ref": "#/$defs/Bulb"}, "count": {"type": "integer"},
             "tags": {"type": "array", "items": {"type": "string"}}, "main": {"type": "boolean"},
+            "power": {"anyOf": [{"$ref": "#/$defs/Power"}, {"type": "null"}]},
         },
-        "$defs": {"Bulb": {"type": "object", "additionalProperties": false, "properties": {"watts": {"type": "integer"}}}},
+        "$defs": {
+            "Bulb": {"type": "object", "additionalProperties": false, "properties": {"watts": {"type": "integer"}}},
+            "Power": {"oneOf": [
+                {"type": "object", "additionalProperties": false, "properties": {"mains": {"type": "integer"}}},
+                {"type": "object", "additionalProperties": false, "properties": {"battery": {"type": "integer"}}},
+            ]},
+        },
     });
     Kind::of("Lamp", "gives light", schema, |_, lamp: &Lamp| {
         if lamp.bulb.watts > 100 {
@@ -253,6 +269,17 @@ async fn another_process_follows_and_an_older_state_never_undoes_a_newer_one() {
 }
 
 #[tokio::test]
+async fn each_form_of_a_key_that_has_several_is_taken() {
+    let (r, _dir) = resources().await;
+    for power in ["mains", "battery"] {
+        let text = format!(
+            "apiVersion: mainspring/v1\nkind: Lamp\nname: {power}\nbulb: {{watts: 1}}\npower: {{{power}: 3}}\n"
+        );
+        apply(&r, &text).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn refusals_name_the_place_and_the_nearest() {
     let (r, _dir) = resources().await;
     let base = "apiVersion: mainspring/v1\nkind: Lamp\nname: desk\n";
@@ -260,6 +287,10 @@ async fn refusals_name_the_place_and_the_nearest() {
         (format!("{base}blub: {{watts: 1}}\n"), "lamp.yaml:4:1: unknown key \"blub\"; did you mean \"bulb\"?"),
         (format!("{base}bulb:\n  wats: 1\n"), "lamp.yaml:5:3: unknown key \"wats\" in bulb; did you mean \"watts\"?"),
         (format!("{base}bulb: {{watts: many}}\n"), "lamp.yaml:4:8: bulb.watts"),
+        (
+            format!("{base}bulb: {{watts: 1}}\npower: {{batery: 1}}\n"),
+            "unknown key \"batery\" in power; did you mean \"battery\"?",
+        ),
         (format!("{base}count: 3\n"), "missing field `bulb`"),
         (format!("{base}bulb: {{watts: 1}}\nbulb: {{watts: 2}}\n"), "lamp.yaml:5:1: the key \"bulb\" is given twice"),
         (base.replace("Lamp", "Lmap"), "did you mean \"Lamp\""),
