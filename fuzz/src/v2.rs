@@ -3,7 +3,7 @@
 use crate::fills_its_shape;
 use bytes::Bytes;
 use mainspring_core::{DType, NamedTensor};
-use mainspring_wire::{BodyError, InferBody, response};
+use mainspring_wire::{BodyError, InferBody, Node, response};
 use serde_json::{Map, Value, json};
 
 /// A body of JSON alone.
@@ -53,6 +53,9 @@ fn is_json(body: &[u8], refused: Option<&BodyError>) {
 /// A request goes through both of its forms unchanged.
 fn accepted(request: &InferBody) {
     request.inputs.iter().for_each(|input| fills_its_shape(&input.tensor));
+    if request.params.iter().any(|(_, value)| has_nan(value)) {
+        return;
+    }
     let (head, blobs) = rendered(request, true).expect("every tensor has a binary form");
     let whole = Bytes::from([head.as_slice(), &blobs].concat());
     assert_eq!(InferBody::parse(&whole, head.len()).as_ref(), Ok(request), "as binary data");
@@ -61,6 +64,16 @@ fn accepted(request: &InferBody) {
         let again = InferBody::parse(&text, text.len());
         let again = again.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&text)));
         same(request, &again);
+    }
+}
+
+/// Not-a-number is not itself.
+fn has_nan(value: &Node) -> bool {
+    match value {
+        Node::Float(number) => number.is_nan(),
+        Node::List(items) => items.iter().any(has_nan),
+        Node::Map(members) => members.iter().any(|(_, value)| has_nan(value)),
+        Node::Null | Node::Bool(_) | Node::Int(_) | Node::Text(_) => false,
     }
 }
 
@@ -109,8 +122,14 @@ fn rendered(request: &InferBody, binary: bool) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut parameters = Map::new();
     parameters.insert("binary_data_output".into(), json!(request.binary_output));
     parameters.extend(request.timeout_us.map(|t| ("timeout".to_owned(), json!(t))));
-    let mut members =
-        vec![format!("\"parameters\":{}", Value::Object(parameters)), format!("\"inputs\":[{}]", inputs.join(","))];
+    let mut parameters = Value::Object(parameters).to_string();
+    if !request.params.is_empty() {
+        let own = Node::Map(request.params.clone()).to_json();
+        let own = std::str::from_utf8(&own).expect("JSON is text");
+        parameters.pop();
+        parameters = format!("{parameters},{}", &own[1..]);
+    }
+    let mut members = vec![format!("\"parameters\":{parameters}"), format!("\"inputs\":[{}]", inputs.join(","))];
     members.extend(request.id.as_ref().map(|id| format!("\"id\":{}", json!(&**id))));
     members.extend(request.outputs.as_ref().map(|outputs| {
         let outputs: Vec<Value> = outputs
