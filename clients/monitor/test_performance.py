@@ -9,7 +9,7 @@ import pytest
 from sklearn import datasets, linear_model, metrics, model_selection, pipeline, preprocessing
 from skl2onnx import to_onnx
 
-NAME = "tumours"
+NAME = "measured-tumours"
 
 
 def post(server, path, body):
