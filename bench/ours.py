@@ -9,7 +9,7 @@ import tempfile
 
 import lib
 
-sys.path.insert(0, str(lib.ROOT / "examples" / "demo"))
+sys.path[:0] = [str(lib.ROOT / "examples" / folder) for folder in ("demo", "common")]
 
 COLUMNS = 30
 DEPLOYMENT = "apiVersion: mainspring/v1\nkind: Deployment\nname: {name}\nmodel: {model}\nlimits: {{maxInFlight: 4096}}\n"
@@ -56,11 +56,12 @@ class Server(lib.Process):
 def boosted():
     """The 100-tree model on 30 columns: the data and the ONNX file's bytes."""
     import models
+    import training
     from sklearn import datasets
 
     data = models.load(datasets.load_breast_cancer)
     model = models.boosting().fit(data.train_x.to_numpy(), data.train_y.to_numpy())
-    return data, models.to_onnx(model, data)
+    return data, training.to_onnx(model, data)
 
 
 def files():
