@@ -101,7 +101,9 @@ def python(binary):
             say(f"python: {name}")
             measured[name] = rounds(url, body)
         say("python: after convert")
-        server.cli("convert", "bench/1", "--env", "shared")
+        compared = lib.OUT / "python-rows.parquet"
+        rows.to_parquet(compared)
+        server.cli("convert", "bench/1", "--env", "shared", "--data", str(compared))
         server.deploy("bench-fast", "models:/bench/1", more=SHARED + "prefer: onnx\n")
         measured["mainspring, v2, after convert"] = rounds(f"{server.url}/v2/models/bench-fast/infer", v2)
         own = batches(server, folder, rows)
