@@ -45,6 +45,7 @@ const empty = [
   "/models",
   "/deployments",
   "/rollouts",
+  "/alerts",
   "/journal",
   "/settings/keys",
   "/settings/audit",

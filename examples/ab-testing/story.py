@@ -46,7 +46,7 @@ def plan(server):
     told = server.json(*words)["forecast"]
     return told, [
         "mainspring " + " ".join(words),
-        f"an effect of 0.03 is found in {told['power']:.0%} of 20 simulated tests, after {told['hours'][0] * 60:.1f} minutes in the median",
+        f"an effect of 0.03 is found in {told['power']:.0%} of {told['runs']} simulated tests, after {told['hours'][0] * 60:.1f} minutes in the median",
         f"without any effect version 2 is promoted in {told['falsePromotions']:.0%}",
     ]
 

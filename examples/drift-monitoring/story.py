@@ -135,7 +135,7 @@ def last_screen(server, found, told, changed):
         sys.exit(f"\nthe lengths changed, and the monitor names {sorted(named)}")
     print(f"\n{screen.bold('What changed')}")
     rows = [("column", "rows that would have to move", "by chance alone", "since")]
-    rows += [(name, f"{100 * c['distance']:.0f} %", f"{100 * c['chance']:.0f} %", c.get("since", "")) for name, c in drifted.items()]
+    rows += [(name, f"{100 * c['distance']:.0f} %", f"{100 * c['chance']:.0f} %", c.get("changedAt", c.get("since", ""))) for name, c in drifted.items()]
     for line in screen.table(rows):
         print(f"  {line}")
     event = server.json("monitor", "events", "cancer-drift")["events"][-1]

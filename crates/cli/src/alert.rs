@@ -132,9 +132,11 @@ fn objectives(all: &Value) {
     let percent = |value: &Value| value.as_f64().map(|v| format!("{:.2} %", v * 100.0)).unwrap_or_default();
     let shown: Vec<Vec<String>> = rows(all, "slos")
         .map(|s| {
+            // As it was written: 99.999 % is not 100 %.
+            let target = s["target"].as_f64().map(|v| format!("{} %", (v * 1e6).round() / 1e4)).unwrap_or_default();
             let target = match s["withinMs"].as_f64() {
-                Some(ms) => format!("{} in {ms} ms", percent(&s["target"])),
-                None => percent(&s["target"]),
+                Some(ms) => format!("{target} in {ms} ms"),
+                None => target,
             };
             let state = s["severity"].as_str().unwrap_or("ok").to_owned();
             let left = percent(&s["budgetLeft"]);

@@ -338,7 +338,7 @@ impl PredictArgs {
 /// Which files to compare, and how.
 #[derive(Debug, Args)]
 pub struct DriftArgs {
-    /// What the columns should look like: a file (CSV, Arrow, Parquet), a profile (profile.json), a version's
+    /// What the columns should look like: a file (Parquet, CSV, JSON Lines, Arrow), a profile (profile.json), a version's
     /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`)
     pub reference: String,
     /// What they look like now: the same

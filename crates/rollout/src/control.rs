@@ -14,17 +14,13 @@ use facts::facts;
 use feed::{Feed, Trouble};
 use futures::{StreamExt, stream};
 use mainspring_core::{Name, Tenant, Timestamp};
-use mainspring_store::sql::{Lease, OutboxEvent};
+use mainspring_store::sql::{Lead, Leader, OutboxEvent, Passes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 const LEASE: &str = "rollout.controller";
 const TTL: Duration = Duration::from_secs(10);
-/// Half of it, microseconds.
-const HALF: i64 = 5_000_000;
-/// Between two passes.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Decisions that are written at the same time: they share a commit where the database can do that.
 const TOGETHER: usize = 32;
 /// Events of the outbox that one pass relays.
@@ -66,9 +62,8 @@ type Written = (Key, crate::State, i64, Result<(), RolloutError>);
 pub struct Controller {
     rollouts: Rollouts,
     ports: Ports,
-    owner: String,
+    leader: Leader,
     limits: Limits,
-    lease: Option<Lease>,
     running: BTreeMap<Key, Running>,
     /// Rollouts that wait for a deployment, by the deployment.
     waiting: BTreeMap<Key, Name>,
@@ -76,44 +71,20 @@ pub struct Controller {
 
 impl std::fmt::Debug for Controller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller").field("owner", &self.owner).field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Controller").field("leader", &self.leader).finish_non_exhaustive()
     }
 }
 
 impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(rollouts: Rollouts, ports: Ports, owner: String, limits: Limits) -> Self {
-        Self { rollouts, ports, owner, limits, lease: None, running: BTreeMap::new(), waiting: BTreeMap::new() }
-    }
-
-    /// Passes once a second until it is cancelled; then gives the lease back.
-    pub async fn run(mut self) {
-        let stop = self.rollouts.ctx.tasks.cancelled();
-        let mut failing = false;
-        while !stop.is_cancelled() {
-            match self.pass().await {
-                Ok(()) => failing = false,
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::warn!(%error, "rollouts hold where they are: the controller cannot work");
-                }
-                Err(_) => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = self.rollouts.db.lease_release(&lease).await
-        {
-            tracing::debug!(%error, "the lease of the rollout controller runs out by itself");
-        }
+        let leader = Leader::new(rollouts.db.clone(), LEASE, owner, TTL);
+        Self { rollouts, ports, leader, limits, running: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 
     /// Whether this process leads.
     pub fn leads(&self) -> bool {
-        self.lease.is_some()
+        self.leader.lease().is_some()
     }
 
     /// Looks once at everything. Every process reads what was written; the leader also decides.
@@ -125,7 +96,6 @@ impl Controller {
         let known = self.rollouts.ctx.now();
         self.rollouts.refresh().await?;
         if !self.lead().await? {
-            self.running.clear();
             self.rollouts.reports.write().clear();
             return Ok(());
         }
@@ -134,7 +104,9 @@ impl Controller {
         let keys: Vec<Key> = self.running.keys().cloned().collect();
         let mut decided = Vec::new();
         for key in keys {
-            self.keep_lead().await?;
+            if !self.lead().await? {
+                return Ok(());
+            }
             match self.one(&key, known).await {
                 Ok(change) => decided.extend(change.map(|change| (key, change))),
                 Err(RolloutError::Store(error)) => return Err(self.lost(error)),
@@ -151,7 +123,7 @@ impl Controller {
 
     /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
     fn lost(&mut self, error: mainspring_store::StoreError) -> RolloutError {
-        self.lease = None;
+        self.leader.lost();
         self.running.clear();
         error.into()
     }
@@ -164,29 +136,14 @@ impl Controller {
         }
     }
 
-    /// A pass over many rollouts may last longer than the lease.
-    async fn keep_lead(&mut self) -> Result<(), RolloutError> {
-        let now = self.rollouts.ctx.now().micros();
-        let late = self.lease.as_ref().is_some_and(|lease| lease.expires_at.micros() - now < HALF);
-        if late && !self.lead().await? {
-            return Err(self.lost(mainspring_store::StoreError::LeaseLost { name: LEASE.to_owned(), token: 0 }));
-        }
-        Ok(())
-    }
-
+    /// Whether this process leads; asked again and again, since a pass over many rollouts may last longer than the lease.
     async fn lead(&mut self) -> Result<bool, RolloutError> {
-        let db = self.rollouts.db.clone();
-        if let Some(lease) = self.lease.take() {
-            match db.lease_renew(&lease, TTL).await {
-                Ok(renewed) => self.lease = Some(renewed),
-                Err(mainspring_store::StoreError::LeaseLost { .. }) => self.running.clear(),
-                Err(error) => return Err(self.lost(error)),
-            }
+        match self.leader.lead().await {
+            Ok(Lead::Kept) => {}
+            Ok(Lead::Taken | Lead::No) => self.running.clear(),
+            Err(error) => return Err(self.lost(error)),
         }
-        if self.lease.is_none() {
-            self.lease = db.lease_acquire(&Tenant::default(), LEASE, &self.owner, TTL).await?;
-        }
-        Ok(self.lease.is_some())
+        Ok(self.leads())
     }
 
     /// What is declared begins; what is withdrawn ends.
@@ -275,7 +232,7 @@ impl Controller {
         let Some(done) = done else { return Ok(None) };
         let run = Run { state: running.pilot.state().clone(), ..Run::clone(&run) };
         let ids = [self.rollouts.ctx.event_id(), self.rollouts.ctx.event_id()];
-        Ok(Some(Change { run, done, ids, lease: self.lease.clone(), audit: None }))
+        Ok(Some(Change { run, done, ids, lease: self.leader.lease().cloned(), audit: None }))
     }
 
     /// Writes one decision; answers with what it makes of the rollout.
@@ -334,6 +291,19 @@ fn followed(event: &OutboxEvent) -> Option<(Tenant, crate::machine::Follow)> {
     let tenant = Tenant::new(event.body.get("tenant")?.as_str()?).ok()?;
     let follow = serde_json::from_value(event.body.get("follow")?.clone()).ok()?;
     Some((tenant, follow))
+}
+
+impl Passes for Controller {
+    type Error = RolloutError;
+    const STANDS_STILL: &'static str = "rollouts hold where they are";
+
+    fn pass(&mut self) -> impl Future<Output = Result<(), RolloutError>> + Send {
+        Self::pass(self)
+    }
+
+    fn leader(&mut self) -> &mut Leader {
+        &mut self.leader
+    }
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ function Objectives({ slos }: { slos: Slo[] | undefined }) {
         {
           key: "objective",
           label: "Objective",
-          render: (s) => `${s.objective} ${percent(s.target)}${s.withinMs ? ` in ${s.withinMs} ms` : ""}`,
+          render: (s) => `${s.objective} ${percent(s.target, 4)}${s.withinMs ? ` in ${s.withinMs} ms` : ""}`,
         },
         {
           key: "state",

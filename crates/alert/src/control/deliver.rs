@@ -33,7 +33,7 @@ impl Controller {
         if waiting.is_empty() {
             return Ok(());
         }
-        let lease = self.lease.clone();
+        let lease = self.leader.lease().cloned();
         let write = self.alerts.db.write(move |c| {
             async move {
                 if let Some(lease) = &lease {

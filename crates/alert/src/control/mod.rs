@@ -13,7 +13,7 @@ use crate::signal::{Signal, Source};
 use crate::slo::{self, Count, Series, Standing, Sums, WINDOWS};
 use crate::sql;
 use mainspring_core::{Tenant, Timestamp};
-use mainspring_store::sql::Lease;
+use mainspring_store::sql::{Lead, Leader, Passes};
 use mainspring_store::{FutureExt, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,8 +22,6 @@ use tokio::task::JoinHandle;
 
 const LEASE: &str = "alert.controller";
 const TTL: Duration = Duration::from_secs(10);
-/// Between two passes.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks at the objectives.
 const LOOK: i64 = 15 * SECOND;
 /// Minutes are counted again for so long, since answers reach the journal late.
@@ -52,10 +50,9 @@ pub struct Ports {
 pub struct Controller {
     alerts: Alerts,
     ports: Ports,
-    owner: String,
+    leader: Leader,
     /// Under which name this process's counts are kept: that of its data, which outlives it.
     replica: String,
-    lease: Option<Lease>,
     /// What was written of the minutes that are still counted.
     written: HashMap<(Series, Timestamp), Count>,
     looked: Option<Timestamp>,
@@ -65,7 +62,7 @@ pub struct Controller {
 
 impl std::fmt::Debug for Controller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller").field("owner", &self.owner).field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Controller").field("leader", &self.leader).finish_non_exhaustive()
     }
 }
 
@@ -77,41 +74,16 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has; `replica` names the journal whose
     /// requests it counts, and stays the same when the process starts again over the same journal.
     pub fn new(alerts: Alerts, ports: Ports, owner: String, replica: String) -> Self {
+        let leader = Leader::new(alerts.db.clone(), LEASE, owner, TTL);
         Self {
             alerts,
             ports,
-            owner,
+            leader,
             replica,
-            lease: None,
             written: HashMap::new(),
             looked: None,
             tidied: None,
             sending: Vec::new(),
-        }
-    }
-
-    /// Passes once a second until it is cancelled; then gives the lease back.
-    pub async fn run(mut self) {
-        let stop = self.alerts.ctx.tasks.cancelled();
-        let mut failing = false;
-        while !stop.is_cancelled() {
-            match self.pass().await {
-                Ok(()) => failing = false,
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::warn!(%error, "no alerts are sent: the controller cannot work");
-                }
-                Err(_) => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = self.alerts.db.lease_release(&lease).await
-        {
-            tracing::debug!(%error, "the lease of the alert controller runs out by itself");
         }
     }
 
@@ -123,13 +95,13 @@ impl Controller {
         let now = self.alerts.ctx.now();
         let looks = due(self.looked, now, LOOK);
         let signals = if looks { self.count(now).await? } else { Vec::new() };
-        if !self.lead().await? {
+        if self.leader.lead().await? == Lead::No {
             self.looked = if looks { Some(now) } else { self.looked };
             return Ok(());
         }
         let done = self.leading(now, looks.then_some(signals)).await;
         if let Err(AlertError::Store(StoreError::LeaseLost { .. })) = &done {
-            self.lease = None;
+            self.leader.lost();
         }
         done
     }
@@ -148,21 +120,6 @@ impl Controller {
             self.tidied = Some(now);
         }
         Ok(())
-    }
-
-    async fn lead(&mut self) -> Result<bool, AlertError> {
-        let db = self.alerts.db.clone();
-        if let Some(lease) = self.lease.take() {
-            match db.lease_renew(&lease, TTL).await {
-                Ok(renewed) => self.lease = Some(renewed),
-                Err(StoreError::LeaseLost { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if self.lease.is_none() {
-            self.lease = db.lease_acquire(&Tenant::default(), LEASE, &self.owner, TTL).await?;
-        }
-        Ok(self.lease.is_some())
     }
 
     /// Writes what this process counted, reads what all did, and judges.
@@ -218,7 +175,7 @@ impl Controller {
     async fn tidy(&self, now: Timestamp) -> Result<(), AlertError> {
         let longest = WINDOWS.last().map_or(0, |w| i64::try_from(w.as_micros()).unwrap_or(i64::MAX));
         let (minutes, oldest) = (now.plus_micros(-MINUTES), now.plus_micros(-longest - 86_400 * SECOND));
-        let lease = self.lease.clone();
+        let lease = self.leader.lease().cloned();
         let write = self.alerts.db.write(move |c| {
             async move {
                 if let Some(lease) = &lease {
@@ -252,4 +209,17 @@ fn judged(objectives: &[slo::Objective], sums: Vec<Sums>) -> (Vec<Standing>, Vec
         standings.push(standing);
     }
     (standings, signals)
+}
+
+impl Passes for Controller {
+    type Error = AlertError;
+    const STANDS_STILL: &'static str = "no alerts are sent";
+
+    fn pass(&mut self) -> impl Future<Output = Result<(), AlertError>> + Send {
+        Self::pass(self)
+    }
+
+    fn leader(&mut self) -> &mut Leader {
+        &mut self.leader
+    }
 }

@@ -86,7 +86,7 @@ impl Controller {
         }
         let gone = |key: &&GroupKey| !channels.iter().any(|((t, n), _)| *t == key.tenant && n.as_str() == key.channel);
         for key in seen.groups.keys().filter(gone) {
-            let (key, lease) = (key.clone(), self.lease.clone());
+            let (key, lease) = (key.clone(), self.leader.lease().cloned());
             let write = self.alerts.db.write(move |c| {
                 async move {
                     if let Some(lease) = &lease {
@@ -111,7 +111,7 @@ impl Controller {
     ) -> Result<(), AlertError> {
         let (group, repeated) = (message.group.clone(), message.repeated);
         let notice = notice(&self.alerts, &key, labels, message, now);
-        let lease = self.lease.clone();
+        let lease = self.leader.lease().cloned();
         let write = self.alerts.db.write(move |c| {
             async move {
                 if let Some(lease) = &lease {
@@ -165,7 +165,7 @@ impl Controller {
             let last = cursors.entry(one.stream).or_default();
             *last = one.position.max(*last);
         }
-        let lease = self.lease.clone();
+        let lease = self.leader.lease().cloned();
         let write = self.alerts.db.write(move |c| {
             async move {
                 if let Some(lease) = &lease {

@@ -7,8 +7,8 @@ use super::rows::{MINUTE, Minute, Sampler, most_of_each};
 use super::spec::MonitorSpec;
 use super::sql::{self, Change, State};
 use super::watch::{References, Transition, Watch};
-use mainspring_core::{Failure, Tenant, Timestamp};
-use mainspring_store::sql::Lease;
+use mainspring_core::{Failure, Timestamp};
+use mainspring_store::sql::{Lead, Leader, Lease, Passes};
 use mainspring_store::{FutureExt, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +16,6 @@ use std::time::Duration;
 
 const LEASE: &str = "monitor.controller";
 const TTL: Duration = Duration::from_secs(10);
-/// Between two passes.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Passes between two looks at what the leader has written.
 const LOOK: u32 = 5;
 /// Parts of its rows that one monitor takes in one pass, so that one with a long past does not hold up the others.
@@ -62,47 +60,22 @@ struct Reading {
 pub struct Controller {
     monitors: Monitors,
     ports: Ports,
-    owner: String,
-    lease: Option<Lease>,
+    leader: Leader,
     running: BTreeMap<Key, Running>,
     passes: u32,
 }
 
 impl std::fmt::Debug for Controller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller").field("owner", &self.owner).field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Controller").field("leader", &self.leader).finish_non_exhaustive()
     }
 }
 
 impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
-        Self { monitors, ports, owner, lease: None, running: BTreeMap::new(), passes: 0 }
-    }
-
-    /// Passes once a second until it is cancelled; then gives the lease back.
-    pub async fn run(mut self) {
-        let stop = self.monitors.ctx.tasks.cancelled();
-        let mut failing = false;
-        while !stop.is_cancelled() {
-            match self.pass().await {
-                Ok(()) => failing = false,
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::warn!(%error, "monitors stand still: their controller cannot work");
-                }
-                Err(_) => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = self.monitors.db.lease_release(&lease).await
-        {
-            tracing::debug!(%error, "the lease of the monitors' controller runs out by itself");
-        }
+        let leader = Leader::new(monitors.db.clone(), LEASE, owner, TTL);
+        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0 }
     }
 
     /// Looks once at everything. The leader folds and tells; the others read what it has written.
@@ -111,7 +84,6 @@ impl Controller {
     /// [`WatchError::Store`] when the database does not answer. What one monitor lacks holds up that one alone.
     pub async fn pass(&mut self) -> Result<(), WatchError> {
         let Some(lease) = self.lead().await? else {
-            self.running.clear();
             self.passes = self.passes.wrapping_add(1);
             return if self.passes.is_multiple_of(LOOK) { self.monitors.refresh().await } else { Ok(()) };
         };
@@ -144,24 +116,18 @@ impl Controller {
 
     /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
     fn lost(&mut self, error: StoreError) -> WatchError {
-        self.lease = None;
+        self.leader.lost();
         self.running.clear();
         error.into()
     }
 
     async fn lead(&mut self) -> Result<Option<Lease>, WatchError> {
-        let db = self.monitors.db.clone();
-        if let Some(lease) = self.lease.take() {
-            match db.lease_renew(&lease, TTL).await {
-                Ok(renewed) => self.lease = Some(renewed),
-                Err(StoreError::LeaseLost { .. }) => self.running.clear(),
-                Err(error) => return Err(self.lost(error)),
-            }
+        match self.leader.lead().await {
+            Ok(Lead::Kept) => {}
+            Ok(Lead::Taken | Lead::No) => self.running.clear(),
+            Err(error) => return Err(self.lost(error)),
         }
-        if self.lease.is_none() {
-            self.lease = db.lease_acquire(&Tenant::default(), LEASE, &self.owner, TTL).await?;
-        }
-        Ok(self.lease.clone())
+        Ok(self.leader.lease().cloned())
     }
 
     /// Brings what runs in line with what is declared.
@@ -337,6 +303,19 @@ impl Running {
         let late = reading.sampler.late();
         self.reading = Some(reading);
         Ok((minutes, until, late))
+    }
+}
+
+impl Passes for Controller {
+    type Error = WatchError;
+    const STANDS_STILL: &'static str = "monitors stand still";
+
+    fn pass(&mut self) -> impl Future<Output = Result<(), WatchError>> + Send {
+        Self::pass(self)
+    }
+
+    fn leader(&mut self) -> &mut Leader {
+        &mut self.leader
     }
 }
 

@@ -220,7 +220,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     assert_eq!(b.rollouts.status(&read()).unwrap().run.state.step, 1, "the other replica reads what was decided");
     assert_eq!(a.rollouts.rows(), b.rollouts.rows());
     // The leader dies; the other one folds the journal again and goes on.
-    let lease = a.controller.lease.clone().unwrap();
+    let lease = a.controller.leader.lease().cloned().unwrap();
     drop(a);
     let before = b.log().await;
     for _ in 0..60 {
@@ -456,6 +456,7 @@ async fn an_order_that_is_faster_costs_no_evidence() {
     let events = stage.traffic.lock().until(stage.now(), a.rollouts.rows()[0].row.as_deref());
     stage.journal.lock().extend(events);
     // The leader has made up its mind, and somebody pauses it in another process.
+    assert!(a.controller.lead().await.unwrap());
     let change = a.controller.one(&key, stage.now()).await.unwrap().unwrap();
     assert_eq!(change.done.decision.kind, DecisionKind::Advanced);
     b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause })).await.unwrap();

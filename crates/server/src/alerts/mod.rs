@@ -18,6 +18,7 @@ use mainspring_core::{Authorized, Ctx, Name, Tenant};
 use mainspring_http::Reach;
 use mainspring_resource::{Controller, Kind};
 use mainspring_store::Db;
+use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx, (url, replica): (String, St
     };
     let owner = ctx.event_id().to_string();
     let leader = Leader::new(parts.alerts.clone(), ports, owner, replica);
-    drop(ctx.tasks.spawn_graceful(leader.run()));
+    drop(ctx.tasks.spawn_graceful(leader.run(ctx.clone())));
 }
 
 /// Burn rates and budgets for Prometheus.

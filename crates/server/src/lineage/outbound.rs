@@ -5,11 +5,12 @@ use super::compose::{NotSaid, event};
 use super::known::House;
 use crate::deployments::acting_for;
 use crate::error::StartError;
-use mainspring_core::{Ctx, EventId, Secret, Tenant};
+use mainspring_core::{Ctx, EventId, Secret};
 use mainspring_http::{Client, ClientSettings, Reach};
 use mainspring_lineage::Lineage;
 use mainspring_registry::Told as Registered;
 use mainspring_serving::Describe;
+use mainspring_store::sql::{Lead, Leader};
 use mainspring_store::{Db, OutboxEvent};
 use serde_json::Value;
 use std::time::Duration;
@@ -50,7 +51,8 @@ pub fn start(outbound: Outbound, ctx: &Ctx) -> Result<(), StartError> {
     let url = endpoint(&outbound.url);
     // Refused now rather than at the first event.
     drop(client.request(http::Method::POST, &url).map_err(StartError::part("use lineage.url"))?);
-    let teller = Teller { owner: ctx.ids.hex32(), outbound, client, url, wait: FIRST_WAIT };
+    let leader = Leader::new(outbound.db.clone(), "lineage", ctx.ids.hex32(), LEASE);
+    let teller = Teller { leader, outbound, client, url, wait: FIRST_WAIT };
     drop(ctx.tasks.spawn("tell the lineage collector", teller.run()));
     Ok(())
 }
@@ -74,7 +76,7 @@ struct Teller {
     outbound: Outbound,
     client: Client,
     url: String,
-    owner: String,
+    leader: Leader,
     wait: Duration,
 }
 
@@ -104,12 +106,11 @@ impl Teller {
     }
 
     /// Tells what waits; how many entries were dealt with.
-    async fn pass(&self) -> Result<usize, String> {
-        let db = &self.outbound.db;
-        let held = db.lease_acquire(&Tenant::default(), "lineage", &self.owner, LEASE).await;
-        if held.map_err(|e| e.to_string())?.is_none() {
+    async fn pass(&mut self) -> Result<usize, String> {
+        if self.leader.lead().await.map_err(|e| e.to_string())? == Lead::No {
             return Ok(0);
         }
+        let db = &self.outbound.db;
         self.deployments().await?;
         let mut dealt = 0;
         for topic in [Registered::TOPIC, mainspring_lineage::TOPIC] {

@@ -14,6 +14,7 @@ use mainspring_monitor::live::track::Standing;
 use mainspring_monitor::live::{Controller as Loop, DeclareMonitor, MonitorSpec, Monitors, Ports, ReadMonitors, View};
 use mainspring_query::{Limits, Query};
 use mainspring_resource::{Controller, Kind};
+use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -95,5 +96,5 @@ pub fn start(parts: &Parts, ctx: &Ctx) {
         alarms::Deputy { alerts: parts.alerts.clone(), rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
     let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms) };
     let owner = ctx.event_id().to_string();
-    drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run()));
+    drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run(ctx.clone())));
 }

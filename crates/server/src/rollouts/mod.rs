@@ -6,6 +6,7 @@ mod news;
 
 use events::JournalEvents;
 pub use fleet::{Declarer, Replica};
+use mainspring_store::sql::Passes;
 
 use crate::deployments::acting_for;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
@@ -145,7 +146,7 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
         owner,
         mainspring_rollout::Limits::default(),
     );
-    drop(ctx.tasks.spawn_graceful(controller.run()));
+    drop(ctx.tasks.spawn_graceful(controller.run(ctx.clone())));
     let (rollouts, serving, gate) = (parts.rollouts.clone(), parts.serving.clone(), parts.gate.clone());
     drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate)));
 }

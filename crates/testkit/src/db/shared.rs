@@ -3,7 +3,7 @@
 use super::TempDb;
 use mainspring_core::auth::Resource;
 use mainspring_core::{AuditRecord, ErrorKind, Failure, Tenant};
-use mainspring_store::sql::{AuditQuery, IdempotencyKey, StoredReply};
+use mainspring_store::sql::{AuditQuery, IdempotencyKey, Lead, Leader, StoredReply};
 use mainspring_store::{Conn, Db, FutureExt, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,6 +211,26 @@ pub async fn lease_has_one_holder(temp: &TempDb) {
     let third = db.lease_acquire(&tenant, "rollout", "third", ttl).await.unwrap().expect("it was given back");
     assert!(third.token > second.token);
     assert!(db.lease_acquire(&Tenant::new("other").unwrap(), "rollout", "x", ttl).await.unwrap().is_some());
+}
+
+/// One of two leads, renews when half of its time is over, and is succeeded when it says nothing for all of it.
+pub async fn one_leads_and_writes_seldom(temp: &TempDb) {
+    let db = temp.open().await;
+    let claim = |owner: &str| Leader::new(db.clone(), "work", owner.to_owned(), Duration::from_secs(10));
+    let (mut a, mut b) = (claim("a"), claim("b"));
+    assert_eq!((a.lead().await.unwrap(), b.lead().await.unwrap()), (Lead::Taken, Lead::No));
+    let first = a.lease().unwrap().clone();
+    temp.clock.advance(4 * SECOND);
+    assert_eq!((a.lead().await.unwrap(), a.lease()), (Lead::Kept, Some(&first)), "nothing was written");
+    temp.clock.advance(2 * SECOND);
+    assert_eq!(a.lead().await.unwrap(), Lead::Kept);
+    assert!(a.lease().unwrap().expires_at > first.expires_at && a.lease().unwrap().token == first.token);
+    temp.clock.advance(9 * SECOND);
+    assert_eq!((b.lead().await.unwrap(), b.lease()), (Lead::No, None));
+    temp.clock.advance(SECOND);
+    assert_eq!((b.lead().await.unwrap(), a.lead().await.unwrap()), (Lead::Taken, Lead::No));
+    b.release().await;
+    assert_eq!((a.lead().await.unwrap(), b.lead().await.unwrap()), (Lead::Taken, Lead::No));
 }
 
 /// A holder that comes too late cannot renew, and its change is refused by the token.

@@ -10,7 +10,7 @@ use crate::live::MIGRATIONS;
 use crate::profile::Profile;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use mainspring_core::event::Decision;
-use mainspring_core::{Clock, Ctx, ErrorKind, ManualClock, Name};
+use mainspring_core::{Clock, Ctx, ErrorKind, ManualClock, Name, Tenant};
 use mainspring_store::Db;
 use mainspring_testkit::{TempDb, may};
 use parking_lot::Mutex;
