@@ -31,7 +31,8 @@ impl Sender {
     /// # Errors
     /// [`ClientError::Setup`] when TLS cannot be set up.
     pub fn new(reach: Reach, aws: AwsSigner) -> Result<Self, ClientError> {
-        let settings = ClientSettings { reach, timeout: Some(PATIENCE), ..ClientSettings::default() };
+        // A redirected POST would arrive as a GET without its body, and look as if it had been taken.
+        let settings = ClientSettings { reach, timeout: Some(PATIENCE), redirects: false, ..ClientSettings::default() };
         Ok(Self { http: Client::new(&settings)?, aws, reach })
     }
 

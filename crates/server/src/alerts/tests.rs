@@ -77,6 +77,11 @@ async fn a_refusal_says_what_was_said_but_no_secret() {
     let (url, _) = receiver(429, &[("retry-after", "17")]).await;
     let refused = sent(Outgoing::Http(request(&url))).await.unwrap_err();
     assert_eq!((refused.for_good, refused.after), (false, Some(Duration::from_secs(17))));
+    // Whoever only says where else it goes has not taken it.
+    let (url, got) = receiver(302, &[("location", "/hook/T/s3cret")]).await;
+    let refused = sent(Outgoing::Http(request(&url))).await.unwrap_err();
+    assert!(!refused.for_good && refused.reason.starts_with("it answered 302"), "{}", refused.reason);
+    assert_eq!(got.lock().len(), 1);
     // Nobody listens there.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for url in [format!("http://{gone}/hook/s3cret"), "no url s3cret".to_owned()] {
