@@ -162,6 +162,22 @@ fn literal_is_inside(url: &Url) -> bool {
         .is_some_and(|address| !is_public(address))
 }
 
+/// The first bytes of an answer's body, `most` at most, and whether that is all of it. A body that ends in an error is not.
+pub async fn beginning(mut answer: reqwest::Response, most: usize) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(more)) => body.extend_from_slice(&more),
+            Ok(None) => return (body, true),
+            Err(_) => return (body, false),
+        }
+        if body.len() > most {
+            body.truncate(most);
+            return (body, false);
+        }
+    }
+}
+
 /// The guarded client. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
