@@ -1,6 +1,7 @@
 //! Why something about alerts was not done.
 
 use crate::render::RenderError;
+use crate::spec::SecretError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_store::StoreError;
 use std::time::Duration;
@@ -65,6 +66,7 @@ impl Failure for AlertError {
         match self {
             Self::NoChannel { .. } => Some("declare one: mainspring apply -f, with kind: AlertChannel".into()),
             Self::NoSilence { .. } => Some("list them: mainspring alert silences".into()),
+            Self::Render(RenderError::Secret(SecretError::ForeignIdentity(_))) => None,
             Self::Render(RenderError::Secret(_)) => {
                 Some("set it where the server runs, or put the file into its folder of secrets".into())
             }

@@ -188,4 +188,9 @@ fn sns_is_published_to_in_the_topics_own_region() {
     let china = http("{sns: {topic: 'arn:aws-cn:sns:cn-north-1:123456789012:alerts'}}", "", Status::Firing);
     assert_eq!(china.url.reveal(), "https://sns.cn-north-1.amazonaws.com.cn/");
     assert!(!china.body.contains("MessageGroupId"));
+    // The server's identity is nobody else's.
+    let spec = channel("{sns: {topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'}}");
+    let foreign = Notice { tenant: Tenant::new("other").unwrap(), ..notice(Status::Firing) };
+    let refused = render(&spec, &foreign, &Vault::new("/"), NOW).unwrap_err();
+    assert!(matches!(refused, RenderError::Secret(SecretError::ForeignIdentity(_))), "{refused}");
 }
