@@ -158,6 +158,11 @@ fn pagerduty_opens_one_incident_a_group_and_closes_it() {
     let close = body(&http(yaml, key, Status::Resolved));
     assert_eq!((&close["event_action"], &close["dedup_key"]), (&json!("resolve"), &open["dedup_key"]));
     assert!(close.get("payload").is_none());
+    // What happened is not over when something else is.
+    for status in [Status::Happened, Status::Test] {
+        let one = body(&http(yaml, key, status));
+        assert_eq!((&one["event_action"], &one["dedup_key"]), (&json!("trigger"), &json!(notice(status).id)));
+    }
 }
 
 #[test]
