@@ -23,7 +23,7 @@ const BEGAN: &str = "began";
 struct Seen {
     firing: BTreeMap<(Tenant, String), Alert>,
     groups: BTreeMap<GroupKey, Group>,
-    silences: Vec<(Tenant, Silence)>,
+    silences: Vec<(Tenant, Arc<Silence>)>,
 }
 
 impl Seen {
@@ -61,11 +61,11 @@ fn group_key(tenant: &Tenant, channel: &Name, labels: &BTreeMap<String, String>)
 impl Controller {
     /// Makes the notices that are due.
     pub(super) async fn make_notices(&mut self, now: Timestamp) -> Result<(), AlertError> {
+        let silences = self.alerts.all_silences(now).await?;
         let read = self.alerts.db.read(move |c| {
             async move {
                 let firing = sql::firing(c).await?.into_iter().map(|(t, a)| ((t, a.fingerprint.clone()), a)).collect();
                 let groups = sql::groups(c).await?.into_iter().collect();
-                let silences = sql::silences(c, now).await?;
                 Seen { firing, groups, silences }.complete(c).await
             }
             .boxed()
@@ -147,7 +147,7 @@ impl Controller {
             return Ok(());
         }
         let since = Timestamp(i64::try_from(began.unwrap_or(stamp)).unwrap_or(i64::MAX));
-        let silences = self.alerts.db.read(move |c| async move { sql::silences(c, now).await }.boxed()).await?;
+        let silences = self.alerts.all_silences(now).await?;
         let seen = Seen { silences, ..Seen::default() };
         let mut alerts = Vec::new();
         let mut notices = Vec::new();

@@ -345,6 +345,67 @@ async fn a_silenced_alert_is_not_told_until_the_silence_ends() {
 }
 
 #[tokio::test]
+async fn a_silence_that_cannot_be_read_silences_nothing_and_holds_nothing_up() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let until = stage.now().plus_micros(86_400 * SECOND);
+    let wrong = [("1", "deployment=~["), ("2", "what?")].map(|(id, matcher)| {
+        let body = json!({"id": id, "matching": [matcher], "from": 0, "until": until, "reason": "", "by": "x"});
+        (id, body.to_string())
+    });
+    let write = stage.db.write(move |c| {
+        async move {
+            for (id, body) in wrong {
+                let sql = "INSERT INTO alert_silence (id, tenant, body, ends_at) VALUES ($1, 'other', $2, $3)";
+                c.execute(sql, mainspring_store::args![id, body, until]).await?;
+            }
+            Ok::<_, StoreError>(())
+        }
+        .boxed()
+    });
+    write.await.unwrap();
+    let (all, one) = (may(SilenceAlerts { id: None }), "objective=\"~[\"".parse().unwrap());
+    let new = NewSilence { matching: vec![one], length: Duration::from_secs(3600), reason: "known".into() };
+    let kept = alerts.silence(&all, new).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(alerts.silences(&may(ReadAlerts)).await.unwrap(), std::slice::from_ref(&kept));
+    }
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    assert_eq!(stage.taken().len(), 1);
+}
+
+async fn a_tenant_has_only_so_many_silences(temp: TempDb) {
+    let stage = Stage::on(temp).await;
+    let (alerts, _) = stage.process(1, WEBHOOK);
+    let all = may(SilenceAlerts { id: None });
+    let begin = |matchers: usize, reason: &str| {
+        let matching = (0..matchers).map(|i| format!("label{i}=x").parse().unwrap()).collect();
+        alerts.silence(&all, NewSilence { matching, length: Duration::from_secs(60), reason: reason.to_owned() })
+    };
+    for (matchers, reason) in [(21, ""), (1, "x".repeat(1025).as_str())] {
+        assert!(matches!(begin(matchers, reason).await, Err(AlertError::BadSilence(_))));
+    }
+    for _ in 0..500 {
+        begin(20, "").await.unwrap();
+    }
+    assert!(matches!(begin(1, "").await, Err(AlertError::TooMany { most: 500 })));
+    stage.pass_time(60);
+    begin(1, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_has_only_so_many_silences_on_sqlite() {
+    a_tenant_has_only_so_many_silences(TempDb::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_tenant_has_only_so_many_silences_on_postgres() {
+    a_tenant_has_only_so_many_silences(TempDb::postgres()).await;
+}
+
+#[tokio::test]
 async fn a_channel_hears_only_what_it_asked_for() {
     let stage = Stage::on(TempDb::sqlite()).await;
     for (n, (spec, hears)) in [

@@ -319,6 +319,8 @@ impl ChannelSpec {
                 }
             }
         }
+        let matchers = format!("there are {}; at most {}", self.matching.len(), crate::matcher::MOST);
+        ensure(self.matching.len() <= crate::matcher::MOST, "matching", matchers)?;
         let least = Duration::from_secs(60);
         ensure(self.group_wait.0 <= DAY, "groupWait", format!("it is {}; it is at most 1d", self.group_wait))?;
         ensure(self.group_interval.0 <= DAY, "groupInterval", format!("it is {}; at most 1d", self.group_interval))?;

@@ -104,10 +104,27 @@ pub(crate) async fn put_group(c: &mut Conn, key: &GroupKey, group: Option<&Group
     Ok(())
 }
 
+/// A silence as it is kept.
+pub(crate) struct StoredSilence {
+    pub id: String,
+    pub tenant: Tenant,
+    pub body: String,
+}
+
 /// Silences that have not ended, of all tenants.
-pub(crate) async fn silences(c: &mut Conn, now: Timestamp) -> Result<Vec<(Tenant, Silence)>, AlertError> {
-    let rows = c.query("SELECT tenant, body FROM alert_silence WHERE ends_at > $1 ORDER BY id", args![now]).await?;
-    rows.iter().map(|row| Ok((tenant(row)?, stored(&row.text("body")?, "silence")?))).collect()
+pub(crate) async fn silences(c: &mut Conn, now: Timestamp) -> Result<Vec<StoredSilence>, AlertError> {
+    let sql = "SELECT id, tenant, body FROM alert_silence WHERE ends_at > $1 ORDER BY id";
+    let rows = c.query(sql, args![now]).await?;
+    let one = |row: &Row| Ok(StoredSilence { id: row.text("id")?, tenant: tenant(row)?, body: row.text("body")? });
+    rows.iter().map(one).collect()
+}
+
+/// How many silences of a tenant have not ended.
+pub(crate) async fn count_silences(c: &mut Conn, tenant: &Tenant, now: Timestamp) -> Result<usize, AlertError> {
+    let sql = "SELECT COUNT(*) AS n FROM alert_silence WHERE tenant = $1 AND ends_at > $2";
+    let rows = c.query(sql, args![tenant, now]).await?;
+    let n = rows.first().map(|row| row.int("n")).transpose()?.unwrap_or(0);
+    Ok(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// Keeps a silence.
