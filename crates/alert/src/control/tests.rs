@@ -245,6 +245,41 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_channel_that_is_declared_anew_hears_of_what_it_no_longer_wants_only_that_it_is_over() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let anew = |more: &str| {
+        let spec =
+            format!("{{{more}, groupWait: 0s, webhook: {{url: 'https://h.example.com/', secret: {{file: key}}}}}}");
+        alerts.declare(&tenant(), &name("oncall"), channel(&spec));
+    };
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    // It is to hear of less.
+    anew("on: [slo]");
+    stage.pass_time(86_400);
+    stage.turn(&mut controller).await;
+    assert_eq!(stage.taken().len(), 1);
+    // It is to hear of all of them together: one group is new, and the old one is not repeated beside it.
+    anew("groupBy: []");
+    for _ in 0..2 {
+        stage.pass_time(86_400);
+        stage.turn(&mut controller).await;
+    }
+    let taken = stage.taken();
+    let group = |n: usize| &taken[n]["data"]["group"];
+    assert_eq!(taken.len(), 3);
+    assert!(group(0) != group(1) && group(1) == group(2));
+    alerts.observe(&tenant(), burn(false)).await.unwrap();
+    stage.pass_time(86_400);
+    stage.turn(&mut controller).await;
+    let taken = stage.taken();
+    assert!(taken.len() == 5 && taken[3..].iter().all(|t| t["type"] == "alert.resolved"));
+    assert_eq!(stage.sql("SELECT COUNT(*) AS n FROM alert_group").await, [0]);
+}
+
+#[tokio::test]
 async fn what_was_taken_before_the_process_died_comes_again_under_its_id() {
     let stage = Stage::on(TempDb::sqlite()).await;
     let (alerts, mut first) =
