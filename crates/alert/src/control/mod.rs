@@ -57,7 +57,8 @@ pub struct Controller {
     written: HashMap<(Series, Timestamp), Count>,
     looked: Option<Timestamp>,
     tidied: Option<Timestamp>,
-    sending: Vec<JoinHandle<()>>,
+    /// What is being sent, to which channel.
+    sending: Vec<((Tenant, String), JoinHandle<()>)>,
 }
 
 impl std::fmt::Debug for Controller {

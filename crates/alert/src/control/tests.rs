@@ -25,6 +25,8 @@ struct Outside {
     refuses: Mutex<Option<Refused>>,
     /// It takes a notice, and the process dies before it is written down.
     dies: Mutex<bool>,
+    /// A host that takes connections and does not answer.
+    hangs: Mutex<Option<&'static str>>,
     objectives: Mutex<Vec<slo::Objective>>,
     counts: Mutex<Vec<Count>>,
     news: Mutex<Vec<Happening>>,
@@ -36,6 +38,9 @@ impl Courier for Receiver {
     fn send(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), Refused>> {
         Box::pin(async move {
             let Outgoing::Http(request) = outgoing else { panic!("no mail is expected") };
+            if self.0.hangs.lock().is_some_and(|host| request.url.reveal().contains(host)) {
+                std::future::pending::<()>().await;
+            }
             if let Some(refused) = self.0.refuses.lock().clone() {
                 return Err(refused);
             }
@@ -242,6 +247,36 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id_and_in_order() {
     let said: Vec<Value> = stage.taken().iter().map(|t| t["type"].clone()).collect();
     assert_eq!(said, [json!("alert.firing"), json!("alert.resolved")]);
     assert_eq!(alerts.health(&tenant(), &name("oncall")), Some(Ok(())));
+}
+
+async fn a_channel_that_does_not_answer_holds_up_no_other(temp: TempDb) {
+    let stage = Stage::on(temp).await;
+    *stage.outside.hangs.lock() = Some("slow.example.com");
+    let (alerts, mut controller) = stage.process(
+        1,
+        "{groupBy: [column], groupWait: 0s, webhook: {url: 'https://slow.example.com/', secret: {file: key}}}",
+    );
+    let other = "{groupWait: 0s, webhook: {url: 'https://h.example.com/', secret: {file: key}}}";
+    alerts.declare(&tenant(), &name("other"), channel(other));
+    for column in 0..20 {
+        let mut signal = burn(true);
+        signal.subject.labels.insert("column".into(), column.to_string());
+        alerts.observe(&tenant(), signal).await.unwrap();
+    }
+    controller.pass().await.unwrap();
+    mainspring_testkit::eventually("the other channel has heard", || async { stage.taken().len() == 1 }).await;
+    controller.pass().await.unwrap();
+    assert_eq!(stage.sql("SELECT COUNT(*) AS n FROM alert_delivery WHERE attempts > 0").await, [4 + 1]);
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_answer_holds_up_no_other_on_sqlite() {
+    a_channel_that_does_not_answer_holds_up_no_other(TempDb::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_answer_holds_up_no_other_on_postgres() {
+    a_channel_that_does_not_answer_holds_up_no_other(TempDb::postgres()).await;
 }
 
 #[tokio::test]
