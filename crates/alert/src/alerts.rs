@@ -146,7 +146,6 @@ impl Alerts {
                 let before = sql::alert(c, &tenant, &fingerprint).await?;
                 match look(before.as_ref(), &signal, now) {
                     Changed::Nothing => Ok::<_, AlertError>(None),
-                    Changed::Dropped => sql::drop_alert(c, &tenant, &fingerprint).await.map(|()| None),
                     Changed::Updated(alert) => sql::put(c, &tenant, &alert, now).await.map(|()| None),
                     Changed::Raised(alert) | Changed::Resolved(alert) => {
                         sql::put(c, &tenant, &alert, now).await?;
@@ -164,7 +163,7 @@ impl Alerts {
         Ok(())
     }
 
-    /// Alerts of the tenant: those that fire, those that may, and what was, the last changed first. At most 1,000.
+    /// Alerts of the tenant: those that fire, and what was, the last changed first. At most 1,000.
     ///
     /// # Errors
     /// [`AlertError::Store`].
@@ -263,7 +262,7 @@ impl Alerts {
                 async move {
                     let mut views = Vec::new();
                     for (name, spec) in declared {
-                        let deliveries = sql::deliveries(c, &tenant, Some(name.as_str()), last).await?;
+                        let deliveries = sql::deliveries(c, &tenant, name.as_str(), last).await?;
                         views.push(ChannelView { name, spec, deliveries });
                     }
                     Ok(views)

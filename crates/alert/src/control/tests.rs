@@ -6,7 +6,7 @@ use crate::alerts::NewSilence;
 use crate::notice::Status;
 use crate::ports::{Courier, PortError, Refused};
 use crate::render::Outgoing;
-use crate::signal::{Happening, Hysteresis, Severity, Subject};
+use crate::signal::{Happening, Severity, Subject};
 use crate::spec::{ChannelSpec, Vault};
 use crate::{MIGRATIONS, ReadAlerts, SilenceAlerts};
 use futures::future::BoxFuture;
@@ -163,7 +163,7 @@ fn burn(active: bool) -> Signal {
         runbook: Some("https://wiki/drift".into()),
         page: Some("/ui/deployments/churn".into()),
     };
-    Signal { subject, active, hysteresis: Hysteresis::default() }
+    Signal { subject, active, keep: Duration::ZERO }
 }
 
 fn refused(for_good: bool) -> Refused {

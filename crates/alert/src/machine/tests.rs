@@ -1,5 +1,5 @@
 use super::*;
-use crate::signal::{Hysteresis, Severity, Signal, Source, Subject};
+use crate::signal::{Severity, Signal, Source, Subject};
 use mainspring_core::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
@@ -31,16 +31,15 @@ fn subject(objective: &str) -> Subject {
     }
 }
 
-fn signal(active: bool, pending: u64, keep: u64) -> Signal {
-    let hysteresis = Hysteresis { pending: seconds(pending), keep: seconds(keep) };
-    Signal { subject: subject("availability"), active, hysteresis }
+fn signal(active: bool, keep: u64) -> Signal {
+    Signal { subject: subject("availability"), active, keep: seconds(keep) }
 }
 
 /// Runs looks at these seconds; says what was raised and resolved when.
-fn run(looks: &[(i64, bool)], pending: u64, keep: u64) -> (Vec<(i64, &'static str)>, Option<Alert>) {
+fn run(looks: &[(i64, bool)], keep: u64) -> (Vec<(i64, &'static str)>, Option<Alert>) {
     let (mut alert, mut said) = (None, Vec::new());
     for (second, active) in looks {
-        match look(alert.as_ref(), &signal(*active, pending, keep), at(*second)) {
+        match look(alert.as_ref(), &signal(*active, keep), at(*second)) {
             Changed::Nothing => {}
             Changed::Updated(next) => alert = Some(next),
             Changed::Raised(next) => {
@@ -51,27 +50,15 @@ fn run(looks: &[(i64, bool)], pending: u64, keep: u64) -> (Vec<(i64, &'static st
                 said.push((*second, "resolved"));
                 alert = Some(next);
             }
-            Changed::Dropped => alert = None,
         }
     }
     (said, alert)
 }
 
 #[test]
-fn what_is_wrong_for_long_enough_is_an_alert_and_what_flickers_is_not() {
-    let (said, alert) = run(&[(0, true), (30, true), (59, true), (60, true), (90, false)], 60, 0);
-    assert_eq!(said, [(60, "raised"), (90, "resolved")]);
-    assert_eq!(alert.unwrap().sequence, 2);
-    let (said, alert) = run(&[(0, true), (30, true), (45, false), (50, true), (100, true)], 60, 0);
-    assert_eq!(said, [], "a break begins the time again");
-    assert_eq!(alert.unwrap().phase, Phase::Pending);
-    assert_eq!(run(&[(0, true), (10, false)], 60, 0).1, None, "what was only pending is forgotten");
-}
-
-#[test]
 fn what_is_right_for_a_moment_keeps_its_alert() {
     let flicker = [(0, true), (10, false), (20, true), (50, false), (79, false), (80, false), (90, true)];
-    let (said, alert) = run(&flicker, 0, 60);
+    let (said, alert) = run(&flicker, 60);
     assert_eq!(said, [(0, "raised"), (80, "resolved"), (90, "raised")]);
     let alert = alert.unwrap();
     assert_eq!((alert.sequence, alert.started), (3, at(90)), "its count goes on over its lives");
@@ -79,7 +66,7 @@ fn what_is_right_for_a_moment_keeps_its_alert() {
 
 #[test]
 fn a_look_that_comes_late_takes_nothing_back() {
-    let (said, alert) = run(&[(100, true), (40, false), (60, true)], 0, 0);
+    let (said, alert) = run(&[(100, true), (40, false), (60, true)], 0);
     assert_eq!(said, [(100, "raised")]);
     assert_eq!(alert.unwrap().seen, at(100));
 }

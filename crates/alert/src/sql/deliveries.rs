@@ -124,13 +124,13 @@ pub(crate) async fn finish(c: &mut Conn, done: &Done) -> Result<(), AlertError> 
     Ok(())
 }
 
-/// The last deliveries of a tenant, of one channel or all, the newest first.
+/// The last deliveries to a channel, the newest first.
 pub(crate) async fn list(
     c: &mut Conn,
     tenant: &Tenant,
-    channel: Option<&str>,
+    channel: &str,
     limit: u32,
 ) -> Result<Vec<Delivery>, AlertError> {
-    let sql = "SELECT * FROM alert_delivery WHERE tenant = $1 AND ($2 = '' OR channel = $2) ORDER BY id DESC LIMIT $3";
-    c.query(sql, args![tenant, channel.unwrap_or(""), limit]).await?.iter().map(delivery).collect()
+    let sql = "SELECT * FROM alert_delivery WHERE tenant = $1 AND channel = $2 ORDER BY id DESC LIMIT $3";
+    c.query(sql, args![tenant, channel, limit]).await?.iter().map(delivery).collect()
 }

@@ -47,27 +47,21 @@ pub(crate) async fn firing(c: &mut Conn) -> Result<Vec<(Tenant, Alert)>, AlertEr
 pub(crate) async fn alerts(c: &mut Conn, tenant: &Tenant, limit: u32) -> Result<Vec<Alert>, AlertError> {
     // What fires stands first however long ago it changed.
     let sql = "SELECT body FROM alert WHERE tenant = $1
-               ORDER BY CASE phase WHEN 'firing' THEN 0 WHEN 'pending' THEN 1 ELSE 2 END, updated_at DESC LIMIT $2";
+               ORDER BY CASE phase WHEN 'firing' THEN 0 ELSE 1 END, updated_at DESC LIMIT $2";
     let rows = c.query(sql, args![tenant, limit]).await?;
     rows.iter().map(|row| stored(&row.text("body")?, "alert")).collect()
 }
 
 /// Keeps an alert.
 pub(crate) async fn put(c: &mut Conn, tenant: &Tenant, alert: &Alert, now: Timestamp) -> Result<(), AlertError> {
-    let (phase, source) = (alert.phase.as_str(), alert.subject.source.as_str());
+    let phase = alert.phase.as_str();
     c.execute(
-        "INSERT INTO alert (tenant, fingerprint, phase, source, body, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO alert (tenant, fingerprint, phase, body, updated_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (tenant, fingerprint) DO UPDATE
          SET phase = excluded.phase, body = excluded.body, updated_at = excluded.updated_at",
-        args![tenant, &alert.fingerprint, phase, source, text(alert, "alert")?, now],
+        args![tenant, &alert.fingerprint, phase, text(alert, "alert")?, now],
     )
     .await?;
-    Ok(())
-}
-
-/// Forgets an alert.
-pub(crate) async fn drop_alert(c: &mut Conn, tenant: &Tenant, fingerprint: &str) -> Result<(), AlertError> {
-    c.execute("DELETE FROM alert WHERE tenant = $1 AND fingerprint = $2", args![tenant, fingerprint]).await?;
     Ok(())
 }
 
