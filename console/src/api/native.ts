@@ -198,7 +198,11 @@ export const native = {
   alerts: (signal?: AbortSignal) => take("list the alerts", client.GET("/api/v1/alerts", s(signal)), signal),
   slos: (signal?: AbortSignal) => take("list the objectives", client.GET("/api/v1/slos", s(signal)), signal),
   alertChannels: (signal?: AbortSignal) =>
-    take("list the alert channels", client.GET("/api/v1/alerts/channels", s(signal)), signal),
+    take(
+      "list the alert channels",
+      client.GET("/api/v1/alerts/channels", { params: { query: { limit: 1 } }, ...s(signal) }),
+      signal,
+    ),
   testChannel: (name: string) =>
     take(`test ${name}`, client.POST("/api/v1/alerts/channels/{name}/test", { params: { path: { name } } })),
 
