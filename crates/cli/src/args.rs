@@ -241,6 +241,8 @@ pub enum Cmd {
     },
     /// Show every setting and where its value comes from
     Config(ServerArgs),
+    /// Print a dashboard of the server's metrics for Grafana to import
+    Dashboard,
     /// Say what is missing on this machine and how to mend it
     Doctor(ServerArgs),
     /// Save the data folder (SQLite and local artifacts) into one folder, while the server runs or not

@@ -69,6 +69,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
         Cmd::Up(args) => return up::run(&args).await,
         Cmd::Config(args) => local::config(&args, out)?,
+        Cmd::Dashboard => output::json(&mainspring_server::dashboard()),
         Cmd::Doctor(args) => local::doctor(&args, out).await?,
         Cmd::Backup { to, server } => local::backup(&to, &server).await?,
         Cmd::Restore { from, server } => local::restore(&from, &server)?,

@@ -28,6 +28,7 @@ mod wiring;
 
 pub use error::StartError;
 pub use keys::{Made, NewKey, create_key};
+pub use metrics::dashboard;
 pub use start::{About, Running, start};
 pub use wiring::{Engines, open_engines};
 

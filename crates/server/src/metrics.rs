@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+mod dashboard;
 mod rollouts;
 #[cfg(test)]
 mod tests;
+
+pub use dashboard::dashboard;
 
 /// Upper bounds of the duration buckets, microseconds.
 const BOUNDS_US: [u64; 16] = [

@@ -48,7 +48,7 @@ fn variant(name: &str, percent: u32) -> VariantView {
     }
 }
 
-fn reading() -> Reading {
+pub(super) fn reading() -> Reading {
     let name = Name::new("churn").unwrap();
     let trip = Trip {
         at: Timestamp(0),
