@@ -89,3 +89,32 @@ async fn a_deployment_is_told_once_for_each_version() {
     let versions: Vec<_> = waiting.iter().map(|e| e.body["what"]["deployed"]["version"].clone()).collect();
     assert_eq!(versions, ["1", "2", "1"]);
 }
+
+#[tokio::test]
+async fn things_whose_names_join_to_the_same_text_have_events_of_their_own() {
+    let world = World::new().await;
+    let of = |namespace: &str, name: &str, job: bool| {
+        let thing = Thing { namespace: namespace.into(), name: name.into(), facets: Vec::new() };
+        let subject = if job { Subject::Job(thing) } else { Subject::Dataset(thing) };
+        Event { at: Timestamp(1), subject, inputs: vec![], outputs: vec![], body: "{}".into() }
+    };
+    for job in [true, false] {
+        assert_eq!(world.send(vec![of("s3://a/b", "c", job), of("s3://a", "b/c", job)]).await, [true, true]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_ends_early() {
+    let world = World::new().await;
+    let large = |n: i64| Event {
+        body: format!("\"{}\"", "x".repeat(6 << 20)),
+        ..ran("j", (n as u64, n, RunState::Start), &[], &[])
+    };
+    for n in 0..5 {
+        world.send(vec![large(n)]).await;
+    }
+    let all = Between { after: Timestamp(0), before: Timestamp(9), ascending: true };
+    let page = async |offset| world.lineage.events(&reader("default"), all, (5, offset)).await.unwrap();
+    let (first, rest) = (page(0).await, page(3).await);
+    assert_eq!((first.items.len(), rest.items.len(), first.total), (3, 2, 5));
+}
