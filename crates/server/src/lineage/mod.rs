@@ -2,8 +2,11 @@
 
 mod compose;
 mod known;
+mod look;
 mod names;
 mod outbound;
+#[cfg(test)]
+mod tests;
 
 pub use known::House;
 pub use outbound::{Outbound, start};

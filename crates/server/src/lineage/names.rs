@@ -66,10 +66,9 @@ fn address(source: &str) -> Option<(String, String)> {
     place(named.unwrap_or(source))
 }
 
-/// The node of a dataset that a run read.
-pub fn logged(dataset: &Logged) -> Node {
-    let (namespace, name) =
-        address(&dataset.source).unwrap_or_else(|| (NAMESPACE.into(), format!("datasets/{}", dataset.name)));
+/// The node of a dataset that a run read, by the name and the source it was logged with.
+pub fn logged(name: &str, source: &str) -> Node {
+    let (namespace, name) = address(source).unwrap_or_else(|| (NAMESPACE.into(), format!("datasets/{name}")));
     // A file that happens to be called as a model is is none.
     Node::Dataset { namespace, name }
 }
@@ -77,7 +76,7 @@ pub fn logged(dataset: &Logged) -> Node {
 /// The same, with its digest and its columns.
 pub fn described(dataset: &Logged) -> Dataset {
     let version = (!dataset.digest.is_empty()).then(|| dataset.digest.clone());
-    Dataset { version, fields: columns(dataset.schema.as_deref()), ..of(&logged(dataset)) }
+    Dataset { version, fields: columns(dataset.schema.as_deref()), ..of(&logged(&dataset.name, &dataset.source)) }
 }
 
 /// MLflow's columns: `{"mlflow_colspec": [{"name": …, "type": …}]}`.
@@ -112,10 +111,7 @@ mod tests {
 
     #[test]
     fn addresses_have_the_names_of_the_specification() {
-        let named = |source: &str| {
-            let dataset = Logged { name: "train".into(), source: source.into(), ..Logged::default() };
-            logged(&dataset).to_string()
-        };
+        let named = |source: &str| logged("train", source).to_string();
         for (source, node) in [
             (r#"{"uri": "s3://bucket/a/b.parquet"}"#, "dataset:s3://bucket:a/b.parquet"),
             (r#"{"uri": "s3a://bucket/a"}"#, "dataset:s3://bucket:a"),
