@@ -249,7 +249,7 @@ impl Views for Whole {
 
     fn predicted<'a>(
         &'a self,
-        _: &'a Tenant,
+        _: &'a Arc<Principal>,
         _: (EventId, Timestamp),
         _: &'a crate::dto::journal::BatchRun,
     ) -> BoxFuture<'a, Result<(), ApiError>> {

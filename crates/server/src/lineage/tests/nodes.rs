@@ -1,7 +1,9 @@
 use super::{World, version_node, who};
+use crate::lineage::bulk;
 use mainspring_convert::lineage::{CONVERTED_FROM, OPTIMIZED_FROM};
 use mainspring_core::Role;
-use mainspring_lineage::{Known, NAMESPACE, Node, ThingKind};
+use mainspring_lineage::{Known, NAMESPACE, Node, ReadLineage, ThingKind};
+use mainspring_proto_native::dto::journal::BatchRun;
 use mainspring_registry::actions::{CreateExperiment, LogRun};
 use mainspring_registry::{Dataset, DatasetInput, Pair};
 
@@ -110,4 +112,35 @@ async fn every_experiment_is_listed() {
     };
     futures::future::join_all((0..1_050).map(create)).await;
     assert_eq!(world.house.own(&who(Role::Admin), ThingKind::Job).await.unwrap().len(), 1_051);
+}
+
+#[tokio::test]
+async fn a_run_over_a_file_is_kept_for_those_who_may_send_events_and_names_nothing_of_ours() {
+    let world = World::new().await;
+    let run = BatchRun {
+        id: String::new(),
+        model: "churn".into(),
+        version: "1".into(),
+        input: "https://ann:s3cret@example.com/in.csv?sig=s3cret".into(),
+        output: "models:/churn/2".into(),
+        rows: 3,
+        bytes: 1,
+        batch_rows: 1,
+        engine_ms: 1.0,
+        took_ms: 1.0,
+    };
+    let of = || (world.ctx.event_id(), world.ctx.now());
+    for role in [Role::Read, Role::Infer] {
+        bulk(&world.lineage, &world.house.gate, &who(role), of(), &run).await.unwrap();
+    }
+    assert!(world.db.outbox_take(mainspring_lineage::TOPIC, 9).await.unwrap().is_empty());
+    bulk(&world.lineage, &world.house.gate, &who(Role::Write), of(), &run).await.unwrap();
+    let [told] = &world.db.outbox_take(mainspring_lineage::TOPIC, 9).await.unwrap()[..] else { panic!("one is told") };
+    assert!(!told.body.to_string().contains("s3cret"), "{}", told.body);
+    let auth = world.may(ReadLineage);
+    let inputs = world.lineage.thing(&auth, (ThingKind::Dataset, "https://example.com", "/in.csv")).await;
+    assert!(inputs.is_ok());
+    // What was written has a name that is no version's.
+    let made = world.lineage.thing(&auth, (ThingKind::Dataset, NAMESPACE, "models/churn/2")).await;
+    assert!(made.is_err());
 }
