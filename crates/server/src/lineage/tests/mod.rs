@@ -1,5 +1,6 @@
 //! The house over a real registry and a real journal.
 
+mod composed;
 mod nodes;
 
 use super::known::House;
