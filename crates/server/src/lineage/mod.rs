@@ -1,6 +1,7 @@
 //! Lineage: what the house knows for the graph, and what a collector outside is told of it.
 
 mod compose;
+mod deployed;
 mod known;
 mod look;
 mod names;

@@ -1,7 +1,8 @@
-//! The house over a real registry and a real journal.
+//! The house over a real registry and a real journal, and the teller against a collector that listens.
 
 mod composed;
 mod nodes;
+mod told;
 
 use super::known::House;
 use crate::ports::{Models, Recorder};
