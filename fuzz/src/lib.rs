@@ -3,6 +3,7 @@
 
 pub mod filter;
 pub mod journal;
+pub mod lineage;
 pub mod resource;
 pub mod scoring;
 pub mod search;

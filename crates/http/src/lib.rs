@@ -5,6 +5,7 @@
 pub mod assets;
 pub mod body;
 pub mod client;
+pub mod coding;
 mod gather;
 pub mod guard;
 mod head;
@@ -15,6 +16,7 @@ pub mod tls;
 
 pub use body::{BodyError, Json, Limit, read_body, read_body_aligned, stream_body};
 pub use client::{Client, ClientError, ClientSettings, Reach};
+pub use coding::{Coding, CodingError};
 pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, MaybeCaller, Peer};
 pub use head::Head;
 pub use problem::{ApiError, Problem, Render, problem};

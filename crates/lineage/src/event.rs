@@ -126,12 +126,12 @@ pub struct Event {
 impl Event {
     /// What makes it the same event when it is sent again: run, state and time; or the thing and the time.
     pub(crate) fn key(&self) -> String {
-        let (kind, of) = match &self.subject {
-            Subject::Run { id, state, .. } => ("run", format!("{id}/{}", state.map_or("", RunState::as_str))),
-            Subject::Job(t) => ("job", format!("{}/{}", t.namespace, t.name)),
-            Subject::Dataset(t) => ("dataset", format!("{}/{}", t.namespace, t.name)),
+        let (kind, of, which) = match &self.subject {
+            Subject::Run { id, state, .. } => ("run", id, state.map_or("", RunState::as_str)),
+            Subject::Job(t) => ("job", &t.namespace, t.name.as_str()),
+            Subject::Dataset(t) => ("dataset", &t.namespace, t.name.as_str()),
         };
-        digest(&[kind, &of, &self.at.micros().to_string()])
+        digest(&[kind, of, which, &self.at.micros().to_string()])
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::lineage::Lineage;
 use crate::node::Node;
-use crate::ports::{Around, Detail};
+use crate::ports::{Around, Detail, Look};
 use crate::{LineageError, ReadLineage};
 use mainspring_core::Authorized;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -115,10 +115,11 @@ impl Lineage {
     /// # Errors
     /// [`LineageError::NotFound`] when none of the nodes exists; what the house or the database says.
     pub async fn graph(&self, auth: &Authorized<ReadLineage>, ask: &Ask) -> Result<Graph> {
+        let look = self.known.look(auth.who());
         let mut walk = Walk::default();
         let mut exists = false;
         for node in &ask.from {
-            let around = self.around(auth, node).await?;
+            let around = self.around(auth, &*look, node).await?;
             exists |= around.exists;
             walk.known.insert(node.clone(), around);
         }
@@ -127,14 +128,14 @@ impl Lineage {
             return Err(LineageError::NotFound(named));
         }
         for way in ask.direction.walks() {
-            self.walk(auth, ask, *way, &mut walk).await?;
+            self.walk((auth, &*look), ask, *way, &mut walk).await?;
         }
         Ok(walk.finish())
     }
 
     async fn walk(
         &self,
-        auth: &Authorized<ReadLineage>,
+        (auth, look): (&Authorized<ReadLineage>, &dyn Look),
         ask: &Ask,
         (up, down): (bool, bool),
         walk: &mut Walk,
@@ -148,7 +149,7 @@ impl Lineage {
                     continue;
                 }
                 if !walk.known.contains_key(&node) {
-                    let around = self.around(auth, &node).await?;
+                    let around = self.around(auth, look, &node).await?;
                     walk.known.insert(node.clone(), around);
                 }
                 let Some(around) = walk.known.get(&node) else { continue };

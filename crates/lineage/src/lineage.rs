@@ -4,7 +4,7 @@ use crate::actions::{ReadLineage, SendLineage};
 use crate::error::{LineageError, Result};
 use crate::event::{Event, ThingKind};
 use crate::node::{NAMESPACE, Node};
-use crate::ports::{Around, Known, Own};
+use crate::ports::{Around, Known, Look, Own};
 use crate::sql::{KeptEvent, KeptRun, KeptThing, Page, read, write};
 use mainspring_core::{Authorized, Ctx, Tenant, Timestamp};
 use mainspring_store::Db;
@@ -73,10 +73,10 @@ impl Lineage {
     }
 
     /// A node with all that is next to it: what events named, and what the house knows.
-    pub(crate) async fn around(&self, auth: &Authorized<ReadLineage>, node: &Node) -> Result<Around> {
+    pub(crate) async fn around(&self, auth: &Authorized<ReadLineage>, look: &dyn Look, node: &Node) -> Result<Around> {
         let (tenant, asked) = (auth.tenant().clone(), node.clone());
         let sent = self.db.read(move |c| Box::pin(async move { read::around(c, &tenant, &asked).await })).await?;
-        let mut all = self.known.around(auth.who(), node).await?;
+        let mut all = look.around(node).await?;
         if !all.exists {
             all.detail = sent.detail;
         }
@@ -100,8 +100,9 @@ impl Lineage {
         }
         let mut candidates = Node::candidates(text)?;
         if candidates.len() > 1 {
+            let look = self.known.look(auth.who());
             for node in &candidates {
-                if self.around(auth, node).await?.exists {
+                if self.around(auth, &*look, node).await?.exists {
                     return Ok(node.clone());
                 }
             }
@@ -144,7 +145,8 @@ impl Lineage {
         Ok(all.into_iter().map(|(name, (first, last))| (name, first, last)).collect())
     }
 
-    /// Jobs or datasets of a namespace, by name.
+    /// Jobs or datasets of a namespace, by name. Which datasets a job of ours reads and writes is said of one job only
+    /// ([`Lineage::thing`]): it is walked over for each.
     ///
     /// # Errors
     /// [`LineageError::Store`], and what the house says.
@@ -165,10 +167,8 @@ impl Lineage {
             .await?;
         let mine = own.len() as u64;
         let names: HashSet<String> = own.iter().map(|o| o.name.clone()).collect();
-        let mut items = Vec::new();
-        for own in own.into_iter().skip(offset as usize).take(limit as usize) {
-            items.push(self.own(auth, kind, own).await?);
-        }
+        let part = own.into_iter().skip(offset as usize).take(limit as usize);
+        let mut items: Vec<KeptThing> = part.map(|own| made_here(kind, own)).collect();
         // Whoever names something of ours in an event means it, and it is in the list already.
         page.items.retain(|kept| !names.contains(&kept.name));
         items.append(&mut page.items);
@@ -184,11 +184,10 @@ impl Lineage {
         auth: &Authorized<ReadLineage>,
         (kind, namespace, name): (ThingKind, &str, &str),
     ) -> Result<KeptThing> {
-        if namespace == NAMESPACE {
-            let own = self.known.own(auth.who(), kind).await?;
-            if let Some(own) = own.into_iter().find(|o| o.name == name) {
-                return self.own(auth, kind, own).await;
-            }
+        if namespace == NAMESPACE
+            && let Some(own) = self.known.one(auth.who(), kind, name).await?
+        {
+            return self.own(auth, kind, own).await;
         }
         let (tenant, asked) = (auth.tenant().clone(), (namespace.to_owned(), name.to_owned()));
         let found = self
@@ -198,23 +197,14 @@ impl Lineage {
         found.ok_or_else(|| LineageError::NotFound(format!("{}:{namespace}:{name}", kind.as_str())))
     }
 
-    /// Something of ours as a job or a dataset.
+    /// Something of ours as a job or a dataset, with what a job reads and writes.
     async fn own(&self, auth: &Authorized<ReadLineage>, kind: ThingKind, own: Own) -> Result<KeptThing> {
-        let mut thing = KeptThing {
-            kind,
-            namespace: NAMESPACE.to_owned(),
-            name: own.name,
-            created: own.created,
-            updated: own.updated,
-            facets: Vec::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            latest: None,
-        };
+        let mut thing = made_here(kind, own);
         if kind == ThingKind::Job {
             let node = Node::job(NAMESPACE, &thing.name);
+            let look = self.known.look(auth.who());
             for start in self.starts(auth, node).await? {
-                let around = self.around(auth, &start).await?;
+                let around = self.around(auth, &*look, &start).await?;
                 for (into, nodes) in [(&mut thing.inputs, around.up), (&mut thing.outputs, around.down)] {
                     into.extend(nodes.iter().filter_map(Node::thing).map(|(_, namespace, name)| (namespace, name)));
                 }
@@ -265,5 +255,20 @@ impl Lineage {
         let tenant: Tenant = auth.tenant().clone();
         let read = self.db.read(move |c| Box::pin(async move { read::events(c, &tenant, between, page).await }));
         Ok(read.await?)
+    }
+}
+
+/// Something of ours as a job or a dataset, by what is said of it in a list.
+fn made_here(kind: ThingKind, own: Own) -> KeptThing {
+    KeptThing {
+        kind,
+        namespace: NAMESPACE.to_owned(),
+        name: own.name,
+        created: own.created,
+        updated: own.updated,
+        facets: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        latest: None,
     }
 }

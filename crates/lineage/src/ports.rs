@@ -78,9 +78,9 @@ pub struct Own {
 
 /// What the house knows itself.
 pub trait Known: Send + Sync + 'static {
-    /// A node with what the house knows to be next to it. A node that it does not know does not exist; datasets
-    /// outside are known as far as our runs read them.
-    fn around<'a>(&'a self, who: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>>;
+    /// Looks around in the name of `who`, for one question: what is costly to find out is found out once for all the
+    /// nodes of its answer.
+    fn look<'a>(&'a self, who: &'a Arc<Principal>) -> Box<dyn Look + 'a>;
 
     /// The version that an alias of a model means.
     fn alias<'a>(
@@ -95,4 +95,19 @@ pub trait Known: Send + Sync + 'static {
 
     /// Everything of one kind that is made here, by name.
     fn own<'a>(&'a self, who: &'a Arc<Principal>, kind: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>>;
+
+    /// The one of them with this name.
+    fn one<'a>(
+        &'a self,
+        who: &'a Arc<Principal>,
+        kind: ThingKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Own>, PortError>>;
+}
+
+/// One look at what the house knows.
+pub trait Look: Send + Sync {
+    /// A node with what the house knows to be next to it. A node that it does not know does not exist; datasets
+    /// outside are known as far as our runs read them.
+    fn around<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>>;
 }

@@ -28,11 +28,8 @@ impl House {
 }
 
 impl Known for House {
-    fn around<'a>(&'a self, _: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>> {
-        let found = self.0.get(node).cloned();
-        let exists = found.is_some();
-        let (up, down) = found.unwrap_or_default();
-        Box::pin(std::future::ready(Ok(Around { exists, up, down, ..Around::default() })))
+    fn look<'a>(&'a self, _: &'a Arc<Principal>) -> Box<dyn Look + 'a> {
+        Box::new(Looking(self))
     }
 
     fn alias<'a>(
@@ -51,6 +48,26 @@ impl Known for House {
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn one<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        _: ThingKind,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Own>, PortError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+struct Looking<'a>(&'a House);
+
+impl Look for Looking<'_> {
+    fn around<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>> {
+        let found = self.0.0.get(node).cloned();
+        let exists = found.is_some();
+        let (up, down) = found.unwrap_or_default();
+        Box::pin(std::future::ready(Ok(Around { exists, up, down, ..Around::default() })))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a collector outside is to be told: events in the outbox, written when something happened.
 
+use crate::actions::SendLineage;
 use crate::error::Result;
+use crate::event::Event;
 use crate::lineage::Lineage;
 use crate::sql::write;
-use mainspring_core::{Tenant, Timestamp};
+use mainspring_core::{Authorized, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The outbox's topic.
@@ -64,17 +66,24 @@ impl Lineage {
             .await
     }
 
-    /// Tells of something else.
+    /// Keeps an event about something that happened here, and tells of it as `said` in the same transaction. An event
+    /// that was kept before is not told again.
     ///
     /// # Errors
     /// [`crate::LineageError::Store`].
-    pub async fn tell(&self, tenant: &Tenant, what: Happened) -> Result<()> {
-        if !self.told {
-            return Ok(());
-        }
-        let at = self.ctx.now();
-        let body = serde_json::to_value(Told { tenant: tenant.clone(), at, what }).unwrap_or_default();
-        let event = self.ctx.ids.event(at);
-        self.db.write(move |c| Box::pin(async move { Ok(c.outbox(TOPIC, event, &body).await?) })).await
+    pub async fn announce(&self, auth: &Authorized<SendLineage>, event: Event, said: serde_json::Value) -> Result<()> {
+        let (tenant, at, tells) = (auth.tenant().clone(), self.ctx.now(), self.told);
+        let (id, told) = (self.ctx.ids.event(at), Told { tenant: tenant.clone(), at, what: Happened::Event(said) });
+        let body = serde_json::to_value(told).unwrap_or_default();
+        self.db
+            .write(move |c| {
+                Box::pin(async move {
+                    if write::keep(c, &tenant, &event, at).await? && tells {
+                        c.outbox(TOPIC, id, &body).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
     }
 }

@@ -116,3 +116,13 @@ pub fn render(said: &Said) -> Value {
     }
     event
 }
+
+/// The event that describes a dataset outside any run and any job.
+pub fn described(at: Timestamp, said: &Dataset) -> Value {
+    json!({
+        "eventTime": iso(at),
+        "producer": PRODUCER,
+        "schemaURL": format!("{SPEC}DatasetEvent"),
+        "dataset": dataset(said, false),
+    })
+}

@@ -6,41 +6,60 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use flate2::read::GzDecoder;
-use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
 use mainspring_core::ErrorKind;
 use mainspring_http::body::parse;
-use mainspring_http::{ApiError, BodyError, Caller, read_body};
+use mainspring_http::{ApiError, Caller, Coding, read_body};
 use mainspring_lineage::{Event, SendLineage};
-use serde::Serialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use std::io::Read;
+use std::fmt;
+
+/// The most events of one batch.
+const MOST: usize = 10_000;
+/// The longest that a reason in the answer to a batch is, characters: it repeats what is wrong.
+const REASON: usize = 500;
 
 /// The text of a body, unpacked. A body that is small when packed may be large afterwards: the limit holds for both.
 async fn text(headers: &HeaderMap, body: Body, limit: usize) -> Result<String, ApiError> {
-    let bytes = read_body(body, limit).await?;
-    let packed = headers.get(CONTENT_ENCODING).map(|v| v.to_str().unwrap_or_default().to_ascii_lowercase());
-    let bytes = match packed.as_deref() {
-        None | Some("" | "identity") => bytes.to_vec(),
-        Some("gzip" | "x-gzip") => unpack(bytes, limit).await?,
-        Some(other) => {
-            let message = format!("Content-Encoding is {other:?}; events come plain or as gzip");
-            return Err(ApiError::new(ErrorKind::InvalidInput, message));
-        }
-    };
-    String::from_utf8(bytes)
+    let mut bytes = read_body(body, limit).await?;
+    if let Some(coding) = Coding::of_request(headers)? {
+        let read = tokio::task::spawn_blocking(move || coding.decode(&bytes, limit)).await;
+        bytes = read.map_err(|e| ApiError::new(ErrorKind::Internal, format!("the body was not unpacked: {e}")))??;
+    }
+    String::from_utf8(bytes.into())
         .map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("the body is not UTF-8: {}", e.utf8_error())))
 }
 
-async fn unpack(bytes: bytes::Bytes, limit: usize) -> Result<Vec<u8>, ApiError> {
-    let wrong = |what: String| ApiError::new(ErrorKind::InvalidInput, format!("the body is no gzip: {what}"));
-    let read = tokio::task::spawn_blocking(move || {
-        let mut out = Vec::new();
-        GzDecoder::new(&*bytes).take(limit as u64 + 1).read_to_end(&mut out).map(|_| out)
-    });
-    let out = read.await.map_err(|e| wrong(e.to_string()))?.map_err(|e| wrong(e.to_string()))?;
-    if out.len() > limit { Err(BodyError::TooLarge { limit }.into()) } else { Ok(out) }
+/// A list that is refused as soon as it has too many elements: what is small in a body is large in the memory.
+struct Few(Vec<Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Few {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(Elements).map(Self)
+    }
+}
+
+struct Elements;
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<Box<RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MOST} events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(event) = seq.next_element()? {
+            if all.len() == MOST {
+                return Err(A::Error::custom(format_args!("a batch is at most {MOST} events; send it in parts")));
+            }
+            all.push(event);
+        }
+        Ok(all)
+    }
 }
 
 /// One event. It is taken whether it is new or was sent before.
@@ -89,13 +108,16 @@ pub(crate) async fn batch(
 ) -> Result<Response, ApiError> {
     let auth = s.gate.authorize(&who, SendLineage)?;
     let text = text(&headers, body, s.max_body).await?;
-    let given: Vec<Box<RawValue>> = parse(text.as_bytes())?;
+    let Few(given) = parse(text.as_bytes())?;
     let received = given.len();
     let (mut events, mut failed_events): (Vec<Event>, _) = (Vec::with_capacity(received), Vec::new());
     for (index, raw) in given.into_iter().enumerate() {
         match event(raw.get()) {
             Ok(event) => events.push(event),
-            Err(Wrong(reason)) => failed_events.push(Failed { index, reason, retriable: false }),
+            Err(Wrong(reason)) => {
+                let reason = reason.chars().take(REASON).collect();
+                failed_events.push(Failed { index, reason, retriable: false });
+            }
         }
     }
     let (successful, failed) = (events.len(), failed_events.len());

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use mainspring_core::{Principal, Role, Tenant, Timestamp};
 use mainspring_http::Caller;
-use mainspring_lineage::{Around, Detail, Known, Lineage, MIGRATIONS, Node, Own, PortError, ThingKind};
+use mainspring_lineage::{Around, Detail, Known, Lineage, Look, MIGRATIONS, Node, Own, PortError, ThingKind};
 use mainspring_testkit::{TempDb, open_gate};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -25,19 +25,8 @@ fn run() -> Node {
 }
 
 impl Known for House {
-    fn around<'a>(&'a self, _: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>> {
-        let (clean, made) = (Node::dataset("warehouse", "clean"), Node::dataset("mainspring", "models/churn/3"));
-        let (up, down) = if *node == run() {
-            (vec![clean], vec![made])
-        } else if *node == clean {
-            (vec![], vec![run()])
-        } else if *node == made {
-            (vec![run()], vec![])
-        } else {
-            return Box::pin(std::future::ready(Ok(Around::default())));
-        };
-        let detail = Detail { experiment: Some("churn".into()), at: Some(Timestamp(5)), ..Detail::default() };
-        Box::pin(std::future::ready(Ok(Around { exists: true, detail, up, down, ..Around::default() })))
+    fn look<'a>(&'a self, _: &'a Arc<Principal>) -> Box<dyn Look + 'a> {
+        Box::new(House)
     }
 
     fn alias<'a>(
@@ -54,9 +43,38 @@ impl Known for House {
     }
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, kind: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>> {
-        let name = if kind == ThingKind::Job { "experiments/churn" } else { "models/churn/3" };
-        let own = Own { name: name.into(), created: Timestamp(5), updated: Timestamp(6) };
-        Box::pin(std::future::ready(Ok(vec![own])))
+        Box::pin(std::future::ready(Ok(vec![own(kind)])))
+    }
+
+    fn one<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        kind: ThingKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Own>, PortError>> {
+        Box::pin(std::future::ready(Ok(Some(own(kind)).filter(|o| o.name == name))))
+    }
+}
+
+fn own(kind: ThingKind) -> Own {
+    let name = if kind == ThingKind::Job { "experiments/churn" } else { "models/churn/3" };
+    Own { name: name.into(), created: Timestamp(5), updated: Timestamp(6) }
+}
+
+impl Look for House {
+    fn around<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<Around, PortError>> {
+        let (clean, made) = (Node::dataset("warehouse", "clean"), Node::dataset("mainspring", "models/churn/3"));
+        let (up, down) = if *node == run() {
+            (vec![clean], vec![made])
+        } else if *node == clean {
+            (vec![], vec![run()])
+        } else if *node == made {
+            (vec![run()], vec![])
+        } else {
+            return Box::pin(std::future::ready(Ok(Around::default())));
+        };
+        let detail = Detail { experiment: Some("churn".into()), at: Some(Timestamp(5)), ..Detail::default() };
+        Box::pin(std::future::ready(Ok(Around { exists: true, detail, up, down, ..Around::default() })))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::dto::system::{Config, Health, Info};
 use futures::future::BoxFuture;
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
-use mainspring_core::{Action, Authorized, Ctx, Denied, EventId, Gate, Principal, Tenant, Timestamp};
+use mainspring_core::{Action, Authorized, Ctx, Denied, EventId, Gate, Principal, Timestamp};
 use mainspring_http::ApiError;
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
@@ -31,10 +31,10 @@ pub trait Views: Send + Sync + 'static {
     /// Every setting and where its value comes from; secrets are hidden.
     fn config(&self) -> Config;
 
-    /// Notes a run over a file, with its id and time, in the lineage.
+    /// Notes a run over a file, with its id and time, in the lineage, where `who` may send to it.
     fn predicted<'a>(
         &'a self,
-        tenant: &'a Tenant,
+        who: &'a Arc<Principal>,
         of: (EventId, Timestamp),
         run: &'a BatchRun,
     ) -> BoxFuture<'a, Result<(), ApiError>>;

@@ -21,9 +21,8 @@ pub mod validate;
 
 pub use error::{RegistryError, Result};
 pub use ops::{
-    ArtifactRoot, Batch, DatasetFilter, DatasetUse, Download, Lineage, Listed, Listing, LoggedModelOrder,
-    LoggedModelSearch, MAX_POINTS, ModelSearch, NewLoggedModel, NewRun, NewVersion, PurgeReport, Resolved, RunChange,
-    RunSearch, Sample,
+    ArtifactRoot, Batch, DatasetFilter, Download, Lineage, Listed, Listing, LoggedModelOrder, LoggedModelSearch,
+    MAX_POINTS, ModelSearch, NewLoggedModel, NewRun, NewVersion, PurgeReport, Resolved, RunChange, RunSearch, Sample,
 };
 pub use registry::{ExperimentSearch, Registry};
 pub use sql::MIGRATIONS;

@@ -205,6 +205,32 @@ pub struct DatasetInput {
     pub tags: Vec<Pair>,
 }
 
+/// A dataset, as far as its place is known: what else was logged of it may be large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDataset {
+    /// Its id here.
+    pub id: String,
+    /// The name it was logged with.
+    pub name: String,
+    /// Where it is, as its client wrote it.
+    pub source: String,
+}
+
+/// A version with the value of one of its tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedVersion {
+    /// The model.
+    pub name: String,
+    /// The number.
+    pub version: i64,
+    /// When it was registered, ms.
+    pub created: i64,
+    /// When it last changed, ms.
+    pub updated: i64,
+    /// The tag.
+    pub tag: Pair,
+}
+
 /// A dataset as the list of an experiment's datasets shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatasetSummary {

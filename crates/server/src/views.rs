@@ -3,7 +3,7 @@
 use crate::config::Resolved;
 use crate::health::Health;
 use futures::future::BoxFuture;
-use mainspring_core::{EventId, Gate, Tenant, Timestamp};
+use mainspring_core::{EventId, Gate, Principal, Timestamp};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::ApiError;
 use mainspring_lineage::Lineage;
@@ -12,6 +12,7 @@ use mainspring_proto_native::dto::Time;
 use mainspring_proto_native::dto::journal::BatchRun;
 use mainspring_proto_native::dto::system::{Config, Health as Report, Info, Setting};
 use mainspring_store::Db;
+use std::sync::Arc;
 
 /// The server, seen by its own API.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Whole {
     pub open_on_loopback: bool,
     /// Where a run over a file is noted.
     pub lineage: Lineage,
-    /// Asked in the server's own name.
+    /// Asked in the name of whoever tells of such a run.
     pub gate: Gate,
 }
 
@@ -67,10 +68,10 @@ impl Views for Whole {
 
     fn predicted<'a>(
         &'a self,
-        tenant: &'a Tenant,
+        who: &'a Arc<Principal>,
         of: (EventId, Timestamp),
         run: &'a BatchRun,
     ) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async move { crate::lineage::bulk(&self.lineage, &self.gate, tenant, of, run).await })
+        Box::pin(async move { crate::lineage::bulk(&self.lineage, &self.gate, who, of, run).await })
     }
 }

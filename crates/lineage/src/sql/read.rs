@@ -9,6 +9,8 @@ use mainspring_store::{Conn, Row, StoreError, args};
 
 /// The most neighbours of a node that are looked at.
 const NEIGHBOURS: usize = 500;
+/// A page of events ends with the one that brings it over this many bytes: each may have as many as a body.
+const PAGE: i64 = 16 << 20;
 
 /// A part of a list.
 #[derive(Debug, Clone)]
@@ -194,6 +196,46 @@ async fn linked(
 
 /// A node with its neighbours, as far as events named them.
 pub(crate) async fn around(c: &mut Conn, tenant: &Tenant, node: &Node) -> Result<Around, StoreError> {
+    let found = by_name(c, tenant, node).await?;
+    Ok(of_one_version(node, found))
+}
+
+/// Outside a deployment is one job, whichever version it answers with. Here a walk from one version must not meet what
+/// another one answered: beside a version, a deployment is the deployment with that version.
+fn of_one_version(node: &Node, mut found: Around) -> Around {
+    let (model, version) = match node {
+        Node::Model { name, version } => (name, version),
+        Node::Predictions { model, version, .. } | Node::Serving { model, version, .. } => (model, version),
+        Node::Dataset { .. } | Node::Job { .. } | Node::Run(_) | Node::Deployment(_) => return found,
+    };
+    let mine = |near: &Node| match near {
+        Node::Model { name, version: of } | Node::Predictions { model: name, version: of, .. } => {
+            Some(name == model && of == version)
+        }
+        _ => None,
+    };
+    for near in [&mut found.up, &mut found.down] {
+        if matches!(node, Node::Serving { .. }) {
+            near.retain(|n| mine(n) != Some(false));
+        }
+        for n in near.iter_mut() {
+            if let Node::Deployment(deployment) = n {
+                *n = Node::Serving {
+                    deployment: std::mem::take(deployment),
+                    model: model.clone(),
+                    version: version.clone(),
+                };
+            }
+        }
+    }
+    // Events name the deployment; whether it ever had this version is another question.
+    if matches!(node, Node::Serving { .. }) && !found.up.iter().chain(&found.down).any(|n| mine(n) == Some(true)) {
+        return Around::default();
+    }
+    found
+}
+
+async fn by_name(c: &mut Conn, tenant: &Tenant, node: &Node) -> Result<Around, StoreError> {
     let Some((kind, namespace, name)) = node.thing() else { return Ok(Around::default()) };
     let key = thing_key(kind, &namespace, &name);
     let row =
@@ -273,7 +315,7 @@ async fn run_of(c: &mut Conn, tenant: &Tenant, row: &Row) -> Result<KeptRun, Sto
     })
 }
 
-/// Events of a time, by their own clock; newest first unless `ascending`.
+/// Events of a time, by their own clock; newest first unless `ascending`. A page of large events ends early.
 pub(crate) async fn events(
     c: &mut Conn,
     tenant: &Tenant,
@@ -288,11 +330,22 @@ pub(crate) async fn events(
     );
     let total = total.await?;
     let order = if between.ascending { "ASC" } else { "DESC" };
-    let sql = format!(
-        "SELECT body FROM lineage_events WHERE tenant = $1 AND at >= $2 AND at < $3 \
-         ORDER BY at {order}, event {order} LIMIT $4 OFFSET $5"
-    );
-    let rows = c.query(&sql, args![tenant, after, before, limit, offset]).await?;
+    let page = |column: &str| {
+        format!(
+            "SELECT {column} FROM lineage_events WHERE tenant = $1 AND at >= $2 AND at < $3 \
+             ORDER BY at {order}, event {order} LIMIT $4 OFFSET $5"
+        )
+    };
+    let sizes = c.query(&page("OCTET_LENGTH(body) AS n"), args![tenant, after, before, limit, offset]).await?;
+    let (mut size, mut fits) = (0, 0_i64);
+    for row in &sizes {
+        fits += 1;
+        size += row.int("n")?;
+        if size > PAGE {
+            break;
+        }
+    }
+    let rows = c.query(&page("body"), args![tenant, after, before, fits, offset]).await?;
     let items = rows.iter().map(|r| Ok(KeptEvent { body: r.text("body")? })).collect::<Result<_, StoreError>>()?;
     Ok(Page { items, total })
 }

@@ -1,7 +1,7 @@
 use super::{House, World, id, ran, reader, thing};
 use crate::*;
-use mainspring_core::Timestamp;
-use mainspring_testkit::TempDb;
+use mainspring_core::{Tenant, Timestamp};
+use mainspring_testkit::{TempDb, may_in};
 
 fn facet(name: &str, body: Option<&str>) -> Facet {
     Facet { name: name.into(), body: body.map(str::to_owned) }
@@ -88,4 +88,67 @@ async fn a_deployment_is_told_once_for_each_version() {
     let waiting = world.lineage.db.outbox_take(TOPIC, 10).await.unwrap();
     let versions: Vec<_> = waiting.iter().map(|e| e.body["what"]["deployed"]["version"].clone()).collect();
     assert_eq!(versions, ["1", "2", "1"]);
+}
+
+#[tokio::test]
+async fn things_whose_names_join_to_the_same_text_have_events_of_their_own() {
+    let world = World::new().await;
+    let of = |namespace: &str, name: &str, job: bool| {
+        let thing = Thing { namespace: namespace.into(), name: name.into(), facets: Vec::new() };
+        let subject = if job { Subject::Job(thing) } else { Subject::Dataset(thing) };
+        Event { at: Timestamp(1), subject, inputs: vec![], outputs: vec![], body: "{}".into() }
+    };
+    for job in [true, false] {
+        assert_eq!(world.send(vec![of("s3://a/b", "c", job), of("s3://a", "b/c", job)]).await, [true, true]);
+    }
+}
+
+/// What is announced is kept and told, or neither.
+async fn announces(world: World) {
+    let (auth, event) = (may_in(&Tenant::default(), SendLineage), ran("bulk", (1, 1, RunState::Complete), &[], &["o"]));
+    for _ in 0..2 {
+        world.lineage.announce(&auth, event.clone(), serde_json::json!({ "said": true })).await.unwrap();
+    }
+    let waiting = world.lineage.db.outbox_take(TOPIC, 10).await.unwrap();
+    assert_eq!(
+        waiting.iter().map(|e| &e.body["what"]["event"]).collect::<Vec<_>>(),
+        [&serde_json::json!({"said": true})]
+    );
+    assert!(world.lineage.run(&reader("default"), &id(1)).await.is_ok());
+    // The outbox takes no more: the event is not kept either.
+    world
+        .lineage
+        .db
+        .write(|c| Box::pin(async move { c.execute("ALTER TABLE outbox RENAME TO away", Vec::new()).await }))
+        .await
+        .unwrap();
+    let next = ran("bulk", (2, 2, RunState::Complete), &[], &["o"]);
+    assert!(world.lineage.announce(&auth, next, serde_json::json!({})).await.is_err());
+    assert!(matches!(world.lineage.run(&reader("default"), &id(2)).await, Err(LineageError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn what_happened_here_is_kept_and_told_at_once_on_sqlite() {
+    announces(World::new().await).await;
+}
+
+#[tokio::test]
+async fn what_happened_here_is_kept_and_told_at_once_on_postgres() {
+    announces(World::over(TempDb::postgres(), House::default()).await).await;
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_ends_early() {
+    let world = World::new().await;
+    let large = |n: i64| Event {
+        body: format!("\"{}\"", "x".repeat(6 << 20)),
+        ..ran("j", (n as u64, n, RunState::Start), &[], &[])
+    };
+    for n in 0..5 {
+        world.send(vec![large(n)]).await;
+    }
+    let all = Between { after: Timestamp(0), before: Timestamp(9), ascending: true };
+    let page = async |offset| world.lineage.events(&reader("default"), all, (5, offset)).await.unwrap();
+    let (first, rest) = (page(0).await, page(3).await);
+    assert_eq!((first.items.len(), rest.items.len(), first.total), (3, 2, 5));
 }

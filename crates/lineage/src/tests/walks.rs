@@ -86,3 +86,38 @@ async fn what_nobody_named_is_not_found() {
     let failed = world.lineage.graph(&reader("default"), &ask).await;
     assert!(matches!(failed, Err(LineageError::NotFound(name)) if name == "dataset:n:x"));
 }
+
+/// Events about a deployment name one job, whichever version it had: what each version answered stays apart.
+#[tokio::test]
+async fn versions_of_a_deployment_stay_apart_where_events_name_it() {
+    let world = World::new().await;
+    for version in ["1", "2"] {
+        let of = |name: String| Thing { namespace: NAMESPACE.into(), name, facets: Vec::new() };
+        let event = Event {
+            at: mainspring_core::Timestamp(version.parse().unwrap()),
+            subject: Subject::Job(of("deployments/churn".into())),
+            inputs: vec![of(format!("models/churn/{version}")), of("datasets/prices".into())],
+            outputs: vec![of(format!("predictions/churn/churn/{version}"))],
+            body: "{}".into(),
+        };
+        world.send(vec![event]).await;
+    }
+    let down = walk(&world, &model("1"), Direction::Down, 10).await;
+    assert_eq!(names(&down), ["model:churn/1", "deployment:churn/churn/1", "predictions:churn/churn/1"]);
+    let answers = Node::Predictions { deployment: "churn".into(), model: "churn".into(), version: "2".into() };
+    let up = walk(&world, &answers, Direction::Up, 10).await;
+    assert_eq!(
+        names(&up),
+        [
+            "predictions:churn/churn/2",
+            "deployment:churn/churn/2",
+            "dataset:mainspring:datasets/prices",
+            "model:churn/2"
+        ]
+    );
+    let whole = walk(&world, &Node::Deployment("churn".into()), Direction::Both, 1).await;
+    assert_eq!(whole.nodes.len(), 6, "all of it: {:?}", names(&whole));
+    let never = Node::Serving { deployment: "churn".into(), model: "churn".into(), version: "9".into() };
+    let ask = Ask { from: vec![never], direction: Direction::Both, depth: 3 };
+    assert!(matches!(world.lineage.graph(&reader("default"), &ask).await, Err(LineageError::NotFound(_))));
+}

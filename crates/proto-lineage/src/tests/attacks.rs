@@ -83,6 +83,9 @@ async fn packed_bodies_are_unpacked_within_the_limit() {
     };
     assert_eq!(send("gzip", packed(with(json!({})).to_string().as_bytes())).await, StatusCode::CREATED);
     assert_eq!(send("gzip", packed(&vec![b' '; 100 << 20])).await, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    zlib.write_all(with(json!({})).to_string().as_bytes()).unwrap();
+    assert_eq!(send("deflate", zlib.finish().unwrap()).await, StatusCode::CREATED);
     assert_eq!(send("gzip", b"no gzip".to_vec()).await, StatusCode::BAD_REQUEST);
     assert_eq!(send("br", b"{}".to_vec()).await, StatusCode::BAD_REQUEST);
 }
@@ -102,6 +105,25 @@ async fn a_batch_takes_what_is_right_and_names_what_is_wrong() {
     assert_eq!(world.get("/api/v1/events/lineage").await.body["totalCount"], 2);
     assert_eq!(world.post("/api/v1/lineage/batch", "{}").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(world.post("/api/v1/lineage/batch", "[]").await.body["status"], "success");
+}
+
+#[tokio::test]
+async fn a_batch_has_an_end_and_so_has_its_answer() {
+    let world = World::new().await;
+    let ones = |n: usize| format!("[{}1]", "1,".repeat(n - 1));
+    let got = world.post("/api/v1/lineage/batch", ones(10_000)).await;
+    assert_eq!((got.status, got.body["summary"]["failed"].as_u64()), (StatusCode::OK, Some(10_000)));
+    // Nothing after the last event that is taken is read.
+    for body in [ones(10_001), format!("{}?", ones(10_001).trim_end_matches(']'))] {
+        let got = world.post("/api/v1/lineage/batch", body).await;
+        let detail = got.body["detail"].as_str().unwrap_or_default();
+        assert_eq!(got.status, StatusCode::BAD_REQUEST);
+        assert!(detail.contains("at most 10000 events"), "{detail}");
+    }
+    let long = json!([with(json!({ "producer": "é ".repeat(100_000) }))]);
+    let got = world.post("/api/v1/lineage/batch", long.to_string()).await;
+    let reason = got.body["failed_events"][0]["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.starts_with("producer is") && reason.chars().count() == 500, "{reason}");
 }
 
 proptest! {

@@ -27,8 +27,10 @@ async fn namespaces_jobs_and_datasets_are_listed() {
     assert_eq!(world.get("/api/v1/namespaces/airflow/jobs/etl/runs").await.body["totalCount"], 1);
     let ours = world.get("/api/v1/namespaces/mainspring/jobs").await.body;
     assert_eq!(names(&ours["jobs"]), ["experiments/churn"]);
-    assert_eq!(ours["jobs"][0]["outputs"], json!([{"namespace": "mainspring", "name": "models/churn/3"}]));
-    for nothing in ["namespaces/x", "namespaces/airflow/jobs/x", "jobs/runs/x"] {
+    assert_eq!(ours["jobs"][0]["outputs"], json!([]), "its runs are looked at when it is asked for by name");
+    let one = world.get("/api/v1/namespaces/mainspring/jobs/experiments%2Fchurn").await.body;
+    assert_eq!(one["outputs"], json!([{"namespace": "mainspring", "name": "models/churn/3"}]));
+    for nothing in ["namespaces/x", "namespaces/airflow/jobs/x", "namespaces/mainspring/jobs/x", "jobs/runs/x"] {
         assert_eq!(world.get(&format!("/api/v1/{nothing}")).await.status, StatusCode::NOT_FOUND, "{nothing}");
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn tell_batch(
     let event = event(&s, &who.tenant, id, &run).map_err(|e| wrong(e.to_string()))?;
     let at = event.at;
     s.journal.append_durable(event).await?;
-    s.views.predicted(&who.tenant, (id, at), &run).await?;
+    s.views.predicted(&who, (id, at), &run).await?;
     Ok(Json(BatchAnswer { id: id.to_string() }))
 }
 

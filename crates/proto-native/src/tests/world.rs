@@ -18,7 +18,7 @@ use mainspring_engine::{
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{ApiError, Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
-use mainspring_lineage::{Around, Known, Lineage, Node, Own, PortError as KnownError, ThingKind};
+use mainspring_lineage::{Around, Known, Lineage, Look, Node, Own, PortError as KnownError, ThingKind};
 use mainspring_monitor::live::Monitors;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
@@ -162,10 +162,8 @@ impl Models for NoModels {
 struct Chain;
 
 impl Known for Chain {
-    fn around<'a>(&'a self, _: &'a Arc<Principal>, node: &'a Node) -> BoxFuture<'a, Result<Around, KnownError>> {
-        let (run, made) = (Node::Run("a".repeat(32)), Node::Model { name: "churn".into(), version: "3".into() });
-        let (up, down) = if *node == run { (vec![], vec![made]) } else { (vec![run], vec![]) };
-        Box::pin(std::future::ready(Ok(Around { exists: true, up, down, ..Around::default() })))
+    fn look<'a>(&'a self, _: &'a Arc<Principal>) -> Box<dyn Look + 'a> {
+        Box::new(Chain)
     }
 
     fn alias<'a>(
@@ -183,6 +181,23 @@ impl Known for Chain {
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, KnownError>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn one<'a>(
+        &'a self,
+        _: &'a Arc<Principal>,
+        _: ThingKind,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Own>, KnownError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+impl Look for Chain {
+    fn around<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<Around, KnownError>> {
+        let (run, made) = (Node::Run("a".repeat(32)), Node::Model { name: "churn".into(), version: "3".into() });
+        let (up, down) = if *node == run { (vec![], vec![made]) } else { (vec![run], vec![]) };
+        Box::pin(std::future::ready(Ok(Around { exists: true, up, down, ..Around::default() })))
     }
 }
 
@@ -234,7 +249,7 @@ impl Views for Whole {
 
     fn predicted<'a>(
         &'a self,
-        _: &'a Tenant,
+        _: &'a Arc<Principal>,
         _: (EventId, Timestamp),
         _: &'a crate::dto::journal::BatchRun,
     ) -> BoxFuture<'a, Result<(), ApiError>> {

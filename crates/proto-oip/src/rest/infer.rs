@@ -1,7 +1,7 @@
 //! `POST /v2/models/{model}[/versions/{version}]/infer`.
 
 use super::raw;
-use crate::encoding::{Coding, Parts};
+use crate::encoding::{Parts, encode, for_response};
 use crate::error::Refused;
 use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Protocol};
-use mainspring_http::{Head, read_body_aligned};
+use mainspring_http::{Coding, Head, read_body_aligned};
 use mainspring_serving::{Answer, Ask, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
@@ -109,7 +109,7 @@ async fn unpacked(headers: &HeaderMap, body: Body, limit: usize) -> Result<(Byte
     let mut bytes = read_body_aligned(body, limit, declared.unwrap_or(0)).await?;
     if let Some(coding) = Coding::of_request(headers)? {
         let size = bytes.len();
-        bytes = blocking(bytes, size, move |b| coding.decode(b, limit)).await?;
+        bytes = blocking(bytes, size, move |b| Ok(coding.decode(b, limit)?)).await?;
     }
     Ok((bytes, declared))
 }
@@ -175,10 +175,10 @@ pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 fn body_response(rendered: Rendered, asked: &HeaderMap) -> Response {
     let (binary, json_length) = (rendered.binary, rendered.json.len());
-    let coding = Coding::for_response(asked, rendered.len());
+    let coding = for_response(asked, rendered.len());
     let packed = coding.and_then(|c| {
         let parts: Vec<Bytes> = std::iter::once(&rendered.json).chain(&rendered.blobs).cloned().collect();
-        c.encode(&parts).map(|bytes| (c, bytes))
+        encode(c, &parts).map(|bytes| (c, bytes))
     });
     let (body, coding) = match packed {
         Some((coding, bytes)) => (Body::from(bytes), Some(coding)),

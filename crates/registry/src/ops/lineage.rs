@@ -5,7 +5,7 @@ use crate::actions::{ReadModel, ReadRun};
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
 use crate::sql::{inputs, runs as sql, versions as stored};
-use crate::types::{Dataset, LoggedModel, ModelVersion, Run};
+use crate::types::{LoggedModel, ModelVersion, NamedDataset, Run, TaggedVersion};
 use mainspring_core::Authorized;
 use serde::Serialize;
 
@@ -20,15 +20,6 @@ pub struct Lineage {
     pub run: Option<Run>,
     /// The runs above that run, nearest first, by the tag `mlflow.parentRunId`.
     pub parents: Vec<String>,
-}
-
-/// A run that read a dataset.
-#[derive(Debug, Clone)]
-pub struct DatasetUse {
-    /// The dataset as the run's client described it.
-    pub dataset: Dataset,
-    /// The run.
-    pub run: String,
 }
 
 fn gone<T>(found: Result<T>) -> Result<Option<T>> {
@@ -73,23 +64,62 @@ impl Registry {
             .await
     }
 
-    /// Runs that read a dataset which has this name or whose source has this text in it, at most `limit` uses.
+    /// Datasets that have this name or whose source has this text in it: at most `limit`, by their ids, after the id
+    /// `after`.
     ///
     /// # Errors
     /// [`RegistryError::Store`].
-    pub async fn dataset_uses(
+    pub async fn datasets_named(
         &self,
         auth: &Authorized<ReadRun>,
         (name, source): (&str, &str),
-        limit: u32,
-    ) -> Result<Vec<DatasetUse>> {
-        let (tenant, name, source) = (auth.tenant().clone(), name.to_owned(), source.to_owned());
+        (after, limit): (&str, u32),
+    ) -> Result<Vec<NamedDataset>> {
+        let (tenant, name, source, after) =
+            (auth.tenant().clone(), name.to_owned(), source.to_owned(), after.to_owned());
         let read = self
             .inner
             .db
-            .read(move |c| Box::pin(async move { inputs::uses(c, &tenant, (&name, &source), limit).await }));
-        let found = read.await?.into_iter().map(|(dataset, run)| DatasetUse { dataset, run });
-        Ok(found.collect())
+            .read(move |c| Box::pin(async move { inputs::named(c, &tenant, (&name, &source), (&after, limit)).await }));
+        Ok(read.await?)
+    }
+
+    /// Runs that read one of the datasets with these ids, at most `limit`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn dataset_readers(
+        &self,
+        auth: &Authorized<ReadRun>,
+        datasets: Vec<String>,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        let tenant = auth.tenant().clone();
+        let read = self
+            .inner
+            .db
+            .read(move |c| Box::pin(async move { inputs::readers_of_datasets(c, &tenant, &datasets, limit).await }));
+        Ok(read.await?)
+    }
+
+    /// Versions that have one of these tags: all of them, or those of one model whose tag has one value.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn versions_tagged(
+        &self,
+        auth: &Authorized<ReadModel>,
+        keys: &'static [&'static str],
+        only: Option<(&str, &str)>,
+    ) -> Result<Vec<TaggedVersion>> {
+        let (tenant, only) = (auth.tenant().clone(), only.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let read = self.inner.db.read(move |c| {
+            Box::pin(async move {
+                let only = only.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+                stored::tagged(c, &tenant, keys, only).await
+            })
+        });
+        Ok(read.await?)
     }
 
     /// Versions that were registered from these logged models; name and number.

@@ -18,7 +18,7 @@ mod versions;
 
 pub use artifacts::{ArtifactRoot, Download, Listed, Listing};
 pub use history::{MAX_POINTS, Sample};
-pub use lineage::{DatasetUse, Lineage};
+pub use lineage::Lineage;
 pub use logged_models::{DatasetFilter, LoggedModelOrder, LoggedModelSearch, NewLoggedModel};
 pub use logging::Batch;
 pub use models::ModelSearch;

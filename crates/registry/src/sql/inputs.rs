@@ -1,7 +1,7 @@
 //! Datasets that runs read, and logged models that runs read and produced.
 
 use super::build::Sql;
-use crate::types::{Dataset, DatasetInput, DatasetSummary, ModelOutput, Pair};
+use crate::types::{Dataset, DatasetInput, DatasetSummary, ModelOutput, NamedDataset, Pair};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Dialect, Row, StoreError, args};
 
@@ -146,24 +146,39 @@ pub(crate) async fn summaries(
         .collect()
 }
 
-/// Datasets with this name, or with this text in their source, each with a run that read it.
-pub(crate) async fn uses(
+/// Datasets with this name, or with this text in their source, by their ids and after `after`: id, name and source. What
+/// else was logged of a dataset may be large.
+pub(crate) async fn named(
     c: &mut Conn,
     tenant: &Tenant,
     (name, source): (&str, &str),
-    limit: u32,
-) -> Result<Vec<(Dataset, String)>, StoreError> {
+    (after, limit): (&str, u32),
+) -> Result<Vec<NamedDataset>, StoreError> {
     let find = match c.dialect() {
         Dialect::Sqlite => "instr",
         Dialect::Postgres => "strpos",
     };
     let sql = format!(
-        "SELECT i.run_id, i.tags, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile \
-         FROM datasets d JOIN run_datasets i ON i.tenant = d.tenant AND i.dataset_id = d.dataset_id \
-         WHERE d.tenant = $1 AND (d.name = $2 OR {find}(d.source, $3) > 0) ORDER BY d.dataset_id, i.run_id LIMIT $4"
+        "SELECT dataset_id, name, source FROM datasets WHERE tenant = $1 AND dataset_id > $2 \
+         AND (name = $3 OR {find}(source, $4) > 0) ORDER BY dataset_id LIMIT $5"
     );
-    let rows = c.query(&sql, args![tenant, name, source, limit]).await?;
-    rows.iter().map(|r| Ok((read_dataset(r)?.dataset, r.text("run_id")?))).collect()
+    let rows = c.query(&sql, args![tenant, after, name, source, limit]).await?;
+    rows.iter()
+        .map(|r| Ok(NamedDataset { id: r.text("dataset_id")?, name: r.text("name")?, source: r.text("source")? }))
+        .collect()
+}
+
+/// Runs that read one of these datasets.
+pub(crate) async fn readers_of_datasets(
+    c: &mut Conn,
+    tenant: &Tenant,
+    datasets: &[String],
+    limit: u32,
+) -> Result<Vec<String>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT DISTINCT run_id FROM run_datasets WHERE tenant = ");
+    sql.arg(tenant).push(" AND dataset_id IN ").list(datasets.iter());
+    sql.push(" ORDER BY run_id LIMIT ").arg(i64::from(limit));
+    sql.rows(c).await?.iter().map(|r| r.text("run_id")).collect()
 }
 
 /// Runs that read a logged model.

@@ -3,7 +3,7 @@
 use super::build::{Sql, pairs_by};
 use super::models::{Query, aliases, tag_filter};
 use crate::search::Field;
-use crate::types::{ModelVersion, Pair, STAGE_DELETED};
+use crate::types::{ModelVersion, Pair, STAGE_DELETED, TaggedVersion};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Row, StoreError, args};
 
@@ -234,4 +234,35 @@ pub(crate) async fn of_models(
     sql.arg(tenant).push(" AND m.current_stage <> ").arg(STAGE_DELETED).push(" AND m.model_id IN ");
     sql.list(models.iter()).push(" ORDER BY m.name, m.version");
     sql.rows(c).await?.iter().map(|r| Ok((r.text("name")?, r.int("version")?))).collect()
+}
+
+/// Versions with one of these tags, by name and number; where it is said, those of one model whose tag has one value.
+pub(crate) async fn tagged(
+    c: &mut Conn,
+    tenant: &Tenant,
+    keys: &[&str],
+    only: Option<(&str, &str)>,
+) -> Result<Vec<TaggedVersion>, StoreError> {
+    let mut sql = Sql::new(
+        c.dialect(),
+        "SELECT m.name, m.version, m.creation_time, m.last_updated_time, t.key, t.value FROM model_version_tags t \
+         JOIN model_versions m ON m.tenant = t.tenant AND m.name = t.name AND m.version = t.version \
+         WHERE t.tenant = ",
+    );
+    sql.arg(tenant).push(" AND m.current_stage <> ").arg(STAGE_DELETED);
+    sql.push(" AND t.key IN ").list(keys.iter().copied());
+    if let Some((name, value)) = only {
+        sql.push(" AND t.name = ").arg(name).push(" AND t.value = ").arg(value);
+    }
+    sql.push(" ORDER BY m.name, m.version, t.key");
+    let read = |r: &Row| {
+        Ok(TaggedVersion {
+            name: r.text("name")?,
+            version: r.int("version")?,
+            created: r.int("creation_time")?,
+            updated: r.int("last_updated_time")?,
+            tag: Pair { key: r.text("key")?, value: r.text("value")? },
+        })
+    };
+    sql.rows(c).await?.iter().map(read).collect()
 }

@@ -143,23 +143,51 @@ async fn changes_are_told_once_somebody_wants_to_know() {
 /// Which runs read what, on whichever database.
 async fn readers_are_found(f: &Fixture) {
     let (run, model) = f.registered("m").await;
+    let large = "x".repeat(100_000);
     let dataset = |name: &str, source: &str| DatasetInput {
-        dataset: Dataset { name: name.into(), digest: "1".into(), source: source.into(), ..Dataset::default() },
+        dataset: Dataset {
+            name: name.into(),
+            digest: "1".into(),
+            source: source.into(),
+            profile: Some(large.clone()),
+            ..Dataset::default()
+        },
         tags: Vec::new(),
     };
     let inputs = vec![dataset("train", r#"{"uri": "s3://b/100%_a.csv"}"#), dataset("other", "{}")];
     f.registry.log_inputs(&f.may(LogRun::on(&run)), &run, inputs, vec![model.clone()]).await.unwrap();
-    let uses = async |name: &str, source: &str| {
-        let found = f.registry.dataset_uses(&f.may(ReadRun::any()), (name, source), 10).await.unwrap();
-        found.into_iter().map(|u| (u.dataset.name, u.run)).collect::<Vec<_>>()
+    // One at a time: what comes after is reached, too.
+    let named = async |name: &str, source: &str| {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let auth = f.may(ReadRun::any());
+            let page = f.registry.datasets_named(&auth, (name, source), (&after, 1)).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.id.clone();
+            all.extend(page);
+        }
+        all
     };
-    assert_eq!(uses("", "b/100%_a.csv").await, [("train".to_owned(), run.clone())]);
-    assert_eq!(uses("other", "nowhere").await, [("other".to_owned(), run.clone())]);
-    assert!(uses("nobody", "b/100%xa.csv").await.is_empty());
+    assert_eq!(named("", "b/100%_a.csv").await.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["train"]);
+    let both = named("other", "b/100%_a.csv").await;
+    assert_eq!(both.len(), 2);
+    assert!(named("nobody", "b/100%xa.csv").await.is_empty());
+    let ids = both.into_iter().map(|d| d.id).collect();
+    let runs = f.registry.dataset_readers(&f.may(ReadRun::any()), ids, 10).await.unwrap();
+    assert_eq!(runs, std::slice::from_ref(&run), "once, though it read both");
     let readers = f.registry.model_readers(&f.may(ReadRun::any()), &model, 10).await.unwrap();
     assert_eq!(readers, [run]);
     let versions = f.registry.versions_of_models(&f.may(ReadModel::any()), vec![model]).await.unwrap();
     assert_eq!(versions, [("m".to_owned(), 1)]);
+    const KEYS: &[&str] = &["made_from", "other"];
+    f.registry.set_version_tag(&f.may(UpdateVersion::on("m")), "m", 1, Pair::new("made_from", "x/1")).await.unwrap();
+    let tagged = async |only| {
+        let found = f.registry.versions_tagged(&f.may(ReadModel::any()), KEYS, only).await.unwrap();
+        found.into_iter().map(|v| (v.name, v.version, v.tag.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(tagged(None).await, [("m".to_owned(), 1, "x/1".to_owned())]);
+    assert_eq!(tagged(Some(("m", "x/1"))).await.len(), 1);
+    assert_eq!(tagged(Some(("m", "x/2"))).await.len() + tagged(Some(("n", "x/1"))).await.len(), 0);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::known::House;
 use super::names;
 use crate::deployments::acting_for;
 use mainspring_lineage::{Happened, NAMESPACE, Node, PortError, RunState, Told as Other};
-use mainspring_proto_lineage::emit::{Dataset, Job, Said, render};
+use mainspring_proto_lineage::emit::{Dataset, Job, Said, described, render};
 use mainspring_registry::{Changed, ModelVersion, Run, Told as Registered};
 use mainspring_store::OutboxEvent;
 use serde_json::Value;
@@ -29,11 +29,11 @@ pub async fn event(house: &House, entry: &OutboxEvent) -> Result<Value, NotSaid>
     if entry.topic == Registered::TOPIC {
         let told: Registered =
             serde_json::from_value(entry.body.clone()).map_err(|_| NotSaid::Nothing("it cannot be read"))?;
-        let said = match &told.what {
-            Changed::Run { id, status } => run(house, &told, id, status).await?,
+        let event = match &told.what {
+            Changed::Run { id, status } => render(&run(house, &told, id, status).await?),
             Changed::Version { name, version } => made(house, &told, entry, (name, *version)).await?,
         };
-        return Ok(within(render(&said), told.tenant.as_str()));
+        return Ok(within(event, told.tenant.as_str()));
     }
     let told: Other = serde_json::from_value(entry.body.clone()).map_err(|_| NotSaid::Nothing("it cannot be read"))?;
     let event = match told.what {
@@ -63,13 +63,20 @@ fn within(mut event: Value, tenant: &str) -> Value {
         return event;
     }
     let rename = |thing: &mut Value| {
-        if thing["namespace"] == NAMESPACE {
-            thing["namespace"] = format!("{NAMESPACE}.{tenant}").into();
+        if let Some(namespace) = thing.get_mut("namespace").filter(|n| **n == NAMESPACE) {
+            *namespace = format!("{NAMESPACE}.{tenant}").into();
         }
     };
-    rename(&mut event["job"]);
+    let whole = |thing: &mut Value| {
+        rename(thing);
+        let others = thing.pointer_mut("/facets/symlinks/identifiers").and_then(Value::as_array_mut);
+        others.into_iter().flatten().for_each(rename);
+    };
+    for one in ["job", "dataset"] {
+        event.get_mut(one).into_iter().for_each(whole);
+    }
     for list in ["inputs", "outputs"] {
-        event[list].as_array_mut().into_iter().flatten().for_each(rename);
+        event.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(whole);
     }
     event
 }
@@ -121,23 +128,24 @@ async fn made(
     told: &Registered,
     entry: &OutboxEvent,
     (name, number): (&str, i64),
-) -> Result<Said, NotSaid> {
+) -> Result<Value, NotSaid> {
     let who = acting_for(&told.tenant);
     let found = house.whole_version(&who, (name, number)).await?;
     let (v, from) = found.ok_or(NotSaid::Nothing("the version is gone"))?;
     if let Some(from) = from {
-        return Ok(Said {
+        return Ok(render(&Said {
             at: told.at,
             run: Some((entry.id.to_string(), RunState::Complete)),
             job: Job { does: "CONVERSION", ..names::job(format!("conversions/{name}/{number}")) },
             inputs: vec![names::version(name, &from)],
             outputs: vec![version(&v)],
-        });
+        }));
     }
-    let id = v.run_id.clone().ok_or(NotSaid::Nothing("the version comes from no run"))?;
+    // No job made it that is known.
+    let Some(id) = v.run_id.clone() else { return Ok(described(told.at, &version(&v))) };
     let (run, experiment, _) =
         house.whole_run(&who, &id).await?.ok_or(NotSaid::Nothing("the version's run is gone"))?;
     let mut said = training(&run, experiment, RunState::Other, told);
     said.outputs = vec![version(&v)];
-    Ok(said)
+    Ok(render(&said))
 }

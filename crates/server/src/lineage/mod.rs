@@ -1,31 +1,40 @@
 //! Lineage: what the house knows for the graph, and what a collector outside is told of it.
 
 mod compose;
+mod deployed;
 mod known;
+mod look;
 mod names;
 mod outbound;
+#[cfg(test)]
+mod tests;
 
 pub use known::House;
 pub use outbound::{Outbound, start};
 
-use mainspring_core::{EventId, Gate, Tenant, Timestamp};
+use mainspring_core::{EventId, Gate, Principal, Timestamp};
 use mainspring_http::ApiError;
-use mainspring_lineage::{Happened, Lineage, RunState, SendLineage};
+use mainspring_lineage::{Lineage, RunState, SendLineage};
 use mainspring_proto_lineage::emit::{Job, Said, render};
 use mainspring_proto_native::dto::journal::BatchRun;
+use std::sync::Arc;
 
 /// Keeps a run over a file as the event that says so, and tells a collector the same. Only the journal knows of it
-/// otherwise, and forgets it sooner.
+/// otherwise, and forgets it sooner. Who may not send events leaves none here either: the run alone is theirs to tell.
 ///
 /// # Errors
 /// What the database says.
 pub async fn bulk(
     lineage: &Lineage,
     gate: &Gate,
-    tenant: &Tenant,
+    who: &Arc<Principal>,
     (id, at): (EventId, Timestamp),
     run: &BatchRun,
 ) -> Result<(), ApiError> {
+    let Ok(auth) = gate.authorize(who, SendLineage) else {
+        tracing::debug!(%id, who = %who.subject, "a run over a file is not in the lineage: its teller may not send to it");
+        return Ok(());
+    };
     let mut output = names::file(&run.output);
     output.rows = Some(run.rows);
     let name = if output.name.starts_with('/') { output.name.clone() } else { format!("/{}", output.name) };
@@ -46,7 +55,5 @@ pub async fn bulk(
             return Ok(());
         }
     };
-    let auth = gate.authorize(&crate::deployments::acting_for(tenant), SendLineage)?;
-    lineage.record(&auth, vec![kept]).await?;
-    Ok(lineage.tell(tenant, Happened::Event(event)).await?)
+    Ok(lineage.announce(&auth, kept, event).await?)
 }

@@ -8,6 +8,10 @@ use serde_json::Value;
 
 /// Schemes whose paths are keys: they have no slash in front.
 const KEYED: [&str; 7] = ["s3", "s3a", "s3n", "gs", "wasbs", "abfs", "abfss"];
+/// Schemes in whose addresses the container is written as a user.
+const CONTAINED: [&str; 3] = ["wasbs", "abfs", "abfss"];
+/// Schemes whose paths may have a question mark. Elsewhere a query follows, and signatures and passwords are in it.
+const WITHOUT_QUERY: [&str; 6] = ["file", "hdfs", "s3", "s3a", "s3n", "gs"];
 
 /// A job of ours.
 pub fn job(name: String) -> Job {
@@ -26,14 +30,29 @@ pub fn version(model: &str, version: &str) -> Dataset {
     of(&Node::Model { name: model.into(), version: version.into() })
 }
 
-/// A file, by its path or its address.
+/// A file, by its path or its address. Whoever names it may name nothing of ours by it.
 pub fn file(address: &str) -> Dataset {
-    let (namespace, name) = place(address).unwrap_or_else(|| ("file".into(), address.to_owned()));
+    let outside = place(address).filter(|(namespace, _)| namespace != NAMESPACE);
+    let (namespace, name) = outside.unwrap_or_else(|| ("file".into(), open(address)));
     Dataset { namespace, name, ..Dataset::default() }
+}
+
+/// An address without what is secret in it: names go into the graph and to a collector.
+fn open(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = if WITHOUT_QUERY.contains(&&*scheme) { rest } else { rest.split(['?', '#']).next().unwrap_or_default() };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) if !CONTAINED.contains(&&*scheme) => host,
+        _ => authority,
+    };
+    format!("{scheme}://{host}{path}")
 }
 
 /// Namespace and name of an address; `None` for what is no address.
 fn place(address: &str) -> Option<(String, String)> {
+    let address = &open(address);
     if address.starts_with('/') {
         return Some(("file".into(), address.into()));
     }
@@ -66,10 +85,9 @@ fn address(source: &str) -> Option<(String, String)> {
     place(named.unwrap_or(source))
 }
 
-/// The node of a dataset that a run read.
-pub fn logged(dataset: &Logged) -> Node {
-    let (namespace, name) =
-        address(&dataset.source).unwrap_or_else(|| (NAMESPACE.into(), format!("datasets/{}", dataset.name)));
+/// The node of a dataset that a run read, by the name and the source it was logged with.
+pub fn logged(name: &str, source: &str) -> Node {
+    let (namespace, name) = address(source).unwrap_or_else(|| (NAMESPACE.into(), format!("datasets/{name}")));
     // A file that happens to be called as a model is is none.
     Node::Dataset { namespace, name }
 }
@@ -77,7 +95,7 @@ pub fn logged(dataset: &Logged) -> Node {
 /// The same, with its digest and its columns.
 pub fn described(dataset: &Logged) -> Dataset {
     let version = (!dataset.digest.is_empty()).then(|| dataset.digest.clone());
-    Dataset { version, fields: columns(dataset.schema.as_deref()), ..of(&logged(dataset)) }
+    Dataset { version, fields: columns(dataset.schema.as_deref()), ..of(&logged(&dataset.name, &dataset.source)) }
 }
 
 /// MLflow's columns: `{"mlflow_colspec": [{"name": …, "type": …}]}`.
@@ -112,16 +130,21 @@ mod tests {
 
     #[test]
     fn addresses_have_the_names_of_the_specification() {
-        let named = |source: &str| {
-            let dataset = Logged { name: "train".into(), source: source.into(), ..Logged::default() };
-            logged(&dataset).to_string()
-        };
+        let named = |source: &str| logged("train", source).to_string();
         for (source, node) in [
             (r#"{"uri": "s3://bucket/a/b.parquet"}"#, "dataset:s3://bucket:a/b.parquet"),
             (r#"{"uri": "s3a://bucket/a"}"#, "dataset:s3://bucket:a"),
             (r#"{"uri": "/data/train.csv"}"#, "dataset:file:/data/train.csv"),
             ("file:///data/train.csv", "dataset:file:/data/train.csv"),
-            (r#"{"url": "https://example.com/x.csv?v=1"}"#, "dataset:https://example.com:/x.csv?v=1"),
+            (r#"{"url": "https://example.com/x.csv?v=1"}"#, "dataset:https://example.com:/x.csv"),
+            (
+                r#"{"url": "HTTPS://ann:s3cret@example.com:8443/x.csv?sig=s3cret#y"}"#,
+                "dataset:https://example.com:8443:/x.csv",
+            ),
+            ("postgres://ann:s3cr@t@db:5432/shop?password=s3cret", "dataset:postgres://db:5432:/shop"),
+            ("s3://key:secret@bucket/a?b.csv", "dataset:s3://bucket:a?b.csv"),
+            ("wasbs://box@account.example/a.csv?sig=s3cret", "dataset:wasbs://box@account.example:a.csv"),
+            ("abfss://box@account.example/a.csv", "dataset:abfss://box@account.example:a.csv"),
             ("hdfs://nn:8020/data/x", "dataset:hdfs://nn:8020:/data/x"),
             (r#"{"tags": {"mlflow.user": "ann"}}"#, "dataset:mainspring:datasets/train"),
             ("models:/churn/3", "dataset:mainspring:models/churn/3"),
@@ -129,6 +152,21 @@ mod tests {
             ("", "dataset:mainspring:datasets/train"),
         ] {
             assert_eq!(named(source), node, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_no_secrets_and_no_name_of_ours() {
+        for (address, namespace, name) in [
+            ("/data/a.csv", "file", "/data/a.csv"),
+            ("a?b@c.csv", "file", "a?b@c.csv"),
+            ("https://u:s3cret@example.com?sig=s3cret", "file", "https://example.com"),
+            ("models:/churn/3", "file", "models:/churn/3"),
+            ("runs:/1/model", "file", "runs:/1/model"),
+            ("mlflow-artifacts:/1/a", "file", "mlflow-artifacts:/1/a"),
+        ] {
+            let found = file(address);
+            assert_eq!((found.namespace.as_str(), found.name.as_str()), (namespace, name), "{address}");
         }
     }
 

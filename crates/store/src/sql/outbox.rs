@@ -44,9 +44,31 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn outbox_take(&self, topic: &str, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
-        let args = crate::args![topic, limit];
-        let sql = "SELECT id, topic, body, at FROM outbox WHERE topic = $1 ORDER BY seq LIMIT $2";
-        self.read(move |c| async move { c.query(sql, args).await?.iter().map(event).collect() }.boxed()).await
+        self.outbox_take_of(&[topic], limit).await
+    }
+
+    /// The same of several topics, in the order in which they were written, whatever their topic.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn outbox_take_of(&self, topics: &[&str], limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
+        let topics: Vec<String> = topics.iter().map(|&t| t.to_owned()).collect();
+        self.read(move |c| {
+            async move {
+                let mut rows = Vec::new();
+                // Each by its index: sorted together, all that waits would be read each time.
+                for topic in topics {
+                    let sql = "SELECT seq, id, topic, body, at FROM outbox WHERE topic = $1 ORDER BY seq LIMIT $2";
+                    for row in c.query(sql, crate::args![topic, limit]).await? {
+                        rows.push((row.int("seq")?, row));
+                    }
+                }
+                rows.sort_by_key(|(seq, _)| *seq);
+                rows.iter().take(limit as usize).map(|(_, row)| event(row)).collect()
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Removes events that were relayed. Ids that are not there are ignored.

@@ -101,6 +101,9 @@ pub async fn outbox_in_order(temp: &TempDb) {
     let rest = db.outbox_take("alias", 100).await.unwrap();
     assert_eq!(rest.iter().map(|e| e.id).collect::<Vec<_>>(), ids[3..]);
     assert_eq!(db.outbox_take("other", 100).await.unwrap().len(), 5);
+    let both = db.outbox_take_of(&["other", "alias", "nobody"], 6).await.unwrap();
+    let both: Vec<_> = both.iter().map(|e| (e.topic.as_str(), e.body["n"].as_i64().unwrap_or(-1))).collect();
+    assert_eq!(both, [("other", 0), ("other", 1), ("other", 2), ("alias", 3), ("other", 3), ("alias", 4)]);
     let again = ids[4];
     let body = serde_json::json!({});
     let twice = db.write(move |c: &mut Conn| async move { c.outbox("alias", again, &body).await }.boxed()).await;
