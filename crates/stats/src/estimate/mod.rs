@@ -19,7 +19,7 @@ mod tests;
 
 pub use cbpe::{Cbpe, Classified, Estimate, NoEstimate};
 pub use dle::{Dle, Predicted};
-pub use forest::Forest;
+pub use forest::{Binned, Cuts, Feature, Forest};
 pub use isotonic::Isotonic;
 
 /// Standard deviations of the reference's chunks beyond which an estimate is an alert, and sampling errors of its band.
