@@ -2368,6 +2368,8 @@ export interface components {
             /** @description This group's less the largest's. */
             difference: components["schemas"]["MeasureDto"];
             ratio?: components["schemas"]["MeasureDto"] | null;
+            /** @description Whether there is a difference, corrected for the number of comparisons (Bonferroni). */
+            differs: boolean;
         };
         /** @description Predictions that are measured together. */
         PerformanceGroup: {

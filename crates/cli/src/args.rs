@@ -379,10 +379,13 @@ pub struct EstimateArgs {
     /// Column with the prediction
     #[arg(long, default_value = "prediction", value_name = "COLUMN")]
     pub prediction: String,
-    /// Columns with probabilities: of two classes that of the second, else one for each class in their order; without
-    /// them it is a regression
+    /// Columns with probabilities: of two classes that of the positive one, else one for each class in their order;
+    /// without them it is a regression
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub score: Vec<String>,
+    /// Of two classes the one that is looked for; the second in order when left out
+    #[arg(long, value_name = "CLASS", requires = "score")]
+    pub positive: Option<String>,
     /// For a regression, columns of inputs; all others when left out
     #[arg(long, value_delimiter = ',', value_name = "A,B", conflicts_with = "score")]
     pub features: Vec<String>,

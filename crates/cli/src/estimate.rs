@@ -18,6 +18,7 @@ pub async fn run(args: EstimateArgs, out: Output) -> Result<ExitCode, CliError> 
         label: args.label,
         prediction: args.prediction,
         scores: args.score,
+        positive: args.positive,
         features: args.features,
         chunks: args.chunks as usize,
     };

@@ -162,13 +162,12 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// What is surely not the same as in the largest group.
+/// What is surely not the same as in the largest group, whatever number of comparisons was made.
 fn differences(report: &Value, names: &[String]) {
+    let all = report["comparisons"].as_array().map_or(0, Vec::len);
     for found in report["comparisons"].as_array().into_iter().flatten() {
-        let (low, high) = (found["difference"]["low"].as_f64(), found["difference"]["high"].as_f64());
-        let apart = matches!((low, high), (Some(low), Some(high)) if low > 0.0 || high < 0.0);
         let Some(name) = found["group"].as_u64().and_then(|at| names.get(at as usize)) else { continue };
-        if apart {
+        if found["differs"] == true {
             let class = found["class"].as_str().map(|c| format!(" ({c})")).unwrap_or_default();
             let ratio = found.get("ratio").map(|r| format!("; ratio {}", measure(Some(r)))).unwrap_or_default();
             line(format!(
@@ -178,5 +177,9 @@ fn differences(report: &Value, names: &[String]) {
                 measure(Some(&found["difference"]))
             ));
         }
+    }
+    if all > 0 {
+        let share = cell(&json!(percent(&report["confidence"])));
+        note(format!("of {all} comparisons, those that differ do so {share} % sure together (Bonferroni)"));
     }
 }

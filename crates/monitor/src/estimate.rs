@@ -1,9 +1,14 @@
 //! Performance of a file whose labels are not known, from one whose labels are.
 
-use crate::column::{Kind, numbers, texts};
+mod read;
+
+use crate::column::Kind;
 use crate::error::MonitorError;
+use crate::said::follows;
 use crate::table::Table;
-use mainspring_stats::estimate::{Cbpe, Classified, Dle, Estimate, Predicted};
+use mainspring_stats::estimate::{Cbpe, Classified, Dle, Estimate, Feature, Predicted};
+use mainspring_stats::presets::MISSING;
+use read::{column, kind, named, words};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -17,6 +22,9 @@ pub struct Question {
     /// Columns with probabilities: of two classes that of the second, else one for each class in their order. None for
     /// a regression.
     pub scores: Vec<String>,
+    /// Of two classes the one that is looked for, whose probability a single column has; the second in order when left
+    /// out.
+    pub positive: Option<String>,
     /// For a regression, columns of inputs; all others when empty.
     pub features: Vec<String>,
     /// Parts that a file is cut into.
@@ -92,6 +100,24 @@ pub enum Unanswered {
         /// Their names.
         names: String,
     },
+    /// A probability that is not that of the positive class.
+    #[error("column {score:?} is not the probability of {class:?}: {why}")]
+    Whose {
+        /// The column.
+        score: String,
+        /// The class.
+        class: String,
+        /// How that is known.
+        why: String,
+    },
+    /// A class that is looked for, and none of two.
+    #[error("a positive class is one of two; there are {names}, and not {class:?} of two")]
+    Positive {
+        /// What was asked for.
+        class: String,
+        /// What there is.
+        names: String,
+    },
     /// A prediction that the reference's labels do not have.
     #[error("{file} predicts {class:?}, which is none of the reference's labels")]
     Class {
@@ -118,51 +144,6 @@ pub fn estimate(reference: &Table, current: &Table, question: &Question) -> Resu
     } else {
         classifier(reference, current, question)
     }
-}
-
-fn named(table: &Table) -> String {
-    table.file().display().to_string()
-}
-
-fn kind(table: &Table, name: &str) -> Result<Kind, MonitorError> {
-    let field = table.schema().field_with_name(name);
-    let unknown = || Unanswered::Column { file: named(table), name: name.to_owned() };
-    Ok(field.map(|f| Kind::of(f.data_type())).map_err(|_| unknown())?)
-}
-
-/// A column of numbers; what is missing is NaN.
-fn column(table: &Table, name: &str) -> Result<Vec<f64>, MonitorError> {
-    if !kind(table, name)?.is_numeric() {
-        return Err(Unanswered::Numbers { file: named(table), name: name.to_owned() }.into());
-    }
-    let mut found = Vec::new();
-    each(table, name, |column| numbers(column, |v| found.push(v.unwrap_or(f64::NAN))))?;
-    Ok(found)
-}
-
-/// A column as texts; whole numbers of either type are the same text.
-fn words(table: &Table, name: &str) -> Result<Vec<Option<String>>, MonitorError> {
-    let mut found = Vec::new();
-    if kind(table, name)?.is_numeric() {
-        each(table, name, |column| numbers(column, |v| found.push(v.filter(|v| !v.is_nan()).map(|v| v.to_string()))))?;
-    } else {
-        each(table, name, |column| texts(column, |t| found.push(t.map(str::to_owned))))?;
-    }
-    Ok(found)
-}
-
-fn each(
-    table: &Table,
-    name: &str,
-    mut see: impl FnMut(&arrow::array::ArrayRef) -> Result<(), arrow::error::ArrowError>,
-) -> Result<(), MonitorError> {
-    let Ok(at) = table.schema().index_of(name) else { return Ok(()) };
-    for part in 0..table.parts() {
-        for batch in table.rows(part, Some(at))? {
-            batch.and_then(|batch| see(batch.column(0))).map_err(|e| table.wrong(&e))?;
-        }
-    }
-    Ok(())
 }
 
 /// Parts of as many rows, and what is left over.
@@ -211,8 +192,9 @@ fn usable(
     Ok(made)
 }
 
-fn classifier(reference: &Table, current: &Table, question: &Question) -> Result<Estimated, MonitorError> {
-    let labels = words(reference, &question.label)?;
+/// The classes in their order, the positive one of two last; and whether it was the first.
+fn classes(labels: &[Option<String>], question: &Question) -> Result<(Vec<String>, bool), MonitorError> {
+    const SHOWN: usize = 10;
     let mut classes: Vec<String> = labels.iter().flatten().cloned().collect();
     classes.sort_unstable();
     classes.dedup();
@@ -220,14 +202,39 @@ fn classifier(reference: &Table, current: &Table, question: &Question) -> Result
         let number = |c: &String| c.parse::<f64>().unwrap_or(f64::NAN);
         classes.sort_by(|a, b| number(a).total_cmp(&number(b)));
     }
+    let names = || classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let scores = question.scores.len();
     if classes.len() < 2 || (scores != classes.len() && !(scores == 1 && classes.len() == 2)) {
-        const SHOWN: usize = 10;
-        let names = classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-        return Err(Unanswered::Classes { scores, classes: classes.len(), names }.into());
+        return Err(Unanswered::Classes { scores, classes: classes.len(), names: names() }.into());
     }
+    let Some(positive) = &question.positive else { return Ok((classes, false)) };
+    match &classes[..] {
+        [first, second] if positive == first || positive == second => {
+            let turned = positive == first;
+            if turned {
+                classes.reverse();
+            }
+            Ok((classes, turned))
+        }
+        _ => Err(Unanswered::Positive { class: positive.clone(), names: names() }.into()),
+    }
+}
+
+fn classifier(reference: &Table, current: &Table, question: &Question) -> Result<Estimated, MonitorError> {
+    let labels = words(reference, &question.label)?;
+    let (classes, turned) = classes(&labels, question)?;
+    let mut question = question.clone();
+    if turned {
+        // A column for each class is in the classes' own order.
+        question.scores.reverse();
+    }
+    let question = &question;
     let known: HashMap<&str, u32> = classes.iter().enumerate().map(|(at, c)| (c.as_str(), at as u32)).collect();
     let before = usable(reference, question, &known, Some(&labels))?;
+    if let [score] = &question.scores[..] {
+        let rows = before.given.chunks(2).zip(&before.said).map(|(given, said)| (given[1], *said == 1));
+        follows(rows).map_err(|why| Unanswered::Whose { score: score.clone(), class: classes[1].clone(), why })?;
+    }
     let now = usable(current, question, &known, None)?;
     if now.said.is_empty() {
         return Err(Unanswered::Empty(named(current)).into());
@@ -253,11 +260,36 @@ fn classifier(reference: &Table, current: &Table, question: &Question) -> Result
     })
 }
 
-/// Features of a table: numbers as they are, texts by their place in the order of the reference's mean error.
-struct Features {
-    columns: Vec<Vec<f64>>,
+/// A column of features.
+enum Column {
+    Numbers(Vec<f64>),
+    Words(Vec<u32>),
+}
+
+impl Column {
+    fn part(&self, from: usize, until: usize) -> Feature<'_> {
+        match self {
+            Self::Numbers(values) => Feature::Numbers(&values[from..until]),
+            Self::Words(values) => Feature::Words(&values[from..until]),
+        }
+    }
+}
+
+fn those<T>(values: Vec<T>, kept: &[bool]) -> Vec<T> {
+    values.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(value, _)| value).collect()
+}
+
+/// Rows of a table that have a prediction and, of the reference, a label.
+struct Rows {
+    columns: Vec<Column>,
     said: Vec<f64>,
     left_out: u64,
+}
+
+impl Rows {
+    fn columns(&self, from: usize, until: usize) -> Vec<Feature<'_>> {
+        self.columns.iter().map(|column| column.part(from, until)).collect()
+    }
 }
 
 fn regression(reference: &Table, current: &Table, question: &Question) -> Result<Estimated, MonitorError> {
@@ -270,23 +302,28 @@ fn regression(reference: &Table, current: &Table, question: &Question) -> Result
         names = reference.schema().fields().iter().map(|f| f.name().clone()).filter(fit).collect();
         names.retain(|n| kind(reference, n).is_ok_and(|k| k != Kind::Other && k != Kind::Time));
     }
-    let errors: Vec<f64> = truth.iter().zip(&said).map(|(t, s)| (t - s).abs()).collect();
-    let mut encoded = Vec::with_capacity(names.len());
-    for name in &names {
-        let codes =
-            if kind(reference, name)?.is_numeric() { None } else { Some(codes(&words(reference, name)?, &errors)) };
-        encoded.push((name, codes));
-    }
-    let mut truth_kept = Vec::new();
-    let before = features(reference, question, &encoded, Some((&truth, &mut truth_kept)))?;
-    let now = features(current, question, &encoded, None)?;
+    let kept: Vec<bool> = truth.iter().zip(&said).map(|(truth, said)| truth.is_finite() && said.is_finite()).collect();
+    let mut known: Vec<HashMap<String, u32>> = vec![HashMap::new(); names.len()];
+    let is_text = names.iter().map(|name| Ok(!kind(reference, name)?.is_numeric()));
+    let is_text = is_text.collect::<Result<Vec<bool>, MonitorError>>()?;
+    let features: Vec<(&str, bool)> = names.iter().map(String::as_str).zip(is_text).collect();
+    let before = rows(reference, &features, (said, &kept), |at, word| {
+        let next = known[at].len() as u32;
+        *known[at].entry(word).or_insert(next)
+    })?;
+    let truth = those(truth, &kept);
+    let said = column(current, &question.prediction)?;
+    let kept: Vec<bool> = said.iter().map(|said| said.is_finite()).collect();
+    // A text that the reference does not have is as if it were missing.
+    let now = rows(current, &features, (said, &kept), |at, word| known[at].get(&word).copied().unwrap_or(MISSING))?;
     if now.said.is_empty() {
         return Err(Unanswered::Empty(named(current)).into());
     }
-    let rows = Predicted { said: &before.said, features: &before.columns };
-    let dle = Dle::fit(rows, &truth_kept, question.chunks).map_err(Unanswered::from)?;
+    let columns = before.columns(0, before.said.len());
+    let learnt = Predicted { said: &before.said, features: &columns };
+    let dle = Dle::fit(learnt, &truth, question.chunks).map_err(Unanswered::from)?;
     let chunk = |(from, until): (usize, usize)| {
-        let columns: Vec<Vec<f64>> = now.columns.iter().map(|c| c[from..until].to_vec()).collect();
+        let columns = now.columns(from, until);
         let metrics = dle.estimate(Predicted { said: &now.said[from..until], features: &columns });
         Chunk { from: from as u64, rows: (until - from) as u64, metrics }
     };
@@ -304,50 +341,25 @@ fn regression(reference: &Table, current: &Table, question: &Question) -> Result
     })
 }
 
-/// Texts in the order of the mean error of their rows.
-fn codes(texts: &[Option<String>], errors: &[f64]) -> HashMap<String, f64> {
-    let mut sums: HashMap<&str, (f64, f64)> = HashMap::new();
-    for (text, error) in texts.iter().zip(errors) {
-        if let (Some(text), true) = (text, error.is_finite()) {
-            let sum = sums.entry(text).or_default();
-            *sum = (sum.0 + error, sum.1 + 1.0);
-        }
-    }
-    let mut order: Vec<(&str, f64)> = sums.into_iter().map(|(text, (sum, n))| (text, sum / n)).collect();
-    order.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(b.0)));
-    order.into_iter().enumerate().map(|(at, (text, _))| (text.to_owned(), at as f64)).collect()
-}
-
-fn features(
+/// The rows of `table` that are kept, of `features` by name and whether they are texts, as in the reference; a text
+/// becomes what `number` makes of it in the feature at that place.
+fn rows(
     table: &Table,
-    question: &Question,
-    encoded: &[(&String, Option<HashMap<String, f64>>)],
-    mut truth: Option<(&[f64], &mut Vec<f64>)>,
-) -> Result<Features, MonitorError> {
-    let said = column(table, &question.prediction)?;
-    let all = encoded.iter().map(|(name, codes)| match codes {
-        None => column(table, name),
-        // A text that the reference does not have is as if it were missing.
-        Some(codes) => {
-            let code = |text: Option<String>| text.and_then(|t| codes.get(&t).copied()).unwrap_or(f64::NAN);
-            Ok(words(table, name)?.into_iter().map(code).collect())
-        }
-    });
-    let all = all.collect::<Result<Vec<Vec<f64>>, MonitorError>>()?;
-    let mut made = Features { columns: vec![Vec::new(); all.len()], said: Vec::new(), left_out: 0 };
-    for (row, said) in said.into_iter().enumerate() {
-        let known = truth.as_ref().is_none_or(|(truth, _)| truth[row].is_finite());
-        if !said.is_finite() || !known {
-            made.left_out += 1;
-            continue;
-        }
-        made.said.push(said);
-        made.columns.iter_mut().zip(&all).for_each(|(mine, theirs)| mine.push(theirs[row]));
-        if let Some((truth, kept)) = &mut truth {
-            kept.push(truth[row]);
-        }
+    features: &[(&str, bool)],
+    (said, kept): (Vec<f64>, &[bool]),
+    mut number: impl FnMut(usize, String) -> u32,
+) -> Result<Rows, MonitorError> {
+    let mut columns = Vec::with_capacity(features.len());
+    for (at, (name, is_text)) in features.iter().enumerate() {
+        columns.push(if *is_text {
+            let words = those(words(table, name)?, kept).into_iter();
+            Column::Words(words.map(|word| word.map_or(MISSING, |word| number(at, word))).collect())
+        } else {
+            Column::Numbers(those(column(table, name)?, kept))
+        });
     }
-    Ok(made)
+    let left_out = kept.iter().filter(|kept| !**kept).count() as u64;
+    Ok(Rows { columns, said: those(said, kept), left_out })
 }
 
 #[cfg(test)]

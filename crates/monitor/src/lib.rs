@@ -15,6 +15,7 @@ mod lowest;
 pub mod performance;
 pub mod profile;
 pub mod quality;
+mod said;
 pub mod sketches;
 mod table;
 #[cfg(test)]

@@ -87,10 +87,19 @@ impl Sketches {
         Ok(())
     }
 
-    /// The column of this name, or of this name without the side of a model that it is on.
+    /// The column of this name. Where one of the two has no side, it is whichever side there is, an input before an output;
+    /// an input is never an output.
     fn column(&self, name: &str) -> Option<&Column> {
-        let same = |c: &&Column| c.name == name;
-        self.columns.iter().find(same).or_else(|| self.columns.iter().find(|c| bare(&c.name) == bare(name)))
+        let called = |name: &str| self.columns.iter().find(|c| c.name == name);
+        let other = || {
+            let bare = bare(name);
+            if bare == name {
+                called(&format!("in.{name}")).or_else(|| called(&format!("out.{name}")))
+            } else {
+                called(bare)
+            }
+        };
+        called(name).or_else(other)
     }
 }
 
@@ -185,6 +194,27 @@ mod tests {
             assert_eq!((report.removed, report.added), (vec!["only_x".to_owned()], vec!["only_in.x".to_owned()]));
             assert_eq!((report.rows, report.verdict), ([3_000, 3_000], Verdict::Drift));
         }
+    }
+
+    #[test]
+    fn an_input_is_not_compared_with_an_output_of_its_name() {
+        let names = |side: &[&str]| {
+            let mut made = Sketches::new(1);
+            for name in side {
+                made.add(name, Kind::Time, Written::default()).unwrap();
+            }
+            made
+        };
+        let pairs = |a: &[&str], b: &[&str]| {
+            let report = compare_sketches(&names(a), &names(b), Preset::Whylogs).unwrap();
+            (report.columns.into_iter().map(|c| c.name).collect::<Vec<_>>(), report.removed, report.added)
+        };
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let found = pairs(&["in.x", "out.x", "in.y"], &["in.x", "in.y"]);
+        assert_eq!(found, (owned(&["in.x", "in.y"]), owned(&["out.x"]), owned(&[])));
+        let found = pairs(&["x", "y"], &["out.x", "in.x", "out.y"]);
+        assert_eq!((found.0, found.1), (owned(&["in.x", "out.y"]), owned(&[])));
+        assert_eq!(pairs(&["out.x"], &["x"]).0, ["x"]);
     }
 
     #[test]

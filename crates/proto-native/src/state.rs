@@ -10,6 +10,7 @@ use mainspring_http::ApiError;
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
 use mainspring_monitor::live::Monitors;
+use mainspring_monitor::performance::Performance;
 use mainspring_query::Query;
 use mainspring_registry::Registry;
 use mainspring_resource::Resources;
@@ -63,6 +64,8 @@ pub struct NativeState {
     pub journal: Journal,
     /// SQL over the journal.
     pub query: Query,
+    /// How good predictions were.
+    pub performance: Performance,
     /// What was made from what.
     pub lineage: Lineage,
     /// Keys and sessions.

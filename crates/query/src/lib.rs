@@ -18,6 +18,7 @@ mod explain;
 
 mod answer;
 mod query;
+mod quote;
 mod schema;
 mod table;
 mod tables;
@@ -25,3 +26,5 @@ mod tables;
 pub use answer::{Answer, ColumnInfo};
 pub use error::QueryError;
 pub use query::{FeedbackStats, Limits, Query, QueryJournal};
+pub use quote::{identifier, literal};
+pub use tables::feedback;

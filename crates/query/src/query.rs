@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::error::QueryError;
+use crate::quote::literal;
 use crate::table::Footers;
 use crate::tables::Tables;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
@@ -143,8 +144,7 @@ impl Query {
         auth: &Authorized<QueryJournal>,
         deployment: Option<&str>,
     ) -> Result<FeedbackStats, QueryError> {
-        // The one text that comes from outside is a literal with its quotes doubled.
-        let of = deployment.map_or(String::new(), |d| format!("WHERE deployment = '{}'", d.replace('\'', "''")));
+        let of = deployment.map_or(String::new(), |d| format!("WHERE deployment = {}", literal(d)));
         let sql = format!(
             "WITH p AS (SELECT event_id, row FROM predictions {of}), \
              f AS (SELECT prediction_id, row FROM feedback {feedback}), \
@@ -153,10 +153,8 @@ impl Query {
              (SELECT count(*) FROM f JOIN l ON f.prediction_id = l.event_id AND f.row = l.row) AS matched, \
              (SELECT count(*) FROM p) AS predictions, (SELECT count(*) FROM l) AS labeled",
             // Feedback by prediction id does not say its deployment, so all of it is looked at.
-            feedback = deployment.map_or(String::new(), |d| format!(
-                "WHERE deployment IS NULL OR deployment = '{}'",
-                d.replace('\'', "''")
-            )),
+            feedback = deployment
+                .map_or(String::new(), |d| format!("WHERE deployment IS NULL OR deployment = {}", literal(d))),
         );
         let answer = self.sql(auth, &sql).await?;
         let row = answer.values().pop().unwrap_or_default();

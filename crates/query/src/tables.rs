@@ -32,6 +32,7 @@ WITH own AS (
            f.row, f.name, f.value, f.value_type, f.value_number
     FROM feedback_log f
     LEFT JOIN own ON f.prediction_id IS NULL AND f.deployment = own.deployment AND f.client_id = own.client_id
+    WHERE {filter}
 ), ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY coalesce(prediction_id, deployment || ' ' || client_id), row, name ORDER BY at DESC, event_id DESC
@@ -39,6 +40,12 @@ WITH own AS (
 )
 SELECT event_id, at, prediction_id, deployment, client_id, row, name, value, value_type, value_number
 FROM ranked WHERE newest = 1";
+
+/// The query behind the table `feedback`, over those rows `f` of `feedback_log` that `filter` is true of: a long log is
+/// then not read whole. What is the latest stays the latest where the filter is about `f.name`, or from when on `f.at` is.
+pub fn feedback(filter: &str) -> String {
+    FEEDBACK.replace("{filter}", filter)
+}
 
 const JOINED: &str = "
 SELECT p.*, f.name AS feedback_name, f.value AS feedback_value, f.value_number AS feedback_number,
@@ -88,7 +95,7 @@ impl Tables {
         let inner = SessionContext::new();
         inner.register_table("predictions", self.base(Kind::Prediction).await?)?;
         inner.register_table("feedback_log", self.base(Kind::Feedback).await?)?;
-        let feedback = inner.sql(FEEDBACK).await?.into_view();
+        let feedback = inner.sql(&feedback("TRUE")).await?.into_view();
         inner.register_table("feedback", feedback)?;
         Ok(inner.sql(sql).await?.into_view())
     }

@@ -42,7 +42,9 @@ RULES = [
     ("expect_column_values_to_be_unique", {"column": "id"}),
     ("expect_column_values_to_be_unique", {"column": "age"}),
     ("expect_column_values_to_match_regex", {"column": "code", "regex": "A[0-4]"}),
+    ("expect_column_values_to_match_regex", {"column": "code", "regex": "[0-4]"}),
     ("expect_column_values_to_not_match_regex", {"column": "code", "regex": "x+$"}),
+    ("expect_column_values_to_not_match_regex", {"column": "code", "regex": "[0-4]"}),
     ("expect_column_value_lengths_to_be_between", {"column": "code", "min_value": 1, "max_value": 2}),
     ("expect_column_value_lengths_to_equal", {"column": "code", "value": 2}),
     ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "high", "column_B": "low"}),
@@ -65,6 +67,9 @@ RULES = [
     ("expect_column_distinct_values_to_be_in_set", {"column": "plan", "value_set": ["basic", "plus", "gold"]}),
     ("expect_column_distinct_values_to_contain_set", {"column": "plan", "value_set": ["basic", "plus"]}),
     ("expect_column_distinct_values_to_equal_set", {"column": "plan", "value_set": ["basic", "plus", "gold", "pro"]}),
+    ("expect_column_distinct_values_to_equal_set",
+     {"column": "plan", "value_set": ["basic", "plus", "gold", "basic", "plus"]}),
+    ("expect_column_distinct_values_to_contain_set", {"column": "low", "value_set": [7, 1, 7.0]}),
 ]
 
 

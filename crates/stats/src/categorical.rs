@@ -10,8 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 const LG_REGISTERS: u8 = 10;
 /// Slots of the frequent-items map; 3/4 of them hold values.
 const MAP_SIZE: usize = 128;
-/// Bytes of a value that are kept: longer ones count as their prefix.
-const MAX_VALUE_BYTES: usize = 128;
 
 /// How many different values a stream has.
 #[derive(Clone, Default)]
@@ -91,7 +89,7 @@ pub struct Frequent(Option<Box<FrequentItemsSketch<String>>>);
 /// One frequent value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrequentItem {
-    /// The value; cut after 128 bytes.
+    /// The value; cut after [`Frequent::MAX_VALUE_BYTES`].
     pub value: String,
     /// Estimated count.
     pub count: u64,
@@ -102,12 +100,15 @@ pub struct FrequentItem {
 }
 
 impl Frequent {
+    /// Bytes of a value that are kept: longer ones count as their prefix.
+    pub const MAX_VALUE_BYTES: usize = 128;
+
     /// Sees one value `count` times.
     pub fn push(&mut self, value: &str, count: u64) {
         if self.0.is_none() {
             self.0 = FrequentItemsSketch::new(MAP_SIZE).ok().map(Box::new);
         }
-        let end = value.floor_char_boundary(MAX_VALUE_BYTES);
+        let end = value.floor_char_boundary(Self::MAX_VALUE_BYTES);
         if let Some(s) = &mut self.0 {
             s.update_with_count_ref(&value[..end], count);
         }

@@ -42,6 +42,7 @@ pub mod categorical;
 pub mod contextual;
 pub mod decision;
 pub mod estimate;
+mod hash;
 pub mod kll;
 pub mod moments;
 pub mod multivariate;

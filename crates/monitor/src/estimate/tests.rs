@@ -17,7 +17,7 @@ fn even(i: u64) -> f64 {
 
 fn question() -> Question {
     let (label, prediction) = ("label".to_owned(), "said".to_owned());
-    Question { label, prediction, scores: vec!["p".into()], features: vec![], chunks: 4 }
+    Question { label, prediction, scores: vec!["p".into()], positive: None, features: vec![], chunks: 4 }
 }
 
 /// The class is `yes` in as many rows as the score says.
@@ -44,10 +44,11 @@ fn a_regressions_errors_are_learnt_from_texts_too() {
     let folder = tempfile::tempdir().unwrap();
     // Off by 1 in one city, by 5 in the other.
     let off = |i: u64| if i.is_multiple_of(3) { 5.0 } else { 1.0 };
-    let city = |i: u64| if i.is_multiple_of(3) { "bern" } else { "zug" };
+    let city = |i: u64| if i.is_multiple_of(3) { "7" } else { "zug" };
     let line = |i: u64| format!("{},{},{},{}", city(i), even(i), 10.0 + even(i), 10.0 + even(i) + off(i));
     let reference = write(folder.path(), "a.csv", "city,x,label,said", line, 900);
-    let all = |_: u64| "bern,0.5,10.5".to_owned();
+    // Alone it looks like a number.
+    let all = |_: u64| "7,0.5,10.5".to_owned();
     let current = write(folder.path(), "b.csv", "city,x,said", all, 100);
     let asked = Question { scores: vec![], chunks: 1, ..question() };
     let found = estimate(&reference, &current, &asked).unwrap();
@@ -57,6 +58,52 @@ fn a_regressions_errors_are_learnt_from_texts_too() {
     assert!(mae.metric == "mae" && (mae.value - 5.0).abs() < 0.05 && mae.alert, "{mae:?}");
     let asked = Question { features: vec!["x".into()], ..asked };
     assert_eq!(estimate(&reference, &current, &asked).unwrap().features, ["x"]);
+}
+
+/// A column that says of each row which one it is tells nothing of rows to come.
+#[test]
+fn an_id_of_each_row_explains_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: u64| format!("row-{i},{},{}", 10.0 + even(i), 10.0 + even(i) + even(i * i));
+    let reference = write(folder.path(), "a.csv", "id,said,label", line, 1_500);
+    let later = |i: u64| format!("row-{},{}", i + 1_500, 10.0 + even(i));
+    let current = write(folder.path(), "b.csv", "id,said", later, 200);
+    let asked = Question { scores: vec![], features: vec!["id".into()], chunks: 1, ..question() };
+    let found = estimate(&reference, &current, &asked).unwrap();
+    assert!(found.explained.unwrap() < 0.1, "{:?}", found.explained);
+    let mae = found.chunks[0].metrics[0];
+    assert!((mae.value - 0.5).abs() < 0.1, "{mae:?}");
+}
+
+#[test]
+fn a_probability_is_that_of_the_class_that_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = write(folder.path(), "a.csv", "p,said,label", scored, 800);
+    let of_no = |i: u64| {
+        let line = scored(i);
+        let (p, rest) = line.split_once(',').unwrap();
+        format!("{},{rest}", 1.0 - p.parse::<f64>().unwrap())
+    };
+    let other = write(folder.path(), "b.csv", "p,said,label", of_no, 800);
+    let said = |table: &Table, question: &Question| estimate(table, table, question).unwrap_err().to_string();
+    assert!(said(&other, &question()).contains("not the probability of \"yes\": rows predicted"));
+    let no = Question { positive: Some("no".into()), ..question() };
+    assert!(said(&reference, &no).contains("not the probability of \"no\""));
+    let [yes, no] = [estimate(&reference, &reference, &question()), estimate(&other, &other, &no)].map(Result::unwrap);
+    assert_eq!(no.classes, ["yes", "no"]);
+    let accuracy = |of: &Estimated| of.chunks[0].metrics.iter().find(|m| m.metric == "accuracy").unwrap().value;
+    assert!((accuracy(&yes) - accuracy(&no)).abs() < 0.01);
+    // How sure it is of what it says.
+    let sure = |i: u64| {
+        let line = scored(i);
+        let (p, rest) = line.split_once(',').unwrap();
+        let p = p.parse::<f64>().unwrap();
+        format!("{},{rest}", p.max(1.0 - p))
+    };
+    let sure = write(folder.path(), "c.csv", "p,said,label", sure, 800);
+    assert!(said(&sure, &question()).contains("not the probability of \"yes\""));
+    let none = Question { positive: Some("maybe".into()), ..question() };
+    assert!(said(&reference, &none).contains("there are no, yes"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::rows::{Cell, Rows, Texts};
 use super::{MOST_CLASSES, PerformanceError, Request, Task};
+use crate::said::follows;
 use std::collections::HashMap;
 
 /// Share of rows whose greatest probability must be of what was predicted, for probabilities to be those of the
@@ -128,7 +129,19 @@ impl Classes {
                 return Probability::None;
             };
             // It is that of the second class, whichever is looked for.
-            return if positive == 1 { Probability::Of(0) } else { Probability::None };
+            let [first, second] = &self.names[..] else { return Probability::None };
+            if positive == 0 {
+                self.notes.push(format!(
+                    "one probability a row is taken for that of {second}, and {first} is looked for: it is not used"
+                ));
+                return Probability::None;
+            }
+            let said = (0..rows.len()).filter_map(|at| Some((rows.scores.row(at)[0], self.predicted[at]? == 1)));
+            if let Err(why) = follows(said) {
+                self.notes.push(format!("the one probability a row is not that of {second}: {why}; it is not used"));
+                return Probability::None;
+            }
+            return Probability::Of(0);
         }
         if width != self.names.len() {
             let seen = self.names.len();

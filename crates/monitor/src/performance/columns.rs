@@ -12,7 +12,9 @@ const ENVELOPE: [&str; 5] = ["variant", "model", "version", "protocol", "date"];
 const TIMES: [&str; 4] = ["hour", "day", "week", "month"];
 /// What outputs with a prediction are called, the surest first.
 const PREDICTIONS: [&str; 7] = ["label", "output_label", "prediction", "predictions", "class", "predicted", "variable"];
-const SCORES: [&str; 4] = ["prob", "score", "output_probability", "confidence"];
+const SCORES: [&str; 3] = ["prob", "score", "output_probability"];
+/// How sure a model is of what it predicts: neither that nor the probability of a class.
+const SURE: &str = "confidence";
 
 /// How values become groups.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +134,10 @@ fn likely_score(there: &[&Column]) -> Option<String> {
 }
 
 fn likely_prediction(there: &[&Column], score: Option<&str>, deployment: &str) -> Result<String, PerformanceError> {
-    let plain: Vec<&&Column> = there.iter().filter(|c| !c.is_list() && Some(c.name.as_str()) != score).collect();
+    let mut plain: Vec<&&Column> = there.iter().filter(|c| !c.is_list() && Some(c.name.as_str()) != score).collect();
+    if plain.len() > 1 {
+        plain.retain(|c| !c.bare().to_lowercase().contains(SURE));
+    }
     if let [one] = plain[..] {
         return Ok(one.name.clone());
     }
@@ -174,4 +179,21 @@ async fn grouping(
         [a, b, c] if different > FEW_NUMBERS => (column.name.clone(), Cut::Quarters([a, b, c])),
         _ => (column.name.clone(), Cut::Values),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confidence_is_neither_the_prediction_nor_a_probability() {
+        let column = |name: &str, kind: &str| Column { name: format!("out.{name}"), kind: kind.into() };
+        let all = [column("species", "Utf8"), column("confidence", "Float32"), column("probability", "Float32")];
+        let there: Vec<&Column> = all.iter().take(2).collect();
+        assert_eq!(likely_score(&there), None);
+        assert_eq!(likely_prediction(&there, None, "d").unwrap(), "out.species");
+        assert_eq!(likely_score(&all.iter().collect::<Vec<_>>()).as_deref(), Some("out.probability"));
+        // Nothing else is there.
+        assert_eq!(likely_prediction(&there[1..], None, "d").unwrap(), "out.confidence");
+    }
 }

@@ -5,6 +5,9 @@ use mainspring_core::{ErrorKind, Failure};
 use mainspring_query::QueryError;
 use std::time::Duration;
 
+/// When the next report may have its turn.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// Why performance cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum PerformanceError {
@@ -55,6 +58,9 @@ pub enum PerformanceError {
     /// Too much at once.
     #[error("there are over {0} predictions in this time, more than are looked at together")]
     Many(usize),
+    /// Another report takes long.
+    #[error("another report on performance is being made, and took over {0:?}")]
+    Busy(Duration),
     /// Too many groups.
     #[error("{by} has over {MOST_GROUPS} different values")]
     Groups {
@@ -89,12 +95,17 @@ impl Failure for PerformanceError {
             | Self::Groups { .. }
             | Self::Classes => ErrorKind::InvalidInput,
             Self::Many(_) => ErrorKind::TooLarge,
+            Self::Busy(_) => ErrorKind::Overloaded,
             Self::Broken(_) => ErrorKind::Internal,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        if let Self::Query(e) = self { e.retry_after() } else { None }
+        match self {
+            Self::Query(e) => e.retry_after(),
+            Self::Busy(_) => Some(RETRY),
+            _ => None,
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -107,6 +118,7 @@ impl Failure for PerformanceError {
             Self::NoLabels { .. } => "name the feedback: --label NAME".into(),
             Self::Outputs { .. } => "say which is the prediction: --prediction NAME".into(),
             Self::Many(_) => "ask for less time, e.g. --last 6h".into(),
+            Self::Busy(_) => "ask again in a few seconds".into(),
             Self::Groups { .. } => "group by a column with fewer values; numbers are cut into quarters".into(),
             Self::Classes => "say what they are: --task regression".into(),
             Self::Type(..) => "say which output is the prediction: --prediction NAME".into(),

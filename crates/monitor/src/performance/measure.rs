@@ -16,6 +16,11 @@ const BINS: usize = 10;
 const MICROS: f64 = 1e6;
 
 pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Result<Report, PerformanceError> {
+    if rows.label.iter().all(|label| *label == Cell::Missing) {
+        let (deployment, label) = (request.deployment.as_str().to_owned(), request.label.clone());
+        let predictions = rows.len() as u64;
+        return Err(PerformanceError::NoLabels { deployment, predictions, label, names: Vec::new() });
+    }
     let task = request.task.unwrap_or_else(|| task(&rows));
     let missing = rows.prediction.iter().filter(|c| **c == Cell::Missing).count();
     let mut notes = chosen.notes.clone();
@@ -24,6 +29,13 @@ pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Re
         notes.push(format!(
             "{missing} answers have no value in {}: their payload was dropped, left out by sampling, or redacted",
             chosen.prediction
+        ));
+    }
+    if rows.odd > 0 {
+        let (score, width) = (chosen.score.as_deref().unwrap_or_default(), chosen.width);
+        notes.push(format!(
+            "{} answers do not have {width} values in {score}, as others do: theirs are not used",
+            rows.odd
         ));
     }
     let subject = match &classes {
@@ -39,17 +51,7 @@ pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Re
     };
     let all: Vec<usize> = (0..rows.len()).collect();
     let overall = subject.group(&rows, &all, request.level);
-    let names: Vec<&String> = chosen.by.iter().map(|(by, _)| by).collect();
-    let mut groups = Vec::new();
-    if !names.is_empty() {
-        let mut members = vec![Vec::new(); rows.groups.len()];
-        rows.group.iter().enumerate().for_each(|(at, group)| members[*group as usize].push(at));
-        for (values, members) in rows.groups.iter().zip(members) {
-            let by = names.iter().map(|n| (*n).clone()).zip(values.iter().cloned()).collect();
-            groups.push(Group { by, ..subject.group(&rows, &members, request.level) });
-        }
-        groups.sort_by(|a, b| b.labeled.cmp(&a.labeled).then_with(|| a.by.cmp(&b.by)));
-    }
+    let (groups, comparisons) = grouped(&subject, &rows, chosen, request.level);
     let delay = delay(&rows, request);
     Ok(Report {
         task,
@@ -60,11 +62,36 @@ pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Re
         from: request.from,
         until: request.until,
         delay,
-        comparisons: compared(&groups),
+        comparisons,
         overall,
         groups,
         notes,
     })
+}
+
+/// The groups, the largest first, and each beside it.
+fn grouped(subject: &Subject<'_>, rows: &Rows, chosen: &Chosen, level: Level) -> (Vec<Group>, Vec<Comparison>) {
+    if chosen.by.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let mut members = vec![Vec::new(); rows.groups.len()];
+    rows.group.iter().enumerate().for_each(|(at, group)| members[*group as usize].push(at));
+    let mut all: Vec<(Group, Vec<usize>)> = Vec::with_capacity(members.len());
+    for (values, members) in rows.groups.iter().zip(members) {
+        let by = chosen.groups().into_iter().zip(values.iter().cloned()).collect();
+        all.push((Group { by, ..subject.group(rows, &members, level) }, members));
+    }
+    all.sort_by(|(a, _), (b, _)| b.labeled.cmp(&a.labeled).then_with(|| a.by.cmp(&b.by)));
+    let (groups, members): (Vec<Group>, Vec<Vec<usize>>) = all.into_iter().unzip();
+    let mut comparisons = compared(&groups);
+    // Of hundreds of comparisons some are beyond their own intervals by chance: as many times rarer must be what is said.
+    if let Some(rare) = Level::new(1.0 - (1.0 - level.confidence()) / comparisons.len() as f64) {
+        let groups: Vec<Group> = members.iter().map(|members| subject.group(rows, members, rare)).collect();
+        for (found, rarely) in comparisons.iter_mut().zip(compared(&groups)) {
+            found.differs = rarely.difference.interval.is_some_and(|i| i.low > 0.0 || i.high < 0.0);
+        }
+    }
+    (groups, comparisons)
 }
 
 /// Numbers are needed on both sides.
@@ -104,7 +131,7 @@ fn delay(rows: &Rows, request: &Request) -> Option<Delay> {
     delays.sort_unstable();
     let at = |share: f64| delays.get(((delays.len() as f64 * share) as usize).min(delays.len().saturating_sub(1)));
     let (median, most) = (*at(0.5)?, *at(0.95)?);
-    let young = |at: &usize| !labeled(at) && request.until.micros() - rows.times[*at].0 < most;
+    let young = |at: &usize| !labeled(at) && request.now.micros() - rows.times[*at].0 < most;
     let may_come = (0..rows.len()).filter(young).count() as u64;
     Some(Delay { median: median as f64 / MICROS, most: most as f64 / MICROS, may_come })
 }
@@ -125,6 +152,7 @@ fn compared(groups: &[Group]) -> Vec<Comparison> {
                     class: metric.class.clone(),
                     difference: difference(&metric.measure, &base.measure),
                     ratio: if signed { None } else { ratio(&metric.measure, &base.measure) },
+                    differs: false,
                 });
             }
         }

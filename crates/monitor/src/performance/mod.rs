@@ -21,6 +21,9 @@ use mainspring_core::{Authorized, Name, Timestamp};
 use mainspring_query::{Query, QueryJournal};
 use mainspring_stats::performance::Level;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Predictions that are looked at together, with up to ten probabilities each; fewer with more.
 pub const MOST_ROWS: usize = 2_000_000;
@@ -38,6 +41,8 @@ pub struct Request {
     pub from: Timestamp,
     /// And before then.
     pub until: Timestamp,
+    /// When it is asked for.
+    pub now: Timestamp,
     /// Name of the feedback that says what was true.
     pub label: String,
     /// Output with the prediction; found out when left out.
@@ -58,31 +63,51 @@ pub struct Request {
     pub level: Level,
 }
 
-/// Joins predictions with their labels and measures them.
-///
-/// # Errors
-/// [`PerformanceError`]: what is missing, or what must be said.
-pub async fn report(
-    query: &Query,
-    auth: &Authorized<QueryJournal>,
-    request: &Request,
-) -> Result<Report, PerformanceError> {
-    let chosen = columns::choose(query, auth, request).await?;
-    let most = MOST_ROWS * 10 / chosen.width.max(10);
-    let answer = query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
-    if answer.truncated() {
-        return Err(PerformanceError::Many(most));
+/// How long a report waits for the one before it.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Measures predictions, one report at a time in this process: each may hold millions of rows. Cloning shares the turn.
+#[derive(Debug, Clone)]
+pub struct Performance {
+    query: Query,
+    turn: Arc<Semaphore>,
+}
+
+impl Performance {
+    /// Over the journal of `query`.
+    pub fn new(query: Query) -> Self {
+        Self { query, turn: Arc::new(Semaphore::new(1)) }
     }
-    let rows = rows::Rows::read(answer.batches(), &chosen)?;
-    if rows.label.iter().all(|label| *label == rows::Cell::Missing) {
-        let names = query.sql(auth, &sql::names(request)).await?.values();
+
+    /// Joins predictions with their labels and measures them.
+    ///
+    /// # Errors
+    /// [`PerformanceError`]: what is missing, or what must be said.
+    pub async fn report(&self, auth: &Authorized<QueryJournal>, request: &Request) -> Result<Report, PerformanceError> {
+        let chosen = columns::choose(&self.query, auth, request).await?;
+        let turn = turn(&self.turn, WAIT).await?;
+        let most = MOST_ROWS * 10 / chosen.width.max(10);
+        let answer = self.query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
+        if answer.truncated() {
+            return Err(PerformanceError::Many(most));
+        }
+        let asked = request.clone();
+        // Reading and sorting millions of scores takes a while, also when nobody waits for it any more.
+        let work = move || {
+            let _turn = turn;
+            let rows = rows::Rows::read(answer.batches(), &chosen, asked.task == Some(Task::Ranking))?;
+            drop(answer);
+            measure::measured(rows, &chosen, &asked)
+        };
+        let done = tokio::task::spawn_blocking(work).await.map_err(|e| PerformanceError::Broken(e.to_string()))?;
+        let Err(PerformanceError::NoLabels { deployment, predictions, label, .. }) = done else { return done };
+        let names = self.query.sql(auth, &sql::names(request)).await?.values();
         let names = names.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
-        let (deployment, label) = (request.deployment.as_str().to_owned(), request.label.clone());
-        return Err(PerformanceError::NoLabels { deployment, predictions: rows.len() as u64, label, names });
+        Err(PerformanceError::NoLabels { deployment, predictions, label, names })
     }
-    let request = request.clone();
-    // Sorting millions of scores takes a while.
-    tokio::task::spawn_blocking(move || measure::measured(rows, &chosen, &request))
-        .await
-        .map_err(|e| PerformanceError::Broken(e.to_string()))?
+}
+
+async fn turn(of: &Arc<Semaphore>, wait: Duration) -> Result<OwnedSemaphorePermit, PerformanceError> {
+    let turn = tokio::time::timeout(wait, Arc::clone(of).acquire_owned()).await;
+    turn.map_err(|_| PerformanceError::Busy(wait))?.map_err(|e| PerformanceError::Broken(e.to_string()))
 }

@@ -121,4 +121,7 @@ pub struct Comparison {
     pub difference: Measure,
     /// This group's over the largest's; `None` where it makes no sense.
     pub ratio: Option<Measure>,
+    /// Whether there is a difference, however many comparisons the report makes: all that it says this of are right
+    /// together as often as an interval is (Bonferroni).
+    pub differs: bool,
 }

@@ -5,6 +5,7 @@ use super::{MOST_GROUPS, PerformanceError};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use mainspring_core::EventId;
 use std::collections::HashMap;
 
 /// A value as labels and predictions have it.
@@ -62,7 +63,9 @@ pub(super) struct Rows {
     pub prediction: Vec<Cell>,
     pub label: Vec<Cell>,
     pub scores: Scores,
-    /// Which request.
+    /// Rows with another number of probabilities, which are not looked at.
+    pub odd: u64,
+    /// Which request; only of orders.
     pub event: Vec<u32>,
     /// When it was predicted and when the label came, µs; the same where there is none.
     pub times: Vec<(i64, i64)>,
@@ -77,18 +80,20 @@ impl Rows {
         self.prediction.len()
     }
 
-    pub fn read(batches: &[RecordBatch], chosen: &Chosen) -> Result<Self, PerformanceError> {
+    /// Of orders, which rows are of one request is read as well.
+    pub fn read(batches: &[RecordBatch], chosen: &Chosen, ordered: bool) -> Result<Self, PerformanceError> {
         let mut rows = Self::default();
-        let (mut events, mut groups) = (Texts::default(), HashMap::new());
+        let (mut events, mut groups) = (HashMap::new(), HashMap::new());
         for batch in batches {
             let column = |name: &str| {
                 batch.column_by_name(name).ok_or_else(|| PerformanceError::Broken(format!("no column {name}")))
             };
             rows.cells(column("prediction")?, &chosen.prediction)?;
             rows.labels([column("value")?, column("value_type")?, column("value_number")?])?;
-            rows.score(column("score")?, chosen.score.as_deref())?;
-            let texts = as_text(column("event_id")?)?;
-            rows.event.extend(texts.as_string::<i64>().iter().map(|id| events.number(id.unwrap_or_default())));
+            rows.score(column("score")?, chosen)?;
+            if ordered {
+                rows.requests(column("event_id")?, &mut events)?;
+            }
             let [at, labeled] = [instants(column("at")?)?, instants(column("labeled_at")?)?];
             for (at, labeled) in at.as_primitive::<Int64Type>().iter().zip(labeled.as_primitive::<Int64Type>()) {
                 let at = at.unwrap_or(0);
@@ -148,8 +153,17 @@ impl Rows {
         Ok(())
     }
 
-    fn score(&mut self, column: &ArrayRef, name: Option<&str>) -> Result<(), PerformanceError> {
-        let Some(name) = name else { return Ok(()) };
+    fn requests(&mut self, ids: &ArrayRef, known: &mut HashMap<u128, u32>) -> Result<(), PerformanceError> {
+        for id in as_text(ids)?.as_string::<i64>() {
+            let id = id.unwrap_or_default().parse::<EventId>().map_err(|e| broken(&e))?;
+            let next = known.len() as u32;
+            self.event.push(*known.entry(id.0.as_u128()).or_insert(next));
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, column: &ArrayRef, chosen: &Chosen) -> Result<(), PerformanceError> {
+        let Some(name) = chosen.score.as_deref() else { return Ok(()) };
         let unfit = |kind: &DataType| PerformanceError::Type(name.to_owned(), kind.to_string());
         if column.data_type().is_numeric() {
             let numbers = cast(column, &DataType::Float64).map_err(|e| broken(&e))?;
@@ -160,19 +174,18 @@ impl Rows {
         let lists =
             cast(column, &DataType::new_list(DataType::Float64, true)).map_err(|_| unfit(column.data_type()))?;
         let lists = lists.as_list::<i32>();
-        if self.scores.width == 0 {
-            self.scores.width = lists.iter().flatten().map(|l| l.len()).max().unwrap_or(0);
-            // Batches before this one had none.
-            self.scores.values.resize((self.prediction.len() - column.len()) * self.scores.width, f64::NAN);
-        }
-        let width = self.scores.width;
+        let width = chosen.width;
+        self.scores.width = width;
         for list in lists.iter() {
             match list {
                 Some(list) if list.len() == width => {
                     let values = list.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN));
                     self.scores.values.extend(values);
                 }
-                _ => self.scores.values.extend(std::iter::repeat_n(f64::NAN, width)),
+                other => {
+                    self.odd += u64::from(other.is_some_and(|list| !list.is_empty()));
+                    self.scores.values.extend(std::iter::repeat_n(f64::NAN, width));
+                }
             }
         }
         Ok(())

@@ -3,16 +3,10 @@
 use super::Request;
 use super::columns::{Chosen, Cut};
 use mainspring_core::Timestamp;
+use mainspring_query::{feedback, identifier as name, literal};
 
-/// A text as SQL has it.
-pub(super) fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
-}
-
-/// A column's name as SQL has it.
-pub(super) fn name(column: &str) -> String {
-    format!("\"{}\"", column.replace('"', "\"\""))
-}
+/// How long before the first prediction a label may be of, µs: clocks differ.
+const EARLY: i64 = 3_600_000_000;
 
 fn instant(at: Timestamp) -> String {
     format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
@@ -25,7 +19,7 @@ pub(super) fn scope(request: &Request) -> String {
     let shadows = if apart { "" } else { " AND p.shadow_of IS NULL" };
     format!(
         "p.deployment = {} AND p.at >= {} AND p.at < {} AND p.outcome = 'ok' AND NOT p.forced{shadows}",
-        text(request.deployment.as_str()),
+        literal(request.deployment.as_str()),
         instant(request.from),
         instant(request.until),
     )
@@ -50,10 +44,16 @@ pub(super) fn longest(request: &Request, column: &str) -> String {
 /// Names of feedback about these predictions.
 pub(super) fn names(request: &Request) -> String {
     format!(
-        "SELECT DISTINCT f.name FROM predictions p JOIN feedback f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
+        "SELECT DISTINCT f.name FROM predictions p JOIN ({}) f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
          AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
+        feedback(&since(request)),
         scope(request)
     )
+}
+
+/// Feedback `f` that may be of the request's predictions.
+fn since(request: &Request) -> String {
+    format!("f.at >= {}", instant(request.from.plus_micros(-EARLY)))
 }
 
 /// How many different numbers there are of `column`, about, and their quartiles.
@@ -77,10 +77,10 @@ pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
     format!(
         "SELECT p.event_id, p.at, p.{prediction} AS prediction, {score} AS score, f.at AS labeled_at, f.value, \
          f.value_type, f.value_number{groups} FROM predictions p \
-         LEFT JOIN (SELECT * FROM feedback WHERE name = {label}) f \
+         LEFT JOIN ({labels}) f \
          ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
         prediction = name(&chosen.prediction),
-        label = text(&request.label),
+        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request))),
         scope = scope(request),
     )
 }

@@ -3,7 +3,7 @@
 use super::columns::{Chosen, Cut};
 use super::*;
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
 };
 use arrow::datatypes::Float32Type;
 use report::Metric;
@@ -14,6 +14,7 @@ fn request() -> Request {
         deployment: Name::new("churn").unwrap(),
         from: Timestamp(0),
         until: Timestamp(1_000_000_000),
+        now: Timestamp(1_000_000_000),
         label: "label".into(),
         prediction: None,
         score: None,
@@ -57,7 +58,12 @@ impl Sent<'_> {
             |late: i64| -> ArrayRef { Arc::new((0..n as i64).map(|i| Some(i * 10 + late)).collect::<Int64Array>()) };
         let score = self.score.clone().unwrap_or_else(|| Arc::new(Int64Array::from(vec![None; n])));
         let columns: Vec<(&str, ArrayRef)> = vec![
-            ("event_id", Arc::new((0..n).map(|i| Some(format!("e{}", i / 4))).collect::<StringArray>())),
+            (
+                "event_id",
+                Arc::new(
+                    (0..n).map(|i| Some(format!("0190a000-0000-7000-8000-{:012x}", i / 4))).collect::<StringArray>(),
+                ),
+            ),
             ("at", at(0)),
             ("prediction", self.prediction),
             ("score", score),
@@ -68,16 +74,19 @@ impl Sent<'_> {
             ("by0", Arc::new(StringArray::from(if self.by.is_empty() { vec!["all"; n] } else { self.by.clone() }))),
         ];
         let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+        let longest = |lists: &ListArray| lists.iter().flatten().map(|list| list.len()).max().unwrap_or(0);
+        let width = self.score.as_ref().map_or(1, |s| s.as_any().downcast_ref().map_or(1, longest));
         let chosen = Chosen {
             prediction: "out.label".into(),
             score: self.score.map(|_| "out.probabilities".into()),
-            width: 3,
+            width,
             notes: vec![],
             by: if self.by.is_empty() { vec![] } else { vec![("in.sex".into(), Cut::Values)] },
         };
         // In two batches, as it may come.
         let batches = [batch.slice(0, n / 3), batch.slice(n / 3, n - n / 3)];
-        measure::measured(rows::Rows::read(&batches, &chosen).unwrap(), &chosen, request)
+        let ordered = request.task == Some(Task::Ranking);
+        measure::measured(rows::Rows::read(&batches, &chosen, ordered).unwrap(), &chosen, request)
     }
 }
 
@@ -253,4 +262,117 @@ fn a_thousand_numbers_are_no_classes() {
     assert_eq!(sent().measured(&request()).unwrap().task, Task::Regression);
     let asked = Request { task: Some(Task::Classification), ..request() };
     assert!(matches!(sent().measured(&asked), Err(PerformanceError::Classes)));
+}
+
+#[test]
+fn one_probability_is_used_where_it_is_that_of_the_second_class() {
+    // The same predictions, with the probability of 1, with that of 0, and with that of what is predicted.
+    let of_one = [0.9, 0.2, 0.7, 0.4, 0.6, 0.1];
+    let sent = |score: fn(f64) -> f64, from: f64| Sent {
+        prediction: Arc::new(of_one.iter().map(|p| Some(i64::from(*p >= from))).collect::<Int64Array>()),
+        score: Some(Arc::new(of_one.iter().map(|p| Some(score(*p))).collect::<Float64Array>())),
+        labels: Labels::Numbers([1.0, 0.0, 0.0, 0.0, 1.0, 1.0].map(Some).to_vec()),
+        by: vec![],
+    };
+    let has_area = |report: &Report| report.overall.metrics.iter().any(|m| m.name == "roc_auc");
+    // Whatever the threshold is.
+    for from in [0.5, 0.65] {
+        let right = sent(|p| p, from).measured(&request()).unwrap();
+        assert!(has_area(&right) && right.notes.is_empty(), "{:?}", right.notes);
+    }
+    let wrong: [fn(f64) -> f64; 2] = [|p| 1.0 - p, |p| p.max(1.0 - p)];
+    for score in wrong {
+        let found = sent(score, 0.5).measured(&request()).unwrap();
+        assert!(!has_area(&found) && found.notes[0].contains("not that of 1: rows predicted"), "{:?}", found.notes);
+    }
+    let first = Request { positive: Some("0".into()), ..request() };
+    let found = sent(|p| p, 0.5).measured(&first).unwrap();
+    assert!(!has_area(&found) && found.notes[0].contains("0 is looked for"), "{:?}", found.notes);
+}
+
+#[test]
+fn one_probability_of_rows_that_are_all_predicted_the_same_is_on_its_side_of_one_half() {
+    let sent = |scores: [f64; 4]| Sent {
+        prediction: Arc::new(Int64Array::from(vec![0; 4])),
+        score: Some(Arc::new(Float64Array::from(scores.to_vec()))),
+        labels: Labels::Numbers([1.0, 0.0, 0.0, 0.0].map(Some).to_vec()),
+        by: vec![],
+    };
+    let right = sent([0.4, 0.1, 0.2, 0.1]).measured(&request()).unwrap();
+    assert_eq!(value(&right.overall, "roc_auc"), 1.0);
+    let sure = sent([0.6, 0.9, 0.8, 0.9]).measured(&request()).unwrap();
+    assert!(sure.notes[0].contains("all rows are predicted the same"), "{:?}", sure.notes);
+}
+
+#[test]
+fn rows_of_another_length_do_not_decide_how_many_probabilities_there_are() {
+    let list = |row: &[f32]| Some(row.iter().copied().map(Some).collect::<Vec<_>>());
+    // The first batch has none, and then only one of another model.
+    let lists = [None, list(&[1.0]), None, list(&[0.2, 0.8]), list(&[0.9, 0.1]), list(&[0.4, 0.6])];
+    let sent = Sent {
+        prediction: Arc::new(Int64Array::from(vec![0, 0, 0, 1, 0, 1])),
+        score: Some(Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(lists))),
+        labels: Labels::Numbers([0.0, 0.0, 0.0, 1.0, 0.0, 1.0].map(Some).to_vec()),
+        by: vec![],
+    };
+    let found = sent.measured(&request()).unwrap();
+    assert_eq!(value(&found.overall, "roc_auc"), 1.0);
+    assert!(found.notes[0].starts_with("1 answers do not have 2 values"), "{:?}", found.notes);
+}
+
+#[test]
+fn a_difference_is_one_however_many_comparisons_there_are() {
+    let wrong = |at: usize| match at {
+        0..300 => at.is_multiple_of(5),
+        300..400 => at < 331,
+        _ => true,
+    };
+    let sent = Sent {
+        prediction: Arc::new((0..500).map(|at| Some(at % 2 == 0)).collect::<BooleanArray>()),
+        score: None,
+        labels: Labels::Truths((0..500).map(|at| Some((at % 2 == 0) != wrong(at))).collect()),
+        by: (0..500).map(|at| ["m", "m", "m", "f", "x"][at / 100]).collect(),
+    };
+    let found = sent.measured(&request()).unwrap();
+    let accuracy = |of: &str| {
+        let group = found.groups.iter().position(|g| g.by[0].1 == of).unwrap();
+        found.comparisons.iter().find(|c| c.name == "accuracy" && c.group == group).unwrap()
+    };
+    // Beyond its own interval, as one in twenty is by chance; and beyond all.
+    assert!(accuracy("f").difference.interval.unwrap().high < 0.0 && !accuracy("f").differs);
+    assert!(accuracy("x").differs);
+}
+
+#[test]
+fn labels_may_come_of_what_is_young_now() {
+    let may_come = |until: i64, now: i64| {
+        let sent = Sent {
+            prediction: Arc::new(Int64Array::from(vec![1, 1, 0])),
+            score: None,
+            labels: Labels::Truths(vec![Some(true), Some(false), None]),
+            by: vec![],
+        };
+        let asked = Request { until: Timestamp(until), now: Timestamp(now), ..request() };
+        sent.measured(&asked).unwrap().delay.unwrap().may_come
+    };
+    // Labels come after five seconds.
+    assert_eq!((may_come(30, 1_000), may_come(30, 60_000_000)), (1, 0));
+}
+
+#[tokio::test]
+async fn there_is_one_report_at_a_time() {
+    let turns = Arc::new(Semaphore::new(1));
+    let first = turn(&turns, WAIT).await.unwrap();
+    assert!(matches!(turn(&turns, Duration::ZERO).await, Err(PerformanceError::Busy(_))));
+    drop(first);
+    assert!(turn(&turns, Duration::ZERO).await.is_ok());
+}
+
+#[test]
+fn only_feedback_that_may_be_of_these_predictions_is_joined() {
+    let asked = Request { from: Timestamp(7_200_000_000), label: "o'clock".into(), ..request() };
+    let chosen = Chosen { prediction: "out.y".into(), score: None, width: 1, by: vec![], notes: vec![] };
+    let since = "f.at >= arrow_cast(3600000000, ";
+    assert!(sql::rows(&asked, &chosen).contains(&format!("WHERE f.name = 'o''clock' AND {since}")));
+    assert!(sql::names(&asked).contains(&format!("WHERE {since}")));
 }

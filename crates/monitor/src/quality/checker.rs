@@ -120,31 +120,22 @@ impl Checker {
         Self { rules: suite.rules.iter().map(live).collect(), schema: SchemaRef::clone(schema), rows: 0 }
     }
 
-    /// Looks at further rows. Says of each whether it broke a critical rule by itself, whatever share may; of equal rows
-    /// the second and later ones do.
+    /// Looks at further rows.
     ///
     /// # Errors
     /// When a column is not what the schema says.
-    pub fn see(&mut self, batch: &RecordBatch) -> Result<Vec<bool>, ArrowError> {
+    pub fn see(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let columns = Columns::new(batch);
-        let mut broken = vec![false; batch.num_rows()];
         for live in self.rules.iter_mut().filter(|live| live.error.is_none() && live.rule.check.has_rows()) {
             let about = live.about(&columns)?;
-            let rows = match live.state.see(&live.rule, &columns, (&about, self.rows)) {
-                Ok(rows) => rows,
-                Err(ArrowError::NotYetImplemented(reason)) => {
-                    live.error = Some(reason);
-                    continue;
-                }
+            match live.state.see(&live.rule, &columns, &about) {
+                Ok(rows) => live.count(&rows, &columns, self.rows),
+                Err(ArrowError::NotYetImplemented(reason)) => live.error = Some(reason),
                 Err(e) => return Err(e),
-            };
-            live.count(&rows, &columns, self.rows);
-            if live.rule.severity == Severity::Critical && live.rule.check.counts_rows() {
-                broken.iter_mut().zip(&rows).for_each(|(broken, row)| *broken |= *row == Row::Broken);
             }
         }
         self.rows += batch.num_rows() as u64;
-        Ok(broken)
+        Ok(())
     }
 
     /// What came of the rows so far.
@@ -223,7 +214,7 @@ impl Live {
             return result;
         }
         // Equal rows are broken all of them.
-        let broken = self.broken + self.state.first_of_many().len() as u64;
+        let broken = self.broken + self.state.first_of_many();
         let kept = self.looked - broken.min(self.looked);
         result.success = self.looked == 0 || kept as f64 / self.looked as f64 >= self.rule.mostly;
         (result.looked, result.unexpected) = (Some(self.looked), Some(broken));

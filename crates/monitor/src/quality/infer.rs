@@ -6,6 +6,7 @@ use crate::column::Kind;
 use crate::error::MonitorError;
 use crate::profile::{Column, Profile};
 use crate::table::Table;
+use mainspring_stats::Frequent;
 use serde_json::{Value, json};
 
 /// Different texts up to which they are a set that new ones are unexpected in.
@@ -73,8 +74,9 @@ fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)>
     }
     if let Some(texts) = &column.texts {
         let (known, seen) = (texts.frequent.len(), texts.frequent.iter().map(|f| f.1).sum::<u64>());
-        // Whole, and each of them frequent.
-        let whole = texts.count_error == 0 && seen == column.present;
+        // Whole, none of them cut, and each of them frequent.
+        let uncut = texts.longest <= Frequent::MAX_VALUE_BYTES as u64;
+        let whole = uncut && texts.count_error == 0 && seen == column.present;
         if whole && known <= CATEGORIES && column.present >= EACH * known as u64 && known > 0 {
             let values: Vec<&str> = texts.frequent.iter().map(|f| f.0.as_str()).collect();
             let kwargs = json!({ "column": name, "value_set": values });
@@ -106,7 +108,7 @@ pub fn sharpened(mut suite: Suite, profile: &Profile, table: &Table) -> Result<S
     let mut checker = Checker::new(&candidates, table.schema());
     for part in 0..table.parts() {
         for batch in table.rows(part, None)? {
-            batch.and_then(|batch| checker.see(&batch).map(drop)).map_err(|e| table.wrong(&e))?;
+            batch.and_then(|batch| checker.see(&batch)).map_err(|e| table.wrong(&e))?;
         }
     }
     let kept = checker.finish().results.into_iter().map(|r| r.success);

@@ -1,12 +1,11 @@
 //! Rules that data must keep, checked in one pass.
 //!
 //! A [`Suite`] is a list of expectations with Great Expectations' names and arguments; a file of its own suites is
-//! read as it is. [`Checker`] looks at batches of rows one after another and needs no file: [`Checker::see`] says which
-//! rows broke a critical rule, so that what comes in may be refused or marked, and [`Checker::finish`] what came of each
-//! rule. [`check`] does that for a file, [`infer`] makes a suite of a profile.
+//! read as it is. [`Checker`] looks at batches of rows one after another and needs no file: [`Checker::finish`] says what
+//! came of each rule. [`check`] does that for a file, [`infer`] makes a suite of a profile.
 //!
-//! Memory is that of the rules and some examples, but for rules of uniqueness, which keep 28 bytes for each different
-//! value.
+//! Memory is that of the rules and some examples, but for rules of uniqueness, which keep 17 bytes for each different
+//! value and as many for one that comes again, in tables that are between half and nearly full: 20 to 40 bytes.
 
 mod checker;
 mod infer;
@@ -34,7 +33,7 @@ pub fn check(table: &Table, suite: &Suite) -> Result<Validation, MonitorError> {
     let mut checker = Checker::new(suite, table.schema());
     for part in 0..table.parts() {
         for batch in table.rows(part, None)? {
-            batch.and_then(|batch| checker.see(&batch).map(drop)).map_err(|e| table.wrong(&e))?;
+            batch.and_then(|batch| checker.see(&batch)).map_err(|e| table.wrong(&e))?;
         }
     }
     Ok(checker.finish())

@@ -157,31 +157,43 @@ pub(super) enum Place {
     At(usize),
 }
 
-/// Values of a set, as both kinds of columns may have them.
+/// Values of a set, as both kinds of columns may have them. Each has a place as a number and one as a text; what stands
+/// there twice, or is the same number, has one.
 #[derive(Debug, Clone)]
 pub(super) struct Set {
     texts: HashMap<String, usize>,
     numbers: HashMap<u64, usize>,
-    /// How many.
-    pub size: usize,
+    /// Of each value the places it may be met at.
+    places: Vec<(Option<usize>, usize)>,
 }
 
 impl Set {
     pub fn new(values: &[Value]) -> Self {
-        let mut set = Self { texts: HashMap::new(), numbers: HashMap::new(), size: values.len() };
+        let mut set = Self { texts: HashMap::new(), numbers: HashMap::new(), places: Vec::new() };
         for (at, value) in values.iter().enumerate() {
             let number = match value {
                 Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
                 Value::String(text) => text.parse().ok(),
                 other => other.as_f64(),
             };
-            if let Some(x) = number {
-                set.numbers.insert((x + 0.0).to_bits(), at);
-            }
+            let number = number.map(|x: f64| *set.numbers.entry((x + 0.0).to_bits()).or_insert(at));
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            set.texts.insert(text, at);
+            let text = *set.texts.entry(text).or_insert(values.len() + at);
+            set.places.push((number, text));
         }
         set
+    }
+
+    /// How many places there are.
+    pub fn size(&self) -> usize {
+        2 * self.places.len()
+    }
+
+    /// The values of which no place was met, each once.
+    pub fn absent(&self, met: &[bool]) -> Vec<usize> {
+        let is_first = |at: usize| self.places[at].1 == self.places.len() + at;
+        let is_met = |at: usize| self.places[at].0.is_some_and(|place| met[place]) || met[self.places[at].1];
+        (0..self.places.len()).filter(|at| is_first(*at) && !is_met(*at)).collect()
     }
 
     /// Which of the values it is.

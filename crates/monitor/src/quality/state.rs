@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use mainspring_stats::{Kll, Moments};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
 /// Values outside a set that are named.
 const NAMED: usize = 20;
@@ -27,8 +27,12 @@ pub(super) enum Row {
 pub(super) enum State {
     /// Decided by each row alone, or by the table's form.
     Rows,
-    /// How often, and where first, by value.
-    Unique(HashMap<u128, (u32, u64)>),
+    /// Values that were met, those that were met more than once, and rows with a value.
+    Unique {
+        met: HashSet<u128>,
+        again: HashSet<u128>,
+        rows: u64,
+    },
     Numbers {
         moments: Moments,
         sum: f64,
@@ -49,7 +53,9 @@ impl State {
             | Check::ExpectColumnValuesToBeUnique(_)
             | Check::ExpectCompoundColumnsToBeUnique(_)
             | Check::ExpectColumnUniqueValueCountToBeBetween(_)
-            | Check::ExpectColumnProportionOfUniqueValuesToBeBetween(_) => Self::Unique(HashMap::new()),
+            | Check::ExpectColumnProportionOfUniqueValuesToBeBetween(_) => {
+                Self::Unique { met: HashSet::new(), again: HashSet::new(), rows: 0 }
+            }
             Check::ExpectColumnMeanToBeBetween(_)
             | Check::ExpectColumnMedianToBeBetween(_)
             | Check::ExpectColumnStdevToBeBetween(_)
@@ -64,28 +70,27 @@ impl State {
             | Check::ExpectColumnDistinctValuesToContainSet(s)
             | Check::ExpectColumnDistinctValuesToEqualSet(s) => {
                 let set = Set::new(&s.value_set);
-                Self::Values { met: vec![false; set.size], set, outside: BTreeSet::new(), others: 0 }
+                Self::Values { met: vec![false; set.size()], set, outside: BTreeSet::new(), others: 0 }
             }
             _ => Self::Rows,
         }
     }
 
-    /// Looks at the rows of a batch that `about` names, the first of which is row `first` of the table.
-    pub fn see(
-        &mut self,
-        rule: &Rule,
-        columns: &Columns<'_>,
-        (about, first): (&[bool], u64),
-    ) -> Result<Vec<Row>, ArrowError> {
+    /// Looks at the rows of a batch that `about` names.
+    pub fn see(&mut self, rule: &Rule, columns: &Columns<'_>, about: &[bool]) -> Result<Vec<Row>, ArrowError> {
         let mut rows = vec![Row::Apart; about.len()];
         match self {
-            Self::Unique(seen) => {
+            Self::Unique { met, again, rows: all } => {
                 for (at, key) in unique_keys(&rule.check, columns)?.into_iter().enumerate() {
                     let (Some(key), true) = (key, about[at]) else { continue };
-                    let met = seen.entry(key).or_insert((0, first + at as u64));
-                    met.0 += 1;
+                    *all += 1;
                     // The first of equal rows is known to be broken only when the second comes.
-                    rows[at] = if met.0 > 1 { Row::Broken } else { Row::Kept };
+                    rows[at] = if met.insert(key) {
+                        Row::Kept
+                    } else {
+                        again.insert(key);
+                        Row::Broken
+                    };
                 }
             }
             Self::Numbers { moments, sum, sketch } => {
@@ -131,12 +136,11 @@ impl State {
     pub fn told(&self, rule: &Rule) -> Option<(Value, bool)> {
         match self {
             Self::Rows => None,
-            Self::Unique(seen) => {
-                let (InRangeOf(column), total) =
-                    (range_of(&rule.check)?, seen.values().map(|v| u64::from(v.0)).sum::<u64>());
+            Self::Unique { met, again: _, rows } => {
+                let InRangeOf(range) = range_of(&rule.check)?;
                 let share = matches!(rule.check, Check::ExpectColumnProportionOfUniqueValuesToBeBetween(_));
-                let found = if share { seen.len() as f64 / (total.max(1)) as f64 } else { seen.len() as f64 };
-                Some((json!(found), column.holds(found)))
+                let found = if share { met.len() as f64 / (*rows).max(1) as f64 } else { met.len() as f64 };
+                Some((json!(found), range.holds(found)))
             }
             Self::Numbers { moments, sum, sketch } => {
                 let InRangeOf(range) = range_of(&rule.check)?;
@@ -150,8 +154,8 @@ impl State {
                 };
                 Some((json!(found), found.is_some_and(|x| range.holds(x))))
             }
-            Self::Values { set: _, met, outside, others } => {
-                let missing: Vec<usize> = (0..met.len()).filter(|at| !met[*at]).collect();
+            Self::Values { set, met, outside, others } => {
+                let missing = set.absent(met);
                 let (inside, all) = (*others == 0, missing.is_empty());
                 let holds = match rule.check {
                     Check::ExpectColumnDistinctValuesToBeInSet(_) => inside,
@@ -174,12 +178,9 @@ impl State {
         }
     }
 
-    /// Rows that were the first of several equal ones: as broken as the others.
-    pub fn first_of_many(&self) -> Vec<u64> {
-        match self {
-            Self::Unique(seen) => seen.values().filter(|v| v.0 > 1).map(|v| v.1).collect(),
-            _ => Vec::new(),
-        }
+    /// How many rows were the first of several equal ones: as broken as the others.
+    pub fn first_of_many(&self) -> u64 {
+        if let Self::Unique { again, .. } = self { again.len() as u64 } else { 0 }
     }
 }
 

@@ -116,10 +116,30 @@ struct One {
     // Words for people and for its own tools.
     #[serde(rename = "meta")]
     _meta: Option<Value>,
-    #[serde(rename = "id", alias = "ge_cloud_id")]
+    #[serde(rename = "id")]
     _id: Option<Value>,
-    #[serde(rename = "notes", alias = "description")]
+    #[serde(rename = "ge_cloud_id")]
+    _cloud_id: Option<Value>,
+    #[serde(rename = "notes")]
     _notes: Option<Value>,
+    #[serde(rename = "description")]
+    _description: Option<Value>,
+    #[serde(rename = "rendered_content")]
+    _rendered: Option<Value>,
+}
+
+/// What is asked for in it.
+struct Asked {
+    kind: String,
+    kwargs: Map<String, Value>,
+    severity: Severity,
+    when: Vec<Condition>,
+}
+
+impl From<One> for Asked {
+    fn from(one: One) -> Self {
+        Self { kind: one.kind, kwargs: one.kwargs, severity: one.severity, when: one.when }
+    }
 }
 
 impl Suite {
@@ -131,7 +151,7 @@ impl Suite {
         let written: Written = serde_saphyr::from_str(text)
             .map_err(|e| SuiteError::Form(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
         let rules = written.expectations.into_iter().enumerate();
-        let rules = rules.map(|(at, one)| Rule::read(at + 1, one)).collect::<Result<_, _>>()?;
+        let rules = rules.map(|(at, one)| Rule::read(at + 1, one.into())).collect::<Result<_, _>>()?;
         Ok(Self { name: written.name, rules })
     }
 
@@ -174,11 +194,10 @@ impl Rule {
     /// [`SuiteError`] where the arguments do not fit.
     pub fn new(kind: &str, kwargs: Value, severity: Severity) -> Result<Self, SuiteError> {
         let kwargs = if let Value::Object(map) = kwargs { map } else { Map::new() };
-        let one = One { kind: kind.into(), kwargs, severity, when: Vec::new(), _meta: None, _id: None, _notes: None };
-        Self::read(1, one)
+        Self::read(1, Asked { kind: kind.into(), kwargs, severity, when: Vec::new() })
     }
 
-    fn read(place: usize, one: One) -> Result<Self, SuiteError> {
+    fn read(place: usize, one: Asked) -> Result<Self, SuiteError> {
         let wrong = |reason: String| SuiteError::Arguments { place, kind: one.kind.clone(), reason };
         if !Check::NAMES.contains(&one.kind.as_str()) {
             let nearest = mainspring_core::nearest(&one.kind, Check::NAMES.iter().copied()).map(str::to_owned);
@@ -222,8 +241,8 @@ pub(super) struct Pattern(pub Regex);
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // As Python's `re.match`: at the beginning, wherever it ends.
-        let made = Regex::new(&format!("^(?:{text})"));
+        // Wherever it stands in the text, as pandas' `str.contains` and Spark's `rlike`, which Great Expectations asks.
+        let made = Regex::new(&text);
         made.map(Self).map_err(|e| serde::de::Error::custom(format!("{text:?} is no regular expression: {e}")))
     }
 }

@@ -8,7 +8,6 @@ use crate::state::NativeState;
 use axum::Json;
 use axum::extract::State;
 use mainspring_http::{Caller, Json as JsonBody};
-use mainspring_monitor::performance::report;
 use mainspring_query::QueryJournal;
 
 #[utoipa::path(post, path = "/api/v1/deployments/{name}/performance", operation_id = "measurePerformance",
@@ -22,6 +21,6 @@ pub(crate) async fn measure_performance(
 ) -> Reply<PerformanceReport> {
     let auth = s.may(&who, QueryJournal)?;
     let asked = performance::request(deployment_name(&name)?, asked, s.ctx.now())?;
-    let found = report(&s.query, &auth, &asked).await?;
+    let found = s.performance.report(&auth, &asked).await?;
     Ok(Json(performance::report(&asked, found)))
 }

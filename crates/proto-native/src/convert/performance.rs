@@ -51,6 +51,7 @@ pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestam
         deployment,
         from,
         until,
+        now,
         label: asked.label.unwrap_or_else(|| "label".into()),
         prediction: asked.prediction,
         score: asked.score,
@@ -98,6 +99,7 @@ fn comparison(of: Comparison) -> PerformanceComparison {
         class: of.class,
         difference: measure(&of.difference),
         ratio: of.ratio.as_ref().map(measure),
+        differs: of.differs,
     }
 }
 

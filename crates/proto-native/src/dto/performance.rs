@@ -120,6 +120,8 @@ pub struct PerformanceComparison {
     /// This group's over the largest's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<MeasureDto>,
+    /// Whether there is a difference, corrected for the number of comparisons (Bonferroni).
+    pub differs: bool,
 }
 
 /// How long after their predictions labels came.

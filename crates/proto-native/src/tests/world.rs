@@ -20,6 +20,7 @@ use mainspring_http::{ApiError, Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
 use mainspring_lineage::{Around, Known, Lineage, Look, Node, Own, PortError as KnownError, ThingKind};
 use mainspring_monitor::live::Monitors;
+use mainspring_monitor::performance::Performance;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
@@ -328,6 +329,7 @@ impl World {
             alerts,
             buckets: vec![Duration::from_millis(10)],
             journal,
+            performance: Performance::new(query.clone()),
             query,
             lineage,
             security,

@@ -65,7 +65,7 @@ pub struct Estimate {
     pub low: f64,
     /// And above it.
     pub high: f64,
-    /// Mean less three standard deviations of the metric of the reference's chunks.
+    /// Mean less three standard deviations of the metric of the reference's chunks; none where that is impossible.
     pub lower_threshold: Option<f64>,
     /// And plus.
     pub upper_threshold: Option<f64>,
@@ -80,16 +80,17 @@ impl Estimate {
         error: f64,
         (range, limits): ((f64, f64), Option<(f64, f64)>),
     ) -> Self {
-        let clamped = limits.map(|(low, high)| (low.max(range.0), high.min(range.1)));
+        // A threshold at the end of what is possible, or beyond it, is none.
+        let lower = limits.map(|l| l.0).filter(|low| *low > range.0);
+        let upper = limits.map(|l| l.1).filter(|high| *high < range.1);
         Self {
             metric,
             value,
             low: (value - super::DEVIATIONS * error).max(range.0),
             high: (value + super::DEVIATIONS * error).min(range.1),
-            // A threshold at the end of what is possible is none.
-            lower_threshold: clamped.map(|c| c.0),
-            upper_threshold: clamped.map(|c| c.1),
-            alert: clamped.is_some_and(|(low, high)| value < low || value > high),
+            lower_threshold: lower,
+            upper_threshold: upper,
+            alert: lower.is_some_and(|low| value < low) || upper.is_some_and(|high| value > high),
         }
     }
 }

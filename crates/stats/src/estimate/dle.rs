@@ -1,7 +1,7 @@
 //! Performance of a regression, from a second model that has learnt how large its errors are where.
 
 use super::cbpe::{Estimate, NoEstimate};
-use super::forest::Forest;
+use super::forest::{Cuts, Feature, Forest};
 use super::{deviation, thresholds};
 
 const SEED: u64 = 0x0064_6c65_6d61_696e;
@@ -40,13 +40,13 @@ impl Loss {
     }
 }
 
-/// Rows of a regression: predictions, and columns of features with as many values; NaN is missing.
+/// Rows of a regression: predictions, and columns of features with as many values.
 #[derive(Debug, Clone, Copy)]
 pub struct Predicted<'a> {
     /// Predictions.
     pub said: &'a [f64],
     /// Columns.
-    pub features: &'a [Vec<f64>],
+    pub features: &'a [Feature<'a>],
 }
 
 struct Learnt {
@@ -60,6 +60,7 @@ struct Learnt {
 ///
 /// NannyML's trees are LightGBM's, ours a bagged forest: estimates agree within sampling errors, not in digits.
 pub struct Dle {
+    cuts: Cuts,
     learnt: Vec<Learnt>,
     thresholds: Vec<Option<(f64, f64)>>,
 }
@@ -70,8 +71,8 @@ impl std::fmt::Debug for Dle {
     }
 }
 
-fn columns(rows: Predicted<'_>) -> Vec<Vec<f64>> {
-    rows.features.iter().cloned().chain([rows.said.to_vec()]).collect()
+fn columns<'a>(rows: Predicted<'a>) -> Vec<Feature<'a>> {
+    rows.features.iter().copied().chain([Feature::Numbers(rows.said)]).collect()
 }
 
 impl Dle {
@@ -101,13 +102,16 @@ impl Dle {
             thresholds(&realized.collect::<Vec<_>>())
         });
         let thresholds = thresholds.collect();
+        let cuts = Cuts::of(&features);
+        let rows = cuts.bins(&features);
         let learnt = losses.into_iter().map(|(loss, each)| Learnt {
             loss,
-            forest: Forest::fit(&features, &each, SEED),
+            forest: Forest::fit(&cuts, &rows, &each, SEED),
             deviation: deviation(&each),
             mean: each.iter().sum::<f64>() / n as f64,
         });
-        Ok(Self { learnt: learnt.collect(), thresholds })
+        let learnt = learnt.collect();
+        Ok(Self { cuts, learnt, thresholds })
     }
 
     /// The share of the absolute error's variance that was learnt, on rows that were not seen. Near zero, errors are as
@@ -122,15 +126,9 @@ impl Dle {
         if n == 0 {
             return Vec::new();
         }
-        let features = columns(rows);
-        let means: Vec<f64> = self
-            .learnt
-            .iter()
-            .map(|learnt| {
-                let row = |at: usize| features.iter().map(|column| column[at]).collect::<Vec<f64>>();
-                (0..n).map(|at| learnt.forest.at(&row(at))).sum::<f64>() / n as f64
-            })
-            .collect();
+        let rows = self.cuts.bins(&columns(rows));
+        let mean = |of: &Learnt| (0..n).map(|row| of.forest.at(&rows, row)).sum::<f64>() / n as f64;
+        let means: Vec<f64> = self.learnt.iter().map(mean).collect();
         let mut found = Vec::new();
         for ((metric, loss, root), limits) in METRICS.iter().zip(&self.thresholds) {
             let Some(at) = self.learnt.iter().position(|l| l.loss == *loss) else { continue };

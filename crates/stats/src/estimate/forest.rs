@@ -1,7 +1,12 @@
 //! A small forest of regression trees, each grown from rows drawn by chance (bagging, Breiman 1996): what it learns is
 //! checked on the rows that a tree did not see.
+//!
+//! Words are put in the order of the mean of their rows, by each tree anew and from its own rows only: else the order
+//! would tell of the rows that it is checked on, and a column in which every word stands once would explain everything.
 
+use crate::presets::MISSING;
 use crate::stream::Coin;
+use std::borrow::Cow;
 
 const TREES: usize = 50;
 const DEPTH: usize = 10;
@@ -10,6 +15,68 @@ const LEAF: usize = 20;
 const BINS: usize = 64;
 /// Rows that a tree is grown from at most.
 const LARGEST: usize = 50_000;
+/// Rows that a word has at least to be one, as LightGBM's `min_data_per_group`; with fewer it is as if it were missing.
+const WORD: usize = 100;
+
+/// A column of features.
+#[derive(Debug, Clone, Copy)]
+pub enum Feature<'a> {
+    /// Numbers; NaN is missing.
+    Numbers(&'a [f64]),
+    /// Words by number, in any order; [`MISSING`] is missing, as is what the reference does not have.
+    Words(&'a [u32]),
+}
+
+/// How columns fall into bins: made once of the rows that are learnt from.
+#[derive(Debug, Clone)]
+pub struct Cuts(Vec<Cut>);
+
+#[derive(Debug, Clone)]
+enum Cut {
+    /// Edges between bins.
+    Numbers(Vec<f64>),
+    /// By a word's number its number among those with enough rows, and how many these are.
+    Words(Vec<u32>, usize),
+}
+
+/// Rows in the bins of some [`Cuts`].
+#[derive(Debug)]
+pub struct Binned(Vec<Column>);
+
+#[derive(Debug)]
+enum Column {
+    Bins(Vec<u8>),
+    /// Words, whose bins are each tree's own.
+    Words(Vec<u32>),
+}
+
+impl Cuts {
+    /// Of columns with as many rows each.
+    pub fn of(features: &[Feature<'_>]) -> Self {
+        let cut = |feature: &Feature<'_>| match feature {
+            Feature::Numbers(column) => Cut::Numbers(edges(column)),
+            Feature::Words(column) => frequent(column),
+        };
+        Self(features.iter().map(cut).collect())
+    }
+
+    /// The rows of the same columns.
+    pub fn bins(&self, features: &[Feature<'_>]) -> Binned {
+        let put = |(cut, feature): (&Cut, &Feature<'_>)| match (cut, feature) {
+            (Cut::Numbers(edges), Feature::Numbers(column)) => {
+                Column::Bins(column.iter().map(|x| bin(edges, *x)).collect())
+            }
+            (Cut::Words(known, _), Feature::Words(column)) => {
+                let word = |number: &u32| known.get(*number as usize).copied().unwrap_or(MISSING);
+                Column::Words(column.iter().map(word).collect())
+            }
+            // Of another kind than it was: all of it is missing.
+            (_, Feature::Numbers(column)) => Column::Bins(vec![0; column.len()]),
+            (_, Feature::Words(column)) => Column::Bins(vec![0; column.len()]),
+        };
+        Binned(self.0.iter().zip(features).map(put).collect())
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Node {
@@ -22,49 +89,47 @@ enum Node {
     },
 }
 
-/// Trees over features that are numbers; NaN is a value of its own.
+#[derive(Debug, Clone)]
+struct Tree {
+    nodes: Vec<Node>,
+    /// Of each column the bins of its words; none of numbers.
+    places: Vec<Vec<u8>>,
+}
+
+/// Trees over features; what is missing is a value of its own.
 #[derive(Debug, Clone)]
 pub struct Forest {
-    edges: Vec<Vec<f64>>,
-    trees: Vec<Vec<Node>>,
+    trees: Vec<Tree>,
     explained: Option<f64>,
 }
 
 impl Forest {
-    /// Learns the mean of `target` from columns of features, the same for the same seed.
-    pub fn fit(features: &[Vec<f64>], target: &[f64], seed: u64) -> Self {
-        let edges: Vec<Vec<f64>> = features.iter().map(|column| edges(column)).collect();
-        let binned: Vec<Vec<u8>> = features
-            .iter()
-            .zip(&edges)
-            .map(|(column, edges)| column.iter().map(|x| bin(edges, *x)).collect())
-            .collect();
+    /// Learns the mean of `target` from rows in the bins of `cuts`, the same for the same seed.
+    pub fn fit(cuts: &Cuts, rows: &Binned, target: &[f64], seed: u64) -> Self {
         let (n, mut coin) = (target.len(), Coin::new(seed));
         let mut outside = vec![(0.0, 0.0); n];
         let trees = (0..TREES).map(|_| {
-            let mut rows: Vec<u32> = (0..n.min(LARGEST)).map(|_| coin.below(n as u64) as u32).collect();
+            let mut drawn: Vec<u32> = (0..n.min(LARGEST)).map(|_| coin.below(n as u64) as u32).collect();
             let mut seen = vec![false; n];
-            for row in &rows {
+            for row in &drawn {
                 seen[*row as usize] = true;
             }
-            let mut tree = Vec::new();
-            grow(&mut tree, &Growing { binned: &binned, target }, &mut rows, DEPTH);
+            let mut tree = Tree { nodes: Vec::new(), places: places(cuts, rows, (target, &drawn)) };
+            let binned = tree.columns(rows);
+            grow(&mut tree.nodes, &Growing { binned: &binned, target }, &mut drawn, DEPTH);
             for row in (0..n).filter(|row| !seen[*row]) {
-                let said = walk(&tree, |feature| binned[feature][row]);
-                outside[row] = (outside[row].0 + said, outside[row].1 + 1.0);
+                outside[row] = (outside[row].0 + tree.at(rows, row), outside[row].1 + 1.0);
             }
             tree
         });
-        let trees: Vec<Vec<Node>> = trees.collect();
+        let trees: Vec<Tree> = trees.collect();
         let explained = explained(target, &outside);
-        Self { edges, trees, explained }
+        Self { trees, explained }
     }
 
-    /// The mean at a row with a value for each feature.
-    pub fn at(&self, row: &[f64]) -> f64 {
-        let bins: Vec<u8> = self.edges.iter().zip(row).map(|(edges, x)| bin(edges, *x)).collect();
-        let sum: f64 = self.trees.iter().map(|tree| walk(tree, |feature| bins[feature])).sum();
-        sum / self.trees.len() as f64
+    /// The mean at a row.
+    pub fn at(&self, rows: &Binned, row: usize) -> f64 {
+        self.trees.iter().map(|tree| tree.at(rows, row)).sum::<f64>() / self.trees.len() as f64
     }
 
     /// The share of the target's variance that trees explain of rows that they did not see; below zero they are worse
@@ -72,6 +137,82 @@ impl Forest {
     pub fn explained(&self) -> Option<f64> {
         self.explained
     }
+}
+
+impl Tree {
+    fn at(&self, rows: &Binned, row: usize) -> f64 {
+        let bin = |feature: usize| match &rows.0[feature] {
+            Column::Bins(bins) => bins[row],
+            Column::Words(words) => place(&self.places[feature], words[row]),
+        };
+        let mut at = 0;
+        loop {
+            match self.nodes[at] {
+                Node::Leaf(mean) => return mean,
+                Node::Split { feature, bin: until, right } => at = if bin(feature) <= until { at + 1 } else { right },
+            }
+        }
+    }
+
+    /// All columns as this tree sees them.
+    fn columns<'a>(&self, rows: &'a Binned) -> Vec<Cow<'a, [u8]>> {
+        let seen = |(column, places): (&'a Column, &Vec<u8>)| match column {
+            Column::Bins(bins) => Cow::Borrowed(&bins[..]),
+            Column::Words(words) => Cow::Owned(words.iter().map(|word| place(places, *word)).collect()),
+        };
+        rows.0.iter().zip(&self.places).map(seen).collect()
+    }
+}
+
+/// 0 of what has none.
+fn place(places: &[u8], word: u32) -> u8 {
+    places.get(word as usize).copied().unwrap_or(0)
+}
+
+/// Of each column of words their bins, in the order of the mean of the rows that were drawn; a word with too few of
+/// these for a leaf is as if it were missing.
+fn places(cuts: &Cuts, rows: &Binned, (target, drawn): (&[f64], &[u32])) -> Vec<Vec<u8>> {
+    let of = |(cut, column): (&Cut, &Column)| {
+        let (Cut::Words(_, known), Column::Words(words)) = (cut, column) else { return Vec::new() };
+        let mut sums = vec![(0.0, 0_usize); *known];
+        for row in drawn {
+            if let Some(sum) = sums.get_mut(words[*row as usize] as usize) {
+                *sum = (sum.0 + target[*row as usize], sum.1 + 1);
+            }
+        }
+        let mut order: Vec<usize> = (0..*known).filter(|word| sums[*word].1 >= LEAF).collect();
+        let mean = |word: usize| sums[word].0 / sums[word].1 as f64;
+        order.sort_by(|a, b| mean(*a).total_cmp(&mean(*b)));
+        let all: usize = order.iter().map(|word| sums[*word].1).sum();
+        let (mut places, mut before) = (vec![0; *known], 0);
+        for (at, word) in order.iter().enumerate() {
+            // One bin a word, or bins of about as many rows.
+            let bin = if order.len() <= BINS { at } else { before * BINS / all };
+            places[*word] = 1 + bin as u8;
+            before += sums[*word].1;
+        }
+        places
+    };
+    cuts.0.iter().zip(&rows.0).map(of).collect()
+}
+
+/// Words with enough rows, numbered anew.
+fn frequent(column: &[u32]) -> Cut {
+    let words = column.iter().filter(|word| **word != MISSING).max().map_or(0, |most| *most as usize + 1);
+    let mut counts = vec![0_usize; words];
+    for word in column.iter().filter(|word| **word != MISSING) {
+        counts[*word as usize] += 1;
+    }
+    let mut known = 0;
+    let number = |count: usize| {
+        if count < WORD {
+            return MISSING;
+        }
+        known += 1;
+        known - 1
+    };
+    let numbers = counts.into_iter().map(number).collect();
+    Cut::Words(numbers, known as usize)
 }
 
 /// Between as many rows each.
@@ -88,18 +229,8 @@ fn bin(edges: &[f64], x: f64) -> u8 {
     if x.is_nan() { 0 } else { 1 + edges.partition_point(|edge| *edge <= x) as u8 }
 }
 
-fn walk(tree: &[Node], bin: impl Fn(usize) -> u8) -> f64 {
-    let mut at = 0;
-    loop {
-        match tree[at] {
-            Node::Leaf(mean) => return mean,
-            Node::Split { feature, bin: until, right } => at = if bin(feature) <= until { at + 1 } else { right },
-        }
-    }
-}
-
 struct Growing<'a> {
-    binned: &'a [Vec<u8>],
+    binned: &'a [Cow<'a, [u8]>],
     target: &'a [f64],
 }
 

@@ -19,22 +19,22 @@ mod tests;
 
 pub use cbpe::{Cbpe, Classified, Estimate, NoEstimate};
 pub use dle::{Dle, Predicted};
-pub use forest::Forest;
+pub use forest::{Binned, Cuts, Feature, Forest};
 pub use isotonic::Isotonic;
 
 /// Standard deviations of the reference's chunks beyond which an estimate is an alert, and sampling errors of its band.
 const DEVIATIONS: f64 = 3.0;
 
-/// Mean ± 3 standard deviations (divided by n) of what is there.
-fn thresholds(realized: &[f64]) -> Option<(f64, f64)> {
+/// The mean of what is finite, less and plus three standard deviations (divided by n): NannyML's thresholds, of estimates
+/// and of drift.
+pub(crate) fn thresholds(realized: &[f64]) -> Option<(f64, f64)> {
     let there: Vec<f64> = realized.iter().copied().filter(|x| x.is_finite()).collect();
-    let n = there.len() as f64;
     if there.is_empty() {
         return None;
     }
-    let mean = there.iter().sum::<f64>() / n;
-    let deviation = deviation(&there);
-    Some((mean - DEVIATIONS * deviation, mean + DEVIATIONS * deviation))
+    let mean = there.iter().sum::<f64>() / there.len() as f64;
+    let reach = DEVIATIONS * deviation(&there);
+    Some((mean - reach, mean + reach))
 }
 
 /// Divided by n, as numpy's.

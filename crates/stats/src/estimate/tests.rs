@@ -62,12 +62,53 @@ fn a_forest_learns_steps_and_says_when_there_is_nothing_to_learn() {
     let noise: Vec<f64> = (0..3_000).map(|_| coin.unit()).collect();
     let step = |x: f64| if x.is_nan() { 5.0 } else { f64::from(u8::from(x > 0.5)) };
     let target: Vec<f64> = x.iter().zip(&noise).map(|(x, e)| step(*x) + 0.2 * (e - 0.5)).collect();
-    let forest = Forest::fit(std::slice::from_ref(&x), &target, 1);
+    let columns = [Feature::Numbers(&x)];
+    let cuts = Cuts::of(&columns);
+    let rows = cuts.bins(&columns);
+    let forest = Forest::fit(&cuts, &rows, &target, 1);
+    let at = |forest: &Forest, x: f64| forest.at(&cuts.bins(&[Feature::Numbers(&[x])]), 0);
     assert!(forest.explained().unwrap() > 0.97, "{:?}", forest.explained());
-    for (at, want) in [(0.2, 0.0), (0.8, 1.0), (f64::NAN, 5.0)] {
-        assert!((forest.at(&[at]) - want).abs() < 0.05, "{at}: {}", forest.at(&[at]));
+    for (x, want) in [(0.2, 0.0), (0.8, 1.0), (f64::NAN, 5.0)] {
+        assert!((at(&forest, x) - want).abs() < 0.05, "{x}: {}", at(&forest, x));
     }
-    let nothing = Forest::fit(&[x], &noise, 1);
+    let nothing = Forest::fit(&cuts, &rows, &noise, 1);
     assert!(nothing.explained().unwrap() < 0.02, "{:?}", nothing.explained());
-    assert!((nothing.at(&[0.3]) - 0.5).abs() < 0.1);
+    assert!((at(&nothing, 0.3) - 0.5).abs() < 0.1);
+}
+
+#[test]
+fn words_are_learnt_and_do_not_tell_of_the_rows_that_they_are_checked_on() {
+    let mut coin = Coin::new(8);
+    let (rows, missing) = (4_000_u32, crate::presets::MISSING);
+    let words: Vec<u32> = (0..rows).map(|i| if i % 10 == 0 { missing } else { (i * 7) % 30 }).collect();
+    let noise: Vec<f64> = (0..rows).map(|_| coin.unit()).collect();
+    let target: Vec<f64> = words.iter().zip(&noise).map(|(w, e)| f64::from(w.wrapping_mul(11) % 30) + e).collect();
+    let fit = |words: &[u32], target: &[f64]| {
+        let columns = [Feature::Words(words)];
+        let cuts = Cuts::of(&columns);
+        let forest = Forest::fit(&cuts, &cuts.bins(&columns), target, 1);
+        (forest, cuts)
+    };
+    let (forest, cuts) = fit(&words, &target);
+    assert!(forest.explained().unwrap() > 0.95, "{:?}", forest.explained());
+    let mean = |forest: &Forest, cuts: &Cuts, word: u32| forest.at(&cuts.bins(&[Feature::Words(&[word])]), 0);
+    assert!((mean(&forest, &cuts, 7) - 17.5).abs() < 1.0, "{}", mean(&forest, &cuts, 7));
+    // Words of 100 rows each, and of one row each, with nothing to learn from them.
+    for each in [100, 1] {
+        let words: Vec<u32> = (0..rows).map(|i| i / each).collect();
+        let (forest, cuts) = fit(&words, &noise);
+        assert!(forest.explained().unwrap() < 0.01, "{each}: {:?}", forest.explained());
+        assert!((mean(&forest, &cuts, 3) - mean(&forest, &cuts, 999_999)).abs() < 0.2);
+    }
+}
+
+#[test]
+fn a_threshold_beyond_what_is_possible_is_none() {
+    let made = |limits| Estimate::new("accuracy", 1.0, 0.1, ((0.0, 1.0), Some(limits)));
+    let inside = made((0.2, 0.9));
+    assert_eq!((inside.lower_threshold, inside.upper_threshold, inside.alert), (Some(0.2), Some(0.9), true));
+    for limits in [(0.0, 1.0), (-0.1, 1.2)] {
+        let beyond = made(limits);
+        assert_eq!((beyond.lower_threshold, beyond.upper_threshold, beyond.alert), (None, None, false));
+    }
 }

@@ -1,5 +1,6 @@
 //! The area under the ROC curve: how often a row of one side scores above one of the other.
 
+use crate::performance::{Level, area};
 use crate::special::normal_quantile;
 use crate::twosample::Sample;
 
@@ -14,49 +15,15 @@ pub struct Auc {
     pub high: f64,
 }
 
-/// Of the scores of both sides, of which neither is empty.
-pub fn auc(reference: &Sample, current: &Sample) -> Auc {
-    let above = placements(current.values(), reference.values());
-    // How often a row of the reference is below one of the current data.
-    let below: Vec<f64> = placements(reference.values(), current.values()).into_iter().map(|p| 1.0 - p).collect();
-    let area = mean(&above);
-    let error = (spread(&above) / above.len() as f64 + spread(&below) / below.len() as f64).sqrt();
-    // On the scale of log-odds, which keeps its level with some tens of rows as well (Pepe 2003). An area of 0 or 1 has
-    // no error, and no interval either.
-    let odds = area / (1.0 - area);
-    let factor = (normal_quantile(0.975) * error / (area * (1.0 - area))).exp();
-    if error > 0.0 && odds > 0.0 && odds.is_finite() {
-        let share = |odds: f64| odds / (1.0 + odds);
-        Auc { area, low: share(odds / factor), high: 1.0 - share(1.0 / (odds * factor)) }
-    } else {
-        Auc { area, low: area, high: area }
-    }
+/// Of the scores of both sides, `None` where one is empty.
+pub fn auc(reference: &Sample, current: &Sample) -> Option<Auc> {
+    let found = area(current.values(), reference.values(), Level::default())?;
+    let (low, high) = found.interval.map_or((found.value, found.value), |i| (i.low, i.high));
+    Some(Auc { area: found.value, low, high })
 }
 
 /// The area that a score without any knowledge stays under with probability `level`.
 pub fn chance_auc(reference: usize, current: usize, level: f64) -> f64 {
     let (n, m) = (reference as f64, current as f64);
     (0.5 + normal_quantile(level) * ((n + m + 1.0) / (12.0 * n * m)).sqrt()).min(1.0)
-}
-
-/// For each of `values` the share of `others` below it, of equals the half. Both ascend.
-fn placements(values: &[f64], others: &[f64]) -> Vec<f64> {
-    let (mut below, mut upto) = (0, 0);
-    let place = |x: &f64| {
-        below += others[below..].iter().take_while(|y| *y < x).count();
-        upto = upto.max(below);
-        upto += others[upto..].iter().take_while(|y| *y <= x).count();
-        (below + upto) as f64 / (2 * others.len()) as f64
-    };
-    values.iter().map(place).collect()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Variance, divided by n − 1; 0 under two values.
-fn spread(values: &[f64]) -> f64 {
-    let middle = mean(values);
-    values.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0)
 }

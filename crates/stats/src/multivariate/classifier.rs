@@ -75,7 +75,8 @@ pub fn apart(features: &impl Features, rows: [usize; 2], seed: u64) -> Result<Ap
         Err(NoTest::NoSpread) => 1.0,
         Err(other) => return Err(other),
     };
-    Ok(Apart { auc: auc(&a, &b), p_value, rows: held, weights })
+    let auc = auc(&a, &b).ok_or(NoTest::TooFew { have: n.min(m), need: LEAST })?;
+    Ok(Apart { auc, p_value, rows: held, weights })
 }
 
 /// Two halves by chance.

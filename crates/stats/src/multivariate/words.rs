@@ -2,6 +2,7 @@
 
 use super::Weighted;
 use super::classifier::{Apart, Sparse, apart};
+use crate::hash::fnv1a;
 use crate::twosample::NoTest;
 use std::collections::HashMap;
 
@@ -155,8 +156,8 @@ fn unparted(c: char) -> bool {
         | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// FNV-1a, folded.
+/// Folded to so many bits.
 fn hash(word: &str) -> u32 {
-    let all = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let all = fnv1a(word);
     ((all ^ (all >> 32)) as u32) & ((1 << BITS) - 1)
 }

@@ -34,3 +34,4 @@ pub use probabilities::Probabilities;
 pub use ranking::{Item, Ranking};
 pub use regression::{Regression, median_absolute_error};
 pub use scored::Scored;
+pub(crate) use scored::area;

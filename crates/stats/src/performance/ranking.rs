@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Item {
     /// By which items were ordered, the highest first; what has the same is in the given order.
     pub score: f64,
-    /// How good it was; above zero it is relevant.
+    /// How good it was; above zero it is relevant, below it counts as zero.
     pub relevance: f64,
 }
 
@@ -38,6 +38,10 @@ impl Ranking {
     /// Adds a query; sorts its items. One without a relevant item says nothing and is counted apart.
     pub fn push(&mut self, items: &mut [Item]) {
         items.sort_by(|a, b| b.score.total_cmp(&a.score));
+        // A gain below zero has no share of the best order's: it may be anything, infinite too.
+        for item in items.iter_mut() {
+            item.relevance = item.relevance.max(0.0);
+        }
         let relevant = items.iter().filter(|i| i.relevance > 0.0).count();
         if relevant == 0 {
             self.without += 1;

@@ -62,14 +62,7 @@ impl Scored {
 
     /// The probability that a row of the class scores higher than another. `None` without rows of both.
     pub fn roc_auc(&self, level: Level) -> Option<Measure> {
-        let parts = components(&self.positive, &self.negative)?;
-        let error = (parts.variance(0) + parts.variance(1)).sqrt();
-        if !(error > 0.0 && error.is_finite()) {
-            return Some(Measure::bare(parts.area));
-        }
-        let reach = level.z() * error;
-        let ends = ((parts.area - reach).max(0.0), (parts.area + reach).min(1.0));
-        Some(Measure::between(parts.area, ends, Method::DeLong))
+        area(&self.positive, &self.negative, level)
     }
 
     /// The area under precision by recall, as steps. `None` without a row of the class.
@@ -114,6 +107,17 @@ impl Scored {
     pub fn brier(&self, level: Level) -> Option<Measure> {
         if self.outside { None } else { mean(&self.brier, level).map(|m| m.at_least(0.0)) }
     }
+}
+
+/// How often a row of `positive` scores higher than one of `negative`, ties counting half (DeLong, DeLong and
+/// Clarke-Pearson 1988). Its interval is on the scale of log-odds, which keeps its level with some tens of rows as well
+/// (Pepe 2003); an area of 0 or 1 has none. `None` without rows on both sides.
+pub(crate) fn area(positive: &[f64], negative: &[f64], level: Level) -> Option<Measure> {
+    let parts = components(positive, negative)?;
+    let error = (parts.variance(0) + parts.variance(1)).sqrt();
+    // Of one row nothing is known of the spread.
+    let error = if error.is_finite() { error } else { 0.0 };
+    Some(Measure::share(parts.area, error, (level, Method::DeLong)))
 }
 
 /// DeLong's: for each row, the share of the other side's rows that it stands right to; ties count half.

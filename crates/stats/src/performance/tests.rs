@@ -168,4 +168,10 @@ fn the_first_k_are_counted_as_by_hand() {
     assert_eq!(value(ranking.reciprocal_rank(level)), 0.25);
     assert_eq!(value(ranking.hit_rate(level)), 0.5);
     assert!((value(ranking.average_precision(level)) - (0.5 + 2.0 / 3.0) / 3.0 / 2.0).abs() < 1e-15);
+    // What is worse than useless is useless.
+    let [mut below, mut zero] = [Ranking::new(3), Ranking::new(3)];
+    below.push(&mut items(&[-5.0, 1.0, -5.0]));
+    zero.push(&mut items(&[0.0, 1.0, 0.0]));
+    assert_eq!(below, zero);
+    assert!((value(below.ndcg(level)) - 1.0 / 3.0_f64.log2()).abs() < 1e-15);
 }

@@ -12,13 +12,13 @@
 //! It has no verdict on a column, only on chunks: here a column has drifted when one of them alerts.
 
 use super::{Finding, MISSING, NoFinding, Score, Values, Verdict, sample};
+use crate::estimate::thresholds;
 use crate::twosample::Sample;
 use crate::twosample::bins::{Rule, edges, histogram};
 use crate::twosample::distance::{jensen_shannon, shares};
 use std::collections::BTreeMap;
 
 const CHUNKS: usize = 10;
-const DEVIATIONS: f64 = 3.0;
 
 pub(super) fn judge(reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
     match (reference, current) {
@@ -75,22 +75,12 @@ fn chunks<T>(values: &[T], score: impl Fn(&[T]) -> Option<f64>) -> Vec<f64> {
     values.chunks(values.len() / CHUNKS).map(|chunk| score(chunk).unwrap_or(f64::NAN)).collect()
 }
 
-/// Mean of the reference's chunks, and so many standard deviations as are still no drift.
-fn band(reference: Vec<f64>) -> (f64, f64) {
-    let known: Vec<f64> = reference.into_iter().filter(|d| !d.is_nan()).collect();
-    let n = known.len() as f64;
-    let mean = known.iter().sum::<f64>() / n;
-    let deviation = (known.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / n).sqrt();
-    (mean, DEVIATIONS * deviation)
-}
-
 fn by_chunk<T>(reference: &[T], current: &[T], score: impl Fn(&[T]) -> Option<f64>) -> Result<Finding, NoFinding> {
     let rows = reference.len().min(current.len());
     if rows < CHUNKS {
         return Err(NoFinding::Chunks(rows));
     }
-    let (mean, width) = band(chunks(reference, &score));
-    let threshold = mean + width;
+    let (_, threshold) = thresholds(&chunks(reference, &score)).ok_or(NoFinding::Empty("reference"))?;
     let found = chunks(current, &score);
     let Some(score) = found.iter().copied().filter(|d| !d.is_nan()).reduce(f64::max) else {
         return Err(NoFinding::Empty("current data"));
@@ -124,8 +114,7 @@ pub fn reconstruction(reference: &[f64], current: &[f64]) -> Result<Finding, NoF
         return Err(NoFinding::Chunks(rows));
     }
     let mean_of = |chunk: &[f64]| Some(chunk.iter().sum::<f64>() / chunk.len() as f64);
-    let (mean, width) = band(chunks(reference, mean_of));
-    let (low, high) = (mean - width, mean + width);
+    let (low, high) = thresholds(&chunks(reference, mean_of)).ok_or(NoFinding::Empty("reference"))?;
     let found = chunks(current, mean_of);
     let (least, most) = found.iter().fold((f64::INFINITY, 0.0), |(a, b), x| (x.min(a), x.max(b)));
     let decides = if low > 0.0 && low - least > most - high { (least, low) } else { (most, high) };

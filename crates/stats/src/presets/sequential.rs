@@ -6,6 +6,7 @@
 //! bin of its own.
 
 use super::{Finding, MISSING, NoFinding, Score, Values, Verdict};
+use crate::hash::fnv1a;
 use crate::stream::{Coin, Conformal};
 use serde::{Deserialize, Serialize};
 
@@ -86,11 +87,7 @@ impl Calibration {
     /// The bin of a text, whatever list it may have a number in; `None` is missing.
     pub fn bin_of_text(&self, text: Option<&str>) -> usize {
         let missing = self.counts.len() - 1;
-        // 64-bit FNV-1a: the same in every process and for ever, since saved references are compared with it.
-        let hash = |text: &str| {
-            text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
-        };
-        text.map_or(missing, |text| Coin::new(hash(text)).below(HASHED) as usize)
+        text.map_or(missing, |text| Coin::new(fnv1a(text)).below(HASHED) as usize)
     }
 
     /// Rows of the reference that are counted.
