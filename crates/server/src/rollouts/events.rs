@@ -313,10 +313,11 @@ fn labelled(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
     for i in 0..batch.num_rows() {
         let named = wanted.labels.iter().find(|l| *l == name.value(i));
         let about = present(Some(about), i).and_then(|id| id.parse().ok());
-        let (Some(named), Some(about), false) = (named, about, value.is_null(i)) else { continue };
+        let number = (!value.is_null(i)).then(|| value.value(i)).filter(|v| v.is_finite());
+        let (Some(named), Some(about), Some(value)) = (named, about, number) else { continue };
         let row = u32::try_from(row.value(i)).unwrap_or(0);
         let at = Timestamp(at.value(i));
-        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value: value.value(i) }));
+        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value }));
     }
 }
 

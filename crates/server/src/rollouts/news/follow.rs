@@ -72,10 +72,10 @@ impl Following {
         for (process, head) in inner.news.heads(&inner.process).await.map_err(port)? {
             let mut known = 0;
             while known < head {
-                let bulletins = inner.news.after(&process, known).await.map_err(port)?;
-                let Some(last) = bulletins.last() else { break };
-                known = last.seq;
-                for numbered in &bulletins {
+                let told = inner.news.after(&process, known).await.map_err(port)?;
+                let Some(last) = told.last else { break };
+                known = last;
+                for numbered in &told.bulletins {
                     self.take(numbered);
                     self.wire.heard(numbered);
                 }

@@ -53,14 +53,15 @@ impl Wire {
             let mut known = self.0.heard.lock().get(&process).map_or(0, |heard| heard.seq);
             while known < head {
                 let told = self.0.news.after(&process, known).await?;
-                let Some(last) = told.last() else { break };
-                known = last.seq;
-                for numbered in told.into_iter().map(Arc::new) {
+                let Some(last) = told.last else { break };
+                known = last;
+                for numbered in told.bulletins.into_iter().map(Arc::new) {
                     // Handed on before it is known to be told, so that whoever knows finds it.
                     let _nobody_follows = self.0.bulletins.send(Arc::clone(&numbered));
                     self.heard(&numbered);
                     self.0.heard.lock().entry(process.clone()).or_default().seq = numbered.seq;
                 }
+                self.0.heard.lock().entry(process.clone()).or_default().seq = last;
             }
         }
         Ok(())
