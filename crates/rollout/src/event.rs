@@ -67,6 +67,9 @@ pub struct Label {
     /// Its value; true and false are 1 and 0.
     #[serde(deserialize_with = "number")]
     pub value: f64,
+    /// Whether it is true or false, and so never more than 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truth: bool,
 }
 
 /// JSON says null for a number that is not finite. It stays one that nothing is counted of, rather than make everything

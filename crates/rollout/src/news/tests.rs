@@ -13,7 +13,7 @@ fn bulletin(until: i64) -> Bulletin {
         "latency_ns": 1_234_567, "outputs": [["score", 0.1]],
     });
     let exposure: Exposure = serde_json::from_value(exposure).unwrap();
-    let label = Label { at: Timestamp(until), about: id, row: 0, name: Arc::from("liked"), value: 1.0 };
+    let label = Label { at: Timestamp(until), about: id, row: 0, name: Arc::from("liked"), value: 1.0, truth: true };
     let events = vec![Event::Exposure(exposure), Event::Label(label)];
     let candidate = Readiness::Failed("no such file".into());
     let tripped = Some(Tripped { variant: "v2".into(), why: "50 %".into() });

@@ -116,7 +116,7 @@ impl JournalEvents {
         if !wanted.labels.is_empty() {
             let names: Vec<String> = wanted.labels.iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
             let labels = format!(
-                "SELECT at, prediction_id, \"row\", name, value_number FROM feedback_log \
+                "SELECT at, prediction_id, \"row\", name, value_type, value_number FROM feedback_log \
                  WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
                 names.join(", ")
             );
@@ -310,14 +310,15 @@ fn labelled(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
     ) else {
         return;
     };
+    let kind = text(batch, "value_type");
     for i in 0..batch.num_rows() {
         let named = wanted.labels.iter().find(|l| *l == name.value(i));
         let about = present(Some(about), i).and_then(|id| id.parse().ok());
         let number = (!value.is_null(i)).then(|| value.value(i)).filter(|v| v.is_finite());
         let (Some(named), Some(about), Some(value)) = (named, about, number) else { continue };
         let row = u32::try_from(row.value(i)).unwrap_or(0);
-        let at = Timestamp(at.value(i));
-        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value }));
+        let (at, truth) = (Timestamp(at.value(i)), present(kind, i) == Some("bool"));
+        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value, truth }));
     }
 }
 
