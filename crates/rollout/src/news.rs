@@ -4,7 +4,7 @@
 //! A process numbers its bulletins from 1, so that a reader knows which it has; each event is in one bulletin.
 
 use crate::error::RolloutError;
-use crate::event::Event;
+use crate::event::{Event, Label};
 use crate::machine::Readiness;
 use crate::ports::Tripped;
 use crate::sql::news as sql;
@@ -28,8 +28,23 @@ pub struct Bulletin {
     pub until: Timestamp,
     /// What it answered.
     pub traffic: Vec<Traffic>,
+    /// What was said about answers, by tenant: whichever rollout wants it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Said>,
     /// How its variants are.
     pub standings: Vec<Standing>,
+    /// Whether answers went by that no bulletin tells of. They are sealed now: who reads looks there again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+}
+
+/// Labels that a tenant was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Whose.
+    pub tenant: String,
+    /// Each once.
+    pub labels: Vec<Label>,
 }
 
 /// A deployment, by tenant and name.
@@ -51,7 +66,7 @@ impl Place {
 pub struct Traffic {
     /// Which one.
     pub of: Place,
-    /// What it answered, and what was said about its answers, each once.
+    /// What it answered, each once; labels are in [`Bulletin::labels`].
     pub events: Vec<Event>,
 }
 

@@ -14,11 +14,18 @@ fn bulletin(until: i64) -> Bulletin {
     });
     let exposure: Exposure = serde_json::from_value(exposure).unwrap();
     let label = Label { at: Timestamp(until), about: id, row: 0, name: Arc::from("liked"), value: 1.0, truth: true };
-    let events = vec![Event::Exposure(exposure), Event::Label(label)];
+    let events = vec![Event::Exposure(exposure)];
+    let labels = vec![Said { tenant: "default".into(), labels: vec![label] }];
     let candidate = Readiness::Failed("no such file".into());
     let tripped = Some(Tripped { variant: "v2".into(), why: "50 %".into() });
     let standing = Standing { of: of.clone(), rollout: "r".into(), generation: 3, candidate, tripped };
-    Bulletin { until: Timestamp(until), traffic: vec![Traffic { of, events }], standings: vec![standing] }
+    Bulletin {
+        until: Timestamp(until),
+        traffic: vec![Traffic { of, events }],
+        labels,
+        standings: vec![standing],
+        gap: until > 10,
+    }
 }
 
 /// On SQLite and, where there is one, on Postgres.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const LIVES: i64 = 15_000_000;
 
 /// How far clocks may be off, microseconds.
-const OFF: i64 = 5_000_000;
+pub(super) const OFF: i64 = 5_000_000;
 /// How long the others have to say how they are before a candidate gets its first request, microseconds.
 const ANSWERS: i64 = 3_000_000;
 
@@ -50,7 +50,9 @@ impl Wire {
             return Ok(());
         }
         for (process, head) in self.0.news.heads(&self.0.process).await? {
-            let mut known = self.0.heard.lock().get(&process).map_or(0, |heard| heard.seq);
+            let met = self.0.heard.lock().get(&process).map(|heard| heard.seq).filter(|seq| *seq > 0);
+            // How one is that is met for the first time its last bulletin says; who follows reads by itself what came before.
+            let mut known = met.unwrap_or(head - 1);
             while known < head {
                 let told = self.0.news.after(&process, known).await?;
                 let Some(last) = told.last else { break };
@@ -80,10 +82,10 @@ impl Wire {
         }
     }
 
-    /// Until when every process that lives has told what it answered.
-    pub(super) fn complete_until(&self) -> Option<Timestamp> {
+    /// The other processes that live.
+    pub(super) fn living(&self) -> Vec<String> {
         let now = self.0.ctx.now().micros();
-        self.0.heard.lock().values().filter(|h| now - h.at.micros() < LIVES).map(|h| h.until).min()
+        self.0.heard.lock().iter().filter(|(_, h)| now - h.at.micros() < LIVES).map(|(p, _)| p.clone()).collect()
     }
 
     /// Whether the others have had the time to say how they are, for a candidate that nobody has asked yet.
