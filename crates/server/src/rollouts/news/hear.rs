@@ -24,8 +24,24 @@ const ANSWERS: i64 = 3_000_000;
 pub(super) struct Asking {
     /// When it last did.
     pub last: Timestamp,
-    /// Since when, of rollouts that have not begun.
-    first: BTreeMap<(Place, String), Timestamp>,
+    /// Deployments whose rollout has not begun.
+    first: BTreeMap<Place, Asked>,
+}
+
+#[cfg(test)]
+impl Asking {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
+/// What is asked of a rollout that has not begun.
+#[derive(Debug)]
+struct Asked {
+    /// By which row.
+    generation: u64,
+    since: Timestamp,
+    last: Timestamp,
 }
 
 /// What another process said last.
@@ -47,6 +63,7 @@ impl Wire {
         if self.0.bulletins.receiver_count() == 0 && now - self.0.asking.lock().last.micros() > LIVES {
             // Nobody decides here.
             self.0.heard.lock().clear();
+            self.0.asking.lock().first.clear();
             return Ok(());
         }
         for (process, head) in self.0.news.heads(&self.0.process).await? {
@@ -93,17 +110,22 @@ impl Wire {
         let now = self.0.ctx.now();
         let mut asking = self.0.asking.lock();
         asking.last = now;
-        let begun = row.shadow.is_some() || row.route.split().weight(0) != Share::ALL;
-        if begun {
-            asking.first.retain(|(place, _), _| place != of);
+        asking.first.retain(|_, asked| now.micros() - asked.last.micros() < LIVES);
+        if begun(row) {
+            asking.first.remove(of);
             return true;
         }
-        let first = *asking.first.entry((of.clone(), row.rollout.clone())).or_insert(now);
-        now.micros() - first.micros() >= ANSWERS
+        let new = || Asked { generation: row.generation(), since: now, last: now };
+        let asked = asking.first.entry(of.clone()).or_insert_with(new);
+        if asked.generation != row.generation() {
+            *asked = new();
+        }
+        asked.last = now;
+        now.micros() - asked.since.micros() >= ANSWERS
     }
 
     /// What keeps the candidate of a row from answering in another process, and the limit that it was beyond there.
-    fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
+    pub(super) fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
         if !self.asked(of, row) {
             return (Some(Readiness::Loading("the other servers are asked whether it is ready there".into())), None);
         }
@@ -111,7 +133,9 @@ impl Wire {
         let heard = self.0.heard.lock();
         let (mut obstacle, mut tripped) = (None, None);
         for (process, heard) in heard.iter().filter(|(_, h)| now - h.at.micros() < LIVES) {
-            let standing = heard.standings.iter().find(|s| s.of == *of && s.rollout == row.rollout);
+            // Before the first request what is said must be about this row: another run's candidate may have been ready.
+            let of_row = |s: &&Standing| begun(row) || s.generation >= row.generation();
+            let standing = heard.standings.iter().filter(|s| s.of == *of && s.rollout == row.rollout).find(of_row);
             let Some(standing) = standing else {
                 let why = format!("the routing row has not reached server {process} yet");
                 obstacle.get_or_insert(Readiness::Loading(why));
@@ -123,12 +147,26 @@ impl Wire {
                 Readiness::Loading(why) => drop(obstacle.get_or_insert(Readiness::Loading(told(why)))),
                 Readiness::Failed(why) => drop(obstacle.get_or_insert(Readiness::Failed(told(why)))),
             }
-            if let Some(Tripped { variant, why }) = &standing.tripped {
+            if let Some(Tripped { variant, why }) = standing.tripped.as_ref().filter(|t| answers(row, &t.variant)) {
                 tripped.get_or_insert_with(|| Tripped { variant: variant.clone(), why: told(why) });
             }
         }
         (obstacle, tripped)
     }
+}
+
+/// Whether a candidate gets requests, or a part of them in the shadow.
+fn begun(row: &Row) -> bool {
+    row.shadow.is_some() || row.route.split().weight(0) != Share::ALL
+}
+
+/// Whether a candidate has a part of the traffic, or as good a claim to it as the others: what one is told of that was taken
+/// out hides what is wrong with another.
+fn answers(row: &Row, variant: &str) -> bool {
+    let weights = row.route.split().weights();
+    let at = row.variants.iter().position(|v| v.name == variant);
+    let none = weights.iter().skip(1).all(|weight| *weight == Share::NONE);
+    at.is_some_and(|at| none || weights.get(at).is_some_and(|weight| *weight != Share::NONE))
 }
 
 /// The deployments of all processes.

@@ -1,15 +1,19 @@
 //! Two processes on one database: what one tells, and what the other makes of it.
 
+use super::hear::EveryReplica;
 use super::*;
 use crate::ports::{Models, Recorder};
 use crate::rollouts::events::JournalEvents;
+use crate::rollouts::fleet::Replica;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use mainspring_core::{EventId, ManualClock};
 use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{JournalSettings, Kind, Slice};
 use mainspring_registry::Registry;
-use mainspring_rollout::{Batch, EventStream, Events, Exposure};
+use mainspring_rollout::machine::Readiness;
+use mainspring_rollout::{Batch, EventStream, Events, Exposure, Tripped};
 use mainspring_testkit::{TempArtifacts, TempDb, open_gate};
+use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Variant};
 
 const SECOND: i64 = 1_000_000;
 const OTHER: &str = "other";
@@ -18,6 +22,7 @@ const OTHER: &str = "other";
 struct Stage {
     wire: Wire,
     clock: ManualClock,
+    replica: Replica,
     _kept: (TempDb, TempArtifacts, tempfile::TempDir),
 }
 
@@ -29,7 +34,7 @@ async fn stage(temp: TempDb) -> Stage {
     let settings = JournalSettings::new(folder.path().join("log"));
     let journal = Journal::open(settings, artifacts.store.clone(), db.clone(), ctx.clone()).await.unwrap();
     let gate = open_gate(Arc::clone(&ctx.clock));
-    let models = Models { registry, artifacts: artifacts.store.clone(), gate: gate.clone() };
+    let models = Models { registry: registry.clone(), artifacts: artifacts.store.clone(), gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: None };
     let serving = Serving::new(Vec::new(), Arc::new(models), Arc::new(recorder), ctx.clone());
     let wire = Wire(Arc::new(Inner {
@@ -37,14 +42,14 @@ async fn stage(temp: TempDb) -> Stage {
         process: "own".into(),
         journal,
         rollouts: Rollouts::new(db, ctx.clone()),
-        serving,
-        gate,
+        serving: serving.clone(),
+        gate: gate.clone(),
         ctx,
         heard: Mutex::default(),
         asking: Mutex::default(),
         bulletins: broadcast::Sender::new(BEHIND),
     }));
-    Stage { wire, clock, _kept: (temp, artifacts, folder) }
+    Stage { wire, clock, replica: Replica { serving, registry, gate }, _kept: (temp, artifacts, folder) }
 }
 
 impl Stage {
@@ -58,6 +63,10 @@ impl Stage {
         let inner = &self.wire.0;
         let own = JournalEvents { journal: inner.journal.clone(), gate: inner.gate.clone(), ctx: inner.ctx.clone() };
         EveryJournal { own, wire: self.wire.clone() }.follow(wanted()).await
+    }
+
+    fn elsewhere(&self, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
+        EveryReplica { own: self.replica.clone(), wire: self.wire.clone() }.wire.elsewhere(&place(), row)
     }
 }
 
@@ -106,6 +115,30 @@ fn bulletin(at: Timestamp, n: i64) -> Bulletin {
         labels: vec![Said { tenant: "default".into(), labels }],
         ..Bulletin::default()
     }
+}
+
+fn row(generation: u64, weights: &[(&str, u32)]) -> Row {
+    let variant = |(name, ppm): &(&str, u32)| Variant { name: (*name).into(), weight: Share::from_ppm(*ppm).unwrap() };
+    let variants = weights.iter().map(variant).collect();
+    let route = Route::new(RouteSpec { salt: "s".into(), variants, holdout: None, layer: None }).unwrap();
+    let of = |(name, _): &(&str, u32)| RowVariant { name: (*name).into(), model: "models:/churn/7".into() };
+    Row {
+        rollout: "r".into(),
+        unit: UnitFrom::Key,
+        variants: weights.iter().map(of).collect(),
+        route: route.after(generation - 1),
+        shadow: None,
+        limits: None,
+    }
+}
+
+fn standing(generation: u64, candidate: Readiness, tripped: Option<&str>) -> Standing {
+    let tripped = tripped.map(|variant| Tripped { variant: variant.into(), why: "50 %".into() });
+    Standing { of: place(), rollout: "r".into(), generation, candidate, tripped }
+}
+
+fn says(until: Timestamp, standing: Standing) -> Bulletin {
+    Bulletin { until, standings: vec![standing], ..Bulletin::default() }
 }
 
 /// Labels as they are journaled.
@@ -221,4 +254,43 @@ async fn who_lost_something_sends_who_follows_to_what_is_sealed() {
     stage.clock.advance(10 * SECOND);
     let mut stream = stage.follow().await.unwrap();
     assert_eq!(stream.next().await.unwrap().events.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_candidate_is_not_ready_because_that_of_the_run_before_was() {
+    let stage = stage(TempDb::sqlite()).await;
+    let fresh = |generation| row(generation, &[("stable", 1_000_000), ("v8", 0)]);
+    let now = || stage.wire.0.ctx.now();
+    let loading = |seen: (Option<Readiness>, Option<Tripped>)| matches!(seen, (Some(Readiness::Loading(_)), None));
+    assert!(loading(stage.elsewhere(&fresh(5))), "it is asked first");
+    stage.clock.advance(4 * SECOND);
+    stage.tell(1, says(now(), standing(3, Readiness::Ready, None))).await;
+    stage.wire.hear().await.unwrap();
+    assert!(loading(stage.elsewhere(&fresh(5))), "the other one has not seen this row");
+    stage.tell(2, says(now(), standing(5, Readiness::Ready, None))).await;
+    stage.wire.hear().await.unwrap();
+    assert_eq!(stage.elsewhere(&fresh(5)), (None, None));
+    // The next run is asked anew, under the same name.
+    assert!(loading(stage.elsewhere(&fresh(9))));
+    // Once it has begun, a row that is a little behind says as much.
+    assert_eq!(stage.elsewhere(&row(6, &[("stable", 900_000), ("v8", 100_000)])), (None, None));
+    assert!(stage.wire.0.asking.lock().is_empty(), "nothing is kept of what has begun");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_one_who_was_taken_out_broke_hides_no_other() {
+    let stage = stage(TempDb::sqlite()).await;
+    let after = row(6, &[("stable", 500_000), ("v8", 0), ("v9", 500_000)]);
+    let before = row(5, &[("stable", 500_000), ("v8", 250_000), ("v9", 250_000)]);
+    stage.wire.0.asking.lock().last = stage.wire.0.ctx.now();
+    let tell = async |process: &str, tripped: &str| {
+        let at = stage.wire.0.ctx.now();
+        let bulletin = says(at, standing(5, Readiness::Ready, Some(tripped)));
+        stage.wire.0.news.tell(&Numbered { process: process.into(), seq: 1, at, bulletin }).await.unwrap();
+    };
+    tell("a", "v8").await;
+    tell("b", "v9").await;
+    stage.wire.hear().await.unwrap();
+    let variant = |row: &Row| stage.elsewhere(row).1.map(|t| t.variant);
+    assert_eq!((variant(&before).as_deref(), variant(&after).as_deref()), (Some("v8"), Some("v9")));
 }
