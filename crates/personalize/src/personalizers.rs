@@ -212,7 +212,8 @@ impl Personalizers {
         let (at, draw) = (ctx.now(), unit(ctx.ids.random()));
         let id = ctx.ids.event(at);
         let due = (!request.deferred).then(|| one.due(at));
-        let (chosen, ranked) = {
+        let inputs = inputs(&request)?;
+        let (prediction, ranked) = {
             let mut learner = one.learner.lock();
             // Sent again, after an answer that was lost or while it is being made: it is one choice.
             if let Some(known) = request.event.as_ref().and_then(|own| one.ids.lock().get(own)?.1.clone()) {
@@ -223,16 +224,18 @@ impl Personalizers {
                 reason: one.reason.lock().clone().unwrap_or_default(),
             })?;
             let chosen = learner.choose(&read.context, &read.actions, draw)?;
+            // Before anything is waited for or remembered: a choice that cannot be kept is none when it is sent again.
+            let (action, propensity) = (able[chosen.action], chosen.probabilities[chosen.action]);
+            let made = Made { one: &one, request: &request, inputs, action, propensity };
+            let prediction = made.prediction((id, at), began)?;
             learner.wait(id, features::crossed(&read.context, &read.actions[chosen.action]), due);
             let ranked = ranked(&request, (&able, &chosen), id);
             if let Some(own) = &request.event {
                 one.ids.lock().insert(own.clone(), (id, Some(ranked.clone())));
             }
-            (chosen, ranked)
+            (prediction, ranked)
         };
-        let (action, propensity) = (able[chosen.action], chosen.probabilities[chosen.action]);
-        let made = Made { one: &one, request: &request, action, propensity };
-        self.0.log.append(made.prediction((id, at), began)?);
+        self.0.log.append(prediction);
         Ok(ranked)
     }
 
@@ -314,22 +317,28 @@ fn unit(random: u64) -> f64 {
     (random >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+fn text(name: &str, text: String) -> Result<NamedTensor, PersonalizeError> {
+    Ok(NamedTensor { name: name.into(), tensor: Tensor::from_strings(vec![1], vec![Bytes::from(text)])? })
+}
+
+/// What was known and what there was to choose from, as the log has it.
+fn inputs(request: &RankRequest) -> Result<Arc<[NamedTensor]>, PersonalizeError> {
+    let actions: Vec<Value> = request.actions.iter().map(|a| json!({ "id": a.id, "features": a.features })).collect();
+    Ok(Arc::new([text("context", request.context.to_string())?, text("actions", Value::from(actions).to_string())?]))
+}
+
 /// A choice on its way into the log.
 struct Made<'a> {
     one: &'a One,
     request: &'a RankRequest,
+    inputs: Arc<[NamedTensor]>,
     action: &'a Candidate,
     propensity: f64,
 }
 
 impl Made<'_> {
     /// One row: what was known, what there was, what was taken.
-    fn prediction(&self, (id, at): (EventId, Timestamp), began: Instant) -> Result<Prediction, PersonalizeError> {
-        let actions: Vec<Value> =
-            self.request.actions.iter().map(|a| json!({ "id": a.id, "features": a.features })).collect();
-        let text = |name: &str, text: String| -> Result<NamedTensor, PersonalizeError> {
-            Ok(NamedTensor { name: name.into(), tensor: Tensor::from_strings(vec![1], vec![Bytes::from(text)])? })
-        };
+    fn prediction(self, (id, at): (EventId, Timestamp), began: Instant) -> Result<Prediction, PersonalizeError> {
         let probability = Tensor::from_vec(DType::Fp64, vec![1], vec![self.propensity])?;
         let total_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Prediction {
@@ -345,10 +354,7 @@ impl Made<'_> {
             batch_rows: 1,
             params: None,
             timing: Timing { engine_ns: total_ns, total_ns, ..Timing::default() },
-            inputs: Arc::new([
-                text("context", self.request.context.to_string())?,
-                text("actions", Value::from(actions).to_string())?,
-            ]),
+            inputs: self.inputs,
             outputs: Arc::new([
                 text("action", self.action.id.clone())?,
                 NamedTensor { name: "probability".into(), tensor: probability },

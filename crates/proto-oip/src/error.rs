@@ -46,7 +46,7 @@ impl Refused {
     pub(crate) fn status(&self) -> Status {
         let mut status = Status::new(code(self.kind), self.text());
         if let Some(Ok(variant)) = self.variant().map(MetadataValue::try_from) {
-            status.metadata_mut().insert("mainspring-variant", variant);
+            status.metadata_mut().insert(mainspring_traffic::VARIANT_HEADER, variant);
         }
         status
     }

@@ -5,7 +5,7 @@ mod feed;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
-use crate::machine::{Facts, Order, Phase};
+use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase};
 use crate::pilot::Pilot;
 use crate::ports::{Declarations, Events, Fleet};
 use crate::rollouts::Rollouts;
@@ -55,8 +55,19 @@ impl Running {
 }
 
 type Key = (Tenant, Name);
-/// Whose decision was written, the state and the version after it, and whether it was.
-type Written = (Key, crate::State, i64, Result<(), RolloutError>);
+
+/// A decision, after it was to be written.
+struct Written {
+    /// Whose.
+    key: Key,
+    /// The state and the version after it.
+    state: crate::State,
+    version: i64,
+    kind: DecisionKind,
+    sentence: String,
+    /// Whether it was.
+    done: Result<(), RolloutError>,
+}
 
 /// The controller of one process.
 pub struct Controller {
@@ -67,6 +78,8 @@ pub struct Controller {
     running: BTreeMap<Key, Running>,
     /// Rollouts that wait for a deployment, by the deployment.
     waiting: BTreeMap<Key, Name>,
+    /// Rollouts that could not begin, or not be ended.
+    refused: BTreeMap<Key, Trouble>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -79,7 +92,15 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(rollouts: Rollouts, ports: Ports, owner: String, limits: Limits) -> Self {
         let leader = Leader::new(rollouts.db.clone(), LEASE, owner, TTL);
-        Self { rollouts, ports, leader, limits, running: BTreeMap::new(), waiting: BTreeMap::new() }
+        Self {
+            rollouts,
+            ports,
+            leader,
+            limits,
+            running: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
     }
 
     /// Whether this process leads.
@@ -152,32 +173,63 @@ impl Controller {
             let declared = self.rollouts.declared.read();
             (declared.specs.clone(), declared.withdrawn.clone())
         };
+        self.refused.retain(|key, _| specs.contains_key(key) || withdrawn.contains(key));
         let mut begun = Vec::new();
         for (key, spec) in specs {
             let run = self.rollouts.seen_run(&key);
-            if run.is_none_or(|run| run.state.replaceable() && *run.spec != *spec) {
+            if run.is_none_or(|run| run.state.replaceable() && *run.spec != *spec) && self.may_try(&key) {
                 let rollouts = self.rollouts.clone();
-                begun.push(async move { rollouts.create(&key, spec, None).await });
+                begun.push(async move { (rollouts.create(&key, spec, None).await.map(drop), key) });
             }
         }
         if !begun.is_empty() {
             let begun: Vec<_> = stream::iter(begun).buffer_unordered(TOGETHER).collect().await;
-            begun.into_iter().collect::<Result<Vec<_>, _>>()?;
+            for (done, key) in begun {
+                self.tried(&key, done)?;
+            }
             self.rollouts.refresh().await?;
         }
         for key in withdrawn {
             let active = self.rollouts.seen_run(&key).is_some_and(|run| !run.state.phase.ended());
             if active {
+                if !self.may_try(&key) {
+                    continue;
+                }
                 let by = "the deletion of its declaration";
-                match self.rollouts.ordered((&key.0, &key.1), Order::Abort, by, None).await {
-                    Ok(_) | Err(RolloutError::Order(_) | RolloutError::NotFound { .. }) => {}
-                    Err(RolloutError::Raced { .. }) => continue,
-                    Err(error) => return Err(error),
+                let done = match self.rollouts.ordered((&key.0, &key.1), Order::Abort, by, None).await {
+                    Ok(_) | Err(RolloutError::Order(OrderError::Phase { .. }) | RolloutError::NotFound { .. }) => {
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                if !self.tried(&key, done)? {
+                    continue;
                 }
             }
             self.rollouts.declared.write().withdrawn.remove(&key);
         }
         Ok(())
+    }
+
+    fn may_try(&self, key: &Key) -> bool {
+        self.refused.get(key).is_none_or(|trouble| trouble.over(self.rollouts.ctx.now()))
+    }
+
+    /// Whether a rollout was begun or ended. One that was not holds up nobody else; it is tried again.
+    fn tried(&mut self, key: &Key, done: Result<(), RolloutError>) -> Result<bool, RolloutError> {
+        match done {
+            Ok(()) => {
+                self.refused.remove(key);
+                Ok(true)
+            }
+            Err(RolloutError::Store(error)) => Err(self.lost(error)),
+            Err(error) => {
+                if self.refused.entry(key.clone()).or_default().comes(self.rollouts.ctx.now()) {
+                    tracing::warn!(rollout = %key.1, %error, "the rollout cannot begin or end yet; it is tried again");
+                }
+                Ok(false)
+            }
+        }
     }
 
     /// Brings what is in memory in line with what was read.
@@ -239,18 +291,18 @@ impl Controller {
     fn writing(&self, key: Key, change: Change) -> impl Future<Output = Written> + Send + use<> {
         let rollouts = self.rollouts.clone();
         let (state, version) = (change.done.state.clone(), change.run.version + 1);
-        let (kind, sentence) = (change.done.decision.kind, change.done.decision.sentence.as_str());
-        tracing::info!(rollout = %key.1, ?kind, sentence, "rollout decision");
-        async move { (key, state, version, rollouts.commit(change).await) }
+        let (kind, sentence) = (change.done.decision.kind, change.done.decision.sentence.clone());
+        async move { Written { key, state, version, kind, sentence, done: rollouts.commit(change).await } }
     }
 
     /// Writes decisions, then believes them.
     async fn write(&mut self, decided: Vec<(Key, Change)>) -> Result<(), RolloutError> {
         let writing: Vec<_> = decided.into_iter().map(|(key, change)| self.writing(key, change)).collect();
         let written: Vec<_> = stream::iter(writing).buffer_unordered(TOGETHER).collect().await;
-        for (key, state, version, done) in written {
+        for Written { key, state, version, kind, sentence, done } in written {
             match done {
                 Ok(()) => {
+                    tracing::info!(rollout = %key.1, ?kind, sentence, "rollout decision");
                     if let Some(running) = self.running.get_mut(&key) {
                         running.version = version;
                         running.pilot.adopt(state);

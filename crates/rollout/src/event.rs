@@ -1,7 +1,7 @@
 //! What a rollout is told of the traffic.
 
 use mainspring_core::{ErrorKind, EventId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// One answer that a caller got, from a variant that was chosen at random.
@@ -24,10 +24,12 @@ pub struct Exposure {
     pub failed: Option<ErrorKind>,
     /// From the request to the answer, nanoseconds.
     pub latency_ns: u64,
-    /// Numbers of the answer, of the outputs that were asked for; several of one name when it has several rows.
+    /// Numbers of the answer, of the outputs that were asked for; several of one name when it has several rows. Where a row
+    /// has no finite number, its place is kept.
+    #[serde(deserialize_with = "numbers")]
     pub outputs: Vec<(Arc<str>, f64)>,
     /// Numbers of the request's first row, of the inputs that were asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub inputs: Vec<(Arc<str>, f64)>,
 }
 
@@ -47,6 +49,7 @@ pub struct ShadowAnswer {
     /// How long it took, nanoseconds.
     pub latency_ns: u64,
     /// As of [`Exposure::outputs`], in the same order.
+    #[serde(deserialize_with = "numbers")]
     pub outputs: Vec<(Arc<str>, f64)>,
 }
 
@@ -62,7 +65,23 @@ pub struct Label {
     /// What was measured.
     pub name: Arc<str>,
     /// Its value; true and false are 1 and 0.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
+    /// Whether it is true or false, and so never more than 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truth: bool,
+}
+
+/// JSON says null for a number that is not finite. It stays one that nothing is counted of, rather than make everything
+/// around it unreadable.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// As [`number`]. None is left out: the rows of two answers are compared by their places.
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Arc<str>, f64)>, D::Error> {
+    let read = Vec::<(Arc<str>, Option<f64>)>::deserialize(from)?;
+    Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
 /// One event.

@@ -4,7 +4,7 @@
 //! A process numbers its bulletins from 1, so that a reader knows which it has; each event is in one bulletin.
 
 use crate::error::RolloutError;
-use crate::event::Event;
+use crate::event::{Event, Label};
 use crate::machine::Readiness;
 use crate::ports::Tripped;
 use crate::sql::news as sql;
@@ -13,7 +13,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_store::{Db, FutureExt};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bulletins that are read at once.
 const MOST: u32 = 200;
@@ -25,8 +28,23 @@ pub struct Bulletin {
     pub until: Timestamp,
     /// What it answered.
     pub traffic: Vec<Traffic>,
+    /// What was said about answers, by tenant: whichever rollout wants it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Said>,
     /// How its variants are.
     pub standings: Vec<Standing>,
+    /// Whether answers went by that no bulletin tells of. They are sealed now: who reads looks there again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+}
+
+/// Labels that a tenant was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Whose.
+    pub tenant: String,
+    /// Each once.
+    pub labels: Vec<Label>,
 }
 
 /// A deployment, by tenant and name.
@@ -48,7 +66,7 @@ impl Place {
 pub struct Traffic {
     /// Which one.
     pub of: Place,
-    /// What it answered, and what was said about its answers, each once.
+    /// What it answered, each once; labels are in [`Bulletin::labels`].
     pub events: Vec<Event>,
 }
 
@@ -80,16 +98,27 @@ pub struct Numbered {
     pub bulletin: Bulletin,
 }
 
+/// Bulletins of one process, as far as they were read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Told {
+    /// In their order; without those that cannot be understood.
+    pub bulletins: Vec<Numbered>,
+    /// The number of the last one that was read, understood or not; nothing when there was none.
+    pub last: Option<i64>,
+}
+
 /// Where bulletins are kept.
 #[derive(Debug, Clone)]
 pub struct News {
     db: Db,
+    /// Processes that were not understood; that is said once of each.
+    strange: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl News {
     /// Those of the processes on `db`, which must have been opened with [`crate::NEWS_MIGRATIONS`].
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, strange: Arc::default() }
     }
 
     /// Writes a bulletin.
@@ -112,20 +141,29 @@ impl News {
         self.db.read(move |c| async move { sql::heads(c, &own).await }.boxed()).await
     }
 
-    /// The bulletins of `process` after number `after`, in their order; 200 at most.
+    /// The bulletins of `process` after number `after`; 200 at most. One that cannot be understood, such as another version's,
+    /// is left out: what it tells is known once it is sealed.
     ///
     /// # Errors
-    /// [`RolloutError::Store`], [`RolloutError::Stored`].
-    pub async fn after(&self, process: &str, after: i64) -> Result<Vec<Numbered>, RolloutError> {
+    /// [`RolloutError::Store`].
+    pub async fn after(&self, process: &str, after: i64) -> Result<Told, RolloutError> {
         let process = process.to_owned();
         let read = self.db.read(move |c| {
             async move { sql::after(c, &process, after, MOST).await.map(|rows| (process, rows)) }.boxed()
         });
         let (process, rows): (String, Vec<sql::Stored>) = read.await?;
-        let numbered = |row: sql::Stored| {
-            Ok(Numbered { process: process.clone(), seq: row.seq, at: row.at, bulletin: unpacked(&row.body)? })
-        };
-        rows.into_iter().map(numbered).collect()
+        let mut told = Told::default();
+        for sql::Stored { seq, at, body } in rows {
+            told.last = Some(seq);
+            match unpacked(&body) {
+                Ok(bulletin) => told.bulletins.push(Numbered { process: process.clone(), seq, at, bulletin }),
+                Err(error) if self.strange.lock().insert(process.clone()) => {
+                    tracing::warn!(server = %process, %error, "what this server says of its rollouts counts once it is sealed");
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(told)
     }
 
     /// Forgets what `process` said of answers before `until`: the journal has them where everybody reads it.

@@ -93,8 +93,8 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
         let lift = if candidate { effect } else { 0.0 };
         let pleased = f64::from(u8::from(random.normal() + user.habit + lift > 0.5 / level));
         let spent = (level * (1.0 + user.habit + random.normal() + lift)).max(0.0);
-        for (name, value) in [("liked", pleased), ("spent", spent)] {
-            ledger.fold(&Event::Label(Label { at, about: id, row: 0, name: name.into(), value }));
+        for (name, value, truth) in [("liked", pleased, true), ("spent", spent, false)] {
+            ledger.fold(&Event::Label(Label { at, about: id, row: 0, name: name.into(), value, truth }));
         }
         if i % 50 == 49 {
             ledger.look(at);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Every domain's tables.
-const MIGRATIONS: &[MigrationSet] = &[
+pub(crate) const MIGRATIONS: &[MigrationSet] = &[
     mainspring_registry::MIGRATIONS,
     mainspring_resource::MIGRATIONS,
     mainspring_security::MIGRATIONS,

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-/// The header, or gRPC metadata, by which a caller names the variant that is to answer; with or without the
-/// `x-`, under which answers say it.
-const VARIANT: [&str; 2] = ["x-mainspring-variant", "mainspring-variant"];
+/// The header, or gRPC metadata, in which answers say their variant.
+pub const VARIANT_HEADER: &str = "mainspring-variant";
+
+/// Those by which a caller names the variant that is to answer.
+const ASKED: [&str; 2] = ["x-mainspring-variant", VARIANT_HEADER];
 
 /// What a request says beside its data. Asked only where a [`crate::Row`] decides, and only for what that row
 /// needs, so that nobody copies headers.
@@ -21,7 +23,7 @@ pub trait RequestHead: Sync {
 /// The variant that a caller names in a header, whatever the protocol.
 pub fn named<H: RequestHead + ?Sized>(head: &H) -> Option<Cow<'_, str>> {
     let named = |header: &&str| head.header(header).filter(|name| !name.is_empty());
-    VARIANT.iter().find_map(named).map(String::from_utf8_lossy)
+    ASKED.iter().find_map(named).map(String::from_utf8_lossy)
 }
 
 /// A request that says nothing beside its data.

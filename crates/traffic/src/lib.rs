@@ -27,7 +27,7 @@ mod table;
 mod unit;
 
 pub use hash::{Purpose, Salt, bucket, unit_id};
-pub use head::{RequestHead, named};
+pub use head::{RequestHead, VARIANT_HEADER, named};
 pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
 pub use row::{HardLimits, Row, RowError, RowVariant, Shadow};
 pub use share::{BUCKETS, Share, ShareError};

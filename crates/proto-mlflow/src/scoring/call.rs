@@ -18,7 +18,7 @@ const LARGE: usize = 256 << 10;
 
 const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
 /// The variant that answered.
-pub const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
+pub const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
 const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 

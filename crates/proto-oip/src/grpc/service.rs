@@ -244,7 +244,7 @@ impl GrpcInferenceService for Service {
         let id = done.prediction.to_string();
         for (key, value) in [
             ("mainspring-prediction-id", id.as_str()),
-            ("mainspring-variant", &done.variant),
+            (mainspring_traffic::VARIANT_HEADER, &done.variant),
             ("mainspring-model-version", &version),
         ] {
             if let Ok(value) = MetadataValue::try_from(value) {

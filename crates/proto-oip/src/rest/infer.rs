@@ -21,7 +21,7 @@ pub(crate) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-
 /// Id of the prediction, for feedback.
 pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
 /// Variant that answered.
-pub(crate) const VARIANT: HeaderName = HeaderName::from_static("mainspring-variant");
+pub(crate) const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
 /// Version of the model that answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 /// How long the caller waits, milliseconds.

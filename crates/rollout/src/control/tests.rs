@@ -247,6 +247,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
         told.into_iter().map(|e| serde_json::from_value(e.body).unwrap()).collect();
     assert_eq!(told.iter().map(|d| d.sequence).collect::<Vec<_>>(), (1..=log.len() as u64).collect::<Vec<_>>());
     assert!(told.iter().zip(&log).all(|(told, d)| told.sentence == d.sentence && told.by == "Rollout/v8"));
+    assert!(told.iter().zip(&log).all(|(told, d)| told.numbers["weights"] == serde_json::json!(d.weights)));
     // What the dead leader still wanted to write is refused.
     let run = b.rollouts.current(&Tenant::default(), &Name::new("v8").unwrap()).await.unwrap().unwrap();
     let machine = crate::Machine { name: "v8", spec: &run.spec };
@@ -467,6 +468,44 @@ async fn an_order_that_is_faster_costs_no_evidence() {
     let after = a.rollouts.status(&read()).unwrap().report.unwrap().units.clone();
     assert!(after[0] >= units[0] && units[0] > 100, "{after:?} after {units:?}");
     assert_eq!(*stage.opened.lock(), 1, "the journal is not read again");
+}
+
+/// Somebody has changed the database by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_that_cannot_begin_holds_up_no_other() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let warm = |most: &str| {
+        let mut spec = spec("");
+        spec.rollback.keep_warm = "1h".parse().unwrap();
+        spec.max_duration = most.parse().unwrap();
+        spec
+    };
+    a.rollouts.declare(&start(), warm("4d")).unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    a.order(Order::Abort).await.unwrap();
+    pass(&stage, &mut [&mut a], 2).await;
+    let shift = |sql: &'static str| mainspring_testkit::db::execute(&db, sql, Vec::new());
+    shift("UPDATE rollout_row SET generation = generation + 70").await.unwrap();
+    // Its next run cannot take the row over.
+    a.rollouts.declare(&start(), warm("5d")).unwrap();
+    let other = Name::new("w9").unwrap();
+    let elsewhere = RolloutSpec { deployment: Name::new("other").unwrap(), ..spec("") };
+    a.rollouts.declare(&may(StartRollout { rollout: other.clone() }), elsewhere).unwrap();
+    for _ in 0..4 {
+        pass(&stage, &mut [&mut a], 2).await;
+    }
+    let number = |server: &Server| server.rollouts.status(&read()).unwrap().run.number;
+    let begun = a.rollouts.status(&may(ReadRollouts { rollout: Some(other) })).unwrap().run.state.started;
+    assert!(begun.is_some() && number(&a) == 1, "{begun:?}");
+    // It is tried again, more rarely.
+    shift("UPDATE rollout_row SET generation = generation - 70 WHERE rollout = 'v8'").await.unwrap();
+    pass(&stage, &mut [&mut a], 10).await;
+    assert_eq!(number(&a), 2);
 }
 
 #[test]

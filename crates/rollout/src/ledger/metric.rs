@@ -72,6 +72,10 @@ pub(crate) struct Mean {
     values: Vec<[u64; 3]>,
     /// Units with a value, of each variant.
     units: Vec<u64>,
+    /// Whether a value came that is not true or false: there may be one of any size.
+    amounts: bool,
+    /// Whether a unit had more than one value.
+    several: bool,
     effects: Vec<Option<Result<Effect, NoEffect>>>,
     answers: Vec<Answers>,
     /// Of a signal: the evidence of a shift as it is now.
@@ -83,6 +87,15 @@ pub(crate) struct Mean {
 pub(crate) struct Value {
     pub old: Option<f64>,
     pub new: f64,
+    /// Whether it is true or false.
+    pub truth: bool,
+}
+
+impl Value {
+    /// A number that takes nobody's place.
+    pub fn first(new: f64) -> Self {
+        Self { old: None, new, truth: false }
+    }
 }
 
 impl State {
@@ -110,6 +123,8 @@ impl State {
                     strata: Strata::new(variants),
                     values: vec![[0; 3]; variants],
                     units: vec![0; variants],
+                    amounts: false,
+                    several: false,
                     effects: vec![None; candidates],
                     answers,
                     shifted: vec![0.0; candidates],
@@ -291,6 +306,8 @@ impl Mean {
     /// A value of what is measured came; `first` of its unit in the variant.
     pub fn value(&mut self, variant: usize, value: Value, first: bool) {
         let Some(values) = self.values.get_mut(variant) else { return };
+        self.amounts |= !value.truth;
+        self.several |= !first && value.old.is_none();
         if let Some(old) = value.old {
             values[0] -= 1;
             values[1] -= u64::from(old != 0.0);
@@ -368,12 +385,26 @@ impl Mean {
         answers.better.observe(log_e(better, 0.0, good));
     }
 
+    /// Whether no value was other than 0.
+    fn nothing(&self, candidate: usize) -> bool {
+        self.values[0][1] + self.values[candidate][1] == 0
+    }
+
+    /// Whether what a unit brings is at most 1: a mean of what is true or false, or a total of one of them. An amount that is
+    /// never seen may be of any size.
+    fn bounded(&self, test: &Test) -> bool {
+        match test {
+            Test::Mean { over: None, measure: Measure::Ratio, .. } => !self.amounts,
+            Test::Mean { over: None, measure: Measure::Mean, .. } => !self.amounts && !self.several,
+            Test::Mean { .. } | Test::Shift { .. } | Test::Errors { .. } | Test::Slow { .. } => false,
+        }
+    }
+
     /// All values are 0 in both variants. If more than a part `margin` of the units had one that is not, so many units
-    /// in a row without any would be rarer than the error rate. For values of 0 and 1 that is the margin itself.
+    /// in a row without any would be rarer than the error rate. Where a value is at most 1 that is the margin itself.
     fn nothing_varies(&mut self, metric: &Planned, candidate: usize) {
         let Test::Mean { margin, .. } = metric.test else { return };
-        let nothing = self.values[0][1] + self.values[candidate][1] == 0;
-        if nothing && margin > 0.0 && margin < 1.0 {
+        if self.nothing(candidate) && self.bounded(&metric.test) && margin > 0.0 && margin < 1.0 {
             let least = self.units[0].min(self.units[candidate]) as f64;
             self.answers[candidate - 1].holds.observe(-least * (-margin).ln_1p());
         }
@@ -409,6 +440,9 @@ impl Mean {
         };
         report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
+            Some(Err(_)) if self.nothing(candidate) && !self.bounded(&metric.test) => {
+                Some("all values are 0, which does not show how large one may be".to_owned())
+            }
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
             _ => None,

@@ -27,7 +27,7 @@ use crate::spec::Source;
 use mainspring_core::{EventId, Timestamp};
 use mainspring_stats::decision::{Finding, Role};
 use mainspring_stats::sequential::{CountsError, Evidence, Measure, Multinomial, UnitTotals};
-use metric::{State, Value, present};
+use metric::{State, Value};
 use plan::Test;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
@@ -80,6 +80,8 @@ struct Unit {
     conflict: bool,
     /// One bit for each metric of slow answers.
     slow: u64,
+    /// One bit for each mean that it had a value of.
+    said: u64,
 }
 
 #[derive(Debug)]
@@ -259,9 +261,9 @@ impl Ledger {
         self.report.answers[variant] += 1;
         self.count(e, (unit, stratum, variant), failed);
         if e.failed.is_none() {
-            self.add(unit, cell, &Source::Latency, (None, e.latency_ns as f64 / 1e9));
+            self.add(unit, cell, &Source::Latency, Value::first(e.latency_ns as f64 / 1e9));
             for (name, value) in &e.outputs {
-                self.add(unit, cell, &Source::Output(name.to_string()), (None, *value));
+                self.add(unit, cell, &Source::Output(name.to_string()), Value::first(*value));
             }
         }
         if self.labelled {
@@ -294,7 +296,7 @@ impl Ledger {
         }
         let place = self.units.len() as u32;
         self.index.insert(unit, place);
-        self.units.push(Unit { cells: Vec::new(), failed: false, conflict: false, slow: 0 });
+        self.units.push(Unit { cells: Vec::new(), failed: false, conflict: false, slow: 0, said: 0 });
         self.first[stratum][variant] += 1;
         self.report.units[variant] += 1;
         for state in &mut self.metrics {
@@ -370,28 +372,30 @@ impl Ledger {
     }
 
     /// A value of a source came for a unit, or took the place of `old`.
-    fn add(&mut self, unit: u32, cell: usize, source: &Source, (old, new): (Option<f64>, f64)) {
+    fn add(&mut self, unit: u32, cell: usize, source: &Source, value: Value) {
+        let Value { old, new, .. } = value;
         if !new.is_finite() {
             return;
         }
-        let cells = &mut self.units[unit as usize].cells;
-        let (stratum, variant) = (cells[cell].stratum as usize, cells[cell].variant);
-        for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
+        let Unit { cells, said, .. } = &mut self.units[unit as usize];
+        let cell = &mut cells[cell];
+        let (stratum, variant) = (cell.stratum as usize, usize::from(cell.variant));
+        for (i, (planned, state)) in self.plan.metrics.iter().zip(&mut self.metrics).enumerate() {
             let State::Mean(mean) = state else { continue };
             let Some((top, bottom, measured)) = metric::parts(&planned.test, source, new) else { continue };
             let before = old.and_then(|old| metric::parts(&planned.test, source, old));
             let (top_before, bottom_before) = before.map(|(top, bottom, _)| (top, bottom)).unwrap_or_default();
             if measured {
-                let first = !cells.iter().any(|c| c.variant == variant && present(&c.totals[mean.slot]));
-                mean.value(usize::from(variant), Value { old, new }, first);
+                let bit = 1_u64 << (i % 64);
+                mean.value(variant, value, *said & bit == 0);
+                *said |= bit;
             }
-            let cell = &mut cells[cell];
             let totals = &mut cell.totals[mean.slot];
             let was = *totals;
             totals.value += top - top_before;
             totals.denominator += bottom - bottom_before;
             totals.covariate = cell.covariates.get(mean.slot).copied().unwrap_or_default();
-            mean.update(stratum, usize::from(variant), &was, &*totals);
+            mean.update(stratum, variant, &was, &*totals);
         }
     }
 
@@ -431,7 +435,8 @@ impl Ledger {
         let (unit, stratum) = (answer.unit, answer.stratum);
         let cell = self.units[unit as usize].cells.iter().position(|c| c.stratum == stratum);
         if let Some(cell) = cell {
-            self.add(unit, cell, &Source::Label(label.name.to_string()), (old, label.value));
+            let value = Value { old, new: label.value, truth: label.truth };
+            self.add(unit, cell, &Source::Label(label.name.to_string()), value);
         }
     }
 

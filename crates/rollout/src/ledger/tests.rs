@@ -55,7 +55,13 @@ fn exposure(n: u64, at: i64, unit: u64, variant: &str) -> Exposure {
 }
 
 fn label(n: u64, at: i64, name: &str, value: f64) -> Event {
-    Event::Label(Label { at: Timestamp(at * SECOND), about: id(n), row: 0, name: name.into(), value })
+    Event::Label(Label { at: Timestamp(at * SECOND), about: id(n), row: 0, name: name.into(), value, truth: false })
+}
+
+/// A label that is true or false.
+fn truth(n: u64, at: i64, name: &str, value: bool) -> Event {
+    let (at, value) = (Timestamp(at * SECOND), f64::from(u8::from(value)));
+    Event::Label(Label { at, about: id(n), row: 0, name: name.into(), value, truth: true })
 }
 
 #[test]
@@ -213,22 +219,54 @@ fn the_shadow_is_compared_in_pairs() {
     }
 }
 
-/// No label was ever 1: a guardrail on it holds once so many zeros in a row would be rare.
+/// What is found of a guardrail on a label that is the same of 700 units, after 500 and after all.
+fn never(kind: &str, margin: f64, label: impl Fn(u64) -> Event) -> [Finding; 2] {
+    let spec = spec(&format!(
+        "{{guardrails: [{{name: fraud, kind: {kind}, source: 'label:fraud', direction: down, nonInferiority: {margin}}}]}}"
+    ));
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    let mut find = |units: std::ops::Range<u64>| {
+        for n in units.clone() {
+            ledger.fold(&Event::Exposure(exposure(n, 1, n, if n % 2 == 0 { "stable" } else { "b" })));
+            ledger.fold(&label(n));
+        }
+        ledger.look(Timestamp(units.end as i64 * SECOND));
+        ledger.report().metric("fraud").unwrap().finding
+    };
+    [find(0..500), find(500..700)]
+}
+
+/// No label was ever true: a guardrail on it holds once so many in a row would be rare.
 #[test]
 fn an_event_that_never_happens_holds_its_guardrail() {
-    let spec =
-        spec("{guardrails: [{name: fraud, kind: mean, source: 'label:fraud', direction: down, nonInferiority: 0.01}]}");
-    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
-    let mut findings = Vec::new();
-    for n in 0..700 {
-        ledger.fold(&Event::Exposure(exposure(n, 1, n, if n % 2 == 0 { "stable" } else { "b" })));
-        ledger.fold(&label(n, 2, "fraud", 0.0));
-        if n == 500 || n == 699 {
-            ledger.look(Timestamp(n as i64 * SECOND));
-            findings.push(ledger.report().metric("fraud").unwrap().finding);
-        }
+    for kind in ["mean", "total"] {
+        let findings = never(kind, 0.01, |n| truth(n, 2, "fraud", false));
+        assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "{kind}: ln 20 over 0.01 is 300 of each");
     }
-    assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "ln 20 over 0.01 is 300 of each");
+}
+
+/// One loss in a thousand units may be a thousand times the margin.
+#[test]
+fn amounts_that_are_all_0_show_nothing() {
+    for kind in ["mean", "total"] {
+        assert_eq!(never(kind, 0.01, |n| label(n, 2, "fraud", 0.0)), [Finding::Unclear; 2], "{kind}");
+    }
+    // Neither do several truths of one unit, where they are added up.
+    for (kind, want) in [("mean", Finding::NonInferior), ("total", Finding::Unclear)] {
+        let mut ledger = ledger(
+            &spec(&format!(
+                "{{guardrails: [{{name: fraud, kind: {kind}, source: 'label:fraud', direction: down, nonInferiority: 0.01}}]}}"
+            )),
+            &[stratum(1, 0, 0.5)],
+        );
+        for n in 0..1400 {
+            let unit = n % 700;
+            ledger.fold(&Event::Exposure(exposure(n, 1, unit, if unit % 2 == 0 { "stable" } else { "b" })));
+            ledger.fold(&truth(n, 2, "fraud", false));
+        }
+        ledger.look(Timestamp(9 * SECOND));
+        assert_eq!(ledger.report().metric("fraud").unwrap().finding, want, "{kind}");
+    }
 }
 
 /// All users were seen while the candidate had a tenth of them, and nobody failed.

@@ -186,13 +186,14 @@ impl Generator {
         let mut names: Vec<(&String, &(f64, f64))> = behaviour.labels.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         let labels = names.into_iter().map(|(name, (mean, deviation))| {
-            let value = if *deviation == 0.0 {
+            let truth = *deviation == 0.0;
+            let value = if truth {
                 f64::from(u8::from(self.uniform() < mean * level))
             } else {
                 mean * level + deviation * (habit + self.normal())
             };
             let at = at.plus_micros(self.world.label_delay.max(1));
-            Event::Label(Label { at, about, row: 0, name: name.as_str().into(), value })
+            Event::Label(Label { at, about, row: 0, name: name.as_str().into(), value, truth })
         });
         let labels: Vec<Event> = labels.collect();
         self.later.extend(labels);

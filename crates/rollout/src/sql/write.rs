@@ -190,7 +190,7 @@ async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 2]) ->
         sentence: decision.sentence.clone(),
         numbers: json!({
             "run": run.number, "seq": decision.seq, "phase": decision.phase.as_str(), "step": decision.step,
-            "generation": decision.generation, "weight": decision.weight, "by": &decision.by,
+            "generation": decision.generation, "weight": decision.weight, "weights": &decision.weights, "by": &decision.by,
             "because": &decision.because, "evidence": &decision.evidence, "facts": &decision.facts,
         }),
     };

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondType, UInt64Type};
 use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::log::StreamHeader;
-use mainspring_journal::{Journal, Kind, MicroBatch};
+use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
 use mainspring_query::{Limits, Query, QueryJournal};
 use mainspring_rollout::{
     Batch, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
@@ -116,15 +116,17 @@ impl JournalEvents {
         if !wanted.labels.is_empty() {
             let names: Vec<String> = wanted.labels.iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
             let labels = format!(
-                "SELECT at, prediction_id, \"row\", name, value_number FROM feedback_log \
+                "SELECT at, prediction_id, \"row\", name, value_type, value_number FROM feedback_log \
                  WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
                 names.join(", ")
             );
             let labels = query.sql(&auth, &labels).await.map_err(|e| port(&e))?;
             whole(labels.truncated(), "labels")?;
+            let mut said = Vec::new();
             for batch in labels.batches() {
-                labelled(batch, wanted, &mut events);
+                labelled(batch, &wanted.labels, &mut said);
             }
+            events.extend(said.into_iter().map(Event::Label));
         }
         Ok(events)
     }
@@ -173,7 +175,11 @@ impl EventStream for Following {
             let mut complete_until = settled(&self.journal, now);
             loop {
                 match self.live.try_recv() {
-                    Ok(batch) => taken(&batch, &self.wanted, &mut events),
+                    Ok(batch) => {
+                        answers(&batch, &self.wanted, &mut events);
+                        let said = labels(&batch, &self.wanted.tenant, &self.wanted.labels);
+                        events.extend(said.into_iter().map(Event::Label));
+                    }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Lagged(missed)) => {
                         return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
@@ -196,19 +202,23 @@ impl EventStream for Following {
     }
 }
 
-/// What is wanted of rows that have just been journaled.
-pub(super) fn taken(batch: &MicroBatch, wanted: &Wanted, events: &mut Vec<Event>) {
-    for slice in &batch.slices {
-        match slice.header.kind {
-            Kind::Prediction if is_of(&slice.header, &wanted.tenant, &wanted.deployment) => {
-                answered(&slice.batch, wanted, events);
-            }
-            Kind::Feedback if slice.header.tenant == wanted.tenant.as_str() => {
-                labelled(&slice.batch, wanted, events);
-            }
-            Kind::Prediction | Kind::Feedback | Kind::Gap | Kind::Decision => {}
+/// The answers that are wanted of rows that have just been journaled.
+pub(super) fn answers(batch: &MicroBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+    let of = |slice: &&Slice| slice.header.kind == Kind::Prediction;
+    for slice in batch.slices.iter().filter(of).filter(|s| is_of(&s.header, &wanted.tenant, &wanted.deployment)) {
+        answered(&slice.batch, wanted, events);
+    }
+}
+
+/// The labels of these names among rows of a tenant that have just been journaled.
+pub(super) fn labels(batch: &MicroBatch, tenant: &Tenant, names: &[String]) -> Vec<Label> {
+    let mut labels = Vec::new();
+    for slice in batch.slices.iter().filter(|s| s.header.kind == Kind::Feedback) {
+        if slice.header.tenant == tenant.as_str() {
+            labelled(&slice.batch, names, &mut labels);
         }
     }
+    labels
 }
 
 fn is_of(header: &StreamHeader, tenant: &Tenant, deployment: &Name) -> bool {
@@ -300,7 +310,7 @@ fn numbers(batch: &RecordBatch, (side, names): (&str, &[String])) -> Vec<(Arc<st
 }
 
 /// Labels by prediction; those about an id that was not known yet wait for the next reading.
-fn labelled(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
+fn labelled(batch: &RecordBatch, names: &[String], labels: &mut Vec<Label>) {
     let (Some(at), Some(about), Some(row), Some(name), Some(value)) = (
         batch.column_by_name("at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()),
         text(batch, "prediction_id"),
@@ -310,13 +320,15 @@ fn labelled(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
     ) else {
         return;
     };
+    let kind = text(batch, "value_type");
     for i in 0..batch.num_rows() {
-        let named = wanted.labels.iter().find(|l| *l == name.value(i));
+        let named = names.iter().find(|l| *l == name.value(i));
         let about = present(Some(about), i).and_then(|id| id.parse().ok());
-        let (Some(named), Some(about), false) = (named, about, value.is_null(i)) else { continue };
+        let number = (!value.is_null(i)).then(|| value.value(i)).filter(|v| v.is_finite());
+        let (Some(named), Some(about), Some(value)) = (named, about, number) else { continue };
         let row = u32::try_from(row.value(i)).unwrap_or(0);
-        let at = Timestamp(at.value(i));
-        events.push(Event::Label(Label { at, about, row, name: Arc::from(named.as_str()), value: value.value(i) }));
+        let (at, truth) = (Timestamp(at.value(i)), present(kind, i) == Some("bool"));
+        labels.push(Label { at, about, row, name: Arc::from(named.as_str()), value, truth });
     }
 }
 

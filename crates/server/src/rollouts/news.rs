@@ -6,23 +6,26 @@
 
 mod follow;
 mod hear;
+#[cfg(test)]
+mod tests;
 
 pub use follow::EveryJournal;
 pub use hear::EveryReplica;
 
-use super::events::{settled, taken};
+use super::events::{answers, labels, settled};
 use super::fleet::standing;
 use crate::deployments::acting_for;
 use mainspring_core::{Ctx, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::{Journal, MicroBatch};
-use mainspring_rollout::news::{Bulletin, News, Numbered, Place, Standing, Traffic};
-use mainspring_rollout::{Event, Plan, ReadRollouts, RolloutError, Rollouts, Wanted};
+use mainspring_rollout::news::{Bulletin, News, Numbered, Place, Said, Standing, Traffic};
+use mainspring_rollout::{Event, Label, Plan, PortError, ReadRollouts, RolloutError, Rollouts, Wanted};
 use mainspring_serving::{Describe, Serving};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, Receiver, error::TryRecvError};
+use tokio::time::MissedTickBehavior;
 
 /// How often something is told and heard.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +35,8 @@ const MOST: usize = 500_000;
 const FORGET: u64 = 60;
 /// How long bulletins are kept when no rollout is active, and beyond the sealing of what they tell, microseconds.
 const KEEP: i64 = 600_000_000;
+/// How long the database may take to answer; the journal's batches, which wait meanwhile, are kept for five times as long.
+const SILENCE: Duration = Duration::from_secs(5);
 /// How long the last word may take.
 const LAST: Duration = Duration::from_secs(2);
 /// Bulletins that one who follows may fall behind.
@@ -66,24 +71,37 @@ impl std::fmt::Debug for Wire {
 struct Saying {
     seq: i64,
     unsent: BTreeMap<Place, Vec<Event>>,
+    /// What was said about answers, of each tenant: once for all its rollouts.
+    said: BTreeMap<Tenant, Vec<Label>>,
     /// What the database did not confirm: it is told again as it was, for it may be there.
     pending: Option<Numbered>,
     /// Deployments that a rollout has now, whether or not it has begun to compare.
     taken: Vec<(Tenant, Name)>,
     wanted: Vec<Wanted>,
-    /// The epoch of the rollouts that both are of.
+    /// The names of the labels that a tenant's rollouts want.
+    labels: BTreeMap<Tenant, Vec<String>>,
+    /// The epoch of the rollouts that these are of; -1 and less while they have not been read.
     epoch: i64,
+    /// Until when it was said that all is told.
+    until: Timestamp,
+    /// When something was let go of that nobody is told now.
+    lost: Option<Timestamp>,
     failing: bool,
 }
 
 impl Saying {
-    /// Takes what the journal has got since the last time.
-    fn collect(&mut self, live: &mut Receiver<Arc<MicroBatch>>) {
+    /// Takes what the journal has got since the last time. Whether that is all of it.
+    #[must_use]
+    fn collect(&mut self, live: &mut Receiver<Arc<MicroBatch>>) -> bool {
+        let mut all = true;
         loop {
             let batch = match live.try_recv() {
                 Ok(batch) => batch,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                // Nobody would have been told of them.
+                Err(TryRecvError::Lagged(_)) if self.wanted.is_empty() => continue,
                 Err(TryRecvError::Lagged(missed)) => {
+                    all = false;
                     tracing::warn!(
                         missed,
                         "batches of the journal went by; other servers hear of them once they are sealed"
@@ -93,15 +111,47 @@ impl Saying {
             };
             for wanted in &self.wanted {
                 let place = Place::new(&wanted.tenant, &wanted.deployment);
-                taken(&batch, wanted, self.unsent.entry(place).or_default());
+                answers(&batch, wanted, self.unsent.entry(place).or_default());
+            }
+            for (tenant, names) in &self.labels {
+                self.said.entry(tenant.clone()).or_default().extend(labels(&batch, tenant, names));
             }
         }
         self.unsent.retain(|_, events| !events.is_empty());
-        let waiting: usize = self.unsent.values().map(Vec::len).sum();
+        self.said.retain(|_, labels| !labels.is_empty());
+        let waiting =
+            self.unsent.values().map(Vec::len).sum::<usize>() + self.said.values().map(Vec::len).sum::<usize>();
         if waiting > MOST {
+            all = false;
             tracing::warn!(events = waiting, "too much waits to be told; other servers hear of it once it is sealed");
             self.unsent.clear();
+            self.said.clear();
         }
+        all
+    }
+
+    fn is_silent(&self) -> bool {
+        self.taken.is_empty() && self.unsent.is_empty() && self.said.is_empty()
+    }
+
+    /// What waits, as the next bulletin. After a loss nothing new is said to be told before the lost is sealed; then readers
+    /// are sent there.
+    fn bulletin(&mut self, until: Timestamp, unsealed_since: Option<Timestamp>, standings: Vec<Standing>) -> Bulletin {
+        let sealed = |lost: &mut Timestamp| unsealed_since.is_none_or(|since| since > *lost);
+        let gap = self.lost.take_if(sealed).is_some();
+        if self.lost.is_none() {
+            self.until = self.until.max(until);
+        }
+        let traffic = std::mem::take(&mut self.unsent).into_iter().map(|(of, events)| Traffic { of, events });
+        let said = std::mem::take(&mut self.said).into_iter();
+        let labels = said.map(|(tenant, labels)| Said { tenant: tenant.as_str().to_owned(), labels });
+        Bulletin { until: self.until, traffic: traffic.collect(), labels: labels.collect(), standings, gap }
+    }
+
+    /// Before when no active rollout needs a bulletin; nothing while it is not known which there are.
+    fn needless(&self, now: Timestamp) -> Option<Timestamp> {
+        let first = self.wanted.iter().map(|wanted| wanted.from).min().unwrap_or(now);
+        (self.epoch >= 0).then(|| first.min(Timestamp(now.micros() - KEEP)))
     }
 }
 
@@ -127,6 +177,8 @@ impl Wire {
         let mut live = self.0.journal.subscribe();
         let mut saying = Saying { epoch: i64::MIN, ..Saying::default() };
         let mut every = tokio::time::interval(EVERY);
+        // After a silence each round is as useful as one.
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = self.0.ctx.tasks.cancelled();
         for round in 0_u64.. {
             tokio::select! {
@@ -134,16 +186,13 @@ impl Wire {
                 () = stop.cancelled() => break,
             }
             self.want(&mut saying);
-            // Before the journal is asked, so that what comes meanwhile is not said to be there.
-            let now = self.0.ctx.now();
-            let until = settled(&self.0.journal, now);
-            saying.collect(&mut live);
-            let mut done = self.tell(&mut saying, (now, until)).await;
+            let (now, until) = self.collect(&mut saying, &mut live);
+            let mut done = soon(self.tell(&mut saying, (now, until))).await;
             if done.is_ok() {
-                done = self.hear().await;
+                done = soon(self.hear()).await;
             }
             if done.is_ok() && round % FORGET == 0 {
-                done = self.forget(&saying, now).await;
+                done = soon(self.forget(&saying, now)).await;
             }
             match done {
                 Ok(()) => saying.failing = false,
@@ -155,14 +204,23 @@ impl Wire {
         }
         let last = async {
             let _sealed_as_well = self.0.journal.flush().await;
-            let now = self.0.ctx.now();
-            let until = settled(&self.0.journal, now);
-            saying.collect(&mut live);
-            self.tell(&mut saying, (now, until)).await
+            let moment = self.collect(&mut saying, &mut live);
+            self.tell(&mut saying, moment).await
         };
         if !matches!(tokio::time::timeout(LAST, last).await, Ok(Ok(()))) {
             tracing::debug!("what was answered last is told by what is sealed");
         }
+    }
+
+    /// Takes what the journal has got. Answers with now and with until when that is all.
+    fn collect(&self, saying: &mut Saying, live: &mut Receiver<Arc<MicroBatch>>) -> (Timestamp, Timestamp) {
+        // Before the journal is asked, so that what comes meanwhile is not said to be there.
+        let now = self.0.ctx.now();
+        let until = settled(&self.0.journal, now);
+        if !saying.collect(live) {
+            saying.lost = Some(self.0.ctx.now());
+        }
+        (now, until)
     }
 
     /// What the rollouts need that have a deployment now.
@@ -176,6 +234,11 @@ impl Wire {
         let taken = || rows.iter().filter(|r| r.row.is_some());
         saying.taken = taken().map(|r| (r.tenant.clone(), r.deployment.clone())).collect();
         saying.wanted = taken().filter_map(|r| self.wanted(r)).collect();
+        saying.labels = BTreeMap::new();
+        for wanted in saying.wanted.iter().filter(|wanted| !wanted.labels.is_empty()) {
+            let names = saying.labels.entry(wanted.tenant.clone()).or_default();
+            names.extend(wanted.labels.iter().filter(|label| !names.contains(label)).cloned().collect::<Vec<_>>());
+        }
     }
 
     fn wanted(&self, routing: &mainspring_rollout::Routing) -> Option<Wanted> {
@@ -201,13 +264,11 @@ impl Wire {
             self.0.news.tell(pending).await?;
             saying.pending = None;
         }
-        if saying.taken.is_empty() && saying.unsent.is_empty() {
+        if saying.is_silent() {
             return Ok(());
         }
-        let traffic: Vec<Traffic> =
-            std::mem::take(&mut saying.unsent).into_iter().map(|(of, events)| Traffic { of, events }).collect();
         let standings = saying.taken.iter().filter_map(|(tenant, name)| self.standing(tenant, name)).collect();
-        let bulletin = Bulletin { until, traffic, standings };
+        let bulletin = saying.bulletin(until, self.0.journal.unsealed_since(), standings);
         saying.seq += 1;
         let pending = Numbered { process: self.0.process.clone(), seq: saying.seq, at: now, bulletin };
         let pending = saying.pending.insert(pending);
@@ -224,10 +285,17 @@ impl Wire {
 
     /// What the journal has where everybody reads it needs no bulletin, and what is older than every rollout no reader.
     async fn forget(&self, saying: &Saying, now: Timestamp) -> Result<(), RolloutError> {
-        let long_ago = Timestamp(now.micros() - KEEP);
         let sealed = self.0.journal.unsealed_since().unwrap_or(now);
         self.0.news.forget(&self.0.process, Timestamp(sealed.micros() - KEEP)).await?;
-        let first = saying.wanted.iter().map(|wanted| wanted.from).min().unwrap_or(now);
-        self.0.news.forget_all(first.min(long_ago)).await
+        match saying.needless(now) {
+            Some(before) => self.0.news.forget_all(before).await,
+            None => Ok(()),
+        }
     }
+}
+
+/// What the database answers, unless it takes too long; what was to be told then is told again.
+async fn soon(done: impl Future<Output = Result<(), RolloutError>>) -> Result<(), RolloutError> {
+    let silent = |_| RolloutError::Port(PortError(format!("the database has said nothing for {SILENCE:?}")));
+    tokio::time::timeout(SILENCE, done).await.map_err(silent)?
 }

@@ -1,10 +1,11 @@
 //! The events of a rollout from all processes: this one's journal, with what is sealed, and what the others tell.
 
 use super::Wire;
+use super::hear::OFF;
 use crate::rollouts::events::{JournalEvents, Key, key};
 use mainspring_core::Timestamp;
 use mainspring_rollout::news::{Numbered, Place};
-use mainspring_rollout::{Batch, Event, EventStream, Events, PortError, PortResult, Wanted};
+use mainspring_rollout::{Batch, Event, EventStream, Events, Label, PortError, PortResult, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
@@ -28,18 +29,18 @@ impl Events for EveryJournal {
             // Each before the next is read, so that nothing falls between: what comes twice is known by its number or id.
             let told = self.wire.0.bulletins.subscribe();
             let of = Place::new(&wanted.tenant, &wanted.deployment);
-            let (from, generation) = (wanted.from, wanted.generation);
+            let begun = self.wire.0.ctx.now();
             let mut stream = Following {
-                own: self.own.follow(wanted).await?,
+                own: self.own.follow(wanted.clone()).await?,
                 wire: self.wire.clone(),
                 told,
                 of,
-                from,
-                generation,
+                wanted,
+                begun,
                 read: HashMap::new(),
                 waiting: Vec::new(),
                 seen: HashSet::new(),
-                until: self.wire.0.ctx.now().plus_micros(AGAIN),
+                until: begun.plus_micros(AGAIN),
             };
             stream.catch_up().await?;
             let stream: Box<dyn EventStream> = Box::new(stream);
@@ -53,10 +54,11 @@ struct Following {
     wire: Wire,
     told: Receiver<Arc<Numbered>>,
     of: Place,
-    from: Timestamp,
-    generation: u64,
-    /// The last bulletin of each process that was read when this began.
-    read: HashMap<String, i64>,
+    wanted: Wanted,
+    /// When the past was read.
+    begun: Timestamp,
+    /// What was read of each process.
+    read: HashMap<String, Read>,
     waiting: Vec<Event>,
     /// What the past had: what another process has sealed it may tell once more.
     seen: HashSet<Key>,
@@ -64,68 +66,109 @@ struct Following {
     until: Timestamp,
 }
 
+/// What was read of a process.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    /// The number of its last bulletin.
+    seq: i64,
+    /// Until when all that it answered was in them.
+    until: Timestamp,
+}
+
 impl Following {
     /// Reads what was told before.
     async fn catch_up(&mut self) -> Result<(), PortError> {
-        let port = |e: mainspring_rollout::RolloutError| PortError(e.to_string());
-        let inner = Arc::clone(&self.wire.0);
-        for (process, head) in inner.news.heads(&inner.process).await.map_err(port)? {
-            let mut known = 0;
-            while known < head {
-                let bulletins = inner.news.after(&process, known).await.map_err(port)?;
-                let Some(last) = bulletins.last() else { break };
-                known = last.seq;
-                for numbered in &bulletins {
-                    self.take(numbered);
-                    self.wire.heard(numbered);
-                }
-            }
-            self.read.insert(process, known);
+        let heads = self.wire.0.news.heads(&self.wire.0.process).await;
+        for (process, head) in heads.map_err(|e| PortError(e.to_string()))? {
+            self.read_on(&process, head).await?;
         }
         Ok(())
     }
 
-    fn take(&mut self, numbered: &Numbered) {
-        let (from, generation) = (self.from, self.generation);
+    fn known(&self, process: &str) -> i64 {
+        self.read.get(process).map_or(0, |read| read.seq)
+    }
+
+    /// Reads what a process told up to number `head`, at least.
+    async fn read_on(&mut self, process: &str, head: i64) -> Result<(), PortError> {
+        let inner = Arc::clone(&self.wire.0);
+        while self.known(process) < head {
+            let told = inner.news.after(process, self.known(process)).await.map_err(|e| PortError(e.to_string()))?;
+            let Some(last) = told.last else { break };
+            for numbered in &told.bulletins {
+                self.take(numbered)?;
+                self.wire.heard(numbered);
+            }
+            self.read_until(process, last, self.wanted.from);
+        }
+        Ok(())
+    }
+
+    fn read_until(&mut self, process: &str, seq: i64, until: Timestamp) {
+        let read = self.read.entry(process.to_owned()).or_insert(Read { seq, until });
+        *read = Read { seq: read.seq.max(seq), until: read.until.max(until) };
+    }
+
+    fn take(&mut self, numbered: &Numbered) -> Result<(), PortError> {
+        let Numbered { process, seq, at, bulletin } = numbered;
+        if bulletin.gap && at.micros() > self.begun.micros() - OFF {
+            return Err(PortError(format!(
+                "server {process} could not tell of all that it answered; it is read again"
+            )));
+        }
+        let Wanted { from, generation, tenant, labels, .. } = &self.wanted;
         let mine = |event: &&Event| match event {
-            Event::Exposure(e) => e.at >= from && e.generation >= generation,
-            Event::Shadow(_) | Event::Label(_) => event.at() >= from,
+            Event::Exposure(e) => e.at >= *from && e.generation >= *generation,
+            Event::Shadow(_) | Event::Label(_) => event.at() >= *from,
         };
-        let traffic = numbered.bulletin.traffic.iter().filter(|t| t.of == self.of);
+        let traffic = bulletin.traffic.iter().filter(|t| t.of == self.of);
         self.waiting.extend(traffic.flat_map(|t| &t.events).filter(mine).cloned());
+        let said = bulletin.labels.iter().filter(|said| said.tenant == tenant.as_str()).flat_map(|said| &said.labels);
+        let mine = |label: &&Label| label.at >= *from && labels.iter().any(|name| **name == *label.name);
+        self.waiting.extend(said.filter(mine).cloned().map(Event::Label));
+        self.read_until(process, *seq, bulletin.until);
+        Ok(())
     }
 
     /// What the other processes have told since.
-    fn listen(&mut self) -> Result<(), PortError> {
+    async fn listen(&mut self) -> Result<(), PortError> {
         loop {
-            match self.told.try_recv() {
-                Ok(numbered) => {
-                    if self.read.get(&numbered.process).is_none_or(|read| numbered.seq > *read) {
-                        self.take(&numbered);
-                    }
-                }
+            let numbered = match self.told.try_recv() {
+                Ok(numbered) => numbered,
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Lagged(missed)) => {
                     return Err(PortError(format!("{missed} bulletins of other servers went by; all is read again")));
                 }
                 Err(TryRecvError::Closed) => return Err(PortError("the wire to other servers is closed".into())),
+            };
+            // What it told before it was met here.
+            if numbered.seq > self.known(&numbered.process) + 1 {
+                self.read_on(&numbered.process, numbered.seq - 1).await?;
+            }
+            if numbered.seq > self.known(&numbered.process) {
+                self.take(&numbered)?;
             }
         }
+    }
+
+    /// Until when every process that lives has told what it answered.
+    fn told_until(&self) -> Option<Timestamp> {
+        let until = |process: &String| self.read.get(process).map_or(self.wanted.from, |read| read.until);
+        self.wire.living().iter().map(until).min()
     }
 }
 
 impl EventStream for Following {
     fn next(&mut self) -> PortResult<'_, Batch> {
         Box::pin(async move {
-            // Asked before anything is taken: what is told later is not said to be there.
-            let told_until = self.wire.complete_until();
             let Batch { mut events, complete_until } = self.own.next().await?;
             if self.until > self.wire.0.ctx.now() {
                 self.seen.extend(events.iter().map(key));
             } else {
                 self.seen = HashSet::new();
             }
-            self.listen()?;
+            self.listen().await?;
+            let told_until = self.told_until();
             let told = std::mem::take(&mut self.waiting);
             events.extend(told.into_iter().filter(|event| !self.seen.contains(&key(event))));
             Ok(Batch { events, complete_until: told_until.map_or(complete_until, |told| told.min(complete_until)) })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const LIVES: i64 = 15_000_000;
 
 /// How far clocks may be off, microseconds.
-const OFF: i64 = 5_000_000;
+pub(super) const OFF: i64 = 5_000_000;
 /// How long the others have to say how they are before a candidate gets its first request, microseconds.
 const ANSWERS: i64 = 3_000_000;
 
@@ -24,8 +24,24 @@ const ANSWERS: i64 = 3_000_000;
 pub(super) struct Asking {
     /// When it last did.
     pub last: Timestamp,
-    /// Since when, of rollouts that have not begun.
-    first: BTreeMap<(Place, String), Timestamp>,
+    /// Deployments whose rollout has not begun.
+    first: BTreeMap<Place, Asked>,
+}
+
+#[cfg(test)]
+impl Asking {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
+/// What is asked of a rollout that has not begun.
+#[derive(Debug)]
+struct Asked {
+    /// By which row.
+    generation: u64,
+    since: Timestamp,
+    last: Timestamp,
 }
 
 /// What another process said last.
@@ -47,20 +63,24 @@ impl Wire {
         if self.0.bulletins.receiver_count() == 0 && now - self.0.asking.lock().last.micros() > LIVES {
             // Nobody decides here.
             self.0.heard.lock().clear();
+            self.0.asking.lock().first.clear();
             return Ok(());
         }
         for (process, head) in self.0.news.heads(&self.0.process).await? {
-            let mut known = self.0.heard.lock().get(&process).map_or(0, |heard| heard.seq);
+            let met = self.0.heard.lock().get(&process).map(|heard| heard.seq).filter(|seq| *seq > 0);
+            // How one is that is met for the first time its last bulletin says; who follows reads by itself what came before.
+            let mut known = met.unwrap_or(head - 1);
             while known < head {
                 let told = self.0.news.after(&process, known).await?;
-                let Some(last) = told.last() else { break };
-                known = last.seq;
-                for numbered in told.into_iter().map(Arc::new) {
+                let Some(last) = told.last else { break };
+                known = last;
+                for numbered in told.bulletins.into_iter().map(Arc::new) {
                     // Handed on before it is known to be told, so that whoever knows finds it.
                     let _nobody_follows = self.0.bulletins.send(Arc::clone(&numbered));
                     self.heard(&numbered);
                     self.0.heard.lock().entry(process.clone()).or_default().seq = numbered.seq;
                 }
+                self.0.heard.lock().entry(process.clone()).or_default().seq = last;
             }
         }
         Ok(())
@@ -79,10 +99,10 @@ impl Wire {
         }
     }
 
-    /// Until when every process that lives has told what it answered.
-    pub(super) fn complete_until(&self) -> Option<Timestamp> {
+    /// The other processes that live.
+    pub(super) fn living(&self) -> Vec<String> {
         let now = self.0.ctx.now().micros();
-        self.0.heard.lock().values().filter(|h| now - h.at.micros() < LIVES).map(|h| h.until).min()
+        self.0.heard.lock().iter().filter(|(_, h)| now - h.at.micros() < LIVES).map(|(p, _)| p.clone()).collect()
     }
 
     /// Whether the others have had the time to say how they are, for a candidate that nobody has asked yet.
@@ -90,17 +110,22 @@ impl Wire {
         let now = self.0.ctx.now();
         let mut asking = self.0.asking.lock();
         asking.last = now;
-        let begun = row.shadow.is_some() || row.route.split().weight(0) != Share::ALL;
-        if begun {
-            asking.first.retain(|(place, _), _| place != of);
+        asking.first.retain(|_, asked| now.micros() - asked.last.micros() < LIVES);
+        if begun(row) {
+            asking.first.remove(of);
             return true;
         }
-        let first = *asking.first.entry((of.clone(), row.rollout.clone())).or_insert(now);
-        now.micros() - first.micros() >= ANSWERS
+        let new = || Asked { generation: row.generation(), since: now, last: now };
+        let asked = asking.first.entry(of.clone()).or_insert_with(new);
+        if asked.generation != row.generation() {
+            *asked = new();
+        }
+        asked.last = now;
+        now.micros() - asked.since.micros() >= ANSWERS
     }
 
     /// What keeps the candidate of a row from answering in another process, and the limit that it was beyond there.
-    fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
+    pub(super) fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
         if !self.asked(of, row) {
             return (Some(Readiness::Loading("the other servers are asked whether it is ready there".into())), None);
         }
@@ -108,7 +133,9 @@ impl Wire {
         let heard = self.0.heard.lock();
         let (mut obstacle, mut tripped) = (None, None);
         for (process, heard) in heard.iter().filter(|(_, h)| now - h.at.micros() < LIVES) {
-            let standing = heard.standings.iter().find(|s| s.of == *of && s.rollout == row.rollout);
+            // Before the first request what is said must be about this row: another run's candidate may have been ready.
+            let of_row = |s: &&Standing| begun(row) || s.generation >= row.generation();
+            let standing = heard.standings.iter().filter(|s| s.of == *of && s.rollout == row.rollout).find(of_row);
             let Some(standing) = standing else {
                 let why = format!("the routing row has not reached server {process} yet");
                 obstacle.get_or_insert(Readiness::Loading(why));
@@ -120,12 +147,26 @@ impl Wire {
                 Readiness::Loading(why) => drop(obstacle.get_or_insert(Readiness::Loading(told(why)))),
                 Readiness::Failed(why) => drop(obstacle.get_or_insert(Readiness::Failed(told(why)))),
             }
-            if let Some(Tripped { variant, why }) = &standing.tripped {
+            if let Some(Tripped { variant, why }) = standing.tripped.as_ref().filter(|t| answers(row, &t.variant)) {
                 tripped.get_or_insert_with(|| Tripped { variant: variant.clone(), why: told(why) });
             }
         }
         (obstacle, tripped)
     }
+}
+
+/// Whether a candidate gets requests, or a part of them in the shadow.
+fn begun(row: &Row) -> bool {
+    row.shadow.is_some() || row.route.split().weight(0) != Share::ALL
+}
+
+/// Whether a candidate has a part of the traffic, or as good a claim to it as the others: what one is told of that was taken
+/// out hides what is wrong with another.
+fn answers(row: &Row, variant: &str) -> bool {
+    let weights = row.route.split().weights();
+    let at = row.variants.iter().position(|v| v.name == variant);
+    let none = weights.iter().skip(1).all(|weight| *weight == Share::NONE);
+    at.is_some_and(|at| none || weights.get(at).is_some_and(|weight| *weight != Share::NONE))
 }
 
 /// The deployments of all processes.
