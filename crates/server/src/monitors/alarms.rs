@@ -55,7 +55,7 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
             numbers: alarm.numbers.clone(),
             query: alarm.numbers["query"].as_str().map(str::to_owned),
             runbook: alarm.runbook.clone(),
-            page: Some(format!("/ui/deployments/{}", alarm.deployment)),
+            page: Some(format!("/ui/monitors/{}", alarm.monitor)),
         },
         active: alarm.firing && one == severity,
         keep: Duration::ZERO,

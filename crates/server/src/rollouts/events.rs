@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondTyp
 use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
-use mainspring_query::{Limits, Query, QueryJournal};
+use mainspring_query::{Limits, Query, QueryJournal, identifier, literal};
 use mainspring_rollout::{
     Batch, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
 };
@@ -101,7 +101,7 @@ impl JournalEvents {
             known.values().into_iter().filter_map(|row| Some(row.first()?.as_str()?.to_owned())).collect();
         let mut columns = ENVELOPE.map(str::to_owned).to_vec();
         columns.extend(payload(wanted).filter(|c| known.contains(c)));
-        let columns: Vec<String> = columns.iter().map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
+        let columns: Vec<String> = columns.iter().map(|c| identifier(c)).collect();
         let answers = format!(
             "SELECT {} FROM predictions WHERE {of} AND (generation >= {} OR shadow_of IS NOT NULL) ORDER BY at, event_id, \"row\"",
             columns.join(", "),
@@ -114,7 +114,7 @@ impl JournalEvents {
             answered(batch, wanted, &mut events);
         }
         if !wanted.labels.is_empty() {
-            let names: Vec<String> = wanted.labels.iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
+            let names: Vec<String> = wanted.labels.iter().map(|n| literal(n)).collect();
             let labels = format!(
                 "SELECT at, prediction_id, \"row\", name, value_type, value_number FROM feedback_log \
                  WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
