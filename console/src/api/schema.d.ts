@@ -4787,7 +4787,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The profile saved with a version, or made of its run's dataset */
+            /** @description The profile saved with a version */
             200: {
                 headers: {
                     [name: string]: unknown;

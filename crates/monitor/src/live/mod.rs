@@ -21,7 +21,7 @@ pub use action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 pub use control::{Controller, Ports};
 pub use error::WatchError;
 pub use monitors::{Monitors, SavedProfile, View, kind};
-pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
+pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted};
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
 pub use watch::{References, Transition, TransitionKind, Watch};

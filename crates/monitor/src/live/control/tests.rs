@@ -1,7 +1,7 @@
 //! The controller over a real database, with a fake clock and a journal in memory.
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
-use super::super::ports::{Models, PortError, PortResult, Rows};
+use super::super::ports::{Models, PortError, PortResult, Rows, Trained};
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::watch::TransitionKind;
 use super::super::watch::tests::Dice;
@@ -91,9 +91,11 @@ impl Models for Process {
         Box::pin(async move { of.ok_or_else(|| failed("no such alias")) })
     }
 
-    fn training<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<(Profile, String)>> {
+    fn training<'a>(&'a self, _: &'a Tenant, model: &'a str, _: &'a str) -> PortResult<'a, Option<Trained>> {
         *self.0.asked.lock() += 1;
-        let found = self.0.trained.lock().clone().map(|profile| (profile, "the run's dataset churn".to_owned()));
+        let auth = may(SaveProfile { model: model.to_owned() });
+        let source = "the run's dataset churn".to_owned();
+        let found = self.0.trained.lock().clone().map(|profile| Trained { profile, source, auth });
         Box::pin(async move { Ok(found) })
     }
 }
@@ -277,11 +279,15 @@ async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_fir
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     a.monitors.declare(&declare(), spec(json!({"window": "30m"}))).unwrap();
     a.controller.pass().await.unwrap();
+    let auth = may(ReadProfile { model: "churn".into() });
+    let none = a.monitors.profile(&auth, "3").await;
+    assert!(matches!(none, Err(WatchError::NoProfile { .. })) && *stage.asked.lock() == 0, "who reads makes nothing");
     for _ in 0..20 {
         pass(&stage, &mut [&mut a], 200).await;
     }
     assert_eq!((*stage.asked.lock(), a.view().state()), (1, "steady"));
-    let auth = may(ReadProfile { model: "churn".into() });
+    let audited = "SELECT COUNT(*) AS n FROM audit WHERE action = 'profile.save' AND resource_name = 'churn'";
+    assert_eq!(mainspring_testkit::db::number(&db, audited).await, 1, "what the server saves by itself is audited");
     let saved = a.monitors.profile(&auth, "3").await.unwrap();
     assert_eq!((saved.source.as_str(), saved.saved_by.as_str()), ("the run's dataset churn", "the server"));
     // A person knows better; the next version that answers is compared with what was saved with it.

@@ -190,7 +190,7 @@ pub(crate) async fn save_profile(
     c: &mut Conn,
     (tenant, model, version): (&Tenant, &str, &str),
     row: &ProfileRow,
-    audit: Option<&AuditRecord>,
+    audit: &AuditRecord,
 ) -> Result<(), WatchError> {
     c.execute(
         "INSERT INTO monitor_profile (tenant, model, version, profile, source, saved_by, saved_at)
@@ -200,8 +200,6 @@ pub(crate) async fn save_profile(
         args![tenant, model, version, row.profile.as_str(), row.source.as_str(), row.saved_by.as_str(), row.saved_at],
     )
     .await?;
-    if let Some(audit) = audit {
-        c.audit(audit).await?;
-    }
+    c.audit(audit).await?;
     Ok(())
 }
