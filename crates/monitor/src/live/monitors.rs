@@ -35,7 +35,7 @@ pub struct View {
     pub spec: Arc<MonitorSpec>,
     /// Where it is; nothing when nobody has looked yet.
     pub watch: Option<Arc<Watch>>,
-    /// Rows that came too late to be looked at, since this process has watched.
+    /// Rows that came too late to be looked at, since the process that watches has watched.
     pub late: u64,
     /// Why it does not go on.
     pub problem: Option<String>,
@@ -254,9 +254,10 @@ impl Monitors {
     pub(crate) async fn refresh(&self) -> Result<(), WatchError> {
         let states = self.db.read(|c| async move { sql::states(c).await }.boxed()).await?;
         let mut known = self.known.write();
-        for State { tenant, name, watch, .. } in states {
+        for State { tenant, name, watch, late, problem, .. } in states {
             if let Some(view) = known.views.get_mut(&(tenant, name)) {
                 view.watch = Some(Arc::new(watch));
+                (view.late, view.problem) = (late, problem);
             }
         }
         Ok(())

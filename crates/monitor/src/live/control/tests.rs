@@ -28,6 +28,10 @@ struct Stage {
     version: Mutex<&'static str>,
     /// The journal does not answer.
     dark: Mutex<bool>,
+    /// It has a bug, once.
+    bug: Mutex<bool>,
+    /// How long it takes for a part, microseconds.
+    slow: Mutex<i64>,
     told: Mutex<Vec<Alarm>>,
     /// Alarms that nobody takes.
     deaf: Mutex<bool>,
@@ -49,7 +53,9 @@ fn failed(message: &str) -> PortError {
 
 impl RowStream for Stream {
     fn next(&mut self) -> PortResult<'_, Rows> {
+        assert!(!std::mem::take(&mut *self.stage.bug.lock()), "rows without an end");
         let dark = *self.stage.dark.lock();
+        self.stage.clock.advance(*self.stage.slow.lock());
         let journal = self.stage.journal.lock();
         // In parts, as a long past would come.
         let part: Vec<RecordBatch> = journal[self.read..].iter().take(3).cloned().collect();
@@ -108,6 +114,8 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         shift: Mutex::default(),
         version: Mutex::new("3"),
         dark: Mutex::default(),
+        bug: Mutex::default(),
+        slow: Mutex::default(),
         told: Mutex::default(),
         deaf: Mutex::default(),
         trained: Mutex::default(),
@@ -244,23 +252,128 @@ async fn it_stands_still_without_news_and_says_why_and_goes_on() {
     let temp = TempDb::sqlite();
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
-    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    for server in [&a, &b] {
+        server.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    }
+    // What another binary wrote and nobody can read hides no other.
+    let sql =
+        "INSERT INTO monitor_state (tenant, name, spec, state, version, updated_at) VALUES ($1, $2, $3, $3, 1, 1)";
+    let odd = mainspring_store::args!["default", "a-other", "{"];
+    db.write(move |c| async move { c.execute(sql, odd).await }.boxed()).await.unwrap();
     assert_eq!(a.view().state(), "waiting");
     a.controller.pass().await.unwrap();
-    pass(&stage, &mut [&mut a], 100).await;
+    pass(&stage, &mut [&mut a, &mut b], 100).await;
     *stage.dark.lock() = true;
     for _ in 0..3 {
-        pass(&stage, &mut [&mut a], 100).await;
+        pass(&stage, &mut [&mut a, &mut b], 100).await;
     }
-    let view = a.view();
-    assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
+    for view in [a.view(), b.view()] {
+        assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
+    }
     *stage.dark.lock() = false;
+    for _ in 0..8 {
+        pass(&stage, &mut [&mut a, &mut b], 100).await;
+    }
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
+    // The others look every few passes.
+    for _ in 0..LOOK {
+        b.controller.pass().await.unwrap();
+    }
+    assert_eq!((b.view().problem, b.watch().rows[0]), (None, 1_100));
+    assert!(a.view().late > 0 && b.view().late == a.view().late, "{} {}", a.view().late, b.view().late);
+    assert_eq!((a.view().state(), b.view().state()), ("learning", "learning"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bug_that_one_monitor_meets_holds_up_no_other() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let other = Name::new("a-first").unwrap();
+    let first = ReadMonitors { monitor: Some(other.clone()) };
+    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({}))).unwrap();
+    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    a.controller.pass().await.unwrap();
+    pass(&stage, &mut [], 100).await;
+    stage.clock.advance(6 * SECOND);
+    *stage.bug.lock() = true;
+    a.controller.pass().await.unwrap();
+    let problem = a.monitors.status(&may(first.clone())).unwrap().problem.unwrap();
+    assert!(problem.contains("a bug of the server: rows without an end"), "{problem}");
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 100));
     for _ in 0..8 {
         pass(&stage, &mut [&mut a], 100).await;
     }
-    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
-    assert_eq!(a.view().state(), "learning");
+    let view = a.monitors.status(&may(first)).unwrap();
+    assert_eq!(
+        (view.problem, view.watch.unwrap().rows),
+        (None, a.watch().rows),
+        "it is tried again, and has lost nothing"
+    );
+}
+
+/// Both a long past of one monitor and many monitors take longer than the lease lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_lasts_longer_than_the_lease_loses_nothing() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    for n in 0..6 {
+        let monitor = Name::new(&format!("m{n}")).unwrap();
+        a.monitors.declare(&may(DeclareMonitor { monitor }), spec(json!({}))).unwrap();
+    }
+    a.controller.pass().await.unwrap();
+    for _ in 0..20 {
+        pass(&stage, &mut [], 100).await;
+    }
+    *stage.slow.lock() = 3 * SECOND;
+    for _ in 0..10 {
+        a.controller.pass().await.unwrap();
+        b.controller.pass().await.unwrap();
+        assert!(b.controller.leader.lease().is_none(), "nobody succeeds who is at work");
+    }
+    let all = a.monitors.list(&may(ReadMonitors { monitor: None }));
+    assert_eq!(all.len(), 6);
+    for view in all {
+        assert_eq!((view.problem, view.watch.unwrap().rows[0]), (None, 2_000), "{}", view.name);
+    }
+}
+
+/// Nothing else would ever end it: the monitor that comes after it, if one does, has other labels or begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_ends_with_the_monitor_that_raised_it() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"window": "30m", "reference": {"firstRows": 1000}, "onDrift": {"rollout": "pause"}}));
+    let changed = [
+        Some(MonitorSpec { level: 0.001, ..declared.clone() }),
+        Some(MonitorSpec { variant: "canary".into(), ..declared.clone() }),
+        None,
+    ];
+    for (round, change) in changed.into_iter().enumerate() {
+        a.monitors.declare(&declare(), declared.clone()).unwrap();
+        for minute in 0..25 {
+            *stage.shift.lock() = if minute < 10 { 0.0 } else { 2.0 };
+            pass(&stage, &mut [&mut a], 256).await;
+        }
+        assert_eq!((a.view().state(), stage.told.lock().len()), ("drifting", 2 * round + 1));
+        match change {
+            Some(other) => a.monitors.declare(&declare(), other).unwrap(),
+            None => a.monitors.withdraw(&declare()),
+        }
+        pass(&stage, &mut [&mut a], 0).await;
+        let last = stage.told.lock().last().cloned().unwrap();
+        assert_eq!((last.firing, last.variant.as_str(), last.deployment.as_str()), (false, "stable", "churn"));
+        assert!(last.order.is_none() && last.sentence.contains("drift until it was"), "{}", last.sentence);
+        a.monitors.withdraw(&declare());
+        pass(&stage, &mut [&mut a], 0).await;
+        assert_eq!(stage.told.lock().len(), 2 * round + 2, "once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
