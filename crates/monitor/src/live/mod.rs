@@ -8,6 +8,7 @@
 mod action;
 mod control;
 mod error;
+mod learned;
 mod monitors;
 mod ports;
 pub mod rows;
