@@ -350,9 +350,8 @@ impl Running {
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
-                let (tenant, deployment) = (key.0.clone(), self.spec.deployment.clone());
-                let from = self.watch.position;
-                let stream = traffic.follow(Wanted { tenant, deployment, from }).await?;
+                let (tenant, spec, from) = (key.0.clone(), Arc::clone(&self.spec), self.watch.position);
+                let stream = traffic.follow(Wanted { tenant, spec, from }).await?;
                 Reading { stream, sampler: Sampler::from(from) }
             }
         };

@@ -1,12 +1,13 @@
 //! What monitors need from the rest of the server. Each is asked again after a failure; none may wait for long.
 
 use super::action::SaveProfile;
-use super::spec::{RolloutOrder, Severity};
+use super::spec::{MonitorSpec, RolloutOrder, Severity};
 use crate::profile::Profile;
 use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use mainspring_core::{Authorized, ErrorKind, Name, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Another part of the server did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +23,12 @@ pub struct PortError {
 pub type PortResult<'a, T> = BoxFuture<'a, Result<T, PortError>>;
 
 /// Which rows a monitor wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// Whose.
     pub tenant: Tenant,
-    /// The deployment.
-    pub deployment: Name,
+    /// The deployment, and which columns of it.
+    pub spec: Arc<MonitorSpec>,
     /// From here on.
     pub from: Timestamp,
 }

@@ -18,8 +18,8 @@ use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Rows of one query.
-const MOST_ROWS: usize = 200_000;
+/// Rows of one query at most.
+const MOST_ROWS: usize = 100_000;
 
 /// Monitors, carried out for the server itself.
 #[derive(Debug, Clone)]

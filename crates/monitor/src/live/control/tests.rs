@@ -74,7 +74,7 @@ impl RowStream for Stream {
 
 impl Traffic for Process {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>> {
-        assert_eq!(wanted.deployment.as_str(), "churn");
+        assert_eq!(wanted.spec.deployment.as_str(), "churn");
         let stream = Stream { stage: Arc::clone(&self.0), read: 0, from: wanted.from };
         Box::pin(async move { Ok(Box::new(stream) as Box<dyn RowStream>) })
     }
