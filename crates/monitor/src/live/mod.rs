@@ -26,6 +26,7 @@ pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, T
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
 pub use watch::{References, Transition, TransitionKind, Watch};
+pub use words::side;
 
 /// The outbox topic of alarms on their way to whom they concern.
 const ALARMS: &str = "monitor.alarm";

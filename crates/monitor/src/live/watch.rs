@@ -8,7 +8,7 @@ use crate::profile::Profile;
 use mainspring_core::Timestamp;
 use mainspring_stats::presets::Calibration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Values of a segment's column that are watched apart.
@@ -239,7 +239,7 @@ impl Watch {
         let fold = Fold { minute, spec, references, learn_until: self.learn_until };
         self.take_up(fold);
         let turned = self.turn(fold);
-        let drifting = self.tracks().any(|(_, _, track)| track.standing == Standing::Drift);
+        let drifting = !self.drifted().is_empty();
         if drifting != self.drifting {
             self.drifting = drifting;
             self.since = fold.end();
@@ -269,6 +269,12 @@ impl Watch {
             })
         });
         all.chain(apart)
+    }
+
+    /// Columns that have drifted, whole or in a segment, each once.
+    pub fn drifted(&self) -> BTreeSet<&str> {
+        let drifts = self.tracks().filter(|(_, _, track)| track.standing == Standing::Drift);
+        drifts.map(|(name, _, _)| name).collect()
     }
 
     /// Another version answers: everything begins anew.
