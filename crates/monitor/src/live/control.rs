@@ -27,8 +27,10 @@ const TAKES: i64 = 2_500_000;
 const RELAYED: u32 = 100;
 /// Passes that a monitor sits out after an error.
 const SITS_OUT: u32 = 10;
-/// How much of a time without rows may have to be read again after a restart, microseconds.
+/// How much of a time without rows, or with large states, may have to be read again after a restart, microseconds.
 const UNWRITTEN: i64 = 600_000_000;
+/// Learnt numbers from which on a state is large: some 2 MB.
+const LARGE: usize = 200_000;
 
 /// The rest of the server.
 #[derive(Clone)]
@@ -279,7 +281,8 @@ impl Controller {
         watch.settle(until);
         let idle = watch.position.micros() - running.written.micros();
         running.watch = Arc::new(watch);
-        if folded || idle >= UNWRITTEN {
+        let large = told.is_empty() && running.watch.kept() > LARGE;
+        if (folded && !large) || idle >= UNWRITTEN {
             for transition in &told {
                 tracing::info!(monitor = %key.1, sentence = transition.sentence, "drift");
             }

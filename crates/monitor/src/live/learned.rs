@@ -21,6 +21,14 @@ impl Learned {
         }
     }
 
+    /// Numbers that it keeps.
+    pub(super) fn kept(&self) -> usize {
+        match self {
+            Self::Numbers(sample) => sample.bits.len(),
+            Self::Texts(_) => 0,
+        }
+    }
+
     pub(super) fn calibration(self) -> Result<Calibration, NoFinding> {
         match self {
             Self::Numbers(sample) => {

@@ -221,6 +221,11 @@ impl Track {
         self.reference.is_none().then(|| self.learned.as_ref().map_or(0, Learned::rows))
     }
 
+    /// Numbers that are kept until they are its reference.
+    pub(super) fn kept(&self) -> usize {
+        self.learned.as_ref().map_or(0, Learned::kept)
+    }
+
     /// Takes the rows `rows` of a minute's cells, or notices that the column was not in it. `enough` says whether what
     /// was learned, in rows, makes a reference now.
     pub(crate) fn fold(

@@ -271,6 +271,11 @@ impl Watch {
         all.chain(apart)
     }
 
+    /// Numbers that are kept until they are references: what makes a state large.
+    pub(super) fn kept(&self) -> usize {
+        self.tracks().map(|(_, _, track)| track.kept()).sum()
+    }
+
     /// Columns that have drifted, whole or in a segment, each once.
     pub fn drifted(&self) -> BTreeSet<&str> {
         let drifts = self.tracks().filter(|(_, _, track)| track.standing == Standing::Drift);

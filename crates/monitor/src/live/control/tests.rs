@@ -26,6 +26,8 @@ struct Stage {
     dice: Mutex<Dice>,
     shift: Mutex<f64>,
     version: Mutex<&'static str>,
+    /// Columns of the same values beside the one.
+    more: Mutex<usize>,
     /// The journal does not answer.
     dark: Mutex<bool>,
     /// It has a bug, once.
@@ -113,6 +115,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         dice: Mutex::new(Dice::new(1)),
         shift: Mutex::default(),
         version: Mutex::new("3"),
+        more: Mutex::default(),
         dark: Mutex::default(),
         bug: Mutex::default(),
         slow: Mutex::default(),
@@ -165,10 +168,14 @@ async fn pass(stage: &Stage, servers: &mut [&mut Server], rows: usize) {
     if rows > 0 {
         let (mut dice, mut journal) = (stage.dice.lock(), stage.journal.lock());
         let x: Float64Array = (0..rows).map(|_| Some(dice.normal() + *stage.shift.lock())).collect();
+        let x = Arc::new(x) as ArrayRef;
+        let more: Vec<String> = (0..*stage.more.lock()).map(|n| format!("in.x{n}")).collect();
+        let mut columns = vec![("in.x", Arc::clone(&x))];
+        columns.extend(more.iter().map(|name| (name.as_str(), Arc::clone(&x))));
         let at = (0..rows as i64).map(|i| start + i * MINUTE / rows as i64).collect();
         let first_id = journal.len() as u64 * 10_000;
         let lines = Lines { at, first_id, variant: "stable", version: *stage.version.lock() };
-        journal.push(batch(&lines, vec![("in.x", Arc::new(x) as ArrayRef)]));
+        journal.push(batch(&lines, columns));
     }
     stage.clock.advance(MINUTE);
     for server in servers {
@@ -465,4 +472,33 @@ async fn alarms_wait_for_who_hears_them_and_what_is_deleted_is_forgotten() {
     let left = db.read(|c| async move { sql::states(c).await }.boxed()).await.unwrap();
     assert!(left.is_empty());
     assert_eq!(a.monitors.transitions(&read(), u64::MAX, 10).await.unwrap().len(), 2, "what was told stays");
+}
+
+/// Hundreds of columns that learn make a state of megabytes, which is not written each minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_state_is_written_seldom_and_loses_nothing() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    *stage.more.lock() = 399;
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"reference": {"firstRows": 5000}}));
+    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.controller.pass().await.unwrap();
+    let written = async || {
+        let states = db.read(|c| async move { sql::states(c).await }.boxed()).await.unwrap();
+        (states[0].version, states[0].watch.rows[0])
+    };
+    let mut versions = Vec::new();
+    for _ in 0..24 {
+        pass(&stage, &mut [&mut a], 250).await;
+        versions.push(written().await.0);
+    }
+    versions.dedup();
+    assert!(
+        versions.len() <= 10,
+        "{versions:?}: small until 200,000 numbers, then every ten minutes and when it is learnt"
+    );
+    let (rows, kept) = (a.watch().rows[0], written().await.1);
+    assert_eq!((rows, kept, a.watch().kept()), (23 * 250, rows, 0), "all have learnt, and it is small again");
 }
