@@ -33,6 +33,8 @@ function pages(): Record<string, string> {
     "deployment-call": `/deployments/${deployment}?tab=call`,
     "deployment-signature": `/deployments/${deployment}?tab=signature`,
     "deployment-spec": `/deployments/${deployment}?tab=spec`,
+    monitors: "/monitors",
+    monitor: "/monitors/iris-drift",
     journal: `/journal?${new URLSearchParams({ sql, run: "1" })}`,
     keys: "/settings/keys",
     audit: "/settings/audit",
@@ -45,6 +47,7 @@ const empty = [
   "/models",
   "/deployments",
   "/rollouts",
+  "/monitors",
   "/alerts",
   "/journal",
   "/settings/keys",
@@ -58,7 +61,10 @@ describe.each([
   [390, "dark"],
 ] as const)("%i wide, %s", (width, colorScheme) => {
   const context = async () => {
-    const made = await browser.newContext({ viewport: { width, height: width < 600 ? 844 : 900 }, colorScheme });
+    const made = await browser.newContext({
+      viewport: { width, height: width < 600 ? 844 : 900 },
+      colorScheme,
+    });
     made.setDefaultTimeout(PATIENCE);
     return made;
   };

@@ -147,7 +147,16 @@ export async function seed(base: string): Promise<Seeded> {
   }
   await mlflow("registered-models/alias", { name: "iris", alias: "champion", version: "1" });
 
-  const spec = "apiVersion: mainspring/v1\nkind: Deployment\nname: iris\nmodel: models:/iris@champion\n";
+  const spec = `apiVersion: mainspring/v1
+kind: Deployment
+name: iris
+model: models:/iris@champion
+---
+apiVersion: mainspring/v1
+kind: Monitor
+name: iris-drift
+deployment: iris
+`;
   await send("POST", "/api/v1/apply", spec, "application/yaml");
   await until("the deployment is ready", async () => {
     type Detail = { summary: { state: string; reason?: string } };

@@ -21,6 +21,8 @@ const Deployments = lazy(() => import("./pages/deployments/list"));
 const Deployment = lazy(() => import("./pages/deployments/deployment"));
 const Rollouts = lazy(() => import("./pages/rollouts/list"));
 const Rollout = lazy(() => import("./pages/rollouts/rollout"));
+const Monitors = lazy(() => import("./pages/monitors/list"));
+const Monitor = lazy(() => import("./pages/monitors/monitor"));
 const Alerts = lazy(() => import("./pages/alerts/alerts"));
 const Journal = lazy(() => import("./pages/journal/journal"));
 const Keys = lazy(() => import("./pages/settings/keys"));
@@ -57,6 +59,8 @@ function Pages() {
           <Route path="/deployments/:name">{() => <Deployment key={path} />}</Route>
           <Route path="/rollouts" component={Rollouts} />
           <Route path="/rollouts/:name">{() => <Rollout key={path} />}</Route>
+          <Route path="/monitors" component={Monitors} />
+          <Route path="/monitors/:name">{() => <Monitor key={path} />}</Route>
           <Route path="/alerts" component={Alerts} />
           <Route path="/journal" component={Journal} />
           <Route path="/settings/keys" component={Keys} />

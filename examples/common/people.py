@@ -9,14 +9,15 @@ BATCH = 25
 
 
 class People:
-    """Asks held-out rows one by one, as so many users on so many connections, from `with` to its end. Every answer is
-    judged: the label `correct` says whether it was right."""
+    """Asks held-out rows one by one, as so many users on so many connections, from `with` to its end: as fast as it goes, or
+    so often `a_second`. Every answer is judged: the label `correct` says whether it was right."""
 
-    def __init__(self, server, deployment, data, users=5000, connections=3):
+    def __init__(self, server, deployment, data, users=5000, connections=3, a_second=None):
         self.host, self.port, self.path = *server.base.rsplit(":", 1), f"/v2/models/{deployment}/infer"
         self.truth = data.test_y.to_numpy()
         self.bodies = [self.body(row) for row in data.test_x.to_numpy()]
         self.users, self.stopped = users, threading.Event()
+        self.pause = connections / a_second if a_second else 0
         # Whom each user met, and what became of the requests.
         self.met, self.answered, self.failures = {}, 0, []
         self.threads = [threading.Thread(target=self.ask, args=(seed,), daemon=True) for seed in range(connections)]
@@ -39,7 +40,7 @@ class People:
     def ask(self, seed):
         choose, said = random.Random(seed), []
         connection = http.client.HTTPConnection(self.host, int(self.port), timeout=60)
-        while not self.stopped.is_set():
+        while not self.stopped.wait(self.pause):
             row, user = choose.randrange(len(self.truth)), f"user-{choose.randrange(self.users)}"
             try:
                 variant, prediction, answer = self.one(connection, row, user)

@@ -10,6 +10,8 @@ import screen
 STEPS = 6
 # A monitor looks at a minute once it is over, and five seconds more.
 PATIENCE = 240
+# It is minutes that count here.
+A_SECOND = 100
 # Alerts go to public addresses, unless somebody says otherwise; this receiver is on this machine.
 SETTINGS = {"MAINSPRING_ALERTS_REACH": "anywhere", "MAINSPRING_SECRET_ONCALL": f"whsec_{oncall.KEY}"}
 INCH = 2.54
@@ -24,13 +26,13 @@ def tell(server):
     steps.run("start the server", lambda: (None, [f"{server.url}, data in {server.folder / 'data'}"]))
     data = steps.run("train two versions; keep the profile of the training data with the first", lambda: train(server))
     receiver = steps.run("deploy version 1, watch its rows, and say who is on call", lambda: deploy(server))
-    with people.People(server, "cancer", data) as crowd:
+    with people.People(server, "cancer", data, a_second=A_SECOND) as crowd:
         steps.follow("users ask, and version 2 gets a fifth of them", lambda: calm(server, crowd))
     in_inches = data.test_x.copy()
     in_inches[list(LENGTHS)] /= INCH
     inches = dataclasses.replace(data, test_x=in_inches)
     changed = time.time()
-    with people.People(server, "cancer", inches) as crowd:
+    with people.People(server, "cancer", inches, a_second=A_SECOND) as crowd:
         found = steps.follow("the laboratory begins to send lengths in inches", lambda: drift(server, crowd))
     told = steps.run("who is on call hears of it", lambda: heard(receiver))
     last_screen(server, found, told, changed)

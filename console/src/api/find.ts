@@ -1,3 +1,4 @@
+import { stateWords } from "../lib/monitor";
 import { phaseWords } from "../lib/rollout";
 import { to } from "../lib/url";
 import { native } from "./native";
@@ -40,6 +41,19 @@ export async function find(
             name: o.name,
             href: to("rollouts", o.name),
             note: phaseWords(o)[1],
+          })),
+      ),
+    ],
+    [
+      "monitors",
+      native.monitors(signal).then((r) =>
+        r.monitors
+          .filter((m) => has(m.name))
+          .map((m) => ({
+            kind: "Monitor",
+            name: m.name,
+            href: to("monitors", m.name),
+            note: stateWords(m)[1],
           })),
       ),
     ],

@@ -27,6 +27,11 @@ export type LiveVersion = Schemas["LiveVersion"];
 export type MetricPoint = Schemas["MetricPoint"];
 export type Model = Schemas["ModelView"];
 export type ModelVersion = Schemas["ModelVersionView"];
+export type Monitor = Schemas["MonitorSummary"];
+export type MonitorColumn = Schemas["MonitorColumn"];
+export type MonitorDetail = Schemas["MonitorView"];
+export type MonitorDistribution = Schemas["MonitorDistribution"];
+export type MonitorEvent = Schemas["MonitorEvent"];
 export type Overview = Schemas["Overview"];
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
@@ -193,9 +198,37 @@ export const native = {
   alerts: (signal?: AbortSignal) => take("list the alerts", client.GET("/api/v1/alerts", s(signal)), signal),
   slos: (signal?: AbortSignal) => take("list the objectives", client.GET("/api/v1/slos", s(signal)), signal),
   alertChannels: (signal?: AbortSignal) =>
-    take("list the alert channels", client.GET("/api/v1/alerts/channels", s(signal)), signal),
+    take(
+      "list the alert channels",
+      client.GET("/api/v1/alerts/channels", { params: { query: { limit: 1 } }, ...s(signal) }),
+      signal,
+    ),
   testChannel: (name: string) =>
     take(`test ${name}`, client.POST("/api/v1/alerts/channels/{name}/test", { params: { path: { name } } })),
+
+  monitors: (signal?: AbortSignal) =>
+    take("list the monitors", client.GET("/api/v1/monitors", s(signal)), signal),
+  monitor: (name: string, signal?: AbortSignal) =>
+    take(
+      `load monitor ${name}`,
+      client.GET("/api/v1/monitors/{name}", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
+  monitorDistribution: (name: string, column: string, segment: string | undefined, signal?: AbortSignal) =>
+    take(
+      `load ${column} of ${name}`,
+      client.GET("/api/v1/monitors/{name}/distribution", {
+        params: { path: { name }, query: { column, ...(segment ? { segment } : {}) } },
+        ...s(signal),
+      }),
+      signal,
+    ),
+  monitorEvents: (name: string, signal?: AbortSignal) =>
+    take(
+      `load what ${name} told`,
+      client.GET("/api/v1/monitors/{name}/events", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
 
   rollouts: (signal?: AbortSignal) =>
     take("list the rollouts", client.GET("/api/v1/rollouts", s(signal)), signal),

@@ -1050,7 +1050,7 @@ export interface components {
         AlertView: {
             /** @description The same for every report of the same. */
             fingerprint: string;
-            /** @description `firing`, `pending`, `resolved` or `happened`. */
+            /** @description `firing`, `resolved` or `happened`. */
             phase: string;
             /** @description When the phase began. */
             since: components["schemas"]["Time"];

@@ -20,6 +20,7 @@ export const PLACES: Place[] = [
   { href: "/models", label: "Models", icon: "models" },
   { href: "/deployments", label: "Deployments", icon: "deployments" },
   { href: "/rollouts", label: "Rollouts", icon: "rollouts" },
+  { href: "/monitors", label: "Monitors", icon: "monitors" },
   { href: "/alerts", label: "Alerts", icon: "alerts" },
   { href: "/journal", label: "Journal", icon: "journal" },
   { href: "/settings/keys", label: "API keys", group: "Settings" },

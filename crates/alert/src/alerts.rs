@@ -3,19 +3,19 @@
 use crate::action::{ReadAlerts, SilenceAlerts, TryChannel};
 use crate::error::AlertError;
 use crate::machine::{Alert, Changed, Phase, look};
-use crate::matcher::Matcher;
+use crate::matcher::{self, Matcher};
 use crate::notice::{Item, Notice, Status};
 use crate::ports::{Courier, Refused};
 use crate::render::render;
 use crate::sha::short;
 use crate::signal::{Severity, Signal, Source, Subject};
-use crate::silence::Silence;
+use crate::silence::{Book, Silence};
 use crate::slo;
 use crate::spec::{ChannelSpec, Vault};
 use crate::sql::{self, Delivery};
 use mainspring_core::{Authorized, Ctx, EventId, Name, Tenant, Timestamp, event};
 use mainspring_store::{Conn, Db, FutureExt};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -23,8 +23,10 @@ use std::time::Duration;
 
 pub(crate) type Key = (Tenant, Name);
 
-/// The longest silence.
+/// The longest silence, and how many a tenant may have; bytes of a reason.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+const SILENCES: usize = 500;
+const REASON: usize = 1024;
 
 /// A silence to begin.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct Alerts {
     pub(crate) ctx: Ctx,
     pub(crate) channels: Arc<RwLock<BTreeMap<Key, Arc<ChannelSpec>>>>,
     pub(crate) standings: Arc<RwLock<Vec<slo::Standing>>>,
+    /// Silences that were read.
+    book: Arc<Mutex<Book>>,
     /// Why a channel's last notice was not taken, as far as this process sent it.
     failing: Arc<RwLock<HashMap<Key, String>>>,
     vault: Vault,
@@ -76,6 +80,7 @@ impl Alerts {
             ctx,
             channels: Arc::default(),
             standings: Arc::default(),
+            book: Arc::default(),
             failing: Arc::default(),
             vault,
             courier,
@@ -141,7 +146,6 @@ impl Alerts {
                 let before = sql::alert(c, &tenant, &fingerprint).await?;
                 match look(before.as_ref(), &signal, now) {
                     Changed::Nothing => Ok::<_, AlertError>(None),
-                    Changed::Dropped => sql::drop_alert(c, &tenant, &fingerprint).await.map(|()| None),
                     Changed::Updated(alert) => sql::put(c, &tenant, &alert, now).await.map(|()| None),
                     Changed::Raised(alert) | Changed::Resolved(alert) => {
                         sql::put(c, &tenant, &alert, now).await?;
@@ -159,7 +163,7 @@ impl Alerts {
         Ok(())
     }
 
-    /// Alerts of the tenant: those that fire, those that may, and what was, the last changed first. At most 1,000.
+    /// Alerts of the tenant: those that fire, and what was, the last changed first. At most 1,000.
     ///
     /// # Errors
     /// [`AlertError::Store`].
@@ -173,15 +177,21 @@ impl Alerts {
     /// # Errors
     /// [`AlertError::Store`].
     pub async fn silences(&self, auth: &Authorized<ReadAlerts>) -> Result<Vec<Silence>, AlertError> {
-        let (tenant, now) = (auth.tenant().clone(), self.ctx.now());
-        let all = self.db.read(move |c| async move { sql::silences(c, now).await }.boxed()).await?;
-        Ok(all.into_iter().filter(|(whose, _)| *whose == tenant).map(|(_, silence)| silence).collect())
+        let all = self.all_silences(self.ctx.now()).await?;
+        Ok(all.iter().filter(|(whose, _)| whose == auth.tenant()).map(|(_, s)| Silence::clone(s)).collect())
+    }
+
+    /// Silences that have not ended, of all tenants.
+    pub(crate) async fn all_silences(&self, now: Timestamp) -> Result<Vec<(Tenant, Arc<Silence>)>, AlertError> {
+        let stored = self.db.read(move |c| async move { sql::silences(c, now).await }.boxed()).await?;
+        Ok(self.book.lock().read(stored))
     }
 
     /// Begins a silence.
     ///
     /// # Errors
-    /// [`AlertError::BadSilence`] when it would silence everything or has no length; [`AlertError::Store`].
+    /// [`AlertError::BadSilence`] when it would silence everything, has no length or is too much;
+    /// [`AlertError::TooMany`] when the tenant has 500; [`AlertError::Store`].
     pub async fn silence(&self, auth: &Authorized<SilenceAlerts>, new: NewSilence) -> Result<Silence, AlertError> {
         if new.matching.is_empty() {
             let reason = "a silence of everything is refused; say of what: deployment=churn, or name=~\".*\"";
@@ -190,6 +200,10 @@ impl Alerts {
         if new.length.is_zero() || new.length > LONGEST {
             return Err(AlertError::BadSilence("a silence is longer than nothing and at most 366d".into()));
         }
+        if new.matching.len() > matcher::MOST || new.reason.len() > REASON {
+            let most = format!("a silence has at most {} matchers and {REASON} bytes of a reason", matcher::MOST);
+            return Err(AlertError::BadSilence(most));
+        }
         let from = self.ctx.now();
         let until = from.plus_micros(i64::try_from(new.length.as_micros()).unwrap_or(i64::MAX));
         let (id, by) = (self.ctx.event_id().to_string(), auth.who().subject.to_string());
@@ -197,6 +211,10 @@ impl Alerts {
         let (tenant, audit, kept) = (auth.tenant().clone(), auth.audit(), silence.clone());
         let write = self.db.write(move |c| {
             async move {
+                c.lock(&format!("alert.silences.{tenant}")).await?;
+                if sql::count_silences(c, &tenant, from).await? >= SILENCES {
+                    return Err(AlertError::TooMany { most: SILENCES });
+                }
                 sql::put_silence(c, &tenant, &kept).await?;
                 c.audit(&audit).await?;
                 Ok::<_, AlertError>(())
@@ -244,7 +262,7 @@ impl Alerts {
                 async move {
                     let mut views = Vec::new();
                     for (name, spec) in declared {
-                        let deliveries = sql::deliveries(c, &tenant, Some(name.as_str()), last).await?;
+                        let deliveries = sql::deliveries(c, &tenant, name.as_str(), last).await?;
                         views.push(ChannelView { name, spec, deliveries });
                     }
                     Ok(views)

@@ -1,6 +1,7 @@
 //! Why something about alerts was not done.
 
 use crate::render::RenderError;
+use crate::spec::SecretError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_store::StoreError;
 use std::time::Duration;
@@ -23,6 +24,12 @@ pub enum AlertError {
     /// A silence that would silence everything, or ends before it begins.
     #[error("{0}")]
     BadSilence(String),
+    /// The tenant has as many silences as it may.
+    #[error("there are {most} silences that have not ended, which is the most")]
+    TooMany {
+        /// How many.
+        most: usize,
+    },
     /// A notice has no form.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -55,6 +62,7 @@ impl Failure for AlertError {
         match self {
             Self::NoChannel { .. } | Self::NoSilence { .. } => ErrorKind::NotFound,
             Self::BadSilence(_) | Self::Render(_) => ErrorKind::InvalidInput,
+            Self::TooMany { .. } => ErrorKind::Conflict,
             Self::NotTaken { .. } | Self::Port(_) => ErrorKind::Unavailable,
             Self::Stored { .. } => ErrorKind::Internal,
             Self::Store(e) => e.kind(),
@@ -64,7 +72,9 @@ impl Failure for AlertError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoChannel { .. } => Some("declare one: mainspring apply -f, with kind: AlertChannel".into()),
+            Self::TooMany { .. } => Some("end one that is of no use: mainspring alert unsilence ID".into()),
             Self::NoSilence { .. } => Some("list them: mainspring alert silences".into()),
+            Self::Render(RenderError::Secret(SecretError::ForeignIdentity(_))) => None,
             Self::Render(RenderError::Secret(_)) => {
                 Some("set it where the server runs, or put the file into its folder of secrets".into())
             }

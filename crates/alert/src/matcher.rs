@@ -1,12 +1,19 @@
-//! Matchers of labels: `deployment=churn`, `objective!=p99`, `deployment=~eu-.*`, `deployment!~test-.*`.
+//! Matchers of labels: `deployment=churn`, `objective!=p99`, `deployment=~eu-.*`, `deployment!~test-.*`; a value may stand in
+//! quotes.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+/// Matchers that a silence or a channel may have, and the bytes of one value.
+pub(crate) const MOST: usize = 20;
+const LONGEST: usize = 1024;
+/// Bytes of a compiled regular expression, and of what it remembers while it matches.
+const COMPILED: usize = 1 << 18;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
@@ -66,13 +73,18 @@ impl FromStr for Matcher {
         }
         let (op, value) =
             Op::ALL.into_iter().find_map(|(sign, op)| Some((op, rest.strip_prefix(sign)?))).ok_or_else(usage)?;
-        let value = value.trim().trim_matches('"').to_owned();
+        let value = value.trim();
+        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value).to_owned();
+        if value.len() > LONGEST {
+            return Err(format!("the value for {label} has {} bytes; it has at most {LONGEST}", value.len()));
+        }
         let regex = match op {
             Op::Is | Op::IsNot => None,
-            Op::Like | Op::Unlike => Some(
-                Regex::new(&format!("^(?:{value})$"))
-                    .map_err(|e| format!("{value:?} is no regular expression: {e}"))?,
-            ),
+            Op::Like | Op::Unlike => {
+                let mut builder = RegexBuilder::new(&format!("^(?:{value})$"));
+                let regex = builder.size_limit(COMPILED).dfa_size_limit(COMPILED).build();
+                Some(regex.map_err(|e| format!("{value:?} is no regular expression that can be used: {e}"))?)
+            }
         };
         Ok(Self { label: label.to_owned(), op, value, regex })
     }
@@ -81,7 +93,8 @@ impl FromStr for Matcher {
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = Op::ALL.into_iter().find(|(_, op)| *op == self.op).map_or("=", |(sign, _)| sign);
-        write!(f, "{}{sign}{}", self.label, self.value)
+        // Always in quotes: the value may begin with a tilde or a space, or have quotes of its own.
+        write!(f, "{}{sign}\"{}\"", self.label, self.value)
     }
 }
 

@@ -116,7 +116,7 @@ pub struct Notice {
     pub labels: BTreeMap<String, String>,
     /// Whether nothing of it is new.
     pub repeated: bool,
-    /// Its alerts, the firing ones first; at most 20.
+    /// Its alerts, the firing ones first, and of these the most severe; at most 20.
     pub items: Vec<Item>,
     /// Alerts that are not among them.
     pub left_out: usize,

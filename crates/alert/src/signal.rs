@@ -68,15 +68,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// How long something must go on before it is an alert, and how long it must be over before the alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Hysteresis {
-    /// Wrong without a break for this long.
-    pub pending: Duration,
-    /// Right without a break for this long.
-    pub keep: Duration,
-}
-
 /// What an alert says, apart from its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -133,8 +124,8 @@ pub struct Signal {
     pub subject: Subject,
     /// Whether it is wrong now.
     pub active: bool,
-    /// How quickly it becomes an alert, and stops being one.
-    pub hysteresis: Hysteresis,
+    /// How long it must be right without a break before the alert is over.
+    pub keep: Duration,
 }
 
 /// Something that happened once, from a list that is read in order.

@@ -2,8 +2,11 @@
 
 use crate::matcher::Matcher;
 use crate::signal::Subject;
-use mainspring_core::Timestamp;
+use crate::sql::{self, StoredSilence};
+use mainspring_core::{Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Alerts that nobody is to hear of for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,5 +31,29 @@ impl Silence {
     pub fn covers(&self, subject: &Subject, now: Timestamp) -> bool {
         let facets = subject.facets();
         self.from <= now && now < self.until && self.matching.iter().all(|m| m.matches(&facets))
+    }
+}
+
+/// Silences as they were read before. They do not change, and their regular expressions are not made anew every second.
+#[derive(Debug, Default)]
+pub(crate) struct Book(HashMap<String, Option<Arc<Silence>>>);
+
+impl Book {
+    /// What `stored` says; the others are forgotten. One that cannot be read silences nothing, and is named once in the log.
+    pub(crate) fn read(&mut self, stored: Vec<StoredSilence>) -> Vec<(Tenant, Arc<Silence>)> {
+        let mut known = std::mem::take(&mut self.0);
+        let mut all = Vec::with_capacity(stored.len());
+        for StoredSilence { id, tenant, body } in stored {
+            let silence = known.remove(&id).unwrap_or_else(|| match sql::stored::<Silence>(&body, "silence") {
+                Ok(silence) => Some(Arc::new(silence)),
+                Err(error) => {
+                    tracing::warn!(%tenant, id, %error, "a silence holds no longer; end it and declare it anew");
+                    None
+                }
+            });
+            all.extend(silence.clone().map(|silence| (tenant, silence)));
+            self.0.insert(id, silence);
+        }
+        all
     }
 }

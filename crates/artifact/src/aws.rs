@@ -2,6 +2,7 @@
 //! of the machine, the container or the pod.
 
 use crate::error::ArtifactError;
+use crate::remote::retry;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
 use std::str::FromStr;
 
@@ -31,7 +32,8 @@ impl AwsSigner {
         if builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
             builder = builder.with_region("us-east-1");
         }
-        Ok(Self { store: builder.with_allow_http(true).build().map_err(|e| refuse(e.to_string()))? })
+        let store = builder.with_allow_http(true).with_retry(retry()).build();
+        Ok(Self { store: store.map_err(|e| refuse(e.to_string()))? })
     }
 
     /// The headers that a POST of `body` to `url` needs beside `content_type`, in the region of the service.

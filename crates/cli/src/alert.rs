@@ -35,7 +35,9 @@ pub async fn run(server: &Server, command: AlertCmd, out: Output) -> Result<(), 
             either(out, &object!({"id": id}), || line(mark(Mark::Good, format!("the silence {id} has ended"))));
         }
         AlertCmd::Channels => {
-            let all = server.get(&format!("{ALERTS}/channels")).await?;
+            // The table shows the last one.
+            let limit = if out == Output::Table { "?limit=1" } else { "" };
+            let all = server.get(&format!("{ALERTS}/channels{limit}")).await?;
             either(out, &all, || channels(&all));
         }
         AlertCmd::Test { channel } => {

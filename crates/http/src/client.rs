@@ -30,6 +30,8 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// PEM certificates to trust besides the system's, e.g. a server's self-signed one.
     pub extra_roots: Vec<Vec<u8>>,
+    /// Whether a redirect is followed, as a GET where the standard says so. What must arrive as it was sent follows none.
+    pub redirects: bool,
 }
 
 impl Default for ClientSettings {
@@ -39,6 +41,7 @@ impl Default for ClientSettings {
             timeout: Some(Duration::from_secs(30)),
             connect_timeout: Duration::from_secs(5),
             extra_roots: Vec::new(),
+            redirects: true,
         }
     }
 }
@@ -159,6 +162,22 @@ fn literal_is_inside(url: &Url) -> bool {
         .is_some_and(|address| !is_public(address))
 }
 
+/// The first bytes of an answer's body, `most` at most, and whether that is all of it. A body that ends in an error is not.
+pub async fn beginning(mut answer: reqwest::Response, most: usize) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(more)) => body.extend_from_slice(&more),
+            Ok(None) => return (body, true),
+            Err(_) => return (body, false),
+        }
+        if body.len() > most {
+            body.truncate(most);
+            return (body, false);
+        }
+    }
+}
+
 /// The guarded client. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -190,9 +209,13 @@ impl Client {
         if !roots.is_empty() {
             builder = builder.tls_certs_merge(roots);
         }
-        builder = match settings.reach {
-            Reach::Anywhere => builder.redirect(Policy::limited(5)),
-            Reach::Public => builder.dns_resolver(Arc::new(PublicOnly)).redirect(Policy::custom(|attempt| {
+        if settings.reach == Reach::Public {
+            builder = builder.dns_resolver(Arc::new(PublicOnly));
+        }
+        builder = builder.redirect(match (settings.redirects, settings.reach) {
+            (false, _) => Policy::none(),
+            (true, Reach::Anywhere) => Policy::limited(5),
+            (true, Reach::Public) => Policy::custom(|attempt| {
                 if attempt.previous().len() > 5 {
                     attempt.error("more than 5 redirects")
                 } else if literal_is_inside(attempt.url()) {
@@ -201,8 +224,8 @@ impl Client {
                 } else {
                     attempt.follow()
                 }
-            })),
-        };
+            }),
+        });
         Ok(Self { inner: builder.build().map_err(setup)?, reach: settings.reach })
     }
 

@@ -27,7 +27,6 @@ export function phaseOf(alert: Pick<Alert, "phase" | "severity" | "silencedBy">)
     if (alert.silencedBy) return ["none", "firing, silenced"];
     return [alert.severity === "page" ? "bad" : "warn", "firing"];
   }
-  if (alert.phase === "pending") return ["warn", "pending"];
   return [alert.phase === "resolved" ? "ok" : "none", alert.phase];
 }
 

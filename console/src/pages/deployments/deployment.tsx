@@ -12,6 +12,7 @@ import { plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { type LiveState, useLive } from "../../lib/live";
 import { api, to } from "../../lib/url";
+import { MonitorsOf } from "../monitors/parts";
 import { RolloutOf } from "../rollouts/parts";
 import { CallIt } from "./call-it";
 import { Generations } from "./generations";
@@ -177,6 +178,7 @@ export default function DeploymentPage() {
         {(data) => (
           <div className="stack">
             <RolloutOf deployment={name} />
+            <MonitorsOf deployment={name} />
             <Tabs label="Parts of the deployment" href={to("deployments", name)} tabs={TABS} at={tab} />
             {data === undefined ? (
               <Skeleton width="100%" />

@@ -6,8 +6,9 @@ use crate::alerts::{Alerts, Unsent};
 use crate::error::AlertError;
 use crate::spec::ChannelSpec;
 use crate::sql::{self, Delivery, DeliveryState, Done};
-use mainspring_core::Timestamp;
+use mainspring_core::{Tenant, Timestamp};
 use mainspring_store::FutureExt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,18 +19,29 @@ const FIRST: i64 = 5 * SECOND;
 const LONGEST: i64 = 600 * SECOND;
 /// How long a notice is tried.
 const PATIENCE: i64 = 86_400 * SECOND;
-/// Attempts that one pass begins.
-const AT_ONCE: u32 = 16;
+/// Attempts that run at a time: of all channels, and of one, so that one which does not answer holds up no other.
+const AT_ONCE: usize = 16;
+const OF_ONE: u32 = 4;
 
 impl Controller {
     /// Begins to send what is due.
     pub(super) async fn deliver(&mut self, now: Timestamp) -> Result<(), AlertError> {
-        self.sending.retain(|task| !task.is_finished());
-        let room = AT_ONCE.saturating_sub(u32::try_from(self.sending.len()).unwrap_or(u32::MAX));
+        self.sending.retain(|(_, task)| !task.is_finished());
+        let room = AT_ONCE.saturating_sub(self.sending.len());
         if room == 0 {
             return Ok(());
         }
-        let waiting = self.alerts.db.read(move |c| async move { sql::due(c, now, room).await }.boxed()).await?;
+        let mut busy: BTreeMap<(Tenant, String), u32> = BTreeMap::new();
+        for (channel, _) in &self.sending {
+            *busy.entry(channel.clone()).or_default() += 1;
+        }
+        let mut waiting = self.alerts.db.read(move |c| async move { sql::due(c, now, OF_ONE).await }.boxed()).await?;
+        waiting.retain(|one| {
+            let sending = busy.entry(channel(one)).or_default();
+            *sending += 1;
+            *sending <= OF_ONE
+        });
+        waiting.truncate(room);
         if waiting.is_empty() {
             return Ok(());
         }
@@ -51,9 +63,10 @@ impl Controller {
         });
         for one in write.await? {
             let alerts = self.alerts.clone();
+            let channel = channel(&one);
             let spec = alerts.channel(&one.tenant, &one.notice.channel);
             let task = async move { attempt(alerts, one, spec).await };
-            self.sending.push(self.alerts.ctx.tasks.spawn("send a notice", task));
+            self.sending.push((channel, self.alerts.ctx.tasks.spawn("send a notice", task)));
         }
         Ok(())
     }
@@ -61,10 +74,14 @@ impl Controller {
     /// Waits for what is being sent.
     #[cfg(test)]
     pub(super) async fn sent(&mut self) {
-        for task in self.sending.drain(..) {
+        for (_, task) in self.sending.drain(..) {
             task.await.unwrap();
         }
     }
+}
+
+fn channel(one: &Delivery) -> (Tenant, String) {
+    (one.tenant.clone(), one.notice.channel.clone())
 }
 
 /// Between the attempt of this number and the next, with a fifth of chance, so that many do not come at once.

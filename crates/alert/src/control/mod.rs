@@ -57,7 +57,8 @@ pub struct Controller {
     written: HashMap<(Series, Timestamp), Count>,
     looked: Option<Timestamp>,
     tidied: Option<Timestamp>,
-    sending: Vec<JoinHandle<()>>,
+    /// What is being sent, to which channel.
+    sending: Vec<((Tenant, String), JoinHandle<()>)>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -165,7 +166,7 @@ impl Controller {
             if ours && !known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
                 let mut subject = alert.subject;
                 "the objective is no longer declared".clone_into(&mut subject.sentence);
-                let over = Signal { subject, active: false, hysteresis: crate::Hysteresis::default() };
+                let over = Signal { subject, active: false, keep: Duration::ZERO };
                 self.alerts.observe(&tenant, over).await?;
             }
         }

@@ -23,7 +23,7 @@ const BEGAN: &str = "began";
 struct Seen {
     firing: BTreeMap<(Tenant, String), Alert>,
     groups: BTreeMap<GroupKey, Group>,
-    silences: Vec<(Tenant, Silence)>,
+    silences: Vec<(Tenant, Arc<Silence>)>,
 }
 
 impl Seen {
@@ -61,11 +61,11 @@ fn group_key(tenant: &Tenant, channel: &Name, labels: &BTreeMap<String, String>)
 impl Controller {
     /// Makes the notices that are due.
     pub(super) async fn make_notices(&mut self, now: Timestamp) -> Result<(), AlertError> {
+        let silences = self.alerts.all_silences(now).await?;
         let read = self.alerts.db.read(move |c| {
             async move {
                 let firing = sql::firing(c).await?.into_iter().map(|(t, a)| ((t, a.fingerprint.clone()), a)).collect();
                 let groups = sql::groups(c).await?.into_iter().collect();
-                let silences = sql::silences(c, now).await?;
                 Seen { firing, groups, silences }.complete(c).await
             }
             .boxed()
@@ -75,10 +75,10 @@ impl Controller {
             self.alerts.channels.read().iter().map(|(key, spec)| (key.clone(), Arc::clone(spec))).collect();
         for ((tenant, name), spec) in &channels {
             for (key, Members { group, alerts }) in grouped(&seen, &over, (tenant, name), spec) {
-                let all: Vec<Standing<'_>> = alerts
-                    .into_iter()
-                    .map(|alert| Standing { alert, silenced: seen.silenced(tenant, &alert.subject, now) })
-                    .collect();
+                let silenced = |alert: &Alert| seen.silenced(tenant, &alert.subject, now);
+                let all = alerts.into_iter();
+                let all = all.map(|(alert, wanted)| Standing { alert, silenced: !wanted || silenced(alert) });
+                let all: Vec<Standing<'_>> = all.collect();
                 if let Some(message) = due(&group, &all, now, spec.timing()) {
                     self.tell(key, &group.labels, message, now).await?;
                 }
@@ -147,7 +147,7 @@ impl Controller {
             return Ok(());
         }
         let since = Timestamp(i64::try_from(began.unwrap_or(stamp)).unwrap_or(i64::MAX));
-        let silences = self.alerts.db.read(move |c| async move { sql::silences(c, now).await }.boxed()).await?;
+        let silences = self.alerts.all_silences(now).await?;
         let seen = Seen { silences, ..Seen::default() };
         let mut alerts = Vec::new();
         let mut notices = Vec::new();
@@ -209,10 +209,10 @@ impl Controller {
 }
 
 /// A group of a channel, with the alerts that fire and are wanted, and those that the channel was told of, whatever became
-/// of them.
+/// of them and whether it still wants to hear of them.
 struct Members<'a> {
     group: Group,
-    alerts: Vec<&'a Alert>,
+    alerts: Vec<(&'a Alert, bool)>,
 }
 
 fn grouped<'a>(
@@ -233,15 +233,19 @@ fn grouped<'a>(
         let members = all.entry(key).or_insert_with(fresh);
         // Those that were told come below, wanted or not.
         if !members.group.told.contains(fingerprint) {
-            members.alerts.push(alert);
+            members.alerts.push((alert, true));
         }
     }
     let over: BTreeMap<&str, &Alert> =
         over.iter().filter(|(whose, _)| whose == tenant).map(|(_, a)| (a.fingerprint.as_str(), a)).collect();
-    for members in all.values_mut() {
-        for fingerprint in &members.group.told {
+    for (key, Members { group, alerts }) in &mut all {
+        for fingerprint in &group.told {
             let firing = seen.firing.get(&(tenant.clone(), fingerprint.clone()));
-            members.alerts.extend(firing.or_else(|| over.get(fingerprint.as_str()).copied()));
+            // The channel may have been declared anew since: to hear less, or of other groups.
+            let wanted =
+                |a: &Alert| spec.wants(&a.subject) && group_key(tenant, name, &spec.group_labels(&a.subject)) == *key;
+            let told = firing.or_else(|| over.get(fingerprint.as_str()).copied());
+            alerts.extend(told.map(|alert| (alert, wanted(alert))));
         }
     }
     all

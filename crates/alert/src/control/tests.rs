@@ -6,7 +6,7 @@ use crate::alerts::NewSilence;
 use crate::notice::Status;
 use crate::ports::{Courier, PortError, Refused};
 use crate::render::Outgoing;
-use crate::signal::{Happening, Hysteresis, Severity, Subject};
+use crate::signal::{Happening, Severity, Subject};
 use crate::spec::{ChannelSpec, Vault};
 use crate::{MIGRATIONS, ReadAlerts, SilenceAlerts};
 use futures::future::BoxFuture;
@@ -25,6 +25,8 @@ struct Outside {
     refuses: Mutex<Option<Refused>>,
     /// It takes a notice, and the process dies before it is written down.
     dies: Mutex<bool>,
+    /// A host that takes connections and does not answer.
+    hangs: Mutex<Option<&'static str>>,
     objectives: Mutex<Vec<slo::Objective>>,
     counts: Mutex<Vec<Count>>,
     news: Mutex<Vec<Happening>>,
@@ -36,6 +38,9 @@ impl Courier for Receiver {
     fn send(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), Refused>> {
         Box::pin(async move {
             let Outgoing::Http(request) = outgoing else { panic!("no mail is expected") };
+            if self.0.hangs.lock().is_some_and(|host| request.url.reveal().contains(host)) {
+                std::future::pending::<()>().await;
+            }
             if let Some(refused) = self.0.refuses.lock().clone() {
                 return Err(refused);
             }
@@ -158,7 +163,7 @@ fn burn(active: bool) -> Signal {
         runbook: Some("https://wiki/drift".into()),
         page: Some("/ui/deployments/churn".into()),
     };
-    Signal { subject, active, hysteresis: Hysteresis::default() }
+    Signal { subject, active, keep: Duration::ZERO }
 }
 
 fn refused(for_good: bool) -> Refused {
@@ -242,6 +247,71 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id_and_in_order() {
     let said: Vec<Value> = stage.taken().iter().map(|t| t["type"].clone()).collect();
     assert_eq!(said, [json!("alert.firing"), json!("alert.resolved")]);
     assert_eq!(alerts.health(&tenant(), &name("oncall")), Some(Ok(())));
+}
+
+async fn a_channel_that_does_not_answer_holds_up_no_other(temp: TempDb) {
+    let stage = Stage::on(temp).await;
+    *stage.outside.hangs.lock() = Some("slow.example.com");
+    let (alerts, mut controller) = stage.process(
+        1,
+        "{groupBy: [column], groupWait: 0s, webhook: {url: 'https://slow.example.com/', secret: {file: key}}}",
+    );
+    let other = "{groupWait: 0s, webhook: {url: 'https://h.example.com/', secret: {file: key}}}";
+    alerts.declare(&tenant(), &name("other"), channel(other));
+    for column in 0..20 {
+        let mut signal = burn(true);
+        signal.subject.labels.insert("column".into(), column.to_string());
+        alerts.observe(&tenant(), signal).await.unwrap();
+    }
+    controller.pass().await.unwrap();
+    mainspring_testkit::eventually("the other channel has heard", || async { stage.taken().len() == 1 }).await;
+    controller.pass().await.unwrap();
+    assert_eq!(stage.sql("SELECT COUNT(*) AS n FROM alert_delivery WHERE attempts > 0").await, [4 + 1]);
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_answer_holds_up_no_other_on_sqlite() {
+    a_channel_that_does_not_answer_holds_up_no_other(TempDb::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_answer_holds_up_no_other_on_postgres() {
+    a_channel_that_does_not_answer_holds_up_no_other(TempDb::postgres()).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_is_declared_anew_hears_of_what_it_no_longer_wants_only_that_it_is_over() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let anew = |more: &str| {
+        let spec =
+            format!("{{{more}, groupWait: 0s, webhook: {{url: 'https://h.example.com/', secret: {{file: key}}}}}}");
+        alerts.declare(&tenant(), &name("oncall"), channel(&spec));
+    };
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    // It is to hear of less.
+    anew("on: [slo]");
+    stage.pass_time(86_400);
+    stage.turn(&mut controller).await;
+    assert_eq!(stage.taken().len(), 1);
+    // It is to hear of all of them together: one group is new, and the old one is not repeated beside it.
+    anew("groupBy: []");
+    for _ in 0..2 {
+        stage.pass_time(86_400);
+        stage.turn(&mut controller).await;
+    }
+    let taken = stage.taken();
+    let group = |n: usize| &taken[n]["data"]["group"];
+    assert_eq!(taken.len(), 3);
+    assert!(group(0) != group(1) && group(1) == group(2));
+    alerts.observe(&tenant(), burn(false)).await.unwrap();
+    stage.pass_time(86_400);
+    stage.turn(&mut controller).await;
+    let taken = stage.taken();
+    assert!(taken.len() == 5 && taken[3..].iter().all(|t| t["type"] == "alert.resolved"));
+    assert_eq!(stage.sql("SELECT COUNT(*) AS n FROM alert_group").await, [0]);
 }
 
 #[tokio::test]
@@ -342,6 +412,67 @@ async fn a_silenced_alert_is_not_told_until_the_silence_ends() {
     assert_eq!(stage.taken().len(), 1);
     let over = alerts.end_silence(&may(SilenceAlerts { id: Some(silence.id) })).await;
     assert!(matches!(over, Err(AlertError::NoSilence { .. })), "it has ended by itself");
+}
+
+#[tokio::test]
+async fn a_silence_that_cannot_be_read_silences_nothing_and_holds_nothing_up() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let until = stage.now().plus_micros(86_400 * SECOND);
+    let wrong = [("1", "deployment=~["), ("2", "what?")].map(|(id, matcher)| {
+        let body = json!({"id": id, "matching": [matcher], "from": 0, "until": until, "reason": "", "by": "x"});
+        (id, body.to_string())
+    });
+    let write = stage.db.write(move |c| {
+        async move {
+            for (id, body) in wrong {
+                let sql = "INSERT INTO alert_silence (id, tenant, body, ends_at) VALUES ($1, 'other', $2, $3)";
+                c.execute(sql, mainspring_store::args![id, body, until]).await?;
+            }
+            Ok::<_, StoreError>(())
+        }
+        .boxed()
+    });
+    write.await.unwrap();
+    let (all, one) = (may(SilenceAlerts { id: None }), "objective=\"~[\"".parse().unwrap());
+    let new = NewSilence { matching: vec![one], length: Duration::from_secs(3600), reason: "known".into() };
+    let kept = alerts.silence(&all, new).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(alerts.silences(&may(ReadAlerts)).await.unwrap(), std::slice::from_ref(&kept));
+    }
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    assert_eq!(stage.taken().len(), 1);
+}
+
+async fn a_tenant_has_only_so_many_silences(temp: TempDb) {
+    let stage = Stage::on(temp).await;
+    let (alerts, _) = stage.process(1, WEBHOOK);
+    let all = may(SilenceAlerts { id: None });
+    let begin = |matchers: usize, reason: &str| {
+        let matching = (0..matchers).map(|i| format!("label{i}=x").parse().unwrap()).collect();
+        alerts.silence(&all, NewSilence { matching, length: Duration::from_secs(60), reason: reason.to_owned() })
+    };
+    for (matchers, reason) in [(21, ""), (1, "x".repeat(1025).as_str())] {
+        assert!(matches!(begin(matchers, reason).await, Err(AlertError::BadSilence(_))));
+    }
+    for _ in 0..500 {
+        begin(20, "").await.unwrap();
+    }
+    assert!(matches!(begin(1, "").await, Err(AlertError::TooMany { most: 500 })));
+    stage.pass_time(60);
+    begin(1, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_has_only_so_many_silences_on_sqlite() {
+    a_tenant_has_only_so_many_silences(TempDb::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_tenant_has_only_so_many_silences_on_postgres() {
+    a_tenant_has_only_so_many_silences(TempDb::postgres()).await;
 }
 
 #[tokio::test]

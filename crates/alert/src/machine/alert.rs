@@ -1,6 +1,6 @@
-//! One alert: pending, firing, resolved.
+//! One alert: firing, resolved.
 
-use crate::signal::{Hysteresis, Signal, Subject};
+use crate::signal::{Signal, Subject};
 use mainspring_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -9,8 +9,6 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Wrong, but not for long enough yet. Nobody hears of it.
-    Pending,
     /// It is an alert.
     Firing,
     /// It was one.
@@ -23,7 +21,6 @@ impl Phase {
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Pending => "pending",
             Self::Firing => "firing",
             Self::Resolved => "resolved",
             Self::Happened => "happened",
@@ -43,7 +40,7 @@ pub struct Alert {
     pub phase: Phase,
     /// When the phase began.
     pub since: Timestamp,
-    /// When it began to fire last; of a pending one, when it became wrong.
+    /// When it began to fire last.
     pub started: Timestamp,
     /// When it was last seen to be wrong.
     pub seen: Timestamp,
@@ -64,8 +61,6 @@ pub enum Changed {
     Raised(Alert),
     /// It is over.
     Resolved(Alert),
-    /// It was pending, and is forgotten.
-    Dropped,
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -78,50 +73,30 @@ fn passed(since: Timestamp, now: Timestamp, time: Duration) -> bool {
 
 /// Takes one look. Looks come in the order of time; one that comes late changes nothing back.
 pub fn look(before: Option<&Alert>, signal: &Signal, now: Timestamp) -> Changed {
-    let Signal { subject, active, hysteresis } = signal;
-    let known = before.filter(|alert| alert.phase != Phase::Resolved);
+    let Signal { subject, active, keep } = signal;
+    let known = before.filter(|alert| alert.phase == Phase::Firing);
     match (known, active) {
         (None, false) => Changed::Nothing,
-        (None, true) => begin(before, subject, *hysteresis, now),
-        (Some(alert), true) => again(alert, subject, *hysteresis, now),
-        (Some(alert), false) if alert.phase == Phase::Pending => Changed::Dropped,
+        (None, true) => Changed::Raised(Alert {
+            fingerprint: subject.fingerprint(),
+            subject: subject.clone(),
+            phase: Phase::Firing,
+            since: now,
+            started: now,
+            seen: now,
+            sequence: before.map_or(0, |b| b.sequence) + 1,
+            keep: *keep,
+        }),
+        (Some(alert), _) if now < alert.seen => Changed::Nothing,
+        (Some(alert), true) => {
+            Changed::Updated(Alert { subject: subject.clone(), seen: now, keep: *keep, ..alert.clone() })
+        }
+        (Some(alert), false) if !passed(alert.seen, now, alert.keep) => Changed::Nothing,
         (Some(alert), false) => {
-            if now < alert.seen || !passed(alert.seen, now, alert.keep) {
-                return Changed::Nothing;
-            }
             // What justified it stays; what is true now is the sentence.
             let mut over = alert.clone();
             over.subject.sentence.clone_from(&subject.sentence);
             Changed::Resolved(Alert { phase: Phase::Resolved, since: now, sequence: alert.sequence + 1, ..over })
         }
     }
-}
-
-fn begin(before: Option<&Alert>, subject: &Subject, hysteresis: Hysteresis, now: Timestamp) -> Changed {
-    let alert = Alert {
-        fingerprint: subject.fingerprint(),
-        subject: subject.clone(),
-        phase: Phase::Pending,
-        since: now,
-        started: now,
-        seen: now,
-        sequence: before.map_or(0, |b| b.sequence),
-        keep: hysteresis.keep,
-    };
-    if hysteresis.pending.is_zero() { fire(alert, now) } else { Changed::Updated(alert) }
-}
-
-fn fire(alert: Alert, now: Timestamp) -> Changed {
-    Changed::Raised(Alert { phase: Phase::Firing, since: now, started: now, sequence: alert.sequence + 1, ..alert })
-}
-
-fn again(alert: &Alert, subject: &Subject, hysteresis: Hysteresis, now: Timestamp) -> Changed {
-    if now < alert.seen {
-        return Changed::Nothing;
-    }
-    let seen = Alert { subject: subject.clone(), seen: now, keep: hysteresis.keep, ..alert.clone() };
-    if alert.phase == Phase::Pending && passed(alert.since, now, hysteresis.pending) {
-        return fire(seen, now);
-    }
-    Changed::Updated(seen)
 }

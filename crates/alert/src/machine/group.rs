@@ -3,6 +3,7 @@
 use super::alert::{Alert, Phase};
 use mainspring_core::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,16 +35,16 @@ pub struct Group {
 pub struct Standing<'a> {
     /// The alert; firing, or resolved and perhaps not told yet.
     pub alert: &'a Alert,
-    /// Whether somebody silenced it.
+    /// Whether somebody silenced it, or the channel no longer asks for it.
     pub silenced: bool,
 }
 
 /// A message that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Firing ones, the oldest first.
+    /// Firing ones, the most severe first, of these the oldest.
     pub firing: Vec<Alert>,
-    /// Those that are over since the last message.
+    /// Those that are over since the last message, the most severe first.
     pub resolved: Vec<Alert>,
     /// Whether nothing of it is new.
     pub repeated: bool,
@@ -58,18 +59,20 @@ fn after(at: Timestamp, time: Duration) -> Timestamp {
 /// The message that is due, if one is. `all` are the alerts of the group that fire, and those of [`Group::told`] that no
 /// longer do.
 ///
-/// A silenced alert is not told, and its going on is not repeated; that it is over is told when its beginning was.
+/// A silenced alert is not told, and its going on is not repeated; that it is over is told when its beginning was. While only
+/// silenced ones go on of what was told, nothing is: a message would have to say that something fires, and not what.
 pub fn due(group: &Group, all: &[Standing<'_>], now: Timestamp, timing: Timing) -> Option<Message> {
     let firing = |s: &&Standing<'_>| s.alert.phase == Phase::Firing;
     let mut loud: Vec<&Alert> = all.iter().filter(firing).filter(|s| !s.silenced).map(|s| s.alert).collect();
-    loud.sort_by_key(|a| (a.started, a.fingerprint.clone()));
+    loud.sort_by_key(|a| (Reverse(a.subject.severity), a.started, a.fingerprint.clone()));
     let going: BTreeSet<&str> = all.iter().filter(firing).map(|s| s.alert.fingerprint.as_str()).collect();
     let gone: BTreeSet<&str> = group.told.iter().map(String::as_str).filter(|f| !going.contains(f)).collect();
     let news = !gone.is_empty() || loud.iter().any(|a| !group.told.contains(&a.fingerprint));
-    if !news && loud.is_empty() {
+    let mut told: BTreeSet<String> = group.told.iter().filter(|f| going.contains(f.as_str())).cloned().collect();
+    if loud.is_empty() && (!news || !told.is_empty()) {
         return None;
     }
-    let first = loud.first().map_or(now, |a| a.started);
+    let first = loud.iter().map(|a| a.started).min().unwrap_or(now);
     let from = match group.last.filter(|_| !group.told.is_empty()) {
         None => after(first, timing.wait),
         Some(last) if news => after(last, timing.interval),
@@ -78,9 +81,9 @@ pub fn due(group: &Group, all: &[Standing<'_>], now: Timestamp, timing: Timing) 
     if now < from {
         return None;
     }
-    let resolved =
-        all.iter().filter(|s| gone.contains(s.alert.fingerprint.as_str())).map(|s| s.alert.clone()).collect();
-    let mut told: BTreeSet<String> = group.told.iter().filter(|f| going.contains(f.as_str())).cloned().collect();
+    let over = all.iter().map(|s| s.alert).filter(|a| gone.contains(a.fingerprint.as_str()));
+    let mut resolved: Vec<Alert> = over.cloned().collect();
+    resolved.sort_by_key(|a| Reverse(a.subject.severity));
     told.extend(loud.iter().map(|a| a.fingerprint.clone()));
     let group = (!told.is_empty()).then(|| Group { labels: group.labels.clone(), told, last: Some(now) });
     Some(Message { firing: loud.into_iter().cloned().collect(), resolved, repeated: !news, group })

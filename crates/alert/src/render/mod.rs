@@ -10,7 +10,7 @@ mod tests;
 
 use crate::notice::Notice;
 use crate::spec::{ChannelSpec, EmailSpec, MailTls, SecretError, SpecError, Vault, Way};
-use mainspring_core::{Secret, Timestamp};
+use mainspring_core::{Secret, Tenant, Timestamp};
 use std::fmt;
 
 /// Why a notice has no form.
@@ -137,6 +137,10 @@ pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp
             Outgoing::Http(page::render(way, notice, &vault.read(&notice.tenant, &way.routing_key)?))
         }
         Way::Email(way) => Outgoing::Mail(mail(way, notice, vault)?),
+        // It is signed as the server itself, whoever declared it.
+        Way::Sns(_) if notice.tenant != Tenant::default() => {
+            return Err(SecretError::ForeignIdentity(notice.tenant.clone()).into());
+        }
         Way::Sns(way) => Outgoing::Http(topic::render(way, notice)?),
     })
 }

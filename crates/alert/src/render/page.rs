@@ -1,4 +1,4 @@
-//! PagerDuty's Events API v2: one incident a group, by `dedup_key`.
+//! PagerDuty's Events API v2: one incident a group, by `dedup_key`; one for each thing that happened.
 
 use super::{GivesUp, HttpRequest};
 use crate::notice::{Notice, Status, cut, rfc3339};
@@ -20,10 +20,15 @@ fn severity(notice: &Notice) -> &'static str {
 
 pub(super) fn render(way: &PagerdutySpec, notice: &Notice, key: &Secret) -> HttpRequest {
     let action = if notice.status == Status::Resolved { "resolve" } else { "trigger" };
+    // What happened is never over: under one key the next would be lost in an incident that somebody has acknowledged.
+    let key_of = match notice.status {
+        Status::Firing | Status::Resolved => notice.group.clone(),
+        Status::Happened | Status::Test => notice.id.to_string(),
+    };
     let mut body = json!({
         "routing_key": key.reveal(),
         "event_action": action,
-        "dedup_key": notice.group,
+        "dedup_key": key_of,
         "client": "Mainspring",
         "client_url": notice.link,
     });

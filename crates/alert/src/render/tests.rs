@@ -158,6 +158,11 @@ fn pagerduty_opens_one_incident_a_group_and_closes_it() {
     let close = body(&http(yaml, key, Status::Resolved));
     assert_eq!((&close["event_action"], &close["dedup_key"]), (&json!("resolve"), &open["dedup_key"]));
     assert!(close.get("payload").is_none());
+    // What happened is not over when something else is.
+    for status in [Status::Happened, Status::Test] {
+        let one = body(&http(yaml, key, status));
+        assert_eq!((&one["event_action"], &one["dedup_key"]), (&json!("trigger"), &json!(notice(status).id)));
+    }
 }
 
 #[test]
@@ -188,4 +193,9 @@ fn sns_is_published_to_in_the_topics_own_region() {
     let china = http("{sns: {topic: 'arn:aws-cn:sns:cn-north-1:123456789012:alerts'}}", "", Status::Firing);
     assert_eq!(china.url.reveal(), "https://sns.cn-north-1.amazonaws.com.cn/");
     assert!(!china.body.contains("MessageGroupId"));
+    // The server's identity is nobody else's.
+    let spec = channel("{sns: {topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'}}");
+    let foreign = Notice { tenant: Tenant::new("other").unwrap(), ..notice(Status::Firing) };
+    let refused = render(&spec, &foreign, &Vault::new("/"), NOW).unwrap_err();
+    assert!(matches!(refused, RenderError::Secret(SecretError::ForeignIdentity(_))), "{refused}");
 }

@@ -1,7 +1,7 @@
 //! How fast a budget burns, and whether that is an alert.
 
 use super::{Objective, Sums};
-use crate::signal::{Hysteresis, Severity, Signal, Source, Subject};
+use crate::signal::{Severity, Signal, Source, Subject};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -136,7 +136,7 @@ fn signal(
             page: Some(format!("/ui/deployments/{deployment}")),
         },
         active: rule.is_some(),
-        hysteresis: Hysteresis { pending: Duration::ZERO, keep: Duration::from_secs(keep) },
+        keep: Duration::from_secs(keep),
     }
 }
 

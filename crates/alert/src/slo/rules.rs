@@ -21,10 +21,15 @@ fn ratio(objective: &Objective, le: Option<Duration>, window: &str) -> String {
                 all.collect::<Vec<_>>().join("|")
             };
             let (bad, own) = (words(&|k| faulty(k)), words(&|k| !faulty(k)));
-            let requests = "mainspring_inference_requests_total";
-            format!(
-                "sum(rate({requests}{{{of},outcome=~\"{bad}\"}}[{window}])) / sum(rate({requests}{{{of},outcome!~\"{own}\"}}[{window}]))"
-            )
+            // What no version could answer is of no version. A server that only ever failed has no series of the others.
+            let of = |outcome: &str| {
+                let sum =
+                    |counter: &str| format!("(sum(rate({counter}{{{of},outcome{outcome}}}[{window}])) or vector(0))");
+                let [served, unserved] =
+                    ["requests", "unserved"].map(|c| sum(&format!("mainspring_inference_{c}_total")));
+                format!("({served} + {unserved})")
+            };
+            format!("{} / {}", of(&format!("=~\"{bad}\"")), of(&format!("!~\"{own}\"")))
         }
         Some(le) => {
             let (all, le) = ("mainspring_inference_duration_seconds", le.as_secs_f64());

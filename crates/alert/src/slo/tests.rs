@@ -111,7 +111,12 @@ fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     let expr = all[7]["expr"].as_str().unwrap();
     assert!(expr.contains(">= 0.014400000 and mainspring:slo_bad:ratio_rate5m"), "{expr}");
     let bad = all[0]["expr"].as_str().unwrap();
-    assert!(bad.contains("outcome=~\"overloaded|deadline_exceeded|unavailable|internal\""), "{bad}");
+    let failed =
+        "{deployment=\"churn\",outcome=~\"overloaded|deadline_exceeded|unavailable|internal\"}[5m])) or vector(0))";
+    let sum = |counter: &str| format!("(sum(rate(mainspring_inference_{counter}_total{failed}");
+    // Also what no version could answer.
+    assert!(bad.starts_with(&format!("({} + {}) / (", sum("requests"), sum("unserved"))), "{bad}");
+    assert_eq!(bad.matches("mainspring_inference_unserved_total").count(), 2, "{bad}");
     let named = |rule: &serde_json::Value| rule.get("alert").map(|_| rule["labels"].to_string());
     let labels: Vec<String> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).filter_map(named).collect();
     let different: std::collections::BTreeSet<&String> = labels.iter().collect();

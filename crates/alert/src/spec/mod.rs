@@ -176,13 +176,13 @@ impl EmailSpec {
     }
 }
 
-/// A topic of Amazon SNS. The credentials are the server's own: its environment, its role.
+/// A topic of Amazon SNS, for the default tenant. The credentials are the server's own: its environment, its role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SnsSpec {
     /// The topic: `arn:aws:sns:eu-west-1:123456789012:alerts`.
     pub topic: String,
-    /// Another address of the service than the region's own.
+    /// Another address of the service than the region's own; `https`, unless the server's alerts may reach anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }
@@ -319,6 +319,8 @@ impl ChannelSpec {
                 }
             }
         }
+        let matchers = format!("there are {}; at most {}", self.matching.len(), crate::matcher::MOST);
+        ensure(self.matching.len() <= crate::matcher::MOST, "matching", matchers)?;
         let least = Duration::from_secs(60);
         ensure(self.group_wait.0 <= DAY, "groupWait", format!("it is {}; it is at most 1d", self.group_wait))?;
         ensure(self.group_interval.0 <= DAY, "groupInterval", format!("it is {}; at most 1d", self.group_interval))?;

@@ -45,6 +45,9 @@ pub enum SecretError {
         /// Where its secrets are.
         folder: PathBuf,
     },
+    /// The server's identity in AWS is the default tenant's.
+    #[error("the server's identity in AWS is not for tenant {0}; use a webhook, Slack, PagerDuty or mail")]
+    ForeignIdentity(Tenant),
     /// Nothing in it.
     #[error("the secret {0} is empty")]
     Empty(String),

@@ -1,5 +1,6 @@
 use super::*;
 use mainspring_core::{Secret, Tenant};
+use proptest::prelude::*;
 
 fn parse(yaml: &str) -> Result<ChannelSpec, String> {
     let spec: ChannelSpec = serde_saphyr::from_str(yaml).map_err(|e| e.to_string())?;
@@ -108,7 +109,27 @@ fn matchers_read_labels_as_people_write_them() {
         assert_eq!(matcher.matches(&labels), holds, "{text}");
         assert_eq!(matcher.to_string().parse::<Matcher>().unwrap(), matcher, "{text}");
     }
-    for text in ["", "=x", "a b=c", "deployment", "deployment!churn", "a=~["] {
+    for text in ["", "=x", "a b=c", "deployment", "deployment!churn", "a=~[", "a=~(?:\\w{9}){99}"] {
         assert!(text.parse::<Matcher>().is_err(), "{text}");
+    }
+    assert!(format!("a={}", "x".repeat(1025)).parse::<Matcher>().is_err());
+    // What looks like another sign, and what is at the edge.
+    let is = |value: &str| std::collections::BTreeMap::from([("a".to_owned(), value.to_owned())]);
+    for (text, value) in [("a=\"~[\"", "~["), ("a=\" x\"", " x"), ("a=\"\"x\"\"", "\"x\""), ("a=\"", "\"")] {
+        let matcher: Matcher = text.parse().unwrap();
+        assert!(matcher.matches(&is(value)), "{text}");
+        assert_eq!(matcher.to_string().parse::<Matcher>().unwrap(), matcher, "{text}");
+    }
+}
+
+proptest! {
+    /// What was taken can be written down and read again.
+    #[test]
+    fn a_matcher_is_read_as_it_was_written(sign in "=|!=|=~|!~", value in "[ \"~!=x.*\\[]{0,4}", quoted: bool) {
+        let quote = if quoted { "\"" } else { "" };
+        let text = format!("a{sign}{quote}{value}{quote}");
+        if let Ok(matcher) = text.parse::<Matcher>() {
+            prop_assert_eq!(matcher.to_string().parse::<Matcher>(), Ok(matcher));
+        }
     }
 }

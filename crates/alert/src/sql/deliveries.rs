@@ -88,13 +88,15 @@ pub(crate) async fn waits(c: &mut Conn, key: &super::GroupKey) -> Result<bool, A
     Ok(c.query_opt(sql, args![&key.tenant, &key.channel, &key.group]).await?.is_some())
 }
 
-/// What is to be sent now: of each group the oldest only, so that none overtakes another.
-pub(crate) async fn due(c: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, AlertError> {
-    let sql = "SELECT * FROM alert_delivery AS d WHERE d.state = 'waiting' AND d.next_at <= $1 AND NOT EXISTS (
-                   SELECT 1 FROM alert_delivery AS e WHERE e.tenant = d.tenant AND e.channel = d.channel
-                   AND e.grp = d.grp AND e.state = 'waiting' AND e.id < d.id)
-               ORDER BY d.next_at LIMIT $2";
-    c.query(sql, args![now, limit]).await?.iter().map(delivery).collect()
+/// What is to be sent now, at most `most` of each channel: of each group the oldest only, so that none overtakes another.
+pub(crate) async fn due(c: &mut Conn, now: Timestamp, most: u32) -> Result<Vec<Delivery>, AlertError> {
+    let sql = "SELECT * FROM (
+                   SELECT d.*, ROW_NUMBER() OVER (PARTITION BY d.tenant, d.channel ORDER BY d.next_at, d.id) AS place
+                   FROM alert_delivery AS d WHERE d.state = 'waiting' AND d.next_at <= $1 AND NOT EXISTS (
+                       SELECT 1 FROM alert_delivery AS e WHERE e.tenant = d.tenant AND e.channel = d.channel
+                       AND e.grp = d.grp AND e.state = 'waiting' AND e.id < d.id)) AS w
+               WHERE w.place <= $2 ORDER BY w.next_at, w.id";
+    c.query(sql, args![now, most]).await?.iter().map(delivery).collect()
 }
 
 /// Says that it is being sent, so that nobody else sends it before `next`. Whether it still was to be sent.
@@ -122,13 +124,13 @@ pub(crate) async fn finish(c: &mut Conn, done: &Done) -> Result<(), AlertError> 
     Ok(())
 }
 
-/// The last deliveries of a tenant, of one channel or all, the newest first.
+/// The last deliveries to a channel, the newest first.
 pub(crate) async fn list(
     c: &mut Conn,
     tenant: &Tenant,
-    channel: Option<&str>,
+    channel: &str,
     limit: u32,
 ) -> Result<Vec<Delivery>, AlertError> {
-    let sql = "SELECT * FROM alert_delivery WHERE tenant = $1 AND ($2 = '' OR channel = $2) ORDER BY id DESC LIMIT $3";
-    c.query(sql, args![tenant, channel.unwrap_or(""), limit]).await?.iter().map(delivery).collect()
+    let sql = "SELECT * FROM alert_delivery WHERE tenant = $1 AND channel = $2 ORDER BY id DESC LIMIT $3";
+    c.query(sql, args![tenant, channel, limit]).await?.iter().map(delivery).collect()
 }

@@ -5,12 +5,15 @@ use mainspring_store::{Migration, MigrationSet};
 /// Tables of alerts.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "alert",
-    migrations: &[Migration {
-        version: 1,
-        name: "alerts, groups, deliveries, silences and the counts of objectives",
-        sqlite: SQLITE_1,
-        postgres: POSTGRES_1,
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            name: "alerts, groups, deliveries, silences and the counts of objectives",
+            sqlite: SQLITE_1,
+            postgres: POSTGRES_1,
+        },
+        Migration { version: 2, name: "deliveries of a channel are found", sqlite: BOTH_2, postgres: BOTH_2 },
+    ],
 };
 
 const SQLITE_1: &str = "
@@ -40,6 +43,11 @@ CREATE TABLE slo_count (
     at INTEGER NOT NULL, span INTEGER NOT NULL, total INTEGER NOT NULL, bad INTEGER NOT NULL,
     PRIMARY KEY (tenant, deployment, objective, replica, span, at)
 ) STRICT;
+";
+
+const BOTH_2: &str = "
+CREATE INDEX alert_delivery_channel ON alert_delivery (tenant, channel, id);
+ALTER TABLE alert DROP COLUMN source;
 ";
 
 const POSTGRES_1: &str = "

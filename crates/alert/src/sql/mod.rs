@@ -47,27 +47,21 @@ pub(crate) async fn firing(c: &mut Conn) -> Result<Vec<(Tenant, Alert)>, AlertEr
 pub(crate) async fn alerts(c: &mut Conn, tenant: &Tenant, limit: u32) -> Result<Vec<Alert>, AlertError> {
     // What fires stands first however long ago it changed.
     let sql = "SELECT body FROM alert WHERE tenant = $1
-               ORDER BY CASE phase WHEN 'firing' THEN 0 WHEN 'pending' THEN 1 ELSE 2 END, updated_at DESC LIMIT $2";
+               ORDER BY CASE phase WHEN 'firing' THEN 0 ELSE 1 END, updated_at DESC LIMIT $2";
     let rows = c.query(sql, args![tenant, limit]).await?;
     rows.iter().map(|row| stored(&row.text("body")?, "alert")).collect()
 }
 
 /// Keeps an alert.
 pub(crate) async fn put(c: &mut Conn, tenant: &Tenant, alert: &Alert, now: Timestamp) -> Result<(), AlertError> {
-    let (phase, source) = (alert.phase.as_str(), alert.subject.source.as_str());
+    let phase = alert.phase.as_str();
     c.execute(
-        "INSERT INTO alert (tenant, fingerprint, phase, source, body, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO alert (tenant, fingerprint, phase, body, updated_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (tenant, fingerprint) DO UPDATE
          SET phase = excluded.phase, body = excluded.body, updated_at = excluded.updated_at",
-        args![tenant, &alert.fingerprint, phase, source, text(alert, "alert")?, now],
+        args![tenant, &alert.fingerprint, phase, text(alert, "alert")?, now],
     )
     .await?;
-    Ok(())
-}
-
-/// Forgets an alert.
-pub(crate) async fn drop_alert(c: &mut Conn, tenant: &Tenant, fingerprint: &str) -> Result<(), AlertError> {
-    c.execute("DELETE FROM alert WHERE tenant = $1 AND fingerprint = $2", args![tenant, fingerprint]).await?;
     Ok(())
 }
 
@@ -104,10 +98,27 @@ pub(crate) async fn put_group(c: &mut Conn, key: &GroupKey, group: Option<&Group
     Ok(())
 }
 
+/// A silence as it is kept.
+pub(crate) struct StoredSilence {
+    pub id: String,
+    pub tenant: Tenant,
+    pub body: String,
+}
+
 /// Silences that have not ended, of all tenants.
-pub(crate) async fn silences(c: &mut Conn, now: Timestamp) -> Result<Vec<(Tenant, Silence)>, AlertError> {
-    let rows = c.query("SELECT tenant, body FROM alert_silence WHERE ends_at > $1 ORDER BY id", args![now]).await?;
-    rows.iter().map(|row| Ok((tenant(row)?, stored(&row.text("body")?, "silence")?))).collect()
+pub(crate) async fn silences(c: &mut Conn, now: Timestamp) -> Result<Vec<StoredSilence>, AlertError> {
+    let sql = "SELECT id, tenant, body FROM alert_silence WHERE ends_at > $1 ORDER BY id";
+    let rows = c.query(sql, args![now]).await?;
+    let one = |row: &Row| Ok(StoredSilence { id: row.text("id")?, tenant: tenant(row)?, body: row.text("body")? });
+    rows.iter().map(one).collect()
+}
+
+/// How many silences of a tenant have not ended.
+pub(crate) async fn count_silences(c: &mut Conn, tenant: &Tenant, now: Timestamp) -> Result<usize, AlertError> {
+    let sql = "SELECT COUNT(*) AS n FROM alert_silence WHERE tenant = $1 AND ends_at > $2";
+    let rows = c.query(sql, args![tenant, now]).await?;
+    let n = rows.first().map(|row| row.int("n")).transpose()?.unwrap_or(0);
+    Ok(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// Keeps a silence.

@@ -3,6 +3,8 @@
 mod open;
 mod upload;
 
+pub(crate) use open::retry;
+
 use crate::cache::Cache;
 use crate::error::ArtifactError;
 use crate::local::within;

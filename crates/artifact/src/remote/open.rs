@@ -12,6 +12,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How often and for how long a request is tried again.
+pub(crate) fn retry() -> RetryConfig {
+    RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() }
+}
+
 impl Remote {
     /// Opens `bucket/prefix`. Nothing is asked of the bucket yet.
     pub(crate) fn s3(rest: &str, cache: &Path, options: &[(String, String)]) -> Result<Self, ArtifactError> {
@@ -47,9 +52,8 @@ impl Remote {
             builder = builder.with_region("us-east-1");
         }
         // Three more tries within twenty seconds: a short trouble passes, a long one is reported.
-        let retry = RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() };
         let store =
-            builder.with_client_options(client).with_retry(retry).build().map_err(|e| refuse(super::chain(&e)))?;
+            builder.with_client_options(client).with_retry(retry()).build().map_err(|e| refuse(super::chain(&e)))?;
         Ok(Self { store: Arc::new(store), prefix, location, cache: Cache::new(cache), tasks: None })
     }
 }

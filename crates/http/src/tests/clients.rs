@@ -78,6 +78,9 @@ async fn the_operators_client_reaches_loopback_and_follows_redirects() {
     let server = start(app, patient()).await;
     let answer = anywhere().request(Method::GET, &server.url("/a")).unwrap().send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "b");
+    let settings = ClientSettings { reach: Reach::Anywhere, redirects: false, ..ClientSettings::default() };
+    let answer = Client::new(&settings).unwrap().request(Method::GET, &server.url("/a")).unwrap().send().await.unwrap();
+    assert_eq!(answer.status(), 307, "unless it was told to follow none");
     server.stop().await;
 }
 

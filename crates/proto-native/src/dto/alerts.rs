@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 pub struct AlertView {
     /// The same for every report of the same.
     pub fingerprint: String,
-    /// `firing`, `pending`, `resolved` or `happened`.
+    /// `firing`, `resolved` or `happened`.
     pub phase: String,
     /// When the phase began.
     pub since: Time,

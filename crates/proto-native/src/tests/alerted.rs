@@ -1,6 +1,6 @@
 use super::world::{World, who};
 use http::StatusCode;
-use mainspring_alert::{ChannelSpec, Hysteresis, ReadAlerts, Severity, Signal, Source, Subject};
+use mainspring_alert::{ChannelSpec, ReadAlerts, Severity, Signal, Source, Subject};
 use mainspring_core::{Name, Role, Tenant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn signal() -> Signal {
         runbook: None,
         page: Some("/ui/deployments/churn".into()),
     };
-    Signal { subject, active: true, hysteresis: Hysteresis::default() }
+    Signal { subject, active: true, keep: std::time::Duration::ZERO }
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ struct Events {
 #[derive(Debug)]
 pub(crate) struct Errors {
     events: Events,
-    /// First answers that failed, against "the candidate fails more often by more than is tolerable"; of each candidate.
+    /// First answers that failed, of each unit in each stratum where chance gave it its variant, against "the candidate
+    /// fails more often by more than is tolerable"; of each candidate.
     first: Vec<Option<BettingAb>>,
     /// Units of each variant.
     seen: Vec<u64>,
@@ -120,7 +121,16 @@ impl State {
 
 /// A candidate's part of the units of itself and stable; `None` where only one of them has any.
 fn share(stratum: &Stratum, candidate: usize) -> Option<f64> {
-    let (stable, candidate) = (*stratum.weights.first()?, *stratum.weights.get(candidate)?);
+    part(*stratum.weights.first()?, *stratum.weights.get(candidate)?)
+}
+
+/// A candidate's part of the units that it and stable have, of those that were stable's in the stratum `before`: what a
+/// candidate gained since came from stable, and the rest stayed. `None` where chance decided nothing.
+fn share_of_rest(before: &Stratum, now: &Stratum, candidate: usize) -> Option<f64> {
+    part(*now.weights.first()?, now.weights.get(candidate)? - before.weights.get(candidate)?)
+}
+
+fn part(stable: f64, candidate: f64) -> Option<f64> {
     (stable > 0.0 && candidate > 0.0).then(|| candidate / (stable + candidate))
 }
 
@@ -178,9 +188,20 @@ impl Errors {
         if let Some(n) = self.seen.get_mut(variant) {
             *n += 1;
         }
+        self.bet(|candidate| share(stratum, candidate), variant, failed);
+    }
+
+    /// The first answer in a stratum of a unit that was stable's so far, since the stratum `before` at the latest, while no
+    /// candidate's weight fell: whether a candidate got it by now was chance again. Without these a rollout whose units
+    /// were all seen at a small weight would never learn enough.
+    pub fn again(&mut self, (before, now): (&Stratum, &Stratum), variant: usize, failed: bool) {
+        self.bet(|candidate| share_of_rest(before, now, candidate), variant, failed);
+    }
+
+    fn bet(&mut self, share: impl Fn(usize) -> Option<f64>, variant: usize, failed: bool) {
         for (at, test) in self.first.iter_mut().enumerate() {
             let concerned = variant == 0 || variant == at + 1;
-            if let (true, Some(test), Some(propensity)) = (concerned, test, share(stratum, at + 1)) {
+            if let (true, Some(test), Some(propensity)) = (concerned, test, share(at + 1)) {
                 let unit = Bet { candidate: variant > 0, propensity, value: f64::from(u8::from(failed)) };
                 let _ = test.push(unit);
             }

@@ -4,7 +4,8 @@
 //! so that a baseline that drifts while weights rise is no effect ([`mainspring_stats::sequential::Strata`]); what one
 //! unit brings in several strata stays one unit's. Units with an error, and with a slow answer, are counted at the first
 //! one of each unit in the whole rollout: then each event falls to the candidate with the probability of its weights at
-//! that moment, whatever happened before.
+//! that moment, whatever happened before. That few fail shows in the first answer of a unit, and once more in each stratum
+//! that could have taken it from stable.
 //!
 //! Folding is deterministic: the same events in the order of [`Event::order`], cut at the looks of [`looks`], give the same
 //! numbers whatever their batches. Nothing here knows the clock.
@@ -114,6 +115,8 @@ pub struct Ledger {
     plan: Plan,
     limits: Limits,
     strata: Vec<Stratum>,
+    /// Of each stratum, the one since which no candidate's weight fell.
+    rising: Vec<usize>,
     cut: Timestamp,
     /// Whether anything came since the last look.
     dirty: bool,
@@ -160,6 +163,7 @@ impl Ledger {
             plan,
             limits,
             strata: Vec::new(),
+            rising: Vec::new(),
             cut: Timestamp(i64::MIN),
             dirty: true,
             units: Vec::new(),
@@ -186,6 +190,12 @@ impl Ledger {
     pub fn strata(&mut self, strata: &[Stratum]) {
         let known = self.strata.len();
         for stratum in strata.iter().skip(known) {
+            let fell = |last: &Stratum| last.weights.iter().zip(&stratum.weights).skip(1).any(|(was, is)| is < was);
+            let since = match (self.strata.last(), self.rising.last()) {
+                (Some(last), Some(since)) if !fell(last) => *since,
+                _ => self.strata.len(),
+            };
+            self.rising.push(since);
             self.strata.push(stratum.clone());
             self.first.push(vec![0; self.plan.variants.len()]);
             self.present.push(vec![0; self.plan.variants.len()]);
@@ -244,6 +254,7 @@ impl Ledger {
         }
         let failed = e.failed.is_some_and(blamed);
         let Some(unit) = self.unit(e.unit, stratum, variant, failed) else { return };
+        self.again(unit, (stratum, variant), failed);
         let Some(cell) = self.cell(unit, (stratum, variant), e) else { return };
         self.report.answers[variant] += 1;
         self.count(e, (unit, stratum, variant), failed);
@@ -292,6 +303,19 @@ impl Ledger {
             }
         }
         Some(place)
+    }
+
+    /// A known unit's first answer in a later stratum, where its past says nothing of its variant but that it was stable's.
+    fn again(&mut self, unit: u32, (stratum, variant): (usize, usize), failed: bool) {
+        let cells = &self.units[unit as usize].cells;
+        let since = self.rising[stratum];
+        let stables = cells.iter().all(|c| c.variant == 0 && (since..stratum).contains(&(c.stratum as usize)));
+        let Some(last) = cells.iter().map(|c| c.stratum as usize).max().filter(|_| stables) else { return };
+        for state in &mut self.metrics {
+            if let State::Errors(errors) = state {
+                errors.again((&self.strata[last], &self.strata[stratum]), variant, failed);
+            }
+        }
     }
 
     /// The unit's cell in the stratum; `None` when it saw another variant there.

@@ -231,6 +231,68 @@ fn an_event_that_never_happens_holds_its_guardrail() {
     assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "ln 20 over 0.01 is 300 of each");
 }
 
+/// All users were seen while the candidate had a tenth of them, and nobody failed.
+#[test]
+fn a_rise_of_the_weight_teaches_something_of_units_that_are_known() {
+    let spec = spec("{guardrails: [{name: errors, kind: errors, nonInferiority: 0.02}]}");
+    let finding = |weights: &[f64], failing: u64| {
+        let strata: Vec<Stratum> = (0..).zip(weights).map(|(i, w)| stratum(i as u64 + 1, 100 * i, *w)).collect();
+        let mut ledger = ledger(&spec, &strata);
+        for (pass, weight) in (0..).zip(weights) {
+            for unit in 0..1000_u64 {
+                // As a hash would, and those below the weight are the candidate's.
+                let candidate = ((unit * 617 % 1000) as f64) < weight * 1000.0;
+                let failed = (candidate && unit % 100 < failing).then_some(ErrorKind::Internal);
+                let told =
+                    exposure(1000 * pass + unit, 1 + 100 * pass as i64, unit, if candidate { "b" } else { "stable" });
+                ledger.fold(&Event::Exposure(Exposure { generation: pass + 1, failed, ..told }));
+            }
+        }
+        ledger.look(Timestamp(1000 * SECOND));
+        ledger.report().metric("errors").unwrap().finding
+    };
+    assert_eq!(finding(&[0.1], 0), Finding::Unclear);
+    assert_eq!(finding(&[0.1, 0.1], 0), Finding::Unclear, "nobody could have changed");
+    assert_eq!(finding(&[0.1, 0.5], 0), Finding::NonInferior);
+    assert_eq!(finding(&[0.1, 0.0, 0.1], 0), Finding::Unclear, "who came back is known");
+    assert_eq!(finding(&[0.1, 0.5], 5), Finding::Worse);
+}
+
+/// Rollouts of 200 that hold the guardrail where the candidate fails more often by `worse`. Some units fail nearly always and
+/// the others never, all of them return at each weight, and a look follows each.
+fn held(worse: f64) -> usize {
+    let spec = spec("{guardrails: [{name: errors, kind: errors, margin: 1, nonInferiority: 0.05}]}");
+    let weights = [0.1, 0.3, 0.3, 0.6];
+    let strata: Vec<Stratum> = (0..).zip(weights).map(|(i, w)| stratum(i as u64 + 1, 100 * i, w)).collect();
+    let random = SeededIds::new(1);
+    let chance = || (random.random() >> 11) as f64 / (1_u64 << 53) as f64;
+    let one = |_: &usize| {
+        let mut ledger = ledger(&spec, &strata);
+        let units: Vec<(f64, f64)> = (0..2000).map(|_| (chance(), if chance() < 0.02 { 0.9 } else { 0.0 })).collect();
+        for (pass, weight) in (0..).zip(weights) {
+            for (unit, (bucket, rate)) in (0..).zip(&units) {
+                let candidate = *bucket < weight;
+                let failed = (chance() < rate + if candidate { worse } else { 0.0 }).then_some(ErrorKind::Internal);
+                let told =
+                    exposure(9000 * pass + unit, 1 + 100 * pass as i64, unit, if candidate { "b" } else { "stable" });
+                ledger.fold(&Event::Exposure(Exposure { generation: pass + 1, failed, ..told }));
+            }
+            ledger.look(Timestamp(100 * (pass as i64 + 1) * SECOND));
+        }
+        ledger.report().metric("errors").unwrap().log_e.holds.unwrap() >= 20_f64.ln()
+    };
+    (0..200).filter(one).count()
+}
+
+#[test]
+fn units_that_return_hold_a_guardrail_that_is_kept_and_no_other() {
+    // Just what is tolerable: one of twenty, and three deviations of the simulation.
+    let wrongly = held(0.05);
+    assert!(wrongly <= 10 + 9, "{wrongly} of 200");
+    let rightly = held(0.0);
+    assert!(rightly >= 190, "{rightly} of 200");
+}
+
 #[test]
 fn looks_follow_from_the_strata_alone() {
     let strata = [stratum(1, 100, 0.1), stratum(2, 5000, 0.5)];

@@ -36,6 +36,15 @@ fn request(url: &str) -> HttpRequest {
 
 type Got = Arc<Mutex<Vec<(HeaderMap, String)>>>;
 
+/// Listens; its URL.
+async fn listening(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook/T/s3cret", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}
+
 /// A receiver that answers so; what it got.
 async fn receiver(status: u16, headers: &'static [(&'static str, &'static str)]) -> (String, Got) {
     let got = Got::default();
@@ -49,11 +58,7 @@ async fn receiver(status: u16, headers: &'static [(&'static str, &'static str)])
         (StatusCode::from_u16(status).unwrap(), answer, echo)
     };
     let app = Router::new().route("/hook/T/s3cret", post(answer)).with_state(Arc::clone(&got));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook/T/s3cret", listener.local_addr().unwrap());
-    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    (url, got)
+    (listening(app).await, got)
 }
 
 async fn sent(to: Outgoing) -> Result<(), Refused> {
@@ -77,12 +82,67 @@ async fn a_refusal_says_what_was_said_but_no_secret() {
     let (url, _) = receiver(429, &[("retry-after", "17")]).await;
     let refused = sent(Outgoing::Http(request(&url))).await.unwrap_err();
     assert_eq!((refused.for_good, refused.after), (false, Some(Duration::from_secs(17))));
+    // Whoever only says where else it goes has not taken it.
+    let (url, got) = receiver(302, &[("location", "/hook/T/s3cret")]).await;
+    let refused = sent(Outgoing::Http(request(&url))).await.unwrap_err();
+    assert!(!refused.for_good && refused.reason.starts_with("it answered 302"), "{}", refused.reason);
+    assert_eq!(got.lock().len(), 1);
     // Nobody listens there.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for url in [format!("http://{gone}/hook/s3cret"), "no url s3cret".to_owned()] {
         let refused = sent(Outgoing::Http(request(&url))).await.unwrap_err();
         assert!(!refused.for_good && !refused.reason.contains("s3cret"), "{}", refused.reason);
     }
+}
+
+#[tokio::test]
+async fn of_a_refusal_only_the_beginning_is_read_and_no_part_of_a_secret_is_in_it() {
+    // It never ends, and says a secret at every place where one could stop reading.
+    let endless = || async {
+        let secrets = futures::stream::repeat_with(|| Ok::<_, std::convert::Infallible>("s3cret".repeat(100)));
+        (StatusCode::BAD_GATEWAY, axum::body::Body::from_stream(secrets))
+    };
+    let url = listening(Router::new().route("/hook/T/s3cret", post(endless))).await;
+    for (secret, says) in [("s3cret".to_owned(), 300), ("s3cret".repeat(50), 0)] {
+        let request = HttpRequest { hide: vec![Secret::new(secret)], ..request(&url) };
+        let refused = sent(Outgoing::Http(request)).await.unwrap_err();
+        let said = refused.reason.trim_start_matches("it answered 502").trim_start_matches(": ");
+        assert_eq!(said, "*".repeat(says));
+    }
+}
+
+/// Takes connections and says nothing; its address.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn whoever_has_no_credentials_for_it_does_not_wait_long_for_them() {
+    let options = [("AWS_METADATA_ENDPOINT".to_owned(), silent().await)];
+    let aws = AwsSigner::new(&options).unwrap();
+    let mut sender = Sender::new(Reach::Anywhere, aws).unwrap();
+    sender.patience = Duration::from_millis(100);
+    let sign = Some(AwsScope { region: "us-east-1".into(), service: "sns" });
+    let refused =
+        sender.send(Outgoing::Http(HttpRequest { sign, ..request("http://localhost:1/") })).await.unwrap_err();
+    assert_eq!((refused.for_good, refused.reason.as_str()), (false, "it was not sent within 0.1 s"));
+}
+
+#[tokio::test]
+async fn credentials_of_aws_are_not_sent_in_plain_text() {
+    let sign = Some(AwsScope { region: "us-east-1".into(), service: "sns" });
+    let request = HttpRequest { sign, ..request("http://sns.example.com/") };
+    let refused = sender(Reach::Public).send(Outgoing::Http(request)).await.unwrap_err();
+    assert!(refused.for_good && refused.reason.contains("https only"), "{}", refused.reason);
 }
 
 #[tokio::test]

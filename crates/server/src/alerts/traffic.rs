@@ -70,9 +70,12 @@ fn count(objective: &Objective, at: Timestamp, tile: &RequestTile) -> Count {
         }
         Some(within) => {
             let times = &tile.total.quantiles;
-            let total = times.count();
-            let good = times.view().rank(within.as_secs_f64() * 1e6).unwrap_or(1.0);
-            Count { at, total, bad: ((1.0 - good) * total as f64).round() as u64 }
+            let quick = times.view().rank(within.as_secs_f64() * 1e6).unwrap_or(1.0);
+            let slow = ((1.0 - quick) * times.count() as f64).round() as u64;
+            // A failure is neither quick nor slow, as for Prometheus. The sketch has failures among the others, so that one
+            // which took long still counts against those that were answered.
+            let total = times.count().saturating_sub(tile.errors());
+            Count { at, total, bad: slow.min(total) }
         }
     }
 }
@@ -110,5 +113,14 @@ mod tests {
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
         assert_eq!((counted.total, counted.bad), (4, 2));
         assert_eq!(count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &RequestTile::default()).bad, 0);
+    }
+
+    #[test]
+    fn a_failure_is_not_an_answer_in_time() {
+        // Nine of ten fail at once: what is left is as slow as it is.
+        let mut tile = RequestTile { failed: vec![(ErrorKind::Overloaded, 90)], ..RequestTile::default() };
+        tile.total.quantiles.extend(&[[10.0; 90].as_slice(), &[50_000.0; 5], &[10_000.0; 5]].concat());
+        let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
+        assert_eq!((counted.total, counted.bad), (10, 5));
     }
 }

@@ -138,8 +138,8 @@ pub const KEYS: &[Key] = &[
     key(
         "secrets",
         Kind::Path,
-        "/run/secrets",
-        "folder of files that alert channels may name as secrets; environment variables that begin with MAINSPRING_SECRET_ are the other way",
+        "/run/secrets/mainspring",
+        "folder of files that alert channels may name as secrets, and so send anywhere; environment variables that begin with MAINSPRING_SECRET_ are the other way",
     ),
     key(
         "alerts.reach",

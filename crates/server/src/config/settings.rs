@@ -140,7 +140,7 @@ impl Settings {
             artifacts_keep: Some(r.duration("artifacts-keep")).filter(|d| !d.is_zero()),
             artifacts_cache: r.bytes("artifacts-cache"),
             public_url: r.text("public-url").map(|url| url.trim_end_matches('/').to_owned()),
-            secrets: r.path("secrets").unwrap_or_else(|| PathBuf::from("/run/secrets")),
+            secrets: r.path("secrets").unwrap_or_else(|| PathBuf::from("/run/secrets/mainspring")),
             alerts_anywhere: r.text("alerts.reach") == Some("anywhere"),
             log_level: r.text("log.level").unwrap_or("info").to_owned(),
             log_format: if r.text("log.format") == Some("json") { LogFormat::Json } else { LogFormat::Text },

@@ -1,11 +1,12 @@
 //! monitor tells of drift; who asked hears of it, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
-use mainspring_alert::{Alerts, Hysteresis, Severity, Signal, Source, Subject};
+use mainspring_alert::{Alerts, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
 use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
 use mainspring_monitor::live::{Alarm, Alarms, PortError, PortResult};
 use mainspring_rollout::{Order, OrderRollout, ReadRollouts, RolloutError, Rollouts};
+use std::time::Duration;
 
 /// Passes on what a monitor tells, and carries out what it orders.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
             page: Some(format!("/ui/deployments/{}", alarm.deployment)),
         },
         active: alarm.firing && one == severity,
-        hysteresis: Hysteresis::default(),
+        keep: Duration::ZERO,
     })
 }
 

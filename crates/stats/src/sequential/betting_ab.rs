@@ -4,8 +4,11 @@ use super::{InvalidSetting, Side, between};
 use crate::special::ln_mean_exp;
 use serde::{Deserialize, Serialize};
 
-/// The bets, as halvings of the one that could lose everything.
+/// How many bets there are, each half of the one before.
 const BETS: usize = 14;
+
+/// The largest bet, of the one that could lose everything: near it, since where nothing ever fails it alone counts.
+const BOLDEST: f64 = 0.95;
 
 /// One unit that was assigned at random between a control and a candidate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +66,7 @@ impl BettingAb {
         };
         // Without a loss to fear there is a gain for certain; a bet that is a part of 1 keeps it finite.
         let worst = worst.max(1e-9);
-        let mut fraction = 0.5;
+        let mut fraction = BOLDEST;
         for capital in &mut self.log_capital {
             *capital += (fraction * gain / worst).ln_1p();
             fraction *= 0.5;
