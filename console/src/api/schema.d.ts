@@ -2331,9 +2331,14 @@ export interface components {
             sampled: number;
             /**
              * Format: int64
-             * @description Rows that came too late to be looked at, since this server has watched.
+             * @description Rows that came too late to be looked at, since the server that watches has watched.
              */
             late: number;
+            /**
+             * Format: int64
+             * @description Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
+             */
+            leftOut: number;
             begunAt?: components["schemas"]["Time"] | null;
             /** @description Its columns, whole first, then by segment. */
             columns: components["schemas"]["MonitorColumn"][];
@@ -4789,7 +4794,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The profile saved with a version, or made of its run's dataset */
+            /** @description The profile saved with a version */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -24,7 +24,7 @@ pub use id::{EventId, IdGen, SeededIds, SystemIds};
 pub use name::{Name, NameError};
 pub use principal::{Principal, Role, Tenant};
 pub use secret::Secret;
-pub use tasks::Tasks;
+pub use tasks::{Tasks, panic_words};
 pub use tensor::{DType, NamedTensor, Tensor, TensorError};
 
 /// Something nearest to what was meant, for error messages: `models` for `modles`.

@@ -1,6 +1,10 @@
 //! Tracked background tasks. Nothing outlives shutdown.
 
-use std::future::Future;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +35,7 @@ impl Tasks {
     {
         let cancel = self.cancel.clone();
         self.tracker.spawn(async move {
-            if cancel.run_until_cancelled_owned(task).await.is_none() {
+            if cancel.run_until_cancelled_owned(said(name, task)).await.is_none() {
                 tracing::debug!(task = name, "task cancelled at shutdown");
             }
         })
@@ -43,7 +47,7 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.tracker.spawn(task)
+        self.tracker.spawn(said(std::any::type_name::<F>(), task))
     }
 
     /// Cancels every task and waits up to `grace` for them to end. Returns whether all ended.
@@ -52,4 +56,28 @@ impl Tasks {
         self.tracker.close();
         tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
     }
+}
+
+/// Runs `task`. Most tasks' ends are awaited by nobody, so a panic is said before it goes on to who does.
+async fn said<F: Future<Output = ()>>(name: &'static str, task: F) {
+    let mut task = pin!(task);
+    let done = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    if let Err(panic) = done.await {
+        let why = panic_words(&*panic);
+        tracing::error!(
+            task = name,
+            why,
+            "a background task stopped at a bug: what it did is not done until a restart"
+        );
+        resume_unwind(panic);
+    }
+}
+
+/// The words of a panic, where it has any.
+pub fn panic_words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why")
 }

@@ -115,6 +115,16 @@ async fn shutdown_cancels_tasks_and_waits_for_the_graceful_ones() {
     assert_eq!(rx.await.unwrap(), "flushed");
 }
 
+#[tokio::test]
+async fn a_task_that_panics_says_why_to_who_waits_for_it() {
+    let tasks = Tasks::new();
+    for ended in [tasks.spawn("breaks", async { panic!("at {}", 3) }), tasks.spawn_graceful(async { panic!("at 3") })] {
+        let panic = ended.await.unwrap_err().into_panic();
+        assert_eq!(panic_words(&*panic), "at 3");
+    }
+    assert!(tasks.shutdown(std::time::Duration::from_mins(1)).await, "it holds up nothing");
+}
+
 #[test]
 fn tensors_check_their_bytes() {
     let t = Tensor::from_vec(DType::Fp32, vec![2, 3], vec![0_f32, 1., 2., 3., 4., 5.]).unwrap();

@@ -2,17 +2,17 @@
 //! window.
 //!
 //! A tile is a minute of one deployment, variant and version: how many requests, how they ended, where
-//! the time went, and a profile of each input and output column. Minutes roll into hours after
-//! [`KEEP_MINUTES`], hours into days after [`KEEP_HOURS`], days go after [`KEEP_DAYS`]. A window is the
-//! merge of the tiles that begin in it, so a window older than the minutes is exact to the hour. Columns of tiles that
-//! nobody adds to any more are [parked](parked) in files, and so are those of others when they hold more than memory
-//! allows; when the disk takes none, all of these times are shorter.
+//! the time went, and a profile of each input and output column. The minutes of an hour become one tile when the last of
+//! them is older than [`KEEP_MINUTES`], the hours of a day when it is older than [`KEEP_HOURS`], days go after
+//! [`KEEP_DAYS`]. A window is the merge of the tiles that begin in it, so a window older than the minutes is exact to the
+//! hour. Columns of tiles that nobody adds to any more are [parked](parked) in files, and so are those of others when
+//! they hold more than memory allows; when the disk takes none, all of these times are shorter.
 
 use mainspring_core::{ErrorKind, Tenant, Timestamp, Timing};
 use mainspring_stats::{Kll, NumericProfile, TextProfile};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use series::{Level, Roll, Series};
+use series::Series;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 mod absorb;
 mod live;
 mod parked;
+mod roll;
 mod series;
 mod store;
 
@@ -39,7 +40,7 @@ pub const KEEP_DAYS: i64 = 90;
 /// Columns of one tile; further ones are not profiled.
 const MAX_COLUMNS: usize = 1_024;
 /// Bytes that all tiles may hold in memory, beside those of the last two minutes. Past it columns go to files.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Bytes of a text column's profile, about: a HyperLogLog sketch and a map of frequent values.
 const TEXT_BYTES: usize = 8 << 10;
 
@@ -209,6 +210,10 @@ impl Tile {
 
     /// Gives spare memory back once the tile no longer grows.
     fn shrink(&mut self) {
+        let r = &mut self.requests;
+        for times in [&mut r.total, &mut r.queue, &mut r.features, &mut r.engine, &mut r.encode] {
+            times.quantiles.shrink();
+        }
         for numeric in self.columns.values_mut().filter_map(|c| c.numeric.as_mut()) {
             numeric.quantiles.shrink();
         }
@@ -244,6 +249,7 @@ pub struct Tiles(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Never held over a file or a merge: requests' statistics are read under it.
     series: Mutex<BTreeMap<SeriesKey, Series>>,
     /// The journal's folder; without one all columns stay in memory.
     dir: Option<PathBuf>,
@@ -251,9 +257,10 @@ struct Inner {
     next: Mutex<u64>,
 }
 
-/// What a window has of one version, while files are still to be read.
+/// What a window has of one version, while nothing of it is merged.
 struct Part {
-    window: Window,
+    key: SeriesKey,
+    tiles: Vec<Arc<Tile>>,
     parked: Vec<parked::Parked>,
 }
 
@@ -264,7 +271,6 @@ struct Asked<'a> {
     deployment: &'a str,
     since: i64,
     until: i64,
-    wanted: &'a dyn Fn(&str) -> bool,
 }
 
 impl Tiles {
@@ -277,18 +283,7 @@ impl Tiles {
     /// The window from `since` up to but not including `until`, by variant and version. Columns of an earlier time are
     /// read from disk: blocks.
     pub fn windows(&self, tenant: &Tenant, deployment: &str, since: Timestamp, until: Timestamp) -> Vec<Window> {
-        self.windows_of(tenant, deployment, (since, until), &|_| true)
-    }
-
-    /// The same with only the columns that are `wanted`, of which alone the bytes are read.
-    pub fn windows_of(
-        &self,
-        tenant: &Tenant,
-        deployment: &str,
-        (since, until): (Timestamp, Timestamp),
-        wanted: &dyn Fn(&str) -> bool,
-    ) -> Vec<Window> {
-        let asked = Asked { tenant, deployment, since: since.micros(), until: until.micros(), wanted };
+        let asked = Asked { tenant, deployment, since: since.micros(), until: until.micros() };
         // A file may have been rolled up and removed between the look at the tiles and its reading: then the tiles have
         // its columns elsewhere. One that stays damaged is left out.
         for last in [false, true] {
@@ -301,16 +296,21 @@ impl Tiles {
 
     fn read(&self, asked: Asked<'_>, last: bool) -> Option<Vec<Window>> {
         let mut found = Vec::new();
-        for Part { mut window, parked } in self.parts(asked) {
+        for Part { key, tiles, parked } in self.parts(asked) {
+            let mut tile = Tile::default();
+            for one in &tiles {
+                tile.merge(one);
+            }
             for parked in parked {
                 let Some(dir) = &self.0.dir else { continue };
-                match parked::read(dir, &parked, asked.wanted) {
-                    Ok(columns) => window.tile.merge_columns(&columns),
+                match parked::read(dir, &parked) {
+                    Ok(columns) => tile.merge_columns(&columns),
                     Err(_) if !last => return None,
                     Err(error) => tracing::error!(%error, "columns are missing from a window"),
                 }
             }
-            found.push(window);
+            let SeriesKey { variant, model, version, .. } = key;
+            found.push(Window { variant, model, version, tile });
         }
         Some(found)
     }
@@ -318,23 +318,15 @@ impl Tiles {
     fn parts(&self, asked: Asked<'_>) -> Vec<Part> {
         let all = self.0.series.lock();
         let of = all.iter().filter(|(k, _)| k.tenant == asked.tenant.as_str() && *k.deployment == *asked.deployment);
-        let mut parts = Vec::new();
-        for (key, series) in of {
-            let (mut tile, mut parked, mut any) = (Tile::default(), Vec::new(), false);
-            for held in series.between(asked.since, asked.until) {
-                any = true;
-                tile.requests.merge(&held.tile.requests);
-                for (name, column) in held.tile.columns.iter().filter(|(name, _)| (asked.wanted)(name)) {
-                    tile.columns.entry(name.clone()).or_default().merge(column);
-                }
-                parked.extend(held.parked.clone());
-            }
-            if any {
-                let (variant, model, version) = (key.variant.clone(), key.model.clone(), key.version.clone());
-                parts.push(Part { window: Window { variant, model, version, tile }, parked });
-            }
-        }
-        parts
+        of.filter_map(|(key, series)| {
+            let held: Vec<_> = series.between(asked.since, asked.until).collect();
+            (!held.is_empty()).then(|| Part {
+                key: key.clone(),
+                tiles: held.iter().map(|held| Arc::clone(&held.tile)).collect(),
+                parked: held.iter().filter_map(|held| held.parked.clone()).collect(),
+            })
+        })
+        .collect()
     }
 
     /// The same window over all variants and versions.
@@ -357,65 +349,6 @@ impl Tiles {
     pub fn forget(&self, tenant: &Tenant, deployment: &str) {
         self.0.series.lock().retain(|k, _| k.tenant != tenant.as_str() || *k.deployment != *deployment);
     }
-
-    /// Rolls minutes into hours and hours into days, by the time `now`, and parks what need not be in memory.
-    pub(crate) fn roll(&self, now: Timestamp) {
-        self.roll_within(now, MAX_BYTES);
-    }
-
-    fn roll_within(&self, now: Timestamp, most: usize) {
-        let mut all = self.0.series.lock();
-        let dir = self.0.dir.as_deref();
-        let by = |share| Roll { now: now.micros(), share, dir };
-        all.values_mut().for_each(|s| s.roll(by(1)));
-        if let Some(dir) = dir
-            && let Err(error) = park(&mut all, (now.micros(), dir, most), &mut self.0.next.lock())
-        {
-            tracing::warn!(%error, "columns of tiles cannot go to disk; they are kept for a shorter time");
-        }
-        // From all of the time down to a sixty-fourth, which leaves the running minute and day. What is open is bounded
-        // by its columns; where nothing else is in memory, nothing is gained.
-        for share in (0..7).map(|n| 1 << n) {
-            let spare = |s: &Series| s.parkable().map(|(_, _, bytes)| bytes).sum::<usize>();
-            if all.values().map(Series::byte_len).sum::<usize>() <= most
-                || (dir.is_some() && all.values().all(|s| spare(s) == 0))
-            {
-                break;
-            }
-            all.values_mut().for_each(|s| s.roll(by(share)));
-        }
-        all.retain(|_, s| !s.is_empty());
-    }
-}
-
-/// Parks what is closed, then the largest of the oldest until the rest is within `most` bytes.
-fn park(
-    all: &mut BTreeMap<SeriesKey, Series>,
-    (now, dir, most): (i64, &Path, usize),
-    next: &mut u64,
-) -> Result<(), crate::JournalError> {
-    for series in all.values_mut() {
-        series.park_closed(now, dir, next)?;
-    }
-    let mut held = all.values().map(Series::byte_len).sum::<usize>();
-    if held <= most {
-        return Ok(());
-    }
-    let mut spare: Vec<(i64, SeriesKey, Level, usize)> = all
-        .iter()
-        .flat_map(|(key, s)| s.parkable().map(|(level, at, bytes)| (at, key.clone(), level, bytes)))
-        .collect();
-    spare.sort_by_key(|(at, _, _, _)| *at);
-    for (at, key, level, bytes) in spare {
-        if held <= most {
-            break;
-        }
-        if let Some(series) = all.get_mut(&key) {
-            series.park((level, at), dir, next)?;
-            held = held.saturating_sub(bytes);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

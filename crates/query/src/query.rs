@@ -82,6 +82,8 @@ pub struct Query {
     limits: Limits,
     running: Arc<Semaphore>,
     footers: Arc<Footers>,
+    /// The one deployment whose rows are read.
+    of: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Query {
@@ -94,13 +96,20 @@ impl Query {
     /// Over `journal`, each query within `limits`.
     pub fn new(journal: Journal, limits: Limits) -> Self {
         let running = Arc::new(Semaphore::new(limits.concurrent.max(1)));
-        Self { journal, limits, running, footers: Arc::default() }
+        Self { journal, limits, running, footers: Arc::default(), of: None }
     }
 
     /// The same journal and the same turns, with another limit of rows.
     #[must_use]
     pub fn reaching(&self, rows: usize) -> Self {
         Self { limits: Limits { rows, ..self.limits }, ..self.clone() }
+    }
+
+    /// The same journal and the same turns, with the rows of one deployment alone: columns that only others have are no
+    /// columns of its tables, and a column's type is the one that this deployment's rows have.
+    #[must_use]
+    pub fn of_deployment(&self, name: &str) -> Self {
+        Self { of: Some(name.into()), ..self.clone() }
     }
 
     /// Runs one query over the caller's tenant. It sees every prediction answered before the call.
@@ -211,6 +220,7 @@ impl Query {
             journal: self.journal.clone(),
             tenant: tenant.clone(),
             footers: Arc::clone(&self.footers),
+            of: self.of.clone(),
             read: tokio::sync::Mutex::default(),
         };
         let catalog = MemoryCatalogProvider::new();

@@ -57,6 +57,8 @@ pub(crate) struct Tables {
     pub journal: Journal,
     pub tenant: Tenant,
     pub footers: Arc<Footers>,
+    /// The one deployment whose rows are read.
+    pub of: Option<Arc<str>>,
     /// Tables read already, so that a query sees one state of each.
     pub read: tokio::sync::Mutex<Vec<(Kind, Arc<JournalTable>)>>,
 }
@@ -73,8 +75,12 @@ impl Tables {
         if let Some((_, table)) = read.iter().find(|(k, _)| *k == kind) {
             return Ok(Arc::clone(table));
         }
-        let snapshot =
+        let mut snapshot =
             self.journal.snapshot(&self.tenant, kind).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+        if let Some(of) = &self.of {
+            snapshot.files.retain(|file| file.deployment.as_deref() == Some(&**of));
+            snapshot.live.retain(|rows| rows.header.deployment.as_deref() == Some(&**of));
+        }
         let (tenant, footers) = (self.tenant.clone(), Arc::clone(&self.footers));
         let first = match kind {
             Kind::Prediction => Arc::new(Schema::new(layout::envelope_fields())),

@@ -173,7 +173,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let journal = wiring::open_journal(settings, data, (&artifacts, &db), ctx).await?;
     let wiring::Engines { onnx, python, all } = wiring::open_engines(settings, &data.python()).await?;
     let shelf = Shelf { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
-    let known = monitors::Registered { shelf: shelf.clone(), scratch: data.profiles() };
+    let known = monitors::Registered::new(shelf.clone(), data.profiles());
     let monitors = Monitors::new(db.clone(), ctx.clone(), Arc::new(known));
     let workshop = mainspring_convert::Settings {
         folder: data.conversions(),

@@ -1,10 +1,12 @@
 //! Windows for people: rates and percentiles of the last minutes.
 
-use super::{MINUTE, RequestTile, Tiles};
+use super::{MINUTE, RequestTile, Series, SeriesKey, Tile, Tiles};
 use mainspring_core::{ErrorKind, Tenant, Timestamp};
 use mainspring_stats::Kll;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Percentiles of a duration, microseconds.
@@ -109,19 +111,30 @@ pub struct VersionPoint {
     pub point: Point,
 }
 
+/// Tiles by when each begins.
+type Minutes = Vec<(i64, Arc<Tile>)>;
+
 impl Tiles {
+    /// The minutes of each version of a deployment, to be merged without the lock.
+    fn held_minutes(&self, tenant: &Tenant, deployment: &str, range: Range<i64>) -> Vec<(SeriesKey, Minutes)> {
+        let all = self.0.series.lock();
+        let of = all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment);
+        let tiles = |series: &Series| {
+            series.minutes.range(range.clone()).map(|(at, held)| (*at, Arc::clone(&held.tile))).collect()
+        };
+        of.map(|(key, series)| (key.clone(), tiles(series))).collect()
+    }
+
     /// Requests of each minute from the one of `since` on that had any, over all variants and versions. A minute that
     /// has become part of an hour is not among them.
     pub fn minutes(&self, tenant: &Tenant, deployment: &str, since: Timestamp) -> Vec<(Timestamp, RequestTile)> {
         let since = since.micros() - since.micros().rem_euclid(MINUTE);
         let mut minutes: BTreeMap<i64, RequestTile> = BTreeMap::new();
-        let all = self.0.series.lock();
-        for (_, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
-            for (at, tile) in series.minutes.range(since..) {
-                minutes.entry(*at).or_default().merge(&tile.tile.requests);
-            }
+        for (at, tile) in
+            self.held_minutes(tenant, deployment, since..i64::MAX).into_iter().flat_map(|(_, tiles)| tiles)
+        {
+            minutes.entry(at).or_default().merge(&tile.requests);
         }
-        drop(all);
         minutes.into_iter().map(|(at, tile)| (Timestamp(at), tile)).collect()
     }
 
@@ -136,25 +149,22 @@ impl Tiles {
             (0..count).map(|i| (since + i * MINUTE, RequestTile::default())).collect();
         let mut whole = RequestTile::default();
         let mut versions = Vec::new();
-        let all = self.0.series.lock();
-        for (key, series) in all.iter().filter(|(k, _)| k.tenant == tenant.as_str() && *k.deployment == *deployment) {
+        for (key, tiles) in self.held_minutes(tenant, deployment, since..running + MINUTE) {
             let mut version = RequestTile::default();
-            for (at, held) in series.minutes.range(since..running + MINUTE) {
-                let tile = &held.tile;
-                minutes.entry(*at).or_default().merge(&tile.requests);
+            for (at, tile) in tiles {
+                minutes.entry(at).or_default().merge(&tile.requests);
                 version.merge(&tile.requests);
             }
             if version.requests > 0 {
                 whole.merge(&version);
                 versions.push(VersionPoint {
-                    variant: key.variant.clone(),
-                    model: key.model.clone(),
-                    version: key.version.clone(),
+                    variant: key.variant,
+                    model: key.model,
+                    version: key.version,
                     point: Point::of(since, elapsed(since), &version),
                 });
             }
         }
-        drop(all);
         LiveWindow {
             whole: Point::of(since, elapsed(since), &whole),
             minutes: minutes

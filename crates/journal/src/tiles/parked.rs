@@ -1,5 +1,4 @@
-//! Columns of tiles that nobody adds to, in files of their own: so that memory holds the running minutes, and a window
-//! of some columns reads those columns alone.
+//! Columns of tiles that nobody adds to, in files of their own: so that memory holds the running minutes.
 //!
 //! A file is never changed. The snapshot of the tiles names those that count; what it does not name is removed by the
 //! next start, since the log has its rows, or once a later snapshot is on disk.
@@ -77,12 +76,8 @@ pub(crate) fn write(dir: &Path, number: u64, columns: &BTreeMap<String, Column>)
     Ok(Parked { number, bytes: (HEAD + index.len() + body.len()) as u64 })
 }
 
-/// Reads the columns that are wanted.
-pub(crate) fn read(
-    dir: &Path,
-    parked: &Parked,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<BTreeMap<String, Column>, JournalError> {
+/// Reads the columns.
+pub(crate) fn read(dir: &Path, parked: &Parked) -> Result<BTreeMap<String, Column>, JournalError> {
     let path = path(dir, parked.number);
     let damaged = |why: &str| JournalError::Damaged { path: path.clone(), why: why.to_owned() };
     let mut file = File::open(&path).map_err(JournalError::io("open", &path))?;
@@ -104,7 +99,7 @@ pub(crate) fn read(
     let index: Vec<Entry> = postcard::from_bytes(&index).map_err(|e| damaged(&e.to_string()))?;
     let body = (HEAD + len) as u64;
     let mut columns = BTreeMap::new();
-    for entry in index.into_iter().filter(|e| wanted(&e.name)) {
+    for entry in index {
         let bytes = part(body + entry.at, entry.len as usize)?;
         if crc32fast::hash(&bytes) != entry.sum {
             return Err(damaged(&format!("the checksum of {:?} does not match", entry.name)));

@@ -1,40 +1,22 @@
 //! Tiles of one version over time, and where their columns are.
 
-use super::parked::{self, Parked};
-use super::{Column, DAY, HOUR, KEEP_DAYS, KEEP_HOURS, KEEP_MINUTES, MINUTE, Tile};
-use crate::error::JournalError;
+use super::parked::Parked;
+use super::{Column, DAY, HOUR, Tile};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
 /// A tile, whose columns may be in a file. Columns that came later are in memory beside it.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Held {
-    pub tile: Tile,
+    pub tile: Arc<Tile>,
     pub parked: Option<Parked>,
 }
 
-impl Held {
-    /// Brings the columns back to memory. What cannot be read is lost, and said to be.
-    fn fetch(&mut self, dir: Option<&Path>) {
-        let (Some(dir), Some(parked)) = (dir, self.parked.take()) else { return };
-        match parked::read(dir, &parked, &|_| true) {
-            Ok(columns) => self.tile.merge_columns(&columns),
-            Err(error) => tracing::error!(%error, "columns of a tile are lost"),
-        }
-    }
-
-    /// Puts the columns into a file.
-    fn park(&mut self, dir: &Path, next: &mut u64) -> Result<(), JournalError> {
-        if self.tile.columns.is_empty() {
-            return Ok(());
-        }
-        self.fetch(Some(dir));
-        let parked = parked::write(dir, *next, &self.tile.columns)?;
-        *next += 1;
-        self.parked = Some(parked);
-        self.tile.columns = BTreeMap::new();
-        Ok(())
+/// The very same: nothing was added since the one was cloned of the other.
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tile, &other.tile) && self.parked == other.parked
     }
 }
 
@@ -44,15 +26,6 @@ pub(super) struct Series {
     pub minutes: BTreeMap<i64, Held>,
     pub hours: BTreeMap<i64, Held>,
     pub days: BTreeMap<i64, Held>,
-}
-
-/// A moment of rolling up.
-#[derive(Clone, Copy)]
-pub(super) struct Roll<'a> {
-    pub now: i64,
-    /// By how much all times for which tiles are kept are shorter, because memory is short.
-    pub share: i64,
-    pub dir: Option<&'a Path>,
 }
 
 impl Series {
@@ -70,27 +43,17 @@ impl Series {
         if !self.minutes.contains_key(&minute)
             && let Some(mut last) = self.minutes.last_entry()
         {
-            last.get_mut().tile.shrink();
+            Arc::make_mut(&mut last.get_mut().tile).shrink();
         }
-        &mut self.minutes.entry(minute).or_default().tile
+        Arc::make_mut(&mut self.minutes.entry(minute).or_default().tile)
     }
 
-    /// Rolls up what is older than a share of the times for which tiles are kept.
-    pub fn roll(&mut self, by: Roll<'_>) {
-        let Roll { now, share, dir } = by;
-        roll(&mut self.minutes, &mut self.hours, (HOUR, now - KEEP_MINUTES * MINUTE / share), dir);
-        roll(&mut self.hours, &mut self.days, (DAY, now - KEEP_HOURS * HOUR / share), dir);
-        self.days = self.days.split_off(&(now - KEEP_DAYS * DAY / share));
-    }
-
-    /// Parks hours and days that no later minute falls into.
-    pub fn park_closed(&mut self, now: i64, dir: &Path, next: &mut u64) -> Result<(), JournalError> {
-        let hour = now - KEEP_MINUTES * MINUTE - HOUR;
-        let day = now - KEEP_HOURS * HOUR - DAY;
-        for held in self.hours.range_mut(..hour).chain(self.days.range_mut(..day)).map(|(_, held)| held) {
-            held.park(dir, next)?;
+    pub fn level(&mut self, level: Level) -> &mut BTreeMap<i64, Held> {
+        match level {
+            Level::Minute => &mut self.minutes,
+            Level::Hour => &mut self.hours,
+            Level::Day => &mut self.days,
         }
-        Ok(())
     }
 
     /// Tiles that could be parked, with when each begins and the bytes that its columns hold: all but the last two
@@ -103,15 +66,6 @@ impl Series {
         };
         let (minutes, hours) = (of(Level::Minute, &self.minutes, open), of(Level::Hour, &self.hours, usize::MAX));
         of(Level::Day, &self.days, usize::MAX).into_iter().chain(hours).chain(minutes)
-    }
-
-    pub fn park(&mut self, (level, at): (Level, i64), dir: &Path, next: &mut u64) -> Result<(), JournalError> {
-        let tiles = match level {
-            Level::Minute => &mut self.minutes,
-            Level::Hour => &mut self.hours,
-            Level::Day => &mut self.days,
-        };
-        tiles.get_mut(&at).map_or(Ok(()), |held| held.park(dir, next))
     }
 
     pub fn parked(&self) -> impl Iterator<Item = &Parked> {
@@ -131,19 +85,23 @@ pub(super) enum Level {
     Day,
 }
 
-/// Moves tiles that begin before `before` from `fine` into the coarser tile that covers them.
-fn roll(
-    fine: &mut BTreeMap<i64, Held>,
-    coarse: &mut BTreeMap<i64, Held>,
-    (step, before): (i64, i64),
-    dir: Option<&Path>,
-) {
-    let kept = fine.split_off(&before);
-    for (at, mut held) in std::mem::replace(fine, kept) {
-        held.fetch(dir);
-        let into = coarse.entry(at - at.rem_euclid(step)).or_default();
-        into.fetch(dir);
-        into.tile.merge(&held.tile);
+impl Level {
+    /// What tiles of this level roll into, and how long that is, microseconds.
+    pub fn coarser(self) -> (Option<Self>, i64) {
+        match self {
+            Self::Minute => (Some(Self::Hour), HOUR),
+            Self::Hour => (Some(Self::Day), DAY),
+            Self::Day => (None, DAY),
+        }
+    }
+
+    /// What rolls into tiles of this level, and how long one of this level is, microseconds.
+    pub fn finer(self) -> Option<(Self, i64)> {
+        match self {
+            Self::Minute => None,
+            Self::Hour => Some((Self::Minute, HOUR)),
+            Self::Day => Some((Self::Hour, DAY)),
+        }
     }
 }
 
@@ -158,7 +116,7 @@ pub(super) struct Before {
 impl From<Before> for Series {
     fn from(before: Before) -> Self {
         let held = |tiles: BTreeMap<i64, Tile>| {
-            tiles.into_iter().map(|(at, tile)| (at, Held { tile, parked: None })).collect()
+            tiles.into_iter().map(|(at, tile)| (at, Held { tile: Arc::new(tile), parked: None })).collect()
         };
         Self { minutes: held(before.minutes), hours: held(before.hours), days: held(before.days) }
     }

@@ -126,14 +126,15 @@ fn minutes_roll_into_hours_and_days_and_the_window_stays_whole() {
             .entry(key.clone())
             .or_default()
             .minutes
-            .insert(start + i as i64 * 10 * MINUTE, Held { tile, parked: None });
+            .insert(start + i as i64 * 10 * MINUTE, Held { tile: Arc::new(tile), parked: None });
     }
     let now = start + count as i64 * 10 * MINUTE;
     tiles.roll(Timestamp(now));
     {
         let all = tiles.0.series.lock();
         let series = &all[&key];
-        assert!(series.minutes.len() <= KEEP_MINUTES as usize / 10 + 1, "{}", series.minutes.len());
+        // An hour rolls up as a whole.
+        assert!(series.minutes.len() <= (KEEP_MINUTES as usize + 60) / 10, "{}", series.minutes.len());
         assert!(series.hours.len() <= KEEP_HOURS as usize + 24, "{}", series.hours.len());
         assert!(series.days.len() >= 16, "{}", series.days.len());
     }
@@ -161,7 +162,7 @@ fn past_their_memory_tiles_roll_up_early_and_the_counts_stay() {
             let mut tile = Tile::default();
             tile.requests.record(None, 1, false, &Timing::default());
             tile.columns.entry("in.x".into()).or_default().numeric.get_or_insert_default().extend(&mut vec![0.5; 500]);
-            series.minutes.insert(now - minute * MINUTE, Held { tile, parked: None });
+            series.minutes.insert(now - minute * MINUTE, Held { tile: Arc::new(tile), parked: None });
         }
     }
     let held = || tiles.0.series.lock().values().map(Series::byte_len).sum::<usize>();
@@ -250,7 +251,7 @@ fn full(columns: usize, rows: usize, seed: usize) -> Tile {
 
 fn put(tiles: &Tiles, version: usize, minute: i64, tile: Tile) {
     let mut all = tiles.0.series.lock();
-    all.entry(key(version)).or_default().minutes.insert(minute, Held { tile, parked: None });
+    all.entry(key(version)).or_default().minutes.insert(minute, Held { tile: Arc::new(tile), parked: None });
 }
 
 #[test]
@@ -273,18 +274,70 @@ fn columns_in_files_are_in_windows_as_if_they_were_in_memory() {
     assert_eq!((a.count(), a.quantiles.count()), (90_000, 90_000));
     assert!((a.moments.mean().unwrap() - b.moments.mean().unwrap()).abs() < 1e-12);
     assert!((a.quantiles.quantile(0.5).unwrap() - 0.5).abs() < 2.0 * a.quantiles.rank_error());
-    let only = parked.windows_of(&tenant(), "d", (Timestamp(0), Timestamp(i64::MAX)), &|name| name == "in.c2");
-    assert_eq!(only[0].tile.columns.keys().collect::<Vec<_>>(), ["in.c2"]);
     // Rows that come late for a minute in a file are added to it.
     put(&parked, 1, now - MINUTE, Tile::default());
     {
         let mut all = parked.0.series.lock();
         let held = all.get_mut(&key(0)).unwrap().minutes.get_mut(&(now - 60 * MINUTE)).unwrap();
-        held.tile.merge(&full(1, 10, 0));
+        Arc::make_mut(&mut held.tile).merge(&full(1, 10, 0));
     }
     parked.roll_within(Timestamp(now), 0);
     let late = window(&parked).columns["in.c0"].numeric.as_ref().unwrap().count();
     assert_eq!(late, 90_010);
+}
+
+/// An hour is written once, when its last minute is old enough, and rows that come for it after that are in it too.
+#[test]
+fn an_hour_is_merged_and_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles = Tiles::in_folder(folder.path());
+    let hour = START - START.rem_euclid(HOUR);
+    (0..60).for_each(|minute| put(&tiles, 0, hour + minute * MINUTE, full(2, 100, minute as usize)));
+    let files = || std::fs::read_dir(parked::folder(folder.path())).map_or(0, Iterator::count);
+    let held = |level: &dyn Fn(&Series) -> usize| tiles.0.series.lock().get(&key(0)).map_or(0, level);
+    let kept = KEEP_MINUTES * MINUTE;
+    for minute in 0..60 {
+        tiles.roll(Timestamp(hour + kept + minute * MINUTE));
+        assert_eq!((held(&|s| s.minutes.len()), held(&|s| s.hours.len()), files()), (60, 0, 0), "{minute}");
+    }
+    tiles.roll(Timestamp(hour + kept + HOUR));
+    assert_eq!((held(&|s| s.minutes.len()), held(&|s| s.hours.len()), files()), (0, 1, 1));
+    put(&tiles, 0, hour + 7 * MINUTE, full(2, 5, 0));
+    tiles.roll(Timestamp(hour + kept + HOUR));
+    assert_eq!((held(&|s| s.minutes.len()), held(&|s| s.hours.len()), files()), (0, 1, 2));
+    let whole = tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX));
+    assert_eq!((whole.requests.requests, whole.columns["in.c1"].numeric.as_ref().unwrap().count()), (61, 6_005));
+}
+
+/// The look of a request's statistics at the tiles must not wait for the disk.
+#[test]
+fn the_lock_is_free_while_files_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles = Tiles::in_folder(folder.path());
+    let now = START - START.rem_euclid(DAY) + 12 * HOUR;
+    (0..300).for_each(|minute| put(&tiles, 0, now - minute * MINUTE, full(20, 300, minute as usize)));
+    let (done, rolling) = (std::sync::atomic::AtomicBool::new(false), tiles.clone());
+    let (mut looks, mut longest) = (0, Duration::ZERO);
+    let took = std::thread::scope(|scope| {
+        let roll = scope.spawn(|| {
+            let begun = std::time::Instant::now();
+            rolling.roll_within(Timestamp(now), 0);
+            done.store(true, std::sync::atomic::Ordering::Release);
+            begun.elapsed()
+        });
+        while !done.load(std::sync::atomic::Ordering::Acquire) {
+            let begun = std::time::Instant::now();
+            drop(tiles.0.series.lock());
+            longest = longest.max(begun.elapsed());
+            // Whatever is where: no look misses a minute.
+            let all = tiles.0.series.lock();
+            let requests: u64 = all[&key(0)].between(0, i64::MAX).map(|held| held.tile.requests.requests).sum();
+            assert_eq!(requests, 300);
+            looks += 1;
+        }
+        roll.join().unwrap()
+    });
+    assert!(looks > 10 && longest < took / 4, "{looks} looks, the longest {longest:?} of {took:?}");
 }
 
 #[test]

@@ -5,12 +5,13 @@ use super::monitors::{Key, Monitors};
 use super::ports::{Alarm, Alarms, RowStream, Traffic, Wanted};
 use super::rows::{MINUTE, Minute, Sampler, most_of_each};
 use super::spec::MonitorSpec;
-use super::sql::{self, Change, State};
+use super::sql::{self, Change, Ends, State};
 use super::watch::{References, Transition, Watch};
-use mainspring_core::{Failure, Timestamp};
+use mainspring_core::{Ctx, Failure, Timestamp, panic_words};
 use mainspring_store::sql::{Lead, Leader, Lease, Passes};
 use mainspring_store::{FutureExt, StoreError};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,16 @@ const TTL: Duration = Duration::from_secs(10);
 const LOOK: u32 = 5;
 /// Parts of its rows that one monitor takes in one pass, so that one with a long past does not hold up the others.
 const PARTS: usize = 20;
+/// How long it goes on taking them, microseconds: a quarter of the lease, of which half is left whenever one begins.
+const TAKES: i64 = 2_500_000;
 /// Alarms that one pass passes on.
 const RELAYED: u32 = 100;
 /// Passes that a monitor sits out after an error.
 const SITS_OUT: u32 = 10;
-/// How much of a time without rows may have to be read again after a restart, microseconds.
+/// How much of a time without rows, or with large states, may have to be read again after a restart, microseconds.
 const UNWRITTEN: i64 = 600_000_000;
+/// Learnt numbers from which on a state is large: some 2 MB.
+const LARGE: usize = 200_000;
 
 /// The rest of the server.
 #[derive(Clone)]
@@ -47,8 +52,18 @@ struct Running {
     references: Option<References>,
     /// What is written of the position.
     written: Timestamp,
+    /// Rows that came too late, of what is read now.
+    late: u64,
     /// Passes that it still sits out.
     sits_out: u32,
+}
+
+/// What is written with a state.
+struct News<'a> {
+    told: Vec<Transition>,
+    /// What stood in its place and is not gone on with.
+    before: Option<State>,
+    lease: &'a Lease,
 }
 
 struct Reading {
@@ -83,35 +98,53 @@ impl Controller {
     /// # Errors
     /// [`WatchError::Store`] when the database does not answer. What one monitor lacks holds up that one alone.
     pub async fn pass(&mut self) -> Result<(), WatchError> {
-        let Some(lease) = self.lead().await? else {
+        if self.lead().await?.is_none() {
             self.passes = self.passes.wrapping_add(1);
             return if self.passes.is_multiple_of(LOOK) { self.monitors.refresh().await } else { Ok(()) };
-        };
-        self.take_up(&lease).await?;
+        }
+        self.take_up().await?;
         let keys: Vec<Key> = self.running.keys().cloned().collect();
         for key in keys {
-            if let Some(running) = self.running.get_mut(&key).filter(|r| r.sits_out > 0) {
+            // A pass over many monitors may last longer than the lease. Who was succeeded meanwhile begins anew.
+            let lease = self.lead().await?;
+            let (Some(lease), Some(running)) = (lease, self.running.get_mut(&key)) else { continue };
+            if running.sits_out > 0 {
                 running.sits_out -= 1;
                 continue;
             }
-            let done = self.one(&key, &lease).await;
-            self.stopped(&key, done.as_ref().err());
-            match done {
-                Ok(()) => {}
-                // Somebody else wrote it, or leads: what is known of it is out of date.
-                Err(WatchError::Raced(_) | WatchError::Stored { .. }) => drop(self.running.remove(&key)),
-                Err(WatchError::Store(error)) => return Err(self.lost(error)),
-                Err(error) => {
-                    // What was read since the last minute that was written is read again.
-                    if let Some(running) = self.running.get_mut(&key) {
-                        running.reading = None;
-                        running.sits_out = SITS_OUT;
-                    }
+            // One monitor's bug must not hold up those of others.
+            let done = AssertUnwindSafe(self.one(&key)).catch_unwind().await;
+            let done = done.unwrap_or_else(|panic| Err(WatchError::Bug(panic_words(&*panic).to_owned())));
+            self.after(&key, done, &lease).await?;
+        }
+        self.relay().await
+    }
+
+    /// What follows from how it went with one monitor.
+    async fn after(&mut self, key: &Key, done: Result<(), WatchError>, lease: &Lease) -> Result<(), WatchError> {
+        let error = match done {
+            Err(WatchError::Store(error)) => return Err(self.lost(error)),
+            other => other.err(),
+        };
+        self.stopped(key, error.as_ref(), lease).await?;
+        match error {
+            None => {}
+            // Somebody else wrote it, or leads: what is known of it is out of date.
+            Some(WatchError::Raced(_) | WatchError::Stored { .. }) => drop(self.running.remove(key)),
+            Some(error) => {
+                // What was read since the last minute that was written is read again.
+                if let Some(running) = self.running.get_mut(key) {
+                    running.reading = None;
+                    running.sits_out = SITS_OUT;
+                }
+                if let WatchError::Bug(_) = error {
+                    tracing::error!(monitor = %key.1, %error, "the monitor stands still");
+                } else {
                     tracing::debug!(monitor = %key.1, %error, "the monitor stands still");
                 }
             }
         }
-        self.relay().await
+        Ok(())
     }
 
     /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
@@ -131,29 +164,43 @@ impl Controller {
     }
 
     /// Brings what runs in line with what is declared.
-    async fn take_up(&mut self, lease: &Lease) -> Result<(), WatchError> {
+    async fn take_up(&mut self) -> Result<(), WatchError> {
         let (specs, withdrawn) = {
             let known = self.monitors.known.read();
             (known.specs.clone(), known.withdrawn.clone())
         };
         for key in withdrawn {
-            let (tenant, name) = key.clone();
-            let db = self.monitors.db.clone();
-            let forget = db.write(move |c| async move { sql::forget(c, &tenant, &name).await }.boxed());
-            forget.await?;
-            self.monitors.known.write().withdrawn.retain(|other| *other != key);
+            let Some(lease) = self.lead().await? else { return Ok(()) };
+            self.forget(&key, lease).await?;
         }
         self.running.retain(|key, _| specs.contains_key(key));
         for (key, spec) in specs {
             match self.running.get_mut(&key) {
                 Some(running) if running.spec == spec => {}
                 Some(running) if spec.tests_as(&running.spec) => running.spec = spec,
-                _ => match self.begin(&key, spec, lease).await {
-                    Ok(running) => drop(self.running.insert(key, running)),
-                    Err(WatchError::Store(error)) => return Err(self.lost(error)),
-                    Err(error) => self.stopped(&key, Some(&error)),
-                },
+                _ => {
+                    let Some(lease) = self.lead().await? else { return Ok(()) };
+                    match self.begin(&key, spec, &lease).await {
+                        Ok(running) => drop(self.running.insert(key, running)),
+                        Err(WatchError::Store(error)) => return Err(self.lost(error)),
+                        Err(error) => self.stopped(&key, Some(&error), &lease).await?,
+                    }
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Lets go of a monitor that is no longer declared.
+    async fn forget(&mut self, key: &Key, lease: Lease) -> Result<(), WatchError> {
+        let (ctx, (tenant, name)) = (&self.monitors.ctx, key.clone());
+        let ends = Ends { lease, at: ctx.now(), alarm: ctx.event_id() };
+        let db = self.monitors.db.clone();
+        let done = db.write(move |c| async move { sql::forget(c, (&tenant, &name), &ends).await }.boxed()).await;
+        match done {
+            Ok(()) => self.monitors.known.write().withdrawn.retain(|other| other != key),
+            Err(WatchError::Store(error)) => return Err(self.lost(error)),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -164,23 +211,38 @@ impl Controller {
         let db = self.monitors.db.clone();
         let found = db.read(move |c| async move { sql::one(c, &tenant, &name).await }.boxed()).await?;
         let version = found.as_ref().map_or(0, |state| state.version);
-        let known = found.filter(|state| spec.tests_as(&state.spec)).map(|state| state.watch);
+        if let (Some(view), Some(state)) = (self.monitors.known.write().views.get_mut(key), &found) {
+            view.problem.clone_from(&state.problem);
+        }
+        let (known, before) = match found {
+            Some(state) if spec.tests_as(&state.spec) => (Some(state.watch), None),
+            other => (None, other),
+        };
         let fresh = known.is_none();
         let watch = Arc::new(known.unwrap_or_else(|| Watch::new(self.monitors.ctx.now(), &spec)));
         let written = watch.position;
-        let mut running = Running { spec, watch, version, reading: None, references: None, written, sits_out: 0 };
+        let mut running =
+            Running { spec, watch, version, reading: None, references: None, written, late: 0, sits_out: 0 };
         if fresh {
-            running.write(key, &self.monitors, (Vec::new(), lease)).await?;
+            running.write(key, &self.monitors, News { told: Vec::new(), before, lease }).await?;
         }
         self.show(key, &running.watch, 0);
         Ok(running)
     }
 
-    /// Says why a monitor does not go on, or that it does.
-    fn stopped(&self, key: &Key, error: Option<&WatchError>) {
-        if let Some(view) = self.monitors.known.write().views.get_mut(key) {
-            view.problem = error.map(told);
+    /// Says why a monitor does not go on, or that it does, here and to the servers that do not lead.
+    async fn stopped(&mut self, key: &Key, error: Option<&WatchError>, lease: &Lease) -> Result<(), WatchError> {
+        let problem = error.map(told);
+        {
+            let mut known = self.monitors.known.write();
+            let Some(view) = known.views.get_mut(key).filter(|view| view.problem != problem) else { return Ok(()) };
+            view.problem.clone_from(&problem);
         }
+        let ((tenant, name), lease) = (key.clone(), lease.clone());
+        let db = self.monitors.db.clone();
+        let said =
+            db.write(move |c| async move { sql::say(c, (&tenant, &name), problem.as_deref(), &lease).await }.boxed());
+        said.await.map_err(|error| self.lost(error))
     }
 
     fn show(&self, key: &Key, watch: &Arc<Watch>, late: u64) {
@@ -190,9 +252,11 @@ impl Controller {
         }
     }
 
-    async fn one(&mut self, key: &Key, lease: &Lease) -> Result<(), WatchError> {
+    async fn one(&mut self, key: &Key) -> Result<(), WatchError> {
         let Some(running) = self.running.get_mut(key) else { return Ok(()) };
-        let (minutes, until, late) = running.feed(key, &*self.ports.traffic).await?;
+        let ctx = &self.monitors.ctx;
+        let (minutes, until) = running.feed(key, &*self.ports.traffic, ctx).await?;
+        let late = running.late;
         if minutes.is_empty() && until.micros() < running.watch.position.micros() + MINUTE {
             // Nothing is new until a minute is over: what is known may be large, and is not copied each second.
             let watch = Arc::clone(&running.watch);
@@ -202,6 +266,10 @@ impl Controller {
         let mut watch = (*running.watch).clone();
         let mut told = Vec::new();
         for minute in most_of_each(minutes, (&watch.model, &watch.version)) {
+            // Folding a long past may last longer than the lease, too.
+            if self.leader.lead().await? != Lead::Kept {
+                return Err(WatchError::Raced(key.1.to_string()));
+            }
             if watch.is_new(&minute) || running.references.is_none() {
                 let of = (minute.model.as_str(), minute.version.as_str());
                 running.references = Some(self.monitors.references(&key.0, &running.spec, of).await?);
@@ -213,11 +281,13 @@ impl Controller {
         watch.settle(until);
         let idle = watch.position.micros() - running.written.micros();
         running.watch = Arc::new(watch);
-        if folded || idle >= UNWRITTEN {
+        let large = told.is_empty() && running.watch.kept() > LARGE;
+        if (folded && !large) || idle >= UNWRITTEN {
             for transition in &told {
                 tracing::info!(monitor = %key.1, sentence = transition.sentence, "drift");
             }
-            running.write(key, &self.monitors, (told, lease)).await?;
+            let Some(lease) = self.leader.lease() else { return Err(WatchError::Raced(key.1.to_string())) };
+            running.write(key, &self.monitors, News { told, before: None, lease }).await?;
         }
         let watch = Arc::clone(&running.watch);
         self.show(key, &watch, late);
@@ -256,18 +326,16 @@ fn told(error: &WatchError) -> String {
 
 impl Running {
     /// Writes the state with what it has to tell. After an error it is not to be trusted any more.
-    async fn write(
-        &mut self,
-        key: &Key,
-        monitors: &Monitors,
-        (told, lease): (Vec<Transition>, &Lease),
-    ) -> Result<(), WatchError> {
+    async fn write(&mut self, key: &Key, monitors: &Monitors, news: News<'_>) -> Result<(), WatchError> {
         let ctx = &monitors.ctx;
+        let News { told, before, lease } = news;
         let (tenant, name) = key.clone();
         let (spec, watch) = (Arc::clone(&self.spec), (*self.watch).clone());
-        let state = State { tenant, name, spec, watch, version: self.version };
+        let (version, late) = (self.version, self.late);
+        let state = State { tenant, name, spec, watch, version, late, problem: None };
         let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
-        let change = Box::new(Change { state, told, lease: lease.clone(), at: ctx.now() });
+        let ends = Ends { lease: lease.clone(), at: ctx.now(), alarm: ctx.event_id() };
+        let change = Box::new(Change { state, told, before, ends });
         Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
         self.version += 1;
         self.written = self.watch.position;
@@ -275,13 +343,18 @@ impl Running {
     }
 
     /// Takes what has come and gives the minutes that are complete, with the moment up to which they are.
-    async fn feed(&mut self, key: &Key, traffic: &dyn Traffic) -> Result<(Vec<Minute>, Timestamp, u64), WatchError> {
+    async fn feed(
+        &mut self,
+        key: &Key,
+        traffic: &dyn Traffic,
+        ctx: &Ctx,
+    ) -> Result<(Vec<Minute>, Timestamp), WatchError> {
+        let begun = ctx.now();
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
-                let (tenant, deployment) = (key.0.clone(), self.spec.deployment.clone());
-                let from = self.watch.position;
-                let stream = traffic.follow(Wanted { tenant, deployment, from }).await?;
+                let (tenant, spec, from) = (key.0.clone(), Arc::clone(&self.spec), self.watch.position);
+                let stream = traffic.follow(Wanted { tenant, spec, from }).await?;
                 Reading { stream, sampler: Sampler::from(from) }
             }
         };
@@ -296,13 +369,13 @@ impl Running {
             }
             until = until.max(rows.complete_until);
             minutes.extend(reading.sampler.close(until));
-            if !rows.more {
+            if !rows.more || ctx.now().micros() - begun.micros() >= TAKES {
                 break;
             }
         }
-        let late = reading.sampler.late();
+        self.late = reading.sampler.late();
         self.reading = Some(reading);
-        Ok((minutes, until, late))
+        Ok((minutes, until))
     }
 }
 

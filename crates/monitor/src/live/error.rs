@@ -37,6 +37,9 @@ pub enum WatchError {
         /// Why.
         reason: String,
     },
+    /// Looking at it panicked.
+    #[error("looking at it stopped at a bug of the server: {0}")]
+    Bug(String),
     /// Another part of the server did not answer.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -51,7 +54,7 @@ impl Failure for WatchError {
             Self::NotFound(_) | Self::NoProfile { .. } => ErrorKind::NotFound,
             Self::Profile(_) | Self::Spec(_) => ErrorKind::InvalidInput,
             Self::Raced(_) => ErrorKind::Conflict,
-            Self::Stored { .. } => ErrorKind::Internal,
+            Self::Stored { .. } | Self::Bug(_) => ErrorKind::Internal,
             Self::Port(e) => e.kind,
             Self::Store(e) => e.kind(),
         }

@@ -8,6 +8,7 @@
 mod action;
 mod control;
 mod error;
+mod learned;
 mod monitors;
 mod ports;
 pub mod rows;
@@ -21,10 +22,11 @@ pub use action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 pub use control::{Controller, Ports};
 pub use error::WatchError;
 pub use monitors::{Monitors, SavedProfile, View, kind};
-pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
+pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted};
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
 pub use watch::{References, Transition, TransitionKind, Watch};
+pub use words::side;
 
 /// The outbox topic of alarms on their way to whom they concern.
 const ALARMS: &str = "monitor.alarm";

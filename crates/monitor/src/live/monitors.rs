@@ -2,7 +2,7 @@
 
 use super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 use super::error::WatchError;
-use super::ports::Models;
+use super::ports::{Models, Trained};
 use super::spec::MonitorSpec;
 use super::sql::{self, ProfileRow, State};
 use super::track::Standing;
@@ -35,7 +35,7 @@ pub struct View {
     pub spec: Arc<MonitorSpec>,
     /// Where it is; nothing when nobody has looked yet.
     pub watch: Option<Arc<Watch>>,
-    /// Rows that came too late to be looked at, since this process has watched.
+    /// Rows that came too late to be looked at, since the process that watches has watched.
     pub late: u64,
     /// Why it does not go on.
     pub problem: Option<String>,
@@ -168,36 +168,37 @@ impl Monitors {
         }
         let (by, source) = (auth.who().subject.to_string(), profile.file.clone());
         let key = (auth.tenant().clone(), auth.action().model.clone(), version.to_owned());
-        self.keep(key, (profile, source, by), Some(auth.audit())).await
+        self.keep(key, (profile, source, by), auth.audit()).await
     }
 
     async fn keep(
         &self,
         (tenant, model, version): (Tenant, String, String),
         (profile, source, saved_by): (&Profile, String, String),
-        audit: Option<mainspring_core::AuditRecord>,
+        audit: mainspring_core::AuditRecord,
     ) -> Result<(), WatchError> {
         let text = serde_json::to_string(profile)
             .map_err(|e| WatchError::Stored { what: "profile", reason: e.to_string() })?;
         let row = ProfileRow { profile: text, source, saved_by, saved_at: self.ctx.now() };
         self.db
             .write(move |c| {
-                async move { sql::save_profile(c, (&tenant, &model, &version), &row, audit.as_ref()).await }.boxed()
+                async move { sql::save_profile(c, (&tenant, &model, &version), &row, &audit).await }.boxed()
             })
             .await
     }
 
-    /// The profile of a version: the saved one, or that of the data it was trained on, which is then saved.
+    /// The profile that is saved with a version.
     ///
     /// # Errors
-    /// [`WatchError::NoProfile`], [`WatchError::Port`], [`WatchError::Store`].
+    /// [`WatchError::NoProfile`], [`WatchError::Stored`], [`WatchError::Store`].
     pub async fn profile(&self, auth: &Authorized<ReadProfile>, version: &str) -> Result<SavedProfile, WatchError> {
         let model = &auth.action().model;
         let none = || WatchError::NoProfile { model: model.clone(), version: version.to_owned() };
-        self.profile_of(auth.tenant(), model, version).await?.ok_or_else(none)
+        self.saved(auth.tenant(), model, version).await?.ok_or_else(none)
     }
 
-    pub(crate) async fn profile_of(
+    /// The same, or that of the data that the version was trained on, which is then saved.
+    async fn profile_of(
         &self,
         tenant: &Tenant,
         model: &str,
@@ -206,9 +207,11 @@ impl Monitors {
         if let Some(found) = self.saved(tenant, model, version).await? {
             return Ok(Some(found));
         }
-        let Some((profile, source)) = self.models.training(tenant, model, version).await? else { return Ok(None) };
-        let by = "the server".to_owned();
-        self.keep((tenant.clone(), model.to_owned(), version.to_owned()), (&profile, source, by), None).await?;
+        let Some(Trained { profile, source, auth }) = self.models.training(tenant, model, version).await? else {
+            return Ok(None);
+        };
+        let key = (tenant.clone(), model.to_owned(), version.to_owned());
+        self.keep(key, (&profile, source, "the server".to_owned()), auth.audit()).await?;
         self.saved(tenant, model, version).await
     }
 
@@ -251,9 +254,10 @@ impl Monitors {
     pub(crate) async fn refresh(&self) -> Result<(), WatchError> {
         let states = self.db.read(|c| async move { sql::states(c).await }.boxed()).await?;
         let mut known = self.known.write();
-        for State { tenant, name, watch, .. } in states {
+        for State { tenant, name, watch, late, problem, .. } in states {
             if let Some(view) = known.views.get_mut(&(tenant, name)) {
                 view.watch = Some(Arc::new(watch));
+                (view.late, view.problem) = (late, problem);
             }
         }
         Ok(())

@@ -1,11 +1,13 @@
 //! What monitors need from the rest of the server. Each is asked again after a failure; none may wait for long.
 
-use super::spec::{RolloutOrder, Severity};
+use super::action::SaveProfile;
+use super::spec::{MonitorSpec, RolloutOrder, Severity};
 use crate::profile::Profile;
 use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
-use mainspring_core::{ErrorKind, Name, Tenant, Timestamp};
+use mainspring_core::{Authorized, ErrorKind, Name, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Another part of the server did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +23,12 @@ pub struct PortError {
 pub type PortResult<'a, T> = BoxFuture<'a, Result<T, PortError>>;
 
 /// Which rows a monitor wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// Whose.
     pub tenant: Tenant,
-    /// The deployment.
-    pub deployment: Name,
+    /// The deployment, and which columns of it.
+    pub spec: Arc<MonitorSpec>,
     /// From here on.
     pub from: Timestamp,
 }
@@ -55,19 +57,25 @@ pub trait Traffic: Send + Sync + 'static {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>>;
 }
 
+/// What a version was trained on.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The profile of it.
+    pub profile: Profile,
+    /// What it is called.
+    pub source: String,
+    /// The server's own permission to save it with the version, which goes into the audit trail.
+    pub auth: Authorized<SaveProfile>,
+}
+
 /// The registered models.
 pub trait Models: Send + Sync + 'static {
     /// Name and version of what a URI (`models:/churn@champion`) means now.
     fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> PortResult<'a, (String, String)>;
 
-    /// The profile of the data that a version was trained on, and what that is called, where it is known and can be read.
-    /// Called once for a version without a saved profile.
-    fn training<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        model: &'a str,
-        version: &'a str,
-    ) -> PortResult<'a, Option<(Profile, String)>>;
+    /// What a version was trained on, where it is known and can be read. Only the controller asks, for one version after
+    /// the other, when a monitor needs a profile and none is saved.
+    fn training<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<Trained>>;
 }
 
 /// What somebody must hear of: a monitor that begins or ceases to see drift.

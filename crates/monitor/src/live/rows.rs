@@ -20,7 +20,7 @@ pub const SAMPLED: usize = 256;
 /// Columns that are watched; further ones are not.
 pub const MOST_COLUMNS: usize = 1_024;
 /// Lists up to this long are a column for each element.
-const MOST_ELEMENTS: usize = 64;
+pub(super) const MOST_ELEMENTS: usize = 64;
 
 /// Values of one column, a row each.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,6 +242,10 @@ impl Bucket {
                     continue;
                 }
                 let mine = self.columns.entry(name).or_insert_with(|| Cells::missing(&cells, before));
+                if mine.len() > before {
+                    // An element of a list and a column that is called like it: the first of them has the name.
+                    continue;
+                }
                 // A batch of another layout did not have it.
                 let gap = before.saturating_sub(mine.len());
                 mine.extend(Cells::missing(mine, gap));
@@ -258,7 +262,7 @@ impl Bucket {
         let rows = self.lowest.len();
         let order = self.lowest.settle();
         for cells in self.columns.values_mut() {
-            let gap = rows - cells.len();
+            let gap = rows.saturating_sub(cells.len());
             cells.extend(Cells::missing(cells, gap));
             cells.arrange(&order);
         }
@@ -295,18 +299,17 @@ fn plain(values: &ArrayRef) -> Result<Option<Cells>, ArrowError> {
     }
 }
 
+/// Each row by itself, so that it does not matter which rows share a batch: what a row's list does not reach is missing
+/// there, and a list that is too long has no elements.
 fn elements(name: &str, values: &ArrayRef) -> Result<Vec<(String, Cells)>, ArrowError> {
     let lists = values.as_list::<i32>();
-    let mut lengths = (0..lists.len()).filter(|i| lists.is_valid(*i)).map(|i| lists.value_length(i));
-    let Some(n) = lengths.next().and_then(|n| usize::try_from(n).ok()) else { return Ok(Vec::new()) };
-    if n == 0 || n > MOST_ELEMENTS || lengths.any(|m| usize::try_from(m) != Ok(n)) {
-        return Ok(Vec::new());
-    }
+    let length = |i: usize| if lists.is_valid(i) { usize::try_from(lists.value_length(i)).unwrap_or(0) } else { 0 };
+    let lengths: Vec<usize> = (0..lists.len()).map(length).map(|n| if n > MOST_ELEMENTS { 0 } else { n }).collect();
     let place = |j: usize| -> UInt32Array {
-        (0..lists.len()).map(|i| lists.is_valid(i).then(|| lists.value_offsets()[i] as u32 + j as u32)).collect()
+        lengths.iter().enumerate().map(|(i, n)| (*n > j).then(|| lists.value_offsets()[i] as u32 + j as u32)).collect()
     };
     let mut all = Vec::new();
-    for j in 0..n {
+    for j in 0..lengths.iter().copied().max().unwrap_or(0) {
         if let Some(cells) = plain(&take(lists.values(), &place(j), None)?)? {
             all.push((format!("{name}[{j}]"), cells));
         }

@@ -1,5 +1,6 @@
 //! The spec of the kind `Monitor`.
 
+use super::rows::MOST_ELEMENTS;
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
 use schemars::JsonSchema;
@@ -219,6 +220,13 @@ impl MonitorSpec {
         told(self) == told(other)
     }
 
+    /// Whether a column of the journal is needed, or an element of it where it is a list: it is watched, or tells
+    /// segments apart.
+    pub fn needs(&self, column: &str) -> bool {
+        let named = |name: &str| self.wants(name) || self.segments.iter().any(|segment| segment == name);
+        named(column) || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")))
+    }
+
     /// Whether a column is to be watched.
     pub fn wants(&self, column: &str) -> bool {
         self.columns.iter().any(|pattern| fits(pattern, column))
@@ -267,6 +275,14 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, name), does, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_column_is_needed_for_itself_its_elements_and_segments() {
+        let spec = spec(json!({"columns": ["in.x", "in.list[3]"], "segments": ["in.plan"]})).unwrap();
+        let needed: Vec<&str> =
+            ["in.x", "in.xy", "in.list", "in.plan", "out.y"].into_iter().filter(|name| spec.needs(name)).collect();
+        assert_eq!(needed, ["in.x", "in.list", "in.plan"]);
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! One column, of all rows or of a segment: its reference, the bet against it, and how far it has moved.
 
-use super::rows::Cells;
+use super::learned::{Learned, Sample};
+use super::rows::{Cells, SAMPLED};
 use super::spec::MonitorSpec;
 use mainspring_core::Timestamp;
-use mainspring_stats::presets::{Calibration, Values};
+use mainspring_stats::presets::Calibration;
 use mainspring_stats::stream::Conformal;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Parts of the window in which distances are measured.
 const PARTS: i64 = 6;
-/// Rows that a reference made of live rows keeps at most.
-const MOST_LEARNED: usize = 16_384;
+/// Rows that a reference made of the first rows keeps at most: as many as may be asked for, and the last minute's.
+const MOST_FIRST: usize = 16_384 + SAMPLED;
+/// Rows that one made of a window keeps at most, evenly over all of it; at least half of them, once it had as many.
+const MOST_OF_WINDOW: usize = 8_192;
 /// The seed of ranks within a bin: fixed, so that a replay gives the same wealth.
 const SEED: u64 = 0x006d_6f6e_6974_6f72;
 /// How far above its lowest the bet's wealth may stand, as a logarithm, while nothing has changed yet.
@@ -68,22 +71,6 @@ impl Origin {
             Self::Profile => "profile",
             Self::FirstRows => "first-rows",
             Self::Window => "window",
-        }
-    }
-}
-
-/// Live rows on their way to be a reference.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Learned {
-    Numbers(Vec<Option<f64>>),
-    Texts(Calibration),
-}
-
-impl Learned {
-    fn rows(&self) -> u64 {
-        match self {
-            Self::Numbers(values) => values.len() as u64,
-            Self::Texts(binned) => binned.rows(),
         }
     }
 }
@@ -234,6 +221,11 @@ impl Track {
         self.reference.is_none().then(|| self.learned.as_ref().map_or(0, Learned::rows))
     }
 
+    /// Numbers that are kept until they are its reference.
+    pub(super) fn kept(&self) -> usize {
+        self.learned.as_ref().map_or(0, Learned::kept)
+    }
+
     /// Takes the rows `rows` of a minute's cells, or notices that the column was not in it. `enough` says whether what
     /// was learned, in rows, makes a reference now.
     pub(crate) fn fold(
@@ -275,14 +267,16 @@ impl Track {
     }
 
     fn learn(&mut self, cells: &Cells, rows: &[usize], at: Timestamp) {
+        let most = if self.origin == Origin::Window { MOST_OF_WINDOW } else { MOST_FIRST };
         let learned = self.learned.get_or_insert_with(|| match cells {
-            Cells::Numbers(_) => Learned::Numbers(Vec::new()),
+            Cells::Numbers(_) => Learned::Numbers(Sample::default()),
             Cells::Texts(_) => Learned::Texts(Calibration::hashed()),
         });
         match (learned, cells) {
             (Learned::Numbers(mine), Cells::Numbers(values)) => {
-                let room = MOST_LEARNED.saturating_sub(mine.len());
-                mine.extend(rows.iter().take(room).map(|row| Some(values[*row]).filter(|v| !v.is_nan())));
+                for row in rows {
+                    mine.push(values[*row], most);
+                }
             }
             (Learned::Texts(mine), Cells::Texts(values)) => {
                 for row in rows {
@@ -295,14 +289,7 @@ impl Track {
     }
 
     fn learn_no_more(&mut self, at: Timestamp) {
-        let reference = match self.learned.take() {
-            Some(Learned::Texts(binned)) => Some(binned),
-            Some(Learned::Numbers(values)) => {
-                let values = values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect();
-                Calibration::new(&Values::Numbers { values, whole: false }).ok()
-            }
-            None => None,
-        };
+        let reference = self.learned.take().and_then(|learned| learned.calibration().ok());
         if let Some(reference) = reference {
             self.compare_with(reference, at);
         }

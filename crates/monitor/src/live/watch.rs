@@ -8,13 +8,17 @@ use crate::profile::Profile;
 use mainspring_core::Timestamp;
 use mainspring_stats::presets::Calibration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Values of a segment's column that are watched apart.
 const VALUES: usize = 8;
-/// Rows without which no live reference is made.
+/// Rows without which no live reference is made, and no value is known to be frequent.
 const FEWEST: u64 = 200;
+/// Tracks of one monitor, those of segments included: its whole state is written each minute.
+const MOST_TRACKS: usize = 2_000;
+/// What those get of the level that are there at the beginning; the rest is for columns that come later.
+const BEGINNING: f64 = 0.9;
 
 /// What a version's columns are compared with, where it is known beforehand.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,23 @@ pub struct Segment {
     pub tracks: BTreeMap<String, Track>,
 }
 
+/// Values of a segment's column until the frequent ones are known.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Counting {
+    /// Rows that were looked at.
+    rows: u64,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Counting {
+    /// The most frequent values, the most frequent first.
+    fn frequent(self) -> Vec<String> {
+        let mut all: Vec<(String, u64)> = self.counts.into_iter().collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all.into_iter().take(VALUES).map(|(value, _)| value).collect()
+    }
+}
+
 /// The state of a monitor. The same minutes give the same state.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,9 +87,16 @@ pub struct Watch {
     pub tracks: BTreeMap<String, Track>,
     /// Segments by their column.
     pub segments: BTreeMap<String, Vec<Segment>>,
+    /// Columns, of all rows or of a segment, that the last minute had and that are not watched, because a monitor
+    /// watches at most 2,000.
+    #[serde(default)]
+    pub left_out: u64,
     /// References made of live rows end with this minute, where they are made of a time.
     learn_until: Option<Timestamp>,
-    /// Tracks that the first minute had, and those that came later: how the level is shared out.
+    /// Segments' columns whose frequent values are not known yet.
+    #[serde(default)]
+    counting: BTreeMap<String, Counting>,
+    /// Columns that the first minute had, and tracks that came later: how the level is shared out.
     first: u32,
     later: u32,
 }
@@ -211,7 +239,7 @@ impl Watch {
         let fold = Fold { minute, spec, references, learn_until: self.learn_until };
         self.take_up(fold);
         let turned = self.turn(fold);
-        let drifting = self.tracks().any(|(_, _, track)| track.standing == Standing::Drift);
+        let drifting = !self.drifted().is_empty();
         if drifting != self.drifting {
             self.drifting = drifting;
             self.since = fold.end();
@@ -243,6 +271,17 @@ impl Watch {
         all.chain(apart)
     }
 
+    /// Numbers that are kept until they are references: what makes a state large.
+    pub(super) fn kept(&self) -> usize {
+        self.tracks().map(|(_, _, track)| track.kept()).sum()
+    }
+
+    /// Columns that have drifted, whole or in a segment, each once.
+    pub fn drifted(&self) -> BTreeSet<&str> {
+        let drifts = self.tracks().filter(|(_, _, track)| track.standing == Standing::Drift);
+        drifts.map(|(name, _, _)| name).collect()
+    }
+
     /// Another version answers: everything begins anew.
     fn replace(&mut self, minute: &Minute, learning: bool) -> Option<Transition> {
         let was = std::mem::take(self);
@@ -259,56 +298,74 @@ impl Watch {
         (!was.version.is_empty()).then(|| words::replaced(&was, self))
     }
 
-    /// Begins the tracks of columns that are new.
+    /// Begins the tracks that are missing: of columns, then of each segment's, the most frequent value's first.
     fn take_up(&mut self, fold: Fold<'_>) {
         let Fold { minute, spec, .. } = fold;
-        for of in &spec.segments {
-            if !self.segments.contains_key(of)
-                && let Some(cells) = minute.columns.get(of)
-            {
-                let empty = |value| Segment { value, tracks: BTreeMap::new() };
-                self.segments.insert(of.clone(), frequent(cells).into_iter().map(empty).collect());
-            }
-        }
         let watched: Vec<&String> = minute.columns.keys().filter(|name| spec.wants(name)).collect();
-        let per_column = 1 + self.segments.values().map(Vec::len).sum::<usize>();
         if self.first == 0 {
-            self.first = (watched.len() * per_column) as u32;
+            self.first = watched.len() as u32;
         }
-        let begins = self.tracks.is_empty();
-        for name in watched {
-            if self.tracks.contains_key(name) {
+        let mut room = MOST_TRACKS.saturating_sub(self.tracks().count());
+        self.left_out = 0;
+        let part = if spec.segments.is_empty() { BEGINNING } else { BEGINNING / 2.0 };
+        let planned = self.tracks.is_empty().then(|| spec.level * part / f64::from(self.first.max(1)));
+        for name in &watched {
+            if self.tracks.contains_key(*name) || !self.has_room(&mut room) {
                 continue;
             }
             let known = if fold.learn_until.is_some() { None } else { fold.references.of(name).cloned() };
             let origin = if known.is_some() { Origin::Profile } else { fold.origin() };
-            let at = minute.at;
-            let level = self.level(begins, spec);
-            self.tracks.insert(name.clone(), Track::new(origin, known, (level, at)));
-            for (of, at_value) in self.segment_places() {
-                if of != *name {
-                    let level = self.level(begins, spec);
-                    let track = Track::new(fold.origin(), None, (level, at));
-                    if let Some(segment) = self.segments.get_mut(&of).and_then(|s| s.get_mut(at_value)) {
-                        segment.tracks.insert(name.clone(), track);
-                    }
+            let level = planned.unwrap_or_else(|| self.level_of_later(spec));
+            self.tracks.insert((*name).clone(), Track::new(origin, known, (level, minute.at)));
+        }
+        for of in &spec.segments {
+            let found = self.look_for_segments(of, minute);
+            let values = self.segments.get(of).map_or(0, Vec::len);
+            // Equal parts for each segment's column, and of it for each track that it begins with.
+            let tracks = watched.iter().filter(|name| **name != of).count() * values;
+            let planned = found.then(|| spec.level * part / (spec.segments.len() * tracks.max(1)) as f64);
+            for (at, name) in (0..values).flat_map(|at| watched.iter().map(move |name| (at, *name))) {
+                let has = self.segments.get(of).is_some_and(|all| all[at].tracks.contains_key(name));
+                if name == of || has || !self.has_room(&mut room) {
+                    continue;
+                }
+                let level = planned.unwrap_or_else(|| self.level_of_later(spec));
+                if let Some(segment) = self.segments.get_mut(of).and_then(|all| all.get_mut(at)) {
+                    segment.tracks.insert(name.clone(), Track::new(fold.origin(), None, (level, minute.at)));
                 }
             }
         }
     }
 
-    fn segment_places(&self) -> Vec<(String, usize)> {
-        self.segments.iter().flat_map(|(of, values)| (0..values.len()).map(move |at| (of.clone(), at))).collect()
+    fn has_room(&mut self, room: &mut usize) -> bool {
+        let has = *room > 0;
+        *room = room.saturating_sub(1);
+        self.left_out += u64::from(!has);
+        has
     }
 
-    /// A track's part of the level: nine tenths are shared out among those of the first minute.
-    fn level(&mut self, begins: bool, spec: &MonitorSpec) -> f64 {
-        if begins {
-            return spec.level * 0.9 / f64::from(self.first.max(1));
+    /// Counts a segment's values until its frequent ones are known; says whether they became so with this minute.
+    fn look_for_segments(&mut self, of: &str, minute: &Minute) -> bool {
+        let Some(cells) = minute.columns.get(of).filter(|_| !self.segments.contains_key(of)) else { return false };
+        let counting = self.counting.entry(of.to_owned()).or_default();
+        counting.rows += minute.rows as u64;
+        for value in (0..minute.rows).filter_map(|row| shown(cells, row)) {
+            *counting.counts.entry(value).or_default() += 1;
         }
+        if counting.rows < FEWEST {
+            return false;
+        }
+        let frequent = self.counting.remove(of).map(Counting::frequent).unwrap_or_default();
+        let empty = |value| Segment { value, tracks: BTreeMap::new() };
+        self.segments.insert(of.to_owned(), frequent.into_iter().map(empty).collect());
+        true
+    }
+
+    /// The part of the level of a track that was not there at the beginning.
+    fn level_of_later(&mut self, spec: &MonitorSpec) -> f64 {
         self.later += 1;
         let n = f64::from(self.later);
-        spec.level * 0.1 / (n * (n + 1.0))
+        spec.level * (1.0 - BEGINNING) / (n * (n + 1.0))
     }
 
     fn turn(&mut self, fold: Fold<'_>) -> Vec<Turned> {
@@ -343,19 +400,6 @@ fn is(cells: &Cells, row: usize, value: &str) -> bool {
         Cells::Numbers(_) => shown(cells, row).is_some_and(|v| v == value),
         Cells::Texts(values) => values[row].as_deref() == Some(value),
     }
-}
-
-/// The most frequent values, the most frequent first.
-fn frequent(cells: &Cells) -> Vec<String> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let rows = match cells {
-        Cells::Numbers(values) => values.len(),
-        Cells::Texts(values) => values.len(),
-    };
-    (0..rows).filter_map(|row| shown(cells, row)).for_each(|value| *counts.entry(value).or_default() += 1);
-    let mut all: Vec<(String, u64)> = counts.into_iter().collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    all.into_iter().take(VALUES).map(|(value, _)| value).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const NAMED: usize = 5;
 
 /// What a column's drift is called.
-pub(crate) fn side(column: &str) -> &'static str {
+pub fn side(column: &str) -> &'static str {
     if column.starts_with("out.") { "prediction" } else { "covariate" }
 }
 

@@ -106,7 +106,7 @@ async fn shown(s: &NativeState, who: &Arc<Principal>, (model, version): (String,
 
 #[utoipa::path(get, path = "/api/v1/profiles", operation_id = "getProfile", tag = "monitors",
     params(ProfileQuery),
-    responses((status = 200, description = "The profile saved with a version, or made of its run's dataset", body = ProfileView), Failures))]
+    responses((status = 200, description = "The profile saved with a version", body = ProfileView), Failures))]
 pub(crate) async fn get_profile(
     State(s): State<NativeState>,
     Caller(who): Caller,

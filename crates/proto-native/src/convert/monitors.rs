@@ -6,8 +6,8 @@ use crate::dto::monitors::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_journal::Column;
-use mainspring_monitor::live::track::{Standing, Track};
-use mainspring_monitor::live::{Transition, View};
+use mainspring_monitor::live::track::Track;
+use mainspring_monitor::live::{Transition, View, side};
 
 /// `in.plan = gold`.
 fn segment(of: Option<(&str, &str)>) -> Option<String> {
@@ -19,7 +19,7 @@ fn column(name: &str, of: Option<(&str, &str)>, track: &Track) -> MonitorColumn 
     MonitorColumn {
         name: name.to_owned(),
         segment: segment(of),
-        drift: if name.starts_with("out.") { "prediction" } else { "covariate" }.to_owned(),
+        drift: side(name).to_owned(),
         standing: track.standing.as_str().to_owned(),
         since: track.since.into(),
         changed_at: track.changed_at.map(Into::into),
@@ -38,14 +38,7 @@ impl From<&View> for MonitorSummary {
     fn from(view: &View) -> Self {
         let watch = view.watch.as_ref();
         let answered = watch.filter(|w| !w.version.is_empty());
-        let mut drifted: Vec<String> = watch
-            .into_iter()
-            .flat_map(|w| w.tracks())
-            .filter(|(_, _, track)| track.standing == Standing::Drift)
-            .map(|(name, _, _)| name.to_owned())
-            .collect();
-        drifted.sort();
-        drifted.dedup();
+        let drifted = watch.into_iter().flat_map(|w| w.drifted()).map(str::to_owned).collect();
         Self {
             name: view.name.to_string(),
             deployment: view.spec.deployment.to_string(),
@@ -74,6 +67,7 @@ impl From<&View> for MonitorView {
             window: view.spec.window.to_string(),
             sampled: watch.map_or(0, |w| w.rows[1]),
             late: view.late,
+            left_out: watch.map_or(0, |w| w.left_out),
             begun_at: watch.map(|w| w.begun.into()),
             columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),
         }

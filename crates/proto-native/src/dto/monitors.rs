@@ -92,8 +92,10 @@ pub struct MonitorView {
     pub window: String,
     /// Rows of which the columns were sampled.
     pub sampled: u64,
-    /// Rows that came too late to be looked at, since this server has watched.
+    /// Rows that came too late to be looked at, since the server that watches has watched.
     pub late: u64,
+    /// Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
+    pub left_out: u64,
     /// Since when this version is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begun_at: Option<Time>,

@@ -4,6 +4,8 @@ use super::world::{World, who};
 use http::StatusCode;
 use mainspring_core::{Name, Role};
 use mainspring_monitor::live::{DeclareMonitor, MonitorSpec};
+use mainspring_registry::NewVersion;
+use mainspring_registry::actions::{CreateModel, CreateVersion};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,4 +55,40 @@ async fn a_deployment_tells_what_its_rows_looked_like() {
     let none = world.get("/api/v1/deployments/adder/profile?variant=v8").await.body;
     assert_eq!((&none["rows"], &none["columns"]), (&json!(0), &json!([])));
     assert_eq!(world.get("/api/v1/deployments/adder/profile?last=soon").await.status, StatusCode::BAD_REQUEST);
+}
+
+/// A profile's bins are indices later, in the one controller of all tenants.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_whose_bins_do_not_fit_is_refused() {
+    let world = World::new().await;
+    let admin = who("default", Role::Admin);
+    let auth = world.state.gate.authorize(&admin, CreateModel::on("churn")).unwrap();
+    world.state.registry.create_model(&auth, "churn", vec![], None).await.unwrap();
+    let auth = world.state.gate.authorize(&admin, CreateVersion::on("churn")).unwrap();
+    let run = super::tracked::run(&world, "one", "6", 2).await;
+    let source = format!("runs:/{run}/model");
+    let new = NewVersion { name: "churn".into(), source, run_id: Some(run), ..NewVersion::default() };
+    world.state.registry.create_version(&auth, new).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.csv");
+    let lines: Vec<String> = (0..400).map(|i| i.to_string()).collect();
+    std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
+    let made = mainspring_monitor::profile::profile(&mainspring_monitor::Table::open(&file).unwrap(), 1).unwrap();
+    let made = serde_json::to_value(made).unwrap();
+    for wrong in [
+        json!({"edges": [1.0, 2.0], "counts": [1, 1, 1]}),
+        json!({"edges": [2.0, 1.0], "counts": [1, 1, 1, 1]}),
+        json!({"edges": [1.0], "counts": [18_446_744_073_709_551_615_u64, 1, 1]}),
+        json!({"edges": null, "counts": [1, 2, 3]}),
+        json!({"edges": null, "counts": []}),
+    ] {
+        let mut profile = made.clone();
+        profile["columns"][0]["calibration"] = wrong.clone();
+        let sent = world.call("POST", "/api/v1/profiles", json!({"model": "churn/1", "profile": profile})).await;
+        assert_eq!(sent.status, StatusCode::BAD_REQUEST, "{wrong}: {}", sent.body);
+        assert!(sent.body["detail"].as_str().unwrap().contains("no profile: stored calibration"), "{}", sent.body);
+    }
+    assert_eq!(world.get("/api/v1/profiles?model=churn/1").await.status, StatusCode::NOT_FOUND);
+    let sent = world.call("POST", "/api/v1/profiles", json!({"model": "churn/1", "profile": made})).await;
+    assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
 }

@@ -6,7 +6,7 @@ use mainspring_registry::{Batch, Metric, NewRun, NewVersion, Pair};
 use serde_json::{Value, json};
 
 /// A run of experiment 0 with a param, a metric of `points` values and a tag.
-async fn run(world: &World, name: &str, depth: &str, points: i64) -> String {
+pub(super) async fn run(world: &World, name: &str, depth: &str, points: i64) -> String {
     let admin = who("default", Role::Admin);
     let new = NewRun {
         experiment: 0,

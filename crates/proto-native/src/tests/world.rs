@@ -219,7 +219,7 @@ impl mainspring_monitor::live::Models for Untrained {
         _: &'a Tenant,
         _: &'a str,
         _: &'a str,
-    ) -> mainspring_monitor::live::PortResult<'a, Option<(mainspring_monitor::profile::Profile, String)>> {
+    ) -> mainspring_monitor::live::PortResult<'a, Option<mainspring_monitor::live::Trained>> {
         Box::pin(async { Ok(None) })
     }
 }

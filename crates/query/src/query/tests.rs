@@ -439,3 +439,26 @@ async fn retention_removes_no_file_under_a_query() {
     }
     world.shut_down().await;
 }
+
+/// What another deployment has under a name decides nothing about this one's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_deployments_rows_have_its_own_columns_and_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    world.journal.append(prediction(1, "numbers", vec![numbers("x", vec![1.5])]));
+    world.journal.append(prediction(2, "words", vec![words("x", &["one"]), words("more", &["two"])]));
+    let columns = "SELECT column_name, data_type FROM information_schema.columns \
+                   WHERE table_name = 'predictions' AND column_name LIKE 'in.%' ORDER BY column_name";
+    let own = world.query.of_deployment("numbers");
+    for sealed in [false, true] {
+        if sealed {
+            world.journal.seal().await.unwrap();
+        }
+        let found = own.sql(&may(QueryJournal), columns).await.unwrap().values();
+        assert_eq!(found, [[json!("in.x"), json!("Float32")]], "sealed: {sealed}");
+        let rows = own.sql(&may(QueryJournal), "SELECT deployment, \"in.x\" FROM predictions").await.unwrap().values();
+        assert_eq!(rows, [[json!("numbers"), json!(1.5)]]);
+        assert_eq!(world.rows(columns).await.len(), 2, "the others are there for who asks for all");
+    }
+    world.shut_down().await;
+}

@@ -10,16 +10,15 @@ pub use models::Registered;
 use crate::deployments::acting_for;
 use crate::start::Parts;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
-use mainspring_monitor::live::track::Standing;
-use mainspring_monitor::live::{Controller as Loop, DeclareMonitor, MonitorSpec, Monitors, Ports, ReadMonitors, View};
+use mainspring_monitor::live::{Controller as Loop, DeclareMonitor, MonitorSpec, Monitors, Ports, ReadMonitors};
 use mainspring_query::{Limits, Query};
 use mainspring_resource::{Controller, Kind};
 use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Rows of one query.
-const MOST_ROWS: usize = 200_000;
+/// Rows of one query at most.
+const MOST_ROWS: usize = 100_000;
 
 /// Monitors, carried out for the server itself.
 #[derive(Debug, Clone)]
@@ -56,8 +55,8 @@ impl Controller for Declared {
     fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value> {
         let read = ReadMonitors { monitor: Some(name.clone()) };
         let view = self.monitors.status(&self.gate.authorize(&acting_for(tenant), read).ok()?)?;
-        let drifted = drifted(&view);
-        let names: Vec<&str> = drifted.iter().take(5).map(String::as_str).collect();
+        let drifted: Vec<&str> = view.watch.iter().flat_map(|watch| watch.drifted()).collect();
+        let names = &drifted[..drifted.len().min(5)];
         let reason = match (&view.problem, names.is_empty()) {
             (Some(problem), _) => Some(problem.clone()),
             (None, false) => Some(format!("{} columns have drifted: {}", drifted.len(), names.join(", "))),
@@ -68,19 +67,6 @@ impl Controller for Declared {
             "version": view.watch.as_ref().map(|w| w.version.clone()),
         }))
     }
-}
-
-/// Columns that have drifted, whole or in a segment, each once.
-fn drifted(view: &View) -> Vec<String> {
-    let Some(watch) = &view.watch else { return Vec::new() };
-    let mut names: Vec<String> = watch
-        .tracks()
-        .filter(|(_, _, track)| track.standing == Standing::Drift)
-        .map(|(name, _, _)| name.to_owned())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// Starts what carries monitors out; ends at shutdown.

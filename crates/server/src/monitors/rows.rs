@@ -11,6 +11,7 @@ use mainspring_journal::{Journal, Kind, MicroBatch};
 use mainspring_monitor::live::{PortError, PortResult, RowStream, Rows, Traffic, Wanted};
 use mainspring_query::{Answer, Query, QueryJournal};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
@@ -20,11 +21,12 @@ const SETTLES: i64 = 5_000_000;
 /// Micro-batches taken at once.
 const MOST: usize = 64;
 /// The past is read in parts of so long, longer ones where there is little in them, microseconds.
-const SHORTEST: i64 = 1_000_000;
+const SHORTEST: i64 = 50_000;
 const FIRST: i64 = 60_000_000;
 const LONGEST: i64 = 3_600_000_000;
-/// Rows below which the next part is twice as long.
-const FEW: usize = 50_000;
+/// Rows of one part: so many that it has about so many values, within these bounds.
+const VALUES: usize = 1_000_000;
+const ROWS: RangeInclusive<usize> = 20_000..=super::MOST_ROWS;
 
 const ENVELOPE: [&str; 10] =
     ["event_id", "row", "at", "variant", "model", "version", "forced", "shadow_of", "outcome", "payload"];
@@ -48,7 +50,8 @@ impl Traffic for JournalRows {
         let live = self.journal.subscribe();
         let begun = self.ctx.now();
         let past = Some(Past { next: wanted.from, step: FIRST });
-        let of = self.clone();
+        // Its own columns and types: where another deployment has texts under a name, the numbers here stay numbers.
+        let of = Self { query: self.query.of_deployment(wanted.spec.deployment.as_str()), ..self.clone() };
         let stream: Box<dyn RowStream> = Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new() });
         Box::pin(async move { Ok(stream) })
     }
@@ -92,12 +95,16 @@ impl Following {
         let now = self.of.ctx.now();
         let to = past.next.plus_micros(past.step);
         let last = to >= now;
-        let answer = self.select(past.next, (!last).then_some(to)).await?;
+        let (answer, most) = self.select(past.next, (!last).then_some(to)).await?;
         if answer.truncated() && past.step > SHORTEST {
             self.past = Some(Past { step: (past.step / 4).max(SHORTEST), ..past });
             return Ok(Rows { batches: Vec::new(), complete_until: past.next, more: true });
         }
-        let step = if answer.rows() < FEW { (past.step * 2).min(LONGEST) } else { past.step };
+        if answer.truncated() {
+            let (deployment, at) = (&self.wanted.spec.deployment, past.next.micros());
+            tracing::warn!(%deployment, at, most, "more rows of the past in a moment than are read; further ones are left out");
+        }
+        let step = if answer.rows() < most / 4 { (past.step * 2).min(LONGEST) } else { past.step };
         self.past = (!last).then_some(Past { next: to, step });
         let batches = with_values(&answer);
         // What was journaled after the subscription, and was received long before it, is rare enough to be read twice.
@@ -111,15 +118,18 @@ impl Following {
         Ok(Rows { batches, complete_until: until, more: true })
     }
 
-    async fn select(&self, from: Timestamp, to: Option<Timestamp>) -> Result<Answer, PortError> {
+    /// The rows of a time with the columns that are needed, and how many rows there can be at most.
+    async fn select(&self, from: Timestamp, to: Option<Timestamp>) -> Result<(Answer, usize), PortError> {
         let auth = self.of.gate.authorize(&acting_for(&self.wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
         let known = "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'";
         let known = self.of.query.sql(&auth, known).await.map_err(|e| port(&e))?;
         let known = known.values();
-        let payload = known
+        let payload: Vec<&str> = known
             .iter()
             .filter_map(|row| row.first()?.as_str())
-            .filter(|name| name.starts_with("in.") || name.starts_with("out."));
+            .filter(|name| (name.starts_with("in.") || name.starts_with("out.")) && self.wanted.spec.needs(name))
+            .collect();
+        let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
         let columns: Vec<String> =
             ENVELOPE.into_iter().chain(payload).map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
         let at = |at: Timestamp| format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros());
@@ -127,10 +137,10 @@ impl Following {
         let sql = format!(
             "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
             columns.join(", "),
-            self.wanted.deployment,
+            self.wanted.spec.deployment,
             at(from)
         );
-        self.of.query.sql(&auth, &sql).await.map_err(|e| port(&e))
+        Ok((self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?, most))
     }
 
     /// What has come since the last call.
@@ -162,7 +172,7 @@ impl Following {
         let of = |header: &mainspring_journal::log::StreamHeader| {
             header.kind == Kind::Prediction
                 && header.tenant == self.wanted.tenant.as_str()
-                && header.deployment.as_deref() == Some(self.wanted.deployment.as_str())
+                && header.deployment.as_deref() == Some(self.wanted.spec.deployment.as_str())
         };
         batch.slices.iter().filter(|s| of(&s.header)).filter_map(|s| self.unseen(&s.batch)).collect()
     }
@@ -185,7 +195,7 @@ fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
 }
 
-/// The answer without the columns of other deployments, which have no value in it.
+/// The answer without columns that have no value in it: of other versions.
 fn with_values(answer: &Answer) -> Vec<RecordBatch> {
     let batches = answer.batches();
     let Some(first) = batches.first() else { return Vec::new() };

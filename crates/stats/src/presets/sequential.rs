@@ -6,6 +6,7 @@
 //! bin of its own.
 
 use super::{Finding, MISSING, NoFinding, Score, Values, Verdict};
+use crate::InvalidSketch;
 use crate::hash::fnv1a;
 use crate::stream::{Coin, Conformal};
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,46 @@ const SEED: u64 = 0x0064_7269_6674;
 
 /// What a reference must keep to be compared with later: bins, and counts of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Calibration {
     /// Upper edges of the bins of numbers, each but the last; none for categories.
     pub edges: Option<Vec<f64>>,
     /// Rows of the reference in each bin; the last is of missing values.
     pub counts: Vec<u64>,
+}
+
+/// The stored form, checked before it becomes a [`Calibration`]: a profile comes from whoever saves one.
+#[derive(Deserialize)]
+struct Stored {
+    edges: Option<Vec<f64>>,
+    counts: Vec<u64>,
+}
+
+impl TryFrom<Stored> for Calibration {
+    type Error = InvalidSketch;
+
+    fn try_from(Stored { edges, counts }: Stored) -> Result<Self, InvalidSketch> {
+        let invalid = |why: String| InvalidSketch { sketch: "calibration", why };
+        let bins = match &edges {
+            Some(edges) if edges.len() >= BINS => {
+                return Err(invalid(format!("it has {} edges, at most {} are read", edges.len(), BINS - 1)));
+            }
+            Some(edges) if !edges.iter().all(|e| e.is_finite()) || !edges.is_sorted_by(|a, b| a < b) => {
+                return Err(invalid("its edges are not finite numbers that ascend".into()));
+            }
+            Some(edges) => edges.len() + 2,
+            None => HASHED as usize + 1,
+        };
+        if counts.len() != bins {
+            return Err(invalid(format!("it has {} counts, {bins} belong to its bins", counts.len())));
+        }
+        // Half of what fits, so that a stream can be counted beside it.
+        let rows = counts.iter().try_fold(0_u64, |sum, n| sum.checked_add(*n));
+        if rows.is_none_or(|rows| rows > u64::MAX / 2) {
+            return Err(invalid("its counts are more rows than there can be".into()));
+        }
+        Ok(Self { edges, counts })
+    }
 }
 
 impl Calibration {
@@ -53,9 +89,12 @@ impl Calibration {
         Ok(calibration)
     }
 
-    /// Bins between the quantiles of `pilot`, which are not counted.
+    /// Bins between the quantiles of `pilot`, which are not counted. What has no end is the last number that has one.
     pub fn cut(mut pilot: Vec<f64>) -> Self {
         pilot.retain(|v| !v.is_nan());
+        for value in &mut pilot {
+            *value = value.clamp(f64::MIN, f64::MAX);
+        }
         pilot.sort_unstable_by(f64::total_cmp);
         let at = |i: usize| pilot.get(i * pilot.len() / BINS).copied();
         let mut edges: Vec<f64> = (1..BINS).filter_map(at).collect();
@@ -79,7 +118,10 @@ impl Calibration {
     /// The bin of a number; NaN is missing.
     pub fn bin_of_number(&self, value: f64) -> usize {
         match &self.edges {
-            Some(edges) if !value.is_nan() => edges.partition_point(|edge| *edge < value),
+            Some(edges) if !value.is_nan() => {
+                let value = value.clamp(f64::MIN, f64::MAX);
+                edges.partition_point(|edge| *edge < value)
+            }
             _ => self.counts.len() - 1,
         }
     }

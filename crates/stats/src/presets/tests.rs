@@ -107,3 +107,36 @@ fn columns_without_an_answer_say_why() {
         assert_eq!(preset.as_str().parse(), Ok(preset));
     }
 }
+
+/// What a profile from outside may say of its bins: indices into its counts come of it.
+#[test]
+fn a_calibration_whose_bins_do_not_fit_is_refused() {
+    let read =
+        |text: &serde_json::Value| serde_json::from_value::<Calibration>(text.clone()).map_err(|e| e.to_string());
+    let counts = |n: usize| vec![1_u64; n];
+    for (wrong, why) in [
+        (serde_json::json!({"edges": [1.0, 2.0], "counts": counts(3)}), "3 counts, 4"),
+        (serde_json::json!({"edges": [1.0, 2.0], "counts": counts(5)}), "5 counts, 4"),
+        (serde_json::json!({"edges": [], "counts": []}), "0 counts, 2"),
+        (serde_json::json!({"edges": [2.0, 1.0], "counts": counts(4)}), "ascend"),
+        (serde_json::json!({"edges": [1.0, 1.0], "counts": counts(4)}), "ascend"),
+        (serde_json::json!({"edges": (0..40).collect::<Vec<_>>(), "counts": counts(42)}), "40 edges"),
+        (serde_json::json!({"edges": null, "counts": counts(3)}), "3 counts, 257"),
+        (serde_json::json!({"edges": null, "counts": []}), "0 counts, 257"),
+        (serde_json::json!({"edges": [], "counts": [u64::MAX, 1]}), "more rows"),
+        (serde_json::json!({"edges": [], "counts": [u64::MAX / 2, 1]}), "more rows"),
+    ] {
+        let refused = read(&wrong).unwrap_err();
+        assert!(refused.contains(why), "{wrong}: {refused}");
+    }
+    let numbers = [0.0, f64::NEG_INFINITY, f64::INFINITY, f64::NAN, 3.0].repeat(400);
+    for right in [
+        Calibration::new(&Values::Numbers { values: numbers, whole: false }).unwrap(),
+        Calibration::new(&Values::Numbers { values: vec![f64::NAN], whole: false }).unwrap(),
+        Calibration::hashed(),
+    ] {
+        assert_eq!(read(&serde_json::to_value(&right).unwrap()).unwrap(), right);
+        let ends = [f64::NEG_INFINITY, f64::MIN, f64::MAX, f64::INFINITY].map(|v| right.bin_of_number(v));
+        assert!(ends[0] == ends[1] && ends[2] == ends[3] && ends.iter().all(|bin| *bin < right.counts.len()));
+    }
+}

@@ -3,8 +3,10 @@
 use super::lease::Lease;
 use crate::db::Db;
 use crate::error::StoreError;
-use mainspring_core::{Ctx, Tenant};
+use futures::FutureExt;
+use mainspring_core::{Ctx, Tenant, panic_words};
 use std::fmt::Display;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 /// Between two passes.
@@ -95,7 +97,8 @@ pub trait Passes: Send {
     /// The claim to lead.
     fn leader(&mut self) -> &mut Leader;
 
-    /// Passes once a second until shutdown, and gives the lease back then. Trouble is said once.
+    /// Passes once a second until shutdown, and gives the lease back then. Trouble is said once. A pass that panics has
+    /// left half of its work in memory: the lease is taken anew, after which a leader remembers nothing.
     fn run(mut self, ctx: Ctx) -> impl Future<Output = ()> + Send
     where
         Self: Sized,
@@ -104,12 +107,17 @@ pub trait Passes: Send {
         async move {
             let mut failing = false;
             while !stop.is_cancelled() {
-                match self.pass().await {
-                    Ok(()) => failing = false,
-                    Err(error) if !std::mem::replace(&mut failing, true) => {
+                match AssertUnwindSafe(self.pass()).catch_unwind().await {
+                    Ok(Ok(())) => failing = false,
+                    Ok(Err(error)) if !std::mem::replace(&mut failing, true) => {
                         tracing::warn!(%error, "{}: the controller cannot work", Self::STANDS_STILL);
                     }
-                    Err(_) => {}
+                    Ok(Err(_)) => {}
+                    Err(panic) => {
+                        let why = panic_words(&*panic);
+                        tracing::error!(why, "{}: a pass stopped at a bug; it is tried again", Self::STANDS_STILL);
+                        self.leader().lost();
+                    }
                 }
                 tokio::select! {
                     () = stop.cancelled() => {}

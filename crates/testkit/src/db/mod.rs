@@ -116,7 +116,7 @@ macro_rules! db_suite {
             shared::audit_is_paged, shared::audit_goes_with_its_change, shared::outbox_in_order,
             shared::outbox_goes_with_its_change, shared::outbox_wakes_its_relay, shared::idempotency_keys_expire,
             shared::idempotency_first_wins, shared::lease_has_one_holder, shared::late_holder_is_fenced_off,
-            shared::one_leads_and_writes_seldom,
+            shared::one_leads_and_writes_seldom, shared::a_pass_that_panics_is_tried_again,
         );
     };
     (@each $fixture:expr; $($module:ident :: $check:ident),* $(,)?) => {$(

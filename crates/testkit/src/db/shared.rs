@@ -3,7 +3,7 @@
 use super::TempDb;
 use mainspring_core::auth::Resource;
 use mainspring_core::{AuditRecord, ErrorKind, Failure, Tenant};
-use mainspring_store::sql::{AuditQuery, IdempotencyKey, Lead, Leader, StoredReply};
+use mainspring_store::sql::{AuditQuery, IdempotencyKey, Lead, Leader, Passes, StoredReply};
 use mainspring_store::{Conn, Db, FutureExt, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,6 +234,41 @@ pub async fn one_leads_and_writes_seldom(temp: &TempDb) {
     assert_eq!((b.lead().await.unwrap(), a.lead().await.unwrap()), (Lead::Taken, Lead::No));
     b.release().await;
     assert_eq!((a.lead().await.unwrap(), b.lead().await.unwrap()), (Lead::Taken, Lead::No));
+}
+
+struct Trips {
+    leader: Leader,
+    led: tokio::sync::mpsc::UnboundedSender<Lead>,
+    passes: u32,
+}
+
+impl Passes for Trips {
+    type Error = StoreError;
+    const STANDS_STILL: &'static str = "nothing is tried";
+
+    async fn pass(&mut self) -> Result<(), StoreError> {
+        let lead = self.leader.lead().await?;
+        self.passes += 1;
+        if self.passes == 1 {
+            std::panic::resume_unwind(Box::new("a bug of the first pass"));
+        }
+        let _nobody_looks = self.led.send(lead);
+        Ok(())
+    }
+
+    fn leader(&mut self) -> &mut Leader {
+        &mut self.leader
+    }
+}
+
+/// A pass that panics ends nothing: the next one takes the lease anew.
+pub async fn a_pass_that_panics_is_tried_again(temp: &TempDb) {
+    let leader = Leader::new(temp.open().await, "work", "a".to_owned(), Duration::from_secs(10));
+    let (led, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let run = temp.ctx.tasks.spawn_graceful(Trips { leader, led, passes: 0 }.run(temp.ctx.clone()));
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(Lead::Taken), Some(Lead::Kept)));
+    assert!(temp.ctx.tasks.shutdown(Duration::from_mins(1)).await);
+    run.await.unwrap();
 }
 
 /// A holder that comes too late cannot renew, and its change is refused by the token.

@@ -1,7 +1,7 @@
 //! The controller over a real database, with a fake clock and a journal in memory.
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
-use super::super::ports::{Models, PortError, PortResult, Rows};
+use super::super::ports::{Models, PortError, PortResult, Rows, Trained};
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::watch::TransitionKind;
 use super::super::watch::tests::Dice;
@@ -26,8 +26,14 @@ struct Stage {
     dice: Mutex<Dice>,
     shift: Mutex<f64>,
     version: Mutex<&'static str>,
+    /// Columns of the same values beside the one.
+    more: Mutex<usize>,
     /// The journal does not answer.
     dark: Mutex<bool>,
+    /// It has a bug, once.
+    bug: Mutex<bool>,
+    /// How long it takes for a part, microseconds.
+    slow: Mutex<i64>,
     told: Mutex<Vec<Alarm>>,
     /// Alarms that nobody takes.
     deaf: Mutex<bool>,
@@ -49,7 +55,9 @@ fn failed(message: &str) -> PortError {
 
 impl RowStream for Stream {
     fn next(&mut self) -> PortResult<'_, Rows> {
+        assert!(!std::mem::take(&mut *self.stage.bug.lock()), "rows without an end");
         let dark = *self.stage.dark.lock();
+        self.stage.clock.advance(*self.stage.slow.lock());
         let journal = self.stage.journal.lock();
         // In parts, as a long past would come.
         let part: Vec<RecordBatch> = journal[self.read..].iter().take(3).cloned().collect();
@@ -68,7 +76,7 @@ impl RowStream for Stream {
 
 impl Traffic for Process {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>> {
-        assert_eq!(wanted.deployment.as_str(), "churn");
+        assert_eq!(wanted.spec.deployment.as_str(), "churn");
         let stream = Stream { stage: Arc::clone(&self.0), read: 0, from: wanted.from };
         Box::pin(async move { Ok(Box::new(stream) as Box<dyn RowStream>) })
     }
@@ -91,9 +99,11 @@ impl Models for Process {
         Box::pin(async move { of.ok_or_else(|| failed("no such alias")) })
     }
 
-    fn training<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<(Profile, String)>> {
+    fn training<'a>(&'a self, _: &'a Tenant, model: &'a str, _: &'a str) -> PortResult<'a, Option<Trained>> {
         *self.0.asked.lock() += 1;
-        let found = self.0.trained.lock().clone().map(|profile| (profile, "the run's dataset churn".to_owned()));
+        let auth = may(SaveProfile { model: model.to_owned() });
+        let source = "the run's dataset churn".to_owned();
+        let found = self.0.trained.lock().clone().map(|profile| Trained { profile, source, auth });
         Box::pin(async move { Ok(found) })
     }
 }
@@ -105,7 +115,10 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         dice: Mutex::new(Dice::new(1)),
         shift: Mutex::default(),
         version: Mutex::new("3"),
+        more: Mutex::default(),
         dark: Mutex::default(),
+        bug: Mutex::default(),
+        slow: Mutex::default(),
         told: Mutex::default(),
         deaf: Mutex::default(),
         trained: Mutex::default(),
@@ -155,10 +168,14 @@ async fn pass(stage: &Stage, servers: &mut [&mut Server], rows: usize) {
     if rows > 0 {
         let (mut dice, mut journal) = (stage.dice.lock(), stage.journal.lock());
         let x: Float64Array = (0..rows).map(|_| Some(dice.normal() + *stage.shift.lock())).collect();
+        let x = Arc::new(x) as ArrayRef;
+        let more: Vec<String> = (0..*stage.more.lock()).map(|n| format!("in.x{n}")).collect();
+        let mut columns = vec![("in.x", Arc::clone(&x))];
+        columns.extend(more.iter().map(|name| (name.as_str(), Arc::clone(&x))));
         let at = (0..rows as i64).map(|i| start + i * MINUTE / rows as i64).collect();
         let first_id = journal.len() as u64 * 10_000;
         let lines = Lines { at, first_id, variant: "stable", version: *stage.version.lock() };
-        journal.push(batch(&lines, vec![("in.x", Arc::new(x) as ArrayRef)]));
+        journal.push(batch(&lines, columns));
     }
     stage.clock.advance(MINUTE);
     for server in servers {
@@ -242,23 +259,128 @@ async fn it_stands_still_without_news_and_says_why_and_goes_on() {
     let temp = TempDb::sqlite();
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
-    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    for server in [&a, &b] {
+        server.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    }
+    // What another binary wrote and nobody can read hides no other.
+    let sql =
+        "INSERT INTO monitor_state (tenant, name, spec, state, version, updated_at) VALUES ($1, $2, $3, $3, 1, 1)";
+    let odd = mainspring_store::args!["default", "a-other", "{"];
+    db.write(move |c| async move { c.execute(sql, odd).await }.boxed()).await.unwrap();
     assert_eq!(a.view().state(), "waiting");
     a.controller.pass().await.unwrap();
-    pass(&stage, &mut [&mut a], 100).await;
+    pass(&stage, &mut [&mut a, &mut b], 100).await;
     *stage.dark.lock() = true;
     for _ in 0..3 {
-        pass(&stage, &mut [&mut a], 100).await;
+        pass(&stage, &mut [&mut a, &mut b], 100).await;
     }
-    let view = a.view();
-    assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
+    for view in [a.view(), b.view()] {
+        assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
+    }
     *stage.dark.lock() = false;
+    for _ in 0..8 {
+        pass(&stage, &mut [&mut a, &mut b], 100).await;
+    }
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
+    // The others look every few passes.
+    for _ in 0..LOOK {
+        b.controller.pass().await.unwrap();
+    }
+    assert_eq!((b.view().problem, b.watch().rows[0]), (None, 1_100));
+    assert!(a.view().late > 0 && b.view().late == a.view().late, "{} {}", a.view().late, b.view().late);
+    assert_eq!((a.view().state(), b.view().state()), ("learning", "learning"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bug_that_one_monitor_meets_holds_up_no_other() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let other = Name::new("a-first").unwrap();
+    let first = ReadMonitors { monitor: Some(other.clone()) };
+    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({}))).unwrap();
+    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    a.controller.pass().await.unwrap();
+    pass(&stage, &mut [], 100).await;
+    stage.clock.advance(6 * SECOND);
+    *stage.bug.lock() = true;
+    a.controller.pass().await.unwrap();
+    let problem = a.monitors.status(&may(first.clone())).unwrap().problem.unwrap();
+    assert!(problem.contains("a bug of the server: rows without an end"), "{problem}");
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 100));
     for _ in 0..8 {
         pass(&stage, &mut [&mut a], 100).await;
     }
-    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
-    assert_eq!(a.view().state(), "learning");
+    let view = a.monitors.status(&may(first)).unwrap();
+    assert_eq!(
+        (view.problem, view.watch.unwrap().rows),
+        (None, a.watch().rows),
+        "it is tried again, and has lost nothing"
+    );
+}
+
+/// Both a long past of one monitor and many monitors take longer than the lease lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_lasts_longer_than_the_lease_loses_nothing() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    for n in 0..6 {
+        let monitor = Name::new(&format!("m{n}")).unwrap();
+        a.monitors.declare(&may(DeclareMonitor { monitor }), spec(json!({}))).unwrap();
+    }
+    a.controller.pass().await.unwrap();
+    for _ in 0..20 {
+        pass(&stage, &mut [], 100).await;
+    }
+    *stage.slow.lock() = 3 * SECOND;
+    for _ in 0..10 {
+        a.controller.pass().await.unwrap();
+        b.controller.pass().await.unwrap();
+        assert!(b.controller.leader.lease().is_none(), "nobody succeeds who is at work");
+    }
+    let all = a.monitors.list(&may(ReadMonitors { monitor: None }));
+    assert_eq!(all.len(), 6);
+    for view in all {
+        assert_eq!((view.problem, view.watch.unwrap().rows[0]), (None, 2_000), "{}", view.name);
+    }
+}
+
+/// Nothing else would ever end it: the monitor that comes after it, if one does, has other labels or begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_ends_with_the_monitor_that_raised_it() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"window": "30m", "reference": {"firstRows": 1000}, "onDrift": {"rollout": "pause"}}));
+    let changed = [
+        Some(MonitorSpec { level: 0.001, ..declared.clone() }),
+        Some(MonitorSpec { variant: "canary".into(), ..declared.clone() }),
+        None,
+    ];
+    for (round, change) in changed.into_iter().enumerate() {
+        a.monitors.declare(&declare(), declared.clone()).unwrap();
+        for minute in 0..25 {
+            *stage.shift.lock() = if minute < 10 { 0.0 } else { 2.0 };
+            pass(&stage, &mut [&mut a], 256).await;
+        }
+        assert_eq!((a.view().state(), stage.told.lock().len()), ("drifting", 2 * round + 1));
+        match change {
+            Some(other) => a.monitors.declare(&declare(), other).unwrap(),
+            None => a.monitors.withdraw(&declare()),
+        }
+        pass(&stage, &mut [&mut a], 0).await;
+        let last = stage.told.lock().last().cloned().unwrap();
+        assert_eq!((last.firing, last.variant.as_str(), last.deployment.as_str()), (false, "stable", "churn"));
+        assert!(last.order.is_none() && last.sentence.contains("drift until it was"), "{}", last.sentence);
+        a.monitors.withdraw(&declare());
+        pass(&stage, &mut [&mut a], 0).await;
+        assert_eq!(stage.told.lock().len(), 2 * round + 2, "once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,11 +399,15 @@ async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_fir
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     a.monitors.declare(&declare(), spec(json!({"window": "30m"}))).unwrap();
     a.controller.pass().await.unwrap();
+    let auth = may(ReadProfile { model: "churn".into() });
+    let none = a.monitors.profile(&auth, "3").await;
+    assert!(matches!(none, Err(WatchError::NoProfile { .. })) && *stage.asked.lock() == 0, "who reads makes nothing");
     for _ in 0..20 {
         pass(&stage, &mut [&mut a], 200).await;
     }
     assert_eq!((*stage.asked.lock(), a.view().state()), (1, "steady"));
-    let auth = may(ReadProfile { model: "churn".into() });
+    let audited = "SELECT COUNT(*) AS n FROM audit WHERE action = 'profile.save' AND resource_name = 'churn'";
+    assert_eq!(mainspring_testkit::db::number(&db, audited).await, 1, "what the server saves by itself is audited");
     let saved = a.monitors.profile(&auth, "3").await.unwrap();
     assert_eq!((saved.source.as_str(), saved.saved_by.as_str()), ("the run's dataset churn", "the server"));
     // A person knows better; the next version that answers is compared with what was saved with it.
@@ -346,4 +472,33 @@ async fn alarms_wait_for_who_hears_them_and_what_is_deleted_is_forgotten() {
     let left = db.read(|c| async move { sql::states(c).await }.boxed()).await.unwrap();
     assert!(left.is_empty());
     assert_eq!(a.monitors.transitions(&read(), u64::MAX, 10).await.unwrap().len(), 2, "what was told stays");
+}
+
+/// Hundreds of columns that learn make a state of megabytes, which is not written each minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_state_is_written_seldom_and_loses_nothing() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    *stage.more.lock() = 399;
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"reference": {"firstRows": 5000}}));
+    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.controller.pass().await.unwrap();
+    let written = async || {
+        let states = db.read(|c| async move { sql::states(c).await }.boxed()).await.unwrap();
+        (states[0].version, states[0].watch.rows[0])
+    };
+    let mut versions = Vec::new();
+    for _ in 0..24 {
+        pass(&stage, &mut [&mut a], 250).await;
+        versions.push(written().await.0);
+    }
+    versions.dedup();
+    assert!(
+        versions.len() <= 10,
+        "{versions:?}: small until 200,000 numbers, then every ten minutes and when it is learnt"
+    );
+    let (rows, kept) = (a.watch().rows[0], written().await.1);
+    assert_eq!((rows, kept, a.watch().kept()), (23 * 250, rows, 0), "all have learnt, and it is small again");
 }

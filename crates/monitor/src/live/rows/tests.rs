@@ -189,3 +189,40 @@ fn around_a_swap_one_version_has_the_minute() {
     let kept: Vec<String> = most_of_each(given, ("m", "10")).into_iter().map(|m| m.version).collect();
     assert_eq!(kept, ["9", "10", "10"]);
 }
+
+/// A column may be called as an element of a list is.
+#[test]
+fn a_name_that_two_columns_have_has_the_values_of_one() {
+    let spec = spec(json!({}));
+    let lists = ListArray::from_iter_primitive::<Float32Type, _, _>([Some(vec![Some(1.0)]), Some(vec![Some(2.0)])]);
+    let mut sampler = Sampler::from(Timestamp(0));
+    for first in [0, 2] {
+        let columns = vec![("in.x", Arc::new(lists.clone()) as ArrayRef), ("in.x[0]", floats(2, 9.0))];
+        sampler.take(&batch(&lines(0, first, 2), columns), &spec).unwrap();
+    }
+    sampler.take(&batch(&lines(0, 4, 300), vec![("in.y", floats(300, 1.0))]), &spec).unwrap();
+    let minute = sampler.close(Timestamp(MINUTE)).remove(0);
+    assert!(minute.columns.values().all(|cells| cells.len() == minute.rows));
+    let Cells::Numbers(x) = &minute.columns["in.x[0]"] else { unreachable!() };
+    assert!(x.iter().all(|v| v.is_nan() || *v < 9.0), "{x:?}");
+}
+
+#[test]
+fn lists_have_the_same_columns_whichever_rows_share_a_batch() {
+    let spec = spec(json!({}));
+    let rows = [Some(vec![Some(1.0)]), Some(vec![Some(2.0), Some(3.0)]), Some(vec![]), Some(vec![Some(4.0); 65]), None];
+    let sample = |parts: &[&[usize]]| {
+        let mut sampler = Sampler::from(Timestamp(0));
+        for part in parts {
+            let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(part.iter().map(|i| rows[*i].clone()));
+            let lines = lines(0, part[0] as u64, part.len());
+            sampler.take(&batch(&lines, vec![("in.x", Arc::new(lists) as ArrayRef)]), &spec).unwrap();
+        }
+        let minute = sampler.close(Timestamp(MINUTE)).remove(0);
+        minute.columns.into_iter().map(|(name, cells)| (name, format!("{cells:?}"))).collect::<Vec<_>>()
+    };
+    let whole = sample(&[&[0, 1, 2, 3, 4]]);
+    assert_eq!(whole.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["in.x[0]", "in.x[1]"]);
+    assert_eq!(whole, sample(&[&[0], &[1], &[2], &[3], &[4]]));
+    assert_eq!(whole, sample(&[&[0, 1], &[2, 3, 4]]));
+}

@@ -5,13 +5,21 @@ use mainspring_store::{Migration, MigrationSet};
 /// Tables of monitors and of the profiles of versions.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "monitor",
-    migrations: &[Migration {
-        version: 1,
-        name: "states, transitions and profiles",
-        sqlite: SQLITE_1,
-        postgres: POSTGRES_1,
-    }],
+    migrations: &[
+        Migration { version: 1, name: "states, transitions and profiles", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "what the one that leads says of them", sqlite: SQLITE_2, postgres: POSTGRES_2 },
+    ],
 };
+
+const SQLITE_2: &str = "
+ALTER TABLE monitor_state ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE monitor_state ADD COLUMN problem TEXT;
+";
+
+const POSTGRES_2: &str = "
+ALTER TABLE monitor_state ADD COLUMN late BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE monitor_state ADD COLUMN problem TEXT;
+";
 
 const SQLITE_1: &str = "
 CREATE TABLE monitor_state (

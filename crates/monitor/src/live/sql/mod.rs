@@ -11,7 +11,7 @@ use super::watch::{Transition, TransitionKind, Watch};
 use mainspring_core::event::Decision;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
 use mainspring_store::sql::Lease;
-use mainspring_store::{Conn, Row, args};
+use mainspring_store::{Conn, Row, StoreError, args};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub watch: Watch,
     /// How often it was written: for compare and swap; 0 when it never was.
     pub version: i64,
+    /// Rows that came too late.
+    pub late: u64,
+    /// Why it does not go on, as it is stored; [`commit`] leaves it to [`say`].
+    pub problem: Option<String>,
 }
 
 fn state(row: &Row) -> Result<State, WatchError> {
@@ -44,12 +48,23 @@ fn state(row: &Row) -> Result<State, WatchError> {
         spec: Arc::new(stored(&row.text("spec")?, "spec")?),
         watch: stored(&row.text("state")?, "state")?,
         version: row.int("version")?,
+        late: u64::try_from(row.int("late")?).unwrap_or_default(),
+        problem: row.opt_text("problem")?,
     })
 }
 
-/// All monitors of all tenants.
+/// All monitors of all tenants that can be read.
 pub(crate) async fn states(c: &mut Conn) -> Result<Vec<State>, WatchError> {
-    c.query("SELECT * FROM monitor_state ORDER BY tenant, name", args![]).await?.iter().map(state).collect()
+    let rows = c.query("SELECT * FROM monitor_state ORDER BY tenant, name", args![]).await?;
+    let read = |row: &Row| match state(row) {
+        Ok(state) => Some(state),
+        Err(error) => {
+            let name = row.text("name").unwrap_or_default();
+            tracing::error!(monitor = name, %error, "a monitor's state is left out");
+            None
+        }
+    };
+    Ok(rows.iter().filter_map(read).collect())
 }
 
 /// One monitor.
@@ -65,25 +80,49 @@ pub(crate) struct Change {
     pub state: State,
     /// Each with the ids of its event in the journal and of its alarm.
     pub told: Vec<(Transition, [EventId; 2])>,
+    /// What stood in its place and is not gone on with.
+    pub before: Option<State>,
+    pub ends: Ends,
+}
+
+/// What a write needs that ends what was before it.
+#[derive(Debug)]
+pub(crate) struct Ends {
     pub lease: Lease,
     pub at: Timestamp,
+    /// The id of the alarm that ends, if one does.
+    pub alarm: EventId,
 }
 
 /// Writes a state and all that follows from it, or nothing.
 pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), WatchError> {
-    let State { tenant, name, spec, watch, version } = &change.state;
-    c.lease_check(&change.lease).await?;
+    let State { tenant, name, spec, watch, version, late, .. } = &change.state;
+    c.lease_check(&change.ends.lease).await?;
     let written = c
         .execute(
-            "INSERT INTO monitor_state (tenant, name, spec, state, version, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO monitor_state (tenant, name, spec, state, version, updated_at, late)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (tenant, name) DO UPDATE
-             SET spec = excluded.spec, state = excluded.state, version = excluded.version, updated_at = excluded.updated_at
-             WHERE monitor_state.version = $7",
-            args![tenant, name, text(&**spec, "spec")?, text(watch, "state")?, version + 1, change.at, *version],
+             SET spec = excluded.spec, state = excluded.state, version = excluded.version,
+                 updated_at = excluded.updated_at, late = excluded.late
+             WHERE monitor_state.version = $8",
+            args![
+                tenant,
+                name,
+                text(&**spec, "spec")?,
+                text(watch, "state")?,
+                version + 1,
+                change.ends.at,
+                i64::try_from(*late).unwrap_or(i64::MAX),
+                *version
+            ],
         )
         .await?;
     if written == 0 {
         return Err(WatchError::Raced(name.to_string()));
+    }
+    if let Some(before) = &change.before {
+        end(c, before, &change.ends, "it was declared anew with another test").await?;
     }
     for (transition, ids) in &change.told {
         tell(c, &change.state, transition, ids).await?;
@@ -109,10 +148,7 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         sentence: told.sentence.clone(),
         numbers: told.numbers.clone(),
     };
-    let body = |value: Result<serde_json::Value, serde_json::Error>| {
-        value.map_err(|e| WatchError::Stored { what: "transition", reason: e.to_string() })
-    };
-    c.outbox(Decision::TOPIC, ids[0], &body(serde_json::to_value(&event))?).await?;
+    c.outbox(Decision::TOPIC, ids[0], &body(&event)?).await?;
     let firing = told.kind == TransitionKind::Drifted;
     // What ends while something else goes on is no end, and what was no drift ends none.
     if !firing && (told.drifting || !told.ends()) {
@@ -131,13 +167,62 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| firing),
         numbers: told.numbers.clone(),
     };
-    c.outbox(super::ALARMS, ids[1], &body(serde_json::to_value(&alarm))?).await?;
+    c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
+    Ok(())
+}
+
+fn body(value: &impl Serialize) -> Result<serde_json::Value, WatchError> {
+    serde_json::to_value(value).map_err(|e| WatchError::Stored { what: "transition", reason: e.to_string() })
+}
+
+/// Ends the alarm of a state that is not gone on with, under what it was declared as: nothing else ever would.
+async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), WatchError> {
+    let State { tenant, name, spec, watch, .. } = state;
+    if !watch.drifting {
+        return Ok(());
+    }
+    let alarm = Alarm {
+        tenant: tenant.clone(),
+        monitor: name.to_string(),
+        deployment: spec.deployment.clone(),
+        variant: spec.variant.clone(),
+        firing: false,
+        at: ends.at,
+        severity: spec.severity,
+        sentence: format!("monitor {name} saw {} of {} drift until {why}", spec.variant, spec.deployment),
+        runbook: spec.runbook.clone(),
+        order: None,
+        numbers: serde_json::json!({"model": watch.model, "version": watch.version}),
+    };
+    c.outbox(super::ALARMS, ends.alarm, &body(&alarm)?).await?;
     Ok(())
 }
 
 /// Forgets a monitor; what it told stays.
-pub(crate) async fn forget(c: &mut Conn, tenant: &Tenant, name: &Name) -> Result<(), WatchError> {
+pub(crate) async fn forget(c: &mut Conn, (tenant, name): (&Tenant, &Name), ends: &Ends) -> Result<(), WatchError> {
+    c.lease_check(&ends.lease).await?;
+    match one(c, tenant, name).await {
+        Ok(Some(state)) => end(c, &state, ends, "it was taken away").await?,
+        Ok(None) => return Ok(()),
+        Err(error @ WatchError::Stored { .. }) => {
+            tracing::error!(monitor = %name, %error, "an alert that it may have raised does not end by itself");
+        }
+        Err(error) => return Err(error),
+    }
     c.execute("DELETE FROM monitor_state WHERE tenant = $1 AND name = $2", args![tenant, name]).await?;
+    Ok(())
+}
+
+/// Writes down why a monitor does not go on, or that it does; one that was never written has no place for it.
+pub(crate) async fn say(
+    c: &mut Conn,
+    (tenant, name): (&Tenant, &Name),
+    problem: Option<&str>,
+    lease: &Lease,
+) -> Result<(), StoreError> {
+    c.lease_check(lease).await?;
+    let sql = "UPDATE monitor_state SET problem = $1 WHERE tenant = $2 AND name = $3";
+    c.execute(sql, args![problem, tenant, name]).await?;
     Ok(())
 }
 
@@ -190,7 +275,7 @@ pub(crate) async fn save_profile(
     c: &mut Conn,
     (tenant, model, version): (&Tenant, &str, &str),
     row: &ProfileRow,
-    audit: Option<&AuditRecord>,
+    audit: &AuditRecord,
 ) -> Result<(), WatchError> {
     c.execute(
         "INSERT INTO monitor_profile (tenant, model, version, profile, source, saved_by, saved_at)
@@ -200,8 +285,6 @@ pub(crate) async fn save_profile(
         args![tenant, model, version, row.profile.as_str(), row.source.as_str(), row.saved_by.as_str(), row.saved_at],
     )
     .await?;
-    if let Some(audit) = audit {
-        c.audit(audit).await?;
-    }
+    c.audit(audit).await?;
     Ok(())
 }

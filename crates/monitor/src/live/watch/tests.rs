@@ -242,6 +242,68 @@ fn a_window_before_the_declaration_is_a_reference() {
     assert_eq!(x.standing, Standing::Drift);
 }
 
+/// The first half of a long window is not the whole of it.
+#[test]
+fn a_long_window_is_learnt_from_all_of_it() {
+    let spec = spec(json!({"reference": {"window": "400m"}, "columns": ["in.x"]}));
+    let start = 10_000 * MINUTE;
+    let (mut watch, mut dice) = (Watch::new(Timestamp(start), &spec), Dice::new(4));
+    for at in 9_600..10_001 {
+        let minute = minute(&mut dice, at, 200, if at < 9_800 { 0.0 } else { 100.0 });
+        watch.fold(&minute, &spec, &References::default());
+    }
+    let reference = watch.tracks["in.x"].reference().unwrap();
+    let edges = reference.edges.as_ref().unwrap();
+    let low: u64 = reference.counts.iter().zip(edges).filter(|(_, edge)| **edge < 50.0).map(|(n, _)| n).sum();
+    let share = low as f64 / reference.rows() as f64;
+    assert!((0.4..0.6).contains(&share), "{share} of {} rows", reference.rows());
+}
+
+#[test]
+fn segments_are_those_of_many_rows_and_their_level_is_no_more_than_it_was() {
+    let spec = spec(json!({"segments": ["in.plan", "in.country"], "columns": ["in.x", "in.z"]}));
+    let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(21));
+    for at in 0..40 {
+        let mut minute = minute(&mut dice, at, 10, 0.0);
+        // Ten rows of one value say nothing of the next.
+        let plan = format!("p{}", if at == 0 { 99 } else { at % 4 });
+        minute.columns.insert("in.plan".into(), Cells::Texts(vec![Some(plan.into()); 10]));
+        // Columns that come when the segments are known, and a segment's column that comes when the columns are.
+        if at >= 25 {
+            minute.columns.insert("in.z".into(), Cells::Numbers(vec![1.0; 10]));
+        }
+        if at >= 5 {
+            minute.columns.insert("in.country".into(), Cells::Texts(vec![Some("at".into()); 10]));
+        }
+        watch.fold(&minute, &spec, &References::default());
+        assert_eq!(watch.segments.contains_key("in.plan"), at >= 19, "{at}");
+    }
+    let values: Vec<&str> = watch.segments["in.plan"].iter().map(|s| s.value.as_str()).collect();
+    assert_eq!((values.len(), values[0], values[4]), (5, "p1", "p99"));
+    let names = |of: &str| watch.segments[of][0].tracks.keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!((names("in.plan"), names("in.country")), (vec!["in.x", "in.z"], vec!["in.x", "in.z"]));
+    assert_eq!(watch.tracks().count(), 2 + 5 * 2 + 2);
+    let level: f64 = watch.tracks().map(|(_, _, track)| track.level).sum();
+    assert!(level <= spec.level && level > 0.9 * spec.level, "{level}");
+}
+
+#[test]
+fn a_monitor_of_too_many_tracks_says_how_many_it_leaves_out() {
+    let spec = spec(json!({"segments": ["in.plan"], "columns": ["in.c*"]}));
+    let mut watch = Watch::new(Timestamp(0), &spec);
+    let word = |row: usize| Some(Box::from(format!("p{}", row % 8)));
+    let mut columns = BTreeMap::from([("in.plan".to_owned(), Cells::Texts((0..200).map(word).collect()))]);
+    columns.extend((0..300).map(|c| (format!("in.c{c}"), Cells::Numbers(vec![f64::from(c); 200]))));
+    for at in 0..3 {
+        let (model, version) = ("churn".to_owned(), "3".to_owned());
+        let at = Timestamp(at * MINUTE);
+        let minute = Minute { at, model, version, seen: 200, rows: 200, columns: columns.clone() };
+        watch.fold(&minute, &spec, &References::default());
+        assert_eq!((watch.tracks().count(), watch.left_out), (2_000, 700));
+    }
+    assert!(watch.segments["in.plan"][0].tracks.len() == 300 && watch.segments["in.plan"][7].tracks.is_empty());
+}
+
 #[test]
 fn portions_of_a_level_add_up_to_no_more_than_it() {
     let sum: f64 = (1..100_000).map(portion).sum();

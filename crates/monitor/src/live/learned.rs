@@ -1,0 +1,150 @@
+//! Live rows on their way to be a reference.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mainspring_stats::presets::{Calibration, NoFinding, Values};
+use serde::{Deserialize, Serialize};
+
+/// What a reference that is made of live rows has so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Learned {
+    Numbers(Sample),
+    Texts(Calibration),
+}
+
+impl Learned {
+    /// Rows that it has seen.
+    pub(super) fn rows(&self) -> u64 {
+        match self {
+            Self::Numbers(sample) => sample.passed,
+            Self::Texts(binned) => binned.rows(),
+        }
+    }
+
+    /// Numbers that it keeps.
+    pub(super) fn kept(&self) -> usize {
+        match self {
+            Self::Numbers(sample) => sample.bits.len(),
+            Self::Texts(_) => 0,
+        }
+    }
+
+    pub(super) fn calibration(self) -> Result<Calibration, NoFinding> {
+        match self {
+            Self::Numbers(sample) => {
+                let values = sample.bits.into_iter().map(f64::from_bits).collect();
+                Calibration::new(&Values::Numbers { values, whole: false })
+            }
+            Self::Texts(binned) => Ok(binned),
+        }
+    }
+}
+
+/// An even sample of numbers over all that came: each `stride`th, where the stride doubles when there is no more room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub(super) struct Sample {
+    /// The bits of each; NaN is missing.
+    bits: Vec<u64>,
+    stride: u64,
+    passed: u64,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self { bits: Vec::new(), stride: 1, passed: 0 }
+    }
+}
+
+impl Sample {
+    /// Takes one more number, NaN for one that is missing; holds at most `most`, an even number.
+    pub(super) fn push(&mut self, value: f64, most: usize) {
+        if self.passed.is_multiple_of(self.stride) && self.bits.len() >= most {
+            let mut at = 0_usize;
+            self.bits.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.stride *= 2;
+        }
+        if self.passed.is_multiple_of(self.stride) {
+            self.bits.push(if value.is_nan() { f64::NAN } else { value }.to_bits());
+        }
+        self.passed += 1;
+    }
+}
+
+/// The stored form: the numbers' bytes in base64, half as long as their digits.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Packed {
+        values: String,
+        stride: u64,
+        passed: u64,
+    },
+    /// Of an earlier version.
+    Plain(Vec<Option<f64>>),
+}
+
+impl From<Sample> for Stored {
+    fn from(Sample { bits, stride, passed }: Sample) -> Self {
+        let bytes: Vec<u8> = bits.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        Self::Packed { values: STANDARD.encode(bytes), stride, passed }
+    }
+}
+
+impl TryFrom<Stored> for Sample {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        match stored {
+            Stored::Packed { values, stride, passed } => {
+                let bytes = STANDARD.decode(values).map_err(|e| format!("learnt numbers are not base64: {e}"))?;
+                let (eights, rest) = bytes.as_chunks::<8>();
+                if !rest.is_empty() || stride == 0 {
+                    return Err("learnt numbers are cut off".into());
+                }
+                Ok(Self { bits: eights.iter().map(|eight| u64::from_le_bytes(*eight)).collect(), stride, passed })
+            }
+            Stored::Plain(values) => {
+                let passed = values.len() as u64;
+                let bits = values.into_iter().map(|v| v.unwrap_or(f64::NAN).to_bits()).collect();
+                Ok(Self { bits, stride: 1, passed })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_even_over_all_that_came_and_the_same_after_it_was_stored() {
+        let mut sample = Sample::default();
+        for i in 0..100_000_u32 {
+            sample.push(if i % 1_000 == 0 { f64::NAN } else { f64::from(i) }, 512);
+            if i % 777 == 0 {
+                let text = serde_json::to_string(&sample).unwrap();
+                assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), sample);
+            }
+        }
+        assert_eq!((sample.passed, sample.stride), (100_000, 256));
+        let kept: Vec<f64> = sample.bits.iter().map(|bits| f64::from_bits(*bits)).collect();
+        assert!((256..=512).contains(&kept.len()), "{}", kept.len());
+        let even = kept.iter().enumerate().all(|(i, v)| v.is_nan() || *v == (i * 256) as f64);
+        assert!(even, "{kept:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_version_stored_is_read_and_what_is_cut_off_is_not() {
+        let read: Sample = serde_json::from_str("[1.5, null, -2]").unwrap();
+        let values: Vec<f64> = read.bits.iter().map(|bits| f64::from_bits(*bits)).collect();
+        assert!(values[0] == 1.5 && values[1].is_nan() && values[2] == -2.0 && read.passed == 3);
+        for wrong in [r#"{"values": "AAAA", "stride": 1, "passed": 1}"#, r#"{"values": "", "stride": 0, "passed": 0}"#]
+        {
+            assert!(serde_json::from_str::<Sample>(wrong).is_err(), "{wrong}");
+        }
+    }
+}
