@@ -56,11 +56,14 @@ async fn seen(by: &Conversions, id: &str) -> Job {
     by.job(&may(ReadConversion), id).await.unwrap()
 }
 
-/// A process that starts a job and is gone in the middle of it.
-fn killed(db: &Db, ctx: &Ctx, folder: &Path, watched_by: (&Runtime, &Conversions)) -> String {
+/// A process, with connections of its own, that starts a job and is gone in the middle of it.
+fn killed(temp: &TempDb, folder: &Path, watched_by: (&Runtime, &Conversions)) -> String {
     let (main, other) = watched_by;
     let process = Runtime::new().unwrap();
-    let id = process.block_on(async { start(&replica(db, ctx, folder).await).await });
+    let id = process.block_on(async {
+        let db = temp.open_with(&[MIGRATIONS]).await;
+        start(&replica(&db, &temp.ctx, folder).await).await
+    });
     main.block_on(eventually("the other replica sees it run", || async {
         let job = seen(other, &id).await;
         job.state == State::Running && job.course.steps == ["looking for the model"]
@@ -74,9 +77,9 @@ fn jobs_outlive_their_process(temp: &TempDb) {
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let db = main.block_on(temp.open_with(&[MIGRATIONS]));
     let other = main.block_on(replica(&db, &temp.ctx, folders[0].path()));
-    let first = killed(&db, &temp.ctx, folders[1].path(), (&main, &other));
+    let first = killed(temp, folders[1].path(), (&main, &other));
     temp.clock.advance(1_000_000);
-    let second = killed(&db, &temp.ctx, folders[2].path(), (&main, &other));
+    let second = killed(temp, folders[2].path(), (&main, &other));
     // The process that has the first one's folder now is not the one that worked there.
     let again = main.block_on(replica(&db, &temp.ctx, folders[1].path()));
     let state = |by: &Conversions, id: &str| main.block_on(seen(by, id)).state;
