@@ -6,11 +6,12 @@ import shutil
 import subprocess
 
 import pytest
+from mainspring_server import binary
 
 
 @pytest.fixture(scope="module")
-def dashboard(binary):
-    return json.loads(subprocess.run([binary, "dashboard"], capture_output=True, text=True, check=True).stdout)
+def dashboard():
+    return json.loads(subprocess.run([binary(), "dashboard"], capture_output=True, text=True, check=True).stdout)
 
 
 def within(ours, theirs, path=""):

@@ -72,7 +72,6 @@ pub fn dashboard() -> Value {
         "annotations": {"list": [{
             "name": "Decisions of rollouts", "enable": true, "hide": false, "iconColor": "blue", "datasource": source(),
             "expr": "changes(mainspring_rollout_decisions{deployment=~\"$deployment\"}[1m]) > 0",
-            "titleFormat": "{{rollout}}", "step": "60s", "useValueForTime": false,
         }]},
         "panels": panels,
     })
@@ -88,7 +87,7 @@ fn variables() -> Value {
         {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0},
         {
             "name": "deployment", "label": "Deployment", "type": "query", "datasource": source(), "hide": 0,
-            "query": {"query": names, "refId": "deployment"}, "definition": names, "refresh": 2, "sort": 1,
+            "query": {"query": names, "refId": "deployment"}, "refresh": 2, "sort": 1,
             "multi": true, "includeAll": true, "allValue": ".+", "current": {"text": ["All"], "value": ["$__all"]},
         },
     ])
