@@ -287,8 +287,20 @@ def memory(binary):
         _, diabetes = models.train_diabetes()
         server.deploy("wine", f"models:/wine/{wine.version}")
         server.deploy("diabetes", f"models:/diabetes/{diabetes.version}")
+        most, done = [0], threading.Event()
+
+        def watch():
+            while not done.wait(0.05):
+                most[0] = max(most[0], server.rss())
+
+        watching = threading.Thread(target=watch)
+        watching.start()
         for connections in (16, 64):
             lib.wrk(infer_url(server.url), "lua_post.lua", body, connections=connections, seconds=10)
+        done.set()
+        watching.join()
+        # What a seal of the journal was made with goes back as soon as it is done.
+        time.sleep(2)
         loaded = server.rss()
         say("memory: 100 loads and unloads")
         for _ in range(5):
@@ -301,7 +313,8 @@ def memory(binary):
     return [
         ["resident memory", ""],
         ["just started", mb(idle)],
-        ["after load, three models", mb(loaded)],
+        ["most during load, three models", mb(most[0])],
+        ["two seconds after it", mb(loaded)],
         ["before 100 loads and unloads", mb(before)],
         ["after them", f"{mb(after)} ({after / before - 1:+.1%})"],
     ]
