@@ -47,22 +47,22 @@ it("measures the evidence against what is needed to be sure", () => {
 it("names the bins by their edges and shows shares", () => {
   const found = bins({ edges: [1, 2], referenceCounts: [2, 1, 1, 0], windowCounts: [0, 0, 10, 0] });
   expect(found).toEqual([
-    { name: "up to 1", reference: 0.5, window: 0 },
-    { name: "1 to 2", reference: 0.25, window: 0 },
-    { name: "over 2", reference: 0.25, window: 1 },
+    { at: 0, name: "up to 1", reference: 0.5, window: 0 },
+    { at: 1, name: "1 to 2", reference: 0.25, window: 0 },
+    { at: 2, name: "over 2", reference: 0.25, window: 1 },
   ]);
   const missing = bins({ edges: [1], referenceCounts: [1, 1, 0], windowCounts: [0, 0, 4] });
-  expect(missing.at(-1)).toEqual({ name: "missing", reference: 0, window: 1 });
+  expect(missing.at(-1)).toEqual({ at: 2, name: "missing", reference: 0, window: 1 });
 });
 
 it("shows of hashed texts the groups that somebody is in", () => {
   const found = bins({ referenceCounts: [0, 3, 1, 0], windowCounts: [0, 1, 0, 0] });
   expect(found).toEqual([
-    { name: "group 2", reference: 0.75, window: 1 },
-    { name: "group 3", reference: 0.25, window: 0 },
+    { at: 1, name: "group 2", reference: 0.75, window: 1 },
+    { at: 2, name: "group 3", reference: 0.25, window: 0 },
   ]);
   expect(bins({ edges: [1], referenceCounts: [0, 0, 0], windowCounts: [] })).toEqual([
-    { name: "up to 1", reference: 0, window: 0 },
-    { name: "over 1", reference: 0, window: 0 },
+    { at: 0, name: "up to 1", reference: 0, window: 0 },
+    { at: 1, name: "over 1", reference: 0, window: 0 },
   ]);
 });

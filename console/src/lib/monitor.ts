@@ -65,6 +65,8 @@ export function referenceWords(column: Pick<MonitorColumn, "reference" | "learne
 
 /** A bin of a column: its name, and the shares of both sides' rows in it, 0 to 1. */
 export interface Bin {
+  /** Its place; names may be alike where edges are close. */
+  at: number;
   name: string;
   reference: number;
   window: number;
@@ -92,6 +94,7 @@ export function bins(d: Pick<MonitorDistribution, "edges" | "referenceCounts" | 
     return at < edges.length ? `${from} to ${measure(edges[at], 4)}` : `over ${from}`;
   };
   const all = Array.from({ length: last + 1 }, (_, at) => ({
+    at,
     name: name(at),
     reference: reference(at),
     window: window(at),

@@ -51,10 +51,7 @@ pub async fn newest_made_from(
     name: &str,
     version: &str,
 ) -> mainspring_registry::Result<Option<String>> {
-    // A quote inside the filter's literal is doubled.
-    let filter = format!("name = '{}'", name.replace('\'', "''"));
-    let search = ModelSearch { filter, max_results: VERSIONS, ..ModelSearch::default() };
-    let found = registry.search_versions(auth, &search).await?;
+    let found = registry.search_versions(auth, &ModelSearch::versions_of(name, VERSIONS)).await?;
     let derived: Vec<Derived> = found
         .items
         .iter()

@@ -21,7 +21,7 @@ function Bars({ all, label }: { all: Bin[]; label: string }) {
     <figure className="histogram">
       <svg viewBox={`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label={label}>
         {all.map((bin, i) => (
-          <g key={bin.name}>
+          <g key={bin.at}>
             <title>{`${bin.name}: ${percent(bin.reference)} of the reference, ${percent(bin.window)} now`}</title>
             <rect
               className="reference"
@@ -83,7 +83,7 @@ export function Distribution({ monitor, column }: { monitor: string; column: Mon
                 <Table
                   caption={`Bins of ${columnName(column)}`}
                   rows={all}
-                  rowKey={(bin) => bin.name}
+                  rowKey={(bin) => String(bin.at)}
                   columns={[
                     { key: "name", label: "Bin", head: true, render: (bin) => bin.name },
                     {

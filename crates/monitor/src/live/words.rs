@@ -4,6 +4,7 @@ use super::spec::MonitorSpec;
 use super::track::Turn;
 use super::watch::{Transition, TransitionKind, Turned, Watch};
 use mainspring_core::Timestamp;
+use mainspring_query::{identifier, literal};
 use serde_json::{Value, json};
 
 /// Columns that a sentence names.
@@ -66,16 +67,16 @@ fn advice(these: &[&Turned]) -> &'static str {
 
 /// The rows behind it.
 fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> String {
-    let mut columns: Vec<String> = these.iter().map(|t| format!("\"{}\"", t.column.replace('"', "\"\""))).collect();
+    let mut columns: Vec<String> = these.iter().map(|t| identifier(&t.column)).collect();
     columns.dedup();
     columns.truncate(NAMED);
     let since =
         since.map(|at| format!(" AND at >= arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros()));
     format!(
-        "SELECT event_id, at, {} FROM predictions WHERE deployment = '{}' AND variant = '{}'{} ORDER BY at LIMIT 100",
+        "SELECT event_id, at, {} FROM predictions WHERE deployment = {} AND variant = {}{} ORDER BY at LIMIT 100",
         columns.join(", "),
-        spec.deployment,
-        spec.variant.replace('\'', "''"),
+        literal(spec.deployment.as_str()),
+        literal(&spec.variant),
         since.unwrap_or_default()
     )
 }

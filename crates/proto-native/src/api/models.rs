@@ -24,10 +24,8 @@ const LINEAGE: usize = 100;
 
 /// The versions of a model, newest first.
 async fn versions(s: &NativeState, who: &Arc<Principal>, name: &str) -> Result<Vec<ModelVersion>, ApiError> {
-    // A quote inside the filter's literal is doubled.
-    let filter = format!("name = '{}'", name.replace('\'', "''"));
     let order_by = vec!["version_number DESC".to_owned()];
-    let search = ModelSearch { filter, order_by, max_results: VERSIONS, ..ModelSearch::default() };
+    let search = ModelSearch { order_by, ..ModelSearch::versions_of(name, VERSIONS) };
     Ok(s.registry.search_versions(&s.may(who, ReadModel::on(name))?, &search).await?.items)
 }
 

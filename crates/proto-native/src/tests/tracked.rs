@@ -1,7 +1,7 @@
 use super::world::{World, who};
 use http::StatusCode;
 use mainspring_core::Role;
-use mainspring_registry::actions::{CreateModel, CreateRun, CreateVersion, DeleteRun, LogRun};
+use mainspring_registry::actions::{CreateModel, CreateRun, CreateVersion, DeleteModel, DeleteRun, LogRun};
 use mainspring_registry::{Batch, Metric, NewRun, NewVersion, Pair};
 use serde_json::{Value, json};
 
@@ -92,7 +92,15 @@ async fn models_versions_aliases_and_lineage() {
         description: None,
         tags: vec![],
     };
-    world.state.registry.create_version(&auth, new).await.unwrap();
+    world.state.registry.create_version(&auth, new.clone()).await.unwrap();
+    // A name with a quote in it is a name as any other.
+    let auth = world.state.gate.authorize(&admin, CreateModel::on("o'neil")).unwrap();
+    world.state.registry.create_model(&auth, "o'neil", vec![], None).await.unwrap();
+    let auth = world.state.gate.authorize(&admin, CreateVersion::on("o'neil")).unwrap();
+    world.state.registry.create_version(&auth, NewVersion { name: "o'neil".into(), ..new }).await.unwrap();
+    assert_eq!(world.get("/api/v1/models/o'neil").await.body["versions"][0]["version"], "1");
+    let auth = world.state.gate.authorize(&admin, DeleteModel::on("o'neil")).unwrap();
+    world.state.registry.delete_model(&auth, "o'neil").await.unwrap();
 
     let set = world.call("PUT", "/api/v1/models/churn/aliases/champion", json!({"version": "1"})).await;
     assert_eq!(set.body, json!({"name": "churn", "alias": "champion", "version": "1"}));

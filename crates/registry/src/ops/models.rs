@@ -25,6 +25,13 @@ pub struct ModelSearch {
 }
 
 impl ModelSearch {
+    /// For the versions of one model, `most` of them. MLflow's grammar keeps a doubled quote doubled, so a name with one
+    /// stands in the other kind; one that has both kinds cannot be asked for.
+    pub fn versions_of(name: &str, most: i64) -> Self {
+        let quote = if name.contains('\'') { '"' } else { '\'' };
+        Self { filter: format!("name = {quote}{name}{quote}"), max_results: most, ..Self::default() }
+    }
+
     pub(super) fn query(&self, words: &Vocabulary, most: i64) -> Result<(sql::Query, u64, u64)> {
         if self.max_results > most {
             return Err(RegistryError::Invalid(format!(

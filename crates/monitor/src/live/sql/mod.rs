@@ -155,20 +155,30 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         return Ok(());
     }
     let alarm = Alarm {
+        firing,
+        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| firing),
+        ..over(of, told.at, told.sentence.clone(), told.numbers.clone())
+    };
+    c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
+    Ok(())
+}
+
+/// The alarm of a monitor that sees no drift any more, as it was declared.
+fn over(of: &State, at: Timestamp, sentence: String, numbers: serde_json::Value) -> Alarm {
+    let State { tenant, name, spec, .. } = of;
+    Alarm {
         tenant: tenant.clone(),
         monitor: name.to_string(),
         deployment: spec.deployment.clone(),
         variant: spec.variant.clone(),
-        firing,
-        at: told.at,
+        firing: false,
+        at,
         severity: spec.severity,
-        sentence: told.sentence.clone(),
+        sentence,
         runbook: spec.runbook.clone(),
-        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| firing),
-        numbers: told.numbers.clone(),
-    };
-    c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
-    Ok(())
+        order: None,
+        numbers,
+    }
 }
 
 fn body(value: &impl Serialize) -> Result<serde_json::Value, WatchError> {
@@ -177,23 +187,13 @@ fn body(value: &impl Serialize) -> Result<serde_json::Value, WatchError> {
 
 /// Ends the alarm of a state that is not gone on with, under what it was declared as: nothing else ever would.
 async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), WatchError> {
-    let State { tenant, name, spec, watch, .. } = state;
+    let State { name, spec, watch, .. } = state;
     if !watch.drifting {
         return Ok(());
     }
-    let alarm = Alarm {
-        tenant: tenant.clone(),
-        monitor: name.to_string(),
-        deployment: spec.deployment.clone(),
-        variant: spec.variant.clone(),
-        firing: false,
-        at: ends.at,
-        severity: spec.severity,
-        sentence: format!("monitor {name} saw {} of {} drift until {why}", spec.variant, spec.deployment),
-        runbook: spec.runbook.clone(),
-        order: None,
-        numbers: serde_json::json!({"model": watch.model, "version": watch.version}),
-    };
+    let sentence = format!("monitor {name} saw {} of {} drift until {why}", spec.variant, spec.deployment);
+    let numbers = serde_json::json!({"model": watch.model, "version": watch.version});
+    let alarm = over(state, ends.at, sentence, numbers);
     c.outbox(super::ALARMS, ends.alarm, &body(&alarm)?).await?;
     Ok(())
 }
