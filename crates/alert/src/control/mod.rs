@@ -55,6 +55,8 @@ pub struct Controller {
     replica: String,
     /// What was written of the minutes that are still counted.
     written: HashMap<(Series, Timestamp), Count>,
+    /// Rows that could not be read, and were said to be.
+    unread: BTreeMap<&'static str, Vec<String>>,
     looked: Option<Timestamp>,
     tidied: Option<Timestamp>,
     /// What is being sent, to which channel.
@@ -82,6 +84,7 @@ impl Controller {
             leader,
             replica,
             written: HashMap::new(),
+            unread: BTreeMap::new(),
             looked: None,
             tidied: None,
             sending: Vec::new(),
@@ -161,7 +164,7 @@ impl Controller {
             self.alerts.observe(&tenant, signal).await?;
         }
         let firing = self.alerts.db.read(|c| async move { sql::firing(c).await }.boxed()).await?;
-        for (tenant, alert) in firing {
+        for (tenant, alert) in firing.rows {
             let ours = alert.subject.source == Source::Slo && alert.phase == Phase::Firing;
             if ours && !known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
                 let mut subject = alert.subject;
@@ -171,6 +174,15 @@ impl Controller {
             }
         }
         Ok(())
+    }
+
+    /// Says once which rows cannot be read: they are left out, and everything else goes on.
+    fn tell_unread(&mut self, of: &'static str, unread: Vec<String>) {
+        let known = self.unread.entry(of).or_default();
+        for which in unread.iter().filter(|which| !known.contains(which)) {
+            tracing::error!("{which}: it is left out; delete the row, or bring the database back from a backup");
+        }
+        *known = unread;
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), AlertError> {

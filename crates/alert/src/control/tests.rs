@@ -370,6 +370,46 @@ async fn only_the_leader_sends_and_a_late_leader_is_fenced_off() {
 }
 
 #[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_nobody_else() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let other = |active| {
+        let mut signal = burn(active);
+        signal.subject.labels.insert("deployment".into(), "fraud".into());
+        signal
+    };
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    alerts.observe(&tenant(), other(true)).await.unwrap();
+    stage.turn(&mut controller).await;
+    for table in ["alert", "alert_group", "alert_delivery"] {
+        let sql = format!(
+            "UPDATE {table} SET body = '{{' WHERE tenant = 'default' AND {} = (SELECT min({}) FROM {table})",
+            if table == "alert" { "fingerprint" } else { "1" },
+            if table == "alert" { "fingerprint" } else { "1" },
+        );
+        let write =
+            stage.db.write(move |c| async move { c.execute(&sql, vec![]).await.map_err(AlertError::from) }.boxed());
+        assert!(write.await.unwrap() > 0 || table != "alert", "{table}");
+    }
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    let told: Vec<Value> = stage.taken().iter().map(|t| t["data"]["labels"]["deployment"].clone()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(alerts.list(&may(ReadAlerts), 10).await.unwrap().len(), 1);
+    // What is said of the alert again begins anew in its place.
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    alerts.observe(&tenant(), other(true)).await.unwrap();
+    assert_eq!(alerts.list(&may(ReadAlerts), 10).await.unwrap().len(), 2);
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    let mut told: Vec<Value> = stage.taken().iter().map(|t| t["data"]["labels"]["deployment"].clone()).collect();
+    told.sort_by_key(Value::to_string);
+    assert_eq!(told, [json!("churn"), json!("fraud")]);
+}
+
+#[tokio::test]
 async fn a_refusal_for_good_is_not_tried_again_and_a_day_is_enough() {
     let stage = Stage::on(TempDb::sqlite()).await;
     let (alerts, mut controller) =
