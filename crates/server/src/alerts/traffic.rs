@@ -72,9 +72,9 @@ fn count(objective: &Objective, at: Timestamp, tile: &RequestTile) -> Count {
             let times = &tile.total.quantiles;
             let quick = times.view().rank(within.as_secs_f64() * 1e6).unwrap_or(1.0);
             let slow = ((1.0 - quick) * times.count() as f64).round() as u64;
-            // A failure is neither quick nor slow, as for Prometheus. The sketch has failures among the others, so that one
-            // which took long still counts against those that were answered.
-            let total = times.count().saturating_sub(tile.errors());
+            // A failure is neither quick nor slow, as for Prometheus: it is bad for the availability alone. Tiles of earlier
+            // versions have failures among the times.
+            let total = times.count().min(tile.requests.saturating_sub(tile.errors()));
             Count { at, total, bad: slow.min(total) }
         }
     }
@@ -109,6 +109,7 @@ mod tests {
     #[test]
     fn a_request_that_takes_exactly_as_long_as_allowed_is_good() {
         let mut tile = RequestTile::default();
+        tile.requests = 4;
         tile.total.quantiles.extend(&[19_999.0, 20_000.0, 20_000.1, 50_000.0]);
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
         assert_eq!((counted.total, counted.bad), (4, 2));
@@ -117,9 +118,14 @@ mod tests {
 
     #[test]
     fn a_failure_is_not_an_answer_in_time() {
-        // Nine of ten fail at once: what is left is as slow as it is.
-        let mut tile = RequestTile { failed: vec![(ErrorKind::Overloaded, 90)], ..RequestTile::default() };
-        tile.total.quantiles.extend(&[[10.0; 90].as_slice(), &[50_000.0; 5], &[10_000.0; 5]].concat());
+        // Nine of ten fail, some of them late: what is left is as slow as it is.
+        let failed = vec![(ErrorKind::Overloaded, 90)];
+        let mut tile = RequestTile { requests: 100, failed, ..RequestTile::default() };
+        tile.total.quantiles.extend(&[[50_000.0; 5], [10_000.0; 5]].concat());
+        let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
+        assert_eq!((counted.total, counted.bad), (10, 5));
+        // A tile that an earlier version wrote has the failures' times, too.
+        tile.total.quantiles.extend(&[10.0; 90]);
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
         assert_eq!((counted.total, counted.bad), (10, 5));
     }
