@@ -317,8 +317,9 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
         // A query of its own reads less, and says the same of what it reads.
         let since = "f.at >= arrow_cast(1772323300000002, 'Timestamp(Microsecond, Some(\"UTC\"))')";
         for (filter, latest) in [("f.name = 'label'", 4), (since, 5), ("TRUE", 5)] {
-            let own =
-                world.rows(&format!("select event_id, value from ({}) order by 1", crate::feedback(filter))).await;
+            let own = world
+                .rows(&format!("select event_id, value from ({}) order by 1", crate::feedback(filter, "TRUE")))
+                .await;
             let of_table = format!("select event_id, value from feedback f where {filter} order by 1");
             assert_eq!((own.len(), &own), (latest, &world.rows(&of_table).await), "{filter}");
         }
@@ -460,5 +461,30 @@ async fn one_deployments_rows_have_its_own_columns_and_types() {
         assert_eq!(rows, [[json!("numbers"), json!(1.5)]]);
         assert_eq!(world.rows(columns).await.len(), 2, "the others are there for who asks for all");
     }
+    world.shut_down().await;
+}
+
+/// What a column was before the days that are asked about decides nothing about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_before_those_that_matter_have_no_say_in_what_a_column_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    let mut old = prediction(1, "churn", vec![words("x", &["one"])]);
+    old.at = Timestamp(old.at.micros() - 86_400_000_000);
+    world.journal.append(old);
+    world.journal.seal().await.unwrap();
+    let new = prediction(2, "churn", vec![numbers("x", vec![1.5])]);
+    let at = new.at;
+    world.journal.append(new);
+    world.journal.seal().await.unwrap();
+    let columns =
+        "SELECT data_type FROM information_schema.columns WHERE table_name = 'predictions' AND column_name = 'in.x'";
+    assert_eq!(world.rows(columns).await, [[json!("Utf8")]]);
+    let recent = world.query.since(at);
+    assert_eq!(recent.sql(&may(QueryJournal), columns).await.unwrap().values(), [[json!("Float32")]]);
+    let rows = recent.sql(&may(QueryJournal), "SELECT \"in.x\" FROM predictions").await.unwrap().values();
+    assert_eq!(rows, [[json!(1.5)]]);
+    let day_before = world.query.since(Timestamp(at.micros() - 86_400_000_000));
+    assert_eq!(day_before.sql(&may(QueryJournal), columns).await.unwrap().values(), [[json!("Utf8")]]);
     world.shut_down().await;
 }
