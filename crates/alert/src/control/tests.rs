@@ -29,6 +29,8 @@ struct Outside {
     hangs: Mutex<Option<&'static str>>,
     objectives: Mutex<Vec<slo::Objective>>,
     counts: Mutex<Vec<Count>>,
+    rules: Mutex<Vec<slo::RuleLimit>>,
+    judged: Mutex<Vec<Count>>,
     news: Mutex<Vec<Happening>>,
 }
 
@@ -71,6 +73,14 @@ impl Traffic for World {
 
     fn minutes(&self, _: &slo::Objective, since: Timestamp) -> Vec<Count> {
         self.0.counts.lock().iter().filter(|c| c.at >= since).copied().collect()
+    }
+
+    fn rules(&self) -> Vec<slo::RuleLimit> {
+        self.0.rules.lock().clone()
+    }
+
+    fn judged(&self, _: &slo::RuleLimit, since: Timestamp) -> Vec<Count> {
+        self.0.judged.lock().iter().filter(|c| c.at >= since).copied().collect()
     }
 }
 
@@ -407,6 +417,38 @@ async fn a_row_that_cannot_be_read_holds_up_nobody_else() {
     let mut told: Vec<Value> = stage.taken().iter().map(|t| t["data"]["labels"]["deployment"].clone()).collect();
     told.sort_by_key(Value::to_string);
     assert_eq!(told, [json!("churn"), json!("fraud")]);
+}
+
+#[tokio::test]
+async fn a_rule_that_too_many_rows_break_is_an_alert_until_it_is_no_longer_declared() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let limit = slo::RuleLimit {
+        tenant: tenant(),
+        deployment: name("churn"),
+        rule: "age:between".into(),
+        over: 0.05,
+        window: Duration::from_secs(300),
+        minimum: 20,
+        severity: Severity::Ticket,
+        runbook: None,
+    };
+    stage.outside.rules.lock().push(limit);
+    let at = Timestamp(stage.now().micros() - stage.now().micros().rem_euclid(MINUTE));
+    stage.outside.judged.lock().push(Count { at, total: 100, bad: 6 });
+    stage.turn(&mut controller).await;
+    let firing =
+        || async { alerts.list(&may(ReadAlerts), 10).await.unwrap().into_iter().map(|a| (a.phase, a.subject)).next() };
+    let (phase, subject) = firing().await.unwrap();
+    assert_eq!((phase, subject.name.as_str(), subject.source), (Phase::Firing, "RuleBroken", Source::Quality));
+    assert!(subject.sentence.contains("6 of 100 rows"), "{}", subject.sentence);
+    stage.outside.rules.lock().clear();
+    stage.pass_time(15);
+    stage.turn(&mut controller).await;
+    assert_eq!(firing().await.unwrap().0, Phase::Firing, "what was wrong is not taken back at once");
+    stage.pass_time(900);
+    stage.turn(&mut controller).await;
+    assert_eq!(firing().await.unwrap().0, Phase::Resolved);
 }
 
 #[tokio::test]
