@@ -17,8 +17,10 @@ pub(crate) use queue::{Reply, Waiting, Work};
 pub(crate) use timer::Timer;
 
 use crate::contract::Contract;
+use crate::rules::Ruled;
 use crate::stats::{ClosedBy, Recorder, nanos};
 use crate::view::Execution;
+use arc_swap::ArcSwapOption;
 use batch::{Portions, Timed};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Target, Timestamp};
@@ -69,6 +71,8 @@ pub(crate) struct Facts {
 pub(crate) struct Loaded {
     pub facts: Facts,
     pub recorder: Arc<Recorder>,
+    /// What rows must keep; looked at only where the deployment declares rules.
+    pub rules: ArcSwapOption<Ruled>,
     runner: Arc<Runner>,
 }
 
@@ -109,7 +113,7 @@ impl Loaded {
             me: Weak::clone(me),
             target: Arc::clone(&facts.contract.target),
         });
-        Arc::new(Self { facts, recorder, runner })
+        Arc::new(Self { facts, recorder, rules: ArcSwapOption::empty(), runner })
     }
 
     /// The same version at work as another variant, or found under another URI.
@@ -123,7 +127,8 @@ impl Loaded {
         let recorder = recorder(&target);
         let contract = Arc::new(Contract { target, ..Contract::clone(&self.facts.contract) });
         let facts = Facts { contract, uri: uri.into(), ..self.facts.clone() };
-        Arc::new(Self { facts, recorder, runner: Arc::clone(&self.runner) })
+        let rules = ArcSwapOption::new(self.rules.load_full());
+        Arc::new(Self { facts, recorder, rules, runner: Arc::clone(&self.runner) })
     }
 
     /// Whether both are one model in memory.
