@@ -69,8 +69,20 @@ pub(crate) fn some(schema: &Schema, places: &[usize]) -> SchemaRef {
     Arc::new(Schema::new(places.iter().map(|at| Arc::clone(&schema.fields()[*at])).collect::<Vec<_>>()))
 }
 
-/// What a writer has to know of a column of row group `group` that it takes over.
-pub(crate) fn as_it_is(metadata: &ParquetMetaData, group: usize, column: usize) -> ColumnCloseResult {
+/// Whether the pages of all its columns are listed. Of a file either all are or none.
+pub(crate) fn has_pages(metadata: &ParquetMetaData) -> bool {
+    let each = |group| metadata.row_group(group).num_columns();
+    (metadata.column_index().zip(metadata.offset_index())).is_some_and(|(columns, offsets)| {
+        (0..metadata.num_row_groups()).all(|group| {
+            columns.get(group).is_some_and(|all| all.len() == each(group))
+                && offsets.get(group).is_some_and(|all| all.len() == each(group))
+        })
+    })
+}
+
+/// What a writer has to know of a column of row group `group` that it takes over, with its pages where they are
+/// listed for all.
+pub(crate) fn as_it_is(metadata: &ParquetMetaData, group: usize, column: usize, pages: bool) -> ColumnCloseResult {
     let of = metadata.row_group(group);
     let chunk = of.column(column);
     ColumnCloseResult {
@@ -78,7 +90,7 @@ pub(crate) fn as_it_is(metadata: &ParquetMetaData, group: usize, column: usize) 
         rows_written: u64::try_from(of.num_rows()).unwrap_or(0),
         metadata: chunk.clone(),
         bloom_filter: None,
-        column_index: metadata.column_index().and_then(|c| c.get(group)?.get(column)).cloned(),
-        offset_index: metadata.offset_index().and_then(|c| c.get(group)?.get(column)).cloned(),
+        column_index: metadata.column_index().filter(|_| pages).and_then(|c| c.get(group)?.get(column)).cloned(),
+        offset_index: metadata.offset_index().filter(|_| pages).and_then(|c| c.get(group)?.get(column)).cloned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Parts of the output, and the output made of them.
 
-use crate::carry::as_it_is;
+use crate::carry::{as_it_is, has_pages};
 use crate::error::BatchError;
 use crate::format::Format;
 use crate::plan::{At, Shard, Source};
@@ -61,12 +61,18 @@ impl Carried {
     }
 
     fn finish(mut self) -> parquet::errors::Result<Out> {
+        let pages = has_pages(&self.metadata);
         let mut group = self.writer.next_row_group()?;
         for column in 0..self.metadata.row_group(self.group).num_columns() {
-            group.append_column(&self.input, as_it_is(&self.metadata, self.group, column))?;
+            group.append_column(&self.input, as_it_is(&self.metadata, self.group, column, pages))?;
         }
         for writer in self.added {
-            writer.close()?.append_to_row_group(&mut group)?;
+            let mut chunk = writer.close()?;
+            if !pages {
+                let closed = chunk.close_mut();
+                (closed.column_index, closed.offset_index) = (None, None);
+            }
+            chunk.append_to_row_group(&mut group)?;
         }
         group.close()?;
         self.writer.into_inner()
@@ -264,10 +270,11 @@ fn row_groups_into(out: Out, schema: &SchemaRef) -> parquet::errors::Result<Seri
 fn copy_row_groups(part: &File, writer: &mut SerializedFileWriter<Out>) -> parquet::errors::Result<()> {
     let metadata =
         ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(part)?;
+    let pages = has_pages(&metadata);
     for (at, group) in metadata.row_groups().iter().enumerate() {
         let mut copy = writer.next_row_group()?;
         for column in 0..group.num_columns() {
-            copy.append_column(part, as_it_is(&metadata, at, column))?;
+            copy.append_column(part, as_it_is(&metadata, at, column, pages))?;
         }
         copy.close()?;
     }

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Int64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +46,11 @@ fn mixed(rows: usize) -> RecordBatch {
 }
 
 fn write_groups(path: &Path, batch: &RecordBatch, rows: usize) {
-    let properties = WriterProperties::builder()
+    write_as(path, batch, rows, WriterProperties::builder());
+}
+
+fn write_as(path: &Path, batch: &RecordBatch, rows: usize, properties: WriterPropertiesBuilder) {
+    let properties = properties
         .set_compression(Compression::ZSTD(parquet::basic::ZstdLevel::default()))
         .set_max_row_group_row_count(Some(rows))
         .build();
@@ -164,4 +168,28 @@ async fn a_run_goes_on_with_the_shards_that_it_began_with() {
     assert_eq!(out.column_by_name("prediction_row").unwrap().as_primitive::<Int64Type>().len(), 150_000);
     assert_eq!(out.column_by_name("sum").unwrap().as_primitive::<Float32Type>().null_count(), 0);
     super::check(&out, 150_000);
+}
+
+/// pyarrow lists no pages unless it is asked to.
+#[tokio::test]
+async fn a_file_that_does_not_list_its_pages_is_copied_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = || WriterProperties::builder().set_offset_index_disabled(true);
+    for (i, properties) in [
+        none().set_statistics_enabled(EnabledStatistics::Chunk),
+        none().set_statistics_enabled(EnabledStatistics::None),
+        WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None),
+        WriterProperties::builder().set_statistics_enabled(EnabledStatistics::Page),
+        WriterProperties::builder().set_column_statistics_enabled("a".into(), EnabledStatistics::None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (input, output) =
+            (folder.path().join(format!("{i}.parquet")), folder.path().join(format!("{i}-out.parquet")));
+        write_as(&input, &table(30_000), 10_000, properties);
+        go(job(&input, &output), loaded(&adder(), &AB, "1")).await.unwrap();
+        assert!(groups(&output).iter().all(|(_, given, added)| given != added), "{i}");
+        super::check(&read(&output), 30_000);
+    }
 }
