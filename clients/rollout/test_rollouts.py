@@ -352,3 +352,70 @@ def test_a_candidate_that_crashes_is_out_after_a_handful_of_requests(server, mod
     assert set(codes) == {200, 500} and codes.count(500) <= 12, codes.count(500)
     sentence = next(d for d in decisions(server, "crash-v2") if d["kind"] == "rolledBack")["sentence"]
     assert "hard limit" in sentence and "of 10 requests failed" in sentence
+
+
+def asked(server, deployment, rows, n, body=None):
+    x, _ = rows
+    for row in range(n):
+        data = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[row].tolist()}]}
+        assert requests.post(f"{server.url}/v2/models/{deployment}/infer", json=body or data).ok
+
+
+def journaled(server, deployment):
+    return server.query(f"SELECT count(*) AS n FROM predictions WHERE deployment = '{deployment}'")[0]["n"]
+
+
+def test_recorded_requests_are_asked_again_before_anybody_gets_the_candidate(server, models):
+    deployed(server, "golden")
+    canary = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
+    replay = lambda **more: {"preflight": {"replay": {"requests": 50, "minRequests": 30} | more}, "rollback": {"keepWarm": "0s"}}
+    # Nothing was recorded yet.
+    begin(server, declared("golden", 2, canary, **replay(minLabelAgreement=50)))
+    until(server, "golden-v2", "rolledBack")
+    why = decisions(server, "golden-v2")[-1]["sentence"]
+    asked(server, "golden", models, 60)
+    assert any("0 requests could be asked again, and 30 are wanted" in d["sentence"] for d in decisions(server, "golden-v2")), why
+    # Version 3 says the opposite of what version 1 hardly knows.
+    begin(server, declared("golden", 3, canary, **replay(minLabelAgreement=99, tolerance={"absolute": 1e-4})))
+    until(server, "golden-v3", "rolledBack")
+    refused = next(d for d in decisions(server, "golden-v3") if d["kind"] == "rolledBack")
+    assert "labels agree, at least 99 % must" in refused["sentence"] and "the worst is request" in refused["sentence"], refused
+    numbers = next(c for c in refused["checks"] if c["name"] == "replay")["replay"]
+    assert numbers["requests"] == 50 and numbers["failed"] == 0 and 1 <= len(numbers["worst"]) <= 5, numbers
+    assert {variant["weights"][1] for variant in view(server, "golden-v3")["weights"]} == {0}
+    # The model itself, by another name, answers the same; nothing of all that is in the journal.
+    before = journaled(server, "golden")
+    document = json.loads(declared("golden", 1, canary, **replay(tolerance={"absolute": 1e-6}, minLabelAgreement=100, maxLatencyRatio=100)))
+    begin(server, json.dumps(document | {"name": "golden-v1"}))
+    until(server, "golden-v1", "step")
+    passed = next(d for d in decisions(server, "golden-v1") if d["kind"] == "advanced")
+    numbers = next(c for c in passed["checks"] if c["name"] == "replay")
+    assert numbers["passed"] and numbers["replay"]["within"] == numbers["replay"]["rows"] == 50
+    assert len(numbers["replay"]["medianUs"]) == 2 and "replay: 50 requests of the journal" in passed["sentence"], passed
+    assert journaled(server, "golden") == before == 60
+    server.cli("rollout", "abort", "golden-v1")
+
+
+def test_a_golden_file_says_what_a_candidate_must_answer(server, models):
+    deployed(server, "filed")
+    x, y = models
+    client = mlflow.MlflowClient()
+    run = client.create_run(client.get_experiment_by_name("rollouts").experiment_id).info.run_id
+    line = lambda row: {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[row].tolist()}],
+                        "outputs": [{"name": "label", "shape": [1], "datatype": "INT64", "data": [int(y[row])]}]}
+    file = server.folder / "golden.jsonl"
+    file.write_text("\n".join(json.dumps(line(row)) for row in range(100)))
+    client.log_artifact(run, file)
+    canary = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
+    replay = {"preflight": {"replay": {"golden": f"runs:/{run}/golden.jsonl", "minLabelAgreement": 90}}, "rollback": {"keepWarm": "0s"}}
+    begin(server, declared("filed", 3, canary, **replay))
+    until(server, "filed-v3", "rolledBack")
+    begin(server, declared("filed", 2, canary, **replay))
+    until(server, "filed-v2", "step")
+    passed = next(d for d in decisions(server, "filed-v2") if d["kind"] == "advanced")
+    assert f"100 requests of runs:/{run}/golden.jsonl" in passed["sentence"], passed
+    server.cli("rollout", "abort", "filed-v2")
+    replay["preflight"]["replay"]["golden"] = f"runs:/{run}/nothing.jsonl"
+    begin(server, declared("filed", 2, canary, **replay).replace("filed-v2", "filed-none"))
+    until(server, "filed-none", "rolledBack")
+    assert "nothing.jsonl cannot be read" in next(d for d in decisions(server, "filed-none") if d["kind"] == "rolledBack")["sentence"]

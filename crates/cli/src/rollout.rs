@@ -49,6 +49,7 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
             either(out, &all, || {
                 for decision in all["decisions"].as_array().into_iter().flatten().rev() {
                     line(sentence(decision));
+                    worst_rows(decision);
                 }
             });
         }
@@ -124,6 +125,17 @@ fn percent(value: &Value) -> String {
 fn sentence(decision: &Value) -> String {
     // A person's order names the person; what names nobody is the controller's.
     format!("{}  {}", seconds(&decision["at"]), cell(&decision["sentence"]))
+}
+
+/// The rows of a replay that were the furthest apart.
+fn worst_rows(decision: &Value) {
+    let checks = decision["checks"].as_array().into_iter().flatten();
+    let rows: Vec<&Value> = checks.flat_map(|c| c["replay"]["worst"].as_array().into_iter().flatten()).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let row = |r: &&Value| ["request", "row", "output", "stable", "candidate"].map(|c| cell(&r[c])).to_vec();
+    table(&["request", "row", "output", "stable", "candidate"], rows.iter().map(row));
 }
 
 /// To the second: rollouts may decide several times a minute.

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod news;
 mod pilot;
 mod ports;
+pub mod rehearsal;
 mod replay;
 mod rollouts;
 pub mod simulate;

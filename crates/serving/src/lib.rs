@@ -41,7 +41,7 @@ pub use mainspring_mlmodel::{
 };
 pub use pick::{Ask, Picked, VariantName};
 pub use request::{Answer, InferRequest, Refusal};
-pub use serving::{AnswerParts, Serving};
+pub use serving::{AnswerParts, Rehearsed, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
     BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, Percent,

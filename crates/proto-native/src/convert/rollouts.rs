@@ -1,10 +1,12 @@
 //! Rollouts as the API shows them.
 
 use crate::dto::rollouts::{
-    ArmValue, EffectRange, RolloutArm, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay,
-    RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
+    ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutArm, RolloutCheck, RolloutDecision,
+    RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
 };
 use mainspring_rollout::ledger::{Arm, Estimate, MetricReport, Report};
+use mainspring_rollout::machine::Checked;
+use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
 use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
 
@@ -84,7 +86,40 @@ impl From<&Decision> for RolloutDecision {
             arms: arms(d.evidence.as_ref()),
             phase: d.phase.as_str().to_owned(),
             metrics: metrics(d.evidence.as_ref()),
+            checks: d.facts.iter().flat_map(|f| &f.checks).map(check).collect(),
         }
+    }
+}
+
+fn check(c: &Checked) -> RolloutCheck {
+    let (name, detail) = (c.name.clone(), c.detail.clone());
+    RolloutCheck { name, passed: c.passed, detail, replay: c.replay.as_deref().map(replay) }
+}
+
+fn replay(r: &Rehearsed) -> CheckReplay {
+    let LeftOut { redacted, sampled, dropped, too_large, unreadable } = r.left_out;
+    let row = |w: &WorstRow| ReplayRow {
+        request: w.request.clone(),
+        row: w.row,
+        output: w.output.clone(),
+        stable: w.stable.clone(),
+        candidate: w.candidate.clone(),
+        difference: w.difference,
+    };
+    CheckReplay {
+        from: r.from.clone(),
+        requests: r.requests,
+        rows: r.rows,
+        within: r.within,
+        labelled: r.labelled,
+        same_label: r.same_label,
+        failed: r.failed,
+        unanswered: r.unanswered,
+        mean_abs_diff: r.mean_abs_diff,
+        max_abs_diff: r.max_abs_diff,
+        median_us: r.median_us.map(|both| both.to_vec()),
+        left_out: ReplayLeftOut { redacted, sampled, dropped, too_large, unreadable },
+        worst: r.worst.iter().map(row).collect(),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn facts(
         facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
             Ok(checks) => checks,
             // What cannot be asked has not passed.
-            Err(error) => vec![Checked { name: "checks".to_owned(), passed: None, detail: error.to_string() }],
+            Err(error) => vec![Checked::new("checks", None, error.to_string())],
         };
     }
     Ok(facts)

@@ -65,8 +65,7 @@ impl Fleet for Process {
         _: &'a Row,
         _: &'a PreflightSpec,
     ) -> PortResult<'a, Vec<Checked>> {
-        async move { Ok(vec![Checked { name: "signature".into(), passed: Some(true), detail: "alike".into() }]) }
-            .boxed()
+        async move { Ok(vec![Checked::new("signature", Some(true), "alike")]) }.boxed()
     }
 }
 

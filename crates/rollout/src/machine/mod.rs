@@ -14,6 +14,7 @@ pub use order::{Order, OrderError};
 pub use row::RowFailed;
 
 use crate::ledger::{Report, Stratum};
+use crate::rehearsal::Rehearsed;
 use crate::spec::{ApprovalPoint, RolloutSpec, STABLE};
 use mainspring_core::Timestamp;
 use mainspring_traffic::{Row, Share};
@@ -229,19 +230,29 @@ pub enum Readiness {
 }
 
 /// What became of one check of the preflight.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     /// Its name: `signature`, `replay`, `gate:auc`.
     pub name: String,
     /// Whether it holds; nothing while it runs.
     pub passed: Option<bool>,
-    /// The numbers, or why not.
+    /// In words, with the numbers, or why not.
     pub detail: String,
+    /// What a replay of recorded requests has shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Box<Rehearsed>>,
+}
+
+impl Checked {
+    /// A check without a replay.
+    pub fn new(name: impl Into<String>, passed: Option<bool>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), passed, detail: detail.into(), replay: None }
+    }
 }
 
 /// What is known beside the evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Facts {
     /// Why the deployment cannot be used yet.

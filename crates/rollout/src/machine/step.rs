@@ -207,7 +207,10 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     let waits: Vec<&str> = facts.checks.iter().filter(|c| c.passed.is_none()).map(|c| c.name.as_str()).collect();
     if facts.candidate == Readiness::Ready && waits.is_empty() {
         let passed: Vec<String> = facts.checks.iter().map(|c| c.name.clone()).collect();
-        let sentence = format!("{} is ready and warm; {} checks passed", draft.candidate(), passed.len());
+        let replayed =
+            facts.checks.iter().filter(|c| c.replay.is_some()).map(|c| format!("; {}: {}", c.name, c.detail));
+        let replayed: String = replayed.collect();
+        let sentence = format!("{} is ready and warm; {} checks passed{replayed}", draft.candidate(), passed.len());
         return enter(draft, 0, sentence, passed).map(Some);
     }
     if over(draft.now, draft.state.since, draft.machine.spec.preflight.timeout) {

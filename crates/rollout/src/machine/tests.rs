@@ -283,7 +283,7 @@ fn silence_rolls_back_only_where_that_is_declared() {
 
 #[test]
 fn a_failed_preflight_lets_nobody_see_the_candidate() {
-    let check = |passed| Checked { name: "signature".into(), passed, detail: "it takes no column age".into() };
+    let check = |passed| Checked::new("signature", passed, "it takes no column age");
     for (facts, sentence) in [
         (Facts { candidate: Readiness::Failed("out of memory".into()), ..Facts::default() }, "out of memory"),
         (Facts { candidate: Readiness::Ready, checks: vec![check(Some(false))], ..Facts::default() }, "no column age"),

@@ -1,6 +1,6 @@
 //! What types and serde cannot say about a spec.
 
-use super::{BanditStep, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
+use super::{BanditStep, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
 use mainspring_traffic::{Share, UnitFrom};
@@ -86,10 +86,7 @@ impl RolloutSpec {
         let preflight = &self.preflight;
         ensure(!preflight.timeout.0.is_zero(), "preflight.timeout", "must be longer than 0ms")?;
         if let Some(replay) = &preflight.replay {
-            let fits = (1..=10_000).contains(&replay.requests);
-            ensure(fits, "preflight.replay.requests", "must be between 1 and 10000")?;
-            let fits = replay.max_abs_diff >= 0.0 && replay.max_abs_diff.is_finite();
-            ensure(fits, "preflight.replay.maxAbsDiff", "must be 0 or more")?;
+            check_replay(replay)?;
         }
         for (i, gate) in preflight.gates.iter().enumerate() {
             let path = format!("preflight.gates[{i}]");
@@ -195,6 +192,30 @@ impl RolloutSpec {
 
 fn longer(duration: HumanDuration, path: &str) -> Result<(), SpecError> {
     ensure(!duration.0.is_zero(), path, "must be longer than 0ms")
+}
+
+fn check_replay(replay: &ReplaySpec) -> Result<(), SpecError> {
+    let at = |field: &str| format!("preflight.replay{field}");
+    ensure((1..=10_000).contains(&replay.requests), &at(".requests"), "must be between 1 and 10000")?;
+    let most = if replay.golden.is_some() { 10_000 } else { u64::from(replay.requests) };
+    let fits = (1..=most).contains(&replay.least());
+    ensure(fits, &at(".minRequests"), format!("must be between 1 and {most}"))?;
+    ensure((1..=64).contains(&replay.max_in_flight), &at(".maxInFlight"), "must be between 1 and 64")?;
+    let named = replay.golden.as_ref().is_none_or(|uri| uri.starts_with("runs:/"));
+    ensure(named, &at(".golden"), "name a file of a run: runs:/RUN/golden.jsonl")?;
+    let percent = |value: f64| value > 0.0 && value <= 100.0;
+    if let Some(tolerance) = &replay.tolerance {
+        for (field, value) in [("absolute", tolerance.absolute), ("relative", tolerance.relative)] {
+            ensure(value >= 0.0 && value.is_finite(), &at(&format!(".tolerance.{field}")), "must be 0 or more")?;
+        }
+        ensure(percent(tolerance.min_rows), &at(".tolerance.minRows"), "must be more than 0 and at most 100 percent")?;
+    }
+    let fits = replay.min_label_agreement.is_none_or(percent);
+    ensure(fits, &at(".minLabelAgreement"), "must be more than 0 and at most 100 percent")?;
+    let fits = replay.max_latency_ratio.is_none_or(|ratio| ratio > 0.0 && ratio.is_finite());
+    ensure(fits, &at(".maxLatencyRatio"), "must be more than 0")?;
+    let asks = replay.tolerance.is_some() || replay.min_label_agreement.is_some() || replay.max_latency_ratio.is_some();
+    ensure(asks, &at(""), "say what must hold: tolerance, minLabelAgreement, maxLatencyRatio or several of them")
 }
 
 /// The candidate's weight; `None` in the shadow.

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod metrics;
 mod not_built;
+mod preflight;
 mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,6 +13,7 @@ pub use metrics::{
     Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec,
     QualitySpec, SignalSpec, Source, SrmSpec,
 };
+pub use preflight::{GateSpec, PreflightSpec, ReplaySpec, ToleranceSpec};
 pub use steps::{AbTestStep, BanditStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
 
 use mainspring_core::Name;
@@ -133,53 +135,6 @@ pub struct HoldoutSpec {
     pub name: String,
     /// How many, in percent.
     pub percent: f64,
-}
-
-/// What must hold before the first request reaches the candidate. That it is loaded and warm is always asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct PreflightSpec {
-    /// The candidate takes every request that stable takes, and answers with the same outputs.
-    pub signature: bool,
-    /// Recorded requests are answered again, by both.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replay: Option<ReplaySpec>,
-    /// Metrics of the candidate's run in the registry.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub gates: Vec<GateSpec>,
-    /// How long all of it may take.
-    pub timeout: HumanDuration,
-}
-
-impl Default for PreflightSpec {
-    fn default() -> Self {
-        Self { signature: true, replay: None, gates: Vec::new(), timeout: HumanDuration(30 * MINUTE) }
-    }
-}
-
-/// Recorded requests that both variants answer before traffic does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReplaySpec {
-    /// The newest so many from the journal.
-    #[schemars(range(min = 1, max = 10000))]
-    pub requests: u32,
-    /// How far a number may be from stable's at most.
-    pub max_abs_diff: f64,
-}
-
-/// A metric of the candidate's run and its bounds; at least one of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GateSpec {
-    /// The metric's name, as it was logged.
-    pub metric: String,
-    /// The least it may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// The most it may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
 }
 
 /// What takes the candidate out within seconds.

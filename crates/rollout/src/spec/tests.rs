@@ -9,7 +9,7 @@ assignment:
   salt: churn-2026q4
   layer: {name: pricing, places: [40, 60], place: 2}
   holdout: {name: '2026', percent: 2}
-preflight: {signature: true, replay: {requests: 200, maxAbsDiff: 0.3}, gates: [{metric: auc, min: 0.9}], timeout: 10m}
+preflight: {signature: true, replay: {requests: 500, minRequests: 50, tolerance: {absolute: 0.001}}, gates: [{metric: auc, min: 0.9}], timeout: 10m}
 steps:
   - shadow: {percent: 20, maxInFlight: 32, duration: 30m, compare: {output: score, maxMeanAbsDiff: 0.02}}
   - canary: {weight: 1, minExposures: 2000, minDuration: 10m}
@@ -65,6 +65,10 @@ fn each_fault_is_named_with_its_path() {
         ("place: 2", "place: 3", "assignment.layer.place"),
         ("percent: 2}", "percent: 0}", "assignment.holdout.percent"),
         ("min: 0.9", "metric2: 1", "metric2"),
+        ("tolerance: {absolute: 0.001}", "maxInFlight: 4", "preflight.replay: say what must hold"),
+        ("absolute: 0.001", "absolute: -1", "preflight.replay.tolerance.absolute"),
+        ("minRequests: 50", "minRequests: 501", "preflight.replay.minRequests"),
+        ("minRequests: 50", "golden: 's3://b/golden.jsonl'", "preflight.replay.golden"),
         ("canary: {weight: 5}", "canary: {weight: 0.5}", "steps[2]: 0.5 percent after 1"),
         ("canary: {weight: 5}", "canary: {weight: 100}", "steps[2].canary.weight"),
         (

@@ -5,6 +5,7 @@ use super::*;
 use crate::ports::{Models, Recorder};
 use crate::rollouts::events::JournalEvents;
 use crate::rollouts::fleet::Replica;
+use crate::rollouts::rehearse::Rehearsals;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use mainspring_core::{EventId, ManualClock};
 use mainspring_journal::log::StreamHeader;
@@ -49,7 +50,9 @@ async fn stage(temp: TempDb) -> Stage {
         asking: Mutex::default(),
         bulletins: broadcast::Sender::new(BEHIND),
     }));
-    Stage { wire, clock, replica: Replica { serving, registry, gate }, _kept: (temp, artifacts, folder) }
+    let (journal, ctx) = (wire.0.journal.clone(), wire.0.ctx.clone());
+    let rehearsals = Rehearsals::new(journal, serving.clone(), registry.clone(), gate.clone(), ctx);
+    Stage { wire, clock, replica: Replica { serving, registry, gate, rehearsals }, _kept: (temp, artifacts, folder) }
 }
 
 impl Stage {
