@@ -202,6 +202,9 @@ fn status(view: &Value) {
     if let Some(reason) = view["hold"]["reason"].as_str() {
         line(mark(Mark::Warn, format!("it holds: {reason}")));
     }
+    if view["approval"].is_object() {
+        line(mark(Mark::Warn, missing(&view["approval"])));
+    }
     let step = |s: &Value| match s["state"].as_str() {
         Some("now") => format!("[{}]", cell(&s["title"])),
         Some("done") => format!("{} ✓", cell(&s["title"])),
@@ -238,6 +241,20 @@ fn status(view: &Value) {
     if !until.is_empty() {
         line(format!("\nevidence up to {until}; `effect` is valid however often you look"));
     }
+}
+
+/// Who must still agree.
+fn missing(approval: &Value) -> String {
+    let need = |n: &Value| {
+        let by = texts(&n["by"]);
+        let of = n["group"].as_str().map(|group| format!(" of group {group}")).unwrap_or_default();
+        let so_far = if by.is_empty() { String::new() } else { format!(" (so far {})", by.join(", ")) };
+        format!("{} of {} approvals{of}{so_far}", by.len(), cell(&n["wanted"]))
+    };
+    let all: Vec<String> = approval["needs"].as_array().into_iter().flatten().map(need).collect();
+    let not = approval["notBy"].as_str().map(|by| format!("; not by {by}, who began it")).unwrap_or_default();
+    let until = approval["expiresAt"].as_str().map(|_| format!("; until {}", time(&approval["expiresAt"])));
+    format!("before {}: {}{not}{}", cell(&approval["before"]), all.join(", "), until.unwrap_or_default())
 }
 
 fn phase(view: &Value) -> String {

@@ -91,6 +91,10 @@ impl Declarations for Calm {
     fn follow<'a>(&'a self, _: &'a Tenant, _: &'a Follow) -> PortResult<'a, ()> {
         async move { Ok(()) }.boxed()
     }
+
+    fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
+        async move { Ok(None) }.boxed()
+    }
 }
 
 #[tokio::main]

@@ -5,7 +5,7 @@ mod feed;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
-use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase};
+use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase, Who};
 use crate::pilot::Pilot;
 use crate::ports::{Declarations, Events, Fleet};
 use crate::rollouts::Rollouts;
@@ -195,8 +195,8 @@ impl Controller {
                 if !self.may_try(&key) {
                     continue;
                 }
-                let by = "the deletion of its declaration";
-                let done = match self.rollouts.ordered((&key.0, &key.1), Order::Abort, by, None).await {
+                let by = Who::new("the deletion of its declaration");
+                let done = match self.rollouts.ordered((&key.0, &key.1), Order::Abort, &by, None).await {
                     Ok(_) | Err(RolloutError::Order(OrderError::Phase { .. }) | RolloutError::NotFound { .. }) => {
                         Ok(())
                     }

@@ -111,4 +111,7 @@ pub trait Declarations: Send + Sync + 'static {
     /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
     /// again until it succeeds, also after it did.
     fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
+
+    /// Who declared a rollout last, as audit knows them.
+    fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>>;
 }

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::ledger::Limits;
-use crate::machine::{Decision, DecisionKind, Phase, State};
+use crate::machine::{Decision, DecisionKind, Phase, State, Who};
 use crate::pilot::Pilot;
 use crate::spec::RolloutSpec;
 use mainspring_core::Timestamp;
@@ -74,7 +74,8 @@ pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
         }
         let done = match (recorded.order, &recorded.facts) {
             (Some(order), _) => {
-                let done = pilot.machine().order(pilot.state(), order, &recorded.by, recorded.at);
+                let who = Who { by: recorded.by.clone(), groups: recorded.groups.clone() };
+                let done = pilot.machine().order(pilot.state(), order, &who, recorded.at);
                 done.map(Some).map_err(|e| e.to_string())
             }
             (None, Some(facts)) => pilot.ask(recorded.at, facts).map_err(|e| e.to_string()),

@@ -1,11 +1,12 @@
 //! Rollouts as the API shows them.
 
 use crate::dto::rollouts::{
-    ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutArm, RolloutCheck, RolloutDecision,
-    RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
+    ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
+    RolloutCheck, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep,
+    RolloutVariant, RolloutView, RolloutWeights,
 };
 use mainspring_rollout::ledger::{Arm, Estimate, MetricReport, Report};
-use mainspring_rollout::machine::Checked;
+use mainspring_rollout::machine::{Checked, Need, lapses, needs};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
 use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
@@ -210,9 +211,23 @@ impl From<&View> for RolloutView {
             weights: state.strata.iter().map(weights).collect(),
             evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
             orders: orders(state.phase),
+            approval: approval(run),
             decisions: state.decisions,
         }
     }
+}
+
+/// What a rollout waits for people to agree to.
+fn approval(run: &Run) -> Option<RolloutApproval> {
+    let Phase::Approval(point) = run.state.phase else { return None };
+    let need = |n: Need| ApprovalNeed { group: n.group, wanted: n.wanted.into(), by: n.by };
+    let strict = run.spec.approvals.iter().any(|a| a.before == point && a.strict());
+    Some(RolloutApproval {
+        before: word(&point),
+        needs: needs(&run.spec, &run.state, point).into_iter().map(need).collect(),
+        not_by: run.state.starter.clone().filter(|_| strict),
+        expires_at: lapses(&run.spec, &run.state, point).map(Into::into),
+    })
 }
 
 /// What a replay of so many decisions found.

@@ -135,6 +135,35 @@ pub struct RolloutHold {
     pub since: Time,
 }
 
+/// Agreements that are asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalNeed {
+    /// Of whom; left out for anybody who may order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Of how many different people.
+    pub wanted: u64,
+    /// Who has agreed.
+    pub by: Vec<String>,
+}
+
+/// What a rollout waits for people to agree to.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutApproval {
+    /// Before `shadow`, `canary`, `abTest`, `bandit` or `promotion`.
+    pub before: String,
+    /// All of these.
+    pub needs: Vec<ApprovalNeed>,
+    /// Who may not, since they began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_by: Option<String>,
+    /// When it lapses, and stable takes everything back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
 /// A time of constant weights.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -305,6 +334,9 @@ pub struct RolloutView {
     pub evidence_until: Option<Time>,
     /// What a person may order now.
     pub orders: Vec<String>,
+    /// Who must agree before it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<RolloutApproval>,
     /// How many decisions there were.
     pub decisions: u64,
 }

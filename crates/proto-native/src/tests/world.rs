@@ -271,7 +271,12 @@ pub(super) struct Got {
 }
 
 pub(super) fn who(tenant: &str, role: Role) -> Arc<Principal> {
-    Arc::new(Principal { subject: "key:test".into(), tenant: Tenant::new(tenant).unwrap(), role })
+    Arc::new(Principal {
+        subject: "key:test".into(),
+        tenant: Tenant::new(tenant).unwrap(),
+        role,
+        ..Principal::loopback()
+    })
 }
 
 impl World {

@@ -111,6 +111,10 @@ impl Declarations for Process {
         *self.0.declared.lock() = follow.to.clone();
         async move { Ok(()) }.boxed()
     }
+
+    fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
+        async move { Ok(Some("key:author".to_owned())) }.boxed()
+    }
 }
 
 fn spec(extra: &str) -> RolloutSpec {
@@ -251,7 +255,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     let run = b.rollouts.current(&Tenant::default(), &Name::new("v8").unwrap()).await.unwrap().unwrap();
     let machine = crate::Machine { name: "v8", spec: &run.spec };
     let old = crate::State { phase: Phase::Step, ..run.state.clone() };
-    let done = machine.order(&old, Order::Pause, "a", stage.now()).unwrap();
+    let done = machine.order(&old, Order::Pause, &Who::new("a"), stage.now()).unwrap();
     let ids = [temp.ctx.event_id(), temp.ctx.event_id()];
     let late = b.rollouts.commit(Change { run, done, ids, lease: Some(lease), audit: None }).await;
     assert!(matches!(late, Err(RolloutError::Store(mainspring_store::StoreError::LeaseLost { .. }))), "{late:?}");

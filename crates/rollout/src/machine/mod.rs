@@ -1,6 +1,7 @@
 //! The state machine: what is known, and what is done about it. No I/O, no clock, no randomness: the same inputs give the
 //! same decisions, today and when a journal is replayed.
 
+mod approval;
 mod bandit;
 mod order;
 mod row;
@@ -10,6 +11,8 @@ mod step;
 mod tests;
 mod words;
 
+pub(crate) use approval::person;
+pub use approval::{Agreement, Need, Who, lapses, needs};
 pub use order::{Order, OrderError};
 pub use row::RowFailed;
 
@@ -154,6 +157,12 @@ pub struct State {
     pub strata: Vec<Stratum>,
     /// What people agreed to.
     pub approved: Vec<ApprovalPoint>,
+    /// Who agreed to what, since it was last asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreed: Vec<Agreement>,
+    /// Who began it, where that matters: they may not approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// When it was promoted.
     pub promoted: Option<Timestamp>,
     /// The candidate that is promoted, or that a person may promote, where there are several; from 1.
@@ -182,6 +191,8 @@ impl State {
             generation,
             strata: Vec::new(),
             approved: Vec::new(),
+            agreed: Vec::new(),
+            starter: None,
             promoted: None,
             chosen: None,
             dropped: Vec::new(),
@@ -261,6 +272,9 @@ pub struct Facts {
     pub pins: Option<Pins>,
     /// Why they are not known.
     pub unresolved: Option<String>,
+    /// Who began it; asked before the beginning, where somebody else must approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// Whether the candidates that are left can answer.
     pub candidate: Readiness,
     /// A hard limit that a replica says was broken, with the numbers.
@@ -309,6 +323,8 @@ pub enum DecisionKind {
     Resumed,
     /// A person must agree.
     ApprovalAsked,
+    /// A person agreed, and others still must.
+    Agreed,
     /// A person agreed.
     Approved,
     /// Time is up: a person decides.
@@ -340,6 +356,7 @@ impl DecisionKind {
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::ApprovalAsked => "approval-asked",
+            Self::Agreed => "agreed",
             Self::Approved => "approved",
             Self::ReviewAsked => "review-asked",
             Self::Promoted => "promoted",
@@ -382,6 +399,9 @@ pub struct Decision {
     pub weights: Vec<f64>,
     /// What a person ordered.
     pub order: Option<Order>,
+    /// The groups that the person was in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// The numbers that justify it.
     pub evidence: Option<Report>,
     /// The facts that justify it.
@@ -466,7 +486,7 @@ impl<'a> Machine<'a> {
     ///
     /// # Errors
     /// [`OrderError`] when the state forbids it.
-    pub fn order(&self, state: &State, order: Order, by: &str, now: Timestamp) -> Result<Transition, OrderError> {
-        order::order(self, state, order, by, now)
+    pub fn order(&self, state: &State, order: Order, who: &Who, now: Timestamp) -> Result<Transition, OrderError> {
+        order::order(self, state, order, who, now)
     }
 }

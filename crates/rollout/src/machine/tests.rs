@@ -115,9 +115,14 @@ impl Hand {
     }
 
     fn order(&mut self, order: Order) -> Result<(), String> {
-        let done = Machine { name: "churn-v8", spec: &self.spec }.order(&self.state, order, "ada", self.now);
+        self.order_by("ada", &[], order)
+    }
+
+    fn order_by(&mut self, by: &str, groups: &[&str], order: Order) -> Result<(), String> {
+        let who = Who { by: by.to_owned(), groups: groups.iter().map(ToString::to_string).collect() };
+        let done = Machine { name: "churn-v8", spec: &self.spec }.order(&self.state, order, &who, self.now);
         let done = done.map_err(|e| e.to_string())?;
-        assert_eq!((done.decision.by.as_str(), done.decision.order), ("ada", Some(order)));
+        assert_eq!((done.decision.by.as_str(), done.decision.order), (by, Some(order)));
         self.take(done);
         Ok(())
     }
@@ -383,4 +388,65 @@ metrics: {guardrails: [{name: errors, kind: errors}]}
         hand.find("errors", finding);
         assert_eq!(hand.after(10), want, "{extra} {finding:?}");
     }
+}
+
+#[test]
+fn two_of_a_group_must_agree_and_not_who_began_it() {
+    let mut hand =
+        Hand::new(&format!("{SPEC}approvals: [{{before: promotion, group: risk, approvals: 2, expires: 1h}}]\n"));
+    hand.facts.starter = None;
+    assert_eq!(hand.after(0), [DecisionKind::Held]);
+    assert!(hand.last().sentence.contains("who began it"), "{}", hand.last().sentence);
+    hand.facts.starter = Some("key:ada".into());
+    assert!(hand.after(1).contains(&DecisionKind::Started));
+    hand.settle();
+    while hand.state.step < 2 {
+        hand.order(Order::Skip).unwrap();
+    }
+    hand.order_by("key:bob", &[], Order::Promote).unwrap();
+    assert_eq!(hand.state.phase, Phase::Approval(ApprovalPoint::Promotion), "an order is not enough");
+    assert!(
+        hand.last().sentence.ends_with("the promotion waits for 2 approvals of group risk"),
+        "{}",
+        hand.last().sentence
+    );
+    let refused = |hand: &mut Hand, by: &str, groups: &[&str], order| hand.order_by(by, groups, order).unwrap_err();
+    assert!(refused(&mut hand, "key:bob", &[], Order::Approve).contains("waits for 2 approvals of group risk"));
+    assert!(refused(&mut hand, "key:bob", &["ops"], Order::Approve).contains("of group risk"));
+    assert!(refused(&mut hand, "session:ada", &["risk"], Order::Approve).contains("whoever began it may not"));
+    assert!(refused(&mut hand, "key:bob", &["risk"], Order::Promote).contains("an order is not enough"));
+    let since = hand.state.since;
+    hand.order_by("session:bob", &["risk", "ops"], Order::Approve).unwrap();
+    assert_eq!((hand.last().kind, hand.state.since), (DecisionKind::Agreed, since));
+    assert!(hand.last().sentence.ends_with("it waits for 1 more approval of group risk"), "{}", hand.last().sentence);
+    assert!(
+        refused(&mut hand, "key:bob", &["risk"], Order::Approve).contains("they have already"),
+        "one person, two ways in"
+    );
+    assert_eq!(hand.state.weight(), 0.5, "the weights stay meanwhile");
+    hand.order_by("key:eve", &["risk"], Order::Approve).unwrap();
+    assert_eq!((hand.last().kind, hand.state.phase), (DecisionKind::Promoted, Phase::Promoting));
+    assert!(hand.last().sentence.contains("key:bob and key:eve approved"), "{}", hand.last().sentence);
+}
+
+#[test]
+fn approvals_that_do_not_come_in_time_take_everything_back() {
+    let two = "approvals: [{before: canary, group: risk}, {before: canary, group: legal, expires: 30m}]\n";
+    let mut hand = Hand::new(&format!("{SPEC}{two}"));
+    hand.facts.starter = Some("key:ada".into());
+    hand.after(0);
+    hand.settle();
+    while hand.state.phase != Phase::Approval(ApprovalPoint::Canary) {
+        hand.order(Order::Skip).unwrap();
+    }
+    assert!(hand.order_by("key:bob", &["risk"], Order::Promote).unwrap_err().contains("an order is not enough"));
+    hand.order_by("key:bob", &["risk"], Order::Approve).unwrap();
+    assert!(hand.order_by("key:eve", &["risk"], Order::Approve).unwrap_err().contains("1 approval of group legal"));
+    assert_eq!(hand.after(29), []);
+    assert_eq!(hand.after(1), [DecisionKind::RolledBack]);
+    assert!(
+        hand.last().sentence.contains("1 approval of group legal did not come within 30m"),
+        "{}",
+        hand.last().sentence
+    );
 }

@@ -176,6 +176,11 @@ impl RolloutSpec {
         let why = "nothing would be shown; declare guardrails or success metrics, or `decision: {ship: noHarm}`";
         ensure(!not_worse, "decision.ship", why)?;
         longer(self.max_duration, "maxDuration")?;
+        for (i, approval) in self.approvals.iter().enumerate() {
+            let at = |field: &str| format!("approvals[{i}].{field}");
+            ensure((1..=10).contains(&approval.approvals), &at("approvals"), "must be 1 to 10")?;
+            ensure(approval.expires.is_none_or(|e| !e.0.is_zero()), &at("expires"), "must be longer than 0ms")?;
+        }
         let Some(limits) = &self.hard_limits else { return Ok(()) };
         ensure(limits.error_rate.is_some() || limits.p99.is_some(), "hardLimits", "give errorRate, p99 or both")?;
         if let Some(share) = limits.error_rate {

@@ -273,10 +273,35 @@ impl Default for RollbackSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalSpec {
-    /// Before which kind of step, or before the promotion.
+    /// Before which kind of step, or before the promotion. Several entries for one point must all be satisfied.
     pub before: ApprovalPoint,
-    #[serde(default, skip_serializing)]
-    group: not_built::Group,
+    /// Only who is in this group may: `mainspring key create --group NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub group: Option<Name>,
+    /// How many different people must.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 10))]
+    pub approvals: u8,
+    /// How long they have; then stable takes everything back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<HumanDuration>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(n: &u8) -> bool {
+    *n == 1
+}
+
+impl ApprovalSpec {
+    /// Whether whoever began the rollout, and an order to promote, are not enough: a group or several people must agree.
+    pub fn strict(&self) -> bool {
+        self.group.is_some() || self.approvals > 1
+    }
 }
 
 /// Before what a person must agree.

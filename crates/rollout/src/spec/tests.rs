@@ -97,7 +97,8 @@ fn each_fault_is_named_with_its_path() {
         ("alpha: 0.05", "alpha: 0.9", "decision.alpha"),
         ("errorRate: 0.2, p99: 2s, ", "", "hardLimits"),
         ("cooldown: 24h", "notify: [webhook]", "`notify`"),
-        ("before: abTest", "before: abTest, group: risk", "`group`"),
+        ("before: abTest", "before: abTest, approvals: 0", "approvals[0].approvals"),
+        ("before: abTest", "before: abTest, group: risk, expires: 0s", "approvals[0].expires"),
         ("maxDuration: 21d", "maxDuration: 0s", "maxDuration"),
     ] {
         let error = spoiled(from, to);

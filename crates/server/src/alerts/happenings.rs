@@ -118,7 +118,8 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
         DecisionKind::Started => ("RolloutStarted", Severity::Info),
         DecisionKind::Advanced => ("RolloutAdvanced", Severity::Info),
         DecisionKind::Dropped => ("RolloutDroppedCandidate", Severity::Info),
-        DecisionKind::Released
+        DecisionKind::Agreed
+        | DecisionKind::Released
         | DecisionKind::Reweighted
         | DecisionKind::Resumed
         | DecisionKind::Approved

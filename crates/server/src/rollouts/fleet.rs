@@ -290,4 +290,12 @@ impl Declarations for Declarer {
             self.resources.apply(writes).await.map(drop).map_err(|e| port(&e))
         })
     }
+
+    fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>> {
+        Box::pin(async move {
+            let read = Read { kind: "rollout".into(), name: rollout.to_string() };
+            let auth = self.gate.authorize(&acting_for(tenant), read).map_err(|e| port(&e))?;
+            self.resources.get(&auth).await.map(|resource| Some(resource.updated_by)).map_err(|e| port(&e))
+        })
+    }
 }
