@@ -72,7 +72,9 @@ pub(crate) struct Mean {
     values: Vec<[u64; 3]>,
     /// Units with a value, of each variant.
     units: Vec<u64>,
-    /// Whether a value came that is not true or false: there may be one of any size.
+    /// Whether its values are declared to be 0 and 1.
+    binary: bool,
+    /// Whether a value came that is not true or false, nor declared to be: there may be one of any size.
     amounts: bool,
     /// Whether a unit had more than one value.
     several: bool,
@@ -123,6 +125,7 @@ impl State {
                     strata: Strata::new(variants),
                     values: vec![[0; 3]; variants],
                     units: vec![0; variants],
+                    binary: matches!(test, Test::Mean { binary: true, .. }),
                     amounts: false,
                     several: false,
                     effects: vec![None; candidates],
@@ -306,7 +309,11 @@ impl Mean {
     /// A value of what is measured came; `first` of its unit in the variant.
     pub fn value(&mut self, variant: usize, value: Value, first: bool) {
         let Some(values) = self.values.get_mut(variant) else { return };
-        self.amounts |= !value.truth;
+        let truth = value.truth || (self.binary && (value.new == 0.0 || value.new == 1.0));
+        if !truth && !std::mem::replace(&mut self.amounts, true) {
+            // What silence has shown so far it has shown of a label that this is not.
+            self.answers.iter_mut().for_each(|answers| answers.holds = Evidence::default());
+        }
         self.several |= !first && value.old.is_none();
         if let Some(old) = value.old {
             values[0] -= 1;
@@ -440,8 +447,13 @@ impl Mean {
         };
         report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
+            _ if self.binary && self.amounts => {
+                Some("a value came that is neither 0 nor 1, though it is declared binary".to_owned())
+            }
             Some(Err(_)) if self.nothing(candidate) && !self.bounded(&metric.test) => {
-                Some("all values are 0, which does not show how large one may be".to_owned())
+                let why =
+                    "all values are 0, which does not show how large one may be; if they are 0 and 1, say binary: true";
+                Some(why.to_owned())
             }
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),

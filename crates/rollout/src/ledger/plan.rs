@@ -13,10 +13,27 @@ pub(crate) const RARE: f64 = 10.0;
 /// How one metric is tested.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
-    Errors { margin: f64, tolerable: f64 },
-    Slow { q: f64, margin: f64 },
-    Mean { source: Source, over: Option<Source>, measure: Measure, margin: f64, covariate: Option<String> },
-    Shift { source: Source, most: f64 },
+    Errors {
+        margin: f64,
+        tolerable: f64,
+    },
+    Slow {
+        q: f64,
+        margin: f64,
+    },
+    Mean {
+        source: Source,
+        over: Option<Source>,
+        measure: Measure,
+        margin: f64,
+        /// Whether its values are declared to be 0 and 1.
+        binary: bool,
+        covariate: Option<String>,
+    },
+    Shift {
+        source: Source,
+        most: f64,
+    },
 }
 
 /// One metric.
@@ -191,10 +208,14 @@ fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
             Test::Errors { margin: metric.margin.unwrap_or(1.5), tolerable: metric.non_inferiority.unwrap_or(0.001) }
         }
         MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin.unwrap_or(1.25) },
-        MetricKind::Mean | MetricKind::Ratio => {
-            Test::Mean { source: source(), over: metric.over.clone(), measure: Measure::Ratio, margin, covariate }
-        }
-        MetricKind::Total => Test::Mean { source: source(), over: None, measure: Measure::Mean, margin, covariate },
+        MetricKind::Mean | MetricKind::Ratio | MetricKind::Total => Test::Mean {
+            source: source(),
+            over: metric.over.clone(),
+            measure: if metric.kind == MetricKind::Total { Measure::Mean } else { Measure::Ratio },
+            margin,
+            binary: metric.binary,
+            covariate,
+        },
     };
     let (name, direction) = (metric.name.clone(), metric.direction());
     Planned { name, role, direction, required: metric.delay.is_none(), test }

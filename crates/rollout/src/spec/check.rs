@@ -305,6 +305,8 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     ensure(!turned, &at("direction"), "errors and quantiles of time are good when they fall; remove it")?;
     ensure(!(success && metric.kind == MetricKind::Quantile), &at("kind"), "a quantile can be a guardrail only")?;
     ensure(!(success && metric.kind == MetricKind::Errors), &at("kind"), "errors can be a guardrail only")?;
+    let whole = matches!(metric.kind, MetricKind::Mean | MetricKind::Total) && metric.source != Some(Source::Latency);
+    ensure(!metric.binary || whole, &at("binary"), "only a mean or a total of a label or an output has it")?;
     ensure(metric.cuped.is_none() || mean, &at("cuped"), "only means, totals and ratios have it")?;
     ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
     let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));

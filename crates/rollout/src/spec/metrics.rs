@@ -62,6 +62,10 @@ pub struct MetricSpec {
     /// unclear; it is watched on, and can reverse the promotion within `rollback.window`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<HumanDuration>,
+    /// For `mean` and `total`: its values are 0 and 1 and nothing else, as true and false are. Then values that are all 0 show
+    /// how rare a 1 is; a number that is another takes that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
     /// For `mean`, `total` and `ratio`: takes out of the variance what was known of a unit before (CUPED).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuped: Option<CupedSpec>,
@@ -138,6 +142,7 @@ impl MetricSpec {
             direction: None,
             min_effect: None,
             delay: None,
+            binary: false,
             cuped: None,
         }
     }

@@ -93,6 +93,7 @@ fn each_fault_is_named_with_its_path() {
         ("source: latency", "source: lag", "latency, label:NAME or output:NAME"),
         ("name: accepted", "name: errors", "metrics.success[0].name"),
         ("kind: mean, source: 'label:accepted'", "kind: errors", "metrics.success[0].kind"),
+        ("q: 0.99, margin: 1.1", "q: 0.99, binary: true", "metrics.guardrails[1].binary"),
         ("maxShift: 0.2", "psi: 0.2", "`psi`"),
         ("alpha: 0.05", "alpha: 0.9", "decision.alpha"),
         ("errorRate: 0.2, p99: 2s, ", "", "hardLimits"),
