@@ -276,7 +276,8 @@ impl Controller {
         }
         let wanted = self.waiting.get(&(run.tenant.clone(), run.spec.deployment.clone()));
         let facts = facts(&self.rollouts, &self.ports, (&run, wanted)).await?;
-        let facts = Facts { complete_until: running.feed.complete_until, ..facts };
+        let silence = running.feed.silence.clone();
+        let facts = Facts { complete_until: running.feed.complete_until, silence, ..facts };
         let done = running.pilot.ask(now, &facts)?;
         if running.trouble.ends() {
             tracing::info!(rollout = %key.1, "the rollout goes on");

@@ -47,6 +47,8 @@ pub(super) struct Feed {
     /// Nothing before this is missing any more.
     pub complete_until: Timestamp,
     trouble: Trouble,
+    /// Why nothing comes.
+    pub silence: Option<String>,
 }
 
 /// Whose events, and when.
@@ -64,7 +66,9 @@ impl Feed {
         if pilot.state().strata.is_empty() || !self.trouble.over(wanting.now) {
             return;
         }
-        match self.news(ports, pilot, wanting).await {
+        let news = self.news(ports, pilot, wanting).await;
+        self.silence = news.as_ref().err().map(ToString::to_string);
+        match news {
             Ok(()) if self.trouble.ends() => {
                 tracing::info!(deployment = %pilot.spec().deployment, "the journal tells of the rollout's traffic again");
             }

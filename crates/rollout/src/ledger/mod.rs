@@ -406,6 +406,7 @@ impl Ledger {
         while self.order.len() > self.limits.answers {
             if let Some(oldest) = self.order.pop_front() {
                 self.answers.remove(&oldest);
+                self.report.forgotten += 1;
             }
         }
     }

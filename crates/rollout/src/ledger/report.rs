@@ -114,6 +114,11 @@ pub struct Arm {
     pub effective: f64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_0(n: &u64) -> bool {
+    *n == 0
+}
+
 /// Everything that is known at one look.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,8 +148,11 @@ pub struct Report {
     pub unmatched: u64,
     /// Events that came after a look at their time.
     pub late: u64,
-    /// Units that found no place: the statistics rest on those before them.
+    /// Answers of units that found no place: the statistics rest on the units before them.
     pub crowded_out: u64,
+    /// Answers that were forgotten to make room: labels that still come for them are not counted.
+    #[serde(default, skip_serializing_if = "is_0")]
+    pub forgotten: u64,
 }
 
 impl MetricReport {

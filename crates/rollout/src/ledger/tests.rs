@@ -153,7 +153,7 @@ fn memory_is_bounded_and_that_is_said() {
         ledger.fold(&label(n, 2, "liked", 1.0));
     }
     let report = ledger.report();
-    assert_eq!((report.crowded_out, report.unmatched), (10, 15));
+    assert_eq!((report.crowded_out, report.unmatched, report.forgotten), (10, 15, 5));
 }
 
 #[test]

@@ -117,6 +117,23 @@ pub enum HoldCause {
     NoData,
 }
 
+/// What the evidence has no more room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Full {
+    /// For units.
+    pub units: bool,
+    /// For answers that labels may come for.
+    pub answers: bool,
+}
+
+impl Full {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// It does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -157,6 +174,9 @@ pub struct State {
     pub strata: Vec<Stratum>,
     /// What people agreed to.
     pub approved: Vec<ApprovalPoint>,
+    /// What the evidence has no more room for, as far as that was said.
+    #[serde(default, skip_serializing_if = "Full::is_none")]
+    pub full: Full,
     /// Who agreed to what, since it was last asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agreed: Vec<Agreement>,
@@ -191,6 +211,7 @@ impl State {
             generation,
             strata: Vec::new(),
             approved: Vec::new(),
+            full: Full::default(),
             agreed: Vec::new(),
             starter: None,
             promoted: None,
@@ -287,6 +308,9 @@ pub struct Facts {
     /// Whether what the deployment itself declares resolves to the variant with all the traffic; false where that decides
     /// nothing.
     pub settled: bool,
+    /// Why the journal says nothing new, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
     /// The rollout that waits for the deployment, once this one has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
@@ -331,6 +355,8 @@ pub enum DecisionKind {
     ReviewAsked,
     /// The candidate got all the traffic.
     Promoted,
+    /// The evidence has no more room; it goes on with what it has.
+    Full,
     /// A bandit moved its weights.
     Reweighted,
     /// One of several candidates was taken out.
@@ -360,6 +386,7 @@ impl DecisionKind {
             Self::Approved => "approved",
             Self::ReviewAsked => "review-asked",
             Self::Promoted => "promoted",
+            Self::Full => "full",
             Self::Reweighted => "reweighted",
             Self::Dropped => "dropped",
             Self::Settled => "settled",

@@ -450,3 +450,27 @@ fn approvals_that_do_not_come_in_time_take_everything_back() {
         hand.last().sentence
     );
 }
+
+#[test]
+fn that_the_evidence_is_full_is_said_once_and_holds_nothing_up() {
+    let mut hand = Hand::testing(SPEC);
+    hand.report.units = vec![600_000, 400_000];
+    hand.report.crowded_out = 3;
+    assert_eq!(hand.settle(), [DecisionKind::Full]);
+    assert!(hand.last().sentence.contains("after the first 1000000"), "{}", hand.last().sentence);
+    assert_eq!((hand.state.phase, &hand.state.hold), (Phase::Step, &None));
+    hand.report.crowded_out = 9;
+    assert_eq!(hand.settle(), []);
+    hand.report.forgotten = 1;
+    assert_eq!(hand.settle(), [DecisionKind::Full]);
+    assert!(hand.last().sentence.contains("labels that still come") && !hand.last().sentence.contains("units"));
+}
+
+#[test]
+fn a_hold_says_why_the_journal_is_silent() {
+    let mut hand = Hand::testing(SPEC);
+    hand.facts.silence = Some("the journal has over 2000000 answers".into());
+    hand.now = hand.now.plus_micros(2 * MINUTE);
+    assert_eq!(hand.settle(), [DecisionKind::Held]);
+    assert!(hand.last().sentence.ends_with(": the journal has over 2000000 answers"), "{}", hand.last().sentence);
+}

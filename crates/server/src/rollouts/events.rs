@@ -141,7 +141,10 @@ fn payload(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
 /// Evidence that lacks a part is none.
 fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
     if truncated {
-        let message = format!("the journal has over {MOST_ROWS} {what} of this rollout, more than are read at once");
+        let message = format!(
+            "the journal has over {MOST_ROWS} {what} of this rollout, more than are read again after a restart or a change \
+             of the leader; promote or abort it, and give the next one smaller weights or less time"
+        );
         return Err(PortError(message));
     }
     Ok(())
