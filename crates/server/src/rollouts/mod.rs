@@ -71,7 +71,7 @@ impl Controller for Declared {
 }
 
 /// Hands the routing rows to this process's deployments, until shutdown.
-pub async fn route(rollouts: Rollouts, serving: Serving, gate: Gate) {
+async fn route(rollouts: Rollouts, serving: Serving, gate: Gate, wire: Option<Wire>) {
     let mut changes = rollouts.changes();
     let mut held: BTreeMap<(Tenant, Name), u64> = BTreeMap::new();
     loop {
@@ -85,6 +85,10 @@ pub async fn route(rollouts: Rollouts, serving: Serving, gate: Gate) {
             let serves = serving.generation(&key.0, &key.1).unwrap_or(0);
             if held.get(&key) == Some(&generation) && serves == generation {
                 continue;
+            }
+            // What it answers by this row is to be told.
+            if let Some(wire) = wire.as_ref().filter(|_| routing.row.is_some()) {
+                wire.listen();
             }
             match hand(&serving, &gate, &key, routing.row.clone()) {
                 Ok(()) => drop(held.insert(key, generation)),
@@ -125,8 +129,8 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
     let own = Replica { serving, registry, gate, rehearsals };
     let journal = JournalEvents::of(parts, ctx);
     // A database in a file is one process's alone.
-    let (fleet, events): (Arc<dyn Fleet>, Arc<dyn Events>) = if parts.db.is_shared() {
-        let wire = Wire::of(parts, ctx);
+    let wire = parts.db.is_shared().then(|| Wire::of(parts, ctx));
+    let (fleet, events): (Arc<dyn Fleet>, Arc<dyn Events>) = if let Some(wire) = wire.clone() {
         drop(ctx.tasks.spawn_graceful(wire.clone().run()));
         (Arc::new(EveryReplica { own, wire: wire.clone() }), Arc::new(EveryJournal { own: journal, wire }))
     } else {
@@ -150,5 +154,5 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
     );
     drop(ctx.tasks.spawn_graceful(controller.run(ctx.clone())));
     let (rollouts, serving, gate) = (parts.rollouts.clone(), parts.serving.clone(), parts.gate.clone());
-    drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate)));
+    drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate, wire)));
 }
