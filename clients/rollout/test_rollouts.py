@@ -419,3 +419,74 @@ def test_a_golden_file_says_what_a_candidate_must_answer(server, models):
     begin(server, declared("filed", 2, canary, **replay).replace("filed-v2", "filed-none"))
     until(server, "filed-none", "rolledBack")
     assert "nothing.jsonl cannot be read" in next(d for d in decisions(server, "filed-none") if d["kind"] == "rolledBack")["sentence"]
+
+
+def test_what_users_did_before_a_rollout_explains_a_part_of_what_they_do_in_it(server, models):
+    x, y = models
+    mlflow.MlflowClient().set_registered_model_alias("lump", "history", "1")
+    server.deploy("history", "models:/lump@history", journal={"unit": "header:x-user-id"})
+    session = requests.Session()
+
+    def spends(user, n):
+        """Some users always spend more than others."""
+        body = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[user % len(y)].tolist()}]}
+        answer = session.post(f"{server.url}/v2/models/history/infer", json=body, headers={"x-user-id": f"user-{user}"})
+        return {"predictionId": answer.headers["mainspring-prediction-id"], "name": "spent", "value": float(user % 10 + n % 2)}
+
+    say = lambda said: [session.post(f"{server.url}/api/v1/feedback", json={"feedback": said[i:i + 50]}).raise_for_status() for i in range(0, len(said), 50)]
+    # Whose each request is stands in the journal before there is a rollout; a third of the users come later.
+    say([spends(user, n) for n in range(2) for user in range(400)])
+    units = server.query("SELECT count(DISTINCT unit) AS n, count(generation) AS decided FROM predictions WHERE deployment = 'history'")[0]
+    assert units == {"n": 400, "decided": 0}
+    metrics = {"success": [{"name": "spent", "kind": "mean", "source": "label:spent", "cuped": {"covariate": "before:1d"}}],
+               "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}]}
+    begin(server, declared("history", 2, [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}], metrics=metrics))
+    until(server, "history-v2", "step")
+    say([spends(user, n) for n in range(3) for user in range(600)])
+    end = time.monotonic() + PATIENCE
+    while (spent := next(m for m in view(server, "history-v2")["metrics"] if m["name"] == "spent")).get("knownUnits") != 400 or sum(spent["units"]) != 600:
+        assert time.monotonic() < end, spent
+        time.sleep(0.3)
+    assert 0.5 < spent["varianceExplained"] < 1, spent
+    assert "of the variance known before of 400 units" in server.cli("rollout", "status", "history-v2")
+    server.cli("rollout", "abort", "history-v2")
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "history-v2")
+    refused = server.cli("apply", "-f", "-", check=False, stdin="apiVersion: mainspring/v1\nkind: Deployment\nname: history\nmodel: models:/lump/1\njournal: {unit: 'field:x'}\n")
+    assert refused.returncode != 0 and "journal.unit" in refused.stderr, refused.stderr
+
+
+def test_two_of_a_group_must_approve_and_not_who_declared_it(start):
+    """Keys with groups, on a server of its own where everybody needs one."""
+    server = start()
+    made = lambda label, *groups: server.cli("key", "create", label, "--role", "write", *[w for g in groups for w in ("--group", g)]).strip()
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("approvals")
+    x, y = data()
+    for c in (1e-4, 1.0):
+        log("lump", make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, y), x)
+    ada, bob, eve, pat = made("Ada", "risk"), made("Bob", "risk", "ops"), made("Eve", "risk"), made("Pat")
+    listed = json.loads(server.cli("key", "list", "--output", "json"))
+    assert next(k for k in listed if k["label"] == "Bob")["groups"] == ["risk", "ops"]
+    wrong = server.cli("key", "create", "Mallory", "--group", "not a name", check=False)
+    assert wrong.returncode != 0 and "not a name" in wrong.stderr, wrong.stderr
+    mlflow.MlflowClient().set_registered_model_alias("lump", "agreed", "1")
+    server.deploy("agreed", "models:/lump@agreed")
+    document = declared("agreed", 2, [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}], approvals=[{"before": "canary", "group": "risk", "approvals": 2, "expires": "1h"}])
+    server.cli("--api-key", ada, "rollout", "start", "-f", "-", stdin=document)
+    waits = until(server, "agreed-v2", "approval")
+    assert waits["approval"]["needs"] == [{"group": "risk", "wanted": 2, "by": []}] and waits["approval"]["notBy"].startswith("key:")
+    approve = lambda key, check=True: server.cli("--api-key", key, "rollout", "approve", "agreed-v2", check=check)
+    for key, why in ((pat, "it waits for 2 approvals of group risk"), (ada, "whoever began it may not")):
+        refused = approve(key, check=False)
+        assert refused.returncode != 0 and why in refused.stderr, refused.stderr
+    assert "it waits for 1 more approval of group risk" in approve(bob)
+    assert "have already" in approve(bob, check=False).stderr
+    assert "1 of 2 approvals of group risk (so far key:" in server.cli("rollout", "status", "agreed-v2")
+    bypass = server.cli("rollout", "promote", "agreed-v2", check=False)
+    assert bypass.returncode != 0 and "an order is not enough" in bypass.stderr
+    approve(eve)
+    until(server, "agreed-v2", "step")
+    audit = requests.get(f"{server.url}/api/v1/audit").json()["entries"]
+    assert sum(e["action"] == "rollout.order" for e in audit) == 2
+    server.cli("rollout", "abort", "agreed-v2")

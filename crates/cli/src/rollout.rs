@@ -233,6 +233,13 @@ fn status(view: &Value) {
                 Some(why) => format!("{}: {why}", words(&m["finding"])),
                 None => words(&m["finding"]),
             };
+            let known = m["knownUnits"].as_u64().map(|n| format!(" of {n} units")).unwrap_or_default();
+            let finding = match m["varianceExplained"].as_f64() {
+                Some(_) => {
+                    format!("{finding}; {} of the variance known before{known}", percent(&m["varianceExplained"]))
+                }
+                None => finding,
+            };
             vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
         }),
     );

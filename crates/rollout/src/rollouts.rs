@@ -221,7 +221,7 @@ impl Rollouts {
         });
         let (run, decisions) = read.await?.ok_or_else(not_found)?;
         let Run { spec, created_at, state, .. } = run;
-        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions })
+        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions, earlier: Vec::new() })
     }
 
     /// The routing rows of all tenants, for this process's deployments.

@@ -50,6 +50,8 @@ fn metric(m: &MetricReport) -> RolloutMetric {
         units: m.units.to_vec(),
         log_e_harm: m.log_e.harm,
         log_e_better: m.log_e.better,
+        variance_explained: m.cuped.map(|c| c.variance),
+        known_units: m.cuped.and_then(|c| c.units),
         why: m.why.clone(),
     }
 }

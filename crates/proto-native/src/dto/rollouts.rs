@@ -83,6 +83,12 @@ pub struct RolloutMetric {
     /// The same against "no better".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_e_better: Option<f64>,
+    /// The part of the variance that what was known of the units before takes out of the effect (CUPED), 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variance_explained: Option<f64>,
+    /// Units that were known from before the rollout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_units: Option<u64>,
     /// Why there is no finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -3,7 +3,7 @@
 use super::Ports;
 use crate::ledger::{Limits, Plan};
 use crate::pilot::Pilot;
-use crate::ports::{EventStream, PortError, Wanted};
+use crate::ports::{Before, EventStream, PortError, Wanted};
 use mainspring_core::{Tenant, Timestamp};
 use std::sync::Arc;
 
@@ -122,8 +122,17 @@ impl Feed {
             inputs: plan.inputs(),
         });
         let stream = stream.await?;
+        let metrics = plan.before();
+        let earlier = if metrics.is_empty() {
+            Vec::new()
+        } else {
+            let (tenant, deployment) = (wanting.tenant.clone(), spec.deployment.clone());
+            let (until, unit) = (first.start, spec.assignment.unit.clone());
+            ports.events.before(Before { tenant, deployment, until, unit, metrics }).await?
+        };
         // What was known until now had a gap; only now is there something better.
         *pilot = Pilot::new(pilot.name(), spec, state, wanting.limits);
+        pilot.earlier(&earlier);
         self.complete_until = first.start;
         Ok(stream)
     }

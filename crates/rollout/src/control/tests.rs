@@ -4,9 +4,9 @@ use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
 use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
-use crate::ports::{Batch, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
+use crate::ports::{Batch, Before, Earlier, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
 use crate::simulate::{Behaviour, Generator, World};
-use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec};
+use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec, Source};
 use crate::{MIGRATIONS, rollouts::Rollouts};
 use mainspring_core::{Ctx, ManualClock};
 use mainspring_store::{Db, FutureExt};
@@ -103,6 +103,15 @@ impl Events for Process {
         assert_eq!((wanted.labels.clone(), wanted.outputs.len()), (vec!["liked".to_owned()], 0));
         let stream: Box<dyn EventStream> = Box::new(Stream(Arc::clone(&self.0), 0, wanted));
         async move { Ok(stream) }.boxed()
+    }
+
+    fn before(&self, wanted: Before) -> PortResult<'_, Vec<Earlier>> {
+        let known = |metric: &(String, Source, std::time::Duration)| Earlier {
+            metric: metric.0.clone(),
+            means: (0..50).map(|n| (n, n as f64)).collect(),
+        };
+        let known = wanted.metrics.iter().map(known).collect();
+        async move { Ok(known) }.boxed()
     }
 }
 

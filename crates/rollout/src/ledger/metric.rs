@@ -2,8 +2,8 @@
 
 use super::Stratum;
 use super::plan::{BURN_IN, Plan, Planned, RARE, Test};
-use super::report::{LogE, MetricReport, Scale};
-use crate::spec::Source;
+use super::report::{LogE, MetricReport, Narrowed, Scale};
+use crate::spec::{Covariate, Source};
 use mainspring_stats::decision::{Direction, Finding, Role};
 use mainspring_stats::sequential::{
     AsymptoticCs, BettingAb, Contrast, Effect, Evidence, Exceedance, Exposure as Bet, LogHistogram, Measure, NoEffect,
@@ -79,6 +79,10 @@ pub(crate) struct Mean {
     /// Whether a unit had more than one value.
     several: bool,
     effects: Vec<Option<Result<Effect, NoEffect>>>,
+    /// Of each candidate, the part of the variance that a covariate takes out.
+    narrowed: Vec<Option<f64>>,
+    /// Units that were known from before the rollout.
+    pub known: u64,
     answers: Vec<Answers>,
     /// Of a signal: the evidence of a shift as it is now.
     shifted: Vec<f64>,
@@ -129,6 +133,8 @@ impl State {
                     amounts: false,
                     several: false,
                     effects: vec![None; candidates],
+                    narrowed: vec![None; candidates],
+                    known: 0,
                     answers,
                     shifted: vec![0.0; candidates],
                 }))
@@ -362,6 +368,13 @@ impl Mean {
         for candidate in 1..self.values.len() {
             let found = self.strata.compare_returning((0, candidate), contrast, returning.clone());
             self.effects[candidate - 1] = Some(found);
+            self.narrowed[candidate - 1] = None;
+            if let (true, Ok(effect)) = (cuped, &found) {
+                let plain = Contrast { cuped: false, ..contrast };
+                let plain = self.strata.compare_returning((0, candidate), plain, returning.clone());
+                let part = |plain: Effect| 1.0 - (effect.standard_error / plain.standard_error).powi(2);
+                self.narrowed[candidate - 1] = plain.ok().map(part).filter(|part| part.is_finite());
+            }
             self.shifted[candidate - 1] = 0.0;
             match found {
                 Ok(effect) if self.settled(&effect, candidate) => self.observe(plan, metric, candidate, &effect),
@@ -436,6 +449,10 @@ impl Mean {
             let test = AsymptoticCs::two_sided(plan.alpha, plan.expected_units);
             report.effect = test.ok().map(|t| t.interval(effect).into());
         }
+        if let Some(variance) = self.narrowed[candidate - 1] {
+            let before = matches!(&metric.test, Test::Mean { covariate: Some(Covariate::Before(_)), .. });
+            report.cuped = Some(Narrowed { variance, units: before.then_some(self.known) });
+        }
         let settled = matches!(&effect, Some(Ok(effect)) if self.settled(effect, candidate));
         report.finding = if report.units.contains(&0) {
             Finding::NoData
@@ -507,6 +524,7 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
         scale: Scale::Difference,
         log_e: LogE::default(),
         units: [0; 2],
+        cuped: None,
         why: None,
     };
     let answers = match state {

@@ -47,6 +47,7 @@ fn metric(name: &str, role: Role, finding: Finding, required: bool) -> MetricRep
         scale: Scale::Difference,
         log_e: LogE::default(),
         units: [0; 2],
+        cuped: None,
         why: None,
     }
 }

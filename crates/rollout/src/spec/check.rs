@@ -1,6 +1,8 @@
 //! What types and serde cannot say about a spec.
 
-use super::{BanditStep, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
+use super::{
+    BanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source, StepKind, StepSpec,
+};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
 use mainspring_traffic::{Share, UnitFrom};
@@ -20,6 +22,9 @@ impl Failure for SpecError {
         ErrorKind::InvalidInput
     }
 }
+
+/// The longest time before a rollout that is looked at.
+const MOST_BEFORE: std::time::Duration = std::time::Duration::from_secs(180 * 86_400);
 
 fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecError> {
     if ok { Ok(()) } else { Err(SpecError { path: path.to_owned(), reason: reason.into() }) }
@@ -308,6 +313,12 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     let whole = matches!(metric.kind, MetricKind::Mean | MetricKind::Total) && metric.source != Some(Source::Latency);
     ensure(!metric.binary || whole, &at("binary"), "only a mean or a total of a label or an output has it")?;
     ensure(metric.cuped.is_none() || mean, &at("cuped"), "only means, totals and ratios have it")?;
+    if let Some(Covariate::Before(window)) = metric.cuped.as_ref().map(|c| &c.covariate) {
+        let fits = !window.is_zero() && *window <= MOST_BEFORE;
+        ensure(fits, &at("cuped.covariate"), "give the time before the rollout as more than 0ms and at most 180d")?;
+        let one = matches!(metric.kind, MetricKind::Mean | MetricKind::Total);
+        ensure(one, &at("cuped.covariate"), "only a mean or a total has a time before; give a ratio input:NAME")?;
+    }
     ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
     let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));
     ensure(metric.delay.is_none() || (labelled && !success), &at("delay"), "only a guardrail of labels has it")?;
