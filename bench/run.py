@@ -19,6 +19,7 @@ import sys
 import batch
 import lib
 import parts_python
+import parts_rollout
 import parts_serving
 import parts_tracking
 
@@ -33,6 +34,7 @@ PARTS = {
     "memory": ("Memory", parts_serving.memory),
     "start": ("Start", parts_serving.start),
     "tracking": ("Tracking, eight clients", parts_tracking.tracking),
+    "rollout": ("Rollouts", parts_rollout.rollout),
 }
 
 METHOD = """\

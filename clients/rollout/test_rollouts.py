@@ -352,3 +352,141 @@ def test_a_candidate_that_crashes_is_out_after_a_handful_of_requests(server, mod
     assert set(codes) == {200, 500} and codes.count(500) <= 12, codes.count(500)
     sentence = next(d for d in decisions(server, "crash-v2") if d["kind"] == "rolledBack")["sentence"]
     assert "hard limit" in sentence and "of 10 requests failed" in sentence
+
+
+def asked(server, deployment, rows, n, body=None):
+    x, _ = rows
+    for row in range(n):
+        data = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[row].tolist()}]}
+        assert requests.post(f"{server.url}/v2/models/{deployment}/infer", json=body or data).ok
+
+
+def journaled(server, deployment):
+    return server.query(f"SELECT count(*) AS n FROM predictions WHERE deployment = '{deployment}'")[0]["n"]
+
+
+def test_recorded_requests_are_asked_again_before_anybody_gets_the_candidate(server, models):
+    deployed(server, "golden")
+    canary = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
+    replay = lambda **more: {"preflight": {"replay": {"requests": 50, "minRequests": 30} | more}, "rollback": {"keepWarm": "0s"}}
+    # Nothing was recorded yet.
+    begin(server, declared("golden", 2, canary, **replay(minLabelAgreement=50)))
+    until(server, "golden-v2", "rolledBack")
+    why = decisions(server, "golden-v2")[-1]["sentence"]
+    asked(server, "golden", models, 60)
+    assert any("0 requests could be asked again, and 30 are wanted" in d["sentence"] for d in decisions(server, "golden-v2")), why
+    # Version 3 says the opposite of what version 1 hardly knows.
+    begin(server, declared("golden", 3, canary, **replay(minLabelAgreement=99, tolerance={"absolute": 1e-4})))
+    until(server, "golden-v3", "rolledBack")
+    refused = next(d for d in decisions(server, "golden-v3") if d["kind"] == "rolledBack")
+    assert "labels agree, at least 99 % must" in refused["sentence"] and "the worst is request" in refused["sentence"], refused
+    numbers = next(c for c in refused["checks"] if c["name"] == "replay")["replay"]
+    assert numbers["requests"] == 50 and numbers["failed"] == 0 and 1 <= len(numbers["worst"]) <= 5, numbers
+    assert {variant["weights"][1] for variant in view(server, "golden-v3")["weights"]} == {0}
+    # The model itself, by another name, answers the same; nothing of all that is in the journal.
+    before = journaled(server, "golden")
+    document = json.loads(declared("golden", 1, canary, **replay(tolerance={"absolute": 1e-6}, minLabelAgreement=100, maxLatencyRatio=100)))
+    begin(server, json.dumps(document | {"name": "golden-v1"}))
+    until(server, "golden-v1", "step")
+    passed = next(d for d in decisions(server, "golden-v1") if d["kind"] == "advanced")
+    numbers = next(c for c in passed["checks"] if c["name"] == "replay")
+    assert numbers["passed"] and numbers["replay"]["within"] == numbers["replay"]["rows"] == 50
+    assert len(numbers["replay"]["medianUs"]) == 2 and "replay: 50 requests of the journal" in passed["sentence"], passed
+    assert journaled(server, "golden") == before == 60
+    server.cli("rollout", "abort", "golden-v1")
+
+
+def test_a_golden_file_says_what_a_candidate_must_answer(server, models):
+    deployed(server, "filed")
+    x, y = models
+    client = mlflow.MlflowClient()
+    run = client.create_run(client.get_experiment_by_name("rollouts").experiment_id).info.run_id
+    line = lambda row: {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[row].tolist()}],
+                        "outputs": [{"name": "label", "shape": [1], "datatype": "INT64", "data": [int(y[row])]}]}
+    file = server.folder / "golden.jsonl"
+    file.write_text("\n".join(json.dumps(line(row)) for row in range(100)))
+    client.log_artifact(run, file)
+    canary = [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}]
+    replay = {"preflight": {"replay": {"golden": f"runs:/{run}/golden.jsonl", "minLabelAgreement": 90}}, "rollback": {"keepWarm": "0s"}}
+    begin(server, declared("filed", 3, canary, **replay))
+    until(server, "filed-v3", "rolledBack")
+    begin(server, declared("filed", 2, canary, **replay))
+    until(server, "filed-v2", "step")
+    passed = next(d for d in decisions(server, "filed-v2") if d["kind"] == "advanced")
+    assert f"100 requests of runs:/{run}/golden.jsonl" in passed["sentence"], passed
+    server.cli("rollout", "abort", "filed-v2")
+    replay["preflight"]["replay"]["golden"] = f"runs:/{run}/nothing.jsonl"
+    begin(server, declared("filed", 2, canary, **replay).replace("filed-v2", "filed-none"))
+    until(server, "filed-none", "rolledBack")
+    assert "nothing.jsonl cannot be read" in next(d for d in decisions(server, "filed-none") if d["kind"] == "rolledBack")["sentence"]
+
+
+def test_what_users_did_before_a_rollout_explains_a_part_of_what_they_do_in_it(server, models):
+    x, y = models
+    mlflow.MlflowClient().set_registered_model_alias("lump", "history", "1")
+    server.deploy("history", "models:/lump@history", journal={"unit": "header:x-user-id"})
+    session = requests.Session()
+
+    def spends(user, n):
+        """Some users always spend more than others."""
+        body = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[user % len(y)].tolist()}]}
+        answer = session.post(f"{server.url}/v2/models/history/infer", json=body, headers={"x-user-id": f"user-{user}"})
+        return {"predictionId": answer.headers["mainspring-prediction-id"], "name": "spent", "value": float(user % 10 + n % 2)}
+
+    say = lambda said: [session.post(f"{server.url}/api/v1/feedback", json={"feedback": said[i:i + 50]}).raise_for_status() for i in range(0, len(said), 50)]
+    # Whose each request is stands in the journal before there is a rollout; a third of the users come later.
+    say([spends(user, n) for n in range(2) for user in range(400)])
+    units = server.query("SELECT count(DISTINCT unit) AS n, count(generation) AS decided FROM predictions WHERE deployment = 'history'")[0]
+    assert units == {"n": 400, "decided": 0}
+    metrics = {"success": [{"name": "spent", "kind": "mean", "source": "label:spent", "cuped": {"covariate": "before:1d"}}],
+               "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}]}
+    begin(server, declared("history", 2, [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}], metrics=metrics))
+    until(server, "history-v2", "step")
+    say([spends(user, n) for n in range(3) for user in range(600)])
+    end = time.monotonic() + PATIENCE
+    while (spent := next(m for m in view(server, "history-v2")["metrics"] if m["name"] == "spent")).get("knownUnits") != 400 or sum(spent["units"]) != 600:
+        assert time.monotonic() < end, spent
+        time.sleep(0.3)
+    assert 0.5 < spent["varianceExplained"] < 1, spent
+    assert "of the variance known before of 400 units" in server.cli("rollout", "status", "history-v2")
+    server.cli("rollout", "abort", "history-v2")
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "history-v2")
+    refused = server.cli("apply", "-f", "-", check=False, stdin="apiVersion: mainspring/v1\nkind: Deployment\nname: history\nmodel: models:/lump/1\njournal: {unit: 'field:x'}\n")
+    assert refused.returncode != 0 and "journal.unit" in refused.stderr, refused.stderr
+
+
+def test_two_of_a_group_must_approve_and_not_who_declared_it(start):
+    """Keys with groups, on a server of its own where everybody needs one."""
+    server = start()
+    made = lambda label, *groups: server.cli("key", "create", label, "--role", "write", *[w for g in groups for w in ("--group", g)]).strip()
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    mlflow.set_experiment("approvals")
+    x, y = data()
+    for c in (1e-4, 1.0):
+        log("lump", make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, y), x)
+    ada, bob, eve, pat = made("Ada", "risk"), made("Bob", "risk", "ops"), made("Eve", "risk"), made("Pat")
+    listed = json.loads(server.cli("key", "list", "--output", "json"))
+    assert next(k for k in listed if k["label"] == "Bob")["groups"] == ["risk", "ops"]
+    wrong = server.cli("key", "create", "Mallory", "--group", "not a name", check=False)
+    assert wrong.returncode != 0 and "not a name" in wrong.stderr, wrong.stderr
+    mlflow.MlflowClient().set_registered_model_alias("lump", "agreed", "1")
+    server.deploy("agreed", "models:/lump@agreed")
+    document = declared("agreed", 2, [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}], approvals=[{"before": "canary", "group": "risk", "approvals": 2, "expires": "1h"}])
+    server.cli("--api-key", ada, "rollout", "start", "-f", "-", stdin=document)
+    waits = until(server, "agreed-v2", "approval")
+    assert waits["approval"]["needs"] == [{"group": "risk", "wanted": 2, "by": []}] and waits["approval"]["notBy"].startswith("key:")
+    approve = lambda key, check=True: server.cli("--api-key", key, "rollout", "approve", "agreed-v2", check=check)
+    for key, why in ((pat, "it waits for 2 approvals of group risk"), (ada, "whoever began it may not")):
+        refused = approve(key, check=False)
+        assert refused.returncode != 0 and why in refused.stderr, refused.stderr
+    assert "it waits for 1 more approval of group risk" in approve(bob)
+    assert "have already" in approve(bob, check=False).stderr
+    assert "1 of 2 approvals of group risk (so far key:" in server.cli("rollout", "status", "agreed-v2")
+    bypass = server.cli("rollout", "promote", "agreed-v2", check=False)
+    assert bypass.returncode != 0 and "an order is not enough" in bypass.stderr
+    approve(eve)
+    until(server, "agreed-v2", "step")
+    audit = requests.get(f"{server.url}/api/v1/audit").json()["entries"]
+    assert sum(e["action"] == "rollout.order" for e in audit) == 2
+    server.cli("rollout", "abort", "agreed-v2")

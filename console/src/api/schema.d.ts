@@ -1133,6 +1133,18 @@ export interface components {
             /** @description Each resource. */
             applied: components["schemas"]["Applied"][];
         };
+        /** @description Agreements that are asked for. */
+        ApprovalNeed: {
+            /** @description Of whom; left out for anybody who may order. */
+            group?: string | null;
+            /**
+             * Format: int64
+             * @description Of how many different people.
+             */
+            wanted: number;
+            /** @description Who has agreed. */
+            by: string[];
+        };
         /** @description An estimate of a bandit's arm. */
         ArmValue: {
             /**
@@ -1307,6 +1319,62 @@ export interface components {
             ok: boolean;
             /** @description What is wrong, when it does not. */
             message?: string | null;
+        };
+        /** @description What a replay of requests has shown. */
+        CheckReplay: {
+            /** @description The journal, or the golden file. */
+            from: string;
+            /**
+             * Format: int64
+             * @description Requests that both answered.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Their rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows within the tolerance.
+             */
+            within: number;
+            /**
+             * Format: int64
+             * @description Rows with a label.
+             */
+            labelled: number;
+            /**
+             * Format: int64
+             * @description Those with the same one.
+             */
+            sameLabel: number;
+            /**
+             * Format: int64
+             * @description Requests that the candidate alone failed.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Requests that stable failed.
+             */
+            unanswered: number;
+            /**
+             * Format: double
+             * @description The mean of the absolute differences.
+             */
+            meanAbsDiff?: number | null;
+            /**
+             * Format: double
+             * @description The largest of them.
+             */
+            maxAbsDiff?: number | null;
+            /** @description The median time of stable and of the candidate, microseconds. */
+            medianUs?: number[] | null;
+            /** @description What was not asked again. */
+            leftOut: components["schemas"]["ReplayLeftOut"];
+            /** @description The worst rows, the worst first. */
+            worst: components["schemas"]["ReplayRow"][];
         };
         /** @description Batches that one reason closed. */
         ClosedView: {
@@ -1612,6 +1680,8 @@ export interface components {
             role: components["schemas"]["RoleDto"];
             /** @description Whose data it sees; the caller's own tenant when left out. */
             tenant?: string | null;
+            /** @description The groups that whoever has it is in. */
+            groups?: string[];
             /**
              * Format: int64
              * @description Seconds after which it stops working; never when left out.
@@ -2020,6 +2090,8 @@ export interface components {
             role: components["schemas"]["RoleDto"];
             /** @description Whose data it sees. */
             tenant: string;
+            /** @description The groups that whoever has it is in. */
+            groups?: string[];
             /** @description When it was made. */
             createdAt: components["schemas"]["Time"];
             /** @description By whom. */
@@ -2745,6 +2817,55 @@ export interface components {
              */
             limit?: number | null;
         };
+        /** @description Requests that a replay did not ask again, and why. */
+        ReplayLeftOut: {
+            /**
+             * Format: int64
+             * @description Hidden by `journal.redact`.
+             */
+            redacted: number;
+            /**
+             * Format: int64
+             * @description Not kept by `journal.sample`.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Dropped by the journal for want of memory.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Kept as a digest only.
+             */
+            tooLarge: number;
+            /**
+             * Format: int64
+             * @description Not what the model takes now.
+             */
+            unreadable: number;
+        };
+        /** @description A row of a replay whose answers are far apart. */
+        ReplayRow: {
+            /** @description The id of the recorded prediction, or the line of the golden file. */
+            request: string;
+            /**
+             * Format: int64
+             * @description The row of the request, from 0.
+             */
+            row: number;
+            /** @description The output; empty where the candidate failed. */
+            output: string;
+            /** @description What stable answered, or what the file says. */
+            stable: string;
+            /** @description What the candidate answered. */
+            candidate: string;
+            /**
+             * Format: double
+             * @description How far they are apart, where both are numbers.
+             */
+            difference?: number | null;
+        };
         /** @description What applying a document would do. */
         ResourceDiff: {
             /** @description Kind. */
@@ -2805,6 +2926,16 @@ export interface components {
              */
             toGeneration?: number | null;
         };
+        /** @description What a rollout waits for people to agree to. */
+        RolloutApproval: {
+            /** @description Before `shadow`, `canary`, `abTest`, `bandit` or `promotion`. */
+            before: string;
+            /** @description All of these. */
+            needs: components["schemas"]["ApprovalNeed"][];
+            /** @description Who may not, since they began it. */
+            notBy?: string | null;
+            expiresAt?: components["schemas"]["Time"] | null;
+        };
         /** @description What a bandit knows of one of its variants. */
         RolloutArm: {
             /** @description The variant. */
@@ -2829,6 +2960,16 @@ export interface components {
              * @description How many answers of this variant alone would tell as much.
              */
             effective: number;
+        };
+        /** @description A check of the preflight. */
+        RolloutCheck: {
+            /** @description `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates. */
+            name: string;
+            /** @description Whether it holds; nothing while it runs. */
+            passed?: boolean | null;
+            /** @description In words. */
+            detail: string;
+            replay?: components["schemas"]["CheckReplay"] | null;
         };
         /** @description One line of the log of decisions. */
         RolloutDecision: {
@@ -2860,6 +3001,8 @@ export interface components {
             phase: string;
             /** @description The metrics at that moment, where evidence decided. */
             metrics: components["schemas"]["RolloutMetric"][];
+            /** @description The checks of the preflight, where they decided. */
+            checks?: components["schemas"]["RolloutCheck"][];
         };
         /** @description Decisions, newest first. */
         RolloutDecisions: {
@@ -2917,6 +3060,16 @@ export interface components {
              * @description The same against "no better".
              */
             logEBetter?: number | null;
+            /**
+             * Format: double
+             * @description The part of the variance that what was known of the units before takes out of the effect (CUPED), 0 to 1.
+             */
+            varianceExplained?: number | null;
+            /**
+             * Format: int64
+             * @description Units that were known from before the rollout.
+             */
+            knownUnits?: number | null;
             /** @description Why there is no finding. */
             why?: string | null;
         };
@@ -3012,6 +3165,7 @@ export interface components {
             evidenceUntil?: components["schemas"]["Time"] | null;
             /** @description What a person may order now. */
             orders: string[];
+            approval?: components["schemas"]["RolloutApproval"] | null;
             /**
              * Format: int64
              * @description How many decisions there were.

@@ -153,6 +153,15 @@ describe("where a rollout is", () => {
     );
     expect(waitsFor(rollout({ phase: "paused" }), log)).not.toContain("errors is worse");
     expect(waitsFor(rollout({ phase: "approval" }), log)).toBe("A person must agree before it goes on.");
+    const needs = [
+      { group: "risk", wanted: 2, by: ["key:1"] },
+      { group: "legal", wanted: 1, by: [] },
+      { wanted: 1, by: ["key:1"] },
+    ];
+    const approval = { before: "promotion", needs, notBy: "key:2" };
+    expect(waitsFor(rollout({ phase: "approval", approval }), log)).toBe(
+      "It waits for 1 more approval of group risk (key:1 agreed) and 1 approval of group legal, and not of key:2, who began it.",
+    );
   });
 });
 

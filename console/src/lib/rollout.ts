@@ -89,7 +89,7 @@ export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string 
     case "step":
       return inStep(r, who);
     case "approval":
-      return `A person must agree before it goes on${because}`;
+      return `${missing(r) ?? `A person must agree before it goes on${because}`}`;
     case "paused":
       return "A person stopped it: the weights stay as they are, guardrails are watched on. It waits for Resume.";
     case "alarmed":
@@ -107,6 +107,20 @@ export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string 
     default:
       return r.hold ? sentence(r.hold.reason) : "";
   }
+}
+
+/** Who must still agree; nothing where anybody may and one is enough. */
+function missing(r: Rollout): string | undefined {
+  const { needs = [], notBy } = r.approval ?? {};
+  const open = needs.filter((n) => n.by.length < n.wanted);
+  if (!open.some((n) => n.group || n.wanted > 1)) return undefined;
+  const words = open.map((n) => {
+    const of = n.group ? ` of group ${n.group}` : "";
+    const agreed = n.by.length > 0 ? ` (${n.by.join(", ")} agreed)` : "";
+    return `${plural(n.wanted - n.by.length, n.by.length > 0 ? "more approval" : "approval")}${of}${agreed}`;
+  });
+  const not = notBy ? `, and not of ${notBy}, who began it` : "";
+  return `It waits for ${words.join(" and ")}${not}.`;
 }
 
 function inStep(r: Rollout, who: string): string {

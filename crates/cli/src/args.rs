@@ -677,6 +677,9 @@ pub enum KeyCmd {
         /// Tenant whose data it sees
         #[arg(long, default_value = "default")]
         tenant: String,
+        /// Group that whoever has it is in, for what a group must approve; once for each
+        #[arg(long = "group", value_name = "NAME")]
+        groups: Vec<String>,
         /// Lifetime, e.g. `90d`; for ever when left out
         #[arg(long, value_name = "AGE")]
         expires: Option<String>,

@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 /// [`CliError`] when the server, or the data folder, refuses.
 pub async fn run(cmd: KeyCmd, server: &impl Fn() -> Result<Server, CliError>, out: Output) -> Result<(), CliError> {
     match cmd {
-        KeyCmd::Create { label, role, tenant, expires, offline, settings } => {
+        KeyCmd::Create { label, role, tenant, groups, expires, offline, settings } => {
             let expires = expires.as_deref().map(parse_age).transpose()?;
             let created = if offline {
                 let role: Role = serde_json::from_value(json!(role)).map_err(|_| unknown_role(&role))?;
                 let (_, settings) = resolve(&settings)?;
-                let request = mainspring_server::NewKey { label, role, tenant, expires };
+                let request = mainspring_server::NewKey { label, role, tenant, groups, expires };
                 let made = mainspring_server::create_key(settings, request).await;
                 let made = made.map_err(|e| CliError::from_failure(&e))?;
                 json!({"key": made.key.reveal(), "info": {"id": made.id}})
             } else {
-                let body = json!({"label": label, "role": role, "tenant": tenant, "expiresInSeconds": expires.map(|e| e.as_secs())});
+                let body = json!({"label": label, "role": role, "tenant": tenant, "groups": groups, "expiresInSeconds": expires.map(|e| e.as_secs())});
                 server()?.post("/api/v1/keys", &body).await?
             };
             shown_once(&created, out);
@@ -67,8 +67,9 @@ fn list(answer: &Value, out: Output) {
             };
             let plain = ["id", "label", "role", "tenant"].map(|c| cell(&k[c]));
             let times = ["createdAt", "expiresAt", "lastUsedAt"].map(|c| time(&k[c]));
-            [&plain[..], &times[..], &[state]].concat()
+            let groups = k["groups"].as_array().into_iter().flatten().map(cell).collect::<Vec<_>>().join(", ");
+            [&plain[..], &[groups], &times[..], &[state]].concat()
         };
-        table(&["id", "label", "role", "tenant", "made", "expires", "last used", "state"], keys.map(row));
+        table(&["id", "label", "role", "tenant", "groups", "made", "expires", "last used", "state"], keys.map(row));
     });
 }

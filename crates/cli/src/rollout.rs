@@ -49,6 +49,7 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
             either(out, &all, || {
                 for decision in all["decisions"].as_array().into_iter().flatten().rev() {
                     line(sentence(decision));
+                    worst_rows(decision);
                 }
             });
         }
@@ -126,6 +127,17 @@ fn sentence(decision: &Value) -> String {
     format!("{}  {}", seconds(&decision["at"]), cell(&decision["sentence"]))
 }
 
+/// The rows of a replay that were the furthest apart.
+fn worst_rows(decision: &Value) {
+    let checks = decision["checks"].as_array().into_iter().flatten();
+    let rows: Vec<&Value> = checks.flat_map(|c| c["replay"]["worst"].as_array().into_iter().flatten()).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let row = |r: &&Value| ["request", "row", "output", "stable", "candidate"].map(|c| cell(&r[c])).to_vec();
+    table(&["request", "row", "output", "stable", "candidate"], rows.iter().map(row));
+}
+
 /// To the second: rollouts may decide several times a minute.
 fn seconds(at: &Value) -> String {
     let text = cell(at);
@@ -190,6 +202,9 @@ fn status(view: &Value) {
     if let Some(reason) = view["hold"]["reason"].as_str() {
         line(mark(Mark::Warn, format!("it holds: {reason}")));
     }
+    if view["approval"].is_object() {
+        line(mark(Mark::Warn, missing(&view["approval"])));
+    }
     let step = |s: &Value| match s["state"].as_str() {
         Some("now") => format!("[{}]", cell(&s["title"])),
         Some("done") => format!("{} ✓", cell(&s["title"])),
@@ -218,6 +233,13 @@ fn status(view: &Value) {
                 Some(why) => format!("{}: {why}", words(&m["finding"])),
                 None => words(&m["finding"]),
             };
+            let known = m["knownUnits"].as_u64().map(|n| format!(" of {n} units")).unwrap_or_default();
+            let finding = match m["varianceExplained"].as_f64() {
+                Some(_) => {
+                    format!("{finding}; {} of the variance known before{known}", percent(&m["varianceExplained"]))
+                }
+                None => finding,
+            };
             vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
         }),
     );
@@ -226,6 +248,20 @@ fn status(view: &Value) {
     if !until.is_empty() {
         line(format!("\nevidence up to {until}; `effect` is valid however often you look"));
     }
+}
+
+/// Who must still agree.
+fn missing(approval: &Value) -> String {
+    let need = |n: &Value| {
+        let by = texts(&n["by"]);
+        let of = n["group"].as_str().map(|group| format!(" of group {group}")).unwrap_or_default();
+        let so_far = if by.is_empty() { String::new() } else { format!(" (so far {})", by.join(", ")) };
+        format!("{} of {} approvals{of}{so_far}", by.len(), cell(&n["wanted"]))
+    };
+    let all: Vec<String> = approval["needs"].as_array().into_iter().flatten().map(need).collect();
+    let not = approval["notBy"].as_str().map(|by| format!("; not by {by}, who began it")).unwrap_or_default();
+    let until = approval["expiresAt"].as_str().map(|_| format!("; until {}", time(&approval["expiresAt"])));
+    format!("before {}: {}{not}{}", cell(&approval["before"]), all.join(", "), until.unwrap_or_default())
 }
 
 fn phase(view: &Value) -> String {

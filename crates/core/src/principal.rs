@@ -72,16 +72,18 @@ pub struct Principal {
     pub tenant: Tenant,
     /// What it may do.
     pub role: Role,
+    /// The groups that it is in: who may agree to what is asked of a group.
+    pub groups: Arc<[Name]>,
 }
 
 impl Principal {
     /// The operator on the machine itself, who needs no key.
     pub fn loopback() -> Self {
-        Self { subject: Arc::from("loopback"), tenant: Tenant::default(), role: Role::Admin }
+        Self { subject: Arc::from("loopback"), tenant: Tenant::default(), role: Role::Admin, groups: Arc::default() }
     }
 
     /// The server acting for itself: start-up, background jobs.
     pub fn system() -> Self {
-        Self { subject: Arc::from("system"), tenant: Tenant::default(), role: Role::Admin }
+        Self { subject: Arc::from("system"), ..Self::loopback() }
     }
 }

@@ -38,6 +38,16 @@ impl Failure for ParamError {
     }
 }
 
+impl GivenParams {
+    /// Those of a recorded request, the text of an object; `None` when it is none.
+    pub fn recorded(text: &str) -> Option<Self> {
+        match Node::parse(text.as_bytes()) {
+            Ok(Node::Map(values)) => Some(Self { values, flat: false }),
+            _ => None,
+        }
+    }
+}
+
 impl Contract {
     /// The parameters to hand to the model: those that its signature declares, in its order; `None` when
     /// there are none. As in MLflow, others are left out, and a model of the onnx flavor is given none,

@@ -100,7 +100,7 @@ impl World {
     async fn send(&self, tenant: &str, request: Request<Body>) -> Got {
         let mut request = request;
         let tenant = Tenant::new(tenant).unwrap();
-        let who = Principal { subject: "key:test".into(), tenant, role: Role::Write };
+        let who = Principal { subject: "key:test".into(), tenant, role: Role::Write, ..Principal::loopback() };
         Caller::put(request.extensions_mut(), Arc::new(who));
         let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = to_bytes(body, 64 << 20).await.unwrap();

@@ -82,7 +82,7 @@ impl Fixture {
 
     fn as_tenant(&mut self, name: &str) {
         let tenant = Tenant::new(name).unwrap();
-        self.who = Arc::new(Principal { subject: "key:x".into(), tenant, role: Role::Admin });
+        self.who = Arc::new(Principal { subject: "key:x".into(), tenant, role: Role::Admin, ..Principal::loopback() });
     }
 }
 

@@ -10,8 +10,8 @@ use mainspring_core::{EventId, Name, Tenant};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{
-    Batch, Controller, Declarations, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits, MIGRATIONS,
-    PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Wanted,
+    Batch, Before, Controller, Declarations, Earlier, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits,
+    MIGRATIONS, PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Wanted,
 };
 use mainspring_store::FutureExt;
 use mainspring_testkit::{TempDb, may};
@@ -85,11 +85,19 @@ impl Events for Calm {
         let one = One { ctx: self.0.clone(), generation: wanted.generation, given: false, count: 0 };
         async move { Ok(Box::new(one) as Box<dyn EventStream>) }.boxed()
     }
+
+    fn before(&self, _: Before) -> PortResult<'_, Vec<Earlier>> {
+        async move { Ok(Vec::new()) }.boxed()
+    }
 }
 
 impl Declarations for Calm {
     fn follow<'a>(&'a self, _: &'a Tenant, _: &'a Follow) -> PortResult<'a, ()> {
         async move { Ok(()) }.boxed()
+    }
+
+    fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
+        async move { Ok(None) }.boxed()
     }
 }
 

@@ -5,7 +5,7 @@ mod feed;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
-use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase};
+use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase, Who};
 use crate::pilot::Pilot;
 use crate::ports::{Declarations, Events, Fleet};
 use crate::rollouts::Rollouts;
@@ -195,8 +195,8 @@ impl Controller {
                 if !self.may_try(&key) {
                     continue;
                 }
-                let by = "the deletion of its declaration";
-                let done = match self.rollouts.ordered((&key.0, &key.1), Order::Abort, by, None).await {
+                let by = Who::new("the deletion of its declaration");
+                let done = match self.rollouts.ordered((&key.0, &key.1), Order::Abort, &by, None).await {
                     Ok(_) | Err(RolloutError::Order(OrderError::Phase { .. }) | RolloutError::NotFound { .. }) => {
                         Ok(())
                     }
@@ -276,7 +276,8 @@ impl Controller {
         }
         let wanted = self.waiting.get(&(run.tenant.clone(), run.spec.deployment.clone()));
         let facts = facts(&self.rollouts, &self.ports, (&run, wanted)).await?;
-        let facts = Facts { complete_until: running.feed.complete_until, ..facts };
+        let silence = running.feed.silence.clone();
+        let facts = Facts { complete_until: running.feed.complete_until, silence, ..facts };
         let done = running.pilot.ask(now, &facts)?;
         if running.trouble.ends() {
             tracing::info!(rollout = %key.1, "the rollout goes on");

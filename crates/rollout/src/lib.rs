@@ -20,6 +20,7 @@ pub mod machine;
 pub mod news;
 mod pilot;
 mod ports;
+pub mod rehearsal;
 mod replay;
 mod rollouts;
 pub mod simulate;
@@ -34,7 +35,9 @@ pub use kind::kind;
 pub use ledger::{Ledger, Limits, Plan, Report};
 pub use machine::{Decision, DecisionKind, Facts, Machine, Order, Phase, State};
 pub use pilot::Pilot;
-pub use ports::{Batch, Declarations, EventStream, Events, Fleet, FleetView, PortError, PortResult, Tripped, Wanted};
+pub use ports::{
+    Batch, Before, Declarations, Earlier, EventStream, Events, Fleet, FleetView, PortError, PortResult, Tripped, Wanted,
+};
 pub use replay::{Difference, Record, Replayed, replay};
 pub use rollouts::{Rollouts, View};
 pub use spec::{RolloutSpec, SpecError};

@@ -132,6 +132,33 @@ impl News {
         self.db.write(move |c| async move { sql::tell(c, (&process, seq), (at, until), body).await }.boxed()).await
     }
 
+    /// Writes that `process` lives at this moment of its own clock.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn beat(&self, process: &str, at: Timestamp) -> Result<(), RolloutError> {
+        let process = process.to_owned();
+        self.db.write(move |c| async move { sql::beat(c, &process, at).await }.boxed()).await
+    }
+
+    /// When each process but `own` said last that it lives, by its own clock.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn beats(&self, own: &str) -> Result<Vec<(String, Timestamp)>, RolloutError> {
+        let own = own.to_owned();
+        self.db.read(move |c| async move { sql::beats(c, &own).await }.boxed()).await
+    }
+
+    /// `process` ends: nobody is to wait for it.
+    ///
+    /// # Errors
+    /// [`RolloutError::Store`].
+    pub async fn gone(&self, process: &str) -> Result<(), RolloutError> {
+        let process = process.to_owned();
+        self.db.write(move |c| async move { sql::gone(c, &process).await }.boxed()).await
+    }
+
     /// The number of the last bulletin of every process but `own`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::ledger::{Ledger, Limits, Plan, Report};
 use crate::machine::{Facts, Input, Machine, RowFailed, State, Transition};
+use crate::ports::Earlier;
 use crate::spec::RolloutSpec;
 use mainspring_core::Timestamp;
 use std::sync::Arc;
@@ -25,6 +26,11 @@ impl Pilot {
         let mut ledger = Ledger::new(Plan::of(&spec), limits);
         ledger.strata(&state.strata);
         Self { name: name.to_owned(), spec, state, ledger, waiting: Vec::new(), sorted: true }
+    }
+
+    /// What units did before the rollout; to be told before any event is.
+    pub fn earlier(&mut self, earlier: &[Earlier]) {
+        self.ledger.earlier(earlier);
     }
 
     /// The rollout's name.

@@ -2,11 +2,12 @@
 
 use crate::event::Event;
 use crate::machine::{Checked, Follow, Pins, Readiness};
-use crate::spec::{CandidateSpec, PreflightSpec};
+use crate::spec::{CandidateSpec, PreflightSpec, Source};
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_traffic::Row;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Another part of the server did not answer; asked again later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,30 @@ pub struct Wanted {
     pub inputs: Vec<String>,
 }
 
+/// What is wanted of the time before a rollout began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Before {
+    /// Whose.
+    pub tenant: Tenant,
+    /// The deployment.
+    pub deployment: Name,
+    /// When the rollout began: nothing since may count.
+    pub until: Timestamp,
+    /// What is a unit.
+    pub unit: String,
+    /// The metrics, what each is of, and how far back.
+    pub metrics: Vec<(String, Source, Duration)>,
+}
+
+/// What units did before a rollout began.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Earlier {
+    /// The metric.
+    pub metric: String,
+    /// The mean of each unit (`traffic::unit_id`) that is known.
+    pub means: Vec<(u64, f64)>,
+}
+
 /// A part of the events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
@@ -104,6 +129,9 @@ pub trait EventStream: Send {
 pub trait Events: Send + Sync + 'static {
     /// Opens a stream.
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>>;
+
+    /// What units did before; asked once, before any event is folded.
+    fn before(&self, wanted: Before) -> PortResult<'_, Vec<Earlier>>;
 }
 
 /// What the deployment itself declares: its alias, or its own model.
@@ -111,4 +139,7 @@ pub trait Declarations: Send + Sync + 'static {
     /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
     /// again until it succeeds, also after it did.
     fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
+
+    /// Who declared a rollout last, as audit knows them.
+    fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>>;
 }

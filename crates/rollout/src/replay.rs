@@ -2,8 +2,9 @@
 
 use crate::event::Event;
 use crate::ledger::Limits;
-use crate::machine::{Decision, DecisionKind, Phase, State};
+use crate::machine::{Decision, DecisionKind, Phase, State, Who};
 use crate::pilot::Pilot;
+use crate::ports::Earlier;
 use crate::spec::RolloutSpec;
 use mainspring_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct Record {
     pub spec: Arc<RolloutSpec>,
     /// All of its decisions, the oldest first.
     pub decisions: Vec<Decision>,
+    /// What units did before it, where a metric asks ([`crate::Before`]).
+    pub earlier: Vec<Earlier>,
 }
 
 /// Folds the events of a run again and asks the machine at each recorded decision. People's orders and the facts that
@@ -62,6 +65,7 @@ pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
     let mut found = Replayed { same: 0, numbers: Vec::new(), diverged: None };
     let state = State::new(record.run.clone(), record.created_at, 0);
     let mut pilot = Pilot::new(&record.name, Arc::clone(&record.spec), state, Limits::default());
+    pilot.earlier(&record.earlier);
     pilot.push(events);
     for recorded in &record.decisions {
         if pilot.state().phase == Phase::Pending {
@@ -74,7 +78,8 @@ pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
         }
         let done = match (recorded.order, &recorded.facts) {
             (Some(order), _) => {
-                let done = pilot.machine().order(pilot.state(), order, &recorded.by, recorded.at);
+                let who = Who { by: recorded.by.clone(), groups: recorded.groups.clone() };
+                let done = pilot.machine().order(pilot.state(), order, &who, recorded.at);
                 done.map(Some).map_err(|e| e.to_string())
             }
             (None, Some(facts)) => pilot.ask(recorded.at, facts).map_err(|e| e.to_string()),
@@ -155,7 +160,17 @@ mod tests {
         assert!(course.promoted(), "{:?}", course.decisions.last());
         let created_at = Timestamp(1_767_225_600_000_000);
         let decisions = course.decisions;
-        (Record { name: "simulated".into(), run: format!("run-{seed}"), created_at, spec, decisions }, events)
+        (
+            Record {
+                name: "simulated".into(),
+                run: format!("run-{seed}"),
+                created_at,
+                spec,
+                decisions,
+                earlier: Vec::new(),
+            },
+            events,
+        )
     }
 
     #[test]

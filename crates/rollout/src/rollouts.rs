@@ -3,7 +3,7 @@
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::error::RolloutError;
 use crate::ledger::Report;
-use crate::machine::{Decision, Machine, Order};
+use crate::machine::{Decision, Machine, Order, Who};
 use crate::replay::Record;
 use crate::spec::RolloutSpec;
 use crate::sql::{self, Begin, Change, Routing, Run};
@@ -132,21 +132,21 @@ impl Rollouts {
     /// something was decided at the same moment.
     pub async fn order(&self, auth: &Authorized<OrderRollout>) -> Result<Decision, RolloutError> {
         let OrderRollout { rollout, order } = auth.action();
-        let by = auth.who().subject.to_string();
-        self.ordered((auth.tenant(), rollout), *order, &by, Some(auth.audit())).await
+        let who = Who::from(&**auth.who());
+        self.ordered((auth.tenant(), rollout), *order, &who, Some(auth.audit())).await
     }
 
     pub(crate) async fn ordered(
         &self,
         (tenant, rollout): (&Tenant, &Name),
         order: Order,
-        by: &str,
+        who: &Who,
         audit: Option<AuditRecord>,
     ) -> Result<Decision, RolloutError> {
         let not_found = || RolloutError::NotFound { rollout: rollout.to_string() };
         let run = self.current(tenant, rollout).await?.ok_or_else(not_found)?;
         let machine = Machine { name: rollout.as_str(), spec: &run.spec };
-        let done = machine.order(&run.state, order, by, self.ctx.now())?;
+        let done = machine.order(&run.state, order, who, self.ctx.now())?;
         let decision = done.decision.clone();
         let ids = [self.ctx.event_id(), self.ctx.event_id()];
         self.commit(Change { run, done, ids, lease: None, audit }).await?;
@@ -221,7 +221,7 @@ impl Rollouts {
         });
         let (run, decisions) = read.await?.ok_or_else(not_found)?;
         let Run { spec, created_at, state, .. } = run;
-        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions })
+        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions, earlier: Vec::new() })
     }
 
     /// The routing rows of all tenants, for this process's deployments.

@@ -3,7 +3,7 @@
 
 use mainspring_core::{ErrorKind, IdGen, SeededIds, Timestamp};
 use mainspring_rollout::ledger::{Limits, Plan, Report, Stratum};
-use mainspring_rollout::{Event, Exposure, Label, Ledger, RolloutSpec};
+use mainspring_rollout::{Earlier, Event, Exposure, Label, Ledger, RolloutSpec};
 use mainspring_stats::decision::Finding;
 use std::sync::Arc;
 
@@ -59,6 +59,7 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
         })
         .collect();
     ledger.strata(&strata);
+    let known = spec.metrics.success.iter().any(|m| m.cuped.is_some());
     let users: Vec<User> = (0..USERS)
         .map(|_| User {
             place: random.uniform(),
@@ -66,6 +67,13 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
             habit: random.normal(),
         })
         .collect();
+    if known {
+        // Two of three users were there before, and did as they do now; who they are says nothing of their variant.
+        let past = Random(SeededIds::new(seed.wrapping_mul(31).wrapping_add(7)));
+        let before = users.iter().enumerate().filter(|(n, _)| n % 3 != 0);
+        let means = before.map(|(n, user)| (n as u64, 1.0 + user.habit + 0.5 * past.normal())).collect();
+        ledger.earlier(&[Earlier { metric: "spent".into(), means }]);
+    }
     for i in 0..EVENTS {
         let step = (i as usize * STEPS.len()) / EVENTS as usize;
         let at = Timestamp(i64::from(i) * 1_000_000 + 1);
@@ -132,4 +140,35 @@ fn the_interval_of_an_effect_holds_it_at_all_looks() {
     assert!(better >= 80, "an effect as large as the users differ is found: {better}");
     let worse = reports.iter().filter(|r| r.metric("spent").unwrap().finding == Finding::Worse).count();
     assert_eq!(worse, 0);
+}
+
+/// What users did before the rollout narrows what they show in it, and makes nobody find what is not there.
+#[test]
+fn a_covariate_from_before_keeps_the_error_rates_and_narrows() {
+    let plain: RolloutSpec = serde_json::from_str(SPEC).unwrap();
+    let cuped = SPEC.replace("\"label:spent\"", "\"label:spent\", \"cuped\": {\"covariate\": \"before:28d\"}");
+    let cuped: RolloutSpec = serde_json::from_str(&cuped).unwrap();
+    cuped.validate().unwrap();
+    let reports: Vec<Arc<Report>> = (0..RUNS).map(|seed| rollout(&cuped, seed + 50_000, 0.0)).collect();
+    let rate = |finding: Finding| {
+        let found = reports.iter().filter(|r| r.metric("spent").unwrap().finding == finding).count();
+        found as f64 / RUNS as f64
+    };
+    let most = |alpha: f64| alpha + 3.0 * (alpha * (1.0 - alpha) / RUNS as f64).sqrt();
+    assert!(rate(Finding::Worse) <= most(0.05 / 4.0), "worse: {}", rate(Finding::Worse));
+    assert!(rate(Finding::Better) <= most(0.05 / 2.0), "better: {}", rate(Finding::Better));
+    let (mut explained, mut narrower) = (0.0, 0);
+    for (seed, with) in (0..20_u64).zip(&reports) {
+        let with = with.metric("spent").unwrap();
+        let narrowed = with.cuped.unwrap();
+        explained += narrowed.variance / 20.0;
+        assert!((400..=467).contains(&narrowed.units.unwrap()), "two of three users: {narrowed:?}");
+        let without = rollout(&plain, seed + 50_000, 0.0);
+        let width = |m: &mainspring_rollout::ledger::MetricReport| {
+            let effect = m.effect.unwrap();
+            effect.high.unwrap() - effect.low.unwrap()
+        };
+        narrower += u32::from(width(with) < width(without.metric("spent").unwrap()));
+    }
+    assert!(explained > 0.1 && narrower >= 18, "{explained} of the variance, {narrower} of 20 are narrower");
 }

@@ -52,6 +52,14 @@ pub enum SecurityError {
     /// A label that is empty or too long.
     #[error("a key's label is 1 to 200 characters; this one has {0}")]
     Label(usize),
+    /// A group that cannot be.
+    #[error("group {group:?}: {reason}")]
+    Group {
+        /// As it was given.
+        group: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Only the default tenant's administrators make keys for other tenants.
     #[error("a key of tenant {own:?} cannot make keys for tenant {other:?}")]
     OtherTenant {
@@ -79,7 +87,7 @@ impl Failure for SecurityError {
         match self {
             Self::NoSuchKey { .. } => ErrorKind::NotFound,
             Self::Dead { .. } => ErrorKind::Conflict,
-            Self::Label(_) | Self::Past => ErrorKind::InvalidInput,
+            Self::Label(_) | Self::Group { .. } | Self::Past => ErrorKind::InvalidInput,
             Self::OtherTenant { .. } => ErrorKind::Denied,
             Self::Auth(e) => e.kind(),
             Self::Random(_) => ErrorKind::Internal,

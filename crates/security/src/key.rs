@@ -3,7 +3,7 @@
 use crate::error::SecurityError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mainspring_core::{Role, Secret, Tenant, Timestamp};
+use mainspring_core::{Name, Role, Secret, Tenant, Timestamp};
 use rand::TryRngCore;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,8 @@ pub struct NewKey {
     pub role: Role,
     /// Whose data it sees; the caller's own tenant when `None`.
     pub tenant: Option<Tenant>,
+    /// The groups that whoever has it is in.
+    pub groups: Vec<Name>,
     /// When it stops working by itself.
     pub expires_at: Option<Timestamp>,
 }
@@ -37,6 +39,8 @@ pub struct KeyInfo {
     pub role: Role,
     /// Whose data it sees.
     pub tenant: Tenant,
+    /// The groups that whoever has it is in.
+    pub groups: Vec<Name>,
     /// When it was made.
     pub created_at: Timestamp,
     /// By whom.
@@ -58,6 +62,25 @@ pub struct CreatedKey {
     pub key: Secret,
     /// What is known about it.
     pub info: KeyInfo,
+}
+
+/// The names of groups, each once.
+///
+/// # Errors
+/// [`SecurityError::Group`] for what is no name, and for more than 20.
+pub fn groups(names: &[String]) -> Result<Vec<Name>, SecurityError> {
+    let mut groups: Vec<Name> = Vec::new();
+    for text in names {
+        let wrong = |reason: String| SecurityError::Group { group: text.clone(), reason };
+        let name = Name::new(text).map_err(|e| wrong(e.to_string()))?;
+        if groups.len() == 20 {
+            return Err(wrong("a key is in 20 groups at most".to_owned()));
+        }
+        if !groups.contains(&name) {
+            groups.push(name);
+        }
+    }
+    Ok(groups)
 }
 
 /// The two parts of a key as it is sent.

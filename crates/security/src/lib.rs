@@ -19,7 +19,7 @@ mod throttle;
 pub use action::{CloseSession, CreateKey, ListKeys, OpenSession, ReadAudit, RevokeKey, RotateKey};
 pub use audit::{Trail, TrailStats};
 pub use error::{AuthError, SecurityError};
-pub use key::{CreatedKey, KeyInfo, NewKey};
+pub use key::{CreatedKey, KeyInfo, NewKey, groups};
 pub use mainspring_store::sql::AuditEntry;
 pub use policy::RolePolicy;
 pub use security::{Security, SecuritySettings};

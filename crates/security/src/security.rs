@@ -169,6 +169,7 @@ impl Security {
             label: new.label,
             role: new.role,
             tenant,
+            groups: new.groups,
             created_at: self.inner.ctx.now(),
             created_by: by.subject.to_string(),
             expires_at: new.expires_at,
@@ -204,7 +205,8 @@ impl Security {
         let (read_tenant, read_id) = (tenant.clone(), id.clone());
         let old: KeyInfo =
             self.inner.db.read(move |c| async move { sql::find_key(c, &read_tenant, &read_id).await }.boxed()).await?;
-        let new = NewKey { label: old.label, role: old.role, tenant: None, expires_at: old.expires_at };
+        let new =
+            NewKey { label: old.label, role: old.role, tenant: None, groups: old.groups, expires_at: old.expires_at };
         let (created, hash) = self.draw(auth.who(), new, old.tenant)?;
         let (info, audit) = (created.info.clone(), auth.audit());
         self.change(move |c| {

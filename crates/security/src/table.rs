@@ -87,6 +87,7 @@ impl Table {
                     subject: format!("key:{}", id_text(k.id)).into(),
                     tenant: k.info.tenant,
                     role: k.info.role,
+                    groups: k.info.groups.into(),
                 };
                 let expires_at = k.info.expires_at;
                 (k.id, KeyEntry { hash: k.hash, principal: Arc::new(principal), expires_at, used })

@@ -17,6 +17,8 @@ pub struct NewKey {
     pub role: Role,
     /// Whose data it sees.
     pub tenant: String,
+    /// The groups that whoever has it is in.
+    pub groups: Vec<String>,
     /// Its lifetime; for ever when `None`.
     pub expires: Option<Duration>,
 }
@@ -68,10 +70,12 @@ pub async fn create_key(settings: Settings, new: NewKey) -> Result<Made, StartEr
     let auth =
         gate.authorize(&operator, CreateKey { label: new.label.clone() }).map_err(StartError::part("make the key"))?;
     let lifetime = new.expires.map(|d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX));
+    let groups = mainspring_security::groups(&new.groups).map_err(StartError::part("make the key"))?;
     let request = Request {
         label: new.label,
         role: new.role,
         tenant: Some(tenant),
+        groups,
         expires_at: lifetime.map(|l| ctx.now().plus_micros(l)),
     };
     let made = security.create_key(&auth, request).await.map_err(StartError::part("make the key"))?;
@@ -93,7 +97,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let usual = Settings::from_resolved(&Layers::default().resolve().unwrap()).unwrap();
         let settings = Settings { data: folder.path().to_owned(), ..usual };
-        let key = || NewKey { label: "x".into(), role: Role::Admin, tenant: "default".into(), expires: None };
+        let key = || NewKey {
+            label: "x".into(),
+            role: Role::Admin,
+            tenant: "default".into(),
+            groups: Vec::new(),
+            expires: None,
+        };
         // As a version that knew less left it.
         let path = DbSettings::sqlite(folder.path().join("mainspring.db"));
         Db::open(&path, &[mainspring_security::MIGRATIONS], &Ctx::system()).await.unwrap().close().await;

@@ -43,7 +43,7 @@ pub use mainspring_mlmodel::{
 pub use pick::{Ask, Picked, VariantName};
 pub use request::{Answer, InferRequest, Refusal};
 pub use rules::{FLAGS_HEADER, RowRules, RuleError, RuleMaker, RuleView, Seen};
-pub use serving::{AnswerParts, Serving};
+pub use serving::{AnswerParts, Rehearsed, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
     BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, MOST_RULES,

@@ -8,7 +8,7 @@ use crate::run::Loaded;
 use crate::traffic::{By, Guard, Traffic, field};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Assignment, Authorized, EventId, Principal, Role, Target, Timestamp};
-use mainspring_traffic::{RequestHead, UnitFrom};
+use mainspring_traffic::{RequestHead, UnitFrom, unit_id};
 use std::sync::Arc;
 
 /// What a request says about who is to answer it.
@@ -123,7 +123,12 @@ pub(crate) fn pick(
         }
         _ => Arc::clone(current),
     };
-    let assignment = Assignment { forced: ask.version.is_some(), ..Assignment::default() };
+    let unit = match &deployment.spec.load().journal.unit {
+        Some(UnitFrom::Header(name)) => ask.head.header(name).filter(|value| !value.is_empty()).map(unit_id),
+        Some(UnitFrom::Key) => key(who).map(unit_id),
+        Some(UnitFrom::Field(_) | UnitFrom::Request) | None => None,
+    };
+    let assignment = Assignment { forced: ask.version.is_some(), unit, ..Assignment::default() };
     Ok(Chosen { loaded, assignment, guard: None, made: None, undecided: None, shaded: None })
 }
 

@@ -26,12 +26,14 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 
 mod call;
+mod rehearse;
 mod shadow;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 use call::Call;
+pub use rehearse::Rehearsed;
 pub use stream::AnswerParts;
 
 type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;

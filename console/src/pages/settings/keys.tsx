@@ -167,6 +167,7 @@ export default function Keys() {
                 },
                 { key: "id", label: "Id", render: (k) => <code>{k.id}</code> },
                 { key: "role", label: "Role", render: (k) => k.role },
+                { key: "groups", label: "Groups", render: (k) => k.groups?.join(", ") ?? "" },
                 {
                   key: "state",
                   label: "State",

@@ -59,7 +59,12 @@ struct Known {
 }
 
 fn reader(subject: &str) -> Arc<Principal> {
-    Arc::new(Principal { subject: subject.into(), tenant: Tenant::default(), role: Role::Read })
+    Arc::new(Principal {
+        subject: subject.into(),
+        tenant: Tenant::default(),
+        role: Role::Read,
+        ..Principal::loopback()
+    })
 }
 
 impl Authenticator for Known {

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use mainspring_core::{ErrorKind, Name};
 use mainspring_http::{ApiError, Caller};
-use mainspring_rollout::{OrderRollout, Plan, ReadRollouts, StartRollout, Wanted, replay};
+use mainspring_rollout::{Before, OrderRollout, Plan, ReadRollouts, StartRollout, Wanted, replay};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -109,7 +109,7 @@ pub(crate) async fn replay_rollout(
     Query(which): Query<Which>,
 ) -> Reply<RolloutReplay> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
-    let record = s.rollouts.record(&auth, which.run).await?;
+    let mut record = s.rollouts.record(&auth, which.run).await?;
     let plan = Plan::of(&record.spec);
     let generation = record.decisions.iter().map(|d| d.generation).find(|g| *g > 0).unwrap_or(0);
     let wanted = Wanted {
@@ -122,6 +122,14 @@ pub(crate) async fn replay_rollout(
         inputs: plan.inputs(),
     };
     let failed = |e: mainspring_rollout::PortError| ApiError::new(ErrorKind::Unavailable, e.to_string());
+    let metrics = plan.before();
+    let begun = record.decisions.iter().find(|d| d.generation > 0).map(|d| d.at);
+    if let (Some(until), false) = (begun, metrics.is_empty()) {
+        let (tenant, deployment) = (wanted.tenant.clone(), wanted.deployment.clone());
+        let unit = record.spec.assignment.unit.clone();
+        let before = Before { tenant, deployment, until, unit, metrics };
+        record.earlier = s.rollout_events.before(before).await.map_err(failed)?;
+    }
     let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;
     let mut events = Vec::new();
     loop {

@@ -128,7 +128,8 @@ pub(crate) async fn create_key(
     let tenant = tenant.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("tenant: {e}")))?;
     let lasts = request.expires_in_seconds.map(|n| i64::try_from(n).unwrap_or(i64::MAX).saturating_mul(1_000_000));
     let expires_at = lasts.map(|micros| s.ctx.now().plus_micros(micros));
-    let new = NewKey { label: request.label, role: request.role.into(), tenant, expires_at };
+    let groups = mainspring_security::groups(&request.groups)?;
+    let new = NewKey { label: request.label, role: request.role.into(), tenant, groups, expires_at };
     let created = s.security.create_key(&auth, new).await?;
     Ok((StatusCode::CREATED, Json(created.into())))
 }

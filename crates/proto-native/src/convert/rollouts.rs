@@ -1,10 +1,13 @@
 //! Rollouts as the API shows them.
 
 use crate::dto::rollouts::{
-    ArmValue, EffectRange, RolloutArm, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay,
-    RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
+    ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
+    RolloutCheck, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep,
+    RolloutVariant, RolloutView, RolloutWeights,
 };
 use mainspring_rollout::ledger::{Arm, Estimate, MetricReport, Report};
+use mainspring_rollout::machine::{Checked, Need, lapses, needs};
+use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
 use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
 
@@ -47,6 +50,8 @@ fn metric(m: &MetricReport) -> RolloutMetric {
         units: m.units.to_vec(),
         log_e_harm: m.log_e.harm,
         log_e_better: m.log_e.better,
+        variance_explained: m.cuped.map(|c| c.variance),
+        known_units: m.cuped.and_then(|c| c.units),
         why: m.why.clone(),
     }
 }
@@ -84,7 +89,40 @@ impl From<&Decision> for RolloutDecision {
             arms: arms(d.evidence.as_ref()),
             phase: d.phase.as_str().to_owned(),
             metrics: metrics(d.evidence.as_ref()),
+            checks: d.facts.iter().flat_map(|f| &f.checks).map(check).collect(),
         }
+    }
+}
+
+fn check(c: &Checked) -> RolloutCheck {
+    let (name, detail) = (c.name.clone(), c.detail.clone());
+    RolloutCheck { name, passed: c.passed, detail, replay: c.replay.as_deref().map(replay) }
+}
+
+fn replay(r: &Rehearsed) -> CheckReplay {
+    let LeftOut { redacted, sampled, dropped, too_large, unreadable } = r.left_out;
+    let row = |w: &WorstRow| ReplayRow {
+        request: w.request.clone(),
+        row: w.row,
+        output: w.output.clone(),
+        stable: w.stable.clone(),
+        candidate: w.candidate.clone(),
+        difference: w.difference,
+    };
+    CheckReplay {
+        from: r.from.clone(),
+        requests: r.requests,
+        rows: r.rows,
+        within: r.within,
+        labelled: r.labelled,
+        same_label: r.same_label,
+        failed: r.failed,
+        unanswered: r.unanswered,
+        mean_abs_diff: r.mean_abs_diff,
+        max_abs_diff: r.max_abs_diff,
+        median_us: r.median_us.map(|both| both.to_vec()),
+        left_out: ReplayLeftOut { redacted, sampled, dropped, too_large, unreadable },
+        worst: r.worst.iter().map(row).collect(),
     }
 }
 
@@ -175,9 +213,23 @@ impl From<&View> for RolloutView {
             weights: state.strata.iter().map(weights).collect(),
             evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
             orders: orders(state.phase),
+            approval: approval(run),
             decisions: state.decisions,
         }
     }
+}
+
+/// What a rollout waits for people to agree to.
+fn approval(run: &Run) -> Option<RolloutApproval> {
+    let Phase::Approval(point) = run.state.phase else { return None };
+    let need = |n: Need| ApprovalNeed { group: n.group, wanted: n.wanted.into(), by: n.by };
+    let strict = run.spec.approvals.iter().any(|a| a.before == point && a.strict());
+    Some(RolloutApproval {
+        before: word(&point),
+        needs: needs(&run.spec, &run.state, point).into_iter().map(need).collect(),
+        not_by: run.state.starter.clone().filter(|_| strict),
+        expires_at: lapses(&run.spec, &run.state, point).map(Into::into),
+    })
 }
 
 /// What a replay of so many decisions found.

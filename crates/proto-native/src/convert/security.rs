@@ -10,6 +10,7 @@ impl From<domain::KeyInfo> for KeyView {
             label: k.label,
             role: k.role.into(),
             tenant: k.tenant.to_string(),
+            groups: k.groups.iter().map(ToString::to_string).collect(),
             created_at: k.created_at.into(),
             created_by: k.created_by,
             expires_at: k.expires_at.map(Into::into),

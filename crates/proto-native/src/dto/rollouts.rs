@@ -83,6 +83,12 @@ pub struct RolloutMetric {
     /// The same against "no better".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_e_better: Option<f64>,
+    /// The part of the variance that what was known of the units before takes out of the effect (CUPED), 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variance_explained: Option<f64>,
+    /// Units that were known from before the rollout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_units: Option<u64>,
     /// Why there is no finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -135,6 +141,35 @@ pub struct RolloutHold {
     pub since: Time,
 }
 
+/// Agreements that are asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalNeed {
+    /// Of whom; left out for anybody who may order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Of how many different people.
+    pub wanted: u64,
+    /// Who has agreed.
+    pub by: Vec<String>,
+}
+
+/// What a rollout waits for people to agree to.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutApproval {
+    /// Before `shadow`, `canary`, `abTest`, `bandit` or `promotion`.
+    pub before: String,
+    /// All of these.
+    pub needs: Vec<ApprovalNeed>,
+    /// Who may not, since they began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_by: Option<String>,
+    /// When it lapses, and stable takes everything back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
 /// A time of constant weights.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -145,6 +180,92 @@ pub struct RolloutWeights {
     pub weights: Vec<f64>,
     /// Whether the candidate answered in the shadow.
     pub shadow: bool,
+}
+
+/// Requests that a replay did not ask again, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayLeftOut {
+    /// Hidden by `journal.redact`.
+    pub redacted: u64,
+    /// Not kept by `journal.sample`.
+    pub sampled: u64,
+    /// Dropped by the journal for want of memory.
+    pub dropped: u64,
+    /// Kept as a digest only.
+    pub too_large: u64,
+    /// Not what the model takes now.
+    pub unreadable: u64,
+}
+
+/// A row of a replay whose answers are far apart.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayRow {
+    /// The id of the recorded prediction, or the line of the golden file.
+    pub request: String,
+    /// The row of the request, from 0.
+    pub row: u64,
+    /// The output; empty where the candidate failed.
+    pub output: String,
+    /// What stable answered, or what the file says.
+    pub stable: String,
+    /// What the candidate answered.
+    pub candidate: String,
+    /// How far they are apart, where both are numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<f64>,
+}
+
+/// What a replay of requests has shown.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReplay {
+    /// The journal, or the golden file.
+    pub from: String,
+    /// Requests that both answered.
+    pub requests: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Rows within the tolerance.
+    pub within: u64,
+    /// Rows with a label.
+    pub labelled: u64,
+    /// Those with the same one.
+    pub same_label: u64,
+    /// Requests that the candidate alone failed.
+    pub failed: u64,
+    /// Requests that stable failed.
+    pub unanswered: u64,
+    /// The mean of the absolute differences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_abs_diff: Option<f64>,
+    /// The largest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_abs_diff: Option<f64>,
+    /// The median time of stable and of the candidate, microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_us: Option<Vec<f64>>,
+    /// What was not asked again.
+    pub left_out: ReplayLeftOut,
+    /// The worst rows, the worst first.
+    pub worst: Vec<ReplayRow>,
+}
+
+/// A check of the preflight.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutCheck {
+    /// `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates.
+    pub name: String,
+    /// Whether it holds; nothing while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed: Option<bool>,
+    /// In words.
+    pub detail: String,
+    /// The numbers of a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<CheckReplay>,
 }
 
 /// One line of the log of decisions.
@@ -175,6 +296,9 @@ pub struct RolloutDecision {
     pub phase: String,
     /// The metrics at that moment, where evidence decided.
     pub metrics: Vec<RolloutMetric>,
+    /// The checks of the preflight, where they decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<RolloutCheck>,
 }
 
 /// A rollout.
@@ -216,6 +340,9 @@ pub struct RolloutView {
     pub evidence_until: Option<Time>,
     /// What a person may order now.
     pub orders: Vec<String>,
+    /// Who must agree before it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<RolloutApproval>,
     /// How many decisions there were.
     pub decisions: u64,
 }

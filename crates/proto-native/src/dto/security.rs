@@ -50,6 +50,9 @@ pub struct KeyView {
     pub role: RoleDto,
     /// Whose data it sees.
     pub tenant: String,
+    /// The groups that whoever has it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// When it was made.
     pub created_at: Time,
     /// By whom.
@@ -86,6 +89,9 @@ pub struct CreateKeyRequest {
     pub role: RoleDto,
     /// Whose data it sees; the caller's own tenant when left out.
     pub tenant: Option<String>,
+    /// The groups that whoever has it is in.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Seconds after which it stops working; never when left out.
     pub expires_in_seconds: Option<u64>,
 }

@@ -24,7 +24,7 @@ use mainspring_monitor::performance::Performance;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
 use mainspring_resource::{Invalid, Kind, Kinds, Resources};
-use mainspring_rollout::{EventStream, Events, PortResult, Rollouts, Wanted};
+use mainspring_rollout::{Before, Earlier, EventStream, Events, PortResult, Rollouts, Wanted};
 use mainspring_security::{RolePolicy, Security, SecuritySettings, Trail};
 use mainspring_serving::{
     Deploy, DeploymentSpec, Describe, ModelSource, PredictionSink, Resolved, Serving, SourceError,
@@ -113,6 +113,10 @@ struct NoEvents;
 impl Events for NoEvents {
     fn follow(&self, _: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
         Box::pin(std::future::ready(Err(mainspring_rollout::PortError("there is no journal here".into()))))
+    }
+
+    fn before(&self, _: Before) -> PortResult<'_, Vec<Earlier>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 
@@ -271,7 +275,12 @@ pub(super) struct Got {
 }
 
 pub(super) fn who(tenant: &str, role: Role) -> Arc<Principal> {
-    Arc::new(Principal { subject: "key:test".into(), tenant: Tenant::new(tenant).unwrap(), role })
+    Arc::new(Principal {
+        subject: "key:test".into(),
+        tenant: Tenant::new(tenant).unwrap(),
+        role,
+        ..Principal::loopback()
+    })
 }
 
 impl World {

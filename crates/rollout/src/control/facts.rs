@@ -2,8 +2,9 @@
 
 use super::Ports;
 use crate::error::RolloutError;
-use crate::machine::{Checked, Facts, Phase};
+use crate::machine::{Checked, Facts, Phase, person};
 use crate::rollouts::Rollouts;
+use crate::spec::ApprovalSpec;
 use crate::sql::{self, Run};
 use mainspring_core::Name;
 use mainspring_store::FutureExt;
@@ -40,7 +41,7 @@ pub(super) async fn facts(
         facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
             Ok(checks) => checks,
             // What cannot be asked has not passed.
-            Err(error) => vec![Checked { name: "checks".to_owned(), passed: None, detail: error.to_string() }],
+            Err(error) => vec![Checked::new("checks", None, error.to_string())],
         };
     }
     Ok(facts)
@@ -50,6 +51,11 @@ async fn pending(rollouts: &Rollouts, ports: &Ports, run: &Run, facts: &mut Fact
     facts.blocked = occupied(rollouts, run);
     if facts.blocked.is_some() {
         return Ok(());
+    }
+    facts.starter.clone_from(&run.state.starter);
+    if facts.starter.is_none() && run.spec.approvals.iter().any(ApprovalSpec::strict) {
+        let author = ports.declarations.author(&run.tenant, &run.name).await;
+        facts.starter = author.ok().flatten().map(|subject| person(&subject));
     }
     match ports.fleet.pins(&run.tenant, &run.spec.deployment, &run.spec.candidates).await {
         Ok(pins) => {

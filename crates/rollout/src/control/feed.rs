@@ -3,7 +3,7 @@
 use super::Ports;
 use crate::ledger::{Limits, Plan};
 use crate::pilot::Pilot;
-use crate::ports::{EventStream, PortError, Wanted};
+use crate::ports::{Before, EventStream, PortError, Wanted};
 use mainspring_core::{Tenant, Timestamp};
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub(super) struct Feed {
     /// Nothing before this is missing any more.
     pub complete_until: Timestamp,
     trouble: Trouble,
+    /// Why nothing comes.
+    pub silence: Option<String>,
 }
 
 /// Whose events, and when.
@@ -64,7 +66,9 @@ impl Feed {
         if pilot.state().strata.is_empty() || !self.trouble.over(wanting.now) {
             return;
         }
-        match self.news(ports, pilot, wanting).await {
+        let news = self.news(ports, pilot, wanting).await;
+        self.silence = news.as_ref().err().map(ToString::to_string);
+        match news {
             Ok(()) if self.trouble.ends() => {
                 tracing::info!(deployment = %pilot.spec().deployment, "the journal tells of the rollout's traffic again");
             }
@@ -118,8 +122,17 @@ impl Feed {
             inputs: plan.inputs(),
         });
         let stream = stream.await?;
+        let metrics = plan.before();
+        let earlier = if metrics.is_empty() {
+            Vec::new()
+        } else {
+            let (tenant, deployment) = (wanting.tenant.clone(), spec.deployment.clone());
+            let (until, unit) = (first.start, spec.assignment.unit.clone());
+            ports.events.before(Before { tenant, deployment, until, unit, metrics }).await?
+        };
         // What was known until now had a gap; only now is there something better.
         *pilot = Pilot::new(pilot.name(), spec, state, wanting.limits);
+        pilot.earlier(&earlier);
         self.complete_until = first.start;
         Ok(stream)
     }

@@ -4,9 +4,9 @@ use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
 use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
-use crate::ports::{Batch, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
+use crate::ports::{Batch, Before, Earlier, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
 use crate::simulate::{Behaviour, Generator, World};
-use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec};
+use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec, Source};
 use crate::{MIGRATIONS, rollouts::Rollouts};
 use mainspring_core::{Ctx, ManualClock};
 use mainspring_store::{Db, FutureExt};
@@ -65,8 +65,7 @@ impl Fleet for Process {
         _: &'a Row,
         _: &'a PreflightSpec,
     ) -> PortResult<'a, Vec<Checked>> {
-        async move { Ok(vec![Checked { name: "signature".into(), passed: Some(true), detail: "alike".into() }]) }
-            .boxed()
+        async move { Ok(vec![Checked::new("signature", Some(true), "alike")]) }.boxed()
     }
 }
 
@@ -105,12 +104,25 @@ impl Events for Process {
         let stream: Box<dyn EventStream> = Box::new(Stream(Arc::clone(&self.0), 0, wanted));
         async move { Ok(stream) }.boxed()
     }
+
+    fn before(&self, wanted: Before) -> PortResult<'_, Vec<Earlier>> {
+        let known = |metric: &(String, Source, std::time::Duration)| Earlier {
+            metric: metric.0.clone(),
+            means: (0..50).map(|n| (n, n as f64)).collect(),
+        };
+        let known = wanted.metrics.iter().map(known).collect();
+        async move { Ok(known) }.boxed()
+    }
 }
 
 impl Declarations for Process {
     fn follow<'a>(&'a self, _: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()> {
         *self.0.declared.lock() = follow.to.clone();
         async move { Ok(()) }.boxed()
+    }
+
+    fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
+        async move { Ok(Some("key:author".to_owned())) }.boxed()
     }
 }
 
@@ -252,7 +264,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     let run = b.rollouts.current(&Tenant::default(), &Name::new("v8").unwrap()).await.unwrap().unwrap();
     let machine = crate::Machine { name: "v8", spec: &run.spec };
     let old = crate::State { phase: Phase::Step, ..run.state.clone() };
-    let done = machine.order(&old, Order::Pause, "a", stage.now()).unwrap();
+    let done = machine.order(&old, Order::Pause, &Who::new("a"), stage.now()).unwrap();
     let ids = [temp.ctx.event_id(), temp.ctx.event_id()];
     let late = b.rollouts.commit(Change { run, done, ids, lease: Some(lease), audit: None }).await;
     assert!(matches!(late, Err(RolloutError::Store(mainspring_store::StoreError::LeaseLost { .. }))), "{late:?}");

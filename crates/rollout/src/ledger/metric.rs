@@ -2,8 +2,8 @@
 
 use super::Stratum;
 use super::plan::{BURN_IN, Plan, Planned, RARE, Test};
-use super::report::{LogE, MetricReport, Scale};
-use crate::spec::Source;
+use super::report::{LogE, MetricReport, Narrowed, Scale};
+use crate::spec::{Covariate, Source};
 use mainspring_stats::decision::{Direction, Finding, Role};
 use mainspring_stats::sequential::{
     AsymptoticCs, BettingAb, Contrast, Effect, Evidence, Exceedance, Exposure as Bet, LogHistogram, Measure, NoEffect,
@@ -72,11 +72,17 @@ pub(crate) struct Mean {
     values: Vec<[u64; 3]>,
     /// Units with a value, of each variant.
     units: Vec<u64>,
-    /// Whether a value came that is not true or false: there may be one of any size.
+    /// Whether its values are declared to be 0 and 1.
+    binary: bool,
+    /// Whether a value came that is not true or false, nor declared to be: there may be one of any size.
     amounts: bool,
     /// Whether a unit had more than one value.
     several: bool,
     effects: Vec<Option<Result<Effect, NoEffect>>>,
+    /// Of each candidate, the part of the variance that a covariate takes out.
+    narrowed: Vec<Option<f64>>,
+    /// Units that were known from before the rollout.
+    pub known: u64,
     answers: Vec<Answers>,
     /// Of a signal: the evidence of a shift as it is now.
     shifted: Vec<f64>,
@@ -123,9 +129,12 @@ impl State {
                     strata: Strata::new(variants),
                     values: vec![[0; 3]; variants],
                     units: vec![0; variants],
+                    binary: matches!(test, Test::Mean { binary: true, .. }),
                     amounts: false,
                     several: false,
                     effects: vec![None; candidates],
+                    narrowed: vec![None; candidates],
+                    known: 0,
                     answers,
                     shifted: vec![0.0; candidates],
                 }))
@@ -306,7 +315,11 @@ impl Mean {
     /// A value of what is measured came; `first` of its unit in the variant.
     pub fn value(&mut self, variant: usize, value: Value, first: bool) {
         let Some(values) = self.values.get_mut(variant) else { return };
-        self.amounts |= !value.truth;
+        let truth = value.truth || (self.binary && (value.new == 0.0 || value.new == 1.0));
+        if !truth && !std::mem::replace(&mut self.amounts, true) {
+            // What silence has shown so far it has shown of a label that this is not.
+            self.answers.iter_mut().for_each(|answers| answers.holds = Evidence::default());
+        }
         self.several |= !first && value.old.is_none();
         if let Some(old) = value.old {
             values[0] -= 1;
@@ -355,6 +368,13 @@ impl Mean {
         for candidate in 1..self.values.len() {
             let found = self.strata.compare_returning((0, candidate), contrast, returning.clone());
             self.effects[candidate - 1] = Some(found);
+            self.narrowed[candidate - 1] = None;
+            if let (true, Ok(effect)) = (cuped, &found) {
+                let plain = Contrast { cuped: false, ..contrast };
+                let plain = self.strata.compare_returning((0, candidate), plain, returning.clone());
+                let part = |plain: Effect| 1.0 - (effect.standard_error / plain.standard_error).powi(2);
+                self.narrowed[candidate - 1] = plain.ok().map(part).filter(|part| part.is_finite());
+            }
             self.shifted[candidate - 1] = 0.0;
             match found {
                 Ok(effect) if self.settled(&effect, candidate) => self.observe(plan, metric, candidate, &effect),
@@ -429,6 +449,10 @@ impl Mean {
             let test = AsymptoticCs::two_sided(plan.alpha, plan.expected_units);
             report.effect = test.ok().map(|t| t.interval(effect).into());
         }
+        if let Some(variance) = self.narrowed[candidate - 1] {
+            let before = matches!(&metric.test, Test::Mean { covariate: Some(Covariate::Before(_)), .. });
+            report.cuped = Some(Narrowed { variance, units: before.then_some(self.known) });
+        }
         let settled = matches!(&effect, Some(Ok(effect)) if self.settled(effect, candidate));
         report.finding = if report.units.contains(&0) {
             Finding::NoData
@@ -440,8 +464,13 @@ impl Mean {
         };
         report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
+            _ if self.binary && self.amounts => {
+                Some("a value came that is neither 0 nor 1, though it is declared binary".to_owned())
+            }
             Some(Err(_)) if self.nothing(candidate) && !self.bounded(&metric.test) => {
-                Some("all values are 0, which does not show how large one may be".to_owned())
+                let why =
+                    "all values are 0, which does not show how large one may be; if they are 0 and 1, say binary: true";
+                Some(why.to_owned())
             }
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
@@ -495,6 +524,7 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
         scale: Scale::Difference,
         log_e: LogE::default(),
         units: [0; 2],
+        cuped: None,
         why: None,
     };
     let answers = match state {

@@ -20,9 +20,10 @@ mod shadow;
 mod tests;
 
 pub use plan::Plan;
-pub use report::{Arm, Estimate, LogE, MetricReport, Range, Report, Scale};
+pub use report::{Arm, Estimate, LogE, MetricReport, Narrowed, Range, Report, Scale};
 
 use crate::event::{Event, Exposure, Label, blamed};
+use crate::ports::Earlier;
 use crate::spec::Source;
 use mainspring_core::{EventId, Timestamp};
 use mainspring_stats::decision::{Finding, Role};
@@ -111,6 +112,16 @@ struct Said {
     at: Timestamp,
 }
 
+/// What units did before the rollout, of one mean.
+#[derive(Debug)]
+struct Known {
+    /// The mean's place in the units' totals.
+    slot: usize,
+    means: HashMap<u64, f64>,
+    /// For units that are not known.
+    mean: f64,
+}
+
 /// Evidence of one rollout.
 #[derive(Debug)]
 pub struct Ledger {
@@ -135,6 +146,8 @@ pub struct Ledger {
     present: Vec<Vec<u64>>,
     metrics: Vec<State>,
     means: usize,
+    /// What units did before the rollout, of the means that ask.
+    earlier: Vec<Known>,
     srm: Evidence,
     /// Answers of a variant without a share.
     impossible: u64,
@@ -178,6 +191,7 @@ impl Ledger {
             present: Vec::new(),
             metrics,
             means,
+            earlier: Vec::new(),
             srm: Evidence::default(),
             impossible: 0,
             shadows: shadow::Shadows::default(),
@@ -185,6 +199,27 @@ impl Ledger {
             report,
             known: None,
             news: true,
+        }
+    }
+
+    /// What units did before the rollout; to be told before anything is folded. A unit that is not known has the mean of those
+    /// that are, which no variant can have moved either.
+    pub fn earlier(&mut self, earlier: &[Earlier]) {
+        self.earlier.clear();
+        for (planned, state) in self.plan.metrics.iter().zip(&self.metrics) {
+            let (State::Mean(mean), Some(told)) = (state, earlier.iter().find(|e| e.metric == planned.name)) else {
+                continue;
+            };
+            let means: HashMap<u64, f64> =
+                told.means.iter().copied().filter(|(_, mean)| mean.is_finite()).take(self.limits.units).collect();
+            let (mut units, mut sum) = (0.0, 0.0);
+            // In their order: a sum of floating-point numbers depends on it.
+            for (_, mean) in told.means.iter().filter(|(unit, _)| means.contains_key(unit)) {
+                units += 1.0;
+                sum += mean;
+            }
+            let mean_of_all = if units > 0.0 { sum / units } else { 0.0 };
+            self.earlier.push(Known { slot: mean.slot, means, mean: mean_of_all });
         }
     }
 
@@ -322,18 +357,30 @@ impl Ledger {
 
     /// The unit's cell in the stratum; `None` when it saw another variant there.
     fn cell(&mut self, unit: u32, (stratum, variant): (usize, usize), e: &Exposure) -> Option<usize> {
-        let known = &mut self.units[unit as usize];
-        if let Some(at) = known.cells.iter().position(|c| c.stratum as usize == stratum) {
-            if usize::from(known.cells[at].variant) == variant {
+        let seen = &mut self.units[unit as usize];
+        if let Some(at) = seen.cells.iter().position(|c| c.stratum as usize == stratum) {
+            if usize::from(seen.cells[at].variant) == variant {
                 return Some(at);
             }
-            if !std::mem::replace(&mut known.conflict, true) {
+            if !std::mem::replace(&mut seen.conflict, true) {
                 self.conflicts += 1;
             }
             return None;
         }
         self.present[stratum][variant] += 1;
-        let covariates = self.plan.covariates(e);
+        let mut covariates = self.plan.covariates(e);
+        for known in &self.earlier {
+            let earlier = known.means.get(&e.unit).copied();
+            if let Some(covariate) = covariates.get_mut(known.slot) {
+                *covariate = earlier.unwrap_or(known.mean);
+            }
+            let new = self.units[unit as usize].cells.is_empty();
+            if let Some(State::Mean(mean)) =
+                self.metrics.iter_mut().find(|m| matches!(m, State::Mean(mean) if mean.slot == known.slot))
+            {
+                mean.known += u64::from(new && earlier.is_some());
+            }
+        }
         let mut totals = vec![UnitTotals::default(); self.means].into_boxed_slice();
         for (planned, state) in self.plan.metrics.iter().zip(&mut self.metrics) {
             // Whoever was exposed counts in a total over units, also with nothing.
@@ -344,11 +391,12 @@ impl Ledger {
                 totals[mean.slot] = new;
             }
         }
-        known.cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals, covariates });
-        if known.cells.len() == 2 {
+        let cells = &mut self.units[unit as usize].cells;
+        cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals, covariates });
+        if cells.len() == 2 {
             self.returning.push(unit);
         }
-        Some(known.cells.len() - 1)
+        Some(cells.len() - 1)
     }
 
     /// The events that are counted once for each unit.
@@ -406,6 +454,7 @@ impl Ledger {
         while self.order.len() > self.limits.answers {
             if let Some(oldest) = self.order.pop_front() {
                 self.answers.remove(&oldest);
+                self.report.forgotten += 1;
             }
         }
     }
@@ -547,6 +596,7 @@ fn quality(name: &str, finding: Finding, harm: Option<f64>) -> MetricReport {
         scale: Scale::Ratio,
         log_e: LogE { harm, ..LogE::default() },
         units: [0; 2],
+        cuped: None,
         why: None,
     }
 }

@@ -1,9 +1,10 @@
 //! What is measured, fixed when the rollout begins.
 
 use crate::event::Exposure;
-use crate::spec::{MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
+use crate::spec::{Covariate, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
 use mainspring_stats::decision::{Direction, ErrorRates, Role};
 use mainspring_stats::sequential::Measure;
+use std::time::Duration;
 
 /// Units of the two variants, split evenly, from which asymptotic tests look.
 pub(crate) const BURN_IN: f64 = 200.0;
@@ -13,10 +14,27 @@ pub(crate) const RARE: f64 = 10.0;
 /// How one metric is tested.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
-    Errors { margin: f64, tolerable: f64 },
-    Slow { q: f64, margin: f64 },
-    Mean { source: Source, over: Option<Source>, measure: Measure, margin: f64, covariate: Option<String> },
-    Shift { source: Source, most: f64 },
+    Errors {
+        margin: f64,
+        tolerable: f64,
+    },
+    Slow {
+        q: f64,
+        margin: f64,
+    },
+    Mean {
+        source: Source,
+        over: Option<Source>,
+        measure: Measure,
+        margin: f64,
+        /// Whether its values are declared to be 0 and 1.
+        binary: bool,
+        covariate: Option<Covariate>,
+    },
+    Shift {
+        source: Source,
+        most: f64,
+    },
 }
 
 /// One metric.
@@ -122,26 +140,41 @@ impl Plan {
         if !self.cuped {
             return Box::default();
         }
-        let value = |name: &String| e.inputs.iter().find(|(n, v)| **n == **name && v.is_finite()).map(|(_, v)| *v);
+        let value = |name: &str| e.inputs.iter().find(|(n, v)| **n == *name && v.is_finite()).map(|(_, v)| *v);
         let means = self.metrics.iter().filter_map(|m| match &m.test {
             Test::Mean { covariate, .. } => Some(covariate.as_ref()),
             Test::Shift { .. } => Some(None),
             Test::Errors { .. } | Test::Slow { .. } => None,
         });
-        means.map(|covariate| covariate.and_then(value).unwrap_or_default()).collect()
+        let known = |covariate: &Covariate| match covariate {
+            Covariate::Input(name) => value(name),
+            Covariate::Before(_) => None,
+        };
+        means.map(|covariate| covariate.and_then(known).unwrap_or_default()).collect()
     }
 
     /// The inputs that metrics name as their covariates.
     pub fn inputs(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for metric in &self.metrics {
-            if let Test::Mean { covariate: Some(name), .. } = &metric.test
+            if let Test::Mean { covariate: Some(Covariate::Input(name)), .. } = &metric.test
                 && !all.contains(name)
             {
                 all.push(name.clone());
             }
         }
         all
+    }
+
+    /// The metrics whose units are wanted from before the rollout, what each is of, and how far back.
+    pub fn before(&self) -> Vec<(String, Source, Duration)> {
+        let wanted = |m: &Planned| match &m.test {
+            Test::Mean { source, covariate: Some(Covariate::Before(window)), .. } => {
+                Some((m.name.clone(), source.clone(), *window))
+            }
+            _ => None,
+        };
+        self.metrics.iter().filter_map(wanted).collect()
     }
 
     /// The labels that are measured.
@@ -185,16 +218,20 @@ impl Plan {
 fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
     let source = || metric.source.clone().unwrap_or(Source::Latency);
     let margin = metric.non_inferiority.unwrap_or(0.0);
-    let covariate = metric.cuped.as_ref().map(|cuped| cuped.covariate.input().to_owned());
+    let covariate = metric.cuped.as_ref().map(|cuped| cuped.covariate.clone());
     let test = match metric.kind {
         MetricKind::Errors => {
             Test::Errors { margin: metric.margin.unwrap_or(1.5), tolerable: metric.non_inferiority.unwrap_or(0.001) }
         }
         MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin.unwrap_or(1.25) },
-        MetricKind::Mean | MetricKind::Ratio => {
-            Test::Mean { source: source(), over: metric.over.clone(), measure: Measure::Ratio, margin, covariate }
-        }
-        MetricKind::Total => Test::Mean { source: source(), over: None, measure: Measure::Mean, margin, covariate },
+        MetricKind::Mean | MetricKind::Ratio | MetricKind::Total => Test::Mean {
+            source: source(),
+            over: metric.over.clone(),
+            measure: if metric.kind == MetricKind::Total { Measure::Mean } else { Measure::Ratio },
+            margin,
+            binary: metric.binary,
+            covariate,
+        },
     };
     let (name, direction) = (metric.name.clone(), metric.direction());
     Planned { name, role, direction, required: metric.delay.is_none(), test }

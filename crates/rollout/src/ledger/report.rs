@@ -75,6 +75,9 @@ pub struct MetricReport {
     pub log_e: LogE,
     /// Units that it rests on, or units with the event where events are counted: of stable and of the candidate.
     pub units: [u64; 2],
+    /// What is taken out by what was known of the units before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuped: Option<Narrowed>,
     /// Why there is no finding.
     pub why: Option<String>,
 }
@@ -114,6 +117,22 @@ pub struct Arm {
     pub effective: f64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_0(n: &u64) -> bool {
+    *n == 0
+}
+
+/// What CUPED takes out of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Narrowed {
+    /// The part of the effect's variance that what was known of the units explains, 0 to 1.
+    pub variance: f64,
+    /// Units that were known from before the rollout, of all variants; nothing where an input says what was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<u64>,
+}
+
 /// Everything that is known at one look.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,8 +162,11 @@ pub struct Report {
     pub unmatched: u64,
     /// Events that came after a look at their time.
     pub late: u64,
-    /// Units that found no place: the statistics rest on those before them.
+    /// Answers of units that found no place: the statistics rest on the units before them.
     pub crowded_out: u64,
+    /// Answers that were forgotten to make room: labels that still come for them are not counted.
+    #[serde(default, skip_serializing_if = "is_0")]
+    pub forgotten: u64,
 }
 
 impl MetricReport {

@@ -153,6 +153,7 @@ impl Shadows {
             scale: Scale::Ratio,
             log_e: LogE { harm: Some(self.harm_errors.log_max()), ..LogE::default() },
             units: self.failed,
+            cuped: None,
             why: None,
         }];
         all.extend(plan.compare.as_ref().map(|(_, most)| self.difference(plan, *most)));
@@ -198,6 +199,7 @@ impl Shadows {
                 better: None,
             },
             units: [self.differences.units(); 2],
+            cuped: None,
             why,
         }
     }

@@ -153,7 +153,7 @@ fn memory_is_bounded_and_that_is_said() {
         ledger.fold(&label(n, 2, "liked", 1.0));
     }
     let report = ledger.report();
-    assert_eq!((report.crowded_out, report.unmatched), (10, 15));
+    assert_eq!((report.crowded_out, report.unmatched, report.forgotten), (10, 15, 5));
 }
 
 #[test]
@@ -243,6 +243,33 @@ fn an_event_that_never_happens_holds_its_guardrail() {
         let findings = never(kind, 0.01, |n| truth(n, 2, "fraud", false));
         assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "{kind}: ln 20 over 0.01 is 300 of each");
     }
+}
+
+/// The numbers 0 and 1 are as good as false and true once that is declared, and no longer when another one comes.
+#[test]
+fn numbers_that_are_declared_binary_hold_their_guardrail_until_one_is_not() {
+    for kind in ["mean", "total"] {
+        let declared = format!("{kind}, binary: true");
+        let findings = never(&declared, 0.01, |n| label(n, 2, "fraud", 0.0));
+        assert_eq!(findings, [Finding::Unclear, Finding::NonInferior], "{kind}");
+    }
+    let guardrail =
+        "{name: fraud, kind: mean, binary: true, source: 'label:fraud', direction: down, nonInferiority: 0.01}";
+    let mut ledger = ledger(&spec(&format!("{{guardrails: [{guardrail}]}}")), &[stratum(1, 0, 0.5)]);
+    for n in 0..900 {
+        ledger.fold(&Event::Exposure(exposure(n, 1, n, if n % 2 == 0 { "stable" } else { "b" })));
+        if n != 899 {
+            ledger.fold(&label(n, 2, "fraud", 0.0));
+        }
+    }
+    ledger.look(Timestamp(3 * SECOND));
+    assert_eq!(ledger.report().metric("fraud").unwrap().finding, Finding::NonInferior);
+    ledger.fold(&label(899, 4, "fraud", 250.0));
+    ledger.look(Timestamp(9 * SECOND));
+    let report = ledger.report();
+    let fraud = report.metric("fraud").unwrap();
+    assert_ne!(fraud.finding, Finding::NonInferior);
+    assert!(fraud.why.as_ref().unwrap().contains("neither 0 nor 1"), "{:?}", fraud.why);
 }
 
 /// One loss in a thousand units may be a thousand times the margin.

@@ -1,6 +1,7 @@
 //! The state machine: what is known, and what is done about it. No I/O, no clock, no randomness: the same inputs give the
 //! same decisions, today and when a journal is replayed.
 
+mod approval;
 mod bandit;
 mod order;
 mod row;
@@ -10,10 +11,13 @@ mod step;
 mod tests;
 mod words;
 
+pub(crate) use approval::person;
+pub use approval::{Agreement, Need, Who, lapses, needs};
 pub use order::{Order, OrderError};
 pub use row::RowFailed;
 
 use crate::ledger::{Report, Stratum};
+use crate::rehearsal::Rehearsed;
 use crate::spec::{ApprovalPoint, RolloutSpec, STABLE};
 use mainspring_core::Timestamp;
 use mainspring_traffic::{Row, Share};
@@ -113,6 +117,23 @@ pub enum HoldCause {
     NoData,
 }
 
+/// What the evidence has no more room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Full {
+    /// For units.
+    pub units: bool,
+    /// For answers that labels may come for.
+    pub answers: bool,
+}
+
+impl Full {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// It does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +174,15 @@ pub struct State {
     pub strata: Vec<Stratum>,
     /// What people agreed to.
     pub approved: Vec<ApprovalPoint>,
+    /// What the evidence has no more room for, as far as that was said.
+    #[serde(default, skip_serializing_if = "Full::is_none")]
+    pub full: Full,
+    /// Who agreed to what, since it was last asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreed: Vec<Agreement>,
+    /// Who began it, where that matters: they may not approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// When it was promoted.
     pub promoted: Option<Timestamp>,
     /// The candidate that is promoted, or that a person may promote, where there are several; from 1.
@@ -181,6 +211,9 @@ impl State {
             generation,
             strata: Vec::new(),
             approved: Vec::new(),
+            full: Full::default(),
+            agreed: Vec::new(),
+            starter: None,
             promoted: None,
             chosen: None,
             dropped: Vec::new(),
@@ -229,19 +262,29 @@ pub enum Readiness {
 }
 
 /// What became of one check of the preflight.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     /// Its name: `signature`, `replay`, `gate:auc`.
     pub name: String,
     /// Whether it holds; nothing while it runs.
     pub passed: Option<bool>,
-    /// The numbers, or why not.
+    /// In words, with the numbers, or why not.
     pub detail: String,
+    /// What a replay of recorded requests has shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Box<Rehearsed>>,
+}
+
+impl Checked {
+    /// A check without a replay.
+    pub fn new(name: impl Into<String>, passed: Option<bool>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), passed, detail: detail.into(), replay: None }
+    }
 }
 
 /// What is known beside the evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Facts {
     /// Why the deployment cannot be used yet.
@@ -250,6 +293,9 @@ pub struct Facts {
     pub pins: Option<Pins>,
     /// Why they are not known.
     pub unresolved: Option<String>,
+    /// Who began it; asked before the beginning, where somebody else must approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starter: Option<String>,
     /// Whether the candidates that are left can answer.
     pub candidate: Readiness,
     /// A hard limit that a replica says was broken, with the numbers.
@@ -262,6 +308,9 @@ pub struct Facts {
     /// Whether what the deployment itself declares resolves to the variant with all the traffic; false where that decides
     /// nothing.
     pub settled: bool,
+    /// Why the journal says nothing new, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
     /// The rollout that waits for the deployment, once this one has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
@@ -298,12 +347,16 @@ pub enum DecisionKind {
     Resumed,
     /// A person must agree.
     ApprovalAsked,
+    /// A person agreed, and others still must.
+    Agreed,
     /// A person agreed.
     Approved,
     /// Time is up: a person decides.
     ReviewAsked,
     /// The candidate got all the traffic.
     Promoted,
+    /// The evidence has no more room; it goes on with what it has.
+    Full,
     /// A bandit moved its weights.
     Reweighted,
     /// One of several candidates was taken out.
@@ -329,9 +382,11 @@ impl DecisionKind {
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::ApprovalAsked => "approval-asked",
+            Self::Agreed => "agreed",
             Self::Approved => "approved",
             Self::ReviewAsked => "review-asked",
             Self::Promoted => "promoted",
+            Self::Full => "full",
             Self::Reweighted => "reweighted",
             Self::Dropped => "dropped",
             Self::Settled => "settled",
@@ -371,6 +426,9 @@ pub struct Decision {
     pub weights: Vec<f64>,
     /// What a person ordered.
     pub order: Option<Order>,
+    /// The groups that the person was in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// The numbers that justify it.
     pub evidence: Option<Report>,
     /// The facts that justify it.
@@ -455,7 +513,7 @@ impl<'a> Machine<'a> {
     ///
     /// # Errors
     /// [`OrderError`] when the state forbids it.
-    pub fn order(&self, state: &State, order: Order, by: &str, now: Timestamp) -> Result<Transition, OrderError> {
-        order::order(self, state, order, by, now)
+    pub fn order(&self, state: &State, order: Order, who: &Who, now: Timestamp) -> Result<Transition, OrderError> {
+        order::order(self, state, order, who, now)
     }
 }

@@ -1,5 +1,6 @@
 //! What people may order.
 
+use super::approval::{self, Who};
 use super::row::Traffic;
 use super::step::{self, Draft};
 use super::{DecisionKind, Machine, Phase, RowFailed, State, Transition};
@@ -54,6 +55,16 @@ pub enum OrderError {
         /// What can be done.
         instead: &'static str,
     },
+    /// Somebody else must agree.
+    #[error("{by} cannot approve rollout {rollout:?}: {why}")]
+    Approver {
+        /// The rollout.
+        rollout: String,
+        /// Who.
+        by: String,
+        /// Why not, and who is missing.
+        why: String,
+    },
     /// A bug.
     #[error(transparent)]
     Row(#[from] RowFailed),
@@ -63,6 +74,7 @@ impl Failure for OrderError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Phase { .. } => ErrorKind::Conflict,
+            Self::Approver { .. } => ErrorKind::Denied,
             Self::Row(_) => ErrorKind::Internal,
         }
     }
@@ -72,10 +84,11 @@ pub(super) fn order(
     machine: &Machine<'_>,
     state: &State,
     order: Order,
-    by: &str,
+    who: &Who,
     now: Timestamp,
 ) -> Result<Transition, OrderError> {
-    let draft = Draft { machine, state, now, by, order: Some(order), evidence: None, facts: None };
+    let Who { by, groups } = who;
+    let draft = Draft { machine, state, now, by, groups, order: Some(order), evidence: None, facts: None };
     let refuse = |instead: &'static str| {
         let (rollout, phase) = (machine.name.to_owned(), state.phase.as_str());
         Err(OrderError::Phase { rollout, phase, order: order.as_str(), instead })
@@ -92,7 +105,7 @@ pub(super) fn order(
         }
         Order::Resume => refuse("only a paused rollout can be resumed"),
         Order::Approve => match state.phase {
-            Phase::Approval(point) => Ok(approved(&draft, point)?),
+            Phase::Approval(point) => approval::approve(&draft, point),
             _ => refuse("nothing waits for an approval"),
         },
         Order::Skip if matches!(state.phase, Phase::Step | Phase::Paused | Phase::Alarmed) => {
@@ -103,6 +116,9 @@ pub(super) fn order(
             Ok(step::enter(&draft, next, format!("{by} skipped to the next step"), Vec::new())?)
         }
         Order::Skip => refuse("only a step can be skipped"),
+        Order::Promote if routed && state.started.is_some() && bypassed(machine, state) => refuse(
+            "people must agree before that, and an order is not enough; approve it, or skip to where it is asked",
+        ),
         Order::Promote if routed && state.started.is_some() => {
             let live = machine.live(state);
             let chosen = state.chosen.or(live.first().copied().filter(|_| live.len() == 1));
@@ -120,11 +136,20 @@ pub(super) fn order(
     }
 }
 
-fn approved(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, RowFailed> {
+/// Whether an order to promote would go past people who must agree: where it waits for them, or before a later step.
+fn bypassed(machine: &Machine<'_>, state: &State) -> bool {
+    let waits = |point| approval::strict(machine.spec, point) && !state.approved.contains(&point);
+    let ahead = machine.spec.steps.iter().skip(usize::from(state.step) + 1);
+    let now = matches!(state.phase, Phase::Approval(point) if waits(point));
+    now || ahead.map(|step| step::point(step.kind())).any(waits)
+}
+
+pub(super) fn approved(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, RowFailed> {
     let mut state = draft.state.clone();
     state.approved.push(point);
     let draft = Draft { state: &state, ..*draft };
-    let sentence = format!("{} approved", draft.by);
+    let all: Vec<&str> = state.agreed.iter().filter(|a| a.point == point).map(|a| a.by.as_str()).collect();
+    let sentence = format!("{} approved", if all.len() > 1 { all.join(" and ") } else { draft.by.to_owned() });
     if point == ApprovalPoint::Promotion {
         return step::promote(&draft, state.chosen.unwrap_or(1), sentence, Vec::new());
     }

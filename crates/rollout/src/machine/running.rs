@@ -1,7 +1,9 @@
 //! In a step: what is waited for, and what follows when it has come.
 
 use super::step::{Draft, enter, judged, over, promote, roll_back};
-use super::{DecisionKind, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit, words};
+use super::{
+    DecisionKind, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit, words,
+};
 use crate::ledger::{MetricReport, Report};
 use crate::spec::{AtMaxDuration, NoNewsThen, Ship, StepKind, StepSpec};
 use mainspring_resource::HumanDuration;
@@ -19,6 +21,9 @@ pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Tran
         let state = State { hold: None, ..draft.state.clone() };
         let sentence = "released: what held it is gone".to_owned();
         return Ok(Some(draft.done(state, RowChange::Keep, DecisionKind::Released, sentence)));
+    }
+    if let Some(full) = full(draft, input.report) {
+        return Ok(Some(full));
     }
     let alarms = alarms(draft, input.report);
     if !alarms.is_empty() {
@@ -53,6 +58,25 @@ pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Tran
     }
 }
 
+/// Says once that the evidence has no more room. What it has stays valid: who comes later is left out whatever they get.
+fn full(draft: &Draft<'_>, report: &Report) -> Option<Transition> {
+    let (known, units) = (draft.state.full, report.units.iter().sum::<u64>());
+    let full = Full { units: known.units || report.crowded_out > 0, answers: known.answers || report.forgotten > 0 };
+    if full == known {
+        return None;
+    }
+    let mut said = Vec::new();
+    if full.units && !known.units {
+        said.push(format!("units that come after the first {units} get their variant and are not counted"));
+    }
+    if full.answers && !known.answers {
+        said.push("the oldest answers are forgotten, and labels that still come for them are not counted".to_owned());
+    }
+    let state = State { full, ..draft.state.clone() };
+    let sentence = format!("the evidence is as large as it may be: {}", said.join("; "));
+    Some(draft.done(state, RowChange::Keep, DecisionKind::Full, sentence))
+}
+
 /// Units that got each candidate in this step, at least.
 fn exposed(draft: &Draft<'_>, report: &Report) -> u64 {
     let units = |at: u16| report.step_units.get(usize::from(at)).copied().unwrap_or_default();
@@ -85,7 +109,8 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
     }
     if draft.now.micros() - facts.complete_until.micros() > NEWS {
         let age = words::span(facts.complete_until, draft.now);
-        return Some((HoldCause::NoNews, format!("the journal has said nothing for {age}")));
+        let why = facts.silence.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        return Some((HoldCause::NoNews, format!("the journal has said nothing for {age}{why}")));
     }
     let failed: Vec<String> = report
         .metrics

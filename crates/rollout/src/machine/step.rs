@@ -5,9 +5,9 @@ use super::{
     Decision, DecisionKind, Facts, Follow, Hold, HoldCause, Input, Machine, Order, Phase, Readiness, RowChange,
     RowFailed, State, Transition,
 };
-use super::{running, words};
+use super::{approval, running, words};
 use crate::ledger::Report;
-use crate::spec::{ApprovalPoint, StepKind};
+use crate::spec::{ApprovalPoint, ApprovalSpec, StepKind};
 use mainspring_core::Timestamp;
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Finding, Metric, Verdict};
@@ -20,6 +20,7 @@ pub(super) struct Draft<'a> {
     pub state: &'a State,
     pub now: Timestamp,
     pub by: &'a str,
+    pub groups: &'a [String],
     pub order: Option<Order>,
     pub evidence: Option<&'a Report>,
     pub facts: Option<&'a Facts>,
@@ -51,6 +52,7 @@ impl Draft<'_> {
             weight: state.weight(),
             weights: if self.machine.spec.candidates.len() > 1 { state.weights() } else { Vec::new() },
             order: self.order,
+            groups: self.groups.to_vec(),
             evidence: self.evidence.cloned(),
             facts: self.facts.cloned(),
         };
@@ -106,7 +108,7 @@ pub(super) fn over(now: Timestamp, since: Timestamp, duration: HumanDuration) ->
 
 pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Result<Option<Transition>, RowFailed> {
     let (evidence, facts) = (Some(input.report), Some(input.facts));
-    let draft = Draft { machine, state, now: input.now, by: "controller", order: None, evidence, facts };
+    let draft = Draft { machine, state, now: input.now, by: "controller", groups: &[], order: None, evidence, facts };
     let compared = !matches!(state.phase, Phase::Pending | Phase::Preflight) && !state.phase.ended();
     if compared && let Some(stopped) = harmed(&draft, input)? {
         return Ok(Some(stopped));
@@ -119,7 +121,8 @@ pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Re
         Phase::Promoting => Ok(promoting(&draft, input.facts)),
         Phase::Watching => Ok(watching(&draft)),
         Phase::Succeeded | Phase::RolledBack => Ok(ended(&draft, input.facts)),
-        Phase::Approval(_) | Phase::Paused | Phase::Review => Ok(None),
+        Phase::Approval(point) => approval::lapsed(&draft, point),
+        Phase::Paused | Phase::Review => Ok(None),
     }
 }
 
@@ -188,7 +191,13 @@ fn pending(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, RowFa
         let reason = facts.unresolved.clone().unwrap_or_else(|| "its models are not resolved yet".to_owned());
         return Ok(draft.hold(HoldCause::Unresolved, reason));
     };
-    let begun = State { pins: Some(pins.clone()), started: Some(draft.now), ..draft.state.clone() };
+    if facts.starter.is_none() && draft.machine.spec.approvals.iter().any(ApprovalSpec::strict) {
+        return Ok(
+            draft.hold(HoldCause::Unresolved, "it is not known yet who began it, who may not approve it".to_owned())
+        );
+    }
+    let (pinned, starter) = (Some(pins.clone()), facts.starter.clone());
+    let begun = State { pins: pinned, starter, started: Some(draft.now), ..draft.state.clone() };
     let sentence = format!("{} ({}) is loaded beside {}", draft.candidate(), pins.candidates.join(", "), pins.stable);
     let going = Going { phase: Phase::Preflight, step: 0, traffic: Traffic::Stable, kind: DecisionKind::Started };
     Draft { state: &begun, ..*draft }.go(going, sentence, Vec::new()).map(Some)
@@ -207,7 +216,10 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     let waits: Vec<&str> = facts.checks.iter().filter(|c| c.passed.is_none()).map(|c| c.name.as_str()).collect();
     if facts.candidate == Readiness::Ready && waits.is_empty() {
         let passed: Vec<String> = facts.checks.iter().map(|c| c.name.clone()).collect();
-        let sentence = format!("{} is ready and warm; {} checks passed", draft.candidate(), passed.len());
+        let replayed =
+            facts.checks.iter().filter(|c| c.replay.is_some()).map(|c| format!("; {}: {}", c.name, c.detail));
+        let replayed: String = replayed.collect();
+        let sentence = format!("{} is ready and warm; {} checks passed{replayed}", draft.candidate(), passed.len());
         return enter(draft, 0, sentence, passed).map(Some);
     }
     if over(draft.now, draft.state.since, draft.machine.spec.preflight.timeout) {
@@ -219,20 +231,26 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     Ok(None)
 }
 
-/// Into a step, or before it where a person must agree.
-pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<String>) -> Result<Transition, RowFailed> {
-    let spec = draft.machine.spec;
-    let step = spec.steps.get(usize::from(next)).ok_or(RowFailed::Missing("step"))?;
-    let point = match step.kind() {
+/// Where a person may have to agree before a step.
+pub(super) fn point(kind: Option<StepKind<'_>>) -> ApprovalPoint {
+    match kind {
         Some(StepKind::Shadow(_)) | None => ApprovalPoint::Shadow,
         Some(StepKind::Canary(_)) => ApprovalPoint::Canary,
         Some(StepKind::AbTest(_)) => ApprovalPoint::AbTest,
         Some(StepKind::Bandit(_)) => ApprovalPoint::Bandit,
-    };
+    }
+}
+
+/// Into a step, or before it where a person must agree.
+pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<String>) -> Result<Transition, RowFailed> {
+    let spec = draft.machine.spec;
+    let step = spec.steps.get(usize::from(next)).ok_or(RowFailed::Missing("step"))?;
+    let point = point(step.kind());
     let asked = spec.approvals.iter().any(|a| a.before == point) && !draft.state.approved.contains(&point);
     if asked {
-        let ahead = State { step: next, ..draft.state.clone() };
-        let sentence = format!("{why}; {} waits for an approval", step.title());
+        let ahead = State { step: next, ..approval::asked(draft.state, point) };
+        let missing = approval::missing(&approval::needs(spec, &ahead, point));
+        let sentence = format!("{why}; {} waits for {missing}", step.title());
         let draft = Draft { state: &ahead, ..*draft };
         return Ok(draft.stay(Phase::Approval(point), DecisionKind::ApprovalAsked, sentence));
     }
@@ -245,10 +263,17 @@ pub(super) fn promote(draft: &Draft<'_>, at: u16, why: String, because: Vec<Stri
     let point = ApprovalPoint::Promotion;
     let chosen = State { chosen: Some(at), ..draft.state.clone() };
     let draft = Draft { state: &chosen, ..*draft };
-    let agreed = chosen.approved.contains(&point) || draft.order == Some(Order::Promote);
+    let ordered = draft.order == Some(Order::Promote) && !approval::strict(draft.machine.spec, point);
+    let agreed = chosen.approved.contains(&point) || ordered;
     if draft.machine.spec.approvals.iter().any(|a| a.before == point) && !agreed {
-        let sentence = format!("{why}; the promotion waits for an approval");
-        return Ok(draft.stay(Phase::Approval(point), DecisionKind::ApprovalAsked, sentence));
+        let asked = approval::asked(&chosen, point);
+        let missing = approval::missing(&approval::needs(draft.machine.spec, &asked, point));
+        let sentence = format!("{why}; the promotion waits for {missing}");
+        return Ok(Draft { state: &asked, ..draft }.stay(
+            Phase::Approval(point),
+            DecisionKind::ApprovalAsked,
+            sentence,
+        ));
     }
     let promoted = State { promoted: Some(draft.now), ..chosen.clone() };
     let draft = Draft { state: &promoted, ..draft };

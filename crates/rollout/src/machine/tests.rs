@@ -47,6 +47,7 @@ fn metric(name: &str, role: Role, finding: Finding, required: bool) -> MetricRep
         scale: Scale::Difference,
         log_e: LogE::default(),
         units: [0; 2],
+        cuped: None,
         why: None,
     }
 }
@@ -115,9 +116,14 @@ impl Hand {
     }
 
     fn order(&mut self, order: Order) -> Result<(), String> {
-        let done = Machine { name: "churn-v8", spec: &self.spec }.order(&self.state, order, "ada", self.now);
+        self.order_by("ada", &[], order)
+    }
+
+    fn order_by(&mut self, by: &str, groups: &[&str], order: Order) -> Result<(), String> {
+        let who = Who { by: by.to_owned(), groups: groups.iter().map(ToString::to_string).collect() };
+        let done = Machine { name: "churn-v8", spec: &self.spec }.order(&self.state, order, &who, self.now);
         let done = done.map_err(|e| e.to_string())?;
-        assert_eq!((done.decision.by.as_str(), done.decision.order), ("ada", Some(order)));
+        assert_eq!((done.decision.by.as_str(), done.decision.order), (by, Some(order)));
         self.take(done);
         Ok(())
     }
@@ -283,7 +289,7 @@ fn silence_rolls_back_only_where_that_is_declared() {
 
 #[test]
 fn a_failed_preflight_lets_nobody_see_the_candidate() {
-    let check = |passed| Checked { name: "signature".into(), passed, detail: "it takes no column age".into() };
+    let check = |passed| Checked::new("signature", passed, "it takes no column age");
     for (facts, sentence) in [
         (Facts { candidate: Readiness::Failed("out of memory".into()), ..Facts::default() }, "out of memory"),
         (Facts { candidate: Readiness::Ready, checks: vec![check(Some(false))], ..Facts::default() }, "no column age"),
@@ -383,4 +389,89 @@ metrics: {guardrails: [{name: errors, kind: errors}]}
         hand.find("errors", finding);
         assert_eq!(hand.after(10), want, "{extra} {finding:?}");
     }
+}
+
+#[test]
+fn two_of_a_group_must_agree_and_not_who_began_it() {
+    let mut hand =
+        Hand::new(&format!("{SPEC}approvals: [{{before: promotion, group: risk, approvals: 2, expires: 1h}}]\n"));
+    hand.facts.starter = None;
+    assert_eq!(hand.after(0), [DecisionKind::Held]);
+    assert!(hand.last().sentence.contains("who began it"), "{}", hand.last().sentence);
+    hand.facts.starter = Some("key:ada".into());
+    assert!(hand.after(1).contains(&DecisionKind::Started));
+    hand.settle();
+    while hand.state.step < 2 {
+        hand.order(Order::Skip).unwrap();
+    }
+    hand.order_by("key:bob", &[], Order::Promote).unwrap();
+    assert_eq!(hand.state.phase, Phase::Approval(ApprovalPoint::Promotion), "an order is not enough");
+    assert!(
+        hand.last().sentence.ends_with("the promotion waits for 2 approvals of group risk"),
+        "{}",
+        hand.last().sentence
+    );
+    let refused = |hand: &mut Hand, by: &str, groups: &[&str], order| hand.order_by(by, groups, order).unwrap_err();
+    assert!(refused(&mut hand, "key:bob", &[], Order::Approve).contains("waits for 2 approvals of group risk"));
+    assert!(refused(&mut hand, "key:bob", &["ops"], Order::Approve).contains("of group risk"));
+    assert!(refused(&mut hand, "session:ada", &["risk"], Order::Approve).contains("whoever began it may not"));
+    assert!(refused(&mut hand, "key:bob", &["risk"], Order::Promote).contains("an order is not enough"));
+    let since = hand.state.since;
+    hand.order_by("session:bob", &["risk", "ops"], Order::Approve).unwrap();
+    assert_eq!((hand.last().kind, hand.state.since), (DecisionKind::Agreed, since));
+    assert!(hand.last().sentence.ends_with("it waits for 1 more approval of group risk"), "{}", hand.last().sentence);
+    assert!(
+        refused(&mut hand, "key:bob", &["risk"], Order::Approve).contains("they have already"),
+        "one person, two ways in"
+    );
+    assert_eq!(hand.state.weight(), 0.5, "the weights stay meanwhile");
+    hand.order_by("key:eve", &["risk"], Order::Approve).unwrap();
+    assert_eq!((hand.last().kind, hand.state.phase), (DecisionKind::Promoted, Phase::Promoting));
+    assert!(hand.last().sentence.contains("key:bob and key:eve approved"), "{}", hand.last().sentence);
+}
+
+#[test]
+fn approvals_that_do_not_come_in_time_take_everything_back() {
+    let two = "approvals: [{before: canary, group: risk}, {before: canary, group: legal, expires: 30m}]\n";
+    let mut hand = Hand::new(&format!("{SPEC}{two}"));
+    hand.facts.starter = Some("key:ada".into());
+    hand.after(0);
+    hand.settle();
+    while hand.state.phase != Phase::Approval(ApprovalPoint::Canary) {
+        hand.order(Order::Skip).unwrap();
+    }
+    assert!(hand.order_by("key:bob", &["risk"], Order::Promote).unwrap_err().contains("an order is not enough"));
+    hand.order_by("key:bob", &["risk"], Order::Approve).unwrap();
+    assert!(hand.order_by("key:eve", &["risk"], Order::Approve).unwrap_err().contains("1 approval of group legal"));
+    assert_eq!(hand.after(29), []);
+    assert_eq!(hand.after(1), [DecisionKind::RolledBack]);
+    assert!(
+        hand.last().sentence.contains("1 approval of group legal did not come within 30m"),
+        "{}",
+        hand.last().sentence
+    );
+}
+
+#[test]
+fn that_the_evidence_is_full_is_said_once_and_holds_nothing_up() {
+    let mut hand = Hand::testing(SPEC);
+    hand.report.units = vec![600_000, 400_000];
+    hand.report.crowded_out = 3;
+    assert_eq!(hand.settle(), [DecisionKind::Full]);
+    assert!(hand.last().sentence.contains("after the first 1000000"), "{}", hand.last().sentence);
+    assert_eq!((hand.state.phase, &hand.state.hold), (Phase::Step, &None));
+    hand.report.crowded_out = 9;
+    assert_eq!(hand.settle(), []);
+    hand.report.forgotten = 1;
+    assert_eq!(hand.settle(), [DecisionKind::Full]);
+    assert!(hand.last().sentence.contains("labels that still come") && !hand.last().sentence.contains("units"));
+}
+
+#[test]
+fn a_hold_says_why_the_journal_is_silent() {
+    let mut hand = Hand::testing(SPEC);
+    hand.facts.silence = Some("the journal has over 2000000 answers".into());
+    hand.now = hand.now.plus_micros(2 * MINUTE);
+    assert_eq!(hand.settle(), [DecisionKind::Held]);
+    assert!(hand.last().sentence.ends_with(": the journal has over 2000000 answers"), "{}", hand.last().sentence);
 }

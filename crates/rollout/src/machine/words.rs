@@ -51,6 +51,12 @@ pub(super) fn metric(m: &MetricReport) -> String {
         };
         text.push_str(&format!(" ({what} {}, from {} to {})", short(range.estimate), ends[0], ends[1]));
     }
+    if let Some(narrowed) = m.cuped.filter(|n| n.variance > 0.0) {
+        text.push_str(&format!(
+            ", {:.0} % of its variance explained by what was known before",
+            narrowed.variance * 100.0
+        ));
+    }
     text
 }
 

@@ -89,6 +89,7 @@ pub fn drive(
         let facts = Facts {
             pins: Some(pins.clone()),
             candidate: Readiness::Ready,
+            starter: Some("simulated".to_owned()),
             settled: true,
             complete_until: now,
             ..Facts::default()

@@ -216,8 +216,14 @@ fn a_bandit_finds_the_best_gives_it_the_traffic_and_replays() {
         assert!(arm.dr.unwrap().standard_error < arm.ips.unwrap().standard_error, "{arm:?}");
     }
     let created_at = Timestamp(1_767_225_600_000_000);
-    let record =
-        crate::Record { name: "simulated".into(), run: "run-1".into(), created_at, spec, decisions: course.decisions };
+    let record = crate::Record {
+        name: "simulated".into(),
+        run: "run-1".into(),
+        created_at,
+        spec,
+        decisions: course.decisions,
+        earlier: Vec::new(),
+    };
     let found = crate::replay(&record, events);
     assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
 }

@@ -1,6 +1,8 @@
 //! What types and serde cannot say about a spec.
 
-use super::{BanditStep, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind, StepSpec};
+use super::{
+    BanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source, StepKind, StepSpec,
+};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
 use mainspring_traffic::{Share, UnitFrom};
@@ -20,6 +22,9 @@ impl Failure for SpecError {
         ErrorKind::InvalidInput
     }
 }
+
+/// The longest time before a rollout that is looked at.
+const MOST_BEFORE: std::time::Duration = std::time::Duration::from_secs(180 * 86_400);
 
 fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecError> {
     if ok { Ok(()) } else { Err(SpecError { path: path.to_owned(), reason: reason.into() }) }
@@ -86,10 +91,7 @@ impl RolloutSpec {
         let preflight = &self.preflight;
         ensure(!preflight.timeout.0.is_zero(), "preflight.timeout", "must be longer than 0ms")?;
         if let Some(replay) = &preflight.replay {
-            let fits = (1..=10_000).contains(&replay.requests);
-            ensure(fits, "preflight.replay.requests", "must be between 1 and 10000")?;
-            let fits = replay.max_abs_diff >= 0.0 && replay.max_abs_diff.is_finite();
-            ensure(fits, "preflight.replay.maxAbsDiff", "must be 0 or more")?;
+            check_replay(replay)?;
         }
         for (i, gate) in preflight.gates.iter().enumerate() {
             let path = format!("preflight.gates[{i}]");
@@ -179,6 +181,11 @@ impl RolloutSpec {
         let why = "nothing would be shown; declare guardrails or success metrics, or `decision: {ship: noHarm}`";
         ensure(!not_worse, "decision.ship", why)?;
         longer(self.max_duration, "maxDuration")?;
+        for (i, approval) in self.approvals.iter().enumerate() {
+            let at = |field: &str| format!("approvals[{i}].{field}");
+            ensure((1..=10).contains(&approval.approvals), &at("approvals"), "must be 1 to 10")?;
+            ensure(approval.expires.is_none_or(|e| !e.0.is_zero()), &at("expires"), "must be longer than 0ms")?;
+        }
         let Some(limits) = &self.hard_limits else { return Ok(()) };
         ensure(limits.error_rate.is_some() || limits.p99.is_some(), "hardLimits", "give errorRate, p99 or both")?;
         if let Some(share) = limits.error_rate {
@@ -195,6 +202,30 @@ impl RolloutSpec {
 
 fn longer(duration: HumanDuration, path: &str) -> Result<(), SpecError> {
     ensure(!duration.0.is_zero(), path, "must be longer than 0ms")
+}
+
+fn check_replay(replay: &ReplaySpec) -> Result<(), SpecError> {
+    let at = |field: &str| format!("preflight.replay{field}");
+    ensure((1..=10_000).contains(&replay.requests), &at(".requests"), "must be between 1 and 10000")?;
+    let most = if replay.golden.is_some() { 10_000 } else { u64::from(replay.requests) };
+    let fits = (1..=most).contains(&replay.least());
+    ensure(fits, &at(".minRequests"), format!("must be between 1 and {most}"))?;
+    ensure((1..=64).contains(&replay.max_in_flight), &at(".maxInFlight"), "must be between 1 and 64")?;
+    let named = replay.golden.as_ref().is_none_or(|uri| uri.starts_with("runs:/"));
+    ensure(named, &at(".golden"), "name a file of a run: runs:/RUN/golden.jsonl")?;
+    let percent = |value: f64| value > 0.0 && value <= 100.0;
+    if let Some(tolerance) = &replay.tolerance {
+        for (field, value) in [("absolute", tolerance.absolute), ("relative", tolerance.relative)] {
+            ensure(value >= 0.0 && value.is_finite(), &at(&format!(".tolerance.{field}")), "must be 0 or more")?;
+        }
+        ensure(percent(tolerance.min_rows), &at(".tolerance.minRows"), "must be more than 0 and at most 100 percent")?;
+    }
+    let fits = replay.min_label_agreement.is_none_or(percent);
+    ensure(fits, &at(".minLabelAgreement"), "must be more than 0 and at most 100 percent")?;
+    let fits = replay.max_latency_ratio.is_none_or(|ratio| ratio > 0.0 && ratio.is_finite());
+    ensure(fits, &at(".maxLatencyRatio"), "must be more than 0")?;
+    let asks = replay.tolerance.is_some() || replay.min_label_agreement.is_some() || replay.max_latency_ratio.is_some();
+    ensure(asks, &at(""), "say what must hold: tolerance, minLabelAgreement, maxLatencyRatio or several of them")
 }
 
 /// The candidate's weight; `None` in the shadow.
@@ -279,7 +310,15 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     ensure(!turned, &at("direction"), "errors and quantiles of time are good when they fall; remove it")?;
     ensure(!(success && metric.kind == MetricKind::Quantile), &at("kind"), "a quantile can be a guardrail only")?;
     ensure(!(success && metric.kind == MetricKind::Errors), &at("kind"), "errors can be a guardrail only")?;
+    let whole = matches!(metric.kind, MetricKind::Mean | MetricKind::Total) && metric.source != Some(Source::Latency);
+    ensure(!metric.binary || whole, &at("binary"), "only a mean or a total of a label or an output has it")?;
     ensure(metric.cuped.is_none() || mean, &at("cuped"), "only means, totals and ratios have it")?;
+    if let Some(Covariate::Before(window)) = metric.cuped.as_ref().map(|c| &c.covariate) {
+        let fits = !window.is_zero() && *window <= MOST_BEFORE;
+        ensure(fits, &at("cuped.covariate"), "give the time before the rollout as more than 0ms and at most 180d")?;
+        let one = matches!(metric.kind, MetricKind::Mean | MetricKind::Total);
+        ensure(one, &at("cuped.covariate"), "only a mean or a total has a time before; give a ratio input:NAME")?;
+    }
     ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
     let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));
     ensure(metric.delay.is_none() || (labelled && !success), &at("delay"), "only a guardrail of labels has it")?;

@@ -62,6 +62,10 @@ pub struct MetricSpec {
     /// unclear; it is watched on, and can reverse the promotion within `rollback.window`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<HumanDuration>,
+    /// For `mean` and `total`: its values are 0 and 1 and nothing else, as true and false are. Then values that are all 0 show
+    /// how rare a 1 is; a number that is another takes that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
     /// For `mean`, `total` and `ratio`: takes out of the variance what was known of a unit before (CUPED).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuped: Option<CupedSpec>,
@@ -71,20 +75,19 @@ pub struct MetricSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CupedSpec {
-    /// A number of the request, `input:NAME`, that no variant has an influence on: what the unit did before the rollout is
-    /// best. That of the unit's first request in each time of constant weights counts; 0 where there is none.
+    /// `before:28d` is the unit's own mean of the metric in so long a time before the rollout began, as the journal has it; a unit
+    /// that it does not know has the mean of those that it knows. `input:NAME` is a number of the request that no variant has an
+    /// influence on: that of the unit's first request in each time of constant weights counts; 0 where there is none.
     pub covariate: Covariate,
 }
 
-/// A number of the request: `input:NAME`.
+/// What was known of a unit before: `before:28d` or `input:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Covariate(String);
-
-impl Covariate {
-    /// The input's name.
-    pub fn input(&self) -> &str {
-        &self.0
-    }
+pub enum Covariate {
+    /// An input of this name.
+    Input(String),
+    /// The unit's own mean in so long a time before the rollout began.
+    Before(Duration),
 }
 
 impl FromStr for Covariate {
@@ -92,15 +95,25 @@ impl FromStr for Covariate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some(("input", name)) if !name.is_empty() => Ok(Self(name.to_owned())),
-            _ => Err(format!("{text:?} is no covariate; write input:NAME")),
+            Some(("input", name)) if !name.is_empty() => Ok(Self::Input(name.to_owned())),
+            Some(("before", window)) => Ok(Self::Before(window.parse::<HumanDuration>()?.0)),
+            _ => Err(format!("{text:?} is no covariate; write before:28d or input:NAME")),
+        }
+    }
+}
+
+impl fmt::Display for Covariate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(name) => write!(f, "input:{name}"),
+            Self::Before(window) => write!(f, "before:{}", HumanDuration(*window)),
         }
     }
 }
 
 impl Serialize for Covariate {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&format_args!("input:{}", self.0))
+        s.collect_str(self)
     }
 }
 
@@ -120,7 +133,7 @@ impl JsonSchema for Covariate {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^input:.+$"})
+        json_schema!({"type": "string", "pattern": "^(input|before):.+$"})
     }
 }
 
@@ -138,6 +151,7 @@ impl MetricSpec {
             direction: None,
             min_effect: None,
             delay: None,
+            binary: false,
             cuped: None,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod metrics;
 mod not_built;
+mod preflight;
 mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,6 +13,7 @@ pub use metrics::{
     Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec,
     QualitySpec, SignalSpec, Source, SrmSpec,
 };
+pub use preflight::{GateSpec, PreflightSpec, ReplaySpec, ToleranceSpec};
 pub use steps::{AbTestStep, BanditStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
 
 use mainspring_core::Name;
@@ -133,53 +135,6 @@ pub struct HoldoutSpec {
     pub name: String,
     /// How many, in percent.
     pub percent: f64,
-}
-
-/// What must hold before the first request reaches the candidate. That it is loaded and warm is always asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct PreflightSpec {
-    /// The candidate takes every request that stable takes, and answers with the same outputs.
-    pub signature: bool,
-    /// Recorded requests are answered again, by both.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replay: Option<ReplaySpec>,
-    /// Metrics of the candidate's run in the registry.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub gates: Vec<GateSpec>,
-    /// How long all of it may take.
-    pub timeout: HumanDuration,
-}
-
-impl Default for PreflightSpec {
-    fn default() -> Self {
-        Self { signature: true, replay: None, gates: Vec::new(), timeout: HumanDuration(30 * MINUTE) }
-    }
-}
-
-/// Recorded requests that both variants answer before traffic does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReplaySpec {
-    /// The newest so many from the journal.
-    #[schemars(range(min = 1, max = 10000))]
-    pub requests: u32,
-    /// How far a number may be from stable's at most.
-    pub max_abs_diff: f64,
-}
-
-/// A metric of the candidate's run and its bounds; at least one of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GateSpec {
-    /// The metric's name, as it was logged.
-    pub metric: String,
-    /// The least it may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// The most it may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
 }
 
 /// What takes the candidate out within seconds.
@@ -318,10 +273,35 @@ impl Default for RollbackSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalSpec {
-    /// Before which kind of step, or before the promotion.
+    /// Before which kind of step, or before the promotion. Several entries for one point must all be satisfied.
     pub before: ApprovalPoint,
-    #[serde(default, skip_serializing)]
-    group: not_built::Group,
+    /// Only who is in this group may: `mainspring key create --group NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub group: Option<Name>,
+    /// How many different people must.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 10))]
+    pub approvals: u8,
+    /// How long they have; then stable takes everything back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<HumanDuration>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(n: &u8) -> bool {
+    *n == 1
+}
+
+impl ApprovalSpec {
+    /// Whether whoever began the rollout, and an order to promote, are not enough: a group or several people must agree.
+    pub fn strict(&self) -> bool {
+        self.group.is_some() || self.approvals > 1
+    }
 }
 
 /// Before what a person must agree.

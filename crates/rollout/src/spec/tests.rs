@@ -9,7 +9,7 @@ assignment:
   salt: churn-2026q4
   layer: {name: pricing, places: [40, 60], place: 2}
   holdout: {name: '2026', percent: 2}
-preflight: {signature: true, replay: {requests: 200, maxAbsDiff: 0.3}, gates: [{metric: auc, min: 0.9}], timeout: 10m}
+preflight: {signature: true, replay: {requests: 500, minRequests: 50, tolerance: {absolute: 0.001}}, gates: [{metric: auc, min: 0.9}], timeout: 10m}
 steps:
   - shadow: {percent: 20, maxInFlight: 32, duration: 30m, compare: {output: score, maxMeanAbsDiff: 0.02}}
   - canary: {weight: 1, minExposures: 2000, minDuration: 10m}
@@ -65,6 +65,10 @@ fn each_fault_is_named_with_its_path() {
         ("place: 2", "place: 3", "assignment.layer.place"),
         ("percent: 2}", "percent: 0}", "assignment.holdout.percent"),
         ("min: 0.9", "metric2: 1", "metric2"),
+        ("tolerance: {absolute: 0.001}", "maxInFlight: 4", "preflight.replay: say what must hold"),
+        ("absolute: 0.001", "absolute: -1", "preflight.replay.tolerance.absolute"),
+        ("minRequests: 50", "minRequests: 501", "preflight.replay.minRequests"),
+        ("minRequests: 50", "golden: 's3://b/golden.jsonl'", "preflight.replay.golden"),
         ("canary: {weight: 5}", "canary: {weight: 0.5}", "steps[2]: 0.5 percent after 1"),
         ("canary: {weight: 5}", "canary: {weight: 100}", "steps[2].canary.weight"),
         (
@@ -81,7 +85,8 @@ fn each_fault_is_named_with_its_path() {
             "models:/churn/8}, {name: v9, model: models:/churn/9}]",
             "steps[0].shadow: a shadow has one",
         ),
-        ("covariate: 'input:visits'", "covariate: 'label:visits'", "write input:NAME"),
+        ("covariate: 'input:visits'", "covariate: 'label:visits'", "write before:28d or input:NAME"),
+        ("'input:visits'", "'before:1000d'", "metrics.success[0].cuped.covariate"),
         ("q: 0.99, margin: 1.1", "q: 0.99, cuped: {covariate: 'input:age'}", "metrics.guardrails[1].cuped"),
         ("q: 0.99", "q: 1.5", "metrics.guardrails[1].q"),
         ("margin: 1.1", "margin: 0.9", "metrics.guardrails[1].margin"),
@@ -89,11 +94,13 @@ fn each_fault_is_named_with_its_path() {
         ("source: latency", "source: lag", "latency, label:NAME or output:NAME"),
         ("name: accepted", "name: errors", "metrics.success[0].name"),
         ("kind: mean, source: 'label:accepted'", "kind: errors", "metrics.success[0].kind"),
+        ("q: 0.99, margin: 1.1", "q: 0.99, binary: true", "metrics.guardrails[1].binary"),
         ("maxShift: 0.2", "psi: 0.2", "`psi`"),
         ("alpha: 0.05", "alpha: 0.9", "decision.alpha"),
         ("errorRate: 0.2, p99: 2s, ", "", "hardLimits"),
         ("cooldown: 24h", "notify: [webhook]", "`notify`"),
-        ("before: abTest", "before: abTest, group: risk", "`group`"),
+        ("before: abTest", "before: abTest, approvals: 0", "approvals[0].approvals"),
+        ("before: abTest", "before: abTest, group: risk, expires: 0s", "approvals[0].expires"),
         ("maxDuration: 21d", "maxDuration: 0s", "maxDuration"),
     ] {
         let error = spoiled(from, to);

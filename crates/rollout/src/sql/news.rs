@@ -7,7 +7,10 @@ use mainspring_store::{Conn, Migration, MigrationSet, args};
 /// The table of what processes tell each other.
 pub const NEWS_MIGRATIONS: MigrationSet = MigrationSet {
     domain: "rollout news",
-    migrations: &[Migration { version: 1, name: "bulletins", sqlite: SQLITE_1, postgres: POSTGRES_1 }],
+    migrations: &[
+        Migration { version: 1, name: "bulletins", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "processes that live", sqlite: SQLITE_2, postgres: POSTGRES_2 },
+    ],
 };
 
 const SQLITE_1: &str = "
@@ -23,6 +26,35 @@ CREATE TABLE rollout_news (
     PRIMARY KEY (process, seq)
 );
 ";
+
+const SQLITE_2: &str = "
+CREATE TABLE rollout_process (process TEXT NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+";
+
+const POSTGRES_2: &str = "
+CREATE TABLE rollout_process (process TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL);
+";
+
+/// Writes that a process lives.
+pub(crate) async fn beat(c: &mut Conn, process: &str, at: Timestamp) -> Result<(), RolloutError> {
+    let sql = "INSERT INTO rollout_process (process, at) VALUES ($1, $2)
+               ON CONFLICT (process) DO UPDATE SET at = excluded.at";
+    c.execute(sql, args![process, at]).await?;
+    Ok(())
+}
+
+/// When each process but `own` said last that it lives.
+pub(crate) async fn beats(c: &mut Conn, own: &str) -> Result<Vec<(String, Timestamp)>, RolloutError> {
+    let sql = "SELECT process, at FROM rollout_process WHERE process <> $1 ORDER BY process";
+    let rows = c.query(sql, args![own]).await?;
+    rows.iter().map(|row| Ok((row.text("process")?, Timestamp(row.int("at")?)))).collect()
+}
+
+/// A process ends.
+pub(crate) async fn gone(c: &mut Conn, process: &str) -> Result<(), RolloutError> {
+    c.execute("DELETE FROM rollout_process WHERE process = $1", args![process]).await?;
+    Ok(())
+}
 
 /// A bulletin as it is in the database.
 pub(crate) struct Stored {
@@ -66,5 +98,6 @@ pub(crate) async fn forget(c: &mut Conn, process: &str, until: Timestamp) -> Res
 
 pub(crate) async fn forget_all(c: &mut Conn, at: Timestamp) -> Result<(), RolloutError> {
     c.execute("DELETE FROM rollout_news WHERE at < $1", args![at]).await?;
+    c.execute("DELETE FROM rollout_process WHERE at < $1", args![at]).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::error::RolloutError;
 use crate::ledger::Report;
-use crate::machine::{DecisionKind, Facts, Input, Machine, RowChange, State, Transition};
+use crate::machine::{DecisionKind, Facts, Input, Machine, RowChange, State, Transition, person};
 use crate::spec::RolloutSpec;
 use mainspring_core::event;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
@@ -66,7 +66,8 @@ pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutE
         return Ok(false);
     }
     let epoch = next_epoch(c).await?;
-    let state = State::new(id.to_string(), *at, 0);
+    let starter = begin.audit.as_ref().map(|audit| person(&audit.subject));
+    let state = State { starter, ..State::new(id.to_string(), *at, 0) };
     c.execute(
         "INSERT INTO rollout_run (tenant, name, number, id, deployment, spec, state, version, active, phase,
                                   candidate, rolled_back_at, created_at, updated_at, epoch)

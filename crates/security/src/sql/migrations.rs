@@ -5,8 +5,14 @@ use mainspring_store::{Migration, MigrationSet};
 /// Keys, sessions and the generation that tells replicas of a change.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "security",
-    migrations: &[Migration { version: 1, name: "keys, sessions", sqlite: SQLITE_1, postgres: POSTGRES_1 }],
+    migrations: &[
+        Migration { version: 1, name: "keys, sessions", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "groups of keys", sqlite: BOTH_2, postgres: BOTH_2 },
+    ],
 };
+
+/// Names, with commas between them.
+const BOTH_2: &str = "ALTER TABLE api_keys ADD COLUMN member_of TEXT NOT NULL DEFAULT '';";
 
 const SQLITE_1: &str = "
 CREATE TABLE api_keys (

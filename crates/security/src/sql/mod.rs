@@ -4,7 +4,7 @@ pub mod migrations;
 
 use crate::error::SecurityError;
 use crate::key::{KeyInfo, id_text};
-use mainspring_core::{Role, Tenant, Timestamp};
+use mainspring_core::{Name, Role, Tenant, Timestamp};
 use mainspring_store::{Conn, Row, StoreError, args};
 
 /// A key as it is stored.
@@ -52,6 +52,13 @@ fn role(row: &Row) -> Result<Role, StoreError> {
     }
 }
 
+/// Names have no comma.
+fn groups(row: &Row) -> Result<Vec<Name>, StoreError> {
+    let text = row.text("member_of")?;
+    let names = text.split(',').filter(|name| !name.is_empty());
+    names.map(|name| Name::new(name).map_err(|_| wrong("member_of", text.clone()))).collect()
+}
+
 fn hash(row: &Row) -> Result<[u8; 32], StoreError> {
     let bytes = row.blob("hash")?;
     let length = bytes.len();
@@ -74,6 +81,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
         label: row.text("label")?,
         role: role(row)?,
         tenant: Tenant::new(&tenant).map_err(|_| wrong("tenant", tenant))?,
+        groups: groups(row)?,
         created_at: Timestamp(row.int("created_at")?),
         created_by: row.text("created_by")?,
         expires_at: time(row, "expires_at")?,
@@ -84,7 +92,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
     Ok(KeyRow { id: number(row, "id")?, hash: hash(row)?, info })
 }
 
-const KEY_COLUMNS: &str = "tenant, id, hash, label, role, created_at, created_by, expires_at, revoked_at, \
+const KEY_COLUMNS: &str = "tenant, id, hash, label, role, member_of, created_at, created_by, expires_at, revoked_at, \
      last_used_at, replaced_by";
 
 pub(crate) async fn generation(c: &mut Conn) -> Result<i64, StoreError> {
@@ -124,8 +132,8 @@ pub(crate) async fn everything(c: &mut Conn, now: Timestamp) -> Result<Everythin
 
 pub(crate) async fn insert_key(c: &mut Conn, key: &KeyInfo, hash: &[u8; 32]) -> Result<(), StoreError> {
     c.execute(
-        "INSERT INTO api_keys (tenant, id, hash, label, role, created_at, created_by, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO api_keys (tenant, id, hash, label, role, created_at, created_by, expires_at, member_of)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             &key.tenant,
             &key.id,
@@ -135,6 +143,7 @@ pub(crate) async fn insert_key(c: &mut Conn, key: &KeyInfo, hash: &[u8; 32]) -> 
             key.created_at,
             &key.created_by,
             key.expires_at,
+            key.groups.iter().map(Name::as_str).collect::<Vec<_>>().join(","),
         ],
     )
     .await

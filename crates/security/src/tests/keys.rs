@@ -40,7 +40,8 @@ async fn an_expired_key_stops_by_itself() {
     let world = World::new().await;
     let security = world.open().await;
     let auth = world.may(&operator(), CreateKey { label: "short".into() });
-    let new = |expires_at| NewKey { label: "short".into(), role: Role::Read, tenant: None, expires_at };
+    let new =
+        |expires_at| NewKey { label: "short".into(), role: Role::Read, tenant: None, groups: Vec::new(), expires_at };
     let made = security.create_key(&auth, new(Some(START.plus_micros(HOUR)))).await.unwrap();
     assert!(security.authenticate_key(made.key.reveal(), HERE).is_ok());
     world.clock.advance(HOUR);
@@ -92,7 +93,13 @@ async fn tenants_do_not_see_or_touch_each_others_keys() {
     assert!(matches!(rotated, Err(SecurityError::NoSuchKey { .. })));
     assert!(security.authenticate_key(made.key.reveal(), HERE).is_ok());
 
-    let for_red = NewKey { label: "x".into(), role: Role::Read, tenant: Some(red.tenant.clone()), expires_at: None };
+    let for_red = NewKey {
+        label: "x".into(),
+        role: Role::Read,
+        tenant: Some(red.tenant.clone()),
+        groups: Vec::new(),
+        expires_at: None,
+    };
     let auth = world.may(&blue, CreateKey { label: "x".into() });
     assert!(matches!(security.create_key(&auth, for_red.clone()).await, Err(SecurityError::OtherTenant { .. })));
     let auth = world.may(&operator(), CreateKey { label: "x".into() });
@@ -127,7 +134,7 @@ async fn each_change_is_audited_and_labels_are_checked() {
     let actions: Vec<_> = trail.iter().map(|e| e.action.as_str()).collect();
     assert_eq!(actions, ["key.revoke", "key.create"]);
     for label in [String::new(), "  ".into(), "x".repeat(201)] {
-        let new = NewKey { label, role: Role::Read, tenant: None, expires_at: None };
+        let new = NewKey { label, role: Role::Read, tenant: None, groups: Vec::new(), expires_at: None };
         let auth = world.may(&operator(), CreateKey { label: "x".into() });
         assert!(matches!(security.create_key(&auth, new).await, Err(SecurityError::Label(_))));
     }

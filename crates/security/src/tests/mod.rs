@@ -54,7 +54,7 @@ impl World {
     }
 
     async fn create(&self, security: &Security, by: &Arc<Principal>, role: Role) -> CreatedKey {
-        let new = NewKey { label: "test".into(), role, tenant: None, expires_at: None };
+        let new = NewKey { label: "test".into(), role, tenant: None, groups: Vec::new(), expires_at: None };
         security.create_key(&self.may(by, CreateKey { label: "test".into() }), new).await.unwrap()
     }
 }
@@ -64,7 +64,12 @@ fn operator() -> Arc<Principal> {
 }
 
 fn admin_of(tenant: &str) -> Arc<Principal> {
-    Arc::new(Principal { subject: "key:x".into(), tenant: Tenant::new(tenant).unwrap(), role: Role::Admin })
+    Arc::new(Principal {
+        subject: "key:x".into(),
+        tenant: Tenant::new(tenant).unwrap(),
+        role: Role::Admin,
+        ..Principal::loopback()
+    })
 }
 
 /// Waits until `condition` holds, for at most a minute.

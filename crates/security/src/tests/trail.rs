@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn reader(tenant: &str) -> Arc<Principal> {
-    Arc::new(Principal { subject: "key:r".into(), tenant: Tenant::new(tenant).unwrap(), role: Role::Read })
+    Arc::new(Principal {
+        subject: "key:r".into(),
+        tenant: Tenant::new(tenant).unwrap(),
+        role: Role::Read,
+        ..Principal::loopback()
+    })
 }
 
 #[tokio::test]

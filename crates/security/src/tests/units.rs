@@ -11,7 +11,7 @@ fn a_role_covers_itself_and_what_is_below() {
     let roles = [Role::Infer, Role::Read, Role::Write, Role::Admin];
     let effects = [Effect::Infer, Effect::Read, Effect::Write, Effect::Admin];
     for (r, role) in roles.into_iter().enumerate() {
-        let who = Principal { subject: "s".into(), tenant: Tenant::default(), role };
+        let who = Principal { subject: "s".into(), tenant: Tenant::default(), role, ..Principal::loopback() };
         for (e, effect) in effects.into_iter().enumerate() {
             let on = Resource { kind: "x", name: "y".into() };
             let allowed = RolePolicy.decide(&who, "x.y", effect, &on) == Decision::Allow;

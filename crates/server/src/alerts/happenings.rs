@@ -115,10 +115,12 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
         DecisionKind::Paused => ("RolloutPaused", Severity::Ticket),
         DecisionKind::Promoted => ("RolloutPromoted", Severity::Info),
         DecisionKind::Held => ("RolloutHeld", Severity::Info),
+        DecisionKind::Full => ("RolloutEvidenceFull", Severity::Info),
         DecisionKind::Started => ("RolloutStarted", Severity::Info),
         DecisionKind::Advanced => ("RolloutAdvanced", Severity::Info),
         DecisionKind::Dropped => ("RolloutDroppedCandidate", Severity::Info),
-        DecisionKind::Released
+        DecisionKind::Agreed
+        | DecisionKind::Released
         | DecisionKind::Reweighted
         | DecisionKind::Resumed
         | DecisionKind::Approved

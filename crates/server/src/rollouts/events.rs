@@ -3,6 +3,8 @@
 //! Only this process's log can be followed as it grows, and what other replicas answered is there once it is sealed; until
 //! then they tell of it themselves ([`super::news`]).
 
+mod before;
+
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -12,7 +14,7 @@ use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
 use mainspring_query::{Limits, Query, QueryJournal, identifier, literal};
 use mainspring_rollout::{
-    Batch, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
+    Batch, Before, Earlier, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
 };
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -65,6 +67,10 @@ impl Events for JournalEvents {
             });
             Ok(stream)
         })
+    }
+
+    fn before(&self, wanted: Before) -> PortResult<'_, Vec<Earlier>> {
+        Box::pin(before::read(self, wanted))
     }
 }
 
@@ -141,7 +147,10 @@ fn payload(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
 /// Evidence that lacks a part is none.
 fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
     if truncated {
-        let message = format!("the journal has over {MOST_ROWS} {what} of this rollout, more than are read at once");
+        let message = format!(
+            "the journal has over {MOST_ROWS} {what} of this rollout, more than are read again after a restart or a change \
+             of the leader; promote or abort it, and give the next one smaller weights or less time"
+        );
         return Err(PortError(message));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! rollout asks how the variants of a deployment are; serving and the registry know.
 
+use super::rehearse::{self, Rehearsals};
 use crate::deployments::acting_for;
 use mainspring_core::{Failure, Gate, Name, Tenant};
 use mainspring_registry::actions::{ReadModel, SetAlias};
@@ -26,6 +27,8 @@ pub struct Replica {
     pub registry: Registry,
     /// Decides who may do what.
     pub gate: Gate,
+    /// Asks requests again.
+    pub rehearsals: Rehearsals,
 }
 
 /// Whether a variant can answer here. One that was beyond a hard limit is loaded: that it gets nothing is said apart.
@@ -85,7 +88,7 @@ impl Replica {
         gate: &mainspring_rollout::spec::GateSpec,
     ) -> Result<Checked, PortError> {
         let name = format!("gate:{}", gate.metric);
-        let failed = |detail: String| Checked { name: name.clone(), passed: Some(false), detail };
+        let failed = |detail: String| Checked::new(name.as_str(), Some(false), detail);
         let Ok(ModelUri::Version { name: model, version }) = candidate.parse() else {
             return Ok(failed(format!(
                 "{candidate} is no registered version, so it has no run whose metrics are known"
@@ -107,7 +110,7 @@ impl Replica {
             (None, None) => "anything".to_owned(),
         };
         let detail = format!("{} is {value}; it must be {bounds}", gate.metric);
-        Ok(Checked { name, passed: Some(kept), detail })
+        Ok(Checked::new(name, Some(kept), detail))
     }
 }
 
@@ -141,7 +144,7 @@ fn signature(stable: &Contract, candidate: &Contract) -> Checked {
     }
     let detail =
         if differences.is_empty() { "inputs and outputs are stable's".to_owned() } else { differences.join("; ") };
-    Checked { name: "signature".into(), passed: Some(differences.is_empty()), detail }
+    Checked::new("signature", Some(differences.is_empty()), detail)
 }
 
 /// Whether what has one shape has the other too; -1 is any size.
@@ -208,11 +211,28 @@ impl Fleet for Replica {
                     let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
                     its.push(match (view.current(), candidate) {
                         (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
-                        _ => Checked { name: "signature".into(), passed: None, detail: "it is being loaded".into() },
+                        _ => Checked::new("signature", None, "it is being loaded"),
                     });
                 }
                 for gate in &spec.gates {
                     its.push(self.gate_on(tenant, &variant.model, gate).await?);
+                }
+                if let Some(replay) = &spec.replay {
+                    let ready = |v: &&VariantView| v.state == VariantState::Ready && v.generation == row.generation();
+                    its.push(match view.variants.get(at).filter(ready) {
+                        // What takes other inputs need not be asked.
+                        Some(_) if its.iter().any(|check| check.passed == Some(false)) => {
+                            Checked::new("replay", Some(false), "nothing was asked again, since another check failed")
+                        }
+                        Some(_) => {
+                            let (tenant, deployment) = (tenant.clone(), deployment.clone());
+                            let (rollout, generation) = (row.rollout.clone(), row.generation());
+                            let variant = variant.name.clone();
+                            let key = rehearse::Key { tenant, deployment, rollout, generation, variant };
+                            self.rehearsals.check(key, replay)
+                        }
+                        None => Checked::new("replay", None, "the candidate is being loaded"),
+                    });
                 }
                 if row.variants.len() > 2 {
                     for check in &mut its {
@@ -268,6 +288,14 @@ impl Declarations for Declarer {
                 writes.push((self.gate.authorize(&who, action).map_err(|e| port(&e))?, document));
             }
             self.resources.apply(writes).await.map(drop).map_err(|e| port(&e))
+        })
+    }
+
+    fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>> {
+        Box::pin(async move {
+            let read = Read { kind: "rollout".into(), name: rollout.to_string() };
+            let auth = self.gate.authorize(&acting_for(tenant), read).map_err(|e| port(&e))?;
+            self.resources.get(&auth).await.map(|resource| Some(resource.updated_by)).map_err(|e| port(&e))
         })
     }
 }

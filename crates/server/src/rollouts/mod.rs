@@ -3,6 +3,7 @@
 mod events;
 mod fleet;
 mod news;
+mod rehearse;
 
 use events::JournalEvents;
 pub use fleet::{Declarer, Replica};
@@ -14,6 +15,7 @@ use mainspring_resource::{Controller, Kind};
 use mainspring_rollout::{Events, Fleet, ReadRollouts, RolloutSpec, Rollouts, StartRollout};
 use mainspring_serving::{Deploy, ServeError, Serving};
 use news::{EveryJournal, EveryReplica, Wire};
+use rehearse::Rehearsals;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,9 +44,6 @@ impl Controller for Declared {
     fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
         let spec: RolloutSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
-        if spec.preflight.replay.is_some() {
-            return Err("preflight.replay is not built yet; take it out".into());
-        }
         let start = StartRollout { rollout: name.clone() };
         let auth = self.gate.authorize(&acting_for(tenant), start).map_err(|e| e.to_string())?;
         self.rollouts.declare(&auth, spec).map_err(|e| e.to_string())
@@ -72,7 +71,7 @@ impl Controller for Declared {
 }
 
 /// Hands the routing rows to this process's deployments, until shutdown.
-pub async fn route(rollouts: Rollouts, serving: Serving, gate: Gate) {
+async fn route(rollouts: Rollouts, serving: Serving, gate: Gate, wire: Option<Wire>) {
     let mut changes = rollouts.changes();
     let mut held: BTreeMap<(Tenant, Name), u64> = BTreeMap::new();
     loop {
@@ -86,6 +85,10 @@ pub async fn route(rollouts: Rollouts, serving: Serving, gate: Gate) {
             let serves = serving.generation(&key.0, &key.1).unwrap_or(0);
             if held.get(&key) == Some(&generation) && serves == generation {
                 continue;
+            }
+            // What it answers by this row is to be told.
+            if let Some(wire) = wire.as_ref().filter(|_| routing.row.is_some()) {
+                wire.listen();
             }
             match hand(&serving, &gate, &key, routing.row.clone()) {
                 Ok(()) => drop(held.insert(key, generation)),
@@ -120,11 +123,14 @@ pub fn recorded(parts: &crate::start::Parts, ctx: &Ctx) -> Arc<dyn Events> {
 
 /// Starts what carries rollouts out; ends at shutdown.
 pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
-    let own = Replica { serving: parts.serving.clone(), registry: parts.registry.clone(), gate: parts.gate.clone() };
+    let (serving, registry, gate) = (parts.serving.clone(), parts.registry.clone(), parts.gate.clone());
+    let rehearsals =
+        Rehearsals::new(parts.journal.clone(), serving.clone(), registry.clone(), gate.clone(), ctx.clone());
+    let own = Replica { serving, registry, gate, rehearsals };
     let journal = JournalEvents::of(parts, ctx);
     // A database in a file is one process's alone.
-    let (fleet, events): (Arc<dyn Fleet>, Arc<dyn Events>) = if parts.db.is_shared() {
-        let wire = Wire::of(parts, ctx);
+    let wire = parts.db.is_shared().then(|| Wire::of(parts, ctx));
+    let (fleet, events): (Arc<dyn Fleet>, Arc<dyn Events>) = if let Some(wire) = wire.clone() {
         drop(ctx.tasks.spawn_graceful(wire.clone().run()));
         (Arc::new(EveryReplica { own, wire: wire.clone() }), Arc::new(EveryJournal { own: journal, wire }))
     } else {
@@ -148,5 +154,5 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
     );
     drop(ctx.tasks.spawn_graceful(controller.run(ctx.clone())));
     let (rollouts, serving, gate) = (parts.rollouts.clone(), parts.serving.clone(), parts.gate.clone());
-    drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate)));
+    drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate, wire)));
 }

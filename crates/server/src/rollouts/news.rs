@@ -58,6 +58,8 @@ struct Inner {
     heard: Mutex<BTreeMap<String, hear::Heard>>,
     asking: Mutex<hear::Asking>,
     bulletins: broadcast::Sender<Arc<Numbered>>,
+    /// What the journal gets, while a rollout has a deployment.
+    live: Mutex<Option<Receiver<Arc<MicroBatch>>>>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -169,12 +171,12 @@ impl Wire {
             heard: Mutex::default(),
             asking: Mutex::default(),
             bulletins: broadcast::Sender::new(BEHIND),
+            live: Mutex::default(),
         }))
     }
 
     /// Tells and hears until shutdown, and says then what was answered last.
     pub async fn run(self) {
-        let mut live = self.0.journal.subscribe();
         let mut saying = Saying { epoch: i64::MIN, ..Saying::default() };
         let mut every = tokio::time::interval(EVERY);
         // After a silence each round is as useful as one.
@@ -186,8 +188,11 @@ impl Wire {
                 () = stop.cancelled() => break,
             }
             self.want(&mut saying);
-            let (now, until) = self.collect(&mut saying, &mut live);
-            let mut done = soon(self.tell(&mut saying, (now, until))).await;
+            let (now, until) = self.collect(&mut saying);
+            let mut done = soon(self.0.news.beat(&self.0.process, now)).await;
+            if done.is_ok() {
+                done = soon(self.tell(&mut saying, (now, until))).await;
+            }
             if done.is_ok() {
                 done = soon(self.hear()).await;
             }
@@ -204,8 +209,9 @@ impl Wire {
         }
         let last = async {
             let _sealed_as_well = self.0.journal.flush().await;
-            let moment = self.collect(&mut saying, &mut live);
-            self.tell(&mut saying, moment).await
+            let moment = self.collect(&mut saying);
+            self.tell(&mut saying, moment).await?;
+            self.0.news.gone(&self.0.process).await
         };
         if !matches!(tokio::time::timeout(LAST, last).await, Ok(Ok(()))) {
             tracing::debug!("what was answered last is told by what is sealed");
@@ -213,14 +219,30 @@ impl Wire {
     }
 
     /// Takes what the journal has got. Answers with now and with until when that is all.
-    fn collect(&self, saying: &mut Saying, live: &mut Receiver<Arc<MicroBatch>>) -> (Timestamp, Timestamp) {
+    fn collect(&self, saying: &mut Saying) -> (Timestamp, Timestamp) {
         // Before the journal is asked, so that what comes meanwhile is not said to be there.
         let now = self.0.ctx.now();
         let until = settled(&self.0.journal, now);
-        if !saying.collect(live) {
+        let mut live = self.0.live.lock();
+        if !live.as_mut().is_none_or(|live| saying.collect(live)) {
             saying.lost = Some(self.0.ctx.now());
         }
         (now, until)
+    }
+
+    /// Listens to the journal from now on: a rollout's row is about to be handed to its deployment. What was answered before
+    /// is none of it.
+    pub(super) fn listen(&self) {
+        self.0.live.lock().get_or_insert_with(|| self.0.journal.subscribe());
+    }
+
+    /// Listens no more while no rollout has a deployment.
+    fn rest(&self) {
+        let mut live = self.0.live.lock();
+        // Asked with the lock in hand: whoever is about to hand a row on has made it known before.
+        if self.0.rollouts.rows().iter().all(|r| r.row.is_none()) {
+            *live = None;
+        }
     }
 
     /// What the rollouts need that have a deployment now.
@@ -238,6 +260,11 @@ impl Wire {
         for wanted in saying.wanted.iter().filter(|wanted| !wanted.labels.is_empty()) {
             let names = saying.labels.entry(wanted.tenant.clone()).or_default();
             names.extend(wanted.labels.iter().filter(|label| !names.contains(label)).cloned().collect::<Vec<_>>());
+        }
+        if saying.taken.is_empty() {
+            self.rest();
+        } else {
+            self.listen();
         }
     }
 

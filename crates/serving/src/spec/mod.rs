@@ -15,6 +15,7 @@ pub use slo::{Percent, SloSpec};
 pub use units::Instances;
 
 use mainspring_core::{ErrorKind, Failure, Name};
+use mainspring_traffic::UnitFrom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -135,6 +136,11 @@ pub struct JournalSpec {
     /// Inputs, columns or parameters whose values are never kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<String>,
+    /// Who asks, `header:NAME` or `key`: its hash stands with each row, also while no rollout decides, so that the next rollout knows
+    /// what its units did before. Give it what `assignment.unit` of the rollouts says; inputs need not be named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub unit: Option<UnitFrom>,
     /// Days that are kept, today included; else as the server is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u32>,
@@ -145,7 +151,7 @@ pub struct JournalSpec {
 
 impl Default for JournalSpec {
     fn default() -> Self {
-        Self { sample: 1.0, redact: Vec::new(), keep_days: None, keep_bytes: None }
+        Self { sample: 1.0, redact: Vec::new(), unit: None, keep_days: None, keep_bytes: None }
     }
 }
 
@@ -214,6 +220,11 @@ impl DeploymentSpec {
         };
         let sample = self.journal.sample;
         range((0.0..=1.0).contains(&sample), "journal.sample", sample.to_string(), "between 0 and 1")?;
+        if let Some(unit) = &self.journal.unit {
+            let fits = matches!(unit, UnitFrom::Header(_) | UnitFrom::Key);
+            let expected = "header:NAME or key; an input is in the journal by itself";
+            range(fits, "journal.unit", unit.to_string(), expected)?;
+        }
         let rows = self.engine.batch.max_rows;
         range((1..=65_536).contains(&rows), "engine.batch.maxRows", rows.to_string(), "between 1 and 65536")?;
         let delay = self.engine.batch.max_delay;

@@ -41,7 +41,7 @@ struct World {
 }
 
 fn who(role: Role) -> Arc<Principal> {
-    Arc::new(Principal { subject: "key:test".into(), tenant: Tenant::default(), role })
+    Arc::new(Principal { subject: "key:test".into(), tenant: Tenant::default(), role, ..Principal::loopback() })
 }
 
 impl World {

@@ -5,7 +5,7 @@ use super::hear::OFF;
 use crate::rollouts::events::{JournalEvents, Key, key};
 use mainspring_core::Timestamp;
 use mainspring_rollout::news::{Numbered, Place};
-use mainspring_rollout::{Batch, Event, EventStream, Events, Label, PortError, PortResult, Wanted};
+use mainspring_rollout::{Batch, Before, Earlier, Event, EventStream, Events, Label, PortError, PortResult, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
@@ -46,6 +46,11 @@ impl Events for EveryJournal {
             let stream: Box<dyn EventStream> = Box::new(stream);
             Ok(stream)
         })
+    }
+
+    /// What is sealed, and this one's: the last minutes of the others are missing, which no variant can have moved.
+    fn before(&self, wanted: Before) -> PortResult<'_, Vec<Earlier>> {
+        self.own.before(wanted)
     }
 }
 

@@ -6,7 +6,7 @@ use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_rollout::machine::{Checked, Pins, Readiness};
 use mainspring_rollout::news::{Numbered, Place, Standing};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
-use mainspring_rollout::{Fleet, FleetView, PortResult, RolloutError, Tripped};
+use mainspring_rollout::{Fleet, FleetView, PortError, PortResult, RolloutError, Tripped};
 use mainspring_traffic::{Row, Share};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,32 @@ const LIVES: i64 = 15_000_000;
 
 /// How far clocks may be off, microseconds.
 pub(super) const OFF: i64 = 5_000_000;
-/// How long the others have to say how they are before a candidate gets its first request, microseconds.
-const ANSWERS: i64 = 3_000_000;
+/// How long a process lives on that does not say so, microseconds: it does so each second.
+const BEATS: i64 = 5_000_000;
 
 /// What this process wants to know.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     /// When it last did.
     pub last: Timestamp,
-    /// Deployments whose rollout has not begun.
-    first: BTreeMap<Place, Asked>,
+    /// Deployments whose rollout has not begun, and when they were asked about last.
+    first: BTreeMap<Place, Timestamp>,
+    /// The other processes that say that they live.
+    beating: BTreeMap<String, Beat>,
+}
+
+/// What a process said last.
+#[derive(Debug)]
+struct Beat {
+    /// By its own clock.
+    said: Timestamp,
+    /// When that was new, by this process's clock.
+    heard: Timestamp,
+}
+
+/// Whether a process lives by what it said when it was met: a clock may be a little off.
+fn fresh(said: Timestamp, now: Timestamp) -> bool {
+    now.micros() - said.micros() < BEATS + OFF
 }
 
 #[cfg(test)]
@@ -33,15 +49,6 @@ impl Asking {
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_empty()
     }
-}
-
-/// What is asked of a rollout that has not begun.
-#[derive(Debug)]
-struct Asked {
-    /// By which row.
-    generation: u64,
-    since: Timestamp,
-    last: Timestamp,
 }
 
 /// What another process said last.
@@ -105,34 +112,62 @@ impl Wire {
         self.0.heard.lock().iter().filter(|(_, h)| now - h.at.micros() < LIVES).map(|(p, _)| p.clone()).collect()
     }
 
-    /// Whether the others have had the time to say how they are, for a candidate that nobody has asked yet.
-    fn asked(&self, of: &Place, row: &Row) -> bool {
+    /// Looks which other processes live, where that decides: of a rollout that has not begun.
+    pub(super) async fn look_around(&self, of: &Place, row: &Row) -> Result<(), RolloutError> {
+        if !self.asks(of, row) {
+            return Ok(());
+        }
+        let beats = self.0.news.beats(&self.0.process).await?;
+        let now = self.0.ctx.now();
+        let mut asking = self.0.asking.lock();
+        let known = std::mem::take(&mut asking.beating);
+        for (process, said) in beats {
+            let heard = match known.get(&process) {
+                Some(beat) if beat.said == said => beat.heard,
+                Some(_) => now,
+                None if fresh(said, now) => now,
+                // One that said so long ago, until it says so again.
+                None => Timestamp(0),
+            };
+            asking.beating.insert(process, Beat { said, heard });
+        }
+        Ok(())
+    }
+
+    /// The other processes of which the candidate of a rollout that has not begun is asked, as of the last look.
+    fn beating(&self) -> Vec<String> {
+        let now = self.0.ctx.now().micros();
+        let asking = self.0.asking.lock();
+        let lives = |beat: &Beat| now - beat.heard.micros() < BEATS;
+        asking.beating.iter().filter(|(_, beat)| lives(beat)).map(|(process, _)| process.clone()).collect()
+    }
+
+    /// Whether the others are asked how they are, for a candidate that nobody has asked yet.
+    fn asks(&self, of: &Place, row: &Row) -> bool {
         let now = self.0.ctx.now();
         let mut asking = self.0.asking.lock();
         asking.last = now;
-        asking.first.retain(|_, asked| now.micros() - asked.last.micros() < LIVES);
+        asking.first.retain(|_, asked| now.micros() - asked.micros() < LIVES);
         if begun(row) {
             asking.first.remove(of);
-            return true;
+            return false;
         }
-        let new = || Asked { generation: row.generation(), since: now, last: now };
-        let asked = asking.first.entry(of.clone()).or_insert_with(new);
-        if asked.generation != row.generation() {
-            *asked = new();
-        }
-        asked.last = now;
-        now.micros() - asked.since.micros() >= ANSWERS
+        asking.first.insert(of.clone(), now);
+        true
     }
 
     /// What keeps the candidate of a row from answering in another process, and the limit that it was beyond there.
     pub(super) fn elsewhere(&self, of: &Place, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
-        if !self.asked(of, row) {
-            return (Some(Readiness::Loading("the other servers are asked whether it is ready there".into())), None);
-        }
+        let asked = if begun(row) { Vec::new() } else { self.beating() };
         let now = self.0.ctx.now().micros();
         let heard = self.0.heard.lock();
         let (mut obstacle, mut tripped) = (None, None);
-        for (process, heard) in heard.iter().filter(|(_, h)| now - h.at.micros() < LIVES) {
+        let silent = |process: &&String| heard.get(*process).is_none_or(|h| now - h.at.micros() >= LIVES);
+        if let Some(process) = asked.iter().find(silent) {
+            obstacle = Some(Readiness::Loading(format!("server {process} is asked whether it is ready there")));
+        }
+        let counts = |process: &String| begun(row) || asked.contains(process);
+        for (process, heard) in heard.iter().filter(|(p, h)| now - h.at.micros() < LIVES && counts(p)) {
             // Before the first request what is said must be about this row: another run's candidate may have been ready.
             let of_row = |s: &&Standing| begun(row) || s.generation >= row.generation();
             let standing = heard.standings.iter().filter(|s| s.of == *of && s.rollout == row.rollout).find(of_row);
@@ -191,7 +226,9 @@ impl Fleet for EveryReplica {
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView> {
         Box::pin(async move {
             let own = self.own.view(tenant, deployment, row).await?;
-            let (obstacle, tripped) = self.wire.elsewhere(&Place::new(tenant, deployment), row);
+            let of = Place::new(tenant, deployment);
+            self.wire.look_around(&of, row).await.map_err(|e| PortError(e.to_string()))?;
+            let (obstacle, tripped) = self.wire.elsewhere(&of, row);
             let candidate = match (own.candidate, obstacle) {
                 (Readiness::Ready, Some(obstacle)) => obstacle,
                 (own, _) => own,

@@ -5,6 +5,7 @@ use super::*;
 use crate::ports::{Models, Recorder};
 use crate::rollouts::events::JournalEvents;
 use crate::rollouts::fleet::Replica;
+use crate::rollouts::rehearse::Rehearsals;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use mainspring_core::{EventId, ManualClock};
 use mainspring_journal::log::StreamHeader;
@@ -48,8 +49,11 @@ async fn stage(temp: TempDb) -> Stage {
         heard: Mutex::default(),
         asking: Mutex::default(),
         bulletins: broadcast::Sender::new(BEHIND),
+        live: Mutex::default(),
     }));
-    Stage { wire, clock, replica: Replica { serving, registry, gate }, _kept: (temp, artifacts, folder) }
+    let (journal, ctx) = (wire.0.journal.clone(), wire.0.ctx.clone());
+    let rehearsals = Rehearsals::new(journal, serving.clone(), registry.clone(), gate.clone(), ctx);
+    Stage { wire, clock, replica: Replica { serving, registry, gate, rehearsals }, _kept: (temp, artifacts, folder) }
 }
 
 impl Stage {
@@ -67,6 +71,16 @@ impl Stage {
 
     fn elsewhere(&self, row: &Row) -> (Option<Readiness>, Option<Tripped>) {
         EveryReplica { own: self.replica.clone(), wire: self.wire.clone() }.wire.elsewhere(&place(), row)
+    }
+}
+
+impl Stage {
+    async fn beat(&self, process: &str) {
+        self.wire.0.news.beat(process, self.wire.0.ctx.now()).await.unwrap();
+    }
+
+    async fn look_around(&self, row: &Row) {
+        self.wire.look_around(&place(), row).await.unwrap();
     }
 }
 
@@ -262,8 +276,9 @@ async fn a_candidate_is_not_ready_because_that_of_the_run_before_was() {
     let fresh = |generation| row(generation, &[("stable", 1_000_000), ("v8", 0)]);
     let now = || stage.wire.0.ctx.now();
     let loading = |seen: (Option<Readiness>, Option<Tripped>)| matches!(seen, (Some(Readiness::Loading(_)), None));
+    stage.beat(OTHER).await;
+    stage.look_around(&fresh(5)).await;
     assert!(loading(stage.elsewhere(&fresh(5))), "it is asked first");
-    stage.clock.advance(4 * SECOND);
     stage.tell(1, says(now(), standing(3, Readiness::Ready, None))).await;
     stage.wire.hear().await.unwrap();
     assert!(loading(stage.elsewhere(&fresh(5))), "the other one has not seen this row");
@@ -273,7 +288,9 @@ async fn a_candidate_is_not_ready_because_that_of_the_run_before_was() {
     // The next run is asked anew, under the same name.
     assert!(loading(stage.elsewhere(&fresh(9))));
     // Once it has begun, a row that is a little behind says as much.
-    assert_eq!(stage.elsewhere(&row(6, &[("stable", 900_000), ("v8", 100_000)])), (None, None));
+    let begun = row(6, &[("stable", 900_000), ("v8", 100_000)]);
+    stage.look_around(&begun).await;
+    assert_eq!(stage.elsewhere(&begun), (None, None));
     assert!(stage.wire.0.asking.lock().is_empty(), "nothing is kept of what has begun");
 }
 
@@ -293,4 +310,74 @@ async fn a_limit_that_one_who_was_taken_out_broke_hides_no_other() {
     stage.wire.hear().await.unwrap();
     let variant = |row: &Row| stage.elsewhere(row).1.map(|t| t.variant);
     assert_eq!((variant(&before).as_deref(), variant(&after).as_deref()), (Some("v8"), Some("v9")));
+}
+
+/// Who waits for whom, on a database.
+async fn wait_for_the_living(temp: TempDb) {
+    let stage = stage(temp).await;
+    let fresh = row(5, &[("stable", 1_000_000), ("v8", 0)]);
+    let waits = async || {
+        stage.look_around(&fresh).await;
+        stage.wire.hear().await.unwrap();
+        stage.elsewhere(&fresh).0
+    };
+    // Somebody who died yesterday is no company.
+    stage.beat("dead").await;
+    stage.clock.advance(86_400 * SECOND);
+    assert_eq!(waits().await, None, "a server that is alone does not wait");
+    let now = || stage.wire.0.ctx.now();
+    stage.beat("a").await;
+    stage.beat("b").await;
+    assert!(matches!(waits().await, Some(Readiness::Loading(why)) if why.contains("server a is asked")));
+    let tell = async |process: &str| {
+        let bulletin = says(now(), standing(5, Readiness::Ready, None));
+        stage.wire.0.news.tell(&Numbered { process: process.into(), seq: 1, at: now(), bulletin }).await.unwrap();
+    };
+    tell("a").await;
+    assert!(matches!(waits().await, Some(Readiness::Loading(why)) if why.contains("server b is asked")));
+    // b is killed: it beats no more, and is waited for until that lapses.
+    for second in 1..=5 {
+        stage.clock.advance(SECOND);
+        stage.beat("a").await;
+        assert_eq!(waits().await.is_some(), second < 5, "after {second} s");
+    }
+    // So is one that was killed after it had answered for the row before.
+    let next = row(7, &[("stable", 1_000_000), ("v8", 0)]);
+    stage.look_around(&next).await;
+    assert!(stage.elsewhere(&next).0.is_some(), "a lives and has not seen this row");
+    stage.clock.advance(5 * SECOND);
+    stage.look_around(&next).await;
+    assert_eq!(stage.elsewhere(&next), (None, None), "a beats no more, though it was heard 10 s ago");
+    stage.beat("a").await;
+    // One that ends says so.
+    stage.beat("c").await;
+    assert!(waits().await.is_some());
+    stage.wire.0.news.gone("c").await.unwrap();
+    assert_eq!(waits().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_candidate_waits_for_those_that_live_and_for_nobody_else() {
+    wait_for_the_living(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_candidate_waits_for_those_that_live_and_for_nobody_else() {
+    wait_for_the_living(TempDb::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_is_listened_to_only_while_a_rollout_has_a_deployment() {
+    let stage = stage(TempDb::sqlite()).await;
+    let listens = || stage.wire.0.live.lock().is_some();
+    let mut saying = Saying { epoch: i64::MIN, ..Saying::default() };
+    stage.wire.want(&mut saying);
+    assert!(!listens());
+    stage.wire.listen();
+    stage.wire.listen();
+    assert!(listens());
+    let (now, until) = stage.wire.collect(&mut saying);
+    assert!(until <= now && saying.lost.is_none());
+    stage.wire.rest();
+    assert!(!listens(), "no rollout has a row");
 }

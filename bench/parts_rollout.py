@@ -1,0 +1,38 @@
+"""Rollouts: what choosing a variant costs a request, and what a pass of the controller costs, both with 10,000 of them."""
+
+import re
+import statistics
+import subprocess
+
+import lib
+
+# The controller may take so long over all of them, in seconds, and a request so long, in nanoseconds.
+PASS, CHOICE = 1.0, 300
+
+
+def example(package, name, seconds):
+    """What an example prints, built with the release profile. It may fail its own target: that is for the reader."""
+    command = ["cargo", "run", "--release", "--quiet", "--package", package, "--example", name]
+    done = subprocess.run(command, cwd=lib.ROOT, capture_output=True, text=True, timeout=seconds)
+    if not done.stdout:
+        raise RuntimeError(f"{' '.join(command)} printed nothing: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def rollout(_binary):
+    assigned = example("mainspring-traffic", "assign", 900)
+    rows = [["with 10,000 active rollouts", "measured", "target"]]
+    for what, words in (("look-up and choice", "look-up and choice of the variant, among all of them"),
+                        ("choice, in cache", "choice of the variant, in cache"),
+                        ("a request's part", "all that a request asks of a row in cache")):
+        found = re.search(rf"^{re.escape(what)}\s+([\d.]+) ns", assigned, re.MULTILINE)
+        if not found:
+            raise RuntimeError(f"the bench of assignment says nothing of {what!r}: {assigned}")
+        rows.append([words, f"{found[1]} ns", f"{CHOICE} ns"])
+    passes = example("mainspring-rollout", "controller_pass", 1800)
+    seconds = [float(s) for s in re.findall(r"^pass \d+: ([\d.]+) s", passes, re.MULTILINE)]
+    if len(seconds) < 6:
+        raise RuntimeError(f"the controller did not get through its passes: {passes}")
+    rows.append(["a pass in which all of them begin, or are decided about", f"{max(seconds[:3]):.2f} s at most", ""])
+    rows.append(["a pass with nothing to write", f"{statistics.median(seconds[3:]):.2f} s, {max(seconds[3:]):.2f} at most", f"{PASS:g} s"])
+    return rows

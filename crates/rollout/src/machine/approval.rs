@@ -1,0 +1,151 @@
+//! Who must agree, who has, and who is missing.
+
+use super::order::OrderError;
+use super::step::{self, Draft, over};
+use super::{DecisionKind, RowChange, RowFailed, State, Transition};
+use crate::spec::{ApprovalPoint, RolloutSpec};
+use mainspring_core::{Principal, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Who orders something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// As audit knows them: `key:ab12cd34`, `session:ab12cd34`, `loopback`.
+    pub by: String,
+    /// The groups that they are in.
+    pub groups: Vec<String>,
+}
+
+impl Who {
+    /// Somebody in no group.
+    pub fn new(by: &str) -> Self {
+        Self { by: by.to_owned(), groups: Vec::new() }
+    }
+}
+
+impl From<&Principal> for Who {
+    fn from(who: &Principal) -> Self {
+        Self { by: who.subject.to_string(), groups: who.groups.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// One person, however they came in: a session is the key that it was opened with.
+pub(crate) fn person(subject: &str) -> String {
+    subject.strip_prefix("session:").map_or_else(|| subject.to_owned(), |key| format!("key:{key}"))
+}
+
+/// Somebody agreed to what is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agreement {
+    /// To what.
+    pub point: ApprovalPoint,
+    /// Who.
+    pub by: String,
+    /// In which groups they were.
+    pub groups: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Agreements that one entry of `approvals` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Of whom; nothing is anybody who may order.
+    pub group: Option<String>,
+    /// Of how many.
+    pub wanted: u8,
+    /// Who has agreed.
+    pub by: Vec<String>,
+}
+
+impl Need {
+    /// How many are missing.
+    pub fn missing(&self) -> usize {
+        usize::from(self.wanted).saturating_sub(self.by.len())
+    }
+
+    fn takes(&self, groups: &[String]) -> bool {
+        self.group.as_ref().is_none_or(|group| groups.contains(group))
+    }
+}
+
+/// What is asked at a point, and who has agreed.
+pub fn needs(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Vec<Need> {
+    let entries = spec.approvals.iter().filter(|a| a.before == point);
+    let need = |entry: &crate::spec::ApprovalSpec| {
+        let mut need =
+            Need { group: entry.group.as_ref().map(ToString::to_string), wanted: entry.approvals, by: Vec::new() };
+        let agreed = state.agreed.iter().filter(|a| a.point == point && need.takes(&a.groups));
+        need.by = agreed.map(|a| a.by.clone()).collect();
+        need
+    };
+    entries.map(need).collect()
+}
+
+/// When what is asked lapses.
+pub fn lapses(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Option<Timestamp> {
+    let entries = spec.approvals.iter().filter(|a| a.before == point);
+    let shortest = entries.filter_map(|a| a.expires).map(|e| e.0).min()?;
+    Some(state.since.plus_micros(i64::try_from(shortest.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// Whether a group or several people must agree at a point.
+pub(super) fn strict(spec: &RolloutSpec, point: ApprovalPoint) -> bool {
+    spec.approvals.iter().any(|a| a.before == point && a.strict())
+}
+
+/// The state in which a point is asked: what was agreed to at an earlier time does not count.
+pub(super) fn asked(state: &State, point: ApprovalPoint) -> State {
+    let mut state = state.clone();
+    state.agreed.retain(|a| a.point != point);
+    state
+}
+
+/// Who is missing: `1 more of group risk`.
+pub(super) fn missing(needs: &[Need]) -> String {
+    let words = |need: &Need| {
+        let of = need.group.as_ref().map(|group| format!(" of group {group}")).unwrap_or_default();
+        let more = if need.by.is_empty() { "" } else { " more" };
+        format!("{}{more} approval{}{of}", need.missing(), if need.missing() == 1 { "" } else { "s" })
+    };
+    needs.iter().filter(|n| n.missing() > 0).map(words).collect::<Vec<_>>().join(" and ")
+}
+
+/// Somebody agrees to what is asked.
+pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, OrderError> {
+    let (spec, me) = (draft.machine.spec, person(draft.by));
+    let open = needs(spec, draft.state, point);
+    let refuse = |why: String| {
+        let (rollout, by) = (draft.machine.name.to_owned(), draft.by.to_owned());
+        Err(OrderError::Approver { rollout, by, why })
+    };
+    if strict(spec, point) && draft.state.starter.as_ref() == Some(&me) {
+        return refuse(format!("whoever began it may not; it waits for {}", missing(&open)));
+    }
+    if draft.state.agreed.iter().any(|a| a.point == point && a.by == me) {
+        return refuse(format!("they have already; it waits for {}", missing(&open)));
+    }
+    if !open.iter().any(|need| need.missing() > 0 && need.takes(draft.groups)) {
+        return refuse(format!("it waits for {}", missing(&open)));
+    }
+    let mut state = draft.state.clone();
+    state.agreed.push(Agreement { point, by: me, groups: draft.groups.to_vec(), at: draft.now });
+    let left = missing(&needs(spec, &state, point));
+    if left.is_empty() {
+        return Ok(super::order::approved(&Draft { state: &state, ..*draft }, point)?);
+    }
+    let sentence = format!("{} approved; it waits for {left}", draft.by);
+    Ok(draft.done(state, RowChange::Keep, DecisionKind::Agreed, sentence))
+}
+
+/// Nobody, or too few, agreed in time.
+pub(super) fn lapsed(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
+    let entries = draft.machine.spec.approvals.iter().filter(|a| a.before == point);
+    let Some(expires) = entries.filter_map(|a| a.expires).min_by_key(|e| e.0) else { return Ok(None) };
+    if !over(draft.now, draft.state.since, expires) {
+        return Ok(None);
+    }
+    let missing = missing(&needs(draft.machine.spec, draft.state, point));
+    step::roll_back(draft, format!("{missing} did not come within {expires}"), vec!["approvals".to_owned()]).map(Some)
+}
