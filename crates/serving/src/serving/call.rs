@@ -9,7 +9,7 @@ use crate::rules::summary;
 use crate::run::{Loaded, Ran, Reply, Work};
 use crate::traffic::Aside;
 use mainspring_core::Failure;
-use mainspring_engine::{EngineError, Params, RunCx};
+use mainspring_engine::{EngineError, Params};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -36,10 +36,9 @@ impl Call {
     ) -> Result<Answer, ServeError> {
         let received = request.received;
         let Admitted { loaded, work } = self.admit(request, chosen)?;
-        let cx = RunCx { deadline: work.deadline, params: work.params.clone(), ids: Vec::new() };
-        let ran = match loaded.try_inline(&work.inputs, work.rows, &cx) {
-            Some(result) => result?,
-            None => {
+        let ran = match loaded.inline(work).await {
+            Ok(result) => result?,
+            Err(work) => {
                 let Some(event) = &self.event else { return Err(ServeError::Cancelled) };
                 queued(&loaded, &event.deployment, work, received).await?
             }
