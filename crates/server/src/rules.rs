@@ -65,12 +65,8 @@ fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
         let names = &contract.target.columns;
         let rest = spec.shape.get(1..).unwrap_or_default();
         match rest {
-            [width] if names.len() > 1 && usize::try_from(*width).is_ok_and(|w| w == names.len()) => {
-                let columns = names.iter().enumerate();
-                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(at, names.len()))));
-            }
-            // What says how many columns it has by its names alone.
-            [-1] if names.len() > 1 && contract.signature.inputs.len() == 1 => {
+            // One that is open has as many columns as there are names.
+            [width] if names.len() > 1 && [names.len() as i64, -1].contains(width) => {
                 let columns = names.iter().enumerate();
                 all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(at, names.len()))));
             }
