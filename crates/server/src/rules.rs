@@ -43,9 +43,8 @@ struct Place {
     /// Place and name of the input.
     input: usize,
     name: Arc<str>,
-    /// Of the first row's value, and how many values further the next row's is.
-    first: usize,
-    step: usize,
+    /// Its place among those that stand side by side in the input; `None` where it is the input.
+    first: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -60,7 +59,7 @@ struct Ready {
 fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
     let mut all = Vec::new();
     for (input, spec) in contract.signature.inputs.iter().enumerate() {
-        let place = |first, step| Place { input, name: Arc::clone(&spec.name), first, step };
+        let place = |first| Place { input, name: Arc::clone(&spec.name), first };
         let of = |name: &str, kind| RowColumn { name: name.to_owned(), kind };
         let names = &contract.target.columns;
         let rest = spec.shape.get(1..).unwrap_or_default();
@@ -68,16 +67,16 @@ fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
             // One that is open has as many columns as there are names.
             [width] if names.len() > 1 && [names.len() as i64, -1].contains(width) => {
                 let columns = names.iter().enumerate();
-                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(at, names.len()))));
+                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(Some(at)))));
             }
             [] | [1] => {
                 let name =
                     if names.len() == 1 && contract.signature.inputs.len() == 1 { &names[0] } else { &spec.name };
-                all.push((of(name, kind(spec)), place(0, 1)));
+                all.push((of(name, kind(spec)), place(None)));
             }
             _ => {
                 let item = arrow::datatypes::Field::new("item", kind(spec), true);
-                all.push((of(&spec.name, DataType::List(Arc::new(item))), place(0, 1)));
+                all.push((of(&spec.name, DataType::List(Arc::new(item))), place(None)));
             }
         }
     }
@@ -109,7 +108,8 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn find(&self, column: usize) -> Option<(&Tensor, &Place)> {
+    /// The input of a column, and where in it the row's value is.
+    fn find(&self, column: usize, row: usize) -> Option<(&Tensor, usize)> {
         let place = self.ready.places.get(column)?;
         let given = if self.inputs.len() == self.ready.inputs {
             self.inputs.get(place.input)
@@ -117,14 +117,17 @@ impl Given<'_> {
             // An optional one is left out, and those behind it have moved up.
             self.inputs.iter().find(|i| i.name == place.name)
         };
-        Some((&given?.tensor, place))
+        let tensor = &given?.tensor;
+        let Some(first) = place.first else { return Some((tensor, row)) };
+        // An open input may come with more columns than have names, or with fewer.
+        let width = *tensor.shape().get(1)?;
+        (first < width).then_some((tensor, row * width + first))
     }
 }
 
 impl Rows for Given<'_> {
     fn number(&self, column: usize, row: usize) -> Option<f64> {
-        let (tensor, place) = self.find(column)?;
-        let at = row * place.step + place.first;
+        let (tensor, at) = self.find(column, row)?;
         macro_rules! at {
             ($type:ty) => {
                 value(tensor, at).map(<$type>::from_le_bytes)
@@ -149,8 +152,7 @@ impl Rows for Given<'_> {
     }
 
     fn text(&self, column: usize, row: usize) -> Option<&str> {
-        let (tensor, place) = self.find(column)?;
-        let at = row * place.step + place.first;
+        let (tensor, at) = self.find(column, row)?;
         match tensor.dtype() {
             DType::Bool => Some(if value::<1>(tensor, at)? == [0] { "false" } else { "true" }),
             // A missing text comes as an empty one; one that is no UTF-8 is a text all the same.
