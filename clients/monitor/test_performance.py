@@ -104,6 +104,16 @@ def test_groups_are_measured_and_compared(server, served):
         assert numpy.isclose(one["difference"]["value"], mine - base)
         assert one["difference"]["low"] <= mine - base <= one["difference"]["high"]
 
+    # By the names and the definitions of Fairlearn: the greatest of a rate less the least, and the least over the greatest.
+    fair = {m["name"]: m for m in report["fairness"]}
+    for name, metric in (("demographic_parity", "selection_rate"), ("equal_opportunity", "recall"), ("predictive_parity", "precision")):
+        rates = [m["value"] for g in groups for m in g["metrics"] if m["name"] == metric]
+        assert numpy.isclose(fair[f"{name}_difference"]["value"], max(rates) - min(rates)), name
+        assert numpy.isclose(fair[f"{name}_ratio"]["value"], min(rates) / max(rates)), name
+        assert fair[f"{name}_difference"]["low"] <= max(rates) - min(rates) <= fair[f"{name}_difference"]["high"]
+    assert fair["equalized_odds_difference"]["value"] >= fair["equal_opportunity_difference"]["value"]
+    assert "fairness" not in performance(server, "--by", "version"), "of versions that is no question"
+
 
 def test_outcomes_are_worth_what_is_said(server, served):
     truth, said, *_ = served
@@ -115,6 +125,7 @@ def test_outcomes_are_worth_what_is_said(server, served):
 def test_people_read_a_table_and_what_is_missing_is_said(server, served):
     truth, *_, every = served
     shown = server.cli("performance", NAME, "--label", "benign", "--by", "mean texture")
+    assert "equalized_odds_difference" in shown and "BETWEEN GROUPS (1)" in shown
     assert "roc_auc" in shown and "in.mean texture" in shown and f"{len(truth)} of {len(every)} predictions" in shown
     assert "there is benign" in performance(server, label="lable", code=1)
     assert "TRUTH:PREDICTED=NUMBER" in performance(server, "--worth", "1=3", code=2)

@@ -252,7 +252,7 @@ def test_rules_that_cannot_hold_are_refused_with_the_reason(ruled):
     # A column is known once there is a model.
     done = apply([rule("sepal_lenght", max_value=5)])
     view = requests.get(f"{ruled.url}/api/v1/deployments/ruled-wrong").json()
-    assert view["state"] == "FAILED" and 'did you mean "sepal_length"' in view["reason"], (done, view)
+    assert view["summary"]["state"] == "FAILED" and 'did you mean "sepal_length"' in view["summary"]["reason"], (done, view)
 
 
 def test_what_infer_makes_of_a_file_can_be_pasted(ruled, tmp_path):

@@ -43,9 +43,8 @@ struct Place {
     /// Place and name of the input.
     input: usize,
     name: Arc<str>,
-    /// Of the first row's value, and how many values further the next row's is.
-    first: usize,
-    step: usize,
+    /// Its place among those that stand side by side in the input; `None` where it is the input.
+    first: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -60,28 +59,24 @@ struct Ready {
 fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
     let mut all = Vec::new();
     for (input, spec) in contract.signature.inputs.iter().enumerate() {
-        let place = |first, step| Place { input, name: Arc::clone(&spec.name), first, step };
+        let place = |first| Place { input, name: Arc::clone(&spec.name), first };
         let of = |name: &str, kind| RowColumn { name: name.to_owned(), kind };
         let names = &contract.target.columns;
         let rest = spec.shape.get(1..).unwrap_or_default();
         match rest {
-            [width] if names.len() > 1 && usize::try_from(*width).is_ok_and(|w| w == names.len()) => {
+            // One that is open has as many columns as there are names.
+            [width] if names.len() > 1 && [names.len() as i64, -1].contains(width) => {
                 let columns = names.iter().enumerate();
-                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(at, names.len()))));
-            }
-            // What says how many columns it has by its names alone.
-            [-1] if names.len() > 1 && contract.signature.inputs.len() == 1 => {
-                let columns = names.iter().enumerate();
-                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(at, names.len()))));
+                all.extend(columns.map(|(at, name)| (of(name, kind(spec)), place(Some(at)))));
             }
             [] | [1] => {
                 let name =
                     if names.len() == 1 && contract.signature.inputs.len() == 1 { &names[0] } else { &spec.name };
-                all.push((of(name, kind(spec)), place(0, 1)));
+                all.push((of(name, kind(spec)), place(None)));
             }
             _ => {
                 let item = arrow::datatypes::Field::new("item", kind(spec), true);
-                all.push((of(&spec.name, DataType::List(Arc::new(item))), place(0, 1)));
+                all.push((of(&spec.name, DataType::List(Arc::new(item))), place(None)));
             }
         }
     }
@@ -113,7 +108,8 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn find(&self, column: usize) -> Option<(&Tensor, &Place)> {
+    /// The input of a column, and where in it the row's value is.
+    fn find(&self, column: usize, row: usize) -> Option<(&Tensor, usize)> {
         let place = self.ready.places.get(column)?;
         let given = if self.inputs.len() == self.ready.inputs {
             self.inputs.get(place.input)
@@ -121,14 +117,17 @@ impl Given<'_> {
             // An optional one is left out, and those behind it have moved up.
             self.inputs.iter().find(|i| i.name == place.name)
         };
-        Some((&given?.tensor, place))
+        let tensor = &given?.tensor;
+        let Some(first) = place.first else { return Some((tensor, row)) };
+        // An open input may come with more columns than have names, or with fewer.
+        let width = *tensor.shape().get(1)?;
+        (first < width).then_some((tensor, row * width + first))
     }
 }
 
 impl Rows for Given<'_> {
     fn number(&self, column: usize, row: usize) -> Option<f64> {
-        let (tensor, place) = self.find(column)?;
-        let at = row * place.step + place.first;
+        let (tensor, at) = self.find(column, row)?;
         macro_rules! at {
             ($type:ty) => {
                 value(tensor, at).map(<$type>::from_le_bytes)
@@ -153,8 +152,7 @@ impl Rows for Given<'_> {
     }
 
     fn text(&self, column: usize, row: usize) -> Option<&str> {
-        let (tensor, place) = self.find(column)?;
-        let at = row * place.step + place.first;
+        let (tensor, at) = self.find(column, row)?;
         match tensor.dtype() {
             DType::Bool => Some(if value::<1>(tensor, at)? == [0] { "false" } else { "true" }),
             // A missing text comes as an empty one; one that is no UTF-8 is a text all the same.
@@ -183,5 +181,130 @@ impl RowRules for Ready {
 
     fn why(&self, rule: usize, inputs: &[NamedTensor], row: usize) -> String {
         self.checker.why(rule, &Given { ready: self, inputs }, row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use mainspring_core::Target;
+    use mainspring_engine::{AnswerForm, Signature};
+    use serde_json::{Value, json};
+
+    fn contract(inputs: Vec<TensorSpec>, columns: &[&str]) -> Contract {
+        let target = Target {
+            deployment: "churn".into(),
+            variant: "stable".into(),
+            model: "churn".into(),
+            version: "1".into(),
+            columns: columns.iter().map(|name| Arc::from(*name)).collect(),
+        };
+        Contract {
+            target: Arc::new(target),
+            signature: Signature { inputs, outputs: Vec::new() },
+            platform: "onnxruntime_onnx",
+            answer: AnswerForm::Tensors,
+            max_batch_rows: 0,
+            labels: Vec::new(),
+            streams: false,
+            mlmodel: None,
+        }
+    }
+
+    fn rules(expectations: &Value) -> RulesSpec {
+        serde_json::from_value(json!({ "expectations": expectations })).unwrap()
+    }
+
+    /// (rule, row, whether it is broken) of what a rule is not simply kept by.
+    fn seen(
+        contract: &Contract,
+        expectations: &Value,
+        inputs: &[NamedTensor],
+        rows: usize,
+    ) -> Vec<(usize, usize, bool)> {
+        let ready = Suites.make(&rules(expectations), contract).unwrap();
+        let mut all = Vec::new();
+        ready.look(inputs, rows, &mut |seen| all.push((seen.rule, seen.row, seen.broken)));
+        all
+    }
+
+    fn named(name: &str, tensor: Tensor) -> NamedTensor {
+        NamedTensor { name: name.into(), tensor }
+    }
+
+    #[test]
+    fn columns_of_one_input_are_found_by_their_names_also_where_a_body_has_them_askew() {
+        let contract = contract(vec![TensorSpec::new("X", DType::Fp32, &[-1, 3])], &["a", "b", "c"]);
+        let values = [1.0_f32, 20.0, 3.0, 4.0, 5.0, f32::NAN];
+        let bytes: Vec<u8> = std::iter::once(0).chain(values.iter().flat_map(|v| v.to_le_bytes())).collect();
+        let askew = Tensor::from_raw(DType::Fp32, vec![2, 3], Bytes::from(bytes).slice(1..)).unwrap();
+        let expectations = json!([
+            {"type": "expect_column_values_to_be_between", "kwargs": {"column": "b", "max_value": 10}},
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "c"}},
+            {"type": "expect_column_pair_values_a_to_be_greater_than_b", "kwargs": {"column_A": "b", "column_B": "a"}},
+            {"type": "expect_column_values_to_be_between", "kwargs": {"column": "c", "max_value": 10}},
+        ]);
+        assert_eq!(
+            seen(&contract, &expectations, &[named("X", askew)], 2),
+            [(0, 0, true), (1, 1, true), (3, 1, false)],
+            "what is missing is in no range and outside of none"
+        );
+        let wide = rules(&json!([{"type": "expect_column_to_exist", "kwargs": {"column": "d"}}]));
+        let error = Suites.make(&wide, &contract).unwrap_err().to_string();
+        assert!(error.contains("\"d:exist\": the model takes no column \"d\""), "{error}");
+    }
+
+    #[test]
+    fn inputs_of_their_own_may_be_left_out_and_texts_may_be_empty() {
+        let optional = TensorSpec { optional: true, ..TensorSpec::new("age", DType::Int64, &[-1]) };
+        let inputs = vec![
+            optional,
+            TensorSpec::new("city", DType::Bytes, &[-1, 1]),
+            TensorSpec::new("paid", DType::Bool, &[-1]),
+            TensorSpec { content: Content::Json, ..TensorSpec::new("more", DType::Bytes, &[-1]) },
+        ];
+        let contract = contract(inputs, &[]);
+        let city =
+            Tensor::from_strings(vec![3, 1], ["Ulm", "", "Bonn"].map(|t| Bytes::from_static(t.as_bytes())).to_vec());
+        let paid = Tensor::from_vec(DType::Bool, vec![3], vec![1_u8, 0, 1]).unwrap();
+        let more = Tensor::from_strings(vec![3], vec![Bytes::from_static(b"{}"); 3]).unwrap();
+        let given = [named("city", city.unwrap()), named("paid", paid), named("more", more)];
+        let expectations = json!([
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "age"}},
+            {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "city", "value_set": ["Ulm"]}},
+            {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "paid", "value_set": [true]}},
+        ]);
+        assert_eq!(
+            seen(&contract, &expectations, &given, 3),
+            [(0, 0, true), (0, 1, true), (0, 2, true), (1, 1, false), (1, 2, true), (2, 1, true)]
+        );
+        let documents = rules(&json!([{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "more"}}]));
+        assert!(Suites.make(&documents, &contract).unwrap_err().reason.contains("documents"));
+    }
+
+    #[test]
+    fn numbers_of_every_width_are_numbers() {
+        let bytes = |values: &[u8]| Bytes::copy_from_slice(values);
+        for (dtype, raw) in [
+            (DType::Int8, bytes(&[7])),
+            (DType::Uint16, bytes(&7_u16.to_le_bytes())),
+            (DType::Int32, bytes(&7_i32.to_le_bytes())),
+            (DType::Uint64, bytes(&7_u64.to_le_bytes())),
+            (DType::Fp16, bytes(&half::f16::from_f32(7.0).to_le_bytes())),
+            (DType::Bf16, bytes(&half::bf16::from_f32(7.0).to_le_bytes())),
+            (DType::Fp64, bytes(&7_f64.to_le_bytes())),
+        ] {
+            let contract = contract(vec![TensorSpec::new("x", dtype, &[-1])], &[]);
+            let given = [named("x", Tensor::from_raw(dtype, vec![1], raw).unwrap())];
+            let between = |most: f64| {
+                let rule = json!([{"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 7, "max_value": most}}]);
+                seen(&contract, &rule, &given, 1)
+            };
+            assert!(between(7.0).is_empty(), "{dtype:?}");
+            let less =
+                json!([{"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "max_value": 6}}]);
+            assert_eq!(seen(&contract, &less, &given, 1), [(0, 0, true)], "{dtype:?}");
+        }
     }
 }

@@ -35,7 +35,8 @@ async fn a_window_says_what_was_sent() {
     let whole = tiles.merged(&tenant(), "churn", Timestamp(0), Timestamp(i64::MAX));
     let total = whole.requests.total.quantiles.view();
     assert!((total.quantile(0.5).unwrap() - 150.0).abs() <= 300.0 * 0.03);
-    assert_eq!(total.quantile(1.0), Some(300.0));
+    // The last one failed, and a failure is neither quick nor slow.
+    assert_eq!((total.quantile(1.0), whole.requests.total.quantiles.count()), (Some(299.0), 270));
     let x1 = whole.columns["in.x[1]"].numeric.as_ref().unwrap();
     assert_eq!((x1.count(), x1.moments.mean(), x1.moments.variance()), (270, Some(-1.5), Some(0.0)));
     let y = &whole.columns["out.y"];

@@ -93,7 +93,6 @@ fn widest(pairs: impl Iterator<Item = (f64, f64, f64)>) -> Option<Measure> {
 
 /// Nothing where a pair has no ratio: Fairlearn has none, either.
 fn narrowest(pairs: impl Iterator<Item = Option<(f64, f64, f64)>>) -> Option<Measure> {
-    let all: Vec<(f64, f64, f64)> = pairs.flatten().collect();
-    let least = all.into_iter().reduce(|a, b| (a.0.min(b.0), a.1.min(b.1), a.2.min(b.2)));
+    let least = pairs.flatten().reduce(|a, b| (a.0.min(b.0), a.1.min(b.1), a.2.min(b.2)));
     least.map(|(value, low, high)| Measure::between(value, (low, high), Method::Simultaneous))
 }
