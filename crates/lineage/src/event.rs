@@ -22,10 +22,6 @@ impl ThingKind {
             Self::Dataset => "dataset",
         }
     }
-
-    pub(crate) fn parse(text: &str) -> Self {
-        if text == "job" { Self::Job } else { Self::Dataset }
-    }
 }
 
 /// One facet, as it was sent.

@@ -5,7 +5,7 @@ use crate::error::{LineageError, Result};
 use crate::event::{Event, ThingKind};
 use crate::node::{NAMESPACE, Node};
 use crate::ports::{Around, Known, Look, Own};
-use crate::sql::{KeptEvent, KeptRun, KeptThing, Page, read, write};
+use crate::sql::{KeptEvent, KeptRun, KeptThing, Page, read, things, write};
 use mainspring_core::{Authorized, Ctx, Tenant, Timestamp};
 use mainspring_store::Db;
 use std::collections::{BTreeMap, HashSet};
@@ -163,7 +163,7 @@ impl Lineage {
         let skip = offset.saturating_sub(u32::try_from(own.len()).unwrap_or(u32::MAX));
         let mut page = self
             .db
-            .read(move |c| Box::pin(async move { read::things(c, &tenant, (kind, &space), (room, skip)).await }))
+            .read(move |c| Box::pin(async move { things::things(c, &tenant, (kind, &space), (room, skip)).await }))
             .await?;
         let mine = own.len() as u64;
         let names: HashSet<String> = own.iter().map(|o| o.name.clone()).collect();
@@ -192,7 +192,7 @@ impl Lineage {
         let (tenant, asked) = (auth.tenant().clone(), (namespace.to_owned(), name.to_owned()));
         let found = self
             .db
-            .read(move |c| Box::pin(async move { read::thing(c, &tenant, (kind, &asked.0, &asked.1)).await }))
+            .read(move |c| Box::pin(async move { things::thing(c, &tenant, (kind, &asked.0, &asked.1)).await }))
             .await?;
         found.ok_or_else(|| LineageError::NotFound(format!("{}:{namespace}:{name}", kind.as_str())))
     }

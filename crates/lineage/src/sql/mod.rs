@@ -2,6 +2,7 @@
 
 mod migrations;
 pub(crate) mod read;
+pub(crate) mod things;
 pub(crate) mod write;
 
 pub use migrations::MIGRATIONS;

@@ -1,5 +1,6 @@
 //! What was kept.
 
+use super::things;
 use super::write::{run_key, thing_key};
 use crate::event::ThingKind;
 use crate::node::Node;
@@ -8,7 +9,7 @@ use mainspring_core::{Tenant, Timestamp};
 use mainspring_store::{Conn, Row, StoreError, args};
 
 /// The most neighbours of a node that are looked at.
-const NEIGHBOURS: usize = 500;
+pub(super) const NEIGHBOURS: usize = 500;
 /// A page of events ends with the one that brings it over this many bytes: each may have as many as a body.
 const PAGE: i64 = 16 << 20;
 
@@ -72,11 +73,11 @@ pub struct KeptEvent {
     pub body: String,
 }
 
-fn at(row: &Row, column: &str) -> Result<Timestamp, StoreError> {
+pub(super) fn at(row: &Row, column: &str) -> Result<Timestamp, StoreError> {
     row.int(column).map(Timestamp)
 }
 
-async fn count(c: &mut Conn, sql: &str, args: Vec<mainspring_store::Value>) -> Result<u64, StoreError> {
+pub(super) async fn count(c: &mut Conn, sql: &str, args: Vec<mainspring_store::Value>) -> Result<u64, StoreError> {
     let row = c.query_opt(sql, args).await?;
     Ok(row.map_or(Ok(0), |r| r.int("n"))?.unsigned_abs())
 }
@@ -94,84 +95,6 @@ pub(crate) async fn namespaces(
         )
         .await?;
     rows.iter().map(|r| Ok((r.text("namespace")?, at(r, "created")?, at(r, "updated")?))).collect()
-}
-
-/// Jobs or datasets of a namespace, by name.
-pub(crate) async fn things(
-    c: &mut Conn,
-    tenant: &Tenant,
-    (kind, namespace): (ThingKind, &str),
-    (limit, offset): (u32, u32),
-) -> Result<Page<KeptThing>, StoreError> {
-    let total = count(
-        c,
-        "SELECT COUNT(*) AS n FROM lineage_things WHERE tenant = $1 AND kind = $2 AND namespace = $3",
-        args![tenant, kind.as_str(), namespace],
-    );
-    let total = total.await?;
-    let rows = c
-        .query(
-            "SELECT thing, kind, namespace, name, created, updated FROM lineage_things \
-             WHERE tenant = $1 AND kind = $2 AND namespace = $3 ORDER BY name LIMIT $4 OFFSET $5",
-            args![tenant, kind.as_str(), namespace, limit, offset],
-        )
-        .await?;
-    let mut items = Vec::with_capacity(rows.len());
-    for row in &rows {
-        items.push(thing_of(c, tenant, row).await?);
-    }
-    Ok(Page { items, total })
-}
-
-/// One job or dataset.
-pub(crate) async fn thing(
-    c: &mut Conn,
-    tenant: &Tenant,
-    (kind, namespace, name): (ThingKind, &str, &str),
-) -> Result<Option<KeptThing>, StoreError> {
-    let row = c
-        .query_opt(
-            "SELECT thing, kind, namespace, name, created, updated FROM lineage_things \
-             WHERE tenant = $1 AND thing = $2",
-            args![tenant, thing_key(kind, namespace, name)],
-        )
-        .await?;
-    match row {
-        Some(row) => thing_of(c, tenant, &row).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-async fn thing_of(c: &mut Conn, tenant: &Tenant, row: &Row) -> Result<KeptThing, StoreError> {
-    let key = row.text("thing")?;
-    let kind = ThingKind::parse(&row.text("kind")?);
-    let (mut inputs, mut outputs, mut latest) = (Vec::new(), Vec::new(), None);
-    if kind == ThingKind::Job {
-        inputs = linked(c, tenant, (kind, &key), "in").await?;
-        outputs = linked(c, tenant, (kind, &key), "out").await?;
-        latest = runs_by(c, tenant, &key, (1, 0)).await?.pop();
-    }
-    Ok(KeptThing {
-        kind,
-        namespace: row.text("namespace")?,
-        name: row.text("name")?,
-        created: at(row, "created")?,
-        updated: at(row, "updated")?,
-        facets: facets(c, tenant, &key).await?,
-        inputs,
-        outputs,
-        latest,
-    })
-}
-
-async fn facets(c: &mut Conn, tenant: &Tenant, key: &str) -> Result<Vec<(String, String)>, StoreError> {
-    let rows = c
-        .query(
-            "SELECT name, body FROM lineage_facets WHERE tenant = $1 AND thing = $2 AND body IS NOT NULL ORDER BY name",
-            args![tenant, key],
-        )
-        .await?;
-    rows.iter().map(|r| Ok((r.text("name")?, r.text("body")?))).collect()
 }
 
 /// The datasets of a job or the jobs of a dataset, as namespace and name; one more than is looked at.
@@ -261,8 +184,9 @@ async fn by_name(c: &mut Conn, tenant: &Tenant, node: &Node) -> Result<Around, S
     Ok(found)
 }
 
-const RUN: &str = "SELECT r.run, r.state, r.started, r.ended, r.created, r.updated, t.namespace, t.name \
-                   FROM lineage_runs r JOIN lineage_things t ON t.tenant = r.tenant AND t.thing = r.job";
+/// Of a run `r` of the job `t`.
+pub(super) const RUN: &str = "r.run, r.state, r.started, r.ended, r.created, r.updated, t.namespace, t.name";
+const RUNS: &str = "FROM lineage_runs r JOIN lineage_things t ON t.tenant = r.tenant AND t.thing = r.job";
 
 async fn runs_by(
     c: &mut Conn,
@@ -270,13 +194,11 @@ async fn runs_by(
     job: &str,
     (limit, offset): (u32, u32),
 ) -> Result<Vec<KeptRun>, StoreError> {
-    let sql = format!("{RUN} WHERE r.tenant = $1 AND r.job = $2 ORDER BY r.updated DESC, r.run LIMIT $3 OFFSET $4");
+    let sql = format!(
+        "SELECT {RUN} {RUNS} WHERE r.tenant = $1 AND r.job = $2 ORDER BY r.updated DESC, r.run LIMIT $3 OFFSET $4"
+    );
     let rows = c.query(&sql, args![tenant, job, limit, offset]).await?;
-    let mut runs = Vec::with_capacity(rows.len());
-    for row in &rows {
-        runs.push(run_of(c, tenant, row).await?);
-    }
-    Ok(runs)
+    runs_of(c, tenant, &rows).await
 }
 
 /// Runs of a job, newest first.
@@ -294,17 +216,26 @@ pub(crate) async fn runs(
 
 /// One run.
 pub(crate) async fn run(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Option<KeptRun>, StoreError> {
-    let sql = format!("{RUN} WHERE r.tenant = $1 AND r.run = $2");
-    match c.query_opt(&sql, args![tenant, id]).await? {
-        Some(row) => run_of(c, tenant, &row).await.map(Some),
-        None => Ok(None),
-    }
+    let sql = format!("SELECT {RUN} {RUNS} WHERE r.tenant = $1 AND r.run = $2");
+    let rows = c.query(&sql, args![tenant, id]).await?;
+    Ok(runs_of(c, tenant, &rows).await?.pop())
 }
 
-async fn run_of(c: &mut Conn, tenant: &Tenant, row: &Row) -> Result<KeptRun, StoreError> {
-    let id = row.text("run")?;
+/// Runs by their rows, with their facets.
+pub(super) async fn runs_of(c: &mut Conn, tenant: &Tenant, rows: &[Row]) -> Result<Vec<KeptRun>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = rows.iter().map(|row| row.text("run")).collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<String> = ids.iter().map(|id| run_key(id)).collect();
+    let mut facets = things::facets(c, tenant, &keys).await?;
+    let both = rows.iter().zip(ids.into_iter().zip(keys));
+    both.map(|(row, (id, key))| run_of(row, id, facets.remove(&key).unwrap_or_default())).collect()
+}
+
+fn run_of(row: &Row, id: String, facets: Vec<(String, String)>) -> Result<KeptRun, StoreError> {
     Ok(KeptRun {
-        facets: facets(c, tenant, &run_key(&id)).await?,
+        facets,
         id,
         job: (row.text("namespace")?, row.text("name")?),
         state: row.opt_text("state")?,

@@ -2,6 +2,7 @@ use super::{House, World, id, ran, reader, thing};
 use crate::*;
 use mainspring_core::{Tenant, Timestamp};
 use mainspring_testkit::{TempDb, may_in};
+use std::collections::BTreeSet;
 
 fn facet(name: &str, body: Option<&str>) -> Facet {
     Facet { name: name.into(), body: body.map(str::to_owned) }
@@ -41,6 +42,49 @@ async fn events_change_what_is_known_on_sqlite() {
 #[tokio::test]
 async fn events_change_what_is_known_on_postgres() {
     keeps(World::over(TempDb::postgres(), House::default()).await).await;
+}
+
+/// Each job of a page has what is its own.
+async fn lists(world: World) {
+    let auth = reader("default");
+    world.send(vec![ran("a", (1, 100, RunState::Complete), &["raw", "more"], &["clean"])]).await;
+    world.send(vec![ran("a", (2, 300, RunState::Fail), &[], &[])]).await;
+    world.send(vec![ran("a", (3, 200, RunState::Complete), &[], &[])]).await;
+    let facets = vec![facet("source", Some("{\"v\":1}")), facet("docs", Some("{\"v\":2}")), facet("gone", None)];
+    let subject = Subject::Job(Thing { facets, ..thing("b") });
+    world.send(vec![Event { at: Timestamp(1), subject, inputs: vec![], outputs: vec![], body: "{}".into() }]).await;
+    let mut last = ran("c", (4, 50, RunState::Start), &["clean"], &["out", "a"]);
+    if let Subject::Run { facets, .. } = &mut last.subject {
+        facets.push(facet("parent", Some("{\"v\":3}")));
+    }
+    world.send(vec![last]).await;
+    let page = world.lineage.things(&auth, (ThingKind::Job, "n"), (10, 0)).await.unwrap();
+    let names = |of: &[(String, String)]| of.iter().map(|(_, name)| name.clone()).collect::<BTreeSet<_>>();
+    let set = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let [a, b, c] = &page.items[..] else { panic!("{page:?}") };
+    assert_eq!([&a.name, &b.name, &c.name], ["a", "b", "c"]);
+    assert_eq!((names(&a.inputs), names(&a.outputs)), (set(&["raw", "more"]), set(&["clean"])));
+    assert_eq!((names(&b.inputs), names(&b.outputs)), (set(&[]), set(&[])));
+    assert_eq!((names(&c.inputs), names(&c.outputs)), (set(&["clean"]), set(&["out", "a"])));
+    assert_eq!(a.latest.as_ref().map(|r| (r.id.clone(), r.job.1.as_str())), Some((id(2), "a")));
+    assert!(b.latest.is_none());
+    assert_eq!(c.latest.as_ref().map(|r| r.facets.clone()), Some(vec![("parent".to_owned(), "{\"v\":3}".to_owned())]));
+    let said = |name: &str, n: u8| (name.to_owned(), format!("{{\"v\":{n}}}"));
+    assert_eq!((&a.facets, &b.facets), (&vec![], &vec![said("docs", 2), said("source", 1)]));
+    let page = world.lineage.things(&auth, (ThingKind::Job, "n"), (1, 2)).await.unwrap();
+    assert_eq!((page.total, page.items[0].name.as_str(), page.items[0].outputs.len()), (3, "c", 2));
+    let runs = world.lineage.runs(&auth, ("n", "a"), (10, 0)).await.unwrap().items;
+    assert_eq!(runs.iter().map(|r| r.id.clone()).collect::<Vec<_>>(), [id(2), id(3), id(1)]);
+}
+
+#[tokio::test]
+async fn a_page_of_jobs_says_of_each_what_is_its_own_on_sqlite() {
+    lists(World::new().await).await;
+}
+
+#[tokio::test]
+async fn a_page_of_jobs_says_of_each_what_is_its_own_on_postgres() {
+    lists(World::over(TempDb::postgres(), House::default()).await).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub(super) fn search_of(f: &Fields, max_results: i64) -> Result<ModelSearch, Fai
         order_by: f.texts("order_by")?,
         max_results: f.int("max_results")?.unwrap_or(max_results),
         page_token: f.text("page_token")?,
+        ..ModelSearch::default()
     })
 }
 

@@ -93,14 +93,21 @@ async fn models_versions_aliases_and_lineage() {
         tags: vec![],
     };
     world.state.registry.create_version(&auth, new.clone()).await.unwrap();
-    // A name with a quote in it is a name as any other.
-    let auth = world.state.gate.authorize(&admin, CreateModel::on("o'neil")).unwrap();
-    world.state.registry.create_model(&auth, "o'neil", vec![], None).await.unwrap();
-    let auth = world.state.gate.authorize(&admin, CreateVersion::on("o'neil")).unwrap();
-    world.state.registry.create_version(&auth, NewVersion { name: "o'neil".into(), ..new }).await.unwrap();
-    assert_eq!(world.get("/api/v1/models/o'neil").await.body["versions"][0]["version"], "1");
-    let auth = world.state.gate.authorize(&admin, DeleteModel::on("o'neil")).unwrap();
-    world.state.registry.delete_model(&auth, "o'neil").await.unwrap();
+    // A name with quotes in it, of both kinds too, is a name as any other.
+    for (name, path) in [("o'neil", "o'neil"), ("o'neil \"x\"", "o'neil%20%22x%22")] {
+        let auth = world.state.gate.authorize(&admin, CreateModel::on(name)).unwrap();
+        world.state.registry.create_model(&auth, name, vec![], None).await.unwrap();
+        let auth = world.state.gate.authorize(&admin, CreateVersion::on(name)).unwrap();
+        world.state.registry.create_version(&auth, NewVersion { name: name.into(), ..new.clone() }).await.unwrap();
+        let versions = world.get(&format!("/api/v1/models/{path}")).await.body["versions"].clone();
+        assert_eq!(
+            (versions[0]["version"].as_str(), versions.as_array().map(Vec::len)),
+            (Some("1"), Some(1)),
+            "{name}"
+        );
+        let auth = world.state.gate.authorize(&admin, DeleteModel::on(name)).unwrap();
+        world.state.registry.delete_model(&auth, name).await.unwrap();
+    }
 
     let set = world.call("PUT", "/api/v1/models/churn/aliases/champion", json!({"version": "1"})).await;
     assert_eq!(set.body, json!({"name": "churn", "alias": "champion", "version": "1"}));

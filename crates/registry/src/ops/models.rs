@@ -3,7 +3,7 @@
 use crate::actions::{CreateModel, DeleteModel, ReadModel, UpdateModel};
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
-use crate::search::Vocabulary;
+use crate::search::{Clause, Field, Op, Operand, Vocabulary};
 use crate::sql::lock_models;
 use crate::sql::models::{self as sql, IS_PROMPT};
 use crate::types::{Page, Pair, RegisteredModel};
@@ -16,6 +16,8 @@ use mainspring_store::Conn;
 pub struct ModelSearch {
     /// Filter, e.g. `name ILIKE '%churn%' AND tags.team = 'a'`.
     pub filter: String,
+    /// Only of the model with this name: a filter cannot say a name that has quotes of both kinds.
+    pub name: Option<String>,
     /// Order, e.g. `name ASC`.
     pub order_by: Vec<String>,
     /// Size of a page; at most 1000 models or 200000 versions.
@@ -25,11 +27,9 @@ pub struct ModelSearch {
 }
 
 impl ModelSearch {
-    /// For the versions of one model, `most` of them. MLflow's grammar keeps a doubled quote doubled, so a name with one
-    /// stands in the other kind; one that has both kinds cannot be asked for.
+    /// For the versions of one model, `most` of them.
     pub fn versions_of(name: &str, most: i64) -> Self {
-        let quote = if name.contains('\'') { '"' } else { '\'' };
-        Self { filter: format!("name = {quote}{name}{quote}"), max_results: most, ..Self::default() }
+        Self { name: Some(name.to_owned()), max_results: most, ..Self::default() }
     }
 
     pub(super) fn query(&self, words: &Vocabulary, most: i64) -> Result<(sql::Query, u64, u64)> {
@@ -41,12 +41,13 @@ impl ModelSearch {
         }
         let limit = validate::max_results(self.max_results, most)?;
         let offset = page::offset(self.page_token.as_deref())?;
-        let q = sql::Query {
-            clauses: words.filter(&self.filter)?,
-            orders: words.order(&self.order_by)?,
-            limit: limit + 1,
-            offset,
-        };
+        let mut clauses = words.filter(&self.filter)?;
+        clauses.extend(self.name.clone().map(|name| Clause {
+            field: Field::Attribute("name"),
+            op: Op::Eq,
+            value: Operand::Text(name),
+        }));
+        let q = sql::Query { clauses, orders: words.order(&self.order_by)?, limit: limit + 1, offset };
         Ok((q, offset, limit))
     }
 }

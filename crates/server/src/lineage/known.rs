@@ -17,8 +17,6 @@ use std::sync::Arc;
 pub(super) const MOST: u32 = 500;
 /// Runs of an experiment that are looked at.
 const RUNS: i64 = 200;
-/// Versions of a run that are looked at.
-pub(super) const VERSIONS: i64 = 10_000;
 /// Experiments and versions read at once.
 const PAGE: i64 = 10_000;
 /// The tags of a version that was made from another one.
@@ -83,14 +81,24 @@ impl House {
 
     /// Versions that came out of a run itself, not those made from such a version later.
     pub(super) async fn made_by(&self, auth: &Authorized<ReadModel>, run: &str) -> Found<Vec<ModelVersion>> {
-        let search = ModelSearch {
-            // A run's id is hexadecimal.
-            filter: format!("run_id = \"{run}\""),
-            max_results: VERSIONS,
-            ..ModelSearch::default()
-        };
-        let found = self.registry.search_versions(auth, &search).await.map_err(port)?.items;
+        // A run's id is hexadecimal.
+        let filter = format!("run_id = \"{run}\"");
+        let found = self.versions(auth, ModelSearch { filter, ..ModelSearch::default() }).await?;
         Ok(found.into_iter().filter(|v| derived(v).from.is_none()).collect())
+    }
+
+    /// All versions that a search finds, page by page.
+    async fn versions(&self, auth: &Authorized<ReadModel>, mut search: ModelSearch) -> Found<Vec<ModelVersion>> {
+        search.max_results = PAGE;
+        let mut all = Vec::new();
+        loop {
+            let page = self.registry.search_versions(auth, &search).await.map_err(port)?;
+            all.extend(page.items);
+            search.page_token = page.next;
+            if search.page_token.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     async fn jobs(&self, who: &Arc<Principal>) -> Found<Vec<Own>> {
@@ -121,16 +129,8 @@ impl House {
 
     async fn datasets(&self, who: &Arc<Principal>) -> Found<Vec<Own>> {
         let auth = self.may(who, ReadModel::any())?;
-        let mut all = Vec::new();
-        let mut search = ModelSearch { max_results: PAGE, ..ModelSearch::default() };
-        loop {
-            let page = self.registry.search_versions(&auth, &search).await.map_err(port)?;
-            all.extend(page.items.iter().map(version));
-            search.page_token = page.next;
-            if search.page_token.is_none() {
-                break;
-            }
-        }
+        let found = self.versions(&auth, ModelSearch::default()).await?;
+        let mut all: Vec<Own> = found.iter().map(version).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }

@@ -1,6 +1,6 @@
 //! One look at what runs, versions, deployments and the journal say of each other.
 
-use super::known::{DERIVED, Found, House, MOST, VERSIONS, conversion, derived, maybe, model, numbered, port};
+use super::known::{DERIVED, Found, House, MOST, conversion, derived, maybe, model, numbered, port};
 use super::names;
 use futures::future::BoxFuture;
 use mainspring_core::{Principal, Timestamp};
@@ -108,7 +108,6 @@ impl<'h> Looking<'h> {
         let read = self.house.registry.versions_of_models(&auth, run.model_inputs.clone()).await.map_err(port)?;
         up.extend(read.into_iter().map(|(name, version)| model(&name, version)));
         let made = self.house.made_by(&auth, id).await?;
-        let cut = made.len() >= VERSIONS as usize;
         down.extend(made.iter().map(|v| model(&v.name, v.version)));
         let experiment = self.house.may(self.who, ReadExperiment::any())?;
         let experiment = maybe(self.house.registry.experiment(&experiment, run.info.experiment).await)?.map(|e| e.name);
@@ -124,7 +123,7 @@ impl<'h> Looking<'h> {
             detail,
             up: up.into_iter().collect(),
             down: down.into_iter().collect(),
-            cut: (false, cut),
+            ..Around::default()
         })
     }
 

@@ -6,6 +6,7 @@ use mainspring_lineage::{Known, NAMESPACE, Node, ReadLineage, ThingKind};
 use mainspring_proto_native::dto::journal::BatchRun;
 use mainspring_registry::actions::{CreateExperiment, LogRun};
 use mainspring_registry::{Dataset, DatasetInput, Pair};
+use mainspring_store::args;
 
 #[tokio::test]
 async fn a_dataset_is_found_among_many_of_similar_names() {
@@ -32,6 +33,30 @@ async fn a_dataset_is_found_among_many_of_similar_names() {
     assert_eq!((found.exists, found.down), (true, readers));
     let nobody = world.around(&Node::dataset("file", "/data/a.cs")).await;
     assert!(!nobody.exists);
+}
+
+#[tokio::test]
+async fn a_version_of_a_run_is_found_behind_many_that_were_made_from_it() {
+    let world = World::new().await;
+    world.model("m").await;
+    let run = world.run().await;
+    world.version("m", Some(run.clone()), Vec::new()).await;
+    // More than one page of a search, and newer.
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10500) INSERT INTO";
+    let owner = run.clone();
+    let filling = world.db.write(move |c| {
+        Box::pin(async move {
+            let versions = "model_versions (tenant, name, version, creation_time, last_updated_time, current_stage, \
+                            source, storage, run_id) SELECT 'default', 'm', i, 1, 9000000000000000, 'None', 's3://b/m', \
+                            's3://b/m', $1 FROM n";
+            c.execute(&format!("{numbers} {versions}"), args![owner]).await?;
+            let tags = "model_version_tags SELECT 'default', 'm', i, $1, 'models:/m/1' FROM n";
+            c.execute(&format!("{numbers} {tags}"), args![CONVERTED_FROM]).await
+        })
+    });
+    filling.await.unwrap();
+    let found = world.around(&Node::Run(run)).await;
+    assert_eq!((found.down, found.cut), (vec![version_node("m", 1)], (false, false)));
 }
 
 #[tokio::test]
