@@ -7,11 +7,11 @@ mod vectors;
 pub use rows::Together;
 pub use texts::Shape;
 
-use crate::column::{Kind, numbers, texts as each_text};
+use crate::column::{Kind, numbers_into, texts as each_text};
 use crate::error::MonitorError;
 use crate::table::Table;
 use mainspring_stats::multivariate::{Apart, Auc, Drawn, Weighted};
-use mainspring_stats::presets::{self, Finding, MISSING, Preset, Score, Values, VectorTest, Verdict};
+use mainspring_stats::presets::{self, Finding, MISSING, NumberTest, Preset, Score, Values, VectorTest, Verdict};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,8 @@ pub(crate) const SHARE: f64 = 0.5;
 pub struct Comparison<'a> {
     /// Whose choices.
     pub preset: Preset,
+    /// For [`Preset::Evidently`]: the test of numbers, where it is not to choose.
+    pub test: Option<NumberTest>,
     /// For [`Preset::Sequential`]: the probability of any false alarm in the table. The others have their own.
     pub level: f64,
     /// Columns that are compared at a time; each takes two columns' memory.
@@ -296,7 +298,11 @@ impl Task<'_> {
             return Ok(all);
         }
         let drawn = self.drawn([&a, &b], &labels);
-        let outcome = match presets::judge(self.how.preset, &a, &b, self.level) {
+        let found = match (self.how.preset, self.how.test) {
+            (Preset::Evidently, Some(test)) => presets::judge_by(test, &a, &b),
+            (preset, _) => presets::judge(preset, &a, &b, self.level),
+        };
+        let outcome = match found {
             Ok(finding) => Outcome::Finding(finding),
             Err(why) => Outcome::Skipped(why.to_string()),
         };
@@ -365,12 +371,18 @@ fn read(table: &Table, name: &str, labels: &mut HashMap<String, u32>) -> Result<
     if kind == Kind::Other {
         return Ok(None);
     }
+    // Growing would copy everything, and need the memory twice.
+    if kind.is_numeric() {
+        values.reserve_exact(table.known_rows());
+    } else {
+        categories.reserve_exact(table.known_rows());
+    }
     for part in 0..table.parts() {
         for batch in table.rows(part, Some(at))? {
             let batch = batch.map_err(|e| table.wrong(&e))?;
             let column = batch.column(0);
             let done = if kind.is_numeric() {
-                numbers(column, |v| values.push(v.unwrap_or(f64::NAN)))
+                numbers_into(column, &mut values)
             } else {
                 each_text(column, |text| categories.push(text.map_or(MISSING, |text| label(labels, text))))
             };
