@@ -45,6 +45,7 @@ bench: setup ## us beside our peers into bench/RESULTS.md; PART=name runs one pa
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-stats --example error_rates)
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-stats --example drift_alarms)
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-rollout --example whole_rollouts)
+	@$(if $(PART),,cargo run --release --quiet --package mainspring-journal --example thirty_days)
 
 fuzz: ## each parser of bytes from outside for FUZZ_SECONDS (60); TARGET=name runs one
 	@tools/fuzz $(or $(FUZZ_SECONDS),60) $(TARGET)

@@ -18,6 +18,7 @@ import sys
 
 import batch
 import lib
+import parts_monitor
 import parts_python
 import parts_rollout
 import parts_serving
@@ -33,6 +34,9 @@ PARTS = {
     "reload": ("Reload under load", parts_serving.reload),
     "memory": ("Memory", parts_serving.memory),
     "start": ("Start", parts_serving.start),
+    "monitor": ("Drift between files, and what is in one", parts_monitor.files),
+    "watched": ("What a monitor takes of a deployment", parts_monitor.cost),
+    "wide": ("Monitors of very many columns", parts_monitor.wide),
     "tracking": ("Tracking, eight clients", parts_tracking.tracking),
     "rollout": ("Rollouts", parts_rollout.rollout),
 }
@@ -45,7 +49,8 @@ handler on our own HTTP stack that reads the body and answers as many bytes. A f
 the rounds with the lowest and the highest behind it; ours and the floor take turns round by round. The
 journal is on. A failed request ends a part. wrk counts a stall again for each request that would have been
 sent meanwhile, so the p99 of one connection is the stall that a hundredth of the time is spent in, not the
-slowest of a hundred requests.
+slowest of a hundred requests. Of drift and profiles, ours is the whole process with its start and the reading of
+Parquet, a peer's the comparison alone with its tables in memory (DuckDB's with reading), once where it takes long.
 """
 
 

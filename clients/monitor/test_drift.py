@@ -301,6 +301,24 @@ def test_rows_as_wholes_are_reconstructed_as_with_scikit_learn(tumours, tmp_path
     assert drift(tmp_path / "a.parquet", tmp_path / "b.parquet")[0]["together"][0]["finding"]["verdict"] == "steady"
 
 
+def test_large_columns_have_scipys_numbers(tmp_path):
+    random = numpy.random.default_rng(7)
+    shapes = {"normal": random.normal, "heavy": random.standard_cauchy, "far": lambda n: 1e9 + random.random(n),
+              "grid": lambda n: random.integers(0, 40, n) / 4}
+    sides = [pandas.DataFrame({name: draw(n) for name, draw in shapes.items()}) for n in (200_000, 150_000)]
+    sides[1]["normal"] += 0.01
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for side, file in zip(sides, files):
+        side.to_parquet(file)
+    tests = {name: drift(*files, "--profile", "evidently", "--test", name)[1] for name in ("ks", "wasserstein")}
+    for name in shapes:
+        a, b = (side[name] for side in sides)
+        assert numpy.isclose(tests["ks"][name]["score"], stats.ks_2samp(a, b).pvalue, rtol=1e-9, atol=1e-300)
+        want = stats.wasserstein_distance(a, b) / a.std(ddof=0)
+        assert numpy.isclose(tests["wasserstein"][name]["score"], want, rtol=1e-6 if name == "far" else 1e-9)
+    assert "--profile evidently" in run("drift", *files, "--test", "ks", code=2).stderr
+
+
 def test_a_prefix_without_columns_is_refused(tumours, tmp_path):
     tumours.to_parquet(tmp_path / "a.parquet")
     files = [tmp_path / "a.parquet", tmp_path / "a.parquet"]

@@ -358,6 +358,10 @@ pub struct DriftArgs {
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
+    /// For `evidently` and two files, the test of each column of numbers, where the profile is not to choose (its
+    /// `num_stattest`)
+    #[arg(long, value_parser = ["ks", "wasserstein"], value_name = "TEST")]
+    pub test: Option<String>,
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub vector: Vec<String>,

@@ -11,7 +11,7 @@ use mainspring_monitor::drift::{Comparison, Outcome, Report, Told, compare, show
 use mainspring_monitor::profile::{Column, Profile};
 use mainspring_monitor::sketches::{Picture, Sketches, compare_sketches};
 use mainspring_monitor::{MonitorError, Table};
-use mainspring_stats::presets::{Preset, VectorTest, Verdict};
+use mainspring_stats::presets::{NumberTest, Preset, VectorTest, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -114,13 +114,19 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         let message = format!("--level is of the profile sequential; {} has thresholds of its own", preset.as_str());
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
-    let vectors: VectorTest = args.vectors.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
+    let invalid = |e: String| CliError::new(ErrorKind::InvalidInput, e);
+    let test: Option<NumberTest> = args.test.as_deref().map(str::parse).transpose().map_err(invalid)?;
+    if test.is_some() && !(preset == Preset::Evidently && files) {
+        let message = "--test is of the profile evidently, which reads rows for it";
+        return Err(invalid(message.into()).hint("compare two files with --profile evidently, or leave --test out"));
+    }
+    let vectors: VectorTest = args.vectors.parse().map_err(invalid)?;
     let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
     let (report, pictures) = match sides {
         (Side::File(reference), Side::File(current)) => {
             let (prefixes, draw) = (args.vector, args.html.is_some());
             apart(move || {
-                let how = Comparison { preset, level, threads, vectors, prefixes: &prefixes };
+                let how = Comparison { preset, test, level, threads, vectors, prefixes: &prefixes };
                 let tables = [Table::open(&reference)?, Table::open(&current)?];
                 let report = compare(&tables[0], &tables[1], how)?;
                 Ok((report, draw.then(|| drawn(&tables, threads)).transpose()?))

@@ -59,6 +59,15 @@ pub(crate) fn numbers(column: &ArrayRef, mut f: impl FnMut(Option<f64>)) -> Resu
     Ok(())
 }
 
+/// Adds each row's number, NaN where it is missing.
+pub(crate) fn numbers_into(column: &ArrayRef, into: &mut Vec<f64>) -> Result<(), ArrowError> {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(plain) if plain.null_count() == 0 => into.extend_from_slice(plain.values()),
+        _ => numbers(column, |v| into.push(v.unwrap_or(f64::NAN)))?,
+    }
+    Ok(())
+}
+
 /// The integer that a date or a time is stored as.
 fn whole(kind: &DataType) -> DataType {
     match kind {

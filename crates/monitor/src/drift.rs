@@ -7,11 +7,11 @@ mod vectors;
 pub use rows::Together;
 pub use texts::Shape;
 
-use crate::column::{Kind, numbers, texts as each_text};
+use crate::column::{Kind, numbers_into, texts as each_text};
 use crate::error::MonitorError;
 use crate::table::Table;
 use mainspring_stats::multivariate::{Apart, Auc, Drawn, Weighted};
-use mainspring_stats::presets::{self, Finding, MISSING, Preset, Score, Values, VectorTest, Verdict};
+use mainspring_stats::presets::{self, Finding, MISSING, NumberTest, Preset, Score, Values, VectorTest, Verdict};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,8 @@ pub(crate) const SHARE: f64 = 0.5;
 pub struct Comparison<'a> {
     /// Whose choices.
     pub preset: Preset,
+    /// For [`Preset::Evidently`]: the test of numbers, where it is not to choose.
+    pub test: Option<NumberTest>,
     /// For [`Preset::Sequential`]: the probability of any false alarm in the table. The others have their own.
     pub level: f64,
     /// Columns that are compared at a time; each takes two columns' memory.
@@ -135,8 +137,15 @@ pub fn compare(reference: &Table, current: &Table, how: Comparison) -> Result<Re
     let units = units(&shared, [reference, current], how.prefixes)?;
     let looks = units.len() + usize::from(how.preset == Preset::Sequential && units.len() > 1);
     let level = how.level / looks as f64;
-    let task =
-        Task { reference, current, how, level, columns: units.len(), chosen: [OnceLock::new(), OnceLock::new()] };
+    let task = Task {
+        reference,
+        current,
+        how,
+        level,
+        columns: units.len(),
+        chosen: [OnceLock::new(), OnceLock::new()],
+        spare: Mutex::default(),
+    };
     let found = task.all(&units)?;
     let mut rows: [u64; 2] = [0; 2];
     let (mut columns, mut drawn) = (Vec::with_capacity(found.len()), Vec::new());
@@ -207,6 +216,8 @@ struct Task<'a> {
     columns: usize,
     /// Rows of each side that stand for the table, the same of each column.
     chosen: [OnceLock<Vec<usize>>; 2],
+    /// Room of columns that are done with: fresh memory costs more than what is done with it.
+    spare: Mutex<Vec<Vec<f64>>>,
 }
 
 impl Task<'_> {
@@ -280,8 +291,8 @@ impl Task<'_> {
             return Ok(plain(outcome, [0; 2], None));
         }
         let mut labels = HashMap::new();
-        let mut reference = read(self.reference, name, &mut labels)?;
-        let mut current = read(self.current, name, &mut labels)?;
+        let mut reference = read(self.reference, name, (&mut labels, self.room()))?;
+        let mut current = read(self.current, name, (&mut labels, self.room()))?;
         empty_as(&mut reference, current.as_ref());
         empty_as(&mut current, reference.as_ref());
         let rows = [&reference, &current].map(|side| side.as_ref().map_or(0, |v| v.len() as u64));
@@ -296,11 +307,28 @@ impl Task<'_> {
             return Ok(all);
         }
         let drawn = self.drawn([&a, &b], &labels);
-        let outcome = match presets::judge(self.how.preset, &a, &b, self.level) {
+        let found = match (self.how.preset, self.how.test) {
+            (Preset::Evidently, Some(test)) => presets::judge_by(test, &a, &b),
+            (preset, _) => presets::judge(preset, &a, &b, self.level),
+        };
+        let outcome = match found {
             Ok(finding) => Outcome::Finding(finding),
             Err(why) => Outcome::Skipped(why.to_string()),
         };
+        self.done_with([a, b]);
         Ok(plain(outcome, rows, drawn))
+    }
+
+    fn room(&self) -> Vec<f64> {
+        self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn done_with(&self, sides: [Values; 2]) {
+        let mut spare = self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        spare.extend(sides.into_iter().filter_map(|side| match side {
+            Values::Numbers { values, .. } => Some(values),
+            Values::Categories { .. } => None,
+        }));
     }
 
     /// Whether these texts are compared by their words, not as values: Evidently looks at the current ones alone.
@@ -357,20 +385,32 @@ fn kind(table: &Table, name: &str) -> Kind {
     table.schema().field_with_name(name).map_or(Kind::Other, |f| Kind::of(f.data_type()))
 }
 
-/// All rows of a column; `None` when it holds what is not compared. `labels` numbers texts for both files.
-fn read(table: &Table, name: &str, labels: &mut HashMap<String, u32>) -> Result<Option<Values>, MonitorError> {
+/// All rows of a column; `None` when it holds what is not compared. `labels` numbers texts for both files; `values` is room
+/// for numbers.
+fn read(
+    table: &Table,
+    name: &str,
+    (labels, mut values): (&mut HashMap<String, u32>, Vec<f64>),
+) -> Result<Option<Values>, MonitorError> {
     let kind = kind(table, name);
     let Ok(at) = table.schema().index_of(name) else { return Ok(None) };
-    let (mut values, mut categories) = (Vec::new(), Vec::new());
+    let mut categories = Vec::new();
+    values.clear();
     if kind == Kind::Other {
         return Ok(None);
+    }
+    // Growing would copy everything, and need the memory twice.
+    if kind.is_numeric() {
+        values.reserve_exact(table.known_rows());
+    } else {
+        categories.reserve_exact(table.known_rows());
     }
     for part in 0..table.parts() {
         for batch in table.rows(part, Some(at))? {
             let batch = batch.map_err(|e| table.wrong(&e))?;
             let column = batch.column(0);
             let done = if kind.is_numeric() {
-                numbers(column, |v| values.push(v.unwrap_or(f64::NAN)))
+                numbers_into(column, &mut values)
             } else {
                 each_text(column, |text| categories.push(text.map_or(MISSING, |text| label(labels, text))))
             };

@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// Rows that are looked at together.
 const BATCH: usize = 8_192;
+/// Rows that memory is foreseen for at most: what a file says of itself may be wrong.
+const FORESEEN: i64 = 1 << 24;
 /// What pandas reads as a missing value.
 const MISSING: &str =
     r"^(|#N/A|#N/A N/A|#NA|-1\.#IND|-1\.#QNAN|-NaN|-nan|1\.#IND|1\.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null)$";
@@ -116,6 +118,14 @@ impl Table {
             Inside::Parquet(metadata) => metadata.metadata().num_row_groups(),
             Inside::Csv(_) | Inside::Json => 1,
             Inside::Arrow(batches) => *batches,
+        }
+    }
+
+    /// Its rows, where the format says how many there are without reading them; else 0.
+    pub(crate) fn known_rows(&self) -> usize {
+        match &self.inside {
+            Inside::Parquet(metadata) => metadata.metadata().file_metadata().num_rows().clamp(0, FORESEEN) as usize,
+            Inside::Csv(_) | Inside::Json | Inside::Arrow(_) => 0,
         }
     }
 

@@ -300,11 +300,16 @@ impl Kll {
     /// Compacts the lowest full level until the whole is within its budget: a lower level may
     /// overflow while an upper one has room, which keeps more items and so lowers the error.
     fn compress(&mut self) {
-        while self.retained() >= self.budget() {
+        // It changes only with the levels, and costs more than what it is compared with.
+        let (mut budget, mut levels) = (self.budget(), self.levels.len());
+        while self.retained() >= budget {
             let Some(level) = (0..self.levels.len()).find(|h| self.levels[*h].len() >= self.capacity(*h)) else {
                 break;
             };
             self.compact(level);
+            if self.levels.len() != levels {
+                (budget, levels) = (self.budget(), self.levels.len());
+            }
         }
         let base = self.levels.len().saturating_sub(1 + DEPTH);
         if base > usize::from(self.block.base) {

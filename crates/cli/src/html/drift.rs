@@ -224,8 +224,14 @@ mod tests {
             std::fs::write(&file, format!("{}\n{}\n", names.join(","), rows.join("\n"))).unwrap();
             file
         });
-        let how =
-            Comparison { preset: Preset::Evidently, level: 0.05, threads: 2, vectors: VectorTest::Mmd, prefixes: &[] };
+        let how = Comparison {
+            preset: Preset::Evidently,
+            test: None,
+            level: 0.05,
+            threads: 2,
+            vectors: VectorTest::Mmd,
+            prefixes: &[],
+        };
         let tables = files.each_ref().map(|file| File::open(file).unwrap());
         let found = compare(&tables[0], &tables[1], how).unwrap();
         let sketches = tables.each_ref().map(|table| Sketches::of(&profile(table, 1).unwrap()).unwrap());

@@ -196,11 +196,41 @@ pub enum NoFinding {
 /// [`NoFinding`] where it has no answer.
 pub fn judge(preset: Preset, reference: &Values, current: &Values, level: f64) -> Result<Finding, NoFinding> {
     match preset {
-        Preset::Evidently => evidently::judge(reference, current),
+        Preset::Evidently => evidently::judge(reference, current, None),
         Preset::NannyMl => nannyml::judge(reference, current),
         Preset::Whylogs => whylogs::judge(reference, current),
         Preset::Sequential => sequential::judge(reference, current, level),
     }
+}
+
+/// A test of numbers that Evidently can be told to make instead of its own choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberTest {
+    /// Kolmogorov and Smirnov's.
+    #[serde(rename = "ks")]
+    KolmogorovSmirnov,
+    /// Wasserstein's distance over the reference's standard deviation.
+    #[serde(rename = "wasserstein")]
+    Wasserstein,
+}
+
+impl FromStr for NumberTest {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ks" => Ok(Self::KolmogorovSmirnov),
+            "wasserstein" => Ok(Self::Wasserstein),
+            _ => Err(format!("{text:?} is neither ks nor wasserstein")),
+        }
+    }
+}
+
+/// As [`judge`] with [`Preset::Evidently`], with this test where a column is one of numbers.
+///
+/// # Errors
+/// [`NoFinding`] where it has no answer.
+pub fn judge_by(test: NumberTest, reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
+    evidently::judge(reference, current, Some(test))
 }
 
 /// The numbers that are there, sorted.

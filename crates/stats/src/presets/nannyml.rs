@@ -13,8 +13,7 @@
 
 use super::{Finding, MISSING, NoFinding, Score, Values, Verdict, sample};
 use crate::estimate::thresholds;
-use crate::twosample::Sample;
-use crate::twosample::bins::{Rule, edges, histogram};
+use crate::twosample::bins::{Rule, edges, histogram_of};
 use crate::twosample::distance::{jensen_shannon, shares};
 use std::collections::BTreeMap;
 
@@ -29,13 +28,14 @@ pub(super) fn judge(reference: &Values, current: &Values) -> Result<Finding, NoF
 }
 
 fn numbers(reference: &[f64], current: &[f64]) -> Result<Finding, NoFinding> {
-    let all = sample(reference, "reference")?;
-    let edges = edges(&[&all], Rule::Doane, false);
-    let base = shares(&histogram(&all, &edges), all.len() as u64);
-    by_chunk(reference, current, |chunk| {
-        let chunk = Sample::new(chunk.to_vec());
-        (!chunk.is_empty()).then(|| distance(&base, shares(&histogram(&chunk, &edges), chunk.len() as u64)))
-    })
+    let edges = edges(&[&sample(reference, "reference")?], Rule::Doane, false);
+    // Not sorted: the sides' parts are many.
+    let counted = |values: &[f64]| {
+        let there = values.iter().filter(|v| v.is_finite()).count();
+        (there > 0).then(|| shares(&histogram_of(values, &edges), there as u64))
+    };
+    let base = counted(reference).ok_or(NoFinding::Empty("reference"))?;
+    by_chunk(reference, current, |chunk| Some(distance(&base, counted(chunk)?)))
 }
 
 fn categories(reference: &[u32], current: &[u32]) -> Result<Finding, NoFinding> {

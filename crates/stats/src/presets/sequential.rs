@@ -10,6 +10,7 @@ use crate::InvalidSketch;
 use crate::hash::fnv1a;
 use crate::stream::{Coin, Conformal};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 
 /// Bins of numbers, beside the one for what is missing.
 const BINS: usize = 32;
@@ -17,6 +18,8 @@ const BINS: usize = 32;
 const HASHED: u64 = 256;
 /// Rows that decide on the bins at most.
 const PILOT: usize = 4_096;
+/// ln of the greatest e-value that is told: about 10³⁰⁴.
+const MOST: f64 = 700.0;
 const SEED: u64 = 0x0064_7269_6674;
 
 /// What a reference must keep to be compared with later: bins, and counts of them.
@@ -79,13 +82,19 @@ impl Calibration {
         };
         let mut coin = Coin::new(SEED);
         let wanted = (values.len() / 10).clamp(1, PILOT) as u64;
-        let (mut pilot, mut rest) = (Vec::new(), Vec::with_capacity(values.len()));
+        let mut pilot = Vec::new();
         for value in values {
-            let drawn = pilot.len() < wanted as usize && coin.below(values.len() as u64) < wanted;
-            if drawn { pilot.push(*value) } else { rest.push(*value) }
+            if pilot.len() < wanted as usize && coin.below(values.len() as u64) < wanted {
+                pilot.push(*value);
+            }
         }
-        let mut calibration = Self::cut(pilot);
-        calibration.add(&Values::Numbers { values: rest, whole: false });
+        let mut calibration = Self::cut(pilot.clone());
+        calibration.add(reference);
+        // Those that decided on the bins are not counted in them.
+        for value in pilot {
+            let bin = calibration.bin_of_number(value);
+            calibration.counts[bin] -= 1;
+        }
         Ok(calibration)
     }
 
@@ -110,9 +119,13 @@ impl Calibration {
 
     /// Counts more rows of the reference.
     pub fn add(&mut self, more: &Values) {
-        for bin in self.bins(more) {
-            self.counts[bin] += 1;
-        }
+        let mut counts = std::mem::take(&mut self.counts);
+        let missing = counts.len() - 1;
+        self.each_bin(more, missing, |bin| {
+            counts[bin] += 1;
+            ControlFlow::Continue(())
+        });
+        self.counts = counts;
     }
 
     /// The bin of a number; NaN is missing.
@@ -139,24 +152,46 @@ impl Calibration {
 
     /// The bin of each row.
     pub fn bins(&self, values: &Values) -> Vec<usize> {
-        let missing = self.counts.len() - 1;
-        match values {
-            Values::Numbers { values, .. } => values.iter().map(|v| self.bin_of_number(*v)).collect(),
-            Values::Categories { values, .. } => {
-                let hash = |v: u32| Coin::new(u64::from(v)).below(HASHED) as usize;
-                values.iter().map(|v| if *v == MISSING { missing } else { hash(*v) }).collect()
+        let mut bins = Vec::with_capacity(values.len());
+        self.each_bin(values, self.counts.len() - 1, |bin| {
+            bins.push(bin);
+            ControlFlow::Continue(())
+        });
+        bins
+    }
+
+    /// Calls `f` with each row's bin until it breaks off; `missing` is the bin of what is.
+    fn each_bin(&self, values: &Values, missing: usize, mut f: impl FnMut(usize) -> ControlFlow<()>) {
+        let done = match (values, &self.edges) {
+            (Values::Numbers { values, .. }, Some(edges)) => {
+                // As many edges always: no step of the search depends on how many there are.
+                let mut padded = [f64::INFINITY; BINS];
+                padded.iter_mut().zip(edges).for_each(|(place, edge)| *place = *edge);
+                values.iter().try_for_each(|v| {
+                    let value = v.clamp(f64::MIN, f64::MAX);
+                    f(if v.is_nan() { missing } else { padded.partition_point(|edge| *edge < value) })
+                })
             }
-        }
+            (Values::Numbers { values, .. }, None) => values.iter().try_for_each(|_| f(missing)),
+            (Values::Categories { values, .. }, _) => {
+                let hash = |v: u32| Coin::new(u64::from(v)).below(HASHED) as usize;
+                values.iter().try_for_each(|v| f(if *v == MISSING { missing } else { hash(*v) }))
+            }
+        };
+        // Breaking off is no failure.
+        let _: ControlFlow<()> = done;
     }
 }
 
-/// Compares two tables' columns: rows in their order, unless the reference, which stands for no drift, drifts within
-/// itself when it is read so. Such a file is sorted, or has seasons: then the current rows are taken in an order by
-/// chance, and the finding says so and has no row since when.
+/// Compares two tables' columns: rows in their order, unless that says drift and the reference, which stands for no
+/// drift, drifts within itself too when it is read so. Such a file is sorted, or has seasons: then the current rows are
+/// taken in an order by chance, and the finding says so and has no row since when. No look is added by that: without
+/// drift in the first there is no second.
 pub(super) fn judge(reference: &Values, current: &Values, level: f64) -> Result<Finding, NoFinding> {
     let calibration = Calibration::new(reference)?;
-    if !drifts_within(reference, level) {
-        return sequential(&calibration, current, level);
+    let found = sequential(&calibration, current, level)?;
+    if found.verdict != Verdict::Drift || !drifts_within(reference, level) {
+        return Ok(found);
     }
     let mut current = current.clone();
     let mut coin = Coin::new(SEED);
@@ -204,17 +239,22 @@ pub fn sequential(reference: &Calibration, current: &Values, level: f64) -> Resu
         return Err(NoFinding::Kinds);
     }
     let Ok(mut test) = Conformal::new(&reference.counts, SEED) else { return Err(NoFinding::Empty("reference")) };
-    let mut since = None;
-    for (row, bin) in reference.bins(current).into_iter().enumerate() {
-        test.push(bin);
-        if since.is_none() && test.peak() >= -level.ln() {
-            since = Some(row as u64);
+    let (mut since, bound) = (None, -level.ln());
+    let mut run = test.run();
+    reference.each_bin(current, reference.counts.len() - 1, |bin| {
+        run.push(bin);
+        let peak = run.test().peak();
+        if since.is_none() && peak >= bound {
+            since = Some(run.test().seen() - 1);
         }
-    }
+        // More is not said of it.
+        if peak >= MOST && since.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    drop(run);
     Ok(Finding {
         method: "conformal martingale",
         kind: Score::EValue,
-        score: test.peak().min(700.0).exp(),
+        score: test.peak().min(MOST).exp(),
         threshold: 1.0 / level,
         verdict: Verdict::when(since.is_some()),
         since,

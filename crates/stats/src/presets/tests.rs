@@ -17,6 +17,20 @@ fn evidently_chooses_and_judges_the_same() {
 }
 
 #[test]
+fn evidently_makes_the_test_that_it_is_told_to() {
+    let cases = cases(include_str!("../../oracles/evidently.json"));
+    for case in list(&cases["explicit"]).iter().filter(|case| case["kind"] == "numbers") {
+        let [reference, current] = sides(case);
+        for (test, kind) in [("ks", Score::PValue), ("wasserstein", Score::Distance)] {
+            let found = judge_by(test.parse().unwrap(), &reference, &current).unwrap();
+            near(found.score, number(&case["scores"][test]), 1e-9, &format!("{test} of {case}"));
+            assert_eq!(found.kind, kind);
+        }
+    }
+    assert!("median".parse::<NumberTest>().is_err());
+}
+
+#[test]
 fn nannyml_has_the_same_chunks_and_thresholds() {
     let cases = cases(include_str!("../../oracles/nannyml.json"));
     for case in list(&cases["columns"]) {

@@ -23,6 +23,8 @@ const CELLS: usize = 16;
 const PRIOR: f64 = 96.0;
 /// Values that a bettor remembers, about; the last remembers all.
 const MEMORY: [f64; 4] = [128.0, 1_024.0, 8_192.0, f64::INFINITY];
+/// What a bettor keeps of its memory with each value.
+const KEEP: [f64; MEMORY.len()] = [1.0 - 1.0 / MEMORY[0], 1.0 - 1.0 / MEMORY[1], 1.0 - 1.0 / MEMORY[2], 1.0];
 /// The share of its wealth that the one who does not bet begins with.
 const RESERVE: f64 = 0.5;
 
@@ -37,6 +39,8 @@ pub struct Conformal {
     /// Shares of the wealth: bettors, then the one who does not bet.
     weights: [f64; MEMORY.len() + 1],
     cells: [[f64; CELLS]; MEMORY.len()],
+    /// Those of each bettor together.
+    sums: [f64; MEMORY.len()],
     log_wealth: f64,
     /// The most that the wealth ever was, as a logarithm.
     peak: f64,
@@ -51,6 +55,8 @@ struct Stored {
     seen: u64,
     weights: [f64; MEMORY.len() + 1],
     cells: [[f64; CELLS]; MEMORY.len()],
+    /// Not in what an earlier version stored.
+    sums: Option<[f64; MEMORY.len()]>,
     log_wealth: f64,
     peak: f64,
     coin: Coin,
@@ -64,7 +70,8 @@ impl TryFrom<Stored> for Conformal {
         if s.bag.iter().try_fold(0_u64, |sum, n| sum.checked_add(*n)) != Some(s.total) || s.bag.is_empty() {
             return invalid("its bins do not add up");
         }
-        let numbers = s.weights.iter().chain(s.cells.iter().flatten());
+        let sums = s.sums.unwrap_or_else(|| s.cells.map(|cells| cells.iter().sum()));
+        let numbers = s.weights.iter().chain(s.cells.iter().flatten()).chain(&sums);
         if numbers.clone().any(|n| !(n.is_finite() && *n >= 0.0)) || (s.weights.iter().sum::<f64>() - 1.0).abs() > 1e-6
         {
             return invalid("its shares are none");
@@ -72,8 +79,8 @@ impl TryFrom<Stored> for Conformal {
         if !s.log_wealth.is_finite() || s.peak.is_nan() {
             return invalid("its wealth is not a number");
         }
-        let Stored { bag, total, seen, weights, cells, log_wealth, peak, coin } = s;
-        Ok(Self { bag, total, seen, weights, cells, log_wealth, peak, coin })
+        let Stored { bag, total, seen, weights, cells, log_wealth, peak, coin, .. } = s;
+        Ok(Self { bag, total, seen, weights, cells, sums, log_wealth, peak, coin })
     }
 }
 
@@ -95,6 +102,7 @@ impl Conformal {
             seen: 0,
             weights,
             cells: [[0.0; CELLS]; MEMORY.len()],
+            sums: [0.0; MEMORY.len()],
             log_wealth: 0.0,
             peak: 0.0,
             coin: Coin::new(seed),
@@ -105,11 +113,33 @@ impl Conformal {
     pub fn push(&mut self, bin: usize) {
         let bin = bin.min(self.bag.len() - 1);
         let above: u64 = self.bag[bin + 1..].iter().sum();
+        let cell = self.cell(bin, above);
+        self.bet(cell);
+    }
+
+    /// The cell of a value that so many of the bag are above; it is in the bag then.
+    #[inline]
+    fn cell(&mut self, bin: usize, above: u64) -> usize {
         let within = self.coin.unit() * (self.bag[bin] + 1) as f64;
         let rank = (above as f64 + within) / (self.total + 1) as f64;
-        self.bet(((rank * CELLS as f64) as usize).min(CELLS - 1));
         self.bag[bin] += 1;
         self.total += 1;
+        ((rank * CELLS as f64) as usize).min(CELLS - 1)
+    }
+
+    /// For very many values one after another: each costs less than a push, and the wealth is the same but for rounding.
+    pub fn run(&mut self) -> Run<'_> {
+        let leaves = self.bag.len().next_power_of_two();
+        let mut tree = vec![0; 2 * leaves];
+        tree[leaves..leaves + self.bag.len()].copy_from_slice(&self.bag);
+        for at in (1..leaves).rev() {
+            tree[at] = tree[2 * at] + tree[2 * at + 1];
+        }
+        let mut bettors = [Bettor { cells: [0.0; CELLS], sum: 0.0, one: 1.0, back: 1.0 }; MEMORY.len()];
+        for (bettor, (cells, sum)) in bettors.iter_mut().zip(self.cells.iter().zip(&self.sums)) {
+            (bettor.cells, bettor.sum) = (*cells, *sum);
+        }
+        Run { test: self, tree, leaves, bettors }
     }
 
     /// More values whose order is not known, as counts by bin: in an order by chance.
@@ -130,26 +160,30 @@ impl Conformal {
     }
 
     fn bet(&mut self, cell: usize) {
-        let mut sum = 0.0;
-        for (weight, cells) in self.weights.iter_mut().zip(&self.cells) {
-            let seen: f64 = cells.iter().sum();
+        let cell = cell.min(CELLS - 1);
+        let mut weights = self.weights;
+        for (weight, (cells, seen)) in weights.iter_mut().zip(self.cells.iter().zip(&self.sums)) {
             *weight *= (CELLS as f64 * cells[cell] + PRIOR) / (seen + PRIOR);
-            sum += *weight;
         }
-        sum += self.weights[MEMORY.len()];
-        self.log_wealth += sum.ln();
+        self.earn(weights);
+        for ((cells, sum), keep) in self.cells.iter_mut().zip(&mut self.sums).zip(KEEP) {
+            *cells = cells.map(|c| c * keep);
+            cells[cell] += 1.0;
+            *sum = *sum * keep + 1.0;
+        }
+    }
+
+    /// Takes what the bettors have now, and shares a little of it out among all.
+    #[inline]
+    fn earn(&mut self, weights: [f64; MEMORY.len() + 1]) {
+        let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]) + weights[4];
+        self.log_wealth += ln(sum);
         self.peak = self.peak.max(self.log_wealth);
         self.seen += 1;
         let share = 1.0 / (self.seen as f64 + 64.0);
-        let each = share / self.weights.len() as f64;
-        self.weights.iter_mut().for_each(|w| *w = (1.0 - share) * *w / sum + each);
-        for (cells, memory) in self.cells.iter_mut().zip(MEMORY) {
-            let keep = 1.0 - 1.0 / memory;
-            for c in cells.iter_mut() {
-                *c *= keep;
-            }
-            cells[cell] += 1.0;
-        }
+        let each = share / weights.len() as f64;
+        let scale = (1.0 - share) / sum;
+        self.weights = weights.map(|w| w * scale + each);
     }
 
     /// Values of the stream so far.
@@ -170,5 +204,130 @@ impl Conformal {
     /// A p-value that holds at all times: one over the greatest wealth.
     pub fn p_value(&self) -> f64 {
         (-self.peak).exp().min(1.0)
+    }
+}
+
+/// Values in a row, with sums over the bins at hand. What the bettors remember is not made less with each value; each
+/// new one weighs more instead.
+#[derive(Debug)]
+pub struct Run<'a> {
+    test: &'a mut Conformal,
+    /// A node's sum is that of its two below, 2n and 2n + 1; the bins begin at `leaves`.
+    tree: Vec<u64>,
+    leaves: usize,
+    bettors: [Bettor; MEMORY.len()],
+}
+
+/// What a bettor remembers, in what a value weighs now.
+#[derive(Debug, Clone, Copy)]
+struct Bettor {
+    cells: [f64; CELLS],
+    sum: f64,
+    one: f64,
+    /// One over what a value weighs.
+    back: f64,
+}
+
+/// What a value may weigh before all is made less.
+const HEAVIEST: f64 = 1e60;
+
+impl Run<'_> {
+    /// As [`Conformal::push`].
+    #[inline]
+    pub fn push(&mut self, bin: usize) {
+        let bin = bin.min(self.test.bag.len() - 1);
+        let (mut at, mut above) = (self.leaves + bin, 0);
+        // As many steps for each bin, and no branch in them.
+        while at > 1 {
+            self.tree[at] += 1;
+            above += self.tree[at | 1] & ((at as u64 & 1).wrapping_sub(1));
+            at /= 2;
+        }
+        let cell = self.test.cell(bin, above);
+        let mut weights = self.test.weights;
+        for ((weight, bettor), keep) in weights.iter_mut().zip(&mut self.bettors).zip(KEEP) {
+            let (here, seen) = (bettor.cells[cell] * bettor.back, bettor.sum * bettor.back);
+            *weight *= (CELLS as f64 * here + PRIOR) / (seen + PRIOR);
+            bettor.one *= 1.0 / keep;
+            bettor.back *= keep;
+            bettor.cells[cell] += bettor.one;
+            bettor.sum += bettor.one;
+        }
+        self.test.earn(weights);
+        if self.bettors[0].one > HEAVIEST {
+            self.settle();
+        }
+    }
+
+    /// What is known by now.
+    pub fn test(&self) -> &Conformal {
+        self.test
+    }
+
+    /// Makes everything weigh one again.
+    fn settle(&mut self) {
+        let mine = self.test.cells.iter_mut().zip(&mut self.test.sums);
+        for (bettor, (cells, sum)) in self.bettors.iter_mut().zip(mine) {
+            *cells = bettor.cells.map(|c| c * bettor.back);
+            *sum = bettor.sum * bettor.back;
+            *bettor = Bettor { cells: *cells, sum: *sum, one: 1.0, back: 1.0 };
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// The natural logarithm; near one, where a bet mostly stays, by the series of the inverse hyperbolic tangent.
+fn ln(x: f64) -> f64 {
+    if (x - 1.0).abs() >= 0.125 {
+        return x.ln();
+    }
+    let z = (x - 1.0) / (x + 1.0);
+    let square = z * z;
+    let series = [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0];
+    2.0 * z * series.into_iter().fold(0.0, |sum, term| sum * square + term)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_as_many_pushes() {
+        for bins in [1, 2, 33, 34, 257] {
+            let counts: Vec<u64> = (0..bins).map(|i| i * i % 7).collect();
+            let (mut one, mut other) = (Conformal::new(&counts, 3).unwrap(), Conformal::new(&counts, 3).unwrap());
+            let bins: Vec<usize> = (0..40_000).map(|i| (i * i + i / 3) % 300).collect();
+            for bin in &bins {
+                one.push(*bin);
+            }
+            let mut run = other.run();
+            for bin in &bins[..30_000] {
+                run.push(*bin);
+            }
+            assert_eq!(run.test().seen(), 30_000);
+            drop(run);
+            for bin in &bins[30_000..] {
+                other.push(*bin);
+            }
+            let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-7 * a.abs().max(1.0), "{a} {b}");
+            near(one.log_wealth(), other.log_wealth());
+            near(one.peak(), other.peak());
+            one.cells.iter().flatten().zip(other.cells.iter().flatten()).for_each(|(a, b)| near(*a, *b));
+            assert_eq!((one.bag, one.total, one.coin), (other.bag, other.total, other.coin));
+        }
+    }
+
+    #[test]
+    fn the_logarithm_is_one() {
+        for i in 1..4_000 {
+            let x = f64::from(i) / 2_000.0;
+            assert!((ln(x) - x.ln()).abs() <= 1e-15 * x.ln().abs().max(0.1), "{x}");
+        }
+        assert_eq!(ln(1.0), 0.0);
     }
 }

@@ -56,6 +56,26 @@ fn doane(samples: &[&Sample], n: f64, range: f64) -> f64 {
     range / (1.0 + n.log2() + (1.0 + skewness.abs() / error).log2())
 }
 
+/// [`histogram`] of finite numbers in any order.
+pub fn histogram_of(values: &[f64], edges: &[f64]) -> Vec<u64> {
+    let Some(bins) = edges.len().checked_sub(1).filter(|bins| *bins > 0) else { return Vec::new() };
+    let (low, high) = (edges[0], edges[bins]);
+    let scale = bins as f64 / (high - low);
+    let mut counts = vec![0; bins];
+    for v in values.iter().filter(|v| (low..=high).contains(*v)) {
+        // Where it would be by its distance, then where the edges say.
+        let mut at = (((v - low) * scale) as usize).min(bins - 1);
+        while at > 0 && *v < edges[at] {
+            at -= 1;
+        }
+        while at + 1 < bins && *v >= edges[at + 1] {
+            at += 1;
+        }
+        counts[at] += 1;
+    }
+    counts
+}
+
 /// How many values fall into each bin. The last holds its upper edge; what is outside is in none.
 pub fn histogram(sample: &Sample, edges: &[f64]) -> Vec<u64> {
     let values = sample.values();

@@ -1,5 +1,6 @@
 //! Kolmogorov and Smirnov: the greatest difference of the distribution functions.
 
+use super::buckets::kolmogorov_smirnov_distance_of;
 use super::walk::steps;
 use super::{NoTest, Sample, Test, enough};
 use crate::special::{binomial_pmf, stirling_error};
@@ -13,15 +14,25 @@ const EXACT: usize = 10_000;
 /// # Errors
 /// [`NoTest::TooFew`] when a sample is empty.
 pub fn kolmogorov_smirnov(reference: &Sample, current: &Sample) -> Result<Test, NoTest> {
-    let statistic = kolmogorov_smirnov_distance(reference, current)?;
-    let (n, m) = (reference.len(), current.len());
+    Ok(judged(reference.len(), current.len(), kolmogorov_smirnov_distance(reference, current)?))
+}
+
+/// The same of finite numbers in any order. Large samples are not sorted.
+///
+/// # Errors
+/// [`NoTest::TooFew`] when a sample is empty.
+pub fn kolmogorov_smirnov_of(reference: &[f64], current: &[f64]) -> Result<Test, NoTest> {
+    Ok(judged(reference.len(), current.len(), kolmogorov_smirnov_distance_of(reference, current)?))
+}
+
+fn judged(n: usize, m: usize, statistic: f64) -> Test {
     if n.max(m) <= EXACT {
-        return Ok(exact(n, m, statistic));
+        return exact(n, m, statistic);
     }
     let (n, m) = (n as f64, m as f64);
     // Half to even, as numpy rounds.
     let p_value = kolmogorov_tail((n * m / (n + m)).round_ties_even(), statistic);
-    Ok(Test { statistic, p_value })
+    Test { statistic, p_value }
 }
 
 /// Its statistic alone: the greatest difference of the distribution functions, 0 to 1.

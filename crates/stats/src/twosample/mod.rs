@@ -18,12 +18,14 @@
 //!
 //! p-values and statistics are those of `scipy` 1.17 where it has them, by the same choice between the exact and the
 //! asymptotic distribution, to 10⁻⁹; `oracles/` compares. [`bins`] makes shares of numbers as `numpy.histogram` does.
+//! [`kolmogorov_smirnov_of`] and [`wasserstein_of`] take numbers in any order, and do not sort large samples.
 //! [`sketched`] answers from sketches, and says the error that this brings.
 //!
 //! Each p-value is for one look at one pair of samples. Under repeated looks false alarms pile up; for a stream that is
 //! watched, see [`crate::stream::Conformal`].
 
 pub mod bins;
+mod buckets;
 mod counts;
 pub mod distance;
 mod epps;
@@ -36,9 +38,10 @@ mod walk;
 #[cfg(test)]
 mod oracles;
 
+pub use buckets::wasserstein_of;
 pub use counts::{chi_square, contingency, fisher_exact, g_test, z_proportions};
 pub use epps::epps_singleton;
-pub use kolmogorov::{kolmogorov_smirnov, kolmogorov_smirnov_distance, kolmogorov_tail};
+pub use kolmogorov::{kolmogorov_smirnov, kolmogorov_smirnov_distance, kolmogorov_smirnov_of, kolmogorov_tail};
 pub use mises::cramer_von_mises;
 pub use rank::{Alternative, anderson_darling, mann_whitney};
 pub use walk::{energy, wasserstein};

@@ -1,6 +1,6 @@
 //! Our numbers beside scipy's and Evidently's, which `oracles/run.py` wrote down.
 
-use super::bins::{Rule, edges, histogram};
+use super::bins::{Rule, edges, histogram, histogram_of};
 use super::*;
 use crate::testing::{cases, column, labels, list, near, number, numbers};
 use serde_json::Value;
@@ -25,6 +25,7 @@ fn scipy_has_the_same_tests_of_numbers() {
         let [a, b] = samples(case);
         let name = |test: &str| format!("{test} of {}", case["specs"]);
         same(kolmogorov_smirnov(&a, &b), &case["ks"], &name("ks"));
+        same(kolmogorov_smirnov_of(a.values(), b.values()), &case["ks"], &name("ks"));
         same(cramer_von_mises(&a, &b), &case["cvm"], &name("cvm"));
         same(epps_singleton(&a, &b), &case["es"], &name("es"));
         same(t_test(&a.moments(), &b.moments()), &case["t"], &name("t"));
@@ -56,6 +57,10 @@ fn numpy_has_the_same_bins_and_distances() {
         let whole = Sample::new(a.values().iter().map(|v| (v * 4.0).floor()).collect());
         equal(&edges(&[&whole], Rule::Sturges, true), &case["whole"]);
         let [p, q] = [&a, &b].map(|s| distance::shares(&histogram(s, &both), s.len() as u64));
+        for (edges, s) in [(&both, &a), (&both, &b), (&edges(&[&a], Rule::Doane, false), &b)] {
+            let back: Vec<f64> = s.values().iter().rev().copied().collect();
+            assert_eq!(histogram_of(&back, edges), histogram(s, edges), "{}", case["specs"]);
+        }
         near(distance::jensen_shannon(&p, &q), number(&case["js"]), CLOSE, "js");
         near(distance::hellinger(&p, &q), number(&case["hellinger"]), CLOSE, "hellinger");
         near(distance::total_variation(&p, &q), number(&case["tv"]), CLOSE, "tv");
