@@ -34,7 +34,7 @@ fn behind_a_collector_names_are_ours_again() {
                 ours.insert(family.name);
             }
             None => {
-                assert!(family.name.starts_with("nv_") || family.name == "mainspring_build_info", "{}", family.name)
+                assert!(family.name.starts_with("nv_") || family.name == "mainspring_build_info", "{}", family.name);
             }
         }
     }
