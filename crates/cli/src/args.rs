@@ -247,6 +247,8 @@ pub enum Cmd {
     },
     /// Show every setting and where its value comes from
     Config(ServerArgs),
+    /// Print alarms for Amazon CloudWatch, as code: error rates, latencies, and how fast error budgets burn
+    Alarms(crate::alarms::AlarmArgs),
     /// Print a dashboard of the server's metrics for Grafana to import
     Dashboard,
     /// Say what is missing on this machine and how to mend it

@@ -1,6 +1,7 @@
 //! The `mainspring` command.
 
 mod age;
+mod alarms;
 mod alert;
 mod args;
 mod client;
@@ -74,6 +75,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
         Cmd::Up(args) => return up::run(&args).await,
         Cmd::Config(args) => local::config(&args, out)?,
+        Cmd::Alarms(args) => alarms::run(&server()?, &args).await?,
         Cmd::Dashboard => output::json(&mainspring_server::dashboard()),
         Cmd::Doctor(args) => local::doctor(&args, out).await?,
         Cmd::Backup { to, server } => local::backup(&to, &server).await?,

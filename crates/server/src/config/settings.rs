@@ -1,6 +1,7 @@
 //! The settings as typed values, checked against each other.
 
 use super::resolve::{ConfigError, Origin, Resolved};
+use crate::export::{By, CloudWatch};
 use mainspring_core::Secret;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ pub struct Settings {
     pub otlp_endpoint: Option<String>,
     pub otlp_interval: Option<Duration>,
     pub otlp_sample: f64,
+    pub cloudwatch: CloudWatch,
     pub lineage_url: Option<String>,
     pub lineage_key: Option<Secret>,
     pub shutdown_grace: Duration,
@@ -152,9 +154,53 @@ impl Settings {
             otlp_endpoint: r.text("otlp.endpoint").map(str::to_owned),
             otlp_interval: Some(interval).filter(|d| !d.is_zero()),
             otlp_sample: sample,
+            cloudwatch: cloudwatch(r, &bad)?,
             lineage_url: r.text("lineage.url").map(str::to_owned),
             lineage_key: r.text("lineage.key").map(Secret::new),
             shutdown_grace: r.duration("shutdown-grace"),
         })
     }
+}
+
+fn cloudwatch(r: &Resolved, bad: &dyn Fn(&'static str, &str) -> ConfigError) -> Result<CloudWatch, ConfigError> {
+    let region = r.text("cloudwatch.region").map(str::to_owned);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if region.as_ref().is_some_and(|region| !region.chars().all(plain)) {
+        return Err(bad("cloudwatch.region", "expected a region of AWS, e.g. eu-central-1"));
+    }
+    let endpoint = r.text("cloudwatch.endpoint").map(str::to_owned);
+    if endpoint.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+        return Err(bad("cloudwatch.endpoint", "expected an http or https URL"));
+    }
+    if endpoint.is_some() && region.is_none() {
+        return Err(bad("cloudwatch.region", "cloudwatch.endpoint is set, so the region is needed too"));
+    }
+    let namespace = r.text("cloudwatch.namespace").unwrap_or("Mainspring").to_owned();
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-_/#:".contains(c);
+    if namespace.len() > 255 || namespace.starts_with("AWS/") || !namespace.chars().all(fits) {
+        return Err(bad(
+            "cloudwatch.namespace",
+            "expected up to 255 of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",
+        ));
+    }
+    let interval = r.duration("cloudwatch.interval");
+    if interval < Duration::from_secs(1) {
+        return Err(bad("cloudwatch.interval", "expected at least 1s"));
+    }
+    let emf = r.text("cloudwatch.emf").map(str::parse).transpose();
+    let metrics = r.list("cloudwatch.metrics").iter().map(|name| name.parse()).collect::<Result<_, String>>();
+    Ok(CloudWatch {
+        emf: emf.map_err(|reason: String| bad("cloudwatch.emf", &reason))?,
+        region,
+        endpoint,
+        namespace,
+        interval,
+        metrics: metrics.map_err(|reason| bad("cloudwatch.metrics", &reason))?,
+        by: match r.text("cloudwatch.by") {
+            Some("variant") => By::Variant,
+            Some("version") => By::Version,
+            _ => By::Deployment,
+        },
+        most: r.count("cloudwatch.most") as usize,
+    })
 }

@@ -1,6 +1,9 @@
-//! What is measured, told to others by itself: an OpenTelemetry collector.
+//! What is measured, told to others by itself: an OpenTelemetry collector, Amazon CloudWatch.
 
+mod cloudwatch;
 mod otlp;
+
+pub use cloudwatch::{By, CloudWatch};
 
 use crate::config::Settings;
 use crate::error::StartError;
@@ -14,7 +17,11 @@ use mainspring_core::Ctx;
 /// [`StartError`] when a receiver's address cannot be used.
 pub fn start(settings: &Settings, source: &Source, replica: String, ctx: &Ctx) -> Result<(), StartError> {
     if let (Some(endpoint), Some(interval)) = (&settings.otlp_endpoint, settings.otlp_interval) {
-        let exporter = otlp::Exporter::new(endpoint, interval, replica, ctx)?;
+        let exporter = otlp::Exporter::new(endpoint, interval, replica.clone(), ctx)?;
+        drop(ctx.tasks.spawn_graceful(exporter.run(source.clone(), ctx.clone())));
+    }
+    if settings.cloudwatch.region.is_some() || settings.cloudwatch.emf.is_some() {
+        let exporter = cloudwatch::Exporter::new(&settings.cloudwatch, replica)?;
         drop(ctx.tasks.spawn_graceful(exporter.run(source.clone(), ctx.clone())));
     }
     Ok(())
