@@ -46,7 +46,7 @@ pub(super) fn names(request: &Request) -> String {
     format!(
         "SELECT DISTINCT f.name FROM predictions p JOIN ({}) f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
          AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
-        feedback(&since(request)),
+        feedback(&since(request), "TRUE"),
         scope(request)
     )
 }
@@ -80,7 +80,7 @@ pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
          LEFT JOIN ({labels}) f \
          ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
         prediction = name(&chosen.prediction),
-        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request))),
+        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request)), "TRUE"),
         scope = scope(request),
     )
 }
