@@ -24,6 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
+mod again;
 mod call;
 mod shadow;
 mod stream;
