@@ -29,6 +29,14 @@ impl Learned {
         }
     }
 
+    /// Bins alone, with nothing counted in them.
+    pub(super) fn bins(self) -> Option<Calibration> {
+        match self {
+            Self::Numbers(sample) => Some(Calibration::cut(sample.bits.into_iter().map(f64::from_bits).collect())),
+            Self::Texts(_) => Some(Calibration::hashed()),
+        }
+    }
+
     pub(super) fn calibration(self) -> Result<Calibration, NoFinding> {
         match self {
             Self::Numbers(sample) => {
