@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod error;
 mod estimate;
+mod html;
 mod keys;
 mod lineage;
 mod local;
@@ -18,6 +19,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod rules;
 mod sides;
 mod up;
 mod validate;
@@ -59,7 +61,10 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let out = match (&cli.output, &cli.command) {
         (Destination::Shown(out), _) => *out,
-        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_)) => args::Output::Table,
+        (
+            Destination::File(_),
+            Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_) | Cmd::Monitor(args::MonitorCmd::Report { .. }),
+        ) => args::Output::Table,
         (Destination::File(other), _) => {
             let message = format!("--output is {other:?}; it is table or json");
             return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
@@ -93,7 +98,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
-        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
+        Cmd::Monitor(command) => monitors::run(&server()?, command, (out, file)).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Lineage { node, up, down, depth } => {
             let way = match (up, down) {
@@ -114,6 +119,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             monitor::profile(table, threads, with, (out, file)).await?;
         }
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
+        Cmd::Rules { deployment } => rules::run(&server()?, &deployment, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;

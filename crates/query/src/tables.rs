@@ -1,6 +1,6 @@
 //! The tables that a query can name. A table is read when a query names it, not before.
 
-use crate::table::{Footers, JournalTable};
+use crate::table::{Footers, JournalTable, day};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -61,6 +61,8 @@ pub(crate) struct Tables {
     pub footers: Arc<Footers>,
     /// The one deployment whose predictions are read.
     pub of: Option<Arc<str>>,
+    /// The first day whose predictions are read, in days since the epoch.
+    pub since: Option<i32>,
     /// Tables read already, so that a query sees one state of each.
     pub read: tokio::sync::Mutex<Vec<(Kind, Arc<JournalTable>)>>,
 }
@@ -83,6 +85,9 @@ impl Tables {
         if let Some(of) = self.of.as_ref().filter(|_| kind != Kind::Feedback) {
             snapshot.files.retain(|file| file.deployment.as_deref() == Some(&**of));
             snapshot.live.retain(|rows| rows.header.deployment.as_deref() == Some(&**of));
+        }
+        if let Some(since) = self.since.filter(|_| kind == Kind::Prediction) {
+            snapshot.files.retain(|file| day(&file.date).is_none_or(|day| day >= since));
         }
         let (tenant, footers) = (self.tenant.clone(), Arc::clone(&self.footers));
         let first = match kind {

@@ -17,6 +17,7 @@ pub mod rows;
 pub mod spec;
 mod sql;
 pub mod track;
+mod training;
 mod watch;
 mod why;
 mod words;

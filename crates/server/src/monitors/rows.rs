@@ -57,14 +57,16 @@ impl Traffic for JournalRows {
         let begun = self.ctx.now();
         let past = Some(Past { next: wanted.from, step: FIRST });
         // Its own columns and types: where another deployment has texts under a name, the numbers here stay numbers.
-        let of = Self { query: self.query.of_deployment(wanted.spec.deployment.as_str()), ..self.clone() };
+        // What a column was in an earlier version is forgotten with the days of that version.
+        let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
+        let of = Self { query, ..self.clone() };
         let stream: Box<dyn RowStream> = Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new() });
         Box::pin(async move { Ok(stream) })
     }
 
     fn recent(&self, wanted: Wanted, of: Asked, most: usize) -> PortResult<'_, Rows> {
         Box::pin(async move {
-            let query = self.query.of_deployment(wanted.spec.deployment.as_str());
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
             let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
             let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
             let known = known.iter().filter_map(|row| row.first()?.as_str());
@@ -81,7 +83,7 @@ impl Traffic for JournalRows {
 
     fn labels(&self, wanted: Wanted, until: Timestamp) -> PortResult<'_, Rows> {
         Box::pin(async move {
-            let query = self.query.of_deployment(wanted.spec.deployment.as_str());
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
             let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
             let Some(label) = &wanted.spec.label else { return Ok(Rows::default()) };
             let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
