@@ -9,7 +9,6 @@ use crate::run::Work;
 use mainspring_core::Authorized;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_mlmodel::GivenParams;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long one such call may take.
@@ -37,6 +36,6 @@ impl Serving {
         let params = loaded.facts.contract.params(GivenParams::default())?;
         let (now, id) = (Instant::now(), self.made().0);
         let work = Work { id, inputs: inputs.into(), rows, params, deadline: Some(now + PATIENCE), parts: None };
-        Ok(queued(&Arc::clone(&loaded), &deployment, work, now).await?.outputs)
+        Ok(queued(&loaded, &deployment, work, now).await?.outputs)
     }
 }
