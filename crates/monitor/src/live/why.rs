@@ -132,7 +132,7 @@ impl Given {
 
 /// A model that can be asked again, beside its traffic.
 pub trait Answers: Send + Sync + 'static {
-    /// The answers to the rows by the version that is named. Neither counted nor in the journal.
+    /// The answers to the rows by the version that is named. No request in any count, and not in the journal.
     fn again<'a>(&'a self, of: &'a Asked, rows: Given) -> PortResult<'a, Answered>;
 }
 

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Serving {
-    /// What `version` answers to `inputs`, without parameters. Nobody's request: it is neither counted nor in the journal,
-    /// takes no place of those that a deployment admits, and waits for its turn in the queue. Few rows a call, so that
+    /// What `version` answers to `inputs`, without parameters. Nobody's request: it is among no requests that are
+    /// counted, though among the engine's calls, is not in the journal, takes no place of those that a deployment admits, and waits for its turn in the queue. Few rows a call, so that
     /// nobody waits long behind it.
     ///
     /// # Errors
