@@ -30,10 +30,10 @@ impl Learned {
     }
 
     /// Bins alone, with nothing counted in them.
-    pub(super) fn bins(self) -> Option<Calibration> {
+    pub(super) fn bins(self) -> Calibration {
         match self {
-            Self::Numbers(sample) => Some(Calibration::cut(sample.bits.into_iter().map(f64::from_bits).collect())),
-            Self::Texts(_) => Some(Calibration::hashed()),
+            Self::Numbers(sample) => Calibration::cut(sample.bits.into_iter().map(f64::from_bits).collect()),
+            Self::Texts(_) => Calibration::hashed(),
         }
     }
 

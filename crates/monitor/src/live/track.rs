@@ -304,8 +304,9 @@ impl Track {
             // These rows decide on the bins and are not counted in them.
             self.learn(theirs?, beside, at);
             if self.learned.as_ref().is_some_and(|learned| learned.rows() >= PILOT) {
-                let bins = self.learned.take().and_then(|learned| learned.bins());
-                bins.into_iter().for_each(|bins| self.compare_with(bins, at));
+                if let Some(learned) = self.learned.take() {
+                    self.compare_with(learned.bins(), at);
+                }
             }
             return None;
         };
@@ -377,7 +378,9 @@ impl Track {
                 part.counts[*bin] += 1;
             }
             if let Some(counts) = &mut part.beside {
-                beside.into_iter().flatten().for_each(|bin| counts[*bin] += 1);
+                for bin in beside.into_iter().flatten() {
+                    counts[*bin] += 1;
+                }
             }
         }
         while self.parts.front().is_some_and(|p| p.at <= start - step * PARTS) {
