@@ -101,6 +101,20 @@ def test_drift_from_the_training_data_is_seen_told_and_kept(start, tmp_path):
     assert view["version"] == "1" and view["sampled"] <= 512
     (told,) = events(server, "tumour-drift")
     assert told["kind"] == "drifted" and "in.mean_radius" in told["sentence"] and "version 1" in told["sentence"]
+    # What it does to the answers: the very model was asked again, and nobody's request was it.
+    why = json.loads(server.cli("monitor", "why", "tumour-drift", "--output", "json"))
+    (cause,) = why["causes"]
+    assert cause["name"] == "in.mean_radius" and cause["weight"] == pytest.approx(cause["moved"] * cause["importance"]), why
+    assert why["output"] == "out.probabilities" and why["unit"] == "probability" and why["rows"] == 128
+    expected = shift(frame, names)
+    assert cause["shift"] == pytest.approx(expected, abs=0.1), (cause, expected)
+    assert "by drift and importance: in.mean_radius (moves the mean of out.probabilities by" in told["sentence"]
+    assert why["sentences"][-1].startswith("What to do:") and "version 1" in why["sentences"][0]
+    assert "MOVED × IMPORTANCE" in server.cli("monitor", "why", "tumour-drift")
+    assert server.query("SELECT count(*) AS n FROM predictions")[0]["n"] == 2 * len(frame)
+    # How it came about.
+    looks = json.loads(server.cli("monitor", "history", "tumour-drift", "--column", "in.mean_radius", "--output", "json"))["points"]
+    assert looks[-1]["columns"][0]["standing"] == "drift" and looks[-1]["columns"][0]["distance"] > 0.5
     # The query that goes with it shows the rows.
     rows = server.query(told["numbers"]["query"])
     assert rows and min(row["in.mean_radius"] for row in rows) > 15
@@ -126,6 +140,47 @@ def test_drift_from_the_training_data_is_seen_told_and_kept(start, tmp_path):
     later = lambda: (v := monitor(again, "tumour-drift")).get("seenUntil", "") > view["seenUntil"] and v
     after = until(later, lambda: monitor(again, "tumour-drift"))
     assert (after["state"], after["rows"]) == ("drifting", 2 * len(frame)) and len(events(again, "tumour-drift")) == 1
+
+
+def shift(frame, names):
+    """How far the mean probability of the second class is from where it is without the other unit, by scikit-learn."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(frame[names].to_numpy(), frame["target"])
+    moved = frame[names].copy()
+    moved["mean_radius"] *= numpy.float32(2.54)
+    return model.predict_proba(moved.to_numpy())[:, 1].mean() - model.predict_proba(frame[names].to_numpy())[:, 1].mean()
+
+
+def test_labels_are_watched_apart_when_their_wait_is_over(server, tmp_path):
+    frame, names = trained(server, "glands")
+    frame.to_parquet(tmp_path / "train.parquet")
+    server.cli("profile", tmp_path / "train.parquet", "--version", "glands/1")
+    server.deploy("glands", "models:/glands/1")
+    declare(server, "glands", columns=["in.*"], label={"name": "diagnosis", "column": "target", "wait": "1m"})
+    until(lambda: monitor(server, "glands-drift").get("label"), lambda: monitor(server, "glands-drift"))
+    ids = []
+    for start in range(0, len(frame), 40):
+        part = frame[names][start:start + 40]
+        answer = requests.post(f"{server.url}/v2/models/glands/infer", json={"id": f"glands-{start}", "inputs": [
+            {"name": "X", "shape": [len(part), len(names)], "datatype": "FP32", "data": part.to_numpy().ravel().tolist()}]})
+        assert answer.status_code == 200, answer.text
+        ids.append((answer.json()["id"], len(part)))
+    # Far more are well than the model was trained on.
+    pieces = [{"deployment": "glands", "id": id, "row": row, "name": "diagnosis", "value": 1} for id, rows in ids for row in range(rows)]
+    for start in range(0, len(pieces), 200):
+        sent = requests.post(f"{server.url}/api/v1/feedback", json={"feedback": pieces[start:start + 200]})
+        assert sent.status_code == 200, sent.text
+    view = until(lambda: (v := monitor(server, "glands-drift"))["state"] == "drifting" and v, lambda: monitor(server, "glands-drift"))
+    found = columns(view)
+    label = found["label.diagnosis"]
+    assert (label["standing"], label["drift"], label["reference"]) == ("drift", "label", "profile"), view
+    assert found["error.diagnosis"]["drift"] == "concept" and found["error.diagnosis"]["standing"] == "learning"
+    assert view["label"]["rows"] == len(frame) and view["label"]["wait"] == "1m"
+    # Who was asked has not changed.
+    assert not [name for name, c in found.items() if name.startswith("in.") and c["standing"] == "drift"]
+    (told,) = events(server, "glands-drift")
+    assert "label.diagnosis" in told["sentence"] and "what is true has changed" in told["sentence"]
+    rows = server.query(told["numbers"]["query"])
+    assert rows and {row["feedback_value"] for row in rows} == {"1"}
 
 
 def test_the_runs_dataset_is_the_reference_and_a_rollout_is_stopped(server, tmp_path):
@@ -155,7 +210,7 @@ def test_the_runs_dataset_is_the_reference_and_a_rollout_is_stopped(server, tmp_
 def test_what_makes_no_sense_is_refused(server, tmp_path):
     refused = lambda **more: server.cli("apply", "-f", "-", check=False, stdin=json.dumps(
         {"apiVersion": "mainspring/v1", "kind": "Monitor", "name": "x", "deployment": "x"} | more))
-    for more, why in [({"level": 2}, "level"), ({"segments": ["plan"]}, "segments[0]"), ({"colums": ["*"]}, "columns"),
+    for more, why in [({"level": 2}, "level"), ({"label": {"name": "y", "wait": "1s"}}, "label.wait"), ({"segments": ["plan"]}, "segments[0]"), ({"colums": ["*"]}, "columns"),
                       ({"reference": {"profile": "churn"}}, "reference.profile")]:
         done = refused(**more)
         assert done.returncode == 2 and why in done.stderr, done.stderr

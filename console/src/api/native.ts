@@ -32,6 +32,9 @@ export type MonitorColumn = Schemas["MonitorColumn"];
 export type MonitorDetail = Schemas["MonitorView"];
 export type MonitorDistribution = Schemas["MonitorDistribution"];
 export type MonitorEvent = Schemas["MonitorEvent"];
+export type MonitorPoint = Schemas["MonitorPoint"];
+export type MonitorWhy = Schemas["MonitorWhy"];
+export type MonitorCause = Schemas["MonitorCause"];
 export type Overview = Schemas["Overview"];
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
@@ -227,6 +230,27 @@ export const native = {
         params: { path: { name }, query: { column, ...(segment ? { segment } : {}) } },
         ...s(signal),
       }),
+      signal,
+    ),
+  monitorHistory: (
+    name: string,
+    last: string,
+    column: string,
+    segment: string | undefined,
+    signal?: AbortSignal,
+  ) =>
+    take(
+      `load the timeline of ${name}`,
+      client.GET("/api/v1/monitors/{name}/history", {
+        params: { path: { name }, query: { last, column, ...(segment ? { segment } : {}) } },
+        ...s(signal),
+      }),
+      signal,
+    ),
+  monitorWhy: (name: string, signal?: AbortSignal) =>
+    take(
+      `load why ${name} drifts`,
+      client.GET("/api/v1/monitors/{name}/why", { params: { path: { name } }, ...s(signal) }),
       signal,
     ),
   monitorEvents: (name: string, signal?: AbortSignal) =>

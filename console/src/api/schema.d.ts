@@ -628,6 +628,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/monitors/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitorHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/monitors/{name}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getMonitorWhy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -2307,20 +2339,48 @@ export interface components {
             /** @description The newest version; absent while there is none. */
             latestVersion?: string | null;
         };
+        /** @description What a column's drift does to the answers. */
+        MonitorCause: {
+            /** @description The column. */
+            name: string;
+            /**
+             * Format: double
+             * @description The share of its rows that are elsewhere, beyond chance.
+             */
+            moved: number;
+            /**
+             * Format: double
+             * @description Mean absolute change of an answer when the column's values are dealt out to other rows.
+             */
+            importance: number;
+            /**
+             * Format: double
+             * @description The two multiplied: what causes are ordered by.
+             */
+            weight: number;
+            /**
+             * Format: double
+             * @description How far the mean answer is from where it would be with the column as in its reference.
+             */
+            shift?: number | null;
+        };
         /** @description What a monitor sees of a column. */
         MonitorColumn: {
-            /** @description Its name in the journal: `in.age`, `out.score`. */
+            /** @description Its name in the journal: `in.age`, `out.score`; of labels `label.NAME` and `error.NAME`. */
             name: string;
             /** @description Which rows of it, `in.plan = gold`; all when there is none. */
             segment?: string | null;
-            /** @description What its drift is: `covariate` or `prediction`. */
+            /**
+             * @description What its drift is: `covariate` of inputs, `prediction` of outputs, `label` of what was true (`label.NAME`),
+             *     `concept` of the error that shows (`error.NAME`).
+             */
             drift: string;
             /** @description `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared. */
             standing: string;
             /** @description Since when. */
             since: components["schemas"]["Time"];
             changedAt?: components["schemas"]["Time"] | null;
-            /** @description What it is compared with: `profile`, `first-rows` or `window`. */
+            /** @description What it is compared with: `profile`, `first-rows`, `window`, or `beside`, what is answered meanwhile. */
             reference: string;
             /**
              * Format: int64
@@ -2370,6 +2430,25 @@ export interface components {
             /** @description Sampled rows of the window by bin. */
             windowCounts: number[];
         };
+        /** @description How far a column had moved when it was looked at. */
+        MonitorEffect: {
+            /** @description The column. */
+            name: string;
+            /** @description Which rows of it, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /**
+             * Format: float
+             * @description The share of the window's rows that would have had to move, 0 to 1.
+             */
+            distance: number;
+            /**
+             * Format: float
+             * @description What chance alone brought with so many rows.
+             */
+            chance: number;
+            /** @description What was said of it. */
+            standing: string;
+        };
         /** @description What a monitor has told. */
         MonitorEvent: {
             /**
@@ -2393,10 +2472,36 @@ export interface components {
             /** @description Newest first. */
             events: components["schemas"]["MonitorEvent"][];
         };
+        /** @description What a monitor saw, look by look. */
+        MonitorHistory: {
+            /** @description The oldest first: each minute of the last six hours, and the last look of each hour before that, for thirty days. */
+            points: components["schemas"]["MonitorPoint"][];
+        };
+        /** @description What a monitor does with labels. */
+        MonitorLabel: {
+            /** @description The feedback that says what was true. */
+            name: string;
+            /** @description How long after its prediction a label counts. */
+            wait: string;
+            /**
+             * Format: int64
+             * @description Labelled rows so far.
+             */
+            rows: number;
+            /** @description Labels of predictions before this moment are in it. */
+            seenUntil: components["schemas"]["Time"];
+        };
         /** @description Monitors by name. */
         MonitorList: {
             /** @description Each in a line. */
             monitors: components["schemas"]["MonitorSummary"][];
+        };
+        /** @description One look at a monitor. */
+        MonitorPoint: {
+            /** @description Rows before this moment were in it. */
+            at: components["schemas"]["Time"];
+            /** @description Its columns, those first that had moved most; at most 64. */
+            columns: components["schemas"]["MonitorEffect"][];
         };
         /** @description A monitor in a line. */
         MonitorSummary: {
@@ -2458,9 +2563,37 @@ export interface components {
              * @description Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
              */
             leftOut: number;
+            label?: components["schemas"]["MonitorLabel"] | null;
             begunAt?: components["schemas"]["Time"] | null;
             /** @description Its columns, whole first, then by segment. */
             columns: components["schemas"]["MonitorColumn"][];
+        };
+        /** @description Why a monitor drifts. */
+        MonitorWhy: {
+            /**
+             * @description In sentences: which columns, segments and version, since when, what it does to the answers, what to do. Empty while
+             *     nothing drifts.
+             */
+            sentences: string[];
+            at?: components["schemas"]["Time"] | null;
+            /** @description The output that is meant: `out.score`. */
+            output?: string | null;
+            /** @description What its change is measured in: `number`, `probability`, or `class`, the share of rows that get another. */
+            unit?: string | null;
+            /**
+             * Format: int64
+             * @description Rows that it was asked about again.
+             */
+            rows: number;
+            /**
+             * Format: double
+             * @description The mean of its answers, where it is one number.
+             */
+            mean?: number | null;
+            /** @description By weight, the greatest first. */
+            causes: components["schemas"]["MonitorCause"][];
+            /** @description What could not be told, and why. */
+            problem?: string | null;
         };
         Number: number | ("NaN" | "Infinity" | "-Infinity");
         /** @description The first page: what runs, what is new, what needs a look. */
@@ -4982,6 +5115,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MonitorEvents"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitorHistory: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: `6h`, `30d`; a day when left out. */
+                last?: string;
+                /** @description Of this column alone; all when left out. */
+                column?: string;
+                /** @description Which rows of it, `in.plan = gold`; all when left out. */
+                segment?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far its columns had moved, look by look */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorHistory"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMonitorWhy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Why it drifts, and what that does to the answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorWhy"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

@@ -1,6 +1,19 @@
 import { expect, it } from "vitest";
 import type { MonitorColumn } from "../api/native";
-import { bins, columnName, referenceWords, sorted, standingWords, stateWords, sureness } from "./monitor";
+import {
+  behind,
+  bins,
+  columnName,
+  eventMarks,
+  referenceWords,
+  shiftWords,
+  sideWords,
+  sorted,
+  standingWords,
+  stateWords,
+  sureness,
+  timeline,
+} from "./monitor";
 
 const column = (name: string, standing: string, distance = 0): MonitorColumn => ({
   name,
@@ -65,4 +78,60 @@ it("shows of hashed texts the groups that somebody is in", () => {
     { at: 0, name: "up to 1", reference: 0, window: 0 },
     { at: 1, name: "over 1", reference: 0, window: 0 },
   ]);
+});
+
+it("keeps the four kinds of drift apart in words", () => {
+  expect(["covariate", "prediction", "label", "concept", "new"].map((drift) => sideWords({ drift }))).toEqual(
+    ["inputs", "answers", "what was true", "how wrong it was", "new"],
+  );
+});
+
+it("says how far a column moved the answers in their unit", () => {
+  expect(shiftWords({ shift: 0.1234 }, "number")).toBe("+0.123");
+  expect(shiftWords({ shift: -2 }, "probability")).toBe("−2");
+  expect(shiftWords({ shift: 0.25 }, "class")).toBe("25 % to another class");
+  expect(shiftWords({}, "number")).toBe("–");
+});
+
+it("draws looks beyond chance beside the level of drift", () => {
+  const at = (minute: number, distance: number) => ({
+    at: `2026-11-26T10:0${minute}:00Z`,
+    columns: [{ name: "in.x", distance, chance: 0.1, standing: "steady" }],
+  });
+  const drawn = timeline([at(0, 0.05), at(1, 0.4)], 0.1);
+  expect(drawn.x).toEqual([1795687200, 1795687260]);
+  expect(drawn.series[0]?.values[0]).toBe(0);
+  expect(drawn.series[0]?.values[1]).toBeCloseTo(0.3);
+  expect(drawn.series[1]?.values).toEqual([0.1, 0.1]);
+});
+
+it("marks what was told of that column, and each change of version", () => {
+  const event = (seq: number, kind: string, columns?: object[]) => ({
+    seq,
+    at: `2026-11-26T10:0${seq}:00Z`,
+    kind,
+    drifting: true,
+    sentence: "",
+    numbers: columns ? { columns } : {},
+  });
+  const all = [
+    event(1, "drifted", [{ column: "in.x", segment: null }]),
+    event(2, "drifted", [{ column: "in.x", segment: "in.plan = gold" }]),
+    event(3, "drifted", [{ column: "in.y", segment: null }]),
+    event(4, "replaced"),
+  ];
+  expect(eventMarks(all, { name: "in.x" }).map((m) => m.label)).toEqual(["drifted", "replaced"]);
+  expect(eventMarks(all, { name: "in.x", segment: "in.plan = gold" })).toHaveLength(2);
+});
+
+it("leads from a look to its predictions, with every name quoted", () => {
+  const at = Date.parse("2026-11-26T10:05:00Z");
+  const m = { deployment: "it's", variant: "stable" };
+  expect(behind(m, { name: 'in.a"b[3]', segment: "in.plan = o'clock" }, at)).toBe(
+    "SELECT event_id, at, version, \"in.a\"\"b\" FROM predictions WHERE deployment = 'it''s' AND variant = 'stable' AND CAST(\"in.plan\" AS VARCHAR) = 'o''clock' AND at < TIMESTAMP '2026-11-26T10:05:00.000Z' AND at >= TIMESTAMP '2026-11-26T10:00:00.000Z' ORDER BY at DESC LIMIT 200",
+  );
+  const label = { name: "y", wait: "1h", rows: 3, seenUntil: "2026-11-26T10:00:00Z" };
+  const sql = behind({ ...m, label }, { name: "error.y" }, at);
+  expect(sql).toContain("feedback_value FROM labeled");
+  expect(sql).toContain("feedback_name = 'y'");
 });

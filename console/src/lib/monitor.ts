@@ -1,7 +1,17 @@
 /** A monitor in words: its state, its columns in the order in which they need a look, a column's bins. */
-import type { Monitor, MonitorColumn, MonitorDistribution } from "../api/native";
+import type {
+  Monitor,
+  MonitorCause,
+  MonitorColumn,
+  MonitorDetail,
+  MonitorDistribution,
+  MonitorEvent,
+  MonitorPoint,
+} from "../api/native";
+import { ms } from "../api/native";
 import type { State } from "../components/basics";
-import { measure, plural } from "./format";
+import type { Mark, Series } from "../components/chart/data";
+import { measure, percent, plural } from "./format";
 
 const STATES: Record<string, [State, string]> = {
   drifting: ["bad", "drifting"],
@@ -31,6 +41,74 @@ export function standingWords(column: Pick<MonitorColumn, "standing">): [State, 
   return STANDINGS[column.standing] ?? ["none", column.standing];
 }
 
+const SIDES: Record<string, string> = {
+  covariate: "inputs",
+  prediction: "answers",
+  label: "what was true",
+  concept: "how wrong it was",
+};
+
+/** What a column's drift is a drift of. */
+export function sideWords(column: Pick<MonitorColumn, "drift">): string {
+  return SIDES[column.drift] ?? column.drift;
+}
+
+/** How far a column moved the answers, with the unit that these have. */
+export function shiftWords(cause: Pick<MonitorCause, "shift">, unit: string | null | undefined): string {
+  const { shift } = cause;
+  if (shift === undefined || shift === null) return "–";
+  if (unit === "class") return `${percent(shift, 0)} to another class`;
+  return `${shift > 0 ? "+" : ""}${measure(shift, 3)}`;
+}
+
+/** A column's looks as a line, beside the level from which on a change is drift. */
+export function timeline(points: MonitorPoint[], least: number): { x: number[]; series: Series[] } {
+  const beyond = points.map((p) => {
+    const seen = p.columns[0];
+    return seen ? Math.max(0, seen.distance - seen.chance) : null;
+  });
+  return {
+    x: points.map((p) => (ms(p.at) ?? 0) / 1000),
+    series: [
+      { label: "moved beyond chance", values: beyond },
+      { label: "called drift from here on", values: points.map(() => least), tone: "bad" },
+    ],
+  };
+}
+
+/** What was told of a column, or of its whole version, as marks of a timeline. */
+export function eventMarks(events: MonitorEvent[], column: Pick<MonitorColumn, "name" | "segment">): Mark[] {
+  return events.flatMap((e) => {
+    const named = e.numbers.columns;
+    const its =
+      e.kind === "replaced" ||
+      (Array.isArray(named) &&
+        named.some((c) => c?.column === column.name && (c?.segment ?? null) === (column.segment ?? null)));
+    return its ? [{ x: (ms(e.at) ?? 0) / 1000, label: e.kind }] : [];
+  });
+}
+
+const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
+
+/** A query for the predictions of the minutes before a look, of a column's values and of the rows it is of. */
+export function behind(
+  m: Pick<MonitorDetail, "deployment" | "variant" | "label">,
+  column: Pick<MonitorColumn, "name" | "segment">,
+  at: number,
+): string {
+  const instant = (ms: number) => `TIMESTAMP '${new Date(ms).toISOString()}'`;
+  const truth = /^(label|error)\./.test(column.name);
+  const wanted = truth ? "feedback_value" : `"${column.name.replace(/\[\d+\]$/, "").replaceAll('"', '""')}"`;
+  const where = [`deployment = ${text(m.deployment)}`, `variant = ${text(m.variant)}`];
+  if (truth && m.label) where.push(`feedback_name = ${text(m.label.name)}`);
+  const part = /^(\S+) = (.*)$/.exec(column.segment ?? "");
+  if (part?.[1]) where.push(`CAST("${part[1].replaceAll('"', '""')}" AS VARCHAR) = ${text(part[2] ?? "")}`);
+  // A look is told by its end. Labels of it are of earlier predictions.
+  where.push(`at < ${instant(at)}`);
+  if (!truth) where.push(`at >= ${instant(at - 300_000)}`);
+  return `SELECT event_id, at, version, ${wanted} FROM ${truth ? "labeled" : "predictions"} WHERE ${where.join(" AND ")} ORDER BY at DESC LIMIT 200`;
+}
+
 /** A column, and the rows of it. */
 export function columnName(column: Pick<MonitorColumn, "name" | "segment">): string {
   return column.segment ? `${column.name} where ${column.segment}` : column.name;
@@ -58,6 +136,7 @@ export function referenceWords(column: Pick<MonitorColumn, "reference" | "learne
     profile: "a saved profile",
     "first-rows": "the version’s first rows",
     window: "the rows before",
+    beside: "what is answered meanwhile",
   };
   const words = what[column.reference] ?? column.reference;
   return column.learned ? `${words}, ${plural(column.learned, "row")} so far` : words;

@@ -498,6 +498,25 @@ pub enum MonitorCmd {
         /// Name
         name: String,
     },
+    /// Say why one drifts: which columns, since when, what it does to the answers, and what to do
+    Why {
+        /// Name
+        name: String,
+    },
+    /// Show how far its columns had moved, look by look
+    History {
+        /// Name
+        name: String,
+        /// Of this column alone, e.g. `in.age`
+        #[arg(long, value_name = "COLUMN")]
+        column: Option<String>,
+        /// Of these rows of it, e.g. `in.plan = gold`
+        #[arg(long, requires = "column", value_name = "SEGMENT")]
+        segment: Option<String>,
+        /// How far back
+        #[arg(long, default_value = "24h", value_name = "AGE")]
+        last: String,
+    },
     /// Write a report of one, with distributions: `-o report.html`, or `--output json`
     Report {
         /// Name

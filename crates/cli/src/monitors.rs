@@ -32,7 +32,26 @@ pub async fn run(server: &Server, command: MonitorCmd, (out, to): (Output, Optio
         }
         MonitorCmd::Show { name } => {
             let view = server.get(&url(&name)).await?;
-            either(out, &view, || show(&view, usize::MAX));
+            let why = server.get(&format!("{}/why", url(&name))).await?;
+            either(out, &view, || {
+                show(&view, usize::MAX);
+                because(&why);
+            });
+        }
+        MonitorCmd::Why { name } => {
+            let why = server.get(&format!("{}/why", url(&name))).await?;
+            either(out, &why, || {
+                because(&why);
+                causes(&why);
+            });
+        }
+        MonitorCmd::History { name, column, segment: part, last } => {
+            let named = [("column", &column), ("segment", &part)];
+            let named = named.iter().filter_map(|(key, value)| Some(format!("&{key}={}", segment(value.as_ref()?))));
+            let all = server
+                .get(&format!("{}/history?last={}{}", url(&name), segment(&last), named.collect::<String>()))
+                .await?;
+            either(out, &all, || history(&all));
         }
         MonitorCmd::Events { name, limit } => {
             let all = server.get(&format!("{}/events?limit={limit}", url(&name))).await?;
@@ -133,6 +152,61 @@ fn show(view: &Value, most: usize) {
     }
     let effect = percent(&view["minEffect"]);
     note(format!("drift is what is sure and moved {effect} of the rows beyond chance, over {}", cell(&view["window"])));
+}
+
+/// Why it drifts, a sentence a line.
+fn because(why: &Value) {
+    for sentence in why["sentences"].as_array().into_iter().flatten() {
+        line(cell(sentence));
+    }
+}
+
+fn causes(why: &Value) {
+    let all: Vec<&Value> = why["causes"].as_array().into_iter().flatten().collect();
+    if all.is_empty() {
+        if why["sentences"].as_array().is_none_or(Vec::is_empty) {
+            line("nothing drifts");
+        }
+        return;
+    }
+    let number = |value: &Value| value.as_f64().map(|v| format!("{v:.4}")).unwrap_or_default();
+    line("");
+    let rows = all.iter().map(|c| {
+        vec![
+            cell(&c["name"]),
+            percent(&c["moved"]),
+            number(&c["importance"]),
+            number(&c["weight"]),
+            number(&c["shift"]),
+        ]
+    });
+    table(&["column", "moved", "importance", "moved × importance", "mean moved by"], rows);
+    note(format!(
+        "of {}, by {} rows that the model was asked again; nothing of that is in the journal",
+        cell(&why["output"]),
+        cell(&why["rows"])
+    ));
+}
+
+/// A line a look and column, the oldest first.
+fn history(all: &Value) {
+    let points: Vec<&Value> = all["points"].as_array().into_iter().flatten().collect();
+    if points.is_empty() {
+        return line("no look of it is kept: a column is looked at once it has a reference");
+    }
+    let rows = points.iter().flat_map(|p| {
+        p["columns"].as_array().into_iter().flatten().map(|c| {
+            vec![
+                time(&p["at"]),
+                cell(&c["name"]),
+                cell(&c["segment"]),
+                percent(&c["distance"]),
+                percent(&c["chance"]),
+                cell(&c["standing"]),
+            ]
+        })
+    });
+    table(&["at", "column", "where", "moved", "by chance", "standing"], rows);
 }
 
 /// How much more it moved than by chance.

@@ -74,6 +74,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::monitors::get_monitor,
         api::monitors::get_monitor_distribution,
         api::monitors::list_monitor_events,
+        api::monitors::get_monitor_history,
+        api::monitors::get_monitor_why,
         api::monitors::get_deployment_profile,
         api::monitors::get_profile,
         api::monitors::save_profile,

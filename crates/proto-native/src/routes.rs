@@ -65,6 +65,8 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/monitors", get(monitors::list_monitors))
         .route("/api/v1/monitors/{name}", get(monitors::get_monitor))
         .route("/api/v1/monitors/{name}/distribution", get(monitors::get_monitor_distribution))
+        .route("/api/v1/monitors/{name}/why", get(monitors::get_monitor_why))
+        .route("/api/v1/monitors/{name}/history", get(monitors::get_monitor_history))
         .route("/api/v1/monitors/{name}/events", get(monitors::list_monitor_events))
         .route("/api/v1/deployments/{name}/profile", get(monitors::get_deployment_profile))
         .route("/api/v1/profiles", get(monitors::get_profile).post(monitors::save_profile))

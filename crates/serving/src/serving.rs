@@ -25,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
+mod again;
 mod call;
 mod rehearse;
 mod shadow;

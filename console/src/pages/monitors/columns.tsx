@@ -2,7 +2,7 @@ import { type MonitorColumn, ms } from "../../api/native";
 import { Status, Time } from "../../components/basics";
 import { Table } from "../../components/table";
 import { count, percent } from "../../lib/format";
-import { columnName, referenceWords, sorted, standingWords, sureness } from "../../lib/monitor";
+import { columnName, referenceWords, sideWords, sorted, standingWords, sureness } from "../../lib/monitor";
 
 const WIDE = 120;
 const HIGH = 12;
@@ -68,6 +68,7 @@ export function Columns(props: {
             </button>
           ),
         },
+        { key: "drift", label: "Of", render: (c) => sideWords(c) },
         {
           key: "standing",
           label: "Standing",

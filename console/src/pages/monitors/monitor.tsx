@@ -11,6 +11,8 @@ import { api, to, useParam } from "../../lib/url";
 import { Columns } from "./columns";
 import { Distribution } from "./distribution";
 import { Drifted, State } from "./parts";
+import { Timeline } from "./timeline";
+import { Why } from "./why";
 
 const EVERY = 5000;
 
@@ -57,6 +59,15 @@ function Facts({ monitor: m }: { monitor: MonitorDetail }) {
           note: "for a version, over all columns and looks",
         },
         { label: "Called drift from", value: percent(m.minEffect), note: `of the rows of ${m.window}` },
+        ...(m.label
+          ? [
+              {
+                label: `Labels (${m.label.name})`,
+                value: count(m.label.rows),
+                note: `each ${m.label.wait} after its prediction`,
+              },
+            ]
+          : []),
         {
           label: "Looked at until",
           value: <Time at={ms(m.seenUntil)} />,
@@ -122,6 +133,7 @@ function Watched({ monitor: m }: { monitor: MonitorDetail }) {
   const chosen = all.find((c) => columnName(c) === wanted) ?? all[0];
   return (
     <>
+      {chosen && <Timeline monitor={m} column={chosen} />}
       {chosen && <Distribution monitor={m.name} column={chosen} />}
       <Card
         flush
@@ -177,6 +189,7 @@ export default function MonitorPage() {
                 </div>
               )}
               <Facts monitor={data} />
+              {data.drifted.length > 0 && <Why name={name} />}
               <Watched monitor={data} />
               <Events name={name} />
             </div>

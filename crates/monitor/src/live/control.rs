@@ -1,12 +1,16 @@
 //! The controller: one of all replicas leads, samples the rows, folds each minute, and writes what came of it.
 
 use super::error::WatchError;
+use super::history::{self, Point};
+use super::labels;
 use super::monitors::{Key, Monitors};
-use super::ports::{Alarm, Alarms, RowStream, Traffic, Wanted};
-use super::rows::{MINUTE, Minute, Sampler, most_of_each};
-use super::spec::MonitorSpec;
+use super::ports::{Alarm, Alarms, Asked, RowStream, Traffic, Wanted};
+use super::rows::{self, MINUTE, Minute, Sampler, most_of_each};
+use super::spec::{MonitorSpec, Whose};
 use super::sql::{self, Change, Ends, State};
-use super::watch::{References, Transition, Watch};
+use super::watch::{References, Transition, TransitionKind, Watch};
+use super::why::{self, Answers, Given};
+use super::words;
 use mainspring_core::{Ctx, Failure, Timestamp, panic_words};
 use mainspring_store::sql::{Lead, Leader, Lease, Passes};
 use mainspring_store::{FutureExt, StoreError};
@@ -23,6 +27,14 @@ const LOOK: u32 = 5;
 const PARTS: usize = 20;
 /// How long it goes on taking them, microseconds: a quarter of the lease, of which half is left whenever one begins.
 const TAKES: i64 = 2_500_000;
+/// Of how long a time labels are read in one pass, microseconds.
+const LABELS: i64 = 6 * 3_600_000_000;
+/// After how long a drift that goes on is explained again, microseconds.
+const AGAIN: i64 = 3_600_000_000;
+/// How far back these are looked for first, microseconds.
+const LATEST: i64 = 5 * MINUTE;
+/// Rows of which those are drawn that a model is asked about again.
+const RECENT: usize = 512;
 /// Alarms that one pass passes on.
 const RELAYED: u32 = 100;
 /// Passes that a monitor sits out after an error.
@@ -39,6 +51,8 @@ pub struct Ports {
     pub traffic: Arc<dyn Traffic>,
     /// Whom alarms concern.
     pub alarms: Arc<dyn Alarms>,
+    /// The models.
+    pub answers: Arc<dyn Answers>,
 }
 
 /// A monitor in the hands of the leader.
@@ -52,6 +66,8 @@ struct Running {
     references: Option<References>,
     /// What is written of the position.
     written: Timestamp,
+    /// Looks that are not written yet.
+    points: Vec<Point>,
     /// Rows that came too late, of what is read now.
     late: u64,
     /// Passes that it still sits out.
@@ -61,14 +77,52 @@ struct Running {
 /// What is written with a state.
 struct News<'a> {
     told: Vec<Transition>,
+    /// What the looks since the last write saw.
+    points: Vec<Point>,
     /// What stood in its place and is not gone on with.
     before: Option<State>,
     lease: &'a Lease,
 }
 
 struct Reading {
+    mine: Lane,
+    /// What they are compared with, where that is live.
+    beside: Option<Lane>,
+}
+
+/// Rows as they come, and the minutes that are complete.
+struct Lane {
     stream: Box<dyn RowStream>,
     sampler: Sampler,
+    until: Timestamp,
+}
+
+impl Lane {
+    async fn open(traffic: &dyn Traffic, wanted: Wanted) -> Result<Self, WatchError> {
+        let from = wanted.from;
+        Ok(Self { stream: traffic.follow(wanted).await?, sampler: Sampler::from(from), until: from })
+    }
+
+    /// Takes the next part; says whether there is more.
+    async fn take(&mut self, spec: &MonitorSpec, whose: Whose<'_>) -> Result<bool, WatchError> {
+        let rows = self.stream.next().await?;
+        for batch in &rows.batches {
+            self.sampler.take_of(batch, spec, whose).map_err(|e| super::PortError {
+                kind: mainspring_core::ErrorKind::Internal,
+                message: format!("rows of the journal cannot be read: {e}"),
+            })?;
+        }
+        self.until = self.until.max(rows.complete_until);
+        Ok(rows.more)
+    }
+}
+
+/// Minutes that are complete, and up to when they are.
+struct Complete {
+    minutes: Vec<Minute>,
+    /// What these are compared with, by their beginnings, where that is live.
+    beside: Option<BTreeMap<Timestamp, Minute>>,
+    until: Timestamp,
 }
 
 /// The controller of one process.
@@ -221,10 +275,20 @@ impl Controller {
         let fresh = known.is_none();
         let watch = Arc::new(known.unwrap_or_else(|| Watch::new(self.monitors.ctx.now(), &spec)));
         let written = watch.position;
-        let mut running =
-            Running { spec, watch, version, reading: None, references: None, written, late: 0, sits_out: 0 };
+        let mut running = Running {
+            spec,
+            watch,
+            version,
+            reading: None,
+            references: None,
+            written,
+            points: Vec::new(),
+            late: 0,
+            sits_out: 0,
+        };
         if fresh {
-            running.write(key, &self.monitors, News { told: Vec::new(), before, lease }).await?;
+            let news = News { told: Vec::new(), points: Vec::new(), before, lease };
+            running.write(key, &self.monitors, news).await?;
         }
         self.show(key, &running.watch, 0);
         Ok(running)
@@ -255,7 +319,7 @@ impl Controller {
     async fn one(&mut self, key: &Key) -> Result<(), WatchError> {
         let Some(running) = self.running.get_mut(key) else { return Ok(()) };
         let ctx = &self.monitors.ctx;
-        let (minutes, until) = running.feed(key, &*self.ports.traffic, ctx).await?;
+        let Complete { minutes, beside, until } = running.feed(key, &*self.ports.traffic, ctx).await?;
         let late = running.late;
         if minutes.is_empty() && until.micros() < running.watch.position.micros() + MINUTE {
             // Nothing is new until a minute is over: what is known may be large, and is not copied each second.
@@ -264,11 +328,16 @@ impl Controller {
             return Ok(());
         }
         let mut watch = (*running.watch).clone();
-        let mut told = Vec::new();
+        let (mut told, mut points) = (Vec::new(), Vec::new());
         for minute in most_of_each(minutes, (&watch.model, &watch.version)) {
             // Folding a long past may last longer than the lease, too.
             if self.leader.lead().await? != Lead::Kept {
                 return Err(WatchError::Raced(key.1.to_string()));
+            }
+            if let Some(beside) = &beside {
+                told.extend(watch.fold_beside((&minute, beside.get(&minute.at)), &running.spec));
+                points.push(Point::of(&watch, minute.at.plus_micros(MINUTE)));
+                continue;
             }
             if watch.is_new(&minute) || running.references.is_none() {
                 let of = (minute.model.as_str(), minute.version.as_str());
@@ -276,9 +345,19 @@ impl Controller {
             }
             let references = running.references.clone().unwrap_or_default();
             told.extend(watch.fold(&minute, &running.spec, &references));
+            points.push(Point::of(&watch, minute.at.plus_micros(MINUTE)));
         }
-        let folded = watch.rows != running.watch.rows || !told.is_empty();
         watch.settle(until);
+        told.extend(running.labels(key, &mut watch, (&*self.ports.traffic, &self.monitors)).await?);
+        explain(&running.spec, key, (&mut watch, &mut told), &self.ports).await;
+        let counted = |w: &Watch| (w.rows, w.truth.rows);
+        let folded = counted(&watch) != counted(&running.watch) || !told.is_empty();
+        if watch.truth.rows != running.watch.truth.rows && !points.is_empty() {
+            points.pop();
+            points.push(Point::of(&watch, watch.position));
+        }
+        running.points =
+            history::kept(std::mem::take(&mut running.points).into_iter().chain(points).collect(), ctx.now());
         let idle = watch.position.micros() - running.written.micros();
         running.watch = Arc::new(watch);
         let large = told.is_empty() && running.watch.kept() > LARGE;
@@ -287,7 +366,8 @@ impl Controller {
                 tracing::info!(monitor = %key.1, sentence = transition.sentence, "drift");
             }
             let Some(lease) = self.leader.lease() else { return Err(WatchError::Raced(key.1.to_string())) };
-            running.write(key, &self.monitors, News { told, before: None, lease }).await?;
+            let points = std::mem::take(&mut running.points);
+            running.write(key, &self.monitors, News { told, points, before: None, lease }).await?;
         }
         let watch = Arc::clone(&running.watch);
         self.show(key, &watch, late);
@@ -324,58 +404,136 @@ fn told(error: &WatchError) -> String {
     }
 }
 
+/// Asks the model what a drift does to its answers: when something has drifted, and once an hour while it goes on.
+async fn explain(
+    spec: &MonitorSpec,
+    (tenant, name): &Key,
+    (watch, told): (&mut Watch, &mut [Transition]),
+    ports: &Ports,
+) {
+    let new = told.iter().any(|t| t.kind == TransitionKind::Drifted);
+    let old = watch.why.as_ref().is_none_or(|why| watch.position.micros() - why.at.micros() >= AGAIN);
+    if !(new || watch.drifting && old) {
+        return;
+    }
+    let inputs = MonitorSpec { columns: vec!["in.*".to_owned()], segments: Vec::new(), ..spec.clone() };
+    let window = i64::try_from(inputs.window.0.as_micros()).unwrap_or(i64::MAX);
+    let (tenant, spec) = (tenant.clone(), Arc::new(inputs));
+    let of = Asked { tenant: tenant.clone(), deployment: spec.deployment.clone(), version: watch.version.clone() };
+    let mut given = Given::default();
+    // Of much traffic little is read.
+    for back in [LATEST.min(window), window] {
+        let from = watch.position.plus_micros(-back);
+        let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&spec), from };
+        let rows = ports.traffic.recent(wanted, of.clone(), RECENT).await.map_err(|e| e.to_string());
+        // Of what a monitor cannot explain it still tells.
+        match rows.and_then(|rows| rows::inputs(&rows.batches).map_err(|e| e.to_string())) {
+            Ok(rows) => given = rows,
+            Err(error) => tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read"),
+        }
+        if given.rows >= why::ROWS {
+            break;
+        }
+    }
+    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), why::PATIENCE).await;
+    for transition in told.iter_mut().filter(|t| t.kind == TransitionKind::Drifted) {
+        words::explained(transition, &why);
+    }
+    watch.why = Some(why);
+}
+
 impl Running {
     /// Writes the state with what it has to tell. After an error it is not to be trusted any more.
     async fn write(&mut self, key: &Key, monitors: &Monitors, news: News<'_>) -> Result<(), WatchError> {
         let ctx = &monitors.ctx;
-        let News { told, before, lease } = news;
+        let News { told, points, before, lease } = news;
         let (tenant, name) = key.clone();
         let (spec, watch) = (Arc::clone(&self.spec), (*self.watch).clone());
         let (version, late) = (self.version, self.late);
         let state = State { tenant, name, spec, watch, version, late, problem: None };
         let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
         let ends = Ends { lease: lease.clone(), at: ctx.now(), alarm: ctx.event_id() };
-        let change = Box::new(Change { state, told, before, ends });
+        let change = Box::new(Change { state, told, points, before, ends });
         Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
         self.version += 1;
         self.written = self.watch.position;
         Ok(())
     }
 
-    /// Takes what has come and gives the minutes that are complete, with the moment up to which they are.
-    async fn feed(
+    /// Folds the labels whose wait is over.
+    async fn labels(
         &mut self,
-        key: &Key,
-        traffic: &dyn Traffic,
-        ctx: &Ctx,
-    ) -> Result<(Vec<Minute>, Timestamp), WatchError> {
+        (tenant, name): &Key,
+        watch: &mut Watch,
+        (traffic, monitors): (&dyn Traffic, &Monitors),
+    ) -> Result<Vec<Transition>, WatchError> {
+        let (Some(label), Some(due)) = (&self.spec.label, watch.labels_due(&self.spec)) else { return Ok(Vec::new()) };
+        let from = watch.truth.until;
+        let until = due.min(from.plus_micros(LABELS));
+        let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&self.spec), from };
+        let rows = traffic.labels(wanted, until).await?;
+        let mut sampler = Sampler::from(from);
+        for batch in &rows.batches {
+            let watched = labels::watched(batch, label).and_then(|batch| sampler.take(&batch, &self.spec));
+            watched.map_err(|e| super::PortError {
+                kind: mainspring_core::ErrorKind::Internal,
+                message: format!("labels of the journal cannot be read for monitor {name}: {e}"),
+            })?;
+        }
+        let references = match &self.references {
+            Some(references) => references.clone(),
+            None => monitors.references(tenant, &self.spec, (&watch.model, &watch.version)).await?,
+        };
+        let mut told = Vec::new();
+        for minute in sampler.close(rows.complete_until) {
+            told.extend(watch.fold_labels(&minute, &self.spec, &references));
+        }
+        watch.settle_labels(rows.complete_until);
+        Ok(told)
+    }
+
+    /// Takes what has come and gives the minutes that are complete, with the moment up to which they are.
+    async fn feed(&mut self, key: &Key, traffic: &dyn Traffic, ctx: &Ctx) -> Result<Complete, WatchError> {
         let begun = ctx.now();
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
                 let (tenant, spec, from) = (key.0.clone(), Arc::clone(&self.spec), self.watch.position);
-                let stream = traffic.follow(Wanted { tenant, spec, from }).await?;
-                Reading { stream, sampler: Sampler::from(from) }
+                let other = spec
+                    .beside()
+                    .map(|(deployment, _)| MonitorSpec { deployment: deployment.clone(), ..(*spec).clone() });
+                let mine = Lane::open(traffic, Wanted { tenant: tenant.clone(), spec, from }).await?;
+                let beside = match other {
+                    Some(spec) => Some(Lane::open(traffic, Wanted { tenant, spec: Arc::new(spec), from }).await?),
+                    None => None,
+                };
+                Reading { mine, beside }
             }
         };
-        let (mut minutes, mut until) = (Vec::new(), self.watch.position);
+        let spec = Arc::clone(&self.spec);
+        let (mut minutes, mut beside, mut until) = (Vec::new(), Vec::new(), self.watch.position);
         for _ in 0..PARTS {
-            let rows = reading.stream.next().await?;
-            for batch in &rows.batches {
-                reading.sampler.take(batch, &self.spec).map_err(|e| super::PortError {
-                    kind: mainspring_core::ErrorKind::Internal,
-                    message: format!("rows of the journal cannot be read: {e}"),
-                })?;
+            let mut more = reading.mine.take(&spec, spec.whose()).await?;
+            let mut complete = reading.mine.until;
+            if let (Some(lane), Some((_, whose))) = (&mut reading.beside, spec.beside()) {
+                more |= lane.take(&spec, whose).await?;
+                complete = complete.min(lane.until);
+                beside.extend(lane.sampler.close(complete));
             }
-            until = until.max(rows.complete_until);
-            minutes.extend(reading.sampler.close(until));
-            if !rows.more || ctx.now().micros() - begun.micros() >= TAKES {
+            until = until.max(complete);
+            minutes.extend(reading.mine.sampler.close(until));
+            if !more || ctx.now().micros() - begun.micros() >= TAKES {
                 break;
             }
         }
-        self.late = reading.sampler.late();
+        self.late = reading.mine.sampler.late();
+        let before = self.watch.beside.clone().unwrap_or_default();
+        let beside = reading.beside.is_some().then(|| {
+            let kept = most_of_each(beside, (&before.0, &before.1));
+            kept.into_iter().map(|minute| (minute.at, minute)).collect()
+        });
         self.reading = Some(reading);
-        Ok((minutes, until))
+        Ok(Complete { minutes, beside, until })
     }
 }
 

@@ -29,6 +29,14 @@ impl Learned {
         }
     }
 
+    /// Bins alone, with nothing counted in them.
+    pub(super) fn bins(self) -> Calibration {
+        match self {
+            Self::Numbers(sample) => Calibration::cut(sample.bits.into_iter().map(f64::from_bits).collect()),
+            Self::Texts(_) => Calibration::hashed(),
+        }
+    }
+
     pub(super) fn calibration(self) -> Result<Calibration, NoFinding> {
         match self {
             Self::Numbers(sample) => {

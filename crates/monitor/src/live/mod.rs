@@ -8,6 +8,8 @@
 mod action;
 mod control;
 mod error;
+mod history;
+mod labels;
 mod learned;
 mod monitors;
 mod ports;
@@ -17,17 +19,22 @@ mod sql;
 pub mod track;
 mod training;
 mod watch;
+mod why;
 mod words;
 
 pub use action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 pub use control::{Controller, Ports};
 pub use error::WatchError;
+pub use history::{Effect, Point};
 pub use monitors::{Monitors, SavedProfile, View, kind};
-pub use ports::{Alarm, Alarms, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted};
+pub use ports::{
+    Alarm, Alarms, Answer, Answered, Asked, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted,
+};
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
 pub use watch::{References, Transition, TransitionKind, Watch};
-pub use words::side;
+pub use why::{Answers, Cause, Given, Unit, Why};
+pub use words::{side, why};
 
 /// The outbox topic of alarms on their way to whom they concern.
 const ALARMS: &str = "monitor.alarm";

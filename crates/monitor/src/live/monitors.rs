@@ -2,6 +2,7 @@
 
 use super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 use super::error::WatchError;
+use super::history::Point;
 use super::ports::{Models, Trained};
 use super::spec::MonitorSpec;
 use super::sql::{self, ProfileRow, State};
@@ -154,6 +155,17 @@ impl Monitors {
         self.db.read(move |c| async move { sql::transitions(c, (&tenant, &name), before, limit).await }.boxed()).await
     }
 
+    /// What a monitor saw since `since`, the oldest first: of the last six hours each look, of thirty days the last of each
+    /// hour.
+    ///
+    /// # Errors
+    /// [`WatchError::Store`], [`WatchError::Stored`].
+    pub async fn history(&self, auth: &Authorized<ReadMonitors>, since: Timestamp) -> Result<Vec<Point>, WatchError> {
+        let Some(name) = auth.action().monitor.clone() else { return Ok(Vec::new()) };
+        let tenant = auth.tenant().clone();
+        self.db.read(move |c| async move { sql::history(c, (&tenant, &name), since).await }.boxed()).await
+    }
+
     /// Saves the profile of a version, in the place of the one before. Monitors that compare with it take it up when the
     /// version next begins to answer, or when they are declared anew.
     ///
@@ -238,7 +250,7 @@ impl Monitors {
         spec: &MonitorSpec,
         (model, version): (&str, &str),
     ) -> Result<References, WatchError> {
-        if spec.reference.window.is_some() {
+        if spec.reference.window.is_some() || spec.beside().is_some() {
             return Ok(References::default());
         }
         let Some(uri) = &spec.reference.profile else {

@@ -56,6 +56,58 @@ pub trait RowStream: Send {
 pub trait Traffic: Send + Sync + 'static {
     /// Opens a stream.
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>>;
+
+    /// The labelled rows that were received from `wanted.from` on and before `until`, both whole minutes, or before an
+    /// earlier minute where there are too many; each with the columns of the journal's envelope, its outputs, and its label
+    /// as `label_value`, `label_type` and `label_number`. Only labels count that came within the wait of the spec.
+    fn labels(&self, wanted: Wanted, until: Timestamp) -> PortResult<'_, Rows>;
+
+    /// The latest rows that the version of `of` answered, those alone that count, at most `most` and none before
+    /// `wanted.from`: their inputs.
+    fn recent(&self, wanted: Wanted, of: Asked, most: usize) -> PortResult<'_, Rows>;
+}
+
+/// Which model is asked again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Where it answers.
+    pub deployment: Name,
+    /// Its version.
+    pub version: String,
+}
+
+/// An answer to a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A number, or a probability of each class.
+    Numbers(Vec<f64>),
+    /// A class by its name.
+    Class(String),
+}
+
+impl Answer {
+    /// How far another answer is from it: by how much, by which share of probability, or 1 where it is another class.
+    pub fn change(&self, other: &Self) -> f64 {
+        match (self, other) {
+            (Self::Numbers(a), Self::Numbers(b)) => {
+                let all: f64 = a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum();
+                if a.len() > 1 { all / 2.0 } else { all }
+            }
+            (Self::Class(a), Self::Class(b)) => f64::from(u8::from(a != b)),
+            _ => 1.0,
+        }
+    }
+}
+
+/// Answers to some rows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answered {
+    /// The output that they are, `out.score`.
+    pub output: String,
+    /// One for each row.
+    pub rows: Vec<Answer>,
 }
 
 /// What a version was trained on.

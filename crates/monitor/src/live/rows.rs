@@ -1,7 +1,9 @@
 //! A uniform sample of each minute's rows, from the journal's batches.
 
+use super::labels;
+use super::why::Given;
 use crate::column::{Kind, numbers, texts};
-use crate::live::spec::MonitorSpec;
+use crate::live::spec::{MonitorSpec, Whose};
 use crate::lowest::{Lowest, mark};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -43,6 +45,14 @@ impl Cells {
         match self {
             Self::Numbers(values) => values.len(),
             Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// Those of some rows, in that order.
+    pub(super) fn at(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Numbers(values) => Self::Numbers(rows.iter().map(|row| values[*row]).collect()),
+            Self::Texts(values) => Self::Texts(rows.iter().map(|row| values[*row].clone()).collect()),
         }
     }
 
@@ -140,8 +150,9 @@ impl<'a> Envelope<'a> {
     }
 
     /// Whether a caller got this row from a variant that was not asked for by name, and its values are there.
-    fn counts(&self, i: usize, variant: &str) -> bool {
-        self.variant.value(i) == variant
+    fn counts(&self, i: usize, whose: Whose<'_>) -> bool {
+        whose.variant.is_none_or(|variant| self.variant.value(i) == variant)
+            && whose.version.is_none_or(|version| self.version.value(i) == version)
             && self.outcome.value(i) == "ok"
             && self.payload.value(i) == "kept"
             && !self.forced.value(i)
@@ -168,10 +179,18 @@ impl Sampler {
     /// # Errors
     /// What Arrow says of values that it cannot read.
     pub fn take(&mut self, batch: &RecordBatch, spec: &MonitorSpec) -> Result<(), ArrowError> {
+        self.take_of(batch, spec, spec.whose())
+    }
+
+    /// Takes the rows of a batch that count and are of those that are named.
+    ///
+    /// # Errors
+    /// What Arrow says of values that it cannot read.
+    pub fn take_of(&mut self, batch: &RecordBatch, spec: &MonitorSpec, whose: Whose<'_>) -> Result<(), ArrowError> {
         let Some(envelope) = Envelope::of(batch) else { return Ok(()) };
         let mut runs: Vec<(Key, Vec<u32>)> = Vec::new();
         for i in 0..batch.num_rows() {
-            if !envelope.counts(i, &spec.variant) {
+            if !envelope.counts(i, whose) {
                 continue;
             }
             let at = envelope.at.value(i);
@@ -232,10 +251,11 @@ impl Bucket {
         let chosen = UInt32Array::from(rows);
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name();
-            if !(name.starts_with("in.") || name.starts_with("out.")) {
+            let truth = labels::is_truth(name);
+            if !(truth || name.starts_with("in.") || name.starts_with("out.")) {
                 continue;
             }
-            let wanted = |name: &str| spec.wants(name) || spec.segments.iter().any(|s| s == name);
+            let wanted = |name: &str| truth || spec.wants(name) || spec.segments.iter().any(|s| s == name);
             let values = take(column, &chosen, None)?;
             for (name, cells) in cells(name, &values)? {
                 if !wanted(&name) || (self.columns.len() >= MOST_COLUMNS && !self.columns.contains_key(&name)) {
@@ -273,6 +293,31 @@ impl Bucket {
         let Self { seen, lowest, columns } = self;
         Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), columns }
     }
+}
+
+/// The inputs of all rows of some batches.
+///
+/// # Errors
+/// What Arrow says of values that it cannot read.
+pub(super) fn inputs(batches: &[RecordBatch]) -> Result<Given, ArrowError> {
+    let mut given = Given::default();
+    for batch in batches {
+        for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+            if !field.name().starts_with("in.") {
+                continue;
+            }
+            for (name, cells) in cells(field.name(), values)? {
+                let mine = given.columns.entry(name).or_insert_with(|| Cells::missing(&cells, 0));
+                mine.extend(Cells::missing(mine, given.rows.saturating_sub(mine.len())));
+                mine.extend(cells);
+            }
+        }
+        given.rows += batch.num_rows();
+        for cells in given.columns.values_mut() {
+            cells.extend(Cells::missing(cells, given.rows.saturating_sub(cells.len())));
+        }
+    }
+    Ok(given)
 }
 
 /// A column as numbers or texts; a list as one for each element; nothing for what is neither.

@@ -50,6 +50,9 @@ pub struct MonitorSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub segments: Vec<String>,
+    /// What turned out to be true, which is watched apart from what was asked and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelSpec>,
     /// How bad it is.
     #[serde(default)]
     pub severity: Severity,
@@ -72,6 +75,16 @@ pub struct ReferenceSpec {
     /// The deployment's own rows of so long before the monitor was declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<HumanDuration>,
+    /// Rows that are answered meanwhile, minute by minute: those of this variant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// of this version, whichever variant has it,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// and of this deployment, the same one when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub deployment: Option<Name>,
     /// How many of the first rows make a reference.
     #[schemars(range(min = 200, max = 16384))]
     pub first_rows: u32,
@@ -79,8 +92,36 @@ pub struct ReferenceSpec {
 
 impl Default for ReferenceSpec {
     fn default() -> Self {
-        Self { profile: None, window: None, first_rows: 2_000 }
+        Self { profile: None, window: None, variant: None, version: None, deployment: None, first_rows: 2_000 }
     }
+}
+
+/// Whose rows are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// Of this variant; of any when there is none.
+    pub variant: Option<&'a str>,
+    /// Of this version; of any when there is none.
+    pub version: Option<&'a str>,
+}
+
+/// Which feedback says what was true, and how long it is waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelSpec {
+    /// The feedback's name. The column is called `label.NAME`.
+    pub name: String,
+    /// When each prediction's label is looked at: so long after the prediction. What has come by then counts, what comes
+    /// later does not, so that labels that come sooner are not taken for more frequent ones.
+    #[serde(default = "wait")]
+    pub wait: HumanDuration,
+    /// The column of the profile that it is compared with, where that is called otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The output that it is the truth of, such as `out.label`; found out when left out. The error that is made is watched
+    /// as `error.NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<String>,
 }
 
 /// How bad drift is.
@@ -146,6 +187,10 @@ fn min_rows() -> u64 {
     500
 }
 
+fn wait() -> HumanDuration {
+    HumanDuration(60 * MINUTE)
+}
+
 fn recover_after() -> HumanDuration {
     HumanDuration(15 * MINUTE)
 }
@@ -185,11 +230,28 @@ impl MonitorSpec {
             let whole = segment.starts_with("in.") || segment.starts_with("out.");
             check(whole, &format!("segments[{at}]"), format!("{segment:?}"), "a column's name, such as in.plan")?;
         }
+        self.check_label()?;
         self.check_reference()
     }
 
+    fn check_label(&self) -> Result<(), SpecError> {
+        let Some(LabelSpec { name, wait, prediction, .. }) = &self.label else { return Ok(()) };
+        check(!name.is_empty(), "label.name", "empty", "the name of the feedback that says what was true")?;
+        let spans = MINUTE..=90 * 24 * 60 * MINUTE;
+        check(spans.contains(&wait.0), "label.wait", wait, "from 1m to 90d")?;
+        let output = prediction.as_ref().is_none_or(|output| output.starts_with("out."));
+        let got = prediction.as_deref().unwrap_or_default();
+        check(output, "label.prediction", format!("{got:?}"), "an output, such as out.label")
+    }
+
     fn check_reference(&self) -> Result<(), SpecError> {
-        let ReferenceSpec { profile, window, first_rows } = &self.reference;
+        let ReferenceSpec { profile, window, first_rows, variant, version, deployment } = &self.reference;
+        if self.beside().is_some() {
+            check(profile.is_none() && window.is_none(), "reference", "live rows and something else", "one of them")?;
+            let other = deployment.as_ref().is_some_and(|d| *d != self.deployment) || version.is_some();
+            let itself = !other && variant.as_ref().is_none_or(|v| *v == self.variant);
+            check(!itself, "reference", "the very rows that are watched", "another variant, version or deployment")?;
+        }
         check((200..=16_384).contains(first_rows), "reference.firstRows", first_rows, "from 200 to 16384")?;
         if let Some(uri) = profile {
             check(
@@ -218,6 +280,19 @@ impl MonitorSpec {
             ..spec.clone()
         };
         told(self) == told(other)
+    }
+
+    /// Whose rows are watched.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { variant: Some(&self.variant), version: None }
+    }
+
+    /// The deployment and its rows that they are compared with, minute by minute.
+    pub fn beside(&self) -> Option<(&Name, Whose<'_>)> {
+        let ReferenceSpec { variant, version, deployment, .. } = &self.reference;
+        let any = variant.is_some() || version.is_some() || deployment.is_some();
+        let whose = Whose { variant: variant.as_deref(), version: version.as_deref() };
+        any.then_some((deployment.as_ref().unwrap_or(&self.deployment), whose))
     }
 
     /// Whether a column of the journal is needed, or an element of it where it is a list: it is watched, or tells
@@ -288,6 +363,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
         assert!(spec(json!({})).is_ok());
+        for reference in [json!({"variant": "v8"}), json!({"version": "3"}), json!({"deployment": "churn-eu"})] {
+            assert!(spec(json!({"reference": reference})).unwrap().beside().is_some());
+        }
         for (more, place) in [
             (json!({"level": 0.0}), "level is 0"),
             (json!({"minEffect": 1.5}), "minEffect is 1.5"),
@@ -297,6 +375,12 @@ mod tests {
             (json!({"reference": {"profile": "churn"}}), "reference.profile is \"churn\""),
             (json!({"reference": {"profile": "models:/churn/1", "window": "1d"}}), "reference is"),
             (json!({"reference": {"firstRows": 10}}), "reference.firstRows is 10"),
+            (json!({"reference": {"variant": "stable"}}), "reference is the very rows that are watched"),
+            (json!({"reference": {"deployment": "churn"}}), "reference is the very rows that are watched"),
+            (json!({"reference": {"version": "3", "window": "1d"}}), "reference is live rows and something else"),
+            (json!({"label": {"name": ""}}), "label.name is empty"),
+            (json!({"label": {"name": "y", "wait": "5s"}}), "label.wait is 5s"),
+            (json!({"label": {"name": "y", "prediction": "label"}}), "label.prediction is \"label\""),
             (json!({"onDrift": {"rollout": "explode"}}), "unknown variant"),
             (json!({"colums": ["*"]}), "unknown field"),
         ] {
@@ -311,5 +395,6 @@ mod tests {
         assert!(spec(json!({"severity": "critical", "runbook": "https://x"})).unwrap().tests_as(&before));
         assert!(!spec(json!({"level": 0.02})).unwrap().tests_as(&before));
         assert!(!spec(json!({"columns": ["in.*"]})).unwrap().tests_as(&before));
+        assert!(!spec(json!({"label": {"name": "y"}})).unwrap().tests_as(&before));
     }
 }

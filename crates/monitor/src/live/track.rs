@@ -5,7 +5,7 @@ use super::rows::{Cells, SAMPLED};
 use super::spec::MonitorSpec;
 use mainspring_core::Timestamp;
 use mainspring_stats::presets::Calibration;
-use mainspring_stats::stream::Conformal;
+use mainspring_stats::stream::{Conformal, Sides};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -15,6 +15,10 @@ const PARTS: i64 = 6;
 const MOST_FIRST: usize = 16_384 + SAMPLED;
 /// Rows that one made of a window keeps at most, evenly over all of it; at least half of them, once it had as many.
 const MOST_OF_WINDOW: usize = 8_192;
+/// Rows that decide on the bins of a column whose reference is answered meanwhile.
+const PILOT: u64 = 1_000;
+/// Rows of a reference without which nothing is said.
+const FEWEST: u64 = 200;
 /// The seed of ranks within a bin: fixed, so that a replay gives the same wealth.
 const SEED: u64 = 0x006d_6f6e_6974_6f72;
 /// How far above its lowest the bet's wealth may stand, as a logarithm, while nothing has changed yet.
@@ -62,6 +66,8 @@ pub enum Origin {
     FirstRows,
     /// The rows before the monitor was declared.
     Window,
+    /// Rows that are answered meanwhile.
+    Beside,
 }
 
 impl Origin {
@@ -71,6 +77,7 @@ impl Origin {
             Self::Profile => "profile",
             Self::FirstRows => "first-rows",
             Self::Window => "window",
+            Self::Beside => "beside",
         }
     }
 }
@@ -80,6 +87,9 @@ impl Origin {
 struct Part {
     at: i64,
     counts: Vec<u64>,
+    /// Those of the reference, where it is answered meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<Vec<u64>>,
 }
 
 /// What was measured over the window.
@@ -130,6 +140,9 @@ pub struct Track {
     learned: Option<Learned>,
     reference: Option<Calibration>,
     bet: Option<Conformal>,
+    /// The bet where both sides are live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sides: Option<Sides>,
     parts: VecDeque<Part>,
     /// The lowest that the bet's wealth was, as a logarithm, and when it last was near it.
     low: (f64, Timestamp),
@@ -157,6 +170,7 @@ impl Track {
             learned: None,
             reference: None,
             bet: None,
+            sides: None,
             parts: VecDeque::new(),
             low: (0.0, at),
             calm_since: None,
@@ -177,7 +191,12 @@ impl Track {
     fn begin(&mut self, at: Timestamp) {
         let Some(reference) = &self.reference else { return };
         self.tests += 1;
-        self.bet = Conformal::new(&reference.counts, SEED.wrapping_add(u64::from(self.tests))).ok();
+        let seed = SEED.wrapping_add(u64::from(self.tests));
+        if self.origin == Origin::Beside {
+            self.sides = Sides::new(reference.counts.len(), seed).ok();
+        } else {
+            self.bet = Conformal::new(&reference.counts, seed).ok();
+        }
         self.low = (0.0, at);
         self.calm_since = None;
         self.changed_at = None;
@@ -207,13 +226,22 @@ impl Track {
 
     /// Rows that the present test has seen.
     pub fn tested(&self) -> u64 {
-        self.bet.as_ref().map_or(0, Conformal::seen)
+        self.sides.as_ref().map_or_else(|| self.bet.as_ref().map_or(0, Conformal::seen), Sides::seen)
     }
 
     /// ln of the most that the present bet has won, and of what it needs to be sure.
     pub fn evidence(&self) -> (f64, f64) {
         let sure = -(self.level * portion(self.tests)).ln();
-        (self.bet.as_ref().map_or(0.0, Conformal::peak), sure)
+        (self.wealth().1, sure)
+    }
+
+    /// ln of what the present bet has, and of the most that it had.
+    fn wealth(&self) -> (f64, f64) {
+        match (&self.sides, &self.bet) {
+            (Some(sides), _) => (sides.log_wealth(), sides.peak()),
+            (None, Some(bet)) => (bet.log_wealth(), bet.peak()),
+            (None, None) => (0.0, 0.0),
+        }
     }
 
     /// How many of the rows that make its reference it has; `None` when it has one.
@@ -249,7 +277,7 @@ impl Track {
             self.stand(Standing::Unlike, at);
             return None;
         };
-        self.count(&bins, at, spec);
+        self.count((&bins, None), at, spec);
         if self.standing == Standing::Drift {
             return self.look_for_recovery(at, spec);
         }
@@ -257,13 +285,53 @@ impl Track {
             for bin in &bins {
                 bet.push(*bin);
             }
-            let wealth = bet.log_wealth();
-            self.low.0 = self.low.0.min(wealth);
-            if wealth <= self.low.0 + QUIET && bet.peak() < self.evidence().1 {
-                self.low.1 = at.plus_micros(super::rows::MINUTE);
-            }
         }
+        self.date(at);
         self.judge(at, spec)
+    }
+
+    /// The same where the reference is what is answered in the same minute: `theirs`.
+    pub(crate) fn fold_beside(
+        &mut self,
+        (cells, rows): (Option<&Cells>, &[usize]),
+        (theirs, beside): (Option<&Cells>, &[usize]),
+        (at, spec): (Timestamp, &MonitorSpec),
+    ) -> Option<Turn> {
+        if self.standing == Standing::Unlike || rows.is_empty() || beside.is_empty() {
+            return None;
+        }
+        let Some(reference) = &self.reference else {
+            // These rows decide on the bins and are not counted in them.
+            self.learn(theirs?, beside, at);
+            if self.learned.as_ref().is_some_and(|learned| learned.rows() >= PILOT) {
+                if let Some(learned) = self.learned.take() {
+                    self.compare_with(learned.bins(), at);
+                }
+            }
+            return None;
+        };
+        let (Some(mine), Some(theirs)) = (bins(reference, cells, rows), bins(reference, theirs, beside)) else {
+            self.stand(Standing::Unlike, at);
+            return None;
+        };
+        self.count((&mine, Some(&theirs)), at, spec);
+        if self.standing == Standing::Drift {
+            return self.look_for_recovery(at, spec);
+        }
+        if let Some(sides) = &mut self.sides {
+            sides.push(&mine, &theirs);
+        }
+        self.date(at);
+        self.judge(at, spec)
+    }
+
+    /// Remembers when the bet was last near its lowest.
+    fn date(&mut self, at: Timestamp) {
+        let (wealth, peak) = self.wealth();
+        self.low.0 = self.low.0.min(wealth);
+        if wealth <= self.low.0 + QUIET && peak < self.evidence().1 {
+            self.low.1 = at.plus_micros(super::rows::MINUTE);
+        }
     }
 
     fn learn(&mut self, cells: &Cells, rows: &[usize], at: Timestamp) {
@@ -296,28 +364,43 @@ impl Track {
     }
 
     /// Counts a minute's rows into the window and measures how far it is from the reference.
-    fn count(&mut self, bins: &[usize], at: Timestamp, spec: &MonitorSpec) {
-        let Some(reference) = &self.reference else { return };
+    fn count(&mut self, (bins, beside): (&[usize], Option<&[usize]>), at: Timestamp, spec: &MonitorSpec) {
+        let Some(reference) = &mut self.reference else { return };
         let span = i64::try_from(spec.window.0.as_micros()).unwrap_or(i64::MAX);
         let step = (span / PARTS).max(1);
         let start = at.micros() - at.micros().rem_euclid(step);
         if self.parts.back().is_none_or(|p| p.at != start) {
-            self.parts.push_back(Part { at: start, counts: vec![0; reference.counts.len()] });
+            let none = vec![0; reference.counts.len()];
+            self.parts.push_back(Part { at: start, beside: beside.map(|_| none.clone()), counts: none });
         }
         if let Some(part) = self.parts.back_mut() {
             for bin in bins {
                 part.counts[*bin] += 1;
             }
+            if let Some(counts) = &mut part.beside {
+                for bin in beside.into_iter().flatten() {
+                    counts[*bin] += 1;
+                }
+            }
         }
         while self.parts.front().is_some_and(|p| p.at <= start - step * PARTS) {
             self.parts.pop_front();
         }
-        self.moved = moved(&reference.counts, &self.window().unwrap_or_default());
+        if beside.is_some() {
+            // The reference is as old as the window.
+            reference.counts.fill(0);
+            for counts in self.parts.iter().filter_map(|part| part.beside.as_ref()) {
+                counts.iter().zip(&mut reference.counts).for_each(|(n, sum)| *sum += n);
+            }
+        }
+        let reference = reference.counts.clone();
+        self.moved = moved(&reference, &self.window().unwrap_or_default());
     }
 
     fn judge(&mut self, at: Timestamp, spec: &MonitorSpec) -> Option<Turn> {
         let (peak, sure) = self.evidence();
-        let few = self.tested() < spec.min_rows || self.moved.rows < spec.min_rows;
+        let known = self.reference.as_ref().map_or(0, Calibration::rows);
+        let few = self.tested() < spec.min_rows || self.moved.rows < spec.min_rows || known < spec.min_rows.min(FEWEST);
         if peak < sure {
             self.stand(if few { Standing::Waiting } else { Standing::Steady }, at);
             return None;

@@ -3,6 +3,7 @@
 use super::rows::{Cells, MINUTE, Minute};
 use super::spec::MonitorSpec;
 use super::track::{Origin, Standing, Track, Turn};
+use super::why::Why;
 use super::words;
 use crate::profile::Profile;
 use mainspring_core::Timestamp;
@@ -10,6 +11,10 @@ use mainspring_stats::presets::Calibration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod truth;
+
+pub use truth::Truth;
 
 /// Values of a segment's column that are watched apart.
 const VALUES: usize = 8;
@@ -32,10 +37,13 @@ impl References {
 
     /// The reference of a journal's column: of the profile's column of that name, with or without its `in.` or `out.`.
     fn of(&self, column: &str) -> Option<&Calibration> {
-        let profile = self.0.as_ref()?;
         let bare = column.strip_prefix("in.").or_else(|| column.strip_prefix("out."));
-        let named = |name: &str| profile.columns.iter().find(|c| c.name == name);
-        named(column).or_else(|| bare.and_then(named))?.calibration.as_ref()
+        self.named(column).or_else(|| self.named(bare?))
+    }
+
+    /// Of the profile's column of that very name.
+    fn named(&self, name: &str) -> Option<&Calibration> {
+        self.0.as_ref()?.columns.iter().find(|c| c.name == name)?.calibration.as_ref()
     }
 }
 
@@ -87,6 +95,15 @@ pub struct Watch {
     pub tracks: BTreeMap<String, Track>,
     /// Segments by their column.
     pub segments: BTreeMap<String, Vec<Segment>>,
+    /// Model and version of the rows that it is compared with, where these are answered meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<(String, String)>,
+    /// What turned out to be true.
+    #[serde(default)]
+    pub truth: Truth,
+    /// What its drift does to the answers, when that was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// Columns, of all rows or of a segment, that the last minute had and that are not watched, because a monitor
     /// watches at most 2,000.
     #[serde(default)]
@@ -167,6 +184,8 @@ pub(super) struct Turned {
 #[derive(Clone, Copy)]
 struct Fold<'a> {
     minute: &'a Minute,
+    /// The rows of the same minute that it is compared with, where these are live.
+    beside: Option<&'a Minute>,
     spec: &'a MonitorSpec,
     references: &'a References,
     learn_until: Option<Timestamp>,
@@ -185,13 +204,32 @@ impl Fold<'_> {
     }
 
     fn origin(&self) -> Origin {
-        if self.learn_until.is_some() { Origin::Window } else { Origin::FirstRows }
+        match (self.beside, self.learn_until) {
+            (Some(_), _) => Origin::Beside,
+            (None, Some(_)) => Origin::Window,
+            (None, None) => Origin::FirstRows,
+        }
     }
 
-    fn one(&self, name: &str, track: &mut Track, rows: &[usize], segment: Option<String>) -> Option<Turned> {
+    /// `part` is the segment's column and value.
+    fn one(&self, name: &str, track: &mut Track, rows: &[usize], part: Option<(&str, &str)>) -> Option<Turned> {
         let cells = self.minute.columns.get(name);
         let (evidence, changed_at) = (track.evidence(), track.changed_at);
-        let turn = track.fold(cells, rows, (self.minute.at, self.spec), |rows| self.enough(rows))?;
+        let at = (self.minute.at, self.spec);
+        let turn = match self.beside {
+            Some(beside) => {
+                let theirs: Vec<usize> = match part {
+                    None => (0..beside.rows).collect(),
+                    Some((of, value)) => {
+                        let cells = beside.columns.get(of);
+                        (0..beside.rows).filter(|row| cells.is_some_and(|cells| is(cells, *row, value))).collect()
+                    }
+                };
+                track.fold_beside((cells, rows), (beside.columns.get(name), &theirs), at)?
+            }
+            None => track.fold(cells, rows, at, |rows| self.enough(rows))?,
+        };
+        let segment = part.map(|(of, value)| format!("{of} = {value}"));
         let drifted = turn == Turn::Drifted;
         Some(Turned {
             column: name.to_owned(),
@@ -211,12 +249,40 @@ impl Watch {
         let before = spec.reference.window.map(|w| i64::try_from(w.0.as_micros()).unwrap_or(i64::MAX));
         let position = whole(at.micros().saturating_sub(before.unwrap_or(0)));
         let learn_until = before.map(|_| whole(at.micros()));
-        Self { begun: at, position, since: at, learn_until, ..Self::default() }
+        let truth = Truth { until: position, ..Truth::default() };
+        Self { begun: at, position, since: at, learn_until, truth, ..Self::default() }
     }
 
     /// Whether a minute is of a version that has not been seen before it: its references are to be found first.
     pub fn is_new(&self, minute: &Minute) -> bool {
         self.version != minute.version || self.model != minute.model
+    }
+
+    /// Folds a minute together with the rows that it is compared with. Without either nothing can be said of it.
+    pub(crate) fn fold_beside(
+        &mut self,
+        (minute, beside): (&Minute, Option<&Minute>),
+        spec: &MonitorSpec,
+    ) -> Vec<Transition> {
+        let Some(beside) = beside.filter(|_| minute.at >= self.position) else { return Vec::new() };
+        let mut told = Vec::new();
+        let other = (beside.model.as_str(), beside.version.as_str());
+        let before = self.beside.as_ref().map(|(model, version)| (model.as_str(), version.as_str()));
+        let alone = !self.is_new(minute);
+        if !alone || before != Some(other) {
+            let anew = before.is_some_and(|before| before != other);
+            let of = (other.0.to_owned(), other.1.to_owned());
+            told.extend(self.replace(minute, false).map(|t| if anew { words::other(t, &of.1, alone) } else { t }));
+            self.beside = Some(of);
+        }
+        told.extend(self.look(Fold {
+            minute,
+            beside: Some(beside),
+            spec,
+            references: &References(None),
+            learn_until: None,
+        }));
+        told
     }
 
     /// Folds a minute. One that was folded before changes nothing.
@@ -234,21 +300,31 @@ impl Watch {
                 told.extend(self.replace(minute, learning));
             }
         }
-        self.rows[0] += minute.seen;
-        self.rows[1] += minute.rows as u64;
-        let fold = Fold { minute, spec, references, learn_until: self.learn_until };
+        told.extend(self.look(Fold { minute, beside: None, spec, references, learn_until: self.learn_until }));
+        told
+    }
+
+    fn look(&mut self, fold: Fold<'_>) -> Vec<Transition> {
+        self.rows[0] += fold.minute.seen;
+        self.rows[1] += fold.minute.rows as u64;
         self.take_up(fold);
         let turned = self.turn(fold);
+        self.tell(&turned, fold.end(), fold.spec)
+    }
+
+    /// What is to be told of the columns that have turned, at the moment `at`.
+    fn tell(&mut self, turned: &[Turned], at: Timestamp, spec: &MonitorSpec) -> Vec<Transition> {
         let drifting = !self.drifted().is_empty();
         if drifting != self.drifting {
             self.drifting = drifting;
-            self.since = fold.end();
+            self.since = at;
         }
+        let mut told = Vec::new();
         for kind in [TransitionKind::Drifted, TransitionKind::Recovered] {
             let of = |t: &&Turned| (t.turn == Turn::Drifted) == (kind == TransitionKind::Drifted);
             let these: Vec<&Turned> = turned.iter().filter(of).collect();
             if !these.is_empty() {
-                told.push(words::transition((kind, fold.end()), self, spec, &these));
+                told.push(words::transition((kind, at), self, spec, &these));
             }
         }
         told
@@ -261,7 +337,7 @@ impl Watch {
 
     /// Every track with its column, and its segment's column and value where it is of one.
     pub fn tracks(&self) -> impl Iterator<Item = (&str, Option<(&str, &str)>, &Track)> {
-        let all = self.tracks.iter().map(|(name, track)| (name.as_str(), None, track));
+        let all = self.tracks.iter().chain(&self.truth.tracks).map(|(name, track)| (name.as_str(), None, track));
         let apart = self.segments.iter().flat_map(|(of, values)| {
             values.iter().flat_map(move |segment| {
                 let key = (of.as_str(), segment.value.as_str());
@@ -293,6 +369,10 @@ impl Watch {
             since: if was.drifting || was.version.is_empty() { minute.at } else { was.since },
             // What was learnt of one version's time says nothing of another's.
             learn_until: was.learn_until.filter(|_| learning || was.version.is_empty()),
+            truth: Truth {
+                until: if was.version.is_empty() { was.truth.until } else { minute.at },
+                ..Truth::default()
+            },
             ..Self::default()
         };
         (!was.version.is_empty()).then(|| words::replaced(&was, self))
@@ -307,7 +387,7 @@ impl Watch {
         }
         let mut room = MOST_TRACKS.saturating_sub(self.tracks().count());
         self.left_out = 0;
-        let part = if spec.segments.is_empty() { BEGINNING } else { BEGINNING / 2.0 };
+        let part = beginning(spec);
         let planned = self.tracks.is_empty().then(|| spec.level * part / f64::from(self.first.max(1)));
         for name in &watched {
             if self.tracks.contains_key(*name) || !self.has_room(&mut room) {
@@ -376,16 +456,19 @@ impl Watch {
             let Some(cells) = fold.minute.columns.get(of) else { continue };
             for segment in values {
                 let rows: Vec<usize> = all.iter().copied().filter(|row| is(cells, *row, &segment.value)).collect();
-                let name = format!("{of} = {}", segment.value);
-                let found = segment
-                    .tracks
-                    .iter_mut()
-                    .filter_map(|(column, track)| fold.one(column, track, &rows, Some(name.clone())));
+                let part = Some((of.as_str(), segment.value.as_str()));
+                let found =
+                    segment.tracks.iter_mut().filter_map(|(column, track)| fold.one(column, track, &rows, part));
                 turned.extend(found);
             }
         }
         turned
     }
+}
+
+/// What each part of a monitor gets of its level, of what there is at the beginning: columns, segments, labels.
+fn beginning(spec: &MonitorSpec) -> f64 {
+    BEGINNING / f64::from(1 + u8::from(!spec.segments.is_empty()) + u8::from(spec.label.is_some()))
 }
 
 fn shown(cells: &Cells, row: usize) -> Option<String> {

@@ -1,8 +1,11 @@
 //! Transitions in words and numbers.
 
+use super::labels;
+use super::monitors::View;
 use super::spec::MonitorSpec;
-use super::track::Turn;
+use super::track::{Standing, Turn};
 use super::watch::{Transition, TransitionKind, Turned, Watch};
+use super::why::{Cause, Unit, Why};
 use mainspring_core::Timestamp;
 use mainspring_query::{identifier, literal};
 use serde_json::{Value, json};
@@ -12,7 +15,12 @@ const NAMED: usize = 5;
 
 /// What a column's drift is called.
 pub fn side(column: &str) -> &'static str {
-    if column.starts_with("out.") { "prediction" } else { "covariate" }
+    match column.split_once('.') {
+        Some(("out", _)) => "prediction",
+        Some(("label", _)) => "label",
+        Some(("error", _)) => "concept",
+        _ => "covariate",
+    }
 }
 
 /// `14:02` of the day, in UTC.
@@ -54,26 +62,45 @@ fn list(these: &[&Turned]) -> String {
 
 /// What to do, by what has drifted.
 fn advice(these: &[&Turned]) -> &'static str {
-    let covariate = these.iter().any(|t| side(&t.column) == "covariate");
-    let prediction = these.iter().any(|t| side(&t.column) == "prediction");
-    match (covariate, prediction) {
-        (true, true) => {
+    let any = |kind| these.iter().any(|t| side(&t.column) == kind);
+    match (any("concept"), any("label"), any("covariate"), any("prediction")) {
+        (true, false, ..) => {
+            "the model is no longer as wrong as it was: where no input has changed, what follows from them has; compare `mainspring performance` by segment, then train on newer labels"
+        }
+        (true, true, ..) => {
+            "what is true has changed, and how wrong the model is with it: train on newer labels, or set its threshold anew"
+        }
+        (false, true, ..) => {
+            "what is true has changed, and not how wrong the model is: look at how labels are made, and at thresholds that rest on their shares"
+        }
+        (_, _, true, true) => {
             "the inputs have changed and the answers with them: look at where these columns come from, then train on newer data"
         }
-        (true, false) => "the inputs have changed and the watched answers not: look at where these columns come from",
+        (_, _, true, false) => {
+            "the inputs have changed and the watched answers not: look at where these columns come from"
+        }
         _ => "the answers have changed and the watched inputs not: look at inputs that are not watched, and at labels",
     }
 }
 
 /// The rows behind it.
 fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> String {
-    let mut columns: Vec<String> = these.iter().map(|t| identifier(&t.column)).collect();
+    let truth = |column: &str| labels::is_truth(column);
+    let mut columns: Vec<String> = these.iter().filter(|t| !truth(&t.column)).map(|t| identifier(&t.column)).collect();
     columns.dedup();
     columns.truncate(NAMED);
+    // What was true is in another table, with the predictions that it is of.
+    let label = spec.label.as_ref().filter(|_| these.iter().any(|t| truth(&t.column)));
+    let from = label.map_or("predictions", |_| "labeled");
+    let named = label.map(|l| format!(" AND feedback_name = {}", literal(&l.name))).unwrap_or_default();
+    if let Some(label) = label {
+        columns.push("feedback_value".to_owned());
+        columns.extend(label.prediction.as_deref().map(identifier));
+    }
     let since =
         since.map(|at| format!(" AND at >= arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros()));
     format!(
-        "SELECT event_id, at, {} FROM predictions WHERE deployment = {} AND variant = {}{} ORDER BY at LIMIT 100",
+        "SELECT event_id, at, {} FROM {from} WHERE deployment = {} AND variant = {}{named}{} ORDER BY at LIMIT 100",
         columns.join(", "),
         literal(spec.deployment.as_str()),
         literal(&spec.variant),
@@ -106,6 +133,96 @@ pub(super) fn transition(
         "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(), "query": query(spec, since, these),
     });
     Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+}
+
+/// What a drift does to the answers, as a part of a sentence and as numbers, put to what is told of it.
+pub(super) fn explained(told: &mut Transition, why: &Why) {
+    if let Some(object) = told.numbers.as_object_mut() {
+        object.insert("why".to_owned(), serde_json::to_value(why).unwrap_or_default());
+    }
+    let effects: Vec<String> = why.causes.iter().take(3).map(|cause| effect(why, cause)).collect();
+    if !effects.is_empty() {
+        told.sentence = format!("{}; by drift and importance: {}", told.sentence, effects.join(", "));
+    }
+}
+
+/// A number as people read it: three digits that count.
+fn short(value: f64) -> String {
+    let digits = if value == 0.0 { 2 } else { (2 - value.abs().log10().floor() as i32).clamp(0, 6) };
+    format!("{value:.*}", usize::try_from(digits).unwrap_or(2))
+}
+
+fn effect(why: &Why, cause: &Cause) -> String {
+    let Cause { column, shift, importance, .. } = cause;
+    let output = &why.output;
+    match (shift, why.unit) {
+        (None, _) => format!("{column} (changes {output} by {} when dealt out anew)", short(*importance)),
+        (Some(shift), Unit::Class) => format!("{column} (moves {:.0} % of {output} to another class)", 100.0 * shift),
+        (Some(shift), _) => {
+            format!("{column} (moves the mean of {output} by {}{})", if *shift > 0.0 { "+" } else { "" }, short(*shift))
+        }
+    }
+}
+
+/// Why a monitor drifts, in sentences: which columns, segments and version, since when, what it does to the answers, and what
+/// to do. Nothing while it does not drift.
+pub fn why(view: &View) -> Vec<String> {
+    let Some(watch) = view.watch.as_ref().filter(|watch| watch.drifting) else { return Vec::new() };
+    let drifted: Vec<Turned> = watch
+        .tracks()
+        .filter(|(.., track)| track.standing == Standing::Drift)
+        .map(|(name, of, track)| Turned {
+            column: name.to_owned(),
+            segment: of.map(|(column, value)| format!("{column} = {value}")),
+            turn: Turn::Drifted,
+            moved: track.moved,
+            evidence: track.evidence(),
+            changed_at: track.changed_at,
+        })
+        .collect();
+    let mut whole: Vec<&Turned> = drifted.iter().filter(|t| t.segment.is_none()).collect();
+    let mut parts: Vec<&Turned> = drifted.iter().filter(|t| t.segment.is_some()).collect();
+    for list in [&mut whole, &mut parts] {
+        list.sort_by(|a, b| b.moved.beyond().total_cmp(&a.moved.beyond()));
+    }
+    let (spec, of) =
+        (&view.spec, format!("{} of {} version {}", view.spec.variant, view.spec.deployment, watch.version));
+    let since = drifted.iter().filter_map(|t| t.changed_at).min();
+    let since = since.map(|at| format!(" since about {}", clock(at))).unwrap_or_default();
+    let mut said = Vec::new();
+    if whole.is_empty() {
+        said.push(format!("{of} has drifted{since}, in segments alone."));
+    } else {
+        said.push(format!("{of} has drifted{since}: {}.", list(&whole)));
+    }
+    if !parts.is_empty() {
+        said.push(format!("Of the segments: {}.", list(&parts)));
+    } else if !spec.segments.is_empty() {
+        said.push("No segment has drifted by itself.".to_owned());
+    }
+    if let Some(why) = &watch.why {
+        let mean = why.mean.map(|mean| format!("; the mean of {} is {}", why.output, short(mean))).unwrap_or_default();
+        if !why.causes.is_empty() {
+            let effects: Vec<String> = why.causes.iter().map(|cause| effect(why, cause)).collect();
+            let rows = why.rows;
+            said.push(format!("By drift and importance, over {rows} rows asked again: {}{mean}.", effects.join(", ")));
+        }
+        said.extend(why.problem.as_ref().map(|problem| format!("Not everything could be told: {problem}.")));
+    }
+    let all: Vec<&Turned> = drifted.iter().collect();
+    said.push(format!("What to do: {}.", advice(&all)));
+    said
+}
+
+/// The same where what it is compared with has changed, to `version`; `alone` says that nothing else has.
+pub(super) fn other(mut told: Transition, version: &str, alone: bool) -> Transition {
+    let compared = format!("what it is compared with is version {version} now");
+    told.sentence = if alone {
+        format!("{compared}; it is watched anew from the first row of both")
+    } else {
+        format!("{}; {compared}", told.sentence)
+    };
+    told
 }
 
 /// Another version answers.

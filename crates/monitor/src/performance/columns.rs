@@ -127,6 +127,20 @@ pub(super) async fn choose(
     Ok(Chosen { prediction, score, width, by, notes })
 }
 
+/// Which of the outputs, by name and Arrow type, says what was predicted; nothing when it cannot be told.
+pub(crate) fn predicted<'a>(outputs: impl Iterator<Item = (&'a str, String)>) -> Option<String> {
+    let all: Vec<Column> = outputs.map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();
+    let there: Vec<&Column> = all.iter().collect();
+    likely_prediction(&there, likely_score(&there).as_deref(), "").ok()
+}
+
+/// Which of the outputs, by name and Arrow type, tells most of what was predicted: a score, and without one the prediction.
+pub fn telling<'a>(outputs: impl Iterator<Item = (&'a str, String)>) -> Option<String> {
+    let all: Vec<Column> = outputs.map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();
+    let there: Vec<&Column> = all.iter().collect();
+    likely_score(&there).or_else(|| likely_prediction(&there, None, "").ok())
+}
+
 fn likely_score(there: &[&Column]) -> Option<String> {
     let called = |c: &&&Column| SCORES.iter().any(|s| c.bare().to_lowercase().contains(s));
     let mut fit = there.iter().filter(|c| c.is_list() || c.is_float()).filter(called);

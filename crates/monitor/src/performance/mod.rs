@@ -14,6 +14,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use columns::predicted;
+pub use columns::telling;
 pub use error::PerformanceError;
 pub use report::{Comparison, Delay, Group, Metric, Report, Task};
 

@@ -1,16 +1,16 @@
 //! Monitors and what they see; profiles and which version they belong to.
 
 use super::{Failures, Reply};
-use crate::convert::monitors::{distribution, window_column};
+use crate::convert::monitors::{distribution, explained, point, window_column};
 use crate::dto::monitors::{
-    MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorList, MonitorView, ProfileQuery,
-    ProfileView, SaveProfileRequest, WindowProfile, WindowQuery,
+    MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorHistory, MonitorHistoryQuery,
+    MonitorList, MonitorView, MonitorWhy, ProfileQuery, ProfileView, SaveProfileRequest, WindowProfile, WindowQuery,
 };
 use crate::extract::{Params, Seg, deployment_name, page_size};
 use crate::state::NativeState;
 use axum::Json;
 use axum::extract::State;
-use mainspring_core::{ErrorKind, Name, Principal};
+use mainspring_core::{ErrorKind, Name, Principal, Timestamp};
 use mainspring_http::{ApiError, Caller, Json as JsonBody};
 use mainspring_monitor::live::{ReadMonitors, ReadProfile, SaveProfile, View, WatchError};
 use mainspring_monitor::profile::Profile;
@@ -20,6 +20,9 @@ use mainspring_resource::HumanDuration;
 use mainspring_serving::ReadStats;
 use std::sync::Arc;
 use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn named(name: &str) -> Result<Name, ApiError> {
     Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no monitor {name:?}: {e}")))
@@ -84,6 +87,42 @@ pub(crate) async fn list_monitor_events(
     Ok(Json(MonitorEvents { events: events.into_iter().map(Into::into).collect() }))
 }
 
+/// The moment so long ago as `last` says.
+fn ago(now: Timestamp, last: Option<&str>, otherwise: Duration) -> Result<Timestamp, ApiError> {
+    let last = last.map(str::parse::<HumanDuration>).transpose();
+    let last = last.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
+    let last = last.map_or(otherwise, |last| last.0);
+    Ok(now.plus_micros(-i64::try_from(last.as_micros()).unwrap_or(i64::MAX)))
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/why", operation_id = "getMonitorWhy", tag = "monitors",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 200, description = "Why it drifts, and what that does to the answers", body = MonitorWhy), Failures))]
+pub(crate) async fn get_monitor_why(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+) -> Reply<MonitorWhy> {
+    Ok(Json(explained(&view(&s, &who, &name)?)))
+}
+
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/history", operation_id = "getMonitorHistory", tag = "monitors",
+    params(("name" = String, Path, description = "Name"), MonitorHistoryQuery),
+    responses((status = 200, description = "How far its columns had moved, look by look", body = MonitorHistory), Failures))]
+pub(crate) async fn get_monitor_history(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Params(query): Params<MonitorHistoryQuery>,
+) -> Reply<MonitorHistory> {
+    view(&s, &who, &name)?;
+    let auth = s.may(&who, ReadMonitors { monitor: Some(named(&name)?) })?;
+    let since = ago(s.ctx.now(), query.last.as_deref(), DAY)?;
+    let only = query.column.as_deref().map(|column| (column, query.segment.as_deref()));
+    let points = s.monitors.history(&auth, since).await?.into_iter().map(|p| point(p, only));
+    Ok(Json(MonitorHistory { points: points.filter(|p| only.is_none() || !p.columns.is_empty()).collect() }))
+}
+
 /// The version that `churn@champion`, `churn/3` or their `models:/` forms name now.
 async fn version(s: &NativeState, who: &Arc<Principal>, text: &str) -> Result<(String, String), ApiError> {
     let uri = if text.contains(":/") { text.to_owned() } else { format!("models:/{text}") };
@@ -143,11 +182,8 @@ pub(crate) async fn get_deployment_profile(
 ) -> Reply<WindowProfile> {
     let name = deployment_name(&name)?;
     let auth = s.may(&who, ReadStats { deployment: Some(name.clone()) })?;
-    let last = query.last.as_deref().map(str::parse::<HumanDuration>).transpose();
-    let last = last.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
-    let last = last.map_or(Duration::from_secs(3_600), |last| last.0);
     let until = s.ctx.now();
-    let since = until.plus_micros(-i64::try_from(last.as_micros()).unwrap_or(i64::MAX));
+    let since = ago(until, query.last.as_deref(), HOUR)?;
     let (tiles, tenant, of) = (s.journal.tiles().clone(), auth.tenant().clone(), name.clone());
     s.journal.flush().await?;
     // Older columns are in files.

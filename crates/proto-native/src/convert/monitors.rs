@@ -1,13 +1,14 @@
 //! Monitors as the API shows them.
 
 use crate::dto::monitors::{
-    MonitorColumn, MonitorDistribution, MonitorEvent, MonitorSummary, MonitorView, WindowColumn,
+    MonitorCause, MonitorColumn, MonitorDistribution, MonitorEffect, MonitorEvent, MonitorLabel, MonitorPoint,
+    MonitorSummary, MonitorView, MonitorWhy, WindowColumn,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_journal::Column;
 use mainspring_monitor::live::track::Track;
-use mainspring_monitor::live::{Transition, View, side};
+use mainspring_monitor::live::{Cause, Effect, Point, Transition, View, side, why};
 
 /// `in.plan = gold`.
 fn segment(of: Option<(&str, &str)>) -> Option<String> {
@@ -48,7 +49,7 @@ impl From<&View> for MonitorSummary {
             state: view.state().to_owned(),
             since: watch.map(|w| w.since.into()),
             problem: view.problem.clone(),
-            watched: watch.map_or(0, |w| w.tracks.len() as u64),
+            watched: watch.map_or(0, |w| (w.tracks.len() + w.truth.tracks.len()) as u64),
             drifted,
             rows: watch.map_or(0, |w| w.rows[0]),
             seen_until: watch.map(|w| w.position.into()),
@@ -68,6 +69,12 @@ impl From<&View> for MonitorView {
             sampled: watch.map_or(0, |w| w.rows[1]),
             late: view.late,
             left_out: watch.map_or(0, |w| w.left_out),
+            label: view.spec.label.as_ref().zip(watch).map(|(label, watch)| MonitorLabel {
+                name: label.name.clone(),
+                wait: label.wait.to_string(),
+                rows: watch.truth.rows,
+                seen_until: watch.truth.until.into(),
+            }),
             begun_at: watch.map(|w| w.begun.into()),
             columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),
         }
@@ -85,6 +92,42 @@ impl From<(u64, Transition)> for MonitorEvent {
             numbers: t.numbers,
         }
     }
+}
+
+/// Why it drifts, as it was found when it was last looked at.
+pub(crate) fn explained(view: &View) -> MonitorWhy {
+    let found = view.watch.as_ref().and_then(|watch| watch.why.as_ref());
+    let asked = found.filter(|why| why.rows > 0);
+    let cause = |cause: &Cause| MonitorCause {
+        name: cause.column.clone(),
+        moved: cause.moved,
+        importance: cause.importance,
+        weight: cause.weight(),
+        shift: cause.shift,
+    };
+    MonitorWhy {
+        sentences: why(view),
+        at: found.map(|why| why.at.into()),
+        output: asked.map(|why| why.output.clone()),
+        unit: asked.map(|why| why.unit.as_str().to_owned()),
+        rows: found.map_or(0, |why| why.rows),
+        mean: found.and_then(|why| why.mean),
+        causes: found.into_iter().flat_map(|why| &why.causes).map(cause).collect(),
+        problem: found.and_then(|why| why.problem.clone()),
+    }
+}
+
+/// A look, of one column when `only` names it.
+pub(crate) fn point(point: Point, only: Option<(&str, Option<&str>)>) -> MonitorPoint {
+    let wanted = |e: &Effect| only.is_none_or(|(name, part)| e.column == name && e.segment.as_deref() == part);
+    let columns = point.columns.into_iter().filter(wanted).map(|e| MonitorEffect {
+        name: e.column,
+        segment: e.segment,
+        distance: e.distance,
+        chance: e.chance,
+        standing: e.standing.as_str().to_owned(),
+    });
+    MonitorPoint { at: point.at.into(), columns: columns.collect() }
 }
 
 /// A column's distribution beside its reference's; nothing when the monitor has no such column.

@@ -44,12 +44,13 @@ pub struct MonitorSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitorColumn {
-    /// Its name in the journal: `in.age`, `out.score`.
+    /// Its name in the journal: `in.age`, `out.score`; of labels `label.NAME` and `error.NAME`.
     pub name: String,
     /// Which rows of it, `in.plan = gold`; all when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
-    /// What its drift is: `covariate` or `prediction`.
+    /// What its drift is: `covariate` of inputs, `prediction` of outputs, `label` of what was true (`label.NAME`),
+    /// `concept` of the error that shows (`error.NAME`).
     pub drift: String,
     /// `learning`, `waiting`, `steady`, `shifted`, `drift`, or `unlike`, where it cannot be compared.
     pub standing: String,
@@ -58,7 +59,7 @@ pub struct MonitorColumn {
     /// When the change that is seen began, about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<Time>,
-    /// What it is compared with: `profile`, `first-rows` or `window`.
+    /// What it is compared with: `profile`, `first-rows`, `window`, or `beside`, what is answered meanwhile.
     pub reference: String,
     /// Rows of the reference so far, while it is being made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +76,112 @@ pub struct MonitorColumn {
     pub log_e: f64,
     /// ln of what it must have won to be sure.
     pub log_sure: f64,
+}
+
+/// What a monitor does with labels.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorLabel {
+    /// The feedback that says what was true.
+    pub name: String,
+    /// How long after its prediction a label counts.
+    pub wait: String,
+    /// Labelled rows so far.
+    pub rows: u64,
+    /// Labels of predictions before this moment are in it.
+    pub seen_until: Time,
+}
+
+/// What a column's drift does to the answers.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorCause {
+    /// The column.
+    pub name: String,
+    /// The share of its rows that are elsewhere, beyond chance.
+    pub moved: f64,
+    /// Mean absolute change of an answer when the column's values are dealt out to other rows.
+    pub importance: f64,
+    /// The two multiplied: what causes are ordered by.
+    pub weight: f64,
+    /// How far the mean answer is from where it would be with the column as in its reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<f64>,
+}
+
+/// Why a monitor drifts.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorWhy {
+    /// In sentences: which columns, segments and version, since when, what it does to the answers, what to do. Empty while
+    /// nothing drifts.
+    pub sentences: Vec<String>,
+    /// When the model was asked again; nothing while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// The output that is meant: `out.score`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// What its change is measured in: `number`, `probability`, or `class`, the share of rows that get another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Rows that it was asked about again.
+    pub rows: u64,
+    /// The mean of its answers, where it is one number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// By weight, the greatest first.
+    pub causes: Vec<MonitorCause>,
+    /// What could not be told, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// How far a column had moved when it was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorEffect {
+    /// The column.
+    pub name: String,
+    /// Which rows of it, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// The share of the window's rows that would have had to move, 0 to 1.
+    pub distance: f32,
+    /// What chance alone brought with so many rows.
+    pub chance: f32,
+    /// What was said of it.
+    pub standing: String,
+}
+
+/// One look at a monitor.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorPoint {
+    /// Rows before this moment were in it.
+    pub at: Time,
+    /// Its columns, those first that had moved most; at most 64.
+    pub columns: Vec<MonitorEffect>,
+}
+
+/// What a monitor saw, look by look.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorHistory {
+    /// The oldest first: each minute of the last six hours, and the last look of each hour before that, for thirty days.
+    pub points: Vec<MonitorPoint>,
+}
+
+/// Of which column, and since when.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MonitorHistoryQuery {
+    /// How far back from now: `6h`, `30d`; a day when left out.
+    pub last: Option<String>,
+    /// Of this column alone; all when left out.
+    pub column: Option<String>,
+    /// Which rows of it, `in.plan = gold`; all when left out.
+    pub segment: Option<String>,
 }
 
 /// A monitor.
@@ -96,6 +203,9 @@ pub struct MonitorView {
     pub late: u64,
     /// Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
     pub left_out: u64,
+    /// What is watched of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<MonitorLabel>,
     /// Since when this version is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begun_at: Option<Time>,

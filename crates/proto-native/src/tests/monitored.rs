@@ -21,7 +21,13 @@ async fn a_monitor_is_listed_and_shown_and_what_it_has_not_is_said() {
     let view = world.get("/api/v1/monitors/churn-drift").await.body;
     assert_eq!((&view["minEffect"], &view["window"], &view["columns"]), (&json!(0.1), &json!("1h"), &json!([])));
     assert_eq!(world.get("/api/v1/monitors/churn-drift/events").await.body, json!({"events": []}));
+    assert_eq!(world.get("/api/v1/monitors/churn-drift/history").await.body, json!({"points": []}));
+    let why = world.get("/api/v1/monitors/churn-drift/why").await.body;
+    assert_eq!(why, json!({"sentences": [], "rows": 0, "causes": []}));
     for (path, status) in [
+        ("/api/v1/monitors/other/history", StatusCode::NOT_FOUND),
+        ("/api/v1/monitors/other/why", StatusCode::NOT_FOUND),
+        ("/api/v1/monitors/churn-drift/history?last=soon", StatusCode::BAD_REQUEST),
         ("/api/v1/monitors/other", StatusCode::NOT_FOUND),
         ("/api/v1/monitors/churn-drift/distribution?column=in.x", StatusCode::NOT_FOUND),
         ("/api/v1/monitors/churn-drift/distribution", StatusCode::BAD_REQUEST),

@@ -1,6 +1,7 @@
 //! The kind Monitor: what resource keeps is carried out by monitor; its rows are the journal's, its references come from
 //! the registry, and its orders go to rollouts.
 
+mod again;
 mod alarms;
 mod models;
 mod rows;
@@ -80,7 +81,8 @@ pub fn start(parts: &Parts, ctx: &Ctx) {
     };
     let alarms =
         alarms::Deputy { alerts: parts.alerts.clone(), rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
-    let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms) };
+    let answers = again::Loaded { serving: parts.serving.clone(), gate: parts.gate.clone() };
+    let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms), answers: Arc::new(answers) };
     let owner = ctx.event_id().to_string();
     drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run(ctx.clone())));
 }

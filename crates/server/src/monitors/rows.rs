@@ -8,8 +8,8 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use mainspring_core::{Ctx, ErrorKind, Failure, Gate, Timestamp};
 use mainspring_journal::{Journal, Kind, MicroBatch};
-use mainspring_monitor::live::{PortError, PortResult, RowStream, Rows, Traffic, Wanted};
-use mainspring_query::{Answer, Query, QueryJournal};
+use mainspring_monitor::live::{Asked, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
+use mainspring_query::{Answer, Query, QueryJournal, feedback, identifier, literal};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,6 +27,12 @@ const LONGEST: i64 = 3_600_000_000;
 /// Rows of one part: so many that it has about so many values, within these bounds.
 const VALUES: usize = 1_000_000;
 const ROWS: RangeInclusive<usize> = 20_000..=super::MOST_ROWS;
+
+const MINUTE: i64 = 60_000_000;
+/// How long before its prediction a label may seem to have come, microseconds: clocks differ.
+const EARLY: i64 = 3_600_000_000;
+
+const COLUMNS: &str = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'predictions'";
 
 const ENVELOPE: [&str; 10] =
     ["event_id", "row", "at", "variant", "model", "version", "forced", "shadow_of", "outcome", "payload"];
@@ -57,6 +63,89 @@ impl Traffic for JournalRows {
         let stream: Box<dyn RowStream> = Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new() });
         Box::pin(async move { Ok(stream) })
     }
+
+    fn recent(&self, wanted: Wanted, of: Asked, most: usize) -> PortResult<'_, Rows> {
+        Box::pin(async move {
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
+            let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
+            let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
+            let known = known.iter().filter_map(|row| row.first()?.as_str());
+            let columns: Vec<String> =
+                known.filter(|name| name.starts_with("in.") && wanted.spec.needs(name)).map(identifier).collect();
+            if columns.is_empty() {
+                return Ok(Rows::default());
+            }
+            let sql = latest(&wanted, &of, (&columns, most));
+            let answer = query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?;
+            Ok(Rows { batches: answer.batches().to_vec(), complete_until: self.ctx.now(), more: false })
+        })
+    }
+
+    fn labels(&self, wanted: Wanted, until: Timestamp) -> PortResult<'_, Rows> {
+        Box::pin(async move {
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
+            let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
+            let Some(label) = &wanted.spec.label else { return Ok(Rows::default()) };
+            let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
+            let known = known.iter().filter_map(|row| Some((row.first()?.as_str()?, row.get(1)?.as_str()?)));
+            let wide = |kind: &str| kind.contains("List");
+            let outputs: Vec<&str> =
+                known.filter(|(name, kind)| name.starts_with("out.") && !wide(kind)).map(|(name, _)| name).collect();
+            let mut until = until;
+            loop {
+                let sql = labelled(&wanted, (until, &label.name), &outputs);
+                let answer = query.sql_limited(&auth, &sql, super::MOST_ROWS).await.map_err(|e| port(&e))?;
+                let minutes = (until.micros() - wanted.from.micros()) / MINUTE;
+                if answer.truncated() && minutes > 1 {
+                    until = wanted.from.plus_micros(minutes / 4 * MINUTE).max(wanted.from.plus_micros(MINUTE));
+                    continue;
+                }
+                if answer.truncated() {
+                    let (deployment, at) = (&wanted.spec.deployment, wanted.from.micros());
+                    tracing::warn!(%deployment, at, "more labels of a minute than are read; further ones are left out");
+                }
+                return Ok(Rows { batches: answer.batches().to_vec(), complete_until: until, more: false });
+            }
+        })
+    }
+}
+
+/// The latest rows of a version that count, with those of `columns` that are needed.
+fn latest(wanted: &Wanted, of: &Asked, (columns, most): (&[String], usize)) -> String {
+    format!(
+        "SELECT {} FROM predictions WHERE deployment = {} AND variant = {} AND version = {} AND at >= {} \
+         AND outcome = 'ok' AND payload = 'kept' AND NOT forced AND shadow_of IS NULL ORDER BY at DESC LIMIT {most}",
+        columns.join(", "),
+        literal(wanted.spec.deployment.as_str()),
+        literal(&wanted.spec.variant),
+        literal(&of.version),
+        instant(wanted.from),
+    )
+}
+
+/// Labelled rows of `wanted.from` up to `until`, whose labels came in time, with their outputs.
+fn labelled(wanted: &Wanted, (until, label): (Timestamp, &str), outputs: &[&str]) -> String {
+    let wait = wanted.spec.label.as_ref().map_or(0, |l| i64::try_from(l.wait.0.as_micros()).unwrap_or(i64::MAX));
+    let envelope = ENVELOPE.into_iter().chain(outputs.iter().copied());
+    let columns: Vec<String> = envelope.map(|name| format!("p.{}", identifier(name))).collect();
+    let among = format!("at >= {} AND at < {}", instant(wanted.from), instant(until));
+    let (early, late) = (instant(wanted.from.plus_micros(-EARLY)), instant(until.plus_micros(wait)));
+    let all = feedback(&format!("f.name = {} AND f.at >= {early} AND f.at < {late}", literal(label)), &among);
+    format!(
+        "SELECT {}, f.value AS label_value, f.value_type AS label_type, f.value_number AS label_number \
+         FROM predictions p JOIN ({all}) f ON f.prediction_id = p.event_id AND f.\"row\" = p.\"row\" \
+         WHERE p.deployment = {} AND p.variant = {} AND p.at >= {} AND p.at < {} \
+         AND CAST(f.at AS BIGINT) <= CAST(p.at AS BIGINT) + {wait}",
+        columns.join(", "),
+        literal(wanted.spec.deployment.as_str()),
+        literal(&wanted.spec.variant),
+        instant(wanted.from),
+        instant(until),
+    )
+}
+
+fn instant(at: Timestamp) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
 }
 
 fn port(e: &dyn Failure) -> PortError {
@@ -123,8 +212,7 @@ impl Following {
     /// The rows of a time with the columns that are needed, and how many rows there can be at most.
     async fn select(&self, from: Timestamp, to: Option<Timestamp>) -> Result<(Answer, usize), PortError> {
         let auth = self.of.gate.authorize(&acting_for(&self.wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-        let known = "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'";
-        let known = self.of.query.sql(&auth, known).await.map_err(|e| port(&e))?;
+        let known = self.of.query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?;
         let known = known.values();
         let payload: Vec<&str> = known
             .iter()
@@ -134,13 +222,12 @@ impl Following {
         let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
         let columns: Vec<String> =
             ENVELOPE.into_iter().chain(payload).map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
-        let at = |at: Timestamp| format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros());
-        let before = to.map(|to| format!(" AND at < {}", at(to))).unwrap_or_default();
+        let before = to.map(|to| format!(" AND at < {}", instant(to))).unwrap_or_default();
         let sql = format!(
             "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
             columns.join(", "),
             self.wanted.spec.deployment,
-            at(from)
+            instant(from)
         );
         Ok((self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?, most))
     }

@@ -9,6 +9,21 @@ fn slow(spec: &mut DeploymentSpec) {
     spec.engine.instances = Instances::Count(1);
 }
 
+/// A question of the house's own is answered and leaves no trace.
+#[tokio::test]
+async fn what_is_asked_again_is_answered_and_not_recorded() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let auth = rig.auth(Infer { deployment: name("m") });
+    let inputs = rows(2, &[1.0, 2.0, 3.0, 4.0]).inputs;
+    let again = rig.serving.again(&auth, "1", inputs.clone()).await.unwrap();
+    assert_eq!(again[0].tensor.to_vec::<f32>().unwrap(), [2.0, 3.0, 4.0, 5.0]);
+    assert!(rig.sink.0.lock().is_empty(), "it is in the journal");
+    assert_eq!(rig.stats().inference_count, 0, "it is counted");
+    let unknown = rig.serving.again(&auth, "7", inputs).await.unwrap_err();
+    assert!(matches!(unknown, ServeError::NoVersion { .. }), "{unknown}");
+    assert!(rig.serving.again(&auth, "1", Vec::new()).await.is_err());
+}
+
 #[tokio::test]
 async fn an_answer_is_counted_and_journaled_with_its_payload() {
     let rig = Rig::serving("quick 1", |_| {}).await;

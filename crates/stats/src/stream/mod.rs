@@ -3,6 +3,7 @@
 //! | detector | watches | false alarms |
 //! |---|---|---|
 //! | [`Conformal`] | a column against its reference | at most α *ever*, exactly, however often it is looked at |
+//! | [`Sides`] | a column of two streams at once | at most α *ever*, exactly, whatever happens to both at once |
 //! | [`Adwin`] | the mean of numbers | a bound on each cut, not on all |
 //! | [`Kswin`] | the distribution of numbers | α at each value, so many in time |
 //! | [`PageHinkley`] | the mean of numbers | none is stated; set by hand |
@@ -16,6 +17,7 @@ mod conformal;
 mod ddm;
 mod kswin;
 mod page_hinkley;
+mod sides;
 
 #[cfg(test)]
 mod oracles;
@@ -25,6 +27,7 @@ pub use conformal::Conformal;
 pub use ddm::{Ddm, Level};
 pub use kswin::Kswin;
 pub use page_hinkley::{Direction, PageHinkley, PageHinkleyLimits};
+pub use sides::Sides;
 
 /// A small sequence of numbers without a pattern, the same for the same seed: SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,14 +1,15 @@
 //! The controller over a real database, with a fake clock and a journal in memory.
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
-use super::super::ports::{Models, PortError, PortResult, Rows, Trained};
+use super::super::ports::{Answer, Answered, Models, PortError, PortResult, Rows, Trained};
+use super::super::rows::Cells;
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::watch::TransitionKind;
 use super::super::watch::tests::Dice;
 use super::*;
 use crate::live::MIGRATIONS;
 use crate::profile::Profile;
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
 use mainspring_core::event::Decision;
 use mainspring_core::{Clock, Ctx, ErrorKind, ManualClock, Name, Tenant};
 use mainspring_store::Db;
@@ -38,6 +39,8 @@ struct Stage {
     /// Alarms that nobody takes.
     deaf: Mutex<bool>,
     trained: Mutex<Option<Profile>>,
+    /// Labelled rows.
+    labels: Mutex<Vec<RecordBatch>>,
     /// Reading the training data takes until this is told.
     slowly: Mutex<Option<Arc<tokio::sync::Notify>>>,
     asked: Mutex<u32>,
@@ -81,6 +84,37 @@ impl Traffic for Process {
         assert_eq!(wanted.spec.deployment.as_str(), "churn");
         let stream = Stream { stage: Arc::clone(&self.0), read: 0, from: wanted.from };
         Box::pin(async move { Ok(Box::new(stream) as Box<dyn RowStream>) })
+    }
+
+    fn recent(&self, wanted: Wanted, _: Asked, most: usize) -> PortResult<'_, Rows> {
+        assert_eq!((wanted.spec.columns.as_slice(), most), (&["in.*".to_owned()][..], 512));
+        let batches: Vec<RecordBatch> = self.0.journal.lock().last().cloned().into_iter().collect();
+        Box::pin(async move { Ok(Rows { batches, complete_until: Timestamp(0), more: false }) })
+    }
+
+    fn labels(&self, wanted: Wanted, until: Timestamp) -> PortResult<'_, Rows> {
+        let batches = self.labelled(wanted.from, until);
+        Box::pin(async move { Ok(Rows { batches, complete_until: until, more: false }) })
+    }
+}
+
+/// Answers twice what it is asked.
+impl Answers for Process {
+    fn again<'a>(&'a self, of: &'a Asked, rows: Given) -> PortResult<'a, Answered> {
+        assert!(of.deployment.as_str() == "churn" && ["3", "4"].contains(&of.version.as_str()));
+        let Cells::Numbers(values) = &rows.columns["in.x"] else { unreachable!() };
+        let rows = values.iter().map(|v| Answer::Numbers(vec![2.0 * v])).collect();
+        Box::pin(async move { Ok(Answered { output: "out.y".into(), rows }) })
+    }
+}
+
+impl Process {
+    fn labelled(&self, from: Timestamp, until: Timestamp) -> Vec<RecordBatch> {
+        let minute = |b: &RecordBatch| {
+            let at = b.column_by_name("at").unwrap().as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+            Timestamp(at.value(0))
+        };
+        self.0.labels.lock().iter().filter(|b| (from..until).contains(&minute(b))).cloned().collect()
     }
 }
 
@@ -130,6 +164,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         told: Mutex::default(),
         deaf: Mutex::default(),
         trained: Mutex::default(),
+        labels: Mutex::default(),
         slowly: Mutex::default(),
         asked: Mutex::default(),
     })
@@ -145,7 +180,7 @@ impl Server {
     fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
         let process = Arc::new(Process(Arc::clone(stage)));
         let monitors = Monitors::new(db.clone(), ctx.clone(), process.clone());
-        let ports = Ports { traffic: process.clone(), alarms: process };
+        let ports = Ports { traffic: process.clone(), alarms: process.clone(), answers: process };
         let controller = Controller::new(monitors.clone(), ports, owner.to_owned());
         Self { monitors, controller }
     }
@@ -239,7 +274,22 @@ async fn a_killed_leader_loses_and_doubles_nothing(temp: TempDb) {
     assert_eq!((found.rows, found.tracks.clone()), (whole.rows, whole.tracks.clone()));
     assert_eq!(found.rows, [90 * 300, 90 * 256]);
     let kept = b.monitors.transitions(&read(), u64::MAX, 100).await.unwrap();
-    assert_eq!(kept.iter().rev().map(|(_, t)| t.clone()).collect::<Vec<_>>(), told);
+    assert_eq!(
+        kept.iter().rev().map(|(_, t)| (t.at, t.kind)).collect::<Vec<_>>(),
+        told.iter().map(|t| (t.at, t.kind)).collect::<Vec<_>>()
+    );
+    // What is told says what it does to the answers: the column moved by 1, the answer by 2.
+    let why = found.why.as_ref().unwrap();
+    assert_eq!((why.output.as_str(), why.rows, why.causes.len()), ("out.y", 128, 1));
+    let cause = &why.causes[0];
+    assert!((1.6..2.4).contains(&cause.shift.unwrap()) && (1.8..2.8).contains(&cause.importance), "{cause:?}");
+    assert!(kept[0].1.sentence.contains("in.x (moves the mean of out.y by +"), "{}", kept[0].1.sentence);
+    assert_eq!(kept[0].1.numbers["why"]["causes"][0]["column"], "in.x");
+    let said = super::super::why(&b.view());
+    assert!(
+        said.len() == 3 && said[1].contains("over 128 rows asked again") && said[2].starts_with("What to do:"),
+        "{said:?}"
+    );
     assert_eq!((told.len(), told[0].kind), (1, TransitionKind::Drifted));
     // The journal and whom it concerns are told of it.
     let events = db.outbox_take(Decision::TOPIC, 100).await.unwrap();
@@ -539,4 +589,111 @@ async fn a_large_state_is_written_seldom_and_loses_nothing() {
     );
     let (rows, kept) = (a.watch().rows[0], written().await.1);
     assert_eq!((rows, kept, a.watch().kept()), (23 * 250, rows, 0), "all have learnt, and it is small again");
+}
+
+/// Labels are looked at when their wait is over, each once, also by the one that succeeds; and looks are kept.
+async fn labels_and_looks(temp: TempDb) {
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let declared = spec(json!({
+        "window": "30m", "reference": {"firstRows": 1000},
+        "label": {"name": "y", "wait": "10m", "prediction": "out.p"}
+    }));
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    pass(&stage, &mut [&mut a], 0).await;
+    for minute in 0..60 {
+        let start = stage.clock.now().micros();
+        let wrong = |i: usize| if minute < 20 { i % 10 == 0 } else { i % 2 == 0 };
+        let numbers =
+            |f: &dyn Fn(usize) -> f64| Arc::new((0..200).map(|i| Some(f(i))).collect::<Float64Array>()) as ArrayRef;
+        let truth = numbers(&|i| (i % 3) as f64);
+        let ints: arrow::array::Int64Array = (0..200).map(|i| Some((i % 3) as i64 + i64::from(wrong(i)))).collect();
+        let at = (0..200).map(|i| start + i * MINUTE / 200).collect();
+        let lines = Lines { at, first_id: 1_000_000 + minute * 1_000, variant: "stable", version: "3" };
+        let kinds = Arc::new(StringArray::from(vec!["number"; 200])) as ArrayRef;
+        let values = Arc::new((0..200).map(|i| Some((i % 3).to_string())).collect::<StringArray>()) as ArrayRef;
+        let rows = vec![
+            ("out.p", Arc::new(ints) as ArrayRef),
+            ("label_value", values),
+            ("label_type", kinds),
+            ("label_number", truth),
+        ];
+        stage.labels.lock().push(batch(&lines, rows));
+        if minute == 45 {
+            a = Server::new(&db, &temp.ctx, &stage, "b");
+            a.monitors.declare(&declare(), declared.clone()).unwrap();
+        }
+        pass(&stage, &mut [&mut a], 200).await;
+    }
+    let watch = a.watch();
+    assert_eq!(a.view().problem, None);
+    // Of a version's rows the labels are looked at once, up to ten minutes ago.
+    assert_eq!(watch.truth.until.micros(), watch.position.micros() - 10 * MINUTE);
+    assert_eq!(watch.truth.rows % 200, 0);
+    assert!((46..=50).contains(&(watch.truth.rows / 200)), "{}", watch.truth.rows);
+    assert_eq!(watch.truth.tracks["error.y"].standing, super::super::track::Standing::Drift);
+    assert_eq!(watch.truth.tracks["label.y"].standing, super::super::track::Standing::Steady);
+    let told = a.monitors.transitions(&read(), u64::MAX, 100).await.unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (sentence, numbers) = (&told[0].1.sentence, &told[0].1.numbers);
+    assert!(sentence.contains("error.y") && sentence.contains("no longer as wrong"), "{sentence}");
+    assert_eq!(numbers["columns"][0]["drift"], "concept");
+    let query = numbers["query"].as_str().unwrap();
+    assert!(
+        query.contains("FROM labeled") && query.contains("feedback_name = 'y'") && !query.contains("error.y"),
+        "{query}"
+    );
+    // Each look of the last hours, and nothing twice.
+    let points = a.monitors.history(&read(), Timestamp(0)).await.unwrap();
+    assert!(points.len() >= 45 && points.is_sorted_by(|a, b| a.at < b.at), "{}", points.len());
+    let error = |p: &Point| p.columns.iter().find(|e| e.column == "error.y").map(crate::live::Effect::beyond);
+    assert!(error(points.last().unwrap()).unwrap() > 0.3 && error(&points[25]).unwrap_or(0.0) < 0.1);
+    let since = points[40].at;
+    assert_eq!(a.monitors.history(&read(), since).await.unwrap().len(), points.len() - 40);
+    // Much later one look is left of each hour.
+    stage.clock.advance(8 * 60 * MINUTE);
+    pass(&stage, &mut [&mut a], 200).await;
+    pass(&stage, &mut [&mut a], 200).await;
+    let later = a.monitors.history(&read(), Timestamp(0)).await.unwrap();
+    assert!(later.len() <= 4, "{}", later.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_and_looks_on_sqlite() {
+    labels_and_looks(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_and_looks_on_postgres() {
+    labels_and_looks(TempDb::postgres()).await;
+}
+
+/// Of one journal the rows of one variant are watched and those of the other are what they are compared with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_variant_is_watched_beside_another() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = json!({"variant": "v8", "window": "30m", "reference": {"variant": "stable"}});
+    a.monitors.declare(&declare(), spec(declared)).unwrap();
+    pass(&stage, &mut [&mut a], 0).await;
+    for minute in 0..50 {
+        let start = stage.clock.now().micros();
+        {
+            let (mut dice, mut journal) = (stage.dice.lock(), stage.journal.lock());
+            let by = if minute < 25 { 0.0 } else { 1.0 };
+            let x: Float64Array = (0..150).map(|_| Some(dice.normal() + by)).collect();
+            let at = (0..150).map(|i| start + i * MINUTE / 150).collect();
+            let lines = Lines { at, first_id: 5_000_000 + minute * 1_000, variant: "v8", version: "4" };
+            journal.push(batch(&lines, vec![("in.x", Arc::new(x) as ArrayRef)]));
+        }
+        pass(&stage, &mut [&mut a], 150).await;
+    }
+    let watch = a.watch();
+    assert_eq!((a.view().problem, watch.version.as_str()), (None, "4"));
+    assert_eq!(watch.beside, Some(("churn".into(), "3".into())));
+    assert!(watch.rows[0] >= 48 * 150, "{:?}", watch.rows);
+    assert_eq!(watch.tracks["in.x"].standing, super::super::track::Standing::Drift);
 }

@@ -8,8 +8,25 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
     migrations: &[
         Migration { version: 1, name: "states, transitions and profiles", sqlite: SQLITE_1, postgres: POSTGRES_1 },
         Migration { version: 2, name: "what the one that leads says of them", sqlite: SQLITE_2, postgres: POSTGRES_2 },
+        Migration { version: 3, name: "what each look saw", sqlite: SQLITE_3, postgres: POSTGRES_3 },
     ],
 };
+
+const SQLITE_3: &str = "
+CREATE TABLE monitor_history (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, step INTEGER NOT NULL, slot INTEGER NOT NULL, at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, step, slot)
+) STRICT;
+";
+
+const POSTGRES_3: &str = "
+CREATE TABLE monitor_history (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, step BIGINT NOT NULL, slot BIGINT NOT NULL, at BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, step, slot)
+);
+";
 
 const SQLITE_2: &str = "
 ALTER TABLE monitor_state ADD COLUMN late INTEGER NOT NULL DEFAULT 0;

@@ -5,6 +5,7 @@ mod migrations;
 pub use migrations::MIGRATIONS;
 
 use super::error::WatchError;
+use super::history::{Effect, HOUR, HOURS, MINUTES, Point};
 use super::ports::Alarm;
 use super::spec::MonitorSpec;
 use super::watch::{Transition, TransitionKind, Watch};
@@ -80,6 +81,8 @@ pub(crate) struct Change {
     pub state: State,
     /// Each with the ids of its event in the journal and of its alarm.
     pub told: Vec<(Transition, [EventId; 2])>,
+    /// What the looks since the last write saw, the oldest first.
+    pub points: Vec<Point>,
     /// What stood in its place and is not gone on with.
     pub before: Option<State>,
     pub ends: Ends,
@@ -127,7 +130,49 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), WatchErr
     for (transition, ids) in &change.told {
         tell(c, &change.state, transition, ids).await?;
     }
+    remember(c, (tenant, name), &change.points).await
+}
+
+/// Keeps looks: each by its minute for hours, the last of each hour for days.
+async fn remember(c: &mut Conn, (tenant, name): (&Tenant, &Name), points: &[Point]) -> Result<(), WatchError> {
+    let Some(newest) = points.last().map(|point| point.at.micros()) else { return Ok(()) };
+    for (at, point) in points.iter().enumerate() {
+        let last_of_hour = points.get(at + 1).is_none_or(|next| next.hour() != point.hour());
+        let body = text(&point.columns, "look")?;
+        let recent = point.at.micros() >= newest - MINUTES;
+        let steps = [(super::rows::MINUTE, point.at.micros(), recent), (HOUR, point.hour(), last_of_hour)];
+        for (step, slot, _) in steps.into_iter().filter(|(_, _, kept)| *kept) {
+            c.execute(
+                "INSERT INTO monitor_history (tenant, name, step, slot, at, body) VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (tenant, name, step, slot) DO UPDATE SET at = excluded.at, body = excluded.body",
+                args![tenant, name, step, slot, point.at, body.as_str()],
+            )
+            .await?;
+        }
+    }
+    for (step, long) in [(super::rows::MINUTE, MINUTES), (HOUR, HOURS)] {
+        let sql = "DELETE FROM monitor_history WHERE tenant = $1 AND name = $2 AND step = $3 AND slot < $4";
+        c.execute(sql, args![tenant, name, step, newest - long]).await?;
+    }
     Ok(())
+}
+
+/// The looks since `since`, the oldest first: of each hour the last, and of the latest hours each.
+pub(crate) async fn history(
+    c: &mut Conn,
+    (tenant, name): (&Tenant, &Name),
+    since: Timestamp,
+) -> Result<Vec<Point>, WatchError> {
+    let sql = "SELECT at, body FROM monitor_history h WHERE tenant = $1 AND name = $2 AND at >= $3
+               AND (step = $4 OR NOT EXISTS (SELECT 1 FROM monitor_history m
+                    WHERE m.tenant = h.tenant AND m.name = h.name AND m.step = $4 AND m.at = h.at))
+               ORDER BY at";
+    let rows = c.query(sql, args![tenant, name, since, super::rows::MINUTE]).await?;
+    let point = |row: &Row| {
+        let columns: Vec<Effect> = stored(&row.text("body")?, "look")?;
+        Ok(Point { at: Timestamp(row.int("at")?), columns })
+    };
+    rows.iter().map(point).collect()
 }
 
 /// What others must hear, at least once, after the commit: the journal of the transition, and whom it concerns.
@@ -210,6 +255,7 @@ pub(crate) async fn forget(c: &mut Conn, (tenant, name): (&Tenant, &Name), ends:
         Err(error) => return Err(error),
     }
     c.execute("DELETE FROM monitor_state WHERE tenant = $1 AND name = $2", args![tenant, name]).await?;
+    c.execute("DELETE FROM monitor_history WHERE tenant = $1 AND name = $2", args![tenant, name]).await?;
     Ok(())
 }
 

@@ -309,3 +309,111 @@ fn portions_of_a_level_add_up_to_no_more_than_it() {
     let sum: f64 = (1..100_000).map(portion).sum();
     assert!(sum < 1.0 && sum > 0.999);
 }
+
+/// 200 monitors of 200 minutes with labels and their error tell no more often than promised, and what they tell of the error
+/// is told apart.
+#[test]
+fn labels_are_watched_apart_and_share_the_level() {
+    let spec = spec(json!({
+        "level": 0.1, "minEffect": 0.0, "minRows": 1, "reference": {"firstRows": 1000}, "columns": ["in.x"],
+        "label": {"name": "y", "wait": "1d"}
+    }));
+    let labels = |dice: &mut Dice, at: i64, wrong: f64| {
+        let draw = |dice: &mut Dice, p: f64| f64::from(u8::from(dice.unit() < p));
+        let y: Vec<f64> = (0..64).map(|_| draw(dice, 0.16)).collect();
+        let error: Vec<f64> = (0..64).map(|_| draw(dice, wrong)).collect();
+        let columns = [("label.y".to_owned(), Cells::Numbers(y)), ("error.y".to_owned(), Cells::Numbers(error))];
+        Minute { columns: columns.into(), ..minute(dice, at, 64, 0.0) }
+    };
+    let mut alarms = 0;
+    for run in 0..200 {
+        let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(7_000 + run), false);
+        for at in 0..200 {
+            told |= !watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &References::default()).is_empty();
+            told |= !watch.fold_labels(&labels(&mut dice, at, 0.1), &spec, &References::default()).is_empty();
+        }
+        assert_eq!(watch.tracks().count(), 3);
+        let level: f64 = watch.tracks().map(|(_, _, track)| track.level).sum();
+        assert!(level <= spec.level, "{level}");
+        alarms += u32::from(told);
+    }
+    // A binomial's mean and three standard deviations.
+    assert!(f64::from(alarms) <= 200.0 * 0.1 + 3.0 * (200.0_f64 * 0.1 * 0.9).sqrt(), "{alarms}");
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(5), Vec::new());
+    for at in 0..120 {
+        watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &References::default());
+        let wrong = if at < 60 { 0.1 } else { 0.4 };
+        told.extend(watch.fold_labels(&labels(&mut dice, at, wrong), &spec, &References::default()));
+    }
+    let columns: Vec<&str> =
+        told[0].numbers["columns"].as_array().unwrap().iter().map(|c| c["column"].as_str().unwrap()).collect();
+    assert_eq!((columns, told[0].numbers["columns"][0]["drift"].as_str()), (vec!["error.y"], Some("concept")));
+    // It is told when it is known, and dated by its predictions.
+    assert!(
+        told[0].at >= Timestamp(60 * MINUTE)
+            && told[0].numbers["columns"][0]["changedAtMicros"].as_i64() >= Some(55 * MINUTE)
+    );
+    // Another version's labels are nobody's, and the minute counts once.
+    let rows = watch.truth.rows;
+    watch.settle_labels(Timestamp(120 * MINUTE));
+    watch.fold_labels(&labels(&mut dice, 119, 0.4), &spec, &References::default());
+    watch.fold_labels(&Minute { version: "4".into(), ..labels(&mut dice, 121, 0.4) }, &spec, &References::default());
+    assert_eq!(watch.truth.rows, rows);
+    watch.fold(&Minute { version: "4".into(), ..minute(&mut dice, 125, 64, 0.0) }, &spec, &References::default());
+    assert!(watch.truth.tracks.is_empty() && watch.truth.until == Timestamp(125 * MINUTE));
+}
+
+#[test]
+fn a_label_is_compared_with_the_profiles_target() {
+    let spec = spec(json!({"minRows": 100, "label": {"name": "y", "column": "target"}}));
+    let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    let lines: String = (0..2_000).map(|i| format!("{},{}\n", i % 7, u8::from(i % 5 == 0))).collect();
+    std::fs::write(file.path(), format!("x,target\n{lines}")).unwrap();
+    let profile = crate::profile::profile(&crate::Table::open(file.path()).unwrap(), 1).unwrap();
+    let references = References::new(Some(std::sync::Arc::new(profile)));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(1), Vec::new());
+    for at in 0..20 {
+        watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &references);
+        let y: Vec<f64> = (0..64).map(|_| f64::from(u8::from(dice.unit() < 0.6))).collect();
+        let labelled =
+            Minute { columns: [("label.y".to_owned(), Cells::Numbers(y))].into(), ..minute(&mut dice, at, 64, 0.0) };
+        told.extend(watch.fold_labels(&labelled, &spec, &references));
+    }
+    assert_eq!(watch.truth.tracks["label.y"].origin, Origin::Profile);
+    assert!(
+        told.iter().any(|t| t.sentence.contains("label.y") && t.sentence.contains("what is true has changed")),
+        "{told:?}"
+    );
+}
+
+/// Two variants in a day that goes up and down: what both do is no drift, what one does alone is.
+#[test]
+fn what_is_answered_meanwhile_is_a_reference_that_knows_the_hour() {
+    let spec = spec(json!({"variant": "v8", "window": "30m", "columns": ["in.x", "in.plan"], "segments": ["in.plan"],
+        "reference": {"variant": "stable"}}));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(1_000_003), Vec::new());
+    let season = |at: i64| if at / 30 % 2 == 0 { 0.0 } else { 1.5 };
+    for at in 0..240 {
+        let own = if at < 150 { 0.0 } else { 0.6 };
+        let mine = minute(&mut dice, at, 100, season(at) + own);
+        let theirs = Minute { version: "2".into(), ..minute(&mut dice, at, 200, season(at)) };
+        // A minute in which nobody answered beside tells nothing.
+        let beside = (at % 7 != 3).then_some(&theirs);
+        told.extend(watch.fold_beside((&mine, beside), &spec));
+        if at == 149 {
+            assert!(told.is_empty(), "{told:?}");
+            assert!(watch.tracks().all(|(_, _, track)| track.origin == Origin::Beside), "{:?}", standings(&watch));
+            assert_eq!(watch.tracks["in.x"].standing, Standing::Steady, "{:?}", watch.tracks["in.x"].moved);
+        }
+    }
+    assert_eq!(watch.tracks["in.x"].standing, Standing::Drift);
+    let first = &told[0];
+    assert!((150..175).contains(&(first.at.micros() / MINUTE)), "{first:?}");
+    // A stored state goes on alike, and another version of either side begins anew.
+    let again: Watch = serde_json::from_str(&serde_json::to_string(&watch).unwrap()).unwrap();
+    assert_eq!(again, watch);
+    let (mine, theirs) = (minute(&mut dice, 240, 100, 0.0), minute(&mut dice, 240, 100, 0.0));
+    let replaced = watch.fold_beside((&mine, Some(&theirs)), &spec);
+    assert!(replaced[0].sentence.contains("what it is compared with is version 3 now"), "{}", replaced[0].sentence);
+    assert!(!watch.drifting && watch.beside == Some(("churn".into(), "3".into())));
+}

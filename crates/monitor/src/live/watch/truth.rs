@@ -1,0 +1,65 @@
+//! What turned out to be true: labels and the error that they show, beside what was asked and answered.
+
+use super::{Fold, MINUTE, Minute, MonitorSpec, References, Timestamp, Track, Transition, Turned, Watch, beginning};
+use crate::live::labels;
+use crate::live::track::Origin;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Columns that are planned for: the label, and the error.
+const PLANNED: f64 = 2.0;
+
+/// What is known of the labels of a version.
+///
+/// A label belongs to the minute of its prediction. All of a minute's are looked at once, when the wait for them is over, and
+/// in the order of their predictions: in the order in which they come, those that come sooner would look more frequent at
+/// first, and that is no drift.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Truth {
+    /// Labels of predictions before this minute are looked at.
+    pub until: Timestamp,
+    /// Labelled rows so far.
+    pub rows: u64,
+    /// `label.NAME` and `error.NAME`.
+    pub tracks: BTreeMap<String, Track>,
+}
+
+impl Watch {
+    /// Folds the labelled rows of a minute whose wait is over. Those of a version that answers no more tell nothing.
+    pub fn fold_labels(&mut self, minute: &Minute, spec: &MonitorSpec, references: &References) -> Vec<Transition> {
+        let Some(label) = spec.label.as_ref().filter(|_| minute.at >= self.truth.until && !self.is_new(minute)) else {
+            return Vec::new();
+        };
+        let fold = Fold { minute, beside: None, spec, references, learn_until: self.learn_until };
+        for name in
+            minute.columns.keys().filter(|name| !self.truth.tracks.contains_key(*name)).cloned().collect::<Vec<_>>()
+        {
+            let of = labels::label_of(&name).map(|bare| label.column.as_deref().unwrap_or(bare));
+            let known = of.filter(|_| fold.learn_until.is_none()).and_then(|column| references.named(column)).cloned();
+            let origin = if known.is_some() { Origin::Profile } else { fold.origin() };
+            let level = spec.level * beginning(spec) / PLANNED;
+            self.truth.tracks.insert(name, Track::new(origin, known, (level, minute.at)));
+        }
+        self.truth.rows += minute.seen;
+        let all: Vec<usize> = (0..minute.rows).collect();
+        let tracks = self.truth.tracks.iter_mut();
+        let turned: Vec<Turned> = tracks.filter_map(|(name, track)| fold.one(name, track, &all, None)).collect();
+        // It is known now, however long ago the predictions were.
+        let at = self.position.max(fold.end());
+        self.tell(&turned, at, spec)
+    }
+
+    /// All labels of predictions before `until` are folded.
+    pub fn settle_labels(&mut self, until: Timestamp) {
+        self.truth.until = self.truth.until.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+    }
+
+    /// The minute before which labels are to be looked at now: rows are known up to the watch's position.
+    pub(crate) fn labels_due(&self, spec: &MonitorSpec) -> Option<Timestamp> {
+        let wait = i64::try_from(spec.label.as_ref()?.wait.0.as_micros()).unwrap_or(i64::MAX);
+        let due = self.position.micros().saturating_sub(wait);
+        let due = due - due.rem_euclid(MINUTE);
+        (!self.version.is_empty() && due >= self.truth.until.micros() + MINUTE).then_some(Timestamp(due))
+    }
+}
