@@ -222,6 +222,11 @@ pub enum Cmd {
     Estimate(EstimateArgs),
     /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
     Validate(Box<ValidateArgs>),
+    /// Show the rules that the rows of a deployment's requests must keep, and how many broke them
+    Rules {
+        /// Deployment
+        deployment: String,
+    },
     /// Measure a deployment's predictions against the labels that came for them
     Performance(Box<PerformanceArgs>),
     /// Create, list, rotate and revoke API keys

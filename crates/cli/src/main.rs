@@ -18,6 +18,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod rules;
 mod sides;
 mod up;
 mod validate;
@@ -114,6 +115,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             monitor::profile(table, threads, with, (out, file)).await?;
         }
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
+        Cmd::Rules { deployment } => rules::run(&server()?, &deployment, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;

@@ -81,6 +81,7 @@ fn people(report: &Value) {
     });
     table(&head, [counts("predictions", "rows"), counts("labelled", "labeled")].into_iter().chain(measured));
     differences(report, &names[1..]);
+    fairness(report);
     for text in report["notes"].as_array().into_iter().flatten() {
         note(cell(text));
     }
@@ -163,6 +164,16 @@ fn span(seconds: f64) -> String {
 }
 
 /// What is surely not the same as in the largest group, whatever number of comparisons was made.
+/// How unlike the groups are treated, the most and the least of them.
+fn fairness(report: &Value) {
+    let found: Vec<&Value> = report["fairness"].as_array().into_iter().flatten().collect();
+    let Some(class) = found.first().map(|m| cell(&m["class"])) else { return };
+    table(
+        &[&format!("between groups ({class})"), "value"],
+        found.iter().map(|m| vec![cell(&m["name"]), measure(Some(m))]),
+    );
+}
+
 fn differences(report: &Value, names: &[String]) {
     let all = report["comparisons"].as_array().map_or(0, Vec::len);
     for found in report["comparisons"].as_array().into_iter().flatten() {

@@ -19,6 +19,7 @@ mod monitors;
 mod personalizers;
 mod ports;
 mod rollouts;
+mod rules;
 mod start;
 pub mod telemetry;
 mod trace;

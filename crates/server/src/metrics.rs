@@ -4,7 +4,7 @@
 use mainspring_journal::JournalStats;
 use mainspring_proto_native::dto::system::Health;
 use mainspring_rollout::View;
-use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, State, VersionStats};
+use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, RuleView, State, VersionStats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl Reading {
         let mut page = Page::default();
         self.process(&mut page);
         self.requests(&mut page);
+        self.rules(&mut page);
         self.durations(&mut page);
         self.states(&mut page);
         self.rollouts(&mut page);
@@ -115,6 +116,26 @@ impl Reading {
         page.family("mainspring_inference_in_flight", "gauge", "requests in flight");
         for d in &self.deployments {
             page.sample("mainspring_inference_in_flight", &[("deployment", d.name.as_str())], d.in_flight as f64);
+        }
+    }
+
+    fn rules(&self, page: &mut Page) {
+        type Value = fn(&RuleView) -> u64;
+        let names: [(&str, &str, Value); 3] = [
+            ("mainspring_rule_rows_total", "rows that a rule was about", |r| r.looked),
+            ("mainspring_rule_broken_total", "rows that broke a rule", |r| r.broken),
+            ("mainspring_rule_requests_total", "requests with a row that broke a rule", |r| r.requests),
+        ];
+        if self.deployments.iter().all(|d| d.rules.is_empty()) {
+            return;
+        }
+        for (name, help, value) in names {
+            page.family(name, "counter", help);
+            for (d, rule) in self.deployments.iter().flat_map(|d| d.rules.iter().map(move |rule| (d, rule))) {
+                let labels =
+                    [("deployment", d.name.as_str()), ("rule", rule.name.as_str()), ("action", rule.action.as_str())];
+                page.sample(name, &labels, value(rule) as f64);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::health::Health;
 use crate::lineage::{self, House, Outbound};
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
+use crate::rules::Suites;
 use crate::telemetry::Telemetry;
 use crate::{console, monitors, rollouts, wiring};
 use mainspring_alert::Alerts;
@@ -186,7 +187,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         .map_err(StartError::part("make the folder of conversions ready"))?;
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
-    let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
+    let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone()).ruled_by(Arc::new(Suites));
     let slos = Slos::default();
     let deployments = Deployments::new(serving.clone(), journal.clone(), slos.clone(), gate.clone());
     let alerts = alerts::open(settings, db.clone(), ctx)?;

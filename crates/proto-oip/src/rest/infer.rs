@@ -23,6 +23,7 @@ pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring
 /// Variant that answered.
 pub(crate) const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
 /// Version of the model that answered.
+pub(crate) const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 /// How long the caller waits, milliseconds.
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
@@ -148,6 +149,7 @@ async fn respond(
         id: request.id.as_deref(),
         prediction: Some(answer.id),
         variant: None,
+        flags: None,
         outputs: &answer.outputs,
         classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
@@ -162,6 +164,9 @@ async fn respond(
     set(out, PREDICTION_ID, &id);
     set(out, VARIANT, &answer.target.variant);
     set(out, MODEL_VERSION, &answer.target.version);
+    if let Some(flags) = &answer.flags {
+        set(out, FLAGS, flags);
+    }
     answer.encoded().await?;
     Ok(response)
 }

@@ -2,6 +2,7 @@
 
 mod courier;
 mod happenings;
+mod judged;
 mod mail;
 #[cfg(test)]
 mod tests;
@@ -73,7 +74,11 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx, (url, replica): (String, St
     parts.alerts.reached_at(url);
     let ports = Ports {
         happenings: Arc::new(happenings::Decisions::new(parts.rollouts.clone(), parts.gate.clone())),
-        traffic: Arc::new(traffic::Counted { slos: parts.slos.clone(), journal: parts.journal.clone() }),
+        traffic: Arc::new(traffic::Counted {
+            slos: parts.slos.clone(),
+            journal: parts.journal.clone(),
+            judged: judged::Judged::new(parts.serving.clone(), parts.gate.clone(), ctx.clone()),
+        }),
     };
     let owner = ctx.event_id().to_string();
     let leader = Leader::new(parts.alerts.clone(), ports, owner, replica);
