@@ -2,6 +2,7 @@
 //! same decisions, today and when a journal is replayed.
 
 mod bandit;
+mod contextual;
 mod order;
 mod row;
 mod running;

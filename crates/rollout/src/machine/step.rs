@@ -227,7 +227,7 @@ pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<Stri
         Some(StepKind::Shadow(_)) | None => ApprovalPoint::Shadow,
         Some(StepKind::Canary(_)) => ApprovalPoint::Canary,
         Some(StepKind::AbTest(_)) => ApprovalPoint::AbTest,
-        Some(StepKind::Bandit(_)) => ApprovalPoint::Bandit,
+        Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)) => ApprovalPoint::Bandit,
     };
     let asked = spec.approvals.iter().any(|a| a.before == point) && !draft.state.approved.contains(&point);
     if asked {
