@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod error;
 mod estimate;
+mod html;
 mod keys;
 mod lineage;
 mod local;
@@ -60,7 +61,10 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let out = match (&cli.output, &cli.command) {
         (Destination::Shown(out), _) => *out,
-        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_)) => args::Output::Table,
+        (
+            Destination::File(_),
+            Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_) | Cmd::Monitor(args::MonitorCmd::Report { .. }),
+        ) => args::Output::Table,
         (Destination::File(other), _) => {
             let message = format!("--output is {other:?}; it is table or json");
             return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
@@ -94,7 +98,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
-        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
+        Cmd::Monitor(command) => monitors::run(&server()?, command, (out, file)).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Lineage { node, up, down, depth } => {
             let way = match (up, down) {

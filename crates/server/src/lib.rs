@@ -11,6 +11,7 @@ mod data;
 mod deployments;
 pub mod doctor;
 mod error;
+mod export;
 mod health;
 mod keys;
 mod lineage;

@@ -91,14 +91,13 @@ impl RowRule {
     ) -> Result<Self, String> {
         let when = when.iter().map(|(column, among)| Condition { column: column.clone(), among: among.clone() });
         let rule = Rule::told(kind, kwargs.clone(), when.collect(), Severity::Critical).map_err(|e| match e {
-            SuiteError::Arguments { reason, .. } => reason,
+            SuiteError::Arguments { reason, .. } | SuiteError::Form(reason) => reason,
             SuiteError::Unknown { kind, nearest, .. } => {
                 format!(
                     "{kind:?} is not known{}",
                     nearest.map(|n| format!("; did you mean {n:?}?")).unwrap_or_default()
                 )
             }
-            SuiteError::Form(reason) => reason,
         })?;
         if !rule.check.is_of_rows() {
             return Err(format!(

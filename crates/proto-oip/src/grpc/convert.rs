@@ -16,6 +16,7 @@ use std::sync::Arc;
 const PREDICTION_ID: &str = "prediction_id";
 /// Parameter of a response in a stream that carries the variant that answered.
 pub(super) const VARIANT: &str = "variant";
+/// The rules that its rows broke.
 pub(super) const FLAGS: &str = "flags";
 
 /// Reads a request.

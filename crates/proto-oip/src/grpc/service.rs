@@ -120,7 +120,7 @@ async fn streamed(
     let (picked, mut body) = parsed(&call, beside, message)?;
     if !picked.contract().streams {
         let answer = call.infer(picked, &mut body).await?;
-        return Ok(Streamed::One(done(&model, &body, answer).await?));
+        return Ok(Streamed::One(Box::new(done(&model, &body, answer).await?)));
     }
     let answer = call.infer_parts(picked, &mut body)?;
     Ok(Streamed::Parts(Box::new(Parts { answer, model, body, end, over: false })))
@@ -128,7 +128,7 @@ async fn streamed(
 
 /// What a message of a stream is answered with.
 enum Streamed {
-    One(Done),
+    One(Box<Done>),
     Parts(Box<Parts>),
 }
 
@@ -286,7 +286,7 @@ impl GrpcInferenceService for Service {
                 let id = message.id.clone();
                 let beside = Beside { caller: &caller, door, metadata: &metadata };
                 match streamed(&state, beside, message).await {
-                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(done))))),
+                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(*done))))),
                     Ok(Streamed::Parts(parts)) => Ok(Either::Right(responses(parts, id, strict))),
                     Err(why) if strict => Err(why.status()),
                     Err(why) => Ok(Either::Left(ready(Ok(stream_error(id, &why))))),

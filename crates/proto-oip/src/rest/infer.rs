@@ -22,8 +22,9 @@ pub(crate) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-
 pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
 /// Variant that answered.
 pub(crate) const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
-/// Version of the model that answered.
+/// Rules of the deployment that the rows broke.
 pub(crate) const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
+/// Version of the model that answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 /// How long the caller waits, milliseconds.
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");

@@ -48,7 +48,7 @@ fn variant(name: &str, percent: u32) -> VariantView {
     }
 }
 
-pub(super) fn reading() -> Reading {
+pub fn reading() -> Reading {
     let name = Name::new("churn").unwrap();
     let trip = Trip {
         at: Timestamp(0),
@@ -112,6 +112,7 @@ pub(super) fn reading() -> Reading {
             run,
             report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
         }],
+        standings: Vec::new(),
         journal: JournalStats::default(),
         health: Health { ready: true, checks: Vec::new() },
         uptime: Duration::from_secs(1),
