@@ -42,6 +42,7 @@ export type QueryAnswer = Schemas["QueryAnswer"];
 export type Role = Schemas["RoleDto"];
 export type Rollout = Schemas["RolloutView"];
 export type RolloutDecision = Schemas["RolloutDecision"];
+export type RolloutGain = Schemas["RolloutGain"];
 export type RolloutMetric = Schemas["RolloutMetric"];
 export type RolloutOrder = Schemas["RolloutOrder"];
 export type RolloutWeights = Schemas["RolloutWeights"];

@@ -3093,6 +3093,46 @@ export interface components {
              * @description How many answers of this variant alone would tell as much.
              */
             effective: number;
+            overStable?: components["schemas"]["EffectRange"] | null;
+        };
+        /** @description What a contextual bandit knows of one context. */
+        RolloutContext: {
+            /**
+             * Format: int32
+             * @description Its number, as the journal has it.
+             */
+            context: number;
+            /** @description In words: `age < 30, country = de`. */
+            title: string;
+            /**
+             * Format: double
+             * @description Its part of the units with a reward, 0 to 1.
+             */
+            share: number;
+            /** @description The variants, stable first. */
+            arms: components["schemas"]["RolloutContextArm"][];
+        };
+        /** @description What a contextual bandit knows of one variant in one context. */
+        RolloutContextArm: {
+            /** @description The variant. */
+            variant: string;
+            /**
+             * Format: int64
+             * @description Its units with a reward here.
+             */
+            units: number;
+            /** @description What it is believed to bring here. */
+            mean: components["schemas"]["ArmValue"];
+            /**
+             * Format: double
+             * @description The probability that it is the best of all here.
+             */
+            best: number;
+            /**
+             * Format: double
+             * @description The probability with which units get it here now.
+             */
+            weight: number;
         };
         /** @description A check of the preflight. */
         RolloutCheck: {
@@ -3141,6 +3181,18 @@ export interface components {
         RolloutDecisions: {
             /** @description Newest first. */
             decisions: components["schemas"]["RolloutDecision"][];
+        };
+        /** @description What choosing by context has brought beyond one variant for all. */
+        RolloutGain: {
+            /** @description The variant. */
+            over: string;
+            /**
+             * Format: int64
+             * @description Units that it rests on.
+             */
+            units: number;
+            /** @description How much better, doubly robust, exploration included. */
+            gain: components["schemas"]["EffectRange"];
         };
         /** @description Why a rollout does not go on. */
         RolloutHold: {
@@ -3293,6 +3345,10 @@ export interface components {
             metrics: components["schemas"]["RolloutMetric"][];
             /** @description What a bandit knows of its variants. */
             arms?: components["schemas"]["RolloutArm"][];
+            /** @description What a contextual bandit knows of its contexts. */
+            contexts?: components["schemas"]["RolloutContext"][];
+            /** @description What a contextual bandit has brought beyond each variant alone. */
+            gains?: components["schemas"]["RolloutGain"][];
             /** @description The weights over time. */
             weights: components["schemas"]["RolloutWeights"][];
             evidenceUntil?: components["schemas"]["Time"] | null;

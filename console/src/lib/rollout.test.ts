@@ -7,9 +7,11 @@ import {
   evidence,
   eValue,
   findingWords,
+  gainWords,
   orders,
   phaseWords,
   ratioWords,
+  segments,
   stepWords,
   waitsFor,
 } from "./rollout";
@@ -218,5 +220,41 @@ describe("what a person may order", () => {
       "promote",
       "abort",
     ]);
+  });
+});
+
+describe("a contextual bandit", () => {
+  const arm = (variant: string, weight: number) => ({
+    variant,
+    units: 200,
+    mean: { value: 0.3, standardError: 0.01 },
+    best: weight,
+    weight,
+  });
+  const contexts = [
+    { context: 0, title: "other age", share: 0, arms: [arm("stable", 0.5), arm("v8", 0.5)] },
+    { context: 1, title: "age < 40", share: 0.4, arms: [arm("stable", 0.9), arm("v8", 0.1)] },
+    { context: 2, title: "age ≥ 40", share: 0.6, arms: [arm("stable", 0.2), arm("v8", 0.8)] },
+  ];
+
+  it("has a row a variant in each context with traffic, the largest first", () => {
+    const rows = segments(rollout({ contexts }));
+    expect(rows.map((r) => [r.title, r.variant, r.first, r.leads])).toEqual([
+      ["age ≥ 40", "stable", true, false],
+      ["age ≥ 40", "v8", false, true],
+      ["age < 40", "stable", true, true],
+      ["age < 40", "v8", false, false],
+    ]);
+    expect(segments(rollout({}))).toEqual([]);
+  });
+
+  it("says what it brought, and whether that is shown", () => {
+    const words = (low: number | undefined, high: number) =>
+      gainWords({ over: "v8", units: 1000, gain: { low, estimate: 0.1, high } });
+    expect(words(0.05, 0.15)).toContain("brought 0.1 more than v8 alone, 0.05 to 0.15");
+    expect(words(0.05, 0.15)).toMatch(/units\.$/);
+    expect(words(-0.05, 0.15)).toContain("not shown yet");
+    expect(words(-0.2, -0.1)).toContain("better alone");
+    expect(words(undefined, 0.1)).toContain("unbounded to 0.1");
   });
 });

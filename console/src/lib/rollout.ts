@@ -1,5 +1,11 @@
 /** Rollouts in words: where one is, what it waits for, what a metric says, what an order does. */
-import type { Rollout, RolloutDecision, RolloutMetric, RolloutOrder } from "../api/native";
+import type {
+  Rollout,
+  RolloutDecision,
+  RolloutGain,
+  RolloutMetric,
+  RolloutOrder,
+} from "../api/native";
 import { count, measure, percent, plural } from "./format";
 
 /** As `Status` has it. */
@@ -273,4 +279,29 @@ export function orders(r: Rollout): OrderWords[] {
     text: orderText(order, r),
     danger: order === "abort" || order === "promote" || order === "skip",
   }));
+}
+
+/** One row a variant in each context that has traffic, the largest context first. */
+export function segments(r: Pick<Rollout, "contexts">) {
+  const seen = (r.contexts ?? []).filter((c) => c.share > 0);
+  return seen
+    .toSorted((a, b) => b.share - a.share)
+    .flatMap(({ context, title, share, arms }) => {
+      const most = Math.max(...arms.map((a) => a.weight));
+      return arms.map((arm, at) => ({
+        ...arm,
+        context,
+        title,
+        share,
+        first: at === 0,
+        leads: arm.weight === most,
+      }));
+    });
+}
+
+/** What choosing by context has brought beyond one variant for all. */
+export function gainWords({ over, units, gain }: RolloutGain): string {
+  const end = (x: number | null | undefined) => (x == null ? "unbounded" : measure(x, 3));
+  const shown = (gain.low ?? 0) > 0 ? "" : (gain.high ?? 0) < 0 ? ": it would be better alone" : ": not shown yet";
+  return `Choosing by context brought ${end(gain.estimate)} more than ${over} alone, ${end(gain.low)} to ${end(gain.high)}, in ${count(units)} units${shown}.`;
 }

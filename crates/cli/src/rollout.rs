@@ -176,6 +176,42 @@ fn arms(view: &Value) {
     );
 }
 
+/// What a contextual bandit knows, and what it has brought.
+fn contexts(view: &Value) {
+    let mut seen: Vec<&Value> = view["contexts"].as_array().into_iter().flatten().collect();
+    seen.retain(|c| c["share"].as_f64().is_some_and(|share| share > 0.0));
+    if seen.is_empty() {
+        return;
+    }
+    line("");
+    let row = |c: &Value, a: &Value| {
+        let mean = short(a["mean"]["value"].as_f64().unwrap_or_default());
+        vec![
+            cell(&c["title"]),
+            percent(&c["share"]),
+            cell(&a["variant"]),
+            percent(&a["weight"]),
+            cell(&a["units"]),
+            mean,
+            percent(&a["best"]),
+        ]
+    };
+    let arms = |c: &Value| c["arms"].as_array().map(Vec::as_slice).unwrap_or_default().to_vec();
+    table(
+        &["context", "of the traffic", "variant", "weight", "units", "mean", "the best with"],
+        seen.into_iter().flat_map(|c| arms(c).iter().map(|a| row(c, a)).collect::<Vec<_>>()),
+    );
+    for gain in view["gains"].as_array().into_iter().flatten() {
+        let end = |key: &str| gain["gain"][key].as_f64().map_or_else(|| "unbounded".to_owned(), short);
+        let (over, estimate) = (cell(&gain["over"]), end("estimate"));
+        line(format!(
+            "choosing by context brought {estimate} more than {over} alone, {} to {}",
+            end("low"),
+            end("high")
+        ));
+    }
+}
+
 fn list(all: &Value) {
     let rows: Vec<Vec<String>> = all["rollouts"]
         .as_array()
@@ -244,6 +280,7 @@ fn status(view: &Value) {
         }),
     );
     arms(view);
+    contexts(view);
     let until = time(&view["evidenceUntil"]);
     if !until.is_empty() {
         line(format!("\nevidence up to {until}; `effect` is valid however often you look"));

@@ -71,13 +71,15 @@ pub struct Assignment {
     /// Generation of the routing row that chose at random; `None` where there was no chance in it or its unit
     /// was missing. Only what has one counts in a rollout's statistics.
     pub generation: Option<u64>,
+    /// The context of the request, by which the row chose its weights; `None` where they are the same for all requests.
+    pub context: Option<u16>,
     /// The prediction that the caller got instead of this one, which ran in its shadow.
     pub shadow_of: Option<EventId>,
 }
 
 impl Default for Assignment {
     fn default() -> Self {
-        Self { forced: false, propensity: 1.0, unit: None, generation: None, shadow_of: None }
+        Self { forced: false, propensity: 1.0, unit: None, generation: None, context: None, shadow_of: None }
     }
 }
 

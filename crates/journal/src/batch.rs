@@ -3,7 +3,7 @@
 use crate::layout::{self, Layout};
 use arrow::array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt64Array,
+    TimestampMicrosecondArray, UInt16Array, UInt64Array,
 };
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::SchemaRef;
@@ -107,6 +107,7 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         Arc::new(propensity),
         Arc::new(lines.iter().map(|l| l.assignment.unit).collect::<UInt64Array>()),
         Arc::new(lines.iter().map(|l| l.assignment.generation).collect::<UInt64Array>()),
+        Arc::new(lines.iter().map(|l| l.assignment.context).collect::<UInt16Array>()),
         shadows(lines),
         word(|l| if l.failed.is_none() { "ok" } else { "failed" }),
         maybe(lines, |l| l.failed.as_ref().map(|(kind, _)| kind.as_str())),

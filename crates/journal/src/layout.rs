@@ -2,11 +2,12 @@
 //!
 //! **Envelope, version 3**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
-//! `generation`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
+//! `generation`, `context`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
 //! `engine_us`, `encode_us`, `total_us`, `flags` (rules that the row broke, with commas; of a refused request all of them),
 //! `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`).
 //! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
-//! had no `generation`, no `shadow_of` and no `params`, version 2 no `flags`; they are NULL where its files are read.
+//! had no `generation`, no `shadow_of` and no `params`, version 2 no `context` and no
+//! `flags`; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -202,6 +203,7 @@ pub fn envelope_fields() -> Vec<Field> {
         Field::new("propensity", DataType::Float32, false),
         Field::new("unit", DataType::UInt64, true),
         Field::new("generation", DataType::UInt64, true),
+        Field::new("context", DataType::UInt16, true),
         text("shadow_of", true),
         text("outcome", false),
         text("error_kind", true),

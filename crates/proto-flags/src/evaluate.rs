@@ -142,6 +142,11 @@ fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Conte
     if let Some(unit) = &assigned.unit_is_missing {
         return Err(unassigned(unit));
     }
+    if assigned.by_inputs {
+        let why = "a contextual bandit chooses by what each request carries, which a flag is not told; ask the deployment, and \
+                   read the header mainspring-variant of its answer";
+        return Err(Refused::bad("GENERAL", why));
+    }
     if let Some(asked) = asked
         && !assigned.variants.iter().any(|v| v == asked)
     {

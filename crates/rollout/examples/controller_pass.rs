@@ -70,6 +70,7 @@ impl EventStream for One {
             unit,
             variant,
             generation,
+            context: None,
             failed: None,
             latency_ns: 1_000_000,
             outputs: Vec::new(),

@@ -1,10 +1,11 @@
 //! Whole rollouts on simulated units, the real ledger and the real machine: how often a candidate that is no better is
 //! promoted, how often one that is no worse is rolled back, and what happens to good and bad ones.
 //!
-//! `cargo run --release -p mainspring-rollout --example whole_rollouts [-- RUNS]`
+//! `cargo run --release -p mainspring-rollout --example whole_rollouts [-- RUNS [PART]]`
 //!
-//! RUNS, 10,000 when not given, is how many there are of each kind whose error rate is bounded; of the others a twentieth.
-//! Each rate is printed with three standard deviations of what so many runs can say. Ends with 1 when a bounded one is
+//! With PART only the traffic whose name has it is simulated, such as `bandit`. RUNS, 10,000 when not given, is how many there are of each kind whose error rate is bounded; of the others a twentieth.
+//! Of a contextual bandit it is said how often it was shown, at whichever decision, that choosing by context brought more than
+//! one of the variants alone. Each rate is printed with three standard deviations of what so many runs can say. Ends with 1 when a bounded one is
 //! above α = 5 % by more than that.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
@@ -48,6 +49,20 @@ const BANDIT: &str = r#"{
     "decision": {"expectedUnits": 3000}
 }"#;
 
+const CONTEXTUAL: &str = r#"{
+    "deployment": "d", "warmupExclude": "10s",
+    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
+    "assignment": {"unit": "header:x-user-id"},
+    "steps": [{"contextualBandit": {
+        "features": [{"input": "age", "cuts": [40]}], "period": "20m", "minWeight": 4, "maxDuration": "5h"
+    }}],
+    "metrics": {
+        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.02}],
+        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
+    },
+    "decision": {"expectedUnits": 3000}
+}"#;
+
 /// What a candidate is, beside a stable that is liked in 30 %.
 #[derive(Clone, Copy)]
 struct Candidate {
@@ -59,6 +74,7 @@ struct Candidate {
 
 const SAME: Candidate = Candidate { name: "no different", liked: 0.3, errors: 0.005, latency: 0.02 };
 const BETTER: Candidate = Candidate { name: "liked in 38 %", liked: 0.38, ..SAME };
+const APART: Candidate = Candidate { name: "each its own half", ..SAME };
 const FAILING: Candidate = Candidate { name: "ten times the errors", errors: 0.05, ..SAME };
 const SLOW: Candidate = Candidate { name: "half as fast", latency: 0.04, ..SAME };
 
@@ -83,7 +99,7 @@ fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
         spec.validate()?;
         Ok(Arc::new(spec))
     };
-    let (test, bandit) = (spec(TEST)?, spec(BANDIT)?);
+    let (test, bandit, contextual) = (spec(TEST)?, spec(BANDIT)?, spec(CONTEXTUAL)?);
     let steady = World { per_hour: 1_500.0, ..World::default() };
     let drifting = World { drift: 0.8, ..steady.clone() };
     let returning = World { population: Some(2_000), ..drifting.clone() };
@@ -98,10 +114,18 @@ fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
         let (name, world) = ("drifting, a bandit of 3", drifting.clone());
         all.push(Kind { name, spec: Arc::clone(&bandit), world, candidate, tested: false });
     }
+    for candidate in [SAME, APART, FAILING] {
+        let (name, world) = ("drifting, by context", drifting.clone());
+        all.push(Kind { name, spec: Arc::clone(&contextual), world, candidate, tested: true });
+    }
     for kind in &mut all {
         let candidates = kind.spec.candidates.len();
         kind.world.variants = vec![behaviour(SAME); candidates];
         kind.world.variants.push(behaviour(kind.candidate));
+        if kind.candidate.name == APART.name {
+            let here = |liked: [f64; 3]| liked.map(|liked| behaviour(Candidate { liked, ..SAME })).to_vec();
+            kind.world.contexts = [[0.30; 3], [0.30, 0.45, 0.22], [0.30, 0.22, 0.45]].map(here).to_vec();
+        }
     }
     Ok(all)
 }
@@ -154,6 +178,12 @@ impl Rate {
     }
 }
 
+/// Whether some decision's numbers show that choosing by context brought more than a variant alone.
+fn gained(course: &Course) -> bool {
+    let evidence = course.decisions.iter().filter_map(|d| d.evidence.as_ref());
+    evidence.flat_map(|e| &e.gains).any(|g| g.gain.low.is_some_and(|low| low > 0.0))
+}
+
 fn middle(values: impl Iterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = values.collect();
     all.sort_by(f64::total_cmp);
@@ -162,13 +192,14 @@ fn middle(values: impl Iterator<Item = f64>) -> f64 {
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let most: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let part = std::env::args().nth(2).unwrap_or_default();
     let mut wrong = Vec::new();
-    let line = |columns: [&str; 7]| {
-        let [traffic, candidate, runs, promoted, back, exposed, hours] = columns;
-        println!("{traffic:24} {candidate:22} {runs:>6} {promoted:>17} {back:>17} {exposed:>9} {hours:>6}");
+    let line = |columns: [&str; 8]| {
+        let [traffic, candidate, runs, promoted, back, exposed, hours, gain] = columns;
+        println!("{traffic:24} {candidate:22} {runs:>6} {promoted:>17} {back:>17} {exposed:>9} {hours:>6} {gain:>17}");
     };
-    line(["traffic", "the last candidate", "runs", "promoted", "rolled back", "exposed", "hours"]);
-    for kind in kinds()? {
+    line(["traffic", "the last candidate", "runs", "promoted", "rolled back", "exposed", "hours", "gain shown"]);
+    for kind in kinds()?.into_iter().filter(|kind| kind.name.contains(&part)) {
         let (bad, same) = (kind.candidate.liked <= SAME.liked, kind.candidate.name == SAME.name);
         let runs = if same { most } else { (most / 20).max(20) };
         let courses = courses(&kind, runs)?;
@@ -176,7 +207,13 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         let exposed = format!("{:.1} %", 100.0 * middle(courses.iter().map(|c| c.exposed)));
         let hours = format!("{:.2}", middle(courses.iter().map(|c| c.hours)));
         let (name, candidate) = (kind.name, kind.candidate.name);
-        line([name, candidate, &runs.to_string(), &promoted.text(), &back.text(), &exposed, &hours]);
+        let gain = Rate::of(&courses, gained);
+        let shown =
+            if kind.spec.steps.iter().any(|s| s.contextual_bandit.is_some()) { gain.text() } else { String::new() };
+        line([name, candidate, &runs.to_string(), &promoted.text(), &back.text(), &exposed, &hours, &shown]);
+        if same && gain.too_high() {
+            wrong.push(format!("{name}, {candidate}: a gain was shown in {}", gain.text()));
+        }
         if bad && promoted.too_high() {
             wrong.push(format!("{name}, {candidate}: promoted in {}", promoted.text()));
         }

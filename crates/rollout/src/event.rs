@@ -20,6 +20,9 @@ pub struct Exposure {
     pub variant: Arc<str>,
     /// The generation of the routing row that chose it.
     pub generation: u64,
+    /// The context of the request, where that row chose by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u16>,
     /// How the request failed, if it did.
     pub failed: Option<ErrorKind>,
     /// From the request to the answer, nanoseconds.

@@ -55,6 +55,7 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
             step,
             start: Timestamp(i64::from(step) * 1_000_000_000),
             weights: vec![1.0 - share, share],
+            contexts: Vec::new(),
             shadow: false,
         })
         .collect();
@@ -93,6 +94,7 @@ fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
             unit,
             variant,
             generation,
+            context: None,
             failed,
             latency_ns,
             outputs,

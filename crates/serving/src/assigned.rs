@@ -27,6 +27,8 @@ pub struct Assigned {
     pub generation: Option<u64>,
     /// What the rollout assigns by, where that was not named or cannot be: this is not what a unit would get then.
     pub unit_is_missing: Option<UnitFrom>,
+    /// Whether the rollout assigns by what requests carry, too, so that this is not what one would get.
+    pub by_inputs: bool,
 }
 
 impl Serving {
@@ -58,6 +60,7 @@ impl Serving {
                 propensity: 1.0,
                 generation: None,
                 unit_is_missing: None,
+                by_inputs: false,
             });
         };
         let row = &traffic.row;
@@ -67,7 +70,7 @@ impl Serving {
             UnitFrom::Request => None,
             UnitFrom::Header(_) | UnitFrom::Field(_) => unit,
         };
-        let made = matches!(row.unit, UnitFrom::Field(_));
+        let made = traffic.waits();
         let mut choice = row.route.choose(unit.unwrap_or_default());
         let loaded = traffic.able(current, choice.variant, made).map_or_else(
             || {
@@ -84,6 +87,7 @@ impl Serving {
             why: Some(choice.why),
             propensity: choice.propensity,
             generation: Some(row.generation()),
+            by_inputs: row.policy.is_some(),
             unit_is_missing: unit.is_none().then(|| row.unit.clone()),
         })
     }

@@ -47,10 +47,18 @@ pub(crate) struct Chosen {
     pub guard: Option<Arc<Guard>>,
     /// The request's id and when it got it, where the choice had to know.
     pub made: Option<(EventId, Timestamp)>,
-    /// The row whose unit is an input, so that only the inputs decide.
-    undecided: Option<Arc<Traffic>>,
+    /// The row that waits for the inputs, which decide.
+    undecided: Option<Undecided>,
     /// The row, where what it decides has a shadow.
     pub shaded: Option<Arc<Traffic>>,
+}
+
+/// A row that waits for the inputs.
+#[derive(Debug)]
+struct Undecided {
+    traffic: Arc<Traffic>,
+    /// The unit, where it is none of them and was there.
+    unit: Option<Box<[u8]>>,
 }
 
 /// The name of the variant that answers, which costs nothing where no rollout decides.
@@ -96,10 +104,14 @@ impl Picked {
 impl Chosen {
     /// Lets the inputs decide where they do.
     pub fn decide(&mut self, id: &EventId, inputs: &[NamedTensor]) {
-        let Some(traffic) = self.undecided.take() else { return };
-        let UnitFrom::Field(name) = &traffic.row.unit else { return };
-        let unit = field(inputs, name, &self.loaded.facts.contract);
-        let way = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id }, true);
+        let Some(Undecided { traffic, unit }) = self.undecided.take() else { return };
+        let contract = &self.loaded.facts.contract;
+        let unit = match &traffic.row.unit {
+            UnitFrom::Field(name) => field(inputs, name, contract).map(Vec::into_boxed_slice),
+            UnitFrom::Header(_) | UnitFrom::Key | UnitFrom::Request => unit,
+        };
+        let context = traffic.context(inputs, contract);
+        let way = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id, context }, true);
         (self.assignment, self.guard) = (way.assignment, way.guard.cloned());
         self.loaded = Arc::clone(way.loaded);
     }
@@ -186,18 +198,16 @@ impl Row<'_> {
                 UnitFrom::Header(name) => ask.head.header(name).filter(|value| !value.is_empty()),
                 UnitFrom::Key => key(who),
                 UnitFrom::Request => Some(&id.as_bytes()[..]),
-                UnitFrom::Field(_) => {
-                    undecided = Some(Arc::clone(self.traffic));
-                    None
-                }
+                UnitFrom::Field(_) => None,
             };
-            match undecided {
-                Some(_) => (self.stable, Assignment::default()),
-                None => {
-                    let way = self.traffic.choose(self.stable, By { unit, id }, false);
-                    guard = way.guard.cloned();
-                    (way.loaded, way.assignment)
-                }
+            if self.traffic.waits() {
+                let unit = unit.map(Box::from);
+                undecided = Some(Undecided { traffic: Arc::clone(self.traffic), unit });
+                (self.stable, Assignment::default())
+            } else {
+                let way = self.traffic.choose(self.stable, By { unit, id, context: None }, false);
+                guard = way.guard.cloned();
+                (way.loaded, way.assignment)
             }
         };
         let shaded = (self.traffic.shade.is_some() && !assignment.forced).then(|| Arc::clone(self.traffic));

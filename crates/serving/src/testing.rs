@@ -431,7 +431,7 @@ pub fn row(unit: &str, variants: &[(&str, u32)]) -> Row {
     let (variants, weights) = variants.iter().enumerate().map(named).unzip();
     let spec = RouteSpec { salt: "r".into(), variants: weights, holdout: None, layer: None };
     let route = mainspring_traffic::Route::new(spec).unwrap();
-    Row { rollout: "r".into(), unit: unit.parse().unwrap(), variants, route, shadow: None, limits: None }
+    Row { rollout: "r".into(), unit: unit.parse().unwrap(), variants, route, policy: None, shadow: None, limits: None }
 }
 
 /// The same row of another rollout.

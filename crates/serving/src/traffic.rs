@@ -119,19 +119,32 @@ impl Traffic {
     pub fn choose<'a>(&'a self, stable: &'a Arc<Loaded>, by: By<'_>, made: bool) -> Way<'a> {
         let route = &self.row.route;
         let bytes = by.unit.unwrap_or(by.id.as_bytes());
-        let mut choice = route.choose(bytes);
+        let mut choice = self.row.choose(bytes, by.context);
         let (loaded, guard) = self.able(stable, choice.variant, made).unwrap_or_else(|| {
             choice = route.fallback();
             (stable, None)
         });
+        let generation = (by.unit.is_some() && choice.counts() && self.whole(made)).then(|| route.generation());
         let assignment = Assignment {
             forced: false,
             propensity: choice.propensity as f32,
             unit: by.unit.map(unit_id),
-            generation: (by.unit.is_some() && choice.counts() && self.whole(made)).then(|| route.generation()),
+            generation,
+            context: by.context.filter(|_| generation.is_some()),
             shadow_of: None,
         };
         Way { loaded, assignment, guard }
+    }
+
+    /// Whether the choice waits for the inputs: one of them is the unit, or what a policy looks at.
+    pub fn waits(&self) -> bool {
+        self.row.policy.is_some() || matches!(self.row.unit, UnitFrom::Field(_))
+    }
+
+    /// The context of a request, where a policy decides.
+    pub fn context(&self, inputs: &[NamedTensor], contract: &Contract) -> Option<u16> {
+        let policy = self.row.policy.as_ref()?;
+        Some(policy.contexts.of(|name| field(inputs, name, contract)))
     }
 
     /// Whether every variant that has a part of the traffic can answer. While one cannot, the units of the others
@@ -197,13 +210,13 @@ impl Traffic {
             let stable = self.row.route.variant(0);
             return Some(format!("it takes other inputs than {stable}, so it cannot run in its shadow"));
         }
-        let apart = other && matches!(self.row.unit, UnitFrom::Field(_));
+        let apart = other && self.waits();
         if !apart {
             return candidate.reason.clone();
         }
         Some(format!(
-            "it takes other inputs than {}, and the unit is an input, so it answers only who names it; take the unit \
-             from a header instead",
+            "it takes other inputs than {}, and one of them decides who answers, so it answers only who names it; take the \
+             unit from a header, and use no contextual bandit",
             self.row.route.variant(0)
         ))
     }
@@ -228,6 +241,8 @@ pub(crate) struct By<'a> {
     pub unit: Option<&'a [u8]>,
     /// The request's own id.
     pub id: &'a EventId,
+    /// The context of the request, where the row has a policy.
+    pub context: Option<u16>,
 }
 
 /// Whether inputs made for one are good for the other.

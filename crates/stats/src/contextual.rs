@@ -3,6 +3,13 @@
 //!
 //! The two are apart on purpose: the model may be wrong for long, the probabilities that are logged are exact always,
 //! so [`OffPolicy`](crate::offpolicy::OffPolicy) can say afterwards what another policy would have brought.
+//!
+//! [`RewardModel`] hashes whatever features there are; [`Grid`] has a few contexts that are known before the first answer, and
+//! says how sure it is.
+
+mod pooled;
+
+pub use pooled::{Belief, Grid, Weighed, usual};
 
 use serde::{Deserialize, Serialize};
 

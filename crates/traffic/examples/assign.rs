@@ -7,8 +7,8 @@
 //! and a place in a layer, so that every request hashes three times. The floor beside it is the look-up alone.
 
 use mainspring_traffic::{
-    Holdout, Layer, LayerPlace, RequestHead, Route, RouteSpec, Row, RowVariant, Share, Split, Table, UnitFrom, Variant,
-    unit_id,
+    Contexts, Feature, Holdout, Layer, LayerPlace, Levels, Policy, RequestHead, Route, RouteSpec, Row, RowVariant,
+    Share, Split, Table, UnitFrom, Variant, unit_id,
 };
 use std::error::Error;
 use std::hint::black_box;
@@ -72,6 +72,14 @@ impl RequestHead for Said<'_> {
     }
 }
 
+/// Twelve contexts with a split each.
+fn policy(route: &Route) -> Result<Policy, Box<dyn Error>> {
+    let age = Feature { input: "age".into(), levels: Levels::Cuts(vec![30.0, 50.0]) };
+    let country = Feature { input: "country".into(), levels: Levels::Values(vec!["de".into(), "fr".into()]) };
+    let contexts = Contexts::new(vec![age, country])?;
+    Ok(Policy { splits: vec![route.split().clone(); contexts.count()], contexts })
+}
+
 fn row_of(route: &Route) -> Row {
     let variant = |name: &String| RowVariant { name: name.clone(), model: "models:/m/1".into() };
     Row {
@@ -79,6 +87,7 @@ fn row_of(route: &Route) -> Row {
         unit: UnitFrom::Header("x-user-id".into()),
         variants: route.variants().iter().map(variant).collect(),
         route: route.clone(),
+        policy: None,
         shadow: None,
         limits: None,
     }
@@ -91,7 +100,10 @@ fn routed(row: &Row, head: &dyn RequestHead) -> Option<u64> {
     }
     let UnitFrom::Header(name) = &row.unit else { return None };
     let unit = head.header(name)?;
-    let choice = row.route.choose(unit);
+    let inputs = [("age", "37"), ("country", "de")];
+    let value = |name: &str| inputs.iter().find(|(n, _)| *n == name).map(|(_, value)| value);
+    let context = row.policy.as_ref().map(|policy| policy.contexts.of(value));
+    let choice = row.choose(unit, context);
     Some(u64::from(choice.variant) ^ unit_id(unit))
 }
 
@@ -105,11 +117,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let row = table.get(&names[0]).ok_or("the table is empty")?;
     let warm = measure(|_, unit| u64::from(row.choose(units[unit % 64].as_bytes()).variant));
+    let by_context = Arc::new(Row { policy: Some(policy(row)?), ..row_of(row) });
     let row = Arc::new(row_of(row));
-    let routed = measure(|_, unit| {
-        let head: &dyn RequestHead = &Said(&units[unit % 64]);
-        routed(black_box(&row), head).unwrap_or_default()
-    });
+    let part = |row: &Row| {
+        measure(|_, unit| {
+            let head: &dyn RequestHead = &Said(&units[unit % 64]);
+            routed(black_box(row), head).unwrap_or_default()
+        })
+    };
+    let (routed, by_context) = (part(&row), part(&by_context));
     let mut out = std::io::stdout();
     writeln!(out, "{ROLLOUTS} rollouts, {UNITS} units of 36 bytes, best of {ROUNDS} rounds of {CALLS} calls")?;
     writeln!(out, "look-up alone      {found:6.1} ns")?;
@@ -119,5 +135,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         out,
         "a request's part   {routed:6.1} ns: variant named or not, unit by header, choice, name of the unit"
     )?;
+    writeln!(out, "the same, by context {by_context:4.1} ns: one of twelve, by a number and a text")?;
     Ok(())
 }

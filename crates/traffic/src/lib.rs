@@ -7,7 +7,7 @@
 //! [`Holdout`] and [`LayerPlace`] that come first, and a generation. [`Route::choose`] answers a
 //! [`Choice`]: the variant, why, and the probability with which it was chosen. A [`Row`] is what is stored
 //! and read: the route, the models of the variants, where a request carries its unit, the shadow and the
-//! hard limits.
+//! hard limits; and a [`Policy`] where the weights depend on what a request carries.
 //!
 //! | promise | where it comes from |
 //! |---|---|
@@ -19,6 +19,7 @@
 
 mod hash;
 mod head;
+mod policy;
 mod route;
 mod row;
 mod share;
@@ -28,6 +29,7 @@ mod unit;
 
 pub use hash::{Purpose, Salt, bucket, unit_id};
 pub use head::{RequestHead, VARIANT_HEADER, named};
+pub use policy::{Contexts, Feature, Levels, MOST_CONTEXTS, Policy, PolicyError};
 pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
 pub use row::{HardLimits, Row, RowError, RowVariant, Shadow};
 pub use share::{BUCKETS, Share, ShareError};

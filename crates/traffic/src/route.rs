@@ -205,6 +205,12 @@ impl Route {
     /// The variant of a unit. Some tens of nanoseconds; allocates nothing.
     #[inline]
     pub fn choose(&self, unit: &[u8]) -> Choice {
+        self.choose_by(unit, &self.stored.split)
+    }
+
+    /// The same, with other weights for this request: who is held out or in another place stays so.
+    #[inline]
+    pub(crate) fn choose_by(&self, unit: &[u8], split: &Split) -> Choice {
         if let Some(holdout) = &self.stored.holdout
             && bucket(self.holdout_salt, unit) < holdout.share.ppm()
         {
@@ -215,7 +221,7 @@ impl Route {
         {
             return Choice::certain(0, Why::OtherPlace);
         }
-        let (variant, weight) = self.stored.split.find(bucket(self.split_salt, unit));
+        let (variant, weight) = split.find(bucket(self.split_salt, unit));
         Choice { variant, why: Why::Assigned, propensity: weight.fraction() }
     }
 

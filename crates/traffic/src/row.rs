@@ -1,6 +1,7 @@
 //! What is decided about a deployment's traffic, as it is stored and read by every replica.
 
-use crate::route::Route;
+use crate::policy::{Policy, PolicyError};
+use crate::route::{Choice, Route};
 use crate::share::Share;
 use crate::unit::UnitFrom;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,10 @@ pub struct Row {
     pub variants: Vec<RowVariant>,
     /// Split, salt, holdout, layer, generation.
     pub route: Route,
+    /// Weights that depend on what a request carries, if they do: they then hold in the place of those of the route, which are
+    /// how the traffic as a whole is shared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// The variant that answers in the shadow of the others, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
@@ -70,7 +75,7 @@ pub struct HardLimits {
 }
 
 /// A row contradicts itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RowError {
     /// The variants and the route name others.
     #[error("the row's variants are {row} and its route's are {route}; they must be the same, in one order")]
@@ -96,6 +101,9 @@ pub enum RowError {
         /// The last there is.
         last: usize,
     },
+    /// A policy that is none for these variants.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A limit that can never trip, or always does.
     #[error("hard limits need {0}")]
     Limits(&'static str),
@@ -105,6 +113,13 @@ impl Row {
     /// Which write of the row this is.
     pub fn generation(&self) -> u64 {
         self.route.generation()
+    }
+
+    /// The variant of a unit, in the context of its request where a policy decides.
+    #[inline]
+    pub fn choose(&self, unit: &[u8], context: Option<u16>) -> Choice {
+        let split = self.policy.as_ref().zip(context).and_then(|(policy, context)| policy.split(context));
+        split.map_or_else(|| self.route.choose(unit), |split| self.route.choose_by(unit, split))
     }
 
     /// Finds contradictions.
@@ -125,6 +140,9 @@ impl Row {
             && (shadow.variant == 0 || usize::from(shadow.variant) >= self.variants.len())
         {
             return Err(RowError::Shadow { variant: shadow.variant, last: self.variants.len() - 1 });
+        }
+        if let Some(policy) = &self.policy {
+            policy.check(self.variants.len())?;
         }
         self.limits.as_ref().map_or(Ok(()), HardLimits::check)
     }
@@ -169,6 +187,8 @@ struct Stored {
     variants: Vec<RowVariant>,
     route: Route,
     #[serde(default)]
+    policy: Option<Policy>,
+    #[serde(default)]
     shadow: Option<Shadow>,
     #[serde(default)]
     limits: Option<HardLimits>,
@@ -178,8 +198,8 @@ impl TryFrom<Stored> for Row {
     type Error = RowError;
 
     fn try_from(stored: Stored) -> Result<Self, RowError> {
-        let Stored { rollout, unit, variants, route, shadow, limits } = stored;
-        let row = Self { rollout, unit, variants, route, shadow, limits };
+        let Stored { rollout, unit, variants, route, policy, shadow, limits } = stored;
+        let row = Self { rollout, unit, variants, route, policy, shadow, limits };
         row.check()?;
         Ok(row)
     }

@@ -7,6 +7,7 @@ import { ShowCall } from "../../components/show-call";
 import { useTitle } from "../../lib/hooks";
 import { evidence, isActive, stepWords, waitsFor } from "../../lib/rollout";
 import { api, to } from "../../lib/url";
+import { Contexts } from "./contexts";
 import { Decisions, useDecisions } from "./decisions";
 import { Metrics } from "./metrics";
 import { Orders } from "./orders";
@@ -111,6 +112,7 @@ export default function RolloutPage() {
               <Stepper rollout={data} />
               <Evidence rollout={data} newest={newest} />
               <Variants rollout={data} />
+              <Contexts rollout={data} />
               <Card title="Weights over time">
                 <WeightsChart rollout={data} />
               </Card>

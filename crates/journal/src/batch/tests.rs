@@ -30,6 +30,7 @@ fn the_envelope_says_everything_about_the_request() {
         propensity: 0.25,
         unit: Some(u64::MAX),
         generation: Some(7),
+        context: Some(5),
         shadow_of: Some(id(8)),
     };
     let b = batch_of(&p);
@@ -41,6 +42,7 @@ fn the_envelope_says_everything_about_the_request() {
     assert!(b["error"].is_null(0) && b["error_kind"].is_null(0));
     assert_eq!(b["unit"].as_primitive::<UInt64Type>().value(0), u64::MAX);
     assert_eq!(b["generation"].as_primitive::<UInt64Type>().value(0), 7);
+    assert_eq!(b["context"].as_primitive::<arrow::datatypes::UInt16Type>().value(0), 5);
     assert_eq!(text("shadow_of"), id(8).to_string());
     assert!(b["forced"].as_boolean().value(0));
     assert_eq!(b["queue_us"].as_primitive::<arrow::datatypes::Float64Type>().value(0), 1.0);

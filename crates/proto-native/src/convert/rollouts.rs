@@ -2,10 +2,10 @@
 
 use crate::dto::rollouts::{
     ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
-    RolloutCheck, RolloutDecision, RolloutHold, RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep,
-    RolloutVariant, RolloutView, RolloutWeights,
+    RolloutCheck, RolloutContext, RolloutContextArm, RolloutDecision, RolloutGain, RolloutHold, RolloutMetric,
+    RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
 };
-use mainspring_rollout::ledger::{Arm, Estimate, MetricReport, Report};
+use mainspring_rollout::ledger::{Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Report};
 use mainspring_rollout::machine::{Checked, Need, lapses, needs};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
 use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
@@ -45,7 +45,7 @@ fn metric(m: &MetricReport) -> RolloutMetric {
         required: m.required,
         stable: m.stable,
         candidate: m.candidate,
-        effect: m.effect.map(|e| EffectRange { low: e.low, estimate: e.estimate, high: e.high }),
+        effect: m.effect.map(range),
         scale: word(&m.scale),
         units: m.units.to_vec(),
         log_e_harm: m.log_e.harm,
@@ -71,8 +71,35 @@ fn arms(report: Option<&Report>) -> Vec<RolloutArm> {
         snips: value(a.snips),
         dr: value(a.dr),
         effective: a.effective,
+        over_stable: a.over_stable.map(range),
     };
     report.map(|r| r.arms.iter().map(arm).collect()).unwrap_or_default()
+}
+
+fn contexts(report: Option<&Report>) -> Vec<RolloutContext> {
+    let arm = |a: &ContextArm| RolloutContextArm {
+        variant: a.variant.clone(),
+        units: a.units,
+        mean: ArmValue { value: a.mean, standard_error: a.standard_error },
+        best: a.best,
+        weight: a.weight,
+    };
+    let context = |c: &ContextReport| RolloutContext {
+        context: c.context.into(),
+        title: c.title.clone(),
+        share: c.share,
+        arms: c.arms.iter().map(arm).collect(),
+    };
+    report.map(|r| r.contexts.iter().map(context).collect()).unwrap_or_default()
+}
+
+fn gains(report: Option<&Report>) -> Vec<RolloutGain> {
+    let gain = |g: &Gain| RolloutGain { over: g.over.clone(), units: g.units, gain: range(g.gain) };
+    report.map(|r| r.gains.iter().map(gain).collect()).unwrap_or_default()
+}
+
+fn range(r: Range) -> EffectRange {
+    EffectRange { low: r.low, estimate: r.estimate, high: r.high }
 }
 
 impl From<&Decision> for RolloutDecision {
@@ -210,6 +237,8 @@ impl From<&View> for RolloutView {
             steps: run.spec.steps.iter().enumerate().map(step).collect(),
             metrics: metrics(report),
             arms: arms(report),
+            contexts: contexts(report),
+            gains: gains(report),
             weights: state.strata.iter().map(weights).collect(),
             evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
             orders: orders(state.phase),

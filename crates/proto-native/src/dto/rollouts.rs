@@ -127,6 +127,51 @@ pub struct RolloutArm {
     pub dr: Option<ArmValue>,
     /// How many answers of this variant alone would tell as much.
     pub effective: f64,
+    /// Of a contextual bandit, how much better than stable it would be alone for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_stable: Option<EffectRange>,
+}
+
+/// What a contextual bandit knows of one variant in one context.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutContextArm {
+    /// The variant.
+    pub variant: String,
+    /// Its units with a reward here.
+    pub units: u64,
+    /// What it is believed to bring here.
+    pub mean: ArmValue,
+    /// The probability that it is the best of all here.
+    pub best: f64,
+    /// The probability with which units get it here now.
+    pub weight: f64,
+}
+
+/// What a contextual bandit knows of one context.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutContext {
+    /// Its number, as the journal has it.
+    pub context: u32,
+    /// In words: `age < 30, country = de`.
+    pub title: String,
+    /// Its part of the units with a reward, 0 to 1.
+    pub share: f64,
+    /// The variants, stable first.
+    pub arms: Vec<RolloutContextArm>,
+}
+
+/// What choosing by context has brought beyond one variant for all.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutGain {
+    /// The variant.
+    pub over: String,
+    /// Units that it rests on.
+    pub units: u64,
+    /// How much better, doubly robust, exploration included.
+    pub gain: EffectRange,
 }
 
 /// Why a rollout does not go on.
@@ -333,6 +378,12 @@ pub struct RolloutView {
     /// What a bandit knows of its variants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<RolloutArm>,
+    /// What a contextual bandit knows of its contexts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<RolloutContext>,
+    /// What a contextual bandit has brought beyond each variant alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gains: Vec<RolloutGain>,
     /// The weights over time.
     pub weights: Vec<RolloutWeights>,
     /// Answers up to here are in the evidence.

@@ -377,6 +377,7 @@ impl World {
             unit: UnitFrom::Key,
             variants: names.map(|name| RowVariant { name: name.into(), model: "models:/adder/3".into() }).to_vec(),
             route: Route::new(RouteSpec { salt: "s".into(), variants, holdout: None, layer: None }).unwrap(),
+            policy: None,
             shadow: None,
             limits: None,
         });

@@ -275,6 +275,7 @@ impl House {
             unit: UnitFrom::Header("x-user".into()),
             variants: vec![model("stable", 1), model("v8", 2)],
             route: Route::new(RouteSpec { salt: "s".into(), variants, holdout: None, layer: None }).unwrap(),
+            policy: None,
             shadow: None,
             limits: None,
         });

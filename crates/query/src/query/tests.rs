@@ -103,7 +103,7 @@ async fn a_query_right_after_the_answer_sees_it_sealed_or_not() {
     world.shut_down().await;
 }
 
-/// `tests-data/envelope-1` is what the journal wrote before the envelope had `generation`, `shadow_of` and `flags`:
+/// `tests-data/envelope-1` is what the journal wrote before the envelope had `generation`, `context`, `shadow_of` and `flags`:
 /// three predictions in a sealed file, two in a log.
 #[tokio::test]
 async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
@@ -111,12 +111,20 @@ async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data/envelope-1"), dir.path());
     let world = open(dir.path(), Limits::default()).await;
     let mut new = prediction(7, "churn", vec![numbers("age", vec![50.0])]);
-    new.assignment = Assignment { generation: Some(3), shadow_of: Some(id(6)), unit: Some(9), ..Assignment::default() };
+    new.assignment = Assignment {
+        generation: Some(3),
+        context: Some(2),
+        shadow_of: Some(id(6)),
+        unit: Some(9),
+        ..Assignment::default()
+    };
     new.flags = Some([Some("age:between".into())].into());
     world.journal.append(new);
-    let sql = "select \"in.age\", propensity, unit, generation, shadow_of, flags from predictions order by event_id";
-    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null, Value::Null];
-    let newest = [json!(50.0), json!(1.0), json!(9), json!(3), json!(id(6).to_string()), json!("age:between")];
+    let sql =
+        "select \"in.age\", propensity, unit, generation, context, shadow_of, flags from predictions order by event_id";
+    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null, Value::Null, Value::Null];
+    let newest =
+        [json!(50.0), json!(1.0), json!(9), json!(3), json!(2), json!(id(6).to_string()), json!("age:between")];
     let expected = [old(30.0), old(30.0), old(30.0), old(40.0), old(40.0), newest];
     assert_eq!(world.rows(sql).await, expected, "in logs of both and a sealed file");
     world.journal.seal().await.unwrap();

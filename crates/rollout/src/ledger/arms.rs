@@ -2,12 +2,21 @@
 
 use super::metric::{State, present};
 use super::plan::{Plan, Test};
-use super::report::{Arm, Estimate};
+use super::report::{Arm, ContextReport, Estimate, Gain};
 use super::{Ledger, Stratum, Unit};
 use mainspring_stats::bandit::{Posterior, best_probabilities};
 use mainspring_stats::decision::Direction;
 use mainspring_stats::offpolicy::{Logged, OffPolicy};
-use mainspring_stats::sequential::{Effect, Measure, NoEffect, Visit};
+use mainspring_stats::sequential::{Effect, Measure, NoEffect, Strata, Visit};
+
+/// What is known of the arms.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Arms {
+    pub alone: Vec<Arm>,
+    /// Of a contextual bandit.
+    pub contexts: Vec<ContextReport>,
+    pub gains: Vec<Gain>,
+}
 
 /// The visits of each unit with more than one, for one mean.
 pub(super) fn returning<'a>(
@@ -45,28 +54,38 @@ impl Ledger {
     }
 
     /// What is known of each arm that has a share, stable first; nothing before all of them have values that vary.
-    pub(super) fn look_at_arms(&self) -> Vec<Arm> {
-        let Some(bandit) = &self.plan.bandit else { return Vec::new() };
+    pub(super) fn look_at_arms(&self) -> Arms {
+        let Some(bandit) = &self.plan.bandit else { return Arms::default() };
         let variants = live(&self.plan, &self.strata);
         let (Some(State::Mean(mean)), Some(planned)) =
             (self.metrics.get(bandit.metric), self.plan.metrics.get(bandit.metric))
         else {
-            return Vec::new();
+            return Arms::default();
         };
         let measure = if let Test::Mean { measure, .. } = planned.test { measure } else { Measure::Ratio };
-        let visits = returning(&self.units, &self.returning, mean.slot);
         if variants.len() < 2 {
-            return Vec::new();
+            return Arms::default();
         }
-        let levels: Result<Vec<Effect>, NoEffect> = mean.strata.levels(&variants, measure, visits);
-        let Ok(levels) = levels else { return Vec::new() };
         let sign = if planned.direction == Direction::Up { 1.0 } else { -1.0 };
+        let look = Look { slot: mean.slot, measure, step: bandit.step, sign, variants: &variants };
+        if let Some(contexts) = &bandit.contexts {
+            return self.look_at_contexts(&look, contexts).unwrap_or_default();
+        }
+        Arms { alone: self.levelled(&mean.strata, &look), ..Arms::default() }
+    }
+
+    /// The arms, compared within each time of constant weights.
+    fn levelled(&self, strata: &Strata, look: &Look<'_>) -> Vec<Arm> {
+        let Look { slot, measure, step, sign, variants } = *look;
+        let visits = returning(&self.units, &self.returning, slot);
+        let levels: Result<Vec<Effect>, NoEffect> = strata.levels(variants, measure, visits);
+        let Ok(levels) = levels else { return Vec::new() };
         let beliefs: Vec<Posterior> = levels
             .iter()
             .map(|l| Posterior::Normal { mean: sign * l.value, standard_error: l.standard_error })
             .collect();
         let Ok(best) = best_probabilities(&beliefs) else { return Vec::new() };
-        let values = self.values(mean.slot, (measure, bandit.step), (&variants, &levels));
+        let values = self.values(slot, (measure, step), (variants, &levels));
         let arms = variants.iter().zip(levels).zip(best).zip(values);
         arms.map(|(((variant, level), best), value)| Arm {
             variant: self.plan.variants[*variant].clone(),
@@ -78,6 +97,7 @@ impl Ledger {
             snips: estimate(value.snips()),
             dr: estimate(value.doubly_robust()),
             effective: value.effective(),
+            over_stable: None,
         })
         .collect()
     }
@@ -114,6 +134,20 @@ impl Ledger {
     }
 }
 
-fn estimate(effect: Result<Effect, NoEffect>) -> Option<Estimate> {
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// The reward's place in the units' totals.
+    pub slot: usize,
+    pub measure: Measure,
+    /// The bandit's step.
+    pub step: u16,
+    /// 1 where more is better, −1 where less is.
+    pub sign: f64,
+    /// The arms.
+    pub variants: &'a [usize],
+}
+
+pub(super) fn estimate(effect: Result<Effect, NoEffect>) -> Option<Estimate> {
     effect.ok().map(|e| Estimate { value: e.value, standard_error: e.standard_error })
 }

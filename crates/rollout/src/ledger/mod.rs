@@ -7,10 +7,14 @@
 //! that moment, whatever happened before. That few fail shows in the first answer of a unit, and once more in each stratum
 //! that could have taken it from stable.
 //!
+//! Where weights depend on the context of a request, each context in each time is a stratum of its own: within it the weights
+//! are constant again, and everything above holds.
+//!
 //! Folding is deterministic: the same events in the order of [`Event::order`], cut at the looks of [`looks`], give the same
 //! numbers whatever their batches. Nothing here knows the clock.
 
 mod arms;
+mod contexts;
 mod looks;
 mod metric;
 mod plan;
@@ -20,7 +24,7 @@ mod shadow;
 mod tests;
 
 pub use plan::Plan;
-pub use report::{Arm, Estimate, LogE, MetricReport, Narrowed, Range, Report, Scale};
+pub use report::{Arm, ContextArm, ContextReport, Estimate, Gain, LogE, MetricReport, Narrowed, Range, Report, Scale};
 
 use crate::event::{Event, Exposure, Label, blamed};
 use crate::ports::Earlier;
@@ -28,6 +32,7 @@ use crate::spec::Source;
 use mainspring_core::{EventId, Timestamp};
 use mainspring_stats::decision::{Finding, Role};
 use mainspring_stats::sequential::{CountsError, Evidence, Measure, Multinomial, UnitTotals};
+use mainspring_traffic::Share;
 use metric::{State, Value};
 use plan::Test;
 use serde::{Deserialize, Serialize};
@@ -46,6 +51,9 @@ pub struct Stratum {
     pub start: Timestamp,
     /// The weight of each variant, stable first, 0 to 1.
     pub weights: Vec<f64>,
+    /// The same in each context, where they depend on it; [`Stratum::weights`] are then those of the traffic as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<Vec<Share>>,
     /// Whether the candidate answers in the shadow.
     pub shadow: bool,
 }
@@ -127,7 +135,12 @@ struct Known {
 pub struct Ledger {
     plan: Plan,
     limits: Limits,
+    /// Times of constant weights that are known.
+    times: usize,
+    /// Each context of each time; a time without contexts is one.
     strata: Vec<Stratum>,
+    /// Of each stratum, its context.
+    contexts: Vec<Option<u16>>,
     /// Of each stratum, the one since which no candidate's weight fell.
     rising: Vec<usize>,
     cut: Timestamp,
@@ -153,7 +166,7 @@ pub struct Ledger {
     impossible: u64,
     shadows: shadow::Shadows,
     /// What a bandit knows of its arms, and as of which look.
-    arms: (Vec<Arm>, Timestamp),
+    arms: (arms::Arms, Timestamp),
     /// What is counted one by one; the rest is made when it is asked for.
     report: Report,
     known: Option<Arc<Report>>,
@@ -177,7 +190,9 @@ impl Ledger {
             labelled: !plan.labels().is_empty(),
             plan,
             limits,
+            times: 0,
             strata: Vec::new(),
+            contexts: Vec::new(),
             rising: Vec::new(),
             cut: Timestamp(i64::MIN),
             dirty: true,
@@ -195,7 +210,7 @@ impl Ledger {
             srm: Evidence::default(),
             impossible: 0,
             shadows: shadow::Shadows::default(),
-            arms: (Vec::new(), Timestamp(i64::MIN)),
+            arms: (arms::Arms::default(), Timestamp(i64::MIN)),
             report,
             known: None,
             news: true,
@@ -225,15 +240,18 @@ impl Ledger {
 
     /// Takes strata that are not known yet, in the order of their generations.
     pub fn strata(&mut self, strata: &[Stratum]) {
-        let known = self.strata.len();
-        for stratum in strata.iter().skip(known) {
+        let known = self.times;
+        self.times = known.max(strata.len());
+        for (context, stratum) in strata.iter().skip(known).flat_map(contexts::apart) {
             let fell = |last: &Stratum| last.weights.iter().zip(&stratum.weights).skip(1).any(|(was, is)| is < was);
             let since = match (self.strata.last(), self.rising.last()) {
-                (Some(last), Some(since)) if !fell(last) => *since,
+                // Whose context changes is not moved by a weight that rises.
+                (Some(last), Some(since)) if context.is_none() && !fell(last) => *since,
                 _ => self.strata.len(),
             };
             self.rising.push(since);
-            self.strata.push(stratum.clone());
+            self.contexts.push(context);
+            self.strata.push(stratum);
             self.first.push(vec![0; self.plan.variants.len()]);
             self.present.push(vec![0; self.plan.variants.len()]);
             self.dirty = true;
@@ -271,7 +289,7 @@ impl Ledger {
     }
 
     fn exposure(&mut self, e: &Exposure) {
-        let stratum = self.strata.iter().rposition(|s| s.generation == e.generation);
+        let stratum = self.stratum(e);
         let variant = self.plan.variants.iter().position(|v| **v == *e.variant);
         let (Some(stratum), Some(variant)) = (stratum, variant) else {
             self.report.strangers += 1;
@@ -304,6 +322,13 @@ impl Ledger {
         if self.labelled {
             self.remember(e.id, Answer { unit, stratum: stratum as u32, labels: Vec::new() });
         }
+    }
+
+    /// The stratum of an answer: of its generation and, where that has contexts, of its context.
+    fn stratum(&self, e: &Exposure) -> Option<usize> {
+        let last = self.strata.iter().rposition(|s| s.generation == e.generation)?;
+        let Some(greatest) = self.contexts[last] else { return Some(last) };
+        last.checked_sub(usize::from(greatest.checked_sub(e.context?)?))
     }
 
     /// An answer while one variant had all the traffic. There was no chance in it, so the unit is as new as before when
@@ -519,16 +544,25 @@ impl Ledger {
     /// ln of the e-value against "each new unit falls to a variant with the probability of its weight".
     fn sample_ratio(&self) -> Result<f64, CountsError> {
         // A stratum that begins later has nothing to say, not even by its rounding: a ledger that is rebuilt knows of it.
-        let begun = self.strata.iter().take_while(|s| s.start < self.cut);
-        let mut strata = begun.zip(&self.first);
-        let Some((stratum, counts)) = strata.next() else { return Ok(0.0) };
-        let mut test = Multinomial::new(&stratum.weights, 100.0)?;
-        test.observe(counts)?;
-        for (stratum, counts) in strata {
-            test.change(&stratum.weights)?;
-            test.observe(counts)?;
+        let begun = self.strata.iter().take_while(|s| s.start < self.cut).count();
+        let strata: Vec<(&Stratum, &Vec<u64>)> = self.strata[..begun].iter().zip(&self.first).collect();
+        let Some((first, _)) = strata.first() else { return Ok(0.0) };
+        let mut test = Multinomial::new(&first.weights, 100.0)?;
+        let mut beside = 0.0;
+        for (at, time) in strata.chunk_by(|(a, _), (b, _)| a.generation == b.generation).enumerate() {
+            let before = test.clone();
+            for (place, (stratum, counts)) in time.iter().enumerate() {
+                if at + place > 0 {
+                    test.change(&stratum.weights)?;
+                }
+                test.observe(counts)?;
+            }
+            if time.len() > 1 {
+                // Contexts fill up side by side: what is expected of one may rest on the times before, and on none of the others.
+                beside += contexts::apart_log_e(&before, time)? - (test.log_e() - before.log_e());
+            }
         }
-        Ok(test.log_e())
+        Ok(test.log_e() + beside)
     }
 
     /// Everything that is known since the last look.
@@ -555,7 +589,9 @@ impl Ledger {
         for (_, present) in self.strata.iter().zip(&self.present).filter(|(s, _)| Some(s.step) == step) {
             report.step_units.iter_mut().zip(present).for_each(|(sum, n)| *sum += n);
         }
-        report.arms.clone_from(&self.arms.0);
+        report.arms.clone_from(&self.arms.0.alone);
+        report.contexts.clone_from(&self.arms.0.contexts);
+        report.gains.clone_from(&self.arms.0.gains);
         let Self { metrics, plan, .. } = self;
         for (state, planned) in metrics.iter_mut().zip(&plan.metrics) {
             report.metrics.extend((1..plan.variants.len()).map(|at| metric::report(state, plan, planned, at)));

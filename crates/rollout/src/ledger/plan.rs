@@ -4,6 +4,7 @@ use crate::event::Exposure;
 use crate::spec::{Covariate, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
 use mainspring_stats::decision::{Direction, ErrorRates, Role};
 use mainspring_stats::sequential::Measure;
+use mainspring_traffic::Contexts;
 use std::time::Duration;
 
 /// Units of the two variants, split evenly, from which asymptotic tests look.
@@ -49,12 +50,14 @@ pub(crate) struct Planned {
 }
 
 /// What a bandit learns from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reward {
     /// Its metric, among those of the plan.
     pub metric: usize,
     /// Its step.
     pub step: u16,
+    /// The contexts that it tells apart, if it does.
+    pub contexts: Option<Contexts>,
 }
 
 /// What is measured, fixed when the rollout begins: tests that were chosen after a look at the data would not keep what
@@ -96,13 +99,14 @@ impl Plan {
         }));
         let cuped = planned.iter().any(|m| matches!(&m.test, Test::Mean { covariate: Some(_), .. }));
         let bandit = (0_u16..).zip(&spec.steps).find_map(|(step, s)| {
-            let name = spec.reward(s.bandit.as_ref()?)?;
+            let name = spec.reward(s)?;
             let metric = planned.iter().position(|m| m.role == Role::Success && m.name == name)?;
-            Some(Reward { metric, step })
+            let contexts = s.contextual_bandit.as_ref().and_then(|s| s.contexts().ok());
+            Some(Reward { metric, step, contexts })
         });
         let compare = spec.steps.iter().find_map(|s| match s.kind()? {
             StepKind::Shadow(shadow) => shadow.compare.as_ref().map(|c| (c.output.clone(), c.max_mean_abs_diff)),
-            StepKind::Canary(_) | StepKind::AbTest(_) | StepKind::Bandit(_) => None,
+            StepKind::Canary(_) | StepKind::AbTest(_) | StepKind::Bandit(_) | StepKind::ContextualBandit(_) => None,
         });
         let shadow_margin = planned.iter().find_map(|m| match m.test {
             Test::Errors { margin, .. } => Some(margin),

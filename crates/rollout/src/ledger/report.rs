@@ -115,6 +115,55 @@ pub struct Arm {
     pub dr: Option<Estimate>,
     /// How many answers of this arm alone would tell as much.
     pub effective: f64,
+    /// Of a contextual bandit, how much better than stable it would be alone for all, doubly robust, at 1 − α at all looks at
+    /// once. The metrics compare them where both were seen alike, and a bandit sends a variant where it is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_stable: Option<Range>,
+}
+
+/// What a contextual bandit knows of one variant in one context.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextArm {
+    /// The variant.
+    pub variant: String,
+    /// Its units with a reward here.
+    pub units: u64,
+    /// What it is believed to bring here; where it was seldom seen, mostly by what it brings in contexts like this one.
+    pub mean: f64,
+    /// How sure that is.
+    pub standard_error: f64,
+    /// The probability that it is the best of all here.
+    pub best: f64,
+    /// The probability with which units get it here now.
+    pub weight: f64,
+}
+
+/// What a contextual bandit knows of one context.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextReport {
+    /// Its number, as the journal has it.
+    pub context: u16,
+    /// In words: `age < 30, country = de`.
+    pub title: String,
+    /// Its part of the units with a reward, 0 to 1.
+    pub share: f64,
+    /// The variants, stable first.
+    pub arms: Vec<ContextArm>,
+}
+
+/// What choosing by context brought beyond one variant for all, since it first did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gain {
+    /// The variant.
+    pub over: String,
+    /// Units that it rests on.
+    pub units: u64,
+    /// How much more, doubly robust, with exploration paid for, at 1 − α at all looks at once; negative where the variant
+    /// alone would have brought more.
+    pub gain: Range,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -152,6 +201,12 @@ pub struct Report {
     /// The arms of a bandit, stable first; none before it knows them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<Arm>,
+    /// The contexts of a contextual bandit in which something was seen; none before it knows its arms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<ContextReport>,
+    /// What a contextual bandit has brought beyond each of its variants alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gains: Vec<Gain>,
     /// Units that both answered in the shadow.
     pub shadow_units: u64,
     /// Answers of the warm-up.

@@ -27,7 +27,7 @@ fn errors_and_labels() -> RolloutSpec {
 
 fn stratum(generation: u64, start: i64, candidate: f64) -> Stratum {
     let weights = vec![1.0 - candidate, candidate];
-    Stratum { generation, step: 0, start: Timestamp(start * SECOND), weights, shadow: false }
+    Stratum { generation, step: 0, start: Timestamp(start * SECOND), weights, contexts: Vec::new(), shadow: false }
 }
 
 fn ledger(spec: &RolloutSpec, strata: &[Stratum]) -> Ledger {
@@ -47,6 +47,7 @@ fn exposure(n: u64, at: i64, unit: u64, variant: &str) -> Exposure {
         unit,
         variant: variant.into(),
         generation: 1,
+        context: None,
         failed: None,
         latency_ns: 20_000_000,
         outputs: Vec::new(),

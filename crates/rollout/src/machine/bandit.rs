@@ -13,7 +13,7 @@ use mainspring_traffic::Share;
 /// The part of the remaining draws that plays the best variant; the rest plays its rival.
 const FIRST: f64 = 0.5;
 /// Weights that would move by less than this part of the traffic stay: each move begins a time of its own.
-const STILL: f64 = 0.005;
+pub(super) const STILL: f64 = 0.005;
 
 /// What a bandit does now, if anything.
 pub(super) fn step(draft: &Draft<'_>, report: &Report, step: &BanditStep) -> Result<Option<Transition>, RowFailed> {
@@ -52,14 +52,21 @@ fn ended(
     promote(draft, at as u16 + 1, sentence, because).map(Some)
 }
 
+/// 1 where more of what the present step learns from is better, −1 where less is.
+pub(super) fn sign(draft: &Draft<'_>) -> f64 {
+    let spec = draft.machine.spec;
+    let reward = spec.steps.get(usize::from(draft.state.step)).and_then(|step| spec.reward(step));
+    let metric = reward.and_then(|name| spec.metrics.success.iter().find(|m| m.name == name));
+    if metric.is_some_and(|m| m.direction() == Direction::Down) { -1.0 } else { 1.0 }
+}
+
 fn reweight(
     draft: &Draft<'_>,
     (step, arms): (&BanditStep, &[&Arm]),
     live: &[u16],
 ) -> Result<Option<Transition>, RowFailed> {
     let spec = draft.machine.spec;
-    let metric = spec.reward(step).and_then(|name| spec.metrics.success.iter().find(|m| m.name == name));
-    let sign = if metric.is_some_and(|m| m.direction() == Direction::Down) { -1.0 } else { 1.0 };
+    let sign = sign(draft);
     let belief = |arm: &&Arm| Posterior::Normal { mean: sign * arm.mean, standard_error: arm.standard_error };
     let beliefs: Vec<Posterior> = arms.iter().map(belief).collect();
     let rule = TopTwo { first: FIRST, floor: step.min_weight / 100.0, even: step.even / 100.0 };

@@ -3,6 +3,7 @@
 
 mod approval;
 mod bandit;
+mod contextual;
 mod order;
 mod row;
 mod running;

@@ -5,8 +5,8 @@ use crate::ledger::Stratum;
 use crate::spec::{STABLE, StepKind, StepSpec, check};
 use mainspring_core::Timestamp;
 use mainspring_traffic::{
-    BUCKETS, HardLimits, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Row, RowError, RowVariant, Shadow,
-    Share, Split, SplitError, UnitError, Variant,
+    self as traffic, BUCKETS, HardLimits, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Row, RowError,
+    RowVariant, Shadow, Share, Split, SplitError, UnitError, Variant,
 };
 
 /// A spec that was checked makes no routing row: a bug, said instead of a panic.
@@ -18,6 +18,9 @@ pub enum RowFailed {
     /// The layer.
     #[error("the places make no layer: {0}")]
     Layer(#[from] SplitError),
+    /// The contexts.
+    #[error("the features make no contexts: {0}")]
+    Policy(#[from] traffic::PolicyError),
     /// The row.
     #[error("the row contradicts itself: {0}")]
     Row(#[from] RowError),
@@ -38,8 +41,19 @@ pub(super) enum Traffic<'a> {
     Candidate(u16),
     /// As a step says.
     Step(&'a StepSpec),
-    /// As given, stable first; the shadow stays as it is.
+    /// As given, stable first; the shadow stays as it is, and what has no weight any more loses it in every context.
     Weights(&'a [Share]),
+    /// As given for each context.
+    Policy(Policy<'a>),
+}
+
+/// Weights that depend on what a request carries, stable first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Policy<'a> {
+    /// Of the traffic as a whole.
+    pub whole: &'a [Share],
+    /// Of each context.
+    pub contexts: &'a [Vec<Share>],
 }
 
 impl Traffic<'_> {
@@ -48,6 +62,7 @@ impl Traffic<'_> {
         let mut weights = vec![Share::NONE; machine.spec.candidates.len() + 1];
         match self {
             Self::Weights(given) => return given.to_vec(),
+            Self::Policy(policy) => return policy.whole.to_vec(),
             Self::Stable => {}
             Self::Candidate(at) => {
                 if let Some(weight) = weights.get_mut(usize::from(at)) {
@@ -57,7 +72,7 @@ impl Traffic<'_> {
             Self::Step(step) => match step.kind() {
                 Some(StepKind::Canary(canary)) => among(&mut weights, canary.weight),
                 Some(StepKind::AbTest(test)) => among(&mut weights, test.weight),
-                Some(StepKind::Bandit(_)) => {
+                Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)) => {
                     // Each variant as much as any other, also stable.
                     let arms = machine.live(state).len() + 1;
                     let part = Share::from_ppm(BUCKETS / arms as u32).unwrap_or_default();
@@ -75,10 +90,43 @@ impl Traffic<'_> {
         weights
     }
 
+    /// The policy of a contextual bandit, if this is one; `weights` are those of the traffic as a whole.
+    fn policy(self, now: Option<&Row>, weights: &[Share]) -> Result<Option<traffic::Policy>, RowFailed> {
+        let known = now.and_then(|row| row.policy.as_ref());
+        let (contexts, splits): (_, Result<Vec<Split>, SplitError>) = match self {
+            Self::Stable | Self::Candidate(_) => return Ok(None),
+            Self::Step(step) => {
+                let Some(StepKind::ContextualBandit(bandit)) = step.kind() else { return Ok(None) };
+                let contexts = bandit.contexts()?;
+                let splits = (0..contexts.count()).map(|_| Split::new(weights)).collect();
+                (contexts, splits)
+            }
+            Self::Weights(_) => {
+                let Some(known) = known else { return Ok(None) };
+                let left = |split: &Split| {
+                    let mut left = split.weights();
+                    left.iter_mut()
+                        .zip(weights)
+                        .filter(|(_, w)| **w == Share::NONE)
+                        .for_each(|(l, _)| *l = Share::NONE);
+                    left[0] = Share::rest(&left[1..]).unwrap_or_default();
+                    split.reweighted(&left)
+                };
+                (known.contexts.clone(), known.splits.iter().map(left).collect())
+            }
+            Self::Policy(policy) => {
+                let known = known.ok_or(RowFailed::Missing("policy"))?;
+                let next = known.splits.iter().zip(policy.contexts).map(|(split, weights)| split.reweighted(weights));
+                (known.contexts.clone(), next.collect())
+            }
+        };
+        Ok(Some(traffic::Policy { contexts, splits: splits? }))
+    }
+
     fn shadow(self, now: Option<&Row>) -> Option<Shadow> {
         let step = match self {
             Self::Stable | Self::Candidate(_) => return None,
-            Self::Weights(_) => return now?.shadow.clone(),
+            Self::Weights(_) | Self::Policy(_) => return now?.shadow.clone(),
             Self::Step(step) => step,
         };
         let shadow = step.shadow.as_ref()?;
@@ -103,9 +151,10 @@ pub(super) fn put(
 ) -> Result<(), RowFailed> {
     let weights = traffic.weights(machine, state);
     let shadow = traffic.shadow(state.row.as_ref());
+    let policy = traffic.policy(state.row.as_ref(), &weights)?;
     let row = match &state.row {
-        Some(row) => Row { route: row.route.reweighted(&weights)?, shadow, ..row.clone() },
-        None => first(machine, state, &weights, shadow)?,
+        Some(row) => Row { route: row.route.reweighted(&weights)?, policy, shadow, ..row.clone() },
+        None => Row { policy, ..first(machine, state, &weights, shadow)? },
     };
     row.check()?;
     state.generation = row.generation();
@@ -114,6 +163,7 @@ pub(super) fn put(
         step: state.step,
         start: now,
         weights: weights.iter().map(|w| w.fraction()).collect(),
+        contexts: row.policy.iter().flat_map(|p| &p.splits).map(Split::weights).collect(),
         shadow: row.shadow.is_some(),
     });
     state.row = Some(row);
@@ -157,6 +207,7 @@ fn first(machine: &Machine<'_>, state: &State, weights: &[Share], shadow: Option
         unit: assignment.unit.parse()?,
         variants: named.map(|(name, model)| RowVariant { name: name.to_owned(), model: model.clone() }).collect(),
         route: route.after(state.generation),
+        policy: None,
         shadow,
         limits,
     })

@@ -2,7 +2,8 @@
 
 use super::step::{Draft, enter, judged, over, promote, roll_back};
 use super::{
-    DecisionKind, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit, words,
+    DecisionKind, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit,
+    contextual, words,
 };
 use crate::ledger::{MetricReport, Report};
 use crate::spec::{AtMaxDuration, NoNewsThen, Ship, StepKind, StepSpec};
@@ -47,6 +48,10 @@ pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Tran
         }
         Some(StepKind::Bandit(step)) => {
             let next = bandit::step(draft, input.report, step)?;
+            return if next.is_some() { Ok(next) } else { time_is_up(draft, input.report) };
+        }
+        Some(StepKind::ContextualBandit(step)) => {
+            let next = contextual::step(draft, input.report, step)?;
             return if next.is_some() { Ok(next) } else { time_is_up(draft, input.report) };
         }
         None => false,
@@ -235,6 +240,7 @@ fn limits(kind: Option<StepKind<'_>>) -> Option<(HumanDuration, u64)> {
     match kind {
         Some(StepKind::AbTest(test)) => Some((test.max_duration, test.min_exposures)),
         Some(StepKind::Bandit(step)) => Some((step.max_duration, step.min_exposures)),
+        Some(StepKind::ContextualBandit(step)) => step.max_duration.map(|most| (most, step.min_exposures)),
         Some(StepKind::Shadow(_) | StepKind::Canary(_)) | None => None,
     }
 }

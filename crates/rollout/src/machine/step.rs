@@ -237,7 +237,7 @@ pub(super) fn point(kind: Option<StepKind<'_>>) -> ApprovalPoint {
         Some(StepKind::Shadow(_)) | None => ApprovalPoint::Shadow,
         Some(StepKind::Canary(_)) => ApprovalPoint::Canary,
         Some(StepKind::AbTest(_)) => ApprovalPoint::AbTest,
-        Some(StepKind::Bandit(_)) => ApprovalPoint::Bandit,
+        Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)) => ApprovalPoint::Bandit,
     }
 }
 

@@ -1,3 +1,4 @@
+mod contextual;
 mod several;
 
 use super::*;

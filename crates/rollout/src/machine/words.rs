@@ -1,6 +1,6 @@
 //! Sentences for people.
 
-use crate::ledger::{MetricReport, Report, Scale};
+use crate::ledger::{MetricReport, Range, Report, Scale};
 use mainspring_core::Timestamp;
 use mainspring_stats::decision::Finding;
 
@@ -28,6 +28,12 @@ fn short(x: f64) -> String {
     format!("{x:.*}", digits.clamp(0, 9) as usize)
 }
 
+/// An estimate with its confidence sequence.
+pub(super) fn effect(range: &Range) -> String {
+    let ends = [range.low, range.high].map(|e| e.map_or_else(|| "unbounded".to_owned(), short));
+    format!("{}, from {} to {}", short(range.estimate), ends[0], ends[1])
+}
+
 /// What one metric says, with its confidence sequence.
 pub(super) fn metric(m: &MetricReport) -> String {
     let finding = match m.finding {
@@ -43,13 +49,12 @@ pub(super) fn metric(m: &MetricReport) -> String {
         text.push_str(&format!(", {} against {}", short(candidate), short(stable)));
     }
     if let Some(range) = &m.effect {
-        let ends = [range.low, range.high].map(|e| e.map_or_else(|| "unbounded".to_owned(), short));
         let what = match m.scale {
             Scale::Difference => "difference",
             Scale::Ratio => "ratio",
             Scale::Mean => "mean",
         };
-        text.push_str(&format!(" ({what} {}, from {} to {})", short(range.estimate), ends[0], ends[1]));
+        text.push_str(&format!(" ({what} {})", effect(range)));
     }
     if let Some(narrowed) = m.cuped.filter(|n| n.variance > 0.0) {
         text.push_str(&format!(

@@ -144,7 +144,7 @@ pub struct Forecast {
 pub fn forecast(spec: &Arc<RolloutSpec>, world: &World, runs: u64) -> Result<Forecast, RowFailed> {
     let hours = spec.max_duration.0.as_secs_f64() / 3600.0 + 1.0;
     // Of several candidates the first one has the effect.
-    let same = World { variants: vec![base(world); spec.candidates.len() + 1], ..world.clone() };
+    let same = World { variants: vec![base(world); spec.candidates.len() + 1], contexts: Vec::new(), ..world.clone() };
     let mut better = same.clone();
     if let Some(first) = better.variants.get_mut(1) {
         *first = improved(spec, &base(world));

@@ -49,6 +49,8 @@ pub struct World {
     pub shown: Option<String>,
     /// Stable, then the candidates.
     pub variants: Vec<Behaviour>,
+    /// The same in each context, where a bandit chooses by it and they differ there; units fall to all contexts alike.
+    pub contexts: Vec<Vec<Behaviour>>,
 }
 
 impl Default for World {
@@ -62,7 +64,22 @@ impl Default for World {
             lost: 0.0,
             shown: None,
             variants: vec![Behaviour::default(); 2],
+            contexts: Vec::new(),
         }
+    }
+}
+
+/// A variant in a context.
+#[derive(Debug, Clone, Copy)]
+struct Who {
+    variant: usize,
+    context: Option<u16>,
+}
+
+impl World {
+    fn behaviour(&self, who: Who) -> Option<&Behaviour> {
+        let here = who.context.and_then(|context| self.contexts.get(usize::from(context)));
+        here.unwrap_or(&self.variants).get(who.variant)
     }
 }
 
@@ -119,14 +136,18 @@ impl Generator {
             None => self.count,
         };
         let unit = format!("user-{number}-{}", self.world.population.is_some());
-        let choice: Choice = row.route.choose(unit.as_bytes());
+        // A unit's context is its own, too; which variant it gets has nothing to do with it.
+        let contexts = row.policy.as_ref().map(|policy| policy.contexts.count() as u64);
+        let context = contexts.map(|n| (unit_id(unit.as_bytes()).rotate_left(17) % n.max(1)) as u16);
+        let choice: Choice = row.choose(unit.as_bytes(), context);
         if choice.variant == 1 && self.uniform() < self.world.lost {
             return;
         }
         // A habit is the unit's own, whatever it is asked for and whichever variant it has.
         let habit = self.world.habits * normal_of(unit_id(unit.as_bytes()));
         let id = self.ids.event(at);
-        let answer = self.answer(usize::from(choice.variant), at, habit);
+        let who = Who { variant: usize::from(choice.variant), context };
+        let answer = self.answer(who, at, habit);
         let generation = row.generation();
         if choice.counts() {
             let variant: Arc<str> = row.route.variant(choice.variant).into();
@@ -142,15 +163,16 @@ impl Generator {
                 unit,
                 variant,
                 generation,
+                context,
                 failed,
                 latency_ns,
                 outputs,
                 inputs,
             }));
-            self.labels(usize::from(choice.variant), id, at, habit);
+            self.labels(who, id, at, habit);
         }
         let Some(shadow) = row.shadow.as_ref().filter(|s| self.uniform() < s.share.fraction()) else { return };
-        let other = self.answer(usize::from(shadow.variant), at, habit);
+        let other = self.answer(Who { variant: usize::from(shadow.variant), context }, at, habit);
         // Both see one request: an output differs by the variants' means, and a little noise.
         let behaviour = &self.world.variants;
         let moved = |name: &str| {
@@ -165,8 +187,8 @@ impl Generator {
         events.push(Event::Shadow(ShadowAnswer { at, id, of, variant, failed, latency_ns, outputs }));
     }
 
-    fn answer(&self, variant: usize, at: Timestamp, habit: f64) -> Answered {
-        let Some(behaviour) = self.world.variants.get(variant) else { return Answered::default() };
+    fn answer(&self, who: Who, at: Timestamp, habit: f64) -> Answered {
+        let Some(behaviour) = self.world.behaviour(who) else { return Answered::default() };
         let level = self.level(at);
         let failed = (self.uniform() < behaviour.error_rate * level).then_some(ErrorKind::Internal);
         let latency = behaviour.latency * level * (behaviour.spread * self.normal()).exp();
@@ -180,8 +202,8 @@ impl Generator {
         Answered { failed, latency_ns: (latency * 1e9) as u64, outputs }
     }
 
-    fn labels(&mut self, variant: usize, about: EventId, at: Timestamp, habit: f64) {
-        let Some(behaviour) = self.world.variants.get(variant) else { return };
+    fn labels(&mut self, who: Who, about: EventId, at: Timestamp, habit: f64) {
+        let Some(behaviour) = self.world.behaviour(who) else { return };
         let level = self.level(at);
         let mut names: Vec<(&String, &(f64, f64))> = behaviour.labels.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);

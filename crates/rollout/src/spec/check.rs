@@ -1,7 +1,8 @@
 //! What types and serde cannot say about a spec.
 
 use super::{
-    BanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source, StepKind, StepSpec,
+    BanditStep, ContextualBanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source,
+    StepKind, StepSpec,
 };
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
@@ -126,14 +127,19 @@ impl RolloutSpec {
             let why = "a shadow has one candidate; leave it out, or roll the candidates out in turn";
             ensure(candidates == 1, &format!("steps[{i}].shadow"), why)?;
         }
-        let Some(bandit) = &step.bandit else { return Ok(()) };
-        let at = |field: &str| format!("steps[{i}].bandit{field}");
+        let (name, least) = match step.kind() {
+            Some(StepKind::Bandit(bandit)) => ("bandit", bandit.min_weight),
+            Some(StepKind::ContextualBandit(bandit)) => ("contextualBandit", bandit.min_weight),
+            Some(StepKind::Shadow(_) | StepKind::Canary(_) | StepKind::AbTest(_)) | None => return Ok(()),
+        };
+        let at = |field: &str| format!("steps[{i}].{name}{field}");
         let why = "a bandit needs two candidates or more: of one and stable each would get half; use abTest";
-        ensure(candidates > 1, &at(""), why)?;
+        // By context even one candidate can have its place beside stable.
+        ensure(candidates > 1 || step.contextual_bandit.is_some(), &at(""), why)?;
         ensure(i + 1 == self.steps.len(), &at(""), "a bandit is the last step: it ends with one variant")?;
-        let fits = bandit.min_weight > 0.0 && bandit.min_weight * (candidates + 1) as f64 <= 100.0;
+        let fits = least > 0.0 && least * (candidates + 1) as f64 <= 100.0;
         ensure(fits, &at(".minWeight"), "must be more than 0, and for all variants together at most 100 percent")?;
-        let learns = self.reward(bandit).is_some_and(|name| {
+        let learns = self.reward(step).is_some_and(|name| {
             let fits = |m: &MetricSpec| m.name == name && matches!(m.kind, MetricKind::Mean | MetricKind::Total);
             self.metrics.success.iter().any(fits)
         });
@@ -232,7 +238,7 @@ fn check_replay(replay: &ReplaySpec) -> Result<(), SpecError> {
 fn check_step(step: &StepSpec, i: usize) -> Result<Option<f64>, SpecError> {
     let at = |field: &str| format!("steps[{i}].{field}");
     let Some(kind) = step.kind() else {
-        let reason = "a step is exactly one of shadow, canary, abTest and bandit";
+        let reason = "a step is exactly one of shadow, canary, abTest, bandit and contextualBandit";
         return Err(SpecError { path: format!("steps[{i}]"), reason: reason.to_owned() });
     };
     let weight_fits = |weight: f64, path: &str| {
@@ -264,18 +270,61 @@ fn check_step(step: &StepSpec, i: usize) -> Result<Option<f64>, SpecError> {
             Ok(Some(test.weight))
         }
         StepKind::Bandit(bandit) => check_bandit(bandit, &at("bandit")).map(|()| Some(100.0)),
+        StepKind::ContextualBandit(bandit) => check_contextual(bandit, &at("contextualBandit")).map(|()| Some(100.0)),
     }
 }
 
-fn check_bandit(bandit: &BanditStep, path: &str) -> Result<(), SpecError> {
+/// What bandits have in common.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    period: HumanDuration,
+    even: f64,
+    min_exposures: u64,
+    best_at: f64,
+    /// The least and the most.
+    durations: (HumanDuration, Option<HumanDuration>),
+}
+
+fn check_pace(pace: &Pace, path: &str) -> Result<(), SpecError> {
     let at = |field: &str| format!("{path}.{field}");
-    longer(bandit.period, &at("period"))?;
-    ensure((0.0..=100.0).contains(&bandit.even), &at("even"), "must be 0 to 100 percent")?;
-    ensure(bandit.min_exposures > 1, &at("minExposures"), "must be 2 or more")?;
-    let fits = bandit.best_at > 50.0 && bandit.best_at < 100.0;
+    longer(pace.period, &at("period"))?;
+    ensure((0.0..=100.0).contains(&pace.even), &at("even"), "must be 0 to 100 percent")?;
+    ensure(pace.min_exposures > 1, &at("minExposures"), "must be 2 or more")?;
+    let fits = pace.best_at > 50.0 && pace.best_at < 100.0;
     ensure(fits, &at("bestAt"), "must be more than 50 and less than 100 percent")?;
-    let fits = bandit.max_duration > bandit.min_duration && bandit.max_duration > bandit.period;
+    let (least, most) = pace.durations;
+    let fits = most.is_none_or(|most| most > least && most > pace.period);
     ensure(fits, &at("maxDuration"), "must be longer than minDuration and period")
+}
+
+fn check_bandit(bandit: &BanditStep, path: &str) -> Result<(), SpecError> {
+    let pace = Pace {
+        period: bandit.period,
+        even: bandit.even,
+        min_exposures: bandit.min_exposures,
+        best_at: bandit.best_at,
+        durations: (bandit.min_duration, Some(bandit.max_duration)),
+    };
+    check_pace(&pace, path)
+}
+
+fn check_contextual(bandit: &ContextualBanditStep, path: &str) -> Result<(), SpecError> {
+    for (i, feature) in bandit.features.iter().enumerate() {
+        let at = format!("{path}.features[{i}]");
+        ensure(!feature.input.is_empty(), &format!("{at}.input"), "name an input")?;
+        ensure(feature.cuts.is_empty() != feature.values.is_empty(), &at, "give cuts or values, and not both")?;
+    }
+    if let Err(error) = bandit.contexts() {
+        return ensure(false, &format!("{path}.features"), error.to_string());
+    }
+    let pace = Pace {
+        period: bandit.period,
+        even: bandit.even,
+        min_exposures: bandit.min_exposures,
+        best_at: bandit.best_at,
+        durations: (bandit.min_duration, bandit.max_duration),
+    };
+    check_pace(&pace, path)
 }
 
 fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), SpecError> {

@@ -14,7 +14,9 @@ pub use metrics::{
     QualitySpec, SignalSpec, Source, SrmSpec,
 };
 pub use preflight::{GateSpec, PreflightSpec, ReplaySpec, ToleranceSpec};
-pub use steps::{AbTestStep, BanditStep, CanaryStep, CompareSpec, ShadowStep, StepKind, StepSpec};
+pub use steps::{
+    AbTestStep, BanditStep, CanaryStep, CompareSpec, ContextualBanditStep, FeatureSpec, ShadowStep, StepKind, StepSpec,
+};
 
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
@@ -314,18 +316,18 @@ pub enum ApprovalPoint {
     Canary,
     /// The first A/B test.
     AbTest,
-    /// The bandit.
+    /// The bandit, by what requests carry or not.
     Bandit,
     /// The promotion.
     Promotion,
 }
 
 impl RolloutSpec {
-    /// The success metric that a bandit learns from.
-    pub fn reward<'a>(&'a self, bandit: &'a BanditStep) -> Option<&'a str> {
+    /// The success metric that a step learns from, if it is a bandit.
+    pub fn reward<'a>(&'a self, step: &'a StepSpec) -> Option<&'a str> {
         let fits = |m: &&MetricSpec| matches!(m.kind, MetricKind::Mean | MetricKind::Total);
         let first = || self.metrics.success.iter().find(fits).map(|m| m.name.as_str());
-        bandit.metric.as_deref().or_else(first)
+        step.learns_from().or_else(first).filter(|_| step.learns())
     }
 
     /// What it takes to promote.

@@ -1,7 +1,7 @@
 //! The steps of a rollout.
 
-use super::not_built;
 use mainspring_resource::HumanDuration;
+use mainspring_traffic::{Contexts, Feature, Levels, PolicyError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -22,8 +22,9 @@ pub struct StepSpec {
     /// All candidates and stable share the traffic, the better ones more and more of it. The last step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandit: Option<BanditStep>,
-    #[serde(skip_serializing)]
-    contextual_bandit: not_built::ContextualBandit,
+    /// All candidates and stable share the traffic, each request by what it carries. The last step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contextual_bandit: Option<ContextualBanditStep>,
 }
 
 /// The candidate answers in the shadow.
@@ -137,6 +138,73 @@ pub struct BanditStep {
     pub max_duration: HumanDuration,
 }
 
+/// Thompson sampling by what requests carry: in each context a variant gets the more traffic the likelier it is to be the best
+/// there. It ends when one variant is the best in every context, as a bandit does, or when its time is over: then the best
+/// single variant is promoted if its guardrails and `decision.ship` allow it. Without `maxDuration` it goes on learning until
+/// the rollout's own is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContextualBanditStep {
+    /// What tells requests apart. A context is one level of each; there may be 64 contexts.
+    #[schemars(length(min = 1, max = 6))]
+    pub features: Vec<FeatureSpec>,
+    /// The success metric that it learns from; the first one when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Weights move once in so long at most. Labels should come sooner than that.
+    #[serde(default = "hour")]
+    pub period: HumanDuration,
+    /// The least that each variant gets in each context, in percent.
+    #[serde(default = "one_percent")]
+    pub min_weight: f64,
+    /// The part of the units that is assigned evenly, whatever is believed, in percent.
+    #[serde(default = "ten_percent")]
+    pub even: f64,
+    /// Units of each variant with a reward, before weights move and before it ends.
+    #[serde(default = "min_exposures")]
+    pub min_exposures: u64,
+    /// How long at least.
+    #[serde(default)]
+    pub min_duration: HumanDuration,
+    /// How likely one variant must be the best in every context to end it, in percent.
+    #[serde(default = "nearly_certain")]
+    pub best_at: f64,
+    /// How long at most; then the best single variant is promoted if it may be, else it is as `decision.atMaxDuration` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<HumanDuration>,
+}
+
+/// One thing that tells requests apart: the first row of an input, as a number or as one of a few values. One of `cuts` and
+/// `values`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FeatureSpec {
+    /// The input's name, a column or a tensor.
+    pub input: String,
+    /// For a number: below the first, from each to below the next, from the last on; ascending. What is no number is a level of
+    /// its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<f64>,
+    /// For a text, a truth value or a whole number, as it is written: each of these is a level, and all others together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+impl ContextualBanditStep {
+    /// The contexts of its features.
+    ///
+    /// # Errors
+    /// [`PolicyError`], which validation finds.
+    pub fn contexts(&self) -> Result<Contexts, PolicyError> {
+        let feature = |f: &FeatureSpec| {
+            let levels =
+                if f.cuts.is_empty() { Levels::Values(f.values.clone()) } else { Levels::Cuts(f.cuts.clone()) };
+            Feature { input: f.input.clone(), levels }
+        };
+        Contexts::new(self.features.iter().map(feature).collect())
+    }
+}
+
 fn hour() -> HumanDuration {
     HumanDuration(Duration::from_secs(3600))
 }
@@ -164,6 +232,8 @@ pub enum StepKind<'a> {
     AbTest(&'a AbTestStep),
     /// A bandit.
     Bandit(&'a BanditStep),
+    /// A bandit by what requests carry.
+    ContextualBandit(&'a ContextualBanditStep),
 }
 
 impl StepSpec {
@@ -187,14 +257,36 @@ impl StepSpec {
         Self { bandit: Some(step), ..Self::default() }
     }
 
+    /// A bandit by what requests carry.
+    pub fn contextual_bandit(step: ContextualBanditStep) -> Self {
+        Self { contextual_bandit: Some(step), ..Self::default() }
+    }
+
     /// What it is; `None` when it is not exactly one thing.
     pub fn kind(&self) -> Option<StepKind<'_>> {
-        match (&self.shadow, &self.canary, &self.ab_test, &self.bandit) {
-            (Some(step), None, None, None) => Some(StepKind::Shadow(step)),
-            (None, Some(step), None, None) => Some(StepKind::Canary(step)),
-            (None, None, Some(step), None) => Some(StepKind::AbTest(step)),
-            (None, None, None, Some(step)) => Some(StepKind::Bandit(step)),
-            _ => None,
+        let mut kinds = [
+            self.shadow.as_ref().map(StepKind::Shadow),
+            self.canary.as_ref().map(StepKind::Canary),
+            self.ab_test.as_ref().map(StepKind::AbTest),
+            self.bandit.as_ref().map(StepKind::Bandit),
+            self.contextual_bandit.as_ref().map(StepKind::ContextualBandit),
+        ]
+        .into_iter()
+        .flatten();
+        kinds.next().filter(|_| kinds.next().is_none())
+    }
+
+    /// Whether it is a bandit, of either kind.
+    pub(crate) fn learns(&self) -> bool {
+        matches!(self.kind(), Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)))
+    }
+
+    /// The success metric that it names to learn from.
+    pub(crate) fn learns_from(&self) -> Option<&str> {
+        match self.kind()? {
+            StepKind::Bandit(step) => step.metric.as_deref(),
+            StepKind::ContextualBandit(step) => step.metric.as_deref(),
+            StepKind::Shadow(_) | StepKind::Canary(_) | StepKind::AbTest(_) => None,
         }
     }
 
@@ -205,6 +297,7 @@ impl StepSpec {
             Some(StepKind::Canary(s)) => format!("canary {}%", s.weight),
             Some(StepKind::AbTest(s)) => format!("A/B test {}%", s.weight),
             Some(StepKind::Bandit(_)) => "bandit".to_owned(),
+            Some(StepKind::ContextualBandit(_)) => "contextual bandit".to_owned(),
             None => "an empty step".to_owned(),
         }
     }

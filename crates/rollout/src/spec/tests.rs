@@ -77,7 +77,7 @@ fn each_fault_is_named_with_its_path() {
             "steps[2]: a step is exactly one",
         ),
         ("canary: {weight: 5}", "shadow: {percent: 5, duration: 1m}", "steps[2].shadow"),
-        ("canary: {weight: 5}", "contextualBandit: {}", "`contextualBandit`"),
+        ("canary: {weight: 5}", "contextualBandit: {maxDuration: 1d}", "features"),
         ("abTest: {weight: 50, maxDuration: 14d}", "bandit: {maxDuration: 14d}", "steps[3].bandit: a bandit needs two"),
         ("models:/churn/8}]", "models:/churn/8}, {name: v8, model: models:/churn/9}]", "candidates[1].name"),
         (
@@ -143,7 +143,7 @@ fn the_kind_finds_keys_in_every_step() {
     check("canary: {weight: 5}").unwrap();
     check("abTest: {maxDuration: 1d}").unwrap();
     assert!(check("canary: {wieght: 5}").unwrap_err().contains("weight"));
-    assert!(check("contextualBandit: {}").unwrap_err().contains("not built yet"));
+    assert!(check("contextualBandit: {}").unwrap_err().contains("features"));
 }
 
 const BANDIT: &str = "
@@ -178,6 +178,52 @@ fn a_bandit_reads_and_its_faults_are_named() {
         (", {name: v9, model: models:/churn/9}", "", "steps[1].bandit: a bandit needs two"),
     ] {
         let spoiled = parse(&BANDIT.replacen(from, to, 1)).map(|spec| spec.validate());
+        let said = spoiled.map_or_else(|e| e, |r| r.map_or_else(|e| e.to_string(), |()| "ok".to_owned()));
+        assert!(said.contains(says), "{to}: {said}");
+    }
+}
+
+const CONTEXTUAL: &str = "
+deployment: churn
+candidates: [{name: v8, model: models:/churn/8}]
+steps:
+  - canary: {weight: 10}
+  - contextualBandit:
+      features: [{input: age, cuts: [30, 50]}, {input: country, values: [de, fr]}]
+      minWeight: 5
+      maxDuration: 14d
+metrics: {success: [{name: accepted, kind: mean, source: 'label:accepted'}]}
+approvals: [{before: bandit}]
+";
+
+#[test]
+fn a_contextual_bandit_reads_and_its_faults_are_named() {
+    let spec = parse(CONTEXTUAL).unwrap();
+    spec.validate().unwrap();
+    assert_eq!(spec.steps[1].title(), "contextual bandit");
+    assert_eq!(spec.steps[1].contextual_bandit.as_ref().unwrap().contexts().unwrap().count(), 12);
+    let written = serde_json::to_value(&spec).unwrap();
+    assert_eq!(serde_json::from_value::<RolloutSpec>(written).unwrap(), spec);
+    for (from, to, says) in [
+        ("cuts: [30, 50]", "cuts: [50, 30]", "steps[1].contextualBandit.features: the cuts of \"age\""),
+        ("cuts: [30, 50]", "cuts: [30], values: [a]", "features[0]: give cuts or values"),
+        ("cuts: [30, 50]", "cuts: []", "features[0]: give cuts or values"),
+        ("values: [de, fr]", "values: [de, de]", "the values of \"country\""),
+        ("input: country", "input: age", "each of another input"),
+        ("input: country", "input: ''", "features[1].input"),
+        (
+            "cuts: [30, 50]",
+            "cuts: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]",
+            "66 contexts",
+        ),
+        ("minWeight: 5", "minWeight: 51", "steps[1].contextualBandit.minWeight"),
+        ("minWeight: 5", "metric: other", "steps[1].contextualBandit.metric"),
+        ("maxDuration: 14d", "period: 15d\n      maxDuration: 14d", "contextualBandit.maxDuration"),
+        ("      maxDuration: 14d\n", "", "ok"),
+        ("  - canary: {weight: 10}\n", "", "ok"),
+    ] {
+        assert!(CONTEXTUAL.contains(from), "{from}");
+        let spoiled = parse(&CONTEXTUAL.replacen(from, to, 1)).map(|spec| spec.validate());
         let said = spoiled.map_or_else(|e| e, |r| r.map_or_else(|e| e.to_string(), |()| "ok".to_owned()));
         assert!(said.contains(says), "{to}: {said}");
     }

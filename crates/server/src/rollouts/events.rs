@@ -8,7 +8,7 @@ mod before;
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondType, UInt16Type, UInt64Type};
 use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
@@ -156,8 +156,19 @@ fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
     Ok(())
 }
 
-const ENVELOPE: [&str; 10] =
-    ["event_id", "row", "at", "variant", "unit", "generation", "shadow_of", "outcome", "error_kind", "total_us"];
+const ENVELOPE: [&str; 11] = [
+    "event_id",
+    "row",
+    "at",
+    "variant",
+    "unit",
+    "generation",
+    "context",
+    "shadow_of",
+    "outcome",
+    "error_kind",
+    "total_us",
+];
 
 struct Following {
     journal: Journal,
@@ -255,6 +266,8 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
         return;
     };
     let (unit, generation) = (number("unit"), number("generation"));
+    // What was journaled before there were contexts has none.
+    let context = batch.column_by_name("context").and_then(|c| c.as_primitive_opt::<UInt16Type>());
     let (shadow_of, outcome, kind) = (text(batch, "shadow_of"), text(batch, "outcome"), text(batch, "error_kind"));
     let outputs = numbers(batch, ("out", &wanted.outputs));
     let inputs = numbers(batch, ("in", &wanted.inputs));
@@ -292,7 +305,19 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
                 continue;
             }
             let (outputs, inputs) = (values, of(&inputs));
-            Event::Exposure(Exposure { at, id, unit, variant, generation, failed, latency_ns, outputs, inputs })
+            let context = context.filter(|c| !c.is_null(i)).map(|c| c.value(i));
+            Event::Exposure(Exposure {
+                at,
+                id,
+                unit,
+                variant,
+                generation,
+                context,
+                failed,
+                latency_ns,
+                outputs,
+                inputs,
+            })
         };
         last = Some(id);
         events.push(event);

@@ -15,6 +15,7 @@ fn row() -> Row {
         unit: UnitFrom::Header("x-user-id".into()),
         variants: vec![variant("stable", 7), variant("v8", 8)],
         route,
+        policy: None,
         shadow: Some(Shadow { variant: 1, share: share(500_000), max_in_flight: 4 }),
         limits: Some(HardLimits {
             error_rate: Some(share(50_000)),

@@ -25,7 +25,7 @@ metrics:
 ";
 
 /// Both candidates have their own line of each metric.
-fn two(yaml: &str) -> Hand {
+pub(super) fn two(yaml: &str) -> Hand {
     let mut hand = Hand::new(yaml);
     let of = |name: &str, role: Role, variant: &str| MetricReport {
         variant: Some(variant.into()),
@@ -43,12 +43,12 @@ fn two(yaml: &str) -> Hand {
 }
 
 impl Hand {
-    fn line(&mut self, name: &str, variant: &str) -> &mut MetricReport {
+    pub(super) fn line(&mut self, name: &str, variant: &str) -> &mut MetricReport {
         let its = |m: &&mut MetricReport| m.name == name && m.is_of(variant);
         self.report.metrics.iter_mut().find(its).unwrap()
     }
 
-    fn goes(&mut self, minutes: i64, units: u64) -> Vec<DecisionKind> {
+    pub(super) fn goes(&mut self, minutes: i64, units: u64) -> Vec<DecisionKind> {
         self.now = self.now.plus_micros(minutes * MINUTE);
         self.facts.complete_until = self.now;
         self.report.last_at = vec![Some(self.now); 3];
@@ -69,6 +69,7 @@ impl Hand {
             snips: None,
             dr: None,
             effective: 500.0,
+            over_stable: None,
         };
         self.report.arms = arms.map(arm).into();
     }

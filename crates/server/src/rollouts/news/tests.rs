@@ -116,6 +116,7 @@ fn bulletin(at: Timestamp, n: i64) -> Bulletin {
         unit: 1,
         variant: "v8".into(),
         generation: 1,
+        context: None,
         failed: None,
         latency_ns: 1,
         outputs: Vec::new(),
@@ -141,6 +142,7 @@ fn row(generation: u64, weights: &[(&str, u32)]) -> Row {
         unit: UnitFrom::Key,
         variants: weights.iter().map(of).collect(),
         route: route.after(generation - 1),
+        policy: None,
         shadow: None,
         limits: None,
     }

@@ -1,10 +1,10 @@
 //! What callers must not be able to do to a candidate, and a shadow to those whom it follows.
 
-use super::{last, limits};
+use super::{USER, last, limits};
 use crate::testing::{Rig, limited, name, other, request, reweighted, row, shadowed, until};
 use crate::{Ask, HumanDuration, Infer, InferRequest, VariantState};
-use mainspring_core::{ErrorKind, Failure};
-use mainspring_traffic::{Row, UnitFrom};
+use mainspring_core::{Assignment, ErrorKind, Failure};
+use mainspring_traffic::{Contexts, Feature, Levels, Policy, Row, Share, Split, UnitFrom, unit_id};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -157,4 +157,40 @@ async fn the_variant_is_known_before_the_answer_and_is_the_one_that_answers() {
         rig.route(None).unwrap();
         rig.settled("m").await;
     }
+}
+
+#[tokio::test]
+async fn a_policy_chooses_by_the_inputs_and_the_journal_says_how() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.shelf.put("2", "quick 2");
+    let feature = Feature { input: "x".into(), levels: Levels::Cuts(vec![10.0]) };
+    let split = |ppm| {
+        let share = |ppm| Share::from_ppm(ppm).unwrap();
+        Split::new(&[share(1_000_000 - ppm), share(ppm)]).unwrap()
+    };
+    let splits = vec![split(500_000), split(200_000), split(900_000)];
+    let policy = Policy { contexts: Contexts::new(vec![feature]).unwrap(), splits };
+    let row = Row { policy: Some(policy), ..row("header:x-user", &[("1", 50), ("2", 50)]) };
+    rig.route(Some(row.clone())).unwrap();
+    rig.settled("m").await;
+    let mut seen = [[0; 2]; 3];
+    for user in 0..60 {
+        let user = format!("user-{user}");
+        for (value, context) in [(1.0, 1), (20.0, 2), (f32::NAN, 0)] {
+            let choice = row.choose(user.as_bytes(), Some(context));
+            let got = rig.ask_as((USER, &user), value).await.unwrap();
+            assert!(value.is_nan() || got == value + 1.0 + f32::from(choice.variant), "{user} with {value}: {got}");
+            let Assignment { context: journaled, generation, propensity, unit, .. } = last(&rig).assignment;
+            assert_eq!((journaled, generation, unit), (Some(context), Some(1), Some(unit_id(user.as_bytes()))));
+            assert_eq!(propensity, choice.propensity as f32);
+            seen[usize::from(context)][usize::from(choice.variant)] += 1;
+        }
+    }
+    assert!(seen[1][0] > 2 * seen[1][1] && seen[2][1] > 2 * seen[2][0], "{seen:?}");
+    // Without its unit a request is answered by chance of its own and counted nowhere.
+    rig.ask(&[1.0]).await.unwrap();
+    let Assignment { context, generation, unit, .. } = last(&rig).assignment;
+    assert_eq!((context, generation, unit), (None, None, None));
+    let auth = rig.auth(Infer { deployment: name("m") });
+    assert!(rig.serving.assigned(&auth, Some(b"user-1")).unwrap().by_inputs);
 }
