@@ -1,11 +1,12 @@
 //! The columns of a sealed file.
 //!
-//! **Envelope, version 2**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
+//! **Envelope, version 3**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
 //! `generation`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
-//! `engine_us`, `encode_us`, `total_us`, `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`).
+//! `engine_us`, `encode_us`, `total_us`, `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`), `caller` (who
+//! asked, as audit names them: `key:…`, `session:…`, `loopback`).
 //! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
-//! had no `generation`, no `shadow_of` and no `params`; they are NULL where its files are read.
+//! had no `generation`, no `shadow_of` and no `params`, version 2 no `caller`; they are NULL where such files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -26,7 +27,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Version of the envelope, in each Parquet file's metadata as `mainspring.envelope`.
-pub const ENVELOPE_VERSION: u32 = 2;
+pub const ENVELOPE_VERSION: u32 = 3;
 /// Bytes of one row of a tensor above which only a digest is kept.
 pub const DIGEST_OVER: usize = 16 << 10;
 /// Columns that an input may become; a wider one stays a list.
@@ -214,6 +215,8 @@ pub fn envelope_fields() -> Vec<Field> {
     );
     fields.push(text("params", true));
     fields.push(text("payload", false));
+    // Files of earlier versions have none.
+    fields.push(text("caller", true));
     fields
 }
 
@@ -233,7 +236,8 @@ pub fn feedback_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of gaps, kind `gap`: what is missing from the other kinds, and why.
+/// The columns of gaps, kind `gap`: what is missing from the other kinds, and why. `compute_us` is what the answers
+/// among it took of the engine.
 pub fn gap_schema() -> SchemaRef {
     let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -246,6 +250,7 @@ pub fn gap_schema() -> SchemaRef {
         Field::new("events", DataType::Int64, false),
         Field::new("failed", DataType::Int64, false),
         Field::new("payloads", DataType::Int64, false),
+        Field::new("compute_us", DataType::Float64, true),
     ]))
 }
 
