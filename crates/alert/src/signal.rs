@@ -49,6 +49,8 @@ pub enum Source {
     Drift,
     /// A rollout's decision.
     Rollout,
+    /// What is spent of a budget.
+    Budget,
 }
 
 impl Source {
@@ -58,6 +60,7 @@ impl Source {
             Self::Slo => "slo",
             Self::Drift => "drift",
             Self::Rollout => "rollout",
+            Self::Budget => "budget",
         }
     }
 }

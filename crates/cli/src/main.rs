@@ -5,6 +5,7 @@ mod alert;
 mod args;
 mod client;
 mod convert;
+mod cost;
 mod error;
 mod estimate;
 mod keys;
@@ -113,6 +114,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let with = version.map(|version| server().map(|server| (server, version))).transpose()?;
             monitor::profile(table, threads, with, (out, file)).await?;
         }
+        Cmd::Cost(args) => cost::run(&server()?, &args, out).await?,
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);

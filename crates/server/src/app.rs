@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mainspring_alert::ReadAlerts;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
+use mainspring_cost::ReadCost;
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_monitor::performance::Performance;
 use mainspring_proto_aws::AwsState;
@@ -130,6 +131,7 @@ fn native(
         journal: parts.journal.clone(),
         query: parts.query.clone(),
         performance: Performance::new(parts.query.clone()),
+        costs: parts.costs.clone(),
         lineage: parts.lineage.clone(),
         security: parts.security.clone(),
         resources: parts.resources.clone(),
@@ -144,6 +146,7 @@ fn metrics_route(parts: &Parts, health: Health) -> Router {
     let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
     let rollouts = parts.rollouts.clone();
     let alerts = parts.alerts.clone();
+    let costs = parts.costs.clone();
     let began = Instant::now();
     Router::new().route(
         "/metrics",
@@ -173,7 +176,11 @@ fn metrics_route(parts: &Parts, health: Health) -> Router {
                 Ok(auth) => crate::alerts::metrics(&alerts, &auth),
                 Err(denied) => return ApiError::from(denied).into_response(),
             };
-            let text = reading.render() + &objectives;
+            let budgets = match gate.authorize(&who, ReadCost) {
+                Ok(auth) => crate::costs::metrics(&costs, &auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
+            let text = reading.render() + &objectives + &budgets;
             let page: Response = ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response();
             page
         }),
