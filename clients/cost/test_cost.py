@@ -68,7 +68,7 @@ def served(start):
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name=NAME,
                               pip_requirements=["onnxruntime"])
     server.deploy(NAME, f"models:/{NAME}/1", journal={"sample": 0.0})
-    keys = [json.loads(server.cli("key", "create", "--role", "infer", "--label", label, "--output", "json"))
+    keys = [json.loads(server.cli("key", "create", "--role", "infer", label, "--output", "json"))
             for label in ("shop", "app")]
     keys = [{"key": made["key"], "id": made["info"]["id"]} for made in keys]
     ids = []

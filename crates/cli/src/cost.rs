@@ -290,7 +290,7 @@ fn amount(exact: &Value) -> String {
 
 fn span(seconds: f64) -> String {
     match seconds {
-        s if s < 1.0 => format!("{:.3} s", s),
+        s if s < 1.0 => format!("{:.2} ms", s * 1e3),
         s if s < 600.0 => format!("{s:.1} s"),
         s if s < 36_000.0 => format!("{:.1} min", s / 60.0),
         s => format!("{:.1} h", s / 3_600.0),

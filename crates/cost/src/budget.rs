@@ -238,14 +238,10 @@ impl Standing {
         let forecast = self.forecast.map(|f| f * 100.0);
         let says = match mark {
             Mark::Percent(percent) => {
-                format!(
-                    "{}: {:.1} % of {limit} is spent, which is to be told from {percent} % on",
-                    self.name,
-                    share * 100.0
-                )
+                format!("{}: {:.1} % of {limit} is spent; told from {percent} % on", self.name, share * 100.0)
             }
             Mark::Forecast => format!(
-                "{}: at the pace so far {:.0} % of {limit} will be spent when the {} ends; {:.1} % is",
+                "{}: at the pace so far {:.0} % of {limit} will be spent when the {} ends; {:.1} % is spent now",
                 self.name,
                 forecast.unwrap_or_default(),
                 self.spec.per.as_str(),
@@ -282,10 +278,11 @@ impl Standing {
     }
 
     fn query(&self) -> String {
-        let quoted = |column: &str, value: &Option<String>| {
-            value.as_ref().map_or(String::new(), |v| format!(" AND {column} = {}", mainspring_query::literal(v)))
+        let quoted = |column: &str, value: Option<&str>| {
+            value.map_or(String::new(), |v| format!(" AND {column} = {}", mainspring_query::literal(v)))
         };
-        let (deployment, key) = (quoted("deployment", &self.spec.deployment), quoted("caller", &self.spec.key));
+        let deployment = quoted("deployment", self.spec.deployment.as_deref());
+        let key = quoted("caller", self.spec.key.as_deref());
         format!(
             "SELECT deployment, caller, version, count(*) AS answers, \
              sum(engine_us * rows / greatest(batch_rows, rows, 1)) / 1e6 AS compute_seconds FROM predictions \

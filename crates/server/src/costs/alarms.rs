@@ -38,8 +38,8 @@ fn signal(alarm: &Alarm) -> Signal {
             page: Some("/ui/cost".to_owned()),
         },
         active: alarm.active,
-        // What is spent stays spent until its period ends; a pace may come and go.
-        keep: Duration::from_secs(if alarm.mark == Mark::Forecast { 1_800 } else { 0 }),
+        // What is spent stays spent until its period ends, and a pace over a tenth of it and more changes slowly.
+        keep: Duration::ZERO,
     }
 }
 
