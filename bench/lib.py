@@ -101,8 +101,10 @@ class Process:
         return sum(int(fields[21]) for fields in self.family().values()) * os.sysconf("SC_PAGE_SIZE")
 
     def cpu(self):
-        """Seconds of CPU that the process and all below it have used."""
-        return sum(int(fields[11]) + int(fields[12]) for fields in self.family().values()) / os.sysconf("SC_CLK_TCK")
+        """Seconds of CPU that the process has used, and those of all below it."""
+        spent = {pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") for pid, fields in self.family().items()}
+        own = spent.pop(self.process.pid, 0.0)
+        return own, sum(spent.values())
 
 
 def answers(url):

@@ -193,6 +193,12 @@ export const native = {
       client.GET("/api/v1/deployments/{name}/batches", { params: { path: { name } }, ...s(signal) }),
       signal,
     ),
+  rules: (name: string, signal?: AbortSignal) =>
+    take(
+      `load the rules of ${name}`,
+      client.GET("/api/v1/deployments/{name}/rules", { params: { path: { name } }, ...s(signal) }),
+      signal,
+    ),
   predict: (name: string, rows: Record<string, unknown>[]) =>
     take(
       `ask ${name} for a prediction`,

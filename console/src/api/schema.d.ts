@@ -372,6 +372,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{name}/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getDeploymentRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{name}/stats": {
         parameters: {
             query?: never;
@@ -1122,7 +1138,7 @@ export interface components {
             started: components["schemas"]["Time"];
             /** @description What it is: `SloBurn`. */
             name: string;
-            /** @description `slo`, `drift` or `rollout`. */
+            /** @description `slo`, `drift`, `rollout` or `quality`. */
             source: string;
             /** @description `info`, `ticket` or `page`. */
             severity: string;
@@ -1901,6 +1917,37 @@ export interface components {
         DeploymentList: {
             /** @description By name. */
             deployments: components["schemas"]["DeploymentSummary"][];
+        };
+        /** @description A rule of a deployment, and what it counted since the server started. */
+        DeploymentRule: {
+            /** @description What it is called. */
+            name: string;
+            /** @description `expect_…`. */
+            type: string;
+            /** @description What happens when it is broken. */
+            action: components["schemas"]["RuleActionView"];
+            /**
+             * Format: int64
+             * @description Rows that it was about.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Those that broke it.
+             */
+            broken: number;
+            /**
+             * Format: int64
+             * @description Requests with such a row.
+             */
+            requests: number;
+        };
+        /** @description The rules that the rows of a deployment's requests must keep. */
+        DeploymentRules: {
+            /** @description Name. */
+            name: string;
+            /** @description In the order in which they are declared. */
+            rules: components["schemas"]["DeploymentRule"][];
         };
         /**
          * @description Where a deployment or a version stands.
@@ -2688,6 +2735,8 @@ export interface components {
             groups: components["schemas"]["PerformanceGroup"][];
             /** @description Each group beside the first. */
             comparisons: components["schemas"]["PerformanceComparison"][];
+            /** @description How unlike groups of inputs or outputs are treated, by Fairlearn's names: of two classes. */
+            fairness?: components["schemas"]["PerformanceMetric"][];
             /** @description What must be known to read this. */
             notes: string[];
         };
@@ -2776,6 +2825,8 @@ export interface components {
             predictions: Record<string, unknown>[];
             /** @description From the parsed request to the answer, milliseconds. */
             latencyMs: components["schemas"]["Number"];
+            /** @description Rules of the deployment that the rows broke. */
+            flags?: string[];
         };
         /** @description Rows to predict for, by column name. */
         PredictRequest: {
@@ -3291,6 +3342,11 @@ export interface components {
              */
             graceSeconds?: number | null;
         };
+        /**
+         * @description What happens to a request with a row that breaks a rule.
+         * @enum {string}
+         */
+        RuleActionView: "count" | "flag" | "reject";
         /** @description A run in full. */
         RunDetail: {
             /** @description The line that a search shows. */
@@ -4501,6 +4557,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WindowProfile"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeploymentRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the rows of requests must keep, and how many did not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRules"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

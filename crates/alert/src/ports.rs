@@ -2,7 +2,7 @@
 
 use crate::render::Outgoing;
 use crate::signal::Happening;
-use crate::slo::{Count, Objective};
+use crate::slo::{Count, Objective, RuleLimit};
 use futures::future::BoxFuture;
 use mainspring_core::Timestamp;
 use std::collections::BTreeMap;
@@ -44,4 +44,10 @@ pub trait Traffic: Send + Sync + 'static {
 
     /// The minutes from `since` on that have requests, as this process counts them now.
     fn minutes(&self, objective: &Objective, since: Timestamp) -> Vec<Count>;
+
+    /// How many rows may break which rule, of all tenants.
+    fn rules(&self) -> Vec<RuleLimit>;
+
+    /// The minutes from `since` on in which this process judged rows by a rule: all of them, and those that broke it.
+    fn judged(&self, limit: &RuleLimit, since: Timestamp) -> Vec<Count>;
 }

@@ -49,6 +49,8 @@ pub enum Source {
     Drift,
     /// A rollout's decision.
     Rollout,
+    /// Rows that break a deployment's rules.
+    Quality,
     /// What is spent of a budget.
     Budget,
 }
@@ -60,6 +62,7 @@ impl Source {
             Self::Slo => "slo",
             Self::Drift => "drift",
             Self::Rollout => "rollout",
+            Self::Quality => "quality",
             Self::Budget => "budget",
         }
     }

@@ -89,6 +89,14 @@ impl Columns {
         Ok(this)
     }
 
+    /// The columns that it takes, by place in the file and in the file's order.
+    pub fn places(&self) -> Vec<usize> {
+        let mut places = self.table.clone();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// The type in which a column of CSV goes on where the output has types.
     pub fn carried(&self, name: &str) -> DataType {
         if let Some(columns) = declared(&self.contract) {

@@ -9,6 +9,7 @@
 //! Memory is bounded: a thread holds one shard's text or one row group of its part (at most
 //! [`SHARD_ROWS`] rows and about [`SHARD_BYTES`] bytes), and the tensors of one call.
 
+mod carry;
 mod columns;
 mod csv;
 mod error;

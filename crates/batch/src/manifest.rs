@@ -78,6 +78,9 @@ pub(crate) struct Manifest {
     pub identity: Identity,
     /// Rows a call; kept, so that a run that goes on makes the same calls.
     pub batch_rows: usize,
+    /// Whether the input's columns go over as they are, so that a shard is a row group.
+    #[serde(default)]
+    pub carried: Option<bool>,
     /// By shard.
     pub done: BTreeMap<usize, Done>,
     /// The output is in its place; what is left is to tell of it.

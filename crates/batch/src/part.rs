@@ -1,17 +1,19 @@
 //! Parts of the output, and the output made of them.
 
+use crate::carry::as_it_is;
 use crate::error::BatchError;
 use crate::format::Format;
+use crate::plan::{At, Shard, Source};
 use arrow::array::RecordBatch;
 use arrow::csv::WriterBuilder as CsvBuilder;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use arrow::json::{LineDelimitedWriter, WriterBuilder as JsonBuilder};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::Compression;
-use parquet::column::writer::ColumnCloseResult;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -30,9 +32,45 @@ pub(crate) struct Part {
 
 enum Writer {
     Parquet(Box<ArrowWriter<Out>>),
+    Carried(Box<Carried>),
     Csv(Box<arrow::csv::Writer<Out>>),
     Jsonl(LineDelimitedWriter<Out>),
     Arrow(Box<FileWriter<Out>>),
+}
+
+/// One row group, most columns of which are the input's as they are.
+struct Carried {
+    writer: SerializedFileWriter<Out>,
+    input: File,
+    metadata: Arc<ParquetMetaData>,
+    group: usize,
+    /// The columns that are added, and a writer for each leaf of them.
+    schema: SchemaRef,
+    added: Vec<ArrowColumnWriter>,
+}
+
+impl Carried {
+    fn write(&mut self, rows: &RecordBatch) -> parquet::errors::Result<()> {
+        let mut writers = self.added.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
+            for (leaf, writer) in compute_leaves(field, column)?.iter().zip(writers.by_ref()) {
+                writer.write(leaf)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> parquet::errors::Result<Out> {
+        let mut group = self.writer.next_row_group()?;
+        for column in 0..self.metadata.row_group(self.group).num_columns() {
+            group.append_column(&self.input, as_it_is(&self.metadata, self.group, column))?;
+        }
+        for writer in self.added {
+            writer.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        self.writer.into_inner()
+    }
 }
 
 /// Whether the format can hold the columns.
@@ -86,6 +124,30 @@ impl Part {
         Ok(Self { path: path.to_owned(), writer })
     }
 
+    /// Begins the part of a row group of the input whose columns go over as they are. The rows that are written
+    /// have the other columns of `schema` only, which are those of `added`.
+    pub fn carry(
+        path: &Path,
+        source: &Source,
+        shard: &Shard,
+        (schema, added): (&SchemaRef, &SchemaRef),
+    ) -> Result<Self, BatchError> {
+        let broken = |e: &dyn std::fmt::Display| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
+        let (Some(parquet), At::Groups { groups, .. }) = (&source.parquet, &shard.at) else {
+            return Err(broken(&"its input has no row groups"));
+        };
+        let metadata = Arc::clone(parquet.metadata());
+        let input = File::open(&source.file).map_err(|e| BatchError::reading(&source.file, e))?;
+        let file = File::create(path).map_err(|e| BatchError::writing(path, e))?;
+        let writer = row_groups_into(BufWriter::with_capacity(1 << 18, file), schema).map_err(|e| broken(&e))?;
+        let all = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema)).create_column_writers(0);
+        let added_from = metadata.file_metadata().schema_descr().num_columns();
+        let leaves = all.map_err(|e| broken(&e))?.split_off(added_from);
+        let carried =
+            Carried { writer, input, metadata, group: groups.start, schema: Arc::clone(added), added: leaves };
+        Ok(Self { path: path.to_owned(), writer: Writer::Carried(Box::new(carried)) })
+    }
+
     fn failed(&self, e: &dyn std::fmt::Display) -> BatchError {
         BatchError::Broken(format!("cannot write {}: {e}", self.path.display()))
     }
@@ -94,6 +156,7 @@ impl Part {
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), BatchError> {
         match &mut self.writer {
             Writer::Parquet(w) => w.write(rows).map_err(|e| e.to_string()),
+            Writer::Carried(w) => w.write(rows).map_err(|e| e.to_string()),
             Writer::Csv(w) => w.write(rows).map_err(|e| e.to_string()),
             Writer::Jsonl(w) => w.write(rows).map_err(|e| e.to_string()),
             Writer::Arrow(w) => w.write(rows).map_err(|e| e.to_string()),
@@ -107,6 +170,7 @@ impl Part {
         let broken = |e: String| BatchError::Broken(format!("cannot write {}: {e}", path.display()));
         let out = match self.writer {
             Writer::Parquet(w) => w.into_inner().map_err(|e| broken(e.to_string()))?,
+            Writer::Carried(w) => w.finish().map_err(|e| broken(e.to_string()))?,
             Writer::Csv(w) => w.into_inner(),
             Writer::Jsonl(mut w) => {
                 w.finish().map_err(|e| broken(e.to_string()))?;
@@ -202,18 +266,8 @@ fn copy_row_groups(part: &File, writer: &mut SerializedFileWriter<Out>) -> parqu
         ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(part)?;
     for (at, group) in metadata.row_groups().iter().enumerate() {
         let mut copy = writer.next_row_group()?;
-        for (i, column) in group.columns().iter().enumerate() {
-            copy.append_column(
-                part,
-                ColumnCloseResult {
-                    bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
-                    rows_written: u64::try_from(group.num_rows()).unwrap_or(0),
-                    metadata: column.clone(),
-                    bloom_filter: None,
-                    column_index: metadata.column_index().and_then(|c| c.get(at)?.get(i)).cloned(),
-                    offset_index: metadata.offset_index().and_then(|c| c.get(at)?.get(i)).cloned(),
-                },
-            )?;
+        for column in 0..group.num_columns() {
+            copy.append_column(part, as_it_is(&metadata, at, column))?;
         }
         copy.close()?;
     }

@@ -1,5 +1,6 @@
 //! Cutting the input into shards, the same way each time.
 
+use crate::carry;
 use crate::csv;
 use crate::error::BatchError;
 use crate::format::Format;
@@ -7,6 +8,7 @@ use crate::json;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, read_footer_length};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -31,6 +33,8 @@ pub(crate) struct Source {
     pub shards: Vec<Shard>,
     pub rows: u64,
     pub parquet: Option<ArrowReaderMetadata>,
+    /// The columns that are read, by place, where the others go over as they are.
+    pub read: Option<Vec<usize>>,
 }
 
 /// Consecutive rows.
@@ -60,8 +64,8 @@ impl Source {
         let mut parquet = None;
         let (schema, shards) = match format {
             Format::Parquet => {
-                let metadata =
-                    ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(|e| wrong(e.to_string()))?;
+                let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+                let metadata = ArrowReaderMetadata::load(&opened, options).map_err(|e| wrong(e.to_string()))?;
                 let planned = groups(&metadata);
                 let schema = Arc::clone(metadata.schema());
                 parquet = Some(metadata);
@@ -77,7 +81,22 @@ impl Source {
             return Err(wrong(format!("it has two columns {:?}", twice.name())));
         }
         let rows = shards.last().map_or(0, |s| s.first + s.rows);
-        Ok(Self { file: file.to_owned(), name, format, schema, shards, rows, parquet })
+        Ok(Self { file: file.to_owned(), name, format, schema, shards, rows, parquet, read: None })
+    }
+}
+
+impl Source {
+    /// From now on only the columns at `places` are read, and a shard is a row group.
+    pub fn carry(&mut self, places: Vec<usize>) {
+        if let Some(parquet) = &self.parquet {
+            self.shards = carry::shards(parquet.metadata());
+            self.read = Some(places);
+        }
+    }
+
+    /// The columns of the rows that are read.
+    pub fn read_schema(&self) -> SchemaRef {
+        self.read.as_ref().map_or_else(|| Arc::clone(&self.schema), |places| carry::some(&self.schema, places))
     }
 }
 

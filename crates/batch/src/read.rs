@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -59,7 +60,12 @@ impl Rows {
         let mut text = None;
         let batches: Batches = match (&shard.at, &source.parquet) {
             (At::Groups { groups, skip }, Some(metadata)) => {
-                let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file()?, metadata.clone())
+                let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file()?, metadata.clone());
+                if let Some(places) = &source.read {
+                    let columns = ProjectionMask::roots(reader.parquet_schema(), places.iter().copied());
+                    reader = reader.with_projection(columns);
+                }
+                let reader = reader
                     .with_row_groups(groups.clone().collect())
                     .with_offset(usize::try_from(*skip).unwrap_or(usize::MAX))
                     .with_limit(usize::try_from(shard.rows).unwrap_or(usize::MAX))
@@ -84,7 +90,7 @@ impl Rows {
         };
         Ok(Self {
             batches,
-            schema: Arc::clone(&source.schema),
+            schema: source.read_schema(),
             name: source.name.clone(),
             format: source.format,
             row: shard.first,

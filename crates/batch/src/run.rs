@@ -1,5 +1,6 @@
 //! A run from beginning to end.
 
+use crate::carry;
 use crate::columns::Columns;
 use crate::error::BatchError;
 use crate::format::Format;
@@ -170,7 +171,7 @@ pub async fn run(job: Job, model: LoadedModel, watch: Watch) -> Result<Finished,
         None => {
             folder.clear()?;
             let id = job.id.to_string();
-            Manifest { id, identity, batch_rows: 0, done: BTreeMap::new(), finished: false, bytes: 0 }
+            Manifest { id, identity, batch_rows: 0, carried: None, done: BTreeMap::new(), finished: false, bytes: 0 }
         }
     };
     watch(Progress::Planning);
@@ -286,10 +287,18 @@ impl Session {
     fn work(&mut self, file: &Path) -> Result<PathBuf, BatchError> {
         let (from, to) = self.formats;
         let threads = self.job.threads.max(1);
-        let source = Source::plan(file, self.job.input.short(), from, threads)?;
-        let text = from == Format::Csv;
-        let contract = Arc::clone(&self.model.contract);
-        let columns = Columns::new(contract, &source.schema, self.job.columns.as_deref(), text)?;
+        let mut source = Source::plan(file, self.job.input.short(), from, threads)?;
+        let fit = |schema: &Schema| {
+            let contract = Arc::clone(&self.model.contract);
+            Columns::new(contract, schema, self.job.columns.as_deref(), from == Format::Csv)
+        };
+        let mut columns = fit(&source.schema)?;
+        // A run that goes on has the shards that it began with.
+        let may = to == Format::Parquet && self.job.on_error == OnError::Fail && self.manifest.done.is_empty();
+        if *self.manifest.carried.get_or_insert_with(|| may && carry::possible(&source, threads)) {
+            source.carry(columns.places());
+            columns = fit(&source.read_schema())?;
+        }
         let work = Work { source, model: self.model.clone(), columns };
         let first = first_rows(&work.source)?;
         let first = if self.job.on_error == OnError::Fail { first } else { work.good_rows(&first)? };
@@ -297,8 +306,10 @@ impl Session {
         let outputs = self.learn(&work, &first)?;
         let schema = self.schema(&work, &outputs)?;
         part::check(to, &schema)?;
+        let added = (work.source.schema.fields().len()..schema.fields().len()).collect::<Vec<_>>();
         let sheet = Sheet {
             outputs,
+            added: carry::some(&schema, &added),
             schema,
             format: to,
             id: self.manifest.id.clone(),
@@ -449,10 +460,10 @@ pub(crate) const MEASURED: usize = 65_536;
 /// Rows from the beginning, to measure with.
 fn first_rows(source: &Source) -> Result<RecordBatch, BatchError> {
     match source.shards.first() {
-        None => Ok(RecordBatch::new_empty(Arc::clone(&source.schema))),
+        None => Ok(RecordBatch::new_empty(source.read_schema())),
         Some(shard) => match Rows::open(source, shard, MEASURED)?.next() {
             Some(rows) => rows.map(|(_, rows)| rows.slice(0, rows.num_rows().min(MEASURED))),
-            None => Ok(RecordBatch::new_empty(Arc::clone(&source.schema))),
+            None => Ok(RecordBatch::new_empty(source.read_schema())),
         },
     }
 }

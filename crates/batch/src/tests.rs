@@ -1,5 +1,6 @@
 //! Whole runs with a small engine in Rust.
 
+mod carry;
 mod same;
 mod tolerant;
 

@@ -36,6 +36,8 @@ pub(crate) struct Sheet {
     pub outputs: Outputs,
     /// The output's columns.
     pub schema: SchemaRef,
+    /// Those of them that are not the input's.
+    pub added: SchemaRef,
     pub format: Format,
     pub id: String,
     pub batch_rows: usize,
@@ -105,7 +107,12 @@ impl Work {
         (part, told): (&Path, &Path),
     ) -> Result<Option<Done>, BatchError> {
         let unfinished = part.with_extension("next");
-        let mut out = Part::create(&unfinished, sheet.format, &sheet.schema)?;
+        let carried = self.source.read.is_some();
+        let mut out = if carried {
+            Part::carry(&unfinished, &self.source, shard, (&sheet.schema, &sheet.added))?
+        } else {
+            Part::create(&unfinished, sheet.format, &sheet.schema)?
+        };
         let mut done = Done { rows: 0, engine_ns: 0, failed: 0 };
         let mut failures = Vec::new();
         for rows in Rows::open(&self.source, shard, sheet.batch_rows.max(READ))? {
@@ -122,7 +129,11 @@ impl Work {
                     let began = Instant::now();
                     let answer = self.call(&inputs, slice.num_rows(), at)?;
                     done.engine_ns += nanos(began);
-                    out.write(&Self::joined(&slice, Some(&answer), sheet, (at, None))?)?;
+                    out.write(&if carried {
+                        Self::added(slice.num_rows(), Some(&answer), sheet, (at, None))?
+                    } else {
+                        Self::joined(&slice, Some(&answer), sheet, (at, None))?
+                    })?;
                 } else {
                     let began = Instant::now();
                     let before = failures.len();
@@ -186,10 +197,21 @@ impl Work {
                 .flatten();
             columns.push(typed.unwrap_or_else(|| Arc::clone(column)));
         }
-        columns.extend(match answer {
+        columns.extend(Self::added(n, answer, sheet, (first, failure))?.columns().iter().cloned());
+        RecordBatch::try_new(Arc::clone(&sheet.schema), columns).map_err(|e| BatchError::Broken(e.to_string()))
+    }
+
+    /// The columns that are not the input's.
+    fn added(
+        n: usize,
+        answer: Option<&[NamedTensor]>,
+        sheet: &Sheet,
+        (first, failure): (u64, Option<&Failure>),
+    ) -> Result<RecordBatch, BatchError> {
+        let mut columns = match answer {
             Some(answer) => sheet.outputs.columns(answer, n, first)?,
             None => sheet.outputs.gap(),
-        });
+        };
         columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&sheet.id, n))));
         let numbers = (first..first + n as u64).map(|row| i64::try_from(row).unwrap_or(i64::MAX));
         columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
@@ -197,7 +219,7 @@ impl Work {
             let why = std::iter::repeat_n(failure.map(Failure::in_words), n);
             columns.push(Arc::new(why.collect::<StringArray>()));
         }
-        RecordBatch::try_new(Arc::clone(&sheet.schema), columns).map_err(|e| BatchError::Broken(e.to_string()))
+        RecordBatch::try_new(Arc::clone(&sheet.added), columns).map_err(|e| BatchError::Broken(e.to_string()))
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Cli {
         help_heading = CLIENT
     )]
     pub api_key: Option<String>,
-    /// `table` for people, `json` for machines; for `predict`, `profile` and `validate --infer` the file to write
+    /// `table` for people, `json` for machines; for `predict`, `profile`, `monitor report` and
+    /// `validate --infer` the file to write
     #[arg(long, short, global = true, default_value = "table", value_name = "FORMAT|FILE")]
     pub output: Destination,
     /// What to do
@@ -222,6 +223,11 @@ pub enum Cmd {
     Estimate(EstimateArgs),
     /// Check a file against rules, or make rules of it: CSV, JSON lines, Arrow, Parquet
     Validate(Box<ValidateArgs>),
+    /// Show the rules that the rows of a deployment's requests must keep, and how many broke them
+    Rules {
+        /// Deployment
+        deployment: String,
+    },
     /// Measure a deployment's predictions against the labels that came for them
     Performance(Box<PerformanceArgs>),
     /// Tell what answers cost, what they brought, and what stands idle
@@ -360,6 +366,9 @@ pub struct DriftArgs {
     /// How vectors are compared: by a classifier, maximum mean discrepancy, share of drifted components, or distance of the means
     #[arg(long, default_value = "model", value_parser = ["model", "mmd", "ratio", "euclidean", "cosine", "cityblock", "chebyshev"], value_name = "TEST")]
     pub vectors: String,
+    /// Write a report into one HTML file too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Exit with 1 when the table has drifted
     #[arg(long)]
     pub fail_on_drift: bool,
@@ -413,6 +422,9 @@ pub struct ValidateArgs {
     /// Make expectations of the file, which is right: to standard output, or with `-o suite.yaml` into a file
     #[arg(long, conflicts_with_all = ["suite", "profile"])]
     pub infer: bool,
+    /// Write a report into one HTML file too
+    #[arg(long, value_name = "FILE", conflicts_with = "infer")]
+    pub html: Option<PathBuf>,
     /// Threads with --infer; one a core when left out
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -457,6 +469,9 @@ pub struct PerformanceArgs {
     /// What a row is worth, by its true and its predicted class; what is left out is worth nothing
     #[arg(long, value_name = "TRUTH:PREDICTED=NUMBER")]
     pub worth: Vec<String>,
+    /// Write a report into one HTML file too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How often intervals hold what is true
     #[arg(long, default_value_t = 0.95, value_name = "SHARE")]
     pub confidence: f64,
@@ -476,6 +491,11 @@ pub enum MonitorCmd {
     },
     /// Show one as it goes
     Watch {
+        /// Name
+        name: String,
+    },
+    /// Write a report of one, with distributions: `-o report.html`, or `--output json`
+    Report {
         /// Name
         name: String,
     },

@@ -8,6 +8,7 @@ mod convert;
 mod cost;
 mod error;
 mod estimate;
+mod html;
 mod keys;
 mod lineage;
 mod local;
@@ -19,6 +20,7 @@ mod predict;
 mod query;
 mod resources;
 mod rollout;
+mod rules;
 mod sides;
 mod up;
 mod validate;
@@ -60,7 +62,10 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let out = match (&cli.output, &cli.command) {
         (Destination::Shown(out), _) => *out,
-        (Destination::File(_), Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_)) => args::Output::Table,
+        (
+            Destination::File(_),
+            Cmd::Predict(_) | Cmd::Profile { .. } | Cmd::Validate(_) | Cmd::Monitor(args::MonitorCmd::Report { .. }),
+        ) => args::Output::Table,
         (Destination::File(other), _) => {
             let message = format!("--output is {other:?}; it is table or json");
             return Err(CliError::new(mainspring_core::ErrorKind::InvalidInput, message));
@@ -94,7 +99,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             });
             convert::run(&server()?, gate, &rows, out).await?;
         }
-        Cmd::Monitor(command) => monitors::run(&server()?, command, out).await?,
+        Cmd::Monitor(command) => monitors::run(&server()?, command, (out, file)).await?,
         Cmd::Rollout(command) => rollout::run(&server()?, command, out).await?,
         Cmd::Lineage { node, up, down, depth } => {
             let way = match (up, down) {
@@ -116,6 +121,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Cmd::Cost(args) => cost::run(&server()?, &args, out).await?,
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
+        Cmd::Rules { deployment } => rules::run(&server()?, &deployment, out).await?,
         Cmd::Validate(args) => {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;

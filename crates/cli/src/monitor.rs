@@ -3,12 +3,13 @@
 use crate::args::{DriftArgs, Output};
 use crate::client::Server;
 use crate::error::CliError;
+use crate::html;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use crate::sides::Side;
 use mainspring_core::ErrorKind;
 use mainspring_monitor::drift::{Comparison, Outcome, Report, Told, compare, shown};
 use mainspring_monitor::profile::{Column, Profile};
-use mainspring_monitor::sketches::compare_sketches;
+use mainspring_monitor::sketches::{Picture, Sketches, compare_sketches};
 use mainspring_monitor::{MonitorError, Table};
 use mainspring_stats::presets::{Preset, VectorTest, Verdict};
 use serde_json::json;
@@ -115,12 +116,14 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
     }
     let vectors: VectorTest = args.vectors.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
     let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
-    let report = match sides {
+    let (report, pictures) = match sides {
         (Side::File(reference), Side::File(current)) => {
-            let prefixes = args.vector;
+            let (prefixes, draw) = (args.vector, args.html.is_some());
             apart(move || {
                 let how = Comparison { preset, level, threads, vectors, prefixes: &prefixes };
-                compare(&Table::open(&reference)?, &Table::open(&current)?, how)
+                let tables = [Table::open(&reference)?, Table::open(&current)?];
+                let report = compare(&tables[0], &tables[1], how)?;
+                Ok((report, draw.then(|| drawn(&tables, threads)).transpose()?))
             })
             .await?
         }
@@ -133,12 +136,22 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         (reference, current) => {
             let reference = reference.sketches(server, args.threads).await?;
             let current = current.sketches(server, args.threads).await?;
-            compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?
+            let report = compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?;
+            (report, args.html.is_some().then(|| reference.pictures(&current)))
         }
     };
+    if let (Some(to), Some(pictures)) = (&args.html, pictures) {
+        html::save(html::drift(&report, &pictures, [&args.reference, &args.current]), to)?;
+    }
     either(out, &report, || findings(&report));
     let failed = args.fail_on_drift && report.verdict == Verdict::Drift;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Both files' columns beside each other.
+fn drawn(tables: &[Table; 2], threads: usize) -> Result<Vec<Picture>, MonitorError> {
+    let side = |table| Sketches::of(&mainspring_monitor::profile::profile(table, threads)?);
+    Ok(side(&tables[0])?.pictures(&side(&tables[1])?))
 }
 
 fn findings(report: &Report) {
@@ -170,7 +183,7 @@ fn findings(report: &Report) {
 }
 
 /// What a classifier goes by, in words.
-fn told_by(name: &str, told: &Told) -> String {
+pub fn told_by(name: &str, told: &Told) -> String {
     let side = |current: bool| {
         let words = told.by.iter().filter(|w| (w.weight > 0.0) == current).map(|w| w.name.as_str());
         words.collect::<Vec<_>>().join(", ")

@@ -3,9 +3,11 @@
 use crate::args::{MonitorCmd, Output};
 use crate::client::{Server, segment};
 use crate::error::CliError;
+use crate::html;
 use crate::output::{Mark, cell, either, json, line, mark, note, table, time};
 use serde_json::Value;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 /// How often a monitor is looked at.
@@ -21,8 +23,9 @@ fn url(name: &str) -> String {
 ///
 /// # Errors
 /// [`CliError`] when the server refuses it.
-pub async fn run(server: &Server, command: MonitorCmd, out: Output) -> Result<(), CliError> {
+pub async fn run(server: &Server, command: MonitorCmd, (out, to): (Output, Option<String>)) -> Result<(), CliError> {
     match command {
+        MonitorCmd::Report { name } => report(server, &name, (out, to)).await?,
         MonitorCmd::List => {
             let all = server.get("/api/v1/monitors").await?;
             either(out, &all, || list(&all));
@@ -38,6 +41,32 @@ pub async fn run(server: &Server, command: MonitorCmd, out: Output) -> Result<()
         MonitorCmd::Watch { name } => watch(server, &name, out).await?,
     }
     Ok(())
+}
+
+/// A monitor with the distributions of its columns: a file, or a page to standard output, or JSON.
+async fn report(server: &Server, name: &str, (out, to): (Output, Option<String>)) -> Result<(), CliError> {
+    let mut view = server.get(&url(name)).await?;
+    let news = events(&server.get(&format!("{}/events?limit=50", url(name))).await?);
+    let mut distributions = Vec::new();
+    for column in html::ordered(&view).into_iter().take(html::ASKED) {
+        let segment = column["segment"].as_str().map(|s| format!("&segment={}", segment(s))).unwrap_or_default();
+        let of = format!("{}/distribution?column={}{segment}", url(name), segment_of(column));
+        distributions.push(server.get(&of).await?);
+    }
+    match (out, to) {
+        (_, Some(to)) => html::save(html::monitor(&view, &news, &distributions), Path::new(&to))?,
+        (Output::Table, None) => line(html::page(html::monitor(&view, &news, &distributions)).trim_end()),
+        (Output::Json, None) => {
+            view["events"] = Value::Array(news);
+            view["distributions"] = Value::Array(distributions);
+            json(&view);
+        }
+    }
+    Ok(())
+}
+
+fn segment_of(column: &Value) -> String {
+    segment(&cell(&column["name"]))
 }
 
 fn list(all: &Value) {
@@ -93,7 +122,6 @@ fn show(view: &Value, most: usize) {
         };
         return line(why);
     }
-    let beyond = |c: &Value| c["distance"].as_f64().unwrap_or(0.0) - c["chance"].as_f64().unwrap_or(0.0);
     columns.sort_by(|a, b| beyond(b).total_cmp(&beyond(a)));
     line("");
     table(
@@ -107,18 +135,27 @@ fn show(view: &Value, most: usize) {
     note(format!("drift is what is sure and moved {effect} of the rows beyond chance, over {}", cell(&view["window"])));
 }
 
+/// How much more it moved than by chance.
+pub fn beyond(column: &Value) -> f64 {
+    column["distance"].as_f64().unwrap_or(0.0) - column["chance"].as_f64().unwrap_or(0.0)
+}
+
+/// How far the proof of a change is.
+pub fn sure(column: &Value) -> String {
+    match (column["logE"].as_f64(), column["logSure"].as_f64(), column["learned"].as_u64()) {
+        (_, _, Some(learned)) => format!("{learned} rows learnt"),
+        (Some(log_e), Some(sure), None) if log_e >= sure => "yes".to_owned(),
+        (Some(log_e), Some(sure), None) => format!("{:.0} % of the way", 100.0 * (log_e / sure).clamp(0.0, 1.0)),
+        _ => String::new(),
+    }
+}
+
 fn row(column: &Value) -> Vec<String> {
     let standing = cell(&column["standing"]);
     let how = match standing.as_str() {
         "drift" => Mark::Bad,
         "steady" => Mark::Good,
         _ => Mark::Warn,
-    };
-    let sure = match (column["logE"].as_f64(), column["logSure"].as_f64(), column["learned"].as_u64()) {
-        (_, _, Some(learned)) => format!("{learned} rows learnt"),
-        (Some(log_e), Some(sure), None) if log_e >= sure => "yes".to_owned(),
-        (Some(log_e), Some(sure), None) => format!("{:.0} % of the way", 100.0 * (log_e / sure).clamp(0.0, 1.0)),
-        _ => String::new(),
     };
     vec![
         cell(&column["name"]),
@@ -127,7 +164,7 @@ fn row(column: &Value) -> Vec<String> {
         mark(how, standing),
         percent(&column["distance"]),
         percent(&column["chance"]),
-        sure,
+        sure(column),
         time(&column["changedAt"]),
         cell(&column["reference"]),
     ]

@@ -4,6 +4,7 @@ use crate::age::parse_age;
 use crate::args::{Output, PerformanceArgs};
 use crate::client::{Server, segment};
 use crate::error::CliError;
+use crate::html;
 use crate::output::{cell, either, line, note, table, time};
 use mainspring_core::ErrorKind;
 use serde_json::{Map, Value, json};
@@ -16,6 +17,9 @@ pub async fn run(server: &Server, args: &PerformanceArgs, out: Output) -> Result
     let asked = asked(args)?;
     let path = format!("/api/v1/deployments/{}/performance", segment(&args.deployment));
     let report = server.post(&path, &asked).await?;
+    if let Some(file) = &args.html {
+        html::save(html::performance(&report), file)?;
+    }
     either(out, &report, || people(&report));
     Ok(())
 }
@@ -81,13 +85,16 @@ fn people(report: &Value) {
     });
     table(&head, [counts("predictions", "rows"), counts("labelled", "labeled")].into_iter().chain(measured));
     differences(report, &names[1..]);
+    fairness(report);
     for text in report["notes"].as_array().into_iter().flatten() {
         note(cell(text));
     }
-    summary(report);
+    line(summary(report));
+    note(format!("intervals hold what is true {} % of the time", cell(&json!(percent(&report["confidence"])))));
 }
 
-fn summary(report: &Value) {
+/// What was measured, and how much of it is labelled.
+pub fn summary(report: &Value) -> String {
     let (rows, labeled) = (report["overall"]["rows"].as_u64(), report["overall"]["labeled"].as_u64());
     let (rows, labeled) = (rows.unwrap_or_default(), labeled.unwrap_or_default());
     let mut text = format!(
@@ -104,22 +111,22 @@ fn summary(report: &Value) {
             text.push_str(&format!(", so {young} more may come"));
         }
     }
-    line(text);
-    note(format!("intervals hold what is true {} % of the time", cell(&json!(percent(&report["confidence"])))));
+    text
 }
 
 fn percent(share: &Value) -> f64 {
     (share.as_f64().unwrap_or_default() * 1e4).round() / 1e2
 }
 
-fn called(group: &Value) -> String {
+/// What a group is called by.
+pub fn called(group: &Value) -> String {
     let by: Vec<String> =
         group["by"].as_object().into_iter().flatten().map(|(k, v)| format!("{k} {}", cell(v))).collect();
     if by.is_empty() { "all".into() } else { by.join(", ") }
 }
 
 /// Names and classes of the metrics that any group has, in their order.
-fn metrics(groups: &[&Value]) -> Vec<(String, Value)> {
+pub fn metrics(groups: &[&Value]) -> Vec<(String, Value)> {
     let mut found: Vec<(String, Value)> = Vec::new();
     for metric in groups.iter().flat_map(|g| g["metrics"].as_array().into_iter().flatten()) {
         let key = (cell(&metric["name"]), metric["class"].clone());
@@ -130,11 +137,13 @@ fn metrics(groups: &[&Value]) -> Vec<(String, Value)> {
     found
 }
 
-fn find<'a>(group: &'a Value, name: &str, class: &Value) -> Option<&'a Value> {
+/// A group's metric.
+pub fn find<'a>(group: &'a Value, name: &str, class: &Value) -> Option<&'a Value> {
     group["metrics"].as_array()?.iter().find(|m| m["name"] == name && m["class"] == *class)
 }
 
-fn measure(of: Option<&Value>) -> String {
+/// A number and its interval; nothing without one.
+pub fn measure(of: Option<&Value>) -> String {
     let Some(of) = of else { return String::new() };
     let value = round(of["value"].as_f64().unwrap_or(f64::NAN));
     match (of["low"].as_f64(), of["high"].as_f64()) {
@@ -163,6 +172,16 @@ fn span(seconds: f64) -> String {
 }
 
 /// What is surely not the same as in the largest group, whatever number of comparisons was made.
+/// How unlike the groups are treated, the most and the least of them.
+fn fairness(report: &Value) {
+    let found: Vec<&Value> = report["fairness"].as_array().into_iter().flatten().collect();
+    let Some(class) = found.first().map(|m| cell(&m["class"])) else { return };
+    table(
+        &[&format!("between groups ({class})"), "value"],
+        found.iter().map(|m| vec![cell(&m["name"]), measure(Some(m))]),
+    );
+}
+
 fn differences(report: &Value, names: &[String]) {
     let all = report["comparisons"].as_array().map_or(0, Vec::len);
     for found in report["comparisons"].as_array().into_iter().flatten() {

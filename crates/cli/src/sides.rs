@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::monitor::{apart, cores};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::profile::{Profile, profile};
-use mainspring_monitor::sketches::{Sketches, Written};
+use mainspring_monitor::sketches::{Sketches, Written, share};
 use mainspring_monitor::{Kind, Table};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,9 @@ async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
         let text = |key: &str| column[key].as_str();
         let (kll, frequent_items) = (text("kll"), text("frequentItems"));
         let kind = if kll.is_some() { Kind::Number } else { Kind::Text };
-        let written = Written { kll, deviation: column["deviation"].as_f64(), frequent_items };
+        let missing = column["missing"].as_u64().zip(column["present"].as_u64());
+        let missing = missing.and_then(|(missing, present)| share(missing, present));
+        let written = Written { kll, deviation: column["deviation"].as_f64(), frequent_items, missing };
         side.add(text("name").unwrap_or_default(), kind, written).map_err(|e| CliError::from_failure(&e))?;
     }
     if found["columns"].as_array().is_none_or(Vec::is_empty) {

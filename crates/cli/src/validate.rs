@@ -2,6 +2,7 @@
 
 use crate::args::{Output, ValidateArgs};
 use crate::error::CliError;
+use crate::html;
 use crate::monitor::{apart, write};
 use crate::output::{Mark, cell, either, line, mark, note, table};
 use mainspring_core::ErrorKind;
@@ -39,8 +40,11 @@ pub async fn run(
                 .hint("to make a suite of data that is right: mainspring validate FILE --infer -o suite.yaml"));
         }
     };
-    let file = args.file;
+    let (file, shown) = (args.file.clone(), args.file.display().to_string());
     let found = apart(move || check(&Table::open(&file)?, &suite)).await?;
+    if let Some(to) = &args.html {
+        html::save(html::validate(&found, &shown), to)?;
+    }
     either(out, &found, || people(&found));
     Ok(if found.success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -112,7 +116,8 @@ fn row(result: &RuleResult) -> Vec<String> {
     vec![kind, on(result), verdict, unexpected, what(result)]
 }
 
-fn on(result: &RuleResult) -> String {
+/// The column, or the columns, that a rule is about.
+pub fn on(result: &RuleResult) -> String {
     let of = |key: &str| result.kwargs.get(key).map(cell);
     let list =
         || result.kwargs.get("column_list").and_then(Value::as_array).map(|l| l.iter().map(cell).collect::<Vec<_>>());
@@ -123,7 +128,7 @@ fn on(result: &RuleResult) -> String {
 }
 
 /// Of a broken rule, what it met.
-fn what(result: &RuleResult) -> String {
+pub fn what(result: &RuleResult) -> String {
     if let Some(error) = &result.error {
         return error.clone();
     }

@@ -137,6 +137,8 @@ pub struct Prediction {
     pub batch_rows: u32,
     /// Where the time went.
     pub timing: Timing,
+    /// The names of the rules that each row broke, `age:between,plan:in_set`; one for all of a request that is refused.
+    pub flags: Option<Arc<[Option<Arc<str>>]>>,
     /// Parameters of the call, the text of a JSON object; part of the payload.
     pub params: Option<Arc<str>>,
     /// What went in; empty when the payload was not sampled.

@@ -124,6 +124,7 @@ pub(crate) fn answer(n: u64, deployment: &str) -> Prediction {
         rows: 1,
         batch_rows: 1,
         timing: Timing { engine_ns: 1_000_000, queue_ns: 2_000, total_ns: 1_200_000, ..Timing::default() },
+        flags: None,
         params: None,
         inputs: Arc::default(),
         outputs: Arc::new([NamedTensor {

@@ -40,6 +40,7 @@ fn event(ctx: &Ctx, target: &Arc<Target>, (at, n): (i64, i64)) -> Result<Predict
         rows: 1,
         batch_rows: 1,
         timing: Timing { engine_ns: 4_000, total_ns: 9_000, ..Timing::default() },
+        flags: None,
         params: None,
         inputs: Arc::new([NamedTensor { name: "features".into(), tensor: input }]),
         outputs: Arc::default(),

@@ -54,6 +54,7 @@ struct Line {
     rows: i32,
     batch_rows: i32,
     timing: Timing,
+    flags: Option<Arc<str>>,
     params: Option<Arc<str>>,
     payload: &'static str,
 }
@@ -75,6 +76,7 @@ impl Line {
             rows: i32::try_from(p.rows).unwrap_or(i32::MAX),
             batch_rows: i32::try_from(p.batch_rows).unwrap_or(i32::MAX),
             timing: p.timing,
+            flags: p.flags.as_ref().and_then(|flags| flags.get(row)?.clone()),
             // As a tensor without a row dimension does.
             params: p.params.as_ref().filter(|_| payload == KEPT && row == 0).map(Arc::clone),
             payload,
@@ -118,6 +120,7 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         micros(|t| t.engine_ns),
         micros(|t| t.encode_ns),
         micros(|t| t.total_ns),
+        maybe(lines, |l| l.flags.as_deref()),
         maybe(lines, |l| l.params.as_deref()),
         word(|l| l.payload),
         word(|l| &l.caller),

@@ -3,10 +3,11 @@
 //! **Envelope, version 3**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
 //! `generation`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
-//! `engine_us`, `encode_us`, `total_us`, `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`), `caller` (who
-//! asked, as audit names them: `key:…`, `session:…`, `loopback`).
+//! `engine_us`, `encode_us`, `total_us`, `flags` (rules that the row broke, with commas; of a refused request all of them),
+//! `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`), `caller` (who asked, as audit names them: `key:…`,
+//! `session:…`, `loopback`).
 //! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
-//! had no `generation`, no `shadow_of` and no `params`, version 2 no `caller`; they are NULL where such files are read.
+//! had no `generation`, no `shadow_of` and no `params`, version 2 no `flags` and no `caller`; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -213,6 +214,7 @@ pub fn envelope_fields() -> Vec<Field> {
         ["queue_us", "features_us", "engine_us", "encode_us", "total_us"]
             .map(|n| Field::new(n, DataType::Float64, false)),
     );
+    fields.push(text("flags", true));
     fields.push(text("params", true));
     fields.push(text("payload", false));
     // Files of earlier versions have none.

@@ -137,6 +137,7 @@ pub fn prediction(n: u64, to: &Arc<Target>) -> Prediction {
         rows: 1,
         batch_rows: 1,
         timing: Timing { queue_ns: 1000, features_ns: 0, engine_ns: 5000, encode_ns: 500, total_ns: 8000 + n },
+        flags: None,
         params: None,
         inputs: Arc::new([tensor("x", DType::Fp32, &[1, 2], vec![n as f32, -1.5])]),
         outputs: Arc::new([tensor("y", DType::Int64, &[1], vec![(n % 2) as i64])]),

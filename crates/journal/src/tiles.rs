@@ -86,7 +86,8 @@ pub struct RequestTile {
     pub payloads_dropped: u64,
     /// Requests that are counted here but stand in no log, because memory was full.
     pub unstored: u64,
-    /// From the parsed request to the encoded answer.
+    /// From the parsed request to the encoded answer, of what was answered: a failure is neither quick nor slow. Tiles that
+    /// earlier versions wrote have failures among them.
     pub total: Latency,
     /// Waiting for admission and a batch.
     pub queue: Latency,
@@ -103,6 +104,9 @@ impl RequestTile {
     pub(crate) fn record(&mut self, failed: Option<ErrorKind>, rows: u32, forced: bool, timing: &Timing) {
         let us = |ns: u64| ns as f64 / 1000.0;
         self.count(failed, u64::from(rows), forced);
+        if failed.is_some() {
+            return;
+        }
         let times = [timing.queue_ns, timing.features_ns, timing.engine_ns, timing.encode_ns, timing.total_ns];
         self.times(times.map(|ns| [us(ns)]).each_ref().map(<[f64; 1]>::as_slice));
     }
@@ -123,7 +127,7 @@ impl RequestTile {
         }
     }
 
-    /// Queue, features, engine, encode, total, each of the same requests.
+    /// Queue, features, engine, encode, total, each of the same answers.
     fn times(&mut self, [queue, features, engine, encode, total]: [&[f64]; 5]) {
         self.queue.extend(queue);
         for us in features.iter().filter(|us| **us > 0.0) {

@@ -1,5 +1,9 @@
 //! Drift between two sides of which only sketches are kept: a saved profile, a window of live rows.
 
+mod pictures;
+
+pub use pictures::{Picture, Shares};
+
 use crate::column::Kind;
 use crate::drift::{ColumnReport, Outcome, Report, SHARE};
 use crate::error::MonitorError;
@@ -18,6 +22,8 @@ pub struct Written<'a> {
     pub deviation: Option<f64>,
     /// Frequent items of its texts.
     pub frequent_items: Option<&'a str>,
+    /// Share of its rows without a value.
+    pub missing: Option<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +32,7 @@ struct Column {
     kind: Kind,
     numbers: Option<Sketched>,
     texts: Option<Sketched>,
+    missing: Option<f64>,
 }
 
 /// One side's columns.
@@ -38,6 +45,12 @@ pub struct Sketches {
 /// `in.age` and `out.age` are both `age` to a table.
 fn bare(name: &str) -> &str {
     name.strip_prefix("in.").or_else(|| name.strip_prefix("out.")).unwrap_or(name)
+}
+
+/// Share of the rows that lack a value; `None` without a row.
+pub fn share(missing: u64, present: u64) -> Option<f64> {
+    let rows = missing + present;
+    (rows > 0).then(|| missing as f64 / rows as f64)
 }
 
 fn bytes(text: &str, sketch: &'static str) -> Result<Vec<u8>, InvalidSketch> {
@@ -62,6 +75,7 @@ impl Sketches {
                 kll: numbers.map(|n| n.kll.as_str()),
                 deviation: numbers.and_then(|n| n.deviation),
                 frequent_items: column.texts.as_ref().map(|t| t.frequent_items.as_str()),
+                missing: share(column.missing, column.present),
             };
             side.add(&column.name, column.kind, written)?;
         }
@@ -83,6 +97,7 @@ impl Sketches {
             kind,
             numbers: numbers.map(|quantiles| Sketched::Numbers { quantiles, deviation: written.deviation }),
             texts: frequent.transpose().map_err(wrong)?.map(Sketched::Texts),
+            missing: written.missing,
         });
         Ok(())
     }

@@ -355,6 +355,7 @@ impl Made<'_> {
             outcome: Outcome::Ok,
             rows: 1,
             batch_rows: 1,
+            flags: None,
             params: None,
             timing: Timing { engine_ns: total_ns, total_ns, ..Timing::default() },
             inputs: self.inputs,

@@ -30,6 +30,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::deployments::get_deployment,
         api::deployments::get_deployment_stats,
         api::deployments::get_deployment_batches,
+        api::deployments::get_deployment_rules,
         api::deployments::watch_deployment,
         api::deployments::watch_deployments,
         api::deployments::predict,

@@ -51,6 +51,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}", get(deployments::get_deployment))
         .route("/api/v1/deployments/{name}/stats", get(deployments::get_deployment_stats))
         .route("/api/v1/deployments/{name}/batches", get(deployments::get_deployment_batches))
+        .route("/api/v1/deployments/{name}/rules", get(deployments::get_deployment_rules))
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
         .route("/api/v1/deployments/{name}/performance", post(performance::measure_performance))

@@ -147,6 +147,7 @@ impl Session {
             id: parts.id.as_deref(),
             prediction: Some(parts.answer.id),
             variant: Some(&parts.answer.target.variant),
+            flags: parts.answer.flags.as_deref(),
             outputs: &outputs,
             classes: Classes { batched: false, labels: &[] },
         };
@@ -184,6 +185,7 @@ impl Session {
             id: body.id.as_deref(),
             prediction: Some(answer.id),
             variant: Some(&answer.target.variant),
+            flags: answer.flags.as_deref(),
             outputs: &answer.outputs,
             classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
         };

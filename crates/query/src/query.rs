@@ -16,7 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{FutureExt, StreamExt};
 use mainspring_core::auth::Effect;
-use mainspring_core::{Action, Authorized, Resource, Tenant};
+use mainspring_core::{Action, Authorized, Resource, Tenant, Timestamp};
 use mainspring_journal::{Journal, JournalError};
 use serde::Serialize;
 use std::panic::AssertUnwindSafe;
@@ -75,6 +75,9 @@ pub struct FeedbackStats {
     pub labeled: u64,
 }
 
+/// Microseconds.
+const DAY: i64 = 86_400_000_000;
+
 /// Answers SQL over one journal. Cloning shares it.
 #[derive(Clone)]
 pub struct Query {
@@ -84,6 +87,8 @@ pub struct Query {
     footers: Arc<Footers>,
     /// The one deployment whose rows are read.
     of: Option<Arc<str>>,
+    /// The first day whose predictions are read, in days since the epoch.
+    since: Option<i32>,
 }
 
 impl std::fmt::Debug for Query {
@@ -96,7 +101,7 @@ impl Query {
     /// Over `journal`, each query within `limits`.
     pub fn new(journal: Journal, limits: Limits) -> Self {
         let running = Arc::new(Semaphore::new(limits.concurrent.max(1)));
-        Self { journal, limits, running, footers: Arc::default(), of: None }
+        Self { journal, limits, running, footers: Arc::default(), of: None, since: None }
     }
 
     /// The same journal and the same turns, with another limit of rows.
@@ -105,11 +110,18 @@ impl Query {
         Self { limits: Limits { rows, ..self.limits }, ..self.clone() }
     }
 
-    /// The same journal and the same turns, with the rows of one deployment alone: columns that only others have are no
+    /// The same journal and the same turns, with the predictions of one deployment alone: columns that only others have are no
     /// columns of its tables, and a column's type is the one that this deployment's rows have.
     #[must_use]
     pub fn of_deployment(&self, name: &str) -> Self {
         Self { of: Some(name.into()), ..self.clone() }
+    }
+
+    /// The same journal and the same turns, without the files of predictions of days before `at`: what they alone have are no
+    /// columns, and types that columns had then do not matter. Feedback is read whole.
+    #[must_use]
+    pub fn since(&self, at: Timestamp) -> Self {
+        Self { since: i32::try_from(at.micros().div_euclid(DAY)).ok(), ..self.clone() }
     }
 
     /// Runs one query over the caller's tenant. It sees every prediction answered before the call.
@@ -221,6 +233,7 @@ impl Query {
             tenant: tenant.clone(),
             footers: Arc::clone(&self.footers),
             of: self.of.clone(),
+            since: self.since,
             read: tokio::sync::Mutex::default(),
         };
         let catalog = MemoryCatalogProvider::new();

@@ -104,6 +104,14 @@ fn with_date(batch: &RecordBatch, at: Option<&datafusion::arrow::array::ArrayRef
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
+/// The day of a file, in days since the epoch.
+pub(crate) fn day(date: &str) -> Option<i32> {
+    match ScalarValue::try_from_string(date.to_owned(), &DataType::Date32) {
+        Ok(ScalarValue::Date32(day)) => day,
+        _ => None,
+    }
+}
+
 fn partitioned(tenant: &str, file: &SealedFile) -> Result<PartitionedFile> {
     let absolute = std::path::absolute(&file.path)?;
     let text = absolute.to_str().ok_or_else(|| DataFusionError::Internal("a path is not UTF-8".into()))?;

@@ -1,6 +1,6 @@
 //! The tables that a query can name. A table is read when a query names it, not before.
 
-use crate::table::{Footers, JournalTable};
+use crate::table::{Footers, JournalTable, day};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -26,7 +26,7 @@ SELECT event_id, at, deployment, decided_by, sequence, decision, sentence, numbe
 const FEEDBACK: &str = "
 WITH own AS (
     SELECT deployment, client_id, max(event_id) AS event_id FROM predictions
-    WHERE client_id IS NOT NULL GROUP BY deployment, client_id HAVING count(DISTINCT event_id) = 1
+    WHERE client_id IS NOT NULL AND {own} GROUP BY deployment, client_id HAVING count(DISTINCT event_id) = 1
 ), resolved AS (
     SELECT f.event_id, f.at, coalesce(f.prediction_id, own.event_id) AS prediction_id, f.deployment, f.client_id,
            f.row, f.name, f.value, f.value_type, f.value_number
@@ -43,8 +43,10 @@ FROM ranked WHERE newest = 1";
 
 /// The query behind the table `feedback`, over those rows `f` of `feedback_log` that `filter` is true of: a long log is
 /// then not read whole. What is the latest stays the latest where the filter is about `f.name`, or from when on `f.at` is.
-pub fn feedback(filter: &str) -> String {
-    FEEDBACK.replace("{filter}", filter)
+/// `own` says among which predictions a caller's own id is looked up that was not known when the feedback came; such an id
+/// is of one prediction of a deployment for 30 days.
+pub fn feedback(filter: &str, own: &str) -> String {
+    FEEDBACK.replace("{filter}", filter).replace("{own}", own)
 }
 
 const JOINED: &str = "
@@ -57,8 +59,10 @@ pub(crate) struct Tables {
     pub journal: Journal,
     pub tenant: Tenant,
     pub footers: Arc<Footers>,
-    /// The one deployment whose rows are read.
+    /// The one deployment whose predictions are read.
     pub of: Option<Arc<str>>,
+    /// The first day whose predictions are read, in days since the epoch.
+    pub since: Option<i32>,
     /// Tables read already, so that a query sees one state of each.
     pub read: tokio::sync::Mutex<Vec<(Kind, Arc<JournalTable>)>>,
 }
@@ -77,9 +81,13 @@ impl Tables {
         }
         let mut snapshot =
             self.journal.snapshot(&self.tenant, kind).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
-        if let Some(of) = &self.of {
+        // Feedback does not always say of which deployment it is.
+        if let Some(of) = self.of.as_ref().filter(|_| kind != Kind::Feedback) {
             snapshot.files.retain(|file| file.deployment.as_deref() == Some(&**of));
             snapshot.live.retain(|rows| rows.header.deployment.as_deref() == Some(&**of));
+        }
+        if let Some(since) = self.since.filter(|_| kind == Kind::Prediction) {
+            snapshot.files.retain(|file| day(&file.date).is_none_or(|day| day >= since));
         }
         let (tenant, footers) = (self.tenant.clone(), Arc::clone(&self.footers));
         let first = match kind {
@@ -101,7 +109,7 @@ impl Tables {
         let inner = SessionContext::new();
         inner.register_table("predictions", self.base(Kind::Prediction).await?)?;
         inner.register_table("feedback_log", self.base(Kind::Feedback).await?)?;
-        let feedback = inner.sql(&feedback("TRUE")).await?.into_view();
+        let feedback = inner.sql(&feedback("TRUE", "TRUE")).await?.into_view();
         inner.register_table("feedback", feedback)?;
         Ok(inner.sql(sql).await?.into_view())
     }

@@ -13,6 +13,7 @@ pub mod page;
 pub mod points;
 mod registry;
 pub mod search;
+mod shown;
 mod sql;
 mod told;
 pub mod types;

@@ -1,6 +1,7 @@
 //! The handle that everybody holds.
 
 use crate::error::{RegistryError, Result};
+use crate::shown::Shown;
 use crate::sql;
 use crate::told::{Changed, Told};
 use crate::types::{Experiment, Lifecycle, View};
@@ -29,6 +30,8 @@ pub(crate) struct Inner {
     told: AtomicBool,
     /// Runs that may have many small chunks of metric points.
     pub crowded: Mutex<HashMap<Tenant, HashSet<String>>>,
+    /// What searches have read of runs.
+    pub shown: Shown,
     /// Tenants whose default experiment is known to exist.
     tenants: RwLock<HashSet<Tenant>>,
 }
@@ -79,6 +82,7 @@ impl Registry {
             seq: AtomicI64::new(0),
             told: AtomicBool::new(false),
             crowded: Mutex::default(),
+            shown: Shown::default(),
             tenants: RwLock::default(),
         };
         let registry = Self { inner: Arc::new(inner) };

@@ -7,6 +7,7 @@ mod pure;
 mod purge;
 mod runs;
 mod shared;
+mod shown;
 
 use crate::{MIGRATIONS, Registry};
 use mainspring_artifact::Artifacts;

@@ -3,7 +3,7 @@
 use crate::carry::{Carrier, Controller};
 use crate::document::Document;
 use crate::error::ResourceError;
-use mainspring_core::{Name, nearest};
+use mainspring_core::{Name, Tenant, nearest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ pub struct Invalid {
     pub reason: String,
 }
 
+type ForTenant = Arc<dyn Fn(&Tenant, &Value) -> Result<(), Invalid> + Send + Sync>;
 type Check = Arc<dyn Fn(&Name, Map<String, Value>) -> Result<Value, Invalid> + Send + Sync>;
 
 /// One kind of declared thing.
@@ -30,6 +31,7 @@ pub struct Kind {
     /// The JSON Schema of its spec.
     pub schema: Value,
     check: Check,
+    for_tenant: Option<ForTenant>,
     /// A truth value at the top of the spec that one thing of the kind at most may set, in each tenant.
     pub(crate) exclusive: Option<&'static str>,
     pub(crate) carrier: Option<Arc<Carrier>>,
@@ -59,7 +61,16 @@ impl Kind {
             validate(thing, &spec)?;
             serde_json::to_value(&spec).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
         };
-        Self { name, description, schema, check: Arc::new(check), exclusive: None, carrier: None }
+        Self { name, description, schema, check: Arc::new(check), for_tenant: None, exclusive: None, carrier: None }
+    }
+
+    /// Also asks whether this tenant may declare such a spec.
+    pub fn allowed_by<V>(mut self, allows: V) -> Self
+    where
+        V: Fn(&Tenant, &Value) -> Result<(), Invalid> + Send + Sync + 'static,
+    {
+        self.for_tenant = Some(Arc::new(allows));
+        self
     }
 
     /// Of all things of the kind that a tenant has, one at most may have `key: true`.
@@ -81,12 +92,27 @@ impl Kind {
     pub fn check(&self, document: &Document) -> Result<Value, ResourceError> {
         let spec = Value::Object(document.spec.clone());
         self.known_keys(document, &spec, &self.schema, "")?;
-        (self.check)(&document.name, document.spec.clone()).map_err(|invalid| ResourceError::Invalid {
+        (self.check)(&document.name, document.spec.clone()).map_err(|invalid| self.invalid(document, invalid))
+    }
+
+    /// The same, where `tenant` declares it.
+    ///
+    /// # Errors
+    /// As [`Kind::check`].
+    pub fn check_for(&self, tenant: &Tenant, document: &Document) -> Result<Value, ResourceError> {
+        let spec = self.check(document)?;
+        let allowed = self.for_tenant.as_ref().map_or(Ok(()), |allows| allows(tenant, &spec));
+        allowed.map_err(|invalid| self.invalid(document, invalid))?;
+        Ok(spec)
+    }
+
+    fn invalid(&self, document: &Document, invalid: Invalid) -> ResourceError {
+        ResourceError::Invalid {
             at: document.at(&invalid.path),
             kind: self.name,
             path: if invalid.path.is_empty() { document.name.to_string() } else { invalid.path },
             reason: invalid.reason,
-        })
+        }
     }
 
     /// Walks the value beside its schema and refuses keys that the schema does not have.

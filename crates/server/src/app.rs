@@ -2,18 +2,17 @@
 
 use crate::config::{Resolved, Settings};
 use crate::health::Health;
-use crate::metrics::{self, Reading};
+use crate::metrics::{self, Source};
 use crate::ports::Doorman;
 use crate::start::Parts;
 use crate::views::Whole;
 use crate::{console, trace};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
-use mainspring_alert::ReadAlerts;
-use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
-use mainspring_cost::ReadCost;
+use mainspring_core::{Ctx, ErrorKind, Gate, Principal, Tasks};
+use mainspring_cost::{Costs, ReadCost};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_monitor::performance::Performance;
 use mainspring_proto_aws::AwsState;
@@ -24,10 +23,7 @@ use mainspring_proto_lineage::LineageState;
 use mainspring_proto_mlflow::{MlflowState, scoring};
 use mainspring_proto_native::NativeState;
 use mainspring_proto_oip::{Limits, OipState};
-use mainspring_rollout::ReadRollouts;
-use mainspring_serving::{Describe, ReadStats};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What the routes are made of, besides the parts.
 pub struct Front {
@@ -35,6 +31,8 @@ pub struct Front {
     pub health: Health,
     /// The tasks of connections: they end, with the streams on them, before the parts do.
     pub tasks: Tasks,
+    /// What is measured.
+    pub source: Source,
     /// Settings with their origins.
     pub resolved: Option<Resolved>,
 }
@@ -92,7 +90,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(apart(guard.protect(native_routes, problem)))
         .merge(apart(guard.protect(mainspring_proto_lineage::routes(lineage), problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
-        .merge(apart(guard.protect(metrics_route(parts, front.health), problem)))
+        .merge(apart(guard.protect(metrics_route(front.source, parts.costs.clone(), parts.gate.clone()), problem)))
         .merge(console::routes())
         .fallback(|| async {
             ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
@@ -142,47 +140,21 @@ fn native(
     }
 }
 
-fn metrics_route(parts: &Parts, health: Health) -> Router {
-    let (serving, journal, gate) = (parts.serving.clone(), parts.journal.clone(), parts.gate.clone());
-    let rollouts = parts.rollouts.clone();
-    let alerts = parts.alerts.clone();
-    let costs = parts.costs.clone();
-    let began = Instant::now();
+fn metrics_route(source: Source, costs: Costs, gate: Gate) -> Router {
     Router::new().route(
         "/metrics",
         get(move |Caller(who): Caller| async move {
-            let stats = match gate.authorize(&who, ReadStats { deployment: None }) {
-                Ok(auth) => serving.stats(&auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
-            let views = match gate.authorize(&who, Describe { deployment: None }) {
-                Ok(auth) => serving.list(&auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
-            let rollouts = match gate.authorize(&who, ReadRollouts { rollout: None }) {
-                Ok(auth) => rollouts.list(&auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
-            let reading = Reading {
-                deployments: stats,
-                views,
-                rollouts,
-                journal: journal.stats(),
-                health: health.report(),
-                uptime: began.elapsed(),
-                resident: metrics::resident(),
-            };
-            let objectives = match gate.authorize(&who, ReadAlerts) {
-                Ok(auth) => crate::alerts::metrics(&alerts, &auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
             let budgets = match gate.authorize(&who, ReadCost) {
                 Ok(auth) => crate::costs::metrics(&costs, &auth),
                 Err(denied) => return ApiError::from(denied).into_response(),
             };
-            let text = reading.render() + &objectives + &budgets;
-            let page: Response = ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response();
-            page
+            match source.read(&who) {
+                Ok(reading) => {
+                    let text = reading.render() + &budgets;
+                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+                }
+                Err(denied) => ApiError::from(denied).into_response(),
+            }
         }),
     )
 }

@@ -32,7 +32,12 @@ impl Deployments {
     pub fn kind(&self) -> Kind {
         let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap_or_default();
         Kind::of("Deployment", "a model version that answers requests", schema, |name, spec: &DeploymentSpec| {
-            spec.validate(name).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
+            let invalid = |reason: String| Invalid { path: String::new(), reason };
+            spec.validate(name).map_err(|e| invalid(e.to_string()))?;
+            spec.rules
+                .as_ref()
+                .map_or(Ok(()), |rules| crate::rules::read(rules).map(drop))
+                .map_err(|e| invalid(e.to_string()))
         })
         // Scoring requests that name no deployment have one answer.
         .one_at_most("default")
@@ -48,7 +53,7 @@ impl Controller for Deployments {
             self.gate.authorize(&acting_for(tenant), Deploy { deployment: name.clone() }).map_err(|e| e.to_string())?;
         let own = Retention { days: spec.journal.keep_days, bytes: spec.journal.keep_bytes.map(|b| b.0) };
         self.journal.set_retention(tenant, name.as_str(), own);
-        self.slos.set(tenant, name, spec.slo.as_ref());
+        self.slos.set(tenant, name, Some(&spec));
         self.serving.deploy(&auth, spec).map_err(|e| e.to_string())
     }
 

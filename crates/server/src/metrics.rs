@@ -1,23 +1,31 @@
-//! Prometheus metrics: our own names, and Triton's `nv_inference_*` for dashboards that have them.
-//! The text format is version 0.0.4 of <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! What is measured: our own names, and Triton's `nv_inference_*` for dashboards that have them. It is collected once,
+//! into [`Families`], and each way out renders these: Prometheus here, OTLP and CloudWatch in `export`.
 
+use mainspring_alert::slo::Standing;
 use mainspring_journal::JournalStats;
 use mainspring_proto_native::dto::system::Health;
 use mainspring_rollout::View;
-use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, State, VersionStats};
+use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, RuleView, State, VersionStats};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 mod dashboard;
+mod family;
+mod objectives;
+mod prometheus;
 mod rollouts;
+mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::reading;
 
 pub use dashboard::dashboard;
+pub use family::{Families, Family, Kind, Measured, Named, Point};
+pub use source::Source;
 
 /// Upper bounds of the duration buckets, microseconds.
-const BOUNDS_US: [u64; 16] = [
+pub const BOUNDS_US: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
     10_000_000,
 ];
@@ -36,6 +44,8 @@ pub struct Reading {
     pub views: Vec<DeploymentView>,
     /// The last run of each rollout.
     pub rollouts: Vec<View>,
+    /// Objectives and their budgets.
+    pub standings: Vec<Standing>,
     /// Counters of the journal.
     pub journal: JournalStats,
     /// Whether requests are welcome, and which parts work.
@@ -49,31 +59,38 @@ pub struct Reading {
 impl Reading {
     /// The page that Prometheus reads.
     pub fn render(&self) -> String {
-        let mut page = Page::default();
+        prometheus::page(&self.families())
+    }
+
+    /// All that is measured.
+    pub fn families(&self) -> Families {
+        let mut page = Families::default();
         self.process(&mut page);
         self.requests(&mut page);
+        self.rules(&mut page);
         self.durations(&mut page);
         self.states(&mut page);
         self.rollouts(&mut page);
         self.journal(&mut page);
         self.triton(&mut page);
-        page.0
+        self.objectives(&mut page);
+        page
     }
 
-    fn process(&self, page: &mut Page) {
-        page.family("mainspring_build_info", "gauge", "version of the binary");
-        page.sample("mainspring_build_info", &[("version", crate::VERSION)], 1.0);
-        page.family("mainspring_uptime_seconds", "gauge", "time since the start");
-        page.sample("mainspring_uptime_seconds", &[], self.uptime.as_secs_f64());
-        page.family("mainspring_ready", "gauge", "1 while the server takes requests");
-        page.sample("mainspring_ready", &[], f64::from(u8::from(self.health.ready)));
-        page.family("mainspring_check", "gauge", "1 while a part of the server works");
+    fn process(&self, page: &mut Families) {
+        page.family("mainspring_build_info", Kind::Gauge, "version of the binary");
+        page.sample(&[("version", crate::VERSION)], 1.0);
+        page.family("mainspring_uptime_seconds", Kind::Gauge, "time since the start");
+        page.sample(&[], self.uptime.as_secs_f64());
+        page.family("mainspring_ready", Kind::Gauge, "1 while the server takes requests");
+        page.sample(&[], f64::from(u8::from(self.health.ready)));
+        page.family("mainspring_check", Kind::Gauge, "1 while a part of the server works");
         for check in &self.health.checks {
-            page.sample("mainspring_check", &[("check", &check.name)], f64::from(u8::from(check.ok)));
+            page.sample(&[("check", &check.name)], f64::from(u8::from(check.ok)));
         }
         if let Some(bytes) = self.resident {
-            page.family("process_resident_memory_bytes", "gauge", "resident memory");
-            page.sample("process_resident_memory_bytes", &[], bytes as f64);
+            page.family("process_resident_memory_bytes", Kind::Gauge, "resident memory");
+            page.sample(&[], bytes as f64);
         }
     }
 
@@ -81,44 +98,64 @@ impl Reading {
         self.deployments.iter().flat_map(|d| d.versions.iter().map(move |v| (d, v)))
     }
 
-    fn each(&self, page: &mut Page, name: &str, value: impl Fn(&VersionStats) -> f64) {
+    fn each(&self, page: &mut Families, value: impl Fn(&VersionStats) -> f64) {
         for (_, v) in self.versions() {
-            page.sample(name, &labels(v), value(v));
+            page.sample(&labels(v), value(v));
         }
     }
 
-    fn requests(&self, page: &mut Page) {
-        page.family("mainspring_inference_requests_total", "counter", "requests by outcome");
+    fn requests(&self, page: &mut Families) {
+        page.family("mainspring_inference_requests_total", Kind::Counter, "requests by outcome");
         for (_, v) in self.versions() {
             let mut all = labels(v).to_vec();
             all.push(("outcome", "ok"));
-            page.sample("mainspring_inference_requests_total", &all, v.success.count as f64);
+            page.sample(&all, v.success.count as f64);
             for failure in &v.failures {
                 let last = all.len() - 1;
                 all[last] = ("outcome", failure.kind.as_str());
-                page.sample("mainspring_inference_requests_total", &all, failure.count as f64);
+                page.sample(&all, failure.count as f64);
             }
         }
-        page.family("mainspring_inference_rows_total", "counter", "rows answered");
-        self.each(page, "mainspring_inference_rows_total", |v| v.inference_count as f64);
-        page.family("mainspring_inference_executions_total", "counter", "calls of the engine");
-        self.each(page, "mainspring_inference_executions_total", |v| v.execution_count as f64);
-        page.family("mainspring_inference_nan_outputs_total", "counter", "output values that were NaN");
-        self.each(page, "mainspring_inference_nan_outputs_total", |v| v.nan_outputs as f64);
-        page.family("mainspring_inference_unserved_total", "counter", "requests that no version could answer");
+        page.family("mainspring_inference_rows_total", Kind::Counter, "rows answered");
+        self.each(page, |v| v.inference_count as f64);
+        page.family("mainspring_inference_executions_total", Kind::Counter, "calls of the engine");
+        self.each(page, |v| v.execution_count as f64);
+        page.family("mainspring_inference_nan_outputs_total", Kind::Counter, "output values that were NaN");
+        self.each(page, |v| v.nan_outputs as f64);
+        page.family("mainspring_inference_unserved_total", Kind::Counter, "requests that no version could answer");
         for d in &self.deployments {
             for failure in &d.unserved {
                 let labels = [("deployment", d.name.as_str()), ("outcome", failure.kind.as_str())];
-                page.sample("mainspring_inference_unserved_total", &labels, failure.count as f64);
+                page.sample(&labels, failure.count as f64);
             }
         }
-        page.family("mainspring_inference_in_flight", "gauge", "requests in flight");
+        page.family("mainspring_inference_in_flight", Kind::Gauge, "requests in flight");
         for d in &self.deployments {
-            page.sample("mainspring_inference_in_flight", &[("deployment", d.name.as_str())], d.in_flight as f64);
+            page.sample(&[("deployment", d.name.as_str())], d.in_flight as f64);
         }
     }
 
-    fn durations(&self, page: &mut Page) {
+    fn rules(&self, page: &mut Families) {
+        type Value = fn(&RuleView) -> u64;
+        let names: [(&str, &str, Value); 3] = [
+            ("mainspring_rule_rows_total", "rows that a rule was about", |r| r.looked),
+            ("mainspring_rule_broken_total", "rows that broke a rule", |r| r.broken),
+            ("mainspring_rule_requests_total", "requests with a row that broke a rule", |r| r.requests),
+        ];
+        if self.deployments.iter().all(|d| d.rules.is_empty()) {
+            return;
+        }
+        for (name, help, value) in names {
+            page.family(name, Kind::Counter, help);
+            for (d, rule) in self.deployments.iter().flat_map(|d| d.rules.iter().map(move |rule| (d, rule))) {
+                let labels =
+                    [("deployment", d.name.as_str()), ("rule", rule.name.as_str()), ("action", rule.action.as_str())];
+                page.sample(&labels, value(rule) as f64);
+            }
+        }
+    }
+
+    fn durations(&self, page: &mut Families) {
         type Part = fn(&VersionStats) -> &HistogramView;
         let parts: [(&str, &str, Part); 4] = [
             ("mainspring_inference_duration_seconds", "from arrival to the encoded answer", |v| &v.total),
@@ -127,29 +164,29 @@ impl Reading {
             ("mainspring_inference_encode_seconds", "encoding the answer", |v| &v.encode),
         ];
         for (name, help, part) in parts {
-            page.family(name, "histogram", help);
+            page.family(name, Kind::Histogram, help);
             for (_, v) in self.versions() {
-                page.histogram(name, &labels(v), part(v));
+                page.times(&labels(v), part(v));
             }
         }
     }
 
-    fn states(&self, page: &mut Page) {
-        page.family("mainspring_deployment_ready", "gauge", "1 while a version answers");
+    fn states(&self, page: &mut Families) {
+        page.family("mainspring_deployment_ready", Kind::Gauge, "1 while a version answers");
         for view in &self.views {
             let ready = if view.state == State::Ready { 1.0 } else { 0.0 };
-            page.sample("mainspring_deployment_ready", &[("deployment", view.name.as_str())], ready);
+            page.sample(&[("deployment", view.name.as_str())], ready);
         }
-        page.family("mainspring_model_memory_bytes", "gauge", "memory held by a loaded version");
-        self.each(page, "mainspring_model_memory_bytes", |v| v.memory_bytes as f64);
-        page.family("mainspring_version_changes_failed_total", "counter", "version changes that failed");
+        page.family("mainspring_model_memory_bytes", Kind::Gauge, "memory held by a loaded version");
+        self.each(page, |v| v.memory_bytes as f64);
+        page.family("mainspring_version_changes_failed_total", Kind::Counter, "version changes that failed");
         for d in &self.deployments {
             let labels = [("deployment", d.name.as_str())];
-            page.sample("mainspring_version_changes_failed_total", &labels, d.failed_loads as f64);
+            page.sample(&labels, d.failed_loads as f64);
         }
     }
 
-    fn journal(&self, page: &mut Page) {
+    fn journal(&self, page: &mut Families) {
         let j = &self.journal;
         let counters = [
             ("mainspring_journal_appended_total", "predictions handed to the journal", j.appended),
@@ -168,21 +205,21 @@ impl Reading {
             ("mainspring_journal_feedback_total", "pieces of feedback taken", j.feedback),
         ];
         for (name, help, value) in counters {
-            page.family(name, "counter", help);
-            page.sample(name, &[], value as f64);
+            page.family(name, Kind::Counter, help);
+            page.sample(&[], value as f64);
         }
         let spent = "mainspring_journal_seconds_total";
-        page.family(spent, "counter", "time of the journal's own threads by stage, waiting for the disk included");
+        page.family(spent, Kind::Counter, "time of the journal's own threads by stage, waiting for the disk included");
         for (stage, ns) in j.spent.stages() {
-            page.sample(spent, &[("stage", stage)], ns as f64 / 1e9);
+            page.sample(&[("stage", stage)], ns as f64 / 1e9);
         }
-        page.family("mainspring_journal_segments_open", "gauge", "segments not sealed yet");
-        page.sample("mainspring_journal_segments_open", &[], j.segments_open as f64);
-        page.family("mainspring_journal_degraded", "gauge", "1 while the log takes no writes");
-        page.sample("mainspring_journal_degraded", &[], if j.degraded { 1.0 } else { 0.0 });
+        page.family("mainspring_journal_segments_open", Kind::Gauge, "segments not sealed yet");
+        page.sample(&[], j.segments_open as f64);
+        page.family("mainspring_journal_degraded", Kind::Gauge, "1 while the log takes no writes");
+        page.sample(&[], if j.degraded { 1.0 } else { 0.0 });
     }
 
-    fn triton(&self, page: &mut Page) {
+    fn triton(&self, page: &mut Families) {
         type Value = fn(&VersionStats) -> f64;
         let names: [(&str, &str, Value); 7] = [
             ("nv_inference_request_success", "requests answered", |v| v.success.count as f64),
@@ -194,57 +231,26 @@ impl Reading {
             ("nv_inference_compute_infer_duration_us", "time in the engine", |v| v.engine.sum_ns as f64 / 1e3),
         ];
         for (name, help, value) in names {
-            page.family(name, "counter", help);
+            page.family(name, Kind::Counter, help);
             // Triton knows no variants: one version may have been several of them, before and after a promotion.
             let mut sums: BTreeMap<(&str, &str), f64> = BTreeMap::new();
             for (_, v) in self.versions() {
                 *sums.entry((&v.target.deployment, &v.target.version)).or_default() += value(v);
             }
             for ((model, version), sum) in sums {
-                page.sample(name, &[("model", model), ("version", version)], sum);
+                page.sample(&[("model", model), ("version", version)], sum);
             }
         }
-        page.family("nv_inference_pending_request_count", "gauge", "requests in flight");
+        page.family("nv_inference_pending_request_count", Kind::Gauge, "requests in flight");
         for d in &self.deployments {
-            page.sample("nv_inference_pending_request_count", &[("model", d.name.as_str())], d.in_flight as f64);
+            page.sample(&[("model", d.name.as_str())], d.in_flight as f64);
         }
     }
 }
 
-fn labels(v: &VersionStats) -> [(&str, &str); 4] {
+fn labels(v: &VersionStats) -> [(&'static str, &str); 4] {
     let t = &v.target;
     [("deployment", &t.deployment), ("variant", &t.variant), ("model", &t.model), ("version", &t.version)]
-}
-
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _infallible = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        self.0.push_str(name);
-        for (i, (key, text)) in labels.iter().enumerate() {
-            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _infallible = write!(self.0, "{}{key}=\"{escaped}\"", if i == 0 { '{' } else { ',' });
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _infallible = writeln!(self.0, "{end} {value}");
-    }
-
-    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], values: &HistogramView) {
-        let bucket = format!("{name}_bucket");
-        for bound in BOUNDS_US {
-            let le = (bound as f64 / 1e6).to_string();
-            let count = values.at_most(Duration::from_micros(bound));
-            self.sample(&bucket, &[labels, &[("le", &le)]].concat(), count as f64);
-        }
-        self.sample(&bucket, &[labels, &[("le", "+Inf")]].concat(), values.count as f64);
-        self.sample(&format!("{name}_sum"), labels, values.sum_ns as f64 / 1e9);
-        self.sample(&format!("{name}_count"), labels, values.count as f64);
-    }
 }
 
 /// Resident memory by `/proc`, bytes.

@@ -9,10 +9,12 @@ use crate::deployments::Deployments;
 use crate::error::StartError;
 use crate::health::Health;
 use crate::lineage::{self, House, Outbound};
+use crate::metrics::Source;
 use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
+use crate::rules::Suites;
 use crate::telemetry::Telemetry;
-use crate::{console, costs, monitors, rollouts, wiring};
+use crate::{console, costs, export, monitors, rollouts, wiring};
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
@@ -133,12 +135,15 @@ pub async fn start(
     monitors::start(&parts, &ctx);
     let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
     costs::start(&parts, &ctx);
-    alerts::start(&parts, &ctx, (reached, data.replica(&*ctx.ids)?));
+    let replica = data.replica(&*ctx.ids)?;
+    alerts::start(&parts, &ctx, (reached, replica.clone()));
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
     health.follow(parts.registry.clone(), parts.serving.clone(), &ctx);
-    let app = app(&settings, &parts, Front { health, tasks: front.clone(), resolved });
+    let source = Source::new(&parts, health.clone());
+    export::start(&settings, &source, replica, &ctx)?;
+    let app = app(&settings, &parts, Front { health, source, tasks: front.clone(), resolved });
     let serve = ServeSettings {
         tls,
         max_connections: settings.connections,
@@ -189,7 +194,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         .map_err(StartError::part("make the folder of conversions ready"))?;
     let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
-    let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone());
+    let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone()).ruled_by(Arc::new(Suites));
     let slos = Slos::default();
     let deployments = Deployments::new(serving.clone(), journal.clone(), slos.clone(), gate.clone());
     let alerts = alerts::open(settings, db.clone(), ctx)?;

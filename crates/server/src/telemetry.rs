@@ -94,11 +94,21 @@ fn exporter(endpoint: &str, sample: f64) -> Result<SdkTracerProvider, TelemetryE
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(span_exporter)
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(sample))))
-        .with_resource(
-            Resource::builder()
-                .with_service_name("mainspring")
-                .with_attribute(KeyValue::new("service.version", crate::VERSION))
-                .build(),
-        )
+        .with_resource(resource())
         .build())
+}
+
+/// Who tells: with what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` say.
+pub fn resource() -> Resource {
+    Resource::builder()
+        .with_service_name("mainspring")
+        .with_attribute(KeyValue::new("service.version", crate::VERSION))
+        .build()
+}
+
+/// The attributes of a resource, with what tells this process from others.
+pub fn told_by(resource: &Resource, instance: String) -> Vec<opentelemetry_proto::tonic::common::v1::KeyValue> {
+    let of = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let of = of.chain([KeyValue::new("service.instance.id", instance)]);
+    opentelemetry_proto::transform::common::tonic::Attributes::from(of).0
 }

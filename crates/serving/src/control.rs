@@ -4,6 +4,7 @@ use crate::choice::{Choice, choose, fallen_back};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::load::{self, Order};
+use crate::rules::{RuleMaker, Ruled};
 use crate::run::{Facts, Loaded, Origin, Pool, Timer};
 use crate::source::{ModelSource, PredictionSink, Resolved};
 use crate::spec::DeploymentSpec;
@@ -13,8 +14,8 @@ use mainspring_core::{Ctx, Failure};
 use mainspring_engine::{Engine, Model, Watch};
 use mainspring_traffic::{Row, StaleRow};
 use seat::Seat;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -26,6 +27,8 @@ pub(crate) struct Means {
     pub source: Arc<dyn ModelSource>,
     pub sink: Arc<dyn PredictionSink>,
     pub ctx: Ctx,
+    /// What makes rules ready, once somebody does.
+    pub rules: OnceLock<Arc<dyn RuleMaker>>,
     pub pool: Pool,
     pub timer: Timer,
     /// Loads that may run at once: each may take a core and as much memory again.
@@ -163,6 +166,7 @@ async fn take_up(
     let held = deployment.route.load().answering().find(|l| l.facts.origin == origin).cloned();
     if let Some(held) = held {
         load::check_redacted(&spec.journal.redact, &held.facts.contract)?;
+        held.rules.store(Ruled::of(means.rules.get(), deployment, spec.rules.as_ref(), &held.facts.contract)?);
         put(means, deployment, seat, (held, why));
         return Ok(());
     }
@@ -183,7 +187,9 @@ async fn take_up(
     };
     let (facts, model) = open(means, deployment, seat, order).await?;
     let target = Arc::clone(&facts.contract.target);
+    let rules = Ruled::of(means.rules.get(), deployment, spec.rules.as_ref(), &facts.contract)?;
     let loaded = Loaded::new(facts, model, deployment.recorder(&target), means.pool.clone(), means.timer.clone());
+    loaded.rules.store(rules);
     tracing::info!(
         deployment = %target.deployment, variant = %target.variant, model = %target.model, version = %target.version,
         load_ms = loaded.facts.load_ms, inline_rows = loaded.facts.execution.inline_rows, "ready"

@@ -1,5 +1,6 @@
 //! A deployment in memory: what is declared, what answers, and what is counted.
 
+use crate::rules::{RuleCounts, RuleView};
 use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
 use crate::stats::{Batches, DeploymentStats, Recorder, VersionStats};
@@ -68,6 +69,8 @@ pub(crate) struct Deployment {
     pub in_flight: AtomicUsize,
     pub unserved: Arc<Recorder>,
     pub failed_loads: AtomicU64,
+    /// What rules counted.
+    pub rule_counts: RuleCounts,
     recorders: Mutex<Vec<(Arc<Target>, Arc<Recorder>)>>,
     /// Counts declarations; the controller publishes in `settled` the last one it dealt with.
     pub declared: AtomicU64,
@@ -109,6 +112,7 @@ impl Deployment {
             in_flight: AtomicUsize::new(0),
             unserved: Arc::default(),
             failed_loads: AtomicU64::new(0),
+            rule_counts: RuleCounts::default(),
             recorders: Mutex::default(),
             declared: AtomicU64::new(1),
             settled: watch::Sender::new(0),
@@ -209,8 +213,16 @@ impl Deployment {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             unserved: self.unserved.failures(),
             failed_loads: self.failed_loads.load(Ordering::Relaxed),
+            rules: self.rules(),
             versions,
         }
+    }
+
+    /// What each rule that is declared counted; nothing before a version answers.
+    pub fn rules(&self) -> Vec<RuleView> {
+        let route = self.route.load();
+        let ruled = route.current.as_ref().and_then(|loaded| loaded.rules.load_full());
+        ruled.map(|ruled| ruled.views()).unwrap_or_default()
     }
 
     pub fn batches(&self) -> Vec<Batches> {

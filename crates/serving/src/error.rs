@@ -1,5 +1,6 @@
 //! Why a request is not answered, or a deployment not made.
 
+use crate::rules::RuleError;
 use crate::source::{NotKept, SourceError};
 use crate::spec::SpecError;
 use crate::table::ColumnError;
@@ -97,6 +98,17 @@ pub enum ServeError {
         /// Rows of the request.
         rows: usize,
     },
+    /// Rows break rules that refuse them.
+    #[error("deployment {deployment:?} refuses rows that break its rules: {broken}")]
+    Rules {
+        /// Name of the deployment.
+        deployment: String,
+        /// Which rows, what is wrong with them, and by which rule; no values.
+        broken: String,
+    },
+    /// A rule cannot hold the rows that the model takes.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// Too many requests wait already.
     #[error("deployment {name:?} has {in_flight} requests in flight, its limit (limits.maxInFlight)")]
     Overloaded {
@@ -155,7 +167,12 @@ impl Failure for ServeError {
             Self::Column(e) => e.kind(),
             Self::Param(e) => e.kind(),
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::NoRows | Self::StreamRows { .. } | Self::Redact { .. } | Self::Row(_) => ErrorKind::InvalidInput,
+            Self::NoRows
+            | Self::Rules { .. }
+            | Self::Rule(_)
+            | Self::StreamRows { .. }
+            | Self::Redact { .. }
+            | Self::Row(_) => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Stale(_) => ErrorKind::Conflict,
@@ -181,6 +198,9 @@ impl Failure for ServeError {
             Self::VariantNotReady { name, .. } => Some(format!(
                 "see what its variants do: mainspring get deployment {name}; or send the request without naming a variant"
             )),
+            Self::Rules { deployment, .. } => {
+                Some(format!("send rows that keep the rules; mainspring rules {deployment} lists them"))
+            }
             Self::Overloaded { .. } => {
                 Some("try again later, or raise limits.maxInFlight or engine.instances of the deployment".into())
             }

@@ -2,6 +2,7 @@
 
 use crate::contract::{Contract, stacked};
 use crate::deployment::Deployment;
+use crate::rules::Flags;
 use crate::run::Loaded;
 use crate::source::{Kept, PredictionSink};
 use crate::stats::{Recorder, Sample, nanos};
@@ -42,6 +43,8 @@ pub(crate) struct Event {
     pub first_part: Option<Duration>,
     /// It was given up at a limit that the caller had set, and not the deployment.
     pub gave_up: bool,
+    /// Rules that its rows broke.
+    pub flags: Option<Flags>,
     pub sink: Arc<dyn PredictionSink>,
 }
 
@@ -122,6 +125,7 @@ impl Event {
             rows: self.rows,
             batch_rows: self.batch_rows,
             timing: self.timing,
+            flags: self.flags,
             params,
             inputs,
             outputs,

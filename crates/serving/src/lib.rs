@@ -19,6 +19,7 @@ mod event;
 mod load;
 mod pick;
 mod request;
+mod rules;
 mod run;
 mod serving;
 mod source;
@@ -41,11 +42,13 @@ pub use mainspring_mlmodel::{
 };
 pub use pick::{Ask, Picked, VariantName};
 pub use request::{Answer, InferRequest, Refusal};
+pub use rules::{FLAGS_HEADER, RowRules, RuleError, RuleMaker, RuleView, Seen};
 pub use serving::{AnswerParts, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
-    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, Percent,
-    Prefer, PythonEnv, PythonSpec, SloSpec, SpecError,
+    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, MOST_RULES,
+    Percent, Prefer, PythonEnv, PythonSpec, RuleAction, RuleAlert, RuleCondition, RuleSeverity, RuleSpec, RulesSpec,
+    SloSpec, SpecError,
 };
 pub use stats::{
     BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,

@@ -68,6 +68,8 @@ pub struct Answer {
     pub contract: Arc<Contract>,
     /// Rows of the engine call that this request shared.
     pub batch_rows: u32,
+    /// Rules of the deployment that its rows broke: `age:between,plan:in_set`.
+    pub flags: Option<Arc<str>>,
     pub(crate) event: Option<Event>,
     pub(crate) answered: Instant,
 }

@@ -8,6 +8,7 @@ use crate::error::ServeError;
 use crate::event::Event;
 use crate::pick::{self, Ask, Chosen, Picked, explains};
 use crate::request::{Answer, InferRequest, Refusal};
+use crate::rules::RuleMaker;
 use crate::run::{Pool, Timer};
 use crate::source::{ModelSource, PredictionSink};
 use crate::spec::DeploymentSpec;
@@ -19,8 +20,8 @@ use mainspring_engine::Engine;
 use mainspring_traffic::Row;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
@@ -65,11 +66,19 @@ impl Serving {
             source,
             sink,
             ctx,
+            rules: OnceLock::new(),
             pool: Pool::new(),
             timer: Timer::start(),
             loads: Semaphore::new(cores.min(4)),
         };
         Self { means: Arc::new(means), table: Arc::default(), changing: Arc::default() }
+    }
+
+    /// Lets `maker` make rules ready; until then deployments with rules cannot be loaded. The first one stays.
+    #[must_use]
+    pub fn ruled_by(self, maker: Arc<dyn RuleMaker>) -> Self {
+        let _the_first_stays = self.means.rules.set(maker);
+        self
     }
 
     /// Declares a deployment, or changes it. Returns at once; a task of the deployment loads what is
@@ -311,6 +320,7 @@ impl Serving {
             guard: None,
             first_part: None,
             gave_up: false,
+            flags: None,
             deployment,
             contract: None,
             sink: Arc::clone(&self.means.sink),

@@ -12,6 +12,7 @@ import types
 from drift import datasketches, evidently, nannyml, river, twosample, whylogs  # noqa: F401 - called by name
 from multivariate import embeddings, multivariate  # noqa: F401 - called by name
 from estimate import cbpe  # noqa: F401 - called by name
+from fairness import fairlearn  # noqa: F401 - called by name
 from performance import performance  # noqa: F401 - called by name
 from quality import great_expectations  # noqa: F401 - called by name
 

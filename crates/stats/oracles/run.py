@@ -39,6 +39,7 @@ ORACLES = {
     "evidently": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     # scikit-learn's metrics and statsmodels' intervals come with Evidently.
     "performance": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
+    "fairlearn": ("fairlearn", ["fairlearn==0.15.0"], "3.11"),
     # numpy since 2.0 makes no bins of whole numbers narrower than one.
     "twosample": ("evidently", ["evidently==0.7.23", "pandas<3"], "3.11"),
     "nannyml": ("nannyml", NANNYML, "3.11"),

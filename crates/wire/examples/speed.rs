@@ -48,6 +48,7 @@ fn main() {
         version: "3",
         id: Some("42"),
         variant: None,
+        flags: None,
         prediction: None,
         outputs: &outputs,
         classes: Classes::default(),

@@ -20,6 +20,8 @@ pub struct Reply<'a> {
     pub prediction: Option<EventId>,
     /// Written as `parameters.variant` beside it, where a protocol has no header to carry it.
     pub variant: Option<&'a str>,
+    /// Rules that the rows broke, written as `parameters.flags` where a protocol has no header to carry it.
+    pub flags: Option<&'a str>,
     /// What the model returned.
     pub outputs: &'a [NamedTensor],
     /// How outputs are read for their classes, where those are asked for.
@@ -114,6 +116,10 @@ fn write(reply: Reply<'_>, selection: Selection<'_>, last: Option<bool>) -> Resu
         if let Some(variant) = reply.variant {
             out.extend_from_slice(b",\"variant\":");
             string(&mut out, variant);
+        }
+        if let Some(flags) = reply.flags {
+            out.extend_from_slice(b",\"flags\":");
+            string(&mut out, flags);
         }
         if let Some(last) = last {
             out.extend_from_slice(b",\"triton_final_response\":");

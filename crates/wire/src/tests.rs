@@ -266,6 +266,7 @@ fn reply(outputs: &[NamedTensor]) -> Reply<'_> {
         id: Some("7"),
         prediction: None,
         variant: None,
+        flags: None,
         outputs,
         classes: Classes { batched: true, labels: &[] },
     }

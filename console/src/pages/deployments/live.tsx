@@ -13,6 +13,7 @@ import { Batches } from "./batches";
 import { Failures } from "./failures";
 import { LatencySplit } from "./latency-split";
 import { current, millis } from "./parts";
+import { Rules } from "./rules";
 import { Versions } from "./versions";
 
 const RANGES = [
@@ -134,6 +135,7 @@ export function LiveTab(props: { detail: DeploymentDetail; live: LiveState; name
       <Versions detail={detail} />
       <LatencySplit stats={detail.stats.filter((s) => s.version !== "-")} name={name} />
       <Batches name={name} />
+      <Rules name={name} />
       <Failures stats={detail.stats} name={name} />
     </>
   );

@@ -35,7 +35,9 @@ impl Controller {
         for (channel, _) in &self.sending {
             *busy.entry(channel.clone()).or_default() += 1;
         }
-        let mut waiting = self.alerts.db.read(move |c| async move { sql::due(c, now, OF_ONE).await }.boxed()).await?;
+        let due = self.alerts.db.read(move |c| async move { sql::due(c, now, OF_ONE).await }.boxed()).await?;
+        self.tell_unread("deliveries", due.unread);
+        let mut waiting = due.rows;
         waiting.retain(|one| {
             let sending = busy.entry(channel(one)).or_default();
             *sending += 1;

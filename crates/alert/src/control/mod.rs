@@ -55,6 +55,8 @@ pub struct Controller {
     replica: String,
     /// What was written of the minutes that are still counted.
     written: HashMap<(Series, Timestamp), Count>,
+    /// Rows that could not be read, and were said to be.
+    unread: BTreeMap<&'static str, Vec<String>>,
     looked: Option<Timestamp>,
     tidied: Option<Timestamp>,
     /// What is being sent, to which channel.
@@ -82,6 +84,7 @@ impl Controller {
             leader,
             replica,
             written: HashMap::new(),
+            unread: BTreeMap::new(),
             looked: None,
             tidied: None,
             sending: Vec::new(),
@@ -128,12 +131,17 @@ impl Controller {
         let objectives = self.ports.traffic.objectives();
         let since = self.looked.map_or(now.micros() - BACK, |at| at.micros() - SETTLES).max(now.micros() - BACK);
         let since = Timestamp(since - since.rem_euclid(MINUTE));
+        let rules = self.ports.traffic.rules();
         let mut counts: BTreeMap<(Series, Timestamp), Count> = BTreeMap::new();
         for objective in &objectives {
             let series = objective.series();
             for count in self.ports.traffic.minutes(objective, since).into_iter().filter(|c| c.total > 0) {
                 counts.insert((series.clone(), count.at), count);
             }
+        }
+        for limit in &rules {
+            let minutes = self.ports.traffic.judged(limit, since).into_iter().filter(|c| c.total > 0);
+            counts.extend(minutes.map(|count| ((limit.series(), count.at), count)));
         }
         counts.retain(|key, count| self.written.get(key) != Some(count));
         if !counts.is_empty() {
@@ -143,17 +151,17 @@ impl Controller {
             self.written.extend(counts);
         }
         self.written.retain(|(_, at), _| *at >= since);
-        let sums = if objectives.is_empty() {
+        let sums = if objectives.is_empty() && rules.is_empty() {
             Vec::new()
         } else {
             self.alerts.db.read(move |c| async move { sql::sums(c, now).await }.boxed()).await?
         };
-        let (standings, signals) = judged(&objectives, sums);
+        let (standings, signals) = judged(&objectives, &rules, sums);
         *self.alerts.standings.write() = standings;
         Ok(signals)
     }
 
-    /// Says what was judged; an alert of an objective that is no longer declared is over.
+    /// Says what was judged; an alert of an objective or a rule that is no longer declared is over.
     async fn say(&self, signals: Vec<(Tenant, Signal)>) -> Result<(), AlertError> {
         let known: BTreeSet<(Tenant, String)> =
             signals.iter().map(|(tenant, s)| (tenant.clone(), s.subject.fingerprint())).collect();
@@ -161,16 +169,25 @@ impl Controller {
             self.alerts.observe(&tenant, signal).await?;
         }
         let firing = self.alerts.db.read(|c| async move { sql::firing(c).await }.boxed()).await?;
-        for (tenant, alert) in firing {
-            let ours = alert.subject.source == Source::Slo && alert.phase == Phase::Firing;
+        for (tenant, alert) in firing.rows {
+            let ours = matches!(alert.subject.source, Source::Slo | Source::Quality) && alert.phase == Phase::Firing;
             if ours && !known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
                 let mut subject = alert.subject;
-                "the objective is no longer declared".clone_into(&mut subject.sentence);
+                "it is no longer declared".clone_into(&mut subject.sentence);
                 let over = Signal { subject, active: false, keep: Duration::ZERO };
                 self.alerts.observe(&tenant, over).await?;
             }
         }
         Ok(())
+    }
+
+    /// Says once which rows cannot be read: they are left out, and everything else goes on.
+    fn tell_unread(&mut self, of: &'static str, unread: Vec<String>) {
+        let known = self.unread.entry(of).or_default();
+        for which in unread.iter().filter(|which| !known.contains(which)) {
+            tracing::error!("{which}: it is left out; delete the row, or bring the database back from a backup");
+        }
+        *known = unread;
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), AlertError> {
@@ -192,7 +209,11 @@ impl Controller {
 }
 
 /// Where each objective is, and what is to be said.
-fn judged(objectives: &[slo::Objective], sums: Vec<Sums>) -> (Vec<Standing>, Vec<(Tenant, Signal)>) {
+fn judged(
+    objectives: &[slo::Objective],
+    rules: &[slo::RuleLimit],
+    sums: Vec<Sums>,
+) -> (Vec<Standing>, Vec<(Tenant, Signal)>) {
     let by: HashMap<(Tenant, String, String), Sums> =
         sums.into_iter().map(|s| ((s.tenant.clone(), s.deployment.clone(), s.counted.clone()), s)).collect();
     let (mut standings, mut signals) = (Vec::new(), Vec::new());
@@ -208,6 +229,11 @@ fn judged(objectives: &[slo::Objective], sums: Vec<Sums>) -> (Vec<Standing>, Vec
         let (standing, said) = slo::judge(objective, by.get(&key).unwrap_or(&nothing()));
         signals.extend(said.into_iter().map(|signal| (objective.tenant.clone(), signal)));
         standings.push(standing);
+    }
+    for limit in rules {
+        let Series { tenant, deployment, counted } = limit.series();
+        let key = (tenant, deployment.to_string(), counted);
+        signals.push((limit.tenant.clone(), limit.judge(by.get(&key))));
     }
     (standings, signals)
 }

@@ -64,13 +64,17 @@ impl Controller {
         let silences = self.alerts.all_silences(now).await?;
         let read = self.alerts.db.read(move |c| {
             async move {
-                let firing = sql::firing(c).await?.into_iter().map(|(t, a)| ((t, a.fingerprint.clone()), a)).collect();
-                let groups = sql::groups(c).await?.into_iter().collect();
-                Seen { firing, groups, silences }.complete(c).await
+                let (firing, groups) = (sql::firing(c).await?, sql::groups(c).await?);
+                let unread = [firing.unread, groups.unread].concat();
+                let firing = firing.rows.into_iter().map(|(t, a)| ((t, a.fingerprint.clone()), a)).collect();
+                let groups = groups.rows.into_iter().collect();
+                let (seen, over) = Seen { firing, groups, silences }.complete(c).await?;
+                Ok::<_, AlertError>((seen, over, unread))
             }
             .boxed()
         });
-        let (seen, over) = read.await?;
+        let (seen, over, unread) = read.await?;
+        self.tell_unread("alerts and groups", unread);
         let channels: Vec<((Tenant, Name), Arc<ChannelSpec>)> =
             self.alerts.channels.read().iter().map(|(key, spec)| (key.clone(), Arc::clone(spec))).collect();
         for ((tenant, name), spec) in &channels {

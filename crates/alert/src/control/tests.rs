@@ -29,6 +29,8 @@ struct Outside {
     hangs: Mutex<Option<&'static str>>,
     objectives: Mutex<Vec<slo::Objective>>,
     counts: Mutex<Vec<Count>>,
+    rules: Mutex<Vec<slo::RuleLimit>>,
+    judged: Mutex<Vec<Count>>,
     news: Mutex<Vec<Happening>>,
 }
 
@@ -71,6 +73,14 @@ impl Traffic for World {
 
     fn minutes(&self, _: &slo::Objective, since: Timestamp) -> Vec<Count> {
         self.0.counts.lock().iter().filter(|c| c.at >= since).copied().collect()
+    }
+
+    fn rules(&self) -> Vec<slo::RuleLimit> {
+        self.0.rules.lock().clone()
+    }
+
+    fn judged(&self, _: &slo::RuleLimit, since: Timestamp) -> Vec<Count> {
+        self.0.judged.lock().iter().filter(|c| c.at >= since).copied().collect()
     }
 }
 
@@ -367,6 +377,78 @@ async fn only_the_leader_sends_and_a_late_leader_is_fenced_off() {
     let late = first.make_notices(stage.now()).await;
     assert!(matches!(late, Err(AlertError::Store(StoreError::LeaseLost { .. }))), "{late:?}");
     assert_eq!(stage.sql("SELECT COUNT(*) AS n FROM alert_delivery").await, [1]);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_nobody_else() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let other = |active| {
+        let mut signal = burn(active);
+        signal.subject.labels.insert("deployment".into(), "fraud".into());
+        signal
+    };
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    alerts.observe(&tenant(), other(true)).await.unwrap();
+    stage.turn(&mut controller).await;
+    for table in ["alert", "alert_group", "alert_delivery"] {
+        let sql = format!(
+            "UPDATE {table} SET body = '{{' WHERE tenant = 'default' AND {} = (SELECT min({}) FROM {table})",
+            if table == "alert" { "fingerprint" } else { "1" },
+            if table == "alert" { "fingerprint" } else { "1" },
+        );
+        let write =
+            stage.db.write(move |c| async move { c.execute(&sql, vec![]).await.map_err(AlertError::from) }.boxed());
+        assert!(write.await.unwrap() > 0 || table != "alert", "{table}");
+    }
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    let told: Vec<Value> = stage.taken().iter().map(|t| t["data"]["labels"]["deployment"].clone()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(alerts.list(&may(ReadAlerts), 10).await.unwrap().len(), 1);
+    // What is said of the alert again begins anew in its place.
+    alerts.observe(&tenant(), burn(true)).await.unwrap();
+    alerts.observe(&tenant(), other(true)).await.unwrap();
+    assert_eq!(alerts.list(&may(ReadAlerts), 10).await.unwrap().len(), 2);
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    stage.pass_time(30);
+    stage.turn(&mut controller).await;
+    let mut told: Vec<Value> = stage.taken().iter().map(|t| t["data"]["labels"]["deployment"].clone()).collect();
+    told.sort_by_key(Value::to_string);
+    assert_eq!(told, [json!("churn"), json!("fraud")]);
+}
+
+#[tokio::test]
+async fn a_rule_that_too_many_rows_break_is_an_alert_until_it_is_no_longer_declared() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (alerts, mut controller) = stage.process(1, WEBHOOK);
+    let limit = slo::RuleLimit {
+        tenant: tenant(),
+        deployment: name("churn"),
+        rule: "age:between".into(),
+        over: 0.05,
+        window: Duration::from_secs(300),
+        minimum: 20,
+        severity: Severity::Ticket,
+        runbook: None,
+    };
+    stage.outside.rules.lock().push(limit);
+    let at = Timestamp(stage.now().micros() - stage.now().micros().rem_euclid(MINUTE));
+    stage.outside.judged.lock().push(Count { at, total: 100, bad: 6 });
+    stage.turn(&mut controller).await;
+    let firing =
+        || async { alerts.list(&may(ReadAlerts), 10).await.unwrap().into_iter().map(|a| (a.phase, a.subject)).next() };
+    let (phase, subject) = firing().await.unwrap();
+    assert_eq!((phase, subject.name.as_str(), subject.source), (Phase::Firing, "RuleBroken", Source::Quality));
+    assert!(subject.sentence.contains("6 of 100 rows"), "{}", subject.sentence);
+    stage.outside.rules.lock().clear();
+    stage.pass_time(15);
+    stage.turn(&mut controller).await;
+    assert_eq!(firing().await.unwrap().0, Phase::Firing, "what was wrong is not taken back at once");
+    stage.pass_time(900);
+    stage.turn(&mut controller).await;
+    assert_eq!(firing().await.unwrap().0, Phase::Resolved);
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ fn query(objective: &Objective, window: Duration) -> String {
             "SELECT version, variant, outcome, error_kind, count(*) AS requests {of} AND \"row\" = 0 GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC"
         ),
         Some(within) => format!(
-            "SELECT version, variant, count(*) AS requests, sum(CASE WHEN total_us > {} THEN 1 ELSE 0 END) AS slow {of} AND \"row\" = 0 GROUP BY 1, 2 ORDER BY 4 DESC",
+            "SELECT version, variant, count(*) AS requests, sum(CASE WHEN total_us > {} THEN 1 ELSE 0 END) AS slow {of} AND \"row\" = 0 AND outcome = 'ok' GROUP BY 1, 2 ORDER BY 4 DESC",
             within.as_micros()
         ),
     }

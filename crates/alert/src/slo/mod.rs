@@ -2,11 +2,13 @@
 //! chapter 5. No I/O.
 
 mod burn;
+mod kept;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use burn::{Burn, RULES, Rule, Standing, WINDOWS, judge};
+pub use kept::RuleLimit;
 pub use rules::rules;
 
 use mainspring_core::{ErrorKind, Name, Tenant, Timestamp};
@@ -22,7 +24,7 @@ pub struct Series {
     pub tenant: Tenant,
     /// The deployment.
     pub deployment: Name,
-    /// What is counted: `availability`, or `latency 20ms`.
+    /// What is counted: `availability`, `latency 20000us` or `rule age:between`.
     pub counted: String,
 }
 

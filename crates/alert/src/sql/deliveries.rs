@@ -1,6 +1,6 @@
 //! Notices on their way: each stays until somebody took it, refused it for good, or a day has passed.
 
-use super::{stored, tenant, text};
+use super::{Read, stored, tenant, text};
 use crate::error::AlertError;
 use crate::notice::Notice;
 use mainspring_core::{EventId, Tenant, Timestamp};
@@ -89,14 +89,14 @@ pub(crate) async fn waits(c: &mut Conn, key: &super::GroupKey) -> Result<bool, A
 }
 
 /// What is to be sent now, at most `most` of each channel: of each group the oldest only, so that none overtakes another.
-pub(crate) async fn due(c: &mut Conn, now: Timestamp, most: u32) -> Result<Vec<Delivery>, AlertError> {
+pub(crate) async fn due(c: &mut Conn, now: Timestamp, most: u32) -> Result<Read<Delivery>, AlertError> {
     let sql = "SELECT * FROM (
                    SELECT d.*, ROW_NUMBER() OVER (PARTITION BY d.tenant, d.channel ORDER BY d.next_at, d.id) AS place
                    FROM alert_delivery AS d WHERE d.state = 'waiting' AND d.next_at <= $1 AND NOT EXISTS (
                        SELECT 1 FROM alert_delivery AS e WHERE e.tenant = d.tenant AND e.channel = d.channel
                        AND e.grp = d.grp AND e.state = 'waiting' AND e.id < d.id)) AS w
                WHERE w.place <= $2 ORDER BY w.next_at, w.id";
-    c.query(sql, args![now, most]).await?.iter().map(delivery).collect()
+    Read::of(&c.query(sql, args![now, most]).await?, &["tenant", "channel", "id"], delivery)
 }
 
 /// Says that it is being sent, so that nobody else sends it before `next`. Whether it still was to be sent.
@@ -132,5 +132,6 @@ pub(crate) async fn list(
     limit: u32,
 ) -> Result<Vec<Delivery>, AlertError> {
     let sql = "SELECT * FROM alert_delivery WHERE tenant = $1 AND channel = $2 ORDER BY id DESC LIMIT $3";
-    c.query(sql, args![tenant, channel, limit]).await?.iter().map(delivery).collect()
+    let rows = c.query(sql, args![tenant, channel, limit]).await?;
+    Ok(Read::of(&rows, &["id"], delivery)?.rows)
 }

@@ -13,7 +13,7 @@ use crate::error::AlertError;
 use crate::machine::{Alert, Group};
 use crate::silence::Silence;
 use mainspring_core::{Tenant, Timestamp};
-use mainspring_store::{Conn, Row, args};
+use mainspring_store::{Conn, Row, StoreError, args};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,26 +30,59 @@ pub(crate) fn tenant(row: &Row) -> Result<Tenant, AlertError> {
     Tenant::new(&text).map_err(|e| AlertError::Stored { what: "tenant", reason: e.to_string() })
 }
 
-/// One alert.
+/// Rows of everybody, of which one that cannot be read must not keep the others back.
+#[derive(Debug)]
+pub(crate) struct Read<T> {
+    /// Those that can be read.
+    pub rows: Vec<T>,
+    /// Which cannot, and why.
+    pub unread: Vec<String>,
+}
+
+impl<T> Read<T> {
+    fn of(rows: &[Row], keys: &[&str], one: impl Fn(&Row) -> Result<T, AlertError>) -> Result<Self, AlertError> {
+        let mut read = Self { rows: Vec::with_capacity(rows.len()), unread: Vec::new() };
+        for row in rows {
+            match one(row) {
+                Ok(value) => read.rows.push(value),
+                Err(error @ AlertError::Stored { .. }) => {
+                    let which = keys.iter().map(|key| Ok(format!("{key} {:?}", row.text(key)?)));
+                    read.unread
+                        .push(format!("{error} ({})", which.collect::<Result<Vec<_>, StoreError>>()?.join(", ")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// One alert. One that cannot be read is none: what is said of it next begins anew in its place.
 pub(crate) async fn alert(c: &mut Conn, tenant: &Tenant, fingerprint: &str) -> Result<Option<Alert>, AlertError> {
     let sql = "SELECT body FROM alert WHERE tenant = $1 AND fingerprint = $2";
-    let row = c.query_opt(sql, args![tenant, fingerprint]).await?;
-    row.map(|row| stored(&row.text("body")?, "alert")).transpose()
+    let Some(row) = c.query_opt(sql, args![tenant, fingerprint]).await? else { return Ok(None) };
+    match stored(&row.text("body")?, "alert") {
+        Err(error @ AlertError::Stored { .. }) => {
+            tracing::error!(%tenant, fingerprint, %error, "an alert is taken for one that never was");
+            Ok(None)
+        }
+        alert => alert.map(Some),
+    }
 }
 
 /// Every alert that fires, of all tenants.
-pub(crate) async fn firing(c: &mut Conn) -> Result<Vec<(Tenant, Alert)>, AlertError> {
-    let rows = c.query("SELECT tenant, body FROM alert WHERE phase = 'firing'", args![]).await?;
-    rows.iter().map(|row| Ok((tenant(row)?, stored(&row.text("body")?, "alert")?))).collect()
+pub(crate) async fn firing(c: &mut Conn) -> Result<Read<(Tenant, Alert)>, AlertError> {
+    let rows = c.query("SELECT tenant, fingerprint, body FROM alert WHERE phase = 'firing'", args![]).await?;
+    Read::of(&rows, &["tenant", "fingerprint"], |row| Ok((tenant(row)?, stored(&row.text("body")?, "alert")?)))
 }
 
 /// Alerts of a tenant, the last changed first.
 pub(crate) async fn alerts(c: &mut Conn, tenant: &Tenant, limit: u32) -> Result<Vec<Alert>, AlertError> {
     // What fires stands first however long ago it changed.
-    let sql = "SELECT body FROM alert WHERE tenant = $1
+    let sql = "SELECT fingerprint, body FROM alert WHERE tenant = $1
                ORDER BY CASE phase WHEN 'firing' THEN 0 ELSE 1 END, updated_at DESC LIMIT $2";
     let rows = c.query(sql, args![tenant, limit]).await?;
-    rows.iter().map(|row| stored(&row.text("body")?, "alert")).collect()
+    Ok(Read::of(&rows, &["fingerprint"], |row| stored(&row.text("body")?, "alert"))?.rows)
 }
 
 /// Keeps an alert.
@@ -74,13 +107,13 @@ pub(crate) struct GroupKey {
 }
 
 /// What every channel was told.
-pub(crate) async fn groups(c: &mut Conn) -> Result<Vec<(GroupKey, Group)>, AlertError> {
+pub(crate) async fn groups(c: &mut Conn) -> Result<Read<(GroupKey, Group)>, AlertError> {
     let rows = c.query("SELECT * FROM alert_group", args![]).await?;
     let one = |row: &Row| {
         let key = GroupKey { tenant: tenant(row)?, channel: row.text("channel")?, group: row.text("grp")? };
         Ok((key, stored(&row.text("body")?, "group of alerts")?))
     };
-    rows.iter().map(one).collect()
+    Read::of(&rows, &["tenant", "channel", "grp"], one)
 }
 
 /// Keeps what a channel was told, or forgets it.

@@ -64,6 +64,17 @@ fn parameters_stand_with_row_0_and_go_with_the_payload() {
 }
 
 #[test]
+fn each_row_says_which_rules_it_broke_whether_its_payload_is_kept_or_not() {
+    let mut p = with(3, vec![tensor("x", DType::Fp32, &[3], vec![1_f32, 2.0, 3.0])], vec![]);
+    p.flags = Some([None, Some("age:between,plan:in_set".into()), None].into());
+    let mut batch = Batch::new(p.tenant.clone(), Arc::clone(&p.target), Layout::of(&p));
+    batch.push(&p, 0..3, false);
+    let flags =
+        batch.finish().unwrap()["flags"].as_string::<i32>().iter().map(|f| f.map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(flags, [None, Some("age:between,plan:in_set".to_owned()), None]);
+}
+
+#[test]
 fn a_failed_request_has_one_line_and_no_payload() {
     let mut p = with(50_000, vec![tensor("x", DType::Fp32, &[1], vec![1_f32])], vec![]);
     p.outcome = Outcome::Failed { kind: mainspring_core::ErrorKind::InvalidInput, message: "no such column".into() };

@@ -166,11 +166,12 @@ impl Tile {
             requests.count(failed, u64::try_from(rows.value(i)).unwrap_or(0), forced.value(i));
             requests.payloads_dropped += u64::from(payload.value(i) == "dropped");
         }
-        if row.values().iter().all(|r| *r == 0) {
+        if kinds.null_count() == kinds.len() && row.values().iter().all(|r| *r == 0) {
             requests.times(times);
         } else {
-            let of_first = |t: &[f64]| (0..t.len()).filter(is_first).map(|i| t[i]).collect::<Vec<_>>();
-            requests.times(times.map(of_first).each_ref().map(Vec::as_slice));
+            let is_answer = |i: &usize| is_first(i) && kinds.is_null(*i);
+            let of_answers = |t: &[f64]| (0..t.len()).filter(is_answer).map(|i| t[i]).collect::<Vec<_>>();
+            requests.times(times.map(of_answers).each_ref().map(Vec::as_slice));
         }
     }
 

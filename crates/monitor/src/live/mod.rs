@@ -15,6 +15,7 @@ pub mod rows;
 pub mod spec;
 mod sql;
 pub mod track;
+mod training;
 mod watch;
 mod words;
 

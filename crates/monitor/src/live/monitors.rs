@@ -6,6 +6,7 @@ use super::ports::{Models, Trained};
 use super::spec::MonitorSpec;
 use super::sql::{self, ProfileRow, State};
 use super::track::Standing;
+use super::training::Training;
 use super::watch::{References, Transition, Watch};
 use crate::profile::Profile;
 use mainspring_core::{Authorized, Ctx, Name, Tenant, Timestamp};
@@ -85,6 +86,7 @@ pub struct Monitors {
     pub(crate) ctx: Ctx,
     pub(crate) models: Arc<dyn Models>,
     pub(crate) known: Arc<RwLock<Known>>,
+    training: Arc<Training>,
 }
 
 impl std::fmt::Debug for Monitors {
@@ -96,7 +98,8 @@ impl std::fmt::Debug for Monitors {
 impl Monitors {
     /// Monitors kept in `db`.
     pub fn new(db: Db, ctx: Ctx, models: Arc<dyn Models>) -> Self {
-        Self { db, ctx, models, known: Arc::default() }
+        let training = Arc::new(Training::new(Arc::clone(&models), ctx.tasks.clone()));
+        Self { db, ctx, models, known: Arc::default(), training }
     }
 
     /// Takes a declaration; the controller begins within a second. Does not wait.
@@ -207,7 +210,7 @@ impl Monitors {
         if let Some(found) = self.saved(tenant, model, version).await? {
             return Ok(Some(found));
         }
-        let Some(Trained { profile, source, auth }) = self.models.training(tenant, model, version).await? else {
+        let Some(Trained { profile, source, auth }) = self.training.of(tenant, (model, version)).await? else {
             return Ok(None);
         };
         let key = (tenant.clone(), model.to_owned(), version.to_owned());

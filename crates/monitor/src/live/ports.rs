@@ -1,4 +1,5 @@
-//! What monitors need from the rest of the server. Each is asked again after a failure; none may wait for long.
+//! What monitors need from the rest of the server. Each is asked again after a failure; none but
+//! [`Models::training`] may wait for long.
 
 use super::action::SaveProfile;
 use super::spec::{MonitorSpec, RolloutOrder, Severity};
@@ -73,8 +74,8 @@ pub trait Models: Send + Sync + 'static {
     /// Name and version of what a URI (`models:/churn@champion`) means now.
     fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> PortResult<'a, (String, String)>;
 
-    /// What a version was trained on, where it is known and can be read. Only the controller asks, for one version after
-    /// the other, when a monitor needs a profile and none is saved.
+    /// What a version was trained on, where it is known and can be read; it may take long. Only the controller asks, for one
+    /// version after the other, when a monitor needs a profile and none is saved.
     fn training<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<Trained>>;
 }
 

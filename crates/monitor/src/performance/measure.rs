@@ -6,8 +6,8 @@ use super::report::{Comparison, Delay, Group, Metric, Report, Task};
 use super::rows::{Cell, Rows};
 use super::{PerformanceError, Request};
 use mainspring_stats::performance::{
-    Average, Calibration, Confusion, Item, Level, Measure, Probabilities, Ranking, Regression, Scored, difference,
-    median_absolute_error, ratio, recalibration, wilson,
+    Average, Calibration, Confusion, Item, Level, Measure, Probabilities, Ranking, Regression, Scored, Treated,
+    difference, fairness, median_absolute_error, ratio, recalibration, wilson,
 };
 use std::collections::BTreeMap;
 
@@ -52,6 +52,7 @@ pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Re
     let all: Vec<usize> = (0..rows.len()).collect();
     let overall = subject.group(&rows, &all, request.level);
     let (groups, comparisons) = grouped(&subject, &rows, chosen, request.level);
+    let fairness = classes.as_ref().map(|classes| treated(classes, &rows, chosen, request.level)).unwrap_or_default();
     let delay = delay(&rows, request);
     Ok(Report {
         task,
@@ -65,6 +66,7 @@ pub(super) fn measured(mut rows: Rows, chosen: &Chosen, request: &Request) -> Re
         comparisons,
         overall,
         groups,
+        fairness,
         notes,
     })
 }
@@ -92,6 +94,29 @@ fn grouped(subject: &Subject<'_>, rows: &Rows, chosen: &Chosen, level: Level) ->
         }
     }
     (groups, comparisons)
+}
+
+/// How unlike groups are treated that something in the rows tells apart; of versions, variants and days that is no question.
+fn treated(classes: &Classes, rows: &Rows, chosen: &Chosen, level: Level) -> Vec<Metric> {
+    let is_of_rows = |by: &String| by.starts_with("in.") || by.starts_with("out.");
+    let Some(positive) = classes.positive.filter(|_| chosen.groups().iter().any(is_of_rows)) else { return Vec::new() };
+    let mut groups = vec![Treated::default(); rows.groups.len()];
+    for (at, group) in rows.group.iter().enumerate() {
+        let Some(said) = classes.predicted[at].map(|c| c as usize == positive) else { continue };
+        let of = &mut groups[*group as usize];
+        of.answers += 1;
+        of.selected += u64::from(said);
+        match (classes.truth[at].map(|c| c as usize == positive), said) {
+            (Some(true), true) => of.true_positives += 1,
+            (Some(true), false) => of.false_negatives += 1,
+            (Some(false), true) => of.false_positives += 1,
+            (Some(false), false) => of.true_negatives += 1,
+            (None, _) => {}
+        }
+    }
+    let class = Some(classes.names[positive].clone());
+    let metric = |(name, measure)| Metric { name, class: class.clone(), measure };
+    fairness(&groups, level).into_iter().map(metric).collect()
 }
 
 /// Numbers are needed on both sides.

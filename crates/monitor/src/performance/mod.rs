@@ -84,10 +84,12 @@ impl Performance {
     /// # Errors
     /// [`PerformanceError`]: what is missing, or what must be said.
     pub async fn report(&self, auth: &Authorized<QueryJournal>, request: &Request) -> Result<Report, PerformanceError> {
-        let chosen = columns::choose(&self.query, auth, request).await?;
+        // Its own columns and types, of the days that matter.
+        let query = self.query.of_deployment(request.deployment.as_str()).since(sql::begins(request));
+        let chosen = columns::choose(&query, auth, request).await?;
         let turn = turn(&self.turn, WAIT).await?;
         let most = MOST_ROWS * 10 / chosen.width.max(10);
-        let answer = self.query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
+        let answer = query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
         if answer.truncated() {
             return Err(PerformanceError::Many(most));
         }
@@ -101,7 +103,7 @@ impl Performance {
         };
         let done = tokio::task::spawn_blocking(work).await.map_err(|e| PerformanceError::Broken(e.to_string()))?;
         let Err(PerformanceError::NoLabels { deployment, predictions, label, .. }) = done else { return done };
-        let names = self.query.sql(auth, &sql::names(request)).await?.values();
+        let names = query.sql(auth, &sql::names(request)).await?.values();
         let names = names.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
         Err(PerformanceError::NoLabels { deployment, predictions, label, names })
     }

@@ -61,6 +61,8 @@ pub struct Report {
     pub groups: Vec<Group>,
     /// Each group beside the largest.
     pub comparisons: Vec<Comparison>,
+    /// Whether groups of inputs or outputs are treated alike, by Fairlearn's names; of two classes.
+    pub fairness: Vec<Metric>,
     /// What must be known to read this.
     pub notes: Vec<String>,
 }

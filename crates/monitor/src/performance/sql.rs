@@ -7,6 +7,8 @@ use mainspring_query::{feedback, identifier as name, literal};
 
 /// How long before the first prediction a label may be of, µs: clocks differ.
 const EARLY: i64 = 3_600_000_000;
+/// For so long a caller's own id is of one prediction, µs.
+const UNIQUE: i64 = 30 * 86_400_000_000;
 
 fn instant(at: Timestamp) -> String {
     format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
@@ -46,7 +48,7 @@ pub(super) fn names(request: &Request) -> String {
     format!(
         "SELECT DISTINCT f.name FROM predictions p JOIN ({}) f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
          AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
-        feedback(&since(request)),
+        feedback(&since(request), &own(request)),
         scope(request)
     )
 }
@@ -54,6 +56,21 @@ pub(super) fn names(request: &Request) -> String {
 /// Feedback `f` that may be of the request's predictions.
 fn since(request: &Request) -> String {
     format!("f.at >= {}", instant(request.from.plus_micros(-EARLY)))
+}
+
+/// From when on predictions matter: those that a caller's own id could be of, and those that could carry it too.
+pub(super) fn begins(request: &Request) -> Timestamp {
+    request.from.plus_micros(-UNIQUE)
+}
+
+/// Among them those of the deployment.
+fn own(request: &Request) -> String {
+    format!(
+        "deployment = {} AND at >= {} AND at < {}",
+        literal(request.deployment.as_str()),
+        instant(begins(request)),
+        instant(request.until.plus_micros(UNIQUE)),
+    )
 }
 
 /// How many different numbers there are of `column`, about, and their quartiles.
@@ -80,7 +97,7 @@ pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
          LEFT JOIN ({labels}) f \
          ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
         prediction = name(&chosen.prediction),
-        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request))),
+        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request)), &own(request)),
         scope = scope(request),
     )
 }

@@ -376,3 +376,24 @@ fn only_feedback_that_may_be_of_these_predictions_is_joined() {
     assert!(sql::rows(&asked, &chosen).contains(&format!("WHERE f.name = 'o''clock' AND {since}")));
     assert!(sql::names(&asked).contains(&format!("WHERE {since}")));
 }
+
+#[test]
+fn what_groups_are_apart_is_said_by_the_names_of_fairlearn() {
+    let sent = || Sent {
+        prediction: Arc::new(Int64Array::from(vec![1, 1, 0, 0, 1, 0, 0, 0])),
+        score: None,
+        labels: Labels::Numbers([1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0].map(Some).to_vec()),
+        by: vec!["f", "f", "f", "f", "m", "m", "m", "m"],
+    };
+    let found = sent().measured(&request()).unwrap();
+    let value = |name: &str| found.fairness.iter().find(|m| m.name == name).unwrap_or_else(|| panic!("{name}")).measure;
+    // f says 2 of 4 and finds 1 of 2, m says 1 of 4 and finds 1 of 2; of the others f says 1 of 2, m none.
+    assert_eq!(value("demographic_parity_difference").value, 0.25);
+    assert_eq!(value("demographic_parity_ratio").value, 0.5);
+    assert_eq!((value("equal_opportunity_difference").value, value("equalized_odds_difference").value), (0.0, 0.5));
+    assert_eq!((value("equalized_odds_ratio").value, value("predictive_parity_difference").value), (0.0, 0.5));
+    assert!(value("demographic_parity_difference").interval.is_some_and(|i| i.low == 0.0 && i.high > 0.25));
+    assert!(found.fairness.iter().all(|m| m.class.as_deref() == Some("1")));
+    let alone = Sent { by: vec![], ..sent() }.measured(&request()).unwrap();
+    assert!(alone.fairness.is_empty(), "without groups nobody is treated unlike another");
+}

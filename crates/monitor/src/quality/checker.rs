@@ -1,6 +1,7 @@
 //! Rules over batches of rows.
 
-use super::rows::{Columns, Place, Set};
+use super::judge::is_about;
+use super::rows::{Columns, Set};
 use super::rules::{Check, Range};
 use super::state::{Row, State};
 use super::suite::{Rule, Severity, Suite};
@@ -173,10 +174,7 @@ impl Live {
         let mut about = vec![true; columns.len()];
         for (condition, set) in self.rule.when.iter().zip(&self.when) {
             let column = columns.get(&condition.column)?;
-            about
-                .iter_mut()
-                .enumerate()
-                .for_each(|(at, about)| *about &= matches!(set.place(&column, at), Place::At(_)));
+            about.iter_mut().enumerate().for_each(|(at, about)| *about &= is_about(set, &*column, at));
         }
         Ok(about)
     }
@@ -262,7 +260,7 @@ impl Live {
 }
 
 /// Our own words for kinds, Arrow's names, and those of pandas and Spark that mean the same.
-fn is_type(kind: &arrow::datatypes::DataType, wanted: &str) -> bool {
+pub(super) fn is_type(kind: &arrow::datatypes::DataType, wanted: &str) -> bool {
     let word = wanted.to_ascii_lowercase();
     let same = match Kind::of(kind) {
         Kind::Integer => ["integer", "int", "bigint", "long"].contains(&word.as_str()),

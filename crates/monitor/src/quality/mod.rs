@@ -9,6 +9,8 @@
 
 mod checker;
 mod infer;
+mod judge;
+mod live;
 #[cfg(test)]
 mod oracle;
 mod rows;
@@ -20,6 +22,7 @@ mod tests;
 
 pub use checker::{Checker, Example, RuleResult, Validation};
 pub use infer::{infer, sharpened};
+pub use live::{RowChecker, RowColumn, RowRule, Rows};
 pub use suite::{Rule, Severity, Suite, SuiteError};
 
 use crate::error::MonitorError;

@@ -1,5 +1,6 @@
 //! The columns of a batch, each made ready once.
 
+use super::judge::Cells;
 use crate::column::{Kind, texts};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, LargeStringArray, LargeStringBuilder, RecordBatch};
 use arrow::compute::cast;
@@ -197,14 +198,14 @@ impl Set {
     }
 
     /// Which of the values it is.
-    pub fn place(&self, column: &Column, row: usize) -> Place {
+    pub fn place<C: Cells>(&self, column: C, row: usize) -> Place {
         if column.is_missing(row) {
             return Place::Missing;
         }
-        let found = match column {
-            Column::Numbers(values) => self.numbers.get(&(values.value(row) + 0.0).to_bits()),
-            Column::Texts(values) => self.texts.get(values.value(row)),
-            Column::Other(_) => None,
+        let found = match (column.number(row), column.text(row)) {
+            (Some(number), _) => self.numbers.get(&(number + 0.0).to_bits()),
+            (None, Some(text)) => self.texts.get(text),
+            (None, None) => None,
         };
         found.map_or(Place::Outside, |at| Place::At(*at))
     }

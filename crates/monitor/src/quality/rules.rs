@@ -285,6 +285,19 @@ impl Check {
         )
     }
 
+    /// Whether a row keeps or breaks it by itself, or every row does by its type.
+    pub fn is_of_rows(&self) -> bool {
+        match self {
+            Self::ExpectColumnValuesToBeUnique(_)
+            | Self::ExpectCompoundColumnsToBeUnique(_)
+            | Self::ExpectTableRowsToBeUnique(_) => false,
+            Self::ExpectColumnToExist(_)
+            | Self::ExpectColumnValuesToBeOfType(_)
+            | Self::ExpectColumnValuesToBeInTypeList(_) => true,
+            other => other.counts_rows(),
+        }
+    }
+
     /// Whether it looks at values at all, so that some rows may be left out.
     pub fn has_rows(&self) -> bool {
         !matches!(

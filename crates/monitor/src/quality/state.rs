@@ -1,12 +1,12 @@
 //! What a rule has seen.
 
+use super::judge::{in_set, judge};
 use super::rows::{Columns, Place, Set, together};
 use super::rules::{Check, Range};
 use super::suite::Rule;
 use arrow::error::ArrowError;
 use mainspring_stats::{Kll, Moments};
 use serde_json::{Value, json};
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 /// Values outside a set that are named.
@@ -106,13 +106,12 @@ impl State {
             }
             Self::Values { set, met, outside, others } => {
                 let column = columns.get(rule.check.columns()[0])?;
-                let excluded = matches!(rule.check, Check::ExpectColumnValuesToNotBeInSet(_));
                 for at in (0..about.len()).filter(|at| about[*at]) {
-                    let place = set.place(&column, at);
-                    rows[at] = match place {
-                        Place::Missing => Row::Apart,
-                        place if (place == Place::Outside) == excluded => Row::Kept,
-                        _ => Row::Broken,
+                    let place = set.place(&*column, at);
+                    rows[at] = match in_set(&rule.check, place) {
+                        None => Row::Apart,
+                        Some(true) => Row::Kept,
+                        Some(false) => Row::Broken,
                     };
                     match place {
                         Place::Missing => {}
@@ -234,91 +233,14 @@ fn by_row(check: &Check, columns: &Columns<'_>, about: &[bool], rows: &mut [Row]
             };
         }
     };
-    match check {
-        Check::ExpectTableRowCountToBeBetween(_) | Check::ExpectTableRowCountToEqual(_) => each(&|_| Some(true)),
-        Check::ExpectColumnValuesToNotBeNull(c) => {
-            let column = columns.get(&c.column)?;
-            each(&|at| Some(!column.is_missing(at)));
-        }
-        Check::ExpectColumnValuesToBeNull(c) => {
-            let column = columns.get(&c.column)?;
-            each(&|at| Some(column.is_missing(at)));
-        }
-        Check::ExpectColumnValuesToBeBetween(b) => {
-            let (column, range) = (columns.get(&b.column)?, Range::from(b));
-            each(&|at| (!column.is_missing(at)).then(|| column.number(at).is_some_and(|x| range.holds(x))));
-        }
-        Check::ExpectColumnValuesToMatchRegex(m) => {
-            let column = columns.get(&m.column)?;
-            each(&|at| (!column.is_missing(at)).then(|| column.text(at).is_some_and(|t| m.regex.0.is_match(t))));
-        }
-        Check::ExpectColumnValuesToNotMatchRegex(m) => {
-            let column = columns.get(&m.column)?;
-            each(&|at| (!column.is_missing(at)).then(|| column.text(at).is_none_or(|t| !m.regex.0.is_match(t))));
-        }
-        Check::ExpectColumnValueLengthsToBeBetween(b) => {
-            let (column, range) = (columns.get(&b.column)?, Range::from(b));
-            each(&|at| (!column.is_missing(at)).then(|| length(column.text(at)).is_some_and(|n| range.holds(n))));
-        }
-        Check::ExpectColumnValueLengthsToEqual(c) => {
-            let column = columns.get(&c.column)?;
-            each(&|at| (!column.is_missing(at)).then(|| length(column.text(at)) == Some(c.value as f64)));
-        }
-        Check::ExpectColumnPairValuesAToBeGreaterThanB(pair) => {
-            let sides = [columns.get(&pair.a)?, columns.get(&pair.b)?];
-            each(&|at| {
-                let [a, b] = sides.each_ref();
-                both((a.is_missing(at), b.is_missing(at)), pair.ignore_row_if.as_deref())?;
-                // Dates and times as ISO 8601 are in the order of their texts.
-                let order = match (a.number(at), b.number(at)) {
-                    (Some(a), Some(b)) => a.partial_cmp(&b),
-                    _ => a.text(at).zip(b.text(at)).map(|(a, b)| a.cmp(b)),
-                };
-                Some(order == Some(Ordering::Greater) || (pair.or_equal && order == Some(Ordering::Equal)))
-            });
-        }
-        Check::ExpectColumnPairValuesToBeEqual(pair) => {
-            let sides = [columns.get(&pair.a)?, columns.get(&pair.b)?];
-            let keys = [columns.keys(&pair.a)?, columns.keys(&pair.b)?];
-            each(&|at| {
-                let [a, b] = sides.each_ref();
-                both((a.is_missing(at), b.is_missing(at)), pair.ignore_row_if.as_deref())?;
-                Some(match (a.number(at), b.number(at)) {
-                    (Some(a), Some(b)) => a == b,
-                    _ => keys[0][at].is_some() && keys[0][at] == keys[1][at],
-                })
-            });
-        }
-        Check::ExpectMulticolumnSumToEqual(s) => {
-            let all = s.column_list.iter().map(|name| columns.get(name)).collect::<Result<Vec<_>, _>>()?;
-            each(&|at| {
-                let missing = all.iter().filter(|c| c.is_missing(at)).count();
-                let ignored = match s.ignore_row_if.as_deref() {
-                    Some("never") => false,
-                    Some("any_value_is_missing") => missing > 0,
-                    _ => missing == all.len(),
-                };
-                let sum: Option<f64> = all.iter().map(|c| c.number(at)).sum();
-                // Decimal fractions do not add up to the last digit.
-                let close = |sum: f64| (sum - s.total).abs() <= 1e-9 * (1.0 + s.total.abs());
-                (!ignored).then(|| sum.is_some_and(close))
-            });
-        }
-        _ => {}
+    if matches!(check, Check::ExpectTableRowCountToBeBetween(_) | Check::ExpectTableRowCountToEqual(_)) {
+        each(&|_| Some(true));
+        return Ok(());
     }
+    let names = check.columns();
+    let sides = names.iter().map(|name| columns.get(name)).collect::<Result<Vec<_>, _>>()?;
+    let pair = matches!(check, Check::ExpectColumnPairValuesToBeEqual(_));
+    let keys = if pair { names.iter().map(|name| columns.keys(name)).collect::<Result<_, _>>()? } else { Vec::new() };
+    each(&|at| judge(check, |side| &*sides[side], at, || keys[0][at].is_some() && keys[0][at] == keys[1][at]));
     Ok(())
-}
-
-fn length(text: Option<&str>) -> Option<f64> {
-    text.map(|t| t.chars().count() as f64)
-}
-
-/// `None` where the row is ignored.
-fn both(missing: (bool, bool), ignore: Option<&str>) -> Option<()> {
-    let ignored = match ignore {
-        Some("neither") => false,
-        Some("either_value_is_missing") => missing.0 || missing.1,
-        _ => missing.0 && missing.1,
-    };
-    (!ignored).then_some(())
 }

@@ -197,6 +197,16 @@ impl Rule {
         Self::read(1, Asked { kind: kind.into(), kwargs, severity, when: Vec::new() })
     }
 
+    /// A rule about the rows that `when` names.
+    pub(super) fn told(
+        kind: &str,
+        kwargs: Map<String, Value>,
+        when: Vec<Condition>,
+        severity: Severity,
+    ) -> Result<Self, SuiteError> {
+        Self::read(1, Asked { kind: kind.into(), kwargs, severity, when })
+    }
+
     fn read(place: usize, one: Asked) -> Result<Self, SuiteError> {
         let wrong = |reason: String| SuiteError::Arguments { place, kind: one.kind.clone(), reason };
         if !Check::NAMES.contains(&one.kind.as_str()) {

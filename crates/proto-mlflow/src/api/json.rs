@@ -8,6 +8,7 @@ use mainspring_registry::{
     Run, RunInfo,
 };
 use serde::{Serialize, Serializer};
+use std::sync::Arc;
 
 /// A JSON answer.
 pub(super) fn answer<T: Serialize>(body: &T) -> Response {
@@ -220,6 +221,12 @@ impl<'a> From<&'a Run> for RunJson<'a> {
             },
             outputs: OutputsJson { model_outputs: &r.model_outputs },
         }
+    }
+}
+
+impl<'a> From<&'a Arc<Run>> for RunJson<'a> {
+    fn from(r: &'a Arc<Run>) -> Self {
+        Self::from(&**r)
     }
 }
 

@@ -19,6 +19,7 @@ const LARGE: usize = 256 << 10;
 const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
 /// The variant that answered.
 pub const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
+const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
 const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 
@@ -180,6 +181,9 @@ pub async fn finish(mut response: Response, answer: Answer) -> Result<Response, 
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
+    }
+    if let Some(Ok(flags)) = answer.flags.as_deref().map(HeaderValue::from_str) {
+        headers.insert(FLAGS, flags);
     }
     answer.encoded().await?;
     Ok(response)

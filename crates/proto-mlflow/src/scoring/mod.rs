@@ -247,6 +247,7 @@ async fn v2(answer: Answer, body: &InferBody) -> Result<Response, Refused> {
         id: body.id.as_deref(),
         prediction: Some(answer.id),
         variant: None,
+        flags: None,
         outputs: &answer.outputs,
         classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };

@@ -4,8 +4,8 @@ use super::{Failures, Reply};
 use crate::convert::deployments::{columns, summary, versions};
 use crate::dto::Number;
 use crate::dto::deployments::{
-    DeploymentBatches, DeploymentDetail, DeploymentList, DeploymentStats, DeploymentSummary, LiveTick, PredictAnswer,
-    PredictRequest,
+    DeploymentBatches, DeploymentDetail, DeploymentList, DeploymentRules, DeploymentStats, DeploymentSummary, LiveTick,
+    PredictAnswer, PredictRequest,
 };
 use crate::extract::{Seg, deployment_name};
 use crate::live::ticks;
@@ -124,6 +124,18 @@ pub(crate) async fn get_deployment_batches(
     Ok(Json(DeploymentBatches { name, versions: batches.into_iter().map(Into::into).collect() }))
 }
 
+#[utoipa::path(get, path = "/api/v1/deployments/{name}/rules", operation_id = "getDeploymentRules", tag = "deployments",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 200, description = "What the rows of requests must keep, and how many did not", body = DeploymentRules), Failures))]
+pub(crate) async fn get_deployment_rules(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+) -> Reply<DeploymentRules> {
+    let stats = stats_of(&s, &who, &deployment_name(&name)?)?;
+    Ok(Json(DeploymentRules { name, rules: stats.rules.into_iter().map(Into::into).collect() }))
+}
+
 #[utoipa::path(get, path = "/api/v1/deployments/{name}/live", operation_id = "watchDeployment", tag = "deployments",
     params(("name" = String, Path, description = "Name")),
     responses((status = 200, description = "Server-sent events named tick, one a second", body = LiveTick, content_type = "text/event-stream"), Failures))]
@@ -197,6 +209,7 @@ pub(crate) async fn predict(
         version: answer.target.version.to_string(),
         predictions: rows(&answer.outputs, &answer.contract.signature, count),
         latency_ms: Number(received.elapsed().as_secs_f64() * 1e3),
+        flags: answer.flags.iter().flat_map(|f| f.split(',')).map(str::to_owned).collect(),
     };
     answer.encoded().await?;
     Ok(Json(reply))

@@ -1,13 +1,14 @@
 //! Deployments and their counters.
 
 use crate::dto::deployments::{
-    BatchSizeView, BatchesOfVersion, ClosedView, ColumnField, DeploymentState, DeploymentSummary, ExecutionView,
-    FailureView, Parts, Quantiles, SignatureView, TensorField, Traffic, VersionDetail, VersionStatsView,
+    BatchSizeView, BatchesOfVersion, ClosedView, ColumnField, DeploymentRule, DeploymentState, DeploymentSummary,
+    ExecutionView, FailureView, Parts, Quantiles, RuleActionView, SignatureView, TensorField, Traffic, VersionDetail,
+    VersionStatsView,
 };
 use mainspring_engine::TensorSpec;
 use mainspring_serving::{
-    Batches, Contract, DeploymentStats, DeploymentView, FailureCount, HistogramView, MlflowInputs, State, VersionStats,
-    VersionView,
+    Batches, Contract, DeploymentStats, DeploymentView, FailureCount, HistogramView, MlflowInputs, RuleAction,
+    RuleView, State, VersionStats, VersionView,
 };
 
 /// Columns that are named after a tensor's second dimension, at most.
@@ -222,5 +223,17 @@ impl From<Batches> for BatchesOfVersion {
                 .collect(),
             sizes: b.rows.into_iter().map(size).collect(),
         }
+    }
+}
+
+impl From<RuleView> for DeploymentRule {
+    fn from(rule: RuleView) -> Self {
+        let action = match rule.action {
+            RuleAction::Count => RuleActionView::Count,
+            RuleAction::Flag => RuleActionView::Flag,
+            RuleAction::Reject => RuleActionView::Reject,
+        };
+        let RuleView { name, kind, looked, broken, requests, .. } = rule;
+        Self { name, kind, action, rows: looked, broken, requests }
     }
 }

@@ -6,7 +6,7 @@ use crate::dto::performance::{
 };
 use mainspring_core::{ErrorKind, Name, Timestamp};
 use mainspring_http::ApiError;
-use mainspring_monitor::performance::{Comparison, Group, Report, Request, Task};
+use mainspring_monitor::performance::{Comparison, Group, Metric, Report, Request, Task};
 use mainspring_stats::performance::{Level, Measure};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -69,12 +69,11 @@ fn measure(of: &Measure) -> MeasureDto {
     MeasureDto { value: of.value, low: of.interval.map(|i| i.low), high: of.interval.map(|i| i.high), method: source }
 }
 
+fn metric(of: Metric) -> PerformanceMetric {
+    PerformanceMetric { name: of.name.to_owned(), class: of.class, measure: measure(&of.measure) }
+}
+
 fn group(of: Group) -> PerformanceGroup {
-    let metric = |m: mainspring_monitor::performance::Metric| PerformanceMetric {
-        name: m.name.to_owned(),
-        class: m.class,
-        measure: measure(&m.measure),
-    };
     let bin = |b: &mainspring_stats::performance::Bin| CalibrationBin {
         rows: b.rows,
         predicted: b.predicted,
@@ -122,6 +121,7 @@ pub(crate) fn report(asked: &Request, of: Report) -> PerformanceReport {
         overall: group(of.overall),
         groups: of.groups.into_iter().map(group).collect(),
         comparisons: of.comparisons.into_iter().map(comparison).collect(),
+        fairness: of.fairness.into_iter().map(metric).collect(),
         notes: of.notes,
     }
 }

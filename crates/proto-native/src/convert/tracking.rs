@@ -7,6 +7,7 @@ use crate::dto::{Number, Time};
 use mainspring_core::Timestamp;
 use mainspring_registry as domain;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Tags that MLflow's clients write by themselves.
 const SYSTEM: &str = "mlflow.";
@@ -61,6 +62,12 @@ pub(crate) fn split(run: domain::Run) -> (RunSummary, BTreeMap<String, String>) 
         parent_id,
     };
     (line, map(system))
+}
+
+impl From<Arc<domain::Run>> for RunSummary {
+    fn from(run: Arc<domain::Run>) -> Self {
+        Arc::unwrap_or_clone(run).into()
+    }
 }
 
 impl From<domain::Run> for RunSummary {

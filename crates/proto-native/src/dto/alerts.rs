@@ -20,7 +20,7 @@ pub struct AlertView {
     pub started: Time,
     /// What it is: `SloBurn`.
     pub name: String,
-    /// `slo`, `drift` or `rollout`.
+    /// `slo`, `drift`, `rollout` or `quality`.
     pub source: String,
     /// `info`, `ticket` or `page`.
     pub severity: String,

@@ -286,6 +286,45 @@ pub struct DeploymentBatches {
     pub versions: Vec<BatchesOfVersion>,
 }
 
+/// What happens to a request with a row that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum RuleActionView {
+    Count,
+    Flag,
+    Reject,
+}
+
+/// A rule of a deployment, and what it counted since the server started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentRule {
+    /// What it is called.
+    pub name: String,
+    /// `expect_…`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What happens when it is broken.
+    pub action: RuleActionView,
+    /// Rows that it was about.
+    pub rows: u64,
+    /// Those that broke it.
+    pub broken: u64,
+    /// Requests with such a row.
+    pub requests: u64,
+}
+
+/// The rules that the rows of a deployment's requests must keep.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentRules {
+    /// Name.
+    pub name: String,
+    /// In the order in which they are declared.
+    pub rules: Vec<DeploymentRule>,
+}
+
 /// One second of one version's traffic.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -346,4 +385,7 @@ pub struct PredictAnswer {
     pub predictions: Vec<Map<String, Value>>,
     /// From the parsed request to the answer, milliseconds.
     pub latency_ms: Number,
+    /// Rules of the deployment that the rows broke.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
 }

@@ -175,6 +175,9 @@ pub struct PerformanceReport {
     pub groups: Vec<PerformanceGroup>,
     /// Each group beside the first.
     pub comparisons: Vec<PerformanceComparison>,
+    /// How unlike groups of inputs or outputs are treated, by Fairlearn's names: of two classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fairness: Vec<PerformanceMetric>,
     /// What must be known to read this.
     pub notes: Vec<String>,
 }

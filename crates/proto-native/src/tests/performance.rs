@@ -107,6 +107,7 @@ fn answer(world: &World, variant: &str, said: f32, assignment: Assignment) -> Ev
         rows: 1,
         batch_rows: 1,
         timing: Timing::default(),
+        flags: None,
         params: None,
         inputs: std::sync::Arc::new([]),
         outputs: std::sync::Arc::new([NamedTensor {

@@ -16,6 +16,8 @@ use std::sync::Arc;
 const PREDICTION_ID: &str = "prediction_id";
 /// Parameter of a response in a stream that carries the variant that answered.
 pub(super) const VARIANT: &str = "variant";
+/// The rules that its rows broke.
+pub(super) const FLAGS: &str = "flags";
 
 /// Reads a request.
 ///
@@ -232,15 +234,17 @@ pub(crate) fn response(model: &str, body: &InferBody, answer: &Answer) -> Result
 pub(crate) fn part(model: &str, body: &InferBody, answer: &AnswerParts, part: Option<Part>) -> pb::ModelInferResponse {
     let last = part.is_none();
     let outputs = part.map(|p| p.outputs).unwrap_or_default();
+    let told = [
+        parameter(PREDICTION_ID, ParameterChoice::StringParam(answer.id.to_string())),
+        parameter(VARIANT, ParameterChoice::StringParam(answer.target.variant.to_string())),
+        parameter("triton_final_response", ParameterChoice::BoolParam(last)),
+    ];
+    let flags = answer.flags.as_ref().map(|flags| parameter(FLAGS, ParameterChoice::StringParam(flags.to_string())));
     pb::ModelInferResponse {
         model_name: model.to_owned(),
         model_version: answer.target.version.to_string(),
         id: body.id.as_deref().unwrap_or_default().to_owned(),
-        parameters: HashMap::from([
-            parameter(PREDICTION_ID, ParameterChoice::StringParam(answer.id.to_string())),
-            parameter(VARIANT, ParameterChoice::StringParam(answer.target.variant.to_string())),
-            parameter("triton_final_response", ParameterChoice::BoolParam(last)),
-        ]),
+        parameters: told.into_iter().chain(flags).collect(),
         outputs: outputs.iter().map(described).collect(),
         raw_output_contents: outputs.iter().map(|o| o.tensor.to_wire()).collect(),
     }

@@ -72,6 +72,7 @@ struct Done {
     response: pb::ModelInferResponse,
     prediction: EventId,
     variant: Arc<str>,
+    flags: Option<Arc<str>>,
 }
 
 /// What is said beside a message.
@@ -119,7 +120,7 @@ async fn streamed(
     let (picked, mut body) = parsed(&call, beside, message)?;
     if !picked.contract().streams {
         let answer = call.infer(picked, &mut body).await?;
-        return Ok(Streamed::One(done(&model, &body, answer).await?));
+        return Ok(Streamed::One(Box::new(done(&model, &body, answer).await?)));
     }
     let answer = call.infer_parts(picked, &mut body)?;
     Ok(Streamed::Parts(Box::new(Parts { answer, model, body, end, over: false })))
@@ -127,7 +128,7 @@ async fn streamed(
 
 /// What a message of a stream is answered with.
 enum Streamed {
-    One(Done),
+    One(Box<Done>),
     Parts(Box<Parts>),
 }
 
@@ -166,7 +167,8 @@ const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
 async fn done(model: &str, body: &InferBody, answer: Answer) -> Result<Done, Refused> {
     match convert::response(model, body, &answer) {
         Ok(response) => {
-            let done = Done { response, prediction: answer.id, variant: Arc::clone(&answer.target.variant) };
+            let (variant, flags) = (Arc::clone(&answer.target.variant), answer.flags.clone());
+            let done = Done { response, prediction: answer.id, variant, flags };
             answer.encoded().await?;
             Ok(done)
         }
@@ -242,11 +244,13 @@ impl GrpcInferenceService for Service {
         let version = done.response.model_version.clone();
         let mut response = Response::new(done.response);
         let id = done.prediction.to_string();
-        for (key, value) in [
+        let flags = done.flags.as_deref().map(|flags| (mainspring_serving::FLAGS_HEADER, flags));
+        let told = [
             ("mainspring-prediction-id", id.as_str()),
             (mainspring_traffic::VARIANT_HEADER, &done.variant),
             ("mainspring-model-version", &version),
-        ] {
+        ];
+        for (key, value) in told.into_iter().chain(flags) {
             if let Ok(value) = MetadataValue::try_from(value) {
                 response.metadata_mut().insert(key, value);
             }
@@ -282,7 +286,7 @@ impl GrpcInferenceService for Service {
                 let id = message.id.clone();
                 let beside = Beside { caller: &caller, door, metadata: &metadata };
                 match streamed(&state, beside, message).await {
-                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(done))))),
+                    Ok(Streamed::One(done)) => Ok(Either::Left(ready(Ok(last(*done))))),
                     Ok(Streamed::Parts(parts)) => Ok(Either::Right(responses(parts, id, strict))),
                     Err(why) if strict => Err(why.status()),
                     Err(why) => Ok(Either::Left(ready(Ok(stream_error(id, &why))))),
@@ -432,11 +436,13 @@ fn responses(parts: Box<Parts>, id: String, strict: bool) -> BoxStream<'static, 
 }
 
 fn last(done: Done) -> pb::ModelStreamInferResponse {
-    let Done { mut response, variant, .. } = done;
+    let Done { mut response, variant, flags, .. } = done;
     response.parameters.extend([
         convert::parameter("triton_final_response", ParameterChoice::BoolParam(true)),
         convert::parameter(convert::VARIANT, ParameterChoice::StringParam(variant.to_string())),
     ]);
+    let flags = flags.map(|flags| convert::parameter(convert::FLAGS, ParameterChoice::StringParam(flags.to_string())));
+    response.parameters.extend(flags);
     pb::ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) }
 }
 

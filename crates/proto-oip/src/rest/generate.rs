@@ -5,7 +5,7 @@
 //! object with a member an output. `generate_stream` answers with server-sent events, one a part of the
 //! answer, each `data: {…}`; a failure after the first of them is `data: {"error": …}`.
 
-use super::infer::{MODEL_VERSION, PREDICTION_ID, Path, VARIANT, set, timeout};
+use super::infer::{FLAGS, MODEL_VERSION, PREDICTION_ID, Path, VARIANT, set, timeout};
 use crate::error::Refused;
 use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
@@ -36,7 +36,8 @@ pub(crate) async fn whole(State(state): State<OipState>, request: Request) -> Re
         Err(why) => return Err(Call::unwritable(answer, why)),
     };
     let mut response = Response::new(Body::from(written));
-    head(&mut response, "application/json", answer.id, &answer.target);
+    let said = (answer.id, &*answer.target, answer.flags.as_deref());
+    head(&mut response, "application/json", said);
     answer.encoded().await?;
     Ok(response)
 }
@@ -48,7 +49,8 @@ pub(crate) async fn stream(State(state): State<OipState>, request: Request) -> R
     // What fails before there is anything to show fails with a status.
     let first = event(&mut answer, body.id.as_deref()).await.transpose()?;
     let mut response = Response::new(Body::empty());
-    head(&mut response, "text/event-stream", answer.id, &answer.target);
+    let said = (answer.id, &*answer.target, answer.flags.as_deref());
+    head(&mut response, "text/event-stream", said);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -87,12 +89,15 @@ fn failure(why: &Refused) -> Bytes {
     out.into()
 }
 
-fn head(response: &mut Response, media: &'static str, id: EventId, target: &Target) {
+fn head(response: &mut Response, media: &'static str, (id, target, flags): (EventId, &Target, Option<&str>)) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
     set(headers, PREDICTION_ID, &id.to_string());
     set(headers, VARIANT, &target.variant);
     set(headers, MODEL_VERSION, &target.version);
+    if let Some(flags) = flags {
+        set(headers, FLAGS, flags);
+    }
 }
 
 async fn read(state: &OipState, request: Request) -> Result<(Call, Picked, InferBody), Refused> {

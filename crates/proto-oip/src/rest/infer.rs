@@ -22,6 +22,8 @@ pub(crate) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-
 pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction-id");
 /// Variant that answered.
 pub(crate) const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
+/// Rules of the deployment that the rows broke.
+pub(crate) const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
 /// Version of the model that answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 /// How long the caller waits, milliseconds.
@@ -148,6 +150,7 @@ async fn respond(
         id: request.id.as_deref(),
         prediction: Some(answer.id),
         variant: None,
+        flags: None,
         outputs: &answer.outputs,
         classes: Classes { batched: answer.contract.max_batch_rows > 0, labels: &answer.contract.labels },
     };
@@ -162,6 +165,9 @@ async fn respond(
     set(out, PREDICTION_ID, &id);
     set(out, VARIANT, &answer.target.variant);
     set(out, MODEL_VERSION, &answer.target.version);
+    if let Some(flags) = &answer.flags {
+        set(out, FLAGS, flags);
+    }
     answer.encoded().await?;
     Ok(response)
 }

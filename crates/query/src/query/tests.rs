@@ -77,6 +77,7 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
         rows: 1,
         batch_rows: 1,
         timing: Timing { total_ns: 1500, ..Timing::default() },
+        flags: None,
         params: None,
         inputs: inputs.into(),
         outputs: Arc::new([numbers("score", vec![n as f32 / 10.0])]),
@@ -103,7 +104,7 @@ async fn a_query_right_after_the_answer_sees_it_sealed_or_not() {
     world.shut_down().await;
 }
 
-/// `tests-data/envelope-1` is what the journal wrote before the envelope had `generation` and `shadow_of`:
+/// `tests-data/envelope-1` is what the journal wrote before the envelope had `generation`, `shadow_of` and `flags`:
 /// three predictions in a sealed file, two in a log.
 #[tokio::test]
 async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
@@ -112,10 +113,13 @@ async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
     let world = open(dir.path(), Limits::default()).await;
     let mut new = prediction(7, "churn", vec![numbers("age", vec![50.0])]);
     new.assignment = Assignment { generation: Some(3), shadow_of: Some(id(6)), unit: Some(9), ..Assignment::default() };
+    new.flags = Some([Some("age:between".into())].into());
     world.journal.append(new);
-    let sql = "select \"in.age\", propensity, unit, generation, shadow_of, caller from predictions order by event_id";
-    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null, Value::Null];
-    let newest = [json!(50.0), json!(1.0), json!(9), json!(3), json!(id(6).to_string()), json!("key:k1")];
+    let sql =
+        "select \"in.age\", propensity, unit, generation, shadow_of, flags, caller from predictions order by event_id";
+    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null, Value::Null, Value::Null];
+    let newest =
+        [json!(50.0), json!(1.0), json!(9), json!(3), json!(id(6).to_string()), json!("age:between"), json!("key:k1")];
     let expected = [old(30.0), old(30.0), old(30.0), old(40.0), old(40.0), newest];
     assert_eq!(world.rows(sql).await, expected, "in logs of both and a sealed file");
     world.journal.seal().await.unwrap();
@@ -318,8 +322,9 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
         // A query of its own reads less, and says the same of what it reads.
         let since = "f.at >= arrow_cast(1772323300000002, 'Timestamp(Microsecond, Some(\"UTC\"))')";
         for (filter, latest) in [("f.name = 'label'", 4), (since, 5), ("TRUE", 5)] {
-            let own =
-                world.rows(&format!("select event_id, value from ({}) order by 1", crate::feedback(filter))).await;
+            let own = world
+                .rows(&format!("select event_id, value from ({}) order by 1", crate::feedback(filter, "TRUE")))
+                .await;
             let of_table = format!("select event_id, value from feedback f where {filter} order by 1");
             assert_eq!((own.len(), &own), (latest, &world.rows(&of_table).await), "{filter}");
         }
@@ -461,5 +466,30 @@ async fn one_deployments_rows_have_its_own_columns_and_types() {
         assert_eq!(rows, [[json!("numbers"), json!(1.5)]]);
         assert_eq!(world.rows(columns).await.len(), 2, "the others are there for who asks for all");
     }
+    world.shut_down().await;
+}
+
+/// What a column was before the days that are asked about decides nothing about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_before_those_that_matter_have_no_say_in_what_a_column_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path(), Limits::default()).await;
+    let mut old = prediction(1, "churn", vec![words("x", &["one"])]);
+    old.at = Timestamp(old.at.micros() - 86_400_000_000);
+    world.journal.append(old);
+    world.journal.seal().await.unwrap();
+    let new = prediction(2, "churn", vec![numbers("x", vec![1.5])]);
+    let at = new.at;
+    world.journal.append(new);
+    world.journal.seal().await.unwrap();
+    let columns =
+        "SELECT data_type FROM information_schema.columns WHERE table_name = 'predictions' AND column_name = 'in.x'";
+    assert_eq!(world.rows(columns).await, [[json!("Utf8")]]);
+    let recent = world.query.since(at);
+    assert_eq!(recent.sql(&may(QueryJournal), columns).await.unwrap().values(), [[json!("Float32")]]);
+    let rows = recent.sql(&may(QueryJournal), "SELECT \"in.x\" FROM predictions").await.unwrap().values();
+    assert_eq!(rows, [[json!(1.5)]]);
+    let day_before = world.query.since(Timestamp(at.micros() - 86_400_000_000));
+    assert_eq!(day_before.sql(&may(QueryJournal), columns).await.unwrap().values(), [[json!("Utf8")]]);
     world.shut_down().await;
 }

@@ -29,7 +29,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let info = runs::active(c, &tenant, &run).await?;
+                    let info = runs::touch(c, &tenant, &run).await?;
                     for (id, input) in &new {
                         let id = sql::dataset_id(c, &tenant, info.experiment, &input.dataset, id).await?;
                         sql::add_dataset(c, &tenant, (&run, info.experiment), &id, &input.tags).await?;
@@ -53,7 +53,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    runs::active(c, &tenant, &run).await?;
+                    runs::touch(c, &tenant, &run).await?;
                     for model in &models {
                         sql::add_model(c, &tenant, &run, "out", model).await?;
                     }

@@ -117,7 +117,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let info = runs::active(c, &tenant, &id).await?;
+                    let info = runs::touch(c, &tenant, &id).await?;
                     let to = Target { tenant: &tenant, experiment: info.experiment, run: &id };
                     add_params(c, &to, &batch.params).await?;
                     log::add_points(c, &to, &batch.points, batch.seq).await?;
@@ -172,7 +172,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let info = runs::active(c, &tenant, &run).await?;
+                    let info = runs::touch(c, &tenant, &run).await?;
                     let to = Target { tenant: &tenant, experiment: info.experiment, run: &run };
                     if log::delete_tag(c, &to, &key).await? == 0 {
                         return Err(RegistryError::NotFound(format!("No tag with name: {key} in run with id {run}")));
@@ -199,7 +199,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let info = runs::active(c, &tenant, &run).await?;
+                    let info = runs::touch(c, &tenant, &run).await?;
                     let to = Target { tenant: &tenant, experiment: info.experiment, run: &run };
                     let before = log::tag(c, &to, LOGGED_MODELS).await?.unwrap_or_default();
                     log::set_tags(c, &to, &[Pair::new(LOGGED_MODELS, longer(&before, model))]).await?;

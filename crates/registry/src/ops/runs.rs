@@ -5,6 +5,7 @@ use crate::actions::{CreateRun, DeleteRun, ReadRun, RestoreRun, UpdateRun};
 use crate::error::{RegistryError, Result};
 use crate::names::random_name;
 use crate::registry::Registry;
+use crate::shown::{Found, Shown};
 use crate::sql::log::Target;
 use crate::sql::{self, runs};
 use crate::told::{Changed, tell};
@@ -12,6 +13,7 @@ use crate::types::{Lifecycle, Page, Pair, Run, RunInfo, RunStatus, View};
 use crate::{page, search, validate};
 use mainspring_core::{Authorized, Tenant};
 use mainspring_store::Conn;
+use std::sync::Arc;
 
 /// The tag that carries a run's name.
 pub(crate) const RUN_NAME: &str = "mlflow.runName";
@@ -81,9 +83,9 @@ pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<RunI
     runs::info(c, tenant, id).await?.ok_or_else(|| no_run(id))
 }
 
-/// The run, if it is active.
-pub(crate) async fn active(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<RunInfo> {
-    let run = info(c, tenant, id).await?;
+/// The run, if it is active, in a transaction that changes it or logs to it.
+pub(crate) async fn touch(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<RunInfo> {
+    let run = runs::touch(c, tenant, id).await?.ok_or_else(|| no_run(id))?;
     match run.stage {
         Lifecycle::Active => Ok(run),
         Lifecycle::Deleted => Err(RegistryError::Invalid(format!(
@@ -91,6 +93,22 @@ pub(crate) async fn active(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Ru
             run.stage.as_str()
         ))),
     }
+}
+
+/// The runs that a search found, in their order. Those that are kept as they are now are not read.
+async fn shown(c: &mut Conn, tenant: &Tenant, kept: &Shown, found: &[Found]) -> Result<Vec<Arc<Run>>> {
+    let mut all = kept.get(tenant, found);
+    let missing: Vec<&Found> = found.iter().zip(&all).filter(|(_, run)| run.is_none()).map(|(run, _)| run).collect();
+    if !missing.is_empty() {
+        let ids: Vec<String> = missing.iter().map(|run| run.id.clone()).collect();
+        let infos = runs::infos(c, tenant, &ids).await?;
+        // The snapshot in which they were found has them all.
+        let read: Vec<Arc<Run>> = runs::hydrate(c, tenant, infos).await?.into_iter().map(Arc::new).collect();
+        kept.put(tenant, missing.into_iter().zip(&read));
+        let mut read = read.into_iter();
+        all.iter_mut().filter(|run| run.is_none()).for_each(|run| *run = read.next());
+    }
+    Ok(all.into_iter().flatten().collect())
 }
 
 fn named(new: &mut NewRun, ids: &dyn mainspring_core::IdGen) -> Result<()> {
@@ -205,7 +223,7 @@ impl Registry {
             .db
             .write(move |c| {
                 Box::pin(async move {
-                    let run = active(c, &tenant, &id).await?;
+                    let run = touch(c, &tenant, &id).await?;
                     runs::update(c, &tenant, &id, (change.status, change.ended)).await?;
                     if let Some(name) = change.name.filter(|n| !n.is_empty()) {
                         runs::rename(c, &tenant, &id, &name).await?;
@@ -260,11 +278,11 @@ impl Registry {
             .await
     }
 
-    /// Searches runs. The database filters, orders and cuts; only the page is read in full.
+    /// Searches runs. The database filters, orders and cuts; of the page only what changed is read in full.
     ///
     /// # Errors
     /// [`RegistryError::Invalid`] for a filter, an order, a page size or a token that is wrong.
-    pub async fn search_runs(&self, auth: &Authorized<ReadRun>, asked: &RunSearch) -> Result<Page<Run>> {
+    pub async fn search_runs(&self, auth: &Authorized<ReadRun>, asked: &RunSearch) -> Result<Page<Arc<Run>>> {
         let limit = validate::max_results(asked.max_results, validate::MAX_RESULTS)?;
         let offset = page::offset(asked.page_token.as_deref())?;
         let q = sql::search::Query {
@@ -275,14 +293,14 @@ impl Registry {
             limit: limit + 1,
             offset,
         };
-        let tenant = auth.tenant().clone();
+        let (tenant, inner) = (auth.tenant().clone(), Arc::clone(&self.inner));
         self.inner
             .db
             .read(move |c| {
                 Box::pin(async move {
                     let found = sql::search::search(c, &tenant, &q).await?;
                     let cut = page::cut(found, offset, limit);
-                    Ok(Page { items: runs::hydrate(c, &tenant, cut.items).await?, next: cut.next })
+                    Ok(Page { items: shown(c, &tenant, &inner.shown, &cut.items).await?, next: cut.next })
                 })
             })
             .await

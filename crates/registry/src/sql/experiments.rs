@@ -93,7 +93,7 @@ pub(crate) async fn set_stage(
     .await?;
     let deleted = (stage == Lifecycle::Deleted).then_some(now);
     c.execute(
-        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4 \
+        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4, revision = revision + 1 \
          WHERE tenant = $1 AND experiment_id = $2 AND lifecycle_stage <> 'purging'",
         args![tenant, id, stage.as_str(), deleted],
     )

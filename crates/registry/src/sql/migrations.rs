@@ -190,6 +190,9 @@ CREATE INDEX run_tags_by_run ON run_tags (tenant, run_id, key, value);",
     by_value!()
 );
 
+/// By its revision a reader sees whether a run is what it was.
+const REVISION: &str = "ALTER TABLE runs ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;";
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
@@ -208,5 +211,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             postgres: SHARED_CHUNKS,
         },
         Migration { version: 4, name: "searches from indexes alone", sqlite: BY_RUN, postgres: by_value!() },
+        Migration { version: 5, name: "revisions of runs", sqlite: REVISION, postgres: REVISION },
     ],
 };

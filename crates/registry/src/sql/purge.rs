@@ -165,6 +165,12 @@ pub(crate) async fn remove(c: &mut Conn, tenant: &Tenant, kind: Kind, id: &str) 
         // On Postgres a compaction could put a chunk behind the delete's back.
         super::chunks::lock(c, tenant, id).await?;
     }
+    if kind == Kind::LoggedModel {
+        // Runs that read or produced it show it no more.
+        let sql = "UPDATE runs SET revision = revision + 1 WHERE tenant = $1 \
+                   AND run_id IN (SELECT m.run_id FROM run_models m WHERE m.tenant = $1 AND m.model_id = $2)";
+        c.execute(sql, args![tenant, id]).await?;
+    }
     let tables = if kind == Kind::Run { RUN } else { LOGGED_MODEL };
     delete_all(c, tables, kind.id(), (tenant, id.into())).await
 }

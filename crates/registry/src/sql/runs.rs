@@ -6,10 +6,10 @@ use crate::types::{Lifecycle, Metric, Pair, Run, RunInfo, RunStatus};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Dialect, Row, StoreError, Value, args};
 
-pub(crate) const COLUMNS: &str = "r.run_id, r.experiment_id, r.name, r.user_id, r.status, r.start_time, r.end_time, \
-                                  r.artifact_uri, r.lifecycle_stage";
+const COLUMNS: &str = "run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, \
+                                  lifecycle_stage";
 
-pub(crate) fn read(mut row: Row) -> Result<RunInfo, StoreError> {
+fn read(mut row: Row) -> Result<RunInfo, StoreError> {
     Ok(RunInfo {
         id: row.take_text("run_id")?,
         name: row.take_text("name")?,
@@ -46,13 +46,29 @@ pub(crate) async fn insert(c: &mut Conn, tenant: &Tenant, r: &RunInfo) -> Result
 
 pub(crate) async fn info(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Option<RunInfo>, StoreError> {
     // A run that is being purged is gone for everybody but the purge.
+    let text = format!("SELECT {COLUMNS} FROM runs WHERE tenant = $1 AND run_id = $2 AND lifecycle_stage <> 'purging'");
+    c.query_opt(&text, args![tenant, id]).await?.map(read).transpose()
+}
+
+/// The run, which the caller is about to change or to log to: whoever keeps it sees by its revision that it did. Two
+/// changes of one run come one after the other.
+pub(crate) async fn touch(c: &mut Conn, tenant: &Tenant, id: &str) -> Result<Option<RunInfo>, StoreError> {
     let text = format!(
-        "SELECT {COLUMNS} FROM runs r WHERE r.tenant = $1 AND r.run_id = $2 AND r.lifecycle_stage <> 'purging'"
+        "UPDATE runs SET revision = revision + 1 \
+         WHERE tenant = $1 AND run_id = $2 AND lifecycle_stage <> 'purging' RETURNING {COLUMNS}"
     );
     c.query_opt(&text, args![tenant, id]).await?.map(read).transpose()
 }
 
-/// Changes a run's status and end, each where it is said.
+/// Some runs, in this order.
+pub(crate) async fn infos(c: &mut Conn, tenant: &Tenant, ids: &[String]) -> Result<Vec<RunInfo>, StoreError> {
+    let mut sql = Sql::new(c.dialect(), "SELECT ");
+    sql.push(COLUMNS).push(" FROM ").each(ids).push(" CROSS JOIN runs WHERE run_id = e.value AND tenant = ");
+    sql.arg(tenant).push(" ORDER BY e.place");
+    sql.rows(c).await?.into_iter().map(read).collect()
+}
+
+/// Changes a run's status and end, each where it is said. It was touched.
 pub(crate) async fn update(
     c: &mut Conn,
     tenant: &Tenant,
@@ -67,7 +83,7 @@ pub(crate) async fn update(
     .await
 }
 
-/// Renames a run in its row; its tag `mlflow.runName` is written apart.
+/// Renames a run in its row; its tag `mlflow.runName` is written apart. It was touched.
 pub(crate) async fn rename(c: &mut Conn, tenant: &Tenant, id: &str, name: &str) -> Result<u64, StoreError> {
     c.execute("UPDATE runs SET name = $3 WHERE tenant = $1 AND run_id = $2", args![tenant, id, name]).await
 }
@@ -80,7 +96,7 @@ pub(crate) async fn set_stage(
     deleted: Option<i64>,
 ) -> Result<u64, StoreError> {
     c.execute(
-        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4 \
+        "UPDATE runs SET lifecycle_stage = $3, deleted_time = $4, revision = revision + 1 \
          WHERE tenant = $1 AND run_id = $2 AND lifecycle_stage <> 'purging'",
         args![tenant, id, stage.as_str(), deleted],
     )

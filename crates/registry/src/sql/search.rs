@@ -1,12 +1,13 @@
-//! The search of runs: filter, order and limit happen in one statement; only the page is hydrated.
+//! The search of runs: filter, order and limit happen in one statement, which says what to read.
 
 use super::build::Sql;
 use super::experiments::in_view;
-use super::{migrations, runs};
+use super::migrations;
 use crate::search::{Clause, Field, Op, Operand, Order};
-use crate::types::{RunInfo, View};
+use crate::shown::Found;
+use crate::types::View;
 use mainspring_core::Tenant;
-use mainspring_store::{Conn, StoreError};
+use mainspring_store::{Conn, Row, StoreError};
 
 /// What a search of runs asks for.
 pub(crate) struct Query {
@@ -169,14 +170,13 @@ fn order(sql: &mut Sql, orders: &[Order], (joined, aliases): (&[Joined<'_>], &[S
     sql.push(if by_start { "r.run_id" } else { "r.start_time DESC, r.run_id" });
 }
 
-/// The runs of one page, in order.
-pub(crate) async fn search(c: &mut Conn, tenant: &Tenant, q: &Query) -> Result<Vec<RunInfo>, StoreError> {
+/// Which runs one page has, in order.
+pub(crate) async fn search(c: &mut Conn, tenant: &Tenant, q: &Query) -> Result<Vec<Found>, StoreError> {
     if q.experiments.is_empty() {
         return Ok(Vec::new());
     }
     let joined = joined(&q.clauses);
-    let mut sql = Sql::new(c.dialect(), "SELECT ");
-    sql.push(runs::COLUMNS).push(" FROM ");
+    let mut sql = Sql::new(c.dialect(), "SELECT r.run_id, r.revision FROM ");
     for (i, join) in joined.iter().enumerate() {
         sql.push(join.table).push(&format!(" f{i} CROSS JOIN "));
     }
@@ -197,5 +197,6 @@ pub(crate) async fn search(c: &mut Conn, tenant: &Tenant, q: &Query) -> Result<V
     }
     order(&mut sql, &q.orders, (&joined, &aliases));
     sql.page(q.limit, q.offset);
-    sql.rows(c).await?.into_iter().map(runs::read).collect()
+    let read = |mut row: Row| Ok(Found { id: row.take_text("run_id")?, revision: row.int("revision")? });
+    sql.rows(c).await?.into_iter().map(read).collect()
 }

@@ -21,11 +21,11 @@ impl Fixture {
         self.registry.purge_plan(&self.may(Purge::any()), Duration::ZERO).await.unwrap()
     }
 
-    async fn experiment(&self, name: &str) -> i64 {
+    pub(super) async fn experiment(&self, name: &str) -> i64 {
         self.registry.create_experiment(&self.may(CreateExperiment::any()), name, None, Vec::new()).await.unwrap()
     }
 
-    async fn model(&self, experiment: i64) -> String {
+    pub(super) async fn model(&self, experiment: i64) -> String {
         let new = NewLoggedModel { experiment, ..NewLoggedModel::default() };
         self.registry.create_logged_model(&self.may(CreateLoggedModel::any()), new).await.unwrap().id
     }

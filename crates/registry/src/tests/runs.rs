@@ -26,7 +26,7 @@ impl Fixture {
             ..RunSearch::default()
         };
         let page = self.registry.search_runs(&self.may(ReadRun::any()), &asked).await.unwrap();
-        page.items.into_iter().map(|r| r.info.name).collect()
+        page.items.iter().map(|r| r.info.name.clone()).collect()
     }
 
     pub(super) async fn put(&self, run: &str, path: &str, text: &'static str) {
@@ -202,7 +202,7 @@ async fn fill(f: &Fixture, runs: i64) {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1) INSERT INTO";
     let tables = [
         "runs SELECT 'default', 'r' || CAST(i AS TEXT), 0, 'n', 'u', 'RUNNING', i, NULL, NULL, 'mlflow-artifacts:/0/r', \
-         'active' FROM n",
+         'active', 0 FROM n",
         "run_tags SELECT 'default', 0, 'k', 'r' || CAST(i AS TEXT), CAST(i AS TEXT) FROM n",
         "run_metrics SELECT 'default', 0, 'm', 'r' || CAST(i AS TEXT), 0.5, 0, 0, 0 FROM n",
     ];

@@ -91,7 +91,7 @@ impl Resources {
     /// [`ResourceError`] when the document is refused.
     pub async fn diff(&self, auth: &Authorized<Read>, document: &Document) -> Result<Diff, ResourceError> {
         let kind = self.kinds.of_document(document)?;
-        let spec = kind.check(document)?;
+        let spec = kind.check_for(auth.tenant(), document)?;
         let key = Key::new(self, auth.tenant(), kind.name, document.name.as_str())?;
         let now = self.db.read(move |c| async move { one(c, &key).await }.boxed()).await?;
         let before = now.as_ref().map(|r| &r.spec);

@@ -40,7 +40,7 @@ impl Resources {
         let mut writes = Vec::with_capacity(documents.len());
         for (auth, document) in documents {
             let kind = self.kinds.of_document(&document)?;
-            let spec = kind.check(&document)?;
+            let spec = kind.check_for(auth.tenant(), &document)?;
             let mut write = self.write_of(auth.tenant(), kind.name, document.name.as_str(), auth.audit())?;
             if let Some((key, at)) = &mut write.exclusive {
                 *at = Some(document.at(key));

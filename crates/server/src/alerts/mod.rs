@@ -2,6 +2,7 @@
 
 mod courier;
 mod happenings;
+mod judged;
 mod mail;
 #[cfg(test)]
 mod tests;
@@ -12,15 +13,14 @@ pub use traffic::Slos;
 
 use crate::config::Settings;
 use crate::error::StartError;
-use mainspring_alert::{Alerts, ChannelSpec, Controller as Leader, Ports, ReadAlerts, Vault};
+use mainspring_alert::{Alerts, ChannelSpec, Controller as Leader, Ports, Vault};
 use mainspring_artifact::AwsSigner;
-use mainspring_core::{Authorized, Ctx, Name, Tenant};
+use mainspring_core::{Ctx, Name, Tenant};
 use mainspring_http::Reach;
 use mainspring_resource::{Controller, Kind};
 use mainspring_store::Db;
 use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Opens alerts as the settings say.
@@ -73,36 +73,13 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx, (url, replica): (String, St
     parts.alerts.reached_at(url);
     let ports = Ports {
         happenings: Arc::new(happenings::Decisions::new(parts.rollouts.clone(), parts.gate.clone())),
-        traffic: Arc::new(traffic::Counted { slos: parts.slos.clone(), journal: parts.journal.clone() }),
+        traffic: Arc::new(traffic::Counted {
+            slos: parts.slos.clone(),
+            journal: parts.journal.clone(),
+            judged: judged::Judged::new(parts.serving.clone(), parts.gate.clone(), ctx.clone()),
+        }),
     };
     let owner = ctx.event_id().to_string();
     let leader = Leader::new(parts.alerts.clone(), ports, owner, replica);
     drop(ctx.tasks.spawn_graceful(leader.run(ctx.clone())));
-}
-
-/// Burn rates and budgets for Prometheus.
-pub fn metrics(alerts: &Alerts, auth: &Authorized<ReadAlerts>) -> String {
-    let standings = alerts.standings(auth);
-    let mut page = String::new();
-    let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let mut family = |name: &str, help: &str| {
-        let _infallible = write!(page, "# HELP {name} {help}\n# TYPE {name} gauge\n");
-        for standing in &standings {
-            let o = &standing.objective;
-            let labels =
-                format!("deployment=\"{}\",objective=\"{}\"", escaped(o.deployment.as_str()), escaped(&o.name));
-            let _infallible = match name {
-                "mainspring_slo_target" => writeln!(page, "{name}{{{labels}}} {}", o.target),
-                "mainspring_slo_budget_left" => writeln!(page, "{name}{{{labels}}} {}", standing.left),
-                _ => standing.burns.iter().try_for_each(|b| {
-                    let window = b.window.as_secs();
-                    writeln!(page, "{name}{{{labels},window_seconds=\"{window}\"}} {}", b.rate)
-                }),
-            };
-        }
-    };
-    family("mainspring_slo_target", "share of requests that are to be good");
-    family("mainspring_slo_budget_left", "share of the error budget of 30 days that is left, of all replicas");
-    family("mainspring_slo_burn_rate", "how many times what the objective allows was not good, of all replicas");
-    page
 }

@@ -149,7 +149,8 @@ pub const KEYS: &[Key] = &[
     ),
     key("log.level", Kind::Text, "info", "log filter, e.g. `info,mainspring_serving=debug`"),
     key("log.format", Kind::OneOf(&["text", "json"]), "text", "log lines for people or for machines"),
-    key("otlp.endpoint", Kind::Text, "", "OTLP gRPC endpoint for traces, e.g. http://127.0.0.1:4317"),
+    key("otlp.endpoint", Kind::Text, "", "OTLP gRPC endpoint for traces and metrics, e.g. http://127.0.0.1:4317"),
+    key("otlp.interval", Kind::Duration, "60s", "how often metrics are sent there; 0s sends traces only"),
     key("otlp.sample", Kind::Text, "0.01", "share of requests traced, 0 to 1"),
     key(
         "lineage.url",

@@ -57,6 +57,7 @@ pub struct Settings {
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,
+    pub otlp_interval: Option<Duration>,
     pub otlp_sample: f64,
     pub lineage_url: Option<String>,
     pub lineage_key: Option<Secret>,
@@ -103,6 +104,10 @@ impl Settings {
         if !(0.0..=1.0).contains(&sample) {
             return Err(bad("otlp.sample", "expected a number from 0 to 1"));
         }
+        let interval = r.duration("otlp.interval");
+        if !interval.is_zero() && interval < Duration::from_secs(1) {
+            return Err(bad("otlp.interval", "expected 0s or at least 1s"));
+        }
         let link = |url: &str| url.starts_with("https://") || url.starts_with("http://");
         if r.text("public-url").is_some_and(|url| !link(url)) {
             return Err(bad("public-url", "expected an http or https URL, e.g. https://ml.example.com"));
@@ -145,6 +150,7 @@ impl Settings {
             log_level: r.text("log.level").unwrap_or("info").to_owned(),
             log_format: if r.text("log.format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
             otlp_endpoint: r.text("otlp.endpoint").map(str::to_owned),
+            otlp_interval: Some(interval).filter(|d| !d.is_zero()),
             otlp_sample: sample,
             lineage_url: r.text("lineage.url").map(str::to_owned),
             lineage_key: r.text("lineage.key").map(Secret::new),

@@ -208,7 +208,7 @@ impl Known for House {
             let Some(experiment) = found else { return Ok(Vec::new()) };
             let search = RunSearch { experiments: vec![experiment.id], max_results: RUNS, ..RunSearch::default() };
             let page = self.registry.search_runs(&self.may(who, ReadRun::any())?, &search).await.map_err(port)?;
-            Ok(page.items.into_iter().map(|run| Node::Run(run.info.id)).collect())
+            Ok(page.items.into_iter().map(|run| Node::Run(run.info.id.clone())).collect())
         })
     }
 

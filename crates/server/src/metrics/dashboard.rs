@@ -201,6 +201,19 @@ fn traffic() -> Vec<Panel> {
             unit: Unit::Count,
             queries: vec![(of("mainspring_inference_in_flight"), "{{deployment}} {{instance}}")],
         },
+        Panel {
+            title: "Rows that break rules",
+            says: "Of the rows that each rule of a deployment is about",
+            unit: Unit::Share,
+            queries: vec![(
+                format!(
+                    "sum by (deployment, rule) ({}) / sum by (deployment, rule) ({})",
+                    rate(&of("mainspring_rule_broken_total")),
+                    rate(&of("mainspring_rule_rows_total"))
+                ),
+                "{{deployment}} {{rule}}",
+            )],
+        },
     ]
 }
 

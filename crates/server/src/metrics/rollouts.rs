@@ -1,11 +1,11 @@
 //! What rollouts do: the variants in this process, and the evidence where it is folded.
 
-use super::{Page, Reading};
+use super::{Families, Kind, Reading};
 use mainspring_rollout::View;
 use mainspring_serving::{VariantState, VariantView};
 
 impl Reading {
-    pub(super) fn rollouts(&self, page: &mut Page) {
+    pub(super) fn rollouts(&self, page: &mut Families) {
         self.variants(page);
         self.shadows(page);
         self.phases(page);
@@ -13,7 +13,7 @@ impl Reading {
     }
 
     /// Every variant with what names it: deployment, rollout, variant.
-    fn of_rollouts(&self) -> impl Iterator<Item = ([(&str, &str); 3], &VariantView)> {
+    fn of_rollouts(&self) -> impl Iterator<Item = ([(&'static str, &str); 3], &VariantView)> {
         self.views.iter().flat_map(|d| {
             let rollout = d.rollout.as_deref().unwrap_or_default();
             let named = move |v| [("deployment", d.name.as_str()), ("rollout", rollout), ("variant", v)];
@@ -21,7 +21,7 @@ impl Reading {
         })
     }
 
-    fn variants(&self, page: &mut Page) {
+    fn variants(&self, page: &mut Families) {
         type Value = fn(&VariantView) -> f64;
         let gauges: [(&str, &str, Value); 3] = [
             ("mainspring_variant_weight", "part of the units that a variant of a rollout gets, 0 to 1", |v| {
@@ -35,46 +35,46 @@ impl Reading {
             }),
         ];
         for (name, help, value) in gauges {
-            page.family(name, "gauge", help);
+            page.family(name, Kind::Gauge, help);
             for (labels, v) in self.of_rollouts() {
-                page.sample(name, &labels, value(v));
+                page.sample(&labels, value(v));
             }
         }
         let name = "mainspring_variant_state";
-        page.family(name, "gauge", "1 for the state that a variant of a rollout is in here");
+        page.family(name, Kind::Gauge, "1 for the state that a variant of a rollout is in here");
         for ([deployment, rollout, variant], v) in self.of_rollouts() {
-            page.sample(name, &[deployment, rollout, variant, ("state", v.state.as_str())], 1.0);
+            page.sample(&[deployment, rollout, variant, ("state", v.state.as_str())], 1.0);
         }
     }
 
-    fn shadows(&self, page: &mut Page) {
+    fn shadows(&self, page: &mut Families) {
         let name = "mainspring_shadow_requests_total";
         page.family(
             name,
-            "counter",
+            Kind::Counter,
             "requests that a variant was asked in the shadow of answers; dropped while it was busy",
         );
         for ([deployment, rollout, variant], v) in self.of_rollouts() {
             let Some(shadow) = v.shadow else { continue };
             for (outcome, count) in [("ok", shadow.answered), ("failed", shadow.failed), ("dropped", shadow.dropped)] {
-                page.sample(name, &[deployment, rollout, variant, ("outcome", outcome)], count as f64);
+                page.sample(&[deployment, rollout, variant, ("outcome", outcome)], count as f64);
             }
         }
         let name = "mainspring_shadow_in_flight";
-        page.family(name, "gauge", "requests that a variant works on in the shadow");
+        page.family(name, Kind::Gauge, "requests that a variant works on in the shadow");
         for (labels, v) in self.of_rollouts() {
             if let Some(shadow) = v.shadow {
-                page.sample(name, &labels, shadow.in_flight as f64);
+                page.sample(&labels, shadow.in_flight as f64);
             }
         }
     }
 
-    fn phases(&self, page: &mut Page) {
+    fn phases(&self, page: &mut Families) {
         let name = "mainspring_rollout_phase";
-        page.family(name, "gauge", "1 for the phase that a rollout is in");
+        page.family(name, Kind::Gauge, "1 for the phase that a rollout is in");
         for view in &self.rollouts {
             let [rollout, deployment] = labels(view);
-            page.sample(name, &[rollout, deployment, ("phase", view.run.state.phase.as_str())], 1.0);
+            page.sample(&[rollout, deployment, ("phase", view.run.state.phase.as_str())], 1.0);
         }
         type Value = fn(&View) -> f64;
         let gauges: [(&str, &str, Value); 4] = [
@@ -90,27 +90,27 @@ impl Reading {
             ("mainspring_rollout_decisions", "decisions of the present run", |v| v.run.state.decisions as f64),
         ];
         for (name, help, value) in gauges {
-            page.family(name, "gauge", help);
+            page.family(name, Kind::Gauge, help);
             for view in &self.rollouts {
-                page.sample(name, &labels(view), value(view));
+                page.sample(&labels(view), value(view));
             }
         }
     }
 
     /// Only where the controller runs.
-    fn evidence(&self, page: &mut Page) {
+    fn evidence(&self, page: &mut Families) {
         let reported = || self.rollouts.iter().filter_map(|view| Some((view, view.report.as_ref()?)));
         let name = "mainspring_rollout_units";
-        page.family(name, "gauge", "units compared, by the variant that they saw first");
+        page.family(name, Kind::Gauge, "units compared, by the variant that they saw first");
         for (view, report) in reported() {
             let candidates = view.run.spec.candidates.iter().map(|c| c.name.as_str());
             for (variant, units) in std::iter::once("stable").chain(candidates).zip(&report.units) {
                 let [rollout, deployment] = labels(view);
-                page.sample(name, &[rollout, deployment, ("variant", variant)], *units as f64);
+                page.sample(&[rollout, deployment, ("variant", variant)], *units as f64);
             }
         }
         let name = "mainspring_rollout_effect";
-        page.family(name, "gauge", "effect of the candidate on a metric, and the ends of its confidence sequence");
+        page.family(name, Kind::Gauge, "effect of the candidate on a metric, and the ends of its confidence sequence");
         for (view, report) in reported() {
             let [rollout, deployment] = labels(view);
             for metric in &report.metrics {
@@ -120,18 +120,18 @@ impl Reading {
                     let Some(value) = value else { continue };
                     let mut labels = vec![rollout, deployment, ("metric", metric.name.as_str()), ("end", end)];
                     labels.extend(of);
-                    page.sample(name, &labels, value);
+                    page.sample(&labels, value);
                 }
             }
         }
         let name = "mainspring_rollout_late_events";
-        page.family(name, "gauge", "events of a rollout that came after a look at their time");
+        page.family(name, Kind::Gauge, "events of a rollout that came after a look at their time");
         for (view, report) in reported() {
-            page.sample(name, &labels(view), report.late as f64);
+            page.sample(&labels(view), report.late as f64);
         }
     }
 }
 
-fn labels(view: &View) -> [(&str, &str); 2] {
+fn labels(view: &View) -> [(&'static str, &str); 2] {
     [("rollout", view.run.name.as_str()), ("deployment", view.run.spec.deployment.as_str())]
 }

@@ -1,7 +1,7 @@
 use super::*;
 use mainspring_core::{Name, Target, Tenant, Timestamp};
 use mainspring_rollout::{Report, Run, State as RunState};
-use mainspring_serving::{Counted, DeploymentSpec, Over, ShadowView, Trip, VariantState, VariantView};
+use mainspring_serving::{Counted, DeploymentSpec, Over, RuleAction, ShadowView, Trip, VariantState, VariantView};
 use mainspring_traffic::Share;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn variant(name: &str, percent: u32) -> VariantView {
     }
 }
 
-pub(super) fn reading() -> Reading {
+pub fn reading() -> Reading {
     let name = Name::new("churn").unwrap();
     let trip = Trip {
         at: Timestamp(0),
@@ -95,6 +95,14 @@ pub(super) fn reading() -> Reading {
             name,
             in_flight: 0,
             unserved: Vec::new(),
+            rules: vec![RuleView {
+                name: "age:between".into(),
+                kind: "expect_column_values_to_be_between".into(),
+                action: RuleAction::Flag,
+                looked: 100,
+                broken: 7,
+                requests: 5,
+            }],
             failed_loads: 0,
             // As after a promotion: version 2 was the candidate and is stable now.
             versions: vec![version("stable", "2", 7), version("v2", "2", 3), version("stable", "1", 100)],
@@ -104,6 +112,7 @@ pub(super) fn reading() -> Reading {
             run,
             report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
         }],
+        standings: Vec::new(),
         journal: JournalStats::default(),
         health: Health { ready: true, checks: Vec::new() },
         uptime: Duration::from_secs(1),
@@ -121,6 +130,15 @@ fn no_series_is_there_twice() {
     assert!(twice.is_empty(), "{twice:?}");
     // What Triton's dashboards read is the sum over the variants that a version has been.
     assert!(page.contains("nv_inference_request_success{model=\"churn\",version=\"2\"} 10\n"), "{page}");
+}
+
+#[test]
+fn a_rule_shows_how_many_rows_broke_it() {
+    let page = reading().render();
+    let of = "{deployment=\"churn\",rule=\"age:between\",action=\"flag\"}";
+    for (name, value) in [("rows", 100), ("broken", 7), ("requests", 5)] {
+        assert!(page.contains(&format!("mainspring_rule_{name}_total{of} {value}\n")), "{name}: {page}");
+    }
 }
 
 #[test]

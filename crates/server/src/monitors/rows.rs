@@ -51,7 +51,9 @@ impl Traffic for JournalRows {
         let begun = self.ctx.now();
         let past = Some(Past { next: wanted.from, step: FIRST });
         // Its own columns and types: where another deployment has texts under a name, the numbers here stay numbers.
-        let of = Self { query: self.query.of_deployment(wanted.spec.deployment.as_str()), ..self.clone() };
+        // What a column was in an earlier version is forgotten with the days of that version.
+        let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
+        let of = Self { query, ..self.clone() };
         let stream: Box<dyn RowStream> = Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new() });
         Box::pin(async move { Ok(stream) })
     }

@@ -1,7 +1,7 @@
 //! Several requests into one call, and its outputs back to each.
 
 use super::Ran;
-use super::queue::{Item, Reply};
+use super::queue::{Item, Reply, Work};
 use crate::stats::nanos;
 use bytes::Bytes;
 use mainspring_core::tensor::{Data, NamedTensor, TensorError};
@@ -19,16 +19,13 @@ pub(super) struct Timed {
 
 /// Puts the rows of all requests under each other. The requests agree in everything but the number
 /// of rows: [`super::queue`] sees to that.
-pub(super) fn join(items: &[Item]) -> Result<Vec<NamedTensor>, TensorError> {
-    let Some(first) = items.first() else { return Ok(Vec::new()) };
-    (0..first.work.inputs.len())
-        .map(|input| {
-            let parts: Vec<&Tensor> =
-                items.iter().filter_map(|i| i.work.inputs.get(input)).map(|n| &n.tensor).collect();
-            let tensor = stack(&parts)?;
-            Ok(NamedTensor { name: Arc::clone(&first.work.inputs[input].name), tensor })
-        })
-        .collect()
+pub(super) fn join(all: &[&Work]) -> Result<Vec<NamedTensor>, TensorError> {
+    let Some(first) = all.first() else { return Ok(Vec::new()) };
+    let columns = first.inputs.iter().enumerate().map(|(input, of)| {
+        let parts: Vec<&Tensor> = all.iter().filter_map(|work| work.inputs.get(input)).map(|n| &n.tensor).collect();
+        Ok(NamedTensor { name: Arc::clone(&of.name), tensor: stack(&parts)? })
+    });
+    columns.collect()
 }
 
 /// Rows of several tensors under each other.
@@ -57,29 +54,50 @@ pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
     Tensor::from_raw(first.dtype(), shape, words.to_wire().slice(0..len))
 }
 
-/// Gives each request its own rows, sharing the outputs' memory.
-pub(super) fn hand_out(items: Vec<Item>, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) {
-    let whole = items.len() == 1;
-    let result = result.and_then(|outputs| if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) });
-    let mut start = 0;
-    let mut outputs = result;
-    for item in items {
-        let end = start + item.work.rows;
-        let mine = match &mut outputs {
+/// The outputs of a call, from which each request in it gets its own rows. They share the outputs' memory.
+pub(super) struct Portions {
+    outputs: Result<Vec<NamedTensor>, EngineError>,
+    /// One request has them all.
+    whole: bool,
+    /// The next request's first row.
+    next: usize,
+    timed: Timed,
+}
+
+impl Portions {
+    /// Of a call for so many requests.
+    pub fn new(requests: usize, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) -> Self {
+        let whole = requests == 1;
+        let outputs = result.and_then(|outputs| if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) });
+        Self { outputs, whole, next: 0, timed }
+    }
+
+    /// Those of the next request, which has so many rows and has waited since then.
+    pub fn cut(&mut self, rows: usize, since: Instant) -> Result<Ran, EngineError> {
+        let (start, end) = (self.next, self.next + rows);
+        self.next = end;
+        let mine = match &mut self.outputs {
             Err(error) => Err(error.clone()),
-            Ok(outputs) if whole => Ok(std::mem::take(outputs)),
+            Ok(outputs) if self.whole => Ok(std::mem::take(outputs)),
             Ok(outputs) => Ok(outputs
                 .iter()
                 .map(|o| NamedTensor { name: Arc::clone(&o.name), tensor: o.tensor.slice_rows(start, end) })
                 .collect()),
         };
-        start = end;
-        let ran = mine.map(|outputs| Ran {
+        mine.map(|outputs| Ran {
             outputs,
-            queue_ns: nanos(timed.started.saturating_duration_since(item.enqueued)),
-            engine_ns: timed.engine_ns,
-            batch_rows: timed.rows as u32,
-        });
+            queue_ns: nanos(self.timed.started.saturating_duration_since(since)),
+            engine_ns: self.timed.engine_ns,
+            batch_rows: self.timed.rows as u32,
+        })
+    }
+}
+
+/// Gives each request of a batch its own rows.
+pub(super) fn hand_out(items: Vec<Item>, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) {
+    let mut portions = Portions::new(items.len(), result, timed);
+    for item in items {
+        let ran = portions.cut(item.work.rows, item.enqueued);
         // The caller may have gone meanwhile; then nobody needs the answer.
         let _ = item.reply.send(Reply::Ran(ran));
     }

@@ -4,6 +4,7 @@ mod batch;
 mod parts;
 mod pool;
 mod queue;
+mod round;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -16,13 +17,17 @@ pub(crate) use queue::{Reply, Waiting, Work};
 pub(crate) use timer::Timer;
 
 use crate::contract::Contract;
+use crate::rules::Ruled;
 use crate::stats::{ClosedBy, Recorder, nanos};
 use crate::view::Execution;
+use arc_swap::ArcSwapOption;
+use batch::{Portions, Timed};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Target, Timestamp};
 use mainspring_engine::{EngineError, Model, RunCx};
 use pool::Room;
 use queue::{Queue, Trigger};
+use round::{Entry, Guest, Party};
 use slots::{Slot, Slots};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -66,6 +71,8 @@ pub(crate) struct Facts {
 pub(crate) struct Loaded {
     pub facts: Facts,
     pub recorder: Arc<Recorder>,
+    /// What rows must keep; looked at only where the deployment declares rules.
+    pub rules: ArcSwapOption<Ruled>,
     runner: Arc<Runner>,
 }
 
@@ -106,7 +113,7 @@ impl Loaded {
             me: Weak::clone(me),
             target: Arc::clone(&facts.contract.target),
         });
-        Arc::new(Self { facts, recorder, runner })
+        Arc::new(Self { facts, recorder, rules: ArcSwapOption::empty(), runner })
     }
 
     /// The same version at work as another variant, or found under another URI.
@@ -120,7 +127,8 @@ impl Loaded {
         let recorder = recorder(&target);
         let contract = Arc::new(Contract { target, ..Contract::clone(&self.facts.contract) });
         let facts = Facts { contract, uri: uri.into(), ..self.facts.clone() };
-        Arc::new(Self { facts, recorder, runner: Arc::clone(&self.runner) })
+        let rules = ArcSwapOption::new(self.rules.load_full());
+        Arc::new(Self { facts, recorder, rules, runner: Arc::clone(&self.runner) })
     }
 
     /// Whether both are one model in memory.
@@ -140,22 +148,65 @@ impl Loaded {
         self.runner.queue.len()
     }
 
-    /// Runs on this thread if the request is small enough and an instance is idle.
-    pub fn try_inline(&self, inputs: &[NamedTensor], rows: usize, cx: &RunCx) -> Option<Result<Ran, EngineError>> {
-        if self.facts.execution.inline_rows == 0 || self.units(inputs, rows) > self.facts.execution.inline_rows {
-            return None;
+    /// Runs on this thread, in one call with what else this thread finds ready for the model, if the request is
+    /// small enough and an instance is idle. Else gives it back.
+    pub async fn inline(&self, work: Work) -> Result<Result<Ran, EngineError>, Work> {
+        let most = self.facts.execution.inline_rows;
+        if most == 0 {
+            return Err(work);
         }
+        let units = self.units(&work.inputs, work.rows);
+        if units > most {
+            return Err(work);
+        }
+        let entry = if self.facts.rules.shared { round::enter(self, work, units) } else { Entry::Alone(work) };
+        let party = match entry {
+            Entry::Alone(first) => Some(Party { first, since: Instant::now(), guests: Vec::new() }),
+            Entry::First(lead) => lead.gather().await,
+            Entry::Joined(answer) => return answer.await.unwrap_or_else(|_| Ok(Err(unanswered()))),
+        };
+        let Some(party) = party else { return Ok(Err(unanswered())) };
+        self.call(party)
+    }
+
+    /// One call on this thread for all of them, if an instance is idle.
+    fn call(&self, party: Party) -> Result<Result<Ran, EngineError>, Work> {
         let runner = &*self.runner;
-        let slot = runner.slots.try_acquire()?;
+        let Some(slot) = runner.slots.try_acquire() else {
+            round::send_away(party.guests);
+            return Err(party.first);
+        };
+        let rows = party.rows();
+        let inputs = party.inputs();
+        let Party { first, since, guests } = party;
+        let cx = RunCx {
+            deadline: first.deadline.filter(|_| guests.is_empty()),
+            params: first.params.clone(),
+            ids: Vec::new(),
+        };
         let started = Instant::now();
-        let result = guarded(|| runner.model.run(inputs, cx));
+        let result = inputs.and_then(|inputs| guarded(|| runner.model.run(&inputs, &cx)));
         let engine_ns = nanos(started.elapsed());
+        self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
+        if !guests.is_empty() && matches!(result, Err(EngineError::Run { .. })) {
+            // The values of one request are no reason to fail the others.
+            drop(slot);
+            for guest in guests {
+                let Guest { work, enqueued, reply } = guest;
+                let _ = reply.send(self.call(Party { first: work, since: enqueued, guests: Vec::new() }));
+            }
+            return self.call(Party { first, since, guests: Vec::new() });
+        }
         drop(slot);
         if runner.queue.len() > 0 {
             runner.pump(Trigger::Idle);
         }
-        self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
-        Some(result.map(|outputs| Ran { outputs, queue_ns: 0, engine_ns, batch_rows: rows as u32 }))
+        let mut portions = Portions::new(1 + guests.len(), result, Timed { started, engine_ns, rows });
+        let mine = portions.cut(first.rows, since);
+        for guest in guests {
+            let _ = guest.reply.send(Ok(portions.cut(guest.work.rows, guest.enqueued)));
+        }
+        Ok(mine)
     }
 
     /// How many rows of the size that warm-up ran the request amounts to: a free dimension, such as
@@ -225,7 +276,10 @@ impl Runner {
                 Some(parts) => parts.fill(&*self.model, &only.work.inputs, &cx),
                 None => self.model.run(&only.work.inputs, &cx),
             },
-            many => batch::join(many).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx)),
+            many => {
+                let all: Vec<&Work> = many.iter().map(|item| &item.work).collect();
+                batch::join(&all).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx))
+            }
         });
         let engine_ns = nanos(started.elapsed());
         // A call that variants share counts for the one whose request was first.
@@ -240,6 +294,14 @@ impl Runner {
             return;
         }
         batch::hand_out(batch.items, result, batch::Timed { started, engine_ns, rows });
+    }
+}
+
+/// What a request gets whose call ended without a word.
+fn unanswered() -> EngineError {
+    EngineError::Run {
+        reason: "the call that it was part of ended early; the log has the details".into(),
+        bad_input: false,
     }
 }
 

@@ -203,7 +203,7 @@ impl Queue {
 }
 
 /// Whether rows of both fit under each other, in one call that does the same for both.
-fn together(a: &Work, b: &Work) -> bool {
+pub(super) fn together(a: &Work, b: &Work) -> bool {
     a.parts.is_none()
         && b.parts.is_none()
         && a.params == b.params

@@ -220,3 +220,58 @@ async fn requests_with_other_parameters_are_never_in_one_call() {
         (ErrorKind::InvalidInput, "params.heat must be double, it is \"hot\"".into())
     );
 }
+
+#[tokio::test]
+async fn requests_that_are_ready_together_share_a_call_on_their_thread() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let asked: Vec<Vec<f32>> = (1..=5_u8).map(|i| vec![f32::from(i); usize::from(i)]).collect();
+    let got = futures::future::join_all(asked.iter().map(|values| rig.ask(values))).await;
+    for (asked, got) in asked.iter().zip(got) {
+        assert_eq!(got.unwrap(), asked.iter().map(|v| v + 1.0).collect::<Vec<_>>());
+    }
+    assert_eq!((rig.stats().inference_count, rig.stats().execution_count, rig.closed(ClosedBy::Inline)), (15, 1, 1));
+    assert!(rig.sink.0.lock().iter().all(|event| event.batch_rows == 15));
+    let (a, b, c) =
+        futures::join!(rig.infer(rows(1, &[1.0])), rig.infer(rows(1, &[1.0, 2.0])), rig.infer(rows(1, &[3.0])),);
+    assert_eq!((a.unwrap().batch_rows, b.unwrap().batch_rows, c.unwrap().batch_rows), (2, 1, 2), "another width");
+}
+
+#[tokio::test]
+async fn a_call_on_the_thread_has_no_more_rows_than_a_batch() {
+    let rig = Rig::serving("quick 1", batches(4, Duration::ZERO)).await;
+    let got = futures::future::join_all((0..3).map(|_| rig.ask(&[1.0; 3]))).await;
+    assert!(got.into_iter().all(|answer| answer.unwrap() == [2.0; 3]));
+    assert_eq!(rig.stats().execution_count, 3);
+    let alone = Rig::serving("quick 1", batches(1, Duration::ZERO)).await;
+    let got = futures::future::join_all((0..3).map(|_| alone.ask(&[1.0]))).await;
+    assert!(got.into_iter().all(|answer| answer.unwrap() == [2.0]));
+    assert_eq!(alone.stats().execution_count, 3);
+}
+
+#[tokio::test]
+async fn values_that_the_model_refuses_fail_no_other_request_of_the_thread() {
+    let rig = Rig::serving("picky 1", |_| {}).await;
+    let asked = [vec![-1.0], vec![1.0], vec![-2.0], vec![2.0, 3.0]];
+    let got = futures::future::join_all(asked.iter().map(|values| rig.ask(values))).await;
+    let got: Vec<_> = got.into_iter().map(|answer| answer.map_err(|e| e.kind())).collect();
+    let refused = Err(ErrorKind::InvalidInput);
+    assert_eq!(got, [refused.clone(), Ok(vec![2.0]), refused, Ok(vec![3.0, 4.0])]);
+}
+
+#[tokio::test]
+async fn who_goes_away_takes_nobody_along() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    let (mut first, mut second) = (Box::pin(rig.ask(&[1.0])), Box::pin(rig.ask(&[2.0])));
+    let mut third = Box::pin(rig.ask(&[3.0]));
+    assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+    assert!(futures::poll!(&mut third).is_pending());
+    drop(first);
+    assert_eq!((second.await.unwrap(), third.await.unwrap()), (vec![3.0], vec![4.0]));
+    let (mut first, mut second) = (Box::pin(rig.ask(&[1.0])), Box::pin(rig.ask(&[2.0])));
+    assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+    drop(second);
+    assert_eq!(first.await.unwrap(), [2.0]);
+    let events = rig.sink.0.lock();
+    assert_eq!(events.iter().filter(|e| e.outcome == mainspring_core::Outcome::Ok).count(), 3, "{events:?}");
+    assert_eq!(events.len(), 5, "who went away is in the journal too");
+}

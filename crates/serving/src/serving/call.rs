@@ -5,10 +5,11 @@ use crate::error::ServeError;
 use crate::event::Event;
 use crate::pick::Chosen;
 use crate::request::{Answer, InferRequest};
+use crate::rules::summary;
 use crate::run::{Loaded, Ran, Reply, Work};
 use crate::traffic::Aside;
 use mainspring_core::Failure;
-use mainspring_engine::{EngineError, Params, RunCx};
+use mainspring_engine::{EngineError, Params};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -35,10 +36,9 @@ impl Call {
     ) -> Result<Answer, ServeError> {
         let received = request.received;
         let Admitted { loaded, work } = self.admit(request, chosen)?;
-        let cx = RunCx { deadline: work.deadline, params: work.params.clone(), ids: Vec::new() };
-        let ran = match loaded.try_inline(&work.inputs, work.rows, &cx) {
-            Some(result) => result?,
-            None => {
+        let ran = match loaded.inline(work).await {
+            Ok(result) => result?,
+            Err(work) => {
                 let Some(event) = &self.event else { return Err(ServeError::Cancelled) };
                 queued(&loaded, &event.deployment, work, received).await?
             }
@@ -89,6 +89,7 @@ impl Call {
             client_id: event.client_id.clone(),
             contract: Arc::clone(&loaded.facts.contract),
             batch_rows: ran.batch_rows,
+            flags: event.flags.as_ref().and_then(summary),
             event: Some(event),
             answered: Instant::now(),
         })
@@ -139,7 +140,8 @@ fn accept(event: &mut Event, request: &mut InferRequest, mut chosen: Chosen) -> 
     let Chosen { loaded, assignment, guard, shaded, .. } = chosen;
     (event.assignment, event.guard) = (assignment, guard);
     event.answers(&loaded);
-    if let Some(limit) = event.deployment.spec.load().limits.max_request_bytes {
+    let spec = event.deployment.spec.load();
+    if let Some(limit) = spec.limits.max_request_bytes {
         let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();
         if bytes > limit.0 {
             return Err(ServeError::TooLarge { name: event.deployment.name.to_string(), bytes, limit: limit.0 });
@@ -150,6 +152,17 @@ fn accept(event: &mut Event, request: &mut InferRequest, mut chosen: Chosen) -> 
         return Err(ServeError::NoRows);
     }
     event.rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    if spec.rules.is_some()
+        && let Some(rules) = &*loaded.rules.load()
+    {
+        event.flags = match rules.judge(event.deployment.name.as_str(), &request.inputs, rows) {
+            Ok(flags) => flags,
+            Err((refused, flags)) => {
+                event.flags = Some(flags);
+                return Err(refused);
+            }
+        };
+    }
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
     event.params = params.as_ref().map(Params::text);
     let aside = shaded.and_then(|traffic| traffic.aside(&loaded, &event.id, params.as_ref()));

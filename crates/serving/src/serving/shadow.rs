@@ -40,6 +40,7 @@ impl Serving {
             guard: None,
             first_part: None,
             gave_up: false,
+            flags: None,
             sink: Arc::clone(&real.sink),
         };
         self.means.ctx.tasks.spawn("shadow", run(aside, event, turn));

@@ -7,6 +7,7 @@ use crate::contract::Contract;
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::request::InferRequest;
+use crate::rules::summary;
 use crate::run::{Loaded, PartSender, Reply, Waiting, Work};
 use crate::traffic::Aside;
 use bytes::{BufMut, BytesMut};
@@ -56,6 +57,8 @@ pub struct AnswerParts {
     pub client_id: Option<Arc<str>>,
     /// What the version takes and gives.
     pub contract: Arc<Contract>,
+    /// Rules of the deployment that its row broke.
+    pub flags: Option<Arc<str>>,
     call: Call,
     loaded: Arc<Loaded>,
     deployment: Arc<Deployment>,
@@ -98,11 +101,13 @@ impl Serving {
         let deadline = work.deadline;
         let waiting = loaded.enqueue(Work { parts: Some(sender), ..work });
         let serving = call.aside.as_ref().map(|_| self.clone());
+        let flags = call.event.as_ref().and_then(|event| event.flags.as_ref()).and_then(summary);
         Ok(AnswerParts {
             id,
             target: Arc::clone(&loaded.facts.contract.target),
             client_id,
             contract: Arc::clone(&loaded.facts.contract),
+            flags,
             call,
             loaded,
             deployment,

@@ -2,6 +2,7 @@
 
 mod not_built;
 mod python;
+mod rules;
 mod slo;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod units;
 
 pub use mainspring_resource::{ByteSize, HumanDuration};
 pub use python::{PythonEnv, PythonSpec};
+pub use rules::{MOST_RULES, RuleAction, RuleAlert, RuleCondition, RuleSeverity, RuleSpec, RulesSpec};
 pub use slo::{Percent, SloSpec};
 pub use units::Instances;
 
@@ -46,6 +48,9 @@ pub struct DeploymentSpec {
     /// What it promises: budgets, and alerts when one burns too fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<SloSpec>,
+    /// What the rows of its requests must keep: a request with one that does not is refused, flagged or counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<RulesSpec>,
     #[serde(default, skip_serializing)]
     features: not_built::Features,
     #[serde(default, skip_serializing)]
@@ -185,6 +190,7 @@ impl DeploymentSpec {
             journal: JournalSpec::default(),
             default: false,
             slo: None,
+            rules: None,
             features: not_built::Features,
             cache: not_built::Cache,
             scale: not_built::Scale,
@@ -227,6 +233,9 @@ impl DeploymentSpec {
             range(!limit.0.is_zero() && limit.0 <= DAY, field, limit.to_string(), "longer than 0ms, and at most 24h")?;
         }
         if let Some((field, got, expected)) = self.slo.as_ref().and_then(SloSpec::wrong) {
+            return Err(SpecError::Range { field, got, expected });
+        }
+        if let Some((field, got, expected)) = self.rules.as_ref().and_then(RulesSpec::wrong) {
             return Err(SpecError::Range { field, got, expected });
         }
         if let Some(memory) = python.memory {

@@ -150,3 +150,32 @@ proptest::proptest! {
         let _ = parse(&text);
     }
 }
+
+#[test]
+fn rules_are_declared_and_what_cannot_be_is_refused() {
+    let between = "{type: expect_column_values_to_be_between, kwargs: {column: age, max_value: 9}";
+    let spec = parse(&format!("{{model: a, rules: {{action: reject, expectations: [{between}}}]}}}}")).unwrap();
+    spec.validate(&name("m")).unwrap();
+    let rules = spec.rules.clone().unwrap();
+    assert_eq!(
+        (rules.names(), rules.action_of(&rules.expectations[0])),
+        (vec!["age:between".to_owned()], RuleAction::Reject)
+    );
+    assert_eq!(serde_json::from_value::<DeploymentSpec>(serde_json::to_value(&spec).unwrap()).unwrap(), spec);
+    let check = |rules: &str| {
+        let spec = parse(&format!("{{model: a, rules: {rules}}}")).unwrap();
+        spec.validate(&name("m")).unwrap_err().to_string()
+    };
+    assert!(check("{expectations: []}").contains("one rule to 64"));
+    assert!(check(&format!("{{expectations: [{between}, name: 'a,b'}}]}}")).contains("a,b"));
+    assert!(check(&format!("{{expectations: [{between}, name: a}}, {between}, name: a}}]}}")).contains("twice"));
+    let many = vec![format!("{between}}}"); MOST_RULES + 1].join(", ");
+    assert!(check(&format!("{{expectations: [{many}]}}")).contains("a list of 65"));
+    for (alert, field) in
+        [("over: 100%", "over"), ("over: 1%, window: 7m", "window"), ("over: 1%, minimum: 0", "minimum")]
+    {
+        let said = check(&format!("{{expectations: [{between}}}], alert: {{{alert}}}}}"));
+        assert!(said.contains(&format!("rules.alert.{field}")), "{said}");
+    }
+    assert!(parse("{model: a, rules: {action: drop, expectations: []}}").unwrap_err().contains("drop"));
+}

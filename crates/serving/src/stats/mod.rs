@@ -8,6 +8,7 @@ mod tests;
 pub use histogram::{Histogram, HistogramView};
 pub(crate) use recorder::{Recorder, Sample};
 
+use crate::rules::RuleView;
 use crate::view::Execution;
 use mainspring_core::{ErrorKind, Name, Target, Timestamp};
 use serde::Serialize;
@@ -147,6 +148,8 @@ pub struct DeploymentStats {
     pub unserved: Vec<FailureCount>,
     /// Version changes that failed.
     pub failed_loads: u64,
+    /// Its rules, and what each counted.
+    pub rules: Vec<RuleView>,
     /// Its versions, the current one first; those that are loaded, and the last ones before, 16 in all.
     pub versions: Vec<VersionStats>,
 }

@@ -60,6 +60,8 @@ pub enum Method {
     CentralLimit,
     /// Two values of the sorted column; holds whatever the distribution is.
     OrderStatistics,
+    /// Of every pair of groups, each at a level divided by their number: none of them is outside of it.
+    Simultaneous,
     /// An estimate of likelihood and the curvature there.
     Wald,
     /// No further away than the noise of all parts together, whose distribution is drawn; holds more often than asked.
@@ -78,6 +80,7 @@ impl Method {
             Self::Logit => "Boyd, Eng and Page 2013",
             Self::CentralLimit => "central limit theorem",
             Self::OrderStatistics => "order statistics; Conover 1999",
+            Self::Simultaneous => "Newcombe 1998; Donner and Zou 2012, Bonferroni over pairs",
             Self::Wald => "Cox 1958; Wald",
             Self::Triangle => "triangle inequality over the bins' normal noise",
         }

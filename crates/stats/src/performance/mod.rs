@@ -7,6 +7,7 @@
 //! | how probable each of many classes | [`Probabilities`] | the probabilities; merges |
 //! | a number | [`Regression`] | moments; merges; the [`median_absolute_error`] needs the column |
 //! | an order | [`Ranking`] | moments over queries; merges |
+//! | whether groups are treated alike | [`Treated`] | counts of each group; add |
 //! | whether a probability means what it says | [`Calibration`] | counts and sums of bins; merges |
 //!
 //! A window is the merge of its parts. Each [`Measure`] has an interval and says by which [`Method`]; where no method is
@@ -15,6 +16,7 @@
 
 mod calibration;
 mod confusion;
+mod fairness;
 mod interval;
 mod probabilities;
 mod ranking;
@@ -29,6 +31,7 @@ mod tests;
 
 pub use calibration::{Bin, Calibration, Recalibration, recalibration};
 pub use confusion::{Average, Confusion};
+pub use fairness::{FAIRNESS, Treated, fairness};
 pub use interval::{Interval, Level, Measure, Method, difference, ratio, wilson};
 pub use probabilities::Probabilities;
 pub use ranking::{Item, Ranking};

@@ -201,3 +201,40 @@ fn shares_and_their_difference_are_as_in_statsmodels() {
         near(found.high, high, CLOSE, "Newcombe");
     }
 }
+
+#[test]
+fn groups_are_treated_as_alike_as_fairlearn_says() {
+    let level = Level::default();
+    for case in list(&cases(include_str!("../../oracles/fairlearn.json"))) {
+        let [seed, n, k, bias] = spec(case);
+        let mut coin = Coin::new(seed as u64);
+        let mut groups = vec![Treated::default(); k as usize];
+        for _ in 0..n as usize {
+            let (a, b, c) = (coin.unit(), coin.unit(), coin.unit());
+            let group = (a * a * k) as usize;
+            let hit = 0.8 - bias * group as f64 / k;
+            let truth = b < 0.4;
+            let said = c < if truth { hit } else { 0.3 * hit };
+            let of = &mut groups[group];
+            of.answers += 1;
+            of.selected += u64::from(said);
+            match (truth, said) {
+                (true, true) => of.true_positives += 1,
+                (true, false) => of.false_negatives += 1,
+                (false, true) => of.false_positives += 1,
+                (false, false) => of.true_negatives += 1,
+            }
+        }
+        let found = fairness(&groups, level);
+        assert_eq!(found.len(), 8);
+        for (name, measure) in found {
+            near(measure.value, number(&case[name]), CLOSE, name);
+            let i = measure.interval.unwrap();
+            assert!(i.low <= measure.value && measure.value <= i.high, "{name}: {measure:?}");
+            // Both are found out: where there is a bias, and where there is none.
+            let apart = if name.ends_with("ratio") { i.high < 1.0 } else { i.low > 0.0 };
+            assert!(bias > 0.0 || !apart, "{name}: {measure:?}");
+            assert!(n < 1000.0 || apart || name.starts_with("predictive"), "{name}: {measure:?}");
+        }
+    }
+}

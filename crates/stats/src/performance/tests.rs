@@ -175,3 +175,51 @@ fn the_first_k_are_counted_as_by_hand() {
     assert_eq!(below, zero);
     assert!((value(below.ndcg(level)) - 1.0 / 3.0_f64.log2()).abs() < 1e-15);
 }
+
+/// What is true of groups is within the intervals at least as often as they say, however many groups there are.
+#[test]
+fn what_groups_are_apart_is_held_as_often_as_asked() {
+    let level = Level::new(0.9).unwrap();
+    for rates in [&[0.3, 0.5][..], &[0.4, 0.4], &[0.2, 0.25, 0.3, 0.6], &[0.5; 6]] {
+        let (mut coin, mut held, mut runs) = (crate::stream::Coin::new(5), [0, 0], 0);
+        let (least, most) = rates.iter().fold((1.0_f64, 0.0_f64), |(a, b), r| (a.min(*r), b.max(*r)));
+        while runs < 400 {
+            runs += 1;
+            let groups: Vec<Treated> = rates
+                .iter()
+                .map(|rate| {
+                    let selected = (0..150).filter(|_| coin.unit() < *rate).count() as u64;
+                    Treated { answers: 150, selected, ..Treated::default() }
+                })
+                .collect();
+            let found = fairness(&groups, level);
+            assert_eq!(found.len(), 2, "without labels there is the one that needs none");
+            for (at, truth) in [most - least, least / most].into_iter().enumerate() {
+                let i = found[at].1.interval.unwrap();
+                held[at] += u32::from(i.low <= truth + 1e-12 && truth <= i.high + 1e-12);
+            }
+        }
+        // 3.5 standard errors of a share of 400 below it.
+        assert!(held.iter().all(|held| f64::from(*held) / 400.0 > 0.9 - 0.053), "{rates:?}: {held:?}");
+    }
+}
+
+#[test]
+fn a_rate_that_a_group_has_no_rows_for_is_not_that_groups() {
+    let group = |tp, false_negatives| Treated {
+        answers: 10,
+        selected: tp,
+        true_positives: tp,
+        false_negatives,
+        ..Treated::default()
+    };
+    let names = |groups: &[Treated]| fairness(groups, Level::default()).into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+    assert_eq!(names(&[group(5, 5)]), [""; 0], "one group is like itself");
+    let found = names(&[group(5, 5), group(4, 4), group(0, 0)]);
+    assert!(
+        found.contains(&"equal_opportunity_difference") && !found.contains(&"equalized_odds_difference"),
+        "{found:?}"
+    );
+    let found = names(&[group(5, 5), group(0, 0)]);
+    assert_eq!(found, ["demographic_parity_difference", "demographic_parity_ratio"]);
+}

@@ -38,6 +38,8 @@ struct Stage {
     /// Alarms that nobody takes.
     deaf: Mutex<bool>,
     trained: Mutex<Option<Profile>>,
+    /// Reading the training data takes until this is told.
+    slowly: Mutex<Option<Arc<tokio::sync::Notify>>>,
     asked: Mutex<u32>,
 }
 
@@ -104,7 +106,13 @@ impl Models for Process {
         let auth = may(SaveProfile { model: model.to_owned() });
         let source = "the run's dataset churn".to_owned();
         let found = self.0.trained.lock().clone().map(|profile| Trained { profile, source, auth });
-        Box::pin(async move { Ok(found) })
+        let slowly = self.0.slowly.lock().clone();
+        Box::pin(async move {
+            if let Some(read) = slowly {
+                read.notified().await;
+            }
+            Ok(found)
+        })
     }
 }
 
@@ -122,6 +130,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         told: Mutex::default(),
         deaf: Mutex::default(),
         trained: Mutex::default(),
+        slowly: Mutex::default(),
         asked: Mutex::default(),
     })
 }
@@ -319,6 +328,34 @@ async fn a_bug_that_one_monitor_meets_holds_up_no_other() {
         (None, a.watch().rows),
         "it is tried again, and has lost nothing"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn training_data_that_takes_long_to_read_holds_up_no_other_monitor() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let read = Arc::new(tokio::sync::Notify::new());
+    *stage.slowly.lock() = Some(Arc::clone(&read));
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let other = Name::new("a-first").unwrap();
+    let first = ReadMonitors { monitor: Some(other.clone()) };
+    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({}))).unwrap();
+    a.monitors.declare(&declare(), spec(json!({"reference": {"window": "7d"}}))).unwrap();
+    a.controller.pass().await.unwrap();
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    let problem = a.monitors.status(&may(first.clone())).unwrap().problem.unwrap();
+    assert!(problem.contains("is being read"), "{problem}");
+    assert_eq!((a.view().problem, a.watch().rows[0]), (None, 300));
+    read.notify_one();
+    for _ in 0..8 {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    let view = a.monitors.status(&may(first)).unwrap();
+    assert_eq!((view.problem, view.watch.unwrap().rows[0]), (None, 1_100), "it has lost nothing");
+    assert_eq!(*stage.asked.lock(), 1, "it was read once");
 }
 
 /// Both a long past of one monitor and many monitors take longer than the lease lasts.

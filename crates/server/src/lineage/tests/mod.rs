@@ -115,6 +115,7 @@ impl World {
             rows: 1,
             batch_rows: 1,
             timing: Timing::default(),
+            flags: None,
             params: None,
             inputs: Arc::default(),
             outputs: Arc::default(),

@@ -1,0 +1,117 @@
+"""Metrics over OTLP, received by OpenTelemetry's own messages."""
+
+import concurrent.futures
+import queue
+import re
+import urllib.request
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+
+
+
+class Collector(metrics_service_pb2_grpc.MetricsServiceServicer):
+    """Keeps what it is sent; refuses the first `refusals` with `code`."""
+
+    def __init__(self, refusals=0, code=grpc.StatusCode.UNAVAILABLE):
+        self.refusals, self.code = refusals, code
+        self.asked = 0
+        self.requests, self.metadata = queue.Queue(), []
+        self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(self, self.server)
+        self.endpoint = f"http://127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+
+    def Export(self, request, context):  # noqa: N802
+        self.asked += 1
+        if self.asked <= self.refusals:
+            context.abort(self.code, "not now")
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.requests.put(request)
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    def until(self, found, rounds=20):
+        """The first request that `found` takes."""
+        for _ in range(rounds):
+            request = self.requests.get(timeout=30)
+            if found(request):
+                return request
+        raise AssertionError(f"not in {rounds} rounds")
+
+
+@pytest.fixture
+def collector():
+    made = []
+
+    def begin(**more):
+        made.append(Collector(**more))
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.server.stop(None)
+
+
+def metrics(request):
+    return {metric.name: metric for metric in request.resource_metrics[0].scope_metrics[0].metrics}
+
+
+def attributes(of):
+    return {pair.key: pair.value.string_value for pair in of}
+
+
+def page(server):
+    return urllib.request.urlopen(server.url + "/metrics").read().decode()
+
+
+def test_a_collector_gets_what_the_page_of_metrics_shows(start, collector):
+    received = collector()
+    server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s",
+                   env={"OTEL_EXPORTER_OTLP_HEADERS": "api-key=s%20ecret", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test"})
+    request = received.until(lambda r: metrics(r)["mainspring.ready"].gauge.data_points[0].as_double == 1)
+    resource = attributes(request.resource_metrics[0].resource.attributes)
+    assert resource["service.name"] == "mainspring" and resource["service.version"] and resource["service.instance.id"]
+    assert resource["deployment.environment.name"] == "test"
+    assert received.metadata[-1]["api-key"] == "s ecret"
+    told = metrics(request)
+    uptime = told["mainspring.uptime"]
+    assert uptime.unit == "s" and uptime.WhichOneof("data") == "gauge"
+    syncs = told["mainspring.journal.syncs"].sum
+    assert syncs.is_monotonic and syncs.aggregation_temporality == 2
+    assert 0 < syncs.data_points[0].start_time_unix_nano < syncs.data_points[0].time_unix_nano
+    assert told["process.memory.usage"].unit == "By" and not told["process.memory.usage"].sum.is_monotonic
+    checks = {attributes(p.attributes)["check"]: p.as_double for p in told["mainspring.check"].gauge.data_points}
+    assert checks["database"] == 1
+    # Every family of the page that has a sample is told, under its own name or Triton's other one.
+    families = set(re.findall(r"^# TYPE (\S+) ", page(server), re.M))
+    sampled = {f for f in families if re.search(rf"^{f}(_bucket|_sum|_count)?[{{ ]", page(server), re.M)}
+    prometheus = {name.replace(".", "_") for name in told}
+    missing = {f for f in sampled if re.sub(r"_total$", "", f) not in prometheus and re.sub(r"(_seconds|_bytes)(_total)?$", "", f) not in prometheus}
+    assert missing <= {"mainspring_build_info", "process_resident_memory_bytes"} | {f for f in missing if f.startswith("nv_")}, missing
+
+
+def test_what_cannot_be_sent_now_is_sent_later_and_the_last_numbers_at_the_end(start, collector):
+    received = collector(refusals=2)
+    server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
+    first = received.until(lambda r: True)
+    assert received.asked >= 3 and "mainspring.ready" in metrics(first)
+    before = received.requests.qsize()
+    server.process.terminate()
+    assert server.process.wait(30) == 0
+    assert received.requests.qsize() > before
+
+
+def test_a_collector_without_metrics_is_told_none(start, collector):
+    received = collector(refusals=1, code=grpc.StatusCode.UNIMPLEMENTED)
+    server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
+    with pytest.raises(queue.Empty):
+        received.requests.get(timeout=4)
+    assert received.asked == 1 and "takes no metrics" in server.log.read_text()
+
+
+def test_a_collector_that_is_away_disturbs_nobody(start):
+    server = start("--otlp-endpoint", "http://127.0.0.1:9", "--otlp-interval", "1s")
+    assert "mainspring_ready 1" in page(server)
+    server.process.terminate()
+    assert server.process.wait(30) == 0
