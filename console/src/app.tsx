@@ -24,6 +24,7 @@ const Rollout = lazy(() => import("./pages/rollouts/rollout"));
 const Monitors = lazy(() => import("./pages/monitors/list"));
 const Monitor = lazy(() => import("./pages/monitors/monitor"));
 const Alerts = lazy(() => import("./pages/alerts/alerts"));
+const Cost = lazy(() => import("./pages/cost/cost"));
 const Journal = lazy(() => import("./pages/journal/journal"));
 const Keys = lazy(() => import("./pages/settings/keys"));
 const Audit = lazy(() => import("./pages/settings/audit"));
@@ -62,6 +63,7 @@ function Pages() {
           <Route path="/monitors" component={Monitors} />
           <Route path="/monitors/:name">{() => <Monitor key={path} />}</Route>
           <Route path="/alerts" component={Alerts} />
+          <Route path="/cost" component={Cost} />
           <Route path="/journal" component={Journal} />
           <Route path="/settings/keys" component={Keys} />
           <Route path="/settings/audit" component={Audit} />

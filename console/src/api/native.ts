@@ -11,7 +11,10 @@ export type Alert = Schemas["AlertView"];
 export type AlertChannel = Schemas["AlertChannelView"];
 export type AuditEntry = Schemas["AuditEntry"];
 export type BatchesOfVersion = Schemas["BatchesOfVersion"];
+export type Budget = Schemas["BudgetView"];
 export type ColumnField = Schemas["ColumnField"];
+export type CostLine = Schemas["CostLine"];
+export type CostReport = Schemas["CostReport"];
 export type Dataset = Schemas["DatasetView"];
 export type DeploymentDetail = Schemas["DeploymentDetail"];
 export type DeploymentStats = Schemas["DeploymentStats"];
@@ -39,6 +42,7 @@ export type Overview = Schemas["Overview"];
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
 export type QueryAnswer = Schemas["QueryAnswer"];
+export type RoiGroup = Schemas["RoiGroup"];
 export type Role = Schemas["RoleDto"];
 export type Rollout = Schemas["RolloutView"];
 export type RolloutDecision = Schemas["RolloutDecision"];
@@ -215,6 +219,39 @@ export const native = {
     ),
   testChannel: (name: string) =>
     take(`test ${name}`, client.POST("/api/v1/alerts/channels/{name}/test", { params: { path: { name } } })),
+
+  cost: (by: string, lastSeconds: number, signal?: AbortSignal) =>
+    take(
+      "reckon the costs",
+      client.GET("/api/v1/cost", { params: { query: { by, lastSeconds } }, ...s(signal) }),
+      signal,
+    ),
+  budgets: (signal?: AbortSignal) =>
+    take("list the budgets", client.GET("/api/v1/cost/budgets", s(signal)), signal),
+  costHints: (lastSeconds: number, signal?: AbortSignal) =>
+    take(
+      "look for hints",
+      client.GET("/api/v1/cost/hints", { params: { query: { lastSeconds } }, ...s(signal) }),
+      signal,
+    ),
+  roi: (deployment: string, lastSeconds: number, signal?: AbortSignal) =>
+    take(
+      `reckon what ${deployment} brought`,
+      client.GET("/api/v1/cost/roi/{deployment}", {
+        params: { path: { deployment }, query: { lastSeconds } },
+        ...s(signal),
+      }),
+      signal,
+    ),
+  /** Deployments whose outcomes have a declared value. */
+  outcomeValues: async (signal?: AbortSignal): Promise<string[]> => {
+    const all = await take(
+      "list what outcomes are worth",
+      client.GET("/api/v1/resources", { params: { query: { kind: "OutcomeValue", limit: 1000 } }, ...s(signal) }),
+      signal,
+    );
+    return all.resources.map((r) => String((r.spec as { deployment?: unknown }).deployment));
+  },
 
   monitors: (signal?: AbortSignal) =>
     take("list the monitors", client.GET("/api/v1/monitors", s(signal)), signal),

@@ -196,6 +196,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getCost"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cost/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cost/hints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getCostHints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cost/roi/{deployment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getRoi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments": {
         parameters: {
             query?: never;
@@ -1323,6 +1387,56 @@ export interface components {
             /** @description Calls by size. */
             sizes: components["schemas"]["BatchSizeView"][];
         };
+        /** @description Budgets. */
+        BudgetList: {
+            /** @description As they stood at the last look, a minute ago at most. */
+            budgets: components["schemas"]["BudgetView"][];
+        };
+        /** @description Where a budget stands. */
+        BudgetView: {
+            /** @description The budget. */
+            name: string;
+            /** @description Of this deployment alone. */
+            deployment?: string | null;
+            /** @description Of this caller alone. */
+            key?: string | null;
+            /** @description `day` or `month`. */
+            per: string;
+            /** @description When the period began. */
+            from: components["schemas"]["Time"];
+            /** @description When it ends. */
+            until: components["schemas"]["Time"];
+            /** @description What may be spent, of money; exact, as text. */
+            amount?: string | null;
+            /**
+             * Format: int64
+             * @description What may be used, of compute.
+             */
+            mayComputeSeconds?: number | null;
+            /** @description What is spent; exact, as text. */
+            spent?: string | null;
+            /** @description Its currency. */
+            currency?: string | null;
+            /**
+             * Format: double
+             * @description Compute that was used.
+             */
+            computeSeconds: number;
+            /**
+             * Format: double
+             * @description Spent of what may be, per cent.
+             */
+            percent?: number | null;
+            /**
+             * Format: double
+             * @description That at the end of the period at the pace so far; none while it is too early.
+             */
+            forecastPercent?: number | null;
+            /** @description Per cent at which somebody is told. */
+            thresholds: number[];
+            /** @description Why it cannot be reckoned, or what is missing in it. */
+            problem?: string | null;
+        };
         /** @description A point of the calibration curve. */
         CalibrationBin: {
             /**
@@ -1675,6 +1789,130 @@ export interface components {
             /** @description The version that was registered. */
             version?: string | null;
             error?: components["schemas"]["ConversionFailure"] | null;
+        };
+        /** @description Exact amounts, as text: `0.000416`. */
+        CostAmounts: {
+            /** @description All of it. */
+            total: string;
+            /** @description For compute. */
+            compute: string;
+            /** @description For each request. */
+            requests: string;
+        };
+        /** @description What could be otherwise, by what was measured. */
+        CostHint: {
+            /** @description `instances`, `machines`, `committed` or `interruptible`. */
+            kind: string;
+            /** @description Of which deployment. */
+            deployment?: string | null;
+            /** @description In words. */
+            sentence: string;
+            /** @description The numbers that justify it. */
+            numbers: unknown;
+        };
+        /** @description Hints. */
+        CostHints: {
+            /** @description Demand from then on. */
+            from: components["schemas"]["Time"];
+            /** @description And before then. */
+            until: components["schemas"]["Time"];
+            /** @description What could be otherwise. */
+            hints: components["schemas"]["CostHint"][];
+            /** @description What must be known to read them. */
+            notes: string[];
+        };
+        /** @description The paid machines, and what no answer took of them. */
+        CostHost: {
+            /**
+             * Format: double
+             * @description Seconds of all their CPUs.
+             */
+            cpuSeconds: number;
+            /**
+             * Format: double
+             * @description Seconds of compute that the report attributes to answers.
+             */
+            usedSeconds: number;
+            /** @description What the machines cost. */
+            paid: string;
+            /** @description What of that is attributed to answers. */
+            used: string;
+            /** @description What no answer of the report took: idle, the system itself, and other tenants. */
+            unallocated: string;
+        };
+        /** @description Answers that are told together. */
+        CostLine: {
+            /** @description The value of each that was asked by. */
+            by: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description Answers, shadows and failures among them.
+             */
+            answers: number;
+            /**
+             * Format: int64
+             * @description Those that somebody asked for: all but shadows.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Rows of those that stand in the journal.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Compute: each answer's share of its engine call, nanoseconds.
+             */
+            computeNanos: number;
+            /**
+             * Format: double
+             * @description The same in seconds.
+             */
+            computeSeconds: number;
+            /**
+             * Format: double
+             * @description Waiting for admission and a batch, seconds; it costs nothing.
+             */
+            queueSeconds: number;
+            cost?: components["schemas"]["CostAmounts"] | null;
+        };
+        /** @description What answers cost. */
+        CostReport: {
+            /** @description Answers from then on. */
+            from: components["schemas"]["Time"];
+            /** @description And before then. */
+            until: components["schemas"]["Time"];
+            /** @description By what lines are told apart. */
+            by: string[];
+            /** @description The price table. */
+            prices?: string | null;
+            /** @description Its currency. */
+            currency?: string | null;
+            /** @description Lines, the one with the most compute first; by time where that is first asked for. */
+            lines: components["schemas"]["CostLine"][];
+            /** @description All lines together. */
+            total: components["schemas"]["CostLine"];
+            /** @description What is kept now. */
+            storage: components["schemas"]["CostStorage"][];
+            host?: components["schemas"]["CostHost"] | null;
+            /** @description What must be known to read this. */
+            notes: string[];
+        };
+        /** @description Bytes that are kept. */
+        CostStorage: {
+            /** @description `model` or `journal`. */
+            what: string;
+            /** @description The model version, `churn/3`, or the deployment whose journal it is. */
+            of: string;
+            /**
+             * Format: int64
+             * @description Bytes now.
+             */
+            bytes: number;
+            /** @description What it costs to keep that for as long as the report is of; none without a price. */
+            cost?: string | null;
         };
         /** @description How many there are of each. */
         Counts: {
@@ -3046,6 +3284,75 @@ export interface components {
             /** @description Who changed it last. */
             updatedBy: string;
         };
+        /** @description What the predictions of a variant and version brought. */
+        RoiGroup: {
+            /** @description The variant; none for all together. */
+            variant?: string | null;
+            /** @description The model and version; none for all together. */
+            version?: string | null;
+            /**
+             * Format: int64
+             * @description Predicted rows that can bring something: answered, not forced, no shadows.
+             */
+            predictions: number;
+            /**
+             * Format: int64
+             * @description Those with feedback that has a value.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Those that brought more than nothing.
+             */
+            successes: number;
+            /** @description What all of them brought; exact, as text. */
+            value: string;
+            mean?: components["schemas"]["MeasureDto"] | null;
+            /** @description What all answers cost; exact, as text. None without a price table. */
+            cost?: string | null;
+            /** @description What one success cost, all other answers included. */
+            costPerSuccess?: string | null;
+            /** @description Value less cost. */
+            net?: string | null;
+            /** @description By `succeeded`, `failed`, `unanswered` (refused, late or given up), `forced`, `shadow`, `unstored`. */
+            parts: {
+                [key: string]: components["schemas"]["RoiPart"];
+            };
+        };
+        /** @description A kind of answers, and what they took. */
+        RoiPart: {
+            /**
+             * Format: int64
+             * @description Answers.
+             */
+            answers: number;
+            /**
+             * Format: double
+             * @description Compute, seconds.
+             */
+            computeSeconds: number;
+            /** @description What that cost; exact, as text. None without a price table. */
+            cost?: string | null;
+        };
+        /** @description What a deployment's predictions brought, beside what they cost. */
+        RoiReport: {
+            /** @description Whose. */
+            deployment: string;
+            /** @description Predictions from then on. */
+            from: components["schemas"]["Time"];
+            /** @description And before then. */
+            until: components["schemas"]["Time"];
+            /** @description Currency of values and costs. */
+            currency: string;
+            /** @description The price table. */
+            prices?: string | null;
+            /** @description All together. */
+            overall: components["schemas"]["RoiGroup"];
+            /** @description By variant and version, the one with the most predictions first. */
+            groups: components["schemas"]["RoiGroup"][];
+            /** @description What must be known to read this. */
+            notes: string[];
+        };
         /**
          * @description What a key may do, each including the ones before it.
          * @enum {string}
@@ -4205,6 +4512,159 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCost: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Told apart by: `deployment`, `version`, `variant`, `tenant`, `key`, `outcome`, `error`, `day`, `hour`, with commas between;
+                 *     `deployment` when left out. By `tenant`, the default tenant's administrators see all tenants.
+                 */
+                by?: string;
+                /** @description Answers of the last so many seconds; a week when left out. Not with `from`. */
+                lastSeconds?: number;
+                /** @description Answers from then on, RFC 3339. */
+                from?: string;
+                /** @description Answers before then, RFC 3339; now when left out. */
+                until?: string;
+                /** @description Only of this deployment. */
+                deployment?: string;
+                /** @description The price table; the only one, or the one called `default`, when left out. */
+                prices?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What answers took of the engine, and what that costs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostReport"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where each stood at this process's last look */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCostHints: {
+        parameters: {
+            query?: {
+                /** @description The last so many seconds; a week when left out. Not with `from`. */
+                lastSeconds?: number;
+                /** @description From then on, RFC 3339. */
+                from?: string;
+                /** @description Before then, RFC 3339; now when left out. */
+                until?: string;
+                /** @description The price table; the only one, or the one called `default`, when left out. */
+                prices?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sizes and offers, by measured demand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostHints"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRoi: {
+        parameters: {
+            query?: {
+                /** @description The last so many seconds; a week when left out. Not with `from`. */
+                lastSeconds?: number;
+                /** @description From then on, RFC 3339. */
+                from?: string;
+                /** @description Before then, RFC 3339; now when left out. */
+                until?: string;
+                /** @description The price table; the only one, or the one called `default`, when left out. */
+                prices?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                deployment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What predictions brought, beside what they cost */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoiReport"];
+                };
             };
             /** @description The request failed: RFC 9457 problem details */
             default: {

@@ -6,6 +6,7 @@ const PATHS = {
   rollouts: "M3 14h14M14 11l3 3-3 3M6 14c4 0 4-8 8-8h3M14 3l3 3-3 3",
   monitors: "M2 10h3l2-5 3 10 3-7 2 2h3",
   alerts: "M10 3a5 5 0 0 1 5 5v4l2 2H3l2-2V8a5 5 0 0 1 5-5zM8 17h4",
+  cost: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM12.5 7.5a3.5 3.5 0 1 0 0 5M6 9.3h4M6 11h4",
   journal: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2",
   settings: "M4 6h7M15 6h1M4 14h1M9 14h7M11 4v4M7 12v4",
   menu: "M3 5h14M3 10h14M3 15h14",

@@ -22,6 +22,7 @@ export const PLACES: Place[] = [
   { href: "/rollouts", label: "Rollouts", icon: "rollouts" },
   { href: "/monitors", label: "Monitors", icon: "monitors" },
   { href: "/alerts", label: "Alerts", icon: "alerts" },
+  { href: "/cost", label: "Cost", icon: "cost" },
   { href: "/journal", label: "Journal", icon: "journal" },
   { href: "/settings/keys", label: "API keys", group: "Settings" },
   { href: "/settings/audit", label: "Audit", group: "Settings" },

@@ -51,6 +51,8 @@ pub enum Source {
     Rollout,
     /// Rows that break a deployment's rules.
     Quality,
+    /// What is spent of a budget.
+    Budget,
 }
 
 impl Source {
@@ -61,6 +63,7 @@ impl Source {
             Self::Drift => "drift",
             Self::Rollout => "rollout",
             Self::Quality => "quality",
+            Self::Budget => "budget",
         }
     }
 }

@@ -230,6 +230,8 @@ pub enum Cmd {
     },
     /// Measure a deployment's predictions against the labels that came for them
     Performance(Box<PerformanceArgs>),
+    /// Tell what answers cost, what they brought, and what stands idle
+    Cost(Box<crate::cost::CostArgs>),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),

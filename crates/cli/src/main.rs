@@ -6,6 +6,7 @@ mod alert;
 mod args;
 mod client;
 mod convert;
+mod cost;
 mod error;
 mod estimate;
 mod html;
@@ -120,6 +121,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let with = version.map(|version| server().map(|server| (server, version))).transpose()?;
             monitor::profile(table, threads, with, (out, file)).await?;
         }
+        Cmd::Cost(args) => cost::run(&server()?, &args, out).await?,
         Cmd::Performance(args) => performance::run(&server()?, &args, out).await?,
         Cmd::Rules { deployment } => rules::run(&server()?, &deployment, out).await?,
         Cmd::Validate(args) => {

@@ -127,6 +127,8 @@ pub struct Prediction {
     pub protocol: Protocol,
     /// The caller's own id, echoed untouched.
     pub client_id: Option<Arc<str>>,
+    /// Who asked, as audit names them: `key:ab12cd34`, `session:…`, `loopback`. Never the key itself.
+    pub caller: Arc<str>,
     /// How the variant was chosen.
     pub assignment: Assignment,
     /// How it ended.
@@ -145,6 +147,26 @@ pub struct Prediction {
     pub inputs: Arc<[NamedTensor]>,
     /// What came out; empty when the payload was not sampled or the request failed.
     pub outputs: Arc<[NamedTensor]>,
+}
+
+impl Prediction {
+    /// The part of its engine call that this answer took, nanoseconds: its rows among those that shared the call.
+    pub fn compute_ns(&self) -> u64 {
+        match self.protocol {
+            // A run over a file is one answer, however many rows each of its calls had.
+            Protocol::Batch => self.timing.engine_ns,
+            _ => share_ns(self.timing.engine_ns, self.rows, self.batch_rows),
+        }
+    }
+}
+
+/// The share of `rows` among the `batch_rows` of an engine call of `engine_ns`; all of it where nothing shared it.
+fn share_ns(engine_ns: u64, rows: u32, batch_rows: u32) -> u64 {
+    if batch_rows <= rows {
+        return engine_ns;
+    }
+    let share = u128::from(engine_ns) * u128::from(rows) / u128::from(batch_rows);
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// What a person or a system later said about one prediction.

@@ -61,6 +61,7 @@ impl Maker {
             target: Arc::clone(&self.target),
             protocol: Protocol::OipRest,
             client_id: None,
+            caller: "loopback".into(),
             assignment: Assignment::default(),
             outcome: Outcome::Ok,
             rows: 1,

@@ -34,6 +34,7 @@ fn event(ctx: &Ctx, target: &Arc<Target>, (at, n): (i64, i64)) -> Result<Predict
         target: Arc::clone(target),
         protocol: Protocol::OipRest,
         client_id: None,
+        caller: "loopback".into(),
         assignment: Assignment::default(),
         outcome: Outcome::Ok,
         rows: 1,

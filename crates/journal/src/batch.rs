@@ -48,6 +48,7 @@ struct Line {
     at: i64,
     protocol: Protocol,
     client_id: Option<Arc<str>>,
+    caller: Arc<str>,
     assignment: Assignment,
     failed: Option<(ErrorKind, Arc<str>)>,
     rows: i32,
@@ -66,6 +67,7 @@ impl Line {
             at: p.at.micros(),
             protocol: p.protocol,
             client_id: p.client_id.clone(),
+            caller: Arc::clone(&p.caller),
             assignment: p.assignment,
             failed: match &p.outcome {
                 Outcome::Ok => None,
@@ -122,6 +124,7 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         maybe(lines, |l| l.flags.as_deref()),
         maybe(lines, |l| l.params.as_deref()),
         word(|l| l.payload),
+        word(|l| &l.caller),
     ])
 }
 

@@ -4,10 +4,11 @@
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
 //! `generation`, `context`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
 //! `engine_us`, `encode_us`, `total_us`, `flags` (rules that the row broke, with commas; of a refused request all of them),
-//! `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`).
+//! `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`), `caller` (who asked, as audit names them: `key:…`,
+//! `session:…`, `loopback`).
 //! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
-//! had no `generation`, no `shadow_of` and no `params`, version 2 no `context` and no
-//! `flags`; they are NULL where its files are read.
+//! had no `generation`, no `shadow_of` and no `params`, version 2 no `context`, no
+//! `flags` and no `caller`; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -218,6 +219,8 @@ pub fn envelope_fields() -> Vec<Field> {
     fields.push(text("flags", true));
     fields.push(text("params", true));
     fields.push(text("payload", false));
+    // Files of earlier versions have none.
+    fields.push(text("caller", true));
     fields
 }
 
@@ -237,7 +240,8 @@ pub fn feedback_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of gaps, kind `gap`: what is missing from the other kinds, and why.
+/// The columns of gaps, kind `gap`: what is missing from the other kinds, and why. `compute_us` is what the answers
+/// among it took of the engine.
 pub fn gap_schema() -> SchemaRef {
     let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -250,6 +254,7 @@ pub fn gap_schema() -> SchemaRef {
         Field::new("events", DataType::Int64, false),
         Field::new("failed", DataType::Int64, false),
         Field::new("payloads", DataType::Int64, false),
+        Field::new("compute_us", DataType::Float64, true),
     ]))
 }
 

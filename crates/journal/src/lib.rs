@@ -48,3 +48,4 @@ pub use settings::{JournalSettings, SyncMode};
 pub use snapshot::{Kind, SealedFile, Snapshot};
 pub use stats::{JournalStats, Spent};
 pub use tiles::{Column, LiveWindow, Point, Quantiles, RequestTile, Tile, Tiles, Window};
+pub use writer::OF_SHADOWS;

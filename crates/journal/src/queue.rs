@@ -27,6 +27,8 @@ pub(crate) struct Uncounted {
     pub since: Timestamp,
     pub until: Timestamp,
     pub requests: RequestTile,
+    /// What those requests took of the engine, nanoseconds.
+    pub compute_ns: u64,
     /// Answers in the shadow of others: nobody waited for them, and they are in no tile.
     pub shadows: Shadows,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Uncounted {
 pub(crate) struct Shadows {
     pub events: u64,
     pub failed: u64,
+    /// What they took of the engine, nanoseconds.
+    pub compute_ns: u64,
 }
 
 /// Events that found no room, per tenant and target.
@@ -173,6 +177,7 @@ impl Queue {
             since: p.at,
             until: p.at,
             requests: RequestTile::default(),
+            compute_ns: 0,
             shadows: Shadows::default(),
         });
         entry.since = entry.since.min(p.at);
@@ -184,9 +189,11 @@ impl Queue {
         if p.assignment.shadow_of.is_some() {
             entry.shadows.events += 1;
             entry.shadows.failed += u64::from(failed.is_some());
+            entry.shadows.compute_ns += p.compute_ns();
         } else {
             entry.requests.record(failed, p.rows, p.assignment.forced, &p.timing);
             entry.requests.unstored += 1;
+            entry.compute_ns += p.compute_ns();
         }
         drop(overflow);
         if let Some(ack) = ack {

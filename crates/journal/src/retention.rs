@@ -71,6 +71,21 @@ impl Journal {
         };
     }
 
+    /// Bytes of sealed files that a tenant has, by deployment; `None` for rows that do not say theirs.
+    ///
+    /// # Errors
+    /// [`JournalError`] from the artifact store.
+    pub async fn sealed_bytes(&self, tenant: &Tenant) -> Result<BTreeMap<Option<String>, u64>, JournalError> {
+        let mut found = BTreeMap::new();
+        for kind in Kind::ALL {
+            for day in store::days(&self.shared().artifacts, tenant.as_str(), kind).await? {
+                let files = store::files(&self.shared().artifacts, &day).await?;
+                *found.entry(day.deployment).or_default() += files.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            }
+        }
+        Ok(found)
+    }
+
     /// Removes sealed files that are too old or too many, once those who read them have ended, and
     /// forgets callers' own ids and feedback ids older than 30 days. Runs by itself every ten minutes.
     ///

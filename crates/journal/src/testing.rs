@@ -131,6 +131,7 @@ pub fn prediction(n: u64, to: &Arc<Target>) -> Prediction {
         target: Arc::clone(to),
         protocol: Protocol::OipRest,
         client_id: None,
+        caller: "key:k1".into(),
         assignment: Assignment::default(),
         outcome: Outcome::Ok,
         rows: 1,

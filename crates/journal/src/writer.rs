@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 mod gap;
-pub(crate) use gap::OF_SHADOWS;
+pub use gap::OF_SHADOWS;
 mod rotate;
 
 /// Encoded bytes that are written without waiting for the time.

@@ -226,7 +226,8 @@ impl Personalizers {
             let chosen = learner.choose(&read.context, &read.actions, draw)?;
             // Before anything is waited for or remembered: a choice that cannot be kept is none when it is sent again.
             let (action, propensity) = (able[chosen.action], chosen.probabilities[chosen.action]);
-            let made = Made { one: &one, request: &request, inputs, action, propensity };
+            let caller = Arc::clone(&auth.who().subject);
+            let made = Made { one: &one, request: &request, caller, inputs, action, propensity };
             let prediction = made.prediction((id, at), began)?;
             learner.wait(id, features::crossed(&read.context, &read.actions[chosen.action]), due);
             let ranked = ranked(&request, (&able, &chosen), id);
@@ -331,6 +332,7 @@ fn inputs(request: &RankRequest) -> Result<Arc<[NamedTensor]>, PersonalizeError>
 struct Made<'a> {
     one: &'a One,
     request: &'a RankRequest,
+    caller: Arc<str>,
     inputs: Arc<[NamedTensor]>,
     action: &'a Candidate,
     propensity: f64,
@@ -348,6 +350,7 @@ impl Made<'_> {
             target: Arc::clone(&self.one.target),
             protocol: Protocol::Personalizer,
             client_id: self.request.event.as_deref().map(Into::into),
+            caller: self.caller,
             assignment: Assignment { propensity: self.propensity as f32, ..Assignment::default() },
             outcome: Outcome::Ok,
             rows: 1,

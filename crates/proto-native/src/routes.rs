@@ -1,8 +1,8 @@
 //! Which path goes where.
 
 use crate::api::{
-    alerts, batches, conversions, deployments, journal, lineage, models, monitors, performance, resources, rollouts,
-    security, system, tracking,
+    alerts, batches, conversions, cost, deployments, journal, lineage, models, monitors, performance, resources,
+    rollouts, security, system, tracking,
 };
 use crate::state::NativeState;
 use axum::Router;
@@ -85,6 +85,10 @@ fn alerted() -> Router<NativeState> {
         .route("/api/v1/alerts/channels/{name}/test", post(alerts::test_channel))
         .route("/api/v1/alerts/rules", get(alerts::get_rules))
         .route("/api/v1/slos", get(alerts::list_slos))
+        .route("/api/v1/cost", get(cost::get_cost))
+        .route("/api/v1/cost/budgets", get(cost::list_budgets))
+        .route("/api/v1/cost/hints", get(cost::get_cost_hints))
+        .route("/api/v1/cost/roi/{deployment}", get(cost::get_roi))
 }
 
 fn tracked() -> Router<NativeState> {

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Action, Authorized, Ctx, Denied, EventId, Gate, Principal, Timestamp};
+use mainspring_cost::Costs;
 use mainspring_http::ApiError;
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
@@ -66,6 +67,8 @@ pub struct NativeState {
     pub query: Query,
     /// How good predictions were.
     pub performance: Performance,
+    /// What answers cost, and what they brought.
+    pub costs: Costs,
     /// What was made from what.
     pub lineage: Lineage,
     /// Keys and sessions.

@@ -11,7 +11,8 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
+use mainspring_core::{Ctx, ErrorKind, Gate, Principal, Tasks};
+use mainspring_cost::{Costs, ReadCost};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_monitor::performance::Performance;
 use mainspring_proto_aws::AwsState;
@@ -89,7 +90,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(apart(guard.protect(native_routes, problem)))
         .merge(apart(guard.protect(mainspring_proto_lineage::routes(lineage), problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
-        .merge(apart(guard.protect(metrics_route(front.source), problem)))
+        .merge(apart(guard.protect(metrics_route(front.source, parts.costs.clone(), parts.gate.clone()), problem)))
         .merge(console::routes())
         .fallback(|| async {
             ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
@@ -128,6 +129,7 @@ fn native(
         journal: parts.journal.clone(),
         query: parts.query.clone(),
         performance: Performance::new(parts.query.clone()),
+        costs: parts.costs.clone(),
         lineage: parts.lineage.clone(),
         security: parts.security.clone(),
         resources: parts.resources.clone(),
@@ -138,13 +140,18 @@ fn native(
     }
 }
 
-fn metrics_route(source: Source) -> Router {
+fn metrics_route(source: Source, costs: Costs, gate: Gate) -> Router {
     Router::new().route(
         "/metrics",
         get(move |Caller(who): Caller| async move {
+            let budgets = match gate.authorize(&who, ReadCost) {
+                Ok(auth) => crate::costs::metrics(&costs, &auth),
+                Err(denied) => return ApiError::from(denied).into_response(),
+            };
             match source.read(&who) {
                 Ok(reading) => {
-                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response()
+                    let text = reading.render() + &budgets;
+                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
                 }
                 Err(denied) => ApiError::from(denied).into_response(),
             }

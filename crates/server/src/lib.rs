@@ -7,6 +7,7 @@ pub mod backup;
 pub mod config;
 mod console;
 mod conversions;
+mod costs;
 mod data;
 mod deployments;
 pub mod doctor;

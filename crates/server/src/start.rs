@@ -14,10 +14,11 @@ use crate::personalizers::{Choices, Declared};
 use crate::ports::{Models, Recorder};
 use crate::rules::Suites;
 use crate::telemetry::Telemetry;
-use crate::{console, export, monitors, rollouts, wiring};
+use crate::{console, costs, export, monitors, rollouts, wiring};
 use mainspring_alert::Alerts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
+use mainspring_cost::Costs;
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
@@ -98,6 +99,7 @@ pub(crate) struct Parts {
     pub(crate) monitors: Monitors,
     pub(crate) alerts: Alerts,
     pub(crate) slos: Slos,
+    pub(crate) costs: Costs,
     pub(crate) onnx: OnnxRuntime,
     pub(crate) gate: Gate,
     pub(crate) db: Db,
@@ -132,6 +134,7 @@ pub async fn start(
     tell_lineage(&settings, &parts)?;
     monitors::start(&parts, &ctx);
     let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
+    costs::start(&parts, &ctx);
     let replica = data.replica(&*ctx.ids)?;
     alerts::start(&parts, &ctx, (reached, replica.clone()));
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
@@ -206,7 +209,17 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
     let lineage = Lineage::new(db.clone(), Arc::new(house.clone()), ctx.clone(), settings.lineage_url.is_some());
     let watched = monitors::Declared { monitors: monitors.clone(), gate: gate.clone() };
-    let kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
+    let household = costs::Household {
+        registry: registry.clone(),
+        serving: serving.clone(),
+        journal: journal.clone(),
+        gate: gate.clone(),
+        ctx: ctx.clone(),
+        counted: costs::Counted::default(),
+    };
+    let costs = Costs::new(&query, Arc::new(household), gate.clone(), ctx.clone());
+    let mut kinds = vec![deployments.kind(), declared.kind(), rolled.kind(), watched.kind(), channels.kind()];
+    kinds.extend(costs::kinds(&costs));
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
@@ -223,6 +236,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         monitors,
         alerts,
         slos,
+        costs,
         onnx,
         gate,
         db,

@@ -26,6 +26,8 @@ pub(crate) struct Event {
     pub tenant: Tenant,
     pub protocol: Protocol,
     pub client_id: Option<Arc<str>>,
+    /// Who asked; in a shadow, who asked for the real answer.
+    pub caller: Arc<str>,
     pub assignment: Assignment,
     pub rows: u32,
     pub batch_rows: u32,
@@ -117,6 +119,7 @@ impl Event {
             target: Arc::clone(target),
             protocol: self.protocol,
             client_id: self.client_id,
+            caller: self.caller,
             assignment: self.assignment,
             outcome,
             rows: self.rows,

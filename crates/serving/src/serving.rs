@@ -312,6 +312,7 @@ impl Serving {
             tenant: auth.tenant().clone(),
             protocol: asked.protocol,
             client_id: asked.client_id,
+            caller: Arc::clone(&auth.who().subject),
             assignment: Assignment { forced: asked.forced, ..Assignment::default() },
             rows: 0,
             batch_rows: 0,

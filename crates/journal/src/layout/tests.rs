@@ -24,6 +24,6 @@ fn the_envelope_is_what_version_3_says() {
     let names: Vec<_> = envelope_fields().iter().map(|f| f.name().clone()).collect();
     let expected = "event_id row at variant model version protocol client_id forced propensity unit generation context \
                     shadow_of outcome error_kind error rows batch_rows queue_us features_us engine_us encode_us total_us \
-                    flags params payload";
+                    flags params payload caller";
     assert_eq!(names.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
 }

@@ -186,8 +186,13 @@ fn the_live_window_has_every_minute_and_the_rates_of_each() {
             requests.record(failed, 1, false, &Timing { total_ns: 1_000_000, ..Timing::default() });
         }
         let at = Timestamp(START + minute * MINUTE);
-        let uncounted =
-            crate::queue::Uncounted { since: at, until: at, requests, shadows: crate::queue::Shadows::default() };
+        let uncounted = crate::queue::Uncounted {
+            since: at,
+            until: at,
+            requests,
+            compute_ns: 0,
+            shadows: crate::queue::Shadows::default(),
+        };
         overflow.insert((tenant(), target("d", "1")), uncounted);
         tiles.absorb_overflow(&overflow);
         overflow.clear();

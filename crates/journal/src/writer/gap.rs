@@ -4,14 +4,14 @@ use crate::layout;
 use crate::log::StreamHeader;
 use crate::queue::Uncounted;
 use crate::snapshot::Kind;
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Float64Type, Int32Type};
 use arrow::error::ArrowError;
 use mainspring_core::{Target, Timestamp};
 use std::sync::Arc;
 
 /// The reason of a gap whose events were answers in the shadow of others, which no tile counts.
-pub(crate) const OF_SHADOWS: &str = "the queue is full; they were answers in the shadow of others";
+pub const OF_SHADOWS: &str = "the queue is full; they were answers in the shadow of others";
 
 /// One line of kind `gap`.
 pub(super) struct Gap {
@@ -22,18 +22,28 @@ pub(super) struct Gap {
     events: u64,
     failed: u64,
     payloads: u64,
+    compute_us: f64,
 }
 
 /// Payloads that were dropped; their events are in the log.
 pub(super) fn of_payloads(target: &Arc<Target>, payloads: u64, now: Timestamp) -> Gap {
     let target = Arc::clone(target);
-    Gap { at: now, until: now, target, reason: "memory for payloads is full", events: 0, failed: 0, payloads }
+    Gap {
+        at: now,
+        until: now,
+        target,
+        reason: "memory for payloads is full",
+        events: 0,
+        failed: 0,
+        payloads,
+        compute_us: 0.0,
+    }
 }
 
 /// Events that are only counted.
 pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> impl Iterator<Item = Gap> {
     let (r, shadows) = (&uncounted.requests, uncounted.shadows);
-    let gap = |reason, events, failed| Gap {
+    let gap = |reason, events, failed, compute_ns: u64| Gap {
         at: uncounted.since,
         until: uncounted.until,
         target: Arc::clone(target),
@@ -41,9 +51,10 @@ pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> impl Ite
         events,
         failed,
         payloads: events,
+        compute_us: compute_ns as f64 / 1000.0,
     };
-    let asked = gap("the queue is full", r.requests, r.errors());
-    [asked, gap(OF_SHADOWS, shadows.events, shadows.failed)].into_iter().filter(|g| g.events > 0)
+    let asked = gap("the queue is full", r.requests, r.errors(), uncounted.compute_ns);
+    [asked, gap(OF_SHADOWS, shadows.events, shadows.failed, shadows.compute_ns)].into_iter().filter(|g| g.events > 0)
 }
 
 /// Adds rows that the disk did not take to what has to be recorded.
@@ -69,7 +80,27 @@ pub(super) fn add_lost(
     let events = rows.map_or(0, |r| r.values().iter().filter(|r| **r == 0).count() as u64);
     let failed = text("outcome").map_or(0, |c| c.iter().flatten().filter(|o| *o == "failed").count() as u64);
     let (target, reason) = (Arc::new(target), "the disk takes no writes");
-    add(lost, header.clone(), Gap { at: now, until: now, target, reason, events, failed, payloads: events });
+    add(
+        lost,
+        header.clone(),
+        Gap { at: now, until: now, target, reason, events, failed, payloads: events, compute_us: compute_us(batch) },
+    );
+}
+
+/// What the answers of a batch took of the engine, microseconds.
+fn compute_us(batch: &RecordBatch) -> f64 {
+    let count = |name: &str| batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int32Type>());
+    let engine = batch.column_by_name("engine_us").and_then(|c| c.as_primitive_opt::<Float64Type>());
+    let (Some(row), Some(rows), Some(shared), Some(engine)) =
+        (count("row"), count("rows"), count("batch_rows"), engine)
+    else {
+        return 0.0;
+    };
+    let share = |i: usize| {
+        let (own, all) = (f64::from(rows.value(i)), f64::from(shared.value(i)));
+        engine.value(i) * if all > own { own / all } else { 1.0 }
+    };
+    (0..batch.num_rows()).filter(|i| row.value(*i) == 0).map(share).sum()
 }
 
 /// Adds a gap to those that wait; one for the same reason and target becomes longer.
@@ -86,6 +117,7 @@ pub(super) fn add(lost: &mut Vec<(StreamHeader, Gap)>, header: StreamHeader, gap
     known.events += gap.events;
     known.failed += gap.failed;
     known.payloads += gap.payloads;
+    known.compute_us += gap.compute_us;
 }
 
 impl Gap {
@@ -105,6 +137,7 @@ impl Gap {
             number(self.events),
             number(self.failed),
             number(self.payloads),
+            Arc::new(Float64Array::from(vec![self.compute_us])),
         ];
         RecordBatch::try_new(layout::gap_schema(), columns)
     }

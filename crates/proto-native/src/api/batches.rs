@@ -45,7 +45,7 @@ pub(crate) async fn tell_batch(
         run.version.parse().map_err(|_| wrong(format!("version is {:?}; it must be a number", run.version)))?;
     // What is not here did not make the predictions.
     s.registry.version(&s.may(&who, ReadModel::on(&run.model))?, &run.model, number).await?;
-    let event = event(&s, &who.tenant, id, &run).map_err(|e| wrong(e.to_string()))?;
+    let event = event(&s, &who, id, &run).map_err(|e| wrong(e.to_string()))?;
     let at = event.at;
     s.journal.append_durable(event).await?;
     s.views.predicted(&who, (id, at), &run).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn tell_batch(
 /// One event with one row: what went in is a file and its rows, what came out is a file.
 fn event(
     s: &NativeState,
-    tenant: &mainspring_core::Tenant,
+    who: &mainspring_core::Principal,
     id: EventId,
     run: &BatchRun,
 ) -> Result<Prediction, TensorError> {
@@ -81,10 +81,11 @@ fn event(
     Ok(Prediction {
         id,
         at: s.ctx.now(),
-        tenant: tenant.clone(),
+        tenant: who.tenant.clone(),
         target: Arc::new(target),
         protocol: Protocol::Batch,
         client_id: None,
+        caller: std::sync::Arc::clone(&who.subject),
         assignment: Assignment { forced: true, ..Assignment::default() },
         outcome: Outcome::Ok,
         rows: 1,

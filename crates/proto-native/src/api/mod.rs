@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod batches;
 pub(crate) mod conversions;
+pub(crate) mod cost;
 pub(crate) mod deployments;
 pub(crate) mod journal;
 pub(crate) mod lineage;

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod conversions;
+pub(crate) mod cost;
 pub(crate) mod deployments;
 pub(crate) mod downsample;
 pub(crate) mod models;

@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod conversions;
+pub mod cost;
 pub mod deployments;
 pub mod journal;
 pub mod lineage;

@@ -1,6 +1,7 @@
 mod admin;
 mod alerted;
 mod conversions;
+mod costed;
 mod declared;
 mod document;
 mod lineage;

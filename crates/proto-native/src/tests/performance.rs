@@ -101,6 +101,7 @@ fn answer(world: &World, variant: &str, said: f32, assignment: Assignment) -> Ev
         }),
         protocol: Protocol::OipRest,
         client_id: None,
+        caller: "loopback".into(),
         assignment,
         outcome: Outcome::Ok,
         rows: 1,

@@ -12,6 +12,7 @@ use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Ctx, DType, EventId, Gate, Name, Prediction, Principal, Role, Tenant, Tensor, Timestamp};
+use mainspring_cost::{Costs, House, Running, Stored};
 use mainspring_engine::{
     AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, Signature, TensorSpec,
 };
@@ -228,6 +229,27 @@ impl mainspring_monitor::live::Models for Untrained {
     }
 }
 
+/// One version and one journal are kept; the default tenant and another one are here.
+struct Cellar;
+
+impl House for Cellar {
+    fn tenants(&self) -> mainspring_cost::PortResult<'_, Vec<Tenant>> {
+        Box::pin(async { Ok(vec![Tenant::default(), Tenant::new("other").unwrap()]) })
+    }
+
+    fn stored<'a>(&'a self, _: &'a Arc<Principal>) -> mainspring_cost::PortResult<'a, Vec<Stored>> {
+        let kept = |what, of: &str, bytes| Stored { what, of: of.into(), bytes };
+        Box::pin(async move { Ok(vec![kept("model", "adder/3", 2_000_000_000), kept("journal", "adder", 1_000)]) })
+    }
+
+    fn running<'a>(&'a self, _: &'a Arc<Principal>) -> mainspring_cost::PortResult<'a, Vec<Running>> {
+        Box::pin(async {
+            let (deployment, model) = ("adder".to_owned(), "adder".to_owned());
+            Ok(vec![Running { deployment, model, version: "3".into(), instances: 2 }])
+        })
+    }
+}
+
 struct Whole;
 
 impl Views for Whole {
@@ -328,7 +350,9 @@ impl World {
         let monitors = Monitors::new(settings.db.clone(), ctx.clone(), Arc::new(Untrained));
         let alerts = Alerts::new(settings.db.clone(), ctx.clone(), Vault::new(dir.path()), Arc::new(Postman));
         let conversions = Conversions::open(settings, Arc::new(NoModels), ctx.clone()).await.unwrap();
+        let costs = Costs::new(&query, Arc::new(Cellar), gate.clone(), ctx.clone());
         let state = NativeState {
+            costs,
             registry,
             serving,
             conversions,

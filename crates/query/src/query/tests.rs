@@ -71,6 +71,7 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
         }),
         protocol: Protocol::OipRest,
         client_id: None,
+        caller: "key:k1".into(),
         assignment: Assignment::default(),
         outcome: Outcome::Ok,
         rows: 1,
@@ -120,11 +121,21 @@ async fn a_journal_of_the_first_envelope_is_read_with_null_for_what_it_lacks() {
     };
     new.flags = Some([Some("age:between".into())].into());
     world.journal.append(new);
-    let sql =
-        "select \"in.age\", propensity, unit, generation, context, shadow_of, flags from predictions order by event_id";
-    let old = |age: f64| [json!(age), json!(1.0), Value::Null, Value::Null, Value::Null, Value::Null, Value::Null];
-    let newest =
-        [json!(50.0), json!(1.0), json!(9), json!(3), json!(2), json!(id(6).to_string()), json!("age:between")];
+    let sql = "select \"in.age\", propensity, unit, generation, context, shadow_of, flags, caller from predictions order by event_id";
+    let old = |age: f64| {
+        let none = Value::Null;
+        [json!(age), json!(1.0), none.clone(), none.clone(), none.clone(), none.clone(), none.clone(), none]
+    };
+    let newest = [
+        json!(50.0),
+        json!(1.0),
+        json!(9),
+        json!(3),
+        json!(2),
+        json!(id(6).to_string()),
+        json!("age:between"),
+        json!("key:k1"),
+    ];
     let expected = [old(30.0), old(30.0), old(30.0), old(40.0), old(40.0), newest];
     assert_eq!(world.rows(sql).await, expected, "in logs of both and a sealed file");
     world.journal.seal().await.unwrap();

@@ -27,6 +27,7 @@ impl Serving {
             tenant: real.tenant.clone(),
             protocol: real.protocol,
             client_id: None,
+            caller: Arc::clone(&real.caller),
             assignment: Assignment { unit: real.assignment.unit, shadow_of: Some(real.id), ..Assignment::default() },
             rows: real.rows,
             batch_rows: 0,

@@ -109,6 +109,7 @@ impl World {
             target: Arc::new(target),
             protocol: Protocol::OipRest,
             client_id: None,
+            caller: "loopback".into(),
             assignment: Assignment::default(),
             outcome: Outcome::Ok,
             rows: 1,

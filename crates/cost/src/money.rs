@@ -1,0 +1,183 @@
+//! Amounts of money, exact: whole numbers of 10⁻¹² of a currency.
+//!
+//! A second of a small machine costs about 10⁻⁵ of a currency and an answer about 10⁻⁹, so millionths are too coarse to
+//! add answers up from; sums of floating-point numbers are no sums of money at all.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
+
+/// Digits behind the point.
+const DIGITS: usize = 12;
+/// Parts of one.
+const ONE: i128 = 1_000_000_000_000;
+/// The largest amount that may be written down; what follows from it cannot overflow.
+const MOST: i128 = 1_000_000_000 * ONE;
+
+/// An amount of some currency, in 10⁻¹² of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Money(pub i128);
+
+impl Money {
+    /// `amount × of ÷ per`, towards zero. `per` is not 0.
+    #[must_use]
+    pub fn share(self, of: u128, per: u128) -> Self {
+        let (of, per) = (i128::try_from(of).unwrap_or(i128::MAX), i128::try_from(per.max(1)).unwrap_or(i128::MAX));
+        if let Some(product) = self.0.checked_mul(of) {
+            return Self(product / per);
+        }
+        // The same in parts, each of which fits: self = q·per + r and of = s·per + t.
+        let ((q, r), (s, t)) = ((self.0 / per, self.0 % per), (of / per, of % per));
+        Self(q.saturating_mul(of).saturating_add(r.saturating_mul(s)).saturating_add(r.saturating_mul(t) / per))
+    }
+
+    /// `amount × n`.
+    #[must_use]
+    pub fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(i128::from(n)))
+    }
+
+    /// As a floating-point number, for statistics and charts; never for sums.
+    pub fn approximate(self) -> f64 {
+        self.0 as f64 / ONE as f64
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
+    }
+}
+
+/// All digits that there are: `12.5`, `-0.00000416`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (whole, rest) = (self.0.unsigned_abs() / ONE.unsigned_abs(), self.0.unsigned_abs() % ONE.unsigned_abs());
+        if rest == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let digits = format!("{rest:0DIGITS$}");
+        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+impl FromStr for Money {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("{text:?} is no amount; write digits with at most {DIGITS} behind the point, in quotes: \"0.0416\"")
+        };
+        let (sign, rest) = text.trim().strip_prefix('-').map_or((1, text.trim()), |rest| (-1, rest));
+        let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let sized = !whole.is_empty() && whole.len() <= 12 && fraction.len() <= DIGITS;
+        if !sized || !digits(whole) || !digits(fraction) || rest.ends_with('.') {
+            return Err(wrong());
+        }
+        let number = |part: &str| part.parse::<i128>().map_err(|_| wrong());
+        let amount = number(whole)? * ONE + number(&format!("{fraction:0<DIGITS$}"))?;
+        if amount > MOST {
+            return Err(format!("{text:?} is more than {}", Self(MOST)));
+        }
+        Ok(Self(sign * amount))
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Money {
+    fn schema_name() -> Cow<'static, str> {
+        "Money".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$",
+            "description": "An exact amount as text, such as \"0.0416\".",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn money(text: &str) -> Money {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        for text in ["0", "1", "12.5", "0.000000000001", "-0.25", "1000000000", "0.0416"] {
+            assert_eq!(money(text).to_string(), text);
+        }
+        assert_eq!(money("007.500").to_string(), "7.5");
+        for text in ["", ".5", "1.", "1e3", "0.0000000000001", "1,5", "--1", "+1", "1000000000.1", "1 EUR", "٣"] {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tenth_ten_times_is_one() {
+        assert_eq!((0..10).map(|_| money("0.1")).sum::<Money>(), money("1"));
+        assert_eq!(money("0.0416").share(1_800, 3_600), money("0.0208"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_amount_comes_back(amount in -MOST..MOST) {
+            prop_assert_eq!(money(&Money(amount).to_string()), Money(amount));
+        }
+
+        #[test]
+        fn shares_never_add_up_to_more(amount in 0..MOST, parts in proptest::collection::vec(0_u64..1_000_000_000, 1..20)) {
+            let all: u64 = parts.iter().sum();
+            prop_assume!(all > 0);
+            let shared: Money = parts.iter().map(|p| Money(amount).share(u128::from(*p), u128::from(all))).sum();
+            prop_assert!(shared <= Money(amount) && Money(amount).0 - shared.0 <= parts.len() as i128);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What it costs.
+
+use super::*;
+use serde_json::json;
+
+fn table(of: serde_json::Value) -> PriceSpec {
+    let spec: PriceSpec = serde_json::from_value(of).unwrap();
+    spec.validate().unwrap();
+    spec
+}
+
+fn money(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// Cheap until the tenth, then a machine of two CPUs for 3.60 an hour: 0.0005 a second of each.
+fn dated() -> PriceSpec {
+    table(json!({"currency": "EUR", "entries": [
+        {"from": "2026-03-01", "computeSecond": "0.0001"},
+        {"from": "2026-03-10", "host": {"hour": "3.60", "cpus": 2}, "request": "0.01", "storageGbMonth": "0.073"},
+    ]}))
+}
+
+#[tokio::test]
+async fn an_answer_costs_what_the_table_says_of_its_day() {
+    let world = World::new().await;
+    let mut before = answer(1, "churn");
+    before.at = Timestamp(NOON - 24 * HOUR);
+    let mut shadow = answer(3, "churn");
+    shadow.assignment.shadow_of = Some(id(2));
+    for one in [before, answer(2, "churn"), shadow] {
+        world.journal.append(one);
+    }
+    world.costs.declare_prices(&Tenant::default(), &name("list"), dated());
+    let mut asked = request(&[By::Day]);
+    asked.from = Timestamp(NOON - 36 * HOUR);
+    let report = world.costs.report(&may(ReadCost), &asked).await.unwrap();
+    let spent: Vec<(String, String)> =
+        report.lines.iter().map(|l| (l.spent.compute.to_string(), l.spent.requests.to_string())).collect();
+    // A millisecond of 0.0001; two of 0.0005, and one request: nobody asked for the shadow.
+    assert_eq!(spent, [("0.0000001".into(), "0".into()), ("0.000001".into(), "0.01".into())]);
+    assert_eq!(report.total.spent.total(), money("0.0100011"));
+    // The machine is paid from the tenth on, for a day.
+    let host = report.host.unwrap();
+    assert_eq!((host.paid, host.cpu_ns), (money("86.4"), 2 * 24 * 3_600_000_000_000));
+    assert_eq!(host.paid, host.used + host.unallocated(), "nothing is spread");
+    // 5 GB and 1 MB for 48 hours of a month of 730.
+    let kept: Vec<String> = report.kept.iter().map(|k| k.cost.unwrap().to_string()).collect();
+    assert_eq!(kept, ["0.024", "0.0000048"]);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_said_to_have_none() {
+    let world = World::new().await;
+    world.journal.append(answer(1, "churn"));
+    let late = table(json!({"currency": "EUR", "entries": [{"from": "2026-04-01", "computeSecond": "1"}]}));
+    world.costs.declare_prices(&Tenant::default(), &name("list"), late);
+    let report = world.report(&[By::Deployment]).await;
+    assert_eq!((report.total.spent.total(), report.total.unpriced_ns), (Money(0), 1_000_000));
+    assert!(report.notes[0].contains("begins on 2026-04-01"), "{:?}", report.notes);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn of_several_tables_one_is_named() {
+    let world = World::new().await;
+    world.journal.append(answer(1, "churn"));
+    let mut asked = request(&[]);
+    let ask = |asked: Request| {
+        let costs = world.costs.clone();
+        async move { costs.report(&may(ReadCost), &asked).await.map(|r| r.prices.map(|(name, _)| name.to_string())) }
+    };
+    assert_eq!(ask(asked.clone()).await.unwrap(), None);
+    world.costs.declare_prices(&Tenant::default(), &name("spot"), dated());
+    assert_eq!(ask(asked.clone()).await.unwrap(), Some("spot".into()));
+    world.costs.declare_prices(&Tenant::default(), &name("list"), dated());
+    let several = ask(asked.clone()).await.unwrap_err();
+    assert_eq!((several.kind(), several.to_string().contains("list, spot")), (ErrorKind::InvalidInput, true));
+    asked.prices = Some(name("list"));
+    assert_eq!(ask(asked.clone()).await.unwrap(), Some("list".into()));
+    asked.prices = Some(name("none"));
+    assert_eq!(ask(asked.clone()).await.unwrap_err().kind(), ErrorKind::NotFound);
+    world.costs.declare_prices(&Tenant::default(), &name("default"), dated());
+    asked.prices = None;
+    assert_eq!(ask(asked).await.unwrap(), Some("default".into()));
+    let theirs = world.costs.report(&may_in(&other(), ReadCost), &request(&[])).await.unwrap();
+    assert_eq!(theirs.prices, None, "a table is its tenant's");
+    world.shut_down().await;
+}
+
+#[test]
+fn a_table_that_cannot_be_right_is_refused() {
+    let entry = json!({"from": "2026-03-01", "request": "1"});
+    for (spec, path) in [
+        (json!({"currency": "eur", "entries": [entry]}), "currency"),
+        (json!({"currency": "EUR", "entries": []}), "entries"),
+        (json!({"currency": "EUR", "entries": [entry, entry]}), "entries[1].from"),
+        (json!({"currency": "EUR", "entries": [{"from": "2026-03-01"}]}), "entries[0].from"),
+        (json!({"currency": "EUR", "entries": [{"from": "2026-03-01", "request": "-1"}]}), "entries[0].request"),
+        (
+            json!({"currency": "EUR", "entries": [{"from": "2026-03-01", "host": {"hour": "1", "cpus": 0}}]}),
+            "entries[0].host.cpus",
+        ),
+        (
+            json!({"currency": "EUR", "entries": [entry], "offers": [{"name": "x", "percent": 100}]}),
+            "offers[0].percent",
+        ),
+    ] {
+        let spec: PriceSpec = serde_json::from_value(spec).unwrap();
+        assert_eq!(spec.validate().unwrap_err().0, path);
+    }
+    let float = json!({"currency": "EUR", "entries": [{"from": "2026-03-01", "request": 0.1}]});
+    assert!(serde_json::from_value::<PriceSpec>(float).is_err(), "a number is no exact amount");
+}
