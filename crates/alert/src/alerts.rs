@@ -169,7 +169,7 @@ impl Alerts {
     /// [`AlertError::Store`].
     pub async fn firing(&self, of: Source) -> Result<Vec<(Tenant, Alert)>, AlertError> {
         let all = self.db.read(|c| async move { sql::firing(c).await }.boxed()).await?;
-        Ok(all.into_iter().filter(|(_, alert)| alert.subject.source == of).collect())
+        Ok(all.rows.into_iter().filter(|(_, alert)| alert.subject.source == of).collect())
     }
 
     /// Alerts of the tenant: those that fire, and what was, the last changed first. At most 1,000.

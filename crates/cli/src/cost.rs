@@ -226,14 +226,20 @@ fn roi(found: &Value) {
         })
         .collect();
     line(format!("answers: {}", parts.join("; ")));
-    rows(found, "notes").into_iter().for_each(|text| note(cell(text)));
+    for text in rows(found, "notes") {
+        note(cell(text));
+    }
     line(format!("in {currency}, predictions from {} to {}", time(&found["from"]), time(&found["until"])));
 }
 
 fn hints(found: &Value) {
     let all = rows(found, "hints");
-    all.iter().for_each(|h| line(cell(&h["sentence"])));
-    rows(found, "notes").into_iter().for_each(|text| note(cell(text)));
+    for hint in &all {
+        line(cell(&hint["sentence"]));
+    }
+    for text in rows(found, "notes") {
+        note(cell(text));
+    }
     if all.is_empty() {
         line(format!("no hint from {} to {}", time(&found["from"]), time(&found["until"])));
     }

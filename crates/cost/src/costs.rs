@@ -222,7 +222,9 @@ pub(crate) fn acting_for(tenant: &Tenant) -> Arc<Principal> {
 
 fn made(request: &Request, prices: Option<(Name, Arc<PriceSpec>)>, mut lines: Vec<Line>) -> Report {
     let mut total = Line::default();
-    lines.iter().for_each(|line| total.add(line));
+    for line in &lines {
+        total.add(line);
+    }
     let by_time = matches!(request.by.first(), Some(By::Day | By::Hour));
     if !by_time {
         lines.sort_by(|a, b| b.usage.compute_ns.cmp(&a.usage.compute_ns).then_with(|| a.of.cmp(&b.of)));

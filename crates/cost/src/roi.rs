@@ -15,6 +15,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// For how long a caller's own id is of one prediction, µs.
+const UNIQUE: i64 = 30 * 24 * 3_600_000_000;
 /// How long before the first prediction feedback may be of, µs: clocks differ.
 const EARLY: i64 = 3_600_000_000;
 /// Parts of one in which numbers of feedback are summed up.
@@ -248,7 +250,9 @@ fn made((spec, prices): (Arc<ValueSpec>, Option<(Name, Arc<PriceSpec>)>), mut gr
         unpriced += line.unpriced_ns;
     }
     let mut whole = Sums::default();
-    groups.values().for_each(|g| whole.add(g));
+    for group in groups.values() {
+        whole.add(group);
+    }
     let of =
         |sums: &Sums| sums.group(parts.get(&(sums.variant.clone(), sums.version.clone())).cloned().unwrap_or_default());
     let mut told: Vec<Group> = groups.values().map(of).collect();
@@ -294,7 +298,15 @@ fn brought(asked: &RoiRequest, spec: &ValueSpec) -> String {
     names.sort();
     names.dedup();
     let since = instant(asked.from.plus_micros(-EARLY));
-    let said = feedback(&format!("f.name IN ({}) AND f.at >= {since}", names.join(", ")));
+    // A caller's own id is of one prediction of a deployment for 30 days.
+    let (first, last) = (asked.from.plus_micros(-UNIQUE), asked.until.plus_micros(UNIQUE));
+    let own = format!(
+        "deployment = {} AND at >= {} AND at < {}",
+        literal(asked.deployment.as_str()),
+        instant(first),
+        instant(last)
+    );
+    let said = feedback(&format!("f.name IN ({}) AND f.at >= {since}", names.join(", ")), &own);
     let (mut inner, mut worth, mut outer) = (Vec::new(), Vec::new(), Vec::new());
     for (i, outcome) in spec.outcomes.iter().enumerate() {
         let (name, value) = (literal(&outcome.outcome), outcome.value.approximate());

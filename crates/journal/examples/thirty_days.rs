@@ -49,6 +49,8 @@ fn prediction(n: u64, at: i64, target: &Arc<Target>) -> Result<Prediction, Box<d
         batch_rows: ROWS[0] as u32,
         timing: Timing { queue_ns: 1_000, features_ns: 0, engine_ns: 5_000, encode_ns: 500, total_ns: 8_000 },
         params: None,
+        caller: "loopback".into(),
+        flags: None,
         inputs: Arc::new([tensor("x", COLUMNS, values)?]),
         outputs: Arc::new([tensor("y", 1, vec![0.5; ROWS[0]])?]),
     })

@@ -32,7 +32,7 @@ impl Learned {
     /// Bins alone, with nothing counted in them.
     pub(super) fn bins(self) -> Calibration {
         match self {
-            Self::Numbers(sample) => Calibration::cut(sample.bits.into_iter().map(f64::from_bits).collect()),
+            Self::Numbers(sample) => Calibration::cut(sample.kept.values().collect()),
             Self::Texts(_) => Calibration::hashed(),
         }
     }
@@ -222,7 +222,9 @@ mod tests {
     fn numbers_are_as_wide_as_they_need_to_be() {
         let of = |values: &[f64]| {
             let mut sample = Sample::default();
-            values.iter().for_each(|v| sample.push(*v, 512));
+            for value in values {
+                sample.push(*value, 512);
+            }
             let kept: Vec<u64> = sample.kept.values().map(f64::to_bits).collect();
             assert_eq!(kept, values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
             matches!(sample.kept, Kept::Narrow(_))

@@ -303,10 +303,10 @@ impl Track {
         let Some(reference) = &self.reference else {
             // These rows decide on the bins and are not counted in them.
             self.learn(theirs?, beside, at);
-            if self.learned.as_ref().is_some_and(|learned| learned.rows() >= PILOT) {
-                if let Some(learned) = self.learned.take() {
-                    self.compare_with(learned.bins(), at);
-                }
+            if self.learned.as_ref().is_some_and(|learned| learned.rows() >= PILOT)
+                && let Some(learned) = self.learned.take()
+            {
+                self.compare_with(learned.bins(), at);
             }
             return None;
         };

@@ -294,7 +294,7 @@ fn segments(drift: f64) -> World {
     let base = three([0.30; 3]);
     let here = |liked: [f64; 3]| three(liked).variants;
     let contexts = vec![here([0.30; 3]), here([0.30, 0.45, 0.22]), here([0.30, 0.22, 0.45])];
-    World { contexts, drift, ..base }
+    World { drift, contexts, ..base }
 }
 
 /// Pearson's statistic of what was chosen against what was logged as its probability, in each time and context; in standard

@@ -186,7 +186,7 @@ mod tests {
 
     /// Ten minutes in which both sides are at the top, ten in which they are at the bottom, for ever.
     fn season(minute: u64) -> f64 {
-        if minute / 10 % 2 == 0 { 0.4 } else { 2.5 }
+        if (minute / 10).is_multiple_of(2) { 0.4 } else { 2.5 }
     }
 
     #[test]

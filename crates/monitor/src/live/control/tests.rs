@@ -604,7 +604,7 @@ async fn labels_and_looks(temp: TempDb) {
     pass(&stage, &mut [&mut a], 0).await;
     for minute in 0..60 {
         let start = stage.clock.now().micros();
-        let wrong = |i: usize| if minute < 20 { i % 10 == 0 } else { i % 2 == 0 };
+        let wrong = |i: usize| if minute < 20 { i.is_multiple_of(10) } else { i.is_multiple_of(2) };
         let numbers =
             |f: &dyn Fn(usize) -> f64| Arc::new((0..200).map(|i| Some(f(i))).collect::<Float64Array>()) as ArrayRef;
         let truth = numbers(&|i| (i % 3) as f64);

@@ -367,7 +367,9 @@ fn labels_are_watched_apart_and_share_the_level() {
 fn a_label_is_compared_with_the_profiles_target() {
     let spec = spec(json!({"minRows": 100, "label": {"name": "y", "column": "target"}}));
     let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
-    let lines: String = (0..2_000).map(|i| format!("{},{}\n", i % 7, u8::from(i % 5 == 0))).collect();
+    let lines: Vec<String> =
+        (0..2_000).map(|i: u32| format!("{},{}\n", i % 7, u8::from(i.is_multiple_of(5)))).collect();
+    let lines = lines.concat();
     std::fs::write(file.path(), format!("x,target\n{lines}")).unwrap();
     let profile = crate::profile::profile(&crate::Table::open(file.path()).unwrap(), 1).unwrap();
     let references = References::new(Some(std::sync::Arc::new(profile)));

@@ -2,7 +2,9 @@ use super::*;
 
 fn of(rewards: &[f64], propensity: f64) -> Weighed {
     let mut all = Weighed::default();
-    rewards.iter().for_each(|r| all.push(*r, propensity).unwrap());
+    for r in rewards {
+        all.push(*r, propensity).unwrap();
+    }
     all
 }
 
