@@ -48,7 +48,7 @@ def deploy(server, tmp_path, name="echo"):
     mlflow.set_experiment("export")
     with mlflow.start_run():
         mlflow.onnx.log_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), name="m", registered_model_name=name)
-    server.cli("apply", "-f", "-", "--wait", "60s", stdin=f"kind: Deployment\nname: {name}\nmodel: models:/{name}/1\nslo: {{availability: 99.9%, p99: 20ms}}\n")
+    server.cli("apply", "-f", "-", stdin=f"apiVersion: mainspring/v1\nkind: Deployment\nname: {name}\nmodel: models:/{name}/1\nslo: {{availability: 99.9%, p99: 20ms}}\n")
     url = f"{server.url}/v2/models/{name}/infer"
     body = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
     for _ in range(10):
@@ -172,6 +172,9 @@ def test_documents_go_to_standard_output(start):
 def test_alarms_are_taken_by_the_service(start, cloudwatch, tmp_path):
     server = start()
     deploy(server, tmp_path)
+    until = time.monotonic() + 60
+    while len(requests.get(f"{server.url}/api/v1/slos").json()["slos"]) < 2 and time.monotonic() < until:
+        time.sleep(0.2)
     topic = "arn:aws:sns:eu-central-1:123456789012:oncall"
     template = json.loads(server.cli("alarms", "--format", "cloudformation", "--namespace", "Test", "--topic", topic))
     # boto3 checks each property against the service's own model before it asks; moto has no composite alarms.
