@@ -20,6 +20,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 PATIENCE = 240
 
@@ -190,6 +191,93 @@ def test_a_bandit_takes_out_the_worst_and_promotes_the_best(server, models):
     chosen = server.query("SELECT DISTINCT propensity FROM predictions WHERE deployment = 'bandit' AND generation IS NOT NULL")
     assert {round(row["propensity"], 6) for row in chosen} <= decided
     assert "decisions follow from the journal" in server.cli("rollout", "replay", "bandit-v2")
+
+
+def test_of_three_variants_in_an_ab_test_the_one_that_is_better_is_promoted(server, models):
+    deployed(server, "trio")
+    document = json.loads(declared("trio", 2, [{"abTest": {"weight": 66, "minExposures": 100, "minDuration": "3s", "maxDuration": "1h"}}], metrics={
+        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
+        "success": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}))
+    # The twin is stable's own version: no better, and no worse.
+    document["candidates"] = [{"name": "twin", "model": "models:/lump/1"}, {"name": "v2", "model": "models:/lump/2"}]
+    with Traffic(server, "trio", models) as traffic:
+        begin(server, json.dumps(document))
+        last = until(server, "trio-v2", "succeeded")
+    assert traffic.failed == 0
+    told = decisions(server, "trio-v2")
+    promoted = next(d for d in told if d["kind"] == "promoted")
+    assert promoted["sentence"].startswith("promoted v2"), promoted["sentence"]
+    findings = {m["variant"]: m["finding"] for m in promoted["metrics"] if m["name"].startswith("correct")}
+    assert findings["v2"] == "better" and findings["twin"] != "better", findings
+    assert [v["weight"] for v in last["variants"]] == [0, 0, 1]
+    assert mlflow.MlflowClient().get_model_version_by_alias("lump", "trio").version == "2"
+    # While they stood, each had the third that was declared, and each user one of them.
+    third = next(d for d in told if d["kind"] == "advanced")["weights"]
+    assert third == pytest.approx([0.34, 0.33, 0.33])
+    seen = server.query("SELECT variant, count(DISTINCT unit) AS units FROM predictions WHERE deployment = 'trio' AND generation IS NOT NULL AND propensity < 1 GROUP BY variant")
+    assert {s["variant"] for s in seen} == {"stable", "twin", "v2"}
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "trio-v2")
+
+
+@pytest.fixture(scope="module")
+def parted(server, models):
+    """`parted`: version 1 guesses, 2 is right about small lumps and guesses about large ones, 3 the other way round."""
+    x, y = models
+    small = x[:, 0] < numpy.median(x[:, 0])
+    guess = numpy.random.default_rng(1).integers(0, 2, len(y))
+    tree = lambda labels: DecisionTreeClassifier(max_depth=12, random_state=0).fit(x, labels)
+    log("parted", tree(guess), x)
+    log("parted", tree(numpy.where(small, y, guess)), x)
+    log("parted", tree(numpy.where(small, guess, y)), x)
+    return x, y
+
+
+def test_a_contextual_bandit_gives_each_segment_the_variant_that_is_right_about_it(server, parted):
+    middle = float(numpy.median(parted[0][:, 0]))
+    server.deploy("parted", "models:/parted/1")
+    document = json.loads(declared("parted", 2, [{"contextualBandit": {
+        "features": [{"input": "X", "cuts": [middle]}], "period": "3s", "minWeight": 4, "minExposures": 60}}], metrics={
+        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
+        "success": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}))
+    document["candidates"] = [{"name": "v2", "model": "models:/parted/2"}, {"name": "v3", "model": "models:/parted/3"}]
+
+    def learned(now):
+        seen = {c["title"]: {a["variant"]: a["weight"] for a in c["arms"]} for c in now.get("contexts", []) if c["share"] > 0}
+        gains = {g["over"]: g["gain"].get("low", 0) for g in now.get("gains", [])}
+        small, large = (next((w for title, w in seen.items() if sign in title), {}) for sign in "<≥")
+        split = small.get("v2", 0) > 0.75 and large.get("v3", 0) > 0.75
+        return split and set(gains) == {"stable", "v2", "v3"} and min(gains.values()) > 0
+
+    with Traffic(server, "parted", parted) as traffic:
+        begin(server, json.dumps(document))
+        end = time.monotonic() + PATIENCE
+        while not learned(now := view(server, "parted-v2")):
+            assert now["phase"] != "rolledBack" and time.monotonic() < end, json.dumps(now, indent=1)
+            time.sleep(0.5)
+    assert traffic.failed == 0
+    assert "choosing by context brought" in server.cli("rollout", "status", "parted-v2")
+    # Alone each is right about three quarters or half of them, and it is known how often without having been alone.
+    arms = {arm["variant"]: arm["dr"] for arm in now["arms"]}
+    for name, truth in (("stable", 0.5), ("v2", 0.75), ("v3", 0.75)):
+        assert abs(arms[name]["value"] - truth) < 5 * arms[name]["standardError"] + 0.1, (name, arms[name])
+    # In each context of each time, the probabilities in the journal are a whole, and they are those of the choice.
+    chosen = server.query("SELECT generation, context, variant, propensity, count(DISTINCT unit) AS units FROM predictions "
+                          "WHERE deployment = 'parted' AND generation IS NOT NULL AND context IS NOT NULL GROUP BY generation, context, variant, propensity")
+    times = {}
+    for row in chosen:
+        times.setdefault((row["generation"], row["context"]), []).append(row)
+    whole = [rows for rows in times.values() if len(rows) == 3]
+    assert len(whole) >= 4 and all(len({r["variant"] for r in rows}) == len(rows) for rows in times.values())
+    assert all(abs(sum(r["propensity"] for r in rows) - 1) < 1e-5 for rows in whole)
+    statistic = sum((r["units"] - (n := sum(o["units"] for o in rows)) * r["propensity"]) ** 2 / (n * r["propensity"]) for rows in whole for r in rows)
+    freedom = 2 * len(whole)
+    assert statistic < freedom + 5 * (2 * freedom) ** 0.5, (statistic, freedom)
+    # A flag is not told what a request carries.
+    answer = requests.post(f"{server.url}/ofrep/v1/evaluate/flags/parted", json={"context": {"targetingKey": "user-1"}})
+    assert answer.status_code == 400 and "contextual bandit" in answer.json()["errorDetails"], answer.text
+    assert "decisions follow from the journal" in server.cli("rollout", "replay", "parted-v2")
+    server.cli("rollout", "abort", "parted-v2")
+    until(server, "parted-v2", "rolledBack")
 
 
 def test_a_worse_candidate_is_rolled_back_before_many_have_met_it(server, models):

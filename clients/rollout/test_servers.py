@@ -2,6 +2,7 @@
 of limits that were broken there, and is followed by it when it dies."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -108,6 +109,46 @@ def test_a_limit_that_is_broken_on_one_server_ends_the_rollout_on_all(servers):
     sentence = next(d for d in decisions(decides, "limit-v2") if d["kind"] == "rolledBack")["sentence"]
     assert "on server" in sentence and "hard limit" in sentence, sentence
     until(other, "limit-v2", "rolledBack")
+
+
+def test_a_bandit_learns_from_both_servers_and_both_choose_alike(servers):
+    running, rows = servers
+    deployed(running, "both")
+    steps = [{"bandit": {"period": "4s", "minWeight": 5, "minExposures": 40, "minDuration": "1h", "maxDuration": "2h"}}]
+    metrics = {"guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
+               "success": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}
+    document = json.loads(declared("both", 2, steps, metrics=metrics))
+    document["candidates"] = [{"name": "twin", "model": "models:/lump/1"}, {"name": "v2", "model": "models:/lump/2"}]
+    begin(running[0], json.dumps(document))
+    decides, other = who_decides(running, "both-v2")
+    until(decides, "both-v2", "step")
+    moves = lambda: [d for d in decisions(decides, "both-v2") if d["kind"] == "reweighted"]
+    with Traffic(decides, "both", rows) as here, Traffic(other, "both", rows) as there:
+        wait(lambda: (len(moves()) >= 2, view(decides, "both-v2")), PATIENCE)
+        # Some traffic under the last weights as well.
+        enough = counted(decides, "both-v2") + 300
+        wait(lambda: (counted(decides, "both-v2") > enough,))
+    assert here.failed == there.failed == 0
+    assert moves()[-1]["weights"][2] > 0.4, moves()[-1]
+    every = journaled(decides, "both") + journaled(other, "both")
+    wait(lambda: ((seen := counted(decides, "both-v2")) == every, seen, every))
+    # Whichever was asked, a unit had one variant at a time, with a probability that was decided; they add up to one.
+    sql = "SELECT DISTINCT generation, unit, variant, propensity FROM predictions WHERE deployment = 'both' AND generation IS NOT NULL AND \"row\" = 0"
+    chosen = {(r["generation"], r["unit"], r["variant"], r["propensity"]) for server in (decides, other) for r in server.query(sql)}
+    assert len({(generation, unit) for generation, unit, *_ in chosen}) == len(chosen)
+    units = {}
+    for generation, _, variant, propensity in chosen:
+        of = units.setdefault(generation, {}).setdefault(variant, [propensity, 0])
+        assert of[0] == propensity
+        of[1] += 1
+    whole = [variants for variants in units.values() if len(variants) == 3]
+    assert len(whole) >= 3 and all(abs(sum(p for p, _ in variants.values()) - 1) < 1e-5 for variants in whole)
+    statistic = sum((n - (all_ := sum(n for _, n in variants.values())) * p) ** 2 / (all_ * p) for variants in whole for p, n in variants.values())
+    freedom = 2 * len(whole)
+    assert statistic < freedom + 5 * (2 * freedom) ** 0.5, (statistic, freedom)
+    running[0].cli("rollout", "abort", "both-v2")
+    until(decides, "both-v2", "rolledBack")
+    assert "decisions follow from the journal" in decides.cli("rollout", "replay", "both-v2")
 
 
 def test_who_decides_counts_every_answer_once_and_so_does_its_successor(servers):
