@@ -78,7 +78,8 @@ async fn the_column_that_moves_the_answer_comes_before_the_one_that_moved() {
     );
     assert!(first.weight() >= second.weight());
     // One call in the beginning, two a column, each in small parts.
-    assert_eq!((model.calls.lock().len(), model.calls.lock().iter().max()), (5 * 4, Some(&CALL)));
+    let calls = model.calls.lock();
+    assert_eq!((calls.len(), calls.iter().max()), (5 * 4, Some(&CALL)));
 }
 
 #[tokio::test]
