@@ -171,7 +171,8 @@ mod tests {
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
         assert_eq!((counted.total, counted.bad), (10, 5));
         // A tile that an earlier version wrote has the failures' times, too.
-        tile.total.quantiles.extend(&[10.0; 90]);
+        tile.total = RequestTile::default().total;
+        tile.total.quantiles.extend(&[[10.0; 90].as_slice(), &[50_000.0; 5], &[10_000.0; 5]].concat());
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
         assert_eq!((counted.total, counted.bad), (10, 5));
     }

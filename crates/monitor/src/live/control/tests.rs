@@ -385,6 +385,11 @@ async fn training_data_that_takes_long_to_read_holds_up_no_other_monitor() {
     let temp = TempDb::sqlite();
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.csv");
+    let lines: Vec<String> = (0..3_000).map(|_| stage.dice.lock().normal().to_string()).collect();
+    std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
+    *stage.trained.lock() = Some(crate::profile::profile(&crate::Table::open(&file).unwrap(), 1).unwrap());
     let read = Arc::new(tokio::sync::Notify::new());
     *stage.slowly.lock() = Some(Arc::clone(&read));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
