@@ -3402,6 +3402,16 @@ export interface components {
             effective: number;
             overStable?: components["schemas"]["EffectRange"] | null;
         };
+        /** @description A check of the preflight. */
+        RolloutCheck: {
+            /** @description `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates. */
+            name: string;
+            /** @description Whether it holds; nothing while it runs. */
+            passed?: boolean | null;
+            /** @description In words. */
+            detail: string;
+            replay?: components["schemas"]["CheckReplay"] | null;
+        };
         /** @description What a contextual bandit knows of one context. */
         RolloutContext: {
             /**
@@ -3440,16 +3450,6 @@ export interface components {
              * @description The probability with which units get it here now.
              */
             weight: number;
-        };
-        /** @description A check of the preflight. */
-        RolloutCheck: {
-            /** @description `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates. */
-            name: string;
-            /** @description Whether it holds; nothing while it runs. */
-            passed?: boolean | null;
-            /** @description In words. */
-            detail: string;
-            replay?: components["schemas"]["CheckReplay"] | null;
         };
         /** @description One line of the log of decisions. */
         RolloutDecision: {

