@@ -80,7 +80,7 @@ pub fn search(text: &str) {
         if let Some(runs) = runs {
             // A filter leaves things out and adds none.
             let all = answered(registry.search_runs(&world.may(ReadRun::any()), &asked("")).await);
-            let all: Vec<String> = all.expect("the order is the same").items.into_iter().map(|r| r.info.id).collect();
+            let all: Vec<String> = all.expect("the order is the same").items.into_iter().map(|r| r.info.id.clone()).collect();
             let places: Vec<Option<usize>> =
                 runs.items.iter().map(|r| all.iter().position(|id| *id == r.info.id)).collect();
             assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
@@ -88,8 +88,13 @@ pub fn search(text: &str) {
         let experiments =
             ExperimentSearch { filter: filter.clone(), order_by: order_by.clone(), ..ExperimentSearch::default() };
         answered(registry.search_experiments(&world.may(ReadExperiment::any()), &experiments).await);
-        let models =
-            ModelSearch { filter: filter.clone(), order_by: order_by.clone(), max_results: 100, page_token: None };
+        let models = ModelSearch {
+            filter: filter.clone(),
+            order_by: order_by.clone(),
+            max_results: 100,
+            page_token: None,
+            name: None,
+        };
         answered(registry.search_models(&world.may(ReadModel::any()), &models).await);
         answered(registry.search_versions(&world.may(ReadModel::any()), &models).await);
         let logged = LoggedModelSearch {
