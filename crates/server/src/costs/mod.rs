@@ -135,8 +135,8 @@ pub struct Household {
     pub counted: Counted,
 }
 
-/// What a tenant's versions had, and when that was counted. Clones share it.
-pub type Counted = Arc<Mutex<HashMap<Tenant, (Timestamp, Vec<Stored>)>>>;
+/// What lay at each place of a tenant's versions, and when that was counted. Clones share it.
+pub type Counted = Arc<Mutex<HashMap<(Tenant, String), (Timestamp, u64)>>>;
 
 fn port(e: &dyn Failure) -> PortError {
     PortError { kind: e.kind(), message: e.to_string() }
@@ -147,11 +147,6 @@ impl Household {
     async fn models(&self, who: &Arc<Principal>) -> Result<Vec<Stored>, PortError> {
         let auth = self.gate.authorize(who, ReadModel::any()).map_err(|e| port(&e))?;
         let now = self.ctx.now();
-        if let Some((at, stored)) = self.counted.lock().get(&who.tenant)
-            && now.micros() - at.micros() < HOLDS
-        {
-            return Ok(stored.clone());
-        }
         let search = ModelSearch { max_results: VERSIONS, ..ModelSearch::default() };
         let found = self.registry.search_versions(&auth, &search).await.map_err(|e| port(&e))?;
         let mut by_place: BTreeMap<String, String> = BTreeMap::new();
@@ -165,13 +160,22 @@ impl Household {
         // What lies in another server's store is not kept here.
         let here = by_place.into_iter().filter_map(|(place, of)| Some((ArtifactPath::parse(&place).ok()?, of)));
         let artifacts = self.registry.artifacts();
+        let fresh = |at: &Timestamp| now.micros() - at.micros() < HOLDS;
+        self.counted.lock().retain(|_, (at, _)| fresh(at));
         let each = here.map(|(path, of)| async move {
-            let bytes = artifacts.usage(&path).await.map_err(|e| port(&e))?;
+            let place = (who.tenant.clone(), path.to_string());
+            let known = self.counted.lock().get(&place).map(|(_, bytes)| *bytes);
+            let bytes = match known {
+                Some(bytes) => bytes,
+                None => artifacts.usage(&path).await.map_err(|e| port(&e))?,
+            };
+            if known.is_none() {
+                self.counted.lock().insert(place, (now, bytes));
+            }
             Ok::<_, PortError>(Stored { what: "model", of, bytes })
         });
         let mut stored: Vec<Stored> = futures::stream::iter(each).buffered(AT_ONCE).try_collect().await?;
         stored.sort_by(|a, b| split(&a.of).cmp(&split(&b.of)));
-        self.counted.lock().insert(who.tenant.clone(), (now, stored.clone()));
         Ok(stored)
     }
 }
