@@ -18,9 +18,13 @@ it("draws days in their order, money where there is some", () => {
     ...(total ? { cost: { total, compute: total, requests: "0" } } : {}),
   });
   const report = {
+    from: "2026-10-31T08:00:00Z",
+    until: "2026-11-02T08:00:00Z",
     lines: [line("2026-11-02", "a", 2), line("2026-11-01", "a", 1), line("2026-11-01", "b", 3, "0.5")],
   } as unknown as CostReport;
   const [a, b] = daily(report, "deployment");
-  expect(a?.points.map((p) => p.y)).toEqual([1, 2]);
-  expect(b).toEqual({ label: "b", points: [{ x: Date.UTC(2026, 10, 1) / 1000, y: 0.5 }] });
+  expect(a?.points.map((p) => p.y)).toEqual([0, 1, 2]);
+  expect(b?.label).toBe("b");
+  expect(b?.points.map((p) => p.y)).toEqual([0, 0.5, 0]);
+  expect(b?.points[1]?.x).toBe(Date.UTC(2026, 10, 1) / 1000);
 });

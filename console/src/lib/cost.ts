@@ -12,18 +12,24 @@ export function amount(exact: string | null | undefined): string {
   return shown === "" ? whole : `${whole}.${shown}`;
 }
 
-/** What the days of a report took, a line for each value of the second thing it is told apart by. */
+/** What the days of a report took, a line for each value of the second thing it is told apart by: nothing on a day without answers. */
 export function daily(
   report: CostReport,
   of: string,
 ): { label: string; points: { x: number; y: number }[] }[] {
-  const lines = new Map<string, { x: number; y: number }[]>();
+  const lines = new Map<string, Map<number, number>>();
   for (const line of report.lines) {
     const name = line.by[of] ?? "";
     const y = line.cost ? Number(line.cost.total) : line.computeSeconds;
-    const points = lines.get(name) ?? [];
-    points.push({ x: Date.parse(`${line.by.day}T00:00:00Z`) / 1000, y });
-    lines.set(name, points);
+    const days = lines.get(name) ?? new Map<number, number>();
+    lines.set(name, days.set(midnight(line.by.day ?? ""), y));
   }
-  return [...lines].map(([label, points]) => ({ label, points: points.sort((a, b) => a.x - b.x) }));
+  const days: number[] = [];
+  for (let x = midnight(report.from); x <= midnight(report.until); x += 86_400) days.push(x);
+  return [...lines].map(([label, of]) => ({ label, points: days.map((x) => ({ x, y: of.get(x) ?? 0 })) }));
+}
+
+/** The beginning of a day or of the day of a moment, UTC, seconds. */
+function midnight(at: string): number {
+  return Date.parse(`${at.slice(0, 10)}T00:00:00Z`) / 1000;
 }

@@ -143,7 +143,7 @@ pub fn proxied(uri: &str) -> Option<&str> {
 /// # Errors
 /// [`RegistryError::Elsewhere`] when the location is in another store, and
 /// [`RegistryError::Invalid`] when the path tries to leave it.
-pub(crate) fn locate(tenant: &Tenant, uri: &str, path: &str) -> Result<ArtifactPath> {
+pub fn locate(tenant: &Tenant, uri: &str, path: &str) -> Result<ArtifactPath> {
     let base = proxied(uri).ok_or_else(|| {
         RegistryError::Elsewhere(format!(
             "the artifacts at {uri} are not in this server's store; read them from there directly"

@@ -47,7 +47,8 @@ export function Budgets() {
             rowKey={(b) => b.name}
             empty={
               <Empty title="Nothing limits what is spent" command={FIRST_BUDGET}>
-                A budget is of a deployment, a key or everything; somebody is told before it is spent.
+                A budget is of a deployment, a key or everything; somebody is told before it is spent. One
+                that was just declared is here within a minute.
               </Empty>
             }
             columns={[
@@ -82,7 +83,8 @@ export function Budgets() {
                 key: "forecast",
                 label: "Forecast",
                 numeric: true,
-                render: (b) => (typeof b.forecastPercent !== "number" ? "–" : percent(b.forecastPercent / 100)),
+                render: (b) =>
+                  typeof b.forecastPercent !== "number" ? "–" : percent(b.forecastPercent / 100),
               },
               { key: "until", label: "Until", render: (b) => <Time at={ms(b.until)} /> },
             ]}

@@ -71,7 +71,9 @@ function Lines({ report, by }: { report: CostReport | undefined; by: string }) {
       caption="Costs"
       rows={report?.lines}
       rowKey={(l) => l.by[by] ?? ""}
-      empty={<Empty title="Nothing was answered in this time">Choose a longer one, or call a deployment.</Empty>}
+      empty={
+        <Empty title="Nothing was answered in this time">Choose a longer one, or call a deployment.</Empty>
+      }
       columns={[
         { key: "by", label: by, head: true, render: (l) => <Name by={by} line={l} /> },
         { key: "answers", label: "Answers", numeric: true, render: (l) => count(l.answers) },
@@ -79,7 +81,12 @@ function Lines({ report, by }: { report: CostReport | undefined; by: string }) {
         { key: "compute", label: "Compute", numeric: true, render: (l) => duration(l.computeSeconds) },
         { key: "share", label: "Share", numeric: true, render: (l) => percent(l.computeNanos / all) },
         { key: "queue", label: "Waited", numeric: true, render: (l) => duration(l.queueSeconds) },
-        { key: "cost", label: report?.currency ?? "Cost", numeric: true, render: (l) => amount(l.cost?.total) },
+        {
+          key: "cost",
+          label: report?.currency ?? "Cost",
+          numeric: true,
+          render: (l) => amount(l.cost?.total),
+        },
       ]}
     />
   );
@@ -92,15 +99,19 @@ function Machines({ report }: { report: CostReport }) {
       <p className="quiet">The price table has no machines, so it is not known what stands idle.</p>
     ) : (
       <Empty title="Say what you pay" command={FIRST_PRICES}>
-        No price comes with the server. With a table there is money beside the seconds, and what of the machines
-        no answer took.
+        No price comes with the server. With a table there is money beside the seconds, and what of the
+        machines no answer took.
       </Empty>
     );
   }
   return (
     <Figures
       items={[
-        { label: "Paid", value: `${amount(host.paid)} ${currency}`, note: `${duration(host.cpuSeconds)} of CPUs` },
+        {
+          label: "Paid",
+          value: `${amount(host.paid)} ${currency}`,
+          note: `${duration(host.cpuSeconds)} of CPUs`,
+        },
         { label: "Of answers", value: `${amount(host.used)} ${currency}`, note: duration(host.usedSeconds) },
         {
           label: "Of none",
@@ -118,10 +129,14 @@ function Storage({ report }: { report: CostReport | undefined }) {
       caption="What is kept"
       rows={report?.storage}
       rowKey={(k) => `${k.what}/${k.of}`}
-      empty={<p className="quiet">Nothing is kept yet.</p>}
+      empty={<p className="quiet pad">Nothing is kept yet.</p>}
       columns={[
         { key: "of", label: "Of", head: true, render: (k) => k.of },
-        { key: "what", label: "What", render: (k) => (k.what === "model" ? "files of a version" : "journal") },
+        {
+          key: "what",
+          label: "What",
+          render: (k) => (k.what === "model" ? "files of a version" : "journal"),
+        },
         { key: "bytes", label: "Bytes", numeric: true, render: (k) => bytes(k.bytes) },
         { key: "cost", label: report?.currency ?? "Cost", numeric: true, render: (k) => amount(k.cost) },
       ]}
@@ -185,7 +200,9 @@ export default function CostPage() {
     <>
       <PageHead
         title="Cost"
-        lead={report ? <Lead report={report} /> : query.error ? "The costs could not be reckoned." : undefined}
+        lead={
+          report ? <Lead report={report} /> : query.error ? "The costs could not be reckoned." : undefined
+        }
         actions={
           <>
             <Choice label="Time" options={SPANS} value={days} onChange={setDays} />

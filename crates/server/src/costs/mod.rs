@@ -7,7 +7,6 @@ pub use metrics::metrics;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
-use mainspring_artifact::ArtifactPath;
 use mainspring_core::{Ctx, Failure, Gate, Name, Principal, Tenant, Timestamp};
 use mainspring_cost::{
     BudgetSpec, Costs, House, PortError, PortResult, PriceSpec, Running, Stored, ValueSpec, Watch, budget,
@@ -15,6 +14,7 @@ use mainspring_cost::{
 };
 use mainspring_journal::Journal;
 use mainspring_registry::actions::ReadModel;
+use mainspring_registry::uri::locate;
 use mainspring_registry::{ModelSearch, Registry};
 use mainspring_resource::{Controller, Kind};
 use mainspring_serving::{Describe, Serving};
@@ -158,7 +158,7 @@ impl Household {
             }
         }
         // What lies in another server's store is not kept here.
-        let here = by_place.into_iter().filter_map(|(place, of)| Some((ArtifactPath::parse(&place).ok()?, of)));
+        let here = by_place.into_iter().filter_map(|(place, of)| Some((locate(&who.tenant, &place, "").ok()?, of)));
         let artifacts = self.registry.artifacts();
         let fresh = |at: &Timestamp| now.micros() - at.micros() < HOLDS;
         self.counted.lock().retain(|_, (at, _)| fresh(at));
