@@ -1,12 +1,12 @@
 //! Looks at budgets once a minute. Every process reckons, so that each can say where they stand; one of all tells.
 
-use crate::budget::{Alarm, Spending, Standing, standing};
+use crate::budget::{Alarm, BudgetSpec, Spending, Standing, standing};
 use crate::costs::{Costs, acting_for};
 use crate::error::CostError;
 use crate::ports::PortResult;
 use crate::report::{By, Request, Usage};
 use crate::{Money, sql};
-use mainspring_core::{Tenant, Timestamp};
+use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_store::Db;
 use mainspring_store::sql::{Lead, Leader, Passes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,7 +47,7 @@ pub struct Watch {
     costs: Costs,
     alarms: Arc<dyn Alarms>,
     leader: Leader,
-    looked: Option<Timestamp>,
+    looked: Option<(Timestamp, Budgets)>,
     ledgers: HashMap<Tenant, Ledger>,
 }
 
@@ -56,6 +56,9 @@ impl std::fmt::Debug for Watch {
         f.debug_struct("Watch").field("leader", &self.leader).finish_non_exhaustive()
     }
 }
+
+/// The budgets that are declared.
+type Budgets = BTreeMap<(Tenant, Name), Arc<BudgetSpec>>;
 
 impl Watch {
     /// Over the budgets of `costs`; `owner` is a name that no other process has.
@@ -71,7 +74,10 @@ impl Watch {
     pub async fn pass(&mut self) -> Result<(), CostError> {
         let leads = self.leader.lead().await? != Lead::No;
         let now = self.costs.ctx.now();
-        if self.looked.is_some_and(|at| (0..LOOK).contains(&(now.micros() - at.micros()))) {
+        let due = |at: Timestamp| !(0..LOOK).contains(&(now.micros() - at.micros()));
+        let budgets = self.costs.budgets();
+        // Who declares one, or takes one back, sees it at once.
+        if self.looked.as_ref().is_some_and(|(at, of)| !due(*at) && *of == budgets) {
             return Ok(());
         }
         let standings = self.standings(now).await?;
@@ -81,7 +87,7 @@ impl Watch {
         if leads {
             self.alarms.tell(&told).await?;
         }
-        self.looked = Some(now);
+        self.looked = Some((now, budgets));
         Ok(())
     }
 
