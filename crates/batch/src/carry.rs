@@ -25,6 +25,8 @@ pub(crate) fn possible(source: &Source, threads: usize) -> bool {
     let split = source.shards.iter().filter(|s| matches!(s.at, At::Groups { skip: 1.., .. })).count();
     let enough = split == 0 || groups.len() >= 4 * threads;
     enough
+        // More than these no Parquet file may have; written anew, small ones share a row group.
+        && i16::try_from(groups.len()).is_ok()
         && source.rows / (groups.len() as u64).max(1) >= FEW_ROWS
         && groups.iter().all(|group| rows(group) <= MOST_ROWS)
         && alike(metadata, &source.schema)

@@ -80,7 +80,7 @@ impl Watch {
         if self.looked.as_ref().is_some_and(|(at, of)| !due(*at) && *of == budgets) {
             return Ok(());
         }
-        let standings = self.standings(now).await?;
+        let standings = self.standings(&budgets, now).await?;
         let told = standings.iter().flat_map(|(tenant, s)| s.alarms().into_iter().map(|a| (tenant.clone(), a)));
         let told: Vec<(Tenant, Alarm)> = told.collect();
         self.costs.stand(standings);
@@ -91,8 +91,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn standings(&mut self, now: Timestamp) -> Result<Vec<(Tenant, Standing)>, CostError> {
-        let budgets = self.costs.budgets();
+    async fn standings(&mut self, budgets: &Budgets, now: Timestamp) -> Result<Vec<(Tenant, Standing)>, CostError> {
         let tenants: BTreeSet<&Tenant> = budgets.keys().map(|(tenant, _)| tenant).collect();
         self.ledgers.retain(|tenant, _| tenants.contains(tenant));
         for tenant in tenants {
@@ -101,7 +100,7 @@ impl Watch {
             self.read(tenant, since, now).await?;
         }
         let mut found = Vec::new();
-        for ((tenant, name), spec) in &budgets {
+        for ((tenant, name), spec) in budgets {
             let Some(ledger) = self.ledgers.get(tenant) else { continue };
             let spending = self.spending(tenant, ledger, (spec, now));
             found.push((tenant.clone(), standing(name, spec, spending, now)));
