@@ -1,10 +1,6 @@
 //! The kinds PriceTable, Budget and OutcomeValue, and what cost needs from the rest of the server.
 
 mod alarms;
-mod metrics;
-
-pub use metrics::metrics;
-
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{Ctx, Failure, Gate, Name, Principal, Tenant, Timestamp};
