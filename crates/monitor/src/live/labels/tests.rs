@@ -25,7 +25,7 @@ fn labelled(kind: &str, values: [&str; 3], output: (&str, ArrayRef)) -> RecordBa
 
 fn error(kind: &str, values: [&str; 3], output: (&str, ArrayRef)) -> Vec<f64> {
     let spec = spec(json!({"label": {"name": "y"}}));
-    let found = watched(&labelled(kind, values, output), spec.label.as_ref().unwrap()).unwrap();
+    let found = watched(&labelled(kind, values, output), (spec.label.as_ref().unwrap(), &[])).unwrap();
     found.column_by_name("error.y").unwrap().as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(-1.0)).collect()
 }
 
@@ -47,7 +47,8 @@ fn an_error_is_a_distance_of_numbers_with_fractions_and_else_another_value() {
 fn what_is_watched_of_labels_has_the_envelope_and_no_outputs() {
     let spec = spec(json!({"label": {"name": "y"}, "columns": ["in.*"]}));
     let ints = Arc::new(Int64Array::from(vec![0, 1, 1])) as ArrayRef;
-    let found = watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), spec.label.as_ref().unwrap()).unwrap();
+    let found =
+        watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), (spec.label.as_ref().unwrap(), &[])).unwrap();
     let mut sampler = Sampler::from(Timestamp(0));
     sampler.take(&found, &spec).unwrap();
     let minutes = sampler.close(Timestamp(60_000_000));
@@ -60,6 +61,7 @@ fn what_is_watched_of_labels_has_the_envelope_and_no_outputs() {
 fn without_a_prediction_the_label_is_watched_alone() {
     let spec = spec(json!({"label": {"name": "y", "prediction": "out.z"}}));
     let ints = Arc::new(Int64Array::from(vec![0, 1, 1])) as ArrayRef;
-    let found = watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), spec.label.as_ref().unwrap()).unwrap();
+    let found =
+        watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), (spec.label.as_ref().unwrap(), &[])).unwrap();
     assert!(found.column_by_name("error.y").is_none() && found.column_by_name("label.y").is_some());
 }
