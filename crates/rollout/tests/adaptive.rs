@@ -214,7 +214,6 @@ fn choosing_by_context_is_not_said_to_bring_more_where_all_are_alike() {
     let rate = |what: fn(&Course) -> bool| courses.iter().filter(|c| what(c)).count() as f64 / RUNS as f64;
     let most = 0.05 + 3.0 * (0.05 * 0.95 / RUNS as f64).sqrt();
     let (gained, better) = (rate(|c| c.gained), rate(|c| c.better));
-    println!("gained {gained}, better {better}");
     assert!(gained <= most, "{gained} of the bandits were said to bring more than a variant alone");
     assert!(better <= most, "{better} had a candidate that was said to be better than stable");
 }

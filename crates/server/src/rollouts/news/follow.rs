@@ -162,10 +162,9 @@ impl Following {
         self.listen().await?;
         let now = self.wire.0.ctx.now();
         let read: HashSet<Key> = events.iter().map(key).collect();
-        let (told, later) =
+        let (told, later): (Vec<Event>, Vec<Event>) =
             std::mem::take(&mut self.waiting).into_iter().partition(|event: &Event| event.at() <= until);
         self.waiting = later;
-        let told: Vec<Event> = told;
         events.extend(told.into_iter().filter(|event| !read.contains(&key(event))));
         // What is younger may be told once more.
         self.seen.extend(read.into_iter().filter(|(_, _, _, at, _)| now.micros() - at.micros() < KEEP));
