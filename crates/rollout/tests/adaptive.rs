@@ -1,6 +1,8 @@
 //! What a bandit says of its arms beside what is true: one arm is taken out on the way, users return, and a contextual bandit
 //! chooses by what it has learned.
 
+#![expect(clippy::unwrap_used, reason = "a simulation whose settings are wrong must stop")]
+
 use mainspring_core::{IdGen, SeededIds, Timestamp};
 use mainspring_rollout::ledger::{Arm, Estimate, Limits, Plan, Range, Report, Stratum};
 use mainspring_rollout::{Event, Exposure, Ledger, RolloutSpec};
@@ -120,14 +122,16 @@ fn truth(arm: usize) -> f64 {
     sum / TIMES.iter().map(left).sum::<f64>()
 }
 
+/// One estimate of an arm.
+type Of = fn(&Arm) -> Option<Estimate>;
+
 #[test]
 fn the_values_of_the_arms_that_are_left_are_theirs_after_one_was_taken_out() {
     const RUNS: u64 = 200;
     for returning in [false, true] {
         let runs: Vec<Vec<Arm>> = (0..RUNS).map(|seed| dropped(seed, returning)).collect();
         assert!(runs.iter().all(|arms| arms.len() == 2));
-        let estimates: [(&str, fn(&Arm) -> Option<Estimate>); 3] =
-            [("ips", |a| a.ips), ("snips", |a| a.snips), ("dr", |a| a.dr)];
+        let estimates: [(&str, Of); 3] = [("ips", |a| a.ips), ("snips", |a| a.snips), ("dr", |a| a.dr)];
         for arm in 0..2 {
             for (name, of) in estimates {
                 let found: Vec<Estimate> = runs.iter().map(|arms| of(&arms[arm]).unwrap()).collect();
