@@ -118,7 +118,10 @@ impl Making<'_> {
             let mut rest = word.chars().filter(char::is_ascii_alphanumeric);
             rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect::<String>()
         };
-        let plain: String = words.iter().flat_map(|w| w.split(['-', '_', '.'])).map(|w| part(&w)).collect();
+        // Terraform's names begin with a letter.
+        let first = words.first().filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let words_with = first.map(|_| "deployment").into_iter().chain(words.iter().copied());
+        let plain: String = words_with.flat_map(|w| w.split(['-', '_', '.'])).map(|w| part(&w)).collect();
         // `a-b` and `ab` are not one.
         let numbered = (2..).map(|n| format!("{plain}N{n}"));
         let id = std::iter::once(plain.clone()).chain(numbered).find(|id| !self.ids.contains(id)).unwrap_or_default();
@@ -319,7 +322,7 @@ mod tests {
             object!({"deployment": "ab", "objective": "p99", "target": 0.99, "withinMs": 20.0}),
             object!({"deployment": "ab", "objective": "all", "target": 1.0}),
         ];
-        alarms(&["a-b".into(), "aB".into()], slos.iter(), &args)
+        alarms(&["a-b".into(), "aB".into(), "1st".into()], slos.iter(), &args)
     }
 
     #[test]
@@ -347,8 +350,9 @@ mod tests {
         let ids: HashSet<&String> = all.iter().map(|a| &a.id).collect();
         assert_eq!(ids.len(), all.len());
         assert!(ids.iter().all(|id| id.chars().all(|c| c.is_ascii_alphanumeric())), "{ids:?}");
-        // Two error rates, two paces of three alarms for two objectives, and one latency.
-        assert_eq!(all.len(), 2 + 2 * 6 + 1);
+        assert!(ids.iter().all(|id| id.starts_with(|c: char| c.is_ascii_alphabetic())), "{ids:?}");
+        // Three error rates, two paces of three alarms for two objectives, and one latency.
+        assert_eq!(all.len(), 3 + 2 * 6 + 1);
     }
 
     #[test]

@@ -11,8 +11,7 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use mainspring_core::{Ctx, ErrorKind, Gate, Principal, Tasks};
-use mainspring_cost::{Costs, ReadCost};
+use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
 use mainspring_monitor::performance::Performance;
 use mainspring_proto_aws::AwsState;
@@ -90,7 +89,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(apart(guard.protect(native_routes, problem)))
         .merge(apart(guard.protect(mainspring_proto_lineage::routes(lineage), problem)))
         .merge(apart(guard.open(mainspring_proto_native::open_routes(native), problem)))
-        .merge(apart(guard.protect(metrics_route(front.source, parts.costs.clone(), parts.gate.clone()), problem)))
+        .merge(apart(guard.protect(metrics_route(front.source), problem)))
         .merge(console::routes())
         .fallback(|| async {
             ApiError::new(ErrorKind::NotFound, "there is nothing at this path")
@@ -140,18 +139,13 @@ fn native(
     }
 }
 
-fn metrics_route(source: Source, costs: Costs, gate: Gate) -> Router {
+fn metrics_route(source: Source) -> Router {
     Router::new().route(
         "/metrics",
         get(move |Caller(who): Caller| async move {
-            let budgets = match gate.authorize(&who, ReadCost) {
-                Ok(auth) => crate::costs::metrics(&costs, &auth),
-                Err(denied) => return ApiError::from(denied).into_response(),
-            };
             match source.read(&who) {
                 Ok(reading) => {
-                    let text = reading.render() + &budgets;
-                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response()
                 }
                 Err(denied) => ApiError::from(denied).into_response(),
             }

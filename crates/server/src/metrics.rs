@@ -9,6 +9,7 @@ use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, RuleVie
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod budgets;
 mod dashboard;
 mod family;
 mod objectives;
@@ -46,6 +47,8 @@ pub struct Reading {
     pub rollouts: Vec<View>,
     /// Objectives and their budgets.
     pub standings: Vec<Standing>,
+    /// Budgets, and what is spent of them.
+    pub budgets: Vec<mainspring_cost::Standing>,
     /// Counters of the journal.
     pub journal: JournalStats,
     /// Whether requests are welcome, and which parts work.
@@ -74,6 +77,7 @@ impl Reading {
         self.journal(&mut page);
         self.triton(&mut page);
         self.objectives(&mut page);
+        self.budgets(&mut page);
         page
     }
 

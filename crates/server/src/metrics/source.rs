@@ -5,6 +5,7 @@ use crate::health::Health;
 use crate::start::Parts;
 use mainspring_alert::{Alerts, ReadAlerts};
 use mainspring_core::{Denied, Gate, Principal};
+use mainspring_cost::{Costs, ReadCost};
 use mainspring_journal::Journal;
 use mainspring_rollout::{ReadRollouts, Rollouts};
 use mainspring_serving::{Describe, ReadStats, Serving};
@@ -18,6 +19,7 @@ pub struct Source {
     journal: Journal,
     rollouts: Rollouts,
     alerts: Alerts,
+    costs: Costs,
     health: Health,
     gate: Gate,
     began: Instant,
@@ -31,6 +33,7 @@ impl Source {
             journal: parts.journal.clone(),
             rollouts: parts.rollouts.clone(),
             alerts: parts.alerts.clone(),
+            costs: parts.costs.clone(),
             health,
             gate: parts.gate.clone(),
             began: Instant::now(),
@@ -48,6 +51,7 @@ impl Source {
             views: self.serving.list(&gate.authorize(who, Describe { deployment: None })?),
             rollouts: self.rollouts.list(&gate.authorize(who, ReadRollouts { rollout: None })?),
             standings: self.alerts.standings(&gate.authorize(who, ReadAlerts)?),
+            budgets: self.costs.standings(&gate.authorize(who, ReadCost)?),
             journal: self.journal.stats(),
             health: self.health.report(),
             uptime: self.began.elapsed(),

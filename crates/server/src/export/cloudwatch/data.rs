@@ -29,13 +29,15 @@ pub enum Metric {
     BudgetLeft,
     /// How fast it burns, by objective and window.
     BurnRate,
+    /// Share of what may be spent that is, by budget.
+    BudgetSpent,
     /// Payloads, events and rows that the journal lost.
     JournalLost,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Requests,
         Self::Errors,
         Self::Latency,
@@ -46,6 +48,7 @@ impl Metric {
         Self::Memory,
         Self::BudgetLeft,
         Self::BurnRate,
+        Self::BudgetSpent,
         Self::JournalLost,
     ];
 
@@ -62,6 +65,7 @@ impl Metric {
             Self::Memory => "Memory",
             Self::BudgetLeft => "BudgetLeft",
             Self::BurnRate => "BurnRate",
+            Self::BudgetSpent => "BudgetSpent",
             Self::JournalLost => "JournalLost",
         }
     }
@@ -71,7 +75,7 @@ impl Metric {
         match self {
             Self::Latency => "Milliseconds",
             Self::Memory => "Bytes",
-            Self::Ready | Self::BudgetLeft | Self::BurnRate => "None",
+            Self::Ready | Self::BudgetLeft | Self::BurnRate | Self::BudgetSpent => "None",
             _ => "Count",
         }
     }
@@ -171,6 +175,11 @@ impl Tally {
                 "mainspring_deployment_ready" => self.add(Metric::Ready, point, &point.value, sums),
                 "mainspring_model_memory_bytes" => self.add(Metric::Memory, point, &point.value, sums),
                 "mainspring_slo_budget_left" => objective(Metric::BudgetLeft, point, sums),
+                "mainspring_budget_spent_ratio" => {
+                    if let Some(budget) = label(point, "budget") {
+                        add(sums, (Metric::BudgetSpent, vec![("Budget", budget.to_owned())]), &point.value);
+                    }
+                }
                 "mainspring_slo_burn_rate" => objective(Metric::BurnRate, point, sums),
                 "mainspring_journal_payloads_dropped_total"
                 | "mainspring_journal_events_dropped_total"

@@ -25,6 +25,8 @@ fn families(ok: f64, failed: f64, refused: f64, times: &[(u64, u64)]) -> Familie
     for window in ["300", "259200"] {
         all.sample(&[("deployment", "churn"), ("objective", "p99"), ("window_seconds", window)], 2.5);
     }
+    all.family("mainspring_budget_spent_ratio", Kind::Gauge, "h");
+    all.sample(&[("budget", "month"), ("per", "month")], 0.8);
     all
 }
 
@@ -44,6 +46,7 @@ fn what_is_told_is_what_came_since_the_last_time() {
     assert_eq!(one(&first, Metric::Requests, 1), 10.0 + 2.0 + 1.0 + 2.0);
     assert_eq!((one(&first, Metric::Errors, 1), one(&first, Metric::CallerErrors, 1)), (4.0, 5.0));
     assert_eq!(one(&first, Metric::BurnRate, 3), 2.5, "one window of two");
+    assert_eq!(one(&first, Metric::BudgetSpent, 1), 0.8);
     let second = tally.data(&families(13.0, 2.0, 5.0, &[(1_000_000, 3), (2_000_000, 2)]));
     assert_eq!((one(&second, Metric::Requests, 1), one(&second, Metric::Errors, 1)), (3.0, 0.0));
     let latency = second.iter().find(|d| d.metric == Metric::Latency).unwrap();

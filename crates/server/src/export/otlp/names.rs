@@ -4,11 +4,11 @@
 use crate::metrics::{Family, Kind};
 
 /// First words of names that stand for what the rest is about.
-const SPACES: [&str; 9] =
-    ["inference", "journal", "rollout", "variant", "shadow", "deployment", "model", "slo", "version"];
+const SPACES: [&str; 10] =
+    ["budget", "inference", "journal", "rollout", "variant", "shadow", "deployment", "model", "slo", "version"];
 
 /// Endings of names, and the unit that each is.
-const UNITS: [(&str, &str); 2] = [("_seconds", "s"), ("_bytes", "By")];
+const UNITS: [(&str, &str); 3] = [("_seconds", "s"), ("_bytes", "By"), ("_ratio", "1")];
 
 /// What is counted, by the last word of a name; OpenTelemetry writes it in braces.
 const COUNTED: [(&str, &str); 12] = [
