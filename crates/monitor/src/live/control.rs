@@ -143,6 +143,8 @@ pub struct Controller {
     leader: Leader,
     running: BTreeMap<Key, Running>,
     passes: u32,
+    /// States of monitors that nobody declares any more were looked for.
+    tidied: bool,
 }
 
 impl std::fmt::Debug for Controller {
@@ -155,7 +157,7 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
         let leader = Leader::new(monitors.db.clone(), LEASE, owner, TTL);
-        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0 }
+        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0, tidied: false }
     }
 
     /// Looks once at everything. The leader folds and tells; the others read what it has written.
@@ -240,10 +242,18 @@ impl Controller {
             let known = self.monitors.known.read();
             (known.specs.clone(), known.withdrawn.clone())
         };
-        for key in withdrawn {
+        let mut gone = withdrawn;
+        if !self.tidied {
+            // One that was taken away while no leader was there to let go of it; what is declared is known by now.
+            let written = self.monitors.db.read(|c| async move { sql::writes(c).await }.boxed()).await?;
+            let written = written.into_iter().map(|(tenant, name, ..)| (tenant, name));
+            gone.extend(written.filter(|key| !specs.contains_key(key)));
+        }
+        for key in gone {
             let Some(lease) = self.lead().await? else { return Ok(()) };
             self.forget(&key, lease).await?;
         }
+        self.tidied = true;
         self.running.retain(|key, _| specs.contains_key(key));
         for (key, spec) in specs {
             match self.running.get_mut(&key) {

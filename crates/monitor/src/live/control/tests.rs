@@ -342,6 +342,28 @@ async fn a_column_that_is_redacted_is_watched_no_more() {
     assert_eq!(alarms, [true, false]);
 }
 
+/// The leader died between a deletion and letting go of what was deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_away_while_nobody_led_ends_its_alarm() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.monitors.declare(&declare(), spec(json!({"window": "30m", "reference": {"firstRows": 1000}}))).unwrap();
+    for minute in 0..30 {
+        *stage.shift.lock() = if minute < 12 { 0.0 } else { 2.0 };
+        pass(&stage, &mut [&mut a], 300).await;
+    }
+    assert!(a.watch().drifting);
+    drop(a);
+    let mut b = Server::new(&db, &temp.ctx, &stage, "b");
+    pass(&stage, &mut [&mut b], 0).await;
+    pass(&stage, &mut [&mut b], 0).await;
+    let alarms: Vec<bool> = stage.told.lock().iter().map(|alarm| alarm.firing).collect();
+    assert_eq!(alarms, [true, false]);
+    assert!(db.read(|c| async move { sql::writes(c).await }.boxed()).await.unwrap().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_stands_still_without_news_and_says_why_and_goes_on() {
     let temp = TempDb::sqlite();
