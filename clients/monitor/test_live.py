@@ -205,7 +205,7 @@ def test_labels_are_watched_apart_when_their_wait_is_over(server, labelled):
     assert found["error.diagnosis"]["drift"] == "concept" and found["error.diagnosis"]["standing"] == "learning"
     assert view["label"]["rows"] == len(frame) and view["label"]["wait"] == "10s"
     # Who was asked has not changed.
-    assert not [name for name, c in found.items() if name.startswith("in.") and c["standing"] == "drift"]
+    assert not [c for name, c in found.items() if name.startswith("in.") and c["standing"] == "drift"], view
     (told,) = events(server, "glands-drift")
     assert "label.diagnosis" in told["sentence"] and "what is true has changed" in told["sentence"]
     rows = server.query(told["numbers"]["query"])

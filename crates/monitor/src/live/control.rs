@@ -380,7 +380,15 @@ impl Controller {
         }
         watch.settle(until);
         told.extend(running.labels(key, &mut watch, (&*self.ports.traffic, &self.monitors)).await?);
+        // Reading labels may have taken a while, and so may asking the model: what is then known is written under a lease that
+        // holds, or it would be found again and again and never told.
+        if self.leader.lead().await? != Lead::Kept {
+            return Err(WatchError::Raced(key.1.to_string()));
+        }
         explain(&running.spec, key, (&mut watch, &mut told), &self.ports).await;
+        if self.leader.lead().await? != Lead::Kept {
+            return Err(WatchError::Raced(key.1.to_string()));
+        }
         let counted = |w: &Watch| (w.rows, w.truth.rows);
         let folded = counted(&watch) != counted(&running.watch) || !told.is_empty();
         if watch.truth.rows != running.watch.truth.rows && !points.is_empty() {
@@ -452,13 +460,16 @@ async fn explain(
     let (tenant, spec) = (tenant.clone(), Arc::new(inputs));
     let of = Asked { tenant: tenant.clone(), deployment: spec.deployment.clone(), version: watch.version.clone() };
     let mut given = Given::default();
+    let begun = tokio::time::Instant::now();
+    let (read_by, ends) = (begun + why::PATIENCE / 2, begun + why::PATIENCE);
     // Of much traffic little is read.
     for back in [LATEST.min(window), window] {
         let from = watch.position.plus_micros(-back);
         let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&spec), from };
-        // Other monitors wait, and the lease does not.
-        let rows = tokio::time::timeout(why::PATIENCE, ports.traffic.recent(wanted, of.clone(), RECENT)).await;
-        let rows = rows.map_err(|_| format!("reading takes over {:?}", why::PATIENCE));
+        // Other monitors wait, and the lease does not: half of the time is for the model.
+        let reads = ports.traffic.recent(wanted, of.clone(), RECENT);
+        let rows = tokio::time::timeout_at(read_by, reads).await;
+        let rows = rows.map_err(|_| format!("reading them takes over {:?}", why::PATIENCE / 2));
         let rows = rows.and_then(|rows| rows.map_err(|e| e.to_string()));
         // Of what a monitor cannot explain it still tells.
         match rows.and_then(|rows| Ok((rows::inputs(&rows.batches).map_err(|e| e.to_string())?, rows.hidden))) {
@@ -469,7 +480,8 @@ async fn explain(
             break;
         }
     }
-    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), why::PATIENCE).await;
+    let left = ends.saturating_duration_since(tokio::time::Instant::now());
+    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), left).await;
     for transition in told.iter_mut().filter(|t| t.kind == TransitionKind::Drifted) {
         words::explained(transition, &why);
     }

@@ -6,7 +6,7 @@
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
-use mainspring_core::{Ctx, ErrorKind, Failure, Gate, Timestamp};
+use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Timestamp};
 use mainspring_journal::{Journal, Kind, MicroBatch};
 use mainspring_monitor::live::{Asked, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
 use mainspring_query::{Answer, Query, QueryJournal, feedback_in_time, identifier, literal};
@@ -234,28 +234,41 @@ impl Following {
         Ok(Rows { batches, complete_until: until, more: true, ..Rows::default() })
     }
 
+    /// The columns that are needed and that the journal has.
+    async fn payload(&self, auth: &Authorized<QueryJournal>) -> Result<Vec<String>, PortError> {
+        let known = self.of.query.sql(auth, COLUMNS).await.map_err(|e| port(&e))?.values();
+        let known = known.iter().filter_map(|row| row.first()?.as_str());
+        let needed = |name: &&str| {
+            (name.starts_with("in.") || name.starts_with("out."))
+                && self.wanted.spec.needs(name)
+                && !self.hidden.iter().any(|of| of == name)
+        };
+        Ok(known.filter(needed).map(str::to_owned).collect())
+    }
+
     /// The rows of a time with the columns that are needed, and how many rows there can be at most.
     async fn select(&self, from: Timestamp, to: Option<Timestamp>) -> Result<(Answer, usize), PortError> {
         let auth = self.of.gate.authorize(&acting_for(&self.wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-        let known = self.of.query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?;
-        let known = known.values();
-        let payload: Vec<&str> = known
-            .iter()
-            .filter_map(|row| row.first()?.as_str())
-            .filter(|name| (name.starts_with("in.") || name.starts_with("out.")) && self.wanted.spec.needs(name))
-            .filter(|name| !self.hidden.iter().any(|of| of == name))
-            .collect();
-        let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
-        let columns: Vec<String> =
-            ENVELOPE.into_iter().chain(payload).map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
         let before = to.map(|to| format!(" AND at < {}", instant(to))).unwrap_or_default();
-        let sql = format!(
-            "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
-            columns.join(", "),
-            self.wanted.spec.deployment,
-            instant(from)
-        );
-        Ok((self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?, most))
+        let mut payload = self.payload(&auth).await?;
+        loop {
+            let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
+            let columns: Vec<String> =
+                ENVELOPE.into_iter().chain(payload.iter().map(String::as_str)).map(identifier).collect();
+            let sql = format!(
+                "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
+                columns.join(", "),
+                self.wanted.spec.deployment,
+                instant(from)
+            );
+            let answer = self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?;
+            // A column that came between the two queries has no value in rows that came there, too, and that would be drift.
+            let now = self.payload(&auth).await?;
+            if answer.rows() == 0 || now == payload {
+                return Ok((answer, most));
+            }
+            payload = now;
+        }
     }
 
     /// What has come since the last call.
