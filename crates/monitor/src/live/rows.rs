@@ -76,7 +76,7 @@ impl Cells {
     }
 }
 
-/// What is known of one minute of one version.
+/// What is known of one minute of one version, or of what is looked at together where that is shorter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minute {
     /// When it begins.
@@ -107,9 +107,10 @@ impl Default for Bucket {
     }
 }
 
-/// Takes batches, gives minutes.
-#[derive(Default)]
+/// Takes batches, gives minutes, or what is looked at together where that is shorter.
 pub struct Sampler {
+    /// How long that is, microseconds.
+    step: i64,
     open: BTreeMap<Key, Bucket>,
     /// Minutes before this one were given away.
     closed: i64,
@@ -171,7 +172,13 @@ impl<'a> Envelope<'a> {
 impl Sampler {
     /// Begins with the minute at `from`; rows of earlier ones are late.
     pub fn from(from: Timestamp) -> Self {
-        Self { open: BTreeMap::new(), closed: from.micros(), late: 0 }
+        Self { step: MINUTE, open: BTreeMap::new(), closed: from.micros(), late: 0 }
+    }
+
+    /// The same, with another length than a minute.
+    #[must_use]
+    pub fn every(self, step: i64) -> Self {
+        Self { step, ..self }
     }
 
     /// Takes the rows of a batch that count.
@@ -194,7 +201,7 @@ impl Sampler {
                 continue;
             }
             let at = envelope.at.value(i);
-            let minute = at - at.rem_euclid(MINUTE);
+            let minute = at - at.rem_euclid(self.step);
             if minute < self.closed {
                 self.late += 1;
                 continue;
@@ -218,7 +225,7 @@ impl Sampler {
 
     /// Gives the minutes that end at or before `until`, the oldest first.
     pub fn close(&mut self, until: Timestamp) -> Vec<Minute> {
-        let end = until.micros() - until.micros().rem_euclid(MINUTE);
+        let end = until.micros() - until.micros().rem_euclid(self.step);
         if end <= self.closed {
             return Vec::new();
         }

@@ -286,7 +286,7 @@ impl Track {
                 bet.push(*bin);
             }
         }
-        self.date(at);
+        self.date(at, spec);
         self.judge(at, spec)
     }
 
@@ -321,16 +321,16 @@ impl Track {
         if let Some(sides) = &mut self.sides {
             sides.push(&mine, &theirs);
         }
-        self.date(at);
+        self.date(at, spec);
         self.judge(at, spec)
     }
 
     /// Remembers when the bet was last near its lowest.
-    fn date(&mut self, at: Timestamp) {
+    fn date(&mut self, at: Timestamp, spec: &MonitorSpec) {
         let (wealth, peak) = self.wealth();
         self.low.0 = self.low.0.min(wealth);
         if wealth <= self.low.0 + QUIET && peak < self.evidence().1 {
-            self.low.1 = at.plus_micros(super::rows::MINUTE);
+            self.low.1 = at.plus_micros(spec.step());
         }
     }
 

@@ -18,6 +18,8 @@ pub use truth::Truth;
 
 /// Values of a segment's column that are watched apart.
 const VALUES: usize = 8;
+/// How long a value may be, in bytes, to be a segment: it stands in sentences, alerts and logs.
+const LONGEST: usize = 128;
 /// Rows without which no live reference is made, and no value is known to be frequent.
 const FEWEST: u64 = 200;
 /// Tracks of one monitor, those of segments included: its whole state is written each minute.
@@ -102,7 +104,7 @@ pub struct Watch {
     #[serde(default)]
     pub truth: Truth,
     /// What its drift does to the answers, when that was last looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub why: Option<Why>,
     /// Columns, of all rows or of a segment, that the last minute had and that are not watched, because a monitor
     /// watches at most 2,000.
@@ -110,6 +112,9 @@ pub struct Watch {
     pub left_out: u64,
     /// References made of live rows end with this minute, where they are made of a time.
     learn_until: Option<Timestamp>,
+    /// How long what is looked at together is, microseconds; nothing of a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    every: Option<i64>,
     /// Segments' columns whose frequent values are not known yet.
     #[serde(default)]
     counting: BTreeMap<String, Counting>,
@@ -193,7 +198,7 @@ struct Fold<'a> {
 
 impl Fold<'_> {
     fn end(&self) -> Timestamp {
-        self.minute.at.plus_micros(MINUTE)
+        self.minute.at.plus_micros(self.spec.step())
     }
 
     fn enough(&self, rows: u64) -> bool {
@@ -245,12 +250,19 @@ impl Fold<'_> {
 impl Watch {
     /// Nothing seen yet; begins with the minute of `at`. With a window, references are made of the rows before `at`.
     pub fn new(at: Timestamp, spec: &MonitorSpec) -> Self {
-        let whole = |at: i64| Timestamp(at - at.rem_euclid(MINUTE));
+        let step = spec.step();
+        let whole = |at: i64| Timestamp(at - at.rem_euclid(step));
         let before = spec.reference.window.map(|w| i64::try_from(w.0.as_micros()).unwrap_or(i64::MAX));
         let position = whole(at.micros().saturating_sub(before.unwrap_or(0)));
         let learn_until = before.map(|_| whole(at.micros()));
         let truth = Truth { until: position, ..Truth::default() };
-        Self { begun: at, position, since: at, learn_until, truth, ..Self::default() }
+        let every = (step != MINUTE).then_some(step);
+        Self { begun: at, position, since: at, learn_until, truth, every, ..Self::default() }
+    }
+
+    /// How long what is looked at together is, microseconds.
+    pub(crate) fn step(&self) -> i64 {
+        self.every.unwrap_or(MINUTE)
     }
 
     /// Whether a minute is of a version that has not been seen before it: its references are to be found first.
@@ -330,9 +342,29 @@ impl Watch {
         told
     }
 
+    /// Lets go of columns that are redacted now: what stands in their place is not what came, and would be drift. What is
+    /// told is that a drift has ended with them.
+    pub(crate) fn hide(&mut self, hidden: &[String], spec: &MonitorSpec) -> Option<Transition> {
+        let stays = |name: &str| !is_hidden(name, hidden);
+        let named = self.tracks().flat_map(|(name, of, _)| [Some(name), of.map(|(of, _)| of)]).flatten();
+        let gone = named.filter(|name| !stays(name)).map(str::to_owned).next();
+        self.counting.retain(|name, _| stays(name));
+        let gone = gone?;
+        self.tracks.retain(|name, _| stays(name));
+        self.segments.retain(|of, _| stays(of));
+        for segment in self.segments.values_mut().flatten() {
+            segment.tracks.retain(|name, _| stays(name));
+        }
+        let ends = self.drifting && self.drifted().is_empty();
+        if ends {
+            (self.drifting, self.since) = (false, self.position);
+        }
+        ends.then(|| words::hidden(&gone, self, spec))
+    }
+
     /// All minutes before `until` are folded.
     pub fn settle(&mut self, until: Timestamp) {
-        self.position = self.position.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+        self.position = self.position.max(Timestamp(until.micros() - until.micros().rem_euclid(self.step())));
     }
 
     /// Every track with its column, and its segment's column and value where it is of one.
@@ -369,6 +401,7 @@ impl Watch {
             since: if was.drifting || was.version.is_empty() { minute.at } else { was.since },
             // What was learnt of one version's time says nothing of another's.
             learn_until: was.learn_until.filter(|_| learning || was.version.is_empty()),
+            every: was.every,
             truth: Truth {
                 until: if was.version.is_empty() { was.truth.until } else { minute.at },
                 ..Truth::default()
@@ -429,7 +462,8 @@ impl Watch {
         let Some(cells) = minute.columns.get(of).filter(|_| !self.segments.contains_key(of)) else { return false };
         let counting = self.counting.entry(of.to_owned()).or_default();
         counting.rows += minute.rows as u64;
-        for value in (0..minute.rows).filter_map(|row| shown(cells, row)) {
+        let plain = |value: &String| value.len() <= LONGEST && !value.chars().any(char::is_control);
+        for value in (0..minute.rows).filter_map(|row| shown(cells, row)).filter(plain) {
             *counting.counts.entry(value).or_default() += 1;
         }
         if counting.rows < FEWEST {
@@ -464,6 +498,17 @@ impl Watch {
         }
         turned
     }
+}
+
+/// Whether a column, or the list that it is an element of, is among these.
+pub(super) fn is_hidden(name: &str, hidden: &[String]) -> bool {
+    let list = name.split_once('[').map(|(list, _)| list);
+    hidden.iter().any(|of| of == name || Some(of.as_str()) == list)
+}
+
+/// What cannot be read is looked at again: an earlier version kept effects that are no numbers, which JSON does not have.
+fn readable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Why>, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(from)?).ok())
 }
 
 /// What each part of a monitor gets of its level, of what there is at the beginning: columns, segments, labels.

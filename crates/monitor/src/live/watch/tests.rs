@@ -54,6 +54,30 @@ fn standings(watch: &Watch) -> Vec<(&str, &'static str)> {
     watch.tracks().map(|(name, _, track)| (name, track.standing.as_str())).collect()
 }
 
+/// All that is said of a minute is of ten seconds, of another version, too.
+#[test]
+fn a_look_may_be_shorter_than_a_minute() {
+    let step = 10_000_000;
+    let spec = spec(json!({"every": "10s", "window": "30m", "minRows": 100, "reference": {"firstRows": 2000}}));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(7 * step + 5), &spec), Dice::new(4), Vec::new());
+    assert_eq!(watch.position, Timestamp(7 * step));
+    for look in 7..60 {
+        let shift = if look < 30 { 0.0 } else { 2.0 };
+        let minute = Minute { at: Timestamp(look * step), ..minute(&mut dice, 0, 200, shift) };
+        told.extend(watch.fold(&minute, &spec, &References::default()));
+        watch.settle(Timestamp((look + 1) * step + 3));
+    }
+    let x = &watch.tracks["in.x"];
+    assert!(told[0].at.micros() <= 36 * step && x.changed_at.unwrap().micros() <= 33 * step, "{told:?} {x:?}");
+    assert_eq!(watch.position, Timestamp(60 * step));
+    let other = Minute { at: Timestamp(60 * step), version: "4".into(), ..minute(&mut dice, 0, 200, 0.0) };
+    watch.fold(&other, &spec, &References::default());
+    watch.settle(Timestamp(61 * step + 9));
+    assert_eq!((watch.version.as_str(), watch.position, watch.step()), ("4", Timestamp(61 * step), step));
+    let again: Watch = serde_json::from_str(&serde_json::to_string(&watch).unwrap()).unwrap();
+    assert_eq!(again, watch);
+}
+
 #[test]
 fn drift_is_found_named_dated_and_forgiven() {
     let spec = spec(json!({"window": "30m", "recoverAfter": "10m", "reference": {"firstRows": 2000}}));

@@ -1,6 +1,6 @@
 //! What turned out to be true: labels and the error that they show, beside what was asked and answered.
 
-use super::{Fold, MINUTE, Minute, MonitorSpec, References, Timestamp, Track, Transition, Turned, Watch, beginning};
+use super::{Fold, Minute, MonitorSpec, References, Timestamp, Track, Transition, Turned, Watch, beginning};
 use crate::live::labels;
 use crate::live::track::Origin;
 use serde::{Deserialize, Serialize};
@@ -52,14 +52,14 @@ impl Watch {
 
     /// All labels of predictions before `until` are folded.
     pub fn settle_labels(&mut self, until: Timestamp) {
-        self.truth.until = self.truth.until.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+        self.truth.until = self.truth.until.max(Timestamp(until.micros() - until.micros().rem_euclid(self.step())));
     }
 
     /// The minute before which labels are to be looked at now: rows are known up to the watch's position.
     pub(crate) fn labels_due(&self, spec: &MonitorSpec) -> Option<Timestamp> {
         let wait = i64::try_from(spec.label.as_ref()?.wait.0.as_micros()).unwrap_or(i64::MAX);
         let due = self.position.micros().saturating_sub(wait);
-        let due = due - due.rem_euclid(MINUTE);
-        (!self.version.is_empty() && due >= self.truth.until.micros() + MINUTE).then_some(Timestamp(due))
+        let due = due - due.rem_euclid(self.step());
+        (!self.version.is_empty() && due >= self.truth.until.micros() + self.step()).then_some(Timestamp(due))
     }
 }
