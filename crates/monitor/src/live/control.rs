@@ -312,7 +312,7 @@ impl Controller {
     fn show(&self, key: &Key, watch: &Arc<Watch>, late: u64) {
         if let Some(view) = self.monitors.known.write().views.get_mut(key) {
             view.watch = Some(Arc::clone(watch));
-            view.late = late;
+            (view.late, view.read) = (late, None);
         }
     }
 

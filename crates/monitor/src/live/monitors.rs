@@ -41,6 +41,8 @@ pub struct View {
     pub late: u64,
     /// Why it does not go on.
     pub problem: Option<String>,
+    /// The version of the stored state that `watch` is; none where it is this process's own.
+    pub(crate) read: Option<i64>,
 }
 
 impl View {
@@ -113,7 +115,8 @@ impl Monitors {
         let mut known = self.known.write();
         known.withdrawn.retain(|other| *other != key);
         let spec = Arc::new(spec);
-        let view = View { name: key.1.clone(), spec: Arc::clone(&spec), watch: None, late: 0, problem: None };
+        let view =
+            View { name: key.1.clone(), spec: Arc::clone(&spec), watch: None, late: 0, problem: None, read: None };
         known.views.entry(key.clone()).or_insert(view).spec = Arc::clone(&spec);
         known.specs.insert(key, spec);
         Ok(())
@@ -255,24 +258,43 @@ impl Monitors {
         }
         let Some(uri) = &spec.reference.profile else {
             let found = self.profile_of(tenant, model, version).await?;
-            return Ok(References::new(found.map(|saved| saved.profile)));
+            return Ok(References::new(found.as_ref().map(|saved| &*saved.profile)));
         };
         let (model, version) = self.models.resolve(tenant, uri).await?;
         match self.profile_of(tenant, &model, &version).await? {
-            Some(saved) => Ok(References::new(Some(saved.profile))),
+            Some(saved) => Ok(References::new(Some(&saved.profile))),
             // Asked for by name: without it nothing may be taken for a reference.
             None => Err(WatchError::NoProfile { model, version }),
         }
     }
 
-    /// Reads what the leader has written.
+    /// Reads what the leader has written since the last time, one state after the other.
     pub(crate) async fn refresh(&self) -> Result<(), WatchError> {
-        let states = self.db.read(|c| async move { sql::states(c).await }.boxed()).await?;
-        let mut known = self.known.write();
-        for State { tenant, name, watch, late, problem, .. } in states {
-            if let Some(view) = known.views.get_mut(&(tenant, name)) {
-                view.watch = Some(Arc::new(watch));
-                (view.late, view.problem) = (late, problem);
+        for head in self.db.read(|c| async move { sql::heads(c).await }.boxed()).await? {
+            let key = (head.tenant, head.name);
+            let read = match self.known.write().views.get_mut(&key) {
+                None => continue,
+                Some(view) => {
+                    (view.late, view.problem) = (head.late, head.problem);
+                    view.read
+                }
+            };
+            if read == Some(head.version) {
+                continue;
+            }
+            let (tenant, name) = key.clone();
+            let found = self.db.read(move |c| async move { sql::one(c, &tenant, &name).await }.boxed()).await;
+            let State { watch, version, .. } = match found {
+                Ok(Some(state)) => state,
+                Ok(None) => continue,
+                Err(error @ WatchError::Stored { .. }) => {
+                    tracing::error!(monitor = %key.1, %error, "a monitor's state is left out");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(view) = self.known.write().views.get_mut(&key) {
+                (view.watch, view.read) = (Some(Arc::new(watch)), Some(version));
             }
         }
         Ok(())

@@ -54,7 +54,32 @@ fn state(row: &Row) -> Result<State, WatchError> {
     })
 }
 
+/// What is known of a monitor without its state, which may be large.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub tenant: Tenant,
+    pub name: Name,
+    /// How often its state was written.
+    pub version: i64,
+    pub late: u64,
+    pub problem: Option<String>,
+}
+
+/// All monitors of all tenants whose names can be read.
+pub(crate) async fn heads(c: &mut Conn) -> Result<Vec<Head>, WatchError> {
+    let sql = "SELECT tenant, name, version, late, problem FROM monitor_state ORDER BY tenant, name";
+    let head = |row: &Row| -> Result<Option<Head>, WatchError> {
+        let (Ok(tenant), Ok(name)) = (Tenant::new(&row.text("tenant")?), Name::new(&row.text("name")?)) else {
+            return Ok(None);
+        };
+        let late = u64::try_from(row.int("late")?).unwrap_or_default();
+        Ok(Some(Head { tenant, name, version: row.int("version")?, late, problem: row.opt_text("problem")? }))
+    };
+    c.query(sql, args![]).await?.iter().filter_map(|row| head(row).transpose()).collect()
+}
+
 /// All monitors of all tenants that can be read.
+#[cfg(test)]
 pub(crate) async fn states(c: &mut Conn) -> Result<Vec<State>, WatchError> {
     let rows = c.query("SELECT * FROM monitor_state ORDER BY tenant, name", args![]).await?;
     let read = |row: &Row| match state(row) {
