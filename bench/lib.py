@@ -100,6 +100,11 @@ class Process:
         """Resident bytes of the process and all below it."""
         return sum(int(fields[21]) for fields in self.family().values()) * os.sysconf("SC_PAGE_SIZE")
 
+    def mapped(self):
+        """Those of the process itself that are pages of files: the kernel keeps them once for all, and can drop them."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssFile:"))
+
     def cpu(self):
         """Seconds of CPU that the process has used, and those of all below it."""
         spent = {pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") for pid, fields in self.family().items()}

@@ -4,8 +4,17 @@
 that starts one of its own.
 """
 
+import os
+
 import pytest
 from mainspring_server import Mainspring
+
+
+@pytest.fixture(autouse=True)
+def one_address():
+    """A registry that is named apart from the tracking server outlives the test that named it, and with it the server."""
+    yield
+    assert "MLFLOW_REGISTRY_URI" not in os.environ, "name the tracking server alone: the registry follows it"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ THERE = "127.0.0.1:8080"
 def follow(server, page, folder):
     """Everything on the page works, and each call on it is answered with values; `folder` is the working folder."""
     # What an earlier test told mlflow of another server is in the environment, too.
-    env = dict(os.environ, MLFLOW_TRACKING_URI=server.url, MLFLOW_REGISTRY_URI=server.url)
+    env = dict(os.environ, MLFLOW_TRACKING_URI=server.url)
     answers = 0
     for kind, text in BLOCK.findall((PAGES / page).read_text()):
         text = text.replace(THERE, server.base)

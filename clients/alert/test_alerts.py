@@ -86,7 +86,6 @@ def deployed(server, name, **slo):
     x = x.astype(numpy.float32)
     graph = to_onnx(LogisticRegression(max_iter=500).fit(x, y), x[:1], options={"zipmap": False}, target_opset=17)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("alerts")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name="iris", pip_requirements=["onnxruntime"])

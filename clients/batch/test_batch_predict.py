@@ -42,7 +42,6 @@ def frame(rows, seed=0):
 def models(server):
     """A booster as ONNX and a pipeline as scikit-learn left it; by name, what predicts the same here."""
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("batch")
     data = frame(2_000, seed=1)
     target = data["age"] * 2 + data["income"] - data["visits"] * data["score"]
@@ -235,7 +234,6 @@ def test_a_row_that_the_model_refuses_costs_that_row(server, tmp_path):
             return (model_input["x"] * 2).rename("double")
 
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     with mlflow.start_run():
         example = pandas.DataFrame({"x": [1.0, 2.0]})
         mlflow.pyfunc.log_model(name="model", python_model=Picky(), input_example=example, registered_model_name="batch-picky")

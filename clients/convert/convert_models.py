@@ -117,7 +117,6 @@ def log(name, **more):
 
 def register(tracking_url):
     mlflow.set_tracking_uri(tracking_url)
-    mlflow.set_registry_uri(tracking_url)
     mlflow.set_experiment("convert")
     found = {name: log(name) for name in LOGGED}
     client = mlflow.MlflowClient()

@@ -66,7 +66,6 @@ def waiting(condition, what):
 def test_a_conversion_whose_server_stops_is_said_to_be_interrupted(start, tmp_path, end):
     first = start(data=tmp_path / "data")
     mlflow.set_tracking_uri(first.url)
-    mlflow.set_registry_uri(first.url)
     mlflow.set_experiment("convert")
     convert_models.log("probabilities")
     done = requests.post(f"{first.url}/api/v1/conversions", json={"model": "convert-probabilities/1", "task": "convert", "env": "shared"}).json()

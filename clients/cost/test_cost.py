@@ -62,7 +62,6 @@ def served(start):
     x = x.astype(numpy.float32)
     graph = to_onnx(LogisticRegression(max_iter=500).fit(x, y), x[:1], options={"zipmap": False}, target_opset=17)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("cost")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name=NAME,

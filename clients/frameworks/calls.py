@@ -44,7 +44,6 @@ def register(server, prefix, logs):
     """Runs each function of `logs`, which logs a model with the name it is given, and deploys what it registers, the
     workers of earlier ones starting meanwhile."""
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment(prefix)
     found, deployed = {}, []
     with concurrent.futures.ThreadPoolExecutor(at_once()) as starting:

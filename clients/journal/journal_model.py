@@ -48,7 +48,6 @@ def table():
 def register(url):
     """Logs and registers both models: the second with a signature that names its columns."""
     mlflow.set_tracking_uri(url)
-    mlflow.set_registry_uri(url)
     mlflow.set_experiment("journal")
     frame = pandas.DataFrame({"age": [20.0], "income": [0.5]})
     for name, made, signature in [(NAME, model(), None), (TABLE, table(), infer_signature(frame))]:

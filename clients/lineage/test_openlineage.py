@@ -159,7 +159,6 @@ def trained(server, table, name):
     """A run that reads the table and registers an ONNX model."""
     path, frame = table
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment(name)
     model = LogisticRegression().fit(frame.values, frame["a"] > 0)
     graph = to_onnx(model, frame.values[:1].astype(numpy.float32), options={"zipmap": False}, target_opset=17)

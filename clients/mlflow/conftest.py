@@ -24,14 +24,12 @@ def url(request):
 @pytest.fixture
 def client(url):
     """The real client; fluent calls go to the same server."""
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(url)
-    mlflow.set_registry_uri(url)
     yield MlflowClient(url, url)
     while mlflow.active_run():
         mlflow.end_run()
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="session")

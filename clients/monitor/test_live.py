@@ -31,7 +31,6 @@ def trained(server, name, folder=None, versions=1):
     """Registers a model whose signature names its columns; with `folder`, its training data is the run's dataset."""
     frame, names = data()
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("monitors")
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(frame[names].to_numpy(), frame["target"])
     graph = to_onnx(model, frame[names].to_numpy()[:1], options={"zipmap": False}, target_opset=17)

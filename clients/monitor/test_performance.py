@@ -31,7 +31,6 @@ def served(server):
     model.fit(train[columns].values, y_train)
     graph = to_onnx(model, train[columns].values[:1], options={"zipmap": False})
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment(NAME)
     with mlflow.start_run():
         signature = mlflow.models.infer_signature(train[columns])

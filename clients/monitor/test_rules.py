@@ -67,7 +67,6 @@ def ruled(server):
     fitted = LinearRegression().fit(frame.values, target)
     graph = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rules")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame), registered_model_name="ruled", pip_requirements=["onnxruntime"])
@@ -183,7 +182,6 @@ def test_what_was_broken_is_in_the_journal_in_metrics_and_an_alert(start):
     server = start()
     frame, target = iris()
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rules")
     graph = to_onnx(LinearRegression().fit(frame.values, target), initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
     with mlflow.start_run():

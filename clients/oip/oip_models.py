@@ -76,7 +76,6 @@ def everything():
 
 def register(tracking_url):
     mlflow.set_tracking_uri(tracking_url)
-    mlflow.set_registry_uri(tracking_url)
     mlflow.set_experiment("oip")
     for name, made in everything().items():
         with mlflow.start_run():

@@ -139,7 +139,6 @@ LOGGED = {
 def register(tracking_url):
     """Registers every model; by name, its folder on this disk and rows for it."""
     mlflow.set_tracking_uri(tracking_url)
-    mlflow.set_registry_uri(tracking_url)
     mlflow.set_experiment("python")
     found = {}
     for name, log in LOGGED.items():

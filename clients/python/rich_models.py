@@ -187,7 +187,6 @@ REFUSED = {name for name in BODIES if name.startswith(("a param", "params that a
 def register(server):
     """Registers and deploys every model; by name, the model as mlflow loads it."""
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rich")
     loaded = {}
     for name, (model, signature) in MODELS.items():

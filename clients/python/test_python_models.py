@@ -101,13 +101,11 @@ def track(start, monkeypatch):
     def begin(**more):
         server = start(**more)
         mlflow.set_tracking_uri(server.url)
-        mlflow.set_registry_uri(server.url)
         mlflow.set_experiment("python")
         return server
 
     yield begin
     mlflow.set_tracking_uri(before)
-    mlflow.set_registry_uri(before)
 
 
 def test_scoring_client(loaded, track):

@@ -227,7 +227,6 @@ def test_models_from_code(server, tmp_path):
         "import mlflow\nfrom mlflow.pyfunc import PythonModel\n\n\nclass Mine(PythonModel):\n"
         "    def predict(self, context, model_input, params=None):\n        return model_input['x'] + 1\n\n\nmlflow.models.set_model(Mine())\n")
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rich")
     with mlflow.start_run():
         signature = mlflow.models.ModelSignature(rich_models.doubles("x"))
@@ -255,7 +254,6 @@ mlflow.models.set_model(Wide())
 def test_an_answer_of_two_hundred_megabytes(server, tmp_path):
     (tmp_path / "wide.py").write_text(WIDE)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rich")
     tensor = lambda kind, name, *shape: Schema([TensorSpec(numpy.dtype(kind), shape, name)])  # noqa: E731
     with mlflow.start_run():

@@ -116,7 +116,6 @@ def rollout(server):
     """Version 1 is stable and version 2 has half of the users. Their signatures differ in nothing."""
     x = numpy.random.default_rng(1).random((20, 3)).astype(numpy.float32)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("doors")
     for factor in (1, 2):
         graph = to_onnx(LinearRegression().fit(x, factor * x.sum(axis=1)), x[:1], target_opset=17)

@@ -42,7 +42,6 @@ def models(server):
     """`lump`: version 1 hardly learnt anything, 2 is good, 3 is worse than 1."""
     x, y = data()
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("rollouts")
     fit = lambda c, labels: make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, labels)
     noisy = numpy.where(numpy.random.default_rng(0).random(len(y)) < 0.45, 1 - y, y)
@@ -548,7 +547,6 @@ def test_two_of_a_group_must_approve_and_not_who_declared_it(start):
     server = start()
     made = lambda label, *groups: server.cli("key", "create", label, "--role", "write", *[w for g in groups for w in ("--group", g)]).strip()
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("approvals")
     x, y = data()
     for c in (1e-4, 1.0):

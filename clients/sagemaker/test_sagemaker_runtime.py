@@ -31,7 +31,6 @@ def model(server):
     fitted = LinearRegression().fit(frame.values.astype(numpy.float32), target)
     graph = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("sagemaker")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame), registered_model_name="aws-iris", pip_requirements=["onnxruntime"])
@@ -189,7 +188,6 @@ def test_the_container_answers_for_the_default_deployment(start):
     fitted = LinearRegression().fit(frame.values.astype(numpy.float32), target)
     graph = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 4]))], target_opset=17)
     mlflow.set_tracking_uri(own.url)
-    mlflow.set_registry_uri(own.url)
     mlflow.set_experiment("container")
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", signature=infer_signature(frame), registered_model_name="only", pip_requirements=["onnxruntime"])

@@ -117,7 +117,6 @@ def models():
 def register(tracking_url):
     """Registers every model; by name, the folder of the mlflow model on this disk."""
     mlflow.set_tracking_uri(tracking_url)
-    mlflow.set_registry_uri(tracking_url)
     mlflow.set_experiment("scoring")
     folders = {}
     for name, (made, declared) in models().items():

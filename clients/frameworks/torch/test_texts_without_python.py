@@ -29,7 +29,6 @@ def deploy(server, name, uri):
 def put(server, name, folder):
     """Logs the folder as it is, and deploys it."""
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("texts")
     with mlflow.start_run() as run:
         mlflow.log_artifacts(folder, "model")
@@ -125,7 +124,6 @@ def test_an_mlflow_model_whose_signature_names_a_column(server, sentiment, tmp_p
     for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
         shutil.copy(folder / name, made)
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("texts")
     with mlflow.start_run() as run:
         mlflow.log_artifacts(made, "model")

@@ -3,6 +3,7 @@
 use super::Stratum;
 use super::plan::{BURN_IN, Plan, Planned, RARE, Test};
 use super::report::{LogE, MetricReport, Narrowed, Scale};
+use super::shape::Shape;
 use crate::spec::{Covariate, Source};
 use mainspring_stats::decision::{Direction, Finding, Role};
 use mainspring_stats::sequential::{
@@ -26,6 +27,7 @@ pub(crate) enum State {
     Errors(Box<Errors>),
     Slow(Box<Slow>),
     Mean(Box<Mean>),
+    Shape(Box<Shape>),
 }
 
 /// Units with an event, of each variant in each stratum, and what they say of each candidate.
@@ -122,6 +124,7 @@ impl State {
                 times: LogHistogram::new(SECONDS.0, SECONDS.1).map_or_else(|_| Vec::new(), |h| vec![h; variants]),
                 answers,
             })),
+            Test::Psi { .. } => Self::Shape(Box::new(Shape::new(variants))),
             Test::Mean { .. } | Test::Shift { .. } => {
                 *slot += 1;
                 Self::Mean(Box::new(Mean {
@@ -144,7 +147,7 @@ impl State {
 }
 
 /// A candidate's part of the units of itself and stable; `None` where only one of them has any.
-fn share(stratum: &Stratum, candidate: usize) -> Option<f64> {
+pub(super) fn share(stratum: &Stratum, candidate: usize) -> Option<f64> {
     part(*stratum.weights.first()?, *stratum.weights.get(candidate)?)
 }
 
@@ -396,7 +399,7 @@ impl Mean {
             }
             (Test::Mean { margin, .. }, Direction::Up) => (-margin, Side::Above, Side::Below),
             (Test::Mean { margin, .. }, Direction::Down) => (*margin, Side::Below, Side::Above),
-            (Test::Errors { .. } | Test::Slow { .. }, _) => return,
+            (Test::Errors { .. } | Test::Slow { .. } | Test::Psi { .. }, _) => return,
         };
         let better = if metric.role == Role::Success { plan.rates.success } else { plan.rates.guardrail };
         let answers = &mut self.answers[candidate - 1];
@@ -416,7 +419,7 @@ impl Mean {
         match test {
             Test::Mean { over: None, measure: Measure::Ratio, .. } => !self.amounts,
             Test::Mean { over: None, measure: Measure::Mean, .. } => !self.amounts && !self.several,
-            Test::Mean { .. } | Test::Shift { .. } | Test::Errors { .. } | Test::Slow { .. } => false,
+            _ => false,
         }
     }
 
@@ -505,6 +508,7 @@ pub(crate) fn look<V: IntoIterator<Item = Visit>, R: Iterator<Item = V> + Clone>
         (State::Errors(errors), Test::Errors { margin, .. }) => errors.look(strata, *margin),
         (State::Slow(slow), Test::Slow { q, margin }) => slow.look(strata, *q, *margin),
         (State::Mean(mean), _) => mean.look(plan, metric, returning),
+        (State::Shape(shape), _) => shape.look(plan, strata),
         (State::Errors(_) | State::Slow(_), _) => {}
     }
 }
@@ -541,6 +545,11 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
             mean.report(plan, metric, candidate, &mut report);
             mean.answers[candidate - 1]
         }
+        State::Shape(shape) => {
+            let most = if let Test::Psi { most, .. } = metric.test { most } else { f64::INFINITY };
+            shape.report(most, candidate, &mut report);
+            return report;
+        }
     };
     report.log_e = LogE {
         harm: Some(answers.harm.log_max()),
@@ -565,6 +574,6 @@ pub(crate) fn parts(test: &Test, of: &Source, value: f64) -> Option<(f64, f64, b
             Some((value, if *measure == Measure::Ratio { 1.0 } else { 0.0 }, true))
         }
         Test::Shift { source, .. } if source == of => Some((value, 1.0, true)),
-        Test::Mean { .. } | Test::Shift { .. } | Test::Errors { .. } | Test::Slow { .. } => None,
+        _ => None,
     }
 }

@@ -20,6 +20,7 @@ mod metric;
 mod plan;
 mod report;
 mod shadow;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -439,7 +440,7 @@ impl Ledger {
                         known.slow |= bit;
                     }
                 }
-                State::Errors(_) | State::Slow(_) | State::Mean(_) => {}
+                State::Errors(_) | State::Slow(_) | State::Mean(_) | State::Shape(_) => {}
             }
         }
     }
@@ -454,12 +455,20 @@ impl Ledger {
         let cell = &mut cells[cell];
         let (stratum, variant) = (cell.stratum as usize, usize::from(cell.variant));
         for (i, (planned, state)) in self.plan.metrics.iter().zip(&mut self.metrics).enumerate() {
-            let State::Mean(mean) = state else { continue };
+            let bit = 1_u64 << (i % 64);
+            let mean = match (state, &planned.test) {
+                (State::Mean(mean), _) => mean,
+                (State::Shape(shape), Test::Psi { source: of, .. }) if of == source && *said & bit == 0 => {
+                    *said |= bit;
+                    shape.first(stratum, variant, new);
+                    continue;
+                }
+                _ => continue,
+            };
             let Some((top, bottom, measured)) = metric::parts(&planned.test, source, new) else { continue };
             let before = old.and_then(|old| metric::parts(&planned.test, source, old));
             let (top_before, bottom_before) = before.map(|(top, bottom, _)| (top, bottom)).unwrap_or_default();
             if measured {
-                let bit = 1_u64 << (i % 64);
                 mean.value(variant, value, *said & bit == 0);
                 *said |= bit;
             }

@@ -36,6 +36,10 @@ pub(crate) enum Test {
         source: Source,
         most: f64,
     },
+    Psi {
+        source: Source,
+        most: f64,
+    },
 }
 
 /// One metric.
@@ -95,7 +99,10 @@ impl Plan {
             role: Role::Signal,
             direction: Direction::Up,
             required: false,
-            test: Test::Shift { source: s.source.clone(), most: s.max_shift },
+            test: match (s.max_shift, s.psi) {
+                (_, Some(most)) => Test::Psi { source: s.source.clone(), most },
+                (most, None) => Test::Shift { source: s.source.clone(), most: most.unwrap_or_default() },
+            },
         }));
         let cuped = planned.iter().any(|m| matches!(&m.test, Test::Mean { covariate: Some(_), .. }));
         let bandit = (0_u16..).zip(&spec.steps).find_map(|(step, s)| {
@@ -148,7 +155,7 @@ impl Plan {
         let means = self.metrics.iter().filter_map(|m| match &m.test {
             Test::Mean { covariate, .. } => Some(covariate.as_ref()),
             Test::Shift { .. } => Some(None),
-            Test::Errors { .. } | Test::Slow { .. } => None,
+            Test::Errors { .. } | Test::Slow { .. } | Test::Psi { .. } => None,
         });
         let known = |covariate: &Covariate| match covariate {
             Covariate::Input(name) => value(name),
@@ -206,7 +213,7 @@ impl Plan {
         for metric in &self.metrics {
             let (source, over) = match &metric.test {
                 Test::Mean { source, over, .. } => (Some(source), over.as_ref()),
-                Test::Shift { source, .. } => (Some(source), None),
+                Test::Shift { source, .. } | Test::Psi { source, .. } => (Some(source), None),
                 Test::Errors { .. } | Test::Slow { .. } => (None, None),
             };
             for name in [source, over].into_iter().flatten().filter_map(&name) {

@@ -34,6 +34,8 @@ pub enum Scale {
     Ratio,
     /// A mean by itself.
     Mean,
+    /// A population stability index: 0 where the distributions are the same.
+    Index,
 }
 
 /// The largest e-values so far, as natural logarithms; `None` where there is no such test.

@@ -477,3 +477,43 @@ fn units_that_return_in_later_strata_are_one_unit_each() {
     assert!((width / once - 1.0).abs() < 0.1, "{width} {once}");
     assert_eq!(report.units, [200, 200]);
 }
+
+/// Of `units` units with a score each, half with each variant: stable's and the candidate's are uniform, the candidate's on
+/// `wide` times the range around the same middle.
+fn scored(units: u64, wide: f64) -> Arc<Report> {
+    let spec = spec(
+        "{guardrails: [{name: errors, kind: errors}],
+          signals: [{name: mean, source: 'output:score', maxShift: 0.2}, {name: shape, source: 'output:score', psi: 0.1}]}",
+    );
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    for n in 0..units {
+        let (variant, wide) = if n % 2 == 0 { ("stable", 1.0) } else { ("b", wide) };
+        let place = (n / 2 % 97) as f64 / 96.0 - 0.5;
+        let outputs = vec![("score".into(), 0.5 + wide * place)];
+        ledger.fold(&Event::Exposure(Exposure { outputs: outputs.clone(), ..exposure(n, 1, n, variant) }));
+        // Only the first of a unit counts.
+        ledger.fold(&Event::Exposure(Exposure { outputs, ..exposure(n + units, 1, n, variant) }));
+    }
+    ledger.look(Timestamp(2 * SECOND));
+    ledger.report()
+}
+
+#[test]
+fn a_distribution_that_widens_around_its_mean_is_a_signal() {
+    let shape = |report: &Report| report.metric("shape").unwrap().clone();
+    let report = scored(4000, 0.5);
+    assert_eq!(report.metric("mean").unwrap().finding, Finding::Unclear, "the mean stayed");
+    let found = shape(&report);
+    assert_eq!((found.finding, found.scale), (Finding::Worse, Scale::Index));
+    let effect = found.effect.unwrap();
+    assert!(effect.low.unwrap() > 0.1 && effect.high.is_none() && effect.estimate > effect.low.unwrap(), "{effect:?}");
+    // 200 of stable's units said what is usual; of the candidate's those were left out that came meanwhile.
+    assert_eq!(found.units, [1800, 1801]);
+    let same = shape(&scored(4000, 1.0));
+    assert_eq!((same.finding, same.effect.unwrap().low), (Finding::Unclear, Some(0.0)));
+    let few = shape(&scored(300, 0.5));
+    assert_eq!(
+        (few.finding, few.effect, few.why.as_deref()),
+        (Finding::NoData, None, Some("50 more units of stable are needed to know what is usual"),)
+    );
+}

@@ -53,6 +53,7 @@ pub(super) fn metric(m: &MetricReport) -> String {
             Scale::Difference => "difference",
             Scale::Ratio => "ratio",
             Scale::Mean => "mean",
+            Scale::Index => "stability index",
         };
         text.push_str(&format!(" ({what} {})", effect(range)));
     }

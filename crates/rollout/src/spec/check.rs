@@ -168,8 +168,12 @@ impl RolloutSpec {
             let path = format!("metrics.signals[{i}]");
             ensure(!signal.name.is_empty(), &format!("{path}.name"), "give it a name")?;
             ensure(!names.contains(&signal.name.as_str()), &format!("{path}.name"), "another metric has this name")?;
-            let fits = signal.max_shift >= 0.0 && signal.max_shift.is_finite();
-            ensure(fits, &format!("{path}.maxShift"), "must be 0 or more")?;
+            for (field, most) in [("maxShift", signal.max_shift), ("psi", signal.psi)] {
+                let fits = most.is_none_or(|most| most >= 0.0 && most.is_finite());
+                ensure(fits, &format!("{path}.{field}"), "must be 0 or more")?;
+            }
+            let one = signal.max_shift.is_some() != signal.psi.is_some();
+            ensure(one, &path, "say one of them: maxShift for a mean, or psi for a whole distribution")?;
             names.push(&signal.name);
         }
         rate(metrics.quality.srm.alpha, "metrics.quality.srm.alpha")?;

@@ -1,6 +1,5 @@
 //! What a rollout measures.
 
-use super::not_built;
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::Direction;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -254,7 +253,7 @@ impl JsonSchema for Source {
     }
 }
 
-/// A mean that should stay where it is.
+/// What should stay as it is: a mean by `maxShift`, or the whole distribution by `psi`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignalSpec {
@@ -263,9 +262,12 @@ pub struct SignalSpec {
     /// What is measured.
     pub source: Source,
     /// How far the mean may move, in the source's own unit, either way.
-    pub max_shift: f64,
-    #[serde(default, skip_serializing)]
-    psi: not_built::Psi,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_shift: Option<f64>,
+    /// The greatest population stability index of units' first values, in ten bins of stable's: 0.1 is a small shift and 0.25
+    /// a large one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psi: Option<f64>,
 }
 
 /// Whether the comparison can be trusted.

@@ -55,6 +55,11 @@ fn log_ratio(place: usize) -> f64 {
     GRID[place].0
 }
 
+/// ln of each ratio of the grid.
+pub(super) fn ratios() -> impl Iterator<Item = f64> + Clone {
+    (0..POINTS).map(log_ratio)
+}
+
 impl RateRatio {
     /// Events of the control and of the candidate while the candidate's share of the units of both was `share`,
     /// strictly between 0 and 1.
