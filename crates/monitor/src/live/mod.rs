@@ -12,6 +12,7 @@ mod history;
 mod labels;
 mod learned;
 mod monitors;
+mod narrow;
 mod ports;
 pub mod rows;
 pub mod spec;

@@ -257,11 +257,11 @@ impl Monitors {
         }
         let Some(uri) = &spec.reference.profile else {
             let found = self.profile_of(tenant, model, version).await?;
-            return Ok(References::new(found.map(|saved| saved.profile)));
+            return Ok(References::new(found.as_ref().map(|saved| &*saved.profile)));
         };
         let (model, version) = self.models.resolve(tenant, uri).await?;
         match self.profile_of(tenant, &model, &version).await? {
-            Some(saved) => Ok(References::new(Some(saved.profile))),
+            Some(saved) => Ok(References::new(Some(&saved.profile))),
             // Asked for by name: without it nothing may be taken for a reference.
             None => Err(WatchError::NoProfile { model, version }),
         }

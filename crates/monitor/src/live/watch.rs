@@ -27,14 +27,17 @@ const MOST_TRACKS: usize = 2_000;
 /// What those get of the level that are there at the beginning; the rest is for columns that come later.
 const BEGINNING: f64 = 0.9;
 
-/// What a version's columns are compared with, where it is known beforehand.
+/// What a version's columns are compared with, where it is known beforehand: of a profile's columns, with all that is kept of
+/// them, the few numbers that are needed here.
 #[derive(Debug, Clone, Default)]
-pub struct References(Option<Arc<Profile>>);
+pub struct References(Arc<BTreeMap<String, Calibration>>);
 
 impl References {
-    /// A saved profile, if there is one.
-    pub fn new(profile: Option<Arc<Profile>>) -> Self {
-        Self(profile)
+    /// Of a saved profile, if there is one.
+    pub fn new(profile: Option<&Profile>) -> Self {
+        let columns = profile.iter().flat_map(|profile| &profile.columns);
+        let known = columns.filter_map(|c| Some((c.name.clone(), c.calibration.clone()?)));
+        Self(Arc::new(known.collect()))
     }
 
     /// The reference of a journal's column: of the profile's column of that name, with or without its `in.` or `out.`.
@@ -45,7 +48,7 @@ impl References {
 
     /// Of the profile's column of that very name.
     fn named(&self, name: &str) -> Option<&Calibration> {
-        self.0.as_ref()?.columns.iter().find(|c| c.name == name)?.calibration.as_ref()
+        self.0.get(name)
     }
 }
 
@@ -194,6 +197,8 @@ struct Fold<'a> {
     spec: &'a MonitorSpec,
     references: &'a References,
     learn_until: Option<Timestamp>,
+    /// How many there are.
+    tracks: usize,
 }
 
 impl Fold<'_> {
@@ -232,7 +237,7 @@ impl Fold<'_> {
                 };
                 track.fold_beside((cells, rows), (beside.columns.get(name), &theirs), at)?
             }
-            None => track.fold(cells, rows, at, |rows| self.enough(rows))?,
+            None => track.fold(cells, rows, at, (self.tracks, |rows| self.enough(rows)))?,
         };
         let segment = part.map(|(of, value)| format!("{of} = {value}"));
         let drifted = turn == Turn::Drifted;
@@ -291,8 +296,9 @@ impl Watch {
             minute,
             beside: Some(beside),
             spec,
-            references: &References(None),
+            references: &References::default(),
             learn_until: None,
+            tracks: 0,
         }));
         told
     }
@@ -312,7 +318,14 @@ impl Watch {
                 told.extend(self.replace(minute, learning));
             }
         }
-        told.extend(self.look(Fold { minute, beside: None, spec, references, learn_until: self.learn_until }));
+        told.extend(self.look(Fold {
+            minute,
+            beside: None,
+            spec,
+            references,
+            learn_until: self.learn_until,
+            tracks: 0,
+        }));
         told
     }
 
@@ -320,7 +333,7 @@ impl Watch {
         self.rows[0] += fold.minute.seen;
         self.rows[1] += fold.minute.rows as u64;
         self.take_up(fold);
-        let turned = self.turn(fold);
+        let turned = self.turn(Fold { tracks: self.tracks().count(), ..fold });
         self.tell(&turned, fold.end(), fold.spec)
     }
 

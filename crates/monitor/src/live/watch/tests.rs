@@ -220,7 +220,7 @@ fn a_reference_from_a_profile_needs_no_rows_of_its_own() {
     std::fs::write(&file, format!("x,plan\n{}\n", lines.join("\n"))).unwrap();
     let profile = crate::profile::profile(&crate::Table::open(&file).unwrap(), 2).unwrap();
     let text = serde_json::to_string(&profile).unwrap();
-    let references = References::new(Some(Arc::new(serde_json::from_str(&text).unwrap())));
+    let references = References::new(Some(&serde_json::from_str(&text).unwrap()));
     let mut watch = Watch::new(Timestamp(0), &spec);
     let mut told = Vec::new();
     for at in 0..20 {
@@ -397,7 +397,7 @@ fn a_label_is_compared_with_the_profiles_target() {
     let lines = lines.concat();
     std::fs::write(file.path(), format!("x,target\n{lines}")).unwrap();
     let profile = crate::profile::profile(&crate::Table::open(file.path()).unwrap(), 1).unwrap();
-    let references = References::new(Some(std::sync::Arc::new(profile)));
+    let references = References::new(Some(&profile));
     let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(1), Vec::new());
     for at in 0..20 {
         watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &references);

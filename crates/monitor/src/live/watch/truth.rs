@@ -31,7 +31,14 @@ impl Watch {
         let Some(label) = spec.label.as_ref().filter(|_| minute.at >= self.truth.until && !self.is_new(minute)) else {
             return Vec::new();
         };
-        let fold = Fold { minute, beside: None, spec, references, learn_until: self.learn_until };
+        let fold = Fold {
+            minute,
+            beside: None,
+            spec,
+            references,
+            learn_until: self.learn_until,
+            tracks: self.tracks().count(),
+        };
         for name in
             minute.columns.keys().filter(|name| !self.truth.tracks.contains_key(*name)).cloned().collect::<Vec<_>>()
         {
