@@ -1,8 +1,10 @@
 """Monitoring: drift between files, a file's profile, windows of tiles, and what a monitor costs a deployment."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,11 +14,14 @@ import time
 import lib
 import ours
 from lib import Figure, figures, say
+from parts_rollout import example
 
 ROWS = int(os.environ.get("BENCH_DRIFT_ROWS", "1000000"))
 COLUMNS = 20
 # Rounds of each peer; one comparison of Evidently's takes more than a minute.
 PEER_ROUNDS = int(os.environ.get("BENCH_PEER_ROUNDS", "1"))
+# Minutes of traffic with and without a monitor.
+WATCHED = int(os.environ.get("BENCH_WATCHED_MINUTES", "3"))
 ORACLES = lib.ROOT / "crates" / "stats" / "oracles" / "run.py"
 
 
@@ -64,25 +69,30 @@ def mine(binary, *words):
 
 
 def beside(subjects, against):
-    """A table of ours and the peers, in turns; `against` names for each peer what of ours it is compared with."""
+    """A table of ours and the peers, in turns; `against` names for each peer what of ours it is compared with, and for each of
+    ours the floor."""
     rounds = {name: [] for name in subjects}
     for number in range(lib.ROUNDS):
         for name, one in subjects.items():
-            if name not in against or number < PEER_ROUNDS:
+            if name not in PEERS or number < PEER_ROUNDS:
                 say(f"monitor: {name}")
                 rounds[name].append(one())
     median = lambda name, key: Figure.of(r[key] for r in rounds[name]).median  # noqa: E731
     rows = []
     for name, found in rounds.items():
-        ratio = [""] * 2
-        if other := against.get(name):
-            ratio = [f"{median(name, key) / median(other, key):.1f} × {other}" for key in ("seconds", "cpu")]
+        others = against.get(name, [])
+        ratio = [", ".join(f"{median(name, key) / median(other, key):.1f} × {other}" for other in others) for key in ("seconds", "cpu")]
         peak = max(r["peak"] - r["data"] for r in found)
-        above = f"{peak / 1e6:.0f} MB" + (" above its data" if name in against else "")
+        above = f"{peak / 1e6:.0f} MB" + (" above its data" if name in PEERS else "")
         rows.append([name, Figure.of(r["seconds"] for r in found).show(digits=2), Figure.of(r["cpu"] for r in found).show(digits=2), above, *ratio])
     return rows
 
 
+# Named for what they are compared with. These are asked in fewer rounds, and hold their data before they begin.
+PEERS = {
+    "Evidently 0.7, its preset", "NannyML 0.13, by chunk", "a loop of scipy.stats.ks_2samp", "a loop of PSI with NumPy",
+    "a loop of scipy.stats.wasserstein_distance", "SUMMARIZE of DuckDB",
+}
 HEAD = ["seconds", "CPU seconds, all cores", "most memory", "takes", "takes CPU"]
 
 
@@ -93,12 +103,14 @@ def files(binary):
         paths = data(folder)
         drift = lambda *flags: lambda: mine(binary, "drift", *paths, *flags)  # noqa: E731
         theirs = lambda name: lambda: peer(name, *paths)  # noqa: E731
-        own = "mainspring drift"
+        own, floor = "mainspring drift", "reading both files with PyArrow, the floor"
+        choice, exact, chunked = f"{own} --profile evidently", f"{own} --profile evidently --test ks", f"{own} --profile nannyml"
         subjects = {
             own: drift(),
-            f"{own} --profile evidently": drift("--profile", "evidently"),
-            f"{own} --profile nannyml": drift("--profile", "nannyml"),
-            f"{own} --profile evidently --test ks": drift("--profile", "evidently", "--test", "ks"),
+            choice: drift("--profile", "evidently"),
+            chunked: drift("--profile", "nannyml"),
+            exact: drift("--profile", "evidently", "--test", "ks"),
+            floor: theirs("read"),
             "Evidently 0.7, its preset": theirs("evidently"),
             "NannyML 0.13, by chunk": theirs("nannyml"),
             "a loop of scipy.stats.ks_2samp": theirs("ks"),
@@ -106,18 +118,19 @@ def files(binary):
             "a loop of PSI with NumPy": theirs("psi"),
         }
         against = {
-            "Evidently 0.7, its preset": f"{own} --profile evidently",
-            "NannyML 0.13, by chunk": f"{own} --profile nannyml",
-            "a loop of scipy.stats.ks_2samp": f"{own} --profile evidently --test ks",
-            "a loop of scipy.stats.wasserstein_distance": f"{own} --profile evidently",
-            "a loop of PSI with NumPy": own,
+            **dict.fromkeys((own, choice, chunked, exact), [floor]),
+            "Evidently 0.7, its preset": [own, choice],
+            "NannyML 0.13, by chunk": [chunked],
+            "a loop of scipy.stats.ks_2samp": [exact],
+            "a loop of scipy.stats.wasserstein_distance": [choice],
+            "a loop of PSI with NumPy": [own],
         }
         rows = [[f"drift, 2 × {ROWS:,} rows of {COLUMNS} numbers", *HEAD], *beside(subjects, against)]
         subjects = {
             "mainspring profile": lambda: mine(binary, "profile", paths[0], "-o", "json"),
             "SUMMARIZE of DuckDB": theirs("summarize"),
         }
-        rows += [["the profile of one of these files", *HEAD], *beside(subjects, {"SUMMARIZE of DuckDB": "mainspring profile"})]
+        rows += [["the profile of one of these files", *HEAD], *beside(subjects, {"SUMMARIZE of DuckDB": ["mainspring profile"]})]
     return rows
 
 
@@ -136,7 +149,7 @@ def cost(binary):
     import parts_serving
 
     _, body = ours.files()
-    minutes = max(3, lib.ROUNDS)
+    minutes = WATCHED
     with parts_serving.served(binary) as bare, parts_serving.served(binary) as watched:
         watch(watched, "bench", "reference: {firstRows: 500}\n")
         servers = {"without a monitor": bare, "with one": watched}
@@ -181,10 +194,6 @@ def wide_model(inputs):
     return names, model
 
 
-def on_disk(folder):
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def traffic(server, deployments, names, seconds):
     """64 rows for each deployment each ten seconds, from a few bodies in turn."""
     import numpy
@@ -201,44 +210,74 @@ def traffic(server, deployments, names, seconds):
         time.sleep(max(0.0, 10 - (time.monotonic() - began)))
 
 
-def resident(binary, monitored, inputs, deployments, minutes):
-    """Resident memory over some minutes of traffic: the most, the median, the last; and what stands of the first monitor."""
+def made_wide(server, monitored, inputs, deployments):
+    """Deployments of very many columns, with a monitor each or without; the names of the columns."""
     names, model = wide_model(inputs)
-    sizes, done = [], threading.Event()
-    with ours.Server(binary) as server:
-        version = ours.register(server, "wide", model)
-        for i in range(deployments):
-            server.deploy(f"wide{i:02}", f"models:/wide/{version}")
-            if monitored:
-                watch(server, f"wide{i:02}")
+    version = ours.register(server, "wide", model)
+    for i in range(deployments):
+        server.deploy(f"wide{i:02}", f"models:/wide/{version}")
+        if monitored:
+            watch(server, f"wide{i:02}", "reference: {firstRows: 500}\n")
+    return names
 
-        def look():
-            while not done.wait(0.2):
-                sizes.append(server.rss())
 
-        looking = threading.Thread(target=look)
-        looking.start()
-        say(f"monitor: {minutes} minutes of {deployments} deployments of {inputs} columns, monitored: {monitored}")
+def resident(servers, inputs, deployments, minutes):
+    """Of each server what was resident at most, at the median and at the end of some minutes of traffic, bytes."""
+    names = [made_wide(server, monitored, inputs, deployments) for server, monitored in servers]
+    sizes, done = [[] for _ in servers], threading.Event()
+
+    def look():
+        while not done.wait(0.2):
+            for found, (server, _) in zip(sizes, servers):
+                found.append(server.rss())
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        looking = pool.submit(look)
         try:
-            traffic(server, deployments, names, 60 * minutes)
+            load = [pool.submit(traffic, server, deployments, mine, 60 * minutes) for (server, _), mine in zip(servers, names)]
+            for one in load:
+                one.result()
         finally:
             done.set()
-            looking.join()
-        shown = json.loads(server.cli("monitor", "show", "wide00", "-o", "json")) if monitored else {"columns": []}
-    standing = [column["standing"] for column in shown["columns"]]
-    return [max(sizes), sorted(sizes)[len(sizes) // 2], sizes[-1]], {name: standing.count(name) for name in set(standing)}
+        looking.result()
+    return [[max(found), sorted(found)[len(found) // 2], found[-1]] for found in sizes]
 
 
 def wide(binary, inputs=500, deployments=20):
-    """Memory of monitors of very many columns: a server with the same deployments and the same traffic, with and without."""
-    minutes = float(os.environ.get("BENCH_WIDE_MINUTES", "12"))
-    without, _ = resident(binary, False, inputs, deployments, minutes)
-    having, standing = resident(binary, True, inputs, deployments, minutes)
+    """Memory of monitors of very many columns: two servers with the same deployments and the same traffic at the same time, one
+    with a monitor each; then the monitors alone over a longer time, by a clock that is set by hand."""
+    minutes = float(os.environ.get("BENCH_WIDE_MINUTES", "3"))
+    with ours.Server(binary) as bare, ours.Server(binary) as watched:
+        say(f"monitor: {minutes} minutes of {deployments} deployments of {inputs} columns, with and without monitors")
+        sizes = resident([(bare, False), (watched, True)], inputs, deployments, minutes)
+        shown = json.loads(watched.cli("monitor", "show", "wide00", "-o", "json"))
+    standing = [column["standing"] for column in shown["columns"]]
+    known = ", ".join(f"{standing.count(name)} {name}" for name in sorted(set(standing)))
     mb = lambda sizes: [f"{n / 1e6:.0f} MB" for n in sizes]  # noqa: E731
-    known = ", ".join(f"{n} {name}" for name, n in sorted(standing.items()))
-    return [
+    rows = [
         [f"{deployments} deployments of {inputs} columns, {minutes:g} minutes", "most memory", "median", "at the end"],
-        ["without monitors", *mb(without)],
-        [f"with one each, of {known} columns each", *mb(having)],
-        ["difference", *mb(b - a for a, b in zip(without, having))],
+        ["without monitors", *mb(sizes[0])],
+        [f"with one each, of {known} columns each", *mb(sizes[1])],
+        ["difference; target: 200 MB", *mb(b - a for a, b in zip(*sizes))],
     ]
+    alone = example("mainspring-monitor", "wide_monitors", 1800)
+    found = [(int(now), int(most)) for now, most in re.findall(r"^minute \d+: \+?(-?\d+) MB, at most \+?(-?\d+) MB", alone, re.MULTILINE)]
+    if not found:
+        raise RuntimeError(f"the monitors alone say nothing of their memory: {alone}")
+    now = sorted(now for now, _ in found)
+    shown = [f"{n} MB" for n in (max(most for _, most in found), now[len(now) // 2], found[-1][0])]
+    return [*rows, [f"the monitors alone, {len(found)} minutes by a clock set by hand", *shown]]
+
+
+def tiles(_binary):
+    """Windows of tiles, and what tiles take on disk."""
+    told = example("mainspring-journal", "thirty_days", 1800)
+    rows = [["tiles", "measured", "target"]]
+    for words, target in (("a window of 30 days of 20 columns", "50 ms"), ("the first after a start", ""),
+                          ("reading the bytes of its files", "the floor"), ("its tiles on disk", ""),
+                          ("a day of tiles of 500 columns on disk", "200 MB")):
+        found = re.search(rf"^{re.escape(words)}: (.+)$", told, re.MULTILINE)
+        if not found:
+            raise RuntimeError(f"the bench of tiles says nothing of {words!r}: {told}")
+        rows.append([words, found[1], target])
+    return rows

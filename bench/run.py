@@ -37,6 +37,7 @@ PARTS = {
     "monitor": ("Drift between files, and what is in one", parts_monitor.files),
     "watched": ("What a monitor takes of a deployment", parts_monitor.cost),
     "wide": ("Monitors of very many columns", parts_monitor.wide),
+    "tiles": ("Windows of tiles", parts_monitor.tiles),
     "tracking": ("Tracking, eight clients", parts_tracking.tracking),
     "rollout": ("Rollouts", parts_rollout.rollout),
 }

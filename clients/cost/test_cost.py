@@ -121,7 +121,7 @@ def test_money_is_exact_and_what_is_idle_is_shown(served):
     assert Decimal(host["used"]) + Decimal(host["unallocated"]) == Decimal(host["paid"])
     assert Decimal(host["used"]) == Decimal(line["cost"]["compute"])
     shown = server.cli("cost", "--since", "1h")
-    assert "EUR to none of them" in shown and NAME in shown
+    assert "EUR for none of them" in shown and NAME in shown
     # What they brought.
     unknown = server.cli("cost", "roi", NAME, check=False)
     assert unknown.returncode != 0 and "kind: OutcomeValue" in unknown.stderr

@@ -123,7 +123,7 @@ def test_a_collector_that_is_away_disturbs_nobody(start):
 def test_every_tenant_is_told_and_those_of_default_keep_their_names(start, collector, tmp_path):
     received = collector()
     server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
-    keys = {t: json.loads(server.cli("keys", "create", t, "--role", "admin", "--tenant", t, "--output", "json"))["key"] for t in ("default", "acme")}
+    keys = {t: json.loads(server.cli("key", "create", t, "--role", "admin", "--tenant", t, "--output", "json"))["key"] for t in ("default", "acme")}
     model = tmp_path / "echo.onnx"
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "echo",
                               [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])],

@@ -242,6 +242,7 @@ def test_rules_that_cannot_hold_are_refused_with_the_reason(ruled):
         ({"type": "expect_column_values_to_be_betwen", "kwargs": {"column": "sepal_length"}}, "did you mean"),
         (rule("sepal_length", max_value=5, mostly=0.9, action="reject"), "mostly"),
         (rule("sepal_length"), "min_value"),
+        ({"type": "expect_multicolumn_sum_to_equal", "kwargs": {"column_list": [], "sum_total": 1}}, "column_list is empty"),
     ]:
         done = apply([expectation])
         assert done.returncode != 0 and said in done.stderr + done.stdout, done

@@ -22,7 +22,6 @@ def deploy(server):
         [value("age", TensorProto.FLOAT, [None]), value("plan", TensorProto.STRING, [None])],
         [value("score", TensorProto.FLOAT, [None]), value("said", TensorProto.STRING, [None])])
     mlflow.set_tracking_uri(server.url)
-    mlflow.set_registry_uri(server.url)
     mlflow.set_experiment("segments")
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     with mlflow.start_run():

@@ -1389,7 +1389,7 @@ export interface components {
         };
         /** @description Budgets. */
         BudgetList: {
-            /** @description As they stood at the last look, a minute ago at most. */
+            /** @description As they stood at the last look, a minute ago at most; a budget or price that is declared is looked at at once. */
             budgets: components["schemas"]["BudgetView"][];
         };
         /** @description Where a budget stands. */
@@ -1911,7 +1911,7 @@ export interface components {
              * @description Bytes now.
              */
             bytes: number;
-            /** @description What it costs to keep that for as long as the report is of; none without a price. */
+            /** @description What it costs to keep that for as long as the report is of, up to now; none without a price. */
             cost?: string | null;
         };
         /** @description How many there are of each. */
@@ -4566,7 +4566,8 @@ export interface operations {
             query?: {
                 /**
                  * @description Told apart by: `deployment`, `version`, `variant`, `tenant`, `key`, `outcome`, `error`, `day`, `hour`, with commas between;
-                 *     `deployment` when left out. By `tenant`, the default tenant's administrators see all tenants.
+                 *     `deployment` when left out. By `tenant`, the default tenant's administrators see all tenants, its other keys may not
+                 *     ask, and any other tenant sees itself.
                  */
                 by?: string;
                 /** @description Answers of the last so many seconds; a week when left out. Not with `from`. */

@@ -127,7 +127,10 @@ impl Making<'_> {
             rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect::<String>()
         };
         let words: Vec<&str> = self.tenant.into_iter().chain(words.iter().copied()).collect();
-        let plain: String = words.iter().flat_map(|w| w.split(['-', '_', '.'])).map(|w| part(&w)).collect();
+        // Terraform's names begin with a letter.
+        let first = words.first().filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let words_with = first.map(|_| "deployment").into_iter().chain(words.iter().copied());
+        let plain: String = words_with.flat_map(|w| w.split(['-', '_', '.'])).map(|w| part(&w)).collect();
         // `a-b` and `ab` are not one.
         let numbered = (2..).map(|n| format!("{plain}N{n}"));
         let id = std::iter::once(plain.clone()).chain(numbered).find(|id| !self.ids.contains(id)).unwrap_or_default();
@@ -335,7 +338,7 @@ mod tests {
             object!({"deployment": "ab", "objective": "p99", "target": 0.99, "withinMs": 20.0}),
             object!({"deployment": "ab", "objective": "all", "target": 1.0}),
         ];
-        alarms((tenant, &["a-b".into(), "aB".into()]), slos.iter(), &args)
+        alarms((tenant, &["a-b".into(), "aB".into(), "1st".into()]), slos.iter(), &args)
     }
 
     #[test]
@@ -372,8 +375,9 @@ mod tests {
         let ids: HashSet<&String> = all.iter().map(|a| &a.id).collect();
         assert_eq!(ids.len(), all.len());
         assert!(ids.iter().all(|id| id.chars().all(|c| c.is_ascii_alphanumeric())), "{ids:?}");
-        // Two error rates, two paces of three alarms for two objectives, and one latency.
-        assert_eq!(all.len(), 2 + 2 * 6 + 1);
+        assert!(ids.iter().all(|id| id.starts_with(|c: char| c.is_ascii_alphabetic())), "{ids:?}");
+        // Three error rates, two paces of three alarms for two objectives, and one latency.
+        assert_eq!(all.len(), 3 + 2 * 6 + 1);
     }
 
     #[test]

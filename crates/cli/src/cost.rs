@@ -38,12 +38,43 @@ pub enum CostCmd {
     Budgets,
 }
 
+/// The last so long, when nothing is said.
+const SINCE: &str = "7d";
+
 /// Which time.
 #[derive(Debug, Args)]
+pub struct TimeArgs {
+    /// The last so long; `7d` when nothing is said
+    #[arg(long, value_name = "AGE", conflicts_with = "from")]
+    pub since: Option<String>,
+    /// From then on: a day, which begins at midnight UTC, or a time such as 2026-11-25T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before then; now when left out
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+impl TimeArgs {
+    fn query(&self) -> Result<String, CliError> {
+        let day = |text: &str| text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let at = |text: &String| if day(text) { format!("{text}T00:00:00Z") } else { text.clone() };
+        let mut query = match &self.from {
+            Some(from) => format!("from={}", segment(&at(from))),
+            None => format!("lastSeconds={}", parse_age(self.since.as_deref().unwrap_or(SINCE))?.as_secs()),
+        };
+        if let Some(until) = &self.until {
+            query.push_str(&format!("&until={}", segment(&at(until))));
+        }
+        Ok(query)
+    }
+}
+
+/// Which time, by which prices.
+#[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// The last so long
-    #[arg(long, default_value = "7d", value_name = "AGE")]
-    pub since: String,
+    #[command(flatten)]
+    pub time: TimeArgs,
     /// Price table; the only one, or the one called `default`, when left out
     #[arg(long, value_name = "NAME")]
     pub prices: Option<String>,
@@ -52,7 +83,7 @@ pub struct WindowArgs {
 impl WindowArgs {
     fn query(&self) -> Result<String, CliError> {
         let prices = self.prices.as_ref().map(|p| format!("&prices={}", segment(p))).unwrap_or_default();
-        Ok(format!("lastSeconds={}{prices}", since(&self.since)?))
+        Ok(format!("{}{prices}", self.time.query()?))
     }
 }
 
@@ -62,9 +93,8 @@ pub struct ReportArgs {
     /// Told apart by: `deployment`, `version`, `variant`, `tenant`, `key`, `outcome`, `error`, `day`, `hour`
     #[arg(long, value_delimiter = ',', default_value = "deployment", value_name = "A,B")]
     pub by: Vec<String>,
-    /// Answers of the last so long
-    #[arg(long, default_value = "7d", value_name = "AGE")]
-    pub since: String,
+    #[command(flatten)]
+    pub time: TimeArgs,
     /// Only of this deployment
     #[arg(long, value_name = "NAME")]
     pub deployment: Option<String>,
@@ -98,7 +128,7 @@ pub async fn run(server: &Server, args: &CostArgs, out: Output) -> Result<(), Cl
 }
 
 async fn report(server: &Server, asked: &ReportArgs, out: Output) -> Result<(), CliError> {
-    let mut path = format!("/api/v1/cost?by={}&lastSeconds={}", segment(&asked.by.join(",")), since(&asked.since)?);
+    let mut path = format!("/api/v1/cost?by={}&{}", segment(&asked.by.join(",")), asked.time.query()?);
     for (key, value) in [("deployment", &asked.deployment), ("prices", &asked.prices)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", segment(value)));
@@ -107,10 +137,6 @@ async fn report(server: &Server, asked: &ReportArgs, out: Output) -> Result<(), 
     let report = server.get(&path).await?;
     either(out, &report, || people(&report));
     Ok(())
-}
-
-fn since(age: &str) -> Result<u64, CliError> {
-    Ok(parse_age(age)?.as_secs())
 }
 
 fn rows<'a>(of: &'a Value, key: &str) -> Vec<&'a Value> {
@@ -155,7 +181,7 @@ fn idle(report: &Value, currency: &str) {
     let host = &report["host"];
     let (Some(all), Some(used)) = (host["cpuSeconds"].as_f64(), host["usedSeconds"].as_f64()) else { return };
     line(format!(
-        "machines: {} {currency} paid, {} {currency} of it went to these answers, {} {currency} to none of them ({} of {} CPU time, {:.2} % busy)",
+        "machines: {} {currency} paid, {} {currency} of it for the compute of these answers, {} {currency} for none of them ({} of {} CPU time, {:.2} % busy)",
         amount(&host["paid"]),
         amount(&host["used"]),
         amount(&host["unallocated"]),
@@ -177,7 +203,8 @@ fn kept(report: &Value, currency: &str) {
         largest.sort_by_key(|s| std::cmp::Reverse(s["bytes"].as_u64()));
         let named = largest.iter().take(3).map(|s| {
             let cost = s["cost"].as_str().map(|_| format!(", {} {currency}", amount(&s["cost"]))).unwrap_or_default();
-            format!("{} {}{cost}", cell(&s["of"]), size(s["bytes"].as_u64().unwrap_or(0)))
+            let of = s["of"].as_str().filter(|of| !of.is_empty()).unwrap_or("no deployment");
+            format!("{of} {}{cost}", size(s["bytes"].as_u64().unwrap_or(0)))
         });
         let named: Vec<String> = named.collect();
         let called = if what == "model" { "model versions" } else { "journal" };
@@ -253,7 +280,7 @@ fn budgets(found: &Value) {
         if named.is_empty() { "everything".to_owned() } else { named.join(" ") }
     };
     let limit = |b: &Value| match b["amount"].as_str() {
-        Some(_) => format!("{} {}", amount(&b["amount"]), cell(&b["currency"])),
+        Some(_) => format!("{} {}", amount(&b["amount"]), cell(&b["currency"])).trim_end().to_owned(),
         None => format!("{} s", cell(&b["mayComputeSeconds"])),
     };
     let spent = |b: &Value| match b["amount"].as_str() {
@@ -261,15 +288,13 @@ fn budgets(found: &Value) {
         None => span(b["computeSeconds"].as_f64().unwrap_or_default()),
     };
     let lines = rows(found, "budgets").into_iter().map(|b| {
-        let problem = cell(&b["problem"]);
-        let share = percent(&b["percent"]);
         vec![
             cell(&b["name"]),
             of(b),
             limit(b),
             cell(&b["per"]),
             spent(b),
-            if share.is_empty() { problem.clone() } else { share },
+            percent(&b["percent"]),
             percent(&b["forecastPercent"]),
             time(&b["until"]),
         ]
@@ -280,18 +305,27 @@ fn budgets(found: &Value) {
         return;
     }
     table(&["budget", "of", "limit", "per", "spent", "share", "forecast", "until"], lines);
+    for budget in rows(found, "budgets") {
+        if let Some(problem) = budget["problem"].as_str() {
+            note(format!("{}: {problem}", cell(&budget["name"])));
+        }
+    }
 }
 
-/// An exact amount, with the digits that people read: four behind the point, or the first three that are not zero.
+/// An exact amount, rounded to the digits that people read: four behind the point, or the first three that are not zero.
 fn amount(exact: &Value) -> String {
     let text = cell(exact);
     let Some((whole, rest)) = text.split_once('.') else { return text };
     let zeros = rest.len() - rest.trim_start_matches('0').len();
     let digits = if whole.trim_start_matches('-') == "0" { (zeros + 3).max(4) } else { 4 };
-    match rest.get(..digits) {
-        Some(shown) => format!("{whole}.{shown}").trim_end_matches('0').trim_end_matches('.').to_owned(),
-        None => text,
-    }
+    let Some(shown) = rest.get(..digits) else { return text };
+    // The number without its point, one more where what is cut off is half or more.
+    let sign = if whole.starts_with('-') { "-" } else { "" };
+    let Ok(number) = format!("{}{shown}", whole.trim_start_matches('-')).parse::<u128>() else { return text };
+    let up = rest.as_bytes().get(digits).is_some_and(|next| *next >= b'5');
+    let number = format!("{:0>1$}", number + u128::from(up), digits + 1);
+    let (whole, rest) = number.split_at(number.len() - digits);
+    format!("{sign}{whole}.{rest}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn span(seconds: f64) -> String {
@@ -312,11 +346,16 @@ mod tests {
     fn amounts_have_the_digits_that_people_read() {
         for (exact, shown) in [
             ("12", "12"),
-            ("12.345678", "12.3456"),
+            ("12.345678", "12.3457"),
+            ("67.1999971", "67.2"),
+            ("0.99999", "1"),
             ("0.000000416", "0.000000416"),
-            ("0.00000041666", "0.000000416"),
+            ("0.00000041666", "0.000000417"),
+            ("0.0009996", "0.001"),
             ("-0.5", "-0.5"),
+            ("-1.00005", "-1.0001"),
             ("3.000012", "3"),
+            ("1000000000.99999", "1000000001"),
         ] {
             assert_eq!(amount(&json!(exact)), shown, "{exact}");
         }

@@ -143,7 +143,7 @@ fn show(view: &Value, most: usize) {
     let mut columns: Vec<&Value> = view["columns"].as_array().into_iter().flatten().collect();
     if columns.is_empty() {
         let why = if view["rows"].as_u64().unwrap_or(0) == 0 {
-            "  no row has been looked at yet: a minute is looked at a few seconds after its end"
+            "  no row has been looked at yet: those of a minute, or of `every`, are looked at a few seconds after its end"
         } else {
             "  no column of these rows is watched: `columns` fits none, or they are lists of over 64 elements"
         };

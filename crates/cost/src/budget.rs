@@ -5,6 +5,7 @@ use mainspring_core::{Name, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, Time};
 
 /// Thresholds of a budget.
@@ -184,6 +185,12 @@ pub struct Alarm {
     pub runbook: Option<String>,
 }
 
+/// A time as people write it in a query.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(at.micros().div_euclid(1_000_000)).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
 /// What was spent in a period, for [`standing`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spending {
@@ -193,6 +200,8 @@ pub struct Spending {
     pub compute_ns: u128,
     /// What of it has no price.
     pub unpriced_ns: u128,
+    /// Why it is less than what was spent, where that is known.
+    pub missing: Option<String>,
 }
 
 /// Where a budget stands at `now`.
@@ -216,12 +225,28 @@ pub fn standing(name: &Name, spec: &BudgetSpec, spending: Spending, now: Timesta
         spent: spending.money.filter(|_| spec.amount.is_some()),
         compute_ns: spending.compute_ns,
         forecast,
-        problem: share.as_ref().err().cloned().or(late),
+        problem: share.as_ref().err().cloned().or(late).or(spending.missing),
         share: share.ok(),
     }
 }
 
 impl Standing {
+    /// Of a budget of which nothing can be reckoned.
+    pub(crate) fn unknown(name: &Name, spec: &BudgetSpec, problem: Option<String>, now: Timestamp) -> Self {
+        let (from, until) = spec.per.around(now);
+        Self {
+            name: name.clone(),
+            spec: spec.clone(),
+            from,
+            until,
+            spent: None,
+            compute_ns: 0,
+            share: None,
+            forecast: None,
+            problem,
+        }
+    }
+
     /// Everything that is told of it, reached or not; nothing where it cannot be reckoned.
     pub fn alarms(&self) -> Vec<Alarm> {
         let Some(share) = self.share else { return Vec::new() };
@@ -287,7 +312,7 @@ impl Standing {
             "SELECT deployment, caller, version, count(*) AS answers, \
              sum(engine_us * rows / greatest(batch_rows, rows, 1)) / 1e6 AS compute_seconds FROM predictions \
              WHERE \"row\" = 0 AND at >= {}{deployment}{key} GROUP BY 1, 2, 3 ORDER BY 5 DESC",
-            crate::sql::instant(self.from)
+            mainspring_query::literal(&rfc3339(self.from))
         )
     }
 }
@@ -305,7 +330,12 @@ mod tests {
 
     fn stands(of: Value, money: &str, ns: u128) -> Standing {
         let money = Some((money.parse().unwrap(), "EUR".to_owned()));
-        standing(&Name::new("team").unwrap(), &spec(of), Spending { money, compute_ns: ns, unpriced_ns: 0 }, HALF)
+        standing(
+            &Name::new("team").unwrap(),
+            &spec(of),
+            Spending { money, compute_ns: ns, unpriced_ns: 0, missing: None },
+            HALF,
+        )
     }
 
     fn marks(of: &Standing) -> Vec<(Mark, bool)> {
@@ -335,13 +365,14 @@ mod tests {
         let over = stands(of, "130", 0);
         assert!(marks(&over).iter().all(|(_, active)| *active));
         assert!(over.alarms()[2].sentence.contains("130.0 % of 100 EUR of this month"), "{:?}", over.alarms()[2]);
+        assert!(over.alarms()[2].query.contains("at >= '2026-02-01T00:00:00Z' GROUP BY"), "{:?}", over.alarms()[2]);
     }
 
     #[test]
     fn seconds_need_no_prices_and_money_does() {
         let seconds = json!({"computeSeconds": 10, "per": "day", "thresholds": [50]});
         assert_eq!(stands(seconds, "0", 6_000_000_000).share, Some(0.6));
-        let spending = Spending { money: None, compute_ns: 1, unpriced_ns: 1 };
+        let spending = Spending { money: None, compute_ns: 1, unpriced_ns: 1, missing: None };
         let money = spec(json!({"amount": "1", "per": "day"}));
         let poor = standing(&Name::new("team").unwrap(), &money, spending, HALF);
         assert!(poor.alarms().is_empty() && poor.problem.unwrap().contains("no price table"));

@@ -14,15 +14,26 @@ use parking_lot::RwLock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use time::OffsetDateTime;
 
 /// Lines of a report.
 pub const MOST_LINES: usize = 20_000;
 /// Rows that a look at every minute or hour may have.
 pub(crate) const MOST_ROWS: usize = 1_000_000;
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 /// The table that counts where there are several.
 const DEFAULT: &str = "default";
 
-type Declared<T> = Arc<RwLock<BTreeMap<(Tenant, Name), Arc<T>>>>;
+/// What is declared of a kind.
+pub(crate) type Specs<T> = BTreeMap<(Tenant, Name), Arc<T>>;
+
+/// What budgets are reckoned from, beside the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Declared {
+    pub budgets: Specs<BudgetSpec>,
+    tables: Specs<PriceSpec>,
+}
 
 /// What answers cost. Cheap to clone.
 #[derive(Clone)]
@@ -31,9 +42,9 @@ pub struct Costs {
     pub(crate) gate: Gate,
     pub(crate) ctx: Ctx,
     pub(crate) house: Arc<dyn House>,
-    tables: Declared<PriceSpec>,
-    budgets: Declared<BudgetSpec>,
-    values: Declared<ValueSpec>,
+    tables: Arc<RwLock<Specs<PriceSpec>>>,
+    budgets: Arc<RwLock<Specs<BudgetSpec>>>,
+    values: Arc<RwLock<Specs<ValueSpec>>>,
     /// Where budgets stood at the last look.
     standings: Arc<RwLock<Vec<(Tenant, Standing)>>>,
 }
@@ -52,9 +63,9 @@ impl Costs {
             gate,
             ctx,
             house,
-            tables: Declared::default(),
-            budgets: Declared::default(),
-            values: Declared::default(),
+            tables: Arc::default(),
+            budgets: Arc::default(),
+            values: Arc::default(),
             standings: Arc::default(),
         }
     }
@@ -111,9 +122,18 @@ impl Costs {
         of.map(|(_, value)| Arc::clone(value))
     }
 
-    /// Every budget of every tenant.
-    pub(crate) fn budgets(&self) -> BTreeMap<(Tenant, Name), Arc<BudgetSpec>> {
-        self.budgets.read().clone()
+    /// Every budget and every price table of every tenant.
+    pub(crate) fn declared(&self) -> Declared {
+        Declared { budgets: self.budgets.read().clone(), tables: self.tables.read().clone() }
+    }
+
+    /// Why something is missing of what a deployment, or all of a tenant, took since `from`: it is no longer kept.
+    pub(crate) fn forgotten(&self, tenant: &Tenant, deployment: Option<&str>, from: Timestamp) -> Option<String> {
+        let days = self.house.days(tenant, deployment)?;
+        let today = self.ctx.now().micros().div_euclid(DAY);
+        let first = Timestamp((today + 1 - i64::from(days)) * DAY);
+        let date = OffsetDateTime::from_unix_timestamp(first.micros() / 1_000_000).ok()?.date();
+        (from < first).then(|| format!("the journal is kept for {days} days, so what was before {date} is not counted"))
     }
 
     /// Keeps where budgets stand.
@@ -172,15 +192,18 @@ impl Costs {
         let prices = self.prices(tenant, request.prices.as_ref())?;
         let table = prices.as_ref().map(|(_, table)| &**table);
         let lines = self.lines(auth.who(), request, table).await?;
-        let entry = table.and_then(|table| table.at(self.ctx.now()));
+        // What is not over yet is not paid yet.
+        let time = (request.from, request.until.min(self.ctx.now()));
         let of =
             |s: &Stored| request.deployment.as_ref().is_none_or(|name| s.what == "journal" && s.of == name.as_str());
         let kept = |stored: Stored| {
-            let cost = entry.and_then(|e| e.storage(stored.bytes, request.micros()));
+            let cost = table.and_then(|table| table.kept(stored.bytes, time));
             Kept { stored, cost }
         };
         let kept = self.house.stored(auth.who()).await?.into_iter().filter(of).map(kept).collect();
-        Ok(Report { kept, ..made(request, prices, lines) })
+        let mut report = Report { kept, ..self.made(request, prices, lines) };
+        report.notes.extend(self.forgotten(tenant, request.deployment.as_ref().map(Name::as_str), request.from));
+        Ok(report)
     }
 
     /// What the answers of every tenant cost, by the default tenant's table.
@@ -193,11 +216,15 @@ impl Costs {
         }
         let prices = self.prices(auth.tenant(), request.prices.as_ref())?;
         let mut lines = Vec::new();
-        for tenant in self.house.tenants().await? {
-            let who = acting_for(&tenant);
+        let tenants = self.house.tenants().await?;
+        for tenant in &tenants {
+            let who = acting_for(tenant);
             lines.extend(self.lines(&who, request, prices.as_ref().map(|(_, table)| &**table)).await?);
         }
-        Ok(made(request, prices, lines))
+        let mut report = self.made(request, prices, lines);
+        let of = request.deployment.as_ref().map(Name::as_str);
+        report.notes.extend(tenants.iter().find_map(|tenant| self.forgotten(tenant, of, request.from)));
+        Ok(report)
     }
 
     async fn lines(
@@ -220,41 +247,49 @@ impl Costs {
         let answer = self.query.sql(&auth, sql).await?;
         if answer.truncated() { Err(CostError::Many(MOST_ROWS)) } else { Ok(answer.values()) }
     }
+
+    fn made(&self, request: &Request, prices: Option<(Name, Arc<PriceSpec>)>, mut lines: Vec<Line>) -> Report {
+        let mut total = Line::default();
+        for line in &lines {
+            total.add(line);
+        }
+        let by_time = matches!(request.by.first(), Some(By::Day | By::Hour));
+        if !by_time {
+            lines.sort_by(|a, b| b.usage.compute_ns.cmp(&a.usage.compute_ns).then_with(|| a.of.cmp(&b.of)));
+        }
+        let whole = request.deployment.is_none();
+        let time = (request.from, request.until.min(self.ctx.now()));
+        let host = prices.as_ref().filter(|_| whole).and_then(|(_, table)| report::host(table, time, &total));
+        let mut notes = Vec::new();
+        if let (Some((name, table)), 1..) = (&prices, total.unpriced_ns) {
+            let from = table.entries.first().map_or_else(String::new, |e| e.from.to_string());
+            let seconds = total.unpriced_ns as f64 / 1e9;
+            notes.push(format!(
+                "{seconds:.3} s of compute have no price: {name} begins on {from}, or has no price of compute then"
+            ));
+        }
+        if host.is_some_and(|host| host.used > host.paid) {
+            notes.push(
+                "answers took more than the machines cost: more calls ran at once than there are CPUs, or the table has too \
+                 few machines, or its computeSecond is too dear"
+                    .to_owned(),
+            );
+        }
+        if prices.is_none() {
+            notes.push("no price table is declared, so there is no money in this report".to_owned());
+        }
+        Report {
+            prices: prices.map(|(name, table)| (name, table.currency.clone())),
+            lines,
+            total,
+            kept: Vec::new(),
+            host,
+            notes,
+        }
+    }
 }
 
 /// The server, looking at what a tenant has.
 pub(crate) fn acting_for(tenant: &Tenant) -> Arc<Principal> {
     Arc::new(Principal { tenant: tenant.clone(), ..Principal::system() })
-}
-
-fn made(request: &Request, prices: Option<(Name, Arc<PriceSpec>)>, mut lines: Vec<Line>) -> Report {
-    let mut total = Line::default();
-    for line in &lines {
-        total.add(line);
-    }
-    let by_time = matches!(request.by.first(), Some(By::Day | By::Hour));
-    if !by_time {
-        lines.sort_by(|a, b| b.usage.compute_ns.cmp(&a.usage.compute_ns).then_with(|| a.of.cmp(&b.of)));
-    }
-    let whole = request.deployment.is_none();
-    let host = prices.as_ref().filter(|_| whole).and_then(|(_, table)| report::host(table, request, &total));
-    let mut notes = Vec::new();
-    if let (Some((name, table)), 1..) = (&prices, total.unpriced_ns) {
-        let from = table.entries.first().map_or_else(String::new, |e| e.from.to_string());
-        let seconds = total.unpriced_ns as f64 / 1e9;
-        notes.push(format!(
-            "{seconds:.3} s of compute have no price: {name} begins on {from}, or has no price of compute then"
-        ));
-    }
-    if prices.is_none() {
-        notes.push("no price table is declared, so there is no money in this report".to_owned());
-    }
-    Report {
-        prices: prices.map(|(name, table)| (name, table.currency.clone())),
-        lines,
-        total,
-        kept: Vec::new(),
-        host,
-        notes,
-    }
 }

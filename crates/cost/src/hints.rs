@@ -3,9 +3,8 @@
 use crate::action::ReadCost;
 use crate::costs::Costs;
 use crate::error::CostError;
-use crate::money::Money;
 use crate::ports::Running;
-use crate::prices::PriceSpec;
+use crate::prices::{HostPrice, Offer, PriceSpec};
 use crate::sql;
 use mainspring_core::{Authorized, Name, Timestamp};
 use serde_json::{Value, json};
@@ -17,6 +16,8 @@ const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
 /// Minutes below which nothing is said of a size.
 const LEAST: usize = 60;
+/// Whole hours below which nothing is said of offers: whoever commits for a year should have seen a night.
+const LEAST_HOURS: usize = 24;
 /// Hours of a month, as clouds count them.
 const MONTH: u32 = 730;
 
@@ -123,7 +124,7 @@ impl Costs {
         }
         let running = self.house.running(auth.who()).await?;
         let table = self.prices(auth.tenant(), prices)?;
-        Ok(said(&by, &running, table.as_ref().map(|(_, table)| &**table), until))
+        Ok(said(&by, &running, table.as_ref().map(|(_, table)| &**table), until.min(self.ctx.now())))
     }
 }
 
@@ -144,10 +145,10 @@ fn said(
         let demand = Demand::new(busy, *first, until);
         if demand.minutes.len() < LEAST {
             found.notes.push(format!(
-                "{} {}: it has answered for {} minutes; nothing is said of its size before {LEAST}",
+                "{} {}: it has answered for {}; nothing is said of its size before {LEAST}",
                 key.0,
                 key.1,
-                demand.minutes.len()
+                plural(demand.minutes.len(), "minute")
             ));
         } else if let Some(hint) = instances(one, &key.1, &demand) {
             found.hints.push(hint);
@@ -168,56 +169,88 @@ fn said(
         return found;
     };
     let demand = Demand::new(&whole, first, until);
-    let base = base(&whole, first, until);
-    let cpus = f64::from(host.cpus) * f64::from(host.count);
     if demand.minutes.len() >= LEAST {
         found.hints.extend(machines(&demand, (host.cpus, host.count)));
     }
-    let Some(base) = base else {
-        found.notes.push("there is no whole hour of traffic yet, so nothing is said of offers".to_owned());
+    let hours = hours(&whole, first, until);
+    if hours.len() < LEAST_HOURS {
+        let seen = plural(hours.len(), "whole hour");
+        found.notes.push(format!("there is traffic of {seen}; nothing is said of offers before {LEAST_HOURS}"));
         return found;
-    };
-    found
-        .notes
-        .push("offers are reckoned from the table's own discounts; ask whoever sells them what they are".to_owned());
-    for offer in &prices.offers {
-        // Of a CPU's hour in every hour of a month, in thousandths of a CPU.
-        let part = if offer.committed { base.min(cpus) } else { (demand.mean() - base).clamp(0.0, cpus) };
-        let thousandths = (part * 1_000.0).floor() as u64;
-        let month = host.hour.times(u64::from(MONTH)).times(thousandths);
-        let saved = Money(month.share(u128::from(offer.percent), 100_000 * u128::from(host.cpus)).0);
-        let (kind, what) = if offer.committed {
-            (HintKind::Committed, format!("in every hour at least {part:.3} CPUs were busy"))
-        } else {
-            (HintKind::Interruptible, format!("{part:.3} CPUs on average were busy beyond the {base:.3} of every hour"))
-        };
-        let (name, currency) = (&offer.name, &prices.currency);
-        found.hints.push(Hint {
-            kind,
-            deployment: None,
-            sentence: format!(
-                "{what}; {} % less for that part, as the table says of {name}, is {saved} {currency} a month",
-                offer.percent
-            ),
-            numbers: json!({
-                "offer": name, "percent": offer.percent, "busyCpus": part, "baseCpus": base, "meanCpus": demand.mean(),
-                "cpus": cpus, "savedPerMonth": saved.to_string(), "currency": currency,
-            }),
-        });
     }
+    found.offers(&hours, prices, host);
     found
 }
 
-/// The least that any whole hour used, in CPUs; `None` before there is one.
-fn base(whole: &BTreeMap<i64, u128>, first: i64, until: i64) -> Option<f64> {
+impl Hints {
+    /// What discounts are worth on the machines that the hours needed: whole ones, since halves are not sold.
+    fn offers(&mut self, hours: &[f64], prices: &PriceSpec, host: &HostPrice) {
+        let needed: Vec<u32> = hours.iter().map(|cpus| machines_for(*cpus, host.cpus).min(host.count)).collect();
+        let base = needed.iter().copied().min().unwrap_or(1);
+        let above: u64 = needed.iter().map(|n| u64::from(n - base)).sum();
+        let (seen, currency) = (hours.len(), &prices.currency);
+        if !prices.offers.is_empty() {
+            let note = "offers are reckoned from the table's own discounts; ask whoever sells them what they are";
+            self.notes.push(note.to_owned());
+        }
+        for offer in &prices.offers {
+            let Offer { name, percent, committed } = offer;
+            let hourly =
+                if *committed { host.hour.times(base.into()) } else { host.hour.share(above.into(), seen as u128) };
+            let saved = hourly.times(MONTH.into()).share((*percent).into(), 100);
+            let (kind, what) = if *committed {
+                (HintKind::Committed, format!("every hour needed at least {}", plural(base, "machine")))
+            } else if above == 0 {
+                let all = plural(base, "machine");
+                self.notes.push(format!("no hour needed more than {all}, so {name} would save nothing"));
+                continue;
+            } else {
+                let mean = above as f64 / seen as f64;
+                (HintKind::Interruptible, format!("{mean:.2} machines on average were needed beyond {base}"))
+            };
+            self.hints.push(Hint {
+                kind,
+                deployment: None,
+                sentence: format!(
+                    "{what} ({seen} hours, at most {:.0} % busy); {percent} % less for that, as the table says of {name}, \
+                     is {saved} {currency} a month",
+                    BUSY * 100.0
+                ),
+                numbers: json!({
+                    "offer": name, "percent": percent, "baseMachines": base, "machineHoursAbove": above, "hours": seen,
+                    "cpus": host.cpus, "target": BUSY, "savedPerMonth": saved.to_string(), "currency": currency,
+                }),
+            });
+        }
+    }
+}
+
+/// How many CPUs each whole hour used, on average.
+fn hours(whole: &BTreeMap<i64, u128>, first: i64, until: i64) -> Vec<f64> {
     let from = first + (HOUR - first.rem_euclid(HOUR)) % HOUR;
     let hours = (until - from).div_euclid(HOUR);
-    (0..hours)
-        .map(|i| {
-            let range = from + i * HOUR..from + (i + 1) * HOUR;
-            whole.range(range).map(|(_, ns)| *ns).sum::<u128>() as f64 / 3.6e12
-        })
-        .min_by(f64::total_cmp)
+    let of = |i| {
+        let range = from + i * HOUR..from + (i + 1) * HOUR;
+        whole.range(range).map(|(_, ns)| *ns).sum::<u128>() as f64 / 3.6e12
+    };
+    (0..hours).map(of).collect()
+}
+
+/// Machines that so many busy CPUs need; one is needed even by nothing.
+fn machines_for(busy: f64, cpus: u32) -> u32 {
+    ((busy / BUSY / f64::from(cpus)).ceil() as u32).max(1)
+}
+
+/// `1 machine was`, `2 machines were`.
+fn were(n: impl TryInto<u64> + Copy, what: &str) -> String {
+    let one = n.try_into().is_ok_and(|n| n == 1);
+    format!("{} {}", plural(n, what), if one { "was" } else { "were" })
+}
+
+/// `1 machine`, `2 machines`.
+fn plural(n: impl TryInto<u64>, what: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn instances(of: &Running, version: &str, demand: &Demand) -> Option<Hint> {
@@ -227,14 +260,15 @@ fn instances(of: &Running, version: &str, demand: &Demand) -> Option<Hint> {
         return None;
     }
     let share = demand.mean() / now.max(1) as f64;
-    let what = if needed < now { "would carry them" } else { "are needed for that" };
+    let what = if needed < now { "would carry them" } else { "would be needed" };
     Some(Hint {
         kind: HintKind::Instances,
         deployment: Some(of.deployment.clone()),
         sentence: format!(
-            "{} {version}: {now} instances were {:.2} % busy; in 99 % of minutes at most {p99:.3} calls ran at once, so \
-             instances: {needed} {what}, {:.0} % busy",
+            "{} {version}: {} {:.2} % busy; in 99 % of minutes at most {p99:.3} calls ran at once, so instances: {needed} \
+             {what}, {:.0} % busy",
             of.deployment,
+            were(now, "instance"),
             share * 100.0,
             p99 / needed as f64 * 100.0
         ),
@@ -247,18 +281,20 @@ fn instances(of: &Running, version: &str, demand: &Demand) -> Option<Hint> {
 
 fn machines(demand: &Demand, (cpus, count): (u32, u32)) -> Option<Hint> {
     let p99 = demand.p99();
-    let needed = ((p99 / BUSY / f64::from(cpus)).ceil() as u32).max(1);
+    let needed = machines_for(p99, cpus);
     if needed == count {
         return None;
     }
     let all = f64::from(cpus) * f64::from(count);
-    let way = if needed < count { "would carry them" } else { "are needed for that" };
+    let way = if needed < count { "would carry them" } else { "would be needed" };
     Some(Hint {
         kind: HintKind::Machines,
         deployment: None,
         sentence: format!(
-            "{count} machines of {cpus} CPUs were {:.2} % busy with answers; in 99 % of minutes at most {p99:.3} CPUs were, so \
-             {needed} {way}; memory and what else runs on them are not looked at",
+            "{} of {} {:.2} % busy with answers; in 99 % of minutes at most {p99:.3} CPUs were, so {needed} {way}; memory and \
+             what else runs on them are not looked at",
+            plural(count, "machine"),
+            were(cpus, "CPU"),
             demand.mean() / all * 100.0
         ),
         numbers: json!({
@@ -308,27 +344,51 @@ mod tests {
     }
 
     #[test]
-    fn offers_are_reckoned_from_the_flat_part_and_from_what_is_above_it() {
+    fn offers_are_reckoned_from_the_machines_that_every_hour_needs_and_from_those_above() {
         let offers = json!([
             {"name": "plan", "percent": 30, "committed": true}, {"name": "spot", "percent": 60},
         ]);
-        // Half a CPU in the first hour and one and a half in the second: half is always there, half on average above.
-        let mut busy = steady(0.5, 60);
-        busy.extend((60..120).map(|m| (m * MINUTE, 90_000_000_000)));
-        let found = hints(busy, 3, Some(&prices(offers)), 120);
+        // Half a CPU for half of a day and one and a half in the other: one machine of two is always needed at 70 %, and a
+        // second one half of the time.
+        let mut busy = steady(0.5, 720);
+        busy.extend((720..1_440).map(|m| (m * MINUTE, 90_000_000_000)));
+        let found = hints(busy, 3, Some(&prices(offers)), 1_440);
         let of = |kind| found.hints.iter().find(|h| h.kind == kind).unwrap();
-        // 0.5 CPUs × 0.10 an hour × 730 hours × 30 %.
-        assert_eq!(of(HintKind::Committed).numbers["savedPerMonth"], "10.95");
-        assert_eq!(of(HintKind::Interruptible).numbers["savedPerMonth"], "21.9");
+        // 0.20 an hour × 730 hours × 30 %, and half of it × 60 %.
+        assert_eq!(of(HintKind::Committed).numbers["savedPerMonth"], "43.8");
+        assert_eq!(of(HintKind::Interruptible).numbers["savedPerMonth"], "43.8");
         // 1.5 busy at 70 % are 2.2 CPUs: two machines of two.
         assert_eq!(of(HintKind::Machines).numbers["needed"], 2);
     }
 
     #[test]
-    fn without_a_whole_hour_there_is_no_flat_part() {
-        assert_eq!(base(&steady(1.0, 59), 0, 59 * MINUTE), None);
-        assert_eq!(base(&steady(1.0, 60), 0, 60 * MINUTE), Some(1.0));
+    fn a_machine_that_stands_idle_is_paid_for_all_the_same() {
+        let offers = json!([
+            {"name": "plan", "percent": 30, "committed": true}, {"name": "spot", "percent": 60},
+        ]);
+        let found = hints(steady(0.001, 1_440), 1, Some(&prices(offers)), 1_440);
+        let plan = found.hints.iter().find(|h| h.kind == HintKind::Committed).unwrap();
+        assert!(plan.sentence.contains("at least 1 machine (24 hours"), "{}", plan.sentence);
+        assert_eq!(plan.numbers["savedPerMonth"], "43.8");
+        assert!(found.hints.iter().all(|h| h.kind != HintKind::Interruptible), "{found:?}");
+        assert!(found.notes.iter().any(|note| note.contains("spot would save nothing")), "{found:?}");
+    }
+
+    #[test]
+    fn nobody_is_told_to_commit_before_a_day_was_seen() {
+        let offers = json!([{"name": "plan", "percent": 30, "committed": true}]);
+        let found = hints(steady(1.0, 1_439), 1, Some(&prices(offers)), 1_439);
+        assert!(found.hints.iter().all(|h| h.kind != HintKind::Committed), "{found:?}");
+        assert!(found.notes.iter().any(|note| note.contains("23 whole hours")), "{found:?}");
+    }
+
+    #[test]
+    fn hours_are_whole_ones() {
+        assert!(hours(&steady(1.0, 59), 0, 59 * MINUTE).is_empty());
+        assert_eq!(hours(&steady(1.0, 60), 0, 60 * MINUTE), [1.0]);
         // An hour in which nothing was asked is one of them.
-        assert_eq!(base(&steady(1.0, 60), 0, 120 * MINUTE), Some(0.0));
+        assert_eq!(hours(&steady(1.0, 60), 0, 120 * MINUTE), [1.0, 0.0]);
+        // One that began before is none.
+        assert!(hours(&BTreeMap::from([(30 * MINUTE, 1)]), 30 * MINUTE, 119 * MINUTE).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! add answers up from; sums of floating-point numbers are no sums of money at all.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -23,16 +24,13 @@ const MOST: i128 = 1_000_000_000 * ONE;
 pub struct Money(pub i128);
 
 impl Money {
-    /// `amount × of ÷ per`, towards zero. `per` is not 0.
+    /// `amount × of ÷ per`, towards zero, exact however large the product is. `per` is not 0.
     #[must_use]
     pub fn share(self, of: u128, per: u128) -> Self {
-        let (of, per) = (i128::try_from(of).unwrap_or(i128::MAX), i128::try_from(per.max(1)).unwrap_or(i128::MAX));
-        if let Some(product) = self.0.checked_mul(of) {
-            return Self(product / per);
-        }
-        // The same in parts, each of which fits: self = q·per + r and of = s·per + t.
-        let ((q, r), (s, t)) = ((self.0 / per, self.0 % per), (of / per, of % per));
-        Self(q.saturating_mul(of).saturating_add(r.saturating_mul(s)).saturating_add(r.saturating_mul(t) / per))
+        let (amount, per) = (self.0.unsigned_abs(), per.max(1));
+        let shared = amount.checked_mul(of).map_or_else(|| divided(amount, of, per), |product| product / per);
+        let shared = i128::try_from(shared).unwrap_or(i128::MAX);
+        Self(if self.0 < 0 { -shared } else { shared })
     }
 
     /// `amount × n`.
@@ -45,6 +43,23 @@ impl Money {
     pub fn approximate(self) -> f64 {
         self.0 as f64 / ONE as f64
     }
+}
+
+/// `a × b ÷ per`, digit by binary digit of `b`, since the product may have more than 128 of them.
+fn divided(a: u128, b: u128, per: u128) -> u128 {
+    let (whole, part) = (a / per, a % per);
+    let (mut quotient, mut rest) = (0_u128, 0_u128);
+    // What is added is less than `per`, and so is the sum after it.
+    let add = |rest: u128, more: u128| if more >= per - rest { (more - (per - rest), 1) } else { (rest + more, 0) };
+    for digit in (0..u128::BITS - b.leading_zeros()).rev() {
+        let (doubled, over) = add(rest, rest);
+        (rest, quotient) = (doubled, quotient.saturating_mul(2).saturating_add(over));
+        if (b >> digit) & 1 == 1 {
+            let (sum, over) = add(rest, part);
+            (rest, quotient) = (sum, quotient.saturating_add(whole).saturating_add(over));
+        }
+    }
+    quotient
 }
 
 impl Add for Money {
@@ -119,7 +134,22 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        d.deserialize_str(Digits)
+    }
+}
+
+/// Reads an amount, and says to whoever writes a number that it stands in quotes.
+struct Digits;
+
+impl Visitor<'_> for Digits {
+    type Value = Money;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount in quotes, such as \"0.0416\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Money, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -166,10 +196,24 @@ mod tests {
         assert_eq!(money("0.0416").share(1_800, 3_600), money("0.0208"));
     }
 
+    #[test]
+    fn a_number_is_told_to_stand_in_quotes() {
+        let error = serde_json::from_str::<Money>("0.4").unwrap_err().to_string();
+        assert!(error.contains("expected an amount in quotes"), "{error}");
+    }
+
     proptest! {
         #[test]
         fn any_amount_comes_back(amount in -MOST..MOST) {
             prop_assert_eq!(money(&Money(amount).to_string()), Money(amount));
+        }
+
+        #[test]
+        fn a_share_is_exact_where_the_product_is_not(amount in 0..MOST, n in 0_u128..1_000_000, half in 1_u128..1 << 90) {
+            let per = half * 2;
+            let expected = amount * i128::try_from(n).unwrap() + amount / 2;
+            prop_assert_eq!(Money(amount).share(n * per + half, per), Money(expected));
+            prop_assert_eq!(Money(-amount).share(n * per + half, per), Money(-expected));
         }
 
         #[test]

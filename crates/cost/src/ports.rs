@@ -46,6 +46,10 @@ pub trait House: Send + Sync + 'static {
     /// Every tenant that has anything.
     fn tenants(&self) -> PortResult<'_, Vec<Tenant>>;
 
+    /// For how many days, today included, a tenant's journal is kept: that of one deployment, or of the one that is kept for
+    /// the shortest time. `None` when it is kept for ever.
+    fn days(&self, tenant: &Tenant, deployment: Option<&str>) -> Option<u32>;
+
     /// What `who` may see of what is kept now: files of model versions, and sealed files of the journal.
     fn stored<'a>(&'a self, who: &'a Arc<Principal>) -> PortResult<'a, Vec<Stored>>;
 

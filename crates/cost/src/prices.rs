@@ -195,9 +195,19 @@ impl PriceSpec {
         Ok(())
     }
 
-    /// When an entry ends: where the next begins.
-    pub fn ends(&self, entry: usize) -> Timestamp {
-        self.entries.get(entry + 1).map_or(Timestamp(i64::MAX), |next| next.from.begins())
+    /// The entries that hold between two times, each with for how many microseconds.
+    pub fn within(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = (&PriceEntry, u64)> {
+        self.entries.iter().enumerate().filter_map(move |(i, entry)| {
+            let ends = self.entries.get(i + 1).map_or(until, |next| next.from.begins().min(until));
+            let micros = ends.micros().checked_sub(entry.from.begins().max(from).micros())?;
+            u64::try_from(micros).ok().filter(|micros| *micros > 0).map(|micros| (entry, micros))
+        })
+    }
+
+    /// What it costs to keep so many bytes between two times, at the price of each day; `None` where no day has one.
+    pub fn kept(&self, bytes: u64, (from, until): (Timestamp, Timestamp)) -> Option<Money> {
+        let parts = self.within(from, until).filter_map(|(entry, micros)| entry.storage(bytes, micros));
+        parts.reduce(|all, part| all + part)
     }
 
     /// The entry that holds at a time.

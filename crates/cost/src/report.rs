@@ -88,13 +88,6 @@ pub struct Request {
     pub prices: Option<Name>,
 }
 
-impl Request {
-    /// How long it is, microseconds.
-    pub fn micros(&self) -> u64 {
-        u64::try_from(self.until.micros() - self.from.micros()).unwrap_or(0)
-    }
-}
-
 /// What answers took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -156,6 +149,8 @@ pub struct Line {
     pub usage: Usage,
     /// What they cost: zero without a table, and for what has no price.
     pub spent: Spent,
+    /// Compute on the machines of the table, nanoseconds: not what ran elsewhere, nor at a time without machines.
+    pub on_host_ns: u128,
     /// Compute that has no price: there is no table, or it begins later.
     pub unpriced_ns: u128,
 }
@@ -164,6 +159,7 @@ impl Line {
     pub(crate) fn add(&mut self, other: &Self) {
         self.usage.add(&other.usage);
         self.spent.add(&other.spent);
+        self.on_host_ns += other.on_host_ns;
         self.unpriced_ns += other.unpriced_ns;
     }
 }
@@ -193,7 +189,7 @@ impl Host {
 pub struct Kept {
     /// What is kept.
     pub stored: Stored,
-    /// What that costs as it stands now; `None` without a price.
+    /// What that costs as it stands now, up to now; `None` without a price.
     pub cost: Option<Money>,
 }
 
@@ -256,25 +252,21 @@ pub(crate) fn priced(usage: Usage, entry: Option<&crate::prices::PriceEntry>) ->
         let spent = Spent { requests, ..Spent::default() };
         return Line { usage, spent, unpriced_ns: usage.compute_ns, ..Line::default() };
     };
-    let on_host = cost(usage.compute_ns - usage.away_ns).unwrap_or_default();
+    let machines = entry.is_some_and(|e| e.host.is_some());
+    let on_host_ns = if machines { usage.compute_ns.saturating_sub(usage.away_ns) } else { 0 };
+    let on_host = cost(on_host_ns).unwrap_or_default();
     let requests = entry.map(|e| e.requests(usage.requests)).unwrap_or_default();
-    Line { usage, spent: Spent { compute, on_host, requests }, ..Line::default() }
+    Line { usage, spent: Spent { compute, on_host, requests }, on_host_ns, ..Line::default() }
 }
 
-/// The machines that the table prices within the request's time. `used` is what of them went to answers.
-pub(crate) fn host(prices: &PriceSpec, request: &Request, total: &Line) -> Option<Host> {
+/// The machines that the table prices between two times. `used` is what of them went to answers.
+pub(crate) fn host(prices: &PriceSpec, (from, until): (Timestamp, Timestamp), total: &Line) -> Option<Host> {
     let mut found: Option<Host> = None;
-    for (i, entry) in prices.entries.iter().enumerate() {
+    for (entry, micros) in prices.within(from, until) {
         let Some(machines) = &entry.host else { continue };
-        let (from, until) = (entry.from.begins().max(request.from), prices.ends(i).min(request.until));
-        let Ok(micros @ 1..) = u64::try_from(until.micros() - from.micros()) else { continue };
         let host = found.get_or_insert_default();
         host.paid += machines.paid(micros);
         host.cpu_ns += machines.cpu_ns(micros);
     }
-    found.map(|host| Host {
-        used: total.spent.on_host,
-        used_ns: total.usage.compute_ns.saturating_sub(total.usage.away_ns + total.unpriced_ns),
-        ..host
-    })
+    found.map(|host| Host { used: total.spent.on_host, used_ns: total.on_host_ns, ..host })
 }

@@ -21,6 +21,8 @@ const UNIQUE: i64 = 30 * 24 * 3_600_000_000;
 const EARLY: i64 = 3_600_000_000;
 /// Parts of one in which numbers of feedback are summed up.
 const MICRO: u128 = 1_000_000;
+/// The largest number of feedback that is taken for one: what is beyond it is a mistake, and would drown all others.
+const LARGEST: &str = "1e12";
 /// Intervals hold what is true with this probability, at all looks together.
 pub const CONFIDENCE: f64 = 0.95;
 /// Predictions at which the interval is narrowest. Fixed, since one chosen from the data would break the guarantee.
@@ -142,7 +144,9 @@ impl Costs {
             let sums = Sums::read(row, &spec)?;
             groups.insert((sums.variant.clone(), sums.version.clone()), sums);
         }
-        Ok(made((spec, prices), groups, &lines))
+        let mut roi = made((spec, prices), groups, &lines);
+        roi.notes.extend(self.forgotten(tenant, Some(asked.deployment.as_str()), asked.from));
+        Ok(roi)
     }
 }
 
@@ -155,6 +159,8 @@ struct Sums {
     known: u64,
     successes: u64,
     value: Money,
+    /// Predictions with a number beyond what is taken for one.
+    beyond: u64,
     /// Sum and sum of squares of values, for the interval alone.
     x: f64,
     xx: f64,
@@ -168,12 +174,10 @@ impl Sums {
         let float = |i: usize| row.get(i).and_then(Value::as_f64).ok_or_else(broken);
         let mut value = Money::default();
         for (i, outcome) in spec.outcomes.iter().enumerate() {
-            let of = row.get(7 + i).and_then(Value::as_i64).ok_or_else(broken)?;
-            value += match outcome.is {
-                Some(_) => outcome.value.times(u64::try_from(of).unwrap_or(0)),
-                None if of < 0 => Money::default() - outcome.value.share(of.unsigned_abs().into(), MICRO),
-                None => outcome.value.share(of.unsigned_abs().into(), MICRO),
-            };
+            let of: i128 = text(8 + i)?.parse().map_err(|_| broken())?;
+            let per = if outcome.is.is_some() { 1 } else { MICRO };
+            let part = outcome.value.share(of.unsigned_abs(), per);
+            value = if of < 0 { value - part } else { value + part };
         }
         Ok(Self {
             variant: text(0)?,
@@ -184,6 +188,7 @@ impl Sums {
             value,
             x: float(5)?,
             xx: float(6)?,
+            beyond: count(7)?,
         })
     }
 
@@ -192,6 +197,7 @@ impl Sums {
         self.known += other.known;
         self.successes += other.successes;
         self.value += other.value;
+        self.beyond += other.beyond;
         self.x += other.x;
         self.xx += other.xx;
     }
@@ -263,6 +269,12 @@ fn made((spec, prices): (Arc<ValueSpec>, Option<(Name, Arc<PriceSpec>)>), mut gr
     } else if unpriced > 0 {
         notes.push(format!("{:.3} s of compute have no price in the table", unpriced as f64 / 1e9));
     }
+    if whole.beyond > 0 {
+        notes.push(format!(
+            "{} of {} predictions have feedback beyond {LARGEST}, which is taken for a mistake and worth nothing",
+            whole.beyond, whole.predictions
+        ));
+    }
     if whole.known < whole.predictions {
         let without = whole.predictions - whole.known;
         notes.push(format!(
@@ -291,8 +303,9 @@ fn part(outcome: &str, error: &str) -> &'static str {
     }
 }
 
-/// A line for each variant and version: predictions, known, successes, sum and sum of squares of values, then for each
-/// outcome how often it was, or the sum of its numbers in millionths.
+/// A line for each variant and version: predictions, known, successes, sum and sum of squares of values, predictions with a
+/// number that is too large to be one, then for each outcome how often it was, or the sum of its numbers in millionths, as
+/// text: it may have more digits than a number has here.
 fn brought(asked: &RoiRequest, spec: &ValueSpec) -> String {
     let mut names: Vec<String> = spec.outcomes.iter().map(|o| literal(&o.outcome)).collect();
     names.sort();
@@ -308,32 +321,38 @@ fn brought(asked: &RoiRequest, spec: &ValueSpec) -> String {
     );
     let said = feedback(&format!("f.name IN ({}) AND f.at >= {since}", names.join(", ")), &own);
     let (mut inner, mut worth, mut outer) = (Vec::new(), Vec::new(), Vec::new());
+    let mut numbers = Vec::new();
     for (i, outcome) in spec.outcomes.iter().enumerate() {
         let (name, value) = (literal(&outcome.outcome), outcome.value.approximate());
         match &outcome.is {
             Some(is) => {
                 inner.push(format!("max(CASE WHEN name = {name} AND {} THEN 1 ELSE 0 END) AS o{i}", matches(is)));
                 worth.push(format!("coalesce(CAST(f.o{i} AS DOUBLE), 0) * {value:?}"));
-                outer.push(format!("CAST(coalesce(sum(o{i}), 0) AS BIGINT)"));
+                outer.push(format!("CAST(coalesce(sum(o{i}), 0) AS VARCHAR)"));
             }
             None => {
+                let number = format!("name = {name} AND value_type = 'number'");
                 inner.push(format!(
-                    "max(CASE WHEN name = {name} AND value_type = 'number' THEN value_number END) AS o{i}"
+                    "max(CASE WHEN {number} AND abs(value_number) <= {LARGEST} THEN value_number END) AS o{i}"
                 ));
                 worth.push(format!("coalesce(f.o{i}, 0) * {value:?}"));
-                outer.push(format!("CAST(coalesce(sum(CAST(round(o{i} * 1000000) AS BIGINT)), 0) AS BIGINT)"));
+                let exact = format!("CAST(CAST(round(o{i} * 1000000) AS BIGINT) AS DECIMAL(20, 0))");
+                outer.push(format!("CAST(coalesce(sum({exact}), CAST(0 AS DECIMAL(30, 0))) AS VARCHAR)"));
+                numbers.push(format!("({number} AND abs(value_number) > {LARGEST})"));
             }
         }
     }
+    let beyond = if numbers.is_empty() { "false".to_owned() } else { numbers.join(" OR ") };
+    inner.push(format!("max(CASE WHEN {beyond} THEN 1 ELSE 0 END) AS beyond"));
     let columns: Vec<String> = (0..spec.outcomes.len()).map(|i| format!("f.o{i}")).collect();
     format!(
         "WITH f AS (SELECT prediction_id, \"row\" AS r, {} FROM ({said}) GROUP BY 1, 2), \
-         v AS (SELECT p.variant, p.model || '/' || p.version AS version, f.prediction_id AS said, {}, {} AS x \
+         v AS (SELECT p.variant, p.model || '/' || p.version AS version, f.prediction_id AS said, f.beyond, {}, {} AS x \
          FROM predictions p LEFT JOIN f ON f.prediction_id = p.event_id AND f.r = p.\"row\" \
          WHERE p.deployment = {} AND p.at >= {} AND p.at < {} AND p.outcome = 'ok' AND NOT p.forced \
          AND p.shadow_of IS NULL) \
          SELECT variant, version, count(*), count(said), CAST(sum(CASE WHEN x > 0 THEN 1 ELSE 0 END) AS BIGINT), \
-         sum(x), sum(x * x), {} FROM v GROUP BY 1, 2 ORDER BY 1, 2",
+         sum(x), sum(x * x), CAST(coalesce(sum(beyond), 0) AS BIGINT), {} FROM v GROUP BY 1, 2 ORDER BY 1, 2",
         inner.join(", "),
         columns.join(", "),
         worth.join(" + "),

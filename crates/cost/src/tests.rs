@@ -7,7 +7,7 @@ use mainspring_core::{
     Assignment, Ctx, DType, ErrorKind, EventId, Failure, ManualClock, Name, Outcome, Prediction, Principal, Protocol,
     Target, Tenant, Tensor, Timestamp, Timing,
 };
-use mainspring_journal::{Journal, JournalSettings};
+use mainspring_journal::{Journal, JournalSettings, Retention};
 use mainspring_query::{Limits, Query};
 use mainspring_store::{Db, DbSettings};
 use mainspring_testkit::{PATIENCE, may, may_in, open_gate};
@@ -31,6 +31,11 @@ impl House for Cellar {
         Box::pin(async { Ok(vec![Tenant::default(), other()]) })
     }
 
+    fn days(&self, _: &Tenant, deployment: Option<&str>) -> Option<u32> {
+        // What is asked of `brief` is kept for a week.
+        Some(if deployment == Some("brief") { 7 } else { 90 })
+    }
+
     fn stored<'a>(&'a self, who: &'a Arc<Principal>) -> PortResult<'a, Vec<Stored>> {
         let kept = |what, of: &str, bytes| Stored { what, of: of.into(), bytes };
         let own = who.tenant == Tenant::default();
@@ -49,7 +54,7 @@ pub(crate) fn other() -> Tenant {
 }
 
 pub(crate) struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     pub ctx: Ctx,
     pub clock: ManualClock,
     pub db: Db,
@@ -75,11 +80,31 @@ impl World {
         let journal = Journal::open(settings, artifacts, db.clone(), ctx.clone()).await.unwrap();
         let query = Query::new(journal.clone(), Limits::default());
         let costs = Costs::new(&query, Arc::new(Cellar), open_gate(Arc::clone(&ctx.clock)), ctx.clone());
-        Self { _dir: dir, ctx, clock, db, journal, costs }
+        Self { dir, ctx, clock, db, journal, costs }
     }
 
     pub async fn report(&self, by: &[By]) -> Report {
         self.costs.report(&may(ReadCost), &request(by)).await.unwrap()
+    }
+
+    /// Breaks the sealed files whose path has `part` in it; what is answered mends them.
+    pub fn spoil(&self, part: &str) -> impl FnOnce() + use<> {
+        let mut folders = vec![self.dir.path().join("artifacts")];
+        let mut before = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.to_str().unwrap().contains(part) {
+                    let bytes = std::fs::read(&path).unwrap();
+                    std::fs::write(&path, vec![0; bytes.len()]).unwrap();
+                    before.push((path, bytes));
+                }
+            }
+        }
+        assert!(!before.is_empty(), "nothing of {part} is sealed");
+        move || before.into_iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap())
     }
 
     pub async fn shut_down(self) {

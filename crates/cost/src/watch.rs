@@ -1,12 +1,13 @@
-//! Looks at budgets once a minute. Every process reckons, so that each can say where they stand; one of all tells.
+//! Looks at budgets once a minute, and when something is declared. Every process reckons, so that each can say where they
+//! stand; one of all tells.
 
-use crate::budget::{Alarm, BudgetSpec, Spending, Standing, standing};
-use crate::costs::{Costs, acting_for};
+use crate::budget::{Alarm, BudgetSpec, Spending, Standing, rfc3339, standing};
+use crate::costs::{Costs, Declared, Specs, acting_for};
 use crate::error::CostError;
 use crate::ports::PortResult;
 use crate::report::{By, Request, Usage};
 use crate::{Money, sql};
-use mainspring_core::{Name, Tenant, Timestamp};
+use mainspring_core::{Tenant, Timestamp};
 use mainspring_store::Db;
 use mainspring_store::sql::{Lead, Leader, Passes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,18 +28,23 @@ const ANEW: i64 = 6 * HOUR;
 
 /// Who hears of budgets.
 pub trait Alarms: Send + Sync + 'static {
-    /// Tells where every budget of every tenant is. What was told before and is not among it is over.
-    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)]) -> PortResult<'a, ()>;
+    /// Tells where every budget of every tenant is. What was told before and is not among it is over, but for the tenants
+    /// of whom `nothing` could be reckoned at this look.
+    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)], nothing: &'a BTreeSet<Tenant>) -> PortResult<'a, ()>;
 }
 
-/// Of an hour, a deployment and a caller.
+/// Of an hour, a deployment and a caller; without the last two where no budget of the tenant asks for them.
 type Cell = (i64, String, String);
 
 /// What a tenant used since a time, by hour.
 struct Ledger {
     since: Timestamp,
+    /// By what.
+    by: Vec<By>,
     /// Read anew at.
     begun: Timestamp,
+    /// Read at last at; of what came later nothing is in it.
+    read: Timestamp,
     cells: BTreeMap<Cell, Usage>,
 }
 
@@ -47,8 +53,10 @@ pub struct Watch {
     costs: Costs,
     alarms: Arc<dyn Alarms>,
     leader: Leader,
-    looked: Option<(Timestamp, Budgets)>,
+    looked: Option<(Timestamp, Declared)>,
     ledgers: HashMap<Tenant, Ledger>,
+    /// Whose journals could not be read at the last look, and why.
+    failing: BTreeMap<Tenant, String>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -57,89 +65,105 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-/// The budgets that are declared.
-type Budgets = BTreeMap<(Tenant, Name), Arc<BudgetSpec>>;
-
 impl Watch {
     /// Over the budgets of `costs`; `owner` is a name that no other process has.
     pub fn new(costs: Costs, alarms: Arc<dyn Alarms>, db: Db, owner: String) -> Self {
         let leader = Leader::new(db, LEASE, owner, TTL);
-        Self { costs, alarms, leader, looked: None, ledgers: HashMap::new() }
+        Self { costs, alarms, leader, looked: None, ledgers: HashMap::new(), failing: BTreeMap::new() }
     }
 
     /// Looks once, when a look is due.
     ///
     /// # Errors
-    /// [`CostError`]; nothing is told then, and all is looked at again.
+    /// [`CostError`] when the database does not answer; nothing is told then, and all is looked at again. A tenant whose
+    /// journal cannot be read keeps nobody else from hearing.
     pub async fn pass(&mut self) -> Result<(), CostError> {
         let leads = self.leader.lead().await? != Lead::No;
         let now = self.costs.ctx.now();
         let due = |at: Timestamp| !(0..LOOK).contains(&(now.micros() - at.micros()));
-        let budgets = self.costs.budgets();
-        // Who declares one, or takes one back, sees it at once.
-        if self.looked.as_ref().is_some_and(|(at, of)| !due(*at) && *of == budgets) {
+        let declared = self.costs.declared();
+        // Who declares a budget or a price, or takes it back, sees at once what follows.
+        if self.looked.as_ref().is_some_and(|(at, of)| !due(*at) && *of == declared) {
             return Ok(());
         }
-        let standings = self.standings(&budgets, now).await?;
+        let standings = self.standings(&declared.budgets, now).await;
         let told = standings.iter().flat_map(|(tenant, s)| s.alarms().into_iter().map(|a| (tenant.clone(), a)));
         let told: Vec<(Tenant, Alarm)> = told.collect();
         self.costs.stand(standings);
         if leads {
-            self.alarms.tell(&told).await?;
+            let unread = self.failing.keys().filter(|tenant| !self.ledgers.contains_key(*tenant));
+            self.alarms.tell(&told, &unread.cloned().collect()).await?;
         }
-        self.looked = Some((now, budgets));
+        self.looked = Some((now, declared));
         Ok(())
     }
 
-    async fn standings(&mut self, budgets: &Budgets, now: Timestamp) -> Result<Vec<(Tenant, Standing)>, CostError> {
+    async fn standings(&mut self, budgets: &Specs<BudgetSpec>, now: Timestamp) -> Vec<(Tenant, Standing)> {
         let tenants: BTreeSet<&Tenant> = budgets.keys().map(|(tenant, _)| tenant).collect();
         self.ledgers.retain(|tenant, _| tenants.contains(tenant));
+        self.failing.retain(|tenant, _| tenants.contains(tenant));
         for tenant in tenants {
-            let of = budgets.iter().filter(|((whose, _), _)| whose == tenant);
-            let since = of.map(|(_, b)| b.per.around(now).0).min().unwrap_or(now);
-            self.read(tenant, since, now).await?;
+            let of = || budgets.iter().filter(|((whose, _), _)| whose == tenant).map(|(_, budget)| budget);
+            let since = of().map(|b| b.per.around(now).0).min().unwrap_or(now);
+            let mut by = vec![By::Hour];
+            by.extend(of().any(|b| b.deployment.is_some()).then_some(By::Deployment));
+            by.extend(of().any(|b| b.key.is_some()).then_some(By::Key));
+            match self.read(tenant, (since, now), by).await {
+                Ok(()) => {
+                    self.failing.remove(tenant);
+                }
+                Err(error) => {
+                    if self.failing.insert(tenant.clone(), error.to_string()).is_none() {
+                        tracing::warn!(%tenant, %error, "budgets cannot be reckoned; trying on");
+                    }
+                }
+            }
         }
-        let mut found = Vec::new();
-        for ((tenant, name), spec) in budgets {
-            let Some(ledger) = self.ledgers.get(tenant) else { continue };
-            let spending = self.spending(tenant, ledger, (spec, now));
-            found.push((tenant.clone(), standing(name, spec, spending, now)));
-        }
-        Ok(found)
+        let standing = |((tenant, name), spec): (&(Tenant, _), &Arc<BudgetSpec>)| {
+            let failed = self.failing.get(tenant);
+            let found = match (self.ledgers.get(tenant), failed) {
+                (Some(ledger), _) => standing(name, spec, self.spending(tenant, ledger, (spec, now)), now),
+                (None, why) => Standing::unknown(name, spec, why.cloned(), now),
+            };
+            (tenant.clone(), found)
+        };
+        budgets.iter().map(standing).collect()
     }
 
     /// Brings a tenant's ledger up to now.
-    async fn read(&mut self, tenant: &Tenant, since: Timestamp, now: Timestamp) -> Result<(), CostError> {
-        let known = self.ledgers.get(tenant).filter(|l| l.since == since && now.micros() - l.begun.micros() < ANEW);
-        let (from, begun) = match known {
-            Some(ledger) => {
-                let again = now.micros() - AGAIN;
-                (Timestamp(again - again.rem_euclid(HOUR)).max(since), ledger.begun)
-            }
-            None => (since, now),
-        };
-        let until = now.plus_micros(LOOK);
-        let by = vec![By::Hour, By::Deployment, By::Key];
-        let request = Request { from, until, by, deployment: None, prices: None };
+    async fn read(
+        &mut self,
+        tenant: &Tenant,
+        (since, now): (Timestamp, Timestamp),
+        by: Vec<By>,
+    ) -> Result<(), CostError> {
+        let again = now.micros() - AGAIN;
+        let again = Timestamp(again - again.rem_euclid(HOUR)).max(since);
+        let same = self.ledgers.get(tenant).filter(|l| l.since == since && l.by == by);
+        let known = same.filter(|l| now.micros() - l.begun.micros() < ANEW);
+        let (from, begun) = known.map_or((since, now), |ledger| (again, ledger.begun));
+        let request = Request { from, until: now.plus_micros(LOOK), by: by.clone(), deployment: None, prices: None };
         let rows = self.costs.rows(&acting_for(tenant), &sql::usage(&request, &[])).await?;
-        let lines = crate::report::lines(&rows, &request, (tenant, None))?;
-        let ledger = self.ledgers.entry(tenant.clone()).or_insert(Ledger { since, begun, cells: BTreeMap::new() });
-        (ledger.since, ledger.begun) = (since, begun);
-        ledger.cells.retain(|(at, ..), _| *at >= since.micros() && *at < from.micros());
-        for line in lines {
-            let mut of = line.of.into_iter();
-            let (Some(hour), Some(deployment), Some(key)) = (of.next(), of.next(), of.next()) else { continue };
-            ledger.cells.insert((instant(&hour)?, deployment, key), line.usage);
+        let mut cells = BTreeMap::new();
+        for line in crate::report::lines(&rows, &request, (tenant, None))? {
+            let of = |wanted| by.iter().position(|by| *by == wanted).and_then(|i| line.of.get(i).cloned());
+            let Some(hour) = of(By::Hour) else { continue };
+            let cell = (instant(&hour)?, of(By::Deployment).unwrap_or_default(), of(By::Key).unwrap_or_default());
+            cells.insert(cell, line.usage);
         }
+        // What the journal no longer keeps was spent all the same.
+        let before = self.ledgers.remove(tenant).filter(|l| l.since == since && l.by == by);
+        for (cell, usage) in before.into_iter().flat_map(|l| l.cells).filter(|((at, ..), _)| *at < again.micros()) {
+            let now = cells.entry(cell).or_insert(usage);
+            if now.answers < usage.answers {
+                *now = usage;
+            }
+        }
+        self.ledgers.insert(tenant.clone(), Ledger { since, by, begun, read: now, cells });
         Ok(())
     }
 
-    fn spending(
-        &self,
-        tenant: &Tenant,
-        ledger: &Ledger,
-        (spec, now): (&crate::budget::BudgetSpec, Timestamp),
-    ) -> Spending {
+    fn spending(&self, tenant: &Tenant, ledger: &Ledger, (spec, now): (&BudgetSpec, Timestamp)) -> Spending {
         // Several tables of which none is meant are as good as none.
         let table = self.costs.prices(tenant, None).ok().flatten();
         let (from, _) = spec.per.around(now);
@@ -152,7 +176,13 @@ impl Watch {
             money += line.spent.total();
             unpriced_ns += line.unpriced_ns;
         }
-        Spending { money: table.map(|(_, table)| (money, table.currency.clone())), compute_ns, unpriced_ns }
+        let money = table.map(|(_, table)| (money, table.currency.clone()));
+        let late = self.failing.get(tenant).map(|why| {
+            let at = rfc3339(ledger.read);
+            format!("what came after {at} could not be read: {why}")
+        });
+        let missing = late.or_else(|| self.costs.forgotten(tenant, spec.deployment.as_deref(), from));
+        Spending { money, compute_ns, unpriced_ns, missing }
     }
 }
 

@@ -71,6 +71,19 @@ impl Journal {
         };
     }
 
+    /// For how many days the journal of a deployment is kept, today included, or the least that any of the tenant's is.
+    /// `None` keeps it for ever. It may be less where bytes are limited.
+    pub fn kept_days(&self, tenant: &Tenant, deployment: Option<&str>) -> Option<u32> {
+        let shared = self.shared();
+        let usual = shared.settings.retention.days;
+        if deployment.is_some() {
+            return shared.retention.of(tenant.as_str(), deployment).map_or(usual, |own| own.days);
+        }
+        let all = shared.retention.0.read();
+        let own = all.iter().filter(|((whose, _), _)| whose == tenant.as_str()).filter_map(|(_, own)| own.days);
+        own.chain(usual).min()
+    }
+
     /// Bytes of sealed files that a tenant has, by deployment; `None` for rows that do not say theirs.
     ///
     /// # Errors

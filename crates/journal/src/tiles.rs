@@ -8,7 +8,7 @@
 //! hour. Columns of tiles that nobody adds to any more are [parked](parked) in files, and so are those of others when
 //! they hold more than memory allows; when the disk takes none, all of these times are shorter.
 
-use mainspring_core::{ErrorKind, Tenant, Timestamp, Timing};
+use mainspring_core::{ErrorKind, Tenant, Timing};
 use mainspring_stats::{Kll, NumericProfile, TextProfile};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -23,10 +23,12 @@ mod parked;
 mod roll;
 mod series;
 mod store;
+mod window;
 
 pub(crate) use store::{TileSnapshot, write};
 
 pub use live::{LiveWindow, Point, Quantiles};
+pub use window::Window;
 
 pub(crate) const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -145,17 +147,22 @@ impl RequestTile {
 
     /// Adds everything that `other` has counted.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_counts(other);
+        self.total.merge(&other.total);
+        self.queue.merge(&other.queue);
+        self.features.merge(&other.features);
+        self.engine.merge(&other.engine);
+        self.encode.merge(&other.encode);
+    }
+
+    /// All but the times.
+    fn merge_counts(&mut self, other: &Self) {
         self.requests += other.requests;
         self.rows += other.rows;
         self.forced += other.forced;
         self.payloads_dropped += other.payloads_dropped;
         self.unstored += other.unstored;
         other.failed.iter().for_each(|(kind, n)| self.fail(*kind, *n));
-        self.total.merge(&other.total);
-        self.queue.merge(&other.queue);
-        self.features.merge(&other.features);
-        self.engine.merge(&other.engine);
-        self.encode.merge(&other.encode);
     }
 }
 
@@ -234,19 +241,6 @@ struct SeriesKey {
     version: String,
 }
 
-/// The merge of one version's tiles in a window.
-#[derive(Debug, Clone)]
-pub struct Window {
-    /// The variant.
-    pub variant: String,
-    /// The registered model, or the file.
-    pub model: String,
-    /// Its version.
-    pub version: String,
-    /// What was seen.
-    pub tile: Tile,
-}
-
 /// All tiles of this process. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tiles(Arc<Inner>);
@@ -261,83 +255,11 @@ struct Inner {
     next: Mutex<u64>,
 }
 
-/// What a window has of one version, while nothing of it is merged.
-struct Part {
-    key: SeriesKey,
-    tiles: Vec<Arc<Tile>>,
-    parked: Vec<parked::Parked>,
-}
-
-/// Which window.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    tenant: &'a Tenant,
-    deployment: &'a str,
-    since: i64,
-    until: i64,
-}
-
 impl Tiles {
     /// Tiles whose columns may go to files below `dir`.
     pub(crate) fn in_folder(dir: &Path) -> Self {
         let next = Mutex::new(parked::next(dir));
         Self(Arc::new(Inner { series: Mutex::default(), dir: Some(dir.to_owned()), next }))
-    }
-
-    /// The window from `since` up to but not including `until`, by variant and version. Columns of an earlier time are
-    /// read from disk: blocks.
-    pub fn windows(&self, tenant: &Tenant, deployment: &str, since: Timestamp, until: Timestamp) -> Vec<Window> {
-        let asked = Asked { tenant, deployment, since: since.micros(), until: until.micros() };
-        // A file may have been rolled up and removed between the look at the tiles and its reading: then the tiles have
-        // its columns elsewhere. One that stays damaged is left out.
-        for last in [false, true] {
-            if let Some(found) = self.read(asked, last) {
-                return found;
-            }
-        }
-        Vec::new()
-    }
-
-    fn read(&self, asked: Asked<'_>, last: bool) -> Option<Vec<Window>> {
-        let mut found = Vec::new();
-        for Part { key, tiles, parked } in self.parts(asked) {
-            let mut tile = Tile::default();
-            for one in &tiles {
-                tile.merge(one);
-            }
-            for parked in parked {
-                let Some(dir) = &self.0.dir else { continue };
-                match parked::read(dir, &parked) {
-                    Ok(columns) => tile.merge_columns(&columns),
-                    Err(_) if !last => return None,
-                    Err(error) => tracing::error!(%error, "columns are missing from a window"),
-                }
-            }
-            let SeriesKey { variant, model, version, .. } = key;
-            found.push(Window { variant, model, version, tile });
-        }
-        Some(found)
-    }
-
-    fn parts(&self, asked: Asked<'_>) -> Vec<Part> {
-        let all = self.0.series.lock();
-        let of = all.iter().filter(|(k, _)| k.tenant == asked.tenant.as_str() && *k.deployment == *asked.deployment);
-        of.filter_map(|(key, series)| {
-            let held: Vec<_> = series.between(asked.since, asked.until).collect();
-            (!held.is_empty()).then(|| Part {
-                key: key.clone(),
-                tiles: held.iter().map(|held| Arc::clone(&held.tile)).collect(),
-                parked: held.iter().filter_map(|held| held.parked.clone()).collect(),
-            })
-        })
-        .collect()
-    }
-
-    /// The same window over all variants and versions.
-    pub fn merged(&self, tenant: &Tenant, deployment: &str, since: Timestamp, until: Timestamp) -> Tile {
-        let mut whole = Tile::default();
-        self.windows(tenant, deployment, since, until).iter().for_each(|w| whole.merge(&w.tile));
-        whole
     }
 
     /// Deployments of a tenant that have tiles.

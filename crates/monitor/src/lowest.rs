@@ -14,6 +14,7 @@ pub(crate) fn mark(name: u64) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct Lowest {
     most: usize,
+    more: usize,
     bound: u64,
     marks: Vec<u64>,
 }
@@ -21,7 +22,12 @@ pub(crate) struct Lowest {
 impl Lowest {
     /// Keeps `most` rows, and up to half as many again between two calls of [`Lowest::crowded`].
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, bound: u64::MAX, marks: Vec::new() }
+        Self { most, more: most / 2, bound: u64::MAX, marks: Vec::new() }
+    }
+
+    /// Keeps up to `more` beyond them between two calls of [`Lowest::crowded`], not half as many.
+    pub(crate) fn and(self, more: usize) -> Self {
+        Self { more, ..self }
     }
 
     /// Rows that are held now.
@@ -46,7 +52,7 @@ impl Lowest {
 
     /// Whether [`Lowest::settle`] is worth its while.
     pub(crate) fn crowded(&self) -> bool {
-        self.marks.len() > self.most + self.most / 2
+        self.marks.len() > self.most + self.more
     }
 
     /// Lets go of what is not kept. Returns the old places of the rows that stay, in the order of their marks, which is

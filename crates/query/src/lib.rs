@@ -27,4 +27,4 @@ pub use answer::{Answer, ColumnInfo};
 pub use error::QueryError;
 pub use query::{FeedbackStats, Limits, Query, QueryJournal};
 pub use quote::{identifier, literal};
-pub use tables::feedback;
+pub use tables::{feedback, feedback_in_time};

@@ -36,7 +36,7 @@ WITH own AS (
 ), ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY coalesce(prediction_id, deployment || ' ' || client_id), row, name ORDER BY at DESC, event_id DESC
-    ) AS newest FROM resolved
+    ) AS newest FROM {resolved}
 )
 SELECT event_id, at, prediction_id, deployment, client_id, row, name, value, value_type, value_number
 FROM ranked WHERE newest = 1";
@@ -46,7 +46,17 @@ FROM ranked WHERE newest = 1";
 /// `own` says among which predictions a caller's own id is looked up that was not known when the feedback came; such an id
 /// is of one prediction of a deployment for 30 days.
 pub fn feedback(filter: &str, own: &str) -> String {
-    FEEDBACK.replace("{filter}", filter).replace("{own}", own)
+    FEEDBACK.replace("{filter}", filter).replace("{own}", own).replace("{resolved}", "resolved")
+}
+
+/// The same of what came at most `wait` µs after the prediction that it is about: the latest of that, whatever came after.
+/// `among` says which predictions `p` these are.
+pub fn feedback_in_time((filter, own): (&str, &str), (among, wait): (&str, i64)) -> String {
+    let resolved = format!(
+        "(SELECT r.* FROM resolved r JOIN predictions p ON p.event_id = r.prediction_id AND p.row = r.row \
+         WHERE {among} AND CAST(r.at AS BIGINT) <= CAST(p.at AS BIGINT) + {wait})"
+    );
+    FEEDBACK.replace("{filter}", filter).replace("{own}", own).replace("{resolved}", &resolved)
 }
 
 const JOINED: &str = "

@@ -77,7 +77,7 @@ impl EventStream for One {
             inputs: Vec::new(),
         };
         let events = if self.given { vec![Event::Exposure(exposure)] } else { Vec::new() };
-        async move { Ok(Batch { events, complete_until: at }) }.boxed()
+        async move { Ok(Batch { events, complete_until: at, reading: false }) }.boxed()
     }
 }
 

@@ -260,6 +260,9 @@ impl Controller {
         let wanting = feed::Wanting { tenant: &key.0, now, limits: self.limits };
         running.feed.take(&self.ports, &mut running.pilot, wanting).await;
         running.pilot.advance(running.feed.complete_until.min(known));
+        if running.feed.reading {
+            return Ok(None);
+        }
         if running.pilot.news() {
             self.rollouts.reports.write().insert(key.clone(), running.pilot.report());
         }

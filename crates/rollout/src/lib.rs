@@ -38,7 +38,7 @@ pub use pilot::Pilot;
 pub use ports::{
     Batch, Before, Declarations, Earlier, EventStream, Events, Fleet, FleetView, PortError, PortResult, Tripped, Wanted,
 };
-pub use replay::{Difference, Record, Replayed, replay};
+pub use replay::{Difference, Record, Replay, Replayed, replay};
 pub use rollouts::{Rollouts, View};
 pub use spec::{RolloutSpec, SpecError};
 pub use sql::{MIGRATIONS, NEWS_MIGRATIONS, Routing, Run};

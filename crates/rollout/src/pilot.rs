@@ -83,6 +83,12 @@ impl Pilot {
         self.waiting.drain(..folded);
     }
 
+    /// Events that wait for their look.
+    #[cfg(test)]
+    pub(crate) fn waits(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn sort(&mut self) {
         if self.sorted {
             return;

@@ -116,6 +116,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Nothing before this is missing any more, of any replica.
     pub complete_until: Timestamp,
+    /// Whether this is a part of a long past of which more follows: what is known so far decides nothing.
+    pub reading: bool,
 }
 
 /// The events of one rollout: all that are kept since its beginning, then what comes.

@@ -61,13 +61,61 @@ pub struct Record {
 
 /// Folds the events of a run again and asks the machine at each recorded decision. People's orders and the facts that
 /// were seen are taken from the record.
-pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
-    let mut found = Replayed { same: 0, numbers: Vec::new(), diverged: None };
-    let state = State::new(record.run.clone(), record.created_at, 0);
-    let mut pilot = Pilot::new(&record.name, Arc::clone(&record.spec), state, Limits::default());
-    pilot.earlier(&record.earlier);
-    pilot.push(events);
-    for recorded in &record.decisions {
+pub fn replay(record: Record, events: Vec<Event>) -> Replayed {
+    let mut replay = Replay::new(record);
+    replay.push(events, Timestamp(i64::MIN));
+    replay.finish()
+}
+
+/// A replay whose events come in parts, so that those of a long run need not be in memory together.
+#[derive(Debug)]
+pub struct Replay {
+    record: Record,
+    pilot: Pilot,
+    /// Decisions that were replayed.
+    done: usize,
+    found: Replayed,
+}
+
+impl Replay {
+    /// Nothing was replayed yet.
+    pub fn new(record: Record) -> Self {
+        let state = State::new(record.run.clone(), record.created_at, 0);
+        let mut pilot = Pilot::new(&record.name, Arc::clone(&record.spec), state, Limits::default());
+        pilot.earlier(&record.earlier);
+        Self { record, pilot, done: 0, found: Replayed { same: 0, numbers: Vec::new(), diverged: None } }
+    }
+
+    /// Events, in any order, after which none before `until` is missing. What they decide is compared.
+    pub fn push(&mut self, events: Vec<Event>, until: Timestamp) {
+        if self.found.diverged.is_some() {
+            return;
+        }
+        self.pilot.push(events);
+        while let Some(recorded) = self.record.decisions.get(self.done).cloned() {
+            let cut = recorded.evidence.as_ref().map(|evidence| evidence.cut);
+            if let Some(cut) = cut
+                && cut > until
+            {
+                self.pilot.advance(until);
+                return;
+            }
+            self.decide(&recorded);
+            self.done += 1;
+            if self.found.diverged.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// All events came.
+    pub fn finish(mut self) -> Replayed {
+        self.push(Vec::new(), Timestamp(i64::MAX));
+        self.found
+    }
+
+    fn decide(&mut self, recorded: &Decision) {
+        let (pilot, found) = (&mut self.pilot, &mut self.found);
         if pilot.state().phase == Phase::Pending {
             // Until it begins, the deployment's row is another's.
             let generation = recorded.generation.saturating_sub(u64::from(recorded.kind == DecisionKind::Started));
@@ -96,16 +144,12 @@ pub fn replay(record: &Record, events: Vec<Event>) -> Replayed {
         };
         match what {
             None => found.same += 1,
-            Some((true, what)) => {
-                found.diverged = Some(Difference { recorded: recorded.clone(), replayed, what });
-                return found;
-            }
+            Some((true, what)) => found.diverged = Some(Difference { recorded: recorded.clone(), replayed, what }),
             Some((false, what)) => {
                 found.numbers.push(Difference { recorded: recorded.clone(), replayed, what });
             }
         }
     }
-    found
 }
 
 /// Whether the course differs, or only the numbers, and in words.
@@ -180,9 +224,28 @@ mod tests {
         events.reverse();
         let text = serde_json::to_string(&record.decisions).unwrap();
         record.decisions = serde_json::from_str(&text).unwrap();
-        let found = replay(&record, events);
+        let found = replay(record.clone(), events);
         assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
         assert_eq!(found.same, record.decisions.len() as u64);
+    }
+
+    #[test]
+    fn parts_give_what_the_whole_gives() {
+        let (record, mut events) = recorded(1);
+        events.sort_by_key(Event::at);
+        let mut replay = Replay::new(record.clone());
+        let mut most = 0;
+        for part in events.chunks(700) {
+            // Events of one moment may be in two parts.
+            let until = part.last().unwrap().at().plus_micros(-1);
+            replay.push(part.to_vec(), until);
+            most = most.max(replay.pilot.waits());
+        }
+        let found = replay.finish();
+        assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
+        assert_eq!(found.same, record.decisions.len() as u64);
+        // What comes between two looks waits for the second.
+        assert!(most < events.len() / 4, "{most} of {} events waited", events.len());
     }
 
     #[test]
@@ -190,12 +253,12 @@ mod tests {
         let (record, events) = recorded(2);
         let fewer: Vec<Event> =
             events.iter().enumerate().filter(|(i, _)| i % 50 != 0).map(|(_, e)| e.clone()).collect();
-        let found = replay(&record, fewer);
+        let found = replay(record.clone(), fewer);
         assert!(!found.exact() && found.same < record.decisions.len() as u64);
-        let none = replay(&record, Vec::new());
+        let none = replay(record.clone(), Vec::new());
         assert!(none.diverged.is_some(), "nothing was seen, so nothing would have been promoted");
         let mut forged = record.clone();
         forged.decisions.remove(1);
-        assert!(replay(&forged, events).diverged.is_some());
+        assert!(replay(forged, events).diverged.is_some());
     }
 }

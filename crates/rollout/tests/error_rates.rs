@@ -46,7 +46,8 @@ struct User {
 
 /// One rollout; `effect` is what the candidate adds to a label.
 fn rollout(spec: &RolloutSpec, seed: u64, effect: f64) -> Arc<Report> {
-    let random = Random(SeededIds::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    // Not a multiple of the step that the generator itself takes: the runs would be one sequence, each begun one later.
+    let random = Random(SeededIds::new(seed.wrapping_mul(0xD1B5_4A32_D192_ED03)));
     let mut ledger = Ledger::new(Plan::of(spec), Limits::default());
     let strata: Vec<Stratum> = (0_u16..)
         .zip(STEPS)

@@ -145,8 +145,7 @@ fn metrics_route(source: Source) -> Router {
         get(move |Caller(who): Caller| async move {
             match source.read(&who) {
                 Ok(reading) => {
-                    let text = reading.render();
-                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+                    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reading.render()).into_response()
                 }
                 Err(denied) => ApiError::from(denied).into_response(),
             }

@@ -47,7 +47,7 @@ pub struct Reading {
     pub rollouts: Vec<View>,
     /// Objectives and their budgets.
     pub standings: Vec<Standing>,
-    /// Budgets of money.
+    /// Budgets, and what is spent of them.
     pub budgets: Vec<mainspring_cost::Standing>,
     /// Counters of the journal.
     pub journal: JournalStats,

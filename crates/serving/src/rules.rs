@@ -3,9 +3,10 @@
 use crate::contract::Contract;
 use crate::deployment::Deployment;
 use crate::error::ServeError;
-use crate::spec::{RuleAction, RulesSpec};
+use crate::spec::{MOST_RULES, RuleAction, RulesSpec};
 use mainspring_core::tensor::NamedTensor;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,7 +80,11 @@ pub struct RuleView {
 struct Counts {
     /// Rows that had been looked at before it was declared.
     before: u64,
+    /// Rows that it was not about. Written before the rows of the same request, and read after them.
     apart: AtomicU64,
+    /// The most rows that were said to be looked at: while a request is counted the difference may be less, and a count
+    /// that falls is taken for one that begins anew.
+    told: AtomicU64,
     broken: AtomicU64,
     requests: AtomicU64,
 }
@@ -176,10 +181,13 @@ impl Ruled {
     ) -> Result<Option<Flags>, (ServeError, Flags)> {
         let (mut broken, mut first): (Option<Broken>, Vec<(usize, usize)>) = (None, Vec::new());
         let mut met = 0_u64;
+        let mut apart = [0_u64; MOST_RULES];
         self.rules.look(inputs, rows, &mut |seen| {
             let Some(one) = self.each.get(seen.rule) else { return };
             if !seen.broken {
-                one.counts.apart.fetch_add(1, Ordering::Relaxed);
+                if let Some(count) = apart.get_mut(seen.rule) {
+                    *count += 1;
+                }
                 return;
             }
             one.counts.broken.fetch_add(1, Ordering::Relaxed);
@@ -199,10 +207,16 @@ impl Ruled {
                 }
             }
         });
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        for (one, apart) in self.each.iter().zip(apart).filter(|(_, apart)| *apart > 0) {
+            one.counts.apart.fetch_add(apart, Ordering::Relaxed);
+        }
+        self.rows.fetch_add(rows as u64, Ordering::Release);
         let Some(broken) = broken else { return Ok(None) };
         if first.is_empty() {
-            return Ok(Some(broken.rows.iter().map(|bits| self.named(*bits)).collect()));
+            // Rows mostly break the same few rules: one text for each combination, however many rows.
+            let mut named: HashMap<u64, Option<Arc<str>>> = HashMap::new();
+            let mut name = |bits: u64| named.entry(bits).or_insert_with(|| self.named(bits)).clone();
+            return Ok(Some(broken.rows.iter().map(|bits| if *bits == 0 { None } else { name(*bits) }).collect()));
         }
         let flags = Arc::new([self.named(broken.all)]);
         Err((ServeError::Rules { deployment: deployment.to_owned(), broken: self.say(&first, inputs) }, flags))
@@ -230,15 +244,16 @@ impl Ruled {
 
     /// What each rule counted.
     pub fn views(&self) -> Vec<RuleView> {
-        let rows = self.rows.load(Ordering::Relaxed);
+        let rows = self.rows.load(Ordering::Acquire);
         let view = |one: &One| {
             let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
             let counts = &one.counts;
+            let looked = rows.saturating_sub(counts.before).saturating_sub(read(&counts.apart));
             RuleView {
                 name: one.name.to_string(),
                 kind: one.kind.clone(),
                 action: one.action,
-                looked: rows.saturating_sub(counts.before).saturating_sub(read(&counts.apart)),
+                looked: counts.told.fetch_max(looked, Ordering::Relaxed).max(looked),
                 broken: read(&counts.broken),
                 requests: read(&counts.requests),
             }

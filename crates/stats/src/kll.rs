@@ -11,6 +11,7 @@
 //! same sketch in every run: windows and drift verdicts replay exactly.
 
 mod binary;
+mod many;
 mod view;
 
 use crate::InvalidSketch;

@@ -30,7 +30,7 @@ pub struct Unweighable {
     pub target: f64,
 }
 
-/// Off-policy estimates, all at once, in 270 bytes. Accumulators of other answers merge exactly.
+/// Off-policy estimates, all at once, in 260 bytes. Accumulators of other units merge exactly.
 ///
 /// | estimate | formula | |
 /// |---|---|---|
@@ -38,37 +38,68 @@ pub struct Unweighable {
 /// | SNIPS | Σw·r / Σw | biased by O(1/n), far less noisy; Swaminathan and Joachims, NIPS 2015 |
 /// | DR | mean of q̄ + w·(r − q) | unbiased if propensities *or* model are right; Dudík, Langford and Li, ICML 2011, arXiv:1103.4601 |
 ///
-/// with w = target ÷ propensity. The standard errors are those of independent answers, SNIPS by the delta method; for
-/// answers of returning users push each user's averages. They are normal in the limit only: look at
+/// with w = target ÷ propensity. Means are over answers; the standard errors are those of independent units, each with all
+/// of its answers, by the delta method (Liang and Zeger, Biometrika 1986). They are normal in the limit only: look at
 /// [`OffPolicy::effective`] before believing one.
+///
+/// Where some of the actions that were chosen from are left out of the evaluation, the answers that got one of them are left
+/// out as well, and of the others the propensity is the one *given that they got an action that is left*: the logged one over
+/// the sum of the logged ones of all that are left. With the logged one itself every weight would be too large by that factor.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct OffPolicy {
-    /// value: w·r, denominator: w
+    /// Of units. value: Σw·r, denominator: Σw
     weighed: UnitMoments,
-    /// value: the terms of DR
+    /// value: Σw·r, denominator: answers
+    plain: UnitMoments,
+    /// value: the sum of the terms of DR, denominator: answers
     robust: UnitMoments,
     squares: f64,
     largest: f64,
 }
 
 impl OffPolicy {
-    /// One answer.
+    /// One answer of a unit that has no other.
+    ///
+    /// # Errors
+    /// [`Unweighable`]; nothing was counted then.
     pub fn push(&mut self, answer: &Logged) -> Result<(), Unweighable> {
-        let Logged { reward, propensity, target, predicted, baseline } = *answer;
-        if !(propensity > 0.0 && propensity <= 1.0 && (0.0..=1.0).contains(&target)) {
-            return Err(Unweighable { propensity, target });
+        self.push_unit(std::slice::from_ref(answer))
+    }
+
+    /// All answers of one unit; nothing happens where there are none.
+    ///
+    /// # Errors
+    /// [`Unweighable`]; nothing of the unit was counted then.
+    pub fn push_unit(&mut self, answers: &[Logged]) -> Result<(), Unweighable> {
+        let (mut weighed, mut robust) = (UnitTotals::default(), UnitTotals::default());
+        let (mut squares, mut largest) = (0.0, self.largest);
+        for Logged { reward, propensity, target, predicted, baseline } in answers.iter().copied() {
+            if !(propensity > 0.0 && propensity <= 1.0 && (0.0..=1.0).contains(&target)) {
+                return Err(Unweighable { propensity, target });
+            }
+            let w = target / propensity;
+            weighed.value += w * reward;
+            weighed.denominator += w;
+            robust.value += baseline + w * (reward - predicted);
+            robust.denominator += 1.0;
+            squares += w * w;
+            largest = largest.max(w);
         }
-        let w = target / propensity;
-        self.weighed.add(&UnitTotals { value: w * reward, denominator: w, covariate: 0.0 });
-        self.robust.add(&UnitTotals { value: baseline + w * (reward - predicted), ..UnitTotals::default() });
-        self.squares += w * w;
-        self.largest = self.largest.max(w);
+        if answers.is_empty() {
+            return Ok(());
+        }
+        self.weighed.add(&weighed);
+        self.plain.add(&UnitTotals { denominator: robust.denominator, ..weighed });
+        self.robust.add(&robust);
+        self.squares += squares;
+        self.largest = largest;
         Ok(())
     }
 
     /// Adds what `other`, with other answers, has seen.
     pub fn merge(&mut self, other: &Self) {
         self.weighed.merge(&other.weighed);
+        self.plain.merge(&other.plain);
         self.robust.merge(&other.robust);
         self.squares += other.squares;
         self.largest = self.largest.max(other.largest);
@@ -76,7 +107,7 @@ impl OffPolicy {
 
     /// Inverse propensity scoring.
     pub fn ips(&self) -> Result<Effect, NoEffect> {
-        self.weighed.mean_effect()
+        self.plain.ratio_effect()
     }
 
     /// Self-normalised inverse propensity scoring.
@@ -86,7 +117,7 @@ impl OffPolicy {
 
     /// Doubly robust.
     pub fn doubly_robust(&self) -> Result<Effect, NoEffect> {
-        self.robust.mean_effect()
+        self.robust.ratio_effect()
     }
 
     /// How many answers under the target policy itself would be worth as much: (Σw)²/Σw² (Kish 1965).

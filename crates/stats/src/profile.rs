@@ -51,6 +51,17 @@ impl NumericProfile {
         self.quantiles.merge(&other.quantiles);
     }
 
+    /// As [`NumericProfile::merge`] with each of `others`, at a fraction of the cost.
+    pub fn merge_all(&mut self, others: &[&Self]) {
+        for other in others {
+            self.missing += other.missing;
+            self.nan += other.nan;
+            self.infinite += other.infinite;
+            self.moments.merge(&other.moments);
+        }
+        self.quantiles.merge_all(&others.iter().map(|other| &other.quantiles).collect::<Vec<_>>());
+    }
+
     /// Values seen, absent ones included.
     pub fn count(&self) -> u64 {
         self.moments.count() + self.missing + self.nan + self.infinite

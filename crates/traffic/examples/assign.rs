@@ -3,8 +3,9 @@
 //!
 //! `cargo run --release -p mainspring-traffic --example assign`
 //!
-//! Rollouts and units come in an order that no cache can foresee. Each rollout has three variants, a holdout
-//! and a place in a layer, so that every request hashes three times. The floor beside it is the look-up alone.
+//! Rollouts and units come in an order that no cache can foresee; their names are written anew each time, as a request's have
+//! just been read. Each rollout has three variants, a holdout and a place in a layer, so that every request hashes three times.
+//! The floors beside it are the writing of the names, and the look-up alone.
 
 use mainspring_traffic::{
     Contexts, Feature, Holdout, Layer, LayerPlace, Levels, Policy, RequestHead, Route, RouteSpec, Row, RowVariant,
@@ -18,6 +19,8 @@ use std::time::Instant;
 
 const ROLLOUTS: usize = 10_000;
 const UNITS: usize = 100_000;
+const UNIT: &str = "f47ac10b-58cc-4372-a567-";
+const NAME: &str = "default/deployment-";
 const CALLS: usize = 2_000_000;
 const ROUNDS: usize = 5;
 
@@ -34,13 +37,33 @@ fn table() -> Result<Table<String>, Box<dyn Error>> {
             holdout: Some(Holdout { salt: "2026".into(), share: share(0.02)? }),
             layer: Some(LayerPlace { layer: layer.clone(), place: 1 }),
         })?;
-        table.put(name(i), Arc::new(route))?;
+        table.put(Text::new(NAME).number(i, 5).to_owned(), Arc::new(route))?;
     }
     Ok(table)
 }
 
-fn name(i: usize) -> String {
-    format!("default/deployment-{i}")
+/// A name that ends in a number, written where the last one was.
+struct Text {
+    bytes: [u8; 64],
+    stem: usize,
+}
+
+impl Text {
+    fn new(stem: &str) -> Self {
+        let mut bytes = [b'0'; 64];
+        bytes[..stem.len()].copy_from_slice(stem.as_bytes());
+        Self { bytes, stem: stem.len() }
+    }
+
+    #[inline]
+    fn number(&mut self, mut number: usize, digits: usize) -> &str {
+        let all = self.stem + digits;
+        for digit in self.bytes[self.stem..all].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        std::str::from_utf8(&self.bytes[..all]).unwrap_or_default()
+    }
 }
 
 /// Nanoseconds a call, the best of some rounds: the machine has other work.
@@ -109,13 +132,21 @@ fn routed(row: &Row, head: &dyn RequestHead) -> Option<u64> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let table = table()?;
-    let names: Vec<String> = (0..ROLLOUTS).map(name).collect();
-    let units: Vec<String> = (0..UNITS).map(|i| format!("f47ac10b-58cc-4372-a567-{i:012x}")).collect();
-    let found = measure(|rollout, _| table.get(&names[rollout]).map_or(0, |row| row.generation()));
-    let chosen = measure(|rollout, unit| {
-        table.get(&names[rollout]).map_or(0, |row| u64::from(row.choose(units[unit].as_bytes()).variant))
+    let (mut name, mut other) = (Text::new(NAME), Text::new(UNIT));
+    let units: Vec<String> = (0..64).map(|i| Text::new(UNIT).number(i, 12).to_owned()).collect();
+    let written = measure(|rollout, unit| {
+        black_box((name.number(rollout, 5), other.number(unit, 12)));
+        0
     });
-    let row = table.get(&names[0]).ok_or("the table is empty")?;
+    let found = measure(|rollout, unit| {
+        black_box(other.number(unit, 12));
+        table.get(name.number(rollout, 5)).map_or(0, |row| row.generation())
+    });
+    let chosen = measure(|rollout, unit| {
+        let unit = other.number(unit, 12).as_bytes();
+        table.get(name.number(rollout, 5)).map_or(0, |row| u64::from(row.choose(unit).variant))
+    });
+    let row = table.get(name.number(0, 5)).ok_or("the table is empty")?;
     let warm = measure(|_, unit| u64::from(row.choose(units[unit % 64].as_bytes()).variant));
     let by_context = Arc::new(Row { policy: Some(policy(row)?), ..row_of(row) });
     let row = Arc::new(row_of(row));
@@ -128,6 +159,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (routed, by_context) = (part(&row), part(&by_context));
     let mut out = std::io::stdout();
     writeln!(out, "{ROLLOUTS} rollouts, {UNITS} units of 36 bytes, best of {ROUNDS} rounds of {CALLS} calls")?;
+    writeln!(out, "names alone        {written:6.1} ns: in what follows")?;
     writeln!(out, "look-up alone      {found:6.1} ns")?;
     writeln!(out, "look-up and choice {chosen:6.1} ns")?;
     writeln!(out, "choice, in cache   {warm:6.1} ns")?;

@@ -97,7 +97,11 @@ export function tableRows(p: ChartProps): number[] {
 }
 
 export function csv(p: ChartProps): string {
-  const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const cell = (text: string) => {
+    // A spreadsheet takes these beginnings for a formula, and names are strangers' texts.
+    const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+  };
   const head = [p.xKind === "time" ? "time_utc" : (p.xLabel ?? "x"), ...p.series.map((s) => s.label)]
     .map(cell)
     .join(",");

@@ -112,7 +112,8 @@ function axes(p: ChartProps, colours: Palette, font: string): uPlot.Axis[] {
       ...axis,
       grid: { show: false },
       space: 72,
-      size: 34,
+      // A label of two lines, the date below the hour, needs the room of both.
+      size: (_plot, values) => ((values ?? []).some((v) => String(v).includes("\n")) ? 48 : 34),
       values: (_plot, splits, _axis, _space, step) =>
         p.xKind === "time" ? timeLabels(splits, step) : splits.map((s) => measure(s, 6)),
     },

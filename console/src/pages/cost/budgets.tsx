@@ -41,54 +41,62 @@ export function Budgets() {
     >
       <Loaded query={query}>
         {(data) => (
-          <Table
-            caption="Budgets"
-            rows={data?.budgets}
-            rowKey={(b) => b.name}
-            empty={
-              <Empty title="Nothing limits what is spent" command={FIRST_BUDGET}>
-                A budget is of a deployment, a key or everything; somebody is told before it is spent. One
-                that was just declared is here within a minute.
-              </Empty>
-            }
-            columns={[
-              { key: "name", label: "Budget", head: true, render: (b) => b.name },
-              {
-                key: "of",
-                label: "Of",
-                render: (b) => [b.deployment, b.key].filter(Boolean).join(" ") || "everything",
-              },
-              {
-                key: "state",
-                label: "State",
-                render: (b) => {
-                  const [state, words] = stateOf(b);
-                  return <Status state={state}>{words}</Status>;
+          <>
+            <Table
+              caption="Budgets"
+              rows={data?.budgets}
+              rowKey={(b) => b.name}
+              empty={
+                <Empty title="Nothing limits what is spent" command={FIRST_BUDGET}>
+                  A budget is of a deployment, a key or everything; somebody is told before it is spent.
+                </Empty>
+              }
+              columns={[
+                { key: "name", label: "Budget", head: true, render: (b) => b.name },
+                {
+                  key: "of",
+                  label: "Of",
+                  render: (b) => [b.deployment, b.key].filter(Boolean).join(" ") || "everything",
                 },
-              },
-              {
-                key: "spent",
-                label: "Spent",
-                numeric: true,
-                render: (b) => (b.amount ? amount(b.spent) : duration(b.computeSeconds)),
-              },
-              { key: "limit", label: "Of", numeric: true, render: (b) => `${limit(b)} a ${b.per}` },
-              {
-                key: "share",
-                label: "Share",
-                numeric: true,
-                render: (b) => (typeof b.percent !== "number" ? "–" : percent(b.percent / 100)),
-              },
-              {
-                key: "forecast",
-                label: "Forecast",
-                numeric: true,
-                render: (b) =>
-                  typeof b.forecastPercent !== "number" ? "–" : percent(b.forecastPercent / 100),
-              },
-              { key: "until", label: "Until", render: (b) => <Time at={ms(b.until)} /> },
-            ]}
-          />
+                {
+                  key: "state",
+                  label: "State",
+                  render: (b) => {
+                    const [state, words] = stateOf(b);
+                    return <Status state={state}>{words}</Status>;
+                  },
+                },
+                {
+                  key: "spent",
+                  label: "Spent",
+                  numeric: true,
+                  render: (b) => (b.amount ? amount(b.spent) : duration(b.computeSeconds)),
+                },
+                { key: "limit", label: "Limit", numeric: true, render: (b) => `${limit(b)} a ${b.per}` },
+                {
+                  key: "share",
+                  label: "Share",
+                  numeric: true,
+                  render: (b) => (typeof b.percent !== "number" ? "–" : percent(b.percent / 100)),
+                },
+                {
+                  key: "forecast",
+                  label: "Forecast",
+                  numeric: true,
+                  render: (b) =>
+                    typeof b.forecastPercent !== "number" ? "–" : percent(b.forecastPercent / 100),
+                },
+                { key: "until", label: "Until", render: (b) => <Time at={ms(b.until)} exact /> },
+              ]}
+            />
+            {data?.budgets
+              .filter((b) => typeof b.percent === "number" && b.problem)
+              .map((b) => (
+                <p key={b.name} className="quiet small">
+                  {b.name}: {b.problem}
+                </p>
+              ))}
+          </>
         )}
       </Loaded>
     </Card>

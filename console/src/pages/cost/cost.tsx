@@ -9,8 +9,8 @@ import { Choice } from "../../components/choice";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
-import { amount, daily } from "../../lib/cost";
-import { bytes, count, duration, measure, percent, plural } from "../../lib/format";
+import { about, amount, large, stepwise } from "../../lib/cost";
+import { bytes, count, duration, percent, plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { to, useParam } from "../../lib/url";
 import { Budgets } from "./budgets";
@@ -59,41 +59,49 @@ function Lead({ report }: { report: CostReport }) {
 }
 
 function Name({ by, line }: { by: string; line: CostLine }) {
-  const value = line.by[by] ?? "";
+  // All of them together are of no value.
+  const value = line.by[by];
+  if (value === undefined) return "all";
+  if (value === "") return "none";
   if (by === "deployment" && value !== "batch") return <Link href={to("deployments", value)}>{value}</Link>;
   return <span className="break">{value}</span>;
 }
 
 function Lines({ report, by }: { report: CostReport | undefined; by: string }) {
   const all = report?.total.computeNanos || 1;
+  const rows = report && report.lines.length > 1 ? [...report.lines, report.total] : report?.lines;
+  const currency = report?.currency;
   return (
     <Table
       caption="Costs"
-      rows={report?.lines}
-      rowKey={(l) => l.by[by] ?? ""}
+      rows={rows}
+      rowKey={(l) => (l.by[by] === undefined ? "" : `=${l.by[by]}`)}
       empty={
         <Empty title="Nothing was answered in this time">Choose a longer one, or call a deployment.</Empty>
       }
       columns={[
-        { key: "by", label: by, head: true, render: (l) => <Name by={by} line={l} /> },
+        {
+          key: "by",
+          label: BY.find(([key]) => key === by)?.[1] ?? by,
+          head: true,
+          render: (l) => <Name by={by} line={l} />,
+        },
+        ...(currency
+          ? [{ key: "cost", label: currency, numeric: true, render: (l: CostLine) => amount(l.cost?.total) }]
+          : []),
         { key: "answers", label: "Answers", numeric: true, render: (l) => count(l.answers) },
         { key: "rows", label: "Rows", numeric: true, render: (l) => count(l.rows) },
         { key: "compute", label: "Compute", numeric: true, render: (l) => duration(l.computeSeconds) },
         { key: "share", label: "Share", numeric: true, render: (l) => percent(l.computeNanos / all) },
         { key: "queue", label: "Waited", numeric: true, render: (l) => duration(l.queueSeconds) },
-        {
-          key: "cost",
-          label: report?.currency ?? "Cost",
-          numeric: true,
-          render: (l) => amount(l.cost?.total),
-        },
       ]}
     />
   );
 }
 
 function Machines({ report }: { report: CostReport }) {
-  const { host, currency = "" } = report;
+  const { host } = report;
+  const currency = report.currency ?? "";
   if (!host) {
     return report.currency ? (
       <p className="quiet">The price table has no machines, so it is not known what stands idle.</p>
@@ -104,20 +112,17 @@ function Machines({ report }: { report: CostReport }) {
       </Empty>
     );
   }
+  const figure = (label: string, exact: string, note: string) => {
+    const { value, unit } = large(exact, currency);
+    return { label: `${label}, ${unit}`, value, note };
+  };
+  const idle = percent(1 - host.usedSeconds / (host.cpuSeconds || 1));
   return (
     <Figures
       items={[
-        {
-          label: "Paid",
-          value: `${amount(host.paid)} ${currency}`,
-          note: `${duration(host.cpuSeconds)} of CPUs`,
-        },
-        { label: "Of answers", value: `${amount(host.used)} ${currency}`, note: duration(host.usedSeconds) },
-        {
-          label: "Of none",
-          value: `${amount(host.unallocated)} ${currency}`,
-          note: percent(1 - host.usedSeconds / (host.cpuSeconds || 1)),
-        },
+        figure("Paid", host.paid, `${duration(host.cpuSeconds)} of CPU time`),
+        figure("For answers", host.used, `${duration(host.usedSeconds)} of compute`),
+        figure("For none", host.unallocated, `${idle} of CPU time`),
       ]}
     />
   );
@@ -131,7 +136,7 @@ function Storage({ report }: { report: CostReport | undefined }) {
       rowKey={(k) => `${k.what}/${k.of}`}
       empty={<p className="quiet pad">Nothing is kept yet.</p>}
       columns={[
-        { key: "of", label: "Of", head: true, render: (k) => k.of },
+        { key: "of", label: "Of", head: true, render: (k) => k.of || "no deployment" },
         {
           key: "what",
           label: "What",
@@ -146,21 +151,26 @@ function Storage({ report }: { report: CostReport | undefined }) {
 
 function Days({ days }: { days: string }) {
   const seconds = Number(days) * DAY;
+  const step = days === "1" ? "hour" : "day";
+  const by = `${step},deployment`;
   const query = useQuery({
-    queryKey: ["cost", "day,deployment", days],
-    queryFn: ({ signal }) => native.cost("day,deployment", seconds, signal),
+    queryKey: ["cost", by, days],
+    queryFn: ({ signal }) => native.cost(by, seconds, signal),
     refetchInterval: EVERY,
   });
-  const picture = useMemo(() => query.data && align(daily(query.data, "deployment")), [query.data]);
+  const picture = useMemo(
+    () => query.data && align(stepwise(query.data, step, "deployment")),
+    [query.data, step],
+  );
   const currency = query.data?.currency;
   return (
     <Card
-      title="Days"
-      note={currency ? `${currency}, for compute and requests.` : "Compute, seconds."}
+      title={step === "hour" ? "Hours" : "Days"}
+      note={`${currency ? `${currency}, for compute and requests` : "Compute"}; each ${step} is one of UTC.`}
       tools={
         <ShowCall
-          call={{ method: "GET", path: `/api/v1/cost?by=day,deployment&lastSeconds=${seconds}` }}
-          cli={["cost", "--by", "day,deployment", "--since", `${days}d`]}
+          call={{ method: "GET", path: `/api/v1/cost?by=${by}&lastSeconds=${seconds}` }}
+          cli={["cost", "--by", by, "--since", `${days}d`]}
         />
       }
     >
@@ -168,11 +178,12 @@ function Days({ days }: { days: string }) {
         {(report) =>
           report && picture && report.lines.length > 0 ? (
             <Chart
-              label="Cost by day"
+              label={`Cost by ${step}`}
               {...picture}
               xKind="time"
               zero
-              unit={(v) => (currency ? `${measure(v)} ${currency}` : duration(v))}
+              stepped
+              unit={(v) => (currency ? about(v) : duration(v))}
             />
           ) : (
             <p className="quiet">Nothing was answered in this time.</p>

@@ -41,14 +41,19 @@ function Groups({ deployment, days }: { deployment: string; days: string }) {
             columns={[
               { key: "of", label: "Version", head: true, render: (g) => g.version ?? "all" },
               { key: "variant", label: "Variant", render: (g) => g.variant ?? "" },
+              {
+                key: "value",
+                label: `Value, ${roi?.currency ?? ""}`,
+                numeric: true,
+                render: (g) => amount(g.value),
+              },
+              { key: "cost", label: "Cost", numeric: true, render: (g) => amount(g.cost) },
+              { key: "net", label: "Net", numeric: true, render: (g) => amount(g.net) },
+              { key: "per", label: "A success", numeric: true, render: (g) => amount(g.costPerSuccess) },
               { key: "n", label: "Predictions", numeric: true, render: (g) => count(g.predictions) },
               { key: "known", label: "With feedback", numeric: true, render: (g) => count(g.known) },
               { key: "good", label: "Successes", numeric: true, render: (g) => count(g.successes) },
-              { key: "value", label: `Value, ${roi?.currency ?? ""}`, numeric: true, render: (g) => amount(g.value) },
-              { key: "each", label: "Each", numeric: true, render: mean },
-              { key: "cost", label: "Cost", numeric: true, render: (g) => amount(g.cost) },
-              { key: "per", label: "A success", numeric: true, render: (g) => amount(g.costPerSuccess) },
-              { key: "net", label: "Net", numeric: true, render: (g) => amount(g.net) },
+              { key: "each", label: "Value of each", numeric: true, render: mean },
             ]}
           />
           {roi?.notes.map((note) => (
@@ -89,7 +94,10 @@ export function Roi({ days }: { days: string }) {
               </label>
             )}
             <ShowCall
-              call={{ method: "GET", path: `/api/v1/cost/roi/${deployment}?lastSeconds=${Number(days) * 86_400}` }}
+              call={{
+                method: "GET",
+                path: `/api/v1/cost/roi/${deployment}?lastSeconds=${Number(days) * 86_400}`,
+              }}
               cli={["cost", "roi", deployment, "--since", `${days}d`]}
             />
           </>

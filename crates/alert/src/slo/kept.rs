@@ -34,8 +34,13 @@ pub struct RuleLimit {
 impl RuleLimit {
     /// Whose counts tell of it.
     pub fn series(&self) -> Series {
-        let counted = format!("rule {}", self.rule);
+        let counted = Self::counted(&self.rule);
         Series { tenant: self.tenant.clone(), deployment: self.deployment.clone(), counted }
+    }
+
+    /// What a rule of this name counts in a [`Series`].
+    pub fn counted(rule: &str) -> String {
+        format!("rule {rule}")
     }
 
     /// What is to be said of it.

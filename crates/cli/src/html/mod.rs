@@ -58,11 +58,22 @@ fn command(args: impl Iterator<Item = String>) -> String {
             secret = true;
             continue;
         }
+        let arg = without_user(arg);
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+%".contains(c);
         let quoted = || format!("'{}'", arg.replace('\'', "'\\''"));
         words.push(if !arg.is_empty() && arg.chars().all(plain) { arg } else { quoted() });
     }
     words.join(" ")
+}
+
+/// An address without the name and password that may stand in it.
+fn without_user(arg: String) -> String {
+    let Some(begin) = arg.find("://").map(|at| at + 3) else { return arg };
+    let host = arg[begin..].find(['/', '?', '#']).map_or(arg.len(), |at| begin + at);
+    match arg[begin..host].rfind('@') {
+        Some(at) => format!("{}{}", &arg[..begin], &arg[begin + at + 1..]),
+        None => arg,
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +86,8 @@ mod tests {
             ["--api-key", "ms_secret", "drift", "a b.csv", "it's", "--api-key=ms_secret", "deployment:x?last=1h"];
         let shown = command(given.map(str::to_owned).into_iter());
         assert_eq!(shown, "mainspring drift 'a b.csv' 'it'\\''s' 'deployment:x?last=1h'");
+        let given = ["--server", "https://me:se@cret@ml.example.com/a@b", "--server=http://me@x", "a@b"];
+        let shown = command(given.map(str::to_owned).into_iter());
+        assert_eq!(shown, "mainspring --server https://ml.example.com/a@b --server=http://x a@b");
     }
 }

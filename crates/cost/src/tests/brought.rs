@@ -106,6 +106,31 @@ async fn what_predictions_brought_stands_beside_what_they_cost() {
 }
 
 #[tokio::test]
+async fn one_number_that_is_none_does_not_drown_the_others() {
+    let world = World::new().await;
+    world.costs.declare_value(&Tenant::default(), &name("value"), worth()).unwrap();
+    for n in 1..=40 {
+        world.journal.append(answer(n, "churn"));
+        // Together more millionths than a number of 64 bits has.
+        say(&world, n, "basket", FeedbackValue::Number(if n <= 30 { 1e12 } else { 0.000_001 })).await;
+    }
+    for (n, number) in [(41, 1e300), (42, -1e300)] {
+        world.journal.append(answer(n, "churn"));
+        say(&world, n, "basket", FeedbackValue::Number(number)).await;
+    }
+    let known = || async { world.costs.roi(&may(ReadCost), &asked()).await.is_ok_and(|roi| roi.whole.known == 42) };
+    eventually("feedback is in the journal", known).await;
+    let roi = world.costs.roi(&may(ReadCost), &asked()).await.unwrap();
+    assert_eq!(roi.whole.value.to_string(), "3000000000000.000001");
+    assert!(
+        roi.notes.iter().any(|note| note.starts_with("2 of 42 predictions have feedback beyond 1e12")),
+        "{:?}",
+        roi.notes
+    );
+    world.shut_down().await;
+}
+
+#[tokio::test]
 async fn what_is_worth_nothing_known_is_not_reckoned() {
     let world = World::new().await;
     let none = world.costs.roi(&may(ReadCost), &asked()).await.unwrap_err();

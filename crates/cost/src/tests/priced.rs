@@ -44,13 +44,52 @@ async fn an_answer_costs_what_the_table_says_of_its_day() {
     // A millisecond of 0.0001; two of 0.0005, and one request: nobody asked for the shadow.
     assert_eq!(spent, [("0.0000001".into(), "0".into()), ("0.000001".into(), "0.01".into())]);
     assert_eq!(report.total.spent.total(), money("0.0100011"));
-    // The machine is paid from the tenth on, for a day.
+    // The machine is paid from the tenth on, until now: what is yet to come is not paid yet.
     let host = report.host.unwrap();
-    assert_eq!((host.paid, host.cpu_ns), (money("86.4"), 2 * 24 * 3_600_000_000_000));
+    assert_eq!((host.paid, host.cpu_ns), (money("43.2"), 2 * 12 * 3_600_000_000_000));
+    assert_eq!((host.used, host.used_ns), (money("0.000001"), 2_000_000), "before the tenth there was no machine");
     assert_eq!(host.paid, host.used + host.unallocated(), "nothing is spread");
-    // 5 GB and 1 MB for 48 hours of a month of 730.
+    // 5 GB and 1 MB for the 12 hours that keeping had a price, of a month of 730.
     let kept: Vec<String> = report.kept.iter().map(|k| k.cost.unwrap().to_string()).collect();
-    assert_eq!(kept, ["0.024", "0.0000048"]);
+    assert_eq!(kept, ["0.006", "0.0000012"]);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_costs_what_each_day_says() {
+    let world = World::new().await;
+    let changing = table(json!({"currency": "EUR", "entries": [
+        {"from": "2026-03-08", "storageGbMonth": "0.073"},
+        {"from": "2026-03-09", "storageGbMonth": "0.73"},
+        {"from": "2026-03-10", "request": "1"},
+    ]}));
+    world.costs.declare_prices(&Tenant::default(), &name("list"), changing);
+    let asked = Request { from: Timestamp(NOON - 60 * HOUR), until: Timestamp(NOON), ..request(&[]) };
+    let report = world.costs.report(&may(ReadCost), &asked).await.unwrap();
+    // 5 GB: a day at 0.0001 an hour for each, a day at ten times that, and half a day at nothing.
+    assert_eq!(report.kept[0].cost, Some(money("0.132")));
+    let before = Request { from: Timestamp(NOON - 100 * HOUR), until: Timestamp(NOON - 61 * HOUR), ..request(&[]) };
+    let report = world.costs.report(&may(ReadCost), &before).await.unwrap();
+    assert_eq!(report.kept[0].cost, None, "there was no price then");
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_said() {
+    let world = World::new().await;
+    let long = Timing { engine_ns: 40 * 3_600_000_000_000, ..Timing::default() };
+    world.journal.append(Prediction { timing: long, ..answer(1, "churn") });
+    let small =
+        table(json!({"currency": "EUR", "entries": [{"from": "2026-03-01", "host": {"hour": "1", "cpus": 1}}]}));
+    world.costs.declare_prices(&Tenant::default(), &name("list"), small);
+    let report = world.report(&[By::Deployment]).await;
+    assert_eq!(report.host.unwrap().unallocated(), money("-28"), "12 hours were paid, and 40 used");
+    assert!(report.notes[0].contains("more than the machines cost"), "{:?}", report.notes);
+    let mut asked = request(&[]);
+    asked.from = Timestamp(NOON - 180 * 24 * HOUR);
+    let report = world.costs.report(&may(ReadCost), &asked).await.unwrap();
+    let says = |note: &String| note.contains("kept for 90 days, so what was before 2025-12-11 is not counted");
+    assert!(report.notes.iter().any(says), "{:?}", report.notes);
     world.shut_down().await;
 }
 

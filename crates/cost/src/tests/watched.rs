@@ -4,13 +4,15 @@ use super::*;
 use crate::budget::{Alarm, BudgetSpec, Mark};
 use parking_lot::Mutex;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 #[derive(Default)]
-struct Told(Mutex<Vec<Vec<(Tenant, Alarm)>>>);
+struct Told(Mutex<Vec<Vec<(Tenant, Alarm)>>>, Mutex<BTreeSet<Tenant>>);
 
 impl Alarms for Told {
-    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)]) -> PortResult<'a, ()> {
+    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)], nothing: &'a BTreeSet<Tenant>) -> PortResult<'a, ()> {
         self.0.lock().push(all.to_vec());
+        self.1.lock().clone_from(nothing);
         Box::pin(async { Ok(()) })
     }
 }
@@ -96,5 +98,107 @@ async fn one_of_two_tells_and_both_know() {
         assert!(world.costs.standing(&Tenant::default(), &Name::new("all").unwrap()).is_some());
     }
     assert_eq!((told[0].0.lock().len(), told[1].0.lock().len()), (1, 0));
+    world.shut_down().await;
+}
+
+fn slow(world: &World, n: u64, deployment: &str, ms: u64) -> Prediction {
+    let timing = Timing { engine_ns: ms * 1_000_000, ..Timing::default() };
+    Prediction { timing, at: world.ctx.now(), ..answer(n, deployment) }
+}
+
+#[tokio::test]
+async fn a_price_or_a_budget_that_changes_is_looked_at_at_once() {
+    let world = World::new().await;
+    declare(&world, "all", json!({"amount": "1", "per": "day", "thresholds": [50], "forecast": false}));
+    world.journal.append(slow(&world, 1, "churn", 1_000));
+    let told = Arc::new(Told::default());
+    let mut watch = Watch::new(world.costs.clone(), told.clone(), world.db.clone(), "one".into());
+    let list = Name::new("list").unwrap();
+    let dear = |second: &str| {
+        let spec = json!({"currency": "EUR", "entries": [{"from": "2026-01-01", "computeSecond": second}]});
+        world.costs.declare_prices(&Tenant::default(), &list, serde_json::from_value(spec).unwrap());
+    };
+    watch.pass().await.unwrap();
+    assert_eq!(told.active(), [], "there is no price");
+    dear("0.6");
+    watch.pass().await.unwrap();
+    assert_eq!(told.active(), [("all".to_owned(), Mark::Percent(50))]);
+    watch.pass().await.unwrap();
+    dear("0.6");
+    watch.pass().await.unwrap();
+    assert_eq!(told.0.lock().len(), 2, "nothing changed");
+    dear("0.1");
+    watch.pass().await.unwrap();
+    assert_eq!(told.active(), []);
+    world.costs.withdraw_prices(&Tenant::default(), &list);
+    watch.pass().await.unwrap();
+    assert_eq!(told.0.lock().len(), 4);
+    assert!(told.0.lock()[3].is_empty(), "without a price nothing is told of money");
+    // A budget of a key, after one of everything: what was read before does not know of keys.
+    dear("0.6");
+    let of_key =
+        json!({"key": "key:k1", "deployment": "churn", "computeSeconds": 1, "per": "month", "thresholds": [90]});
+    declare(&world, "key", of_key);
+    watch.pass().await.unwrap();
+    assert!(told.active().contains(&("key".to_owned(), Mark::Percent(90))), "{:?}", told.active());
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_was_spent_all_the_same() {
+    let world = World::new().await;
+    declare(&world, "brief", json!({"deployment": "brief", "computeSeconds": 1, "per": "month"}));
+    declare(&world, "churn", json!({"deployment": "churn", "computeSeconds": 1, "per": "month"}));
+    let told = Arc::new(Told::default());
+    let mut watch = Watch::new(world.costs.clone(), told.clone(), world.db.clone(), "one".into());
+    let mut early = slow(&world, 1, "brief", 700);
+    early.at = Timestamp(NOON - 5 * 24 * HOUR);
+    world.journal.append(early);
+    world.journal.append(slow(&world, 2, "brief", 200));
+    world.journal.seal().await.unwrap();
+    watch.pass().await.unwrap();
+    let stands = |name: &str| world.costs.standing(&Tenant::default(), &Name::new(name).unwrap()).unwrap();
+    assert_eq!(stands("brief").share, Some(0.9));
+    world.journal.set_retention(&Tenant::default(), "brief", Retention { days: Some(7), bytes: None });
+    world.clock.advance(3 * 24 * 3_600 * 1_000_000);
+    assert!(world.journal.clean_up().await.unwrap().files > 0);
+    watch.pass().await.unwrap();
+    assert_eq!(stands("brief").share, Some(0.9), "it is read anew after six hours");
+    let problem = stands("brief").problem.unwrap();
+    assert!(problem.contains("kept for 7 days, so what was before 2026-03-07"), "{problem}");
+    assert_eq!(stands("churn").problem, None);
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_journal_cannot_be_read_keeps_nobody_else_from_hearing() {
+    let world = World::new().await;
+    let second = json!({"computeSeconds": 1, "per": "day", "thresholds": [50], "forecast": false});
+    declare(&world, "all", second.clone());
+    let spec: BudgetSpec = serde_json::from_value(second).unwrap();
+    world.costs.declare_budget(&other(), &Name::new("all").unwrap(), spec);
+    let mut theirs = slow(&world, 1, "fraud", 600);
+    theirs.tenant = other();
+    world.journal.append(theirs);
+    world.journal.append(slow(&world, 2, "churn", 600));
+    world.journal.seal().await.unwrap();
+    let told = Arc::new(Told::default());
+    let mut watch = Watch::new(world.costs.clone(), told.clone(), world.db.clone(), "one".into());
+    let whole = world.spoil("tenant=other");
+    watch.pass().await.unwrap();
+    assert_eq!(told.active(), [("all".to_owned(), Mark::Percent(50))], "of the default tenant");
+    assert_eq!(*told.1.lock(), BTreeSet::from([other()]), "nothing is over that could not be looked at");
+    let stands = || world.costs.standing(&other(), &Name::new("all").unwrap()).unwrap();
+    assert!(stands().share.is_none() && stands().problem.is_some(), "{:?}", stands());
+    whole();
+    world.clock.advance(61 * 1_000_000);
+    watch.pass().await.unwrap();
+    assert_eq!((told.active().len(), told.1.lock().len(), stands().share), (2, 0, Some(0.6)));
+    // What was read stays, and it is said up to when.
+    let _broken = world.spoil("tenant=other");
+    world.clock.advance(61 * 1_000_000);
+    watch.pass().await.unwrap();
+    assert_eq!((told.active().len(), stands().share), (2, Some(0.6)));
+    assert!(stands().problem.unwrap().contains("after 2026-03-10T12:01:01Z could not be read"), "{:?}", stands());
     world.shut_down().await;
 }

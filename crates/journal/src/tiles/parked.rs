@@ -41,6 +41,12 @@ struct Entry {
     sum: u32,
 }
 
+impl Entry {
+    fn end(&self) -> Option<u64> {
+        self.at.checked_add(u64::from(self.len))
+    }
+}
+
 /// The folder of the files below a journal's.
 pub(crate) fn folder(dir: &Path) -> PathBuf {
     dir.join("tiles")
@@ -76,37 +82,94 @@ pub(crate) fn write(dir: &Path, number: u64, columns: &BTreeMap<String, Column>)
     Ok(Parked { number, bytes: (HEAD + index.len() + body.len()) as u64 })
 }
 
-/// Reads the columns.
+/// Reads all columns.
 pub(crate) fn read(dir: &Path, parked: &Parked) -> Result<BTreeMap<String, Column>, JournalError> {
-    let path = path(dir, parked.number);
-    let damaged = |why: &str| JournalError::Damaged { path: path.clone(), why: why.to_owned() };
-    let mut file = File::open(&path).map_err(JournalError::io("open", &path))?;
-    let mut part = |at: u64, len: usize| {
-        let mut bytes = vec![0; len];
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-        read.map(|()| bytes).map_err(JournalError::io("read", &path))
-    };
-    let head = part(0, HEAD)?;
-    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let len = number(8) as usize;
-    if head[..8] != MAGIC || len > MOST_INDEX {
-        return Err(damaged("it does not begin like columns of this version"));
-    }
-    let index = part(HEAD as u64, len)?;
-    if crc32fast::hash(&index) != number(12) {
-        return Err(damaged("the checksum of its index does not match"));
-    }
-    let index: Vec<Entry> = postcard::from_bytes(&index).map_err(|e| damaged(&e.to_string()))?;
-    let body = (HEAD + len) as u64;
-    let mut columns = BTreeMap::new();
-    for entry in index {
-        let bytes = part(body + entry.at, entry.len as usize)?;
-        if crc32fast::hash(&bytes) != entry.sum {
-            return Err(damaged(&format!("the checksum of {:?} does not match", entry.name)));
+    Index::read(dir, parked)?.between(dir, None)
+}
+
+/// A file whose index is read.
+pub(crate) struct Index {
+    number: u64,
+    /// By name.
+    entries: Vec<Entry>,
+    /// Where the columns begin.
+    body: u64,
+}
+
+impl Index {
+    /// Reads the index alone.
+    pub(crate) fn read(dir: &Path, parked: &Parked) -> Result<Self, JournalError> {
+        let path = path(dir, parked.number);
+        let damaged = |why: &str| JournalError::Damaged { path: path.clone(), why: why.to_owned() };
+        let mut file = File::open(&path).map_err(JournalError::io("open", &path))?;
+        let mut part = |len: usize| {
+            let mut bytes = vec![0; len];
+            file.read_exact(&mut bytes).map(|()| bytes).map_err(JournalError::io("read", &path))
+        };
+        let head = part(HEAD)?;
+        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let len = number(8) as usize;
+        if head[..8] != MAGIC || len > MOST_INDEX {
+            return Err(damaged("it does not begin like columns of this version"));
         }
-        columns.insert(entry.name, postcard::from_bytes(&bytes).map_err(|e| damaged(&e.to_string()))?);
+        let index = part(len)?;
+        if crc32fast::hash(&index) != number(12) {
+            return Err(damaged("the checksum of its index does not match"));
+        }
+        let entries: Vec<Entry> = postcard::from_bytes(&index).map_err(|e| damaged(&e.to_string()))?;
+        if !entries.is_sorted_by(|a, b| a.name < b.name && a.end() == Some(b.at)) {
+            return Err(damaged("its columns are not one behind the other"));
+        }
+        Ok(Self { number: parked.number, entries, body: (HEAD + len) as u64 })
     }
-    Ok(columns)
+
+    /// The columns' names, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// Reads the columns from the name `of.0` up to and with `of.1`, or all: they stand in one piece.
+    pub(crate) fn between(
+        &self,
+        dir: &Path,
+        of: Option<(&str, &str)>,
+    ) -> Result<BTreeMap<String, Column>, JournalError> {
+        let path = path(dir, self.number);
+        let damaged = |why: &str| JournalError::Damaged { path: path.clone(), why: why.to_owned() };
+        let range = match of {
+            None => 0..self.entries.len(),
+            Some((first, last)) => {
+                let from = self.entries.partition_point(|entry| entry.name.as_str() < first);
+                from..self.entries.partition_point(|entry| entry.name.as_str() <= last).max(from)
+            }
+        };
+        let entries = &self.entries[range];
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(BTreeMap::new()) };
+        let len = last.end().and_then(|end| usize::try_from(end - first.at).ok());
+        let len = len.ok_or_else(|| damaged("its columns are longer than a file can be"))?;
+        let mut file = File::open(&path).map_err(JournalError::io("open", &path))?;
+        let mut bytes = Vec::new();
+        // Room for what is there, not for what a damaged file may say.
+        let read = || {
+            file.seek(SeekFrom::Start(self.body + first.at))?;
+            file.take(len as u64).read_to_end(&mut bytes)
+        };
+        read().map_err(JournalError::io("read", &path))?;
+        if bytes.len() < len {
+            return Err(damaged("it ends early"));
+        }
+        let mut columns = BTreeMap::new();
+        for entry in entries {
+            let at = (entry.at - first.at) as usize;
+            let bytes = &bytes[at..at + entry.len as usize];
+            if crc32fast::hash(bytes) != entry.sum {
+                return Err(damaged(&format!("the checksum of {:?} does not match", entry.name)));
+            }
+            let column = postcard::from_bytes(bytes).map_err(|e| damaged(&e.to_string()))?;
+            columns.insert(entry.name.clone(), column);
+        }
+        Ok(columns)
+    }
 }
 
 /// Removes the files before `next` that `kept` does not have. What cannot be removed is tried again by the next start.

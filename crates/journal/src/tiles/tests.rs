@@ -1,7 +1,8 @@
 use super::series::Held;
 use super::*;
 use crate::testing::*;
-use mainspring_core::{DType, Outcome};
+use mainspring_core::{DType, Outcome, Timestamp};
+use mainspring_stats::NumericProfile;
 use std::time::Duration;
 
 fn tenant() -> Tenant {
@@ -290,6 +291,33 @@ fn columns_in_files_are_in_windows_as_if_they_were_in_memory() {
     parked.roll_within(Timestamp(now), 0);
     let late = window(&parked).columns["in.c0"].numeric.as_ref().unwrap().count();
     assert_eq!(late, 90_010);
+}
+
+/// More columns than are read at a time, and tiles that do not all have the same.
+#[test]
+fn a_window_of_many_columns_is_read_in_parts_and_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (parked, plain) = (Tiles::in_folder(folder.path()), Tiles::default());
+    let now = START - START.rem_euclid(DAY) + 12 * HOUR;
+    for minute in 0..20 {
+        let columns = if minute % 2 == 0 { 100 } else { 71 };
+        put(&parked, 0, now - minute * MINUTE, full(columns, 40, minute as usize));
+        put(&plain, 0, now - minute * MINUTE, full(columns, 40, minute as usize));
+    }
+    parked.roll_within(Timestamp(now), 0);
+    let window = |tiles: &Tiles| {
+        let whole = tiles.merged(&tenant(), "d", Timestamp(0), Timestamp(i64::MAX));
+        let of = |(name, column): (String, Column)| (name, column.numeric.unwrap());
+        whole.columns.into_iter().map(of).collect::<BTreeMap<String, NumericProfile>>()
+    };
+    let (a, b) = (window(&parked), window(&plain));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, numeric) in &a {
+        let tiles = if name.strip_prefix("in.c").unwrap().parse::<usize>().unwrap() < 71 { 20 } else { 10 };
+        assert_eq!((numeric.count(), numeric.quantiles.count()), (tiles * 40, tiles * 40), "{name}");
+        let (low, high) = (numeric.quantiles.min(), numeric.quantiles.max());
+        assert_eq!((low, high), (b[name].quantiles.min(), b[name].quantiles.max()));
+    }
 }
 
 /// An hour is written once, when its last minute is old enough, and rows that come for it after that are in it too.

@@ -6,10 +6,10 @@ use super::labels;
 use super::monitors::{Key, Monitors};
 use super::part::Part;
 use super::ports::{Alarm, Alarms, Asked, RowStream, Traffic, Wanted};
-use super::rows::{self, MINUTE, Minute, Sampler, most_of_each};
+use super::rows::{self, Minute, Sampler, most_of_each};
 use super::spec::{MonitorSpec, Whose};
 use super::sql::{self, Change, Ends, State};
-use super::watch::{References, Transition, TransitionKind, Watch};
+use super::watch::{References, Transition, TransitionKind, Watch, is_hidden};
 use super::why::{self, Answers, Given};
 use super::words;
 use crate::segment::Segment;
@@ -37,6 +37,8 @@ const AGAIN: i64 = 3_600_000_000;
 const RECENT: usize = 512;
 /// Alarms that one pass passes on.
 const RELAYED: u32 = 100;
+/// How long alarms wait within a pass at most, microseconds, but for what one monitor takes.
+const RELAY: i64 = 2_000_000;
 /// Passes that a monitor sits out after an error.
 const SITS_OUT: u32 = 10;
 /// How much of a time without rows, or with large states, may have to be read again after a restart, microseconds.
@@ -70,6 +72,8 @@ struct Running {
     points: Vec<Point>,
     /// Rows that came too late, of what is read now.
     late: u64,
+    /// Columns that the deployment redacts, or that of the rows that they are compared with.
+    hidden: Vec<String>,
     /// Passes that it still sits out.
     sits_out: u32,
 }
@@ -95,12 +99,18 @@ struct Lane {
     stream: Box<dyn RowStream>,
     sampler: Sampler,
     until: Timestamp,
+    hidden: Vec<String>,
 }
 
 impl Lane {
     async fn open(traffic: &dyn Traffic, wanted: Wanted) -> Result<Self, WatchError> {
-        let from = wanted.from;
-        Ok(Self { stream: traffic.follow(wanted).await?, sampler: Sampler::from(from), until: from })
+        let (from, step) = (wanted.from, wanted.spec.step());
+        Ok(Self {
+            stream: traffic.follow(wanted).await?,
+            sampler: Sampler::from(from).every(step),
+            until: from,
+            hidden: Vec::new(),
+        })
     }
 
     /// Takes the next part; says whether there is more.
@@ -113,6 +123,7 @@ impl Lane {
             })?;
         }
         self.until = self.until.max(rows.complete_until);
+        self.hidden = rows.hidden;
         Ok(rows.more)
     }
 }
@@ -132,6 +143,8 @@ pub struct Controller {
     leader: Leader,
     running: BTreeMap<Key, Running>,
     passes: u32,
+    /// States of monitors that nobody declares any more were looked for.
+    tidied: bool,
 }
 
 impl std::fmt::Debug for Controller {
@@ -144,7 +157,7 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
         let leader = Leader::new(monitors.db.clone(), LEASE, owner, TTL);
-        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0 }
+        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0, tidied: false }
     }
 
     /// Looks once at everything. The leader folds and tells; the others read what it has written.
@@ -158,6 +171,7 @@ impl Controller {
         }
         self.take_up().await?;
         let keys: Vec<Key> = self.running.keys().cloned().collect();
+        let mut relayed = self.monitors.ctx.now();
         for key in keys {
             // A pass over many monitors may last longer than the lease. Who was succeeded meanwhile begins anew.
             let lease = self.lead().await?;
@@ -170,6 +184,11 @@ impl Controller {
             let done = AssertUnwindSafe(self.one(&key)).catch_unwind().await;
             let done = done.unwrap_or_else(|panic| Err(WatchError::Bug(panic_words(&*panic).to_owned())));
             self.after(&key, done, &lease).await?;
+            // Where very many drift at once, and each is explained, the first to drift does not wait for the last.
+            if self.monitors.ctx.now().micros() - relayed.micros() >= RELAY {
+                self.relay().await?;
+                relayed = self.monitors.ctx.now();
+            }
         }
         self.relay().await
     }
@@ -223,10 +242,18 @@ impl Controller {
             let known = self.monitors.known.read();
             (known.specs.clone(), known.withdrawn.clone())
         };
-        for key in withdrawn {
+        let mut gone = withdrawn;
+        if !self.tidied {
+            // One that was taken away while no leader was there to let go of it; what is declared is known by now.
+            let written = self.monitors.db.read(|c| async move { sql::writes(c).await }.boxed()).await?;
+            let written = written.into_iter().map(|(tenant, name, ..)| (tenant, name));
+            gone.extend(written.filter(|key| !specs.contains_key(key)));
+        }
+        for key in gone {
             let Some(lease) = self.lead().await? else { return Ok(()) };
             self.forget(&key, lease).await?;
         }
+        self.tidied = true;
         self.running.retain(|key, _| specs.contains_key(key));
         for (key, spec) in specs {
             match self.running.get_mut(&key) {
@@ -284,6 +311,7 @@ impl Controller {
             written,
             points: Vec::new(),
             late: 0,
+            hidden: Vec::new(),
             sits_out: 0,
         };
         if fresh {
@@ -321,22 +349,25 @@ impl Controller {
         let ctx = &self.monitors.ctx;
         let Complete { minutes, beside, until } = running.feed(key, &*self.ports.traffic, ctx).await?;
         let late = running.late;
-        if minutes.is_empty() && until.micros() < running.watch.position.micros() + MINUTE {
+        if minutes.is_empty() && until.micros() < running.watch.position.micros() + running.watch.step() {
             // Nothing is new until a minute is over: what is known may be large, and is not copied each second.
             let watch = Arc::clone(&running.watch);
             self.show(key, &watch, late);
             return Ok(());
         }
         let mut watch = (*running.watch).clone();
-        let (mut told, mut points) = (Vec::new(), Vec::new());
-        for minute in most_of_each(minutes, (&watch.model, &watch.version)) {
+        let mut points = Vec::new();
+        let mut told: Vec<Transition> = watch.hide(&running.hidden, &running.spec).into_iter().collect();
+        for mut minute in most_of_each(minutes, (&watch.model, &watch.version)) {
             // Folding a long past may last longer than the lease, too.
             if self.leader.lead().await? != Lead::Kept {
                 return Err(WatchError::Raced(key.1.to_string()));
             }
+            // Of rows that came before it was redacted, and where it is so on the other side alone.
+            minute.columns.retain(|name, _| !is_hidden(name, &running.hidden));
             if let Some(beside) = &beside {
                 told.extend(watch.fold_beside((&minute, beside.get(&minute.at)), &running.spec));
-                points.push(Point::of(&watch, minute.at.plus_micros(MINUTE)));
+                points.push(Point::of(&watch, minute.at.plus_micros(running.spec.step())));
                 continue;
             }
             if watch.is_new(&minute) || running.references.is_none() {
@@ -345,11 +376,19 @@ impl Controller {
             }
             let references = running.references.clone().unwrap_or_default();
             told.extend(watch.fold(&minute, &running.spec, &references));
-            points.push(Point::of(&watch, minute.at.plus_micros(MINUTE)));
+            points.push(Point::of(&watch, minute.at.plus_micros(running.spec.step())));
         }
         watch.settle(until);
         told.extend(running.labels(key, &mut watch, (&*self.ports.traffic, &self.monitors)).await?);
+        // Reading labels may have taken a while, and so may asking the model: what is then known is written under a lease that
+        // holds, or it would be found again and again and never told.
+        if self.leader.lead().await? != Lead::Kept {
+            return Err(WatchError::Raced(key.1.to_string()));
+        }
         explain(&running.spec, key, (&mut watch, &mut told), &self.ports).await;
+        if self.leader.lead().await? != Lead::Kept {
+            return Err(WatchError::Raced(key.1.to_string()));
+        }
         let counted = |w: &Watch| (w.rows, w.truth.rows);
         let folded = counted(&watch) != counted(&running.watch) || !told.is_empty();
         if watch.truth.rows != running.watch.truth.rows && !points.is_empty() {
@@ -420,14 +459,23 @@ async fn explain(
     let window = i64::try_from(inputs.window.0.as_micros()).unwrap_or(i64::MAX);
     let (tenant, spec) = (tenant.clone(), Arc::new(inputs));
     let of = Asked { tenant: tenant.clone(), deployment: spec.deployment.clone(), version: watch.version.clone() };
+    let begun = tokio::time::Instant::now();
+    let (read_by, ends) = (begun + why::PATIENCE / 2, begun + why::PATIENCE);
     let wanted = Wanted { tenant, spec, from: watch.position.plus_micros(-window) };
-    let rows = ports.traffic.recent(wanted, of.clone(), RECENT).await.map_err(|e| e.to_string());
+    // Other monitors wait, and the lease does not: half of the time is for the model.
+    let rows = tokio::time::timeout_at(read_by, ports.traffic.recent(wanted, of.clone(), RECENT)).await;
+    let rows = rows.map_err(|_| format!("reading them takes over {:?}", why::PATIENCE / 2));
+    let rows = rows.and_then(|rows| rows.map_err(|e| e.to_string()));
     // Of what a monitor cannot explain it still tells.
-    let given = rows.and_then(|rows| rows::inputs(&rows.batches).map_err(|e| e.to_string())).unwrap_or_else(|error| {
-        tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read");
-        Given::default()
-    });
-    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), why::PATIENCE).await;
+    let given = match rows.and_then(|rows| Ok((rows::inputs(&rows.batches).map_err(|e| e.to_string())?, rows.hidden))) {
+        Ok((rows, hidden)) => Given { hidden, ..rows },
+        Err(error) => {
+            tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read");
+            Given::default()
+        }
+    };
+    let left = ends.saturating_duration_since(tokio::time::Instant::now());
+    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), left).await;
     for transition in told.iter_mut().filter(|t| t.kind == TransitionKind::Drifted) {
         words::explained(transition, &why);
     }
@@ -464,7 +512,7 @@ impl Running {
         let until = due.min(from.plus_micros(LABELS));
         let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&self.spec), from };
         let rows = traffic.labels(wanted, until).await?;
-        let (mut sampler, all) = (Sampler::from(from), Segment::default());
+        let (mut sampler, all) = (Sampler::from(from).every(self.spec.step()), Segment::default());
         for batch in &rows.batches {
             // They are of the monitor's segment already, whose columns they need not have.
             let whose = Whose { part: Part::Of(&all), ..self.spec.whose() };
@@ -522,6 +570,8 @@ impl Running {
             }
         }
         self.late = reading.mine.sampler.late();
+        let other = reading.beside.iter().flat_map(|lane| &lane.hidden);
+        self.hidden = reading.mine.hidden.iter().chain(other).cloned().collect();
         let before = self.watch.beside.clone().unwrap_or_default();
         let beside = reading.beside.is_some().then(|| {
             let kept = most_of_each(beside, (&before.0, &before.1));

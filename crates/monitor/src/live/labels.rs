@@ -35,15 +35,19 @@ enum Known<'a> {
 
 impl Known<'_> {
     fn is(&self, other: &Self) -> bool {
-        let truth = |text: &str| match text {
-            "true" => Some(1.0),
-            "false" => Some(0.0),
-            _ => text.parse::<f64>().ok(),
-        };
         match (self, other) {
-            (Self::Number(a), Self::Number(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => a == b,
-            (Self::Number(a), Self::Text(b)) | (Self::Text(b), Self::Number(a)) => truth(b) == Some(*a),
+            _ => self.number().is_some_and(|a| other.number() == Some(a)),
+        }
+    }
+
+    /// As a number: a text that is one, and 1 and 0 of true and false.
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(value) => Some(*value),
+            Self::Text("true") => Some(1.0),
+            Self::Text("false") => Some(0.0),
+            Self::Text(text) => text.parse().ok(),
         }
     }
 }
@@ -51,7 +55,9 @@ impl Known<'_> {
 /// Labelled rows as the journal gives them (outputs, `label_value`, `label_type`, `label_number`), with the columns that
 /// are watched in the place of these, and `segments` as they are.
 ///
-/// The error of a number with a fraction is how far it is from the label; of anything else whether it is another.
+/// Labels are numbers where most of them are, and texts where most are not: of a few of the other kind, which somebody sent
+/// by mistake, a number then has no value, and not all the others. The error of a number with a fraction is how far it is
+/// from the label, and none where that is no number; of anything else whether it is another.
 ///
 /// # Errors
 /// What Arrow says of values that it cannot read.
@@ -67,8 +73,9 @@ pub(super) fn watched(
     let number = cast(column("label_number")?, &DataType::Float64)?;
     let (value, kind, number) =
         (value.as_string::<i32>(), kind.as_string::<i32>(), number.as_primitive::<Float64Type>());
-    let whole = kind.iter().all(|kind| kind == Some("number"));
-    let label: ArrayRef = if whole { Arc::new(number.clone()) } else { Arc::new(value.clone()) };
+    let numbers = (0..kind.len()).filter(|row| value.is_valid(*row) && kind.value(*row) == "number").count();
+    let mostly = 2 * numbers >= value.len() - value.null_count();
+    let label: ArrayRef = if mostly { Arc::new(number.clone()) } else { Arc::new(value.clone()) };
     let error = errors(batch, spec, |row| match (value.is_valid(row), kind.value(row)) {
         (false, _) => None,
         (true, "number") if number.is_valid(row) => Some(Known::Number(number.value(row))),
@@ -112,7 +119,7 @@ fn errors<'a>(
     let mut errors = Vec::with_capacity(values.len());
     let mut push = |predicted: Option<Known<'_>>| {
         let error = match (predicted, truth(errors.len())) {
-            (Some(Known::Number(p)), Some(Known::Number(t))) if !exact => Some((p - t).abs()),
+            (Some(Known::Number(p)), Some(t)) if !exact => t.number().map(|t| (p - t).abs()),
             (Some(p), Some(t)) => Some(f64::from(u8::from(!p.is(&t)))),
             _ => None,
         };

@@ -1,5 +1,6 @@
 //! Live rows on their way to be a reference.
 
+use super::narrow::{Kept, wide};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_stats::presets::{Calibration, NoFinding, Values};
@@ -8,8 +9,25 @@ use serde::{Deserialize, Serialize};
 /// What a reference that is made of live rows has so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Learned {
+    /// Numbers themselves, while it is open which bins they fall into.
     Numbers(Sample),
+    /// Numbers in bins that those before them decided on.
+    Counted {
+        /// All that came, those too that decided on the bins and are not counted in them.
+        passed: u64,
+        bins: Calibration,
+    },
     Texts(Calibration),
+}
+
+/// How numbers are learnt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Learning {
+    /// After how many the bins are decided on, so that no more need be kept; where there is none, an even sample of all
+    /// decides at the end.
+    pub pilot: Option<u64>,
+    /// How many are kept at most, an even number.
+    pub most: usize,
 }
 
 impl Learned {
@@ -17,6 +35,7 @@ impl Learned {
     pub(super) fn rows(&self) -> u64 {
         match self {
             Self::Numbers(sample) => sample.passed,
+            Self::Counted { passed, .. } => *passed,
             Self::Texts(binned) => binned.rows(),
         }
     }
@@ -25,14 +44,42 @@ impl Learned {
     pub(super) fn kept(&self) -> usize {
         match self {
             Self::Numbers(sample) => sample.kept.len(),
-            Self::Texts(_) => 0,
+            Self::Counted { .. } | Self::Texts(_) => 0,
         }
+    }
+
+    /// Whether as many rows as `fewest` are in its bins, where it counts already.
+    pub(super) fn has_counted(&self, fewest: u64) -> bool {
+        match self {
+            Self::Counted { bins, .. } => bins.rows() >= fewest,
+            Self::Numbers(_) | Self::Texts(_) => true,
+        }
+    }
+
+    /// One more number, NaN for one that is missing; says whether numbers are what it has.
+    pub(super) fn number(&mut self, value: f64, how: Learning) -> bool {
+        if let (Self::Numbers(sample), Some(pilot)) = (&mut *self, how.pilot)
+            && sample.passed >= pilot
+        {
+            *self = Self::Counted { passed: sample.passed, bins: std::mem::take(sample).decided(pilot) };
+        }
+        match self {
+            Self::Numbers(sample) => sample.push(value, how.most),
+            Self::Counted { passed, bins } => {
+                let bin = bins.bin_of_number(value);
+                bins.counts[bin] += 1;
+                *passed += 1;
+            }
+            Self::Texts(_) => return false,
+        }
+        true
     }
 
     /// Bins alone, with nothing counted in them.
     pub(super) fn bins(self) -> Calibration {
         match self {
             Self::Numbers(sample) => Calibration::cut(sample.kept.values().collect()),
+            Self::Counted { bins, .. } => Calibration { counts: vec![0; bins.counts.len()], ..bins },
             Self::Texts(_) => Calibration::hashed(),
         }
     }
@@ -43,86 +90,8 @@ impl Learned {
                 let values = sample.kept.values().collect();
                 Calibration::new(&Values::Numbers { values, whole: false })
             }
-            Self::Texts(binned) => Ok(binned),
+            Self::Counted { bins, .. } | Self::Texts(bins) => Ok(bins),
         }
-    }
-}
-
-/// Numbers by their bits, NaN for one that is missing: half as wide while each is what a narrow number can say, as those
-/// that a model takes as such are.
-#[derive(Debug, Clone, PartialEq)]
-enum Kept {
-    Narrow(Vec<u32>),
-    Wide(Vec<u64>),
-}
-
-/// Room that is made at a time: a minute's rows. Doubling would hold more than is ever filled.
-const MORE: usize = 256;
-
-fn push<T>(into: &mut Vec<T>, value: T) {
-    if into.len() == into.capacity() {
-        into.reserve_exact(MORE);
-    }
-    into.push(value);
-}
-
-fn every_other<T>(values: &mut Vec<T>) {
-    let mut at = 0_usize;
-    values.retain(|_| {
-        at += 1;
-        at % 2 == 1
-    });
-}
-
-impl Kept {
-    fn len(&self) -> usize {
-        match self {
-            Self::Narrow(bits) => bits.len(),
-            Self::Wide(bits) => bits.len(),
-        }
-    }
-
-    fn values(&self) -> impl Iterator<Item = f64> {
-        let (narrow, wide) = match self {
-            Self::Narrow(bits) => (bits.as_slice(), [].as_slice()),
-            Self::Wide(bits) => ([].as_slice(), bits.as_slice()),
-        };
-        let narrow = narrow.iter().map(|bits| f64::from(f32::from_bits(*bits)));
-        narrow.chain(wide.iter().map(|bits| f64::from_bits(*bits)))
-    }
-
-    fn push(&mut self, value: f64) {
-        let missing = value.is_nan();
-        if let Self::Narrow(bits) = self {
-            let narrow = value as f32;
-            if missing || f64::from(narrow).to_bits() == value.to_bits() {
-                push(bits, if missing { f32::NAN } else { narrow }.to_bits());
-                return;
-            }
-            *self = Self::Wide(self.values().map(wide).collect());
-        }
-        if let Self::Wide(bits) = self {
-            push(bits, wide(value));
-        }
-    }
-
-    fn thin(&mut self) {
-        match self {
-            Self::Narrow(bits) => every_other(bits),
-            Self::Wide(bits) => every_other(bits),
-        }
-    }
-}
-
-fn wide(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN } else { value }.to_bits()
-}
-
-impl FromIterator<f64> for Kept {
-    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
-        let mut kept = Self::Narrow(Vec::new());
-        values.into_iter().for_each(|value| kept.push(value));
-        kept
     }
 }
 
@@ -137,7 +106,7 @@ pub(super) struct Sample {
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { kept: Kept::Narrow(Vec::new()), stride: 1, passed: 0 }
+        Self { kept: Kept::default(), stride: 1, passed: 0 }
     }
 }
 
@@ -152,6 +121,17 @@ impl Sample {
             self.kept.push(value);
         }
         self.passed += 1;
+    }
+
+    /// The bins of what follows. An earlier version kept all numbers until the end: then those beyond `pilot` are counted.
+    fn decided(self, pilot: u64) -> Calibration {
+        let values: Vec<f64> = self.kept.values().collect();
+        if values.len() as u64 > pilot
+            && let Ok(counted) = Calibration::new(&Values::Numbers { values: values.clone(), whole: false })
+        {
+            return counted;
+        }
+        Calibration::cut(values)
     }
 }
 
@@ -217,20 +197,35 @@ mod tests {
         assert!(even, "{kept:?}");
     }
 
-    /// Narrow numbers are kept as such, and nothing is lost of those that are not.
+    /// The first rows decide on the bins, the others are counted; and a state that an earlier version left, with all numbers in
+    /// it, is a reference of as many rows as it would have been.
     #[test]
-    fn numbers_are_as_wide_as_they_need_to_be() {
-        let of = |values: &[f64]| {
-            let mut sample = Sample::default();
-            for value in values {
-                sample.push(*value, 512);
+    fn numbers_become_counts_once_the_bins_are_known() {
+        let how = Learning { pilot: Some(500), most: 8_192 };
+        let value = |i: u32| if i % 50 == 7 { f64::NAN } else { f64::from(i.wrapping_mul(2_654_435_761) >> 8) };
+        let mut learned = Learned::Numbers(Sample::default());
+        for i in 0..2_000 {
+            assert!(learned.number(value(i), how));
+            assert_eq!(learned.kept(), if i < 500 { i as usize + 1 } else { 0 });
+            assert_eq!((learned.rows(), learned.has_counted(200)), (u64::from(i) + 1, !(500..699).contains(&i)));
+            if i % 300 == 0 {
+                let text = serde_json::to_string(&learned).unwrap();
+                assert_eq!(serde_json::from_str::<Learned>(&text).unwrap(), learned);
             }
-            let kept: Vec<u64> = sample.kept.values().map(f64::to_bits).collect();
-            assert_eq!(kept, values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
-            matches!(sample.kept, Kept::Narrow(_))
+        }
+        let expected = {
+            let mut bins = Calibration::cut((0..500).map(value).collect());
+            bins.add(&Values::Numbers { values: (500..2_000).map(value).collect(), whole: false });
+            bins
         };
-        assert!(of(&[0.5, -0.0, f64::NAN, f64::from(0.1_f32), 16_777_216.0]));
-        assert!(!of(&[0.5, f64::NAN, 0.1]) && !of(&[16_777_217.0]) && !of(&[f64::MAX, 1.0]));
+        assert_eq!(learned.calibration(), Ok(expected));
+        let mut old = Sample::default();
+        (0..1_500).for_each(|i| old.push(value(i), 16_640));
+        let mut old = Learned::Numbers(old);
+        (1_500..2_000).for_each(|i| assert!(old.number(value(i), how)));
+        let counted = old.calibration().unwrap().rows();
+        assert!((1_850..=1_900).contains(&counted), "{counted}: a tenth of 1,500 decided on the bins");
+        assert!(!Learned::Texts(Calibration::hashed()).number(1.0, how));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod history;
 mod labels;
 mod learned;
 mod monitors;
+mod narrow;
 mod part;
 mod ports;
 pub mod rows;

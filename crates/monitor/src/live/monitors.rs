@@ -78,6 +78,8 @@ pub(crate) struct Known {
     pub specs: BTreeMap<Key, Arc<MonitorSpec>>,
     pub withdrawn: Vec<Key>,
     pub views: BTreeMap<Key, View>,
+    /// How often the state was written that a view shows, where it is another server's.
+    read: BTreeMap<Key, i64>,
 }
 
 /// Monitors. Cheap to clone.
@@ -259,25 +261,49 @@ impl Monitors {
                 return Ok(References::default());
             }
             let found = self.profile_of(tenant, model, version).await?;
-            return Ok(References::new(found.map(|saved| saved.profile)));
+            return Ok(References::new(found.as_ref().map(|saved| &*saved.profile)));
         };
         let (model, version) = self.models.resolve(tenant, uri).await?;
         match self.profile_of(tenant, &model, &version).await? {
-            Some(saved) => Ok(References::new(Some(saved.profile))),
+            Some(saved) => Ok(References::new(Some(&saved.profile))),
             // Asked for by name: without it nothing may be taken for a reference.
             None => Err(WatchError::NoProfile { model, version }),
         }
     }
 
-    /// Reads what the leader has written.
+    /// Reads what the leader has written since it was last read: a state is large, and most have not changed.
     pub(crate) async fn refresh(&self) -> Result<(), WatchError> {
-        let states = self.db.read(|c| async move { sql::states(c).await }.boxed()).await?;
-        let mut known = self.known.write();
-        for State { tenant, name, watch, late, problem, .. } in states {
-            if let Some(view) = known.views.get_mut(&(tenant, name)) {
-                view.watch = Some(Arc::new(watch));
-                (view.late, view.problem) = (late, problem);
+        let writes = self.db.read(|c| async move { sql::writes(c).await }.boxed()).await?;
+        let mut news = Vec::new();
+        {
+            let mut known = self.known.write();
+            let Known { views, read, .. } = &mut *known;
+            read.retain(|key, _| views.contains_key(key));
+            for (tenant, name, version, problem) in writes {
+                let key = (tenant, name);
+                let Some(view) = views.get_mut(&key) else { continue };
+                view.problem = problem;
+                if read.get(&key) != Some(&version) {
+                    news.push((key, version));
+                }
             }
+        }
+        for (key, version) in news {
+            let (tenant, name) = key.clone();
+            let found = self.db.read(move |c| async move { sql::one(c, &tenant, &name).await }.boxed()).await;
+            let found = match found {
+                Ok(found) => found,
+                Err(error @ WatchError::Stored { .. }) => {
+                    tracing::error!(monitor = %key.1, %error, "a monitor's state is left out");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            let mut known = self.known.write();
+            if let (Some(view), Some(State { watch, late, .. })) = (known.views.get_mut(&key), found) {
+                (view.watch, view.late) = (Some(Arc::new(watch)), late);
+            }
+            known.read.insert(key, version);
         }
         Ok(())
     }

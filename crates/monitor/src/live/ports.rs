@@ -43,6 +43,9 @@ pub struct Rows {
     pub complete_until: Timestamp,
     /// Whether there are more to be had at once.
     pub more: bool,
+    /// Columns that the deployment redacts, `in.NAME`: what stands in their place is not what came. They are not among the
+    /// batches' columns.
+    pub hidden: Vec<String>,
 }
 
 /// The rows of one deployment: all that are kept since a moment, then what comes.

@@ -1,6 +1,7 @@
 //! A uniform sample of each minute's rows, from the journal's batches.
 
 use super::labels;
+use super::narrow::Kept;
 use super::why::Given;
 use crate::column::{Kind, numbers, texts};
 use crate::live::spec::{MonitorSpec, Whose};
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 pub const MINUTE: i64 = 60_000_000;
 /// Rows that are kept of a minute.
 pub const SAMPLED: usize = 256;
+/// Rows beyond those that are held before they are looked through: each is a number of every column.
+const MORE: usize = 32;
 /// Columns that are watched; further ones are not.
 pub const MOST_COLUMNS: usize = 1_024;
 /// Lists up to this long are a column for each element.
@@ -67,16 +70,63 @@ impl Cells {
             }
         }
     }
+}
+
+/// Values of one column while their minute is open: of many columns they are most of what a monitor holds.
+enum Held {
+    Numbers(Kept),
+    Texts(Vec<Option<Box<str>>>),
+}
+
+impl Held {
+    /// As many missing values as there are rows without the column.
+    fn missing(like: &Cells, rows: usize) -> Self {
+        match like {
+            Cells::Numbers(_) => Self::Numbers(std::iter::repeat_n(f64::NAN, rows).collect()),
+            Cells::Texts(_) => Self::Texts(vec![None; rows]),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// So many rows in which it was not.
+    fn skip(&mut self, rows: usize) {
+        match self {
+            Self::Numbers(values) => values.extend(std::iter::repeat_n(f64::NAN, rows)),
+            Self::Texts(values) => values.extend(std::iter::repeat_n(None, rows)),
+        }
+    }
+
+    /// Puts `more` behind; what is of the other kind has no value here.
+    fn extend(&mut self, more: Cells) {
+        match (self, more) {
+            (Self::Numbers(mine), Cells::Numbers(more)) => mine.extend(more),
+            (Self::Texts(mine), Cells::Texts(more)) => mine.extend(more),
+            (mine, more) => mine.skip(more.len()),
+        }
+    }
 
     fn arrange(&mut self, order: &[usize]) {
         match self {
-            Self::Numbers(values) => *values = order.iter().map(|at| values[*at]).collect(),
+            Self::Numbers(values) => values.arrange(order),
             Self::Texts(values) => *values = order.iter().map(|at| values[*at].take()).collect(),
+        }
+    }
+
+    fn cells(self) -> Cells {
+        match self {
+            Self::Numbers(values) => Cells::Numbers(values.values().collect()),
+            Self::Texts(values) => Cells::Texts(values),
         }
     }
 }
 
-/// What is known of one minute of one version.
+/// What is known of one minute of one version, or of what is looked at together where that is shorter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minute {
     /// When it begins.
@@ -98,18 +148,19 @@ type Key = (i64, String, String);
 struct Bucket {
     seen: u64,
     lowest: Lowest,
-    columns: BTreeMap<String, Cells>,
+    columns: BTreeMap<String, Held>,
 }
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self { seen: 0, lowest: Lowest::new(SAMPLED), columns: BTreeMap::new() }
+        Self { seen: 0, lowest: Lowest::new(SAMPLED).and(MORE), columns: BTreeMap::new() }
     }
 }
 
-/// Takes batches, gives minutes.
-#[derive(Default)]
+/// Takes batches, gives minutes, or what is looked at together where that is shorter.
 pub struct Sampler {
+    /// How long that is, microseconds.
+    step: i64,
     open: BTreeMap<Key, Bucket>,
     /// Minutes before this one were given away.
     closed: i64,
@@ -171,7 +222,13 @@ impl<'a> Envelope<'a> {
 impl Sampler {
     /// Begins with the minute at `from`; rows of earlier ones are late.
     pub fn from(from: Timestamp) -> Self {
-        Self { open: BTreeMap::new(), closed: from.micros(), late: 0 }
+        Self { step: MINUTE, open: BTreeMap::new(), closed: from.micros(), late: 0 }
+    }
+
+    /// The same, with another length than a minute.
+    #[must_use]
+    pub fn every(self, step: i64) -> Self {
+        Self { step, ..self }
     }
 
     /// Takes the rows of a batch that count.
@@ -195,7 +252,7 @@ impl Sampler {
                 continue;
             }
             let at = envelope.at.value(i);
-            let minute = at - at.rem_euclid(MINUTE);
+            let minute = at - at.rem_euclid(self.step);
             if minute < self.closed {
                 self.late += 1;
                 continue;
@@ -219,7 +276,7 @@ impl Sampler {
 
     /// Gives the minutes that end at or before `until`, the oldest first.
     pub fn close(&mut self, until: Timestamp) -> Vec<Minute> {
-        let end = until.micros() - until.micros().rem_euclid(MINUTE);
+        let end = until.micros() - until.micros().rem_euclid(self.step);
         if end <= self.closed {
             return Vec::new();
         }
@@ -262,14 +319,13 @@ impl Bucket {
                 if !wanted(&name) || (self.columns.len() >= MOST_COLUMNS && !self.columns.contains_key(&name)) {
                     continue;
                 }
-                let mine = self.columns.entry(name).or_insert_with(|| Cells::missing(&cells, before));
+                let mine = self.columns.entry(name).or_insert_with(|| Held::missing(&cells, before));
                 if mine.len() > before {
                     // An element of a list and a column that is called like it: the first of them has the name.
                     continue;
                 }
                 // A batch of another layout did not have it.
-                let gap = before.saturating_sub(mine.len());
-                mine.extend(Cells::missing(mine, gap));
+                mine.skip(before.saturating_sub(mine.len()));
                 mine.extend(cells);
             }
         }
@@ -282,16 +338,16 @@ impl Bucket {
     fn settle(&mut self) {
         let rows = self.lowest.len();
         let order = self.lowest.settle();
-        for cells in self.columns.values_mut() {
-            let gap = rows.saturating_sub(cells.len());
-            cells.extend(Cells::missing(cells, gap));
-            cells.arrange(&order);
+        for held in self.columns.values_mut() {
+            held.skip(rows.saturating_sub(held.len()));
+            held.arrange(&order);
         }
     }
 
     fn minute(mut self, (at, model, version): Key) -> Minute {
         self.settle();
         let Self { seen, lowest, columns } = self;
+        let columns = columns.into_iter().map(|(name, held)| (name, held.cells())).collect();
         Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), columns }
     }
 }

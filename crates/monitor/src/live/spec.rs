@@ -43,6 +43,10 @@ pub struct MonitorSpec {
     #[serde(default = "min_effect")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_effect: f64,
+    /// How often it looks: rows of so long are sampled and looked at together, a few seconds after the last of them. One of
+    /// 5s, 10s, 15s, 20s, 30s and 1m.
+    #[serde(default = "every")]
+    pub every: HumanDuration,
     /// How far back it is measured how much has changed.
     #[serde(default = "window")]
     pub window: HumanDuration,
@@ -88,7 +92,7 @@ pub struct ReferenceSpec {
     /// of this version, whichever variant has it,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// of this deployment, the same one when it is left out,
+    /// of this deployment, the same one when it is left out: its stable rows when neither of the two is named,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub deployment: Option<Name>,
@@ -184,8 +188,10 @@ pub enum RolloutOrder {
     Abort,
 }
 
+const STABLE: &str = "stable";
+
 fn stable() -> String {
-    "stable".to_owned()
+    STABLE.to_owned()
 }
 
 fn all() -> Vec<String> {
@@ -198,6 +204,10 @@ fn level() -> f64 {
 
 fn min_effect() -> f64 {
     0.1
+}
+
+fn every() -> HumanDuration {
+    HumanDuration(MINUTE)
 }
 
 fn window() -> HumanDuration {
@@ -240,6 +250,8 @@ impl MonitorSpec {
     pub fn validate(&self) -> Result<(), SpecError> {
         check(self.level > 0.0 && self.level <= 0.5, "level", self.level, "over 0 and at most 0.5")?;
         check((0.0..=1.0).contains(&self.min_effect), "minEffect", self.min_effect, "from 0 to 1")?;
+        let looks = [5, 10, 15, 20, 30, 60].map(Duration::from_secs);
+        check(looks.contains(&self.every.0), "every", self.every, "one of 5s, 10s, 15s, 20s, 30s and 1m")?;
         let spans = 6 * MINUTE..=7 * 24 * 60 * MINUTE;
         check(spans.contains(&self.window.0), "window", self.window, "from 6m to 7d")?;
         check(self.recover_after.0 <= 7 * 24 * 60 * MINUTE, "recoverAfter", self.recover_after, "at most 7d")?;
@@ -259,8 +271,13 @@ impl MonitorSpec {
     fn check_label(&self) -> Result<(), SpecError> {
         let Some(LabelSpec { name, wait, prediction, .. }) = &self.label else { return Ok(()) };
         check(!name.is_empty(), "label.name", "empty", "the name of the feedback that says what was true")?;
-        let spans = MINUTE..=90 * 24 * 60 * MINUTE;
-        check(spans.contains(&wait.0), "label.wait", wait, "from 1m to 90d")?;
+        let spans = self.every.0..=90 * 24 * 60 * MINUTE;
+        check(
+            spans.contains(&wait.0),
+            "label.wait",
+            wait,
+            "at least as long as every, 1m without one, and at most 90d",
+        )?;
         let output = prediction.as_ref().is_none_or(|output| output.starts_with("out."));
         let got = prediction.as_deref().unwrap_or_default();
         check(output, "label.prediction", format!("{got:?}"), "an output, such as out.label")
@@ -315,6 +332,11 @@ impl MonitorSpec {
         told(self) == told(other)
     }
 
+    /// How often it looks, microseconds.
+    pub fn step(&self) -> i64 {
+        i64::try_from(self.every.0.as_micros()).unwrap_or(super::rows::MINUTE).max(1)
+    }
+
     /// Whose rows are watched.
     pub fn whose(&self) -> Whose<'_> {
         Whose { variant: Some(&self.variant), version: None, part: Part::Of(&self.segment) }
@@ -329,8 +351,10 @@ impl MonitorSpec {
             Some(Beside::Of(segment)) => Part::Of(segment),
             Some(Beside::Others) => Part::But(&self.segment),
         };
-        // Where nothing but the segment is named, nothing but the segment is another.
-        let variant = if others { variant.as_deref() } else { Some(self.variant.as_str()) };
+        // Of several variants now this, now that one has more rows in a minute: one is compared with, as one is watched, and
+        // where nothing but the segment is named, nothing but the segment is another.
+        let otherwise = if others { STABLE } else { self.variant.as_str() };
+        let variant = variant.as_deref().or(if version.is_none() { Some(otherwise) } else { None });
         let whose = Whose { variant, version: version.as_deref(), part };
         (others || segment.is_some()).then_some((deployment.as_ref().unwrap_or(&self.deployment), whose))
     }
@@ -407,10 +431,19 @@ mod tests {
         for reference in [json!({"variant": "v8"}), json!({"version": "3"}), json!({"deployment": "churn-eu"})] {
             assert!(spec(json!({"reference": reference})).unwrap().beside().is_some());
         }
+        let other = spec(json!({"reference": {"deployment": "churn-eu"}})).unwrap();
+        let of = |spec: &MonitorSpec| {
+            spec.beside().map(|(_, w)| (w.variant.map(str::to_owned), w.version.map(str::to_owned)))
+        };
+        assert_eq!(of(&other), Some((Some("stable".into()), None)), "one variant, whichever has most rows in a minute");
+        let version = spec(json!({"reference": {"deployment": "churn-eu", "version": "3"}})).unwrap();
+        assert_eq!(of(&version), Some((None, Some("3".into()))));
         for (more, place) in [
             (json!({"level": 0.0}), "level is 0"),
             (json!({"minEffect": 1.5}), "minEffect is 1.5"),
             (json!({"window": "1m"}), "window is 1m"),
+            (json!({"every": "7s"}), "every is 7s"),
+            (json!({"every": "30s", "label": {"name": "y", "wait": "20s"}}), "label.wait is 20s"),
             (json!({"columns": []}), "columns is empty"),
             (json!({"segments": ["plan"]}), "segments[0] is \"plan\""),
             (json!({"reference": {"profile": "churn"}}), "reference.profile is \"churn\""),
@@ -463,7 +496,7 @@ mod tests {
         let same = spec(json!({"segment": {"in.plan": "gold"}, "reference": {"variant": "v8"}})).unwrap();
         assert_eq!(same.compared().unwrap(), "v8 of churn where in.plan = gold");
         let other = json!({"reference": {"deployment": "churn-eu", "segment": {"in.plan": "gold"}}});
-        assert_eq!(spec(other).unwrap().compared().unwrap(), "churn-eu where in.plan = gold");
+        assert_eq!(spec(other).unwrap().compared().unwrap(), "stable of churn-eu where in.plan = gold");
         assert_eq!(spec(json!({})).unwrap().compared(), None);
     }
 

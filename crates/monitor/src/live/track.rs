@@ -1,7 +1,7 @@
 //! One column, of all rows or of a segment: its reference, the bet against it, and how far it has moved.
 
-use super::learned::{Learned, Sample};
-use super::rows::{Cells, SAMPLED};
+use super::learned::{Learned, Learning, Sample};
+use super::rows::Cells;
 use super::spec::MonitorSpec;
 use mainspring_core::Timestamp;
 use mainspring_stats::presets::Calibration;
@@ -11,10 +11,16 @@ use std::collections::VecDeque;
 
 /// Parts of the window in which distances are measured.
 const PARTS: i64 = 6;
-/// Rows that a reference made of the first rows keeps at most: as many as may be asked for, and the last minute's.
-const MOST_FIRST: usize = 16_384 + SAMPLED;
-/// Rows that one made of a window keeps at most, evenly over all of it; at least half of them, once it had as many.
+/// The part of the first rows that decides on the bins, and how many these are at most: the others are counted as they come,
+/// and not kept.
+const PILOT_PART: u64 = 4;
+const MOST_PILOT: u64 = 1_024;
+/// Rows that a reference made of a window keeps at most, evenly over all of it; at least half of them, once it had as many.
 const MOST_OF_WINDOW: usize = 8_192;
+/// The same where there are many columns.
+const LEAST_OF_WINDOW: usize = 2_048;
+/// Numbers that all columns of a monitor keep together, about.
+const NUMBERS: usize = 1 << 20;
 /// Rows that decide on the bins of a column whose reference is answered meanwhile.
 const PILOT: u64 = 1_000;
 /// Rows of a reference without which nothing is said.
@@ -86,10 +92,10 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Part {
     at: i64,
-    counts: Vec<u64>,
+    counts: Vec<u32>,
     /// Those of the reference, where it is answered meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    beside: Option<Vec<u64>>,
+    beside: Option<Vec<u32>>,
 }
 
 /// What was measured over the window.
@@ -139,10 +145,10 @@ pub struct Track {
     pub level: f64,
     learned: Option<Learned>,
     reference: Option<Calibration>,
-    bet: Option<Conformal>,
+    bet: Option<Box<Conformal>>,
     /// The bet where both sides are live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sides: Option<Sides>,
+    sides: Option<Box<Sides>>,
     parts: VecDeque<Part>,
     /// The lowest that the bet's wealth was, as a logarithm, and when it last was near it.
     low: (f64, Timestamp),
@@ -193,9 +199,9 @@ impl Track {
         self.tests += 1;
         let seed = SEED.wrapping_add(u64::from(self.tests));
         if self.origin == Origin::Beside {
-            self.sides = Sides::new(reference.counts.len(), seed).ok();
+            self.sides = Sides::new(reference.counts.len(), seed).ok().map(Box::new);
         } else {
-            self.bet = Conformal::new(&reference.counts, seed).ok();
+            self.bet = Conformal::new(&reference.counts, seed).ok().map(Box::new);
         }
         self.low = (0.0, at);
         self.calm_since = None;
@@ -219,14 +225,14 @@ impl Track {
     pub fn window(&self) -> Option<Vec<u64>> {
         let mut sum = vec![0; self.reference.as_ref()?.counts.len()];
         for part in &self.parts {
-            part.counts.iter().zip(&mut sum).for_each(|(n, sum)| *sum += n);
+            part.counts.iter().zip(&mut sum).for_each(|(n, sum)| *sum += u64::from(*n));
         }
         Some(sum)
     }
 
     /// Rows that the present test has seen.
     pub fn tested(&self) -> u64 {
-        self.sides.as_ref().map_or_else(|| self.bet.as_ref().map_or(0, Conformal::seen), Sides::seen)
+        self.sides.as_ref().map_or_else(|| self.bet.as_ref().map_or(0, |bet| bet.seen()), |sides| sides.seen())
     }
 
     /// ln of the most that the present bet has won, and of what it needs to be sure.
@@ -255,20 +261,20 @@ impl Track {
     }
 
     /// Takes the rows `rows` of a minute's cells, or notices that the column was not in it. `enough` says whether what
-    /// was learned, in rows, makes a reference now.
+    /// was learned, in rows, makes a reference now; `tracks` is how many there are.
     pub(crate) fn fold(
         &mut self,
         cells: Option<&Cells>,
         rows: &[usize],
         (at, spec): (Timestamp, &MonitorSpec),
-        enough: impl Fn(u64) -> bool,
+        (tracks, enough): (usize, impl Fn(u64) -> bool),
     ) -> Option<Turn> {
         if self.standing == Standing::Unlike || rows.is_empty() {
             return None;
         }
         let Some(reference) = &self.reference else {
-            self.learn(cells?, rows, at);
-            if self.learned.as_ref().is_some_and(|learned| enough(learned.rows())) {
+            self.learn(cells?, rows, at, self.learning(spec, tracks));
+            if self.learned.as_ref().is_some_and(|learned| enough(learned.rows()) && learned.has_counted(FEWEST)) {
                 self.learn_no_more(at);
             }
             return None;
@@ -286,7 +292,7 @@ impl Track {
                 bet.push(*bin);
             }
         }
-        self.date(at);
+        self.date(at, spec);
         self.judge(at, spec)
     }
 
@@ -302,7 +308,7 @@ impl Track {
         }
         let Some(reference) = &self.reference else {
             // These rows decide on the bins and are not counted in them.
-            self.learn(theirs?, beside, at);
+            self.learn(theirs?, beside, at, self.learning(spec, 1));
             if self.learned.as_ref().is_some_and(|learned| learned.rows() >= PILOT)
                 && let Some(learned) = self.learned.take()
             {
@@ -321,29 +327,34 @@ impl Track {
         if let Some(sides) = &mut self.sides {
             sides.push(&mine, &theirs);
         }
-        self.date(at);
+        self.date(at, spec);
         self.judge(at, spec)
     }
 
     /// Remembers when the bet was last near its lowest.
-    fn date(&mut self, at: Timestamp) {
+    fn date(&mut self, at: Timestamp, spec: &MonitorSpec) {
         let (wealth, peak) = self.wealth();
         self.low.0 = self.low.0.min(wealth);
         if wealth <= self.low.0 + QUIET && peak < self.evidence().1 {
-            self.low.1 = at.plus_micros(super::rows::MINUTE);
+            self.low.1 = at.plus_micros(spec.step());
         }
     }
 
-    fn learn(&mut self, cells: &Cells, rows: &[usize], at: Timestamp) {
-        let most = if self.origin == Origin::Window { MOST_OF_WINDOW } else { MOST_FIRST };
+    fn learning(&self, spec: &MonitorSpec, tracks: usize) -> Learning {
+        let most = (NUMBERS / tracks.max(1)).clamp(LEAST_OF_WINDOW, MOST_OF_WINDOW) / 2 * 2;
+        let first = u64::from(spec.reference.first_rows) / PILOT_PART;
+        Learning { pilot: (self.origin == Origin::FirstRows).then_some(first.clamp(1, MOST_PILOT)), most }
+    }
+
+    fn learn(&mut self, cells: &Cells, rows: &[usize], at: Timestamp, how: Learning) {
         let learned = self.learned.get_or_insert_with(|| match cells {
             Cells::Numbers(_) => Learned::Numbers(Sample::default()),
             Cells::Texts(_) => Learned::Texts(Calibration::hashed()),
         });
         match (learned, cells) {
-            (Learned::Numbers(mine), Cells::Numbers(values)) => {
-                for row in rows {
-                    mine.push(values[*row], most);
+            (mine, Cells::Numbers(values)) => {
+                if !rows.iter().all(|row| mine.number(values[*row], how)) {
+                    self.stand(Standing::Unlike, at);
                 }
             }
             (Learned::Texts(mine), Cells::Texts(values)) => {
@@ -390,7 +401,7 @@ impl Track {
             // The reference is as old as the window.
             reference.counts.fill(0);
             for counts in self.parts.iter().filter_map(|part| part.beside.as_ref()) {
-                counts.iter().zip(&mut reference.counts).for_each(|(n, sum)| *sum += n);
+                counts.iter().zip(&mut reference.counts).for_each(|(n, sum)| *sum += u64::from(*n));
             }
         }
         let reference = reference.counts.clone();

@@ -20,6 +20,8 @@ pub use truth::Truth;
 
 /// Values of a segment's column that are watched apart.
 const VALUES: usize = 8;
+/// How long a value may be, in bytes, to be a segment: it stands in sentences, alerts and logs.
+const LONGEST: usize = 128;
 /// Rows without which no live reference is made, and no value is known to be frequent.
 const FEWEST: u64 = 200;
 /// Tracks of one monitor, those of segments included: its whole state is written each minute.
@@ -27,14 +29,17 @@ const MOST_TRACKS: usize = 2_000;
 /// What those get of the level that are there at the beginning; the rest is for columns that come later.
 const BEGINNING: f64 = 0.9;
 
-/// What a version's columns are compared with, where it is known beforehand.
+/// What a version's columns are compared with, where it is known beforehand: of a profile's columns, with all that is kept of
+/// them, the few numbers that are needed here.
 #[derive(Debug, Clone, Default)]
-pub struct References(Option<Arc<Profile>>);
+pub struct References(Arc<BTreeMap<String, Calibration>>);
 
 impl References {
-    /// A saved profile, if there is one.
-    pub fn new(profile: Option<Arc<Profile>>) -> Self {
-        Self(profile)
+    /// Of a saved profile, if there is one.
+    pub fn new(profile: Option<&Profile>) -> Self {
+        let columns = profile.iter().flat_map(|profile| &profile.columns);
+        let known = columns.filter_map(|c| Some((c.name.clone(), c.calibration.clone()?)));
+        Self(Arc::new(known.collect()))
     }
 
     /// The reference of a journal's column: of the profile's column of that name, with or without its `in.` or `out.`.
@@ -45,7 +50,7 @@ impl References {
 
     /// Of the profile's column of that very name.
     fn named(&self, name: &str) -> Option<&Calibration> {
-        self.0.as_ref()?.columns.iter().find(|c| c.name == name)?.calibration.as_ref()
+        self.0.get(name)
     }
 }
 
@@ -104,7 +109,7 @@ pub struct Watch {
     #[serde(default)]
     pub truth: Truth,
     /// What its drift does to the answers, when that was last looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub why: Option<Why>,
     /// Columns, of all rows or of a segment, that the last minute had and that are not watched, because a monitor
     /// watches at most 2,000.
@@ -112,6 +117,9 @@ pub struct Watch {
     pub left_out: u64,
     /// References made of live rows end with this minute, where they are made of a time.
     learn_until: Option<Timestamp>,
+    /// How long what is looked at together is, microseconds; nothing of a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    every: Option<i64>,
     /// Segments' columns whose frequent values are not known yet.
     #[serde(default)]
     counting: BTreeMap<String, Counting>,
@@ -191,11 +199,13 @@ struct Fold<'a> {
     spec: &'a MonitorSpec,
     references: &'a References,
     learn_until: Option<Timestamp>,
+    /// How many there are.
+    tracks: usize,
 }
 
 impl Fold<'_> {
     fn end(&self) -> Timestamp {
-        self.minute.at.plus_micros(MINUTE)
+        self.minute.at.plus_micros(self.spec.step())
     }
 
     fn enough(&self, rows: u64) -> bool {
@@ -229,7 +239,7 @@ impl Fold<'_> {
                 };
                 track.fold_beside((cells, rows), (beside.columns.get(name), &theirs), at)?
             }
-            None => track.fold(cells, rows, at, |rows| self.enough(rows))?,
+            None => track.fold(cells, rows, at, (self.tracks, |rows| self.enough(rows)))?,
         };
         let segment = part.map(|(of, value)| format!("{of} = {value}"));
         let drifted = turn == Turn::Drifted;
@@ -247,12 +257,19 @@ impl Fold<'_> {
 impl Watch {
     /// Nothing seen yet; begins with the minute of `at`. With a window, references are made of the rows before `at`.
     pub fn new(at: Timestamp, spec: &MonitorSpec) -> Self {
-        let whole = |at: i64| Timestamp(at - at.rem_euclid(MINUTE));
+        let step = spec.step();
+        let whole = |at: i64| Timestamp(at - at.rem_euclid(step));
         let before = spec.reference.window.map(|w| i64::try_from(w.0.as_micros()).unwrap_or(i64::MAX));
         let position = whole(at.micros().saturating_sub(before.unwrap_or(0)));
         let learn_until = before.map(|_| whole(at.micros()));
         let truth = Truth { until: position, ..Truth::default() };
-        Self { begun: at, position, since: at, learn_until, truth, ..Self::default() }
+        let every = (step != MINUTE).then_some(step);
+        Self { begun: at, position, since: at, learn_until, truth, every, ..Self::default() }
+    }
+
+    /// How long what is looked at together is, microseconds.
+    pub(crate) fn step(&self) -> i64 {
+        self.every.unwrap_or(MINUTE)
     }
 
     /// Whether a minute is of a version that has not been seen before it: its references are to be found first.
@@ -281,8 +298,9 @@ impl Watch {
             minute,
             beside: Some(beside),
             spec,
-            references: &References(None),
+            references: &References::default(),
             learn_until: None,
+            tracks: 0,
         }));
         told
     }
@@ -302,7 +320,14 @@ impl Watch {
                 told.extend(self.replace(minute, learning));
             }
         }
-        told.extend(self.look(Fold { minute, beside: None, spec, references, learn_until: self.learn_until }));
+        told.extend(self.look(Fold {
+            minute,
+            beside: None,
+            spec,
+            references,
+            learn_until: self.learn_until,
+            tracks: 0,
+        }));
         told
     }
 
@@ -310,7 +335,7 @@ impl Watch {
         self.rows[0] += fold.minute.seen;
         self.rows[1] += fold.minute.rows as u64;
         self.take_up(fold);
-        let turned = self.turn(fold);
+        let turned = self.turn(Fold { tracks: self.tracks().count(), ..fold });
         self.tell(&turned, fold.end(), fold.spec)
     }
 
@@ -332,9 +357,31 @@ impl Watch {
         told
     }
 
+    /// Lets go of columns that are redacted now: what stands in their place is not what came, and would be drift. What is
+    /// told is that a drift has ended with them.
+    pub(crate) fn hide(&mut self, hidden: &[String], spec: &MonitorSpec) -> Option<Transition> {
+        let stays = |name: &str| !is_hidden(name, hidden);
+        let named = self.tracks().flat_map(|(name, of, _)| [Some(name), of.map(|(of, _)| of)]).flatten();
+        let gone = named.filter(|name| !stays(name)).map(str::to_owned).next();
+        self.counting.retain(|name, _| stays(name));
+        let gone = gone?;
+        self.tracks.retain(|name, _| stays(name));
+        self.segments.retain(|of, _| stays(of));
+        self.truth.segments.retain(|of, _| stays(of));
+        self.truth.forget(stays);
+        for segment in self.segments.values_mut().flatten() {
+            segment.tracks.retain(|name, _| stays(name));
+        }
+        let ends = self.drifting && self.drifted().is_empty();
+        if ends {
+            (self.drifting, self.since) = (false, self.position);
+        }
+        ends.then(|| words::hidden(&gone, self, spec))
+    }
+
     /// All minutes before `until` are folded.
     pub fn settle(&mut self, until: Timestamp) {
-        self.position = self.position.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+        self.position = self.position.max(Timestamp(until.micros() - until.micros().rem_euclid(self.step())));
     }
 
     /// Every track with its column, and its segment's column and value where it is of one.
@@ -371,6 +418,7 @@ impl Watch {
             since: if was.drifting || was.version.is_empty() { minute.at } else { was.since },
             // What was learnt of one version's time says nothing of another's.
             learn_until: was.learn_until.filter(|_| learning || was.version.is_empty()),
+            every: was.every,
             truth: Truth {
                 until: if was.version.is_empty() { was.truth.until } else { minute.at },
                 ..Truth::default()
@@ -431,7 +479,8 @@ impl Watch {
         let Some(cells) = minute.columns.get(of).filter(|_| !self.segments.contains_key(of)) else { return false };
         let counting = self.counting.entry(of.to_owned()).or_default();
         counting.rows += minute.rows as u64;
-        for value in (0..minute.rows).filter_map(|row| shown(cells, row)) {
+        let plain = |value: &String| value.len() <= LONGEST && !value.chars().any(char::is_control);
+        for value in (0..minute.rows).filter_map(|row| shown(cells, row)).filter(plain) {
             *counting.counts.entry(value).or_default() += 1;
         }
         if counting.rows < FEWEST {
@@ -471,6 +520,17 @@ fn turned_in_segments(fold: Fold<'_>, segments: &mut BTreeMap<String, Vec<Segmen
         }
     }
     turned
+}
+
+/// Whether a column, or the list that it is an element of, is among these.
+pub(super) fn is_hidden(name: &str, hidden: &[String]) -> bool {
+    let list = name.split_once('[').map(|(list, _)| list);
+    hidden.iter().any(|of| of == name || Some(of.as_str()) == list)
+}
+
+/// What cannot be read is looked at again: an earlier version kept effects that are no numbers, which JSON does not have.
+fn readable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Why>, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(from)?).ok())
 }
 
 /// What each part of a monitor gets of its level, of what there is at the beginning: columns, segments, labels.

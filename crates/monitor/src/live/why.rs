@@ -107,6 +107,8 @@ pub struct Given {
     pub rows: usize,
     /// `in.NAME`; of lists `in.NAME[0]` and so on.
     pub columns: BTreeMap<String, Cells>,
+    /// Inputs that are not among them because they are redacted.
+    pub hidden: Vec<String>,
 }
 
 impl Given {
@@ -120,13 +122,13 @@ impl Given {
 
     fn at(&self, rows: &[usize]) -> Self {
         let columns = self.columns.iter().map(|(name, cells)| (name.clone(), cells.at(rows))).collect();
-        Self { rows: rows.len(), columns }
+        Self { rows: rows.len(), columns, hidden: self.hidden.clone() }
     }
 
     fn with(&self, column: &str, cells: Cells) -> Self {
         let mut columns = self.columns.clone();
         columns.insert(column.to_owned(), cells);
-        Self { rows: self.rows, columns }
+        Self { rows: self.rows, columns, hidden: self.hidden.clone() }
     }
 }
 
@@ -163,6 +165,9 @@ pub(super) async fn explain(
         let (output, unit) = (String::new(), Unit::Number);
         Why { at, output, unit, rows: 0, mean: None, causes: Vec::new(), problem: Some(problem) }
     };
+    if let Some(hidden) = given.hidden.first() {
+        return none(format!("{hidden} is redacted in the journal, and without it the model cannot be asked again"));
+    }
     let mut moved = moved(watch);
     moved.retain(|(name, ..)| given.columns.contains_key(*name));
     if given.rows < 2 || moved.is_empty() {
@@ -193,7 +198,7 @@ pub(super) async fn explain(
         problem = Some(format!("{left_out} more columns have drifted less, and were not looked at"));
     }
     causes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
-    let mean = (unit != Unit::Class).then(|| single(&base.rows)).flatten();
+    let mean = (unit != Unit::Class).then(|| single(&base.rows)).flatten().filter(|mean| mean.is_finite());
     Why { at, output: base.output, unit, rows: given.rows as u64, mean, causes, problem }
 }
 
@@ -225,15 +230,20 @@ async fn cause(
     let half = given.rows / 2;
     let others: Vec<usize> = (0..given.rows).map(|row| (row + half.max(1)) % given.rows).collect();
     let dealt = ask(answers, of, &given.with(name, cells.at(&others))).await?;
-    let changes: f64 = base.rows.iter().zip(&dealt.rows).map(|(a, b)| a.change(b)).sum();
+    // An answer that is no number is no further from another than from itself; such rows tell nothing.
+    let changes = base.rows.iter().zip(&dealt.rows).map(|(a, b)| a.change(b)).filter(|change| change.is_finite());
+    let (count, sum) = changes.fold((0_u64, 0.0), |(count, sum), change| (count + 1, sum + change));
+    if count == 0 {
+        return Err(PortError { kind: ErrorKind::InvalidInput, message: "the answers are no numbers".into() });
+    }
     let shift = match reference.and_then(|reference| put_back(cells, reference)) {
         Some(back) => {
             let before = ask(answers, of, &given.with(name, back)).await?;
-            Some(shift(&before.rows, &base.rows))
+            Some(shift(&before.rows, &base.rows)).filter(|shift| shift.is_finite())
         }
         None => None,
     };
-    Ok(Cause { column: name.to_owned(), moved, importance: changes / given.rows as f64, shift })
+    Ok(Cause { column: name.to_owned(), moved, importance: sum / count as f64, shift })
 }
 
 /// The mean of one number, or of the last of two.
@@ -273,7 +283,9 @@ fn shift(before: &[Answer], now: &[Answer]) -> f64 {
 /// many get values that are too few.
 fn put_back(cells: &Cells, reference: &Calibration) -> Option<Cells> {
     match (cells, &reference.edges) {
-        (Cells::Numbers(values), Some(edges)) if !edges.is_empty() => {
+        (Cells::Numbers(values), Some(edges))
+            if !edges.is_empty() && reference.counts[..=edges.len()].iter().any(|n| *n > 0) =>
+        {
             Some(Cells::Numbers(quantiles(values, edges, reference)))
         }
         (Cells::Texts(values), None) => Some(Cells::Texts(dealt(values, reference)?)),

@@ -86,8 +86,16 @@ fn advice(these: &[&Turned]) -> &'static str {
 /// The rows behind it.
 fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> String {
     let truth = |column: &str| labels::is_truth(column);
-    let mut columns: Vec<String> = these.iter().filter(|t| !truth(&t.column)).map(|t| identifier(&t.column)).collect();
-    columns.dedup();
+    let mut columns: Vec<String> = Vec::new();
+    for turned in these.iter().filter(|t| !truth(&t.column)) {
+        // An element of a list is in the journal with its list.
+        let element = turned.column.strip_suffix(']').and_then(|c| c.rsplit_once('['));
+        let list = element.filter(|(_, place)| place.bytes().all(|c| c.is_ascii_digit()));
+        let column = identifier(list.map_or(turned.column.as_str(), |(list, _)| list));
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
     columns.truncate(NAMED);
     // What was true is in another table, with the predictions that it is of.
     let label = spec.label.as_ref().filter(|_| these.iter().any(|t| truth(&t.column)));
@@ -147,6 +155,16 @@ pub(super) fn transition(
         "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(), "query": query(spec, since, these),
     });
     Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+}
+
+/// Nothing drifts any more, now that `column` is redacted.
+pub(super) fn hidden(column: &str, watch: &Watch, spec: &MonitorSpec) -> Transition {
+    let of = subject(spec, watch);
+    let sentence = format!("{of} no longer drifts: {column} is redacted now, and what is redacted is not watched");
+    let numbers = json!({
+        "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
+    });
+    Transition { kind: TransitionKind::Recovered, at: watch.position, drifting: false, sentence, numbers }
 }
 
 /// What a drift does to the answers, as a part of a sentence and as numbers, put to what is told of it.
@@ -248,4 +266,28 @@ pub(super) fn replaced(was: &Watch, now: &Watch) -> Transition {
     );
     let numbers = json!({"model": now.model, "version": now.version, "before": {"model": was.model, "version": was.version, "drifting": was.drifting}});
     Transition { kind: TransitionKind::Replaced, at: now.begun, drifting: false, sentence, numbers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::rows::tests::spec;
+
+    #[test]
+    fn the_query_names_columns_that_the_journal_has() {
+        let turned = |column: &str| Turned {
+            column: column.to_owned(),
+            segment: None,
+            turn: Turn::Drifted,
+            moved: crate::live::track::Moved::default(),
+            evidence: (0.0, 0.0),
+            changed_at: None,
+        };
+        let of = [turned("out.p[0]"), turned("in.x"), turned("out.p[1]"), turned("in.odd[name]")];
+        let sql = query(&spec(json!({})), None, &of.iter().collect::<Vec<_>>());
+        assert!(
+            sql.starts_with("SELECT event_id, at, \"out.p\", \"in.x\", \"in.odd[name]\" FROM predictions"),
+            "{sql}"
+        );
+    }
 }

@@ -128,7 +128,7 @@ impl Failure for PerformanceError {
             Self::Segment(e) => return e.hint(),
             Self::NoPredictions { .. } => "look further back, e.g. --last 7d".into(),
             Self::NoLabels { names, .. } if names.is_empty() => {
-                "send what turned out to be true to /api/v1/feedback with the prediction's id".into()
+                "send what turned out to be true to /api/v1/feedback: predictionId is ours, id with deployment is your own".into()
             }
             Self::NoLabels { .. } => "name the feedback: --label NAME".into(),
             Self::Outputs { .. } => "say which is the prediction: --prediction NAME".into(),

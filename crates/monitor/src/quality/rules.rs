@@ -249,12 +249,8 @@ impl Check {
             | Self::ExpectColumnSumToBeBetween(b)
             | Self::ExpectColumnUniqueValueCountToBeBetween(b)
             | Self::ExpectColumnProportionOfUniqueValuesToBeBetween(b) => Range::from(b).sound(),
-            Self::ExpectCompoundColumnsToBeUnique(c) => {
-                ignored(c.ignore_row_if.as_deref(), ["all_values_are_missing", "any_value_is_missing", "never"])
-            }
-            Self::ExpectMulticolumnSumToEqual(c) => {
-                ignored(c.ignore_row_if.as_deref(), ["all_values_are_missing", "any_value_is_missing", "never"])
-            }
+            Self::ExpectCompoundColumnsToBeUnique(c) => several(&c.column_list, c.ignore_row_if.as_deref()),
+            Self::ExpectMulticolumnSumToEqual(c) => several(&c.column_list, c.ignore_row_if.as_deref()),
             Self::ExpectColumnPairValuesToBeEqual(p) if p.or_equal => Err("or_equal is of greater_than".into()),
             Self::ExpectColumnPairValuesAToBeGreaterThanB(p) | Self::ExpectColumnPairValuesToBeEqual(p) => {
                 pair(p.ignore_row_if.as_deref())
@@ -357,6 +353,14 @@ fn ignored(word: Option<&str>, words: [&str; 3]) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Columns that are taken together: there is at least one.
+fn several(columns: &[String], word: Option<&str>) -> Result<(), String> {
+    if columns.is_empty() {
+        return Err("column_list is empty; name the columns that are taken together".into());
+    }
+    ignored(word, ["all_values_are_missing", "any_value_is_missing", "never"])
 }
 
 fn pair(word: Option<&str>) -> Result<(), String> {

@@ -19,7 +19,8 @@ use utoipa::IntoParams;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CostQuery {
     /// Told apart by: `deployment`, `version`, `variant`, `tenant`, `key`, `outcome`, `error`, `day`, `hour`, with commas between;
-    /// `deployment` when left out. By `tenant`, the default tenant's administrators see all tenants.
+    /// `deployment` when left out. By `tenant`, the default tenant's administrators see all tenants, its other keys may not
+    /// ask, and any other tenant sees itself.
     by: Option<String>,
     /// Answers of the last so many seconds; a week when left out. Not with `from`.
     last_seconds: Option<u64>,

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use mainspring_core::{ErrorKind, Name};
 use mainspring_http::{ApiError, Caller};
-use mainspring_rollout::{Before, OrderRollout, Plan, ReadRollouts, StartRollout, Wanted, replay};
+use mainspring_rollout::{Batch, Before, OrderRollout, Plan, ReadRollouts, Replay, StartRollout, Wanted};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -131,17 +131,21 @@ pub(crate) async fn replay_rollout(
         record.earlier = s.rollout_events.before(before).await.map_err(failed)?;
     }
     let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;
-    let mut events = Vec::new();
+    let decisions = record.decisions.len();
+    let bug = |_| ApiError::new(ErrorKind::Internal, "the replay stopped at a bug");
+    let mut replay = Replay::new(record);
     loop {
-        let batch = stream.next().await.map_err(failed)?;
-        if batch.events.is_empty() {
+        let Batch { events, complete_until, reading } = stream.next().await.map_err(failed)?;
+        if events.is_empty() && !reading {
             break;
         }
-        events.extend(batch.events);
+        // Seconds of work for a rollout of millions of answers.
+        let part = tokio::task::spawn_blocking(move || {
+            replay.push(events, complete_until);
+            replay
+        });
+        replay = part.await.map_err(bug)?;
     }
-    let decisions = record.decisions.len();
-    // Seconds of work for a rollout of millions of answers.
-    let found = tokio::task::spawn_blocking(move || replay(&record, events));
-    let found = found.await.map_err(|_| ApiError::new(ErrorKind::Internal, "the replay stopped at a bug"))?;
+    let found = tokio::task::spawn_blocking(move || replay.finish()).await.map_err(bug)?;
     Ok(Json(replayed(decisions, &found)))
 }

@@ -37,7 +37,8 @@ pub(crate) fn window(
         (None, Some(0)) => return Err(wrong("lastSeconds is 0; it must be at least 1")),
         (None, seconds) => {
             let micros = i64::try_from(seconds.unwrap_or(WEEK)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-            until.plus_micros(-micros)
+            // Nothing was before the epoch.
+            until.plus_micros(-micros).max(Timestamp(0).min(until.plus_micros(-1)))
         }
     };
     if from >= until { Err(wrong("from must be before until")) } else { Ok((from, until)) }

@@ -52,7 +52,7 @@ pub struct CostStorage {
     pub of: String,
     /// Bytes now.
     pub bytes: u64,
-    /// What it costs to keep that for as long as the report is of; none without a price.
+    /// What it costs to keep that for as long as the report is of, up to now; none without a price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
 }
@@ -150,7 +150,7 @@ pub struct BudgetView {
 /// Budgets.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct BudgetList {
-    /// As they stood at the last look, a minute ago at most.
+    /// As they stood at the last look, a minute ago at most; a budget or price that is declared is looked at at once.
     pub budgets: Vec<BudgetView>,
 }
 

@@ -237,6 +237,10 @@ impl House for Cellar {
         Box::pin(async { Ok(vec![Tenant::default(), Tenant::new("other").unwrap()]) })
     }
 
+    fn days(&self, _: &Tenant, _: Option<&str>) -> Option<u32> {
+        Some(90)
+    }
+
     fn stored<'a>(&'a self, _: &'a Arc<Principal>) -> mainspring_cost::PortResult<'a, Vec<Stored>> {
         let kept = |what, of: &str, bytes| Stored { what, of: of.into(), bytes };
         Box::pin(async move { Ok(vec![kept("model", "adder/3", 2_000_000_000), kept("journal", "adder", 1_000)]) })

@@ -344,6 +344,12 @@ async fn the_latest_feedback_joins_its_prediction_by_either_id() {
             let of_table = format!("select event_id, value from feedback f where {filter} order by 1");
             assert_eq!((own.len(), &own), (latest, &world.rows(&of_table).await), "{filter}");
         }
+        // What was corrected too late is what it was in time.
+        for (wait, values) in [(100_000_000, &["true"][..]), (100_000_001, &["false", "yes"]), (99_999_999, &[])] {
+            let sql = crate::feedback_in_time(("f.name = 'label'", "TRUE"), ("p.deployment = 'churn'", wait));
+            let found = world.rows(&format!("select value from ({sql}) order by 1")).await;
+            assert_eq!(found, values.iter().map(|v| vec![json!(v)]).collect::<Vec<_>>(), "{wait}");
+        }
         let rows = world
             .rows("select event_id, feedback_name, feedback_value, feedback_number from labeled order by 1, 2")
             .await;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// Batches that one rollout may take in one pass, so that one with a long past does not hold up the others.
 const BATCHES: usize = 50;
+/// Events of a long past that one rollout may take in one pass, about.
+const A_PART: usize = 100_000;
 const SECOND: i64 = 1_000_000;
 /// The longest pause between two tries.
 const PATIENCE: i64 = 60 * SECOND;
@@ -47,6 +49,8 @@ pub(super) struct Feed {
     /// Nothing before this is missing any more.
     pub complete_until: Timestamp,
     trouble: Trouble,
+    /// Whether a long past is still being read: then nothing is decided, as before a stream was opened.
+    pub reading: bool,
     /// Why nothing comes.
     pub silence: Option<String>,
 }
@@ -74,7 +78,7 @@ impl Feed {
             }
             Ok(()) => {}
             Err(error) => {
-                self.stream = None;
+                (self.stream, self.reading) = (None, false);
                 if self.trouble.comes(wanting.now) {
                     let deployment = &pilot.spec().deployment;
                     tracing::warn!(%deployment, %error, "no news of the rollout's traffic; it is asked again");
@@ -88,12 +92,15 @@ impl Feed {
             Some(stream) => stream,
             None => self.open(ports, pilot, wanting).await?,
         };
+        let mut taken = 0;
         for _ in 0..BATCHES {
             let batch = stream.next().await?;
-            let more = !batch.events.is_empty();
+            let more = batch.reading || !batch.events.is_empty();
+            taken += batch.events.len();
+            self.reading = batch.reading;
             self.complete_until = self.complete_until.max(batch.complete_until);
             pilot.push(batch.events);
-            if !more {
+            if !more || (self.reading && taken >= A_PART) {
                 break;
             }
         }

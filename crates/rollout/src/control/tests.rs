@@ -23,6 +23,8 @@ struct Stage {
     journal: Mutex<Vec<Event>>,
     /// The journal does not answer.
     dark: Mutex<bool>,
+    /// A long past is being read.
+    long: Mutex<bool>,
     tripped: Mutex<Option<String>>,
     declared: Mutex<String>,
     opened: Mutex<u32>,
@@ -74,6 +76,9 @@ struct Stream(Arc<Stage>, usize, Wanted);
 impl EventStream for Stream {
     fn next(&mut self) -> PortResult<'_, Batch> {
         let dark = *self.0.dark.lock();
+        if *self.0.long.lock() {
+            return async { Ok(Batch { reading: true, ..Batch::default() }) }.boxed();
+        }
         let journal = self.0.journal.lock();
         let wanted = &self.2;
         let fits = |e: &&Event| match e {
@@ -91,7 +96,7 @@ impl EventStream for Stream {
             if dark {
                 return Err(PortError("the journal does not answer".into()));
             }
-            Ok(Batch { events, complete_until })
+            Ok(Batch { events, complete_until, reading: behind })
         }
         .boxed()
     }
@@ -153,6 +158,7 @@ fn stage(clock: &ManualClock, failing: f64, liked: f64) -> Arc<Stage> {
         clock: clock.clone(),
         journal: Mutex::default(),
         dark: Mutex::new(false),
+        long: Mutex::new(false),
         tripped: Mutex::default(),
         declared: Mutex::new("models:/churn/7".into()),
         opened: Mutex::new(0),
@@ -250,7 +256,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     assert!(b.rollouts.rows()[0].row.is_none(), "the deployment itself serves it");
     // The whole run, folded again from the journal, gives the same decisions: also those of the dead leader.
     let record = b.rollouts.record(&read(), None).await.unwrap();
-    let replayed = crate::replay(&record, stage.journal.lock().clone());
+    let replayed = crate::replay(record, stage.journal.lock().clone());
     assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
     assert_eq!(replayed.same, log.len() as u64);
     // The journal is told of everything, once and in order.
@@ -279,6 +285,36 @@ async fn two_replicas_and_a_killed_leader_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_and_a_killed_leader_on_postgres() {
     two_replicas_and_a_killed_leader(TempDb::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_decided_or_shown_while_a_long_past_is_read() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.rollouts.declare(&start(), spec("")).unwrap();
+    for _ in 0..10 {
+        pass(&stage, &mut [&mut a], 4).await;
+    }
+    drop(a);
+    *stage.long.lock() = true;
+    let mut b = Server::new(&db, &temp.ctx, &stage, "b");
+    for _ in 0..30 {
+        pass(&stage, &mut [&mut b], 4).await;
+    }
+    let before = b.log().await;
+    assert!(b.controller.leads() && b.phase() == Phase::Step);
+    assert_eq!(before.last().unwrap().kind, DecisionKind::Advanced, "it is not even said to be held");
+    assert!(b.rollouts.status(&read()).unwrap().report.is_none(), "a part of the evidence is none");
+    *stage.long.lock() = false;
+    *stage.tripped.lock() = Some("20 of 30 failed".into());
+    for _ in 0..3 {
+        pass(&stage, &mut [&mut b], 4).await;
+    }
+    assert_eq!(b.phase(), Phase::RolledBack, "{:?}", kinds(&b.log().await));
+    let replayed = crate::replay(b.rollouts.record(&read(), None).await.unwrap(), stage.journal.lock().clone());
+    assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -414,7 +450,7 @@ async fn the_next_rollout_takes_the_deployment_over(temp: TempDb) {
     let log = a.rollouts.decisions(&read(), Some(1), u64::MAX, 10).await.unwrap();
     assert_eq!(log[0].kind, DecisionKind::Closed);
     let record = a.rollouts.record(&read(), Some(1)).await.unwrap();
-    let replayed = crate::replay(&record, stage.journal.lock().clone());
+    let replayed = crate::replay(record, stage.journal.lock().clone());
     assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
     for _ in 0..3 {
         pass(&stage, &mut [&mut a], 2).await;

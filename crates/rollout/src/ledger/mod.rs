@@ -98,6 +98,8 @@ struct Unit {
 struct Cell {
     stratum: u32,
     variant: u16,
+    /// What a contextual bandit expected before this came, as a place in [`arms::Known::models`].
+    expected: u32,
     /// Of each mean.
     totals: Box<[UnitTotals]>,
     /// Of each mean, what was known of the unit before; nothing where no metric asks.
@@ -166,8 +168,8 @@ pub struct Ledger {
     /// Answers of a variant without a share.
     impossible: u64,
     shadows: shadow::Shadows,
-    /// What a bandit knows of its arms, and as of which look.
-    arms: (arms::Arms, Timestamp),
+    /// What a bandit knows of its arms.
+    arms: arms::Known,
     /// What is counted one by one; the rest is made when it is asked for.
     report: Report,
     known: Option<Arc<Report>>,
@@ -211,7 +213,7 @@ impl Ledger {
             srm: Evidence::default(),
             impossible: 0,
             shadows: shadow::Shadows::default(),
-            arms: (arms::Arms::default(), Timestamp(i64::MIN)),
+            arms: arms::Known::default(),
             report,
             known: None,
             news: true,
@@ -275,6 +277,7 @@ impl Ledger {
     pub fn fold(&mut self, event: &Event) {
         self.report.late += u64::from(event.at() <= self.cut);
         self.dirty = true;
+        self.arms.stale = true;
         self.known = None;
         match event {
             Event::Exposure(exposure) => self.exposure(exposure),
@@ -418,7 +421,8 @@ impl Ledger {
             }
         }
         let cells = &mut self.units[unit as usize].cells;
-        cells.push(Cell { stratum: stratum as u32, variant: variant as u16, totals, covariates });
+        let expected = self.arms.models.len() as u32;
+        cells.push(Cell { stratum: stratum as u32, variant: variant as u16, expected, totals, covariates });
         if cells.len() == 2 {
             self.returning.push(unit);
         }
@@ -527,7 +531,8 @@ impl Ledger {
     pub fn look(&mut self, cut: Timestamp) {
         self.cut = self.cut.max(cut);
         self.news = true;
-        if !std::mem::take(&mut self.dirty) {
+        let arms = self.look_at_arms();
+        if !std::mem::take(&mut self.dirty) && !arms {
             if let Some(known) = &mut self.known {
                 Arc::make_mut(known).cut = self.cut;
             }
@@ -545,16 +550,17 @@ impl Ledger {
             Ok(_) | Err(_) => self.srm.observe(f64::INFINITY),
         }
         self.shadows.look(&self.plan);
-        if self.arms_are_due() {
-            self.arms = (self.look_at_arms(), self.cut);
-        }
+    }
+
+    /// How many strata have begun: one that begins later has nothing to say, and a ledger that is rebuilt knows of it.
+    fn begun(&self) -> usize {
+        self.strata.iter().take_while(|s| s.start < self.cut).count()
     }
 
     /// ln of the e-value against "each new unit falls to a variant with the probability of its weight".
     fn sample_ratio(&self) -> Result<f64, CountsError> {
-        // A stratum that begins later has nothing to say, not even by its rounding: a ledger that is rebuilt knows of it.
-        let begun = self.strata.iter().take_while(|s| s.start < self.cut).count();
-        let strata: Vec<(&Stratum, &Vec<u64>)> = self.strata[..begun].iter().zip(&self.first).collect();
+        // Not even by its rounding.
+        let strata: Vec<(&Stratum, &Vec<u64>)> = self.strata[..self.begun()].iter().zip(&self.first).collect();
         let Some((first, _)) = strata.first() else { return Ok(0.0) };
         let mut test = Multinomial::new(&first.weights, 100.0)?;
         let mut beside = 0.0;
@@ -598,9 +604,9 @@ impl Ledger {
         for (_, present) in self.strata.iter().zip(&self.present).filter(|(s, _)| Some(s.step) == step) {
             report.step_units.iter_mut().zip(present).for_each(|(sum, n)| *sum += n);
         }
-        report.arms.clone_from(&self.arms.0.alone);
-        report.contexts.clone_from(&self.arms.0.contexts);
-        report.gains.clone_from(&self.arms.0.gains);
+        report.arms.clone_from(&self.arms.now.alone);
+        report.contexts.clone_from(&self.arms.now.contexts);
+        report.gains.clone_from(&self.arms.now.gains);
         let Self { metrics, plan, .. } = self;
         for (state, planned) in metrics.iter_mut().zip(&plan.metrics) {
             report.metrics.extend((1..plan.variants.len()).map(|at| metric::report(state, plan, planned, at)));

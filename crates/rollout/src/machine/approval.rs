@@ -73,14 +73,41 @@ impl Need {
 /// What is asked at a point, and who has agreed.
 pub fn needs(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Vec<Need> {
     let entries = spec.approvals.iter().filter(|a| a.before == point);
-    let need = |entry: &crate::spec::ApprovalSpec| {
-        let mut need =
-            Need { group: entry.group.as_ref().map(ToString::to_string), wanted: entry.approvals, by: Vec::new() };
-        let agreed = state.agreed.iter().filter(|a| a.point == point && need.takes(&a.groups));
-        need.by = agreed.map(|a| a.by.clone()).collect();
-        need
+    let need = |entry: &crate::spec::ApprovalSpec| Need {
+        group: entry.group.as_ref().map(ToString::to_string),
+        wanted: entry.approvals,
+        by: Vec::new(),
     };
-    entries.map(need).collect()
+    let mut needs: Vec<Need> = entries.map(need).collect();
+    let agreed: Vec<&Agreement> = state.agreed.iter().filter(|a| a.point == point).collect();
+    for one in &agreed {
+        let mut tried = vec![false; needs.len()];
+        counted(&mut needs, &agreed, one, &mut tried);
+    }
+    needs
+}
+
+/// Counts an agreement for one of the needs that it fits, if need be by counting another for another one: whoever is in two
+/// groups speaks for one of them, the one where nobody else does.
+fn counted(needs: &mut [Need], agreed: &[&Agreement], one: &Agreement, tried: &mut [bool]) -> bool {
+    for at in 0..needs.len() {
+        if tried[at] || !needs[at].takes(&one.groups) {
+            continue;
+        }
+        tried[at] = true;
+        if needs[at].missing() > 0 {
+            needs[at].by.push(one.by.clone());
+            return true;
+        }
+        for place in 0..needs[at].by.len() {
+            let Some(other) = agreed.iter().find(|a| a.by == needs[at].by[place]) else { continue };
+            if counted(needs, agreed, other, tried) {
+                needs[at].by[place].clone_from(&one.by);
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// When what is asked lapses.
@@ -126,12 +153,14 @@ pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transit
     if draft.state.agreed.iter().any(|a| a.point == point && a.by == me) {
         return refuse(format!("they have already; it waits for {}", missing(&open)));
     }
-    if !open.iter().any(|need| need.missing() > 0 && need.takes(draft.groups)) {
-        return refuse(format!("it waits for {}", missing(&open)));
-    }
     let mut state = draft.state.clone();
     state.agreed.push(Agreement { point, by: me, groups: draft.groups.to_vec(), at: draft.now });
-    let left = missing(&needs(spec, &state, point));
+    let after = needs(spec, &state, point);
+    let count = |needs: &[Need]| needs.iter().map(|need| need.by.len()).sum::<usize>();
+    if count(&after) == count(&open) {
+        return refuse(format!("it waits for {}", missing(&open)));
+    }
+    let left = missing(&after);
     if left.is_empty() {
         return Ok(super::order::approved(&Draft { state: &state, ..*draft }, point)?);
     }

@@ -431,6 +431,36 @@ fn two_of_a_group_must_agree_and_not_who_began_it() {
     assert!(hand.last().sentence.contains("key:bob and key:eve approved"), "{}", hand.last().sentence);
 }
 
+/// Four eyes are those of two people: whoever is in two groups speaks for the one where nobody else does.
+#[test]
+fn nobody_speaks_for_two_groups() {
+    let waits = |approvals: &str| {
+        let mut hand = Hand::new(&format!("{SPEC}approvals: [{approvals}]\n"));
+        hand.facts.starter = Some("key:ada".into());
+        hand.after(0);
+        hand.settle();
+        while hand.state.phase != Phase::Approval(ApprovalPoint::Canary) {
+            hand.order(Order::Skip).unwrap();
+        }
+        hand
+    };
+    let groups = "{before: canary, group: risk}, {before: canary, group: legal}";
+    let mut hand = waits(&format!("{{before: canary}}, {groups}"));
+    for who in ["key:eve", "key:ann"] {
+        hand.order_by(who, &["risk", "legal"], Order::Approve).unwrap();
+        assert_eq!(hand.state.phase, Phase::Approval(ApprovalPoint::Canary));
+    }
+    // Anybody will do now: eve and ann are counted for the groups.
+    assert!(hand.last().sentence.contains("waits for 1 "), "{}", hand.last().sentence);
+    hand.order_by("key:bob", &[], Order::Approve).unwrap();
+    assert_eq!(hand.state.phase, Phase::Step);
+    // A second one of a group does not stand for the other.
+    let mut hand = waits(groups);
+    hand.order_by("key:eve", &["risk"], Order::Approve).unwrap();
+    let refused = hand.order_by("key:ann", &["risk"], Order::Approve).unwrap_err();
+    assert!(refused.contains("1 approval of group legal"), "{refused}");
+}
+
 #[test]
 fn approvals_that_do_not_come_in_time_take_everything_back() {
     let two = "approvals: [{before: canary, group: risk}, {before: canary, group: legal, expires: 30m}]\n";

@@ -98,7 +98,9 @@ pub struct Generator {
 impl Generator {
     /// Traffic from `start` on.
     pub fn new(world: World, seed: u64, start: Timestamp) -> Self {
-        let ids = SeededIds::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // Not a multiple of the step that the generator itself takes: all seeds would be one sequence, each begun one later, and
+        // many simulated rollouts would be little more than one.
+        let ids = SeededIds::new(seed.wrapping_mul(0xD1B5_4A32_D192_ED03));
         Self { world, ids, next: start, count: 0, later: Vec::new(), start }
     }
 

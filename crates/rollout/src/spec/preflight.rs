@@ -41,7 +41,7 @@ pub struct ReplaySpec {
     /// Fewer than that show nothing, and the check fails: 20 when not set, 1 of a golden file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_requests: Option<u32>,
-    /// A file of JSON lines instead of the journal, `{"inputs": {...}, "outputs": {...}}` each, among the files of a run:
+    /// A file of JSON lines instead of the journal, `{"inputs": [...], "outputs": [...]}` each, among the files of a run:
     /// `runs:/RUN/golden.jsonl`. Where a line has outputs, the candidate is compared with them and not with
     /// stable.
     #[serde(default, skip_serializing_if = "Option::is_none")]

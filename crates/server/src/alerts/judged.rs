@@ -2,7 +2,7 @@
 
 use crate::deployments::acting_for;
 use mainspring_alert::slo::{Count, RuleLimit, Series};
-use mainspring_core::{Ctx, Gate, Timestamp};
+use mainspring_core::{Ctx, Gate, Name, Tenant, Timestamp};
 use mainspring_serving::{ReadStats, RuleView, Serving};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -53,33 +53,37 @@ impl Judged {
         Self { serving, gate, ctx, minutes: Mutex::default() }
     }
 
-    /// Takes what was counted since the last look, of these rules; those of others are forgotten.
-    pub fn look(&self, limits: &[RuleLimit]) {
+    /// Takes what was counted since the last look, by the rules of these deployments; those of others are forgotten. It
+    /// must be all that have rules, whether or not somebody wants to hear of them: a limit that is declared later begins
+    /// with what comes then, and not with all that was ever counted.
+    pub fn look(&self, deployments: &[(Tenant, Name)]) {
         let now = self.ctx.now();
         let at = Timestamp(now.micros() - now.micros().rem_euclid(MINUTE));
         let mut minutes = self.minutes.lock();
         let mut next = HashMap::new();
-        let mut views: Option<(&RuleLimit, Vec<RuleView>)> = None;
-        for limit in limits {
-            let same = |of: &RuleLimit| of.tenant == limit.tenant && of.deployment == limit.deployment;
-            let known = views.take().filter(|(of, _)| same(of));
-            let (of, rules) = known.unwrap_or_else(|| (limit, self.views(limit)));
-            let mut counted = minutes.remove(&limit.series()).unwrap_or_default();
-            if let Some(rule) = rules.iter().find(|rule| rule.name == limit.rule) {
-                counted.add(at, (rule.looked, rule.broken));
+        for (tenant, deployment) in deployments {
+            let views = self.views(tenant, deployment);
+            if views.is_empty() {
+                // Nothing answers at the moment; what was counted goes on where it was.
+                next.extend(minutes.extract_if(|of, _| of.tenant == *tenant && of.deployment == *deployment));
             }
-            next.insert(limit.series(), counted);
-            views = Some((of, rules));
+            for rule in views {
+                let counted = (rule.looked, rule.broken);
+                let (tenant, deployment) = (tenant.clone(), deployment.clone());
+                let series = Series { tenant, deployment, counted: RuleLimit::counted(&rule.name) };
+                let mut of = minutes.remove(&series).unwrap_or_default();
+                of.add(at, counted);
+                next.insert(series, of);
+            }
         }
         *minutes = next;
     }
 
-    fn views(&self, limit: &RuleLimit) -> Vec<RuleView> {
-        let action = ReadStats { deployment: Some(limit.deployment.clone()) };
-        match self.gate.authorize(&acting_for(&limit.tenant), action) {
+    fn views(&self, tenant: &Tenant, deployment: &Name) -> Vec<RuleView> {
+        match self.gate.authorize(&acting_for(tenant), ReadStats { deployment: Some(deployment.clone()) }) {
             Ok(auth) => self.serving.stats(&auth).into_iter().flat_map(|stats| stats.rules).collect(),
             Err(error) => {
-                tracing::error!(deployment = %limit.deployment, %error, "cannot read what rules counted");
+                tracing::error!(%deployment, %error, "cannot read what rules counted");
                 Vec::new()
             }
         }

@@ -40,6 +40,12 @@ impl Slos {
         declared.flat_map(|((tenant, deployment), rules)| limits(tenant, deployment, rules)).collect()
     }
 
+    /// The deployments that have rules.
+    fn ruled(&self) -> Vec<(Tenant, Name)> {
+        let all = self.0.read();
+        all.iter().filter(|(_, promise)| promise.rules.is_some()).map(|(of, _)| of.clone()).collect()
+    }
+
     fn objectives(&self) -> Vec<Objective> {
         let all = self.0.read();
         all.iter()
@@ -98,9 +104,8 @@ impl Traffic for Counted {
     }
 
     fn rules(&self) -> Vec<RuleLimit> {
-        let limits = self.slos.rules();
-        self.judged.look(&limits);
-        limits
+        self.judged.look(&self.slos.ruled());
+        self.slos.rules()
     }
 
     fn judged(&self, limit: &RuleLimit, since: Timestamp) -> Vec<Count> {

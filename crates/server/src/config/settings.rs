@@ -177,7 +177,7 @@ fn cloudwatch(r: &Resolved, bad: &dyn Fn(&'static str, &str) -> ConfigError) -> 
     }
     let namespace = r.text("cloudwatch.namespace").unwrap_or("Mainspring").to_owned();
     let fits = |c: char| c.is_ascii_alphanumeric() || ".-_/#:".contains(c);
-    if namespace.len() > 255 || namespace.starts_with("AWS/") || !namespace.chars().all(fits) {
+    if namespace.is_empty() || namespace.len() > 255 || namespace.starts_with("AWS/") || !namespace.chars().all(fits) {
         return Err(bad(
             "cloudwatch.namespace",
             "expected up to 255 of A-Z a-z 0-9 . - _ / # :, not beginning with AWS/",

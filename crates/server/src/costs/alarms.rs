@@ -8,6 +8,9 @@ use mainspring_cost::{Alarms, PortResult};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// How long a forecast must be within the budget before it is over.
+const CALM: Duration = Duration::from_secs(1_800);
+
 /// Passes on what budgets say.
 #[derive(Debug, Clone)]
 pub struct Treasurer {
@@ -38,13 +41,13 @@ fn signal(alarm: &Alarm) -> Signal {
             page: Some("/ui/cost".to_owned()),
         },
         active: alarm.active,
-        // What is spent stays spent until its period ends, and a pace over a tenth of it and more changes slowly.
-        keep: Duration::ZERO,
+        // What is spent stays spent until its period ends; a pace that is just enough would come and go.
+        keep: if alarm.mark == Mark::Forecast { CALM } else { Duration::ZERO },
     }
 }
 
 impl Alarms for Treasurer {
-    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)]) -> PortResult<'a, ()> {
+    fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)], nothing: &'a BTreeSet<Tenant>) -> PortResult<'a, ()> {
         Box::pin(async move {
             let mut known = BTreeSet::new();
             for (tenant, alarm) in all {
@@ -53,7 +56,7 @@ impl Alarms for Treasurer {
                 self.alerts.observe(tenant, signal).await.map_err(|e| port(&e))?;
             }
             for (tenant, alert) in self.alerts.firing(Source::Budget).await.map_err(|e| port(&e))? {
-                if known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
+                if nothing.contains(&tenant) || known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
                     continue;
                 }
                 let mut subject = alert.subject;

@@ -1,6 +1,7 @@
 //! The kinds PriceTable, Budget and OutcomeValue, and what cost needs from the rest of the server.
 
 mod alarms;
+
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{Ctx, Failure, Gate, Name, Principal, Tenant, Timestamp};
@@ -185,6 +186,10 @@ fn split(of: &str) -> (&str, i64) {
 impl House for Household {
     fn tenants(&self) -> PortResult<'_, Vec<Tenant>> {
         Box::pin(async move { self.registry.tenants().await.map_err(|e| port(&e)) })
+    }
+
+    fn days(&self, tenant: &Tenant, deployment: Option<&str>) -> Option<u32> {
+        self.journal.kept_days(tenant, deployment)
     }
 
     fn stored<'a>(&'a self, who: &'a Arc<Principal>) -> PortResult<'a, Vec<Stored>> {

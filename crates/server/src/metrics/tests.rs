@@ -113,7 +113,17 @@ pub fn reading() -> Reading {
             report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
         }],
         standings: Vec::new(),
-        budgets: Vec::new(),
+        budgets: vec![mainspring_cost::Standing {
+            name: Name::new("month").unwrap(),
+            spec: serde_json::from_value(serde_json::json!({"amount": "40", "per": "month"})).unwrap(),
+            from: Timestamp(0),
+            until: Timestamp(1),
+            spent: None,
+            compute_ns: 0,
+            share: Some(0.25),
+            forecast: None,
+            problem: None,
+        }],
         journal: JournalStats::default(),
         health: Health { ready: true, checks: Vec::new() },
         uptime: Duration::from_secs(1),
@@ -131,6 +141,13 @@ fn no_series_is_there_twice() {
     assert!(twice.is_empty(), "{twice:?}");
     // What Triton's dashboards read is the sum over the variants that a version has been.
     assert!(page.contains("nv_inference_request_success{model=\"churn\",version=\"2\"} 10\n"), "{page}");
+}
+
+#[test]
+fn a_budget_shows_what_is_spent_and_no_forecast_before_there_is_one() {
+    let page = reading().render();
+    assert!(page.contains("mainspring_budget_spent_ratio{budget=\"month\",per=\"month\"} 0.25\n"), "{page}");
+    assert!(!page.contains("mainspring_budget_forecast_ratio{"), "{page}");
 }
 
 #[test]

@@ -76,6 +76,7 @@ pub fn start(parts: &Parts, ctx: &Ctx) {
     let traffic = rows::JournalRows {
         journal: parts.journal.clone(),
         query: Query::new(parts.journal.clone(), limits),
+        serving: parts.serving.clone(),
         gate: parts.gate.clone(),
         ctx: ctx.clone(),
     };

@@ -10,7 +10,8 @@ use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Timestamp};
 use mainspring_journal::{Journal, Kind, MicroBatch};
 use mainspring_monitor::live::{Asked, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
 use mainspring_monitor::segment::FIELDS;
-use mainspring_query::{Answer, Query, QueryError, QueryJournal, feedback, identifier, literal};
+use mainspring_query::{Answer, Query, QueryError, QueryJournal, feedback_in_time, identifier, literal};
+use mainspring_serving::{Describe, Serving};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -48,10 +49,22 @@ pub struct JournalRows {
     pub journal: Journal,
     /// Reads what is not followed.
     pub query: Query,
+    /// Knows what a deployment redacts.
+    pub serving: Serving,
     /// Decides who may do what.
     pub gate: Gate,
     /// Time.
     pub ctx: Ctx,
+}
+
+impl JournalRows {
+    /// The columns of the deployment that have NaN and `[redacted]` in the place of what came.
+    fn hidden(&self, wanted: &Wanted) -> Result<Vec<String>, PortError> {
+        let describe = Describe { deployment: Some(wanted.spec.deployment.clone()) };
+        let auth = self.gate.authorize(&acting_for(&wanted.tenant), describe).map_err(|e| port(&e))?;
+        let redacted = self.serving.describe(&auth).map(|view| view.spec.journal.redact.clone()).unwrap_or_default();
+        Ok(redacted.iter().map(|name| format!("in.{name}")).collect())
+    }
 }
 
 impl Traffic for JournalRows {
@@ -64,7 +77,8 @@ impl Traffic for JournalRows {
         // What a column was in an earlier version is forgotten with the days of that version.
         let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
         let of = Self { query, ..self.clone() };
-        let stream: Box<dyn RowStream> = Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new() });
+        let stream: Box<dyn RowStream> =
+            Box::new(Following { of, wanted, live, past, begun, seen: HashSet::new(), hidden: Vec::new() });
         Box::pin(async move { Ok(stream) })
     }
 
@@ -74,17 +88,20 @@ impl Traffic for JournalRows {
             let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
             let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
             let known = columns(&known);
-            let is_input = |name: &&str| name.starts_with("in.") && wanted.spec.needs(name);
-            let inputs: Vec<String> = known.iter().map(|(name, _)| *name).filter(is_input).map(identifier).collect();
+            let inputs = known.iter().map(|(name, _)| *name).filter(|n| n.starts_with("in.") && wanted.spec.needs(n));
+            let mut hidden = self.hidden(&wanted)?;
+            let (without, inputs): (Vec<&str>, Vec<&str>) = inputs.partition(|name| hidden.iter().any(|of| of == name));
+            hidden.retain(|of| without.contains(&of.as_str()));
+            let inputs: Vec<String> = inputs.into_iter().map(identifier).collect();
             if inputs.is_empty() {
-                return Ok(Rows::default());
+                return Ok(Rows { hidden, ..Rows::default() });
             }
             let segment = wanted.spec.in_segment(&known, "");
             let since = self.began(&auth, (&wanted, &of), (most, &segment)).await.map_err(|e| port(&e))?;
             let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(since);
             let sql = latest(&Wanted { from: since, ..wanted }, &of, (&inputs, most), &segment);
             let answer = query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?;
-            Ok(Rows { batches: answer.batches().to_vec(), complete_until: self.ctx.now(), more: false })
+            Ok(Rows { batches: answer.batches().to_vec(), complete_until: self.ctx.now(), hidden, more: false })
         })
     }
 
@@ -118,7 +135,8 @@ impl Traffic for JournalRows {
                     let (deployment, at) = (&wanted.spec.deployment, wanted.from.micros());
                     tracing::warn!(%deployment, at, "more labels of a minute than are read; further ones are left out");
                 }
-                return Ok(Rows { batches: answer.batches().to_vec(), complete_until: until, more: false });
+                let batches = answer.batches().to_vec();
+                return Ok(Rows { batches, complete_until: until, ..Rows::default() });
             }
         })
     }
@@ -142,7 +160,7 @@ impl JournalRows {
             let before = if step == NEAREST { String::new() } else { format!(" AND at < {}", instant(to)) };
             let more = format!("{before}{segment}");
             let part = Wanted { from, ..wanted.clone() };
-            let sql = latest(&part, of, (&["CAST(at AS BIGINT)".to_owned()], left), &more);
+            let sql = latest(&part, of, (&["CAST(at AS BIGINT) AS moment".to_owned()], left), &more);
             let rows = query.sql_limited(auth, &sql, left).await?.values();
             left -= rows.len().min(left);
             if left == 0 {
@@ -173,19 +191,20 @@ fn labelled(wanted: &Wanted, (until, label): (Timestamp, &str), (outputs, segmen
     let wait = wanted.spec.label.as_ref().map_or(0, |l| i64::try_from(l.wait.0.as_micros()).unwrap_or(i64::MAX));
     let envelope = ENVELOPE.into_iter().chain(outputs.iter().copied());
     let columns: Vec<String> = envelope.map(|name| format!("p.{}", identifier(name))).collect();
-    let among = format!("at >= {} AND at < {}", instant(wanted.from), instant(until));
+    let (from, to) = (instant(wanted.from), instant(until));
+    let among = |of: &str| format!("{of}at >= {from} AND {of}at < {to}");
+    let deployment = literal(wanted.spec.deployment.as_str());
     let (early, late) = (instant(wanted.from.plus_micros(-EARLY)), instant(until.plus_micros(wait)));
-    let all = feedback(&format!("f.name = {} AND f.at >= {early} AND f.at < {late}", literal(label)), &among);
+    let filter = format!("f.name = {} AND f.at >= {early} AND f.at < {late}", literal(label));
+    let these = format!("p.deployment = {deployment} AND {}", among("p."));
+    // A label that is corrected after the wait is what it was, whoever looks, and whenever.
+    let all = feedback_in_time((&filter, &among("")), (&these, wait));
     format!(
         "SELECT {}, f.value AS label_value, f.value_type AS label_type, f.value_number AS label_number \
          FROM predictions p JOIN ({all}) f ON f.prediction_id = p.event_id AND f.\"row\" = p.\"row\" \
-         WHERE p.deployment = {} AND p.variant = {} AND p.at >= {} AND p.at < {}{segment} \
-         AND CAST(f.at AS BIGINT) <= CAST(p.at AS BIGINT) + {wait}",
+         WHERE {these} AND p.variant = {}{segment}",
         columns.join(", "),
-        literal(wanted.spec.deployment.as_str()),
         literal(&wanted.spec.variant),
-        instant(wanted.from),
-        instant(until),
     )
 }
 
@@ -221,15 +240,21 @@ struct Following {
     begun: Timestamp,
     /// Events that the past gave and the first micro-batches may bring again.
     seen: HashSet<String>,
+    /// What the deployment redacts now.
+    hidden: Vec<String>,
 }
 
 impl RowStream for Following {
     fn next(&mut self) -> PortResult<'_, Rows> {
         Box::pin(async move {
-            match self.past {
-                Some(past) => self.read(past).await,
+            let rows = match self.past {
+                Some(past) => {
+                    self.hidden = self.of.hidden(&self.wanted)?;
+                    self.read(past).await
+                }
                 None => self.follow(),
-            }
+            };
+            rows.map(|rows| Rows { hidden: self.hidden.clone(), ..rows })
         })
     }
 }
@@ -243,7 +268,7 @@ impl Following {
         let (answer, most) = self.select(past.next, (!last).then_some(to)).await?;
         if answer.truncated() && past.step > SHORTEST {
             self.past = Some(Past { step: (past.step / 4).max(SHORTEST), ..past });
-            return Ok(Rows { batches: Vec::new(), complete_until: past.next, more: true });
+            return Ok(Rows { complete_until: past.next, more: true, ..Rows::default() });
         }
         if answer.truncated() {
             let (deployment, at) = (&self.wanted.spec.deployment, past.next.micros());
@@ -260,44 +285,64 @@ impl Following {
             }
         }
         let until = if last { settled(now) } else { to.min(settled(now)) };
-        Ok(Rows { batches, complete_until: until, more: true })
+        Ok(Rows { batches, complete_until: until, more: true, ..Rows::default() })
+    }
+
+    /// The columns that are needed and that the journal has.
+    async fn payload(&self, auth: &Authorized<QueryJournal>) -> Result<Vec<String>, PortError> {
+        let known = self.of.query.sql(auth, COLUMNS).await.map_err(|e| port(&e))?.values();
+        let known = known.iter().filter_map(|row| row.first()?.as_str());
+        let needed = |name: &&str| {
+            (is_payload(name) || FIELDS.contains(name) && !ENVELOPE.contains(name))
+                && self.wanted.spec.needs(name)
+                && !self.hidden.iter().any(|of| of == name)
+        };
+        Ok(known.filter(needed).map(str::to_owned).collect())
     }
 
     /// The rows of a time with the columns that are needed, and how many rows there can be at most.
     async fn select(&self, from: Timestamp, to: Option<Timestamp>) -> Result<(Answer, usize), PortError> {
         let auth = self.of.gate.authorize(&acting_for(&self.wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-        let known = self.of.query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?;
-        let known = known.values();
-        let payload: Vec<&str> = known
-            .iter()
-            .filter_map(|row| row.first()?.as_str())
-            .filter(|name| is_payload(name) || FIELDS.contains(name) && !ENVELOPE.contains(name))
-            .filter(|name| self.wanted.spec.needs(name))
-            .collect();
-        let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
-        let columns: Vec<String> =
-            ENVELOPE.into_iter().chain(payload).map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect();
         let before = to.map(|to| format!(" AND at < {}", instant(to))).unwrap_or_default();
-        let sql = format!(
-            "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
-            columns.join(", "),
-            self.wanted.spec.deployment,
-            instant(from)
-        );
-        Ok((self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?, most))
+        let mut payload = self.payload(&auth).await?;
+        loop {
+            let most = (VALUES / payload.len().max(1)).clamp(*ROWS.start(), *ROWS.end());
+            let columns: Vec<String> =
+                ENVELOPE.into_iter().chain(payload.iter().map(String::as_str)).map(identifier).collect();
+            let sql = format!(
+                "SELECT {} FROM predictions WHERE deployment = '{}' AND at >= {}{before}",
+                columns.join(", "),
+                self.wanted.spec.deployment,
+                instant(from)
+            );
+            let answer = self.of.query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?;
+            // A column that came between the two queries has no value in rows that came there, too, and that would be drift.
+            let now = self.payload(&auth).await?;
+            if answer.rows() == 0 || now == payload {
+                return Ok((answer, most));
+            }
+            payload = now;
+        }
     }
 
     /// What has come since the last call.
     fn follow(&mut self) -> Result<Rows, PortError> {
         let now = self.of.ctx.now();
-        let mut batches = Vec::new();
+        let (mut batches, mut asked) = (Vec::new(), false);
         for _ in 0..MOST {
             match self.live.try_recv() {
-                Ok(batch) => batches.extend(self.rows(&batch)),
+                Ok(batch) => {
+                    let rows = self.rows(&batch);
+                    if !rows.is_empty() && !asked {
+                        // Not each second of each monitor, but whenever there is something to hide.
+                        (self.hidden, asked) = (self.of.hidden(&self.wanted)?, true);
+                    }
+                    batches.extend(rows.into_iter().map(|batch| without(batch, &self.hidden)));
+                }
                 Err(TryRecvError::Empty) => {
                     // All of the past was shown before it could be read.
                     self.seen = HashSet::new();
-                    return Ok(Rows { batches, complete_until: settled(now), more: false });
+                    return Ok(Rows { batches, complete_until: settled(now), ..Rows::default() });
                 }
                 Err(TryRecvError::Lagged(missed)) => {
                     let message = format!("{missed} batches of the journal went by; it is read again");
@@ -309,7 +354,7 @@ impl Following {
             }
         }
         // There is more, of which it is not known when it came.
-        Ok(Rows { batches, complete_until: Timestamp::default(), more: true })
+        Ok(Rows { batches, more: true, ..Rows::default() })
     }
 
     fn rows(&self, batch: &MicroBatch) -> Vec<RecordBatch> {
@@ -329,6 +374,17 @@ impl Following {
         let mask = ids.iter().map(|id| Some(id.is_some_and(|id| !self.seen.contains(id)))).collect();
         filter_record_batch(batch, &mask).ok()
     }
+}
+
+/// The batch without these columns.
+fn without(batch: RecordBatch, hidden: &[String]) -> RecordBatch {
+    if hidden.is_empty() {
+        return batch;
+    }
+    let fields = batch.schema();
+    let stays = |at: &usize| !hidden.iter().any(|of| of == fields.field(*at).name());
+    let kept: Vec<usize> = (0..batch.num_columns()).filter(stays).collect();
+    batch.project(&kept).unwrap_or(batch)
 }
 
 fn settled(now: Timestamp) -> Timestamp {

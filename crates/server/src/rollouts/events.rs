@@ -4,6 +4,8 @@
 //! then they tell of it themselves ([`super::news`]).
 
 mod before;
+#[cfg(test)]
+mod tests;
 
 use crate::deployments::acting_for;
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -12,11 +14,11 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondTyp
 use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
-use mainspring_query::{Limits, Query, QueryJournal, identifier, literal};
+use mainspring_query::{Answer, Limits, Query, QueryJournal, identifier, literal};
 use mainspring_rollout::{
     Batch, Before, Earlier, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
 };
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
@@ -33,8 +35,12 @@ pub(super) fn settled(journal: &Journal, now: Timestamp) -> Timestamp {
 const MOST: usize = 20_000;
 /// How long after the reading of the past the journal may bring parts of it again, microseconds.
 const AGAIN: i64 = 30_000_000;
-/// Events of one query.
-const MOST_ROWS: usize = 2_000_000;
+/// Lines of answers, and of labels, that one query may give: the past of a long rollout is read in parts.
+const PART: usize = 200_000;
+/// No request lasts longer, microseconds: what arrived earlier is in the journal, and is read before one listens to what comes.
+const LONGEST: i64 = 300_000_000;
+/// The shortest time that is asked for at once, microseconds.
+const SHORTEST: i64 = 1_000_000;
 
 /// The journal of this process.
 #[derive(Debug, Clone)]
@@ -45,25 +51,25 @@ pub struct JournalEvents {
     pub gate: Gate,
     /// Time.
     pub ctx: Ctx,
+    /// Lines that one query may give.
+    pub part: usize,
 }
 
 impl Events for JournalEvents {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
         Box::pin(async move {
             // Before it is read, so that nothing falls between.
-            let live = self.journal.subscribe();
-            let past = self.past(&wanted).await?;
-            let seen = past.iter().map(key).collect();
-            let ctx = self.ctx.clone();
-            let until = ctx.now().plus_micros(AGAIN);
+            let live = Some(self.journal.subscribe());
+            let Part { events, end } = self.part(&wanted, (wanted.from, None), self.part).await?;
             let stream: Box<dyn EventStream> = Box::new(Following {
-                journal: self.journal.clone(),
-                wanted,
+                journal: self.clone(),
                 live,
-                past: past.into(),
-                seen,
-                until,
-                ctx,
+                seen: events.iter().map(key).collect(),
+                past: events,
+                reading: end.map(|end| Reading { from: end, span: end.micros() - wanted.from.micros() }),
+                wanted,
+                came: Vec::new(),
+                until: self.ctx.now().plus_micros(AGAIN),
             });
             Ok(stream)
         })
@@ -86,18 +92,26 @@ pub(super) fn key(event: &Event) -> Key {
 }
 
 impl JournalEvents {
-    /// The journal of these parts.
-    pub(crate) fn of(parts: &crate::start::Parts, ctx: &Ctx) -> Self {
-        Self { journal: parts.journal.clone(), gate: parts.gate.clone(), ctx: ctx.clone() }
+    /// A journal, who may do what, and time.
+    pub(crate) fn new(journal: Journal, gate: Gate, ctx: Ctx) -> Self {
+        Self { journal, gate, ctx, part: PART }
     }
 
-    /// Everything that is kept since the beginning.
-    async fn past(&self, wanted: &Wanted) -> Result<Vec<Event>, PortError> {
+    /// The journal of these parts.
+    pub(crate) fn of(parts: &crate::start::Parts, ctx: &Ctx) -> Self {
+        Self::new(parts.journal.clone(), parts.gate.clone(), ctx.clone())
+    }
+
+    /// Everything that is kept from a time on, until another one or to the end; less where it is more than `most` lines.
+    async fn part(
+        &self,
+        wanted: &Wanted,
+        (from, until): (Timestamp, Option<Timestamp>),
+        most: usize,
+    ) -> Result<Part, PortError> {
         let port = |e: &dyn Failure| PortError(e.to_string());
         let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-        let query = Query::new(self.journal.clone(), Limits { rows: MOST_ROWS, ..Limits::default() });
-        let since = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", wanted.from.micros());
-        let of = format!("deployment = '{}' AND at >= {since}", wanted.deployment);
+        let query = Query::new(self.journal.clone(), Limits { rows: most, ..Limits::default() });
         // An output that nothing was journaled of yet is no column.
         let known = query
             .sql(&auth, "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'")
@@ -109,12 +123,16 @@ impl JournalEvents {
         columns.extend(payload(wanted).filter(|c| known.contains(c)));
         let columns: Vec<String> = columns.iter().map(|c| identifier(c)).collect();
         let answers = format!(
-            "SELECT {} FROM predictions WHERE {of} AND (generation >= {} OR shadow_of IS NOT NULL) ORDER BY at, event_id, \"row\"",
+            "SELECT {} FROM predictions WHERE deployment = '{}' AND {} AND (generation >= {} OR shadow_of IS NOT NULL) \
+             ORDER BY at, event_id, \"row\" LIMIT {}",
             columns.join(", "),
-            wanted.generation
+            wanted.deployment,
+            between(from, until),
+            wanted.generation,
+            most + 1
         );
         let answer = query.sql(&auth, &answers).await.map_err(|e| port(&e))?;
-        whole(answer.truncated(), "answers")?;
+        let mut end = cut(&answer, from)?;
         let mut events = Vec::new();
         for batch in answer.batches() {
             answered(batch, wanted, &mut events);
@@ -123,37 +141,57 @@ impl JournalEvents {
             let names: Vec<String> = wanted.labels.iter().map(|n| literal(n)).collect();
             let labels = format!(
                 "SELECT at, prediction_id, \"row\", name, value_type, value_number FROM feedback_log \
-                 WHERE at >= {since} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at",
-                names.join(", ")
+                 WHERE {} AND prediction_id IS NOT NULL AND name IN ({}) ORDER BY at LIMIT {}",
+                between(from, end.or(until)),
+                names.join(", "),
+                most + 1
             );
             let labels = query.sql(&auth, &labels).await.map_err(|e| port(&e))?;
-            whole(labels.truncated(), "labels")?;
+            end = cut(&labels, from)?.or(end);
             let mut said = Vec::new();
             for batch in labels.batches() {
                 labelled(batch, &wanted.labels, &mut said);
             }
             events.extend(said.into_iter().map(Event::Label));
         }
-        Ok(events)
+        if let Some(end) = end {
+            events.retain(|event| event.at() < end);
+        }
+        Ok(Part { events, end })
     }
+}
+
+/// A part of the past.
+struct Part {
+    events: Vec<Event>,
+    /// Until when it is whole, where that is less than what was asked for.
+    end: Option<Timestamp>,
+}
+
+fn between(from: Timestamp, until: Option<Timestamp>) -> String {
+    let time = |at: Timestamp| format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros());
+    let until = until.map(|until| format!(" AND at < {}", time(until))).unwrap_or_default();
+    format!("at >= {}{until}", time(from))
+}
+
+/// Where an answer in the order of time that was cut ends: before the last of its times, of which something may be missing.
+fn cut(answer: &Answer, from: Timestamp) -> Result<Option<Timestamp>, PortError> {
+    if !answer.truncated() {
+        return Ok(None);
+    }
+    let last = |batch: &RecordBatch| {
+        let at = batch.column_by_name("at")?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        at.iter().last().flatten().map(Timestamp)
+    };
+    let end = answer.batches().iter().rev().find_map(last).filter(|end| *end > from);
+    let rows = answer.rows();
+    end.map(Some).ok_or_else(|| PortError(format!("the journal has over {rows} lines of one moment, {from:?}")))
 }
 
 /// The columns of what is measured.
 fn payload(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
     let outputs = wanted.outputs.iter().map(|name| format!("out.{name}"));
     outputs.chain(wanted.inputs.iter().map(|name| format!("in.{name}")))
-}
-
-/// Evidence that lacks a part is none.
-fn whole(truncated: bool, what: &str) -> Result<(), PortError> {
-    if truncated {
-        let message = format!(
-            "the journal has over {MOST_ROWS} {what} of this rollout, more than are read again after a restart or a change \
-             of the leader; promote or abort it, and give the next one smaller weights or less time"
-        );
-        return Err(PortError(message));
-    }
-    Ok(())
 }
 
 const ENVELOPE: [&str; 11] = [
@@ -170,54 +208,110 @@ const ENVELOPE: [&str; 11] = [
     "total_us",
 ];
 
+/// Where the reading of a long past is.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    from: Timestamp,
+    /// How much time is asked for, microseconds: about as much as the last part had room for.
+    span: i64,
+}
+
+impl Reading {
+    /// The last moment of which nothing is missing.
+    fn whole(self) -> Timestamp {
+        self.from.plus_micros(-1)
+    }
+}
+
 struct Following {
-    journal: Journal,
+    journal: JournalEvents,
     wanted: Wanted,
-    live: Receiver<Arc<MicroBatch>>,
-    past: VecDeque<Event>,
+    /// What comes; nothing while what is long ago is read.
+    live: Option<Receiver<Arc<MicroBatch>>>,
+    /// The first part of the past.
+    past: Vec<Event>,
+    /// Whether there is more of it.
+    reading: Option<Reading>,
+    /// What came meanwhile.
+    came: Vec<Event>,
     /// What the query gave, which the first micro-batches may bring again.
     seen: HashSet<Key>,
     /// Until when it is kept in mind.
     until: Timestamp,
-    ctx: Ctx,
+}
+
+impl Following {
+    /// The next part of a long past. What is long ago is read before one listens to what comes, which could not be kept for as
+    /// long as that takes; a request that began by then has been answered.
+    async fn read(&mut self, Reading { from, span }: Reading) -> Result<Batch, PortError> {
+        let now = self.journal.ctx.now();
+        let until = from.plus_micros(span.max(SHORTEST));
+        let until = (until.micros() < settled(&self.journal.journal, now).micros() - LONGEST).then_some(until);
+        if until.is_some() {
+            (self.live, self.came, self.seen) = (None, Vec::new(), HashSet::new());
+        } else if self.live.is_none() {
+            self.live = Some(self.journal.journal.subscribe());
+        }
+        // It keeps 25 seconds.
+        while !self.hear()? {}
+        let Part { events, end } = self.journal.part(&self.wanted, (from, until), self.journal.part).await?;
+        if until.is_none() {
+            self.seen.extend(events.iter().map(key));
+        }
+        let span = end.map_or(2 * span, |end| end.micros() - from.micros());
+        self.reading = end.or(until).map(|from| Reading { from, span });
+        self.until = now.plus_micros(AGAIN);
+        let complete_until = self.reading.map_or(from, Reading::whole);
+        Ok(Batch { events, complete_until, reading: self.reading.is_some() })
+    }
+
+    /// Takes what has come. Whether that is all of it.
+    fn hear(&mut self) -> Result<bool, PortError> {
+        let Some(live) = &mut self.live else { return Ok(true) };
+        let enough = self.came.len() + MOST;
+        loop {
+            match live.try_recv() {
+                Ok(batch) => {
+                    answers(&batch, &self.wanted, &mut self.came);
+                    let said = labels(&batch, &self.wanted.tenant, &self.wanted.labels);
+                    self.came.extend(said.into_iter().map(Event::Label));
+                }
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Lagged(missed)) => {
+                    return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
+                }
+                Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
+            }
+            if self.came.len() >= enough {
+                return Ok(false);
+            }
+        }
+    }
 }
 
 impl EventStream for Following {
     fn next(&mut self) -> PortResult<'_, Batch> {
         Box::pin(async move {
-            let now = self.ctx.now();
+            let now = self.journal.ctx.now();
             if !self.past.is_empty() {
-                let events: Vec<Event> = self.past.drain(..).collect();
-                return Ok(Batch { events, complete_until: self.wanted.from });
+                let complete_until = self.reading.map_or(self.wanted.from, Reading::whole);
+                let events = std::mem::take(&mut self.past);
+                return Ok(Batch { events, complete_until, reading: self.reading.is_some() });
             }
-            let mut events = Vec::new();
+            if let Some(reading) = self.reading {
+                return self.read(reading).await;
+            }
             // Nothing is missing any more only when all that waits was taken.
-            let mut complete_until = settled(&self.journal, now);
-            loop {
-                match self.live.try_recv() {
-                    Ok(batch) => {
-                        answers(&batch, &self.wanted, &mut events);
-                        let said = labels(&batch, &self.wanted.tenant, &self.wanted.labels);
-                        events.extend(said.into_iter().map(Event::Label));
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Lagged(missed)) => {
-                        return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
-                    }
-                    Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
-                }
-                if events.len() >= MOST {
-                    complete_until = self.wanted.from;
-                    break;
-                }
-            }
+            let settled = settled(&self.journal.journal, now);
+            let complete_until = if self.hear()? { settled } else { self.wanted.from };
             if now > self.until {
                 self.seen = HashSet::new();
             }
+            let mut events = std::mem::take(&mut self.came);
             if !self.seen.is_empty() {
                 events.retain(|e| !self.seen.contains(&key(e)));
             }
-            Ok(Batch { events, complete_until })
+            Ok(Batch { events, complete_until, reading: false })
         })
     }
 }

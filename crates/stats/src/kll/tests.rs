@@ -104,6 +104,83 @@ fn merged_parts_stay_within_the_bound_in_any_order_of_merging() {
     }
 }
 
+/// Weights, sortedness and places are what a stored sketch is checked for.
+fn checked(s: &Kll) -> Kll {
+    serde_json::from_str(&serde_json::to_string(s).unwrap()).unwrap()
+}
+
+#[test]
+fn many_merged_at_once_stay_within_the_bound_whatever_their_sizes() {
+    for (name, values) in distributions(300_000) {
+        // Equal ones, tiny ones, one that outweighs all others, and sizes far from each other.
+        let sizes: [&dyn Fn(usize) -> usize; 4] =
+            [&|_| 1_237, &|_| 7, &|i| if i == 3 { 250_000 } else { 100 }, &|i| 1 << (i % 15)];
+        for (how, size) in sizes.into_iter().enumerate() {
+            let (mut parts, mut at) = (Vec::new(), 0);
+            while at < values.len() && parts.len() < 600 {
+                let end = (at + size(parts.len())).min(values.len());
+                parts.push(sketch(128, &values[at..end]));
+                at = end;
+            }
+            let mut whole = sketch(128, &values[at..]);
+            whole.merge_all(&parts.iter().collect::<Vec<_>>());
+            assert_eq!(whole.count(), values.len() as u64, "{name} {how}");
+            let worst = worst_rank_error(&whole, &values);
+            assert!(worst <= 1.65 * whole.rank_error(), "{name} {how}: {worst}");
+            assert_eq!((whole.min(), whole.max()), (Some(least(&values)), Some(greatest(&values))));
+            assert!(whole.retained() < 4 * 128 + BASE_CAPACITY, "{name} {how}: {}", whole.retained());
+            assert_eq!(checked(&whole).count(), whole.count());
+            // It goes on as any other.
+            whole.extend(&values[..10_000]);
+            assert_eq!(checked(&whole).count(), values.len() as u64 + 10_000);
+        }
+    }
+}
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn greatest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// The mean error of merging at once is that of merging one after the other, not twice it.
+#[test]
+fn merging_at_once_is_no_less_exact() {
+    let (mut at_once, mut in_turn) = (0.0, 0.0);
+    for seed in 0..40 {
+        let values = uniform(seed, 187 * 400);
+        let parts: Vec<Kll> = values.chunks(400).map(|c| sketch(128, c)).collect();
+        let (mut a, mut b) = (Kll::new(128), Kll::new(128));
+        a.merge_all(&parts.iter().collect::<Vec<_>>());
+        for part in &parts {
+            b.merge(part);
+        }
+        at_once += worst_rank_error(&a, &values);
+        in_turn += worst_rank_error(&b, &values);
+    }
+    assert!(at_once < 1.3 * in_turn, "{at_once} against {in_turn}");
+}
+
+#[test]
+fn sampled_streams_merge_at_once() {
+    let values = uniform(5, 3_000_000);
+    let parts: Vec<Kll> = values
+        .chunks(500_001)
+        .map(|c| {
+            let mut s = Kll::new(128);
+            c.chunks(4_999).for_each(|c| s.extend(c));
+            s
+        })
+        .collect();
+    assert!(parts.iter().any(|part| part.block.seen > 0) && parts.len() >= 5);
+    let mut whole = Kll::new(128);
+    whole.merge_all(&parts.iter().collect::<Vec<_>>());
+    assert_eq!(checked(&whole).count(), values.len() as u64);
+    assert!(worst_rank_error(&whole, &values) <= 1.65 * whole.rank_error());
+}
+
 #[test]
 fn memory_grows_with_the_logarithm_of_the_stream() {
     let s = sketch(200, &uniform(1, 2_000_000));

@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 const BINS: usize = 32;
 /// Bins of categories, beside it.
 const HASHED: u64 = 256;
+/// Values whose bins are looked for at a time.
+const AT_ONCE: usize = 512;
 /// Rows that decide on the bins at most.
 const PILOT: usize = 4_096;
 /// ln of the greatest e-value that is told: about 10³⁰⁴.
@@ -167,9 +169,15 @@ impl Calibration {
                 // As many edges always: no step of the search depends on how many there are.
                 let mut padded = [f64::INFINITY; BINS];
                 padded.iter_mut().zip(edges).for_each(|(place, edge)| *place = *edge);
-                values.iter().try_for_each(|v| {
-                    let value = v.clamp(f64::MIN, f64::MAX);
-                    f(if v.is_nan() { missing } else { padded.partition_point(|edge| *edge < value) })
+                // Some at a time: one search does not wait for what is done with the bin of the one before.
+                let mut bins = [0; AT_ONCE];
+                values.chunks(AT_ONCE).try_for_each(|values| {
+                    for (bin, v) in bins.iter_mut().zip(values) {
+                        let value = v.clamp(f64::MIN, f64::MAX);
+                        let found = padded.partition_point(|edge| *edge < value);
+                        *bin = if v.is_nan() { missing } else { found };
+                    }
+                    bins[..values.len()].iter().try_for_each(|bin| f(*bin))
                 })
             }
             (Values::Numbers { values, .. }, None) => values.iter().try_for_each(|_| f(missing)),
@@ -242,10 +250,12 @@ pub fn sequential(reference: &Calibration, current: &Values, level: f64) -> Resu
     let (mut since, bound) = (None, -level.ln());
     let mut run = test.run();
     reference.each_bin(current, reference.counts.len() - 1, |bin| {
-        run.push(bin);
-        let peak = run.test().peak();
+        if !run.push(bin) {
+            return ControlFlow::Continue(());
+        }
+        let peak = run.peak();
         if since.is_none() && peak >= bound {
-            since = Some(run.test().seen() - 1);
+            since = Some(run.seen() - 1);
         }
         // More is not said of it.
         if peak >= MOST && since.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

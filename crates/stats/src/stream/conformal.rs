@@ -23,6 +23,7 @@ const CELLS: usize = 16;
 const PRIOR: f64 = 96.0;
 /// Values that a bettor remembers, about; the last remembers all.
 const MEMORY: [f64; 4] = [128.0, 1_024.0, 8_192.0, f64::INFINITY];
+const BETTORS: usize = MEMORY.len();
 /// What a bettor keeps of its memory with each value.
 const KEEP: [f64; MEMORY.len()] = [1.0 - 1.0 / MEMORY[0], 1.0 - 1.0 / MEMORY[1], 1.0 - 1.0 / MEMORY[2], 1.0];
 /// The share of its wealth that the one who does not bet begins with.
@@ -127,7 +128,7 @@ impl Conformal {
         ((rank * CELLS as f64) as usize).min(CELLS - 1)
     }
 
-    /// For very many values one after another: each costs less than a push, and the wealth is the same but for rounding.
+    /// For very many values one after another: each costs a fraction of a push, and the wealth is the same but for rounding.
     pub fn run(&mut self) -> Run<'_> {
         let leaves = self.bag.len().next_power_of_two();
         let mut tree = vec![0; 2 * leaves];
@@ -135,11 +136,9 @@ impl Conformal {
         for at in (1..leaves).rev() {
             tree[at] = tree[2 * at] + tree[2 * at + 1];
         }
-        let mut bettors = [Bettor { cells: [0.0; CELLS], sum: 0.0, one: 1.0, back: 1.0 }; MEMORY.len()];
-        for (bettor, (cells, sum)) in bettors.iter_mut().zip(self.cells.iter().zip(&self.sums)) {
-            (bettor.cells, bettor.sum) = (*cells, *sum);
-        }
-        Run { test: self, tree, leaves, bettors }
+        let cells = std::array::from_fn(|cell| self.cells.each_ref().map(|cells| cells[cell]));
+        let (sums, money, most) = (self.sums, self.weights, (self.peak - self.log_wealth).exp());
+        Run { test: self, tree, leaves, cells, sums, one: [1.0; BETTORS], back: [1.0; BETTORS], money, most }
     }
 
     /// More values whose order is not known, as counts by bin: in an order by chance.
@@ -176,11 +175,11 @@ impl Conformal {
     /// Takes what the bettors have now, and shares a little of it out among all.
     #[inline]
     fn earn(&mut self, weights: [f64; MEMORY.len() + 1]) {
-        let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]) + weights[4];
+        let sum = sum(&weights);
         self.log_wealth += ln(sum);
         self.peak = self.peak.max(self.log_wealth);
         self.seen += 1;
-        let share = 1.0 / (self.seen as f64 + 64.0);
+        let share = share(self.seen);
         let each = share / weights.len() as f64;
         let scale = (1.0 - share) / sum;
         self.weights = weights.map(|w| w * scale + each);
@@ -207,34 +206,36 @@ impl Conformal {
     }
 }
 
-/// Values in a row, with sums over the bins at hand. What the bettors remember is not made less with each value; each
-/// new one weighs more instead.
+/// Values in a row, with sums over the bins at hand. What the bettors remember is not made less with each value, each new one
+/// weighs more instead; and what they have is not made shares of one with each value, so that it needs no logarithm either.
 #[derive(Debug)]
 pub struct Run<'a> {
     test: &'a mut Conformal,
     /// A node's sum is that of its two below, 2n and 2n + 1; the bins begin at `leaves`.
     tree: Vec<u64>,
     leaves: usize,
-    bettors: [Bettor; MEMORY.len()],
-}
-
-/// What a bettor remembers, in what a value weighs now.
-#[derive(Debug, Clone, Copy)]
-struct Bettor {
-    cells: [f64; CELLS],
-    sum: f64,
-    one: f64,
-    /// One over what a value weighs.
-    back: f64,
+    /// What the bettors remember of each cell, in what a value weighed at the beginning.
+    cells: [[f64; BETTORS]; CELLS],
+    /// What they remember in all.
+    sums: [f64; BETTORS],
+    /// What a value weighs now for each of them, and one over that.
+    one: [f64; BETTORS],
+    back: [f64; BETTORS],
+    /// What bettors and the one who does not bet have, in what the whole wealth was at the beginning.
+    money: [f64; BETTORS + 1],
+    /// The most that all of them ever had together, in the same.
+    most: f64,
 }
 
 /// What a value may weigh before all is made less.
 const HEAVIEST: f64 = 1e60;
+/// How much wealth may grow, or one over it shrink, before it is counted anew.
+const RICHEST: f64 = 1e100;
 
 impl Run<'_> {
-    /// As [`Conformal::push`].
+    /// As [`Conformal::push`]. Says whether the wealth is greater than ever.
     #[inline]
-    pub fn push(&mut self, bin: usize) {
+    pub fn push(&mut self, bin: usize) -> bool {
         let bin = bin.min(self.test.bag.len() - 1);
         let (mut at, mut above) = (self.leaves + bin, 0);
         // As many steps for each bin, and no branch in them.
@@ -244,34 +245,55 @@ impl Run<'_> {
             at /= 2;
         }
         let cell = self.test.cell(bin, above);
-        let mut weights = self.test.weights;
-        for ((weight, bettor), keep) in weights.iter_mut().zip(&mut self.bettors).zip(KEEP) {
-            let (here, seen) = (bettor.cells[cell] * bettor.back, bettor.sum * bettor.back);
-            *weight *= (CELLS as f64 * here + PRIOR) / (seen + PRIOR);
-            bettor.one *= 1.0 / keep;
-            bettor.back *= keep;
-            bettor.cells[cell] += bettor.one;
-            bettor.sum += bettor.one;
+        let here = &mut self.cells[cell];
+        for bettor in 0..BETTORS {
+            let seen = here[bettor] * self.back[bettor];
+            self.money[bettor] *= (CELLS as f64 * seen + PRIOR) / (self.sums[bettor] + PRIOR);
+            self.one[bettor] *= 1.0 / KEEP[bettor];
+            self.back[bettor] *= KEEP[bettor];
+            here[bettor] += self.one[bettor];
+            self.sums[bettor] = self.sums[bettor] * KEEP[bettor] + 1.0;
         }
-        self.test.earn(weights);
-        if self.bettors[0].one > HEAVIEST {
+        let wealth = sum(&self.money);
+        self.test.seen += 1;
+        let share = share(self.test.seen);
+        let each = wealth * (share / self.money.len() as f64);
+        self.money = self.money.map(|money| money * (1.0 - share) + each);
+        let new = wealth > self.most;
+        self.most = if new { wealth } else { self.most };
+        if self.one[0] > HEAVIEST || !(1.0 / RICHEST..RICHEST).contains(&wealth) {
             self.settle();
         }
+        new
     }
 
-    /// What is known by now.
-    pub fn test(&self) -> &Conformal {
-        self.test
+    /// Values of the stream so far.
+    pub fn seen(&self) -> u64 {
+        self.test.seen
     }
 
-    /// Makes everything weigh one again.
+    /// As [`Conformal::peak`].
+    pub fn peak(&self) -> f64 {
+        self.test.peak.max(self.test.log_wealth + self.most.ln())
+    }
+
+    /// Writes down what is known by now, and counts in that.
     fn settle(&mut self) {
-        let mine = self.test.cells.iter_mut().zip(&mut self.test.sums);
-        for (bettor, (cells, sum)) in self.bettors.iter_mut().zip(mine) {
-            *cells = bettor.cells.map(|c| c * bettor.back);
-            *sum = bettor.sum * bettor.back;
-            *bettor = Bettor { cells: *cells, sum: *sum, one: 1.0, back: 1.0 };
+        let wealth = sum(&self.money);
+        let peak = self.peak();
+        let test = &mut *self.test;
+        test.peak = peak;
+        test.log_wealth += wealth.ln();
+        test.weights = self.money.map(|money| money / wealth);
+        test.sums = self.sums;
+        for (cell, here) in self.cells.iter_mut().enumerate() {
+            for ((seen, back), cells) in here.iter_mut().zip(&self.back).zip(&mut test.cells) {
+                *seen *= back;
+                cells[cell] = *seen;
+            }
         }
+        (self.one, self.back) = ([1.0; BETTORS], [1.0; BETTORS]);
+        (self.money, self.most) = (test.weights, (test.peak - test.log_wealth).exp());
     }
 }
 
@@ -279,6 +301,18 @@ impl Drop for Run<'_> {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+/// In pairs: one after the other, each addition would wait for the one before.
+#[inline]
+fn sum(money: &[f64; BETTORS + 1]) -> f64 {
+    (money[0] + money[1]) + (money[2] + money[3]) + money[4]
+}
+
+/// The part of the wealth that is shared out after so many values.
+#[inline]
+fn share(seen: u64) -> f64 {
+    1.0 / (seen as f64 + 64.0)
 }
 
 /// The natural logarithm; near one, where a bet mostly stays, by the series of the inverse hyperbolic tangent.
@@ -306,10 +340,13 @@ mod tests {
                 one.push(*bin);
             }
             let mut run = other.run();
+            let mut peak = run.peak();
             for bin in &bins[..30_000] {
-                run.push(*bin);
+                let new = run.push(*bin);
+                assert!(run.peak() >= peak - 1e-9 && (new || run.peak() <= peak + 1e-9), "{} {peak}", run.peak());
+                peak = run.peak();
             }
-            assert_eq!(run.test().seen(), 30_000);
+            assert_eq!(run.seen(), 30_000);
             drop(run);
             for bin in &bins[30_000..] {
                 other.push(*bin);

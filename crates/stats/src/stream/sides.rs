@@ -6,6 +6,9 @@
 //! row's bin. The wealth is a martingale (each factor's mean is one, given what was seen before), so that by Ville's inequality
 //! it reaches 1/α with probability at most α in all time. What changes from group to group alike on both sides, such as day
 //! and night, costs nothing and brings nothing.
+//!
+//! Rows that belong together and are all of one side, such as those of one request or of one person whose variant stays the
+//! same, are not dealt out one by one. If a few make a large part of all rows, that is a difference of the two sides.
 
 use super::Coin;
 use crate::InvalidSketch;
@@ -44,6 +47,19 @@ impl Bettor {
         }
         self.seen[side][bin] += 1.0;
         self.sums[side] += 1.0;
+    }
+}
+
+impl Bettor {
+    /// Thousandths of a row decide on no bet, and are as short as whole numbers where the state is stored. A bet may rest on
+    /// anything that was known before it.
+    fn shorten(&mut self) {
+        for (seen, sum) in self.seen.iter_mut().zip(&mut self.sums) {
+            for n in seen.iter_mut() {
+                *n = (*n * 1_000.0).round() / 1_000.0;
+            }
+            *sum = seen.iter().sum();
+        }
     }
 }
 
@@ -135,6 +151,9 @@ impl Sides {
             self.bet((side, bin), chance);
         }
         self.seen += mine.len() as u64;
+        for (bettor, _) in self.bettors.iter_mut().zip(MEMORY).filter(|(_, memory)| memory.is_finite()) {
+            bettor.shorten();
+        }
     }
 
     /// One row, of which the first side's chance was `chance`.
@@ -224,6 +243,19 @@ mod tests {
         }
         assert!(found.is_some_and(|minute| (41..70).contains(&minute)), "{found:?}");
         assert_eq!(sides.seen(), 120 * 128);
+    }
+
+    /// It is written each minute for each column.
+    #[test]
+    fn a_state_of_many_bins_is_short() {
+        let (mut coin, mut sides) = (Coin::new(2), Sides::new(257, 1).unwrap());
+        for _ in 0..120 {
+            let mut rows = || (0..256).map(|_| (coin.unit() * coin.unit() * 257.0) as usize).collect::<Vec<_>>();
+            let (mine, theirs) = (rows(), rows());
+            sides.push(&mine, &theirs);
+        }
+        let length = serde_json::to_string(&sides).unwrap().len();
+        assert!(length < 8_000, "{length}");
     }
 
     #[test]

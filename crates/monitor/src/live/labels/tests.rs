@@ -6,6 +6,10 @@ use mainspring_core::Timestamp;
 use serde_json::json;
 
 fn labelled(kind: &str, values: [&str; 3], output: (&str, ArrayRef)) -> RecordBatch {
+    mixed([kind; 3], values, output)
+}
+
+fn mixed(kinds: [&str; 3], values: [&str; 3], output: (&str, ArrayRef)) -> RecordBatch {
     let lines = Lines { at: vec![5; 3], first_id: 0, variant: "stable", version: "3" };
     let number = |v: &&str| match *v {
         "true" => Some(1.0),
@@ -17,7 +21,7 @@ fn labelled(kind: &str, values: [&str; 3], output: (&str, ArrayRef)) -> RecordBa
         output,
         ("out.of_another", Arc::new(Float64Array::new_null(3)) as ArrayRef),
         ("label_value", Arc::new(StringArray::from(values.to_vec()))),
-        ("label_type", Arc::new(StringArray::from(vec![kind; 3]))),
+        ("label_type", Arc::new(StringArray::from(kinds.to_vec()))),
         ("label_number", Arc::new(numbers)),
     ];
     batch(&lines, columns)
@@ -54,6 +58,23 @@ fn what_is_watched_of_labels_has_the_envelope_and_no_outputs() {
     let minutes = sampler.close(Timestamp(60_000_000));
     let names: Vec<&str> = minutes[0].columns.keys().map(String::as_str).collect();
     assert_eq!((names, minutes[0].rows), (vec!["error.y", "label.y"], 3));
+}
+
+#[test]
+fn a_label_of_another_kind_is_no_value_and_does_not_turn_the_others_into_texts() {
+    let spec = spec(json!({"label": {"name": "y"}}));
+    let floats = Arc::new(Float32Array::from(vec![1.5, 2.0, 0.0])) as ArrayRef;
+    let rows = mixed(["number", "text", "number"], ["1", "many", "-1"], ("out.p", floats));
+    let found = watched(&rows, (spec.label.as_ref().unwrap(), &[])).unwrap();
+    for (name, values) in [("label.y", [Some(1.0), None, Some(-1.0)]), ("error.y", [Some(0.5), None, Some(1.0)])] {
+        let column = found.column_by_name(name).unwrap().as_primitive::<Float64Type>();
+        assert_eq!(column.iter().collect::<Vec<_>>(), values, "{name}");
+    }
+    let words = Arc::new(StringArray::from(vec!["a", "b", "1"])) as ArrayRef;
+    let rows = mixed(["text", "text", "number"], ["a", "b", "1"], ("out.p", words));
+    let found = watched(&rows, (spec.label.as_ref().unwrap(), &[])).unwrap();
+    let label = found.column_by_name("label.y").unwrap().as_string::<i32>();
+    assert_eq!(label.iter().collect::<Vec<_>>(), [Some("a"), Some("b"), Some("1")]);
 }
 
 /// An output that nobody can tell, or that is named and is not there, has no error.

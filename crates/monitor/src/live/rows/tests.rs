@@ -80,6 +80,19 @@ fn a_minute_is_given_once_and_whole_and_late_rows_are_counted() {
 }
 
 #[test]
+fn what_is_shorter_than_a_minute_is_given_when_it_is_over() {
+    let spec = spec(json!({"every": "10s"}));
+    let mut sampler = Sampler::from(Timestamp(0)).every(spec.step());
+    for at in [0, 9_999_999, 10_000_000, 59_000_000] {
+        let lines = Lines { at: vec![at; 3], first_id: at as u64, variant: "stable", version: "3" };
+        sampler.take(&batch(&lines, vec![("in.x", floats(3, 1.0))]), &spec).unwrap();
+    }
+    let given = |looks: Vec<Minute>| looks.iter().map(|m| (m.at.micros(), m.seen)).collect::<Vec<_>>();
+    assert_eq!(given(sampler.close(Timestamp(19_000_000))), [(0, 6)]);
+    assert_eq!(given(sampler.close(Timestamp(60_000_000))), [(10_000_000, 3), (50_000_000, 3)]);
+}
+
+#[test]
 fn the_sample_is_the_same_in_any_order_and_its_rows_stay_together() {
     let spec = spec(json!({}));
     let n = 5_000;

@@ -54,18 +54,17 @@ fn state(row: &Row) -> Result<State, WatchError> {
     })
 }
 
-/// All monitors of all tenants that can be read.
-pub(crate) async fn states(c: &mut Conn) -> Result<Vec<State>, WatchError> {
-    let rows = c.query("SELECT * FROM monitor_state ORDER BY tenant, name", args![]).await?;
-    let read = |row: &Row| match state(row) {
-        Ok(state) => Some(state),
-        Err(error) => {
-            let name = row.text("name").unwrap_or_default();
-            tracing::error!(monitor = name, %error, "a monitor's state is left out");
-            None
+/// How often the state of each monitor was written, and why it does not go on.
+pub(crate) async fn writes(c: &mut Conn) -> Result<Vec<(Tenant, Name, i64, Option<String>)>, WatchError> {
+    let sql = "SELECT tenant, name, version, problem FROM monitor_state ORDER BY tenant, name";
+    let mut all = Vec::new();
+    for row in c.query(sql, args![]).await? {
+        // What is no name of ours is no monitor of ours.
+        if let (Ok(tenant), Ok(name)) = (Tenant::new(&row.text("tenant")?), Name::new(&row.text("name")?)) {
+            all.push((tenant, name, row.int("version")?, row.opt_text("problem")?));
         }
-    };
-    Ok(rows.iter().filter_map(read).collect())
+    }
+    Ok(all)
 }
 
 /// One monitor.
@@ -133,14 +132,15 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), WatchErr
     remember(c, (tenant, name), &change.points).await
 }
 
-/// Keeps looks: each by its minute for hours, the last of each hour for days.
+/// Keeps looks: the last of each minute for hours, the last of each hour for days.
 async fn remember(c: &mut Conn, (tenant, name): (&Tenant, &Name), points: &[Point]) -> Result<(), WatchError> {
     let Some(newest) = points.last().map(|point| point.at.micros()) else { return Ok(()) };
     for (at, point) in points.iter().enumerate() {
         let last_of_hour = points.get(at + 1).is_none_or(|next| next.hour() != point.hour());
         let body = text(&point.columns, "look")?;
         let recent = point.at.micros() >= newest - MINUTES;
-        let steps = [(super::rows::MINUTE, point.at.micros(), recent), (HOUR, point.hour(), last_of_hour)];
+        let minute = point.at.micros() - point.at.micros().rem_euclid(super::rows::MINUTE);
+        let steps = [(super::rows::MINUTE, minute, recent), (HOUR, point.hour(), last_of_hour)];
         for (step, slot, _) in steps.into_iter().filter(|(_, _, kept)| *kept) {
             c.execute(
                 "INSERT INTO monitor_history (tenant, name, step, slot, at, body) VALUES ($1, $2, $3, $4, $5, $6)

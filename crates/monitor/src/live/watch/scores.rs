@@ -78,6 +78,11 @@ impl Truth {
         self.scores.iter().filter_map(Score::wrong)
     }
 
+    /// Keeps those alone whose segments' columns stay.
+    pub(super) fn forget(&mut self, stays: impl Fn(&str) -> bool) {
+        self.scores.retain(|score| score.segment.as_ref().is_none_or(|(column, _)| stays(column)));
+    }
+
     /// Adds the errors of a minute's rows. `segments` are the values that are watched apart.
     pub(super) fn score(&mut self, minute: &Minute, spec: &MonitorSpec, segments: &[(String, String)]) {
         let Some(errors) = minute.columns.iter().find_map(|(name, cells)| match cells {

@@ -54,6 +54,30 @@ fn standings(watch: &Watch) -> Vec<(&str, &'static str)> {
     watch.tracks().map(|(name, _, track)| (name, track.standing.as_str())).collect()
 }
 
+/// All that is said of a minute is of ten seconds, of another version, too.
+#[test]
+fn a_look_may_be_shorter_than_a_minute() {
+    let step = 10_000_000;
+    let spec = spec(json!({"every": "10s", "window": "30m", "minRows": 100, "reference": {"firstRows": 2000}}));
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(7 * step + 5), &spec), Dice::new(4), Vec::new());
+    assert_eq!(watch.position, Timestamp(7 * step));
+    for look in 7..60 {
+        let shift = if look < 30 { 0.0 } else { 2.0 };
+        let minute = Minute { at: Timestamp(look * step), ..minute(&mut dice, 0, 200, shift) };
+        told.extend(watch.fold(&minute, &spec, &References::default()));
+        watch.settle(Timestamp((look + 1) * step + 3));
+    }
+    let x = &watch.tracks["in.x"];
+    assert!(told[0].at.micros() <= 36 * step && x.changed_at.unwrap().micros() <= 33 * step, "{told:?} {x:?}");
+    assert_eq!(watch.position, Timestamp(60 * step));
+    let other = Minute { at: Timestamp(60 * step), version: "4".into(), ..minute(&mut dice, 0, 200, 0.0) };
+    watch.fold(&other, &spec, &References::default());
+    watch.settle(Timestamp(61 * step + 9));
+    assert_eq!((watch.version.as_str(), watch.position, watch.step()), ("4", Timestamp(61 * step), step));
+    let again: Watch = serde_json::from_str(&serde_json::to_string(&watch).unwrap()).unwrap();
+    assert_eq!(again, watch);
+}
+
 #[test]
 fn drift_is_found_named_dated_and_forgiven() {
     let spec = spec(json!({"window": "30m", "recoverAfter": "10m", "reference": {"firstRows": 2000}}));
@@ -196,7 +220,7 @@ fn a_reference_from_a_profile_needs_no_rows_of_its_own() {
     std::fs::write(&file, format!("x,plan\n{}\n", lines.join("\n"))).unwrap();
     let profile = crate::profile::profile(&crate::Table::open(&file).unwrap(), 2).unwrap();
     let text = serde_json::to_string(&profile).unwrap();
-    let references = References::new(Some(Arc::new(serde_json::from_str(&text).unwrap())));
+    let references = References::new(Some(&serde_json::from_str(&text).unwrap()));
     let mut watch = Watch::new(Timestamp(0), &spec);
     let mut told = Vec::new();
     for at in 0..20 {
@@ -420,7 +444,7 @@ fn a_label_is_compared_with_the_profiles_target() {
     let lines = lines.concat();
     std::fs::write(file.path(), format!("x,target\n{lines}")).unwrap();
     let profile = crate::profile::profile(&crate::Table::open(file.path()).unwrap(), 1).unwrap();
-    let references = References::new(Some(std::sync::Arc::new(profile)));
+    let references = References::new(Some(&profile));
     let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(1), Vec::new());
     for at in 0..20 {
         watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &references);

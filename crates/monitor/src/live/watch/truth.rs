@@ -2,7 +2,7 @@
 
 use super::scores::Score;
 use super::{
-    Fold, MINUTE, Minute, MonitorSpec, References, Segment, Timestamp, Track, Transition, Turned, Watch, beginning,
+    Fold, Minute, MonitorSpec, References, Segment, Timestamp, Track, Transition, Turned, Watch, beginning,
     turned_in_segments,
 };
 use crate::live::labels;
@@ -41,7 +41,14 @@ impl Watch {
         let Some(label) = spec.label.as_ref().filter(|_| minute.at >= self.truth.until && !self.is_new(minute)) else {
             return Vec::new();
         };
-        let fold = Fold { minute, beside: None, spec, references, learn_until: self.learn_until };
+        let fold = Fold {
+            minute,
+            beside: None,
+            spec,
+            references,
+            learn_until: self.learn_until,
+            tracks: self.tracks().count(),
+        };
         let watched: Vec<String> = minute.columns.keys().filter(|name| labels::is_truth(name)).cloned().collect();
         // Half of it is for segments, where there are any.
         let part = spec.level * beginning(spec) / PLANNED / f64::from(1 + u8::from(!spec.segments.is_empty()));
@@ -101,14 +108,14 @@ impl Watch {
 
     /// All labels of predictions before `until` are folded.
     pub fn settle_labels(&mut self, until: Timestamp) {
-        self.truth.until = self.truth.until.max(Timestamp(until.micros() - until.micros().rem_euclid(MINUTE)));
+        self.truth.until = self.truth.until.max(Timestamp(until.micros() - until.micros().rem_euclid(self.step())));
     }
 
     /// The minute before which labels are to be looked at now: rows are known up to the watch's position.
     pub(crate) fn labels_due(&self, spec: &MonitorSpec) -> Option<Timestamp> {
         let wait = i64::try_from(spec.label.as_ref()?.wait.0.as_micros()).unwrap_or(i64::MAX);
         let due = self.position.micros().saturating_sub(wait);
-        let due = due - due.rem_euclid(MINUTE);
-        (!self.version.is_empty() && due >= self.truth.until.micros() + MINUTE).then_some(Timestamp(due))
+        let due = due - due.rem_euclid(self.step());
+        (!self.version.is_empty() && due >= self.truth.until.micros() + self.step()).then_some(Timestamp(due))
     }
 }

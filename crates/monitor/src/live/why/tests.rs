@@ -12,6 +12,8 @@ use serde_json::json;
 struct Linear {
     calls: Mutex<Vec<usize>>,
     slow: bool,
+    /// Of each call every so many rows are answered with what is no number; 0 of none.
+    mute: usize,
 }
 
 fn numbers(cells: &Cells) -> &[f64] {
@@ -23,7 +25,11 @@ impl Answers for Linear {
     fn again<'a>(&'a self, _: &'a Asked, rows: Given) -> PortResult<'a, Answered> {
         self.calls.lock().push(rows.rows);
         let (a, b) = (numbers(&rows.columns["in.a"]).to_vec(), numbers(&rows.columns["in.b"]).to_vec());
-        let answers = a.iter().zip(b).map(|(a, b)| Answer::Numbers(vec![3.0 * a - b])).collect();
+        let answer = |(at, (a, b)): (usize, (&f64, f64))| {
+            let mute = self.mute > 0 && at % self.mute == 0;
+            Answer::Numbers(vec![if mute { f64::NAN } else { 3.0 * a - b }])
+        };
+        let answers = a.iter().zip(b).enumerate().map(answer).collect();
         Box::pin(async move {
             if self.slow {
                 std::future::pending::<()>().await;
@@ -53,7 +59,7 @@ fn drifted() -> (Watch, Given) {
             Minute { at: Timestamp(at * MINUTE), model, version, seen: 200, rows: 200, columns: columns.clone() };
         watch.fold(&minute, &spec, &References::default());
     }
-    (watch, Given { rows: 200, columns })
+    (watch, Given { rows: 200, columns, hidden: Vec::new() })
 }
 
 #[tokio::test]
@@ -95,6 +101,22 @@ async fn a_model_that_is_slow_is_given_up() {
     assert!(why.causes.is_empty() && why.problem.unwrap().contains("takes over 20ms"));
     let none = explain(&Linear::default(), &asked(), (&watch, &Given::default()), PATIENCE).await;
     assert!(none.problem.unwrap().contains("no recent rows"));
+    let hidden = Given { hidden: vec!["in.name".into()], ..given };
+    let none = explain(&Linear::default(), &asked(), (&watch, &hidden), PATIENCE).await;
+    assert!(none.problem.unwrap().starts_with("in.name is redacted"));
+}
+
+/// What is kept is JSON, which has no NaN: a state with one in it could never be read again.
+#[tokio::test]
+async fn answers_that_are_no_numbers_leave_a_state_that_can_be_read() {
+    let (watch, given) = drifted();
+    for (mute, causes) in [(4, 2), (1, 0)] {
+        let model = Linear { mute, ..Linear::default() };
+        let why = explain(&model, &asked(), (&watch, &given.drawn()), PATIENCE).await;
+        assert_eq!((why.causes.len(), why.problem.is_some()), (causes, causes == 0), "{why:?}");
+        let again: Why = serde_json::from_str(&serde_json::to_string(&why).unwrap()).unwrap();
+        assert_eq!(again, why);
+    }
 }
 
 #[test]
@@ -104,6 +126,8 @@ fn values_go_back_to_where_the_reference_has_them() {
     let back = numbers(&back);
     assert!((back[1] - 2.5).abs() < 1e-9 && (back[4] - 7.5).abs() < 1e-9 && (back[3] - 12.5).abs() < 1e-9, "{back:?}");
     assert!((back[0] - 17.5).abs() < 1e-9 && back[2].is_nan());
+    let none = Calibration { counts: vec![0, 0, 0, 0, 9], ..reference };
+    assert_eq!(put_back(&Cells::Numbers(vec![1.0]), &none), None, "a reference without numbers has no place for one");
     let mut texts = Calibration::hashed();
     for (word, n) in [("a", 75), ("b", 25)] {
         let bin = texts.bin_of_text(Some(word));

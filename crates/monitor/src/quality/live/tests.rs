@@ -128,6 +128,11 @@ fn what_no_row_can_be_held_to_is_refused_with_the_reason() {
     assert!(
         new("expect_column_values_to_be_betwen", json!({"column": "age"}), false).unwrap_err().contains("did you mean")
     );
+    for kind in ["expect_multicolumn_sum_to_equal", "expect_compound_columns_to_be_unique"] {
+        let none = json!({"column_list": [], "sum_total": 1});
+        let none = if kind.contains("sum") { none } else { json!({"column_list": []}) };
+        assert!(new(kind, none, false).unwrap_err().contains("column_list is empty"), "{kind}");
+    }
     let mostly = json!({"column": "age", "mostly": 0.9});
     assert!(new("expect_column_values_to_not_be_null", mostly.clone(), true).unwrap_err().contains("mostly"));
     assert_eq!(new("expect_column_values_to_not_be_null", mostly, false), Ok(()));

@@ -29,12 +29,12 @@ pub enum Metric {
     BudgetLeft,
     /// How fast it burns, by objective and window.
     BurnRate,
-    /// Payloads, events and rows that the journal lost.
-    JournalLost,
-    /// What is spent of a budget of money, of what may be.
+    /// Share of what may be spent that is, by budget.
     BudgetSpent,
     /// The same at the end of its period, at the pace so far.
     BudgetForecast,
+    /// Payloads, events and rows that the journal lost.
+    JournalLost,
 }
 
 impl Metric {
@@ -50,9 +50,9 @@ impl Metric {
         Self::Memory,
         Self::BudgetLeft,
         Self::BurnRate,
-        Self::JournalLost,
         Self::BudgetSpent,
         Self::BudgetForecast,
+        Self::JournalLost,
     ];
 
     /// Its name.
@@ -68,9 +68,9 @@ impl Metric {
             Self::Memory => "Memory",
             Self::BudgetLeft => "BudgetLeft",
             Self::BurnRate => "BurnRate",
-            Self::JournalLost => "JournalLost",
             Self::BudgetSpent => "BudgetSpent",
             Self::BudgetForecast => "BudgetForecast",
+            Self::JournalLost => "JournalLost",
         }
     }
 

@@ -5,7 +5,7 @@ use crate::metrics::{Family, Kind};
 
 /// First words of names that stand for what the rest is about.
 const SPACES: [&str; 10] =
-    ["inference", "journal", "rollout", "variant", "shadow", "deployment", "model", "slo", "version", "budget"];
+    ["budget", "inference", "journal", "rollout", "variant", "shadow", "deployment", "model", "slo", "version"];
 
 /// Endings of names, and the unit that each is.
 const UNITS: [(&str, &str); 3] = [("_seconds", "s"), ("_bytes", "By"), ("_ratio", "1")];

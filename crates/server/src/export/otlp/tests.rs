@@ -13,6 +13,7 @@ fn prometheus(name: &str, unit: &str, kind: Kind) -> String {
     let unit = match unit {
         "s" => "seconds",
         "By" => "bytes",
+        "1" if kind == Kind::Gauge => "ratio",
         _ => "",
     };
     if !unit.is_empty() && !out.split('_').any(|word| word == unit) {
@@ -38,7 +39,7 @@ fn behind_a_collector_names_are_ours_again() {
             }
         }
     }
-    assert!(told.contains("mainspring.inference.duration") && told.contains("mainspring.journal.bytes"), "{told:?}");
+    assert!(told.contains("mainspring.budget.spent") && told.contains("mainspring.journal.bytes"), "{told:?}");
     assert!(!told.contains("mainspring.journal"), "{told:?}");
     assert!(ours.len() > 30);
 }

@@ -1,6 +1,7 @@
 //! A real journal, asked as monitors and windows ask it.
 
 use super::*;
+use crate::ports::{Models, Recorder};
 use bytes::Bytes;
 use mainspring_artifact::Artifacts;
 use mainspring_core::{
@@ -10,6 +11,7 @@ use mainspring_journal::JournalSettings;
 use mainspring_monitor::live::MonitorSpec;
 use mainspring_monitor::segment::{self, Segment, WindowError, window};
 use mainspring_query::Limits;
+use mainspring_registry::Registry;
 use mainspring_testkit::{TempDb, open_gate};
 use serde_json::json;
 use std::time::Duration;
@@ -22,15 +24,19 @@ struct World {
 impl World {
     async fn new() -> Self {
         let (temp, folder) = (TempDb::sqlite(), tempfile::tempdir().unwrap());
-        let (db, ctx) = (temp.open_with(&[mainspring_journal::MIGRATIONS]).await, temp.ctx.clone());
+        let (db, ctx) = (temp.open_with(crate::wiring::MIGRATIONS).await, temp.ctx.clone());
         let path = |name: &str| folder.path().join(name);
         let artifacts = Artifacts::open(path("artifacts").to_str().unwrap(), &path("cache")).unwrap();
         let settings =
             JournalSettings { emit_every: Duration::from_millis(5), ..JournalSettings::new(path("journal")) };
-        let journal = Journal::open(settings, artifacts, db, ctx.clone()).await.unwrap();
+        let registry = Registry::open(db.clone(), artifacts.clone(), ctx.clone()).await.unwrap();
+        let journal = Journal::open(settings, artifacts.clone(), db, ctx.clone()).await.unwrap();
         let gate = open_gate(Arc::clone(&ctx.clock));
         let query = Query::new(journal.clone(), Limits::default());
-        Self { rows: JournalRows { journal, query, gate, ctx }, _kept: (temp, folder) }
+        let models = Models { registry, artifacts, gate: gate.clone() };
+        let recorder = Recorder { journal: journal.clone(), tracer: None };
+        let serving = Serving::new(Vec::new(), Arc::new(models), Arc::new(recorder), ctx.clone());
+        Self { rows: JournalRows { journal, query, serving, gate, ctx }, _kept: (temp, folder) }
     }
 
     /// So many rows in one request, so long ago: of the plan gold where the number is even, else free.

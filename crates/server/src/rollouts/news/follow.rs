@@ -1,7 +1,7 @@
 //! The events of a rollout from all processes: this one's journal, with what is sealed, and what the others tell.
 
-use super::Wire;
 use super::hear::OFF;
+use super::{KEEP, Wire};
 use crate::rollouts::events::{JournalEvents, Key, key};
 use mainspring_core::Timestamp;
 use mainspring_rollout::news::{Numbered, Place};
@@ -156,6 +156,23 @@ impl Following {
         }
     }
 
+    /// A part of a long past, until a moment, with what the others told of the same time: both have the same time of an event
+    /// that is in both.
+    async fn part(&mut self, mut events: Vec<Event>, until: Timestamp) -> Result<Batch, PortError> {
+        self.listen().await?;
+        let now = self.wire.0.ctx.now();
+        let read: HashSet<Key> = events.iter().map(key).collect();
+        let (told, later): (Vec<Event>, Vec<Event>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|event: &Event| event.at() <= until);
+        self.waiting = later;
+        events.extend(told.into_iter().filter(|event| !read.contains(&key(event))));
+        // What is younger may be told once more.
+        self.seen.extend(read.into_iter().filter(|(_, _, _, at, _)| now.micros() - at.micros() < KEEP));
+        self.until = now.plus_micros(AGAIN);
+        let told_until = self.told_until().unwrap_or(until);
+        Ok(Batch { events, complete_until: told_until.min(until), reading: true })
+    }
+
     /// Until when every process that lives has told what it answered.
     fn told_until(&self) -> Option<Timestamp> {
         let until = |process: &String| self.read.get(process).map_or(self.wanted.from, |read| read.until);
@@ -166,7 +183,10 @@ impl Following {
 impl EventStream for Following {
     fn next(&mut self) -> PortResult<'_, Batch> {
         Box::pin(async move {
-            let Batch { mut events, complete_until } = self.own.next().await?;
+            let Batch { mut events, complete_until, reading } = self.own.next().await?;
+            if reading {
+                return self.part(events, complete_until).await;
+            }
             if self.until > self.wire.0.ctx.now() {
                 self.seen.extend(events.iter().map(key));
             } else {
@@ -176,7 +196,8 @@ impl EventStream for Following {
             let told_until = self.told_until();
             let told = std::mem::take(&mut self.waiting);
             events.extend(told.into_iter().filter(|event| !self.seen.contains(&key(event))));
-            Ok(Batch { events, complete_until: told_until.map_or(complete_until, |told| told.min(complete_until)) })
+            let complete_until = told_until.map_or(complete_until, |told| told.min(complete_until));
+            Ok(Batch { events, complete_until, reading })
         })
     }
 }

@@ -65,7 +65,7 @@ impl Stage {
 
     async fn follow(&self) -> Result<Box<dyn EventStream>, PortError> {
         let inner = &self.wire.0;
-        let own = JournalEvents { journal: inner.journal.clone(), gate: inner.gate.clone(), ctx: inner.ctx.clone() };
+        let own = JournalEvents::new(inner.journal.clone(), inner.gate.clone(), inner.ctx.clone());
         EveryJournal { own, wire: self.wire.clone() }.follow(wanted()).await
     }
 
@@ -245,7 +245,7 @@ async fn of_whom_one_meets_only_the_last_word_is_heard_and_who_follows_reads_the
     // So much that all of it is told.
     stage.clock.advance(10 * SECOND);
     for stream in [&mut early, &mut late] {
-        let Batch { events, complete_until } = stream.next().await.unwrap();
+        let Batch { events, complete_until, .. } = stream.next().await.unwrap();
         let exposures = events.iter().filter(|e| matches!(e, Event::Exposure(_))).count();
         assert_eq!((exposures, events.len()), (301, 602), "each answer, and its label of this rollout");
         assert!(complete_until <= now.plus_micros(301), "{complete_until:?}");

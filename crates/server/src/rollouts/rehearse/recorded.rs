@@ -372,7 +372,12 @@ pub(super) fn lines(bytes: &[u8]) -> Result<Vec<Asked>, String> {
             None | Some(Value::Null) => None,
             Some(outputs) => {
                 let outputs = body(serde_json::json!({ "inputs": outputs }));
-                Some(outputs.map_err(|e| wrong(format!("outputs: {e}")))?.inputs)
+                let outputs = outputs.map_err(|e| wrong(format!("outputs: {e}")))?.inputs;
+                if outputs.is_empty() {
+                    // Nothing would be compared, and everything be the same.
+                    return Err(wrong("outputs: it names none; leave it out to compare with stable".to_owned()));
+                }
+                Some(outputs)
             }
         };
         if let Some(line) = line.as_object_mut() {

@@ -125,4 +125,6 @@ fn a_golden_file_is_read_line_by_line_and_its_faults_have_a_line() {
     assert!(refused("").contains("no lines"));
     assert!(refused(&format!("{{\"inputs\": [{x}]}}\n{{")).starts_with("line 2: "));
     assert!(refused(&format!("{{\"inputs\": [{x}], \"outputs\": [{{}}]}}")).starts_with("line 1: outputs: "));
+    // What names no output would agree with any answer.
+    assert!(refused(&format!("{{\"inputs\": [{x}], \"outputs\": []}}")).contains("names none"));
 }

@@ -1,0 +1,180 @@
+//! A long past, read in parts.
+
+use super::*;
+use mainspring_core::event::{About, Feedback, FeedbackValue};
+use mainspring_core::{Assignment, IdGen, Outcome, Prediction, Protocol, SeededIds, Target, Timing};
+use mainspring_journal::{JournalSettings, SendFeedback};
+use mainspring_testkit::{TempArtifacts, TempDb, eventually, may, open_gate};
+use std::time::Duration;
+
+const SECOND: i64 = 1_000_000;
+
+fn wanted() -> Wanted {
+    Wanted {
+        tenant: Tenant::default(),
+        deployment: Name::new("churn").unwrap(),
+        from: Timestamp(0),
+        generation: 1,
+        labels: vec!["liked".into()],
+        outputs: Vec::new(),
+        inputs: Vec::new(),
+    }
+}
+
+fn prediction(id: EventId, at: Timestamp, n: u64) -> Prediction {
+    Prediction {
+        id,
+        at,
+        tenant: Tenant::default(),
+        target: Arc::new(Target {
+            deployment: "churn".into(),
+            variant: "stable".into(),
+            model: "churn".into(),
+            version: "1".into(),
+            columns: Arc::default(),
+        }),
+        protocol: Protocol::OipRest,
+        client_id: None,
+        caller: "key:k1".into(),
+        assignment: Assignment { unit: Some(n), generation: Some(1), ..Assignment::default() },
+        outcome: Outcome::Ok,
+        rows: 1 + (n % 3) as u32,
+        batch_rows: 1,
+        timing: Timing { total_ns: 1500, ..Timing::default() },
+        flags: None,
+        params: None,
+        inputs: Arc::default(),
+        outputs: Arc::default(),
+    }
+}
+
+struct World {
+    events: JournalEvents,
+    ids: SeededIds,
+    _kept: (TempDb, TempArtifacts, tempfile::TempDir),
+}
+
+impl World {
+    async fn new(part: usize) -> Self {
+        let temp = TempDb::sqlite();
+        let (ctx, db) = (temp.ctx.clone(), temp.open_with(crate::wiring::MIGRATIONS).await);
+        let (artifacts, folder) = (TempArtifacts::local(), tempfile::tempdir().unwrap());
+        let log = folder.path().join("log");
+        let settings = JournalSettings { emit_every: Duration::from_millis(5), ..JournalSettings::new(log) };
+        let journal = Journal::open(settings, artifacts.store.clone(), db, ctx.clone()).await.unwrap();
+        let gate = open_gate(Arc::clone(&ctx.clock));
+        let events = JournalEvents { part, ..JournalEvents::new(journal, gate, ctx) };
+        Self { events, ids: SeededIds::new(1), _kept: (temp, artifacts, folder) }
+    }
+
+    /// An answer of some seconds ago.
+    fn answer(&self, ago: i64, n: u64) -> EventId {
+        let at = self.events.ctx.now().plus_micros(-ago * SECOND);
+        let id = self.ids.event(at);
+        self.events.journal.append(prediction(id, at, n));
+        id
+    }
+
+    async fn liked(&self, ids: &[EventId], ago: i64) {
+        let at = self.events.ctx.now().plus_micros(-ago * SECOND);
+        let said = ids.iter().map(|id| Feedback {
+            event: self.ids.event(at),
+            at,
+            tenant: Tenant::default(),
+            about: About::Prediction(*id),
+            row: 0,
+            name: "liked".into(),
+            value: FeedbackValue::Bool(true),
+        });
+        self.events.journal.feedback(&may(SendFeedback), said.collect()).await.unwrap();
+    }
+
+    /// Everything of a stream until it is quiet, and how many parts of a long past there were.
+    async fn all(&self) -> (Vec<Event>, usize) {
+        let mut stream = self.events.follow(wanted()).await.unwrap();
+        let (mut events, mut parts, mut until) = (Vec::new(), 0, Timestamp(i64::MIN));
+        loop {
+            let batch = stream.next().await.unwrap();
+            assert!(batch.events.iter().all(|e| e.at() > until), "what was said to be complete is");
+            if batch.reading {
+                assert!(batch.events.iter().all(|e| e.at() <= batch.complete_until));
+                assert!(batch.events.len() <= 2 * self.events.part);
+                (parts, until) = (parts + 1, batch.complete_until);
+            } else if batch.events.is_empty() {
+                return (events, parts);
+            }
+            events.extend(batch.events);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_past_comes_in_parts_and_each_event_once() {
+    let world = World::new(40).await;
+    let mut ids = Vec::new();
+    // An hour of traffic in bursts of one moment, the half of it sealed, up to now.
+    for n in 0..300_u64 {
+        ids.push(world.answer(3600 - 12 * (n as i64 / 3) * 3, n));
+        if n == 150 {
+            world.events.journal.seal().await.unwrap();
+        }
+    }
+    for (i, some) in ids.chunks(30).enumerate() {
+        world.liked(some, 3000 - 300 * i as i64).await;
+    }
+    let all: usize = 300 + 300;
+    eventually("everything is in the journal", || async { world.all().await.0.len() == all }).await;
+    let (events, parts) = world.all().await;
+    let keys: HashSet<Key> = events.iter().map(key).collect();
+    assert_eq!((events.len(), keys.len()), (all, all));
+    assert!(parts > 10, "{parts} parts");
+    let whole = World { events: JournalEvents { part: PART, ..world.events.clone() }, ..world };
+    let (at_once, parts) = whole.all().await;
+    assert_eq!((at_once.iter().map(key).collect::<HashSet<Key>>(), parts), (keys, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_while_a_long_past_is_read_is_not_lost() {
+    let world = World::new(20).await;
+    for n in 0..100 {
+        world.answer(3600 - 10 * n as i64, n);
+    }
+    world.events.journal.flush().await.unwrap();
+    let mut stream = world.events.follow(wanted()).await.unwrap();
+    let mut seen = Vec::new();
+    let mut new = 1000;
+    // Something comes after each part.
+    for _ in 0..40 {
+        let batch = stream.next().await.unwrap();
+        seen.extend(batch.events.iter().map(key));
+        world.answer(0, new);
+        world.events.journal.flush().await.unwrap();
+        new += 1;
+    }
+    while seen.len() < 100 + (new - 1000) as usize {
+        let batch = stream.next().await.unwrap();
+        seen.extend(batch.events.iter().map(key));
+        tokio::task::yield_now().await;
+    }
+    let keys: HashSet<Key> = seen.iter().cloned().collect();
+    assert_eq!(keys.len(), seen.len(), "each once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_of_one_moment_than_is_read_at_once_is_said() {
+    let world = World::new(10).await;
+    for n in 0..60 {
+        world.answer(1000, 3 * n);
+    }
+    world.events.journal.flush().await.unwrap();
+    let mut stream = match world.events.follow(wanted()).await {
+        Ok(stream) => stream,
+        Err(error) => return assert!(error.0.contains("lines of one moment"), "{error}"),
+    };
+    let error = loop {
+        if let Err(error) = stream.next().await {
+            break error;
+        }
+    };
+    assert!(error.0.contains("lines of one moment"), "{error}");
+}
