@@ -389,7 +389,11 @@ async fn it_stands_still_without_news_and_says_why_and_goes_on() {
         assert_eq!((view.state(), view.problem.as_deref()), ("stopped", Some("the journal does not answer")));
     }
     *stage.dark.lock() = false;
-    for _ in 0..8 {
+    for n in 0..8 {
+        if n == 4 {
+            // It remembers nothing, and what was folded comes to it again.
+            a.controller.leader.lost();
+        }
         pass(&stage, &mut [&mut a, &mut b], 100).await;
     }
     assert_eq!((a.view().problem, a.watch().rows[0]), (None, 1_100), "the rows of the dark minutes are there");
