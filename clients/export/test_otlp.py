@@ -7,7 +7,7 @@ import re
 import urllib.request
 
 import grpc
-import onnx
+import mlflow
 import pytest
 import requests
 from onnx import TensorProto, helper
@@ -120,19 +120,23 @@ def test_a_collector_that_is_away_disturbs_nobody(start):
     assert server.process.wait(30) == 0
 
 
-def test_every_tenant_is_told_and_those_of_default_keep_their_names(start, collector, tmp_path):
+def test_every_tenant_is_told_and_those_of_default_keep_their_names(start, collector, monkeypatch):
     received = collector()
     server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
     keys = {t: json.loads(server.cli("key", "create", t, "--role", "admin", "--tenant", t, "--output", "json"))["key"] for t in ("default", "acme")}
-    model = tmp_path / "echo.onnx"
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "echo",
                               [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None])])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    mlflow.set_tracking_uri(server.url)
     for count, (tenant, key) in enumerate(keys.items(), 1):
-        document = f"apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: {model}\n"
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key)
+        mlflow.set_experiment(f"export of {tenant}")
+        with mlflow.start_run():
+            mlflow.onnx.log_model(model, name="m", registered_model_name="echo", pip_requirements=["onnxruntime"])
+        document = "apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo/1\n"
         server.cli("--api-key", key, "apply", "-f", "-", stdin=document)
-        document = f"apiVersion: mainspring/v1\nkind: Budget\nname: tight\ncomputeSeconds: 100\nper: day\n"
+        document = "apiVersion: mainspring/v1\nkind: Budget\nname: tight\ncomputeSeconds: 100\nper: day\n"
         server.cli("--api-key", key, "apply", "-f", "-", stdin=document)
         for _ in range(count):
             answer = requests.post(f"{server.url}/v2/models/echo/infer", headers={"authorization": f"Bearer {key}"},
