@@ -11,7 +11,7 @@ function shown(of: Wrong, value: number): string {
 }
 
 function between(of: Wrong): string {
-  if (of.low === undefined || of.high === undefined) return "";
+  if (typeof of.low !== "number" || typeof of.high !== "number") return "";
   return `${shown(of, of.low)} to ${shown(of, of.high)}`;
 }
 
