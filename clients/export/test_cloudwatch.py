@@ -135,7 +135,7 @@ def test_documents_are_of_the_published_format(start, tmp_path):
     threading.Thread(target=agent.serve_forever, daemon=True).start()
     try:
         server = start("--cloudwatch-emf", f"tcp://127.0.0.1:{agent.server_address[1]}", "--cloudwatch-interval", "1s",
-                       "--cloudwatch-metrics", "Requests,Errors,Latency,Ready,CallerErrors,Rows,InFlight,Memory,BudgetLeft,BurnRate,JournalLost")
+                       "--cloudwatch-metrics", "Requests,Errors,Latency,Ready,CallerErrors,Rows,InFlight,Memory,BudgetLeft,BurnRate,JournalLost,BudgetSpent,BudgetForecast")
         deploy(server, tmp_path)
         until = time.monotonic() + 30
         while sum(json.loads(line).get("Requests", 0) for line in list(lines)) < 10 and time.monotonic() < until:

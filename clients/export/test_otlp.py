@@ -1,14 +1,17 @@
 """Metrics over OTLP, received by OpenTelemetry's own messages."""
 
 import concurrent.futures
+import json
 import queue
 import re
 import urllib.request
 
 import grpc
+import mlflow
 import pytest
+import requests
+from onnx import TensorProto, helper
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
-
 
 
 class Collector(metrics_service_pb2_grpc.MetricsServiceServicer):
@@ -115,3 +118,43 @@ def test_a_collector_that_is_away_disturbs_nobody(start):
     assert "mainspring_ready 1" in page(server)
     server.process.terminate()
     assert server.process.wait(30) == 0
+
+
+def test_every_tenant_is_told_and_those_of_default_keep_their_names(start, collector, monkeypatch):
+    received = collector()
+    server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
+    keys = {t: json.loads(server.cli("key", "create", t, "--role", "admin", "--tenant", t, "--output", "json"))["key"] for t in ("default", "acme")}
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "echo",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    mlflow.set_tracking_uri(server.url)
+    for count, (tenant, key) in enumerate(keys.items(), 1):
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key)
+        mlflow.set_experiment(f"export of {tenant}")
+        with mlflow.start_run():
+            mlflow.onnx.log_model(model, name="m", registered_model_name="echo", pip_requirements=["onnxruntime"])
+        document = "apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo/1\n"
+        server.cli("--api-key", key, "apply", "-f", "-", stdin=document)
+        document = "apiVersion: mainspring/v1\nkind: Budget\nname: tight\ncomputeSeconds: 100\nper: day\n"
+        server.cli("--api-key", key, "apply", "-f", "-", stdin=document)
+        for _ in range(count):
+            answer = requests.post(f"{server.url}/v2/models/echo/infer", headers={"authorization": f"Bearer {key}"},
+                                   json={"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]})
+            assert answer.status_code == 200, (tenant, answer.text)
+
+    def requests_by_tenant(request):
+        points = metrics(request)["mainspring.inference.requests"].sum.data_points if "mainspring.inference.requests" in metrics(request) else []
+        of = [(attributes(p.attributes), p.as_double) for p in points]
+        return {a.get("tenant"): n for a, n in of if a["outcome"] == "ok"}
+
+    told = received.until(lambda r: requests_by_tenant(r) == {None: 1, "acme": 2})
+    # What is of the process is told once, and each tenant sees its own page alone.
+    assert len(metrics(told)["mainspring.uptime"].gauge.data_points) == 1
+    for count, (tenant, key) in enumerate(keys.items(), 1):
+        text = requests.get(f"{server.url}/metrics", headers={"authorization": f"Bearer {key}"}).text
+        assert re.search(rf'^mainspring_inference_requests_total{{deployment="echo",.*outcome="ok"}} {count}$', text, re.M), text
+        assert "tenant=" not in text
+    spent = received.until(lambda r: len(metrics(r)["mainspring.budget.spent"].gauge.data_points) == 2 if "mainspring.budget.spent" in metrics(r) else False, rounds=100)
+    budget = metrics(spent)["mainspring.budget.spent"]
+    assert budget.unit == "1" and {attributes(p.attributes).get("tenant") for p in budget.gauge.data_points} == {None, "acme"}

@@ -2687,6 +2687,18 @@ export interface components {
             /** @description What was said of it. */
             standing: string;
         };
+        /** @description How wrong the model was over a monitor's window. */
+        MonitorError: components["schemas"]["MeasureDto"] & {
+            /** @description Which rows, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description `error_rate`, the share of answers that were another value, or `mean_absolute_error`. */
+            metric: string;
+            /**
+             * Format: int64
+             * @description Labelled rows of the sample that were compared.
+             */
+            rows: number;
+        };
         /** @description What a monitor has told. */
         MonitorEvent: {
             /**
@@ -2728,6 +2740,8 @@ export interface components {
             rows: number;
             /** @description Labels of predictions before this moment are in it. */
             seenUntil: components["schemas"]["Time"];
+            /** @description How wrong the model was over the window, by these labels: of all rows first, then of each segment. */
+            errors: components["schemas"]["MonitorError"][];
         };
         /** @description Monitors by name. */
         MonitorList: {
@@ -2749,6 +2763,10 @@ export interface components {
             deployment: string;
             /** @description Which variant of it. */
             variant: string;
+            /** @description Which of these rows, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description Whose rows they are compared with, where these are answered meanwhile: `stable of churn where in.plan = free`. */
+            comparedWith?: string | null;
             /** @description The model that answers; nothing until it has. */
             model?: string | null;
             /** @description Its version. */
@@ -2910,6 +2928,8 @@ export interface components {
         PerformanceReport: {
             /** @description Whose. */
             deployment: string;
+            /** @description Which predictions, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
             /** @description Name of the feedback. */
             label: string;
             /** @description `classification`, `regression` or `ranking`. */
@@ -2984,10 +3004,17 @@ export interface components {
              */
             task: string | null;
             /**
-             * @description Columns to group by: `version`, `variant`, `hour`, `day`, or an input or output.
+             * @description Columns to group by: `version`, `variant`, `caller`, `hour`, `day`, or an input or output.
              * @default []
              */
             by: string[];
+            /**
+             * @description Predictions of this segment alone: columns with their values, `{"in.plan": "gold"}`.
+             * @default {}
+             */
+            segment: {
+                [key: string]: components["schemas"]["SegmentValue"];
+            };
             /**
              * @description Of two classes the one that is looked for; the second in order when left out.
              * @default null
@@ -3768,6 +3795,8 @@ export interface components {
             /** @description What `mainspring profile FILE -o profile.json` wrote. */
             profile: Record<string, unknown>;
         };
+        /** @description The value that each row of a segment has in a column. */
+        SegmentValue: boolean | number | string;
         /** @description Who is asking. */
         SessionView: {
             /** @description `key:…`, `session:…` or `loopback`. */
@@ -4020,24 +4049,32 @@ export interface components {
             /** @description DataSketches' frequent items of texts in base 64; of whole numbers that come out, too. */
             frequentItems?: string | null;
         };
-        /** @description What a deployment's rows looked like in a window: of all rows, whose tiles begin in it. */
+        /**
+         * @description What a deployment's rows looked like in a window: of all rows, whose tiles begin in it; of a segment, whose rows are read
+         *     for it, the newest million at most, and but for the columns that tell its rows from others.
+         */
         WindowProfile: {
             /** @description The deployment. */
             deployment: string;
-            /** @description From here on; before the last ninety minutes to the hour, before the last three days to the day. */
+            /**
+             * @description From here on; before the last ninety minutes to the hour, before the last three days to the day. Of a segment with more
+             *     rows than are read, later than was asked for.
+             */
             since: components["schemas"]["Time"];
             /** @description Up to here. */
             until: components["schemas"]["Time"];
             /**
              * Format: int64
-             * @description Requests, however they ended.
+             * @description Requests, however they ended; not counted of a segment.
              */
-            requests: number;
+            requests?: number | null;
             /**
              * Format: int64
              * @description Rows answered.
              */
             rows: number;
+            /** @description Whether a segment has more rows in the window than are read. */
+            partial: boolean;
             /** @description By name. */
             columns: components["schemas"]["WindowColumn"][];
         };
@@ -4884,6 +4921,10 @@ export interface operations {
                 variant?: string;
                 /** @description Which version; all when left out. */
                 version?: string;
+                /** @description Which of these rows: a JSON object of columns with their values, `{"in.plan": "gold"}`; all when left out. */
+                segment?: string;
+                /** @description Of all rows that are not of the segment instead. */
+                others?: boolean;
             };
             header?: never;
             path: {

@@ -130,7 +130,7 @@ it("leads from a look to its predictions, with every name quoted", () => {
   expect(behind(m, { name: 'in.a"b[3]', segment: "in.plan = o'clock" }, at)).toBe(
     "SELECT event_id, at, version, \"in.a\"\"b\" FROM predictions WHERE deployment = 'it''s' AND variant = 'stable' AND CAST(\"in.plan\" AS VARCHAR) = 'o''clock' AND at < TIMESTAMP '2026-11-26T10:05:00.000Z' AND at >= TIMESTAMP '2026-11-26T10:00:00.000Z' ORDER BY at DESC LIMIT 200",
   );
-  const label = { name: "y", wait: "1h", rows: 3, seenUntil: "2026-11-26T10:00:00Z" };
+  const label = { name: "y", wait: "1h", rows: 3, seenUntil: "2026-11-26T10:00:00Z", errors: [] };
   const sql = behind({ ...m, label }, { name: "error.y" }, at);
   expect(sql).toContain("feedback_value FROM labeled");
   expect(sql).toContain("feedback_name = 'y'");

@@ -370,8 +370,7 @@ pub(crate) enum Unsent {
 
 /// Something that happened, among alerts.
 pub(crate) fn happened(fingerprint: String, subject: Subject, at: Timestamp) -> Alert {
-    let (phase, keep) = (Phase::Happened, Duration::ZERO);
-    Alert { fingerprint, subject, phase, since: at, started: at, seen: at, sequence: 1, keep }
+    Alert { fingerprint, subject, phase: Phase::Happened, since: at, started: at, seen: at, sequence: 1 }
 }
 
 /// The journal hears of an alert that begins or ends. One that is of no deployment has no place there.

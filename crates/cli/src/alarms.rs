@@ -4,7 +4,7 @@ use crate::client::Server;
 use crate::error::CliError;
 use crate::output::{cell, json, note};
 use clap::Args;
-use mainspring_core::ErrorKind;
+use mainspring_core::{ErrorKind, Tenant};
 use serde_json::{Map, Value, json as object};
 use std::collections::HashSet;
 
@@ -60,7 +60,8 @@ pub async fn run(server: &Server, args: &AlarmArgs) -> Result<(), CliError> {
     if names.is_empty() {
         return Err(CliError::new(ErrorKind::NotFound, "there is no deployment to watch"));
     }
-    let alarms = alarms(&names, rows(&slos, "slos"), args);
+    let tenant = cell(&server.get("/api/v1/session").await?["tenant"]);
+    let alarms = alarms((&tenant, &names), rows(&slos, "slos"), args);
     if rows(&slos, "slos").next().is_none() {
         note(
             "no deployment has an slo, so that no burn rate is watched; write one: slo: {availability: 99.9%, p99: 20ms}",
@@ -96,13 +97,20 @@ enum Watches {
 }
 
 struct Making<'a> {
+    /// Whose deployments; nothing of the tenant whose series have no dimension for it.
+    tenant: Option<&'a str>,
     args: &'a AlarmArgs,
     ids: HashSet<String>,
     made: Vec<Alarm>,
 }
 
-fn alarms<'a>(deployments: &[String], slos: impl Iterator<Item = &'a Value>, args: &AlarmArgs) -> Vec<Alarm> {
-    let mut making = Making { args, ids: HashSet::new(), made: Vec::new() };
+fn alarms<'a>(
+    (tenant, deployments): (&str, &[String]),
+    slos: impl Iterator<Item = &'a Value>,
+    args: &AlarmArgs,
+) -> Vec<Alarm> {
+    let tenant = Some(tenant).filter(|tenant| *tenant != Tenant::default().as_str());
+    let mut making = Making { tenant, args, ids: HashSet::new(), made: Vec::new() };
     for deployment in deployments {
         making.errors(deployment);
     }
@@ -118,6 +126,7 @@ impl Making<'_> {
             let mut rest = word.chars().filter(char::is_ascii_alphanumeric);
             rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect::<String>()
         };
+        let words: Vec<&str> = self.tenant.into_iter().chain(words.iter().copied()).collect();
         // Terraform's names begin with a letter.
         let first = words.first().filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let words_with = first.map(|_| "deployment").into_iter().chain(words.iter().copied());
@@ -134,12 +143,15 @@ impl Making<'_> {
     }
 
     fn metric(&self, id: &str, (metric, stat): (&str, &str), deployment: &str, period: u32) -> Value {
+        let tenant = self.tenant.map(|tenant| object!({"Name": "Tenant", "Value": tenant}));
+        let dimensions: Vec<Value> =
+            tenant.into_iter().chain([object!({"Name": "Deployment", "Value": deployment})]).collect();
         object!({
             "Id": id,
             "MetricStat": {
                 "Metric": {
                     "Namespace": self.args.namespace, "MetricName": metric,
-                    "Dimensions": [{"Name": "Deployment", "Value": deployment}],
+                    "Dimensions": dimensions,
                 },
                 "Period": period, "Stat": stat,
             },
@@ -311,6 +323,10 @@ mod tests {
     use super::*;
 
     fn made() -> Vec<Alarm> {
+        of_tenant("default")
+    }
+
+    fn of_tenant(tenant: &str) -> Vec<Alarm> {
         let args = AlarmArgs {
             format: "cloudformation".into(),
             namespace: "Mainspring".into(),
@@ -322,7 +338,16 @@ mod tests {
             object!({"deployment": "ab", "objective": "p99", "target": 0.99, "withinMs": 20.0}),
             object!({"deployment": "ab", "objective": "all", "target": 1.0}),
         ];
-        alarms(&["a-b".into(), "aB".into(), "1st".into()], slos.iter(), &args)
+        alarms((tenant, &["a-b".into(), "aB".into(), "1st".into()]), slos.iter(), &args)
+    }
+
+    #[test]
+    fn alarms_of_another_tenant_watch_its_series_and_have_names_of_their_own() {
+        let template = cloudformation(&of_tenant("acme"));
+        let first = &template["Resources"]["AcmeABErrorRate"]["Properties"];
+        assert_eq!(first["AlarmName"], "Mainspring-acme-a-b-error-rate");
+        let dimensions = object!([{"Name": "Tenant", "Value": "acme"}, {"Name": "Deployment", "Value": "a-b"}]);
+        assert_eq!(first["Metrics"][0]["MetricStat"]["Metric"]["Dimensions"], dimensions);
     }
 
     #[test]

@@ -140,8 +140,9 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
             return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
         }
         (reference, current) => {
-            let reference = reference.sketches(server, args.threads).await?;
-            let current = current.sketches(server, args.threads).await?;
+            let apart = [reference.apart()?, current.apart()?].concat();
+            let reference = reference.sketches(server, args.threads).await?.without(&apart);
+            let current = current.sketches(server, args.threads).await?.without(&apart);
             let report = compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?;
             (report, args.html.is_some().then(|| reference.pictures(&current)))
         }

@@ -5,6 +5,7 @@ use crate::client::{Server, segment};
 use crate::error::CliError;
 use crate::html;
 use crate::output::{Mark, cell, either, json, line, mark, note, table, time};
+use crate::performance::measure;
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -95,7 +96,8 @@ fn list(all: &Value) {
         .flatten()
         .map(|m| {
             let why = m["problem"].as_str().map_or_else(|| names(&m["drifted"]), str::to_owned);
-            let of = format!("{} {}", cell(&m["deployment"]), cell(&m["variant"]));
+            let part = m["segment"].as_str().map(|s| format!(" where {s}")).unwrap_or_default();
+            let of = format!("{} {}{part}", cell(&m["deployment"]), cell(&m["variant"]));
             vec![cell(&m["name"]), of, cell(&m["version"]), state(m), time(&m["since"]), cell(&m["rows"]), why]
         })
         .collect();
@@ -123,7 +125,11 @@ fn state(view: &Value) -> String {
 fn show(view: &Value, most: usize) {
     let (name, deployment, variant) = (cell(&view["name"]), cell(&view["deployment"]), cell(&view["variant"]));
     let version = view["version"].as_str().map(|v| format!(" version {v}")).unwrap_or_default();
-    line(format!("monitor/{name} on {variant} of {deployment}{version}: {}", state(view)));
+    let part = view["segment"].as_str().map(|s| format!(" where {s}")).unwrap_or_default();
+    line(format!("monitor/{name} on {variant} of {deployment}{version}{part}: {}", state(view)));
+    if let Some(other) = view["comparedWith"].as_str() {
+        line(format!("  beside {other}"));
+    }
     if let Some(problem) = view["problem"].as_str() {
         line(mark(Mark::Bad, format!("it does not go on: {problem}")));
     }
@@ -152,8 +158,18 @@ fn show(view: &Value, most: usize) {
     if columns.len() > most {
         note(format!("and {} more: mainspring monitor show {name}", columns.len() - most));
     }
+    errors(view);
     let effect = percent(&view["minEffect"]);
     note(format!("drift is what is sure and moved {effect} of the rows beyond chance, over {}", cell(&view["window"])));
+}
+
+/// How wrong the model was, by the labels that came in time.
+fn errors(view: &Value) {
+    let all: Vec<&Value> = view["label"]["errors"].as_array().into_iter().flatten().collect();
+    let Some(metric) = all.first().map(|e| cell(&e["metric"])) else { return };
+    let row = |e: &&Value| vec![cell(&e["segment"]), measure(Some(e)), cell(&e["rows"])];
+    line("");
+    table(&["where", &metric, "labelled rows"], all.iter().map(row));
 }
 
 /// Why it drifts, a sentence a line.

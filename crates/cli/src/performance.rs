@@ -47,10 +47,30 @@ fn asked(args: &PerformanceArgs) -> Result<Value, CliError> {
             asked[key] = json!(value);
         }
     }
+    if !args.segment.is_empty() {
+        asked["segment"] = parts(&args.segment)?;
+    }
     if !args.worth.is_empty() {
         asked["worth"] = worth(&args.worth)?;
     }
     Ok(asked)
+}
+
+/// `in.plan=gold` into `{"in.plan": "gold"}`.
+fn parts(texts: &[String]) -> Result<Value, CliError> {
+    let mut all = Map::new();
+    for text in texts {
+        let pair = text.split_once('=').filter(|(column, _)| !column.is_empty());
+        let (column, value) = pair.ok_or_else(|| {
+            CliError::new(ErrorKind::InvalidInput, format!("--segment {text:?} is not COLUMN=VALUE"))
+                .hint("the predictions of a plan are --segment in.plan=gold")
+        })?;
+        if all.insert(column.to_owned(), json!(value)).is_some() {
+            let message = format!("--segment names {column:?} twice; a prediction has one value of it");
+            return Err(CliError::new(ErrorKind::InvalidInput, message).hint(format!("see all of them: --by {column}")));
+        }
+    }
+    Ok(Value::Object(all))
 }
 
 /// `churned:stayed=-20` into `{"churned": {"stayed": -20}}`.
@@ -97,8 +117,9 @@ fn people(report: &Value) {
 pub fn summary(report: &Value) -> String {
     let (rows, labeled) = (report["overall"]["rows"].as_u64(), report["overall"]["labeled"].as_u64());
     let (rows, labeled) = (rows.unwrap_or_default(), labeled.unwrap_or_default());
+    let segment = report["segment"].as_str().map(|s| format!(" where {s}")).unwrap_or_default();
     let mut text = format!(
-        "{} of {}, {} to {}: {labeled} of {rows} predictions are labelled",
+        "{} of {}{segment}, {} to {}: {labeled} of {rows} predictions are labelled",
         cell(&report["task"]),
         cell(&report["deployment"]),
         time(&report["from"]),

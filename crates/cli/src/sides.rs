@@ -3,10 +3,13 @@
 use crate::client::{Server, segment};
 use crate::error::CliError;
 use crate::monitor::{apart, cores};
+use crate::output::{cell, note, time};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::profile::{Profile, profile};
 use mainspring_monitor::sketches::{Sketches, Written, share};
 use mainspring_monitor::{Kind, Table};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One side of a comparison.
@@ -18,7 +21,7 @@ pub enum Side {
     Profile(PathBuf),
     /// The profile of a version: `models:/churn@champion`.
     Version(String),
-    /// A window of a deployment's rows: `deployment:churn?last=24h`.
+    /// A window of a deployment's rows, or of those of a segment: `deployment:churn?last=24h&in.plan=gold`.
     Window(String),
 }
 
@@ -35,6 +38,15 @@ impl From<&str> for Side {
 }
 
 impl Side {
+    /// The columns that tell its rows from others of the deployment.
+    ///
+    /// # Errors
+    /// [`CliError`] when it is not written as a side is.
+    pub fn apart(&self) -> Result<Vec<String>, CliError> {
+        let Self::Window(of) = self else { return Ok(Vec::new()) };
+        Ok(Asked::of(of.split_once('?').map_or("", |(_, query)| query))?.segment.into_keys().collect())
+    }
+
     /// The sketches of its columns.
     ///
     /// # Errors
@@ -66,10 +78,49 @@ impl Side {
     }
 }
 
+/// What follows a deployment's name: what the server takes by itself, and the segment.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    query: Vec<String>,
+    segment: BTreeMap<String, String>,
+}
+
+impl Asked {
+    /// `last=24h&variant=v8&in.plan=gold`; `others` is what is not of the segment.
+    fn of(text: &str) -> Result<Self, CliError> {
+        let mut asked = Self::default();
+        for part in text.split('&').filter(|part| !part.is_empty()) {
+            match part.split_once('=') {
+                Some((key @ ("last" | "variant" | "version"), value)) => {
+                    asked.query.push(format!("{key}={}", segment(value)));
+                }
+                Some((column, value)) if !column.is_empty() => {
+                    asked.segment.insert(column.to_owned(), value.to_owned());
+                }
+                None if part == "others" => asked.query.push("others=true".to_owned()),
+                _ => {
+                    let message = format!("{part:?} is neither last, variant, version or others nor a column's value");
+                    let hint = "write deployment:NAME?last=24h&in.plan=gold";
+                    return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
+                }
+            }
+        }
+        if !asked.segment.is_empty() {
+            asked.query.push(format!("segment={}", segment(&json!(asked.segment).to_string())));
+        }
+        Ok(asked)
+    }
+}
+
 /// `churn?last=24h&variant=v8`, as the server takes it.
 async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
-    let (name, query) = of.split_once('?').map_or((of, String::new()), |(name, query)| (name, format!("?{query}")));
-    let found = server.get(&format!("/api/v1/deployments/{}/profile{query}", segment(name))).await?;
+    let (name, query) = of.split_once('?').unwrap_or((of, ""));
+    let query = Asked::of(query)?.query.join("&");
+    let found = server.get(&format!("/api/v1/deployments/{}/profile?{query}", segment(name))).await?;
+    if found["partial"] == true {
+        let (rows, since) = (cell(&found["rows"]), time(&found["since"]));
+        note(format!("deployment:{of}: its newest {rows} rows were read, from {since} on"));
+    }
     let mut side = Sketches::new(found["rows"].as_u64().unwrap_or(0));
     for column in found["columns"].as_array().into_iter().flatten() {
         let text = |key: &str| column[key].as_str();
@@ -81,7 +132,7 @@ async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
         side.add(text("name").unwrap_or_default(), kind, written).map_err(|e| CliError::from_failure(&e))?;
     }
     if found["columns"].as_array().is_none_or(Vec::is_empty) {
-        let message = format!("no row of deployment {name:?} was kept in that time");
+        let message = format!("no row of deployment:{of} was kept in that time");
         return Err(CliError::new(ErrorKind::NotFound, message).hint("ask for more: deployment:NAME?last=24h"));
     }
     Ok(side)
@@ -98,5 +149,17 @@ mod tests {
         assert_eq!(Side::from("profile.json"), Side::Profile("profile.json".into()));
         assert_eq!(Side::from("models:/churn@champion"), Side::Version("models:/churn@champion".into()));
         assert_eq!(Side::from("deployment:churn?last=1d"), Side::Window("churn?last=1d".into()));
+    }
+
+    #[test]
+    fn what_follows_a_deployment_is_a_window_and_a_segment() {
+        let asked = Asked::of("last=1d&in.plan=a b&version=3&in.x=1=2&others").unwrap();
+        let segment = "segment=%7B%22in.plan%22%3A%22a%20b%22%2C%22in.x%22%3A%221%3D2%22%7D";
+        assert_eq!(asked.query, ["last=1d", "version=3", "others=true", segment]);
+        assert_eq!(Side::from("deployment:churn?last=1d&in.plan=gold").apart().unwrap(), ["in.plan"]);
+        assert!(Side::from("deployment:churn").apart().unwrap().is_empty());
+        for wrong in ["last", "gold", "=gold"] {
+            assert!(Asked::of(wrong).unwrap_err().message.contains("nor a column's value"), "{wrong}");
+        }
     }
 }

@@ -147,6 +147,13 @@ impl Costs {
         all.iter().filter(|(whose, _)| whose == auth.tenant()).map(|(_, s)| s.clone()).collect()
     }
 
+    /// Whose budgets stood anywhere at this process's last look: for whoever tells what all of them do.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        let mut all: Vec<Tenant> = self.standings.read().iter().map(|(whose, _)| whose.clone()).collect();
+        all.dedup();
+        all
+    }
+
     /// Where one budget stood at this process's last look.
     pub fn standing(&self, tenant: &Tenant, name: &Name) -> Option<Standing> {
         let all = self.standings.read();

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::lineage::Lineage;
 use crate::node::Node;
-use crate::ports::{Around, Detail, Look};
+use crate::ports::{Around, Detail, Look, Starts};
 use crate::{LineageError, ReadLineage};
 use mainspring_core::Authorized;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -42,7 +42,7 @@ impl Direction {
 #[derive(Debug, Clone)]
 pub struct Ask {
     /// Where the walk begins.
-    pub from: Vec<Node>,
+    pub from: Starts,
     /// Which way.
     pub direction: Direction,
     /// Steps; [`MAX_DEPTH`] at most.
@@ -67,7 +67,7 @@ pub struct Graph {
     pub nodes: Vec<Found>,
     /// From what was read to what was made from it.
     pub edges: Vec<(Node, Node)>,
-    /// Whether there is more: the graph ends at [`MAX_NODES`] nodes.
+    /// Whether there is more: the graph ends at [`MAX_NODES`] nodes, and what has very many neighbours is not looked at whole.
     pub truncated: bool,
 }
 
@@ -116,15 +116,15 @@ impl Lineage {
     /// [`LineageError::NotFound`] when none of the nodes exists; what the house or the database says.
     pub async fn graph(&self, auth: &Authorized<ReadLineage>, ask: &Ask) -> Result<Graph> {
         let look = self.known.look(auth.who());
-        let mut walk = Walk::default();
+        let mut walk = Walk { truncated: ask.from.cut, ..Walk::default() };
         let mut exists = false;
-        for node in &ask.from {
+        for node in &ask.from.nodes {
             let around = self.around(auth, &*look, node).await?;
             exists |= around.exists;
             walk.known.insert(node.clone(), around);
         }
         if !exists {
-            let named = ask.from.first().map(ToString::to_string).unwrap_or_default();
+            let named = ask.from.nodes.first().map(ToString::to_string).unwrap_or_default();
             return Err(LineageError::NotFound(named));
         }
         for way in ask.direction.walks() {
@@ -140,8 +140,8 @@ impl Lineage {
         (up, down): (bool, bool),
         walk: &mut Walk,
     ) -> Result<()> {
-        let mut seen: BTreeSet<Node> = ask.from.iter().cloned().collect();
-        let mut frontier = ask.from.clone();
+        let mut seen: BTreeSet<Node> = ask.from.nodes.iter().cloned().collect();
+        let mut frontier = ask.from.nodes.clone();
         for step in 0..=ask.depth.min(MAX_DEPTH) {
             let mut next = Vec::new();
             for node in std::mem::take(&mut frontier) {

@@ -20,7 +20,7 @@ pub use event::{Event, Facet, MAX_DATASETS, RunState, Subject, Thing, ThingKind}
 pub use graph::{Ask, Direction, Found, Graph, MAX_DEPTH, MAX_NODES};
 pub use lineage::{Between, Lineage};
 pub use node::{NAMESPACE, Node};
-pub use ports::{Around, Detail, Known, Look, Own, PortError};
+pub use ports::{Around, Detail, Known, Look, Own, PortError, Starts};
 pub use sql::{KeptEvent, KeptRun, KeptThing, MIGRATIONS, Page};
 pub use told::{Happened, TOPIC, Told};
 

@@ -4,7 +4,7 @@ use crate::actions::{ReadLineage, SendLineage};
 use crate::error::{LineageError, Result};
 use crate::event::{Event, ThingKind};
 use crate::node::{NAMESPACE, Node};
-use crate::ports::{Around, Known, Look, Own};
+use crate::ports::{Around, Known, Look, Own, Starts};
 use crate::sql::{KeptEvent, KeptRun, KeptThing, Page, read, things, write};
 use mainspring_core::{Authorized, Ctx, Tenant, Timestamp};
 use mainspring_store::Db;
@@ -114,17 +114,17 @@ impl Lineage {
     ///
     /// # Errors
     /// What the house says.
-    pub async fn starts(&self, auth: &Authorized<ReadLineage>, node: Node) -> Result<Vec<Node>> {
+    pub async fn starts(&self, auth: &Authorized<ReadLineage>, node: Node) -> Result<Starts> {
         if let Node::Job { namespace, name } = &node
             && namespace == NAMESPACE
             && let Some(experiment) = name.strip_prefix("experiments/")
         {
             let runs = self.known.runs(auth.who(), experiment).await?;
-            if !runs.is_empty() {
+            if !runs.nodes.is_empty() {
                 return Ok(runs);
             }
         }
-        Ok(vec![node])
+        Ok(node.into())
     }
 
     /// Namespaces by name, each with the times of its first and last event.
@@ -203,7 +203,7 @@ impl Lineage {
         if kind == ThingKind::Job {
             let node = Node::job(NAMESPACE, &thing.name);
             let look = self.known.look(auth.who());
-            for start in self.starts(auth, node).await? {
+            for start in self.starts(auth, node).await?.nodes {
                 let around = self.around(auth, &*look, &start).await?;
                 for (into, nodes) in [(&mut thing.inputs, around.up), (&mut thing.outputs, around.down)] {
                     into.extend(nodes.iter().filter_map(Node::thing).map(|(_, namespace, name)| (namespace, name)));

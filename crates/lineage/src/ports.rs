@@ -65,6 +65,21 @@ pub struct Around {
     pub cut: (bool, bool),
 }
 
+/// Where a walk begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Starts {
+    /// These nodes.
+    pub nodes: Vec<Node>,
+    /// Whether there are more of them than a walk begins from.
+    pub cut: bool,
+}
+
+impl From<Node> for Starts {
+    fn from(node: Node) -> Self {
+        Self { nodes: vec![node], cut: false }
+    }
+}
+
 /// A job or a dataset that is made here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
@@ -90,8 +105,8 @@ pub trait Known: Send + Sync + 'static {
         alias: &'a str,
     ) -> BoxFuture<'a, Result<Node, PortError>>;
 
-    /// The newest runs of an experiment; empty when there is none of this name.
-    fn runs<'a>(&'a self, who: &'a Arc<Principal>, experiment: &'a str) -> BoxFuture<'a, Result<Vec<Node>, PortError>>;
+    /// The newest runs of an experiment; none when there is no experiment of this name.
+    fn runs<'a>(&'a self, who: &'a Arc<Principal>, experiment: &'a str) -> BoxFuture<'a, Result<Starts, PortError>>;
 
     /// Everything of one kind that is made here, by name.
     fn own<'a>(&'a self, who: &'a Arc<Principal>, kind: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>>;

@@ -42,8 +42,8 @@ impl Known for House {
         Box::pin(std::future::ready(Ok(Node::Model { name: model.into(), version: version.into() })))
     }
 
-    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Vec<Node>, PortError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Starts, PortError>> {
+        Box::pin(std::future::ready(Ok(Starts::default())))
     }
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>> {

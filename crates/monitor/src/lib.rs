@@ -16,6 +16,7 @@ pub mod performance;
 pub mod profile;
 pub mod quality;
 mod said;
+pub mod segment;
 pub mod sketches;
 mod table;
 #[cfg(test)]

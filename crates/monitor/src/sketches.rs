@@ -102,6 +102,13 @@ impl Sketches {
         Ok(())
     }
 
+    /// Without the columns of these names: those that tell the rows of one side from others.
+    #[must_use]
+    pub fn without(mut self, names: &[String]) -> Self {
+        self.columns.retain(|column| !names.contains(&column.name));
+        self
+    }
+
     /// The column of this name. Where one of the two has no side, it is whichever side there is, an input before an output;
     /// an input is never an output.
     fn column(&self, name: &str) -> Option<&Column> {

@@ -24,6 +24,8 @@ pub(crate) struct GraphQuery {
 #[derive(Serialize)]
 pub(crate) struct GraphShape {
     graph: Vec<NodeShape>,
+    /// Beside what Marquez says: whether there is more than this.
+    truncated: bool,
 }
 
 #[derive(Serialize)]
@@ -82,7 +84,8 @@ pub(crate) async fn lineage(
     }
     let from = s.lineage.starts(&auth, node).await?;
     let graph = s.lineage.graph(&auth, &Ask { from, direction: Direction::Around, depth }).await?;
-    Ok(Json(GraphShape { graph: shaped(&s, &auth, graph).await? }))
+    let truncated = graph.truncated;
+    Ok(Json(GraphShape { graph: shaped(&s, &auth, graph).await?, truncated }))
 }
 
 async fn shaped(

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use mainspring_core::{Principal, Role, Tenant, Timestamp};
 use mainspring_http::Caller;
-use mainspring_lineage::{Around, Detail, Known, Lineage, Look, MIGRATIONS, Node, Own, PortError, ThingKind};
+use mainspring_lineage::{Around, Detail, Known, Lineage, Look, MIGRATIONS, Node, Own, PortError, Starts, ThingKind};
 use mainspring_testkit::{TempDb, open_gate};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -38,8 +38,9 @@ impl Known for House {
         Box::pin(std::future::ready(Ok(Node::Model { name: model.into(), version: "3".into() })))
     }
 
-    fn runs<'a>(&'a self, _: &'a Arc<Principal>, name: &'a str) -> BoxFuture<'a, Result<Vec<Node>, PortError>> {
-        Box::pin(std::future::ready(Ok(if name == "churn" { vec![run()] } else { vec![] })))
+    fn runs<'a>(&'a self, _: &'a Arc<Principal>, name: &'a str) -> BoxFuture<'a, Result<Starts, PortError>> {
+        let of = |name: &str| Starts { nodes: vec![run()], cut: name == "many" };
+        Box::pin(std::future::ready(Ok(if ["churn", "many"].contains(&name) { of(name) } else { Starts::default() })))
     }
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, kind: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, PortError>> {

@@ -22,8 +22,8 @@ mod tests;
 pub use tests::reading;
 
 pub use dashboard::dashboard;
-pub use family::{Families, Family, Kind, Measured, Named, Point};
-pub use source::Source;
+pub use family::{Families, Family, Kind, Measured, Named, Point, TENANT};
+pub use source::{Everything, Source};
 
 /// Upper bounds of the duration buckets, microseconds.
 pub const BOUNDS_US: [u64; 16] = [
@@ -69,16 +69,21 @@ impl Reading {
     pub fn families(&self) -> Families {
         let mut page = Families::default();
         self.process(&mut page);
-        self.requests(&mut page);
-        self.rules(&mut page);
-        self.durations(&mut page);
-        self.states(&mut page);
-        self.rollouts(&mut page);
         self.journal(&mut page);
-        self.triton(&mut page);
-        self.objectives(&mut page);
-        self.budgets(&mut page);
+        self.tenants_own(&mut page);
         page
+    }
+
+    /// What is of a tenant, and not of the process.
+    fn tenants_own(&self, page: &mut Families) {
+        self.requests(page);
+        self.rules(page);
+        self.durations(page);
+        self.states(page);
+        self.rollouts(page);
+        self.triton(page);
+        self.objectives(page);
+        self.budgets(page);
     }
 
     fn process(&self, page: &mut Families) {

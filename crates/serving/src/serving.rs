@@ -159,6 +159,12 @@ impl Serving {
         }
     }
 
+    /// Whose deployments there are: for whoever tells what all of them do.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        let table = self.table.load();
+        table.iter().filter(|(_, mine)| !mine.is_empty()).map(|(tenant, _)| tenant.clone()).collect()
+    }
+
     /// The deployment that answers scoring requests which name none. Whoever declares sees to it that
     /// there is one at most; of two the first by name answers.
     pub fn default_deployment(&self, tenant: &Tenant) -> Option<Name> {

@@ -82,7 +82,12 @@ export default function Monitors() {
           key: "deployment",
           label: "Deployment",
           sortBy: (m) => m.deployment,
-          render: (m) => <Link href={to("deployments", m.deployment)}>{m.deployment}</Link>,
+          render: (m) => (
+            <>
+              <Link href={to("deployments", m.deployment)}>{m.deployment}</Link>
+              {m.segment && <span className="quiet"> where {m.segment}</span>}
+            </>
+          ),
         },
         {
           key: "state",

@@ -10,6 +10,7 @@ import { columnName, sorted } from "../../lib/monitor";
 import { api, to, useParam } from "../../lib/url";
 import { Columns } from "./columns";
 import { Distribution } from "./distribution";
+import { Errors } from "./errors";
 import { Drifted, State } from "./parts";
 import { Timeline } from "./timeline";
 import { Why } from "./why";
@@ -28,15 +29,24 @@ function Lead({ monitor: m }: { monitor: MonitorDetail }) {
           </Link>
         </>
       )}
+      {m.segment && <>, where {m.segment}</>}
     </>
   );
-  if (m.drifted.length === 0) return <>It watches {where}.</>;
+  const beside = m.comparedWith && <>, beside {m.comparedWith}</>;
+  if (m.drifted.length === 0)
+    return (
+      <>
+        It watches {where}
+        {beside}.
+      </>
+    );
   return (
     <>
       <b>
         <Drifted names={m.drifted} />
       </b>{" "}
       {m.drifted.length === 1 ? "has" : "have"} drifted in {where}
+      {beside}
       {m.since && (
         <>
           , seen <Time at={ms(m.since)} />
@@ -190,6 +200,7 @@ export default function MonitorPage() {
               )}
               <Facts monitor={data} />
               {data.drifted.length > 0 && <Why name={name} />}
+              <Errors monitor={data} />
               <Watched monitor={data} />
               <Events name={name} />
             </div>

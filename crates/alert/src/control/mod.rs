@@ -9,7 +9,7 @@ use crate::alerts::Alerts;
 use crate::error::AlertError;
 use crate::machine::Phase;
 use crate::ports::{Happenings, Traffic};
-use crate::signal::{Signal, Source};
+use crate::signal::{Signal, Source, Subject};
 use crate::slo::{self, Count, Series, Standing, Sums, WINDOWS};
 use crate::sql;
 use mainspring_core::{Tenant, Timestamp};
@@ -172,8 +172,8 @@ impl Controller {
         for (tenant, alert) in firing.rows {
             let ours = matches!(alert.subject.source, Source::Slo | Source::Quality) && alert.phase == Phase::Firing;
             if ours && !known.contains(&(tenant.clone(), alert.fingerprint.clone())) {
-                let mut subject = alert.subject;
-                "it is no longer declared".clone_into(&mut subject.sentence);
+                let sentence = gone(&alert.subject);
+                let subject = Subject { sentence, ..alert.subject };
                 let over = Signal { subject, active: false, keep: Duration::ZERO };
                 self.alerts.observe(&tenant, over).await?;
             }
@@ -205,6 +205,15 @@ impl Controller {
             .boxed()
         });
         write.await
+    }
+}
+
+/// Why an alert of an objective or a rule ends that nobody declares any more.
+fn gone(subject: &Subject) -> String {
+    let what = if subject.source == Source::Slo { "objective" } else { "rule" };
+    match subject.labels.get(what) {
+        Some(name) => format!("{} no longer declares the {what} {name}", subject.deployment()),
+        None => "it is no longer declared".to_owned(),
     }
 }
 

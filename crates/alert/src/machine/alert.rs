@@ -46,8 +46,6 @@ pub struct Alert {
     pub seen: Timestamp,
     /// Counts what the journal heard of it, from 1.
     pub sequence: u64,
-    /// How long it must be right before it is resolved.
-    pub keep: Duration,
 }
 
 /// What a look changed.
@@ -85,13 +83,11 @@ pub fn look(before: Option<&Alert>, signal: &Signal, now: Timestamp) -> Changed 
             started: now,
             seen: now,
             sequence: before.map_or(0, |b| b.sequence) + 1,
-            keep: *keep,
         }),
         (Some(alert), _) if now < alert.seen => Changed::Nothing,
-        (Some(alert), true) => {
-            Changed::Updated(Alert { subject: subject.clone(), seen: now, keep: *keep, ..alert.clone() })
-        }
-        (Some(alert), false) if !passed(alert.seen, now, alert.keep) => Changed::Nothing,
+        (Some(alert), true) => Changed::Updated(Alert { subject: subject.clone(), seen: now, ..alert.clone() }),
+        // How long is asked of this look and not of the one that raised it: what is no longer declared ends at once.
+        (Some(alert), false) if !passed(alert.seen, now, *keep) => Changed::Nothing,
         (Some(alert), false) => {
             // What justified it stays; what is true now is the sentence.
             let mut over = alert.clone();

@@ -65,6 +65,16 @@ fn what_is_right_for_a_moment_keeps_its_alert() {
 }
 
 #[test]
+fn what_nobody_watches_any_more_is_over_at_once() {
+    let (_, alert) = run(&[(0, true)], 1800);
+    assert_eq!(look(alert.as_ref(), &signal(false, 1800), at(15)), Changed::Nothing);
+    let mut gone = signal(false, 0);
+    "it is no longer declared".clone_into(&mut gone.subject.sentence);
+    let Changed::Resolved(over) = look(alert.as_ref(), &gone, at(15)) else { panic!("it goes on") };
+    assert_eq!((over.since, over.subject.sentence.as_str()), (at(15), "it is no longer declared"));
+}
+
+#[test]
 fn a_look_that_comes_late_takes_nothing_back() {
     let (said, alert) = run(&[(100, true), (40, false), (60, true)], 0);
     assert_eq!(said, [(100, "raised")]);
@@ -92,7 +102,7 @@ const TIMING: Timing =
 fn alert(objective: &str, phase: Phase, started: i64) -> Alert {
     let subject = subject(objective);
     let (started, fingerprint) = (at(started), subject.fingerprint());
-    Alert { fingerprint, subject, phase, since: started, started, seen: started, sequence: 1, keep: Duration::ZERO }
+    Alert { fingerprint, subject, phase, since: started, started, seen: started, sequence: 1 }
 }
 
 fn standing(alerts: &[Alert]) -> Vec<Standing<'_>> {

@@ -5,7 +5,6 @@ use crate::signal::{Severity, Source, Subject};
 use mainspring_core::{EventId, Tenant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
@@ -23,16 +22,8 @@ fn notice(status: Status) -> Notice {
         page: Some("/ui/deployments/churn".into()),
     };
     let phase = if status == Status::Resolved { Phase::Resolved } else { Phase::Firing };
-    let alert = Alert {
-        fingerprint: subject.fingerprint(),
-        subject,
-        phase,
-        since: NOW,
-        started: NOW,
-        seen: NOW,
-        sequence: 1,
-        keep: Duration::ZERO,
-    };
+    let alert =
+        Alert { fingerprint: subject.fingerprint(), subject, phase, since: NOW, started: NOW, seen: NOW, sequence: 1 };
     Notice {
         id: EventId("0197f3a0-0000-7000-8000-000000000001".parse().unwrap()),
         at: NOW,

@@ -84,7 +84,8 @@ impl PredictArgs {
 #[derive(Debug, Args)]
 pub struct DriftArgs {
     /// What the columns should look like: a file (Parquet, CSV, JSON Lines, Arrow), a profile (profile.json), a version's
-    /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`)
+    /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`), of a segment too
+    /// (`deployment:NAME?in.plan=gold`)
     pub reference: String,
     /// What they look like now: the same
     pub current: String,
@@ -195,10 +196,13 @@ pub struct PerformanceArgs {
     /// What the model does; found out when left out
     #[arg(long, value_parser = ["classification", "regression", "ranking"], value_name = "TASK")]
     pub task: Option<String>,
-    /// Group by: `version`, `variant`, `hour`, `day`, an input or an output; numbers with many values are cut into
-    /// quarters
+    /// Group by: `version`, `variant`, `caller`, `hour`, `day`, an input or an output; numbers with many values are cut
+    /// into quarters
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub by: Vec<String>,
+    /// Only predictions with this value in this column, e.g. `in.plan=gold`; may be repeated
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub segment: Vec<String>,
     /// Of two classes the one that is looked for; the second in order when left out
     #[arg(long, value_name = "CLASS")]
     pub positive: Option<String>,

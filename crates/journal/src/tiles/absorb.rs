@@ -131,6 +131,12 @@ impl Tiles {
 impl Tile {
     fn absorb(&mut self, batch: &RecordBatch) {
         self.absorb_requests(batch);
+        self.absorb_columns(batch);
+    }
+
+    /// Adds the inputs and outputs of rows of the journal, which have the column `payload` beside them. Requests are not
+    /// counted.
+    pub fn absorb_columns(&mut self, batch: &RecordBatch) {
         let schema = batch.schema();
         let payload = schema.fields().iter().zip(batch.columns());
         let mut scratch = Vec::new();

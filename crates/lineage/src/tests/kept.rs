@@ -117,7 +117,7 @@ async fn tenants_do_not_see_each_other() {
     assert!(world.lineage.namespaces(&other).await.unwrap().is_empty());
     assert!(world.lineage.run(&other, &id(1)).await.is_err());
     assert!(world.lineage.thing(&other, (ThingKind::Job, "n", "train")).await.is_err());
-    let ask = Ask { from: vec![Node::dataset("n", "raw")], direction: Direction::Both, depth: 5 };
+    let ask = Ask { from: Node::dataset("n", "raw").into(), direction: Direction::Both, depth: 5 };
     assert!(matches!(world.lineage.graph(&other, &ask).await, Err(LineageError::NotFound(_))));
     assert_eq!(world.lineage.graph(&reader("default"), &ask).await.unwrap().nodes.len(), 3);
 }

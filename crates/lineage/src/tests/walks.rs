@@ -11,7 +11,7 @@ fn names(graph: &Graph) -> Vec<String> {
 }
 
 async fn walk(world: &World, from: &Node, direction: Direction, depth: u32) -> Graph {
-    let ask = Ask { from: vec![from.clone()], direction, depth };
+    let ask = Ask { from: from.clone().into(), direction, depth };
     world.lineage.graph(&reader("default"), &ask).await.unwrap()
 }
 
@@ -80,9 +80,22 @@ async fn a_graph_that_is_too_large_says_so() {
 }
 
 #[tokio::test]
+async fn a_walk_from_a_part_of_where_it_begins_says_so() {
+    let world = joined().await;
+    let walk = async |cut| {
+        let from = Starts { nodes: vec![Node::Run("a".repeat(32))], cut };
+        let ask = Ask { from, direction: Direction::Around, depth: 10 };
+        world.lineage.graph(&reader("default"), &ask).await.unwrap()
+    };
+    let (whole, part) = (walk(false).await, walk(true).await);
+    assert_eq!((whole.truncated, part.truncated), (false, true));
+    assert_eq!(names(&whole), names(&part));
+}
+
+#[tokio::test]
 async fn what_nobody_named_is_not_found() {
     let world = World::new().await;
-    let ask = Ask { from: vec![Node::dataset("n", "x")], direction: Direction::Both, depth: 3 };
+    let ask = Ask { from: Node::dataset("n", "x").into(), direction: Direction::Both, depth: 3 };
     let failed = world.lineage.graph(&reader("default"), &ask).await;
     assert!(matches!(failed, Err(LineageError::NotFound(name)) if name == "dataset:n:x"));
 }
@@ -118,6 +131,6 @@ async fn versions_of_a_deployment_stay_apart_where_events_name_it() {
     let whole = walk(&world, &Node::Deployment("churn".into()), Direction::Both, 1).await;
     assert_eq!(whole.nodes.len(), 6, "all of it: {:?}", names(&whole));
     let never = Node::Serving { deployment: "churn".into(), model: "churn".into(), version: "9".into() };
-    let ask = Ask { from: vec![never], direction: Direction::Both, depth: 3 };
+    let ask = Ask { from: never.into(), direction: Direction::Both, depth: 3 };
     assert!(matches!(world.lineage.graph(&reader("default"), &ask).await, Err(LineageError::NotFound(_))));
 }

@@ -4,13 +4,15 @@ use super::error::WatchError;
 use super::history::{self, Point};
 use super::labels;
 use super::monitors::{Key, Monitors};
+use super::part::Part;
 use super::ports::{Alarm, Alarms, Asked, RowStream, Traffic, Wanted};
-use super::rows::{self, MINUTE, Minute, Sampler, most_of_each};
+use super::rows::{self, Minute, Sampler, most_of_each};
 use super::spec::{MonitorSpec, Whose};
 use super::sql::{self, Change, Ends, State};
 use super::watch::{References, Transition, TransitionKind, Watch, is_hidden};
 use super::why::{self, Answers, Given};
 use super::words;
+use crate::segment::Segment;
 use mainspring_core::{Ctx, Failure, Timestamp, panic_words};
 use mainspring_store::sql::{Lead, Leader, Lease, Passes};
 use mainspring_store::{FutureExt, StoreError};
@@ -31,8 +33,6 @@ const TAKES: i64 = 2_500_000;
 const LABELS: i64 = 6 * 3_600_000_000;
 /// After how long a drift that goes on is explained again, microseconds.
 const AGAIN: i64 = 3_600_000_000;
-/// How far back these are looked for first, microseconds.
-const LATEST: i64 = 5 * MINUTE;
 /// Rows of which those are drawn that a model is asked about again.
 const RECENT: usize = 512;
 /// Alarms that one pass passes on.
@@ -459,27 +459,21 @@ async fn explain(
     let window = i64::try_from(inputs.window.0.as_micros()).unwrap_or(i64::MAX);
     let (tenant, spec) = (tenant.clone(), Arc::new(inputs));
     let of = Asked { tenant: tenant.clone(), deployment: spec.deployment.clone(), version: watch.version.clone() };
-    let mut given = Given::default();
     let begun = tokio::time::Instant::now();
     let (read_by, ends) = (begun + why::PATIENCE / 2, begun + why::PATIENCE);
-    // Of much traffic little is read.
-    for back in [LATEST.min(window), window] {
-        let from = watch.position.plus_micros(-back);
-        let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&spec), from };
-        // Other monitors wait, and the lease does not: half of the time is for the model.
-        let reads = ports.traffic.recent(wanted, of.clone(), RECENT);
-        let rows = tokio::time::timeout_at(read_by, reads).await;
-        let rows = rows.map_err(|_| format!("reading them takes over {:?}", why::PATIENCE / 2));
-        let rows = rows.and_then(|rows| rows.map_err(|e| e.to_string()));
-        // Of what a monitor cannot explain it still tells.
-        match rows.and_then(|rows| Ok((rows::inputs(&rows.batches).map_err(|e| e.to_string())?, rows.hidden))) {
-            Ok((rows, hidden)) => given = Given { hidden, ..rows },
-            Err(error) => tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read"),
+    let wanted = Wanted { tenant, spec, from: watch.position.plus_micros(-window) };
+    // Other monitors wait, and the lease does not: half of the time is for the model.
+    let rows = tokio::time::timeout_at(read_by, ports.traffic.recent(wanted, of.clone(), RECENT)).await;
+    let rows = rows.map_err(|_| format!("reading them takes over {:?}", why::PATIENCE / 2));
+    let rows = rows.and_then(|rows| rows.map_err(|e| e.to_string()));
+    // Of what a monitor cannot explain it still tells.
+    let given = match rows.and_then(|rows| Ok((rows::inputs(&rows.batches).map_err(|e| e.to_string())?, rows.hidden))) {
+        Ok((rows, hidden)) => Given { hidden, ..rows },
+        Err(error) => {
+            tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read");
+            Given::default()
         }
-        if given.rows >= why::ROWS {
-            break;
-        }
-    }
+    };
     let left = ends.saturating_duration_since(tokio::time::Instant::now());
     let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), left).await;
     for transition in told.iter_mut().filter(|t| t.kind == TransitionKind::Drifted) {
@@ -518,9 +512,12 @@ impl Running {
         let until = due.min(from.plus_micros(LABELS));
         let wanted = Wanted { tenant: tenant.clone(), spec: Arc::clone(&self.spec), from };
         let rows = traffic.labels(wanted, until).await?;
-        let mut sampler = Sampler::from(from).every(self.spec.step());
+        let (mut sampler, all) = (Sampler::from(from).every(self.spec.step()), Segment::default());
         for batch in &rows.batches {
-            let watched = labels::watched(batch, label).and_then(|batch| sampler.take(&batch, &self.spec));
+            // They are of the monitor's segment already, whose columns they need not have.
+            let whose = Whose { part: Part::Of(&all), ..self.spec.whose() };
+            let watched = labels::watched(batch, (label, &self.spec.segments))
+                .and_then(|batch| sampler.take_of(&batch, &self.spec, whose));
             watched.map_err(|e| super::PortError {
                 kind: mainspring_core::ErrorKind::Internal,
                 message: format!("labels of the journal cannot be read for monitor {name}: {e}"),

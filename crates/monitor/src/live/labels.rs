@@ -17,6 +17,11 @@ pub(super) fn is_truth(column: &str) -> bool {
     column.starts_with(LABEL) || column.starts_with(ERROR)
 }
 
+/// Whether it is `error.NAME`.
+pub(super) fn is_error(column: &str) -> bool {
+    column.starts_with(ERROR)
+}
+
 /// The label's name of `label.NAME`.
 pub(super) fn label_of(column: &str) -> Option<&str> {
     column.strip_prefix(LABEL)
@@ -48,7 +53,7 @@ impl Known<'_> {
 }
 
 /// Labelled rows as the journal gives them (outputs, `label_value`, `label_type`, `label_number`), with the columns that
-/// are watched in the place of these.
+/// are watched in the place of these, and `segments` as they are.
 ///
 /// Labels are numbers where most of them are, and texts where most are not: of a few of the other kind, which somebody sent
 /// by mistake, a number then has no value, and not all the others. The error of a number with a fraction is how far it is
@@ -56,7 +61,10 @@ impl Known<'_> {
 ///
 /// # Errors
 /// What Arrow says of values that it cannot read.
-pub(super) fn watched(batch: &RecordBatch, spec: &LabelSpec) -> Result<RecordBatch, ArrowError> {
+pub(super) fn watched(
+    batch: &RecordBatch,
+    (spec, segments): (&LabelSpec, &[String]),
+) -> Result<RecordBatch, ArrowError> {
     let column = |name: &str| {
         batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("labelled rows without {name}")))
     };
@@ -73,7 +81,8 @@ pub(super) fn watched(batch: &RecordBatch, spec: &LabelSpec) -> Result<RecordBat
         (true, "number") if number.is_valid(row) => Some(Known::Number(number.value(row))),
         (true, _) => Some(Known::Text(value.value(row))),
     })?;
-    let envelope = |name: &str| !(name.starts_with("out.") || name.starts_with("label_"));
+    let segment = |name: &str| segments.iter().any(|segment| segment == name);
+    let envelope = |name: &str| segment(name) || !(name.starts_with("out.") || name.starts_with("label_"));
     let schema = batch.schema();
     let mut all: Vec<(&str, ArrayRef)> = schema
         .fields()

@@ -13,6 +13,7 @@ mod labels;
 mod learned;
 mod monitors;
 mod narrow;
+mod part;
 mod ports;
 pub mod rows;
 pub mod spec;
@@ -28,12 +29,13 @@ pub use control::{Controller, Ports};
 pub use error::WatchError;
 pub use history::{Effect, Point};
 pub use monitors::{Monitors, SavedProfile, View, kind};
+pub use part::{Beside, Part};
 pub use ports::{
     Alarm, Alarms, Answer, Answered, Asked, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted,
 };
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
-pub use watch::{References, Transition, TransitionKind, Watch};
+pub use watch::{References, Transition, TransitionKind, Watch, Wrong};
 pub use why::{Answers, Cause, Given, Unit, Why};
 pub use words::{side, why};
 

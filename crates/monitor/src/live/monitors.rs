@@ -256,6 +256,10 @@ impl Monitors {
             return Ok(References::default());
         }
         let Some(uri) = &spec.reference.profile else {
+            // A saved profile is of all rows.
+            if !spec.segment.is_all() {
+                return Ok(References::default());
+            }
             let found = self.profile_of(tenant, model, version).await?;
             return Ok(References::new(found.as_ref().map(|saved| &*saved.profile)));
         };

@@ -61,12 +61,13 @@ pub trait Traffic: Send + Sync + 'static {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>>;
 
     /// The labelled rows that were received from `wanted.from` on and before `until`, both whole minutes, or before an
-    /// earlier minute where there are too many; each with the columns of the journal's envelope, its outputs, and its label
-    /// as `label_value`, `label_type` and `label_number`. Only labels count that came within the wait of the spec.
+    /// earlier minute where there are too many; each with the columns of the journal's envelope, its outputs, the columns of the spec's segments, and its label
+    /// as `label_value`, `label_type` and `label_number`. Only rows of the spec's segment and labels that came within its wait
+    /// count.
     fn labels(&self, wanted: Wanted, until: Timestamp) -> PortResult<'_, Rows>;
 
-    /// The latest rows that the version of `of` answered, those alone that count, at most `most` and none before
-    /// `wanted.from`: their inputs.
+    /// The latest rows of the spec's segment that the version of `of` answered, those alone that count, at most `most` and none before
+    /// `wanted.from`: their inputs. However much or little there is since then, about so many are read.
     fn recent(&self, wanted: Wanted, of: Asked, most: usize) -> PortResult<'_, Rows>;
 }
 

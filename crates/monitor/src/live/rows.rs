@@ -245,9 +245,10 @@ impl Sampler {
     /// What Arrow says of values that it cannot read.
     pub fn take_of(&mut self, batch: &RecordBatch, spec: &MonitorSpec, whose: Whose<'_>) -> Result<(), ArrowError> {
         let Some(envelope) = Envelope::of(batch) else { return Ok(()) };
+        let part = whose.part.rows(batch)?;
         let mut runs: Vec<(Key, Vec<u32>)> = Vec::new();
         for i in 0..batch.num_rows() {
-            if !envelope.counts(i, whose) {
+            if !envelope.counts(i, whose) || part.as_ref().is_some_and(|of| !of[i]) {
                 continue;
             }
             let at = envelope.at.value(i);

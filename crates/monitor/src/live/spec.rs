@@ -1,6 +1,8 @@
 //! The spec of the kind `Monitor`.
 
+use super::part::{Beside, Part};
 use super::rows::MOST_ELEMENTS;
+use crate::segment::{Segment, Written};
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
 use schemars::JsonSchema;
@@ -20,6 +22,11 @@ pub struct MonitorSpec {
     /// Which of its variants.
     #[serde(default = "stable")]
     pub variant: String,
+    /// Which of these rows: those that have this value in each of these columns, such as `{in.plan: gold}`; all when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Segment::is_all")]
+    #[schemars(with = "Written")]
+    pub segment: Segment,
     /// What they are compared with.
     #[serde(default)]
     pub reference: ReferenceSpec,
@@ -85,10 +92,14 @@ pub struct ReferenceSpec {
     /// of this version, whichever variant has it,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// and of this deployment, the same one when it is left out. Its stable rows when neither of the two is named.
+    /// of this deployment, the same one when it is left out: its stable rows when neither of the two is named,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub deployment: Option<Name>,
+    /// and of this segment: columns with their values, or `others`, which are the rows that are not of the monitor's own.
+    /// When it is left out they are of the same segment as the watched ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<Beside>,
     /// How many of the first rows make a reference.
     #[schemars(range(min = 200, max = 16384))]
     pub first_rows: u32,
@@ -96,7 +107,15 @@ pub struct ReferenceSpec {
 
 impl Default for ReferenceSpec {
     fn default() -> Self {
-        Self { profile: None, window: None, variant: None, version: None, deployment: None, first_rows: 2_000 }
+        Self {
+            profile: None,
+            window: None,
+            variant: None,
+            version: None,
+            deployment: None,
+            segment: None,
+            first_rows: 2_000,
+        }
     }
 }
 
@@ -107,6 +126,8 @@ pub struct Whose<'a> {
     pub variant: Option<&'a str>,
     /// Of this version; of any when there is none.
     pub version: Option<&'a str>,
+    /// Which of them.
+    pub part: Part<'a>,
 }
 
 /// Which feedback says what was true, and how long it is waited for.
@@ -217,7 +238,7 @@ pub struct SpecError {
     pub expected: &'static str,
 }
 
-fn check(fits: bool, path: &str, got: impl ToString, expected: &'static str) -> Result<(), SpecError> {
+pub(super) fn check(fits: bool, path: &str, got: impl ToString, expected: &'static str) -> Result<(), SpecError> {
     if fits { Ok(()) } else { Err(SpecError { path: path.to_owned(), got: got.to_string(), expected }) }
 }
 
@@ -242,6 +263,7 @@ impl MonitorSpec {
             let whole = segment.starts_with("in.") || segment.starts_with("out.");
             check(whole, &format!("segments[{at}]"), format!("{segment:?}"), "a column's name, such as in.plan")?;
         }
+        self.check_segments()?;
         self.check_label()?;
         self.check_reference()
     }
@@ -262,12 +284,23 @@ impl MonitorSpec {
     }
 
     fn check_reference(&self) -> Result<(), SpecError> {
-        let ReferenceSpec { profile, window, first_rows, variant, version, deployment } = &self.reference;
+        let ReferenceSpec { profile, window, first_rows, variant, version, deployment, segment } = &self.reference;
         if self.beside().is_some() {
             check(profile.is_none() && window.is_none(), "reference", "live rows and something else", "one of them")?;
             let other = deployment.as_ref().is_some_and(|d| *d != self.deployment) || version.is_some();
             let itself = !other && variant.as_ref().is_none_or(|v| *v == self.variant);
-            check(!itself, "reference", "the very rows that are watched", "another variant, version or deployment")?;
+            if segment.is_some() {
+                let expected = "another value of the same column, or others: no row may be of both";
+                check(
+                    !itself || self.parts_exclude(),
+                    "reference.segment",
+                    "not surely apart from `segment`",
+                    expected,
+                )?;
+            } else {
+                let expected = "another variant, version, deployment or segment";
+                check(!itself, "reference", "the very rows that are watched", expected)?;
+            }
         }
         check((200..=16_384).contains(first_rows), "reference.firstRows", first_rows, "from 200 to 16384")?;
         if let Some(uri) = profile {
@@ -306,29 +339,37 @@ impl MonitorSpec {
 
     /// Whose rows are watched.
     pub fn whose(&self) -> Whose<'_> {
-        Whose { variant: Some(&self.variant), version: None }
+        Whose { variant: Some(&self.variant), version: None, part: Part::Of(&self.segment) }
     }
 
     /// The deployment and its rows that they are compared with, minute by minute.
     pub fn beside(&self) -> Option<(&Name, Whose<'_>)> {
-        let ReferenceSpec { variant, version, deployment, .. } = &self.reference;
-        let any = variant.is_some() || version.is_some() || deployment.is_some();
-        // Of several variants now this, now that one has more rows in a minute: one is compared with, as one is watched.
-        let variant = variant.as_deref().or(if version.is_none() { Some(STABLE) } else { None });
-        let whose = Whose { variant, version: version.as_deref() };
-        any.then_some((deployment.as_ref().unwrap_or(&self.deployment), whose))
+        let ReferenceSpec { variant, version, deployment, segment, .. } = &self.reference;
+        let others = variant.is_some() || version.is_some() || deployment.is_some();
+        let part = match segment {
+            None => Part::Of(&self.segment),
+            Some(Beside::Of(segment)) => Part::Of(segment),
+            Some(Beside::Others) => Part::But(&self.segment),
+        };
+        // Of several variants now this, now that one has more rows in a minute: one is compared with, as one is watched, and
+        // where nothing but the segment is named, nothing but the segment is another.
+        let otherwise = if others { STABLE } else { self.variant.as_str() };
+        let variant = variant.as_deref().or(if version.is_none() { Some(otherwise) } else { None });
+        let whose = Whose { variant, version: version.as_deref(), part };
+        (others || segment.is_some()).then_some((deployment.as_ref().unwrap_or(&self.deployment), whose))
     }
 
     /// Whether a column of the journal is needed, or an element of it where it is a list: it is watched, or tells
     /// segments apart.
     pub fn needs(&self, column: &str) -> bool {
         let named = |name: &str| self.wants(name) || self.segments.iter().any(|segment| segment == name);
-        named(column) || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")))
+        let watched = || named(column) || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")));
+        self.needs_to_tell_apart(column) || watched()
     }
 
     /// Whether a column is to be watched.
     pub fn wants(&self, column: &str) -> bool {
-        self.columns.iter().any(|pattern| fits(pattern, column))
+        !self.tells_apart(column) && self.columns.iter().any(|pattern| fits(pattern, column))
     }
 }
 
@@ -411,6 +452,21 @@ mod tests {
             (json!({"reference": {"variant": "stable"}}), "reference is the very rows that are watched"),
             (json!({"reference": {"deployment": "churn"}}), "reference is the very rows that are watched"),
             (json!({"reference": {"version": "3", "window": "1d"}}), "reference is live rows and something else"),
+            (json!({"segment": {"plan": "gold"}}), "segment is of \"plan\"; it must be of inputs and outputs"),
+            (json!({"segment": {"variant": "v8"}}), "segment is of \"variant\"; it must be without it"),
+            (json!({"segment": {"in.plan": ["gold"]}}), "did not match any variant"),
+            (json!({"reference": {"segment": "others"}}), "reference.segment is others; it must be of a monitor with"),
+            (json!({"reference": {"segment": "other"}}), "\"other\" is no segment; expected others, or columns"),
+            (json!({"reference": {"segment": {}}}), "reference.segment is of no column"),
+            (json!({"reference": {"segment": {"in.plan": "free"}}}), "reference.segment is not surely apart"),
+            (
+                json!({"segment": {"in.plan": "gold"}, "reference": {"segment": {"in.new": true}}}),
+                "reference.segment is not surely apart from `segment`; it must be another value of the same column",
+            ),
+            (
+                json!({"reference": {"segment": "others", "window": "1d"}, "segment": {"in.a": 1}}),
+                "live rows and something",
+            ),
             (json!({"label": {"name": ""}}), "label.name is empty"),
             (json!({"label": {"name": "y", "wait": "5s"}}), "label.wait is 5s"),
             (json!({"label": {"name": "y", "prediction": "label"}}), "label.prediction is \"label\""),
@@ -423,11 +479,34 @@ mod tests {
     }
 
     #[test]
+    fn two_segments_are_of_the_same_variant_and_what_tells_them_apart_is_not_watched() {
+        let gold =
+            json!({"segment": {"in.plan": "gold"}, "reference": {"segment": {"in.plan": "free", "in.new": true}}});
+        let gold = spec(gold).unwrap();
+        assert_eq!(gold.watched(), "stable of churn where in.plan = gold");
+        assert_eq!(gold.compared().unwrap(), "stable of churn where in.new = true and in.plan = free");
+        assert!(gold.wants("in.age") && !gold.wants("in.plan") && !gold.wants("in.new"));
+        assert!(gold.needs("in.plan") && gold.needs("in.new"));
+        let written = serde_json::to_value(&gold).unwrap();
+        assert_eq!(serde_json::from_value::<MonitorSpec>(written).unwrap(), gold);
+        let rest = spec(json!({"segment": {"in.list[2]": 1}, "reference": {"segment": "others"}})).unwrap();
+        assert_eq!(rest.compared().unwrap(), "stable of churn where not (in.list[2] = 1)");
+        assert!(rest.needs("in.list") && !rest.wants("in.list[2]") && rest.wants("in.list[1]"));
+        // The same segment of another variant, and any variant's of another deployment.
+        let same = spec(json!({"segment": {"in.plan": "gold"}, "reference": {"variant": "v8"}})).unwrap();
+        assert_eq!(same.compared().unwrap(), "v8 of churn where in.plan = gold");
+        let other = json!({"reference": {"deployment": "churn-eu", "segment": {"in.plan": "gold"}}});
+        assert_eq!(spec(other).unwrap().compared().unwrap(), "stable of churn-eu where in.plan = gold");
+        assert_eq!(spec(json!({})).unwrap().compared(), None);
+    }
+
+    #[test]
     fn only_what_changes_the_test_begins_it_anew() {
         let before = spec(json!({})).unwrap();
         assert!(spec(json!({"severity": "critical", "runbook": "https://x"})).unwrap().tests_as(&before));
         assert!(!spec(json!({"level": 0.02})).unwrap().tests_as(&before));
         assert!(!spec(json!({"columns": ["in.*"]})).unwrap().tests_as(&before));
         assert!(!spec(json!({"label": {"name": "y"}})).unwrap().tests_as(&before));
+        assert!(!spec(json!({"segment": {"in.plan": "gold"}})).unwrap().tests_as(&before));
     }
 }

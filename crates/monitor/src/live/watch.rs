@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod scores;
 mod truth;
 
+pub use scores::Wrong;
 pub use truth::Truth;
 
 /// Values of a segment's column that are watched apart.
@@ -365,6 +367,8 @@ impl Watch {
         let gone = gone?;
         self.tracks.retain(|name, _| stays(name));
         self.segments.retain(|of, _| stays(of));
+        self.truth.segments.retain(|of, _| stays(of));
+        self.truth.forget(stays);
         for segment in self.segments.values_mut().flatten() {
             segment.tracks.retain(|name, _| stays(name));
         }
@@ -383,7 +387,7 @@ impl Watch {
     /// Every track with its column, and its segment's column and value where it is of one.
     pub fn tracks(&self) -> impl Iterator<Item = (&str, Option<(&str, &str)>, &Track)> {
         let all = self.tracks.iter().chain(&self.truth.tracks).map(|(name, track)| (name.as_str(), None, track));
-        let apart = self.segments.iter().flat_map(|(of, values)| {
+        let apart = self.segments.iter().chain(&self.truth.segments).flat_map(|(of, values)| {
             values.iter().flat_map(move |segment| {
                 let key = (of.as_str(), segment.value.as_str());
                 segment.tracks.iter().map(move |(name, track)| (name.as_str(), Some(key), track))
@@ -499,18 +503,23 @@ impl Watch {
         let all: Vec<usize> = (0..fold.minute.rows).collect();
         let mut turned: Vec<Turned> =
             self.tracks.iter_mut().filter_map(|(name, track)| fold.one(name, track, &all, None)).collect();
-        for (of, values) in &mut self.segments {
-            let Some(cells) = fold.minute.columns.get(of) else { continue };
-            for segment in values {
-                let rows: Vec<usize> = all.iter().copied().filter(|row| is(cells, *row, &segment.value)).collect();
-                let part = Some((of.as_str(), segment.value.as_str()));
-                let found =
-                    segment.tracks.iter_mut().filter_map(|(column, track)| fold.one(column, track, &rows, part));
-                turned.extend(found);
-            }
-        }
+        turned.extend(turned_in_segments(fold, &mut self.segments));
         turned
     }
+}
+
+fn turned_in_segments(fold: Fold<'_>, segments: &mut BTreeMap<String, Vec<Segment>>) -> Vec<Turned> {
+    let mut turned = Vec::new();
+    for (of, values) in segments {
+        let Some(cells) = fold.minute.columns.get(of) else { continue };
+        for segment in values {
+            let rows: Vec<usize> = (0..fold.minute.rows).filter(|row| is(cells, *row, &segment.value)).collect();
+            let part = Some((of.as_str(), segment.value.as_str()));
+            let found = segment.tracks.iter_mut().filter_map(|(column, track)| fold.one(column, track, &rows, part));
+            turned.extend(found);
+        }
+    }
+    turned
 }
 
 /// Whether a column, or the list that it is an element of, is among these.

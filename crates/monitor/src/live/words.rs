@@ -108,12 +108,25 @@ fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> Str
     let since =
         since.map(|at| format!(" AND at >= arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros()));
     format!(
-        "SELECT event_id, at, {} FROM {from} WHERE deployment = {} AND variant = {}{named}{} ORDER BY at LIMIT 100",
+        "SELECT event_id, at, {} FROM {from} WHERE deployment = {} AND variant = {}{named}{}{} ORDER BY at LIMIT 100",
         columns.join(", "),
         literal(spec.deployment.as_str()),
         literal(&spec.variant),
+        spec.segment.likely(),
         since.unwrap_or_default()
     )
+}
+
+/// Whose rows: `stable of churn version 3 where in.plan = gold`.
+fn subject(spec: &MonitorSpec, watch: &Watch) -> String {
+    let segment = if spec.segment.is_all() { String::new() } else { format!(" where {}", spec.segment) };
+    format!("{} of {} version {}{segment}", spec.variant, spec.deployment, watch.version)
+}
+
+/// From what, where that is another part of the rows: ` from stable of churn where in.plan = free`.
+fn beside(spec: &MonitorSpec) -> String {
+    let segment = spec.reference.segment.as_ref();
+    segment.and(spec.compared()).map(|compared| format!(" from {compared}")).unwrap_or_default()
 }
 
 /// Columns that have drifted, or have recovered.
@@ -124,19 +137,20 @@ pub(super) fn transition(
     these: &[&Turned],
 ) -> Transition {
     let since = these.iter().filter_map(|t| t.changed_at).min();
-    let of = format!("{} of {} version {}", spec.variant, spec.deployment, watch.version);
+    let of = subject(spec, watch);
     let sentence = match kind {
         TransitionKind::Drifted => {
             let since = since.map(|at| format!(" since about {}", clock(at))).unwrap_or_default();
-            format!("{of} has drifted{since}: {}; {}", list(these), advice(these))
+            format!("{of} has drifted{}{since}: {}; {}", beside(spec), list(these), advice(these))
         }
         TransitionKind::Recovered | TransitionKind::Replaced => {
             let still = if watch.drifting { "; others are still drifting" } else { "" };
             format!("{of} is again as its reference: {}{still}", list(these))
         }
     };
+    let segment = (!spec.segment.is_all()).then_some(&spec.segment);
     let numbers = json!({
-        "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
+        "deployment": spec.deployment, "variant": spec.variant, "segment": segment, "comparedWith": spec.compared(), "model": watch.model, "version": watch.version,
         "level": spec.level, "minEffect": spec.min_effect, "rows": watch.rows[0], "sampled": watch.rows[1],
         "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(), "query": query(spec, since, these),
     });
@@ -145,7 +159,7 @@ pub(super) fn transition(
 
 /// Nothing drifts any more, now that `column` is redacted.
 pub(super) fn hidden(column: &str, watch: &Watch, spec: &MonitorSpec) -> Transition {
-    let of = format!("{} of {} version {}", spec.variant, spec.deployment, watch.version);
+    let of = subject(spec, watch);
     let sentence = format!("{of} no longer drifts: {column} is redacted now, and what is redacted is not watched");
     let numbers = json!({
         "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
@@ -203,15 +217,15 @@ pub fn why(view: &View) -> Vec<String> {
     for list in [&mut whole, &mut parts] {
         list.sort_by(|a, b| b.moved.beyond().total_cmp(&a.moved.beyond()));
     }
-    let (spec, of) =
-        (&view.spec, format!("{} of {} version {}", view.spec.variant, view.spec.deployment, watch.version));
+    let (spec, of) = (&view.spec, subject(&view.spec, watch));
+    let from = beside(spec);
     let since = drifted.iter().filter_map(|t| t.changed_at).min();
     let since = since.map(|at| format!(" since about {}", clock(at))).unwrap_or_default();
     let mut said = Vec::new();
     if whole.is_empty() {
-        said.push(format!("{of} has drifted{since}, in segments alone."));
+        said.push(format!("{of} has drifted{from}{since}, in segments alone."));
     } else {
-        said.push(format!("{of} has drifted{since}: {}.", list(&whole)));
+        said.push(format!("{of} has drifted{from}{since}: {}.", list(&whole)));
     }
     if !parts.is_empty() {
         said.push(format!("Of the segments: {}.", list(&parts)));

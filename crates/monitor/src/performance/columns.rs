@@ -1,6 +1,7 @@
 //! Which columns say what was predicted.
 
 use super::{MOST_CLASSES, PerformanceError, Request, Task, sql};
+use crate::segment::expression;
 use mainspring_core::Authorized;
 use mainspring_query::{Query, QueryJournal};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 /// Different numbers up to which each is a group of its own.
 const FEW_NUMBERS: u64 = 12;
 /// Columns of the envelope that may be grouped by.
-const ENVELOPE: [&str; 5] = ["variant", "model", "version", "protocol", "date"];
+const ENVELOPE: [&str; 6] = ["variant", "model", "version", "protocol", "caller", "date"];
 const TIMES: [&str; 4] = ["hour", "day", "week", "month"];
 /// What outputs with a prediction are called, the surest first.
 const PREDICTIONS: [&str; 7] = ["label", "output_label", "prediction", "predictions", "class", "predicted", "variable"];
@@ -24,6 +25,16 @@ pub(super) enum Cut {
     Quarters([f64; 3]),
 }
 
+/// A column by which rows are grouped.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct By {
+    /// What groups are called by.
+    pub name: String,
+    /// As SQL has it; nothing of a time.
+    pub column: String,
+    pub cut: Cut,
+}
+
 /// What is read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chosen {
@@ -31,14 +42,16 @@ pub(super) struct Chosen {
     pub score: Option<String>,
     /// Probabilities of a row at most.
     pub width: usize,
-    pub by: Vec<(String, Cut)>,
+    pub by: Vec<By>,
+    /// The condition of the segment, of `p`: from `AND` on.
+    pub within: String,
     pub notes: Vec<String>,
 }
 
 impl Chosen {
     /// What groups are called by.
     pub fn groups(&self) -> Vec<String> {
-        self.by.iter().map(|(by, _)| by.clone()).collect()
+        self.by.iter().map(|by| by.name.clone()).collect()
     }
 }
 
@@ -80,13 +93,16 @@ pub(super) async fn choose(
     let known = query.sql(auth, sql::COLUMNS).await?.values();
     let known: Vec<Column> =
         known.iter().map(|row| Column { name: text(row.first()), kind: text(row.get(1)) }).collect();
+    let within = within(request, &known)?;
+    let asked = (request, within.as_str());
     let outputs: Vec<&Column> = known.iter().filter(|c| c.name.starts_with("out.")).collect();
     let names: Vec<String> = outputs.iter().map(|c| c.name.clone()).collect();
-    let counts = query.sql(auth, &sql::present(request, &names)).await?.values().pop().unwrap_or_default();
+    let counts = query.sql(auth, &sql::present(asked, &names)).await?.values().pop().unwrap_or_default();
     let count = |at: usize| counts.get(at).and_then(Value::as_u64).unwrap_or(0);
     let deployment = request.deployment.as_str();
     if count(0) == 0 {
-        return Err(PerformanceError::NoPredictions(deployment.into()));
+        let segment = (!request.segment.is_all()).then(|| request.segment.to_string());
+        return Err(PerformanceError::NoPredictions { deployment: deployment.into(), segment });
     }
     let there: Vec<&Column> = outputs.iter().enumerate().filter(|(at, _)| count(at + 1) > 0).map(|(_, c)| *c).collect();
     let picked = |asked: &str| {
@@ -113,7 +129,7 @@ pub(super) async fn choose(
     let mut score = score.filter(|s| *s != prediction || is_list(s));
     let (mut width, mut notes) = (1, Vec::new());
     if let Some(list) = score.clone().filter(is_list) {
-        let longest = query.sql(auth, &sql::longest(request, &list)).await?.values().pop().unwrap_or_default();
+        let longest = query.sql(auth, &sql::longest(asked, &list)).await?.values().pop().unwrap_or_default();
         width = longest.first().and_then(Value::as_u64).unwrap_or(0) as usize;
         if width > MOST_CLASSES {
             notes.push(format!("{list} has {width} values a row, which are not looked at as probabilities"));
@@ -121,10 +137,18 @@ pub(super) async fn choose(
         }
     }
     let mut by = Vec::new();
-    for asked in &request.by {
-        by.push(grouping(query, auth, (request, &known), asked).await?);
+    for column in &request.by {
+        by.push(grouping(query, auth, (asked, &known), column).await?);
     }
-    Ok(Chosen { prediction, score, width, by, notes })
+    Ok(Chosen { prediction, score, width, by, within, notes })
+}
+
+fn within(request: &Request, known: &[Column]) -> Result<String, PerformanceError> {
+    if request.segment.is_all() {
+        return Ok(String::new());
+    }
+    let known: Vec<(&str, &str)> = known.iter().map(|c| (c.name.as_str(), c.kind.as_str())).collect();
+    Ok(format!(" AND {}", request.segment.condition(request.deployment.as_str(), &known, "p.")?))
 }
 
 /// Which of the outputs, by name and Arrow type, says what was predicted; nothing when it cannot be told.
@@ -168,30 +192,32 @@ fn likely_prediction(there: &[&Column], score: Option<&str>, deployment: &str) -
 async fn grouping(
     query: &Query,
     auth: &Authorized<QueryJournal>,
-    (request, known): (&Request, &[Column]),
+    (scope, known): (sql::Asked<'_>, &[Column]),
     asked: &str,
-) -> Result<(String, Cut), PerformanceError> {
+) -> Result<By, PerformanceError> {
     if TIMES.contains(&asked) {
-        return Ok((asked.to_owned(), Cut::Time));
+        return Ok(By { name: asked.to_owned(), column: String::new(), cut: Cut::Time });
     }
-    let found = known.iter().find(|c| c.name == asked && (asked.contains('.') || ENVELOPE.contains(&asked)));
-    let found = found.or_else(|| known.iter().find(|c| c.name == format!("in.{asked}")));
-    let fit = found.filter(|c| c.is_number() || c.is_text() || c.kind == "Boolean" || c.kind == "Date32");
-    let Some(column) = fit else {
+    let (request, _) = scope;
+    let all: Vec<(&str, &str)> = known.iter().map(|c| (c.name.as_str(), c.kind.as_str())).collect();
+    let found = expression(&all, asked, ("p.", &ENVELOPE)).map(|(name, sql, kind)| (Column { name, kind }, sql));
+    let fit = found.filter(|(c, _)| c.is_number() || c.is_text() || c.kind == "Boolean" || c.kind == "Date32");
+    let Some((column, sql)) = fit else {
         let payload = known.iter().filter(|c| c.name.starts_with("in.") && !c.is_list()).map(|c| c.bare().to_owned());
         let there = ENVELOPE.iter().chain(&TIMES).map(|n| (*n).to_owned()).chain(payload).take(40).collect();
         let deployment = request.deployment.as_str().to_owned();
         return Err(PerformanceError::Column { deployment, what: "column", name: asked.into(), there });
     };
+    let by = |cut| By { name: column.name.clone(), column: sql.clone(), cut };
     if !column.is_number() {
-        return Ok((column.name.clone(), Cut::Values));
+        return Ok(by(Cut::Values));
     }
-    let row = query.sql(auth, &sql::quartiles(request, &column.name)).await?.values().pop().unwrap_or_default();
+    let row = query.sql(auth, &sql::quartiles(scope, &sql)).await?.values().pop().unwrap_or_default();
     let different = row.first().and_then(Value::as_u64).unwrap_or(0);
     let at: Vec<f64> = row.iter().skip(1).filter_map(Value::as_f64).collect();
     Ok(match at[..] {
-        [a, b, c] if different > FEW_NUMBERS => (column.name.clone(), Cut::Quarters([a, b, c])),
-        _ => (column.name.clone(), Cut::Values),
+        [a, b, c] if different > FEW_NUMBERS => by(Cut::Quarters([a, b, c])),
+        _ => by(Cut::Values),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Why there is no report.
 
 use super::{MOST_CLASSES, MOST_GROUPS};
+use crate::segment::SegmentError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_query::QueryError;
 use std::time::Duration;
@@ -15,8 +16,16 @@ pub enum PerformanceError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// Nothing was predicted.
-    #[error("{0:?} has answered nothing in this time")]
-    NoPredictions(String),
+    #[error("{deployment:?} has answered nothing{} in this time", within(segment.as_deref()))]
+    NoPredictions {
+        /// Whose.
+        deployment: String,
+        /// Of which segment.
+        segment: Option<String>,
+    },
+    /// Rows cannot be told apart so.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
     /// Nothing is labelled.
     #[error("none of the {predictions} predictions of {deployment:?} has feedback called {label:?}{}", others(names))]
     NoLabels {
@@ -79,6 +88,10 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
+fn within(segment: Option<&str>) -> String {
+    segment.map(|segment| format!(" where {segment}")).unwrap_or_default()
+}
+
 fn others(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
 }
@@ -87,7 +100,8 @@ impl Failure for PerformanceError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Query(e) => e.kind(),
-            Self::NoPredictions(_) | Self::NoLabels { .. } => ErrorKind::NotFound,
+            Self::Segment(e) => e.kind(),
+            Self::NoPredictions { .. } | Self::NoLabels { .. } => ErrorKind::NotFound,
             Self::Column { .. }
             | Self::Outputs { .. }
             | Self::Type(..)
@@ -111,7 +125,8 @@ impl Failure for PerformanceError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Query(e) => return e.hint(),
-            Self::NoPredictions(_) => "look further back, e.g. --last 7d".into(),
+            Self::Segment(e) => return e.hint(),
+            Self::NoPredictions { .. } => "look further back, e.g. --last 7d".into(),
             Self::NoLabels { names, .. } if names.is_empty() => {
                 "send what turned out to be true to /api/v1/feedback: predictionId is ours, id with deployment is your own".into()
             }

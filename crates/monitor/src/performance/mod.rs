@@ -19,6 +19,7 @@ pub use columns::telling;
 pub use error::PerformanceError;
 pub use report::{Comparison, Delay, Group, Metric, Report, Task};
 
+use crate::segment::Segment;
 use mainspring_core::{Authorized, Name, Timestamp};
 use mainspring_query::{Query, QueryJournal};
 use mainspring_stats::performance::Level;
@@ -43,6 +44,8 @@ pub struct Request {
     pub from: Timestamp,
     /// And before then.
     pub until: Timestamp,
+    /// Those of this segment alone; all where it is of no column.
+    pub segment: Segment,
     /// When it is asked for.
     pub now: Timestamp,
     /// Name of the feedback that says what was true.
@@ -53,7 +56,7 @@ pub struct Request {
     pub score: Option<String>,
     /// Found out from labels and predictions when left out.
     pub task: Option<Task>,
-    /// Columns by which predictions are grouped: `version`, `variant`, `hour`, `day`, or an input or output.
+    /// Columns by which predictions are grouped: `version`, `variant`, `caller`, `hour`, `day`, or an input or output.
     pub by: Vec<String>,
     /// Of two classes, the one that is looked for; the second in order when left out.
     pub positive: Option<String>,
@@ -91,12 +94,13 @@ impl Performance {
         let chosen = columns::choose(&query, auth, request).await?;
         let turn = turn(&self.turn, WAIT).await?;
         let most = MOST_ROWS * 10 / chosen.width.max(10);
-        let answer = query.reaching(most).sql(auth, &sql::rows(request, &chosen)).await?;
+        let answer = query.reaching(most).sql(auth, &sql::rows((request, &chosen.within), &chosen)).await?;
         if answer.truncated() {
             return Err(PerformanceError::Many(most));
         }
         let asked = request.clone();
         // Reading and sorting millions of scores takes a while, also when nobody waits for it any more.
+        let within = chosen.within.clone();
         let work = move || {
             let _turn = turn;
             let rows = rows::Rows::read(answer.batches(), &chosen, asked.task == Some(Task::Ranking))?;
@@ -105,7 +109,7 @@ impl Performance {
         };
         let done = tokio::task::spawn_blocking(work).await.map_err(|e| PerformanceError::Broken(e.to_string()))?;
         let Err(PerformanceError::NoLabels { deployment, predictions, label, .. }) = done else { return done };
-        let names = query.sql(auth, &sql::names(request)).await?.values();
+        let names = query.sql(auth, &sql::names((request, &within))).await?.values();
         let names = names.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
         Err(PerformanceError::NoLabels { deployment, predictions, label, names })
     }

@@ -1,7 +1,7 @@
 //! The queries.
 
 use super::Request;
-use super::columns::{Chosen, Cut};
+use super::columns::{By, Chosen, Cut};
 use mainspring_core::Timestamp;
 use mainspring_query::{feedback, identifier as name, literal};
 
@@ -14,13 +14,16 @@ fn instant(at: Timestamp) -> String {
     format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
 }
 
+/// What is asked for, and the condition of its segment: from `AND` on, of `p`.
+pub(super) type Asked<'a> = (&'a Request, &'a str);
+
 /// Which rows of `predictions p` are looked at.
-pub(super) fn scope(request: &Request) -> String {
+pub(super) fn scope((request, within): Asked<'_>) -> String {
     // Shadows are of variants and versions that others answered for.
     let apart = request.by.iter().any(|by| ["variant", "version", "model"].contains(&by.as_str()));
     let shadows = if apart { "" } else { " AND p.shadow_of IS NULL" };
     format!(
-        "p.deployment = {} AND p.at >= {} AND p.at < {} AND p.outcome = 'ok' AND NOT p.forced{shadows}",
+        "p.deployment = {} AND p.at >= {} AND p.at < {} AND p.outcome = 'ok' AND NOT p.forced{shadows}{within}",
         literal(request.deployment.as_str()),
         instant(request.from),
         instant(request.until),
@@ -32,24 +35,25 @@ pub(super) const COLUMNS: &str =
     "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'predictions'";
 
 /// How many rows, and how many have each output.
-pub(super) fn present(request: &Request, outputs: &[String]) -> String {
+pub(super) fn present(asked: Asked<'_>, outputs: &[String]) -> String {
     let counts: Vec<String> =
         std::iter::once("count(*)".to_owned()).chain(outputs.iter().map(|o| format!("count(p.{})", name(o)))).collect();
-    format!("SELECT {} FROM predictions p WHERE {}", counts.join(", "), scope(request))
+    format!("SELECT {} FROM predictions p WHERE {}", counts.join(", "), scope(asked))
 }
 
 /// The length of the longest list in a column.
-pub(super) fn longest(request: &Request, column: &str) -> String {
-    format!("SELECT max(array_length(p.{})) FROM predictions p WHERE {}", name(column), scope(request))
+pub(super) fn longest(asked: Asked<'_>, column: &str) -> String {
+    format!("SELECT max(array_length(p.{})) FROM predictions p WHERE {}", name(column), scope(asked))
 }
 
 /// Names of feedback about these predictions.
-pub(super) fn names(request: &Request) -> String {
+pub(super) fn names(asked: Asked<'_>) -> String {
+    let (request, _) = asked;
     format!(
         "SELECT DISTINCT f.name FROM predictions p JOIN ({}) f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
          AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
         feedback(&since(request), &own(request)),
-        scope(request)
+        scope(asked)
     )
 }
 
@@ -73,23 +77,24 @@ fn own(request: &Request) -> String {
     )
 }
 
-/// How many different numbers there are of `column`, about, and their quartiles.
-pub(super) fn quartiles(request: &Request, column: &str) -> String {
-    let column = format!("CAST(p.{} AS DOUBLE)", name(column));
+/// How many different numbers there are of a column, about, and their quartiles.
+pub(super) fn quartiles(asked: Asked<'_>, column: &str) -> String {
+    let column = format!("CAST({column} AS DOUBLE)");
     let at = |share| format!("approx_percentile_cont({column}, {share})");
     format!(
         "SELECT count(DISTINCT {column}), {}, {}, {} FROM predictions p WHERE {}",
         at(0.25),
         at(0.5),
         at(0.75),
-        scope(request)
+        scope(asked)
     )
 }
 
 /// A row for each predicted row: what was predicted, what was true, and which group it is of.
-pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
+pub(super) fn rows(asked: Asked<'_>, chosen: &Chosen) -> String {
+    let (request, _) = asked;
     let score = chosen.score.as_ref().map_or("NULL".into(), |s| format!("p.{}", name(s)));
-    let groups = chosen.by.iter().enumerate().map(|(i, (by, cut))| format!("{} AS by{i}", group(by, cut)));
+    let groups = chosen.by.iter().enumerate().map(|(i, by)| format!("{} AS by{i}", group(by)));
     let groups = std::iter::once(String::new()).chain(groups).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT p.event_id, p.at, p.{prediction} AS prediction, {score} AS score, f.at AS labeled_at, f.value, \
@@ -98,16 +103,16 @@ pub(super) fn rows(request: &Request, chosen: &Chosen) -> String {
          ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
         prediction = name(&chosen.prediction),
         labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request)), &own(request)),
-        scope = scope(request),
+        scope = scope(asked),
     )
 }
 
-fn group(by: &str, cut: &Cut) -> String {
+fn group(By { name, column, cut }: &By) -> String {
     match cut {
-        Cut::Values => format!("CAST(p.{} AS VARCHAR)", name(by)),
-        Cut::Time => format!("CAST(date_trunc('{by}', p.at) AS VARCHAR)"),
+        Cut::Values => format!("CAST({column} AS VARCHAR)"),
+        Cut::Time => format!("CAST(date_trunc('{name}', p.at) AS VARCHAR)"),
         Cut::Quarters(at) => {
-            let column = format!("CAST(p.{} AS DOUBLE)", name(by));
+            let column = format!("CAST({column} AS DOUBLE)");
             let [a, b, c] = at;
             let [low, middle, high] = at.map(shown);
             format!(

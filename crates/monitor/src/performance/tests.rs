@@ -1,6 +1,6 @@
 //! Rows as the journal's queries give them, measured.
 
-use super::columns::{Chosen, Cut};
+use super::columns::{By, Chosen, Cut};
 use super::*;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
@@ -14,6 +14,7 @@ fn request() -> Request {
         deployment: Name::new("churn").unwrap(),
         from: Timestamp(0),
         until: Timestamp(1_000_000_000),
+        segment: Segment::default(),
         now: Timestamp(1_000_000_000),
         label: "label".into(),
         prediction: None,
@@ -81,7 +82,12 @@ impl Sent<'_> {
             score: self.score.map(|_| "out.probabilities".into()),
             width,
             notes: vec![],
-            by: if self.by.is_empty() { vec![] } else { vec![("in.sex".into(), Cut::Values)] },
+            by: if self.by.is_empty() {
+                vec![]
+            } else {
+                vec![By { name: "in.sex".into(), column: "p.\"in.sex\"".into(), cut: Cut::Values }]
+            },
+            within: String::new(),
         };
         // In two batches, as it may come.
         let batches = [batch.slice(0, n / 3), batch.slice(n / 3, n - n / 3)];
@@ -371,10 +377,16 @@ async fn there_is_one_report_at_a_time() {
 #[test]
 fn only_feedback_that_may_be_of_these_predictions_is_joined() {
     let asked = Request { from: Timestamp(7_200_000_000), label: "o'clock".into(), ..request() };
-    let chosen = Chosen { prediction: "out.y".into(), score: None, width: 1, by: vec![], notes: vec![] };
+    let chosen =
+        Chosen { prediction: "out.y".into(), score: None, width: 1, by: vec![], within: String::new(), notes: vec![] };
     let since = "f.at >= arrow_cast(3600000000, ";
-    assert!(sql::rows(&asked, &chosen).contains(&format!("WHERE f.name = 'o''clock' AND {since}")));
-    assert!(sql::names(&asked).contains(&format!("WHERE {since}")));
+    assert!(sql::rows((&asked, ""), &chosen).contains(&format!("WHERE f.name = 'o''clock' AND {since}")));
+    let within = " AND p.\"in.plan\" = 'gold'";
+    for sql in [sql::rows((&asked, within), &chosen), sql::names((&asked, within)), sql::present((&asked, within), &[])]
+    {
+        assert!(sql.contains("AND NOT p.forced AND p.shadow_of IS NULL AND p.\"in.plan\" = 'gold'"), "{sql}");
+    }
+    assert!(sql::names((&asked, "")).contains(&format!("WHERE {since}")));
 }
 
 #[test]

@@ -63,7 +63,9 @@ async fn the_graph_joins_what_was_sent_with_what_is_made_here() {
         assert_eq!((run["type"].as_str(), nodes[0]["type"].as_str()), (Some("JOB"), Some("DATASET")));
     }
     let near = world.get("/api/v1/lineage?nodeId=dataset:s3://raw:a/b&depth=0").await.body;
-    assert_eq!(near["graph"].as_array().unwrap().len(), 1);
+    assert_eq!((near["graph"].as_array().unwrap().len(), &near["truncated"]), (1, &json!(false)));
+    let newest = world.get("/api/v1/lineage?nodeId=job:mainspring:experiments/many").await.body;
+    assert_eq!(newest["truncated"], true, "only its newest runs were walked from");
     for (wrong, status) in [
         ("nodeId=dataset:a:b", StatusCode::NOT_FOUND),
         ("nodeId=nonsense", StatusCode::BAD_REQUEST),

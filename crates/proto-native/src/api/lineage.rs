@@ -56,7 +56,7 @@ pub(crate) async fn get_graph(
         LineageWay::Both => Direction::Both,
     };
     let node = s.lineage.find(&auth, &query.node).await?;
-    let graph = s.lineage.graph(&auth, &Ask { from: vec![node.clone()], direction, depth }).await?;
+    let graph = s.lineage.graph(&auth, &Ask { from: node.clone().into(), direction, depth }).await?;
     let edge = |(from, to): (Node, Node)| GraphEdge { from: from.to_string(), to: to.to_string() };
     Ok(Json(LineageGraph {
         node: node.to_string(),

@@ -2,6 +2,7 @@
 
 use super::{Failures, Reply};
 use crate::convert::monitors::{distribution, explained, point, window_column};
+use crate::convert::performance;
 use crate::dto::monitors::{
     MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorHistory, MonitorHistoryQuery,
     MonitorList, MonitorView, MonitorWhy, ProfileQuery, ProfileView, SaveProfileRequest, WindowProfile, WindowQuery,
@@ -14,6 +15,8 @@ use mainspring_core::{ErrorKind, Name, Principal, Timestamp};
 use mainspring_http::{ApiError, Caller, Json as JsonBody};
 use mainspring_monitor::live::{ReadMonitors, ReadProfile, SaveProfile, View, WatchError};
 use mainspring_monitor::profile::Profile;
+use mainspring_monitor::segment::{Segment, Wanted, window};
+use mainspring_query::QueryJournal;
 use mainspring_registry::ModelUri;
 use mainspring_registry::actions::ReadModel;
 use mainspring_resource::HumanDuration;
@@ -184,6 +187,9 @@ pub(crate) async fn get_deployment_profile(
     let auth = s.may(&who, ReadStats { deployment: Some(name.clone()) })?;
     let until = s.ctx.now();
     let since = ago(until, query.last.as_deref(), HOUR)?;
+    if let Some(segment) = asked(&query)? {
+        return of_segment(&s, &who, (name, segment), (since, until), query).await;
+    }
     let (tiles, tenant, of) = (s.journal.tiles().clone(), auth.tenant().clone(), name.clone());
     s.journal.flush().await?;
     // Older columns are in files.
@@ -199,8 +205,48 @@ pub(crate) async fn get_deployment_profile(
         deployment: name.to_string(),
         since: since.into(),
         until: until.into(),
-        requests: whole.requests.requests,
+        requests: Some(whole.requests.requests),
         rows: whole.requests.rows,
+        partial: false,
         columns: whole.columns.into_iter().map(|(name, column)| window_column(name, &column)).collect(),
+    }))
+}
+
+/// The segment that is asked for, if one is.
+fn asked(query: &WindowQuery) -> Result<Option<Segment>, ApiError> {
+    let wrong = |message: String| {
+        ApiError::new(ErrorKind::InvalidInput, message).hint("write columns with their values: {\"in.plan\": \"gold\"}")
+    };
+    let segment = query.segment.as_deref().map(serde_json::from_str).transpose();
+    let segment = segment.map_err(|e| wrong(format!("segment: {e}")))?.map(performance::segment);
+    let segment = segment.filter(|segment| !segment.is_all());
+    if query.others && segment.is_none() {
+        return Err(wrong("others is of a segment, and there is none".to_owned()));
+    }
+    Ok(segment)
+}
+
+/// Of a segment no tiles are kept: its rows are read.
+async fn of_segment(
+    s: &NativeState,
+    who: &Arc<Principal>,
+    (deployment, segment): (Name, Segment),
+    (from, until): (Timestamp, Timestamp),
+    query: WindowQuery,
+) -> Reply<WindowProfile> {
+    let auth = s.may(who, QueryJournal)?;
+    let WindowQuery { variant, version, others, .. } = query;
+    let wanted = Wanted { deployment, from, until, variant, version, segment, others };
+    let found = window(&s.query, &auth, &wanted).await?;
+    let apart = |name: &str| wanted.segment.columns().any(|column| column == name);
+    let columns = found.tile.columns.into_iter().filter(|(name, _)| !apart(name));
+    Ok(Json(WindowProfile {
+        deployment: wanted.deployment.to_string(),
+        since: found.since.into(),
+        until: until.into(),
+        requests: None,
+        rows: found.rows,
+        partial: found.since > from,
+        columns: columns.map(|(name, column)| window_column(name, &column)).collect(),
     }))
 }

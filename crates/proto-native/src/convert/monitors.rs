@@ -1,14 +1,15 @@
 //! Monitors as the API shows them.
 
+use super::performance;
 use crate::dto::monitors::{
-    MonitorCause, MonitorColumn, MonitorDistribution, MonitorEffect, MonitorEvent, MonitorLabel, MonitorPoint,
-    MonitorSummary, MonitorView, MonitorWhy, WindowColumn,
+    MonitorCause, MonitorColumn, MonitorDistribution, MonitorEffect, MonitorError, MonitorEvent, MonitorLabel,
+    MonitorPoint, MonitorSummary, MonitorView, MonitorWhy, WindowColumn,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_journal::Column;
 use mainspring_monitor::live::track::Track;
-use mainspring_monitor::live::{Cause, Effect, Point, Transition, View, side, why};
+use mainspring_monitor::live::{Cause, Effect, Point, Transition, View, Wrong, side, why};
 
 /// `in.plan = gold`.
 fn segment(of: Option<(&str, &str)>) -> Option<String> {
@@ -35,6 +36,11 @@ fn column(name: &str, of: Option<(&str, &str)>, track: &Track) -> MonitorColumn 
     }
 }
 
+fn error(of: Wrong<'_>) -> MonitorError {
+    let (metric, measure) = (of.metric.to_owned(), performance::measure(&of.measure));
+    MonitorError { segment: segment(of.segment), metric, rows: of.rows, measure }
+}
+
 impl From<&View> for MonitorSummary {
     fn from(view: &View) -> Self {
         let watch = view.watch.as_ref();
@@ -44,6 +50,8 @@ impl From<&View> for MonitorSummary {
             name: view.name.to_string(),
             deployment: view.spec.deployment.to_string(),
             variant: view.spec.variant.clone(),
+            segment: (!view.spec.segment.is_all()).then(|| view.spec.segment.to_string()),
+            compared_with: view.spec.compared(),
             model: answered.map(|w| w.model.clone()),
             version: answered.map(|w| w.version.clone()),
             state: view.state().to_owned(),
@@ -74,6 +82,7 @@ impl From<&View> for MonitorView {
                 wait: label.wait.to_string(),
                 rows: watch.truth.rows,
                 seen_until: watch.truth.until.into(),
+                errors: watch.truth.wrong().map(error).collect(),
             }),
             begun_at: watch.map(|w| w.begun.into()),
             columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),

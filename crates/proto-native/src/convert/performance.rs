@@ -2,12 +2,14 @@
 
 use crate::dto::performance::{
     CalibrationBin, LabelDelay, MeasureDto, PerformanceComparison, PerformanceGroup, PerformanceMetric,
-    PerformanceReport, PerformanceRequest,
+    PerformanceReport, PerformanceRequest, SegmentValue,
 };
 use mainspring_core::{ErrorKind, Name, Timestamp};
 use mainspring_http::ApiError;
 use mainspring_monitor::performance::{Comparison, Group, Metric, Report, Request, Task};
+use mainspring_monitor::segment::Segment;
 use mainspring_stats::performance::{Level, Measure};
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -51,6 +53,7 @@ pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestam
         deployment,
         from,
         until,
+        segment: segment(asked.segment),
         now,
         label: asked.label.unwrap_or_else(|| "label".into()),
         prediction: asked.prediction,
@@ -64,7 +67,17 @@ pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestam
     })
 }
 
-fn measure(of: &Measure) -> MeasureDto {
+/// Columns with the values of them that people wrote.
+pub(crate) fn segment(written: BTreeMap<String, SegmentValue>) -> Segment {
+    let shown = |value| match value {
+        SegmentValue::Truth(yes) => yes.to_string(),
+        SegmentValue::Number(n) => n.to_string(),
+        SegmentValue::Text(text) => text,
+    };
+    written.into_iter().map(|(column, value)| (column, shown(value))).collect()
+}
+
+pub(crate) fn measure(of: &Measure) -> MeasureDto {
     let source = of.interval.map(|i| i.method.source().to_owned());
     MeasureDto { value: of.value, low: of.interval.map(|i| i.low), high: of.interval.map(|i| i.high), method: source }
 }
@@ -107,6 +120,7 @@ pub(crate) fn report(asked: &Request, of: Report) -> PerformanceReport {
     let delay = of.delay.map(|d| LabelDelay { median_seconds: d.median, p95_seconds: d.most, may_come: d.may_come });
     PerformanceReport {
         deployment: asked.deployment.as_str().to_owned(),
+        segment: (!asked.segment.is_all()).then(|| asked.segment.to_string()),
         label: asked.label.clone(),
         task: of.task.as_str().to_owned(),
         prediction: of.prediction,

@@ -1,6 +1,7 @@
 //! Monitors: what they see of each column, and what they have told; and the profiles of versions.
 
 use super::Time;
+use super::performance::MeasureDto;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +16,12 @@ pub struct MonitorSummary {
     pub deployment: String,
     /// Which variant of it.
     pub variant: String,
+    /// Which of these rows, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// Whose rows they are compared with, where these are answered meanwhile: `stable of churn where in.plan = free`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<String>,
     /// The model that answers; nothing until it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -90,6 +97,24 @@ pub struct MonitorLabel {
     pub rows: u64,
     /// Labels of predictions before this moment are in it.
     pub seen_until: Time,
+    /// How wrong the model was over the window, by these labels: of all rows first, then of each segment.
+    pub errors: Vec<MonitorError>,
+}
+
+/// How wrong the model was over a monitor's window.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorError {
+    /// Which rows, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// `error_rate`, the share of answers that were another value, or `mean_absolute_error`.
+    pub metric: String,
+    /// Labelled rows of the sample that were compared.
+    pub rows: u64,
+    /// Its value, and what it is in 95 % of cases.
+    #[serde(flatten)]
+    pub measure: MeasureDto,
 }
 
 /// What a column's drift does to the answers.
@@ -295,6 +320,11 @@ pub struct WindowQuery {
     pub variant: Option<String>,
     /// Which version; all when left out.
     pub version: Option<String>,
+    /// Which of these rows: a JSON object of columns with their values, `{"in.plan": "gold"}`; all when left out.
+    pub segment: Option<String>,
+    /// Of all rows that are not of the segment instead.
+    #[serde(default)]
+    pub others: bool,
 }
 
 /// What is kept of a column of live rows.
@@ -333,20 +363,25 @@ pub struct WindowColumn {
     pub frequent_items: Option<String>,
 }
 
-/// What a deployment's rows looked like in a window: of all rows, whose tiles begin in it.
+/// What a deployment's rows looked like in a window: of all rows, whose tiles begin in it; of a segment, whose rows are read
+/// for it, the newest million at most, and but for the columns that tell its rows from others.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowProfile {
     /// The deployment.
     pub deployment: String,
-    /// From here on; before the last ninety minutes to the hour, before the last three days to the day.
+    /// From here on; before the last ninety minutes to the hour, before the last three days to the day. Of a segment with more
+    /// rows than are read, later than was asked for.
     pub since: Time,
     /// Up to here.
     pub until: Time,
-    /// Requests, however they ended.
-    pub requests: u64,
+    /// Requests, however they ended; not counted of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// Rows answered.
     pub rows: u64,
+    /// Whether a segment has more rows in the window than are read.
+    pub partial: bool,
     /// By name.
     pub columns: Vec<WindowColumn>,
 }

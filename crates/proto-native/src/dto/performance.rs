@@ -24,8 +24,10 @@ pub struct PerformanceRequest {
     pub score: Option<String>,
     /// `classification`, `regression` or `ranking`; found out when left out.
     pub task: Option<String>,
-    /// Columns to group by: `version`, `variant`, `hour`, `day`, or an input or output.
+    /// Columns to group by: `version`, `variant`, `caller`, `hour`, `day`, or an input or output.
     pub by: Vec<String>,
+    /// Predictions of this segment alone: columns with their values, `{"in.plan": "gold"}`.
+    pub segment: BTreeMap<String, SegmentValue>,
     /// Of two classes the one that is looked for; the second in order when left out.
     pub positive: Option<String>,
     /// How many items of an order count; 10 when left out.
@@ -35,6 +37,18 @@ pub struct PerformanceRequest {
     pub worth: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// How often intervals hold what is true; 0.95 when left out.
     pub confidence: Option<f64>,
+}
+
+/// The value that each row of a segment has in a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SegmentValue {
+    /// True or false.
+    Truth(bool),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
 }
 
 /// A number, and between what it is.
@@ -142,6 +156,9 @@ pub struct LabelDelay {
 pub struct PerformanceReport {
     /// Whose.
     pub deployment: String,
+    /// Which predictions, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
     /// Name of the feedback.
     pub label: String,
     /// `classification`, `regression` or `ranking`.

@@ -19,7 +19,7 @@ use mainspring_engine::{
 use mainspring_engine_python::{PythonRuntime, PythonSettings};
 use mainspring_http::{ApiError, Caller, Peer};
 use mainspring_journal::{Journal, JournalSettings};
-use mainspring_lineage::{Around, Known, Lineage, Look, Node, Own, PortError as KnownError, ThingKind};
+use mainspring_lineage::{Around, Known, Lineage, Look, Node, Own, PortError as KnownError, Starts, ThingKind};
 use mainspring_monitor::live::Monitors;
 use mainspring_monitor::performance::Performance;
 use mainspring_query::{Limits, Query};
@@ -181,8 +181,8 @@ impl Known for Chain {
         Box::pin(std::future::ready(Ok(Node::Model { name: model.into(), version: "3".into() })))
     }
 
-    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Vec<Node>, KnownError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn runs<'a>(&'a self, _: &'a Arc<Principal>, _: &'a str) -> BoxFuture<'a, Result<Starts, KnownError>> {
+        Box::pin(std::future::ready(Ok(Starts::default())))
     }
 
     fn own<'a>(&'a self, _: &'a Arc<Principal>, _: ThingKind) -> BoxFuture<'a, Result<Vec<Own>, KnownError>> {

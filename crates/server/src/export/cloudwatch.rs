@@ -16,9 +16,8 @@ use crate::error::StartError;
 use crate::metrics::Source;
 use data::{Datum, Metric, Tally};
 use mainspring_artifact::AwsSigner;
-use mainspring_core::{Ctx, Principal};
+use mainspring_core::Ctx;
 use mainspring_http::Reach;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the last round may take.
@@ -53,6 +52,8 @@ pub struct Exporter {
     replica: String,
     failing: bool,
     left_out: bool,
+    /// Tenants that were left out last time.
+    tenants_left_out: usize,
 }
 
 impl Exporter {
@@ -68,7 +69,15 @@ impl Exporter {
             Ok::<_, StartError>(put::Putter::new(sender, region, how.endpoint.as_deref()))
         });
         let tally = Tally::new(how.metrics.clone(), how.by);
-        Ok(Self { how: how.clone(), tally, put: put.transpose()?, replica, failing: false, left_out: false })
+        Ok(Self {
+            how: how.clone(),
+            tally,
+            put: put.transpose()?,
+            replica,
+            failing: false,
+            left_out: false,
+            tenants_left_out: 0,
+        })
     }
 
     /// Until shutdown; then once more.
@@ -93,14 +102,16 @@ impl Exporter {
     }
 
     fn data(&mut self, source: &Source) -> Option<Vec<Datum>> {
-        let reading = source.read(&Arc::new(Principal::system()));
-        let reading =
-            reading.inspect_err(|error| tracing::error!(%error, "the server may not read its metrics")).ok()?;
-        let mut data = self.tally.data(&reading.families());
+        let families = super::everything(source, &mut self.tenants_left_out)?;
+        let mut data = self.tally.data(&families);
         if data.len() > self.how.most {
             let (series, most) = (data.len(), self.how.most);
             if !std::mem::replace(&mut self.left_out, true) {
-                tracing::warn!(series, most, "more series than cloudwatch.most; the last ones are left out");
+                tracing::warn!(
+                    series,
+                    most,
+                    "more series than cloudwatch.most; the last ones are left out, those of the last tenants first"
+                );
             }
             data.truncate(most);
         }

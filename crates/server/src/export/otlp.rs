@@ -11,14 +11,13 @@ mod tests;
 use crate::error::StartError;
 use crate::metrics::Source;
 use crate::telemetry::{resource, told_by};
-use mainspring_core::{Ctx, ErrorKind, Principal};
+use mainspring_core::{Ctx, ErrorKind};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use points::Series;
-use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataKey, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -43,6 +42,8 @@ pub struct Exporter {
     resource: Resource,
     series: Series,
     failing: bool,
+    /// Tenants that were left out last time.
+    left_out: usize,
 }
 
 impl Exporter {
@@ -63,6 +64,7 @@ impl Exporter {
             resource: Resource { attributes: told_by(&resource(), replica), ..Resource::default() },
             series: Series::new(nanos(ctx)),
             failing: false,
+            left_out: 0,
         })
     }
 
@@ -93,10 +95,8 @@ impl Exporter {
     }
 
     fn request(&mut self, source: &Source, ctx: &Ctx) -> Option<ExportMetricsServiceRequest> {
-        let reading = source.read(&Arc::new(Principal::system()));
-        let reading =
-            reading.inspect_err(|error| tracing::error!(%error, "the server may not read its metrics")).ok()?;
-        let metrics = self.series.metrics(&reading.families(), nanos(ctx));
+        let families = super::everything(source, &mut self.left_out)?;
+        let metrics = self.series.metrics(&families, nanos(ctx));
         let scope = InstrumentationScope {
             name: "mainspring".into(),
             version: crate::VERSION.into(),

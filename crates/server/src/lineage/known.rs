@@ -4,7 +4,7 @@ use super::look::Looking;
 use futures::future::BoxFuture;
 use mainspring_convert::lineage::{CONVERTED_FROM, Derived, OPTIMIZED_FROM};
 use mainspring_core::{Action, Authorized, ErrorKind, Failure, Gate, Principal, Timestamp};
-use mainspring_lineage::{Known, Look, NAMESPACE, Node, Own, PortError, ThingKind};
+use mainspring_lineage::{Known, Look, NAMESPACE, Node, Own, PortError, Starts, ThingKind};
 use mainspring_query::Query;
 use mainspring_registry::actions::{ReadExperiment, ReadModel, ReadRun};
 use mainspring_registry::{
@@ -201,14 +201,18 @@ impl Known for House {
         })
     }
 
-    fn runs<'a>(&'a self, who: &'a Arc<Principal>, experiment: &'a str) -> BoxFuture<'a, Found<Vec<Node>>> {
+    fn runs<'a>(&'a self, who: &'a Arc<Principal>, experiment: &'a str) -> BoxFuture<'a, Found<Starts>> {
         Box::pin(async move {
             let auth = self.may(who, ReadExperiment::any())?;
             let found = maybe(self.registry.experiment_by_name(&auth, experiment).await)?;
-            let Some(experiment) = found else { return Ok(Vec::new()) };
-            let search = RunSearch { experiments: vec![experiment.id], max_results: RUNS, ..RunSearch::default() };
+            let Some(experiment) = found else { return Ok(Starts::default()) };
+            let search = RunSearch { experiments: vec![experiment.id], max_results: RUNS + 1, ..RunSearch::default() };
             let page = self.registry.search_runs(&self.may(who, ReadRun::any())?, &search).await.map_err(port)?;
-            Ok(page.items.into_iter().map(|run| Node::Run(run.info.id.clone())).collect())
+            let runs = page.items.into_iter().map(|run| Node::Run(run.info.id.clone()));
+            let mut nodes: Vec<Node> = runs.collect();
+            let cut = nodes.len() > RUNS as usize;
+            nodes.truncate(RUNS as usize);
+            Ok(Starts { nodes, cut })
         })
     }
 

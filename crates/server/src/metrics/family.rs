@@ -2,6 +2,9 @@
 
 use mainspring_serving::HistogramView;
 
+/// The label of series that are not of the tenant `default`.
+pub const TENANT: &str = "tenant";
+
 /// What a family's numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -62,6 +65,24 @@ impl Families {
     /// Times of the last family.
     pub fn times(&mut self, labels: &[(&'static str, &str)], times: &HistogramView) {
         self.point(labels, Measured::Times(times.clone()));
+    }
+
+    /// Adds the series of another tenant, which they say.
+    pub fn join(&mut self, tenant: &str, theirs: Self) {
+        for mut family in theirs.0 {
+            for point in &mut family.points {
+                point.labels.insert(0, (TENANT, tenant.to_owned()));
+            }
+            match self.0.iter_mut().find(|mine| mine.name == family.name) {
+                Some(mine) => mine.points.append(&mut family.points),
+                None => self.0.push(family),
+            }
+        }
+    }
+
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.0.iter().map(|family| family.points.len()).sum()
     }
 
     fn point(&mut self, labels: &[(&'static str, &str)], value: Measured) {

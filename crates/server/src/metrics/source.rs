@@ -1,16 +1,31 @@
 //! Where readings come from: the parts, asked at one moment.
 
-use super::{Reading, resident};
+use super::{Families, Reading, resident};
+use crate::deployments::acting_for;
 use crate::health::Health;
 use crate::start::Parts;
 use mainspring_alert::{Alerts, ReadAlerts};
-use mainspring_core::{Denied, Gate, Principal};
+use mainspring_core::{Denied, Gate, Principal, Tenant};
 use mainspring_cost::{Costs, ReadCost};
 use mainspring_journal::Journal;
 use mainspring_rollout::{ReadRollouts, Rollouts};
 use mainspring_serving::{Describe, ReadStats, Serving};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Series that are told of all tenants together: a message of OTLP with so many is within the 4 MiB that a collector takes.
+const MOST_SERIES: usize = 10_000;
+
+/// What all tenants do.
+#[derive(Debug)]
+pub struct Everything {
+    /// The process's own numbers and the tenant `default`'s, as a page has them; then those of other tenants, which say
+    /// whose they are.
+    pub families: Families,
+    /// Tenants that are left out, because there are too many series.
+    pub left_out: usize,
+}
 
 /// Reads the parts.
 #[derive(Clone)]
@@ -38,6 +53,27 @@ impl Source {
             gate: parts.gate.clone(),
             began: Instant::now(),
         }
+    }
+
+    /// What all tenants do, now: for exporters, which no tenant asks.
+    ///
+    /// # Errors
+    /// [`Denied`] when the server itself may not see it.
+    pub fn everything(&self) -> Result<Everything, Denied> {
+        let families = self.read(&Arc::new(Principal::system()))?.families();
+        let others = self.serving.tenants().into_iter().chain(self.costs.tenants());
+        let others: BTreeSet<Tenant> = others.filter(|tenant| *tenant != Tenant::default()).collect();
+        let mut all = Everything { families, left_out: 0 };
+        for tenant in others {
+            let mut theirs = Families::default();
+            self.read(&acting_for(&tenant))?.tenants_own(&mut theirs);
+            if all.families.series() + theirs.series() > MOST_SERIES {
+                all.left_out += 1;
+            } else {
+                all.families.join(tenant.as_str(), theirs);
+            }
+        }
+        Ok(all)
     }
 
     /// What `who` may see of it, now.

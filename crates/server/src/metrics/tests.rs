@@ -181,3 +181,39 @@ fn a_rollout_shows_its_variants_shadow_phase_and_evidence() {
         !page.contains("mainspring_shadow_in_flight{deployment=\"churn\",rollout=\"churn-v2\",variant=\"stable\"}")
     );
 }
+
+#[test]
+fn series_of_another_tenant_say_whose_they_are_and_the_others_stay_as_they_are() {
+    let (alone, mut all, mut theirs) = (reading().families(), reading().families(), Families::default());
+    reading().tenants_own(&mut theirs);
+    let more = theirs.series();
+    all.join("acme", theirs);
+    assert_eq!(all.series(), alone.series() + more);
+    for (before, now) in alone.0.iter().zip(&all.0) {
+        assert_eq!(before.name, now.name);
+        let (mine, others) = now.points.split_at(before.points.len());
+        assert!(before.points.iter().zip(mine).all(|(a, b)| a.labels == b.labels), "{}", before.name);
+        let acme = ("tenant", "acme".to_owned());
+        assert!(others.iter().all(|point| point.labels.first() == Some(&acme)), "{}", before.name);
+    }
+    let of = |name: &str| all.0.iter().find(|family| family.name == name).unwrap().points.len();
+    assert_eq!((of("mainspring_uptime_seconds"), of("mainspring_inference_in_flight")), (1, 2));
+}
+
+#[test]
+fn budgets_are_among_what_every_way_out_tells() {
+    let standing = mainspring_cost::Standing {
+        name: Name::new("tight").unwrap(),
+        spec: serde_json::from_value(serde_json::json!({"computeSeconds": 10, "per": "month"})).unwrap(),
+        from: Timestamp(0),
+        until: Timestamp(1),
+        spent: None,
+        compute_ns: 5_000_000_000,
+        share: Some(0.5),
+        forecast: None,
+        problem: None,
+    };
+    let page = Reading { budgets: vec![standing], ..reading() }.render();
+    assert!(page.contains("mainspring_budget_spent_ratio{budget=\"tight\",per=\"month\"} 0.5\n"), "{page}");
+    assert!(!page.contains("mainspring_budget_forecast_ratio{"), "what cannot be told is left out");
+}

@@ -9,8 +9,10 @@ use arrow::compute::filter_record_batch;
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Timestamp};
 use mainspring_journal::{Journal, Kind, MicroBatch};
 use mainspring_monitor::live::{Asked, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
-use mainspring_query::{Answer, Query, QueryJournal, feedback_in_time, identifier, literal};
+use mainspring_monitor::segment::FIELDS;
+use mainspring_query::{Answer, Query, QueryError, QueryJournal, feedback_in_time, identifier, literal};
 use mainspring_serving::{Describe, Serving};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ const VALUES: usize = 1_000_000;
 const ROWS: RangeInclusive<usize> = 20_000..=super::MOST_ROWS;
 
 const MINUTE: i64 = 60_000_000;
+/// How far back the latest rows are looked for first, microseconds.
+const NEAREST: i64 = 5 * MINUTE;
 /// How long before its prediction a label may seem to have come, microseconds: clocks differ.
 const EARLY: i64 = 3_600_000_000;
 
@@ -80,19 +84,22 @@ impl Traffic for JournalRows {
 
     fn recent(&self, wanted: Wanted, of: Asked, most: usize) -> PortResult<'_, Rows> {
         Box::pin(async move {
-            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
             let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(wanted.from);
             let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
-            let known = known.iter().filter_map(|row| row.first()?.as_str());
-            let known = known.filter(|name| name.starts_with("in.") && wanted.spec.needs(name));
+            let known = columns(&known);
+            let inputs = known.iter().map(|(name, _)| *name).filter(|n| n.starts_with("in.") && wanted.spec.needs(n));
             let mut hidden = self.hidden(&wanted)?;
-            let (without, columns): (Vec<&str>, Vec<&str>) = known.partition(|name| hidden.iter().any(|of| of == name));
+            let (without, inputs): (Vec<&str>, Vec<&str>) = inputs.partition(|name| hidden.iter().any(|of| of == name));
             hidden.retain(|of| without.contains(&of.as_str()));
-            let columns: Vec<String> = columns.into_iter().map(identifier).collect();
-            if columns.is_empty() {
+            let inputs: Vec<String> = inputs.into_iter().map(identifier).collect();
+            if inputs.is_empty() {
                 return Ok(Rows { hidden, ..Rows::default() });
             }
-            let sql = latest(&wanted, &of, (&columns, most));
+            let segment = wanted.spec.in_segment(&known, "");
+            let since = self.began(&auth, (&wanted, &of), (most, &segment)).await.map_err(|e| port(&e))?;
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(since);
+            let sql = latest(&Wanted { from: since, ..wanted }, &of, (&inputs, most), &segment);
             let answer = query.sql_limited(&auth, &sql, most).await.map_err(|e| port(&e))?;
             Ok(Rows { batches: answer.batches().to_vec(), complete_until: self.ctx.now(), hidden, more: false })
         })
@@ -104,13 +111,20 @@ impl Traffic for JournalRows {
             let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
             let Some(label) = &wanted.spec.label else { return Ok(Rows::default()) };
             let known = query.sql(&auth, COLUMNS).await.map_err(|e| port(&e))?.values();
-            let known = known.iter().filter_map(|row| Some((row.first()?.as_str()?, row.get(1)?.as_str()?)));
-            let wide = |kind: &str| kind.contains("List");
-            let outputs: Vec<&str> =
-                known.filter(|(name, kind)| name.starts_with("out.") && !wide(kind)).map(|(name, _)| name).collect();
+            let known = columns(&known);
+            let told_apart = |name: &str| {
+                let list =
+                    |of: &str| of.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+                wanted.spec.segments.iter().any(|of| list(of))
+            };
+            let is_wanted = |(name, kind): &&(&str, &str)| {
+                name.starts_with("out.") && !kind.contains("List") || is_payload(name) && told_apart(name)
+            };
+            let outputs: Vec<&str> = known.iter().filter(is_wanted).map(|(name, _)| *name).collect();
+            let segment = wanted.spec.in_segment(&known, "p.");
             let mut until = until;
             loop {
-                let sql = labelled(&wanted, (until, &label.name), &outputs);
+                let sql = labelled(&wanted, (until, &label.name), (&outputs, &segment));
                 let answer = query.sql_limited(&auth, &sql, super::MOST_ROWS).await.map_err(|e| port(&e))?;
                 let minutes = (until.micros() - wanted.from.micros()) / MINUTE;
                 if answer.truncated() && minutes > 1 {
@@ -128,10 +142,41 @@ impl Traffic for JournalRows {
     }
 }
 
-/// The latest rows of a version that count, with those of `columns` that are needed.
-fn latest(wanted: &Wanted, of: &Asked, (columns, most): (&[String], usize)) -> String {
+impl JournalRows {
+    /// From when on the latest `most` rows are, or as many as there are since `wanted.from`: looked for further and further
+    /// back, each time among what is new, and by columns of the envelope and the segment alone. So of a long window with
+    /// little in it, and of one whose traffic has dwindled, no more inputs are read than are wanted.
+    async fn began(
+        &self,
+        auth: &Authorized<QueryJournal>,
+        (wanted, of): (&Wanted, &Asked),
+        (most, segment): (usize, &str),
+    ) -> Result<Timestamp, QueryError> {
+        let (mut to, mut step, mut left) = (self.ctx.now(), NEAREST, most);
+        while to > wanted.from {
+            let from = to.plus_micros(-step).max(wanted.from);
+            let query = self.query.of_deployment(wanted.spec.deployment.as_str()).since(from);
+            // The nearest part has no end: what was answered since is the latest.
+            let before = if step == NEAREST { String::new() } else { format!(" AND at < {}", instant(to)) };
+            let more = format!("{before}{segment}");
+            let part = Wanted { from, ..wanted.clone() };
+            let sql = latest(&part, of, (&["CAST(at AS BIGINT) AS moment".to_owned()], left), &more);
+            let rows = query.sql_limited(auth, &sql, left).await?.values();
+            left -= rows.len().min(left);
+            if left == 0 {
+                let last = rows.last().and_then(|row| row.first()?.as_i64());
+                return Ok(last.map_or(from, Timestamp));
+            }
+            (to, step) = (from, step.saturating_mul(4));
+        }
+        Ok(wanted.from)
+    }
+}
+
+/// The latest rows of a version that count, with these of their columns.
+fn latest(wanted: &Wanted, of: &Asked, (columns, most): (&[String], usize), more: &str) -> String {
     format!(
-        "SELECT {} FROM predictions WHERE deployment = {} AND variant = {} AND version = {} AND at >= {} \
+        "SELECT {} FROM predictions WHERE deployment = {} AND variant = {} AND version = {} AND at >= {}{more} \
          AND outcome = 'ok' AND payload = 'kept' AND NOT forced AND shadow_of IS NULL ORDER BY at DESC LIMIT {most}",
         columns.join(", "),
         literal(wanted.spec.deployment.as_str()),
@@ -141,8 +186,8 @@ fn latest(wanted: &Wanted, of: &Asked, (columns, most): (&[String], usize)) -> S
     )
 }
 
-/// Labelled rows of `wanted.from` up to `until`, whose labels came in time, with their outputs.
-fn labelled(wanted: &Wanted, (until, label): (Timestamp, &str), outputs: &[&str]) -> String {
+/// Labelled rows of `wanted.from` up to `until`, whose labels came in time, with their outputs and what tells segments apart.
+fn labelled(wanted: &Wanted, (until, label): (Timestamp, &str), (outputs, segment): (&[&str], &str)) -> String {
     let wait = wanted.spec.label.as_ref().map_or(0, |l| i64::try_from(l.wait.0.as_micros()).unwrap_or(i64::MAX));
     let envelope = ENVELOPE.into_iter().chain(outputs.iter().copied());
     let columns: Vec<String> = envelope.map(|name| format!("p.{}", identifier(name))).collect();
@@ -157,10 +202,19 @@ fn labelled(wanted: &Wanted, (until, label): (Timestamp, &str), outputs: &[&str]
     format!(
         "SELECT {}, f.value AS label_value, f.value_type AS label_type, f.value_number AS label_number \
          FROM predictions p JOIN ({all}) f ON f.prediction_id = p.event_id AND f.\"row\" = p.\"row\" \
-         WHERE {these} AND p.variant = {}",
+         WHERE {these} AND p.variant = {}{segment}",
         columns.join(", "),
         literal(&wanted.spec.variant),
     )
+}
+
+/// Names and types.
+fn columns(known: &[Vec<Value>]) -> Vec<(&str, &str)> {
+    known.iter().filter_map(|row| Some((row.first()?.as_str()?, row.get(1)?.as_str()?))).collect()
+}
+
+fn is_payload(name: &str) -> bool {
+    name.starts_with("in.") || name.starts_with("out.")
 }
 
 fn instant(at: Timestamp) -> String {
@@ -239,7 +293,7 @@ impl Following {
         let known = self.of.query.sql(auth, COLUMNS).await.map_err(|e| port(&e))?.values();
         let known = known.iter().filter_map(|row| row.first()?.as_str());
         let needed = |name: &&str| {
-            (name.starts_with("in.") || name.starts_with("out."))
+            (is_payload(name) || FIELDS.contains(name) && !ENVELOPE.contains(name))
                 && self.wanted.spec.needs(name)
                 && !self.hidden.iter().any(|of| of == name)
         };
@@ -349,3 +403,6 @@ fn with_values(answer: &Answer) -> Vec<RecordBatch> {
     let kept: Vec<usize> = (0..first.num_columns()).filter(|at| *at < ENVELOPE.len() || there(at)).collect();
     batches.iter().filter_map(|b| b.project(&kept).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests;

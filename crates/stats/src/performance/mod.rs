@@ -35,6 +35,6 @@ pub use fairness::{FAIRNESS, Treated, fairness};
 pub use interval::{Interval, Level, Measure, Method, difference, ratio, wilson};
 pub use probabilities::Probabilities;
 pub use ranking::{Item, Ranking};
-pub use regression::{Regression, median_absolute_error};
+pub use regression::{Regression, mean, median_absolute_error};
 pub use scored::Scored;
 pub(crate) use scored::area;

@@ -6,7 +6,7 @@ use crate::special::beta_cdf;
 use serde::{Deserialize, Serialize};
 
 /// The mean of what was seen, ± z standard errors.
-pub(super) fn mean(of: &Moments, level: Level) -> Option<Measure> {
+pub fn mean(of: &Moments, level: Level) -> Option<Measure> {
     let value = of.mean()?;
     let error = of.stddev().map_or(f64::NAN, |s| s / (of.count() as f64).sqrt());
     Some(if error > 0.0 {

@@ -2,8 +2,8 @@
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 use super::super::ports::{Answer, Answered, Models, PortError, PortResult, Rows, Trained};
-use super::super::rows::Cells;
 use super::super::rows::tests::{Lines, batch, spec};
+use super::super::rows::{Cells, MINUTE};
 use super::super::watch::TransitionKind;
 use super::super::watch::tests::Dice;
 use super::*;
@@ -16,6 +16,8 @@ use mainspring_store::Db;
 use mainspring_testkit::{TempDb, may};
 use parking_lot::Mutex;
 use serde_json::json;
+
+mod segments;
 
 const SECOND: i64 = 1_000_000;
 

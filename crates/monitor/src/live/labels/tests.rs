@@ -29,7 +29,7 @@ fn mixed(kinds: [&str; 3], values: [&str; 3], output: (&str, ArrayRef)) -> Recor
 
 fn error(kind: &str, values: [&str; 3], output: (&str, ArrayRef)) -> Vec<f64> {
     let spec = spec(json!({"label": {"name": "y"}}));
-    let found = watched(&labelled(kind, values, output), spec.label.as_ref().unwrap()).unwrap();
+    let found = watched(&labelled(kind, values, output), (spec.label.as_ref().unwrap(), &[])).unwrap();
     found.column_by_name("error.y").unwrap().as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(-1.0)).collect()
 }
 
@@ -51,7 +51,8 @@ fn an_error_is_a_distance_of_numbers_with_fractions_and_else_another_value() {
 fn what_is_watched_of_labels_has_the_envelope_and_no_outputs() {
     let spec = spec(json!({"label": {"name": "y"}, "columns": ["in.*"]}));
     let ints = Arc::new(Int64Array::from(vec![0, 1, 1])) as ArrayRef;
-    let found = watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), spec.label.as_ref().unwrap()).unwrap();
+    let found =
+        watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), (spec.label.as_ref().unwrap(), &[])).unwrap();
     let mut sampler = Sampler::from(Timestamp(0));
     sampler.take(&found, &spec).unwrap();
     let minutes = sampler.close(Timestamp(60_000_000));
@@ -64,14 +65,14 @@ fn a_label_of_another_kind_is_no_value_and_does_not_turn_the_others_into_texts()
     let spec = spec(json!({"label": {"name": "y"}}));
     let floats = Arc::new(Float32Array::from(vec![1.5, 2.0, 0.0])) as ArrayRef;
     let rows = mixed(["number", "text", "number"], ["1", "many", "-1"], ("out.p", floats));
-    let found = watched(&rows, spec.label.as_ref().unwrap()).unwrap();
+    let found = watched(&rows, (spec.label.as_ref().unwrap(), &[])).unwrap();
     for (name, values) in [("label.y", [Some(1.0), None, Some(-1.0)]), ("error.y", [Some(0.5), None, Some(1.0)])] {
         let column = found.column_by_name(name).unwrap().as_primitive::<Float64Type>();
         assert_eq!(column.iter().collect::<Vec<_>>(), values, "{name}");
     }
     let words = Arc::new(StringArray::from(vec!["a", "b", "1"])) as ArrayRef;
     let rows = mixed(["text", "text", "number"], ["a", "b", "1"], ("out.p", words));
-    let found = watched(&rows, spec.label.as_ref().unwrap()).unwrap();
+    let found = watched(&rows, (spec.label.as_ref().unwrap(), &[])).unwrap();
     let label = found.column_by_name("label.y").unwrap().as_string::<i32>();
     assert_eq!(label.iter().collect::<Vec<_>>(), [Some("a"), Some("b"), Some("1")]);
 }
@@ -81,6 +82,7 @@ fn a_label_of_another_kind_is_no_value_and_does_not_turn_the_others_into_texts()
 fn without_a_prediction_the_label_is_watched_alone() {
     let spec = spec(json!({"label": {"name": "y", "prediction": "out.z"}}));
     let ints = Arc::new(Int64Array::from(vec![0, 1, 1])) as ArrayRef;
-    let found = watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), spec.label.as_ref().unwrap()).unwrap();
+    let found =
+        watched(&labelled("number", ["0", "1", "0"], ("out.p", ints)), (spec.label.as_ref().unwrap(), &[])).unwrap();
     assert!(found.column_by_name("error.y").is_none() && found.column_by_name("label.y").is_some());
 }

@@ -388,6 +388,53 @@ fn labels_are_watched_apart_and_share_the_level() {
     assert!(watch.truth.tracks.is_empty() && watch.truth.until == Timestamp(125 * MINUTE));
 }
 
+/// Of a segment the labels and the error are watched apart, and the level is shared out among all of them.
+#[test]
+fn labels_are_watched_by_segment_with_their_errors() {
+    let spec = spec(json!({
+        "level": 0.1, "minRows": 100, "reference": {"firstRows": 1000}, "columns": ["in.x"], "segments": ["in.plan"],
+        "label": {"name": "y", "wait": "1d"}, "window": "1h"
+    }));
+    let labels = |dice: &mut Dice, at: i64, wrong: f64| {
+        let mut labelled = minute(dice, at, 64, 0.0);
+        let Cells::Texts(plan) = labelled.columns["in.plan"].clone() else { unreachable!() };
+        let plus = |row: usize| plan[row].as_deref() == Some("plus");
+        let y = (0..64).map(|_| f64::from(u8::from(dice.unit() < 0.5))).collect();
+        let error = (0..64).map(|row| f64::from(u8::from(dice.unit() < if plus(row) { wrong } else { 0.1 }))).collect();
+        labelled.columns.insert("label.y".to_owned(), Cells::Numbers(y));
+        labelled.columns.insert("error.y".to_owned(), Cells::Numbers(error));
+        labelled
+    };
+    let (mut watch, mut dice, mut told) = (Watch::new(Timestamp(0), &spec), Dice::new(11), Vec::new());
+    for at in 0..240 {
+        watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &References::default());
+        let wrong = if at < 120 { 0.1 } else { 0.8 };
+        told.extend(watch.fold_labels(&labels(&mut dice, at, wrong), &spec, &References::default()));
+    }
+    let level: f64 = watch.tracks().map(|(_, _, track)| track.level).sum();
+    assert!(level <= spec.level, "{level}");
+    let of: Vec<(&str, Option<(&str, &str)>)> = watch
+        .tracks()
+        .filter(|(name, _, track)| *name == "error.y" && track.standing == Standing::Drift)
+        .map(|(name, part, _)| (name, part))
+        .collect();
+    assert!(of.contains(&("error.y", Some(("in.plan", "plus")))), "{of:?}");
+    assert!(!of.contains(&("error.y", Some(("in.plan", "basic")))), "{of:?}");
+    assert!(told.iter().any(|t| t.sentence.contains("error.y where in.plan = plus")), "{told:?}");
+    // How wrong it was in the last hour, with what is known of it.
+    let wrong: BTreeMap<Option<(&str, &str)>, Wrong<'_>> = watch.truth.wrong().map(|w| (w.segment, w)).collect();
+    for (part, value) in [(Some(("in.plan", "plus")), 0.8), (Some(("in.plan", "basic")), 0.1)] {
+        let found = wrong[&part];
+        let interval = found.measure.interval.unwrap();
+        assert_eq!(found.metric, "error_rate");
+        assert!(interval.low < value && value < interval.high && interval.high - interval.low < 0.1, "{found:?}");
+    }
+    let rows: u64 = wrong[&None].rows;
+    assert!((50 * 64..=70 * 64).contains(&rows), "of the window alone: {rows}");
+    let written = serde_json::to_string(&watch).unwrap();
+    assert_eq!(serde_json::from_str::<Watch>(&written).unwrap(), watch);
+}
+
 #[test]
 fn a_label_is_compared_with_the_profiles_target() {
     let spec = spec(json!({"minRows": 100, "label": {"name": "y", "column": "target"}}));

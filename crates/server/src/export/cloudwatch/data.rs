@@ -1,6 +1,6 @@
 //! What CloudWatch is told of the families: what happened since the last time, by few dimensions.
 
-use crate::metrics::{Families, Family, Measured, Named, Point};
+use crate::metrics::{Families, Family, Measured, Named, Point, TENANT};
 use mainspring_alert::slo::faulty;
 use mainspring_core::{ErrorKind, nearest};
 use mainspring_serving::HistogramView;
@@ -31,13 +31,15 @@ pub enum Metric {
     BurnRate,
     /// Share of what may be spent that is, by budget.
     BudgetSpent,
+    /// The same at the end of its period, at the pace so far.
+    BudgetForecast,
     /// Payloads, events and rows that the journal lost.
     JournalLost,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Requests,
         Self::Errors,
         Self::Latency,
@@ -49,6 +51,7 @@ impl Metric {
         Self::BudgetLeft,
         Self::BurnRate,
         Self::BudgetSpent,
+        Self::BudgetForecast,
         Self::JournalLost,
     ];
 
@@ -66,6 +69,7 @@ impl Metric {
             Self::BudgetLeft => "BudgetLeft",
             Self::BurnRate => "BurnRate",
             Self::BudgetSpent => "BudgetSpent",
+            Self::BudgetForecast => "BudgetForecast",
             Self::JournalLost => "JournalLost",
         }
     }
@@ -75,7 +79,7 @@ impl Metric {
         match self {
             Self::Latency => "Milliseconds",
             Self::Memory => "Bytes",
-            Self::Ready | Self::BudgetLeft | Self::BurnRate | Self::BudgetSpent => "None",
+            Self::Ready | Self::BudgetLeft | Self::BurnRate | Self::BudgetSpent | Self::BudgetForecast => "None",
             _ => "Count",
         }
     }
@@ -128,6 +132,12 @@ pub enum Amount {
     Many(Vec<(f64, u64)>),
 }
 
+impl Datum {
+    fn tenant(&self) -> Option<&str> {
+        self.dimensions.first().filter(|(name, _)| *name == "Tenant").map(|(_, tenant)| tenant.as_str())
+    }
+}
+
 /// Counts what is new.
 #[derive(Debug)]
 pub struct Tally {
@@ -153,7 +163,11 @@ impl Tally {
         }
         self.known = known;
         let told = sums.into_iter().filter(|((metric, _), amount)| self.asked.contains(metric) && amount.is_told());
-        told.map(|((metric, dimensions), amount)| Datum { metric, dimensions, amount }).collect()
+        let mut told: Vec<Datum> =
+            told.map(|((metric, dimensions), amount)| Datum { metric, dimensions, amount }).collect();
+        // Of too many the last are left out: the tenant `default` stays whole.
+        told.sort_by(|a, b| a.tenant().cmp(&b.tenant()));
+        told
     }
 
     fn family(&self, family: &Family, sums: &mut Sums, known: &mut HashMap<Named, Measured>) {
@@ -174,12 +188,9 @@ impl Tally {
                 "mainspring_inference_in_flight" => self.add(Metric::InFlight, point, &point.value, sums),
                 "mainspring_deployment_ready" => self.add(Metric::Ready, point, &point.value, sums),
                 "mainspring_model_memory_bytes" => self.add(Metric::Memory, point, &point.value, sums),
+                "mainspring_budget_spent_ratio" => budget(Metric::BudgetSpent, point, sums),
+                "mainspring_budget_forecast_ratio" => budget(Metric::BudgetForecast, point, sums),
                 "mainspring_slo_budget_left" => objective(Metric::BudgetLeft, point, sums),
-                "mainspring_budget_spent_ratio" => {
-                    if let Some(budget) = label(point, "budget") {
-                        add(sums, (Metric::BudgetSpent, vec![("Budget", budget.to_owned())]), &point.value);
-                    }
-                }
                 "mainspring_slo_burn_rate" => objective(Metric::BurnRate, point, sums),
                 "mainspring_journal_payloads_dropped_total"
                 | "mainspring_journal_events_dropped_total"
@@ -210,15 +221,15 @@ impl Tally {
     fn add(&self, metric: Metric, point: &Point, amount: &Measured, sums: &mut Sums) {
         let part = |key, name| Some((name, label(point, key)?.to_owned()));
         let Some(deployment) = part("deployment", "Deployment") else { return };
-        add(sums, (metric, vec![deployment.clone()]), amount);
+        let of: Dimensions = tenant(point).into_iter().chain([deployment]).collect();
+        add(sums, (metric, of.clone()), amount);
         let variant = part("variant", "Variant");
-        match (self.by, variant, part("version", "Version")) {
-            (By::Variant, Some(variant), _) => add(sums, (metric, vec![deployment, variant]), amount),
-            (By::Version, Some(variant), Some(version)) => {
-                add(sums, (metric, vec![deployment, variant, version]), amount);
-            }
-            _ => {}
-        }
+        let more = match (self.by, variant, part("version", "Version")) {
+            (By::Variant, Some(variant), _) => vec![variant],
+            (By::Version, Some(variant), Some(version)) => vec![variant, version],
+            _ => return,
+        };
+        add(sums, (metric, [of, more].concat()), amount);
     }
 }
 
@@ -234,6 +245,16 @@ impl Amount {
 
 fn label<'a>(point: &'a Point, key: &str) -> Option<&'a str> {
     point.labels.iter().find(|(name, _)| *name == key).map(|(_, text)| text.as_str())
+}
+
+/// Whose a series is, where it is not of the tenant `default`: its series keep their names whoever else there is.
+fn tenant(point: &Point) -> Option<(&'static str, String)> {
+    label(point, TENANT).map(|tenant| ("Tenant", tenant.to_owned()))
+}
+
+fn budget(metric: Metric, point: &Point, sums: &mut Sums) {
+    let Some(budget) = label(point, "budget") else { return };
+    add(sums, (metric, tenant(point).into_iter().chain([("Budget", budget.to_owned())]).collect()), &point.value);
 }
 
 /// Windows that pages look at; the others can be had from Prometheus.
@@ -252,7 +273,7 @@ fn objective(metric: Metric, point: &Point, sums: &mut Sums) {
     let (Some(deployment), Some(objective)) = (part("deployment", "Deployment"), part("objective", "Objective")) else {
         return;
     };
-    let mut dimensions = vec![deployment, objective];
+    let mut dimensions: Dimensions = tenant(point).into_iter().chain([deployment, objective]).collect();
     if let Some(seconds) = label(point, "window_seconds") {
         let Some(window) = window(seconds) else { return };
         dimensions.push(("Window", window.to_owned()));

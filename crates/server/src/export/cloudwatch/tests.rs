@@ -157,3 +157,24 @@ fn documents_go_where_the_setting_says() {
         assert!(wrong.parse::<Sink>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn other_tenants_have_a_dimension_and_come_last() {
+    let mut all = families(10.0, 0.0, 0.0, &[(1_000_000, 3)]);
+    all.join("acme", families(4.0, 0.0, 0.0, &[]));
+    let data = Tally::new(Metric::ALL.to_vec(), By::Variant).data(&all);
+    let names = |d: &Datum| d.dimensions.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    let first = data.iter().position(|d| d.dimensions.first().is_some_and(|(name, _)| *name == "Tenant")).unwrap();
+    assert!(data[..first].iter().all(|d| !names(d).contains(&"Tenant")));
+    assert!(data[first..].iter().all(|d| d.dimensions[0] == ("Tenant", "acme".to_owned())));
+    let requests = |part: &[Datum], of: &[&str]| -> f64 {
+        let found = part.iter().find(|d| d.metric == Metric::Requests && names(d) == of).unwrap();
+        let Amount::One(value) = found.amount else { panic!("{found:?}") };
+        value
+    };
+    assert_eq!(requests(&data[..first], &["Deployment"]), 11.0, "as without the other");
+    assert_eq!(requests(&data[first..], &["Tenant", "Deployment"]), 5.0);
+    assert_eq!(requests(&data[first..], &["Tenant", "Deployment", "Variant"]), 5.0);
+    let spent: Vec<Vec<&str>> = data.iter().filter(|d| d.metric == Metric::BudgetSpent).map(names).collect();
+    assert_eq!(spent, [vec!["Budget"], vec!["Tenant", "Budget"]]);
+}

@@ -93,6 +93,21 @@ fn a_histogram_has_prometheus_buckets_one_by_one() {
 }
 
 #[test]
+fn a_series_of_another_tenant_has_it_as_an_attribute_and_a_ratio_the_unit_1() {
+    let (mut all, mut theirs) = (Families::default(), Families::default());
+    for families in [&mut all, &mut theirs] {
+        families.family("mainspring_budget_spent_ratio", Kind::Gauge, "h");
+        families.sample(&[("budget", "tight")], 0.5);
+    }
+    all.join("acme", theirs);
+    let metrics = Series::new(1).metrics(&all, 2);
+    assert_eq!((metrics[0].name.as_str(), metrics[0].unit.as_str()), ("mainspring.budget.spent", "1"));
+    let Some(Data::Gauge(gauge)) = &metrics[0].data else { panic!("{metrics:?}") };
+    let keys = |at: usize| gauge.data_points[at].attributes.iter().map(|a| a.key.as_str()).collect::<Vec<_>>();
+    assert_eq!((keys(0), keys(1)), (vec!["budget"], vec!["tenant", "budget"]));
+}
+
+#[test]
 fn headers_are_as_the_specification_writes_them() {
     let read = |text: &str| {
         headers(text).map(|all| all.iter().map(|(k, v)| format!("{k}:{}", v.to_str().unwrap())).collect::<Vec<_>>())
