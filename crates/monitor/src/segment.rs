@@ -117,7 +117,8 @@ impl Failure for SegmentError {
 /// The list and the place in it that `in.list[3]` names.
 fn element(column: &str) -> Option<(&str, usize)> {
     let (list, place) = column.strip_suffix(']')?.rsplit_once('[')?;
-    Some((list, place.parse().ok()?))
+    // No list is longer.
+    Some((list, place.parse::<u32>().ok()? as usize))
 }
 
 /// A column of the journal as SQL has it, with its type in Arrow: `in.x`, `x` where there is an input of that name, and the
@@ -161,7 +162,9 @@ impl Segment {
 
     /// Whether no row can be of both: they want different values of one column.
     pub fn excludes(&self, other: &Self) -> bool {
-        self.0.iter().any(|(column, value)| other.0.get(column).is_some_and(|theirs| theirs != value))
+        // 1 and 1.0 are one number.
+        let same = |a: &str, b: &str| a == b || a.parse::<f64>().is_ok_and(|a| b.parse() == Ok(a));
+        self.0.iter().any(|(column, value)| other.0.get(column).is_some_and(|theirs| !same(theirs, value)))
     }
 
     /// The condition of SQL that a row of it fulfils. `known` are the names and types of the journal's columns, `prefix` is

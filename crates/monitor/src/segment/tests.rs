@@ -67,6 +67,10 @@ fn the_same_in_sql() {
         (serde_json::json!({"in.plam": "gold"}), "\"churn\" has no column \"in.plam\" in this time"),
         (serde_json::json!({"in.rate": "high"}), "\"in.rate\" holds numbers, and \"high\" is none"),
         (serde_json::json!({"in.new": "yes"}), "\"in.new\" holds true and false, and \"yes\" is none"),
+        (
+            serde_json::json!({"in.list[18446744073709551615]": 2}),
+            "\"churn\" has no column \"in.list[18446744073709551615]\" in this time",
+        ),
         (serde_json::json!({"at": "now"}), "\"churn\" has no column \"at\" in this time"),
     ] {
         assert_eq!(sql(json).unwrap_err().to_string(), why);
@@ -81,5 +85,8 @@ fn segments_exclude_each_other_by_a_column_that_both_name() {
     assert!(gold.excludes(&segment(serde_json::json!({"in.plan": "free", "in.new": true}))));
     assert!(!gold.excludes(&segment(serde_json::json!({"in.new": true}))));
     assert!(!gold.excludes(&gold));
+    let tries = |value: serde_json::Value| segment(serde_json::json!({"in.tries": value}));
+    assert!(!tries(1.into()).excludes(&tries(1.0.into())), "they are the same rows");
+    assert!(tries(1.into()).excludes(&tries(2.into())) && tries(1.into()).excludes(&tries("one".into())));
     assert_eq!(segment(serde_json::json!({"in.a": 1, "in.b": true})).to_string(), "in.a = 1 and in.b = true");
 }
