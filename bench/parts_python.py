@@ -9,10 +9,12 @@ import time
 
 import lib
 import ours
+import parts_serving
 from lib import Figure, figures, say
 
 CONNECTIONS = (1, 16, 64)
 BATCH = 1000
+CONVERTED = "mainspring, v2, after convert"
 SHARED = "engine: {python: {env: shared}}\n"
 
 
@@ -105,12 +107,21 @@ def python(binary):
         rows.to_parquet(compared)
         server.cli("convert", "bench/1", "--env", "shared", "--data", str(compared))
         server.deploy("bench-fast", "models:/bench/1", more=SHARED + "prefer: onnx\n")
-        measured["mainspring, v2, after convert"] = rounds(f"{server.url}/v2/models/bench-fast/infer", v2)
+        measured[CONVERTED] = rounds(f"{server.url}/v2/models/bench-fast/infer", v2)
+        answer, _ = lib.post(f"{server.url}/v2/models/bench-fast/infer", json.loads(v2.read_text()))
+        converted = next(pathlib.Path(mlflow.artifacts.download_artifacts("models:/bench/2")).rglob("*.onnx"))
         own = batches(server, folder, rows)
         own += idle(server)
     for name, start in (("mlflow models serve", lambda: mlflow_models(folder, scoring)), ("MLServer without worker processes", lambda: mlserver(model, v2))):
         say(f"python: {name}")
         with start() as peer:
+            measured[name] = rounds(peer.url, peer.body)
+    # What the spine is beside, with the converted file and the same body.
+    with parts_serving.Floor(binary, answer) as floor:
+        measured["floor, the same bytes as the converted model"] = rounds(parts_serving.infer_url(floor.url), v2)
+    for name, target in (("bare ASGI handler, the converted model", ["onnx_app:asgi"]), ("FastAPI, the converted model", ["onnx_app:fastapi", "--factory"])):
+        say(f"python: {name}")
+        with parts_serving.uvicorn(*target, model=converted, body=v2) as peer:
             measured[name] = rounds(peer.url, peer.body)
     return table(measured) + own
 
@@ -175,8 +186,6 @@ def idle(server):
 
 
 def mlflow_models(folder, body):
-    import parts_serving
-
     port = lib.free_port()
     mlflow_bin = pathlib.Path(sys.executable).parent / "mlflow"
     command = [mlflow_bin, "models", "serve", "-m", str(folder), "--env-manager", "local", "-p", str(port)]
@@ -185,7 +194,6 @@ def mlflow_models(folder, body):
 
 def mlserver(model, body):
     import joblib
-    import parts_serving
 
     joblib.dump(model, lib.OUT / "python-model.joblib")
     return parts_serving.mlserver_peer("mlserver-sklearn", lib.OUT / "python-model.joblib", body)
@@ -195,7 +203,7 @@ def table(measured):
     rows = [["one row a request", *[f"{c} connections, requests/s" for c in CONNECTIONS], "1 connection p50, µs", "ours at 16", "ours at 64"]]
     for name, by in measured.items():
         # Beside MLflow's own server in its own form, beside MLServer in v2.
-        mine = measured["mainspring, MLflow's form" if "mlflow" in name else "mainspring, v2"]
+        mine = measured["mainspring, MLflow's form" if "mlflow" in name else CONVERTED if "converted" in name else "mainspring, v2"]
         ratios = ["", ""] if name.startswith("mainspring") else [f"{mine[c]['rps'].median / by[c]['rps'].median:.2f} ×" for c in (16, 64)]
         rows.append([name, *[by[c]["rps"].show() for c in CONNECTIONS], by[1]["p50"].show(), *ratios])
     return rows

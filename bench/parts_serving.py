@@ -115,11 +115,11 @@ class Peer(lib.Process):
         super().__init__(command, lib.answers(f"http://127.0.0.1:{port}{ready}"), **more)
 
 
-def uvicorn(target, *flags):
-    model, _ = ours.files()
+def uvicorn(target, *flags, model=None, body=None):
+    model = model or ours.files()[0]
     port = lib.free_port()
     command = [lib.venv("fastapi") / "uvicorn", target, *flags, "--port", str(port), "--log-level", "error", "--no-access-log"]
-    return Peer(command, port, "/v2/models/bench/infer", "/ready", cwd=lib.HERE / "peers", BENCH_MODEL=str(model))
+    return Peer(command, port, "/v2/models/bench/infer", "/ready", body, cwd=lib.HERE / "peers", BENCH_MODEL=str(model))
 
 
 def mlserver(**more):

@@ -11,18 +11,22 @@ options.intra_op_num_threads = 1
 session = onnxruntime.InferenceSession(os.environ["BENCH_MODEL"], options, providers=["CPUExecutionProvider"])
 
 
+NAMES = [output.name for output in session.get_outputs()]
+# A column of a converted model is a vector, which clients send as rows of one value.
+RANKS = {each.name: len(each.shape) for each in session.get_inputs()}
+TYPES = {"int64": "INT64", "float32": "FP32", "float64": "FP64"}
+
+
 def predict(document):
-    tensor = document["inputs"][0]
-    rows = numpy.asarray(tensor["data"], dtype=numpy.float32).reshape(tensor["shape"])
-    label, probabilities = session.run(None, {"X": rows})
-    return {
-        "model_name": "bench",
-        "model_version": "1",
-        "outputs": [
-            {"name": "label", "datatype": "INT64", "shape": list(label.shape), "data": label.ravel().tolist()},
-            {"name": "probabilities", "datatype": "FP32", "shape": list(probabilities.shape), "data": probabilities.ravel().tolist()},
-        ],
+    feeds = {
+        tensor["name"]: numpy.asarray(tensor["data"], dtype=numpy.float32).reshape(tensor["shape"][: RANKS[tensor["name"]]])
+        for tensor in document["inputs"]
     }
+    outputs = [
+        {"name": name, "datatype": TYPES[value.dtype.name], "shape": list(value.shape), "data": value.ravel().tolist()}
+        for name, value in zip(NAMES, session.run(None, feeds))
+    ]
+    return {"model_name": "bench", "model_version": "1", "outputs": outputs}
 
 
 async def asgi(scope, receive, send):
