@@ -2,7 +2,7 @@
 
 use crate::ledger::{MetricReport, Range, Report, Scale};
 use mainspring_core::Timestamp;
-use mainspring_stats::decision::Finding;
+use mainspring_stats::decision::{Finding, Role};
 
 /// A stretch of time, in the two largest units.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
@@ -40,6 +40,7 @@ pub(super) fn metric(m: &MetricReport) -> String {
         Finding::Better => "better",
         Finding::NonInferior => "within its margin",
         Finding::Unclear => "unclear",
+        Finding::Worse if m.role == Role::Signal => "beyond its limit",
         Finding::Worse => "worse",
         Finding::NoData => "without data",
     };

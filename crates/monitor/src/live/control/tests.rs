@@ -319,6 +319,15 @@ async fn a_killed_leader_loses_and_doubles_nothing_on_postgres() {
     a_killed_leader_loses_and_doubles_nothing(TempDb::postgres()).await;
 }
 
+/// Half an hour in which a column shifts after twelve minutes.
+async fn drifts(stage: &Stage, server: &mut Server) {
+    server.monitors.declare(&declare(), spec(json!({"window": "30m", "reference": {"firstRows": 1000}}))).unwrap();
+    for minute in 0..30 {
+        *stage.shift.lock() = if minute < 12 { 0.0 } else { 2.0 };
+        pass(stage, &mut [server], 300).await;
+    }
+}
+
 /// What stands in the place of a redacted value is not what came: it is no drift, and ends one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_column_that_is_redacted_is_watched_no_more() {
@@ -326,11 +335,7 @@ async fn a_column_that_is_redacted_is_watched_no_more() {
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), spec(json!({"window": "30m", "reference": {"firstRows": 1000}}))).unwrap();
-    for minute in 0..30 {
-        *stage.shift.lock() = if minute < 12 { 0.0 } else { 2.0 };
-        pass(&stage, &mut [&mut a], 300).await;
-    }
+    drifts(&stage, &mut a).await;
     assert!(a.watch().drifting && a.watch().tracks.contains_key("in.x"));
     stage.hidden.lock().push("in.x".to_owned());
     // The first minute is of rows that came before it.
@@ -351,11 +356,7 @@ async fn what_was_taken_away_while_nobody_led_ends_its_alarm() {
     let db = temp.open_with(&[MIGRATIONS]).await;
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), spec(json!({"window": "30m", "reference": {"firstRows": 1000}}))).unwrap();
-    for minute in 0..30 {
-        *stage.shift.lock() = if minute < 12 { 0.0 } else { 2.0 };
-        pass(&stage, &mut [&mut a], 300).await;
-    }
+    drifts(&stage, &mut a).await;
     assert!(a.watch().drifting);
     drop(a);
     let mut b = Server::new(&db, &temp.ctx, &stage, "b");
