@@ -6,8 +6,10 @@ use crate::client::{Server, segment};
 use crate::error::CliError;
 use crate::html;
 use crate::output::{cell, either, line, note, table, time};
+use crate::sides;
 use mainspring_core::ErrorKind;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Asks the server and prints a line for each metric, a column for each group.
 ///
@@ -58,19 +60,16 @@ fn asked(args: &PerformanceArgs) -> Result<Value, CliError> {
 
 /// `in.plan=gold` into `{"in.plan": "gold"}`.
 fn parts(texts: &[String]) -> Result<Value, CliError> {
-    let mut all = Map::new();
+    let mut all = BTreeMap::new();
     for text in texts {
         let pair = text.split_once('=').filter(|(column, _)| !column.is_empty());
         let (column, value) = pair.ok_or_else(|| {
             CliError::new(ErrorKind::InvalidInput, format!("--segment {text:?} is not COLUMN=VALUE"))
                 .hint("the predictions of a plan are --segment in.plan=gold")
         })?;
-        if all.insert(column.to_owned(), json!(value)).is_some() {
-            let message = format!("--segment names {column:?} twice; a prediction has one value of it");
-            return Err(CliError::new(ErrorKind::InvalidInput, message).hint(format!("see all of them: --by {column}")));
-        }
+        sides::narrow(&mut all, column, value).map_err(|e| e.hint(format!("see all of them: --by {column}")))?;
     }
-    Ok(Value::Object(all))
+    Ok(json!(all))
 }
 
 /// `churned:stayed=-20` into `{"churned": {"stayed": -20}}`.

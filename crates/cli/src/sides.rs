@@ -95,7 +95,7 @@ impl Asked {
                     asked.query.push(format!("{key}={}", segment(value)));
                 }
                 Some((column, value)) if !column.is_empty() => {
-                    asked.segment.insert(column.to_owned(), value.to_owned());
+                    narrow(&mut asked.segment, column, value)?;
                 }
                 None if part == "others" => asked.query.push("others=true".to_owned()),
                 _ => {
@@ -110,6 +110,15 @@ impl Asked {
         }
         Ok(asked)
     }
+}
+
+/// One more column and its value of the rows of a segment.
+pub fn narrow(segment: &mut BTreeMap<String, String>, column: &str, value: &str) -> Result<(), CliError> {
+    if segment.insert(column.to_owned(), value.to_owned()).is_some() {
+        let message = format!("a segment names {column:?} twice; a prediction has one value of it");
+        return Err(CliError::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(())
 }
 
 /// `churn?last=24h&variant=v8`, as the server takes it.
@@ -156,6 +165,8 @@ mod tests {
         let asked = Asked::of("last=1d&in.plan=a b&version=3&in.x=1=2&others").unwrap();
         let segment = "segment=%7B%22in.plan%22%3A%22a%20b%22%2C%22in.x%22%3A%221%3D2%22%7D";
         assert_eq!(asked.query, ["last=1d", "version=3", "others=true", segment]);
+        let twice = Asked::of("in.plan=a&in.plan=b").unwrap_err();
+        assert!(twice.to_string().contains("names \"in.plan\" twice"), "{twice}");
         assert_eq!(Side::from("deployment:churn?last=1d&in.plan=gold").apart().unwrap(), ["in.plan"]);
         assert!(Side::from("deployment:churn").apart().unwrap().is_empty());
         for wrong in ["last", "gold", "=gold"] {

@@ -118,7 +118,7 @@ impl Failure for SegmentError {
 fn element(column: &str) -> Option<(&str, usize)> {
     let (list, place) = column.strip_suffix(']')?.rsplit_once('[')?;
     // No list is longer.
-    Some((list, place.parse::<u32>().ok()? as usize))
+    Some((list, usize::try_from(place.parse::<i32>().ok()?).ok()?))
 }
 
 /// A column of the journal as SQL has it, with its type in Arrow: `in.x`, `x` where there is an input of that name, and the
