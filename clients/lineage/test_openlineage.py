@@ -27,6 +27,8 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 PRODUCER = "https://example.com/pipeline"
+# How long anything is waited for. Only a test that fails waits as long.
+PATIENCE = 300
 
 
 def now():
@@ -34,14 +36,14 @@ def now():
 
 
 def get(server, path, **query):
-    with urllib.request.urlopen(f"{server.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{server.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 
 
 def post(url, body, **headers):
     request = urllib.request.Request(url, body, {"content-type": "application/json", **headers})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read()
@@ -256,7 +258,7 @@ class Collector:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def until(self, wanted, seconds=60):
+    def until(self, wanted, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while not wanted(self.events):
             assert time.monotonic() < end, [(e.get("eventType"), e["job"]["name"]) for e in self.events]

@@ -150,6 +150,8 @@ def test_probabilities_alone_are_enough(server):
     graph = to_onnx(model, iris.data[:1].astype("float32"), options={"zipmap": False})
     # Only the probabilities come out.
     del graph.graph.output[0]
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_experiment(NAME)
     with mlflow.start_run():
         mlflow.onnx.log_model(graph, name="model", registered_model_name="irises", pip_requirements=["onnxruntime"])
     server.deploy("irises", "models:/irises/1")

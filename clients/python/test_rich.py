@@ -4,6 +4,7 @@ import contextlib
 import json
 import queue
 import threading
+import time
 
 import mlflow
 import numpy
@@ -181,7 +182,12 @@ def test_parts_over_a_websocket(server, loaded):
 def test_lines_of_a_model_are_joined_to_the_prediction(server, loaded):
     with requests.post(f"{server.url}/v2/models/rich-parts/generate_stream", json={"text": "unheard-of"}) as answer:
         id = answer.headers["mainspring-prediction-id"]
-    lines = [line for line in server.log.read_text().splitlines() if "saying unheard-of" in line]
+    said = lambda: [line for line in server.log.read_text().splitlines(keepends=True) if "saying unheard-of" in line and line.endswith("\n")]
+    # What a worker wrote comes into the log by a way of its own.
+    until = time.monotonic() + 60
+    while not (lines := said()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
     assert len(lines) == 1 and id in lines[0], lines
 
 

@@ -19,7 +19,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from websockets.sync.client import connect
 
 NAME = "doors"
-USERS = [f"user-{n}" for n in range(12)]
+# So many that chance gives all of them one variant once in half a million times.
+USERS = [f"user-{n}" for n in range(20)]
 
 
 class Told:

@@ -2,6 +2,7 @@
 what: OpenFeature's over OFREP, Azure Personalizer's."""
 
 import contextlib
+import itertools
 import json
 import random
 import threading
@@ -109,6 +110,17 @@ class Traffic:
                 said = []
 
 
+def by_chance(groups):
+    """Whether units got variants with the probabilities that were said: `groups` are lists of a probability and how many
+    units, one of each variant that was seen. Each group is judged alone: whom chance favours in one it favours in all, for
+    a unit's place stays. Where a variant has few, whether it was seen is chance as well."""
+    total = lambda group: sum(n for _, n in group)
+    large = [group for group in groups if min(p for p, _ in group) * total(group) >= 10]
+    found = [sum((n - total(group) * p) ** 2 / (total(group) * p) for p, n in group) for group in large]
+    # Of two degrees of freedom: chance alone comes to as much once in a million groups.
+    return bool(found) and max(found) < 30, found
+
+
 def begin(server, document):
     return server.cli("rollout", "start", "-f", "-", stdin=document)
 
@@ -139,8 +151,6 @@ def test_a_better_candidate_takes_the_deployment_over(server, models):
     preflight = {"gates": [{"metric": "auc", "min": 0.9}]}
     with Traffic(server, "better", models) as traffic:
         begin(server, declared("better", 2, steps, metrics=metrics, preflight=preflight))
-        # The units stay where they are while the weight stands still.
-        until(server, "better-v2", "step")
         last = until(server, "better-v2", "succeeded")
     assert traffic.failed == 0
     kinds = [d["kind"] for d in decisions(server, "better-v2")]
@@ -207,7 +217,8 @@ def test_of_three_variants_in_an_ab_test_the_one_that_is_better_is_promoted(serv
     promoted = next(d for d in told if d["kind"] == "promoted")
     assert promoted["sentence"].startswith("promoted v2"), promoted["sentence"]
     findings = {m["variant"]: m["finding"] for m in promoted["metrics"] if m["name"].startswith("correct")}
-    assert findings["v2"] == "better" and findings["twin"] != "better", findings
+    # Once in a while chance takes the twin out before.
+    assert findings["v2"] == "better" and findings.get("twin") != "better", findings
     assert [v["weight"] for v in last["variants"]] == [0, 0, 1]
     assert mlflow.MlflowClient().get_model_version_by_alias("lump", "trio").version == "2"
     # While they stood, each had the third that was declared, and each user one of them.
@@ -231,6 +242,15 @@ def parted(server, models):
     return x, y
 
 
+def times(server, deployment):
+    """By generation and context, the variants with their probabilities and how many units got them."""
+    found = {}
+    for row in server.query("SELECT generation, context, variant, propensity, count(DISTINCT unit) AS units FROM predictions "
+                            f"WHERE deployment = '{deployment}' AND generation IS NOT NULL AND context IS NOT NULL GROUP BY generation, context, variant, propensity"):
+        found.setdefault((row["generation"], row["context"]), []).append(row)
+    return found
+
+
 def test_a_contextual_bandit_gives_each_segment_the_variant_that_is_right_about_it(server, parted):
     middle = float(numpy.median(parted[0][:, 0]))
     server.deploy("parted", "models:/parted/1")
@@ -249,9 +269,13 @@ def test_a_contextual_bandit_gives_each_segment_the_variant_that_is_right_about_
 
     with Traffic(server, "parted", parted) as traffic:
         begin(server, json.dumps(document))
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + 2 * PATIENCE
         while not learned(now := view(server, "parted-v2")):
             assert now["phase"] != "rolledBack" and time.monotonic() < end, json.dumps(now, indent=1)
+            time.sleep(0.5)
+        # On a fast machine the first look learns it all: some traffic under what was learned as well.
+        while len(whole := [rows for rows in times(server, "parted").values() if len(rows) == 3]) < 4:
+            assert time.monotonic() < end, whole
             time.sleep(0.5)
     assert traffic.failed == 0
     assert "choosing by context brought" in server.cli("rollout", "status", "parted-v2")
@@ -260,17 +284,12 @@ def test_a_contextual_bandit_gives_each_segment_the_variant_that_is_right_about_
     for name, truth in (("stable", 0.5), ("v2", 0.75), ("v3", 0.75)):
         assert abs(arms[name]["value"] - truth) < 5 * arms[name]["standardError"] + 0.1, (name, arms[name])
     # In each context of each time, the probabilities in the journal are a whole, and they are those of the choice.
-    chosen = server.query("SELECT generation, context, variant, propensity, count(DISTINCT unit) AS units FROM predictions "
-                          "WHERE deployment = 'parted' AND generation IS NOT NULL AND context IS NOT NULL GROUP BY generation, context, variant, propensity")
-    times = {}
-    for row in chosen:
-        times.setdefault((row["generation"], row["context"]), []).append(row)
-    whole = [rows for rows in times.values() if len(rows) == 3]
-    assert len(whole) >= 4 and all(len({r["variant"] for r in rows}) == len(rows) for rows in times.values())
+    every = times(server, "parted")
+    whole = [rows for rows in every.values() if len(rows) == 3]
+    assert len(whole) >= 4 and all(len({r["variant"] for r in rows}) == len(rows) for rows in every.values())
     assert all(abs(sum(r["propensity"] for r in rows) - 1) < 1e-5 for rows in whole)
-    statistic = sum((r["units"] - (n := sum(o["units"] for o in rows)) * r["propensity"]) ** 2 / (n * r["propensity"]) for rows in whole for r in rows)
-    freedom = 2 * len(whole)
-    assert statistic < freedom + 5 * (2 * freedom) ** 0.5, (statistic, freedom)
+    good, found = by_chance([[(r["propensity"], r["units"]) for r in rows] for rows in whole])
+    assert good, found
     # A flag is not told what a request carries.
     answer = requests.post(f"{server.url}/ofrep/v1/evaluate/flags/parted", json={"context": {"targetingKey": "user-1"}})
     assert answer.status_code == 400 and "contextual bandit" in answer.json()["errorDetails"], answer.text
@@ -329,6 +348,10 @@ def test_testers_and_flag_sdks_get_the_variant_that_requests_get(server, models)
     x, _ = models
     body = {"inputs": [{"name": "X", "shape": [1, 30], "datatype": "FP32", "data": x[0].tolist()}]}
     ask = lambda **headers: requests.post(f"{server.url}/v2/models/flags/infer", json=body, headers=headers)
+    # The step begins a moment before requests are divided.
+    end = time.monotonic() + PATIENCE
+    while {ask(**{"x-user-id": f"user-{n}"}).headers["mainspring-variant"] for n in range(40)} != {"stable", "v2"}:
+        assert time.monotonic() < end
     got = set()
     for n in range(40):
         user = f"user-{n}"
@@ -428,14 +451,16 @@ def test_a_candidate_that_crashes_is_out_after_a_handful_of_requests(server, mod
             mlflow.pyfunc.log_model(name="model", python_model=model, signature=infer_signature(rows, rows.sum(axis=1)), registered_model_name="crash", pip_requirements=["numpy"])
     server.deploy("crash", "models:/crash/1", engine={"python": {"env": "shared"}})
     document = json.loads(declared("crash", 2, [{"canary": {"weight": 20, "minExposures": 100000, "minDuration": "1h"}}]))
-    document |= {"candidates": [{"name": "v2", "model": "models:/crash/2"}], "hardLimits": {"errorRate": 0.3, "window": "10s", "minRequests": 10}}
+    document |= {"candidates": [{"name": "v2", "model": "models:/crash/2"}], "hardLimits": {"errorRate": 0.3, "window": "60s", "minRequests": 10}}
     begin(server, json.dumps(document))
     until(server, "crash-v2", "step")
     body = {"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP32", "data": [7, 0, 0]}]}
     codes, session, end = [], requests.Session(), time.monotonic() + PATIENCE
+    # Always others: of the same twenty users, perhaps nobody has the candidate.
+    users = itertools.count()
     while view(server, "crash-v2")["phase"] != "rolledBack":
         assert time.monotonic() < end, codes
-        codes += [session.post(f"{server.url}/v2/models/crash/infer", json=body, headers={"x-user-id": str(n)}).status_code for n in range(20)]
+        codes += [session.post(f"{server.url}/v2/models/crash/infer", json=body, headers={"x-user-id": str(next(users))}).status_code for _ in range(20)]
     assert set(codes) == {200, 500} and codes.count(500) <= 12, codes.count(500)
     sentence = next(d for d in decisions(server, "crash-v2") if d["kind"] == "rolledBack")["sentence"]
     assert "hard limit" in sentence and "of 10 requests failed" in sentence

@@ -1,6 +1,6 @@
 /** Runs: searched, drawn, compared, and their files; in the browser against the real server. */
 import { describe, expect, inject, it } from "vitest";
-import { axe, desk, focusShown, open, settled, shot, tabTo, ui } from "./browser";
+import { axe, desk, drawn, focusShown, open, settled, shot, tabTo, ui } from "./browser";
 
 const at = desk();
 
@@ -92,6 +92,8 @@ describe("runs", () => {
 
   it("zooms into a curve by dragging over it", async () => {
     const { page } = await open(at.context, ui(`/runs/${inject("seeded").runs[0]}?tab=charts`));
+    // Only then does it stay where it is.
+    await drawn(page);
     const box = await page.locator(".plot .u-over").first().boundingBox();
     if (!box) throw new Error("there is no plot");
     await page.mouse.move(box.x + box.width * 0.25, box.y + 50);
@@ -156,6 +158,7 @@ describe("runs", () => {
     const run = inject("seeded").runs[0];
     const { page } = await open(at.context, ui(`/runs/${run}?tab=charts`));
     await page.getByRole("button", { name: "Table" }).first().click();
+    await page.getByRole("row").nth(40).waitFor();
     expect(await page.getByRole("row").count()).toBe(41);
     await page.getByRole("link", { name: "Artifacts" }).click();
     const files = page.getByRole("region", { name: "Artifacts of the run" });

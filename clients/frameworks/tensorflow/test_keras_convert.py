@@ -12,6 +12,7 @@ from test_tensorflow import log_images, log_keras, log_two_inputs
 
 def log_wine(name):
     """A layer that was fitted to the data, and one whose function ONNX makes of many."""
+    keras.utils.set_random_seed(5)
     data = load_wine()
     rows = data.data.astype("float32")
     layers = [keras.Input((13,)), keras.layers.Normalization(), keras.layers.Dense(16, activation="gelu"), keras.layers.Dense(3, activation="softmax")]
@@ -26,6 +27,7 @@ def log_wine(name):
 
 def log_words(name):
     """A recurrent model, over 32-bit numbers of words."""
+    keras.utils.set_random_seed(6)
     draw = keras.random.SeedGenerator(4)
     rows = keras.ops.convert_to_numpy(keras.random.randint((24, 6), 0, 50, dtype="int32", seed=draw))
     model = keras.Sequential([keras.Input((6,), dtype="int32"), keras.layers.Embedding(50, 8), keras.layers.LSTM(12), keras.layers.Dense(2)])
