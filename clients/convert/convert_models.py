@@ -102,8 +102,8 @@ LOGGED = {
 }
 
 
-def log(name, **more):
-    """Logs the model as the next version of its name; gives the rows."""
+def log(name, registered=None, **more):
+    """Logs the model as the next version of its name, or of `registered`; gives the rows."""
     module, model, rows = LOGGED[name]()
     given = xgboost.DMatrix(rows) if name == "booster" else rows
     said = "predict_proba" if name == "probabilities" else "predict"
@@ -111,7 +111,7 @@ def log(name, **more):
         more = {"pyfunc_predict_fn": said, "serialization_format": "cloudpickle", **more}
     signature = infer_signature(rows, getattr(model, said)(given))
     with mlflow.start_run():
-        module.log_model(model, name="model", signature=signature, input_example=rows, registered_model_name=f"convert-{name}", **more)
+        module.log_model(model, name="model", signature=signature, input_example=rows, registered_model_name=registered or f"convert-{name}", **more)
     return rows
 
 
