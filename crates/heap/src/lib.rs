@@ -32,6 +32,13 @@ pub fn settle() {
     // SAFETY: it may be called from any thread at any time; it touches the calling thread's own heap and, behind
     // the allocator's own locks, what all threads have freed.
     unsafe { mi_collect(false) };
+    // What is written in C and C++ (ONNX Runtime, SQLite, zstd) has the C library's allocator, which keeps what is
+    // freed in the middle of a heap, and at its end up to twice the largest block that it ever saw.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called from any thread at any time and locks each heap while it looks at it.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 #[cfg(test)]
