@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,9 +78,26 @@ impl DType {
         }
     }
 
-    /// The type with this Open Inference Protocol name.
+    /// The type with this Open Inference Protocol name; the inverse of [`DType::as_str`]. Asked for each input of a
+    /// request, so it compares once rather than with each name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|d| d.as_str() == text)
+        Some(match text {
+            "BOOL" => Self::Bool,
+            "UINT8" => Self::Uint8,
+            "UINT16" => Self::Uint16,
+            "UINT32" => Self::Uint32,
+            "UINT64" => Self::Uint64,
+            "INT8" => Self::Int8,
+            "INT16" => Self::Int16,
+            "INT32" => Self::Int32,
+            "INT64" => Self::Int64,
+            "FP16" => Self::Fp16,
+            "BF16" => Self::Bf16,
+            "FP32" => Self::Fp32,
+            "FP64" => Self::Fp64,
+            "BYTES" => Self::Bytes,
+            _ => return None,
+        })
     }
 }
 
@@ -94,16 +112,19 @@ impl fmt::Display for DType {
 pub enum Data {
     /// Fixed-size elements, little-endian, row-major. May be unaligned when it is a slice of a
     /// request body; whoever needs alignment checks and copies.
-    Raw(Bytes),
+    Raw(Raw),
     /// Variable-length elements of a [`DType::Bytes`] tensor.
     Strings(Arc<[Bytes]>),
 }
+
+/// The dimensions of a tensor. Few tensors have more than four, and a request may have hundreds of tensors.
+pub type Shape = SmallVec<[usize; 4]>;
 
 /// A tensor. Cloning shares the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     dtype: DType,
-    shape: Vec<usize>,
+    shape: Shape,
     data: Data,
 }
 
@@ -164,6 +185,7 @@ pub enum TensorError {
 }
 
 /// Elements of a shape; `None` when the product overflows.
+#[inline]
 pub fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))
 }
@@ -176,18 +198,120 @@ impl<T: bytemuck::Pod> AsRef<[u8]> for Pod<T> {
     }
 }
 
+/// Words of eight bytes that live in the tensor itself.
+const FEW: usize = 4;
+
+/// The bytes of numbers: shared, or a few in place. A request of a table has an input a column with a number or some
+/// for each, and would allocate for each of them.
+#[derive(Clone)]
+pub struct Raw(Bits);
+
+#[derive(Clone)]
+enum Bits {
+    Shared(Bytes),
+    Few { words: [u64; FEW], bytes: u8 },
+}
+
+impl Raw {
+    /// Several pieces of `len` bytes together as one, aligned for every element type. What is missing is zero.
+    pub fn joined<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, len: usize) -> Self {
+        let fill = |room: &mut [u8]| {
+            let mut rest = room;
+            for piece in pieces {
+                let Some((here, after)) = rest.split_at_mut_checked(piece.len()) else { break };
+                here.copy_from_slice(piece);
+                rest = after;
+            }
+        };
+        if len <= FEW * 8 {
+            let mut words = [0; FEW];
+            fill(&mut bytemuck::cast_slice_mut(&mut words)[..len]);
+            return Self(Bits::Few { words, bytes: len as u8 });
+        }
+        let mut words = vec![0_u64; len.div_ceil(8)];
+        fill(&mut bytemuck::cast_slice_mut(&mut words)[..len]);
+        let mut bytes = Bytes::from_owner(Pod(words));
+        bytes.truncate(len);
+        bytes.into()
+    }
+
+    /// The same as shared bytes: without a copy when they are.
+    pub fn to_bytes(&self) -> Bytes {
+        match &self.0 {
+            Bits::Shared(bytes) => bytes.clone(),
+            Bits::Few { .. } => Bytes::copy_from_slice(self),
+        }
+    }
+
+    fn part(&self, range: std::ops::Range<usize>) -> Self {
+        match &self.0 {
+            Bits::Shared(bytes) => bytes.slice(range).into(),
+            Bits::Few { .. } => Self::joined([&self[range.clone()]], range.len()),
+        }
+    }
+}
+
+impl From<Bytes> for Raw {
+    fn from(bytes: Bytes) -> Self {
+        Self(Bits::Shared(bytes))
+    }
+}
+
+impl std::ops::Deref for Raw {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bits::Shared(bytes) => bytes,
+            Bits::Few { words, bytes } => &bytemuck::cast_slice(words)[..usize::from(*bytes)],
+        }
+    }
+}
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+fn overflow(shape: &[usize]) -> TensorError {
+    TensorError::Overflow { shape: shape.to_vec() }
+}
+
+fn miscounted(shape: &[usize], expected: usize, got: usize) -> TensorError {
+    TensorError::ElementCount { shape: shape.to_vec(), expected, got }
+}
+
+/// Whether so many elements of `T` fill a shape of `dtype`.
+fn filled<T>(dtype: DType, shape: &[usize], got: usize) -> Result<(), TensorError> {
+    if dtype.size() != Some(size_of::<T>()) {
+        return Err(TensorError::WrongForm { dtype });
+    }
+    match element_count(shape) {
+        None => Err(overflow(shape)),
+        Some(expected) if expected != got => Err(miscounted(shape, expected, got)),
+        Some(_) => Ok(()),
+    }
+}
+
 impl Tensor {
     /// A tensor over bytes that are already in the wire layout.
     ///
     /// # Errors
     /// [`TensorError`] when the length does not match the shape, or the type is BYTES.
-    pub fn from_raw(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Result<Self, TensorError> {
+    pub fn from_raw(dtype: DType, shape: impl Into<Shape>, bytes: impl Into<Raw>) -> Result<Self, TensorError> {
+        let (shape, bytes) = (shape.into(), bytes.into());
         let size = dtype.size().ok_or(TensorError::WrongForm { dtype })?;
-        let expected = element_count(&shape)
-            .and_then(|n| n.checked_mul(size))
-            .ok_or_else(|| TensorError::Overflow { shape: shape.clone() })?;
+        let expected = element_count(&shape).and_then(|n| n.checked_mul(size)).ok_or_else(|| overflow(&shape))?;
         if bytes.len() != expected {
-            return Err(TensorError::ByteLength { dtype, shape, expected, got: bytes.len() });
+            return Err(TensorError::ByteLength { dtype, shape: shape.to_vec(), expected, got: bytes.len() });
         }
         Ok(Self { dtype, shape, data: Data::Raw(bytes) })
     }
@@ -199,27 +323,40 @@ impl Tensor {
     /// `dtype`.
     pub fn from_vec<T: bytemuck::Pod + Send + Sync>(
         dtype: DType,
-        shape: Vec<usize>,
+        shape: impl Into<Shape>,
         values: Vec<T>,
     ) -> Result<Self, TensorError> {
-        if dtype.size() != Some(size_of::<T>()) {
-            return Err(TensorError::WrongForm { dtype });
+        let shape = shape.into();
+        filled::<T>(dtype, &shape, values.len())?;
+        Ok(Self { dtype, shape, data: Data::Raw(Bytes::from_owner(Pod(values)).into()) })
+    }
+
+    /// A tensor of numbers that are copied, aligned for `T`: quicker than a vector of their own where they are few.
+    ///
+    /// # Errors
+    /// As [`Tensor::from_vec`].
+    pub fn from_slice<T: bytemuck::Pod + Send + Sync>(
+        dtype: DType,
+        shape: impl Into<Shape>,
+        values: &[T],
+    ) -> Result<Self, TensorError> {
+        let shape = shape.into();
+        filled::<T>(dtype, &shape, values.len())?;
+        if align_of::<T>() > align_of::<u64>() {
+            return Self::from_vec(dtype, shape, values.to_vec());
         }
-        let expected = element_count(&shape).ok_or_else(|| TensorError::Overflow { shape: shape.clone() })?;
-        if values.len() != expected {
-            return Err(TensorError::ElementCount { shape, expected, got: values.len() });
-        }
-        Ok(Self { dtype, shape, data: Data::Raw(Bytes::from_owner(Pod(values))) })
+        Ok(Self { dtype, shape, data: Data::Raw(Raw::joined([bytemuck::cast_slice(values)], size_of_val(values))) })
     }
 
     /// A BYTES tensor.
     ///
     /// # Errors
     /// [`TensorError`] when the count does not match the shape.
-    pub fn from_strings(shape: Vec<usize>, values: Vec<Bytes>) -> Result<Self, TensorError> {
-        let expected = element_count(&shape).ok_or_else(|| TensorError::Overflow { shape: shape.clone() })?;
+    pub fn from_strings(shape: impl Into<Shape>, values: Vec<Bytes>) -> Result<Self, TensorError> {
+        let shape = shape.into();
+        let expected = element_count(&shape).ok_or_else(|| overflow(&shape))?;
         if values.len() != expected {
-            return Err(TensorError::ElementCount { shape, expected, got: values.len() });
+            return Err(miscounted(&shape, expected, values.len()));
         }
         Ok(Self { dtype: DType::Bytes, shape, data: Data::Strings(values.into()) })
     }
@@ -229,7 +366,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError`] when the bytes do not fill the shape exactly.
-    pub fn from_wire(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Result<Self, TensorError> {
+    pub fn from_wire(dtype: DType, shape: impl Into<Shape>, bytes: Bytes) -> Result<Self, TensorError> {
         if dtype != DType::Bytes {
             return Self::from_raw(dtype, shape, bytes);
         }
@@ -250,10 +387,10 @@ impl Tensor {
         Self::from_strings(shape, values)
     }
 
-    /// The wire form that [`Tensor::from_wire`] reads. Free for numbers; built for BYTES.
+    /// The wire form that [`Tensor::from_wire`] reads. Free for numbers, or a copy of a few; built for BYTES.
     pub fn to_wire(&self) -> Bytes {
         match &self.data {
-            Data::Raw(bytes) => bytes.clone(),
+            Data::Raw(bytes) => bytes.to_bytes(),
             Data::Strings(values) => {
                 let mut out = Vec::with_capacity(values.iter().map(|v| v.len() + 4).sum());
                 for v in values.iter() {
@@ -266,21 +403,25 @@ impl Tensor {
     }
 
     /// Element type.
+    #[inline]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// Dimensions.
+    #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// The values.
+    #[inline]
     pub fn data(&self) -> &Data {
         &self.data
     }
 
     /// Number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         element_count(&self.shape).unwrap_or(0)
     }
@@ -291,11 +432,13 @@ impl Tensor {
     }
 
     /// The first dimension: how many rows a batch of it counts. A scalar is one row.
+    #[inline]
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
 
     /// Bytes held, for memory limits.
+    #[inline]
     pub fn byte_len(&self) -> usize {
         match &self.data {
             Data::Raw(b) => b.len(),
@@ -334,13 +477,23 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError::ElementCount`] when the counts differ.
-    pub fn reshaped(mut self, shape: Vec<usize>) -> Result<Self, TensorError> {
-        let expected = element_count(&shape).ok_or_else(|| TensorError::Overflow { shape: shape.clone() })?;
+    pub fn reshaped(mut self, shape: impl Into<Shape>) -> Result<Self, TensorError> {
+        self.reshape(shape)?;
+        Ok(self)
+    }
+
+    /// As [`Tensor::reshaped`], in place.
+    ///
+    /// # Errors
+    /// The same; the shape is then what it was.
+    pub fn reshape(&mut self, shape: impl Into<Shape>) -> Result<(), TensorError> {
+        let shape = shape.into();
+        let expected = element_count(&shape).ok_or_else(|| overflow(&shape))?;
         if expected != self.len() {
-            return Err(TensorError::ElementCount { shape, expected, got: self.len() });
+            return Err(miscounted(&shape, expected, self.len()));
         }
         self.shape = shape;
-        Ok(self)
+        Ok(())
     }
 
     /// Rows `start..end` of the first dimension. Shares the data.
@@ -355,7 +508,7 @@ impl Tensor {
         let data = match &self.data {
             Data::Raw(b) => {
                 let width = per_row * self.dtype.size().unwrap_or(1);
-                Data::Raw(b.slice(start * width..end * width))
+                Data::Raw(b.part(start * width..end * width))
             }
             Data::Strings(v) => Data::Strings(v[start * per_row..end * per_row].to_vec().into()),
         };

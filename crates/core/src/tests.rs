@@ -140,6 +140,27 @@ fn tensors_check_their_bytes() {
 }
 
 #[test]
+fn numbers_that_are_copied_are_the_same_and_aligned() {
+    for count in 0..12 {
+        let values: Vec<f64> = (0..count).map(|n| f64::from(n) / 3.0).collect();
+        let shape = vec![values.len(), 1];
+        let copied = Tensor::from_slice(DType::Fp64, shape.clone(), &values).unwrap();
+        assert_eq!(copied.as_slice::<f64>(), Some(&values[..]), "{count} numbers");
+        assert_eq!(copied, Tensor::from_vec(DType::Fp64, shape, values).unwrap());
+    }
+    assert!(Tensor::from_slice(DType::Fp64, vec![2], &[0_f64]).is_err());
+    assert!(Tensor::from_slice(DType::Fp64, vec![1], &[0_f32]).is_err());
+}
+
+#[test]
+fn a_data_type_is_found_by_its_name() {
+    for dtype in DType::ALL {
+        assert_eq!(DType::parse(dtype.as_str()), Some(dtype));
+    }
+    assert_eq!((DType::parse("fp32"), DType::parse("FP8")), (None, None));
+}
+
+#[test]
 fn nearest_helps_only_when_it_is_near() {
     assert_eq!(nearest("modle", ["model", "name"]), Some("model"));
     assert_eq!(nearest("elephant", ["model", "name"]), None);

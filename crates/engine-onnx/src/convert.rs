@@ -90,7 +90,7 @@ pub(crate) fn input<'a>(tensor: &'a Tensor, spare: &'a mut Vec<u64>) -> Result<S
     macro_rules! view {
         ($type:ty) => {{
             let values: &[$type] = bytemuck::try_cast_slice(bytes).map_err(|_| misfit(tensor))?;
-            failed(TensorRef::from_array_view((tensor.shape().to_vec(), values))).map(Into::into)
+            failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into)
         }};
     }
     match tensor.dtype() {
@@ -99,7 +99,7 @@ pub(crate) fn input<'a>(tensor: &'a Tensor, spare: &'a mut Vec<u64>) -> Result<S
                 reason: "BOOL elements are the bytes 0 and 1".into(),
                 bad_input: true,
             })?;
-            failed(TensorRef::from_array_view((tensor.shape().to_vec(), values))).map(Into::into)
+            failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into)
         }
         DType::Uint8 => view!(u8),
         DType::Uint16 => view!(u16),
@@ -117,12 +117,12 @@ pub(crate) fn input<'a>(tensor: &'a Tensor, spare: &'a mut Vec<u64>) -> Result<S
     }
 }
 
-fn misfit(tensor: &Tensor) -> EngineError {
+pub(crate) fn misfit(tensor: &Tensor) -> EngineError {
     EngineError::Tensor(TensorError::WrongForm { dtype: tensor.dtype() })
 }
 
 /// A slice of a request body may begin anywhere; ONNX Runtime wants elements aligned.
-fn aligned<'a>(bytes: &'a Bytes, dtype: DType, spare: &'a mut Vec<u64>) -> &'a [u8] {
+fn aligned<'a>(bytes: &'a [u8], dtype: DType, spare: &'a mut Vec<u64>) -> &'a [u8] {
     let width = dtype.size().unwrap_or(1);
     if bytes.as_ptr().align_offset(width) == 0 {
         return bytes;
@@ -143,7 +143,7 @@ fn strings<'a>(tensor: &Tensor, values: &[Bytes]) -> Result<SessionInputValue<'a
         }
     });
     let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
-    failed(ort::value::Tensor::from_string_array((tensor.shape().to_vec(), &texts[..]))).map(Into::into)
+    failed(ort::value::Tensor::from_string_array((tensor.shape(), &texts[..]))).map(Into::into)
 }
 
 /// Outputs up to this are copied: shorter than handing ONNX Runtime's own value over, and whoever

@@ -6,6 +6,7 @@ mod classes;
 mod convert;
 mod elf;
 mod find;
+mod kept;
 mod model;
 mod pool;
 mod runtime;

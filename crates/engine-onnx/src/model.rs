@@ -2,6 +2,7 @@
 
 use crate::classes::{self, Labels};
 use crate::convert::{self, Form};
+use crate::kept::Kept;
 use crate::pool::Pool;
 use crate::scan::scan;
 use mainspring_core::Tensor;
@@ -31,8 +32,14 @@ pub(crate) struct OnnxModel {
     signature: Signature,
     forms: Vec<Form>,
     labels: Vec<Labels>,
-    sessions: Pool<Session>,
+    sessions: Pool<Instance>,
     memory: u64,
+}
+
+#[derive(Debug)]
+struct Instance {
+    session: Session,
+    kept: Kept,
 }
 
 impl OnnxModel {
@@ -69,7 +76,9 @@ impl OnnxModel {
         let labels =
             outputs.iter().map(|o| classes(o).map_or_else(Labels::new, |(_, c)| Arc::clone(c).into())).collect();
         let signature = Signature { inputs, outputs };
-        let mut model = Self { signature, forms, labels, sessions: Pool::new(sessions), memory };
+        let instance = |session| Instance { session, kept: Kept::default() };
+        let sessions = Pool::new(sessions.into_iter().map(instance).collect());
+        let mut model = Self { signature, forms, labels, sessions, memory };
         model.learn_batch();
         model.learn_classes();
         Ok(model)
@@ -115,16 +124,23 @@ impl OnnxModel {
         check: impl Fn(&TensorSpec, &Tensor) -> Result<(), EngineError>,
     ) -> Result<Vec<NamedTensor>, EngineError> {
         // Filled only for tensors that are not aligned.
-        let mut spare: Vec<Vec<u64>> = inputs.iter().map(|_| Vec::new()).collect();
-        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
-        for (given, spare) in inputs.iter().zip(&mut spare) {
-            values.push(convert::input(&given.tensor, spare)?);
+        let mut spare: Vec<Vec<u64>> = Vec::new();
+        let mut views: Vec<SessionInputValue<'_>> = Vec::new();
+        let copied = Kept::takes(inputs);
+        if !copied {
+            spare.resize_with(inputs.len(), Vec::new);
+            views.reserve_exact(inputs.len());
+            for (given, spare) in inputs.iter().zip(&mut spare) {
+                views.push(convert::input(&given.tensor, spare)?);
+            }
         }
-        let mut session = self.sessions.take();
+        let mut instance = self.sessions.take();
+        let Instance { session, kept } = &mut *instance;
         if cx.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(EngineError::Deadline);
         }
-        let outputs = convert::failed(session.run::<0>(&values[..]))?;
+        let values = if copied { kept.filled(inputs)? } else { &views[..] };
+        let outputs = convert::failed(session.run::<0>(values))?;
         let mut named = Vec::with_capacity(self.signature.outputs.len());
         for (i, (_, value)) in outputs.into_iter().enumerate() {
             let spec = &self.signature.outputs[i];

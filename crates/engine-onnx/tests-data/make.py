@@ -43,6 +43,15 @@ save(
     [(f"out_{k}", t, ["n", 2]) for k, t in TYPES.items()],
 )
 
+# The same for numbers alone.
+NUMBERS = {k: t for k, t in TYPES.items() if t not in (T.BOOL, T.STRING)}
+save(
+    "every_number",
+    [h.make_node("Identity", [f"in_{k}"], [f"out_{k}"]) for k in NUMBERS],
+    [(f"in_{k}", t, ["n", 2]) for k, t in NUMBERS.items()],
+    [(f"out_{k}", t, ["n", 2]) for k, t in NUMBERS.items()],
+)
+
 # 0/0: NaN for zeros, numbers otherwise.
 save("nan", [h.make_node("Div", ["x", "x"], ["y"])], [("x", T.FLOAT, ["n", 1])], [("y", T.FLOAT, ["n", 1])])
 

@@ -1,6 +1,6 @@
 //! What a model takes and gives, and the check that a request fits.
 
-use mainspring_core::tensor::NamedTensor;
+use mainspring_core::tensor::{NamedTensor, Shape};
 use mainspring_core::{DType, ErrorKind, Failure};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -149,6 +149,23 @@ impl Signature {
     /// # Errors
     /// [`SignatureError`] naming the input at fault.
     pub fn accept(&self, inputs: &mut [NamedTensor]) -> Result<usize, SignatureError> {
+        // Most callers name all inputs in the model's order: then there is nothing to look for.
+        let named = |(given, spec): (&NamedTensor, &TensorSpec)| given.name == spec.name;
+        if inputs.len() != self.inputs.len() || !inputs.iter().zip(&self.inputs).all(named) {
+            self.order(inputs)?;
+        }
+        let mut given = inputs.iter_mut().peekable();
+        for spec in &self.inputs {
+            // One that is not next was left out.
+            let Some(input) = given.next_if(|input| input.name == spec.name) else { continue };
+            as_column(spec, input);
+            check(spec, input)?;
+        }
+        self.rows(inputs)
+    }
+
+    /// Puts inputs into the model's order, each of them once and none that is missing.
+    fn order(&self, inputs: &mut [NamedTensor]) -> Result<(), SignatureError> {
         for (i, given) in inputs.iter().enumerate() {
             if !self.inputs.iter().any(|s| s.name == given.name) {
                 let nearest = mainspring_core::nearest(&given.name, self.inputs.iter().map(|s| &*s.name));
@@ -173,11 +190,9 @@ impl Signature {
                     return Err(SignatureError::Missing { name: spec.name.to_string(), expected: self.expected() });
                 }
             }
-            as_column(spec, &mut inputs[place]);
-            check(spec, &inputs[place])?;
             place += 1;
         }
-        self.rows(inputs)
+        Ok(())
     }
 
     fn rows(&self, inputs: &[NamedTensor]) -> Result<usize, SignatureError> {
@@ -203,13 +218,12 @@ impl Signature {
 /// those of skl2onnx and of MLServer's pandas codec the second; clients of either may call both.
 fn as_column(spec: &TensorSpec, given: &mut NamedTensor) {
     let shape = match (&*spec.shape, given.tensor.shape()) {
-        ([_], &[rows, 1]) => vec![rows],
-        ([_, 1], &[rows]) => vec![rows, 1],
+        ([_], &[rows, 1]) => Shape::from_slice(&[rows]),
+        ([_, 1], &[rows]) => Shape::from_slice(&[rows, 1]),
         _ => return,
     };
-    if let Ok(column) = given.tensor.clone().reshaped(shape) {
-        given.tensor = column;
-    }
+    // As many elements: it does not fail.
+    let _same = given.tensor.reshape(shape);
 }
 
 fn check(spec: &TensorSpec, given: &NamedTensor) -> Result<(), SignatureError> {

@@ -8,6 +8,30 @@ use std::borrow::Cow;
 /// How deep a value that nobody reads may be nested before it is refused.
 const MAX_DEPTH: u32 = 128;
 
+/// How many bytes stand in a string as they are: up to its end, an escape or a control character, which must be
+/// escaped.
+#[inline]
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Bytes below `n` have their high bit set in this, as long as none before them has (Mycroft's test).
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let ends = below(word, 0x20) | quote | escape;
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let ends = |b: &u8| matches!(b, b'"' | b'\\' | 0..=0x1f);
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
 /// A position in a JSON text (RFC 8259). Always stands on a character boundary.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
@@ -132,21 +156,17 @@ impl<'a> Cursor<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax("expected a string"));
         }
-        self.at += 1;
-        let start = self.at;
-        let bytes = self.bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    let text = self.span(start, self.at);
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                Some(b'\\') => return self.escaped(start).map(Cow::Owned),
-                Some(0..=0x1f) => return Err(self.syntax("a control character must be escaped")),
-                Some(_) => self.at += 1,
-                None => return Err(self.syntax("the string does not end")),
+        let start = self.at + 1;
+        self.at = start + plain(self.bytes().get(start..).unwrap_or_default());
+        match self.raw() {
+            Some(b'"') => {
+                let text = self.span(start, self.at);
+                self.at += 1;
+                Ok(Cow::Borrowed(text))
             }
+            Some(b'\\') => self.escaped(start).map(Cow::Owned),
+            Some(_) => Err(self.syntax("a control character must be escaped")),
+            None => Err(self.syntax("the string does not end")),
         }
     }
 
@@ -278,15 +298,22 @@ impl<'a> Cursor<'a> {
     /// Takes digits into the mantissa; how many there were.
     #[inline]
     fn digits(&mut self, number: &mut Decimal<'a>) -> i32 {
-        let bytes = self.bytes();
-        let start = self.at;
-        while let Some(digit) = bytes.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
+        let rest = self.bytes().get(self.at..).unwrap_or_default();
+        let mut mantissa = number.mantissa;
+        let mut count = 0;
+        while let Some(digit) = rest.get(count).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
             // Wraps beyond 19 digits; the count says so.
-            number.mantissa = number.mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-            number.digits += u32::from(number.digits > 0 || digit > 0);
-            self.at += 1;
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
         }
-        i32::try_from(self.at - start).unwrap_or(i32::MAX)
+        let zeros = match number.digits {
+            0 => rest.iter().take(count).take_while(|b| **b == b'0').count(),
+            _ => 0,
+        };
+        number.mantissa = mantissa;
+        number.digits = number.digits.saturating_add(u32::try_from(count - zeros).unwrap_or(u32::MAX));
+        self.at += count;
+        i32::try_from(count).unwrap_or(i32::MAX)
     }
 
     /// The digits after `e`, with their sign; saturates.

@@ -5,6 +5,7 @@ use super::error::BodyError;
 use bytes::Bytes;
 use mainspring_core::tensor::element_count;
 use mainspring_core::{DType, Tensor};
+use smallvec::SmallVec;
 
 /// Tensors of more dimensions than this are refused; ONNX Runtime and NumPy stop earlier.
 const MAX_RANK: usize = 64;
@@ -45,8 +46,7 @@ pub(crate) fn read(cursor: &mut Cursor<'_>, spec: Spec<'_>, body: &Bytes) -> Res
         DType::Bytes => {
             let mut lists = Lists::new(cursor, spec);
             lists.value(&|c: &mut Cursor<'_>| string(c, body))?;
-            let values = lists.finish()?;
-            Tensor::from_strings(spec.shape.to_vec(), values)
+            Tensor::from_strings(spec.shape, lists.finish()?.into_vec())
                 .map_err(|source| BodyError::Tensor { path: spec.path(), source })
         }
     }
@@ -60,9 +60,16 @@ fn numbers<T: bytemuck::Pod + Send + Sync>(
     let mut lists = Lists::new(cursor, spec);
     lists.value(&leaf)?;
     let values = lists.finish()?;
-    Tensor::from_vec(spec.dtype, spec.shape.to_vec(), values)
-        .map_err(|source| BodyError::Tensor { path: spec.path(), source })
+    let tensor = if values.spilled() {
+        Tensor::from_vec(spec.dtype, spec.shape, values.into_vec())
+    } else {
+        Tensor::from_slice(spec.dtype, spec.shape, &values)
+    };
+    tensor.map_err(|source| BodyError::Tensor { path: spec.path(), source })
 }
+
+/// The elements of an input. A request of a table has an input a column, with few rows each.
+type Values<T> = SmallVec<[T; 4]>;
 
 /// Why an element could not be read.
 enum Leaf {
@@ -134,9 +141,9 @@ fn string(cursor: &mut Cursor<'_>, body: &Bytes) -> Result<Bytes, Leaf> {
 struct Lists<'c, 'a, 's, T> {
     cursor: &'c mut Cursor<'a>,
     spec: Spec<'s>,
-    values: Vec<T>,
+    values: Values<T>,
     /// Length of the lists at each depth, once one has ended.
-    dims: Vec<Option<usize>>,
+    dims: SmallVec<[Option<usize>; 4]>,
     /// The depth at which elements stand, once one was seen.
     leaves_at: Option<usize>,
 }
@@ -146,7 +153,7 @@ impl<'c, 'a, 's, T> Lists<'c, 'a, 's, T> {
         // A shape may promise more than the body holds: an element takes two bytes at least.
         let room = cursor.room() / 2 + 1;
         let count = element_count(spec.shape).unwrap_or(0).min(room);
-        Self { cursor, spec, values: Vec::with_capacity(count), dims: Vec::new(), leaves_at: None }
+        Self { cursor, spec, values: Values::with_capacity(count), dims: SmallVec::new(), leaves_at: None }
     }
 
     /// A list, or a bare element for a tensor of one element.
@@ -240,7 +247,7 @@ impl<'c, 'a, 's, T> Lists<'c, 'a, 's, T> {
     }
 
     /// The elements. Nested lists must have the lengths of the shape; a flat list any shape.
-    fn finish(self) -> Result<Vec<T>, BodyError> {
+    fn finish(self) -> Result<Values<T>, BodyError> {
         if self.dims.len() > 1 {
             let nested: Vec<usize> = self.dims.iter().map(|d| d.unwrap_or(0)).collect();
             if nested != self.spec.shape {

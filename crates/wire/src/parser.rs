@@ -6,8 +6,10 @@ use super::error::BodyError;
 use super::node::Node;
 use super::request::{InferBody, Wanted};
 use bytes::Bytes;
+use mainspring_core::tensor::Shape;
 use mainspring_core::{DType, NamedTensor, Tensor};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 pub(super) struct Parser<'a> {
@@ -18,12 +20,15 @@ pub(super) struct Parser<'a> {
     blob: usize,
 }
 
+/// Inputs that room is made for before they are read.
+const MANY: usize = 1024;
+
 /// An input while its members are being read.
 #[derive(Default)]
 struct Draft {
     name: Option<Arc<str>>,
     dtype: Option<DType>,
-    shape: Option<Vec<usize>>,
+    shape: Option<Shape>,
     tensor: Option<Tensor>,
     /// Where the data stands when it came before the datatype or the shape.
     late: Option<usize>,
@@ -35,6 +40,37 @@ struct Draft {
 struct Form {
     binary: Option<bool>,
     classes: usize,
+}
+
+/// Inputs whose names are remembered, and how long these may be.
+const KNOWN: usize = 256;
+const NAME: usize = 128;
+
+thread_local! {
+    /// The names of the last request's inputs.
+    static NAMES: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The name of input `i`: that of the last request on this thread when it is the same, as it mostly is, without an
+/// allocation.
+fn known(i: usize, name: &str) -> Arc<str> {
+    if i >= KNOWN || name.len() > NAME {
+        return Arc::from(name);
+    }
+    NAMES.with_borrow_mut(|names| match names.get_mut(i) {
+        Some(last) if **last == *name => Arc::clone(last),
+        Some(last) => {
+            *last = Arc::from(name);
+            Arc::clone(last)
+        }
+        None => {
+            let new = Arc::from(name);
+            if names.len() == i {
+                names.push(Arc::clone(&new));
+            }
+            new
+        }
+    })
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, path: impl FnOnce() -> String) -> Result<(), BodyError> {
@@ -187,8 +223,13 @@ impl<'a> Parser<'a> {
         let mut list = Vec::new();
         let mut more = self.open_list(|| "inputs".to_owned())?;
         while more {
-            let input = self.input(list.len())?;
-            list.push(input);
+            let began = self.cursor.at();
+            list.push(self.input(list.len())?);
+            if list.len() == 1 {
+                // As if all were as long as the first. A body may promise more than it is worth to believe.
+                let length = (self.cursor.at() - began).max(1);
+                list.reserve((self.cursor.room() / length).min(MANY));
+            }
             more = self.cursor.more(b']', "expected ',' or ']'")?;
         }
         Ok(list)
@@ -201,7 +242,7 @@ impl<'a> Parser<'a> {
         while more {
             match &*self.cursor.key()? {
                 "name" => {
-                    let name = Arc::from(&*self.text_at(|| path("name"))?);
+                    let name = known(i, &self.text_at(|| path("name"))?);
                     once(&mut draft.name, name, || path("name"))?;
                 }
                 "datatype" => {
@@ -230,16 +271,17 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn shape(&mut self, i: usize) -> Result<Vec<usize>, BodyError> {
-        let mut shape = Vec::with_capacity(4);
+    fn shape(&mut self, i: usize) -> Result<Shape, BodyError> {
+        let mut shape = Shape::new();
         let mut more = self.open_list(|| format!("inputs[{i}].shape"))?;
         while more {
             let path = || format!("inputs[{i}].shape[{}]", shape.len());
             if !matches!(self.cursor.peek(), Some(b'0'..=b'9' | b'-')) {
                 return Err(self.wrong(path(), "a whole number"));
             }
-            let text = self.cursor.number()?;
-            let dim = text.parse().map_err(|_| BodyError::Dimension { path: path(), got: text.to_owned() })?;
+            let number = self.cursor.decimal()?;
+            let dim =
+                number.whole().ok_or_else(|| BodyError::Dimension { path: path(), got: number.text.to_owned() })?;
             shape.push(dim);
             more = self.cursor.more(b']', "expected ',' or ']' in the shape")?;
         }

@@ -1,6 +1,7 @@
 //! A body that is one tensor and nothing else: `Inference-Header-Content-Length: 0`.
 
 use bytes::Bytes;
+use mainspring_core::tensor::Shape;
 use mainspring_core::{DType, NamedTensor, Tensor};
 use mainspring_engine::{Signature, TensorSpec};
 use mainspring_wire::{BodyError, InferBody};
@@ -17,7 +18,7 @@ pub(crate) fn request(signature: &Signature, body: Bytes) -> Result<InferBody, B
         return Err(BodyError::RawBody { why });
     };
     let tensor = if input.dtype == DType::Bytes {
-        let shape = input.shape.iter().map(|d| usize::try_from(*d).unwrap_or(1)).collect();
+        let shape = input.shape.iter().map(|d| usize::try_from(*d).unwrap_or(1)).collect::<Shape>();
         Tensor::from_strings(shape, vec![body])
     } else {
         let shape = shape(input, body.len())?;

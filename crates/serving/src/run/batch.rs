@@ -4,7 +4,7 @@ use super::Ran;
 use super::queue::{Item, Reply, Work};
 use crate::stats::nanos;
 use bytes::Bytes;
-use mainspring_core::tensor::{Data, NamedTensor, TensorError};
+use mainspring_core::tensor::{Data, NamedTensor, Raw, Shape, TensorError};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::EngineError;
 use std::sync::Arc;
@@ -21,8 +21,10 @@ pub(super) struct Timed {
 /// of rows: [`super::queue`] sees to that.
 pub(super) fn join(all: &[&Work]) -> Result<Vec<NamedTensor>, TensorError> {
     let Some(first) = all.first() else { return Ok(Vec::new()) };
+    let mut parts: Vec<&Tensor> = Vec::with_capacity(all.len());
     let columns = first.inputs.iter().enumerate().map(|(input, of)| {
-        let parts: Vec<&Tensor> = all.iter().filter_map(|work| work.inputs.get(input)).map(|n| &n.tensor).collect();
+        parts.clear();
+        parts.extend(all.iter().filter_map(|work| work.inputs.get(input)).map(|n| &n.tensor));
         Ok(NamedTensor { name: Arc::clone(&of.name), tensor: stack(&parts)? })
     });
     columns.collect()
@@ -31,7 +33,7 @@ pub(super) fn join(all: &[&Work]) -> Result<Vec<NamedTensor>, TensorError> {
 /// Rows of several tensors under each other.
 pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
     let Some(first) = parts.first() else { return Tensor::from_strings(vec![0], Vec::new()) };
-    let mut shape = first.shape().to_vec();
+    let mut shape = Shape::from_slice(first.shape());
     if let Some(rows) = shape.first_mut() {
         *rows = parts.iter().map(|p| p.rows()).sum();
     }
@@ -39,19 +41,11 @@ pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
         let all: Vec<Bytes> = parts.iter().filter_map(|p| p.strings()).flatten().cloned().collect();
         return Tensor::from_strings(shape, all);
     }
-    let len: usize = parts.iter().map(|p| p.byte_len()).sum();
-    // Whole words, so that the buffer is aligned for every element type.
-    let mut words = vec![0_u64; len.div_ceil(8)];
-    let buffer: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-    let mut at = 0;
-    for part in parts {
-        if let Data::Raw(bytes) = part.data() {
-            buffer[at..at + bytes.len()].copy_from_slice(bytes);
-            at += bytes.len();
-        }
-    }
-    let words = Tensor::from_vec(DType::Uint64, vec![words.len()], words)?;
-    Tensor::from_raw(first.dtype(), shape, words.to_wire().slice(0..len))
+    let raw = parts.iter().filter_map(|part| match part.data() {
+        Data::Raw(bytes) => Some(&**bytes),
+        Data::Strings(_) => None,
+    });
+    Tensor::from_raw(first.dtype(), shape, Raw::joined(raw, parts.iter().map(|p| p.byte_len()).sum()))
 }
 
 /// The outputs of a call, from which each request in it gets its own rows. They share the outputs' memory.

@@ -1,0 +1,129 @@
+//! Input values that outlive a call.
+//!
+//! A model of a table has an input for each column, and a request has a number or a few for each. To make a value over
+//! a tensor's bytes takes several allocations here and in ONNX Runtime; to copy such few bytes into one that is there
+//! takes none.
+
+use crate::convert::{self, misfit};
+use half::{bf16, f16};
+use mainspring_core::tensor::{Data, NamedTensor, Shape};
+use mainspring_core::{DType, Tensor};
+use mainspring_engine::EngineError;
+use ort::session::SessionInputValue;
+use ort::value::{PrimitiveTensorElementType, Tensor as OrtTensor};
+
+/// Inputs from which on their values are kept.
+const MANY: usize = 4;
+/// Bytes of an input up to which it is copied.
+const FEW: usize = 256;
+
+/// Sets of values that a session keeps: callers at the same time come in calls of so many numbers of rows.
+const SETS: usize = 8;
+
+/// The values of a session's last calls with many small inputs; the next one that has the same types and shapes
+/// fills them.
+#[derive(Default)]
+pub(crate) struct Kept {
+    sets: Vec<Set>,
+    /// Which of them is given up next.
+    oldest: usize,
+}
+
+struct Set {
+    forms: Vec<(DType, Shape)>,
+    values: Vec<SessionInputValue<'static>>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("sets", &self.sets.len()).finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    /// Whether these inputs are so many and so small.
+    pub(crate) fn takes(inputs: &[NamedTensor]) -> bool {
+        let copied = |t: &Tensor| !matches!(t.dtype(), DType::Bool | DType::Bytes) && t.byte_len() <= FEW;
+        inputs.len() >= MANY && inputs.iter().all(|input| copied(&input.tensor))
+    }
+
+    /// The values with what the inputs hold, which [`Kept::takes`].
+    pub(crate) fn filled(&mut self, inputs: &[NamedTensor]) -> Result<&[SessionInputValue<'static>], EngineError> {
+        if let Some(at) = self.sets.iter().position(|set| set.is_for(inputs)) {
+            for (value, input) in self.sets[at].values.iter_mut().zip(inputs) {
+                refill(value, &input.tensor)?;
+            }
+            return Ok(&self.sets[at].values);
+        }
+        let set = Set::of(inputs)?;
+        let at = self.oldest;
+        match self.sets.get_mut(at) {
+            Some(old) => *old = set,
+            None => self.sets.push(set),
+        }
+        self.oldest = (at + 1) % SETS;
+        Ok(&self.sets[at].values)
+    }
+}
+
+impl Set {
+    fn of(inputs: &[NamedTensor]) -> Result<Self, EngineError> {
+        let form = |input: &NamedTensor| (input.tensor.dtype(), Shape::from_slice(input.tensor.shape()));
+        let values = inputs.iter().map(|input| made(&input.tensor)).collect::<Result<_, _>>()?;
+        Ok(Self { forms: inputs.iter().map(form).collect(), values })
+    }
+
+    fn is_for(&self, inputs: &[NamedTensor]) -> bool {
+        let same = |((dtype, shape), input): (&(DType, Shape), &NamedTensor)| {
+            *dtype == input.tensor.dtype() && **shape == *input.tensor.shape()
+        };
+        self.forms.len() == inputs.len() && self.forms.iter().zip(inputs).all(same)
+    }
+}
+
+/// Calls a function that is generic in the element type.
+macro_rules! by_type {
+    ($tensor:expr, $function:ident ( $($argument:expr),* )) => {
+        match $tensor.dtype() {
+            DType::Uint8 => $function::<u8>($($argument),*),
+            DType::Uint16 => $function::<u16>($($argument),*),
+            DType::Uint32 => $function::<u32>($($argument),*),
+            DType::Uint64 => $function::<u64>($($argument),*),
+            DType::Int8 => $function::<i8>($($argument),*),
+            DType::Int16 => $function::<i16>($($argument),*),
+            DType::Int32 => $function::<i32>($($argument),*),
+            DType::Int64 => $function::<i64>($($argument),*),
+            DType::Fp16 => $function::<f16>($($argument),*),
+            DType::Bf16 => $function::<bf16>($($argument),*),
+            DType::Fp32 => $function::<f32>($($argument),*),
+            DType::Fp64 => $function::<f64>($($argument),*),
+            DType::Bool | DType::Bytes => Err(misfit($tensor)),
+        }
+    };
+}
+
+fn made(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
+    fn of<T>(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError>
+    where
+        T: bytemuck::Pod + PrimitiveTensorElementType + std::fmt::Debug,
+    {
+        let values: Vec<T> = tensor.to_vec().ok_or_else(|| misfit(tensor))?;
+        convert::failed(OrtTensor::from_array((tensor.shape(), values.into_boxed_slice()))).map(Into::into)
+    }
+    by_type!(tensor, of(tensor))
+}
+
+fn refill(value: &mut SessionInputValue<'static>, tensor: &Tensor) -> Result<(), EngineError> {
+    fn of<T>(value: &mut SessionInputValue<'static>, tensor: &Tensor, bytes: &[u8]) -> Result<(), EngineError>
+    where
+        T: bytemuck::Pod + PrimitiveTensorElementType,
+    {
+        let SessionInputValue::Owned(value) = value else { return Err(misfit(tensor)) };
+        let (_, room) = convert::failed(value.try_extract_tensor_mut::<T>())?;
+        // Of the same type and shape.
+        bytemuck::cast_slice_mut::<T, u8>(room).copy_from_slice(bytes);
+        Ok(())
+    }
+    let Data::Raw(bytes) = tensor.data() else { return Err(misfit(tensor)) };
+    by_type!(tensor, of(value, tensor, bytes))
+}
