@@ -37,6 +37,22 @@ const TEST: &str = r#"{
     "decision": {"expectedUnits": 3000}
 }"#;
 
+/// Two candidates at once: which of them is promoted is a finding against stable and against the other one.
+const SEVERAL: &str = r#"{
+    "deployment": "d", "warmupExclude": "10s",
+    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
+    "assignment": {"unit": "header:x-user-id"},
+    "steps": [{"abTest": {"weight": 66, "minExposures": 300, "minDuration": "30m", "maxDuration": "5h"}}],
+    "metrics": {
+        "guardrails": [
+            {"name": "errors", "kind": "errors", "nonInferiority": 0.02},
+            {"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.3}
+        ],
+        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
+    },
+    "decision": {"expectedUnits": 3000}
+}"#;
+
 const BANDIT: &str = r#"{
     "deployment": "d", "warmupExclude": "10s",
     "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
@@ -99,7 +115,7 @@ fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
         spec.validate()?;
         Ok(Arc::new(spec))
     };
-    let (test, bandit, contextual) = (spec(TEST)?, spec(BANDIT)?, spec(CONTEXTUAL)?);
+    let (test, several, bandit, contextual) = (spec(TEST)?, spec(SEVERAL)?, spec(BANDIT)?, spec(CONTEXTUAL)?);
     let steady = World { per_hour: 1_500.0, ..World::default() };
     let drifting = World { drift: 0.8, ..steady.clone() };
     let returning = World { population: Some(2_000), ..drifting.clone() };
@@ -109,6 +125,10 @@ fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
         for candidate in [SAME, BETTER, FAILING, SLOW] {
             all.push(Kind { name, spec: Arc::clone(&test), world: world.clone(), candidate, tested: true });
         }
+    }
+    for candidate in [SAME, BETTER, FAILING, SLOW] {
+        let (name, world) = ("drifting, two at once", drifting.clone());
+        all.push(Kind { name, spec: Arc::clone(&several), world, candidate, tested: true });
     }
     for candidate in [SAME, BETTER, FAILING] {
         let (name, world) = ("drifting, a bandit of 3", drifting.clone());
