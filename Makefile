@@ -7,6 +7,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# No library of the tests and peers reports to its makers.
+export ORT_DISABLE_TELEMETRY ?= 1
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mainspring/target
 DEBUG := $(CARGO_TARGET_DIR)/debug/mainspring
 RELEASE := $(CARGO_TARGET_DIR)/release/mainspring

@@ -35,6 +35,7 @@ def free_port():
 def environment(**more):
     """Without settings of the machine's own, and without a proxy in the way of loopback."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")}
+    env["ORT_DISABLE_TELEMETRY"] = "1"
     env["NO_PROXY"] = env["no_proxy"] = "127.0.0.1,localhost"
     return env | more
 

@@ -30,7 +30,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", help="the mainspring to test; MAINSPRING_BIN when left out")
     args, more = parser.parse_known_args()
-    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", MLFLOW_ENABLE_ASYNC_LOGGING="false", MLFLOW_DISABLE_TELEMETRY="true")
+    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", MLFLOW_ENABLE_ASYNC_LOGGING="false", MLFLOW_DISABLE_TELEMETRY="true", ORT_DISABLE_TELEMETRY="1")
     if args.binary:
         env["MAINSPRING_BIN"] = os.path.abspath(args.binary)
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):

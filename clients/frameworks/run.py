@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--framework", choices=[each.name for each in FRAMEWORKS], help="this one alone")
     args, more = parser.parse_known_args()
     # Byte code is written here: workers never write any, and each would compile all of a framework anew.
-    env = dict(os.environ, MLFLOW_ENABLE_ASYNC_LOGGING="false", MLFLOW_DISABLE_TELEMETRY="true")
+    env = dict(os.environ, MLFLOW_ENABLE_ASYNC_LOGGING="false", MLFLOW_DISABLE_TELEMETRY="true", ORT_DISABLE_TELEMETRY="1")
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     # Nothing is fetched from a hub: what a test needs it makes, or a wheel carries it.
     env |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}

@@ -30,7 +30,7 @@ enum BenchError {
 
 fn main() -> ExitCode {
     // The allocator as the server has it.
-    mainspring_heap::give_back_soon();
+    mainspring_process::begin();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match run(&words) {

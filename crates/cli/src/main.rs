@@ -35,7 +35,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mainspring_heap::give_back_soon();
+    mainspring_process::begin();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

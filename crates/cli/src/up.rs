@@ -86,7 +86,7 @@ async fn settled<T>(end: impl Future<Output = T>) -> T {
     loop {
         match tokio::time::timeout(SETTLE, end.as_mut()).await {
             Ok(ended) => return ended,
-            Err(_) => mainspring_heap::settle(),
+            Err(_) => mainspring_process::settle(),
         }
     }
 }

@@ -78,7 +78,9 @@ pub(crate) fn worker_sees(command: &mut Command, scratch: &Path) {
             command.env(name, value);
         }
     }
-    command.env("TMPDIR", scratch).env("MLFLOW_DISABLE_TELEMETRY", "true");
+    command.env("TMPDIR", scratch);
+    // The libraries of a model report to their makers unless they are told not to.
+    command.env("MLFLOW_DISABLE_TELEMETRY", "true").env("ORT_DISABLE_TELEMETRY", "1");
 }
 
 impl Supervised<'_> {

@@ -1,6 +1,7 @@
 //! One worker process: started, called, ended.
 
 use crate::frame::{self, Failure, Garbled, Incoming, Known, More, Order, Outgoing, PREFIX, Ready, Streamed};
+use crate::supervise::worker_sees;
 use crate::tail::Tail;
 use crate::tools::WORKER;
 use bytes::{Bytes, BytesMut};
@@ -88,19 +89,14 @@ impl Worker {
         let (log, writer) = std::io::pipe().map_err(failed)?;
         let mut command = Command::new(&start.python);
         command.args(["-I", "-B", "-u", "-c", BOOT, "mainspring-worker", &*start.name]);
-        command.env_clear().current_dir(scratch.path());
-        for name in INHERITED {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        command.current_dir(scratch.path());
+        worker_sees(&mut command, scratch.path());
         // The programs of the environment before those of the machine.
         if let Some(bin) = start.python.parent() {
             let path = std::env::var_os("PATH").unwrap_or_default();
             let folders = std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path));
             command.env("PATH", std::env::join_paths(folders).unwrap_or(path));
         }
-        command.env("TMPDIR", scratch.path()).env("MLFLOW_DISABLE_TELEMETRY", "true");
         if start.threads > 0 {
             command.env("OMP_NUM_THREADS", start.threads.to_string());
         }

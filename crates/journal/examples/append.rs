@@ -10,8 +10,8 @@ use mainspring_core::{
     Assignment, Ctx, DType, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Tensor, TensorError, Timing,
 };
 // The allocator is the binary's.
-use mainspring_heap as _;
 use mainspring_journal::{Journal, JournalSettings, MIGRATIONS};
+use mainspring_process as _;
 use mainspring_store::{Db, DbSettings};
 use std::error::Error;
 use std::hint::black_box;

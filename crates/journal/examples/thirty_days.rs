@@ -13,8 +13,8 @@ use mainspring_core::{
     Timestamp, Timing,
 };
 // The allocator is the binary's.
-use mainspring_heap as heap;
 use mainspring_journal::{Journal, JournalSettings, MIGRATIONS};
+use mainspring_process as process;
 use mainspring_store::{Db, DbSettings};
 use std::error::Error;
 use std::io::Write;
@@ -185,7 +185,7 @@ async fn windows(world: &World) -> Result<(Duration, Vec<Duration>), Box<dyn Err
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    heap::give_back_soon();
+    process::begin();
     let mut out = std::io::stdout();
     let world = World::lived(30, NARROW).await?;
     let (first, taken) = windows(&world).await?;

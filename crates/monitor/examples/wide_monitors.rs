@@ -9,12 +9,12 @@ use arrow::array::{
 };
 use mainspring_core::{Clock, Ctx, ManualClock, Name, Tenant, Timestamp};
 // The allocator is the binary's.
-use mainspring_heap as heap;
 use mainspring_monitor::live::rows::MINUTE;
 use mainspring_monitor::live::{
     Alarm, Alarms, Answered, Answers, Asked, Controller, DeclareMonitor, Given, MIGRATIONS, Models, MonitorSpec,
     Monitors, PortResult, Ports, RowStream, Rows, Traffic, Trained, Wanted,
 };
+use mainspring_process as process;
 use mainspring_store::{Db, DbSettings};
 use std::error::Error;
 use std::io::Write;
@@ -126,7 +126,7 @@ fn resident() -> Result<[f64; 2], Box<dyn Error>> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    heap::give_back_soon();
+    process::begin();
     let given: Vec<usize> = std::env::args().skip(1).map(|n| n.parse()).collect::<Result<_, _>>()?;
     let of = |at: usize, else_: usize| given.get(at).copied().unwrap_or(else_);
     let (minutes, deployments, columns) = (of(0, 30), of(1, 20), of(2, 500));
@@ -155,7 +155,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..MINUTE / 1_000_000 {
             clock.advance(1_000_000);
             controller.pass().await?;
-            heap::settle();
+            process::settle();
         }
         let [now, most] = resident()?;
         writeln!(out, "minute {minute}: {:+.0} MB, at most {:+.0} MB", now - before, most - before)?;
