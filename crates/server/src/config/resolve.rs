@@ -288,6 +288,11 @@ impl Resolved {
             .collect()
     }
 
+    /// Where a value is from.
+    pub(super) fn origin(&self, key: &'static str) -> Origin {
+        self.rows().into_iter().find(|(k, ..)| k.name == key).map_or(Origin::Default, |(_, _, origin)| origin.clone())
+    }
+
     /// A value as it may be printed.
     pub(super) fn shown(&self, key: &'static str) -> String {
         let secret = KEYS.iter().any(|k| k.name == key && k.secret);

@@ -1,6 +1,6 @@
 //! The settings as typed values, checked against each other.
 
-use super::resolve::{ConfigError, Origin, Resolved};
+use super::resolve::{ConfigError, Resolved};
 use crate::export::{By, CloudWatch};
 use mainspring_core::Secret;
 use std::net::IpAddr;
@@ -80,7 +80,7 @@ impl Settings {
         let bad = |key: &'static str, reason: &str| ConfigError::Value {
             key,
             value: r.shown(key),
-            origin: r.rows().into_iter().find(|(k, ..)| k.name == key).map_or(Origin::Default, |(_, _, o)| o.clone()),
+            origin: r.origin(key),
             reason: reason.to_owned(),
         };
         let host = match r.text("host").unwrap_or("127.0.0.1") {
@@ -109,6 +109,20 @@ impl Settings {
         let interval = r.duration("otlp.interval");
         if !interval.is_zero() && interval < Duration::from_secs(1) {
             return Err(bad("otlp.interval", "expected 0s or at least 1s"));
+        }
+        let authority = |url: &str| {
+            url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().map(str::to_owned)
+        };
+        if r.text("otlp.endpoint").and_then(authority).is_some_and(|host| host.contains('@')) {
+            // Not said again: it would stand in the log, and no collector is asked with it.
+            let reason =
+                "there is a user or a password in it; a collector is given OTEL_EXPORTER_OTLP_HEADERS".to_owned();
+            return Err(ConfigError::Value {
+                key: "otlp.endpoint",
+                value: "***".to_owned(),
+                origin: r.origin("otlp.endpoint"),
+                reason,
+            });
         }
         let link = |url: &str| url.starts_with("https://") || url.starts_with("http://");
         if r.text("public-url").is_some_and(|url| !link(url)) {
