@@ -213,23 +213,24 @@ enum Bits {
 }
 
 impl Raw {
-    /// Several pieces of `len` bytes together as one, aligned for every element type. What is missing is zero.
-    pub fn joined<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, len: usize) -> Self {
-        let fill = |room: &mut [u8]| {
-            let mut rest = room;
+    /// Several pieces together as one, aligned for every element type.
+    pub fn joined<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let len: usize = pieces.clone().map(<[u8]>::len).sum();
+        let fill = |room: &mut [u64]| {
+            let mut rest: &mut [u8] = bytemuck::cast_slice_mut(room);
             for piece in pieces {
-                let Some((here, after)) = rest.split_at_mut_checked(piece.len()) else { break };
+                let (here, after) = rest.split_at_mut(piece.len());
                 here.copy_from_slice(piece);
                 rest = after;
             }
         };
         if len <= FEW * 8 {
             let mut words = [0; FEW];
-            fill(&mut bytemuck::cast_slice_mut(&mut words)[..len]);
+            fill(&mut words);
             return Self(Bits::Few { words, bytes: len as u8 });
         }
-        let mut words = vec![0_u64; len.div_ceil(8)];
-        fill(&mut bytemuck::cast_slice_mut(&mut words)[..len]);
+        let mut words = vec![0; len.div_ceil(8)];
+        fill(&mut words);
         let mut bytes = Bytes::from_owner(Pod(words));
         bytes.truncate(len);
         bytes.into()
@@ -246,7 +247,7 @@ impl Raw {
     fn part(&self, range: std::ops::Range<usize>) -> Self {
         match &self.0 {
             Bits::Shared(bytes) => bytes.slice(range).into(),
-            Bits::Few { .. } => Self::joined([&self[range.clone()]], range.len()),
+            Bits::Few { .. } => Self::joined(std::iter::once(&self[range])),
         }
     }
 }
@@ -342,10 +343,7 @@ impl Tensor {
     ) -> Result<Self, TensorError> {
         let shape = shape.into();
         filled::<T>(dtype, &shape, values.len())?;
-        if align_of::<T>() > align_of::<u64>() {
-            return Self::from_vec(dtype, shape, values.to_vec());
-        }
-        Ok(Self { dtype, shape, data: Data::Raw(Raw::joined([bytemuck::cast_slice(values)], size_of_val(values))) })
+        Ok(Self { dtype, shape, data: Data::Raw(Raw::joined(std::iter::once(bytemuck::cast_slice(values)))) })
     }
 
     /// A BYTES tensor.

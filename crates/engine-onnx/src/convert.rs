@@ -148,7 +148,7 @@ fn strings<'a>(tensor: &Tensor, values: &[Bytes]) -> Result<SessionInputValue<'a
 
 /// Outputs up to this are copied: shorter than handing ONNX Runtime's own value over, and whoever
 /// keeps the output then does not keep the session's memory.
-const COPY: usize = 16 * 1024;
+pub(crate) const COPY: usize = 16 * 1024;
 
 /// Keeps an output alive for as long as its bytes are used.
 struct Owner<T> {
@@ -162,8 +162,10 @@ impl<T: bytemuck::Pod + PrimitiveTensorElementType> AsRef<[u8]> for Owner<T> {
     }
 }
 
-/// The tensor in an output value: small ones copied, large ones handed over as they are.
-pub(crate) fn output(value: DynValue) -> Result<Tensor, EngineError> {
+/// The tensor in an output value: small ones copied, large ones handed over as they are. Where a model's output is one of
+/// its inputs, ONNX Runtime gives the value that it was given, over memory that is its caller's: `lent` says so of it, and
+/// it is copied.
+pub(crate) fn output(value: DynValue, lent: impl Fn(&[u8]) -> bool) -> Result<Tensor, EngineError> {
     let ValueType::Tensor { ty, .. } = value.dtype() else {
         return Err(EngineError::Run { reason: "an output is no tensor".into(), bad_input: false });
     };
@@ -175,8 +177,8 @@ pub(crate) fn output(value: DynValue) -> Result<Tensor, EngineError> {
         ($type:ty) => {{
             let (shape, values) = failed(value.try_extract_tensor::<$type>())?;
             let dims = dims(shape);
-            if size_of_val(values) <= COPY {
-                Tensor::from_vec(dtype, dims, values.to_vec())
+            if size_of_val(values) <= COPY || lent(bytemuck::cast_slice(values)) {
+                Tensor::from_slice(dtype, dims, values)
             } else {
                 let owner = Owner::<$type> { value, element: std::marker::PhantomData };
                 Tensor::from_raw(dtype, dims, Bytes::from_owner(owner))

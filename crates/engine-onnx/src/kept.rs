@@ -11,22 +11,27 @@ use mainspring_core::{DType, Tensor};
 use mainspring_engine::EngineError;
 use ort::session::SessionInputValue;
 use ort::value::{PrimitiveTensorElementType, Tensor as OrtTensor};
+use std::collections::VecDeque;
 
 /// Inputs from which on their values are kept.
 const MANY: usize = 4;
-/// Bytes of an input up to which it is copied.
+/// Bytes of an input up to which it is copied. An output may be an input's own memory, as far as ONNX Runtime is
+/// concerned; such an output is copied before the next call fills it.
 const FEW: usize = 256;
-
+const _: () = assert!(FEW <= convert::COPY, "an output that is a kept value is copied");
 /// Sets of values that a session keeps: callers at the same time come in calls of so many numbers of rows.
 const SETS: usize = 8;
+/// Values that a session keeps, in all its sets.
+const VALUES: usize = 1024;
+/// Bytes that a value takes here and in ONNX Runtime, beside what it holds. Measured with ONNX Runtime 1.32.
+const VALUE: u64 = 700;
 
 /// The values of a session's last calls with many small inputs; the next one that has the same types and shapes
 /// fills them.
 #[derive(Default)]
 pub(crate) struct Kept {
-    sets: Vec<Set>,
-    /// Which of them is given up next.
-    oldest: usize,
+    /// The one that was used last comes first.
+    sets: VecDeque<Set>,
 }
 
 struct Set {
@@ -49,21 +54,30 @@ impl Kept {
 
     /// The values with what the inputs hold, which [`Kept::takes`].
     pub(crate) fn filled(&mut self, inputs: &[NamedTensor]) -> Result<&[SessionInputValue<'static>], EngineError> {
-        if let Some(at) = self.sets.iter().position(|set| set.is_for(inputs)) {
-            for (value, input) in self.sets[at].values.iter_mut().zip(inputs) {
-                refill(value, &input.tensor)?;
+        match self.sets.iter().position(|set| set.is_for(inputs)) {
+            Some(at) => {
+                self.sets.swap(0, at);
+                for (value, input) in self.sets[0].values.iter_mut().zip(inputs) {
+                    refill(value, &input.tensor)?;
+                }
             }
-            return Ok(&self.sets[at].values);
+            None => {
+                self.sets.push_front(Set::of(inputs)?);
+                self.sets.truncate(sets(inputs.len()));
+            }
         }
-        let set = Set::of(inputs)?;
-        let at = self.oldest;
-        match self.sets.get_mut(at) {
-            Some(old) => *old = set,
-            None => self.sets.push(set),
-        }
-        self.oldest = (at + 1) % SETS;
-        Ok(&self.sets[at].values)
+        Ok(&self.sets[0].values)
     }
+
+    /// Bytes that a session may come to keep for a model of so many inputs.
+    pub(crate) fn most(inputs: usize) -> u64 {
+        if inputs < MANY { 0 } else { (inputs * sets(inputs)) as u64 * (VALUE + FEW as u64) }
+    }
+}
+
+/// How many sets of so many inputs are kept.
+fn sets(inputs: usize) -> usize {
+    (VALUES / inputs.max(1)).clamp(1, SETS)
 }
 
 impl Set {

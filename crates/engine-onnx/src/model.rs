@@ -6,7 +6,7 @@ use crate::kept::Kept;
 use crate::pool::Pool;
 use crate::scan::scan;
 use mainspring_core::Tensor;
-use mainspring_core::tensor::NamedTensor;
+use mainspring_core::tensor::{Data, NamedTensor};
 use mainspring_engine::{AnswerForm, EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
 use ort::environment::Environment;
 use ort::ep;
@@ -70,8 +70,8 @@ impl OnnxModel {
         let (inputs, _) = sessions.first().map(|s| specs(s.inputs())).transpose().map_err(fail)?.unwrap_or_default();
         let (outputs, forms) =
             sessions.first().map(|s| specs(s.outputs())).transpose().map_err(fail)?.unwrap_or_default();
-        // Each session holds the weights that could not be shared, and a copy of the graph.
-        let memory = (size + SESSION).saturating_mul(instances as u64);
+        // Each session holds the weights that could not be shared, a copy of the graph, and what it keeps of calls.
+        let memory = (size + SESSION + Kept::most(inputs.len())).saturating_mul(instances as u64);
         let classes = |spec: &TensorSpec| scan.classes.iter().find(|(name, _)| **name == *spec.name);
         let labels =
             outputs.iter().map(|o| classes(o).map_or_else(Labels::new, |(_, c)| Arc::clone(c).into())).collect();
@@ -141,11 +141,19 @@ impl OnnxModel {
         }
         let values = if copied { kept.filled(inputs)? } else { &views[..] };
         let outputs = convert::failed(session.run::<0>(values))?;
+        drop(views);
+        let lent = |bytes: &[u8]| {
+            let inputs = inputs.iter().filter_map(|input| match input.tensor.data() {
+                Data::Raw(raw) => Some(&**raw),
+                Data::Strings(_) => None,
+            });
+            inputs.chain(spare.iter().map(|copy| bytemuck::cast_slice(copy))).any(|input| within(bytes, input))
+        };
         let mut named = Vec::with_capacity(self.signature.outputs.len());
         for (i, (_, value)) in outputs.into_iter().enumerate() {
             let spec = &self.signature.outputs[i];
             let tensor = match self.forms[i] {
-                Form::Tensor => convert::output(value)?,
+                Form::Tensor => convert::output(value, lent)?,
                 Form::Maps { text: true } => classes::output::<String>(spec, value, &self.labels[i])?,
                 Form::Maps { text: false } => classes::output::<i64>(spec, value, &self.labels[i])?,
             };
@@ -154,6 +162,11 @@ impl OnnxModel {
         }
         Ok(named)
     }
+}
+
+/// Whether bytes stand in others.
+fn within(bytes: &[u8], others: &[u8]) -> bool {
+    others.as_ptr_range().contains(&bytes.as_ptr())
 }
 
 /// What ONNX Runtime said, and what to do where it only tells what it found.

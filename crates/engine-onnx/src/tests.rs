@@ -1,7 +1,7 @@
 use crate::{OnnxRuntime, find};
 use bytes::Bytes;
 use half::{bf16, f16};
-use mainspring_core::tensor::NamedTensor;
+use mainspring_core::tensor::{Data, NamedTensor};
 use mainspring_core::{DType, ErrorKind, Failure, Tensor};
 use mainspring_engine::{Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx, zeros};
 use std::path::{Path, PathBuf};
@@ -105,12 +105,33 @@ fn many_small_inputs_are_those_of_their_own_call() {
     for inputs in [&one, &none, &three, &unaligned, &none, &one] {
         told.push((inputs, model.run(inputs, &RunCx::default()).unwrap()));
     }
-    // After the last call: an output may be its input's own memory, as far as ONNX Runtime is concerned.
+    // After the last call, which filled the values of the first anew.
     for (inputs, outputs) in &told {
         for (given, got) in inputs.iter().zip(outputs) {
             assert_eq!(given.tensor.to_wire(), got.tensor.to_wire(), "{}", given.name);
             assert_eq!(given.tensor.shape(), got.tensor.shape());
         }
+    }
+}
+
+/// ONNX Runtime gives an output that is an input as the value that it was given, whose memory is the request's, or a copy's
+/// that goes with the call.
+#[test]
+fn an_output_that_is_an_input_outlives_it() {
+    let model = load("passthrough").unwrap();
+    let values: Vec<f32> = (0..20_000_u16).map(f32::from).collect();
+    for shift in [0, 1] {
+        let mut padded = vec![0_u8; shift];
+        padded.extend_from_slice(bytemuck::cast_slice(&values));
+        let tensor = Tensor::from_raw(DType::Fp32, vec![5_000, 4], Bytes::from(padded).slice(shift..)).unwrap();
+        let outputs = model.run(&[named("x", tensor.clone())], &RunCx::default()).unwrap();
+        let (Data::Raw(given), Data::Raw(got)) = (tensor.data(), outputs[0].tensor.data()) else { unreachable!() };
+        assert!(!given.as_ptr_range().contains(&got.as_ptr()), "it is the request's own memory");
+        drop(tensor);
+        // Whatever was given back is used anew.
+        let others: Vec<Vec<u8>> = (0..64).map(|_| vec![7; 80_000]).collect();
+        assert_eq!(outputs[0].tensor.as_slice::<f32>(), Some(&values[..]));
+        drop(others);
     }
 }
 

@@ -43,7 +43,10 @@ save(
     [(f"out_{k}", t, ["n", 2]) for k, t in TYPES.items()],
 )
 
-# The same for numbers alone.
+# An output that is the input itself, which no node makes.
+save("passthrough", [h.make_node("Neg", ["x"], ["y"])], [("x", T.FLOAT, ["n", 4])], [("x", T.FLOAT, ["n", 4]), ("y", T.FLOAT, ["n", 4])])
+
+# Every element type that is a number.
 NUMBERS = {k: t for k, t in TYPES.items() if t not in (T.BOOL, T.STRING)}
 save(
     "every_number",

@@ -1,6 +1,6 @@
 //! A command that is watched: each of its lines is heard, and it is stopped when nobody waits any more.
 
-use crate::worker::{INHERITED, signal};
+use crate::worker::signal;
 use mainspring_engine::{EngineError, Watch};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -48,6 +48,9 @@ pub(crate) struct Supervised<'a> {
     pub line: &'a dyn Fn(&str),
 }
 
+/// What a worker sees of the server's environment; nothing else of it, for there are secrets in it.
+const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
+
 /// How a command ended.
 pub(crate) struct Outcome {
     pub success: bool,
@@ -81,6 +84,7 @@ pub(crate) fn worker_sees(command: &mut Command, scratch: &Path) {
     command.env("TMPDIR", scratch);
     // The libraries of a model report to their makers unless they are told not to.
     command.env("MLFLOW_DISABLE_TELEMETRY", "true").env("ORT_DISABLE_TELEMETRY", "1");
+    command.env("HF_HUB_DISABLE_TELEMETRY", "1").env("DO_NOT_TRACK", "1");
 }
 
 impl Supervised<'_> {

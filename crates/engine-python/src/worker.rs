@@ -28,8 +28,6 @@ const TRUSTED: usize = 256 << 20;
 const LOG: Duration = Duration::from_secs(2);
 /// How long a worker that is to be stopped gets to write where it was.
 const TRACE: Duration = Duration::from_secs(2);
-/// What a worker sees of the server's environment; nothing else of it, for there are secrets in it.
-pub(crate) const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
 
 /// How to start the workers of a model.
 #[derive(Debug)]

@@ -183,9 +183,12 @@ async fn windows(world: &World) -> Result<(Duration, Vec<Duration>), Box<dyn Err
     Ok((first, taken))
 }
 
-#[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     process::begin();
+    tokio::runtime::Runtime::new()?.block_on(run())
+}
+
+async fn run() -> Result<ExitCode, Box<dyn Error>> {
     let mut out = std::io::stdout();
     let world = World::lived(30, NARROW).await?;
     let (first, taken) = windows(&world).await?;

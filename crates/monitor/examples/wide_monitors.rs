@@ -124,12 +124,15 @@ fn resident() -> Result<[f64; 2], Box<dyn Error>> {
     Ok([of("VmRSS:"), of("VmHWM:")])
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     process::begin();
+    tokio::runtime::Runtime::new()?.block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let given: Vec<usize> = std::env::args().skip(1).map(|n| n.parse()).collect::<Result<_, _>>()?;
     let of = |at: usize, else_: usize| given.get(at).copied().unwrap_or(else_);
-    let (minutes, deployments, columns) = (of(0, 30), of(1, 20), of(2, 500));
+    let (minutes, deployments, columns) = (of(0, 12), of(1, 20), of(2, 500));
     let folder = tempfile::tempdir()?;
     let clock = ManualClock::at(Timestamp(START));
     let ctx = Ctx { clock: Arc::new(clock.clone()), ..Ctx::system() };

@@ -54,22 +54,21 @@ thread_local! {
 /// The name of input `i`: that of the last request on this thread when it is the same, as it mostly is, without an
 /// allocation.
 fn known(i: usize, name: &str) -> Arc<str> {
-    if i >= KNOWN || name.len() > NAME {
+    if i >= KNOWN {
         return Arc::from(name);
     }
-    NAMES.with_borrow_mut(|names| match names.get_mut(i) {
-        Some(last) if **last == *name => Arc::clone(last),
-        Some(last) => {
-            *last = Arc::from(name);
-            Arc::clone(last)
+    NAMES.with_borrow_mut(|names| {
+        if names.len() <= i {
+            names.resize(i + 1, Arc::default());
         }
-        None => {
+        if *names[i] != *name {
             let new = Arc::from(name);
-            if names.len() == i {
-                names.push(Arc::clone(&new));
+            if name.len() > NAME {
+                return new;
             }
-            new
+            names[i] = new;
         }
+        Arc::clone(&names[i])
     })
 }
 
@@ -227,8 +226,7 @@ impl<'a> Parser<'a> {
             list.push(self.input(list.len())?);
             if list.len() == 1 {
                 // As if all were as long as the first. A body may promise more than it is worth to believe.
-                let length = (self.cursor.at() - began).max(1);
-                list.reserve((self.cursor.room() / length).min(MANY));
+                list.reserve((self.cursor.room() / (self.cursor.at() - began)).min(MANY));
             }
             more = self.cursor.more(b']', "expected ',' or ']'")?;
         }
@@ -280,8 +278,10 @@ impl<'a> Parser<'a> {
                 return Err(self.wrong(path(), "a whole number"));
             }
             let number = self.cursor.decimal()?;
-            let dim =
-                number.whole().ok_or_else(|| BodyError::Dimension { path: path(), got: number.text.to_owned() })?;
+            let dim = number
+                .whole()
+                .filter(|_| !number.negative)
+                .ok_or_else(|| BodyError::Dimension { path: path(), got: number.text.to_owned() })?;
             shape.push(dim);
             more = self.cursor.more(b']', "expected ',' or ']' in the shape")?;
         }

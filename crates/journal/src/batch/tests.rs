@@ -184,8 +184,8 @@ fn any_tensor() -> impl Strategy<Value = (u32, Tensor)> {
         let n = rows as usize * wide.unwrap_or(1) * dtype.size().unwrap();
         let byte = if dtype == DType::Bool { 0..=1_u8 } else { 0..=255_u8 };
         prop::collection::vec(byte, n).prop_map(move |bytes| {
-            let shape = std::iter::once(rows as usize).chain(wide).collect();
-            (rows, Tensor::from_raw(dtype, shape, bytes.into()).unwrap())
+            let shape: Vec<usize> = std::iter::once(rows as usize).chain(wide).collect();
+            (rows, Tensor::from_raw(dtype, shape, bytes::Bytes::from(bytes)).unwrap())
         })
     })
 }

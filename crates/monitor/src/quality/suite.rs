@@ -2,7 +2,7 @@
 
 use super::rules::Check;
 use mainspring_core::{ErrorKind, Failure};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -244,9 +244,6 @@ impl Rule {
     }
 }
 
-/// Bytes that a regular expression may take, compiled; a suite may have many.
-const COMPILED: usize = 1 << 20;
-
 /// A regular expression that is known to be one.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern(pub Regex);
@@ -255,7 +252,7 @@ impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         // Wherever it stands in the text, as pandas' `str.contains` and Spark's `rlike`, which Great Expectations asks.
-        let made = RegexBuilder::new(&text).size_limit(COMPILED).dfa_size_limit(COMPILED).build();
+        let made = Regex::new(&text);
         made.map(Self).map_err(|e| serde::de::Error::custom(format!("{text:?} is no regular expression: {e}")))
     }
 }

@@ -110,10 +110,7 @@ impl Settings {
         if !interval.is_zero() && interval < Duration::from_secs(1) {
             return Err(bad("otlp.interval", "expected 0s or at least 1s"));
         }
-        let authority = |url: &str| {
-            url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().map(str::to_owned)
-        };
-        if r.text("otlp.endpoint").and_then(authority).is_some_and(|host| host.contains('@')) {
+        if r.text("otlp.endpoint").is_some_and(|url| url.contains('@')) {
             // Not said again: it would stand in the log, and no collector is asked with it.
             let reason =
                 "there is a user or a password in it; a collector is given OTEL_EXPORTER_OTLP_HEADERS".to_owned();

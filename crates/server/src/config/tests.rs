@@ -55,7 +55,7 @@ fn settings_that_do_not_fit_together_are_refused() {
     let l = layers(&[("database", "mysql://u:hunter2@db/x")], &[], None);
     let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
     assert!(e.contains("postgres://") && !e.contains("hunter2"), "{e}");
-    let l = layers(&[("otlp.endpoint", "http://u:hunter2@collector:4317")], &[], None);
+    let l = layers(&[("otlp.endpoint", "http://u:hunter2/x@collector:4317")], &[], None);
     let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
     assert!(e.contains("OTEL_EXPORTER_OTLP_HEADERS") && !e.contains("hunter2"), "{e}");
     let l = layers(&[("port", "70000")], &[], None);

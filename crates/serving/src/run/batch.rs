@@ -45,7 +45,7 @@ pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
         Data::Raw(bytes) => Some(&**bytes),
         Data::Strings(_) => None,
     });
-    Tensor::from_raw(first.dtype(), shape, Raw::joined(raw, parts.iter().map(|p| p.byte_len()).sum()))
+    Tensor::from_raw(first.dtype(), shape, Raw::joined(raw))
 }
 
 /// The outputs of a call, from which each request in it gets its own rows. They share the outputs' memory.
