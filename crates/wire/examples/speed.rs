@@ -1,4 +1,4 @@
-//! How long it takes to read and write a body of 30 numbers: `cargo run --release -p mainspring-wire
+//! How long it takes to read and write a body of 30 numbers, in one input and in thirty: `cargo run --release -p mainspring-wire
 //! --example speed`.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -31,11 +31,21 @@ fn body(values: &[String]) -> Bytes {
     Bytes::from(text)
 }
 
+/// An input for each number, as for a model of a table.
+fn columns(values: &[String]) -> Bytes {
+    let one = |(i, value)| {
+        format!(r#"{{"name": "mean of measure {i}", "datatype": "FP32", "shape": [1, 1], "data": [{value}]}}"#)
+    };
+    let inputs: Vec<String> = values.iter().enumerate().map(one).collect();
+    Bytes::from(format!(r#"{{"inputs": [{}]}}"#, inputs.join(", ")))
+}
+
 fn main() {
     let numbers: Vec<f32> = (0..30_u8).map(|i| (f32::from(i) * 0.731_7).sin() * 1000.0).collect();
     let single = body(&numbers.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let table = columns(&numbers.iter().map(ToString::to_string).collect::<Vec<_>>());
     let double = body(&numbers.iter().map(|n| f64::from(*n).to_string()).collect::<Vec<_>>());
-    for (name, body) in [("shortest digits", &single), ("Python's digits", &double)] {
+    for (name, body) in [("shortest digits", &single), ("Python's digits", &double), ("an input each", &table)] {
         let ns = measure(|| {
             black_box(InferBody::parse(black_box(body), body.len()).unwrap());
         });

@@ -125,6 +125,18 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// Takes exactly this text.
+    pub fn literal(&mut self, text: &str) -> Option<()> {
+        self.bytes().get(self.at..)?.starts_with(text.as_bytes()).then(|| self.at += text.len())
+    }
+
+    /// The text up to the end of a string, an escape or a control character.
+    pub fn plain(&mut self) -> &'a str {
+        let start = self.at;
+        self.at += plain(self.bytes().get(start..).unwrap_or_default());
+        self.span(start, self.at)
+    }
+
     /// After a member or an element: `,` goes on (true), `close` ends (false).
     #[inline]
     pub fn more(&mut self, close: u8, what: &'static str) -> Result<bool, BodyError> {

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::error::BodyError;
 use bytes::Bytes;
-use mainspring_core::tensor::element_count;
+use mainspring_core::tensor::{Shape, element_count};
 use mainspring_core::{DType, Tensor};
 use smallvec::SmallVec;
 
@@ -60,10 +60,11 @@ fn numbers<T: bytemuck::Pod + Send + Sync>(
     let mut lists = Lists::new(cursor, spec);
     lists.value(&leaf)?;
     let values = lists.finish()?;
+    let shape = Shape::from_slice(spec.shape);
     let tensor = if values.spilled() {
-        Tensor::from_vec(spec.dtype, spec.shape, values.into_vec())
+        Tensor::from_vec(spec.dtype, shape, values.into_vec())
     } else {
-        Tensor::from_slice(spec.dtype, spec.shape, &values)
+        Tensor::from_slice(spec.dtype, shape, &values)
     };
     tensor.map_err(|source| BodyError::Tensor { path: spec.path(), source })
 }
@@ -235,8 +236,8 @@ impl<'c, 'a, 's, T> Lists<'c, 'a, 's, T> {
     }
 
     fn ended(&mut self, depth: usize, length: usize) -> Result<(), BodyError> {
-        if self.dims.len() <= depth {
-            self.dims.resize(depth + 1, None);
+        while self.dims.len() <= depth {
+            self.dims.push(None);
         }
         let before = *self.dims[depth].get_or_insert(length);
         if before == length {

@@ -5,6 +5,7 @@
 //! Source of the format: the Open Inference Protocol's "required API" and Triton's binary tensor
 //! data extension.
 
+mod alike;
 mod classes;
 pub mod cursor;
 mod data;

@@ -1,5 +1,6 @@
 //! From text to request, in one pass.
 
+use super::alike::{Form, known};
 use super::cursor::Cursor;
 use super::data;
 use super::error::BodyError;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use mainspring_core::tensor::Shape;
 use mainspring_core::{DType, NamedTensor, Tensor};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) struct Parser<'a> {
@@ -33,43 +34,15 @@ struct Draft {
     /// Where the data stands when it came before the datatype or the shape.
     late: Option<usize>,
     binary: Option<usize>,
+    /// Where name and data stand, when the text can serve as a form.
+    at: (Option<Range<usize>>, Option<Range<usize>>),
 }
 
-/// In which form an output is wanted.
+/// How an output is wanted.
 #[derive(Default)]
-struct Form {
+struct Wish {
     binary: Option<bool>,
     classes: usize,
-}
-
-/// Inputs whose names are remembered, and how long these may be.
-const KNOWN: usize = 256;
-const NAME: usize = 128;
-
-thread_local! {
-    /// The names of the last request's inputs.
-    static NAMES: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The name of input `i`: that of the last request on this thread when it is the same, as it mostly is, without an
-/// allocation.
-fn known(i: usize, name: &str) -> Arc<str> {
-    if i >= KNOWN {
-        return Arc::from(name);
-    }
-    NAMES.with_borrow_mut(|names| {
-        if names.len() <= i {
-            names.resize(i + 1, Arc::default());
-        }
-        if *names[i] != *name {
-            let new = Arc::from(name);
-            if name.len() > NAME {
-                return new;
-            }
-            names[i] = new;
-        }
-        Arc::clone(&names[i])
-    })
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, path: impl FnOnce() -> String) -> Result<(), BodyError> {
@@ -220,10 +193,19 @@ impl<'a> Parser<'a> {
 
     fn inputs(&mut self) -> Result<Vec<NamedTensor>, BodyError> {
         let mut list = Vec::new();
+        let mut form: Option<Form<'a>> = None;
         let mut more = self.open_list(|| "inputs".to_owned())?;
         while more {
-            let began = self.cursor.at();
-            list.push(self.input(list.len())?);
+            self.cursor.peek();
+            let (i, began) = (list.len(), self.cursor.at());
+            match form.as_ref().and_then(|form| form.filled(i, &mut self.cursor, self.body)) {
+                Some(input) => list.push(input),
+                None => {
+                    let (input, like) = self.input(i)?;
+                    list.push(input);
+                    form = like;
+                }
+            }
             if list.len() == 1 {
                 // As if all were as long as the first. A body may promise more than it is worth to believe.
                 list.reserve((self.cursor.room() / (self.cursor.at() - began)).min(MANY));
@@ -233,15 +215,21 @@ impl<'a> Parser<'a> {
         Ok(list)
     }
 
-    fn input(&mut self, i: usize) -> Result<NamedTensor, BodyError> {
+    /// An input, and its text as a form for the next ones.
+    fn input(&mut self, i: usize) -> Result<(NamedTensor, Option<Form<'a>>), BodyError> {
         let mut draft = Draft::default();
+        let began = self.cursor.at();
         let path = |member: &str| format!("inputs[{i}].{member}");
         let mut more = self.open_object(|| format!("inputs[{i}]"))?;
         while more {
             match &*self.cursor.key()? {
                 "name" => {
-                    let name = known(i, &self.text_at(|| path("name"))?);
-                    once(&mut draft.name, name, || path("name"))?;
+                    let text = self.text_at(|| path("name"))?;
+                    if let Cow::Borrowed(text) = text {
+                        let end = self.cursor.at() - 1;
+                        draft.at.0 = Some(end - text.len()..end);
+                    }
+                    once(&mut draft.name, known(i, &text), || path("name"))?;
                 }
                 "datatype" => {
                     let dtype = self.dtype(i)?;
@@ -257,7 +245,13 @@ impl<'a> Parser<'a> {
             }
             more = self.cursor.more(b'}', "expected ',' or '}'")?;
         }
-        self.finish(i, draft)
+        let form = match (&draft.at, draft.dtype, &draft.shape) {
+            ((Some(name), Some(data)), Some(dtype), Some(shape)) if draft.binary.is_none() => {
+                Form::of(self.text, [began, name.start, name.end, data.start, data.end, self.cursor.at()], dtype, shape)
+            }
+            _ => None,
+        };
+        Ok((self.finish(i, draft)?, form))
     }
 
     fn dtype(&mut self, i: usize) -> Result<DType, BodyError> {
@@ -296,7 +290,10 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         if let (Some(dtype), Some(shape)) = (draft.dtype, &draft.shape) {
+            self.cursor.peek();
+            let began = self.cursor.at();
             draft.tensor = Some(data::read(&mut self.cursor, data::Spec { input: i, dtype, shape }, self.body)?);
+            draft.at.1 = Some(began..self.cursor.at());
         } else {
             self.cursor.peek();
             draft.late = Some(self.cursor.at());
@@ -381,7 +378,7 @@ impl<'a> Parser<'a> {
 
     fn wanted(&mut self, i: usize) -> Result<Wanted, BodyError> {
         let mut name = None;
-        let mut form = Form::default();
+        let mut form = Wish::default();
         let mut more = self.open_object(|| format!("outputs[{i}]"))?;
         while more {
             match &*self.cursor.key()? {
@@ -399,8 +396,8 @@ impl<'a> Parser<'a> {
         Ok(Wanted { name, binary: form.binary, classes: form.classes })
     }
 
-    fn wanted_parameters(&mut self, i: usize) -> Result<Form, BodyError> {
-        let mut form = Form::default();
+    fn wanted_parameters(&mut self, i: usize) -> Result<Wish, BodyError> {
+        let mut form = Wish::default();
         let path = |member: &str| format!("outputs[{i}].parameters.{member}");
         let mut more = self.open_object(|| format!("outputs[{i}].parameters"))?;
         while more {

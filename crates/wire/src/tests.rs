@@ -47,6 +47,39 @@ fn members_come_in_any_order() {
     assert_eq!(body.outputs.unwrap(), [Wanted { name: "y".into(), binary: Some(true), classes: 0 }]);
 }
 
+/// However the text of an input before it was: one that is written alike is read by its form, with the same result.
+#[test]
+fn an_input_is_what_it_says_whatever_stood_before() {
+    let texts = [
+        r#"{"name": "a", "shape": [1, 1], "datatype": "FP32", "data": [1.5]}"#,
+        r#"{"name": "b", "shape": [1, 1], "datatype": "FP32", "data": [[-2]]}"#,
+        r#"{"name": "\u0063", "shape": [1, 1], "datatype": "FP32", "data": [3]}"#,
+        r#"{"name": "d", "shape": [1, 1], "datatype": "FP64", "data": [4]}"#,
+        r#"{"name": "e", "shape": [2, 1], "datatype": "FP64", "data": [5, 6], "extra": "data"}"#,
+        r#"{"name": "f", "shape": [2, 1], "datatype": "FP64", "data": [7, 8], "extra": "data"}"#,
+        r#"{"data": [9], "name": "g", "shape": [1], "datatype": "INT64"}"#,
+        r#"{"shape":[1],"datatype":"BYTES","data":["x\"y"],"name":"h"}"#,
+        r#"{"name":"","shape":[1],"datatype":"BYTES","data":["z"]}"#,
+        r#"{"name":"Grüße, und ein langer Name","shape":[1],"datatype":"BYTES","data":["ü"]}"#,
+    ];
+    let alone = |text: &str| parse(&format!(r#"{{"inputs":[{text}]}}"#)).unwrap().inputs.remove(0);
+    for first in texts {
+        for second in texts {
+            let both = parse(&format!("{{\"inputs\":[{first},\n {second} , {first}]}}")).unwrap().inputs;
+            assert_eq!(both, [alone(first), alone(second), alone(first)], "{first} {second}");
+        }
+    }
+    // What is wrong is said of the input that it is wrong in.
+    let wrong = |second: &str| message(&format!(r#"{{"inputs":[{},{second}]}}"#, texts[0]));
+    let said = wrong(r#"{"name": "b", "shape": [1, 1], "datatype": "FP32", "data": ["x"]}"#);
+    assert!(said.contains("inputs[1].data[0]"), "{said}");
+    let said = wrong(r#"{"name": "b", "shape": [1, 1], "datatype": "FP32", "data": [1.5, 2]}"#);
+    assert!(said.contains("inputs[1]"), "{said}");
+    let said = wrong(r#"{"name": "b", "shape": [1, 1], "datatype": "FP32", "data": [1.5], "name": "b"}"#);
+    assert!(said.contains("inputs[1].name"), "{said}");
+    assert!(parse(&format!(r#"{{"inputs":[{}"#, texts[0])).is_err());
+}
+
 #[test]
 fn optional_members_may_be_null_or_empty() {
     let body = parse(r#"{"id":null,"parameters":null,"outputs":[],"inputs":[]}"#).unwrap();
