@@ -47,6 +47,23 @@ fn members_come_in_any_order() {
     assert_eq!(body.outputs.unwrap(), [Wanted { name: "y".into(), binary: Some(true), classes: 0 }]);
 }
 
+#[test]
+fn digits_in_any_number_are_the_number() {
+    let digits = "9081726354102938475601";
+    for length in 1..=digits.len() {
+        let whole = &digits[..length];
+        let read = one("UINT64", "[1]", &format!("[{whole}]")).ok().map(|t| t.to_vec::<u64>().unwrap()[0]);
+        assert_eq!(read, whole.parse().ok(), "{whole}");
+        for text in [format!("0.{whole}"), format!("{whole}.5"), format!("-{whole}e-3"), format!("0.000{whole}")] {
+            let read = one("FP64", "[1]", &format!("[{text}]")).unwrap().to_vec::<f64>().unwrap()[0];
+            assert_eq!(read.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+        for wrong in [format!("1{whole}:"), format!("1{whole}/"), format!("1{whole}\u{660}")] {
+            assert!(one("FP64", "[1]", &format!("[{wrong}]")).is_err(), "{wrong}");
+        }
+    }
+}
+
 /// However the text of an input before it was: one that is written alike is read by its form, with the same result.
 #[test]
 fn an_input_is_what_it_says_whatever_stood_before() {
