@@ -78,7 +78,7 @@ def main():
             failed.append(part)
             continue
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-        results[part] = {"title": title, "rows": rows, "when": when, "rounds": lib.ROUNDS, "seconds": lib.SECONDS}
+        results[part] = {"title": title, "rows": rows, "when": when, "rounds": lib.ROUNDS, "seconds": lib.SECONDS, "machine": machine()}
         kept.write_text(json.dumps(results, indent=1))
         print("\n".join(markdown(rows)), flush=True)
     (lib.HERE / "RESULTS.md").write_text(report(binary, results))
@@ -96,18 +96,23 @@ def cpu():
         return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def machine():
+    return f"{os.cpu_count()} cores of {cpu()}, Linux {platform.release()}"
+
+
 def report(binary, results):
     version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip()
     packages = {name: lib.version_of(name) for name in ("onnxruntime", "mlflow", "scikit-learn")}
     lines = [
         "# Bench", "", "Made by `make bench`; do not edit.", "",
-        f"{version}, {os.cpu_count()} cores of {cpu()}, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{version}, {machine()}, Python {platform.python_version()}, "
         + ", ".join(f"{name} {v}" for name, v in packages.items()) + ".", "", METHOD,
     ]
     for part in PARTS:
         if part in results:
             kept = results[part]
-            lines += [f"## {kept['title']}", "", *markdown(kept["rows"]), "", f"{kept['when']}, {kept['rounds']} rounds of {kept['seconds']:g} s", ""]
+            taken = f"{kept['when']}, {kept['rounds']} rounds of {kept['seconds']:g} s, {kept['machine']}"
+            lines += [f"## {kept['title']}", "", *markdown(kept["rows"]), "", taken, ""]
     return "\n".join(lines)
 
 
