@@ -37,15 +37,17 @@ pub fn begin() {
     }
 }
 
-/// CPU time of the whole process when [`settle`] was called last, microseconds.
+/// CPU time of the whole process, microseconds: when [`settle`] was called last, and when the C library's allocator was
+/// trimmed last.
 #[cfg(target_env = "gnu")]
-static SPENT: AtomicI64 = AtomicI64::new(0);
+static SPENT: [AtomicI64; 2] = [AtomicI64::new(0), AtomicI64::new(0)];
 
-/// CPU time between two calls, microseconds, below which the process is quiet.
+/// CPU time between two calls, microseconds, below which the process is quiet; and since the last trimming, above which there
+/// may be something to trim.
 #[cfg(target_env = "gnu")]
 const QUIET: i64 = 100_000;
 
-/// Gives back what was freed and has waited long enough, and, when there was little to do since the last call, what the
+/// Gives back what was freed and has waited long enough, and, once the process has gone quiet after some work, what the
 /// C library's allocator keeps. Called every second or so: a server that has gone quiet asks the allocators for nothing,
 /// and would keep what its last burst left.
 #[allow(unsafe_code)]
@@ -54,14 +56,17 @@ pub fn settle() {
     // the allocator's own locks, what all threads have freed.
     unsafe { mi_collect(false) };
     // What is written in C and C++ (ONNX Runtime, SQLite, zstd) has the C library's allocator, which keeps what is
-    // freed in the middle of a heap. It gives it all back, as if it were never needed again: not under load.
+    // freed in the middle of a heap. It gives it all back, as if it were never needed again: not under load, and not
+    // again and again while there is nothing to do.
     #[cfg(target_env = "gnu")]
     {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: writes into `time`, and knows this clock.
         unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
         let spent = time.tv_sec * 1_000_000 + time.tv_nsec / 1_000;
-        if spent - SPENT.swap(spent, Ordering::Relaxed) < QUIET {
+        let [called, trimmed] = &SPENT;
+        if spent - called.swap(spent, Ordering::Relaxed) < QUIET && spent - trimmed.load(Ordering::Relaxed) > QUIET {
+            trimmed.store(spent, Ordering::Relaxed);
             // SAFETY: it may be called from any thread at any time and locks each heap while it looks at it.
             unsafe { libc::malloc_trim(0) };
         }

@@ -12,6 +12,7 @@
 
 use mainspring_rollout::RolloutSpec;
 use mainspring_rollout::simulate::{Behaviour, Course, World, run};
+use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,64 +21,46 @@ const ALPHA: f64 = 0.05;
 /// Hours that a rollout can last.
 const HOURS: f64 = 6.0;
 
-const TEST: &str = r#"{
-    "deployment": "d", "candidates": [{"name": "b", "model": "models:/m/2"}], "warmupExclude": "10s",
-    "assignment": {"unit": "header:x-user-id"},
-    "steps": [
+/// A test of one candidate.
+fn test() -> (usize, Value) {
+    let steps = json!([
         {"canary": {"weight": 10, "minExposures": 50, "minDuration": "10m"}},
         {"abTest": {"weight": 50, "minExposures": 300, "minDuration": "30m", "maxDuration": "4h"}}
-    ],
-    "metrics": {
-        "guardrails": [
-            {"name": "errors", "kind": "errors", "nonInferiority": 0.02},
-            {"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.3}
-        ],
-        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
-    },
-    "decision": {"expectedUnits": 3000}
-}"#;
+    ]);
+    (1, steps)
+}
 
 /// Two candidates at once: which of them is promoted is a finding against stable and against the other one.
-const SEVERAL: &str = r#"{
-    "deployment": "d", "warmupExclude": "10s",
-    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
-    "assignment": {"unit": "header:x-user-id"},
-    "steps": [{"abTest": {"weight": 66, "minExposures": 300, "minDuration": "30m", "maxDuration": "5h"}}],
-    "metrics": {
-        "guardrails": [
-            {"name": "errors", "kind": "errors", "nonInferiority": 0.02},
-            {"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.3}
-        ],
-        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
-    },
-    "decision": {"expectedUnits": 3000}
-}"#;
+fn several() -> (usize, Value) {
+    (2, json!([{"abTest": {"weight": 66, "minExposures": 300, "minDuration": "30m", "maxDuration": "5h"}}]))
+}
 
-const BANDIT: &str = r#"{
-    "deployment": "d", "warmupExclude": "10s",
-    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
-    "assignment": {"unit": "header:x-user-id"},
-    "steps": [{"bandit": {"period": "20m", "minWeight": 2, "bestAt": 95, "minDuration": "30m", "maxDuration": "4h"}}],
-    "metrics": {
-        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.02}],
-        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
-    },
-    "decision": {"expectedUnits": 3000}
-}"#;
+fn bandit() -> (usize, Value) {
+    let bandit = json!({"period": "20m", "minWeight": 2, "bestAt": 95, "minDuration": "30m", "maxDuration": "4h"});
+    (2, json!([{ "bandit": bandit }]))
+}
 
-const CONTEXTUAL: &str = r#"{
-    "deployment": "d", "warmupExclude": "10s",
-    "candidates": [{"name": "b", "model": "models:/m/2"}, {"name": "c", "model": "models:/m/3"}],
-    "assignment": {"unit": "header:x-user-id"},
-    "steps": [{"contextualBandit": {
-        "features": [{"input": "age", "cuts": [40]}], "period": "20m", "minWeight": 4, "maxDuration": "5h"
-    }}],
-    "metrics": {
-        "guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.02}],
-        "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]
-    },
-    "decision": {"expectedUnits": 3000}
-}"#;
+fn contextual() -> (usize, Value) {
+    let features = json!([{"input": "age", "cuts": [40]}]);
+    let step = json!({"features": features, "period": "20m", "minWeight": 4, "maxDuration": "5h"});
+    (2, json!([{ "contextualBandit": step }]))
+}
+
+/// What all of them have. Only a test has a guardrail on latency.
+fn declared((candidates, steps): (usize, Value), slow: bool) -> Value {
+    let named = |(name, version): (&str, usize)| json!({"name": name, "model": format!("models:/m/{version}")});
+    let candidates: Vec<Value> = ["b", "c"].into_iter().zip(2..).take(candidates).map(named).collect();
+    let mut guardrails = vec![json!({"name": "errors", "kind": "errors", "nonInferiority": 0.02})];
+    if slow {
+        guardrails.push(json!({"name": "p95", "kind": "quantile", "source": "latency", "q": 0.95, "margin": 1.3}));
+    }
+    json!({
+        "deployment": "d", "warmupExclude": "10s", "assignment": {"unit": "header:x-user-id"}, "steps": steps,
+        "candidates": candidates,
+        "metrics": {"guardrails": guardrails, "success": [{"name": "liked", "kind": "mean", "source": "label:liked"}]},
+        "decision": {"expectedUnits": 3000}
+    })
+}
 
 /// What a candidate is, beside a stable that is liked in 30 %.
 #[derive(Clone, Copy)]
@@ -110,12 +93,13 @@ fn behaviour(of: Candidate) -> Behaviour {
 }
 
 fn kinds() -> Result<Vec<Kind>, Box<dyn std::error::Error>> {
-    let spec = |text: &str| -> Result<Arc<RolloutSpec>, Box<dyn std::error::Error>> {
-        let spec: RolloutSpec = serde_json::from_str(text)?;
+    let spec = |of: (usize, Value), slow: bool| -> Result<Arc<RolloutSpec>, Box<dyn std::error::Error>> {
+        let spec: RolloutSpec = serde_json::from_value(declared(of, slow))?;
         spec.validate()?;
         Ok(Arc::new(spec))
     };
-    let (test, several, bandit, contextual) = (spec(TEST)?, spec(SEVERAL)?, spec(BANDIT)?, spec(CONTEXTUAL)?);
+    let (test, several) = (spec(test(), true)?, spec(several(), true)?);
+    let (bandit, contextual) = (spec(bandit(), false)?, spec(contextual(), false)?);
     let steady = World { per_hour: 1_500.0, ..World::default() };
     let drifting = World { drift: 0.8, ..steady.clone() };
     let returning = World { population: Some(2_000), ..drifting.clone() };
