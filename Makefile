@@ -1,7 +1,7 @@
 # Mainspring: one entry for everything. `make` alone lists what there is.
 #
 # Build results live outside the clone, shared by all clones of one user, because a cold build of the
-# dependencies takes ten minutes, of the optimised ones twenty. CARGO_TARGET_DIR moves them.
+# dependencies takes ten minutes, of the optimised ones up to half an hour. CARGO_TARGET_DIR moves them.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
