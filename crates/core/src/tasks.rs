@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +49,14 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         self.tracker.spawn(said(std::any::type_name::<F>(), task))
+    }
+
+    /// As [`Tasks::spawn_graceful`], on another runtime than the one it is called on.
+    pub fn spawn_graceful_on<F>(&self, runtime: &Handle, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tracker.spawn_on(said(std::any::type_name::<F>(), task), runtime)
     }
 
     /// Cancels every task and waits up to `grace` for them to end. Returns whether all ended.

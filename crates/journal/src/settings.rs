@@ -33,6 +33,9 @@ pub struct JournalSettings {
     pub seal_after: Duration,
     /// What is kept, unless a deployment says otherwise.
     pub retention: Retention,
+    /// Called on the writer's thread once it has gone quiet after much work: an allocator keeps for each thread what its
+    /// last burst left, and only that thread can give it back.
+    pub quiet: fn(),
 }
 
 impl JournalSettings {
@@ -47,6 +50,7 @@ impl JournalSettings {
             seal_bytes: 32 << 20,
             seal_after: Duration::from_secs(300),
             retention: Retention::default(),
+            quiet: || {},
         }
     }
 }

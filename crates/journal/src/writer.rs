@@ -29,6 +29,10 @@ const WRITE_BYTES: usize = 1 << 20;
 const MIN_HELD: usize = 8 << 20;
 /// How long it waits before it tries a failing disk again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long nothing has come when it is quiet,
+const QUIET: Duration = Duration::from_secs(1);
+/// and after how many rows that is worth something.
+const MUCH: u64 = 1_000;
 /// How often minutes that are over leave memory.
 const ROLL: Duration = Duration::from_secs(60);
 type Done = oneshot::Sender<Result<(), JournalError>>;
@@ -67,6 +71,9 @@ struct State {
     emit_at: Option<Instant>,
     sync_at: Option<Instant>,
     retry_at: Option<Instant>,
+    /// Rows since it was quiet last, and when it is quiet unless more come.
+    rows: u64,
+    quiet_at: Option<Instant>,
     /// A sync of the segment failed: what it holds may be gone, whatever a later sync says.
     suspect: bool,
     /// When the tiles were last put down for the sealer.
@@ -125,6 +132,10 @@ impl Writer {
             self.persist(asked);
             self.rotate_if_due(seals);
             self.roll_if_due();
+            if is_due(self.state.quiet_at) {
+                (self.state.rows, self.state.quiet_at) = (0, None);
+                (self.shared.settings.quiet)();
+            }
             spend(&self.shared.counters.spent.awake, begun);
             if self.state.closing && self.shared.queue.is_empty() && self.commands.is_empty() {
                 self.finish();
@@ -149,7 +160,11 @@ impl Writer {
         let mut batches = Vec::new();
         self.shared.queue.take(&mut batches, &mut self.state.acks);
         for batch in batches {
+            self.state.rows += batch.rows() as u64;
             self.emit(batch);
+        }
+        if self.state.rows >= MUCH {
+            self.state.quiet_at = Some(Instant::now() + QUIET);
         }
     }
 

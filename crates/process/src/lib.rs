@@ -73,6 +73,15 @@ pub fn settle() {
     }
 }
 
+/// Gives back what the calling thread's own heap keeps for its next allocations, all of it. For a thread that has gone
+/// quiet after some work; what it does next pays for that.
+#[allow(unsafe_code)]
+pub fn settle_thread() {
+    // SAFETY: it may be called from any thread at any time; it touches the calling thread's own heap and, behind the
+    // allocator's own locks, what all threads have freed.
+    unsafe { mi_collect(true) };
+}
+
 #[cfg(test)]
 mod tests {
     #[allow(unsafe_code)]
@@ -88,5 +97,6 @@ mod tests {
         super::begin();
         assert!(set || delay() == 100);
         super::settle();
+        super::settle_thread();
     }
 }

@@ -5,7 +5,7 @@ use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Name, Principal
 use mainspring_http::Caller;
 use mainspring_serving::{
     Answer, AnswerParts, Ask, Contract, DeploymentStats, DeploymentView, Describe, GivenParams, Infer, InferRequest,
-    Picked, ReadStats, Refusal, Serving, VariantName,
+    Picked, ReadStats, Refusal, ServeError, Serving, VariantName,
 };
 use mainspring_wire::{BodyError, InferBody, response};
 use std::sync::Arc;
@@ -185,7 +185,17 @@ impl Call {
     }
 
     /// Runs a parsed request. `body` keeps its outputs and id for the rendering.
-    pub(crate) async fn infer(&self, mut picked: Picked, body: &mut InferBody) -> Result<Answer, Refused> {
+    pub(crate) async fn infer(&self, picked: Picked, body: &mut InferBody) -> Result<Answer, Refused> {
+        let (variant, answer) = self.begin(picked, body)?;
+        answer.await.map_err(|why| Refused::from(why).by(&variant))
+    }
+
+    /// Checks what is asked for and starts the request. Apart from the waiting, which would hold all of it meanwhile.
+    fn begin(
+        &self,
+        mut picked: Picked,
+        body: &mut InferBody,
+    ) -> Result<(VariantName, impl Future<Output = Result<Answer, ServeError>>), Refused> {
         if let Some(wanted) = &body.outputs {
             let contract = Arc::clone(picked.contract());
             let names = contract.signature.outputs.iter().map(|o| &*o.name);
@@ -196,7 +206,7 @@ impl Call {
         }
         let variant = picked.variant(&body.inputs);
         let request = self.request(picked, body);
-        self.state.serving().infer(&self.auth, request).await.map_err(|why| Refused::from(why).by(&variant))
+        Ok((variant, self.state.serving().infer(&self.auth, request)))
     }
 
     /// Runs a parsed request whose answer comes in parts.

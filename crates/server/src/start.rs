@@ -148,6 +148,7 @@ pub async fn start(
         tls,
         max_connections: settings.connections,
         grace: settings.shutdown_grace,
+        quiet: mainspring_process::settle_thread,
         ..ServeSettings::default()
     };
     let tasks = front.clone();

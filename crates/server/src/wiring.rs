@@ -109,6 +109,7 @@ pub async fn open_journal(
         max_bytes: settings.journal_memory,
         seal_after: settings.journal_seal_after,
         retention: Retention { days: Some(days(settings.journal_keep)), bytes: Some(settings.journal_keep_bytes) },
+        quiet: mainspring_process::settle_thread,
         ..defaults
     };
     Journal::open(journal, artifacts.clone(), db.clone(), ctx.clone())

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 /// What a redacted text is replaced with.
 const REDACTED: &str = "[redacted]";
 
-/// What is known of a request while it is answered; ends as one [`Prediction`].
+/// What is known of a request while it is answered; ends as one [`Prediction`]. It goes from hand to hand: boxed, as moving
+/// it would copy it each time.
 pub(crate) struct Event {
     pub id: EventId,
     pub at: Timestamp,
@@ -62,7 +63,12 @@ impl Event {
     }
 
     /// The answer is encoded (or could not be).
-    pub fn answered(mut self, outputs: &Arc<[NamedTensor]>, encode: Duration, outcome: Outcome) -> Option<Kept> {
+    pub fn answered(
+        mut self: Box<Self>,
+        outputs: &Arc<[NamedTensor]>,
+        encode: Duration,
+        outcome: Outcome,
+    ) -> Option<Kept> {
         self.timing.encode_ns = nanos(encode);
         self.timing.total_ns = nanos(self.received.elapsed());
         match &outcome {
@@ -80,7 +86,7 @@ impl Event {
     }
 
     /// The request failed, was refused or was given up.
-    pub fn failed(mut self, kind: ErrorKind, message: &str) {
+    pub fn failed(mut self: Box<Self>, kind: ErrorKind, message: &str) {
         self.timing.total_ns = nanos(self.received.elapsed());
         self.recorder.failed(kind, self.timing.total_ns);
         self.watched(Some(kind));
@@ -101,31 +107,32 @@ impl Event {
         }
     }
 
-    fn append(self, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
-        let spec = self.deployment.spec.load();
-        let keep = sampled(self.id, spec.journal.sample);
+    fn append(self: Box<Self>, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
+        let event = *self;
+        let spec = event.deployment.spec.load();
+        let keep = sampled(event.id, spec.journal.sample);
         let (params, inputs, outputs) = if keep {
             let names = spec.journal.redact.as_slice();
-            let params = self.params.and_then(|params| without_params(params, names));
-            (params, redact(self.inputs, names, self.contract.as_deref()), outputs)
+            let params = event.params.and_then(|params| without_params(params, names));
+            (params, redact(event.inputs, names, event.contract.as_deref()), outputs)
         } else {
             (None, Arc::default(), Arc::default())
         };
-        let target: &Arc<Target> = self.contract.as_ref().map_or(&self.deployment.nobody, |c| &c.target);
-        self.sink.append(Prediction {
-            id: self.id,
-            at: self.at,
-            tenant: self.tenant,
+        let target: &Arc<Target> = event.contract.as_ref().map_or(&event.deployment.nobody, |c| &c.target);
+        event.sink.append(Prediction {
+            id: event.id,
+            at: event.at,
+            tenant: event.tenant,
             target: Arc::clone(target),
-            protocol: self.protocol,
-            client_id: self.client_id,
-            caller: self.caller,
-            assignment: self.assignment,
+            protocol: event.protocol,
+            client_id: event.client_id,
+            caller: event.caller,
+            assignment: event.assignment,
             outcome,
-            rows: self.rows,
-            batch_rows: self.batch_rows,
-            timing: self.timing,
-            flags: self.flags,
+            rows: event.rows,
+            batch_rows: event.batch_rows,
+            timing: event.timing,
+            flags: event.flags,
             params,
             inputs,
             outputs,

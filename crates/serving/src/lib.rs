@@ -41,7 +41,7 @@ pub use mainspring_mlmodel::{
     MlmodelError, ParamError, ParamSpec, Table, TensorColumn,
 };
 pub use pick::{Ask, Picked, VariantName};
-pub use request::{Answer, InferRequest, Refusal};
+pub use request::{Answer, Encoded, InferRequest, Refusal};
 pub use rules::{FLAGS_HEADER, RowRules, RuleError, RuleMaker, RuleView, Seen};
 pub use serving::{AnswerParts, Rehearsed, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};

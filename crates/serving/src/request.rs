@@ -8,7 +8,9 @@ use crate::source::Kept;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{ErrorKind, EventId, Outcome, Protocol, Target};
 use mainspring_mlmodel::GivenParams;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// One request for inference.
@@ -70,21 +72,18 @@ pub struct Answer {
     pub batch_rows: u32,
     /// Rules of the deployment that its rows broke: `age:between,plan:in_set`.
     pub flags: Option<Arc<str>>,
-    pub(crate) event: Option<Event>,
+    pub(crate) event: Option<Box<Event>>,
     pub(crate) answered: Instant,
 }
 
 impl Answer {
     /// The answer is rendered: records how long that took and appends the journal event. Where answers
-    /// wait for the disk, returns when the event is there.
+    /// wait for the disk, what is returned ends when the event is there.
     ///
     /// # Errors
     /// [`ServeError::NotKept`] when the disk does not take it: the answer must not leave then.
-    pub async fn encoded(mut self) -> Result<(), ServeError> {
-        match self.close(Outcome::Ok) {
-            None => Ok(()),
-            Some(kept) => Ok(kept.await?),
-        }
+    pub fn encoded(mut self) -> Encoded {
+        Encoded(self.close(Outcome::Ok))
     }
 
     /// The answer could not be rendered or sent: the journal says so instead.
@@ -94,6 +93,28 @@ impl Answer {
 
     fn close(&mut self, outcome: Outcome) -> Option<Kept> {
         self.event.take()?.answered(&self.outputs, self.answered.elapsed(), outcome)
+    }
+}
+
+/// The end of an answer. Not a future that holds the answer: every request passes through it, and most have nothing
+/// to wait for.
+#[must_use = "where answers wait for the disk, this is what they wait for"]
+pub struct Encoded(Option<Kept>);
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoded").field("waits", &self.0.is_some()).finish()
+    }
+}
+
+impl Future for Encoded {
+    type Output = Result<(), ServeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            None => Poll::Ready(Ok(())),
+            Some(kept) => kept.as_mut().poll(cx).map_err(ServeError::from),
+        }
     }
 }
 

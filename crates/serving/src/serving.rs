@@ -236,18 +236,33 @@ impl Serving {
     ///
     /// # Errors
     /// [`ServeError`]; all but [`ServeError::NoDeployment`] are in the journal already.
-    pub async fn infer(&self, auth: &Authorized<Infer>, mut request: InferRequest) -> Result<Answer, ServeError> {
-        let (mut call, chosen) = self.call(auth, &mut request)?;
-        match call.run(request, chosen).await {
-            Ok(answer) => {
-                if let (Some(aside), Some(event)) = (call.aside.take(), &answer.event) {
-                    self.cast(*aside, event);
+    pub fn infer<'a>(
+        &'a self,
+        auth: &Authorized<Infer>,
+        mut request: InferRequest,
+    ) -> impl Future<Output = Result<Answer, ServeError>> + Send + use<'a> {
+        // Before the future, which would hold the request for as long as it lives.
+        let admitted = self.call(auth, &mut request).map(|(mut call, chosen)| {
+            let admitted = call.admit(request, chosen);
+            (call, admitted)
+        });
+        async move {
+            let (mut call, admitted) = admitted?;
+            let answered = match admitted {
+                Ok(admitted) => call.run(admitted).await,
+                Err(error) => Err(error),
+            };
+            match answered {
+                Ok(answer) => {
+                    if let (Some(aside), Some(event)) = (call.aside.take(), &answer.event) {
+                        self.cast(*aside, event);
+                    }
+                    Ok(answer)
                 }
-                Ok(answer)
-            }
-            Err(error) => {
-                call.fail(&error);
-                Err(error)
+                Err(error) => {
+                    call.fail(&error);
+                    Err(error)
+                }
             }
         }
     }
@@ -309,9 +324,9 @@ impl Serving {
         deployment: Arc<Deployment>,
         asked: Asked,
         made: Option<(EventId, Timestamp)>,
-    ) -> Event {
+    ) -> Box<Event> {
         let (id, at) = made.unwrap_or_else(|| self.made());
-        Event {
+        Box::new(Event {
             id,
             at,
             received: asked.received,
@@ -333,7 +348,7 @@ impl Serving {
             deployment,
             contract: None,
             sink: Arc::clone(&self.means.sink),
-        }
+        })
     }
 
     fn made(&self) -> (EventId, Timestamp) {

@@ -1,39 +1,49 @@
-//! One thread a core, each with a runtime of its own. A plain HTTP/1.1 connection stays on one of them: what
-//! arrives on it is read, answered and written without waking another thread, which costs more than a small
-//! answer does. Runtimes that share their work are for what may take long: [`apart`] sends a router's requests
-//! back to the one that the listener runs on.
+//! One thread a core, each with a runtime of its own. A plain connection stays on one of them: what arrives on it
+//! is read, answered and written without waking another thread, which costs more than a small answer does.
+//! Runtimes that share their work are for what may take long: [`apart`] sends a router's requests back to the one
+//! that the listener runs on, and [`Streams`] what one connection has too many of.
 
-use super::Shared;
+use super::{Arrived, Shared};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use mainspring_core::Tasks;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 thread_local! {
     /// On a lane's thread, the runtime that the listener runs on.
     static HOME: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    /// How often a lane's thread has waited for something to do.
+    static PARKED: Cell<u64> = const { Cell::new(0) };
 }
 
+/// How often a lane looks whether it has gone quiet.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How often a lane that has nothing to do waits for something within a beat: some client's probe may come in between.
+const FEW_WAITS: u64 = 20;
+
 /// A connection on its way to a lane.
-pub(super) struct Handed {
-    pub stream: std::net::TcpStream,
-    pub address: SocketAddr,
-    pub shared: Arc<Shared>,
-    /// Its place among the connections.
-    pub slot: OwnedSemaphorePermit,
+struct Handed {
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
 }
 
 /// The lanes of a listener; connections go to them in turn. Their threads end after it is dropped.
@@ -45,9 +55,9 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Starts a lane for each core. Fewer when the system gives no more threads; connections stay on
     /// the listener's runtime when there is none.
-    pub(super) fn start(tasks: &Tasks) -> Self {
+    pub(super) fn start(tasks: &Tasks, quiet: fn()) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let lanes = (0..cores).map_while(|n| match lane(n, tasks.clone()) {
+        let lanes = (0..cores).map_while(|n| match lane(n, tasks.clone(), quiet) {
             Ok(lane) => Some(lane),
             Err(error) => {
                 tracing::error!(%error, "cannot start a thread for connections");
@@ -57,22 +67,51 @@ impl Lanes {
         Self { lanes: lanes.collect(), next: 0 }
     }
 
-    /// The next lane in turn.
-    pub(super) fn next(&mut self) -> Option<mpsc::UnboundedSender<Handed>> {
+    /// No lanes: every connection stays where the listener is.
+    pub(super) fn none() -> Self {
+        Self { lanes: Vec::new(), next: 0 }
+    }
+
+    /// Hands a connection to the next lane in turn; gives it back where there is none.
+    pub(super) fn take(&mut self, arrived: Arrived) -> Option<Arrived> {
         self.next = (self.next + 1) % self.lanes.len().max(1);
-        self.lanes.get(self.next).cloned()
+        let Some(lane) = self.lanes.get(self.next) else { return Some(arrived) };
+        let Arrived { stream, address, shared, slot } = arrived;
+        match stream.into_std() {
+            // A lane ends only after the listener.
+            Ok(stream) => drop(lane.send(Handed { stream, address, shared, slot })),
+            Err(error) => tracing::warn!(%error, %address, "a connection could not be handed over"),
+        }
+        None
     }
 }
 
-fn lane(number: usize, tasks: Tasks) -> std::io::Result<mpsc::UnboundedSender<Handed>> {
+fn lane(number: usize, tasks: Tasks, quiet: fn()) -> std::io::Result<mpsc::UnboundedSender<Handed>> {
     let (sender, mut queue) = mpsc::unbounded_channel::<Handed>();
     let home = Handle::current();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let count = || PARKED.set(PARKED.get().wrapping_add(1));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(count).build()?;
     std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
         HOME.set(Some(home));
         runtime.block_on(async {
-            while let Some(handed) = queue.recv().await {
-                drop(tasks.spawn_graceful(serve(handed)));
+            let mut beat = tokio::time::interval(BEAT);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let (mut parked, mut worked) = (0, false);
+            loop {
+                tokio::select! {
+                    handed = queue.recv() => match handed {
+                        Some(handed) => drop(tasks.spawn_graceful(serve(handed))),
+                        None => break,
+                    },
+                    _ = beat.tick() => {
+                        // Waiting for the beat is one of them.
+                        let busy = PARKED.get().wrapping_sub(std::mem::replace(&mut parked, PARKED.get())) > FEW_WAITS;
+                        if worked && !busy {
+                            quiet();
+                        }
+                        worked = busy;
+                    }
+                }
             }
         });
         // The listener waits for its connections before it lets go of the queue.
@@ -84,8 +123,55 @@ fn lane(number: usize, tasks: Tasks) -> std::io::Result<mpsc::UnboundedSender<Ha
 async fn serve(handed: Handed) {
     let Handed { stream, address, shared, slot } = handed;
     match TcpStream::from_std(stream) {
-        Ok(tcp) => super::run(&shared, super::Stream::Plain(tcp), address, slot).await,
+        Ok(stream) => super::connection(Arrived { stream, address, shared, slot }).await,
         Err(error) => tracing::warn!(%error, %address, "a connection could not be taken over"),
+    }
+}
+
+/// Streams of one connection that run at once where the connection does. A client that has more under way at a time
+/// has work for more than one core.
+const FEW: usize = 8;
+
+/// hyper's spawner for one connection: a stream of HTTP/2 is a tracked task. Beyond the first few at a time they are
+/// answered by the listener's runtime, whose threads share them.
+#[derive(Clone)]
+pub(super) struct Streams {
+    tasks: Tasks,
+    running: Arc<AtomicUsize>,
+}
+
+impl Streams {
+    pub(super) fn new(tasks: Tasks) -> Self {
+        Self { tasks, running: Arc::new(AtomicUsize::new(0)) }
+    }
+}
+
+/// Counts a stream until it ends, is dropped or panics.
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
+        let running = Running(Arc::clone(&self.running));
+        let task = async move {
+            let _running = running;
+            let _done = stream.await;
+        };
+        let home = if before < FEW { None } else { HOME.with_borrow(Clone::clone) };
+        drop(match home {
+            None => self.tasks.spawn_graceful(task),
+            Some(home) => self.tasks.spawn_graceful_on(&home, task),
+        });
     }
 }
 

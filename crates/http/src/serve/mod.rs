@@ -14,14 +14,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use io::{Patient, Stream};
-use lanes::{Handed, Lanes};
+use lanes::{Lanes, Streams};
 use mainspring_core::Tasks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service as _;
 
 /// How a listener behaves.
@@ -38,6 +38,9 @@ pub struct ServeSettings {
     pub write_timeout: Duration,
     /// How long requests in flight may go on after shutdown began.
     pub grace: Duration,
+    /// Called on a thread of connections once it has gone quiet after some work: an allocator keeps for each thread
+    /// what its last burst left, and only that thread can give it back.
+    pub quiet: fn(),
 }
 
 impl Default for ServeSettings {
@@ -48,35 +51,20 @@ impl Default for ServeSettings {
             header_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_mins(1),
             grace: Duration::from_secs(20),
+            quiet: || {},
         }
-    }
-}
-
-/// hyper's spawner over tracked tasks: an HTTP/2 stream is a task too.
-#[derive(Clone)]
-struct Tracked(Tasks);
-
-impl<F> hyper::rt::Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, task: F) {
-        drop(self.0.spawn_graceful(async move {
-            let _done = task.await;
-        }));
     }
 }
 
 struct Shared {
     app: Router,
-    builder: auto::Builder<Tracked>,
     settings: ServeSettings,
     tasks: Tasks,
 }
 
-fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Tracked> {
-    let mut builder = auto::Builder::new(Tracked(tasks.clone()));
+/// How a connection is spoken over.
+fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams::new(tasks.clone()));
     builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).keep_alive(true);
     builder
         .http2()
@@ -96,10 +84,10 @@ fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Tracked> {
 /// flight end within the grace period, and returns. Every connection is a tracked task.
 pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, tasks: &Tasks) {
     let slots = Arc::new(Semaphore::new(settings.max_connections));
-    let builder = builder(&settings, tasks);
-    let shared = Arc::new(Shared { app, builder, settings, tasks: tasks.clone() });
+    let shared = Arc::new(Shared { app, settings, tasks: tasks.clone() });
     let stop = tasks.cancelled();
-    let mut lanes = Lanes::start(tasks);
+    let mut lanes =
+        if shared.settings.tls.is_some() { Lanes::none() } else { Lanes::start(tasks, shared.settings.quiet) };
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -108,8 +96,10 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
         };
         match accepted {
             Ok((stream, address)) => {
-                let arrived = Arrived { stream, address, slot, lane: lanes.next() };
-                drop(tasks.spawn_graceful(connection(Arc::clone(&shared), arrived)));
+                let arrived = Arrived { stream, address, shared: Arc::clone(&shared), slot };
+                if let Some(arrived) = lanes.take(arrived) {
+                    drop(tasks.spawn_graceful(connection(arrived)));
+                }
             }
             // Out of file descriptors, or the client was gone already: the listener itself lives.
             Err(error) => {
@@ -128,43 +118,19 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
 struct Arrived {
     stream: TcpStream,
     address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Its place among the connections.
     slot: OwnedSemaphorePermit,
-    lane: Option<mpsc::UnboundedSender<Handed>>,
 }
 
-/// Whether a client begins as HTTP/2 does; a request of HTTP/1.1 differs within its first bytes.
-async fn begins_http2(tcp: &TcpStream) -> bool {
-    let mut first = [0; 3];
-    tcp.peek(&mut first).await.is_ok_and(|n| first[..n] == b"PRI"[..n])
-}
-
-async fn connection(shared: Arc<Shared>, arrived: Arrived) {
-    let Arrived { stream: tcp, address, slot, lane } = arrived;
+async fn connection(arrived: Arrived) {
+    let Arrived { stream: tcp, address, shared, slot } = arrived;
     // Answers are small and complete: waiting to fill a packet only adds latency.
     let _without = tcp.set_nodelay(true);
-    let stop = shared.tasks.cancelled();
     let stream = match &shared.settings.tls {
-        None => {
-            let begins = tokio::time::timeout(shared.settings.header_timeout, begins_http2(&tcp));
-            let http2 = tokio::select! {
-                () = stop.cancelled() => return,
-                begins = begins => match begins {
-                    Ok(http2) => http2,
-                    Err(_) => return tracing::debug!(%address, "connection cut: no request came in time"),
-                },
-            };
-            // The streams of one HTTP/2 connection can keep all cores busy; they are tasks of their own.
-            if let (false, Some(lane)) = (http2, lane) {
-                match tcp.into_std() {
-                    // A lane ends only after the listener.
-                    Ok(stream) => drop(lane.send(Handed { stream, address, shared, slot })),
-                    Err(error) => tracing::warn!(%error, %address, "a connection could not be handed over"),
-                }
-                return;
-            }
-            Stream::Plain(tcp)
-        }
+        None => Stream::Plain(tcp),
         Some(tls) => {
+            let stop = shared.tasks.cancelled();
             let handshake = tokio::time::timeout(shared.settings.header_timeout, tls.acceptor.accept(tcp));
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -202,7 +168,8 @@ async fn run(shared: &Shared, stream: Stream, address: SocketAddr, slot: OwnedSe
         }
     });
     let stream = Patient::new(stream, shared.settings.write_timeout, slot);
-    let conn = shared.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let builder = builder(&shared.settings, &shared.tasks);
+    let conn = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut conn = std::pin::pin!(conn);
     let stop = shared.tasks.cancelled();
     let first = tokio::time::sleep(shared.settings.header_timeout);

@@ -1,12 +1,13 @@
 use super::{PATIENCE, patient, start};
-use crate::apart;
+use crate::{ServeSettings, apart};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 
 async fn thread() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()
@@ -18,16 +19,67 @@ fn client() -> reqwest::ClientBuilder {
 }
 
 #[tokio::test]
-async fn plain_http1_stays_on_a_lane_unless_it_is_set_apart() {
+async fn a_plain_connection_stays_on_a_lane_unless_it_is_set_apart() {
     let app = Router::new().route("/here", get(thread)).merge(apart(Router::new().route("/there", get(thread))));
     let server = start(app, patient()).await;
     let one = client().http1_only().build().unwrap();
     let two = client().http2_prior_knowledge().build().unwrap();
-    for (client, path, on_a_lane) in [(&one, "/here", true), (&one, "/there", false), (&two, "/here", false)] {
+    for (client, path, on_a_lane) in
+        [(&one, "/here", true), (&one, "/there", false), (&two, "/here", true), (&two, "/there", false)]
+    {
         let name = client.get(server.url(path)).send().await.unwrap().text().await.unwrap();
         assert_eq!(name.starts_with("http-"), on_a_lane, "{path}: {name}");
     }
     drop((one, two));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_connection_has_too_much_of_is_shared() {
+    const CALLS: usize = 12;
+    async fn together(State(all): State<Arc<Barrier>>) -> String {
+        all.wait().await;
+        thread().await
+    }
+    let app = Router::new().route("/one", get(thread)).route("/all", get(together));
+    let server = start(app.with_state(Arc::new(Barrier::new(CALLS))), patient()).await;
+    let client = client().http2_prior_knowledge().build().unwrap();
+    // The connection is there before the calls, which then share it.
+    let first = client.get(server.url("/one")).send().await.unwrap().text().await.unwrap();
+    for round in 0..2 {
+        let call = || async { client.get(server.url("/all")).send().await.unwrap().text().await.unwrap() };
+        let names = futures::future::join_all(std::iter::repeat_with(call).take(CALLS)).await;
+        let on_its_lane = names.iter().filter(|name| **name == first).count();
+        assert_eq!(on_its_lane, 8, "round {round}: {names:?}");
+    }
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_lane_that_goes_quiet_after_some_work_says_so_once() {
+    static QUIET: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let quiet = || QUIET.lock().unwrap().push(std::thread::current().name().unwrap_or_default().to_owned());
+    let server = start(Router::new().route("/", get(thread)), ServeSettings { quiet, ..patient() }).await;
+    let client = client().http1_only().build().unwrap();
+    let call = || async { client.get(server.url("/")).send().await.unwrap().text().await.unwrap() };
+    let lane = call().await;
+    for _ in 0..200 {
+        assert_eq!(call().await, lane, "it is one connection");
+    }
+    let told = async {
+        while QUIET.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("it is called");
+    assert!(QUIET.lock().unwrap().iter().all(|name| *name == lane));
+    // A machine that stood still in between may have looked quiet before; by now it is.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let calls = QUIET.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(QUIET.lock().unwrap().len(), calls, "it is not called again for nothing");
+    drop(client);
     server.stop().await;
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::snapshot::Kind;
 use crate::testing::*;
 use mainspring_core::{Outcome, Tenant, Timestamp};
+use parking_lot::Mutex;
 use std::time::Duration;
 
 const CHILD: &str = "MAINSPRING_JOURNAL_TEST_CHILD";
@@ -71,6 +72,29 @@ async fn shutdown_seals_what_was_appended() {
     assert_eq!(again.journal.recovery().segments, 0);
     assert!(again.journal.recovery().tiles_restored);
     again.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_writer_that_goes_quiet_after_much_work_says_so_once() {
+    static QUIET: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let quiet = || QUIET.lock().push(std::thread::current().name().unwrap_or_default().to_owned());
+    let dir = tempfile::tempdir().unwrap();
+    let world = open_with(JournalSettings { quiet, ..settings(dir.path()) }).await;
+    let to = target("churn", "1");
+    (0..100).for_each(|n| world.journal.append(prediction(n, &to)));
+    world.journal.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(QUIET.lock().is_empty(), "a hundred rows leave nothing worth a look");
+    (100..1_800).for_each(|n| world.journal.append(prediction(n, &to)));
+    let told = async {
+        while QUIET.lock().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(mainspring_testkit::PATIENCE, told).await.expect("it is called");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(*QUIET.lock(), ["journal-writer"], "once, by the thread that worked");
+    world.shut_down().await;
 }
 
 #[tokio::test]

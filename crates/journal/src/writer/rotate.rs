@@ -1,6 +1,6 @@
 //! When a segment ends, and when the writer sleeps.
 
-use super::{Done, Writer};
+use super::{Done, State, Writer};
 use crate::error::JournalError;
 use crate::log::segment::{Segment, SegmentId};
 use crate::seal::SealJob;
@@ -96,7 +96,8 @@ impl Writer {
         let settings = &self.shared.settings;
         let may_rotate = |s: &&Segment| !s.is_empty() && self.state.retry_at.is_none();
         let rotate_at = self.state.segment.as_ref().filter(may_rotate).map(|s| s.opened + settings.seal_after);
-        let next = [self.state.emit_at, self.state.sync_at, self.state.retry_at, rotate_at].into_iter().flatten().min();
+        let State { emit_at, sync_at, retry_at, quiet_at, .. } = self.state;
+        let next = [emit_at, sync_at, retry_at, quiet_at, rotate_at].into_iter().flatten().min();
         // Until it is known when events are taken, the next one says that there are some.
         let unknown = self.state.emit_at.is_none();
         if self.state.unwritten || (unknown && !self.shared.queue.may_sleep()) {

@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
-use mainspring_serving::{Answer, AnswerParts, Ask, Picked, State, VariantName};
+use mainspring_serving::{Answer, AnswerParts, Ask, Encoded, Picked, State, VariantName};
 use mainspring_traffic::RequestHead;
 use mainspring_wire::InferBody;
 use std::sync::Arc;
@@ -94,7 +94,9 @@ async fn infer(state: &OipState, beside: Beside<'_>, mut message: pb::ModelInfer
     let call = state.call(beside.caller, &model, beside.door)?;
     let (picked, mut body) = parsed(&call, beside, message)?;
     let answer = call.infer(picked, &mut body).await?;
-    done(&model, &body, answer).await
+    let (done, encoded) = done(&model, &body, answer)?;
+    encoded.await?;
+    Ok(done)
 }
 
 /// Reads a message, and finds who answers it. What goes wrong is in the journal.
@@ -120,7 +122,9 @@ async fn streamed(
     let (picked, mut body) = parsed(&call, beside, message)?;
     if !picked.contract().streams {
         let answer = call.infer(picked, &mut body).await?;
-        return Ok(Streamed::One(Box::new(done(&model, &body, answer).await?)));
+        let (done, encoded) = done(&model, &body, answer)?;
+        encoded.await?;
+        return Ok(Streamed::One(Box::new(done)));
     }
     let answer = call.infer_parts(picked, &mut body)?;
     Ok(Streamed::Parts(Box::new(Parts { answer, model, body, end, over: false })))
@@ -164,13 +168,13 @@ impl Parts {
 /// A request for it asks for an empty response after the last part.
 const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
 
-async fn done(model: &str, body: &InferBody, answer: Answer) -> Result<Done, Refused> {
+/// Writes an answer down. It may leave once the second has ended.
+fn done(model: &str, body: &InferBody, answer: Answer) -> Result<(Done, Encoded), Refused> {
     match convert::response(model, body, &answer) {
         Ok(response) => {
             let (variant, flags) = (Arc::clone(&answer.target.variant), answer.flags.clone());
             let done = Done { response, prediction: answer.id, variant, flags };
-            answer.encoded().await?;
-            Ok(done)
+            Ok((done, answer.encoded()))
         }
         Err(why) => Err(Call::unwritable(answer, why)),
     }

@@ -12,7 +12,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, Protocol};
 use mainspring_http::{Coding, Head, read_body_aligned};
-use mainspring_serving::{Answer, Ask, Picked};
+use mainspring_serving::{Answer, Ask, Encoded, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
 
@@ -46,7 +46,9 @@ pub(crate) async fn infer(State(state): State<OipState>, request: Request) -> Re
     let (picked, mut request) = read(&call, ask, &parts.headers, body, state.limits().max_body).await?;
     let binary = request.binary_output;
     let answer = call.infer(picked, &mut request).await?;
-    respond(path.model(), &request, binary, answer, &parts.headers).await
+    let (response, encoded) = respond(path.model(), &request, binary, answer, &parts.headers)?;
+    encoded.await?;
+    Ok(response)
 }
 
 /// The model and version in the path, percent-decoded.
@@ -137,13 +139,14 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|e| Err(Refused::new(ErrorKind::Internal, format!("reading the body failed: {e}"))))
 }
 
-async fn respond(
+/// Writes an answer down. It may leave once the second has ended.
+fn respond(
     model: &str,
     request: &InferBody,
     binary: bool,
     answer: Answer,
     headers: &HeaderMap,
-) -> Result<Response, Refused> {
+) -> Result<(Response, Encoded), Refused> {
     let reply = Reply {
         model,
         version: &answer.target.version,
@@ -168,8 +171,7 @@ async fn respond(
     if let Some(flags) = &answer.flags {
         set(out, FLAGS, flags);
     }
-    answer.encoded().await?;
-    Ok(response)
+    Ok((response, answer.encoded()))
 }
 
 /// A header, when its value can be one.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// One request on its way. Dropped before its end, it was cancelled.
 pub(super) struct Call {
-    pub(super) event: Option<Event>,
+    pub(super) event: Option<Box<Event>>,
     admitted: bool,
     /// Whether the caller's own limit of time ends before the deployment's.
     impatient: bool,
@@ -25,22 +25,16 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(event: Event) -> Self {
+    pub(super) fn new(event: Box<Event>) -> Self {
         Self { event: Some(event), admitted: false, impatient: false, aside: None }
     }
 
-    pub(super) async fn run(
-        &mut self,
-        request: InferRequest,
-        chosen: Result<Chosen, ServeError>,
-    ) -> Result<Answer, ServeError> {
-        let received = request.received;
-        let Admitted { loaded, work } = self.admit(request, chosen)?;
+    pub(super) async fn run(&mut self, Admitted { loaded, work }: Admitted) -> Result<Answer, ServeError> {
         let ran = match loaded.inline(work).await {
             Ok(result) => result?,
             Err(work) => {
                 let Some(event) = &self.event else { return Err(ServeError::Cancelled) };
-                queued(&loaded, &event.deployment, work, received).await?
+                queued(&loaded, &event.deployment, work, event.received).await?
             }
         };
         self.answer(&loaded, ran)

@@ -20,7 +20,7 @@ impl Serving {
     pub(super) fn cast(&self, aside: Aside, real: &Event) {
         let Some(turn) = aside.shade.turn() else { return };
         let (id, at) = self.made();
-        let event = Event {
+        let event = Box::new(Event {
             id,
             at,
             received: Instant::now(),
@@ -42,13 +42,13 @@ impl Serving {
             gave_up: false,
             flags: None,
             sink: Arc::clone(&real.sink),
-        };
+        });
         self.means.ctx.tasks.spawn("shadow", run(aside, event, turn));
     }
 }
 
 /// Never on this thread, where the next request may wait already: it takes its turn in the queue.
-async fn run(aside: Aside, mut event: Event, turn: Turn) {
+async fn run(aside: Aside, mut event: Box<Event>, turn: Turn) {
     let Aside { loaded, params, parts, .. } = aside;
     let patience = event.deployment.spec.load().limits.deadline.map_or(PATIENCE, |d| d.0);
     let deadline = Some(event.received + patience);
