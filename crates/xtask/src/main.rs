@@ -50,10 +50,12 @@ fn run(words: &[&str]) -> Result<String, String> {
     Err(format!("{}\n{name}: {} to mend", lines.join("\n"), checked.findings.len()))
 }
 
-/// The repository: two folders above this crate.
+/// The repository: two folders above this crate. As Cargo says it when it runs this; a clone elsewhere that shares the
+/// folder of builds may have built it.
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = PathBuf::from(here);
+    here.ancestors().nth(2).unwrap_or(&here).to_path_buf()
 }
 
 fn say(text: &str) {
