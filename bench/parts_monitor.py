@@ -157,7 +157,8 @@ def cost(binary):
         subjects = {name: (lambda server=server: call(server)) for name, server in servers.items()}
         lib.alternate(subjects, rounds=1)
         say(f"monitor: {minutes} minutes with and without a monitor")
-        before = {name: server.cpu() for name, server in servers.items()}
+        spent = lambda: {name: server.cpu()[0] for name, server in servers.items()}  # noqa: E731
+        before = spent()
         rounds = {name: [] for name in servers}
         until = time.monotonic() + 60 * minutes
         while time.monotonic() < until:
@@ -165,7 +166,7 @@ def cost(binary):
                 rounds[name] += found
         # The last minute's look, too.
         time.sleep(10)
-        used = {name: server.cpu() - before[name] for name, server in servers.items()}
+        used = {name: now - before[name] for name, now in spent().items()}
         shown = json.loads(watched.cli("monitor", "show", "bench", "-o", "json"))
     each = {name: used[name] / sum(r["requests"] for r in found) * 1e6 for name, found in rounds.items()}
     found = {name: figures(r) for name, r in rounds.items()}
