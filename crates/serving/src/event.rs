@@ -108,31 +108,30 @@ impl Event {
     }
 
     fn append(self: Box<Self>, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
-        let event = *self;
-        let spec = event.deployment.spec.load();
-        let keep = sampled(event.id, spec.journal.sample);
+        let spec = self.deployment.spec.load();
+        let keep = sampled(self.id, spec.journal.sample);
         let (params, inputs, outputs) = if keep {
             let names = spec.journal.redact.as_slice();
-            let params = event.params.and_then(|params| without_params(params, names));
-            (params, redact(event.inputs, names, event.contract.as_deref()), outputs)
+            let params = self.params.and_then(|params| without_params(params, names));
+            (params, redact(self.inputs, names, self.contract.as_deref()), outputs)
         } else {
             (None, Arc::default(), Arc::default())
         };
-        let target: &Arc<Target> = event.contract.as_ref().map_or(&event.deployment.nobody, |c| &c.target);
-        event.sink.append(Prediction {
-            id: event.id,
-            at: event.at,
-            tenant: event.tenant,
+        let target: &Arc<Target> = self.contract.as_ref().map_or(&self.deployment.nobody, |c| &c.target);
+        self.sink.append(Prediction {
+            id: self.id,
+            at: self.at,
+            tenant: self.tenant,
             target: Arc::clone(target),
-            protocol: event.protocol,
-            client_id: event.client_id,
-            caller: event.caller,
-            assignment: event.assignment,
+            protocol: self.protocol,
+            client_id: self.client_id,
+            caller: self.caller,
+            assignment: self.assignment,
             outcome,
-            rows: event.rows,
-            batch_rows: event.batch_rows,
-            timing: event.timing,
-            flags: event.flags,
+            rows: self.rows,
+            batch_rows: self.batch_rows,
+            timing: self.timing,
+            flags: self.flags,
             params,
             inputs,
             outputs,
