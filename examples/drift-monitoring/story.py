@@ -33,7 +33,7 @@ def tell(server):
     changed = time.time()
     with people.People(server, "cancer", inches, a_second=A_SECOND) as crowd:
         found = steps.follow("the laboratory begins to send lengths in inches", lambda: drift(server, crowd))
-    told = steps.run("who is on call hears of it", lambda: heard(receiver))
+    told = steps.run("who is on call hears of it", lambda: heard(receiver, found))
     last_screen(server, found, told, changed)
 
 
@@ -117,12 +117,18 @@ def drift(server, crowd):
     return view, log
 
 
-def heard(receiver):
+def drifted(view):
+    return {column["name"]: column for column in view["columns"] if column["standing"] == "drift"}
+
+
+def heard(receiver, found):
+    # Which of the lengths is the first whose drift is sure is a matter of chance.
+    names = drifted(found[0])
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         # The first was the test.
         for notice in receiver.taken[1:]:
-            if "in.mean_radius" in str(notice):
+            if any(name in str(notice) for name in names):
                 return notice, ["a signed webhook, whose signature was right"]
         time.sleep(0.2)
     sys.exit(f"\nno notice of the drift arrived: {receiver.taken}")
@@ -130,13 +136,13 @@ def heard(receiver):
 
 def last_screen(server, found, told, changed):
     view, log = found
-    drifted = {c["name"]: c for c in view["columns"] if c["standing"] == "drift"}
-    named = {name.removeprefix("in.") for name in drifted}
+    columns = drifted(view)
+    named = {name.removeprefix("in.") for name in columns}
     if not named & set(LENGTHS) or named - set(LENGTHS):
         sys.exit(f"\nthe lengths changed, and the monitor names {sorted(named)}")
     print(f"\n{screen.bold('What changed')}")
     rows = [("column", "rows that would have to move", "by chance alone", "since")]
-    rows += [(name, f"{100 * c['distance']:.0f} %", f"{100 * c['chance']:.0f} %", c.get("changedAt", c.get("since", ""))) for name, c in drifted.items()]
+    rows += [(name, f"{100 * c['distance']:.0f} %", f"{100 * c['chance']:.0f} %", c.get("changedAt", c.get("since", ""))) for name, c in columns.items()]
     for line in screen.table(rows):
         print(f"  {line}")
     event = server.json("monitor", "events", "cancer-drift")["events"][-1]
