@@ -21,15 +21,22 @@ def tool(binary):
     return pathlib.Path(binary).with_name("mainspring-bench")
 
 
-class Floor(lib.Process):
+class Empty(lib.Process):
+    """A server of `mainspring-bench` that does nothing, by its words but the file that it names its port in."""
+
+    def __init__(self, binary, *words):
+        port_file = lib.OUT / f"{words[0]}.port"
+        port_file.unlink(missing_ok=True)
+        super().__init__([tool(binary), *words, port_file], lambda: port_file.exists() and port_file.read_text())
+        self.url = f"http://127.0.0.1:{port_file.read_text()}"
+
+
+class Floor(Empty):
     """Empty handlers on our own HTTP stack, answering as many bytes as the server does."""
 
     def __init__(self, binary, answer):
-        port_file = lib.OUT / "floor.port"
-        port_file.unlink(missing_ok=True)
         (lib.OUT / "answer.json").write_bytes(answer)
-        super().__init__([tool(binary), "floor", lib.OUT / "answer.json", port_file], lambda: port_file.exists() and port_file.read_text())
-        self.url = f"http://127.0.0.1:{port_file.read_text()}"
+        super().__init__(binary, "floor", lib.OUT / "answer.json")
 
 
 def served(binary):
@@ -178,16 +185,18 @@ def grpc(binary):
         command = [program, "grpc", base, "bench", str(ours.COLUMNS), str(connections), str(lib.SECONDS)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    rows = [["", "connections", "calls/s", "p50, µs", "p99, µs", "share of the floor"]]
-    with served(binary) as server, Floor(binary, b"{}") as floor:
+    ours_, theirs = "empty handler on our own HTTP stack", "empty handler on tonic's own server"
+    rows = [["", "connections", "calls/s", "p50, µs", "p99, µs", "share of ours empty", "of tonic's"]]
+    with served(binary) as server, Floor(binary, b"{}") as floor, Empty(binary, "tonic") as stock:
         for connections in CONNECTIONS:
             say(f"grpc: {connections} connections")
-            subjects = {name: (lambda base=base: one(base, connections)) for name, base in (("empty tonic handler", floor.url), ("mainspring", server.url))}
+            bases = {ours_: floor.url, theirs: stock.url, "mainspring": server.url}
+            subjects = {name: (lambda base=base: one(base, connections)) for name, base in bases.items()}
             lib.alternate(subjects, rounds=1)
-            both = {name: figures(rounds) for name, rounds in lib.alternate(subjects).items()}
-            for name, f in both.items():
-                share = f"{f['rps'].median / both['empty tonic handler']['rps'].median:.0%}"
-                rows.append([name, str(connections), f["rps"].show(), f["p50"].show(), f["p99"].show(), share])
+            found = {name: figures(rounds) for name, rounds in lib.alternate(subjects).items()}
+            for name, f in found.items():
+                shares = [f"{f['rps'].median / found[floor]['rps'].median:.0%}" for floor in (ours_, theirs)]
+                rows.append([name, str(connections), f["rps"].show(), f["p50"].show(), f["p99"].show(), *shares])
     return rows
 
 

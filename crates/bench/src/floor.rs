@@ -11,23 +11,46 @@ use bytes::Bytes;
 use mainspring_core::Tasks;
 use mainspring_http::{ServeSettings, read_body};
 use mainspring_proto_oip::pb;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 /// More than any body that is measured.
 const LIMIT: usize = 64 << 20;
 const JSON_SIZE: &str = "inference-header-content-length";
 
+const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+
+/// A free port, which the file then names.
+async fn listen(port_file: &str) -> Result<TcpListener, BenchError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let port = listener.local_addr()?.port();
+    std::fs::write(port_file, port.to_string())
+        .map_err(|source| BenchError::File { path: port_file.to_owned(), source })?;
+    Ok(listener)
+}
+
+/// The gRPC method alone, on tonic's own server, until SIGTERM.
+pub async fn tonic(port_file: &str) -> Result<(), BenchError> {
+    let incoming = TcpIncoming::from(listen(port_file).await?).with_nodelay(Some(true));
+    let routes = Routes::from(Router::new().route(MODEL_INFER, post(grpc)));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let ended = async move {
+        terminate.recv().await;
+    };
+    Ok(Server::builder().add_routes(routes).serve_with_incoming_shutdown(incoming, ended).await?)
+}
+
 /// Serves until SIGTERM.
 pub async fn serve(answer: &str, port_file: &str) -> Result<(), BenchError> {
-    let file = |path: &str, source| BenchError::File { path: path.to_owned(), source };
-    let bytes = std::fs::read(answer).map_err(|e| file(answer, e))?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-    let port = listener.local_addr()?.port();
-    std::fs::write(port_file, port.to_string()).map_err(|e| file(port_file, e))?;
+    let bytes = std::fs::read(answer).map_err(|source| BenchError::File { path: answer.to_owned(), source })?;
+    let listener = listen(port_file).await?;
     let app = Router::new()
         .route("/v2/models/{model}/infer", post(fixed))
         .route("/echo", post(echo))
-        .route("/inference.GRPCInferenceService/ModelInfer", post(grpc))
+        .route(MODEL_INFER, post(grpc))
         .with_state(Bytes::from(bytes));
     let tasks = Tasks::new();
     let stop = tasks.clone();

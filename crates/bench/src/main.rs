@@ -3,6 +3,7 @@
 //! - `mainspring-bench floor ANSWER PORT_FILE`: the least that a server on our own HTTP stack can do.
 //!   It reads each body and answers the bytes of the file ANSWER; `/echo` answers the body itself, and
 //!   the gRPC method `ModelInfer` a fixed message. It ends at SIGTERM.
+//! - `mainspring-bench tonic PORT_FILE`: the same gRPC method on tonic's own server, as its makers set it up.
 //! - `mainspring-bench grpc URL MODEL COLUMNS CONNECTIONS SECONDS`: calls `ModelInfer` with one row on
 //!   each of CONNECTIONS connections, one call after the other, and prints one line of JSON.
 
@@ -13,7 +14,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-const USAGE: &str = "usage: mainspring-bench floor ANSWER PORT_FILE | grpc URL MODEL COLUMNS CONNECTIONS SECONDS";
+const USAGE: &str =
+    "usage: mainspring-bench floor ANSWER PORT_FILE | tonic PORT_FILE | grpc URL MODEL COLUMNS CONNECTIONS SECONDS";
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,8 @@ enum BenchError {
     File { path: String, source: std::io::Error },
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
-    #[error("cannot connect: {0}")]
-    Connect(#[from] tonic::transport::Error),
+    #[error("cannot connect or serve: {0}")]
+    Tonic(#[from] tonic::transport::Error),
 }
 
 fn main() -> ExitCode {
@@ -44,11 +46,8 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> Result<(), BenchError> {
     match words {
-        ["floor", answer, port_file] => {
-            // As the server itself runs: one worker a core.
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(floor::serve(answer, port_file))
-        }
+        ["floor", answer, port_file] => shared()?.block_on(floor::serve(answer, port_file)),
+        ["tonic", port_file] => shared()?.block_on(floor::tonic(port_file)),
         ["grpc", url, model, columns, connections, seconds] => {
             let plan = load::Plan {
                 url: (*url).to_owned(),
@@ -65,6 +64,11 @@ fn run(words: &[&str]) -> Result<(), BenchError> {
         }
         _ => Err(BenchError::Usage),
     }
+}
+
+/// As the server itself runs: one worker a core.
+fn shared() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, BenchError> {

@@ -236,6 +236,17 @@ impl Raw {
         bytes.into()
     }
 
+    /// One value: its size is known when this is compiled, so that nothing is called to copy it.
+    fn one<T: bytemuck::Pod>(value: &T) -> Self {
+        let bytes = size_of::<T>();
+        if bytes > FEW * 8 {
+            return Self::joined(std::iter::once(bytemuck::bytes_of(value)));
+        }
+        let mut words = [0; FEW];
+        bytemuck::bytes_of_mut(&mut words)[..bytes].copy_from_slice(bytemuck::bytes_of(value));
+        Self(Bits::Few { words, bytes: bytes as u8 })
+    }
+
     /// The same as shared bytes: without a copy when they are.
     pub fn to_bytes(&self) -> Bytes {
         match &self.0 {
@@ -343,7 +354,11 @@ impl Tensor {
     ) -> Result<Self, TensorError> {
         let shape = shape.into();
         filled::<T>(dtype, &shape, values.len())?;
-        Ok(Self { dtype, shape, data: Data::Raw(Raw::joined(std::iter::once(bytemuck::cast_slice(values)))) })
+        let raw = match values {
+            [value] => Raw::one(value),
+            _ => Raw::joined(std::iter::once(bytemuck::cast_slice(values))),
+        };
+        Ok(Self { dtype, shape, data: Data::Raw(raw) })
     }
 
     /// A BYTES tensor.
@@ -498,6 +513,9 @@ impl Tensor {
     pub fn slice_rows(&self, start: usize, end: usize) -> Self {
         let rows = self.rows().max(1);
         let (start, end) = (start.min(rows), end.min(rows).max(start.min(rows)));
+        if end - start == self.rows() {
+            return self.clone();
+        }
         let per_row = self.len() / rows;
         let mut shape = self.shape.clone();
         if let Some(first) = shape.first_mut() {

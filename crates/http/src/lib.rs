@@ -17,10 +17,10 @@ pub mod tls;
 pub use body::{BodyError, Json, Limit, read_body, read_body_aligned, stream_body};
 pub use client::{Client, ClientError, ClientSettings, Reach};
 pub use coding::{Coding, CodingError};
-pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, MaybeCaller, Peer};
+pub use guard::{AuthFailure, Authenticator, Caller, Credential, Guard, Guarded, MaybeCaller, Peer};
 pub use head::Head;
 pub use problem::{ApiError, Problem, Render, problem};
-pub use serve::{ServeSettings, apart, serve};
+pub use serve::{App, ServeSettings, apart, serve};
 pub use sse::sse;
 pub use tls::{TlsError, TlsSettings};
 

@@ -10,7 +10,8 @@ mod view;
 mod ws;
 
 pub use error::{render_error, render_grpc_error};
-pub use grpc::{grpc, grpc_probes};
+pub use grpc::{GrpcInfer, grpc, grpc_probes};
+pub use rest::infer::{Answering, RestInfer};
 pub use rest::{probes, routes};
 pub use state::{Limits, OipState};
 

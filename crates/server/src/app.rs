@@ -4,6 +4,7 @@ use crate::config::{Resolved, Settings};
 use crate::health::Health;
 use crate::metrics::{self, Source};
 use crate::ports::Doorman;
+use crate::shortcut::Shortcut;
 use crate::start::Parts;
 use crate::views::Whole;
 use crate::{console, trace};
@@ -37,7 +38,7 @@ pub struct Front {
 }
 
 /// All routes.
-pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
+pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Shortcut {
     let doorman = Doorman {
         security: parts.security.clone(),
         loopback: settings.open_on_loopback().then(|| Arc::new(Principal::loopback())),
@@ -77,7 +78,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
         .merge(guard.protect(rest, mainspring_proto_oip::render_error))
         .merge(guard.open(mainspring_proto_oip::probes(oip.clone()), mainspring_proto_oip::render_error))
         .merge(guard.protect(grpc, mainspring_proto_oip::render_grpc_error))
-        .merge(guard.open(mainspring_proto_oip::grpc_probes(oip), mainspring_proto_oip::render_grpc_error))
+        .merge(guard.open(mainspring_proto_oip::grpc_probes(oip.clone()), mainspring_proto_oip::render_grpc_error))
         .merge(guard.protect(scoring, scoring::render_error))
         .merge(tracking)
         .merge(guard.protect(mainspring_proto_classic::routes(classic), mainspring_proto_classic::render_error))
@@ -96,7 +97,7 @@ pub fn app(settings: &Settings, parts: &Parts, front: Front) -> Router {
                 .hint("the console is at /ui/, the API under /api/v1, models under /v2/models")
                 .into_response()
         });
-    if settings.otlp_endpoint.is_some() { trace::layer(app) } else { app }
+    if settings.otlp_endpoint.is_some() { Shortcut::none(trace::layer(app)) } else { Shortcut::new(oip, &guard, app) }
 }
 
 fn native(

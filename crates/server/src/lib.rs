@@ -22,6 +22,7 @@ mod personalizers;
 mod ports;
 mod rollouts;
 mod rules;
+mod shortcut;
 mod start;
 pub mod telemetry;
 mod trace;

@@ -47,6 +47,41 @@ async fn a_registered_file_is_served_and_its_answer_is_recorded_and_labelled() {
     assert!(feedback.contains(&id), "{feedback}");
 }
 
+/// Nearly every request goes past the router, and one whose path is written in another way does not.
+#[tokio::test]
+async fn a_path_that_is_encoded_is_answered_as_one_that_is_not() {
+    let server = Server::start().await;
+    server.register("echo", &fixture("identity.onnx")).await;
+    assert!(server.apply(DEPLOYMENT).status.success());
+    let input = identity_input(&server, "echo").await;
+    let mut seen = Vec::new();
+    for (method, name) in [
+        ("POST", "echo"),
+        ("POST", "ech%6F"),
+        ("POST", "nobody"),
+        ("POST", "nob%6Fdy"),
+        ("GET", "echo"),
+        ("GET", "ech%6F"),
+    ] {
+        let path = format!("/v2/models/{name}/infer");
+        let response = server.request(method, &path).header("x-request-id", "r1").json(&input).send().await.unwrap();
+        let status = response.status().as_u16();
+        let mut headers: Vec<String> = response.headers().keys().map(ToString::to_string).collect();
+        headers.sort();
+        let mut body: Value = response.json().await.unwrap();
+        if let Some(parameters) = body.pointer_mut("/parameters").and_then(Value::as_object_mut) {
+            parameters.remove("prediction_id");
+        }
+        seen.push((status, headers, body));
+    }
+    let statuses: Vec<u16> = seen.iter().map(|(status, _, _)| *status).collect();
+    assert_eq!(statuses, [200, 200, 404, 404, 405, 405]);
+    assert!(seen[0].1.contains(&"mainspring-prediction-id".to_owned()), "{:?}", seen[0].1);
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[2], seen[3]);
+    assert_eq!((&seen[4].0, &seen[4].1), (&seen[5].0, &seen[5].1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moving_the_alias_under_load_fails_no_request() {
     let server = Arc::new(Server::start().await);

@@ -39,8 +39,9 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
+/// A service with the guard in front of it.
 #[derive(Clone)]
-pub(super) struct Guarded<S> {
+pub struct Guarded<S> {
     inner: S,
     settings: Arc<Settings>,
 }
@@ -72,7 +73,8 @@ enum State<F> {
     Refused(Option<Response>),
 }
 
-pub(super) struct Finish<F> {
+/// A refusal, or what the service answers.
+pub struct Finish<F> {
     id: Option<HeaderValue>,
     state: State<F>,
 }

@@ -4,6 +4,7 @@ mod layer;
 mod origin;
 mod parse;
 
+pub use layer::{Finish, Guarded};
 pub use parse::session_token;
 
 use crate::problem::{ApiError, Render};
@@ -16,6 +17,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tower::Layer as _;
 
 /// The name of the console's session cookie.
 pub const SESSION_COOKIE: &str = "mainspring_session";
@@ -195,6 +197,11 @@ impl Guard {
     /// Refuses whoever is not known, before any handler runs.
     pub fn protect(&self, router: Router, render: Render) -> Router {
         router.layer(layer::GuardLayer::new(self.clone(), render, true))
+    }
+
+    /// As [`protect`](Self::protect), a service that is no router.
+    pub fn protect_service<S>(&self, service: S, render: Render) -> Guarded<S> {
+        layer::GuardLayer::new(self.clone(), render, true).layer(service)
     }
 
     /// Lets everybody in and says who they are where that is known: health, login, the console's

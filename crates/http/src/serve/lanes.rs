@@ -3,7 +3,7 @@
 //! Runtimes that share their work are for what may take long: [`apart`] sends a router's requests back to the one
 //! that the listener runs on, and [`Streams`] what one connection has too many of.
 
-use super::{Arrived, Shared};
+use super::{App, Arrived, Shared};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -39,20 +39,20 @@ const BEAT: Duration = Duration::from_secs(1);
 const FEW_WAITS: u64 = 20;
 
 /// A connection on its way to a lane.
-struct Handed {
+struct Handed<A> {
     stream: std::net::TcpStream,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<A>>,
     slot: OwnedSemaphorePermit,
 }
 
 /// The lanes of a listener; connections go to them in turn. Their threads end after it is dropped.
-pub(super) struct Lanes {
-    lanes: Vec<mpsc::UnboundedSender<Handed>>,
+pub(super) struct Lanes<A> {
+    lanes: Vec<mpsc::UnboundedSender<Handed<A>>>,
     next: usize,
 }
 
-impl Lanes {
+impl<A: App> Lanes<A> {
     /// Starts a lane for each core. Fewer when the system gives no more threads; connections stay on
     /// the listener's runtime when there is none.
     pub(super) fn start(tasks: &Tasks, quiet: fn()) -> Self {
@@ -73,7 +73,7 @@ impl Lanes {
     }
 
     /// Hands a connection to the next lane in turn; gives it back where there is none.
-    pub(super) fn take(&mut self, arrived: Arrived) -> Option<Arrived> {
+    pub(super) fn take(&mut self, arrived: Arrived<A>) -> Option<Arrived<A>> {
         self.next = (self.next + 1) % self.lanes.len().max(1);
         let Some(lane) = self.lanes.get(self.next) else { return Some(arrived) };
         let Arrived { stream, address, shared, slot } = arrived;
@@ -86,8 +86,8 @@ impl Lanes {
     }
 }
 
-fn lane(number: usize, tasks: Tasks, quiet: fn()) -> std::io::Result<mpsc::UnboundedSender<Handed>> {
-    let (sender, mut queue) = mpsc::unbounded_channel::<Handed>();
+fn lane<A: App>(number: usize, tasks: Tasks, quiet: fn()) -> std::io::Result<mpsc::UnboundedSender<Handed<A>>> {
+    let (sender, mut queue) = mpsc::unbounded_channel::<Handed<A>>();
     let home = Handle::current();
     let count = || PARKED.set(PARKED.get().wrapping_add(1));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(count).build()?;
@@ -120,7 +120,7 @@ fn lane(number: usize, tasks: Tasks, quiet: fn()) -> std::io::Result<mpsc::Unbou
     Ok(sender)
 }
 
-async fn serve(handed: Handed) {
+async fn serve<A: App>(handed: Handed<A>) {
     let Handed { stream, address, shared, slot } = handed;
     match TcpStream::from_std(stream) {
         Ok(stream) => super::connection(Arrived { stream, address, shared, slot }).await,

@@ -7,7 +7,6 @@ pub use lanes::apart;
 
 use crate::guard::Peer;
 use crate::tls::TlsSettings;
-use axum::Router;
 use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,13 +15,14 @@ use hyper_util::server::conn::auto;
 use io::{Patient, Stream};
 use lanes::{Lanes, Streams};
 use mainspring_core::Tasks;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::Service as _;
+use tower::Service;
 
 /// How a listener behaves.
 #[derive(Debug, Clone)]
@@ -56,8 +56,23 @@ impl Default for ServeSettings {
     }
 }
 
-struct Shared {
-    app: Router,
+/// What a listener serves: a router, or what stands in front of one.
+pub trait App:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> App for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+struct Shared<A> {
+    app: A,
     settings: ServeSettings,
     tasks: Tasks,
 }
@@ -82,7 +97,7 @@ fn builder(settings: &ServeSettings, tasks: &Tasks) -> auto::Builder<Streams> {
 
 /// Serves `app` on `listener` until `tasks` is cancelled, then stops accepting, lets requests in
 /// flight end within the grace period, and returns. Every connection is a tracked task.
-pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, tasks: &Tasks) {
+pub async fn serve<A: App>(listener: TcpListener, app: A, settings: ServeSettings, tasks: &Tasks) {
     let slots = Arc::new(Semaphore::new(settings.max_connections));
     let shared = Arc::new(Shared { app, settings, tasks: tasks.clone() });
     let stop = tasks.cancelled();
@@ -115,15 +130,15 @@ pub async fn serve(listener: TcpListener, app: Router, settings: ServeSettings, 
 }
 
 /// A connection that was accepted.
-struct Arrived {
+struct Arrived<A> {
     stream: TcpStream,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<A>>,
     /// Its place among the connections.
     slot: OwnedSemaphorePermit,
 }
 
-async fn connection(arrived: Arrived) {
+async fn connection<A: App>(arrived: Arrived<A>) {
     let Arrived { stream: tcp, address, shared, slot } = arrived;
     // Answers are small and complete: waiting to fill a packet only adds latency.
     let _without = tcp.set_nodelay(true);
@@ -148,7 +163,7 @@ async fn connection(arrived: Arrived) {
 /// Runs one connection to its end. Until its first request has arrived it may last no longer than
 /// the header timeout: the protocol is told by the first bytes, and hyper's own timer starts only
 /// after them.
-async fn run(shared: &Shared, stream: Stream, address: SocketAddr, slot: OwnedSemaphorePermit) {
+async fn run<A: App>(shared: &Shared<A>, stream: Stream, address: SocketAddr, slot: OwnedSemaphorePermit) {
     let started = Arc::new(AtomicBool::new(false));
     let peer = Peer::new(address, matches!(stream, Stream::Tls(_)));
     let service = hyper::service::service_fn({
@@ -157,14 +172,8 @@ async fn run(shared: &Shared, stream: Stream, address: SocketAddr, slot: OwnedSe
             started.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
-            let mut app = app.clone();
-            async move {
-                let answer: Response<Body> = match app.call(request).await {
-                    Ok(answer) => answer,
-                    Err(never) => match never {},
-                };
-                Ok::<_, std::convert::Infallible>(answer)
-            }
+            // Ready when it is made: what it waits for, it waits for in its answer.
+            app.clone().call(request)
         }
     });
     let stream = Patient::new(stream, shared.settings.write_timeout, slot);

@@ -4,6 +4,7 @@ mod convert;
 mod health;
 mod models;
 mod service;
+mod unary;
 
 use crate::pb::grpc_inference_service_server::GrpcInferenceServiceServer;
 use crate::state::OipState;
@@ -11,8 +12,20 @@ use axum::Router;
 use service::Service;
 #[cfg(test)]
 pub(crate) use service::grpc_timeout;
-use tonic::codec::CompressionEncoding;
+use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 use tonic_health::pb::health_server::HealthServer;
+pub use unary::GrpcInfer;
+
+/// Where the service's methods are.
+const METHODS: &str = "/inference.GRPCInferenceService/";
+
+/// How requests may be compressed.
+fn compressed() -> EnabledCompressionEncodings {
+    let mut encodings = EnabledCompressionEncodings::default();
+    encodings.enable(CompressionEncoding::Gzip);
+    encodings.enable(CompressionEncoding::Deflate);
+    encodings
+}
 
 /// The protocol's service for callers that a guard has authenticated; render its refusals with
 /// [`crate::render_grpc_error`]. Takes gzip and deflate; answers uncompressed, since clients announce

@@ -6,12 +6,14 @@ use crate::pb;
 use crate::pb::grpc_inference_service_server::GrpcInferenceService;
 use crate::pb::infer_parameter::ParameterChoice;
 use crate::rest;
+use crate::rest::infer::Said;
 use crate::rest::models::versions_of;
 use crate::state::{Call, Door, OipState, Whom};
 use crate::view;
 use futures::future::Either;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use http::HeaderMap;
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
 use mainspring_serving::{Answer, AnswerParts, Ask, Encoded, Picked, State, VariantName};
@@ -20,7 +22,7 @@ use mainspring_wire::InferBody;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 pub(crate) struct Service {
     state: OipState,
@@ -180,6 +182,22 @@ fn done(model: &str, body: &InferBody, answer: Answer) -> Result<(Done, Encoded)
     }
 }
 
+/// `ModelInfer`.
+pub(super) async fn model_infer(
+    state: &OipState,
+    request: Request<pb::ModelInferRequest>,
+) -> Result<Response<pb::ModelInferResponse>, Status> {
+    let door = Door::new(Protocol::OipGrpc).within(timeout(request.metadata()));
+    let caller = caller(&request)?;
+    let (metadata, _, message) = request.into_parts();
+    let beside = Beside { caller: &caller, door, metadata: &metadata };
+    let done = infer(state, beside, message).await.map_err(|e| e.status())?;
+    let mut headers = HeaderMap::with_capacity(8);
+    let (variant, version) = (&done.variant, &done.response.model_version);
+    Said { id: done.prediction, variant, version, flags: done.flags.as_deref() }.put(&mut headers);
+    Ok(Response::from_parts(MetadataMap::from_headers(headers), done.response, Extensions::new()))
+}
+
 fn unbuilt<T>(why: &Refused) -> Result<Response<T>, Status> {
     Err(why.status())
 }
@@ -240,26 +258,7 @@ impl GrpcInferenceService for Service {
         &self,
         request: Request<pb::ModelInferRequest>,
     ) -> Result<Response<pb::ModelInferResponse>, Status> {
-        let door = Door::new(Protocol::OipGrpc).within(timeout(request.metadata()));
-        let caller = caller(&request)?;
-        let (metadata, _, message) = request.into_parts();
-        let beside = Beside { caller: &caller, door, metadata: &metadata };
-        let done = infer(&self.state, beside, message).await.map_err(|e| e.status())?;
-        let version = done.response.model_version.clone();
-        let mut response = Response::new(done.response);
-        let id = done.prediction.to_string();
-        let flags = done.flags.as_deref().map(|flags| (mainspring_serving::FLAGS_HEADER, flags));
-        let told = [
-            ("mainspring-prediction-id", id.as_str()),
-            (mainspring_traffic::VARIANT_HEADER, &done.variant),
-            ("mainspring-model-version", &version),
-        ];
-        for (key, value) in told.into_iter().chain(flags) {
-            if let Ok(value) = MetadataValue::try_from(value) {
-                response.metadata_mut().insert(key, value);
-            }
-        }
-        Ok(response)
+        model_infer(&self.state, request).await
     }
 
     type ModelStreamInferStream = BoxStream<'static, Result<pb::ModelStreamInferResponse, Status>>;

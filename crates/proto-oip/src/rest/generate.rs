@@ -5,7 +5,7 @@
 //! object with a member an output. `generate_stream` answers with server-sent events, one a part of the
 //! answer, each `data: {…}`; a failure after the first of them is `data: {"error": …}`.
 
-use super::infer::{FLAGS, MODEL_VERSION, PREDICTION_ID, Path, VARIANT, set, timeout};
+use super::infer::{Path, Said, timeout};
 use crate::error::Refused;
 use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
@@ -92,12 +92,7 @@ fn failure(why: &Refused) -> Bytes {
 fn head(response: &mut Response, media: &'static str, (id, target, flags): (EventId, &Target, Option<&str>)) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    set(headers, PREDICTION_ID, &id.to_string());
-    set(headers, VARIANT, &target.variant);
-    set(headers, MODEL_VERSION, &target.version);
-    if let Some(flags) = flags {
-        set(headers, FLAGS, flags);
-    }
+    Said { id, variant: &target.variant, version: &target.version, flags }.put(headers);
 }
 
 async fn read(state: &OipState, request: Request) -> Result<(Call, Picked, InferBody), Refused> {

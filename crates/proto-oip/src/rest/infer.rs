@@ -6,14 +6,17 @@ use crate::error::Refused;
 use crate::state::{Call, Door, OipState, Whom, caller};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mainspring_core::{ErrorKind, Protocol};
+use mainspring_core::{ErrorKind, EventId, Protocol};
 use mainspring_http::{Coding, Head, read_body_aligned};
 use mainspring_serving::{Answer, Ask, Encoded, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Bytes of the JSON part of a body; `0` says that there is none.
@@ -39,17 +42,79 @@ pub(crate) async fn infer(State(state): State<OipState>, request: Request) -> Re
     let door = Door::new(Protocol::OipRest);
     let (mut parts, body) = request.into_parts();
     let path = Path::of(&mut parts, &state).await?;
+    answer(&state, door, Addressed { model: path.model(), version: path.version() }, &parts, body).await
+}
+
+/// Who is asked, as the path names it.
+#[derive(Clone, Copy)]
+struct Addressed<'a> {
+    model: &'a str,
+    version: Option<&'a str>,
+}
+
+async fn answer(
+    state: &OipState,
+    door: Door,
+    addressed: Addressed<'_>,
+    parts: &http::request::Parts,
+    body: Body,
+) -> Result<Response, Refused> {
     let door = door.within(timeout(&parts.headers)?);
-    let call = state.call(&caller(&parts.extensions)?, path.model(), door)?;
-    let version = path.version();
-    let ask = Ask { version, head: &Head(&parts.headers) };
+    let call = state.call(&caller(&parts.extensions)?, addressed.model, door)?;
+    let ask = Ask { version: addressed.version, head: &Head(&parts.headers) };
     let (picked, mut request) = read(&call, ask, &parts.headers, body, state.limits().max_body).await?;
     let binary = request.binary_output;
     let answer = call.infer(picked, &mut request).await?;
-    let (response, encoded) = respond(path.model(), &request, binary, answer, &parts.headers)?;
+    let (response, encoded) = respond(addressed.model, &request, binary, answer, &parts.headers)?;
     encoded.await?;
     Ok(response)
 }
+
+/// `POST /v2/models/{model}/infer` where nothing in the path is encoded, without a router.
+#[derive(Debug, Clone)]
+pub struct RestInfer(OipState);
+
+impl RestInfer {
+    /// Over this state.
+    pub fn new(state: OipState) -> Self {
+        Self(state)
+    }
+
+    /// Whether a request is for it.
+    pub fn takes<B>(request: &http::Request<B>) -> bool {
+        request.method() == http::Method::POST && plain(request.uri().path()).is_some()
+    }
+}
+
+/// The model in a path that has nothing to decode.
+fn plain(path: &str) -> Option<&str> {
+    let model = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    if model.is_empty() || model.bytes().any(|b| matches!(b, b'/' | b'%')) { None } else { Some(model) }
+}
+
+impl tower::Service<Request> for RestInfer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answering {
+        let state = self.0.clone();
+        Box::pin(async move {
+            let door = Door::new(Protocol::OipRest);
+            let (parts, body) = request.into_parts();
+            let model = plain(parts.uri.path()).unwrap_or_default();
+            let answered = answer(&state, door, Addressed { model, version: None }, &parts, body).await;
+            Ok(answered.unwrap_or_else(Refused::into_response))
+        })
+    }
+}
+
+/// An answer on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 /// The model and version in the path, percent-decoded.
 pub(crate) struct Path(RawPathParams);
@@ -163,15 +228,33 @@ fn respond(
         Err(why) => return Err(Call::unwritable(answer, why)),
     };
     let mut response = body_response(rendered, headers);
-    let out = response.headers_mut();
-    let id = answer.id.0.hyphenated().encode_lower(&mut [0; 36]).to_owned();
-    set(out, PREDICTION_ID, &id);
-    set(out, VARIANT, &answer.target.variant);
-    set(out, MODEL_VERSION, &answer.target.version);
-    if let Some(flags) = &answer.flags {
-        set(out, FLAGS, flags);
-    }
+    let (target, flags) = (&answer.target, answer.flags.as_deref());
+    Said { id: answer.id, variant: &target.variant, version: &target.version, flags }.put(response.headers_mut());
     Ok((response, answer.encoded()))
+}
+
+/// What the headers of an answer say of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub(crate) id: EventId,
+    pub(crate) variant: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) flags: Option<&'a str>,
+}
+
+impl Said<'_> {
+    pub(crate) fn put(self, headers: &mut HeaderMap) {
+        if let Ok(mut id) = HeaderValue::from_str(self.id.0.hyphenated().encode_lower(&mut [0; 36])) {
+            // No other answer has the same: kept in HTTP/2's table of headers, it would drive out what they do have.
+            id.set_sensitive(true);
+            headers.insert(PREDICTION_ID, id);
+        }
+        set(headers, VARIANT, self.variant);
+        set(headers, MODEL_VERSION, self.version);
+        if let Some(flags) = self.flags {
+            set(headers, FLAGS, flags);
+        }
+    }
 }
 
 /// A header, when its value can be one.

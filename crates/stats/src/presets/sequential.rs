@@ -123,8 +123,10 @@ impl Calibration {
     pub fn add(&mut self, more: &Values) {
         let mut counts = std::mem::take(&mut self.counts);
         let missing = counts.len() - 1;
-        self.each_bin(more, missing, |bin| {
-            counts[bin] += 1;
+        self.each_bins(more, missing, |bins| {
+            for bin in bins {
+                counts[*bin] += 1;
+            }
             ControlFlow::Continue(())
         });
         self.counts = counts;
@@ -155,40 +157,44 @@ impl Calibration {
     /// The bin of each row.
     pub fn bins(&self, values: &Values) -> Vec<usize> {
         let mut bins = Vec::with_capacity(values.len());
-        self.each_bin(values, self.counts.len() - 1, |bin| {
-            bins.push(bin);
+        self.each_bins(values, self.counts.len() - 1, |some| {
+            bins.extend_from_slice(some);
             ControlFlow::Continue(())
         });
         bins
     }
 
-    /// Calls `f` with each row's bin until it breaks off; `missing` is the bin of what is.
-    fn each_bin(&self, values: &Values, missing: usize, mut f: impl FnMut(usize) -> ControlFlow<()>) {
-        let done = match (values, &self.edges) {
+    /// Calls `f` with the bins of some rows after the other, until it breaks off; `missing` is the bin of what is. Some at a
+    /// time: one search does not wait for what is done with the bin of the one before.
+    fn each_bins(&self, values: &Values, missing: usize, f: impl FnMut(&[usize]) -> ControlFlow<()>) {
+        match (values, &self.edges) {
             (Values::Numbers { values, .. }, Some(edges)) => {
                 // As many edges always: no step of the search depends on how many there are.
                 let mut padded = [f64::INFINITY; BINS];
                 padded.iter_mut().zip(edges).for_each(|(place, edge)| *place = *edge);
-                // Some at a time: one search does not wait for what is done with the bin of the one before.
-                let mut bins = [0; AT_ONCE];
-                values.chunks(AT_ONCE).try_for_each(|values| {
-                    for (bin, v) in bins.iter_mut().zip(values) {
-                        let value = v.clamp(f64::MIN, f64::MAX);
-                        let found = padded.partition_point(|edge| *edge < value);
-                        *bin = if v.is_nan() { missing } else { found };
-                    }
-                    bins[..values.len()].iter().try_for_each(|bin| f(*bin))
-                })
+                let bin = |v: &f64| {
+                    let value = v.clamp(f64::MIN, f64::MAX);
+                    let found = padded.partition_point(|edge| *edge < value);
+                    if v.is_nan() { missing } else { found }
+                };
+                some_at_a_time(values, bin, f);
             }
-            (Values::Numbers { values, .. }, None) => values.iter().try_for_each(|_| f(missing)),
+            (Values::Numbers { values, .. }, None) => some_at_a_time(values, |_| missing, f),
             (Values::Categories { values, .. }, _) => {
                 let hash = |v: u32| Coin::new(u64::from(v)).below(HASHED) as usize;
-                values.iter().try_for_each(|v| f(if *v == MISSING { missing } else { hash(*v) }))
+                some_at_a_time(values, |v| if *v == MISSING { missing } else { hash(*v) }, f);
             }
-        };
-        // Breaking off is no failure.
-        let _: ControlFlow<()> = done;
+        }
     }
+}
+
+fn some_at_a_time<T>(values: &[T], bin: impl Fn(&T) -> usize, mut f: impl FnMut(&[usize]) -> ControlFlow<()>) {
+    let mut bins = [0; AT_ONCE];
+    // Breaking off is no failure.
+    let _: ControlFlow<()> = values.chunks(AT_ONCE).try_for_each(|values| {
+        bins.iter_mut().zip(values).for_each(|(place, value)| *place = bin(value));
+        f(&bins[..values.len()])
+    });
 }
 
 /// Compares two tables' columns: rows in their order, unless that says drift and the reference, which stands for no
@@ -249,16 +255,19 @@ pub fn sequential(reference: &Calibration, current: &Values, level: f64) -> Resu
     let Ok(mut test) = Conformal::new(&reference.counts, SEED) else { return Err(NoFinding::Empty("reference")) };
     let (mut since, bound) = (None, -level.ln());
     let mut run = test.run();
-    reference.each_bin(current, reference.counts.len() - 1, |bin| {
-        if !run.push(bin) {
-            return ControlFlow::Continue(());
+    reference.each_bins(current, reference.counts.len() - 1, |mut bins| {
+        while let Some(taken) = run.push(bins) {
+            bins = &bins[taken..];
+            let peak = run.peak();
+            if since.is_none() && peak >= bound {
+                since = Some(run.seen() - 1);
+            }
+            // More is not said of it.
+            if peak >= MOST && since.is_some() {
+                return ControlFlow::Break(());
+            }
         }
-        let peak = run.peak();
-        if since.is_none() && peak >= bound {
-            since = Some(run.seen() - 1);
-        }
-        // More is not said of it.
-        if peak >= MOST && since.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        ControlFlow::Continue(())
     });
     drop(run);
     Ok(Finding {

@@ -114,31 +114,32 @@ impl Conformal {
     pub fn push(&mut self, bin: usize) {
         let bin = bin.min(self.bag.len() - 1);
         let above: u64 = self.bag[bin + 1..].iter().sum();
-        let cell = self.cell(bin, above);
-        self.bet(cell);
-    }
-
-    /// The cell of a value that so many of the bag are above; it is in the bag then.
-    #[inline]
-    fn cell(&mut self, bin: usize, above: u64) -> usize {
-        let within = self.coin.unit() * (self.bag[bin] + 1) as f64;
-        let rank = (above as f64 + within) / (self.total + 1) as f64;
         self.bag[bin] += 1;
         self.total += 1;
-        ((rank * CELLS as f64) as usize).min(CELLS - 1)
+        let cell = cell(self.coin.unit(), [above, self.bag[bin], self.total].map(signed));
+        self.bet(cell);
     }
 
     /// For very many values one after another: each costs a fraction of a push, and the wealth is the same but for rounding.
     pub fn run(&mut self) -> Run<'_> {
         let leaves = self.bag.len().next_power_of_two();
         let mut tree = vec![0; 2 * leaves];
-        tree[leaves..leaves + self.bag.len()].copy_from_slice(&self.bag);
+        tree[leaves..].iter_mut().zip(&self.bag).for_each(|(leaf, n)| *leaf = signed(*n));
         for at in (1..leaves).rev() {
             tree[at] = tree[2 * at] + tree[2 * at + 1];
         }
         let cells = std::array::from_fn(|cell| self.cells.each_ref().map(|cells| cells[cell]));
-        let (sums, money, most) = (self.sums, self.weights, (self.peak - self.log_wealth).exp());
-        Run { test: self, tree, leaves, cells, sums, one: [1.0; BETTORS], back: [1.0; BETTORS], money, most }
+        let purse = Purse {
+            total: signed(self.total),
+            seen: self.seen,
+            coin: self.coin,
+            sums: self.sums,
+            one: [1.0; BETTORS],
+            back: [1.0; BETTORS],
+            money: self.weights,
+            most: (self.peak - self.log_wealth).exp(),
+        };
+        Run { test: self, tree, leaves, cells, purse }
     }
 
     /// More values whose order is not known, as counts by bin: in an order by chance.
@@ -212,11 +213,20 @@ impl Conformal {
 pub struct Run<'a> {
     test: &'a mut Conformal,
     /// A node's sum is that of its two below, 2n and 2n + 1; the bins begin at `leaves`.
-    tree: Vec<u64>,
+    tree: Vec<i64>,
     leaves: usize,
     /// What the bettors remember of each cell, in what a value weighed at the beginning.
     cells: [[f64; BETTORS]; CELLS],
-    /// What they remember in all.
+    purse: Purse,
+}
+
+/// What changes with each value, small enough for a processor's registers.
+#[derive(Debug, Clone)]
+struct Purse {
+    total: i64,
+    seen: u64,
+    coin: Coin,
+    /// What the bettors remember in all.
     sums: [f64; BETTORS],
     /// What a value weighs now for each of them, and one over that.
     one: [f64; BETTORS],
@@ -233,19 +243,82 @@ const HEAVIEST: f64 = 1e60;
 const RICHEST: f64 = 1e100;
 
 impl Run<'_> {
-    /// As [`Conformal::push`]. Says whether the wealth is greater than ever.
-    #[inline]
-    pub fn push(&mut self, bin: usize) -> bool {
-        let bin = bin.min(self.test.bag.len() - 1);
-        let (mut at, mut above) = (self.leaves + bin, 0);
-        // As many steps for each bin, and no branch in them.
-        while at > 1 {
-            self.tree[at] += 1;
-            above += self.tree[at | 1] & ((at as u64 & 1).wrapping_sub(1));
-            at /= 2;
+    /// As [`Conformal::push`] of each of these bins, up to the first with which the wealth is greater than ever. Says how
+    /// many it took, that one among them.
+    pub fn push(&mut self, bins: &[usize]) -> Option<usize> {
+        let last = self.test.bag.len() - 1;
+        let mut done = 0;
+        while done < bins.len() {
+            let mut purse = self.purse.clone();
+            let (mut new, mut far) = (false, false);
+            for bin in &bins[done..] {
+                let (mut at, mut above) = (self.leaves + (*bin).min(last), 0);
+                self.tree[at] += 1;
+                let here = self.tree[at];
+                // As many steps for each bin, and no branch in them.
+                while at > 1 {
+                    above += self.tree[at | 1] & ((at as i64 & 1) - 1);
+                    at /= 2;
+                    self.tree[at] += 1;
+                }
+                purse.total += 1;
+                let cell = cell(purse.coin.unit(), [above, here, purse.total]);
+                let wealth = purse.bet(&mut self.cells[cell]);
+                done += 1;
+                new = wealth > purse.most;
+                purse.most = if new { wealth } else { purse.most };
+                far = purse.one[0] > HEAVIEST || !(1.0 / RICHEST..RICHEST).contains(&wealth);
+                if new || far {
+                    break;
+                }
+            }
+            self.purse = purse;
+            if far {
+                self.settle();
+            }
+            if new {
+                return Some(done);
+            }
         }
-        let cell = self.test.cell(bin, above);
-        let here = &mut self.cells[cell];
+        None
+    }
+
+    /// Values of the stream so far.
+    pub fn seen(&self) -> u64 {
+        self.purse.seen
+    }
+
+    /// As [`Conformal::peak`].
+    pub fn peak(&self) -> f64 {
+        self.test.peak.max(self.test.log_wealth + self.purse.most.ln())
+    }
+
+    /// Writes down what is known by now, and counts in that.
+    fn settle(&mut self) {
+        let wealth = sum(&self.purse.money);
+        let peak = self.peak();
+        let (test, purse) = (&mut *self.test, &mut self.purse);
+        test.bag.iter_mut().zip(&self.tree[self.leaves..]).for_each(|(n, leaf)| *n = leaf.unsigned_abs());
+        (test.total, test.seen, test.coin) = (purse.total.unsigned_abs(), purse.seen, purse.coin);
+        test.peak = peak;
+        test.log_wealth += wealth.ln();
+        test.weights = purse.money.map(|money| money / wealth);
+        test.sums = purse.sums;
+        for (cell, here) in self.cells.iter_mut().enumerate() {
+            for ((seen, back), cells) in here.iter_mut().zip(&purse.back).zip(&mut test.cells) {
+                *seen *= back;
+                cells[cell] = *seen;
+            }
+        }
+        (purse.one, purse.back) = ([1.0; BETTORS], [1.0; BETTORS]);
+        (purse.money, purse.most) = (test.weights, (test.peak - test.log_wealth).exp());
+    }
+}
+
+impl Purse {
+    /// Bets on a value that fell into the cell of which the bettors remember this much. All that they have then.
+    #[inline]
+    fn bet(&mut self, here: &mut [f64; BETTORS]) -> f64 {
         for bettor in 0..BETTORS {
             let seen = here[bettor] * self.back[bettor];
             self.money[bettor] *= (CELLS as f64 * seen + PRIOR) / (self.sums[bettor] + PRIOR);
@@ -255,46 +328,25 @@ impl Run<'_> {
             self.sums[bettor] = self.sums[bettor] * KEEP[bettor] + 1.0;
         }
         let wealth = sum(&self.money);
-        self.test.seen += 1;
-        let share = share(self.test.seen);
+        self.seen += 1;
+        let share = share(self.seen);
         let each = wealth * (share / self.money.len() as f64);
         self.money = self.money.map(|money| money * (1.0 - share) + each);
-        let new = wealth > self.most;
-        self.most = if new { wealth } else { self.most };
-        if self.one[0] > HEAVIEST || !(1.0 / RICHEST..RICHEST).contains(&wealth) {
-            self.settle();
-        }
-        new
+        wealth
     }
+}
 
-    /// Values of the stream so far.
-    pub fn seen(&self) -> u64 {
-        self.test.seen
-    }
+/// The cell of a value that so many of the bag are above, by chance among those of its bin; it is in the bag.
+#[inline]
+fn cell(chance: f64, [above, here, total]: [i64; 3]) -> usize {
+    let rank = (above as f64 + chance * here as f64) / total as f64;
+    ((rank * CELLS as f64) as i64).clamp(0, CELLS as i64 - 1) as usize
+}
 
-    /// As [`Conformal::peak`].
-    pub fn peak(&self) -> f64 {
-        self.test.peak.max(self.test.log_wealth + self.most.ln())
-    }
-
-    /// Writes down what is known by now, and counts in that.
-    fn settle(&mut self) {
-        let wealth = sum(&self.money);
-        let peak = self.peak();
-        let test = &mut *self.test;
-        test.peak = peak;
-        test.log_wealth += wealth.ln();
-        test.weights = self.money.map(|money| money / wealth);
-        test.sums = self.sums;
-        for (cell, here) in self.cells.iter_mut().enumerate() {
-            for ((seen, back), cells) in here.iter_mut().zip(&self.back).zip(&mut test.cells) {
-                *seen *= back;
-                cells[cell] = *seen;
-            }
-        }
-        (self.one, self.back) = ([1.0; BETTORS], [1.0; BETTORS]);
-        (self.money, self.most) = (test.weights, (test.peak - test.log_wealth).exp());
-    }
+/// A count as a processor turns it into a float in one step. No bag has half as many values as fit.
+#[inline]
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Drop for Run<'_> {
@@ -340,13 +392,16 @@ mod tests {
                 one.push(*bin);
             }
             let mut run = other.run();
-            let mut peak = run.peak();
-            for bin in &bins[..30_000] {
-                let new = run.push(*bin);
-                assert!(run.peak() >= peak - 1e-9 && (new || run.peak() <= peak + 1e-9), "{} {peak}", run.peak());
+            let (mut peak, mut at) = (run.peak(), 0);
+            while at < 30_000 {
+                let some = &bins[at..30_000.min(at + 700)];
+                let new = run.push(some);
+                at += new.unwrap_or(some.len());
+                assert_eq!(run.seen(), at as u64);
+                let there = if new.is_some() { run.peak() >= peak } else { (run.peak() - peak).abs() < 1e-9 };
+                assert!(there, "{} {peak}", run.peak());
                 peak = run.peak();
             }
-            assert_eq!(run.seen(), 30_000);
             drop(run);
             for bin in &bins[30_000..] {
                 other.push(*bin);
