@@ -1,5 +1,6 @@
 """What real answers cost and bring, beside the journal's own rows: a real model, keys, feedback, prices, budgets, alerts."""
 
+import datetime
 import json
 import time
 from decimal import Decimal
@@ -141,6 +142,73 @@ def test_money_is_exact_and_what_is_idle_is_shown(served):
     assert whole["parts"]["failed"]["answers"] == whole["parts"]["forced"]["answers"] == 1
     hints = cost(server, "hints")
     assert any("nothing is said of its size before 60" in note for note in hints["notes"]), hints
+
+
+def focus(days):
+    """A bill in FOCUS 1.0's columns: two machines of a team, its disk, somebody else's machine, and a tax."""
+    import pyarrow
+
+    midnight = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = []
+    for ago in range(days, 0, -1):
+        begins = midnight - datetime.timedelta(days=ago - 1)
+        period = {"ChargePeriodStart": begins, "ChargePeriodEnd": begins + datetime.timedelta(days=1), "BillingCurrency": "EUR"}
+        for category, service, kind, billed, effective, unit, amount, tags in (
+            ("Compute", "Amazon EC2", "Usage", "0", "172800", "Hours", "24", [("team", "ml")]),
+            ("Compute", "Amazon EC2", "Usage", "172800", "172800", "Hours", "24", [("team", "ml")]),
+            ("Storage", "Amazon S3", "Usage", "0.46", "0.46", "GB-Mo", "20", [("team", "ml")]),
+            ("Compute", "Amazon EC2", "Usage", "7", "7", "Hours", "24", [("team", "web")]),
+            ("Networking", "Amazon VPC", "Usage", "3.25", "3.25", "GB", "1", [("team", "ml")]),
+            ("Compute", "Amazon EC2", "Tax", "19", "19", None, None, [("team", "ml")]),
+        ):
+            rows.append({**period, "ServiceCategory": category, "ServiceName": service, "ChargeCategory": kind, "BilledCost": Decimal(billed),
+                         "EffectiveCost": Decimal(effective), "ConsumedUnit": unit, "ConsumedQuantity": amount and Decimal(amount), "Tags": tags})
+    money, when = pyarrow.decimal128(38, 12), pyarrow.timestamp("us", "UTC")
+    kinds = {"ChargePeriodStart": when, "ChargePeriodEnd": when, "BilledCost": money, "EffectiveCost": money, "ConsumedQuantity": money,
+             "Tags": pyarrow.map_(pyarrow.string(), pyarrow.string())}
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in rows[0]])
+    return pyarrow.Table.from_pylist(rows, schema)
+
+
+def test_a_providers_bill_is_spread_over_answers(served, tmp_path):
+    import pyarrow.parquet
+
+    server, _, _ = served
+    bill = focus(days=3)
+    pyarrow.parquet.write_table(bill, tmp_path / "focus.parquet")
+    frame = bill.to_pandas()
+    frame["Tags"] = [json.dumps(dict(tags)) for tags in frame["Tags"]]
+    frame["ChargePeriodStart"] = frame["ChargePeriodStart"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    frame["ChargePeriodEnd"] = frame["ChargePeriodEnd"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    frame.to_csv(tmp_path / "focus.csv", index=False)
+    words = ("--cpus", "2", "--machines", "2", "--tag", "team=ml")
+    done = server.cli("cost", "bill", tmp_path / "focus.parquet", *words, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "left out: Amazon VPC (Networking), 9.75 EUR in 3 charges" in done.stderr and "taxes, 57 EUR" in done.stderr
+    assert "left out: 3 charges without the tags" in done.stderr
+    from_csv = server.cli("cost", "bill", tmp_path / "focus.csv", *words)
+    assert from_csv.replace("focus.csv", "focus.parquet") == done.stdout
+    server.apply(done.stdout)
+    report = cost(server, "--since", "1h", "--prices", "bill")
+    (line,) = report["lines"]
+    # 345,600 a day for two machines of two CPUs: a second of one CPU is one.
+    assert Decimal(line["cost"]["compute"]) == Decimal(line["computeNanos"]) / 10**9
+    assert Decimal(report["host"]["paid"]) == 14_400
+    (model,) = [kept for kept in report["storage"] if kept["what"] == "model"]
+    assert Decimal(model["cost"]) > 0
+    invoice = json.loads(server.cli("cost", "bill", tmp_path / "focus.csv", *words, "--cost", "BilledCost", "--output", "json"))
+    assert [entry["host"]["hour"] for entry in invoice["entries"]] == ["3600"]
+    frame["EffectiveCost"] = "free"
+    frame.to_csv(tmp_path / "wrong.csv", index=False)
+    for file, more, code, said in (
+        ("focus.csv", ("--service", "Amazon EKS"), 2, "no charge of"),
+        ("focus.csv", ("--tag", "team=none"), 2, "no charge of"),
+        ("focus.csv", ("--cost", "Cost"), 2, "has no column Cost"),
+        ("wrong.csv", (), 2, 'row 1 of'),
+        ("nothing.csv", (), 1, "nothing.csv"),
+    ):
+        wrong = server.cli("cost", "bill", tmp_path / file, "--cpus", "2", *more, check=False)
+        assert wrong.returncode == code and said in wrong.stderr, wrong.stderr
 
 
 def test_a_budget_that_is_spent_is_an_alert_until_it_is_not_declared(served):

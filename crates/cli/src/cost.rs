@@ -2,6 +2,7 @@
 
 use crate::age::parse_age;
 use crate::args::Output;
+use crate::bill::{self, BillArgs};
 use crate::client::{Server, segment};
 use crate::error::CliError;
 use crate::output::{cell, either, line, note, size, table, time};
@@ -36,6 +37,8 @@ pub enum CostCmd {
     },
     /// List budgets and how much of each is spent
     Budgets,
+    /// Make a price table of a provider's bill: what machines cost by the day, as FOCUS has it
+    Bill(BillArgs),
 }
 
 /// The last so long, when nothing is said.
@@ -118,6 +121,7 @@ pub async fn run(server: &Server, args: &CostArgs, out: Output) -> Result<(), Cl
             let found = server.get(&format!("/api/v1/cost/hints?{}", window.query()?)).await?;
             either(out, &found, || hints(&found));
         }
+        Some(CostCmd::Bill(args)) => bill::run(args, out).await?,
         Some(CostCmd::Budgets) => {
             let found = server.get("/api/v1/cost/budgets").await?;
             either(out, &found, || budgets(&found));

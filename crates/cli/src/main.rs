@@ -4,6 +4,7 @@ mod age;
 mod alarms;
 mod alert;
 mod args;
+mod bill;
 mod client;
 mod convert;
 mod cost;

@@ -8,6 +8,7 @@
 //! have. What of the paid machines no answer took is shown as such, and is never spread over answers.
 
 mod action;
+pub mod bill;
 pub mod budget;
 mod costs;
 mod error;
@@ -23,6 +24,7 @@ pub mod value;
 mod watch;
 
 pub use action::{ReadAllCost, ReadCost};
+pub use bill::Bill;
 pub use budget::{BudgetSpec, Standing};
 pub use costs::Costs;
 pub use error::CostError;

@@ -24,6 +24,38 @@ const MOST: i128 = 1_000_000_000 * ONE;
 pub struct Money(pub i128);
 
 impl Money {
+    /// One of the currency.
+    pub const ONE: Self = Self(ONE);
+
+    /// An amount as machines write it: with any number of digits, of which those beyond the twelfth are rounded, and with a
+    /// power of ten behind it, `4.1666666e-05`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn rounded(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no amount");
+        let (sign, rest) = text.trim().strip_prefix('-').map_or((1, text.trim()), |rest| (-1, rest));
+        let (number, power) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+        let power: i32 = power.parse().map_err(|_| wrong())?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || digits.len() > 64 || power.abs() > 40 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        // Where the last digit that counts stands.
+        let end = whole.len() as i32 + power + DIGITS as i32;
+        let at =
+            |i: i32| usize::try_from(i).ok().and_then(|i| digits.as_bytes().get(i)).map_or(0, |b| i128::from(b - b'0'));
+        let mut amount: i128 = 0;
+        for i in 0..end.max(0) {
+            amount = amount * 10 + at(i);
+            if amount > MOST {
+                return Err(format!("{text:?} is more than {}", Self(MOST)));
+            }
+        }
+        Ok(Self(sign * (amount + i128::from(at(end) >= 5))))
+    }
+
     /// `amount × of ÷ per`, towards zero, exact however large the product is. `per` is not 0.
     #[must_use]
     pub fn share(self, of: u128, per: u128) -> Self {

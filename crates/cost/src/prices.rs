@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use time::macros::format_description;
-use time::{Date, PrimitiveDateTime, Time};
+use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
 /// Nanoseconds of an hour.
 const HOUR_NS: u128 = 3_600_000_000_000;
@@ -26,6 +26,18 @@ const MOST: usize = 100;
 pub struct Day(Date);
 
 impl Day {
+    /// The day of a time.
+    pub fn of(at: Timestamp) -> Self {
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.micros()) * 1_000);
+        Self(at.map_or(Date::MAX, OffsetDateTime::date))
+    }
+
+    /// The day after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.next_day().unwrap_or(Date::MAX))
+    }
+
     /// When it begins.
     pub fn begins(self) -> Timestamp {
         let at = PrimitiveDateTime::new(self.0, Time::MIDNIGHT).assume_utc().unix_timestamp_nanos() / 1_000;

@@ -13,6 +13,7 @@ use mainspring_store::{Db, DbSettings};
 use mainspring_testkit::{PATIENCE, may, may_in, open_gate};
 use std::sync::Arc;
 
+mod billed;
 mod brought;
 mod counted;
 mod measured;

@@ -27,6 +27,16 @@ pub enum MonitorError {
         /// Why.
         reason: String,
     },
+    /// A row is not what it should be.
+    #[error("row {row} of {}: {reason}", file.display())]
+    Row {
+        /// The file.
+        file: PathBuf,
+        /// Its number, from 1 on.
+        row: u64,
+        /// Why.
+        reason: String,
+    },
     /// The two files share no column.
     #[error("the files have no column in common; the reference has {}", list(.0))]
     Columns(Vec<String>),
@@ -77,6 +87,7 @@ impl Failure for MonitorError {
             Self::Open { .. } | Self::Thread(_) | Self::Suite(_) => ErrorKind::Internal,
             Self::Format(_)
             | Self::Read { .. }
+            | Self::Row { .. }
             | Self::Columns(_)
             | Self::Level(_)
             | Self::Sketch { .. }

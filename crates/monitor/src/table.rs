@@ -1,7 +1,8 @@
 //! A table in a file: Parquet, CSV, JSON Lines or Arrow's file format.
 
 use crate::error::MonitorError;
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, LargeStringArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format as Csv;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -171,9 +172,56 @@ impl Table {
         })
     }
 
+    /// Calls `f` with the cells of some columns as texts, row after row, until it fails; a column that is not there has none.
+    /// What is no text is written as one, and a map of texts as a JSON object. Blocks.
+    ///
+    /// # Errors
+    /// [`MonitorError`] when the file cannot be read, or with what `f` says of a row, by its number.
+    pub fn cells(
+        &self,
+        columns: &[&str],
+        mut f: impl FnMut(&[Option<&str>]) -> Result<(), String>,
+    ) -> Result<(), MonitorError> {
+        let mut row = 0_u64;
+        for part in 0..self.parts() {
+            for batch in self.rows(part, None)? {
+                let batch = batch.map_err(|e| self.wrong(&e))?;
+                let read = |name: &&str| batch.column_by_name(name).map(as_texts).transpose();
+                let columns: Vec<Option<LargeStringArray>> =
+                    columns.iter().map(read).collect::<Result<_, _>>().map_err(|e| self.wrong(&e))?;
+                for i in 0..batch.num_rows() {
+                    row += 1;
+                    let there = columns.iter().map(|column| column.as_ref().filter(|texts| texts.is_valid(i)));
+                    let cells: Vec<Option<&str>> = there.map(|texts| texts.map(|texts| texts.value(i))).collect();
+                    let wrong = |reason| MonitorError::Row { file: self.file.clone(), row, reason };
+                    f(&cells).map_err(wrong)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn wrong(&self, e: &ArrowError) -> MonitorError {
         MonitorError::read(&self.file, self.format(), e)
     }
+}
+
+/// A column's cells as texts.
+fn as_texts(column: &ArrayRef) -> Result<LargeStringArray, ArrowError> {
+    let Some(maps) = column.as_map_opt() else {
+        return Ok(cast(column, &DataType::LargeUtf8)?.as_string::<i64>().clone());
+    };
+    let of = |array: &ArrayRef| Ok::<_, ArrowError>(cast(array, &DataType::LargeUtf8)?.as_string::<i64>().clone());
+    let (keys, values) = (of(maps.keys())?, of(maps.values())?);
+    let ends = maps.offsets();
+    Ok((0..maps.len())
+        .map(|i| {
+            let entries = ends[i] as usize..ends[i + 1] as usize;
+            let value = |e| if values.is_valid(e) { values.value(e).into() } else { serde_json::Value::Null };
+            let object: serde_json::Map<_, _> = entries.map(|e| (keys.value(e).to_owned(), value(e))).collect();
+            maps.is_valid(i).then(|| serde_json::Value::Object(object).to_string())
+        })
+        .collect())
 }
 
 /// Passes the mark that some programs write before UTF-8.

@@ -1,0 +1,160 @@
+use crate::bill::{Bill, Chosen};
+use crate::prices::PriceEntry;
+use crate::{Money, PriceSpec};
+use std::collections::HashMap;
+
+fn chosen() -> Chosen {
+    Chosen { cost: "EffectiveCost".into(), ..Chosen::default() }
+}
+
+/// Rows as `begins, ends, cost, category, service` and more cells.
+fn row<'a>(cells: [&'a str; 5], more: &[(&'a str, &'a str)]) -> HashMap<&'a str, &'a str> {
+    let [begins, ends, cost, category, service] = cells;
+    let mut row = HashMap::from([
+        ("ChargePeriodStart", begins),
+        ("ChargePeriodEnd", ends),
+        ("EffectiveCost", cost),
+        ("ServiceCategory", category),
+        ("ServiceName", service),
+        ("BillingCurrency", "USD"),
+        ("ChargeCategory", "Usage"),
+    ]);
+    row.extend(more.iter().copied());
+    row
+}
+
+fn add(bill: &mut Bill, chosen: &Chosen, row: &HashMap<&str, &str>) -> Result<(), String> {
+    bill.add(chosen, |name| row.get(name).copied())
+}
+
+fn hours(entries: &[PriceEntry]) -> Vec<(String, Option<String>)> {
+    let hour = |e: &PriceEntry| e.host.as_ref().map(|h| h.hour.to_string());
+    entries.iter().map(|e| (e.from.to_string(), hour(e))).collect()
+}
+
+#[test]
+fn a_days_charges_for_machines_are_what_their_hours_cost() {
+    let mut bill = Bill::default();
+    for (begins, ends, cost) in [
+        ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "9.6"),
+        ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "4.8"),
+        // As it was the day before, which needs no entry.
+        ("2026-11-02 00:00:00 UTC", "2026-11-03 00:00:00 UTC", "1.44e1"),
+        // A bill of today ends with the hour that it was written in: 6 of 24.
+        ("2026-11-03T00:00:00", "2026-11-03T06:00:00", "7.2"),
+    ] {
+        add(&mut bill, &chosen(), &row([begins, ends, cost, "Compute", "Amazon EC2"], &[])).unwrap();
+    }
+    let entries = bill.entries((3, 2), "bill");
+    let wanted = [("2026-11-01".to_owned(), Some("0.2".to_owned())), ("2026-11-03".to_owned(), Some("0.4".to_owned()))];
+    assert_eq!(hours(&entries), wanted);
+    assert_eq!(entries[0].host.as_ref().map(|h| (h.cpus, h.count)), Some((2, 3)));
+    let spec = PriceSpec { currency: bill.currency().unwrap().to_owned(), entries, offers: Vec::new() };
+    spec.validate().unwrap();
+    // And what the table says was paid is what was billed.
+    let paid: Money = spec
+        .within(
+            "2026-11-01".parse::<crate::prices::Day>().unwrap().begins(),
+            "2026-11-03".parse::<crate::prices::Day>().unwrap().begins(),
+        )
+        .map(|(entry, micros)| entry.host.as_ref().unwrap().paid(micros))
+        .sum();
+    assert_eq!(paid.to_string(), "28.8");
+}
+
+#[test]
+fn a_charge_over_days_is_spread_and_nothing_is_lost() {
+    let mut bill = Bill::default();
+    // Three days and a half, of which the first has half.
+    let cells = ["2026-11-01T12:00:00Z", "2026-11-05T00:00:00Z", "100.000000000001", "Compute", "VM"];
+    add(&mut bill, &chosen(), &row(cells, &[])).unwrap();
+    let entries = bill.entries((1, 1), "bill");
+    let part = |e: &PriceEntry, hours: u64| e.host.as_ref().unwrap().hour.times(hours);
+    let all: Vec<Money> = entries.iter().map(|e| part(e, 12)).collect();
+    assert!(all.iter().all(|half| (half.0 - all[0].0).abs() <= 24), "{all:?}");
+    assert_eq!(
+        bill.days().map(|(a, b)| (a.to_string(), b.to_string())),
+        Some(("2026-11-01".into(), "2026-11-04".into()))
+    );
+    assert_eq!(bill.machines["VM"].1.to_string(), "100.000000000001");
+}
+
+#[test]
+fn storage_has_a_price_where_its_amount_is_told_and_the_rest_is_left_out_by_name() {
+    let mut bill = Bill::default();
+    let (begins, ends) = ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
+    let kept = [("ConsumedQuantity", "20"), ("ConsumedUnit", "GB-Mo")];
+    add(&mut bill, &chosen(), &row([begins, ends, "0.46", "Storage", "Amazon S3"], &kept)).unwrap();
+    add(&mut bill, &chosen(), &row([begins, ends, "0.2", "Storage", "Amazon S3"], &[("ConsumedUnit", "Requests")]))
+        .unwrap();
+    add(&mut bill, &chosen(), &row([begins, ends, "3", "Networking", "VPC"], &[])).unwrap();
+    add(&mut bill, &chosen(), &row([begins, ends, "1.9", "Compute", "EC2"], &[("ChargeCategory", "Tax")])).unwrap();
+    add(&mut bill, &chosen(), &row([begins, ends, "24", "Compute", "EC2"], &[])).unwrap();
+    add(&mut bill, &chosen(), &row([begins, ends, "-12", "Compute", "EC2"], &[("ChargeCategory", "Credit")])).unwrap();
+    let entries = bill.entries((1, 4), "bill");
+    assert_eq!(hours(&entries), [("2026-11-01".to_owned(), Some("0.5".to_owned()))]);
+    assert_eq!(entries[0].storage_gb_month.unwrap().to_string(), "0.023");
+    let left: Vec<(&str, String)> = bill.left_out.iter().map(|(k, (_, m))| (k.as_str(), m.to_string())).collect();
+    let wanted = [("Amazon S3 (Storage)", "0.2"), ("VPC (Networking)", "3"), ("taxes", "1.9")];
+    assert_eq!(left, wanted.map(|(k, m)| (k, m.to_owned())));
+}
+
+#[test]
+fn services_and_tags_choose() {
+    let mut bill = Bill::default();
+    let (begins, ends) = ("2026-11-01", "2026-11-02");
+    let chosen = Chosen {
+        services: vec!["SageMaker".into()],
+        tags: vec![("team".into(), "ml".into()), ("n".into(), "1".into())],
+        ..chosen()
+    };
+    for (service, tags) in [
+        ("SageMaker", r#"{"team": "ml", "n": 1}"#),
+        ("SageMaker", r#"{"team": "web", "n": 1}"#),
+        ("EC2", r#"{"team": "ml", "n": 1}"#),
+        ("SageMaker", ""),
+    ] {
+        add(&mut bill, &chosen, &row([begins, ends, "24", "Compute", service], &[("Tags", tags)])).unwrap();
+    }
+    assert_eq!(hours(&bill.entries((1, 1), "bill")), [("2026-11-01".to_owned(), Some("1".to_owned()))]);
+    assert_eq!((bill.untagged, bill.left_out.len()), (2, 1));
+}
+
+#[test]
+fn what_is_wrong_with_a_row_is_said() {
+    let good = row(["2026-11-01", "2026-11-02", "1", "Compute", "EC2"], &[]);
+    for (name, value, said) in [
+        ("ChargePeriodStart", "soon", "\"soon\" is no time"),
+        ("ChargePeriodEnd", "2026-11-01", "not after"),
+        ("ChargePeriodEnd", "2126-11-01", "ten years"),
+        ("EffectiveCost", "free", "EffectiveCost: \"free\" is no amount"),
+        ("EffectiveCost", "", "no EffectiveCost"),
+        ("BillingCurrency", "EUR", "nothing is converted"),
+    ] {
+        let mut bill = Bill::default();
+        add(&mut bill, &chosen(), &good).unwrap();
+        let mut bad = good.clone();
+        bad.insert(name, value);
+        let why = add(&mut bill, &chosen(), &bad).unwrap_err();
+        assert!(why.contains(said), "{why}");
+    }
+}
+
+#[test]
+fn amounts_of_machines_are_read_as_they_write_them() {
+    for (text, amount) in [
+        ("4.1666666666e-05", "0.000041666667"),
+        ("0.0000000000004", "0"),
+        ("5e-13", "0.000000000001"),
+        ("-12.50", "-12.5"),
+        ("1.5E3", "1500"),
+        ("7", "7"),
+        (".5", "0.5"),
+        ("4e-20", "0"),
+    ] {
+        assert_eq!(Money::rounded(text).unwrap().to_string(), amount, "{text}");
+    }
+    for text in ["", "-", "1e99", "NaN", "1.2.3", "1,5", "99999999999999"] {
+        assert!(Money::rounded(text).is_err(), "{text}");
+    }
+}
