@@ -29,7 +29,7 @@ const LONGEST: usize = 3_660;
 pub struct Chosen {
     /// The column with what a charge costs: `EffectiveCost`.
     pub cost: String,
-    /// Services that are machines, by name; those of [`MACHINES`] when there is none.
+    /// Services that are machines, by name; those of the categories Compute and AI and Machine Learning when there is none.
     pub services: Vec<String>,
     /// Tags that a charge must have, with their values.
     pub tags: Vec<(String, String)>,
@@ -40,9 +40,11 @@ pub struct Chosen {
 pub struct Bill {
     currency: Option<String>,
     days: BTreeMap<Day, OfDay>,
-    /// Charges and what they come to, by what they were for: of machines, of storage, and what is left out.
+    /// When the last charge for machines ends.
+    until: Option<Timestamp>,
+    /// For machines: how many charges, and what they come to, by service.
     pub machines: BTreeMap<String, (u64, Money)>,
-    /// Of storage.
+    /// The same of storage whose amount is told.
     pub storage: BTreeMap<String, (u64, Money)>,
     /// Left out: taxes, and what is neither.
     pub left_out: BTreeMap<String, (u64, Money)>,
@@ -52,9 +54,8 @@ pub struct Bill {
 
 #[derive(Debug, Default, Clone)]
 struct OfDay {
-    machines: Money,
-    /// When the first charge for machines begins in it, and the last ends.
-    billed: Option<(Timestamp, Timestamp)>,
+    /// What machines were charged, where they were.
+    machines: Option<Money>,
     storage: Money,
     gb_months: Money,
 }
@@ -136,13 +137,10 @@ impl Bill {
                     of_day.storage += here;
                     of_day.gb_months += here_months;
                 }
-                None => {
-                    of_day.machines += here;
-                    let (first, end) = of_day.billed.unwrap_or((from, until));
-                    of_day.billed = Some((first.min(from), end.max(until)));
-                }
+                None => *of_day.machines.get_or_insert_default() += here,
             }
             if last {
+                self.until = if stored.is_some() { self.until } else { self.until.max(Some(ends)) };
                 return Ok(());
             }
             day = next;
@@ -159,14 +157,10 @@ impl Bill {
     pub fn entries(&self, (machines, cpus): (u32, u32), source: &str) -> Vec<PriceEntry> {
         let mut entries: Vec<PriceEntry> = Vec::new();
         for (day, of) in &self.days {
-            let host = of.billed.map(|(first, end)| {
-                let billed = u128::from((end.micros() - first.micros()).unsigned_abs());
-                HostPrice {
-                    hour: of.machines.share(HOUR_US, billed * u128::from(machines.max(1))),
-                    cpus,
-                    count: machines,
-                }
-            });
+            // A machine is paid for all hours of a day; of the last one, for those that the bill has.
+            let end = self.until.map_or(day.next().begins(), |until| until.min(day.next().begins()));
+            let hours = u128::from((end.micros() - day.begins().micros()).unsigned_abs()) * u128::from(machines.max(1));
+            let host = of.machines.map(|paid| HostPrice { hour: paid.share(HOUR_US, hours), cpus, count: machines });
             let month = u128::try_from(of.gb_months.0).ok().filter(|n| *n > 0);
             let storage_gb_month = month.map(|months| of.storage.share(Money::ONE.0.unsigned_abs(), months));
             // Credits may make a day cost less than nothing, which no price is.

@@ -142,19 +142,14 @@ impl FromStr for Money {
         let wrong = || {
             format!("{text:?} is no amount; write digits with at most {DIGITS} behind the point, in quotes: \"0.0416\"")
         };
-        let (sign, rest) = text.trim().strip_prefix('-').map_or((1, text.trim()), |rest| (-1, rest));
+        let rest = text.trim().strip_prefix('-').unwrap_or(text.trim());
         let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
         let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
         let sized = !whole.is_empty() && whole.len() <= 12 && fraction.len() <= DIGITS;
         if !sized || !digits(whole) || !digits(fraction) || rest.ends_with('.') {
             return Err(wrong());
         }
-        let number = |part: &str| part.parse::<i128>().map_err(|_| wrong());
-        let amount = number(whole)? * ONE + number(&format!("{fraction:0<DIGITS$}"))?;
-        if amount > MOST {
-            return Err(format!("{text:?} is more than {}", Self(MOST)));
-        }
-        Ok(Self(sign * amount))
+        Self::rounded(text)
     }
 }
 
