@@ -59,9 +59,9 @@ impl TryFrom<Stored> for Calibration {
         if counts.len() != bins {
             return Err(invalid(format!("it has {} counts, {bins} belong to its bins", counts.len())));
         }
-        // Half of what fits, so that a stream can be counted beside it.
+        // A quarter of what fits, so that a stream can be counted beside it, with a sign.
         let rows = counts.iter().try_fold(0_u64, |sum, n| sum.checked_add(*n));
-        if rows.is_none_or(|rows| rows > u64::MAX / 2) {
+        if rows.is_none_or(|rows| rows > u64::MAX / 4) {
             return Err(invalid("its counts are more rows than there can be".into()));
         }
         Ok(Self { edges, counts })
