@@ -7,8 +7,10 @@ use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use futures::future::Either;
 use mainspring_http::guard::Finish;
-use mainspring_http::{Guard, Guarded};
-use mainspring_proto_oip::{Answering, GrpcInfer, OipState, RestInfer};
+use mainspring_http::{Guard, Guarded, Render};
+use mainspring_proto_oip::{
+    Answering, Direct, OipState, Takes, grpc_infer, render_error, render_grpc_error, rest_infer,
+};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,21 +22,22 @@ use tower::Service;
 pub struct Shortcut(Arc<Ways>);
 
 struct Ways {
-    taken: Option<(Guarded<RestInfer>, Guarded<GrpcInfer>)>,
+    /// Which requests it takes, and who answers them.
+    taken: Vec<(Takes, Guarded<Direct>)>,
     router: Router,
 }
 
 impl Shortcut {
     /// `router`, with its two routes to models taken out of turn.
     pub fn new(oip: OipState, guard: &Guard, router: Router) -> Self {
-        let rest = guard.protect_service(RestInfer::new(oip.clone()), mainspring_proto_oip::render_error);
-        let grpc = guard.protect_service(GrpcInfer::new(oip), mainspring_proto_oip::render_grpc_error);
-        Self(Arc::new(Ways { taken: Some((rest, grpc)), router }))
+        let calls = [(rest_infer(oip.clone()), render_error as Render), (grpc_infer(oip), render_grpc_error as Render)];
+        let taken = calls.map(|(call, render)| (call.takes, guard.protect_service(call, render))).into();
+        Self(Arc::new(Ways { taken, router }))
     }
 
     /// Every request by way of `router`.
     pub fn none(router: Router) -> Self {
-        Self(Arc::new(Ways { taken: None, router }))
+        Self(Arc::new(Ways { taken: Vec::new(), router }))
     }
 }
 
@@ -49,10 +52,9 @@ impl Service<Request> for Shortcut {
 
     fn call(&mut self, request: Request) -> Self::Future {
         // Nothing of them is cloned but what is called: a clone is made for each request.
-        match &self.0.taken {
-            Some((rest, _)) if RestInfer::takes(&request) => Either::Left(rest.clone().call(request)),
-            Some((_, grpc)) if GrpcInfer::takes(&request) => Either::Left(grpc.clone().call(request)),
-            _ => Either::Right(self.0.router.clone().call(request)),
+        match self.0.taken.iter().find(|(takes, _)| takes(&request)) {
+            Some((_, call)) => Either::Left(call.clone().call(request)),
+            None => Either::Right(self.0.router.clone().call(request)),
         }
     }
 }

@@ -12,20 +12,12 @@ use axum::Router;
 use service::Service;
 #[cfg(test)]
 pub(crate) use service::grpc_timeout;
-use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
+use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
-pub use unary::GrpcInfer;
-
-/// Where the service's methods are.
-const METHODS: &str = "/inference.GRPCInferenceService/";
+pub use unary::grpc_infer;
 
 /// How requests may be compressed.
-fn compressed() -> EnabledCompressionEncodings {
-    let mut encodings = EnabledCompressionEncodings::default();
-    encodings.enable(CompressionEncoding::Gzip);
-    encodings.enable(CompressionEncoding::Deflate);
-    encodings
-}
+const COMPRESSED: [CompressionEncoding; 2] = [CompressionEncoding::Gzip, CompressionEncoding::Deflate];
 
 /// The protocol's service for callers that a guard has authenticated; render its refusals with
 /// [`crate::render_grpc_error`]. Takes gzip and deflate; answers uncompressed, since clients announce
@@ -34,9 +26,8 @@ pub fn grpc(state: OipState) -> Router {
     let limit = state.limits().max_body;
     let service = GrpcInferenceServiceServer::new(Service::new(state))
         .max_decoding_message_size(limit)
-        .max_encoding_message_size(usize::MAX)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Deflate);
+        .max_encoding_message_size(usize::MAX);
+    let service = COMPRESSED.into_iter().fold(service, GrpcInferenceServiceServer::accept_compressed);
     Router::new().route_service("/inference.GRPCInferenceService/{method}", service)
 }
 

@@ -1,56 +1,35 @@
 //! `ModelInfer` by itself, which is what nearly every call is: without a router, and without the boxes of generated code.
 
+use super::COMPRESSED;
 use super::service::model_infer;
-use super::{METHODS, compressed};
+use crate::direct::{Answering, Direct};
 use crate::pb;
-use crate::rest::infer::Answering;
 use crate::state::OipState;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
-use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use tonic::codec::EnabledCompressionEncodings;
 use tonic::server::{Grpc, UnaryService};
 use tonic_prost::ProstCodec;
 
-/// `POST /inference.GRPCInferenceService/ModelInfer`, without a router.
-#[derive(Debug, Clone)]
-pub struct GrpcInfer(OipState);
+const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 
-impl GrpcInfer {
-    /// Over this state.
-    pub fn new(state: OipState) -> Self {
-        Self(state)
-    }
-
-    /// Whether a request is for it.
-    pub fn takes<B>(request: &http::Request<B>) -> bool {
-        request.method() == http::Method::POST
-            && request.uri().path().strip_prefix(METHODS).is_some_and(|method| method == "ModelInfer")
-    }
-}
-
-impl tower::Service<Request> for GrpcInfer {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Answering {
-        let state = self.0.clone();
+/// `POST /inference.GRPCInferenceService/ModelInfer`.
+pub fn grpc_infer(state: OipState) -> Direct {
+    let takes = |request: &Request| request.method() == http::Method::POST && request.uri().path() == MODEL_INFER;
+    let answer = |state: OipState, request: Request| -> Answering {
         Box::pin(async move {
-            let limit = state.limits().max_body;
+            let mut accepted = EnabledCompressionEncodings::default();
+            for encoding in COMPRESSED {
+                accepted.enable(encoding);
+            }
             let mut server = Grpc::new(ProstCodec::default())
-                .apply_compression_config(compressed(), EnabledCompressionEncodings::default())
-                .apply_max_message_size_config(Some(limit), Some(usize::MAX));
+                .apply_compression_config(accepted, EnabledCompressionEncodings::default())
+                .apply_max_message_size_config(Some(state.limits().max_body), Some(usize::MAX));
             Ok(server.unary(Infer(state), request).await.map(Body::new))
         })
-    }
+    };
+    Direct { state, takes, answer }
 }
 
 struct Infer(OipState);

@@ -1,6 +1,7 @@
 //! `POST /v2/models/{model}[/versions/{version}]/infer`.
 
 use super::raw;
+use crate::direct::{Answering, Direct};
 use crate::encoding::{Parts, encode, for_response};
 use crate::error::Refused;
 use crate::state::{Call, Door, OipState, Whom, caller};
@@ -14,9 +15,6 @@ use mainspring_core::{ErrorKind, EventId, Protocol};
 use mainspring_http::{Coding, Head, read_body_aligned};
 use mainspring_serving::{Answer, Ask, Encoded, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Bytes of the JSON part of a body; `0` says that there is none.
@@ -70,39 +68,10 @@ async fn answer(
     Ok(response)
 }
 
-/// `POST /v2/models/{model}/infer` where nothing in the path is encoded, without a router.
-#[derive(Debug, Clone)]
-pub struct RestInfer(OipState);
-
-impl RestInfer {
-    /// Over this state.
-    pub fn new(state: OipState) -> Self {
-        Self(state)
-    }
-
-    /// Whether a request is for it.
-    pub fn takes<B>(request: &http::Request<B>) -> bool {
-        request.method() == http::Method::POST && plain(request.uri().path()).is_some()
-    }
-}
-
-/// The model in a path that has nothing to decode.
-fn plain(path: &str) -> Option<&str> {
-    let model = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
-    if model.is_empty() || model.bytes().any(|b| matches!(b, b'/' | b'%')) { None } else { Some(model) }
-}
-
-impl tower::Service<Request> for RestInfer {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Answering {
-        let state = self.0.clone();
+/// `POST /v2/models/{model}/infer` where nothing in the path is encoded.
+pub fn rest_infer(state: OipState) -> Direct {
+    let takes = |request: &Request| request.method() == http::Method::POST && plain(request.uri().path()).is_some();
+    let answer = |state: OipState, request: Request| -> Answering {
         Box::pin(async move {
             let door = Door::new(Protocol::OipRest);
             let (parts, body) = request.into_parts();
@@ -110,11 +79,15 @@ impl tower::Service<Request> for RestInfer {
             let answered = answer(&state, door, Addressed { model, version: None }, &parts, body).await;
             Ok(answered.unwrap_or_else(Refused::into_response))
         })
-    }
+    };
+    Direct { state, takes, answer }
 }
 
-/// An answer on its way.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+/// The model in a path that has nothing to decode.
+fn plain(path: &str) -> Option<&str> {
+    let model = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    if model.is_empty() || model.bytes().any(|b| matches!(b, b'/' | b'%')) { None } else { Some(model) }
+}
 
 /// The model and version in the path, percent-decoded.
 pub(crate) struct Path(RawPathParams);
