@@ -11,7 +11,7 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import ChatModel, PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.llm import (
-    ChatChoice, ChatChoiceDelta, ChatChunkChoice, ChatCompletionChunk, ChatCompletionResponse, ChatMessage,
+    ChatChoice, ChatChoiceDelta, ChatChunkChoice, ChatCompletionChunk, ChatCompletionResponse, ChatMessage, TokenUsageStats,
 )
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 
@@ -98,11 +98,15 @@ class Chat(ChatModel):
     def predict(self, context, messages, params):
         said = messages[-1].content.upper()
         choice = ChatChoice(index=0, message=ChatMessage(role="assistant", content=f"{said} {params.temperature}"))
-        return ChatCompletionResponse(choices=[choice], model="chat", created=1)
+        words = sum(len(message.content.split()) for message in messages)
+        usage = TokenUsageStats(prompt_tokens=words, completion_tokens=2, total_tokens=words + 2)
+        return ChatCompletionResponse(choices=[choice], usage=usage, model="chat", created=1)
 
     def predict_stream(self, context, messages, params):
         for word in messages[-1].content.split():
             yield ChatCompletionChunk(choices=[ChatChunkChoice(index=0, delta=ChatChoiceDelta(content=word))], model="chat", created=1)
+        # As OpenAI's last one.
+        yield ChatCompletionChunk(choices=[], usage=TokenUsageStats(prompt_tokens=7, completion_tokens=5, total_tokens=12), model="chat", created=1)
 
 
 NESTED = Schema([

@@ -166,6 +166,20 @@ def test_a_chat_in_parts(server, loaded):
     assert parts == list(loaded["chat"].predict_stream({"messages": rich_models.CHAT}))
 
 
+def test_tokens_of_a_chat_are_what_it_says(server):
+    body = {"messages": [{"role": "user", "content": "three words here"}], "temperature": 0.5}
+    whole = requests.post(f"{server.url}/deployments/rich-chat/invocations", json=body)
+    assert whole.json()["usage"]["prompt_tokens"] == 3, whole.text
+    parts = requests.post(f"{server.url}/v2/models/rich-chat/generate_stream", json=body)
+    assert '"prompt_tokens":7' in parts.text.replace(" ", ""), parts.text
+    ids = [answer.headers["mainspring-prediction-id"] for answer in (whole, parts)]
+    asked = f"SELECT event_id, tokens_in, tokens_out FROM predictions WHERE event_id IN ('{ids[0]}', '{ids[1]}')"
+    rows = json.loads(server.cli("query", asked, "--output", "json"))["rows"]
+    assert sorted(rows) == sorted([[ids[0], 3, 2], [ids[1], 7, 5]])
+    total = json.loads(server.cli("cost", "--deployment", "rich-chat", "--output", "json"))["total"]
+    assert total["tokensIn"] >= 10 and total["tokensOut"] >= 7
+
+
 def test_parts_over_a_websocket(server, loaded):
     with connect(f"ws://{server.base}/v2/models/rich-parts/ws") as socket:
         socket.send(json.dumps({"id": "w", "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [WORDS]}]}))

@@ -1798,6 +1798,8 @@ export interface components {
             compute: string;
             /** @description For each request. */
             requests: string;
+            /** @description For tokens. */
+            tokens: string;
         };
         /** @description What could be otherwise, by what was measured. */
         CostHint: {
@@ -1876,6 +1878,17 @@ export interface components {
              * @description Waiting for admission and a batch, seconds; it costs nothing.
              */
             queueSeconds: number;
+            /**
+             * Format: int64
+             * @description Tokens that models read, where they count them.
+             */
+            tokensIn: number;
+            /**
+             * Format: int64
+             * @description Tokens that models wrote.
+             */
+            tokensOut: number;
+            saved?: components["schemas"]["CostSaved"] | null;
             cost?: components["schemas"]["CostAmounts"] | null;
         };
         /** @description What answers cost. */
@@ -1899,6 +1912,31 @@ export interface components {
             host?: components["schemas"]["CostHost"] | null;
             /** @description What must be known to read this. */
             notes: string[];
+        };
+        /** @description What answers that were kept did not take: what each took when it was computed. */
+        CostSaved: {
+            /**
+             * Format: int64
+             * @description Answers that were kept and given again.
+             */
+            answers: number;
+            /**
+             * Format: double
+             * @description Compute, seconds.
+             */
+            computeSeconds: number;
+            /**
+             * Format: int64
+             * @description Tokens that were not read.
+             */
+            tokensIn: number;
+            /**
+             * Format: int64
+             * @description Tokens that were not written.
+             */
+            tokensOut: number;
+            /** @description What that would have cost; none without a price table. Exact, as text. */
+            cost?: string | null;
         };
         /** @description Bytes that are kept. */
         CostStorage: {

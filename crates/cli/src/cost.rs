@@ -152,6 +152,11 @@ fn people(report: &Value) {
     let currency = report["currency"].as_str();
     let mut head: Vec<&str> = by.iter().map(String::as_str).collect();
     head.extend(["answers", "rows", "compute", "share"]);
+    let total = &report["total"];
+    let counts_tokens = ["tokensIn", "tokensOut"].iter().any(|key| total[key].as_u64().unwrap_or(0) > 0);
+    if counts_tokens {
+        head.extend(["tokens in", "out"]);
+    }
     head.extend(currency);
     let all = report["total"]["computeNanos"].as_f64().unwrap_or_default();
     let shown = |of: &Value, names: Vec<String>| {
@@ -163,22 +168,39 @@ fn people(report: &Value) {
             span(of["computeSeconds"].as_f64().unwrap_or_default()),
             format!("{:.1} %", share * 100.0),
         ]);
+        if counts_tokens {
+            row.extend([cell(&of["tokensIn"]), cell(&of["tokensOut"])]);
+        }
         row.extend(currency.map(|_| amount(&of["cost"]["total"])));
         row
     };
     let lines = rows(report, "lines").into_iter().map(|l| shown(l, by.iter().map(|b| cell(&l["by"][b])).collect()));
     let total = (!by.is_empty()).then(|| {
         let names = by.iter().enumerate().map(|(i, _)| if i == 0 { "all".to_owned() } else { String::new() });
-        shown(&report["total"], names.collect())
+        shown(total, names.collect())
     });
     let lines: Vec<Vec<String>> = lines.chain(total).collect();
     table(&head, lines);
+    saved(&report["total"]["saved"], currency.unwrap_or_default());
     idle(report, currency.unwrap_or_default());
     kept(report, currency.unwrap_or_default());
     for text in rows(report, "notes") {
         note(cell(text));
     }
     line(format!("answers from {} to {}", time(&report["from"]), time(&report["until"])));
+}
+
+fn saved(saved: &Value, currency: &str) {
+    let Some(answers) = saved["answers"].as_u64() else { return };
+    let count = |key: &str| saved[key].as_u64().unwrap_or(0);
+    let tokens = count("tokensIn") + count("tokensOut");
+    let tokens = if tokens > 0 { format!(" and {tokens} tokens") } else { String::new() };
+    let cost = saved["cost"].as_str().map(|_| format!(", {} {currency}", amount(&saved["cost"])));
+    line(format!(
+        "saved: {answers} answers were kept and given again, which would have taken {}{tokens}{}",
+        span(saved["computeSeconds"].as_f64().unwrap_or_default()),
+        cost.unwrap_or_default()
+    ));
 }
 
 fn idle(report: &Value, currency: &str) {

@@ -6,6 +6,7 @@ use crate::id::EventId;
 use crate::principal::Tenant;
 use crate::tensor::NamedTensor;
 use serde::{Deserialize, Serialize};
+use std::ops::Add;
 use std::sync::Arc;
 
 /// By which door a request came in.
@@ -112,6 +113,32 @@ pub struct Timing {
     pub total_ns: u64,
 }
 
+/// Tokens of a text that a model read, and of what it wrote, as it counts them itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Read.
+    pub input: u64,
+    /// Written; none where the answer is no text.
+    pub output: u64,
+}
+
+impl Add for Tokens {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { input: self.input.saturating_add(other.input), output: self.output.saturating_add(other.output) }
+    }
+}
+
+/// An answer that the same version gave before to the same request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cached {
+    /// The prediction that it was computed for.
+    pub from: EventId,
+    /// What that took of the engine, nanoseconds: [`Prediction::compute_ns`].
+    pub saved_ns: u64,
+}
+
 /// One answered (or refused) request: one event id, `rows` journal rows.
 #[derive(Debug, Clone)]
 pub struct Prediction {
@@ -139,6 +166,10 @@ pub struct Prediction {
     pub batch_rows: u32,
     /// Where the time went.
     pub timing: Timing,
+    /// Tokens of the answer, where its model counts them; of a cached one those that were not spent.
+    pub tokens: Option<Tokens>,
+    /// Where the answer is from, when no engine was asked.
+    pub cached: Option<Cached>,
     /// The names of the rules that each row broke, `age:between,plan:in_set`; one for all of a request that is refused.
     pub flags: Option<Arc<[Option<Arc<str>>]>>,
     /// Parameters of the call, the text of a JSON object; part of the payload.
@@ -158,10 +189,15 @@ impl Prediction {
             _ => share_ns(self.timing.engine_ns, self.rows, self.batch_rows),
         }
     }
+
+    /// Tokens that were spent on this answer.
+    pub fn spent_tokens(&self) -> Tokens {
+        if self.cached.is_some() { Tokens::default() } else { self.tokens.unwrap_or_default() }
+    }
 }
 
 /// The share of `rows` among the `batch_rows` of an engine call of `engine_ns`; all of it where nothing shared it.
-fn share_ns(engine_ns: u64, rows: u32, batch_rows: u32) -> u64 {
+pub fn share_ns(engine_ns: u64, rows: u32, batch_rows: u32) -> u64 {
     if batch_rows <= rows {
         return engine_ns;
     }

@@ -19,7 +19,7 @@ pub use auth::{Action, AuditRecord, AuditSink, Authorized, Decision, Denied, Eff
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ctx::Ctx;
 pub use error::{ErrorKind, Failure};
-pub use event::{Assignment, Outcome, Prediction, Protocol, Target, Timing};
+pub use event::{Assignment, Cached, Outcome, Prediction, Protocol, Target, Timing, Tokens};
 pub use id::{EventId, IdGen, SeededIds, SystemIds};
 pub use name::{Name, NameError};
 pub use principal::{Principal, Role, Tenant};

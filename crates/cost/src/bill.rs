@@ -174,6 +174,7 @@ impl Bill {
                 host,
                 compute_second: None,
                 request: None,
+                tokens: Vec::new(),
                 storage_gb_month,
                 source: Some(source.to_owned()),
             };

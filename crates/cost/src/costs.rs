@@ -6,7 +6,7 @@ use crate::error::CostError;
 use crate::ports::{House, Stored};
 use crate::prices::PriceSpec;
 use crate::report::{self, By, Kept, Line, Report, Request};
-use crate::sql;
+use crate::sql::{self, Priced};
 use crate::value::ValueSpec;
 use mainspring_core::{Authorized, Ctx, Gate, Name, Principal, Tenant, Timestamp};
 use mainspring_query::{Query, QueryJournal};
@@ -233,8 +233,7 @@ impl Costs {
         request: &Request,
         prices: Option<&PriceSpec>,
     ) -> Result<Vec<Line>, CostError> {
-        let begins: Vec<Timestamp> = prices.into_iter().flat_map(|p| &p.entries).map(|e| e.from.begins()).collect();
-        let rows = self.rows(who, &sql::usage(request, &begins)).await?;
+        let rows = self.rows(who, &sql::usage(request, &Priced::of(prices))).await?;
         if rows.len() > MOST_LINES {
             return Err(CostError::Many(MOST_LINES));
         }

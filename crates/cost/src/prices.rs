@@ -1,10 +1,11 @@
 //! Price tables: what things cost, from when on.
 
 use crate::money::Money;
-use mainspring_core::Timestamp;
+use mainspring_core::{Timestamp, Tokens};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use time::macros::format_description;
@@ -18,6 +19,8 @@ const SECOND_NS: u128 = 1_000_000_000;
 const GB: u128 = 1_000_000_000;
 /// Microseconds of a month of 730 hours, as clouds count them.
 const MONTH_US: u128 = 730 * 3_600_000_000;
+/// Tokens that are priced together.
+const MILLION: u128 = 1_000_000;
 /// Entries of a table.
 const MOST: usize = 100;
 
@@ -117,12 +120,31 @@ pub struct PriceEntry {
     /// A request, however it ended; a shadow is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Money>,
+    /// Tokens of models that count them, beside their compute. The price of a model that is named is its own; the one
+    /// without a name is that of all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenPrice>,
     /// A gigabyte (10⁹ bytes) kept for a month of 730 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_gb_month: Option<Money>,
     /// Where the prices are from, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+}
+
+/// What a million tokens cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenPrice {
+    /// The registered model; every one that is not named when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A million tokens that it reads.
+    #[serde(default)]
+    pub input_million: Money,
+    /// A million tokens that it writes.
+    #[serde(default)]
+    pub output_million: Money,
 }
 
 /// Machines that are paid for by the hour.
@@ -186,11 +208,14 @@ impl PriceSpec {
             if let Some((field, _)) = prices.iter().find(|(_, price)| price.is_some_and(|p| p < Money::default())) {
                 return wrong(at(field), "a price is not less than nothing");
             }
-            if prices.iter().all(|(_, price)| price.is_none()) {
+            if prices.iter().all(|(_, price)| price.is_none()) && entry.tokens.is_empty() {
                 return wrong(
                     at("from"),
-                    "the entry has no price; give host, computeSecond, request or storageGbMonth",
+                    "the entry has no price; give host, computeSecond, request, tokens or storageGbMonth",
                 );
+            }
+            if let Some((i, reason)) = entry.wrong_tokens() {
+                return wrong(at(&format!("tokens[{i}]")), reason);
             }
             if entry.host.as_ref().is_some_and(|h| h.cpus == 0 || h.cpus > 10_000) {
                 return wrong(at("host.cpus"), "a machine has between 1 and 10000 CPUs");
@@ -222,6 +247,12 @@ impl PriceSpec {
         parts.reduce(|all, part| all + part)
     }
 
+    /// The models whose tokens have a price of their own at any time, each once.
+    pub fn models(&self) -> Vec<String> {
+        let named = self.entries.iter().flat_map(|entry| &entry.tokens).filter_map(|t| t.model.clone());
+        named.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The entry that holds at a time.
     pub fn at(&self, at: Timestamp) -> Option<&PriceEntry> {
         self.entries.iter().rev().find(|entry| entry.from.begins() <= at)
@@ -238,6 +269,36 @@ impl PriceEntry {
     /// What so many requests cost; nothing without a price.
     pub fn requests(&self, n: u64) -> Money {
         self.request.unwrap_or_default().times(n)
+    }
+
+    /// What so many tokens of a model cost; nothing without a price.
+    pub fn tokens(&self, model: &str, tokens: Tokens) -> Money {
+        let of = |model: Option<&str>| self.tokens.iter().find(|t| t.model.as_deref() == model);
+        let Some(price) = of(Some(model)).or_else(|| of(None)) else { return Money::default() };
+        let part = |million: Money, n: u64| million.share(n.into(), MILLION);
+        part(price.input_million, tokens.input) + part(price.output_million, tokens.output)
+    }
+
+    /// The place of a price of tokens that cannot be, and why.
+    fn wrong_tokens(&self) -> Option<(usize, &'static str)> {
+        if self.tokens.len() > MOST {
+            return Some((MOST, "an entry has at most 100 prices of tokens"));
+        }
+        self.tokens.iter().enumerate().find_map(|(i, price)| {
+            let (input, output) = (price.input_million, price.output_million);
+            let reason = if input < Money::default() || output < Money::default() {
+                "a price is not less than nothing"
+            } else if input == Money::default() && output == Money::default() {
+                "it has no price; give inputMillion or outputMillion"
+            } else if price.model.as_deref() == Some("") {
+                "the model is empty; leave it out for all others"
+            } else if self.tokens[..i].iter().any(|before| before.model == price.model) {
+                "the model has a price before it"
+            } else {
+                return None;
+            };
+            Some((i, reason))
+        })
     }
 
     /// What so many bytes cost for so many microseconds; `None` without a price.

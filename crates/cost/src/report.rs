@@ -3,8 +3,8 @@
 use crate::error::CostError;
 use crate::money::Money;
 use crate::ports::Stored;
-use crate::prices::PriceSpec;
-use mainspring_core::{Name, Tenant, Timestamp};
+use crate::prices::{PriceEntry, PriceSpec};
+use mainspring_core::{Name, Tenant, Timestamp, Tokens};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -14,6 +14,8 @@ use std::str::FromStr;
 pub enum By {
     /// The deployment.
     Deployment,
+    /// The registered model.
+    Model,
     /// The registered model and its version, `churn/3`.
     Version,
     /// The variant.
@@ -34,8 +36,9 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Deployment,
+        Self::Model,
         Self::Version,
         Self::Variant,
         Self::Tenant,
@@ -50,6 +53,7 @@ impl By {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployment => "deployment",
+            Self::Model => "model",
             Self::Version => "version",
             Self::Variant => "variant",
             Self::Tenant => "tenant",
@@ -103,6 +107,21 @@ pub struct Usage {
     pub away_ns: u128,
     /// Waiting for admission and a batch, nanoseconds; it costs nothing.
     pub queue_ns: u128,
+    /// Tokens that were spent, where models count them.
+    pub tokens: Tokens,
+    /// Answers that were kept and given again.
+    pub cached: u64,
+    /// What those did not take.
+    pub saved: Saved,
+}
+
+/// What answers did not take, since they were kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Saved {
+    /// Compute, nanoseconds: what each took when it was computed.
+    pub compute_ns: u128,
+    /// Tokens.
+    pub tokens: Tokens,
 }
 
 impl Usage {
@@ -113,6 +132,10 @@ impl Usage {
         self.compute_ns += other.compute_ns;
         self.away_ns += other.away_ns;
         self.queue_ns += other.queue_ns;
+        self.tokens = self.tokens + other.tokens;
+        self.cached += other.cached;
+        self.saved.compute_ns += other.saved.compute_ns;
+        self.saved.tokens = self.saved.tokens + other.saved.tokens;
     }
 }
 
@@ -125,18 +148,21 @@ pub struct Spent {
     pub on_host: Money,
     /// For each request.
     pub requests: Money,
+    /// For tokens.
+    pub tokens: Money,
 }
 
 impl Spent {
     /// All of it.
     pub fn total(&self) -> Money {
-        self.compute + self.requests
+        self.compute + self.requests + self.tokens
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.compute += other.compute;
         self.on_host += other.on_host;
         self.requests += other.requests;
+        self.tokens += other.tokens;
     }
 }
 
@@ -153,6 +179,8 @@ pub struct Line {
     pub on_host_ns: u128,
     /// Compute that has no price: there is no table, or it begins later.
     pub unpriced_ns: u128,
+    /// What kept answers would have cost.
+    pub saved: Money,
 }
 
 impl Line {
@@ -161,6 +189,7 @@ impl Line {
         self.spent.add(&other.spent);
         self.on_host_ns += other.on_host_ns;
         self.unpriced_ns += other.unpriced_ns;
+        self.saved += other.saved;
     }
 }
 
@@ -210,17 +239,18 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Reads rows of [`crate::sql::usage`]: the number of the price entry, the values, six sums.
+/// Reads rows of [`crate::sql::usage`]: the number of the price entry, the model, the values, twelve sums.
 pub(crate) fn lines(
     rows: &[Vec<Value>],
     request: &Request,
     (tenant, prices): (&Tenant, Option<&PriceSpec>),
 ) -> Result<Vec<Line>, CostError> {
-    let width = request.by.len() + 1;
+    let width = request.by.len() + 2;
     let mut all: BTreeMap<Vec<String>, Line> = BTreeMap::new();
     for row in rows {
         let broken = || CostError::Broken(format!("{row:?}"));
-        let (Some(period), Some(values), Some(sums)) = (row.first(), row.get(1..width), row.get(width..width + 6))
+        let (Some([period, model]), Some(values), Some(sums)) =
+            (row.get(..2), row.get(2..width), row.get(width..width + 12))
         else {
             return Err(broken());
         };
@@ -233,30 +263,34 @@ pub(crate) fn lines(
             compute_ns: sums[3].into(),
             away_ns: sums[4].into(),
             queue_ns: sums[5].into(),
+            tokens: Tokens { input: sums[6], output: sums[7] },
+            cached: sums[8],
+            saved: Saved { compute_ns: sums[9].into(), tokens: Tokens { input: sums[10], output: sums[11] } },
         };
         let value = |(value, by): (&Value, &By)| match by {
             By::Tenant => tenant.to_string(),
             _ => value.as_str().unwrap_or_default().to_owned(),
         };
         let of: Vec<String> = values.iter().zip(&request.by).map(value).collect();
-        let line = priced(usage, prices.and_then(|p| p.entries.get(period.checked_sub(1)?)));
+        let model = model.as_str().unwrap_or_default();
+        let line = priced(usage, model, prices.and_then(|p| p.entries.get(period.checked_sub(1)?)));
         all.entry(of.clone()).or_insert_with(|| Line { of, ..Line::default() }).add(&line);
     }
     Ok(all.into_values().collect())
 }
 
-pub(crate) fn priced(usage: Usage, entry: Option<&crate::prices::PriceEntry>) -> Line {
-    let cost = |ns: u128| entry.and_then(|e| e.compute(ns));
-    let Some(compute) = cost(usage.compute_ns) else {
-        let requests = entry.map(|e| e.requests(usage.requests)).unwrap_or_default();
-        let spent = Spent { requests, ..Spent::default() };
-        return Line { usage, spent, unpriced_ns: usage.compute_ns, ..Line::default() };
+/// What usage of a model costs by an entry.
+pub(crate) fn priced(usage: Usage, model: &str, entry: Option<&PriceEntry>) -> Line {
+    let Some(entry) = entry else { return Line { usage, unpriced_ns: usage.compute_ns, ..Line::default() } };
+    let (requests, tokens) = (entry.requests(usage.requests), entry.tokens(model, usage.tokens));
+    let spent = Spent { requests, tokens, ..Spent::default() };
+    let saved = entry.tokens(model, usage.saved.tokens) + entry.compute(usage.saved.compute_ns).unwrap_or_default();
+    let Some(compute) = entry.compute(usage.compute_ns) else {
+        return Line { usage, spent, saved, unpriced_ns: usage.compute_ns, ..Line::default() };
     };
-    let machines = entry.is_some_and(|e| e.host.is_some());
-    let on_host_ns = if machines { usage.compute_ns.saturating_sub(usage.away_ns) } else { 0 };
-    let on_host = cost(on_host_ns).unwrap_or_default();
-    let requests = entry.map(|e| e.requests(usage.requests)).unwrap_or_default();
-    Line { usage, spent: Spent { compute, on_host, requests }, on_host_ns, ..Line::default() }
+    let on_host_ns = if entry.host.is_some() { usage.compute_ns.saturating_sub(usage.away_ns) } else { 0 };
+    let on_host = entry.compute(on_host_ns).unwrap_or_default();
+    Line { usage, spent: Spent { compute, on_host, ..spent }, on_host_ns, saved, ..Line::default() }
 }
 
 /// The machines that the table prices between two times. `used` is what of them went to answers.

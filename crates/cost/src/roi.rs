@@ -6,7 +6,7 @@ use crate::error::CostError;
 use crate::money::Money;
 use crate::prices::PriceSpec;
 use crate::report::{self, By, Line, Request, Spent};
-use crate::sql::{instant, usage};
+use crate::sql::{Priced, instant, usage};
 use crate::value::{Said, ValueSpec};
 use mainspring_core::{Authorized, Name, Timestamp};
 use mainspring_query::{feedback, literal};
@@ -136,8 +136,7 @@ impl Costs {
             deployment: Some(asked.deployment.clone()),
             prices: None,
         };
-        let begins: Vec<Timestamp> = table.into_iter().flat_map(|p| &p.entries).map(|e| e.from.begins()).collect();
-        let rows = self.rows(auth.who(), &usage(&request, &begins)).await?;
+        let rows = self.rows(auth.who(), &usage(&request, &Priced::of(table))).await?;
         let lines = report::lines(&rows, &request, (tenant, table))?;
         let mut groups = BTreeMap::new();
         for row in &brought {

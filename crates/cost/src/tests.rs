@@ -1,11 +1,12 @@
 //! The domain over a real journal.
 
 use super::*;
+use crate::report::Line;
 use mainspring_artifact::Artifacts;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{
-    Assignment, Ctx, DType, ErrorKind, EventId, Failure, ManualClock, Name, Outcome, Prediction, Principal, Protocol,
-    Target, Tenant, Tensor, Timestamp, Timing,
+    Assignment, Cached, Ctx, DType, ErrorKind, EventId, Failure, ManualClock, Name, Outcome, Prediction, Principal,
+    Protocol, Target, Tenant, Tensor, Timestamp, Timing, Tokens,
 };
 use mainspring_journal::{Journal, JournalSettings, Retention};
 use mainspring_query::{Limits, Query};
@@ -150,6 +151,8 @@ pub(crate) fn answer(n: u64, deployment: &str) -> Prediction {
         rows: 1,
         batch_rows: 1,
         timing: Timing { engine_ns: 1_000_000, queue_ns: 2_000, total_ns: 1_200_000, ..Timing::default() },
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: Arc::default(),

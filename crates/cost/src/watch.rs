@@ -1,12 +1,13 @@
 //! Looks at budgets once a minute, and when something is declared. Every process reckons, so that each can say where they
 //! stand; one of all tells.
 
+use crate::Money;
 use crate::budget::{Alarm, BudgetSpec, Spending, Standing, rfc3339, standing};
 use crate::costs::{Costs, Declared, Specs, acting_for};
 use crate::error::CostError;
 use crate::ports::PortResult;
 use crate::report::{By, Request, Usage};
-use crate::{Money, sql};
+use crate::sql::{self, Priced};
 use mainspring_core::{Tenant, Timestamp};
 use mainspring_store::Db;
 use mainspring_store::sql::{Lead, Leader, Passes};
@@ -33,8 +34,8 @@ pub trait Alarms: Send + Sync + 'static {
     fn tell<'a>(&'a self, all: &'a [(Tenant, Alarm)], nothing: &'a BTreeSet<Tenant>) -> PortResult<'a, ()>;
 }
 
-/// Of an hour, a deployment and a caller; without the last two where no budget of the tenant asks for them.
-type Cell = (i64, String, String);
+/// Of an hour, a deployment, a caller and a model; without those that neither a budget nor a price of the tenant asks for.
+type Cell = (i64, String, String, String);
 
 /// What a tenant used since a time, by hour.
 struct Ledger {
@@ -108,6 +109,8 @@ impl Watch {
             let mut by = vec![By::Hour];
             by.extend(of().any(|b| b.deployment.is_some()).then_some(By::Deployment));
             by.extend(of().any(|b| b.key.is_some()).then_some(By::Key));
+            let table = self.costs.prices(tenant, None).ok().flatten();
+            by.extend(table.is_some_and(|(_, table)| !table.models().is_empty()).then_some(By::Model));
             match self.read(tenant, (since, now), by).await {
                 Ok(()) => {
                     self.failing.remove(tenant);
@@ -143,12 +146,13 @@ impl Watch {
         let known = same.filter(|l| now.micros() - l.begun.micros() < ANEW);
         let (from, begun) = known.map_or((since, now), |ledger| (again, ledger.begun));
         let request = Request { from, until: now.plus_micros(LOOK), by: by.clone(), deployment: None, prices: None };
-        let rows = self.costs.rows(&acting_for(tenant), &sql::usage(&request, &[])).await?;
+        let rows = self.costs.rows(&acting_for(tenant), &sql::usage(&request, &Priced::default())).await?;
         let mut cells = BTreeMap::new();
         for line in crate::report::lines(&rows, &request, (tenant, None))? {
             let of = |wanted| by.iter().position(|by| *by == wanted).and_then(|i| line.of.get(i).cloned());
             let Some(hour) = of(By::Hour) else { continue };
-            let cell = (instant(&hour)?, of(By::Deployment).unwrap_or_default(), of(By::Key).unwrap_or_default());
+            let named = |by| of(by).unwrap_or_default();
+            let cell = (instant(&hour)?, named(By::Deployment), named(By::Key), named(By::Model));
             cells.insert(cell, line.usage);
         }
         // What the journal no longer keeps was spent all the same.
@@ -168,11 +172,11 @@ impl Watch {
         let table = self.costs.prices(tenant, None).ok().flatten();
         let (from, _) = spec.per.around(now);
         let (mut money, mut compute_ns, mut unpriced_ns) = (Money::default(), 0, 0);
-        let counts = |(at, deployment, key): &Cell| *at >= from.micros() && spec.counts(deployment, key);
-        for ((at, ..), usage) in ledger.cells.iter().filter(|(cell, _)| counts(cell)) {
+        let counts = |(at, deployment, key, _): &Cell| *at >= from.micros() && spec.counts(deployment, key);
+        for ((at, _, _, model), usage) in ledger.cells.iter().filter(|(cell, _)| counts(cell)) {
             compute_ns += usage.compute_ns;
             let entry = table.as_ref().and_then(|(_, table)| table.at(Timestamp(*at)));
-            let line = crate::report::priced(*usage, entry);
+            let line = crate::report::priced(*usage, model, entry);
             money += line.spent.total();
             unpriced_ns += line.unpriced_ns;
         }

@@ -6,8 +6,8 @@ use crate::split::{Rows, Splitter};
 use crate::tags;
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{DType, Tensor};
-use mainspring_engine::{AnswerForm, EngineError, Model, RunCx, Signature, TensorSpec};
+use mainspring_core::{DType, Tensor, Tokens};
+use mainspring_engine::{AnswerForm, Counted, EngineError, Model, RunCx, Signature, TensorSpec};
 use std::sync::Arc;
 use tokenizers::Encoding;
 
@@ -310,6 +310,10 @@ impl Model for TextModel {
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        Ok(self.run_counted(inputs, cx)?.outputs)
+    }
+
+    fn run_counted(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
         let texts =
             inputs.first().and_then(|i| i.tensor.strings()).ok_or_else(|| failed("the input holds no texts"))?;
         let encodings = self.splitter.split(texts)?;
@@ -323,7 +327,10 @@ impl Model for TextModel {
             }
         };
         let names = self.signature.outputs.iter().map(|o| Arc::clone(&o.name));
-        Ok(names.zip(tensors).map(|(name, tensor)| NamedTensor { name, tensor }).collect())
+        let outputs = names.zip(tensors).map(|(name, tensor)| NamedTensor { name, tensor }).collect();
+        // What it read, with the marks that its tokenizer puts around a text, cut to its longest.
+        let tokens = encodings.iter().map(|e| Tokens { input: e.len() as u64, output: 0 }).collect();
+        Ok(Counted { outputs, tokens })
     }
 
     fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {

@@ -115,6 +115,16 @@ fn classes_come_with_their_scores() {
 }
 
 #[test]
+fn the_tokens_of_each_text_are_counted_as_the_model_reads_them() {
+    let model = open("classes", &[("config.json", CLASSES)]);
+    // [CLS] and [SEP] are among them; the third is cut to the six that the model takes.
+    let counted = model.run_counted(&texts(&["a", "", "a b a b a b a b"]), &RunCx::default()).unwrap();
+    let read: Vec<u64> = counted.tokens.iter().map(|t| t.input).collect();
+    assert_eq!((read, counted.outputs.len()), (vec![3, 2, 6], 3));
+    assert!(counted.tokens.iter().all(|t| t.output == 0));
+}
+
+#[test]
 fn a_configuration_without_names_numbers_the_classes() {
     let config = r#"{"architectures": ["XForSequenceClassification"], "problem_type": "multi_label_classification"}"#;
     let model = open("classes", &[("config.json", config)]);

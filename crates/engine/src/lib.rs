@@ -11,7 +11,7 @@ pub use options::{Environment, LoadOptions, Watch, Worker};
 pub use signature::{Content, Signature, SignatureError, TensorSpec};
 
 use mainspring_core::tensor::{NamedTensor, TensorError};
-use mainspring_core::{DType, ErrorKind, EventId, Failure};
+use mainspring_core::{DType, ErrorKind, EventId, Failure, Tokens};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,6 +105,15 @@ pub struct Part {
     pub contents: Vec<Content>,
 }
 
+/// What a call gave, and what it took beside time.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// In the order of [`Signature::outputs`].
+    pub outputs: Vec<NamedTensor>,
+    /// Of each row; empty where the model counts none.
+    pub tokens: Vec<Tokens>,
+}
+
 /// An open model. Calls may come from many threads at once.
 pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// Inputs and outputs as the model itself declares them.
@@ -129,6 +138,14 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// [`EngineError::TooSlow`], [`EngineError::Died`] and [`EngineError::Down`] when it runs in
     /// another process and that one failed.
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError>;
+
+    /// As [`Model::run`], with the tokens of each row, where the model counts them.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    fn run_counted(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
+        Ok(Counted { outputs: self.run(inputs, cx)?, tokens: Vec::new() })
+    }
 
     /// What MLflow would say of it, when its files do not: an object with `inputs`, `outputs` and
     /// `params`, each the JSON text of a schema.

@@ -67,6 +67,8 @@ impl Maker {
             rows: 1,
             batch_rows: 1,
             timing: Timing { engine_ns: 4000, total_ns: 9000 + n as u64 % 5000, ..Timing::default() },
+            tokens: None,
+            cached: None,
             flags: None,
             params: None,
             inputs: Arc::new([tensor::<f32>(&self.names[0], DType::Fp32, features)?]),

@@ -72,6 +72,8 @@ fn prediction(n: u64, at: i64, (target, shape): (&Arc<Target>, Shape)) -> Result
         timing: Timing { queue_ns: 1_000, features_ns: 0, engine_ns: 5_000, encode_ns: 500, total_ns: 8_000 },
         params: None,
         caller: "loopback".into(),
+        tokens: None,
+        cached: None,
         flags: None,
         inputs: inputs.into(),
         outputs: Arc::new([tensor("y".to_owned(), 1, vec![0.5; rows])?]),

@@ -2,7 +2,7 @@
 
 use crate::layout::{self, Layout};
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt16Array, UInt64Array,
 };
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
@@ -10,7 +10,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use column::Column;
 use mainspring_core::{
-    Assignment, ErrorKind, EventId, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Timestamp, Timing,
+    Assignment, Cached, ErrorKind, EventId, NamedTensor, Outcome, Prediction, Protocol, Target, Tenant, Timestamp,
+    Timing, Tokens,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ struct Line {
     flags: Option<Arc<str>>,
     params: Option<Arc<str>>,
     payload: &'static str,
+    tokens: Option<Tokens>,
+    cached: Option<Cached>,
 }
 
 impl Line {
@@ -80,6 +83,9 @@ impl Line {
             // As a tensor without a row dimension does.
             params: p.params.as_ref().filter(|_| payload == KEPT && row == 0).map(Arc::clone),
             payload,
+            // They are the request's: its first line has them.
+            tokens: p.tokens.filter(|_| row == 0),
+            cached: p.cached,
         }
     }
 }
@@ -110,7 +116,7 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         Arc::new(lines.iter().map(|l| l.assignment.unit).collect::<UInt64Array>()),
         Arc::new(lines.iter().map(|l| l.assignment.generation).collect::<UInt64Array>()),
         Arc::new(lines.iter().map(|l| l.assignment.context).collect::<UInt16Array>()),
-        shadows(lines),
+        others(lines, |l| l.assignment.shadow_of),
         word(|l| if l.failed.is_none() { "ok" } else { "failed" }),
         maybe(lines, |l| l.failed.as_ref().map(|(kind, _)| kind.as_str())),
         maybe(lines, |l| l.failed.as_ref().map(|(_, message)| &**message)),
@@ -125,15 +131,24 @@ fn envelope(lines: &[Line], target: &Target) -> Result<Vec<ArrayRef>, ArrowError
         maybe(lines, |l| l.params.as_deref()),
         word(|l| l.payload),
         word(|l| &l.caller),
+        others(lines, |l| l.cached.map(|cached| cached.from)),
+        Arc::new(lines.iter().map(|l| l.cached.map(|c| c.saved_ns as f64 / 1000.0)).collect::<Float64Array>()),
+        tokens(lines, |t| t.input),
+        tokens(lines, |t| t.output),
     ])
 }
 
-/// Whose shadow the lines ran in; mostly nobody's.
-fn shadows(lines: &[Line]) -> ArrayRef {
-    if lines.iter().all(|l| l.assignment.shadow_of.is_none()) {
+/// Ids of other predictions: whose shadow a line ran in, or whose answer it repeats; mostly nobody's.
+fn others(lines: &[Line], of: fn(&Line) -> Option<EventId>) -> ArrayRef {
+    if lines.iter().all(|l| of(l).is_none()) {
         return Arc::new(StringArray::new_null(lines.len()));
     }
-    Arc::new(lines.iter().map(|l| l.assignment.shadow_of.map(|id| id.to_string())).collect::<StringArray>())
+    Arc::new(lines.iter().map(|l| of(l).map(|id| id.to_string())).collect::<StringArray>())
+}
+
+fn tokens(lines: &[Line], of: fn(Tokens) -> u64) -> ArrayRef {
+    let number = |l: &Line| l.tokens.map(|t| i64::try_from(of(t)).unwrap_or(i64::MAX));
+    Arc::new(lines.iter().map(number).collect::<Int64Array>())
 }
 
 fn ids(lines: &[Line]) -> Result<ArrayRef, ArrowError> {

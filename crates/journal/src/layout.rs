@@ -1,14 +1,16 @@
 //! The columns of a sealed file.
 //!
-//! **Envelope, version 3**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
+//! **Envelope, version 4**, the same in every file: `event_id` (text UUID), `row`, `at` (microseconds
 //! UTC), `variant`, `model`, `version`, `protocol`, `client_id`, `forced`, `propensity`, `unit`,
 //! `generation`, `context`, `shadow_of`, `outcome` (`ok`, `failed`), `error_kind`, `error`, `rows`, `batch_rows`, `queue_us`, `features_us`,
 //! `engine_us`, `encode_us`, `total_us`, `flags` (rules that the row broke, with commas; of a refused request all of them),
 //! `params` (JSON, with row 0), `payload` (`kept`, `dropped`, `absent`), `caller` (who asked, as audit names them: `key:…`,
-//! `session:…`, `loopback`).
+//! `session:…`, `loopback`), `cached_from` (the prediction whose answer this is again; no engine was asked), `saved_us` (what
+//! that one took of the engine), `tokens_in` and `tokens_out` (with row 0, where the model counts them; of a cached
+//! answer not spent).
 //! `tenant`, `kind`, `deployment` and `date` are Hive partitions: they stand in the path, not in the file. Version 1
 //! had no `generation`, no `shadow_of` and no `params`, version 2 no `context`, no
-//! `flags` and no `caller`; they are NULL where its files are read.
+//! `flags` and no `caller`, version 3 nothing after that; they are NULL where its files are read.
 //!
 //! **Payload**, one column a tensor, `in.<name>` and `out.<name>`:
 //!
@@ -29,7 +31,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Version of the envelope, in each Parquet file's metadata as `mainspring.envelope`.
-pub const ENVELOPE_VERSION: u32 = 3;
+pub const ENVELOPE_VERSION: u32 = 4;
 /// Bytes of one row of a tensor above which only a digest is kept.
 pub const DIGEST_OVER: usize = 16 << 10;
 /// Columns that an input may become; a wider one stays a list.
@@ -221,6 +223,10 @@ pub fn envelope_fields() -> Vec<Field> {
     fields.push(text("payload", false));
     // Files of earlier versions have none.
     fields.push(text("caller", true));
+    fields.push(text("cached_from", true));
+    fields.push(Field::new("saved_us", DataType::Float64, true));
+    fields.push(Field::new("tokens_in", DataType::Int64, true));
+    fields.push(Field::new("tokens_out", DataType::Int64, true));
     fields
 }
 
@@ -241,7 +247,7 @@ pub fn feedback_schema() -> SchemaRef {
 }
 
 /// The columns of gaps, kind `gap`: what is missing from the other kinds, and why. `compute_us` is what the answers
-/// among it took of the engine.
+/// among it took of the engine, `tokens_in` and `tokens_out` what their models spent.
 pub fn gap_schema() -> SchemaRef {
     let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -255,6 +261,8 @@ pub fn gap_schema() -> SchemaRef {
         Field::new("failed", DataType::Int64, false),
         Field::new("payloads", DataType::Int64, false),
         Field::new("compute_us", DataType::Float64, true),
+        Field::new("tokens_in", DataType::Int64, true),
+        Field::new("tokens_out", DataType::Int64, true),
     ]))
 }
 

@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::settings::JournalSettings;
 use crate::stats::Counters;
 use crate::tiles::RequestTile;
-use mainspring_core::{Outcome, Prediction, Target, Tenant, Timestamp};
+use mainspring_core::{Outcome, Prediction, Target, Tenant, Timestamp, Tokens};
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -27,10 +27,25 @@ pub(crate) struct Uncounted {
     pub since: Timestamp,
     pub until: Timestamp,
     pub requests: RequestTile,
-    /// What those requests took of the engine, nanoseconds.
-    pub compute_ns: u64,
+    /// What those requests took.
+    pub taken: Taken,
     /// Answers in the shadow of others: nobody waited for them, and they are in no tile.
     pub shadows: Shadows,
+}
+
+/// What answers took.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Of the engine, nanoseconds.
+    pub compute_ns: u64,
+    pub tokens: Tokens,
+}
+
+impl Taken {
+    fn add(&mut self, p: &Prediction) {
+        self.compute_ns += p.compute_ns();
+        self.tokens = self.tokens + p.spent_tokens();
+    }
 }
 
 /// Answers in the shadow of others.
@@ -38,8 +53,7 @@ pub(crate) struct Uncounted {
 pub(crate) struct Shadows {
     pub events: u64,
     pub failed: u64,
-    /// What they took of the engine, nanoseconds.
-    pub compute_ns: u64,
+    pub taken: Taken,
 }
 
 /// Events that found no room, per tenant and target.
@@ -177,7 +191,7 @@ impl Queue {
             since: p.at,
             until: p.at,
             requests: RequestTile::default(),
-            compute_ns: 0,
+            taken: Taken::default(),
             shadows: Shadows::default(),
         });
         entry.since = entry.since.min(p.at);
@@ -189,11 +203,11 @@ impl Queue {
         if p.assignment.shadow_of.is_some() {
             entry.shadows.events += 1;
             entry.shadows.failed += u64::from(failed.is_some());
-            entry.shadows.compute_ns += p.compute_ns();
+            entry.shadows.taken.add(p);
         } else {
             entry.requests.record(failed, p.rows, p.assignment.forced, &p.timing);
             entry.requests.unstored += 1;
-            entry.compute_ns += p.compute_ns();
+            entry.taken.add(p);
         }
         drop(overflow);
         if let Some(ack) = ack {

@@ -65,6 +65,13 @@ impl World {
     }
 }
 
+/// The sum of a 64-bit column over all predictions of the journal.
+pub async fn sum_of(world: &World, column: &str) -> i64 {
+    let snapshot = world.journal.snapshot(&Tenant::default(), Kind::Prediction).await.unwrap();
+    let live: Vec<_> = snapshot.live.into_iter().map(|r| r.batch).collect();
+    sum(&live, column) + snapshot.files.iter().map(|f| sum(&read(&f.path), column)).sum::<i64>()
+}
+
 /// The rows of a Parquet file.
 pub fn read(path: &Path) -> Vec<RecordBatch> {
     let file = std::fs::File::open(path).unwrap();
@@ -80,7 +87,7 @@ pub fn row_ids(batch: &RecordBatch) -> Vec<(String, i32)> {
 
 /// The sum of a 64-bit column over batches.
 pub fn sum(batches: &[RecordBatch], column: &str) -> i64 {
-    batches.iter().map(|b| b[column].as_primitive::<Int64Type>().values().iter().sum::<i64>()).sum()
+    batches.iter().map(|b| b[column].as_primitive::<Int64Type>().iter().flatten().sum::<i64>()).sum()
 }
 
 pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
@@ -137,6 +144,8 @@ pub fn prediction(n: u64, to: &Arc<Target>) -> Prediction {
         rows: 1,
         batch_rows: 1,
         timing: Timing { queue_ns: 1000, features_ns: 0, engine_ns: 5000, encode_ns: 500, total_ns: 8000 + n },
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: Arc::new([tensor("x", DType::Fp32, &[1, 2], vec![n as f32, -1.5])]),

@@ -355,6 +355,8 @@ impl Made<'_> {
             outcome: Outcome::Ok,
             rows: 1,
             batch_rows: 1,
+            tokens: None,
+            cached: None,
             flags: None,
             params: None,
             timing: Timing { engine_ns: total_ns, total_ns, ..Timing::default() },

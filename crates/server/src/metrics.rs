@@ -2,10 +2,11 @@
 //! into [`Families`], and each way out renders these: Prometheus here, OTLP and CloudWatch in `export`.
 
 use mainspring_alert::slo::Standing;
+use mainspring_core::Tokens;
 use mainspring_journal::JournalStats;
 use mainspring_proto_native::dto::system::Health;
 use mainspring_rollout::View;
-use mainspring_serving::{DeploymentStats, DeploymentView, HistogramView, RuleView, State, VersionStats};
+use mainspring_serving::{CacheStats, DeploymentStats, DeploymentView, HistogramView, RuleView, State, VersionStats};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -59,6 +60,9 @@ pub struct Reading {
     pub resident: Option<u64>,
 }
 
+/// A family of figures of each version.
+type OfVersion = (&'static str, Kind, &'static str, fn(&VersionStats) -> f64);
+
 impl Reading {
     /// The page that Prometheus reads.
     pub fn render(&self) -> String {
@@ -77,6 +81,7 @@ impl Reading {
     /// What is of a tenant, and not of the process.
     fn tenants_own(&self, page: &mut Families) {
         self.requests(page);
+        self.cache(page);
         self.rules(page);
         self.durations(page);
         self.states(page);
@@ -141,6 +146,46 @@ impl Reading {
         page.family("mainspring_inference_in_flight", Kind::Gauge, "requests in flight");
         for d in &self.deployments {
             page.sample(&[("deployment", d.name.as_str())], d.in_flight as f64);
+        }
+    }
+
+    /// Answers that are kept, and tokens: of versions that have them.
+    fn cache(&self, page: &mut Families) {
+        let kept: [OfVersion; 4] = [
+            ("mainspring_cache_hits_total", Kind::Counter, "requests whose answer was kept", |v| {
+                v.cache.hits.count as f64
+            }),
+            ("mainspring_cache_misses_total", Kind::Counter, "requests whose answer was not", |v| {
+                v.cache.misses.count as f64
+            }),
+            ("mainspring_cache_entries", Kind::Gauge, "answers that are kept", |v| v.cache.entries as f64),
+            ("mainspring_cache_bytes", Kind::Gauge, "memory of answers that are kept", |v| v.cache.bytes as f64),
+        ];
+        self.some(page, &kept, |v| v.cache != CacheStats::default());
+        let tokens: [OfVersion; 2] = [
+            ("mainspring_tokens_input_total", Kind::Counter, "tokens read, not those of kept answers", |v| {
+                v.tokens.input as f64
+            }),
+            ("mainspring_tokens_output_total", Kind::Counter, "tokens written, not those of kept answers", |v| {
+                v.tokens.output as f64
+            }),
+        ];
+        self.some(page, &tokens, |v| v.tokens != Tokens::default());
+    }
+
+    /// Families of the versions that have something of it; none where there is no such version.
+    fn some(
+        &self,
+        page: &mut Families,
+        families: &[OfVersion],
+        has: impl Fn(&VersionStats) -> bool,
+    ) {
+        let all: Vec<&VersionStats> = self.versions().map(|(_, v)| v).filter(|v| has(v)).collect();
+        for (name, kind, help, value) in families.iter().filter(|_| !all.is_empty()) {
+            page.family(name, *kind, help);
+            for v in &all {
+                page.sample(&labels(v), value(v));
+            }
         }
     }
 
@@ -230,7 +275,7 @@ impl Reading {
 
     fn triton(&self, page: &mut Families) {
         type Value = fn(&VersionStats) -> f64;
-        let names: [(&str, &str, Value); 7] = [
+        let names: [(&str, &str, Value); 11] = [
             ("nv_inference_request_success", "requests answered", |v| v.success.count as f64),
             ("nv_inference_request_failure", "requests failed", |v| v.fail.count as f64),
             ("nv_inference_count", "rows answered", |v| v.inference_count as f64),
@@ -238,6 +283,10 @@ impl Reading {
             ("nv_inference_request_duration_us", "time of answered requests", |v| v.success.ns as f64 / 1e3),
             ("nv_inference_queue_duration_us", "time waiting", |v| v.queue.sum_ns as f64 / 1e3),
             ("nv_inference_compute_infer_duration_us", "time in the engine", |v| v.engine.sum_ns as f64 / 1e3),
+            ("nv_cache_num_hits_per_model", "requests whose answer was kept", |v| v.cache.hits.count as f64),
+            ("nv_cache_num_misses_per_model", "requests whose answer was not", |v| v.cache.misses.count as f64),
+            ("nv_cache_hit_duration_per_model", "time to find answers, µs", |v| v.cache.hits.ns as f64 / 1e3),
+            ("nv_cache_miss_duration_per_model", "time to look in vain, µs", |v| v.cache.misses.ns as f64 / 1e3),
         ];
         for (name, help, value) in names {
             page.family(name, Kind::Counter, help);

@@ -163,10 +163,15 @@ async fn take_up(
         root: resolved.root.clone(),
         engine: spec.engine.clone(),
     };
-    let held = deployment.route.load().answering().find(|l| l.facts.origin == origin).cloned();
+    let route = deployment.route.load();
+    // The variant itself rather than another one that is the same version.
+    let held =
+        route.answering().filter(|l| l.facts.origin == origin).min_by_key(|l| !l.stands_for(seat.name())).cloned();
+    drop(route);
     if let Some(held) = held {
         load::check_redacted(&spec.journal.redact, &held.facts.contract)?;
         held.rules.store(Ruled::of(means.rules.get(), deployment, spec.rules.as_ref(), &held.facts.contract)?);
+        held.keeps(spec.cache.as_ref());
         put(means, deployment, seat, (held, why));
         return Ok(());
     }
@@ -190,6 +195,7 @@ async fn take_up(
     let rules = Ruled::of(means.rules.get(), deployment, spec.rules.as_ref(), &facts.contract)?;
     let loaded = Loaded::new(facts, model, deployment.recorder(&target), means.pool.clone(), means.timer.clone());
     loaded.rules.store(rules);
+    loaded.keeps(spec.cache.as_ref());
     tracing::info!(
         deployment = %target.deployment, variant = %target.variant, model = %target.model, version = %target.version,
         load_ms = loaded.facts.load_ms, inline_rows = loaded.facts.execution.inline_rows, "ready"

@@ -198,14 +198,17 @@ impl Deployment {
         let loaded = |target: &Arc<Target>| {
             let of = |l: &&Arc<Loaded>| l.facts.contract.target == *target;
             let held = route.answering().chain(&route.draining).find(of);
-            (route.current.as_ref().is_some_and(|l| of(&l)), held.map_or(0, |l| l.memory_bytes()))
+            let answers = held.and_then(|l| l.answers.load_full()).map(|answers| answers.size());
+            (route.current.as_ref().is_some_and(|l| of(&l)), held.map_or(0, |l| l.memory_bytes()), answers)
         };
         let recorders = self.recorders.lock().clone();
         let versions: Vec<VersionStats> = recorders
             .into_iter()
             .map(|(target, recorder)| {
-                let (current, memory_bytes) = loaded(&target);
-                VersionStats { current, memory_bytes, ..recorder.view(target) }
+                let (current, memory_bytes, answers) = loaded(&target);
+                let mut stats = VersionStats { current, memory_bytes, ..recorder.view(target) };
+                (stats.cache.entries, stats.cache.bytes) = answers.unwrap_or_default();
+                stats
             })
             .collect();
         DeploymentStats {

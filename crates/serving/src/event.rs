@@ -3,14 +3,15 @@
 use crate::contract::{Contract, stacked};
 use crate::deployment::Deployment;
 use crate::rules::Flags;
-use crate::run::Loaded;
+use crate::run::{Loaded, Ran};
 use crate::source::{Kept, PredictionSink};
 use crate::stats::{Recorder, Sample, nanos};
 use crate::traffic::{Ended, Guard};
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{
-    Assignment, DType, ErrorKind, EventId, Outcome, Prediction, Protocol, Target, Tenant, Tensor, Timestamp, Timing,
+    Assignment, Cached, DType, ErrorKind, EventId, Outcome, Prediction, Protocol, Target, Tenant, Tensor, Timestamp,
+    Timing, Tokens,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,10 @@ pub(crate) struct Event {
     pub gave_up: bool,
     /// Rules that its rows broke.
     pub flags: Option<Flags>,
+    /// Tokens of the answer, where its model counts them.
+    pub tokens: Option<Tokens>,
+    /// Where the answer is from, when it was kept.
+    pub cached: Option<Cached>,
     pub sink: Arc<dyn PredictionSink>,
 }
 
@@ -62,6 +67,12 @@ impl Event {
         self.contract = Some(Arc::clone(&loaded.facts.contract));
     }
 
+    /// The engine was asked.
+    pub fn ran(&mut self, ran: &Ran) {
+        (self.timing.queue_ns, self.timing.engine_ns) = (ran.queue_ns, ran.engine_ns);
+        (self.batch_rows, self.tokens) = (ran.batch_rows, ran.tokens);
+    }
+
     /// The answer is encoded (or could not be).
     pub fn answered(
         mut self: Box<Self>,
@@ -73,8 +84,12 @@ impl Event {
         self.timing.total_ns = nanos(self.received.elapsed());
         match &outcome {
             Outcome::Ok => {
-                self.recorder.answered(Sample { at: self.at, rows: self.rows, timing: self.timing });
+                let cached = self.cached.is_some();
+                self.recorder.answered(Sample { at: self.at, rows: self.rows, timing: self.timing, cached });
                 self.recorder.count_nans(outputs);
+                if let Some(tokens) = self.tokens.filter(|_| !cached) {
+                    self.recorder.spent(tokens);
+                }
             }
             Outcome::Failed { kind, .. } => self.recorder.failed(*kind, self.timing.total_ns),
         }
@@ -95,7 +110,8 @@ impl Event {
 
     /// Tells what watches the candidate how its request ended.
     fn watched(&self, failed: Option<ErrorKind>) {
-        let Some(guard) = &self.guard else { return };
+        // An answer that was kept says nothing of what the candidate does now.
+        let Some(guard) = self.guard.as_ref().filter(|_| self.cached.is_none()) else { return };
         let Timing { queue_ns, engine_ns, total_ns, .. } = self.timing;
         let at = self.at.plus_micros(i64::try_from(total_ns / 1000).unwrap_or(0));
         let took = Duration::from_nanos(if failed.is_some() { total_ns } else { queue_ns + engine_ns });
@@ -131,6 +147,8 @@ impl Event {
             rows: self.rows,
             batch_rows: self.batch_rows,
             timing: self.timing,
+            tokens: self.tokens,
+            cached: self.cached,
             flags: self.flags,
             params,
             inputs,

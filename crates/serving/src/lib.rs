@@ -11,6 +11,7 @@
 
 mod action;
 mod assigned;
+mod cache;
 mod choice;
 mod control;
 mod deployment;
@@ -28,6 +29,7 @@ mod stats;
 #[cfg(test)]
 mod testing;
 mod traffic;
+mod usage;
 mod view;
 mod warm;
 
@@ -35,6 +37,7 @@ use mainspring_mlmodel::{contract, mlmodel, table};
 
 pub use action::{Deploy, Describe, Infer, ReadStats, Undeploy};
 pub use assigned::Assigned;
+pub use cache::{CACHE_HEADER, Lookup};
 pub use error::ServeError;
 pub use mainspring_mlmodel::{
     Cell, ColumnError, ColumnSpec, ColumnType, Contract, GivenParams, MlflowInputs, MlflowSignature, Mlmodel,
@@ -46,12 +49,13 @@ pub use rules::{FLAGS_HEADER, RowRules, RuleError, RuleMaker, RuleView, Seen};
 pub use serving::{AnswerParts, Rehearsed, Serving};
 pub use source::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 pub use spec::{
-    BatchSpec, ByteSize, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec, MOST_RULES,
-    Percent, Prefer, PythonEnv, PythonSpec, RuleAction, RuleAlert, RuleCondition, RuleSeverity, RuleSpec, RulesSpec,
-    SloSpec, SpecError,
+    BatchSpec, ByteSize, CacheSpec, DeploymentSpec, EngineSpec, HumanDuration, Instances, JournalSpec, LimitsSpec,
+    MOST_RULES, Percent, Prefer, PythonEnv, PythonSpec, RuleAction, RuleAlert, RuleCondition, RuleSeverity, RuleSpec,
+    RulesSpec, SloSpec, SpecError,
 };
 pub use stats::{
-    BatchStats, Batches, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView, VersionStats,
+    BatchStats, Batches, CacheStats, ClosedBy, Counted, DeploymentStats, FailureCount, Histogram, HistogramView,
+    VersionStats,
 };
 pub use traffic::{Over, Trip};
 pub use view::{DeploymentView, Execution, ShadowView, State, VariantState, VariantView, VersionView};

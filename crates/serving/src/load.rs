@@ -7,6 +7,7 @@ use crate::mlmodel::MlflowInputs;
 use crate::run::{BatchRules, Facts, Origin};
 use crate::source::Resolved;
 use crate::spec::{DeploymentSpec, Instances};
+use crate::usage;
 use crate::view::Execution;
 use crate::warm;
 use mainspring_core::{Name, Target, Timestamp};
@@ -77,6 +78,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
     check_redacted(&order.spec.journal.redact, &contract)?;
     let rules =
         BatchRules { max_rows, max_delay: order.spec.engine.batch.max_delay.0, shared: warmth.execution.batched };
+    let says_usage = usage::is_said(&contract.signature);
     let facts = Facts {
         origin: order.origin.clone(),
         uri: Arc::clone(&order.uri),
@@ -87,6 +89,7 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         loaded_at: order.now.plus_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(0)),
         load_ms: millis(started.elapsed()),
         warnings: warmth.warnings,
+        says_usage,
     };
     Ok((facts, model))
 }

@@ -1,5 +1,6 @@
 //! A request, its answer, and the journal event that both leave behind.
 
+use crate::cache::Lookup;
 use crate::contract::Contract;
 use crate::error::ServeError;
 use crate::event::Event;
@@ -72,6 +73,8 @@ pub struct Answer {
     pub batch_rows: u32,
     /// Rules of the deployment that its rows broke: `age:between,plan:in_set`.
     pub flags: Option<Arc<str>>,
+    /// Whether it was kept; `None` where the deployment keeps none.
+    pub cache: Option<Lookup>,
     pub(crate) event: Option<Box<Event>>,
     pub(crate) answered: Instant,
 }

@@ -33,7 +33,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use call::Call;
+use call::{Call, Step};
 pub use rehearse::Rehearsed;
 pub use stream::AnswerParts;
 
@@ -242,14 +242,15 @@ impl Serving {
         mut request: InferRequest,
     ) -> impl Future<Output = Result<Answer, ServeError>> + Send + use<'a> {
         // Before the future, which would hold the request for as long as it lives.
-        let admitted = self.call(auth, &mut request).map(|(mut call, chosen)| {
-            let admitted = call.admit(request, chosen);
-            (call, admitted)
+        let begun = self.call(auth, &mut request).map(|(mut call, chosen)| {
+            let step = call.begin(request, chosen);
+            (call, step)
         });
         async move {
-            let (mut call, admitted) = admitted?;
-            let answered = match admitted {
-                Ok(admitted) => call.run(admitted).await,
+            let (mut call, step) = begun?;
+            let answered = match step {
+                Ok(Step::Run(admitted)) => call.run(admitted).await,
+                Ok(Step::Known { loaded, answer }) => call.known(&loaded, &answer),
                 Err(error) => Err(error),
             };
             match answered {
@@ -345,6 +346,8 @@ impl Serving {
             first_part: None,
             gave_up: false,
             flags: None,
+            tokens: None,
+            cached: None,
             deployment,
             contract: None,
             sink: Arc::clone(&self.means.sink),

@@ -382,6 +382,11 @@ impl Rig {
         Ok(got)
     }
 
+    /// Sends one value to a variant by its name, and returns what came back.
+    pub async fn ask_named(&self, variant: &str, value: f32) -> Result<f32, ServeError> {
+        self.ask_as((mainspring_traffic::VARIANT_HEADER, variant), value).await
+    }
+
     pub async fn settled(&self, deployment: &str) -> DeploymentView {
         let auth = self.auth(Describe { deployment: None });
         self.serving.settled(&auth, &name(deployment)).await.unwrap()

@@ -29,6 +29,7 @@ const SPANS = [
 
 const BY = [
   ["deployment", "Deployment"],
+  ["model", "Model"],
   ["version", "Version"],
   ["variant", "Variant"],
   ["key", "Key"],
@@ -54,8 +55,18 @@ function Lead({ report }: { report: CostReport }) {
       {host && currency
         ? `; of ${amount(host.paid)} ${currency} paid for machines, ${amount(host.unallocated)} went to none of them.`
         : "."}
+      {total.saved &&
+        ` ${plural(total.saved.answers, "answer")} had been kept, which saved ${saved(total.saved, currency)}.`}
     </>
   );
+}
+
+/** What kept answers did not take. */
+function saved(of: NonNullable<CostLine["saved"]>, currency: string | null | undefined): string {
+  const tokens = of.tokensIn + of.tokensOut;
+  const parts = [duration(of.computeSeconds), ...(tokens > 0 ? [plural(tokens, "token")] : [])];
+  const cost = of.cost && currency ? `, ${amount(of.cost)} ${currency}` : "";
+  return `${parts.join(" and ")}${cost}`;
 }
 
 function Name({ by, line }: { by: string; line: CostLine }) {
@@ -71,6 +82,7 @@ function Lines({ report, by }: { report: CostReport | undefined; by: string }) {
   const all = report?.total.computeNanos || 1;
   const rows = report && report.lines.length > 1 ? [...report.lines, report.total] : report?.lines;
   const currency = report?.currency;
+  const { tokensIn = 0, tokensOut = 0 } = report?.total ?? {};
   return (
     <Table
       caption="Costs"
@@ -93,6 +105,12 @@ function Lines({ report, by }: { report: CostReport | undefined; by: string }) {
         { key: "rows", label: "Rows", numeric: true, render: (l) => count(l.rows) },
         { key: "compute", label: "Compute", numeric: true, render: (l) => duration(l.computeSeconds) },
         { key: "share", label: "Share", numeric: true, render: (l) => percent(l.computeNanos / all) },
+        ...(tokensIn + tokensOut > 0
+          ? [
+              { key: "read", label: "Tokens read", numeric: true, render: (l: CostLine) => count(l.tokensIn) },
+              { key: "written", label: "written", numeric: true, render: (l: CostLine) => count(l.tokensOut) },
+            ]
+          : []),
         { key: "queue", label: "Waited", numeric: true, render: (l) => duration(l.queueSeconds) },
       ]}
     />

@@ -149,9 +149,9 @@ async fn bad_documents_are_refused_with_the_place_and_the_nearest_key() {
     assert!(said.contains("modle") && said.contains("model") && said.contains(":4:"), "{said}");
 
     let unbuilt = server
-        .apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo/1\ncache: {ttl: 30s}\n");
+        .apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/echo/1\nscale: {min: 0}\n");
     assert_eq!(unbuilt.status.code(), Some(2));
-    assert!(text(&unbuilt.stderr).contains("cache"), "{}", text(&unbuilt.stderr));
+    assert!(text(&unbuilt.stderr).contains("scale"), "{}", text(&unbuilt.stderr));
 
     let missing =
         server.apply("apiVersion: mainspring/v1\nkind: Deployment\nname: echo\nmodel: models:/nobody@champion\n");

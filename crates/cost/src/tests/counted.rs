@@ -76,11 +76,13 @@ async fn what_found_no_room_in_the_journal_is_counted_with_what_it_took() {
     for i in 0..n {
         let mut one = answer(i, "churn");
         one.outputs = Arc::default();
+        one.tokens = Some(Tokens { input: 3, output: 1 });
         world.journal.append(one);
     }
     let report = world.report(&[By::Outcome]).await;
     assert_eq!(report.total.usage.answers, n);
     assert_eq!(report.total.usage.compute_ns, u128::from(n) * 1_000_000, "{:?}", lines(&report));
+    assert_eq!(report.total.usage.tokens, Tokens { input: 3 * n, output: n });
     assert!(lines(&report).iter().any(|(of, n, _)| of == &["unstored"] && *n > 0), "{:?}", lines(&report));
     world.shut_down().await;
 }

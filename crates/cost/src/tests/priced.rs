@@ -156,3 +156,81 @@ fn a_table_that_cannot_be_right_is_refused() {
     let float = json!({"currency": "EUR", "entries": [{"from": "2026-03-01", "request": 0.1}]});
     assert!(serde_json::from_value::<PriceSpec>(float).is_err(), "a number is no exact amount");
 }
+
+/// A thousand tokens read and a hundred written, by an answer with its engine call to itself.
+fn counted(n: u64, model: &str) -> Prediction {
+    let answer = answer(n, "talk");
+    let target = Arc::new(Target { model: model.into(), ..Target::clone(&answer.target) });
+    Prediction { tokens: Some(Tokens { input: 1_000, output: 100 }), target, ..answer }
+}
+
+/// From the tenth on `small` has a price of its own.
+fn by_token() -> PriceSpec {
+    table(json!({"currency": "EUR", "entries": [
+        {"from": "2026-03-01", "tokens": [{"inputMillion": "1", "outputMillion": "4"}]},
+        {"from": "2026-03-10", "computeSecond": "0.5", "tokens": [
+            {"model": "small", "inputMillion": "0.10"},
+            {"inputMillion": "2", "outputMillion": "8"},
+        ]},
+    ]}))
+}
+
+#[tokio::test]
+async fn tokens_have_a_price_by_model_and_day() {
+    let world = World::new().await;
+    let mut before = counted(1, "small");
+    before.at = Timestamp(NOON - 24 * HOUR);
+    for one in [before, counted(2, "small"), counted(3, "large"), counted(4, "large"), answer(5, "churn")] {
+        world.journal.append(one);
+    }
+    world.costs.declare_prices(&Tenant::default(), &name("list"), by_token());
+    let asked = Request { from: Timestamp(NOON - 36 * HOUR), ..request(&[By::Day, By::Model]) };
+    let report = world.costs.report(&may(ReadCost), &asked).await.unwrap();
+    let of = |l: &Line| (l.of.join(" "), l.usage.tokens.input, l.usage.tokens.output, l.spent.tokens.to_string());
+    let expected = [
+        ("2026-03-09 small".to_owned(), 1_000, 100, "0.0014".to_owned()),
+        ("2026-03-10 churn".to_owned(), 0, 0, "0".to_owned()),
+        ("2026-03-10 large".to_owned(), 2_000, 200, "0.0056".to_owned()),
+        ("2026-03-10 small".to_owned(), 1_000, 100, "0.0001".to_owned()),
+    ];
+    assert_eq!(report.lines.iter().map(of).collect::<Vec<_>>(), expected);
+    // Four milliseconds of compute beside them.
+    assert_eq!(report.total.spent.total(), money("0.0091"));
+    world.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_kept_costs_its_request_and_tells_what_it_saved() {
+    let world = World::new().await;
+    world.journal.append(counted(1, "small"));
+    for n in 2..=4 {
+        let timing = Timing { total_ns: 9_000, ..Timing::default() };
+        let cached = Some(Cached { from: id(1), saved_ns: 1_000_000 });
+        world.journal.append(Prediction { cached, timing, ..counted(n, "small") });
+    }
+    world.costs.declare_prices(&Tenant::default(), &name("list"), by_token());
+    let total = world.report(&[By::Key]).await.total;
+    let usage = total.usage;
+    assert_eq!((usage.answers, usage.cached, usage.compute_ns), (4, 3, 1_000_000));
+    assert_eq!(
+        (usage.tokens, usage.saved.tokens),
+        (Tokens { input: 1_000, output: 100 }, Tokens { input: 3_000, output: 300 })
+    );
+    assert_eq!(usage.saved.compute_ns, 3_000_000);
+    assert_eq!((total.spent.total(), total.saved), (money("0.0006"), money("0.0018")));
+    world.shut_down().await;
+}
+
+#[test]
+fn a_price_of_tokens_that_cannot_be_is_named() {
+    let wrong = |tokens: serde_json::Value| {
+        let entries = json!([{"from": "2026-03-01", "tokens": tokens}]);
+        let spec: PriceSpec = serde_json::from_value(json!({"currency": "EUR", "entries": entries})).unwrap();
+        spec.validate().unwrap_err()
+    };
+    assert_eq!(wrong(json!([{"model": "a"}])).0, "entries[0].tokens[0]");
+    assert!(wrong(json!([{"model": "a", "inputMillion": "-1"}])).1.contains("less than nothing"));
+    assert!(wrong(json!([{"model": "", "inputMillion": "1"}])).1.contains("empty"));
+    let (place, why) = wrong(json!([{"inputMillion": "1"}, {"outputMillion": "1"}]));
+    assert_eq!((&*place, &*why), ("entries[0].tokens[1]", "the model has a price before it"));
+}

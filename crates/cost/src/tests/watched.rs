@@ -202,3 +202,27 @@ async fn a_tenant_whose_journal_cannot_be_read_keeps_nobody_else_from_hearing() 
     assert!(stands().problem.unwrap().contains("after 2026-03-10T12:01:01Z could not be read"), "{:?}", stands());
     world.shut_down().await;
 }
+
+/// Tokens of a model with a price of its own and those of others, in one budget.
+#[tokio::test]
+async fn a_budget_counts_tokens_at_the_price_of_their_model() {
+    let world = World::new().await;
+    declare(&world, "all", json!({"amount": "10", "per": "day", "thresholds": [100], "forecast": false}));
+    let spec = json!({"currency": "EUR", "entries": [{"from": "2026-01-01", "tokens": [
+        {"model": "small", "inputMillion": "1"}, {"inputMillion": "3", "outputMillion": "5"}]}]});
+    let list = Name::new("list").unwrap();
+    world.costs.declare_prices(&Tenant::default(), &list, serde_json::from_value(spec).unwrap());
+    for (n, model) in [(1, "small"), (2, "large")] {
+        let answer = answer(n, "talk");
+        let target = Arc::new(Target { model: model.into(), ..Target::clone(&answer.target) });
+        let tokens = Some(Tokens { input: 2_000_000, output: 400_000 });
+        world.journal.append(Prediction { tokens, target, ..answer });
+    }
+    let told = Arc::new(Told::default());
+    let mut watch = Watch::new(world.costs.clone(), told.clone(), world.db.clone(), "one".into());
+    watch.pass().await.unwrap();
+    let standing = world.costs.standing(&Tenant::default(), &Name::new("all").unwrap()).unwrap();
+    assert_eq!(standing.spent.unwrap().0, "10".parse().unwrap(), "2, and 6 and 2");
+    assert_eq!(told.active(), [("all".to_owned(), Mark::Percent(100))]);
+    world.shut_down().await;
+}

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::*;
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Float32Type, Int32Type, UInt64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type, UInt64Type};
 use half::{bf16, f16};
 use mainspring_core::tensor::Data;
 use mainspring_core::{DType, NamedTensor, Tensor};
@@ -74,6 +74,23 @@ fn each_row_says_which_rules_it_broke_whether_its_payload_is_kept_or_not() {
     let flags =
         batch.finish().unwrap()["flags"].as_string::<i32>().iter().map(|f| f.map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(flags, [None, Some("age:between,plan:in_set".to_owned()), None]);
+}
+
+#[test]
+fn an_answer_that_was_kept_says_whose_it_was_and_what_it_saved() {
+    let mut p = with(2, vec![tensor("x", DType::Fp32, &[2], vec![1_f32, 2.0])], vec![]);
+    p.tokens = Some(Tokens { input: 12, output: 3 });
+    let computed = batch_of(&p);
+    assert_eq!((computed["cached_from"].null_count(), computed["saved_us"].null_count()), (2, 2));
+    let numbers = |b: &RecordBatch, name: &str| b[name].as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
+    assert_eq!(numbers(&computed, "tokens_in"), [Some(12), None], "the request has them, and not each row");
+    assert_eq!(numbers(&computed, "tokens_out"), [Some(3), None]);
+    p.cached = Some(Cached { from: id(7), saved_ns: 4_250 });
+    let kept = batch_of(&p);
+    let from = kept["cached_from"].as_string::<i32>().iter().flatten().collect::<Vec<_>>();
+    assert_eq!(from, [id(7).to_string(), id(7).to_string()]);
+    assert_eq!(kept["saved_us"].as_primitive::<Float64Type>().values().to_vec(), [4.25, 4.25]);
+    assert_eq!(numbers(&kept, "tokens_in"), [Some(12), None]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::snapshot::Kind;
 use crate::testing::*;
-use mainspring_core::{Outcome, Tenant, Timestamp};
+use mainspring_core::{Outcome, Prediction, Tenant, Timestamp, Tokens};
 use parking_lot::Mutex;
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ async fn without_memory_payloads_go_first_and_every_request_stays_counted() {
             world.journal.append(match n % 10 {
                 0 | 5 => failed.clone(),
                 3 => shadow.clone(),
-                _ => prediction(sent + n, &to),
+                _ => Prediction { tokens: Some(Tokens { input: 3, output: 1 }), ..prediction(sent + n, &to) },
             });
         }
         sent += 500;
@@ -139,6 +139,10 @@ async fn without_memory_payloads_go_first_and_every_request_stays_counted() {
     let gaps = world.journal.snapshot(&Tenant::default(), Kind::Gap).await.unwrap().live;
     let gaps: Vec<_> = gaps.into_iter().map(|r| r.batch).collect();
     assert_eq!(sum(&gaps, "events") as u64, stats.events_dropped);
+    for (column, each) in [("tokens_in", 3), ("tokens_out", 1)] {
+        let all = sum(&gaps, column) + sum_of(&world, column).await;
+        assert_eq!(all as u64, sent / 10 * 7 * each, "each token is counted once: {column}");
+    }
     assert!(sum(&gaps, "payloads") as u64 >= stats.payloads_dropped);
     let fresh = Tiles::default();
     recover(&dir.path().join("log"), &mut Recovery::default(), |_, rows| fresh.absorb(&rows.header, &rows.batch, true))

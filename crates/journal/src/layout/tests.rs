@@ -19,11 +19,11 @@ fn the_fingerprint_follows_names_and_types_and_nothing_else() {
 }
 
 #[test]
-fn the_envelope_is_what_version_3_says() {
+fn the_envelope_is_what_version_4_says() {
     // Changing this list needs a new ENVELOPE_VERSION.
     let names: Vec<_> = envelope_fields().iter().map(|f| f.name().clone()).collect();
     let expected = "event_id row at variant model version protocol client_id forced propensity unit generation context \
                     shadow_of outcome error_kind error rows batch_rows queue_us features_us engine_us encode_us total_us \
-                    flags params payload caller";
+                    flags params payload caller cached_from saved_us tokens_in tokens_out";
     assert_eq!(names.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::*;
-use mainspring_core::ErrorKind;
+use mainspring_core::{Cached, ErrorKind};
 
 fn queue(max_bytes: usize, max_events: usize) -> Queue {
     let settings = JournalSettings { max_bytes, max_events, ..JournalSettings::new("unused") };
@@ -97,6 +97,7 @@ fn a_shadow_that_finds_no_room_is_counted_apart_from_requests() {
         let mut shadow = prediction(n, &to);
         shadow.assignment.shadow_of = Some(id(1));
         if n == 4 {
+            shadow.tokens = Some(Tokens { input: 5, output: 2 });
             shadow.outcome = Outcome::Failed { kind: ErrorKind::Internal, message: "broken".into() };
         }
         queue.push(&shadow, None);
@@ -105,8 +106,28 @@ fn a_shadow_that_finds_no_room_is_counted_apart_from_requests() {
     let uncounted = overflow.values().next().unwrap();
     assert_eq!(
         (uncounted.requests.requests, uncounted.shadows),
-        (0, Shadows { events: 3, failed: 1, compute_ns: 15_000 })
+        (
+            0,
+            Shadows {
+                events: 3,
+                failed: 1,
+                taken: Taken { compute_ns: 15_000, tokens: Tokens { input: 5, output: 2 } }
+            }
+        )
     );
+}
+
+#[test]
+fn tokens_that_were_not_spent_are_not_counted_as_spent() {
+    let queue = queue(1 << 20, 1);
+    let to = target("churn", "1");
+    queue.push(&prediction(1, &to), None);
+    for (n, cached) in [(2, None), (3, Some(Cached { from: id(2), saved_ns: 9 }))] {
+        let tokens = Some(Tokens { input: 30, output: 4 });
+        queue.push(&Prediction { tokens, cached, ..prediction(n, &to) }, None);
+    }
+    let overflow = queue.take_overflow();
+    assert_eq!(overflow.values().next().unwrap().taken.tokens, Tokens { input: 30, output: 4 });
 }
 
 #[test]

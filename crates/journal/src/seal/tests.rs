@@ -149,7 +149,7 @@ async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on
 
     let filler = disk.fill(0);
     // What is left of the log's last block may take a row or two.
-    let mut sent = 1;
+    let (mut sent, mut counted) = (1, 0);
     let refused = loop {
         let done = world.journal.append_durable(prediction(sent, &to)).await;
         sent += 1;
@@ -162,8 +162,11 @@ async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on
     // More than memory may hold, at a rate that the queue can take.
     let deadline = Instant::now() + PATIENCE;
     while world.journal.stats().rows_lost == 0 {
-        (sent..sent + 1000).for_each(|n| world.journal.append(prediction(n, &to)));
-        sent += 1000;
+        let tokens = Some(mainspring_core::Tokens { input: 2, output: 0 });
+        for n in sent..sent + 1000 {
+            world.journal.append(mainspring_core::Prediction { tokens, ..prediction(n, &to) });
+        }
+        (sent, counted) = (sent + 1000, counted + 1000);
         assert!(matches!(world.journal.flush().await, Err(JournalError::NotDurable { .. })));
         assert!(Instant::now() < deadline, "{:?}", world.journal.stats());
     }
@@ -206,6 +209,7 @@ async fn on_a_full_disk_answers_go_on_feedback_is_refused_and_what_is_lost_is_on
     let gaps = world.journal.snapshot(&Tenant::default(), Kind::Gap).await.unwrap().live;
     let gaps: Vec<_> = gaps.into_iter().map(|r| r.batch).collect();
     assert_eq!(sum(&gaps, "events") as u64, stats.rows_lost);
+    assert_eq!((sum(&gaps, "tokens_in") + sum_of(&world, "tokens_in").await) as u64, 2 * counted);
     assert_eq!(texts(&gaps, "reason")[0].as_deref(), Some("the disk takes no writes"));
     world.journal.seal().await.unwrap();
     assert_eq!(world.ids().await.len() as u64 + stats.rows_lost, sent + 1);

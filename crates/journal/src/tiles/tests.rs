@@ -191,7 +191,7 @@ fn the_live_window_has_every_minute_and_the_rates_of_each() {
             since: at,
             until: at,
             requests,
-            compute_ns: 0,
+            taken: crate::queue::Taken::default(),
             shadows: crate::queue::Shadows::default(),
         };
         overflow.insert((tenant(), target("d", "1")), uncounted);

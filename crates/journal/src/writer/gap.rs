@@ -2,12 +2,14 @@
 
 use crate::layout;
 use crate::log::StreamHeader;
-use crate::queue::Uncounted;
+use crate::queue::{Taken, Uncounted};
 use crate::snapshot::Kind;
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
-use mainspring_core::{Target, Timestamp};
+use mainspring_core::{Target, Timestamp, Tokens};
 use std::sync::Arc;
 
 /// The reason of a gap whose events were answers in the shadow of others, which no tile counts.
@@ -23,6 +25,7 @@ pub(super) struct Gap {
     failed: u64,
     payloads: u64,
     compute_us: f64,
+    tokens: Tokens,
 }
 
 /// Payloads that were dropped; their events are in the log.
@@ -37,13 +40,14 @@ pub(super) fn of_payloads(target: &Arc<Target>, payloads: u64, now: Timestamp) -
         failed: 0,
         payloads,
         compute_us: 0.0,
+        tokens: Tokens::default(),
     }
 }
 
 /// Events that are only counted.
 pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> impl Iterator<Item = Gap> {
     let (r, shadows) = (&uncounted.requests, uncounted.shadows);
-    let gap = |reason, events, failed, compute_ns: u64| Gap {
+    let gap = |reason, events, failed, taken: Taken| Gap {
         at: uncounted.since,
         until: uncounted.until,
         target: Arc::clone(target),
@@ -51,10 +55,11 @@ pub(super) fn of_events(target: &Arc<Target>, uncounted: &Uncounted) -> impl Ite
         events,
         failed,
         payloads: events,
-        compute_us: compute_ns as f64 / 1000.0,
+        compute_us: taken.compute_ns as f64 / 1000.0,
+        tokens: taken.tokens,
     };
-    let asked = gap("the queue is full", r.requests, r.errors(), uncounted.compute_ns);
-    [asked, gap(OF_SHADOWS, shadows.events, shadows.failed, shadows.compute_ns)].into_iter().filter(|g| g.events > 0)
+    let asked = gap("the queue is full", r.requests, r.errors(), uncounted.taken);
+    [asked, gap(OF_SHADOWS, shadows.events, shadows.failed, shadows.taken)].into_iter().filter(|g| g.events > 0)
 }
 
 /// Adds rows that the disk did not take to what has to be recorded.
@@ -83,7 +88,17 @@ pub(super) fn add_lost(
     add(
         lost,
         header.clone(),
-        Gap { at: now, until: now, target, reason, events, failed, payloads: events, compute_us: compute_us(batch) },
+        Gap {
+            at: now,
+            until: now,
+            target,
+            reason,
+            events,
+            failed,
+            payloads: events,
+            compute_us: compute_us(batch),
+            tokens: tokens(batch),
+        },
     );
 }
 
@@ -103,6 +118,18 @@ fn compute_us(batch: &RecordBatch) -> f64 {
     (0..batch.num_rows()).filter(|i| row.value(*i) == 0).map(share).sum()
 }
 
+/// What the answers of a batch took of tokens.
+fn tokens(batch: &RecordBatch) -> Tokens {
+    let cached = batch.column_by_name("cached_from");
+    let spent = |i: usize| cached.is_none_or(|c| c.is_null(i));
+    let sum = |name: &str| {
+        let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let of = column.into_iter().flat_map(|c| c.iter().enumerate().filter(|(i, _)| spent(*i)));
+        of.filter_map(|(_, n)| u64::try_from(n?).ok()).sum()
+    };
+    Tokens { input: sum("tokens_in"), output: sum("tokens_out") }
+}
+
 /// Adds a gap to those that wait; one for the same reason and target becomes longer.
 pub(super) fn add(lost: &mut Vec<(StreamHeader, Gap)>, header: StreamHeader, gap: Gap) {
     let same = |(h, g): &&mut (StreamHeader, Gap)| {
@@ -118,6 +145,7 @@ pub(super) fn add(lost: &mut Vec<(StreamHeader, Gap)>, header: StreamHeader, gap
     known.failed += gap.failed;
     known.payloads += gap.payloads;
     known.compute_us += gap.compute_us;
+    known.tokens = known.tokens + gap.tokens;
 }
 
 impl Gap {
@@ -138,6 +166,8 @@ impl Gap {
             number(self.failed),
             number(self.payloads),
             Arc::new(Float64Array::from(vec![self.compute_us])),
+            number(self.tokens.input),
+            number(self.tokens.output),
         ];
         RecordBatch::try_new(layout::gap_schema(), columns)
     }

@@ -20,6 +20,7 @@ const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring-prediction
 /// The variant that answered.
 pub const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
 const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
+const CACHE: HeaderName = HeaderName::from_static(mainspring_serving::CACHE_HEADER);
 const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 const TIMEOUT: HeaderName = HeaderName::from_static("mainspring-timeout-ms");
 
@@ -184,6 +185,9 @@ pub async fn finish(mut response: Response, answer: Answer) -> Result<Response, 
     }
     if let Some(Ok(flags)) = answer.flags.as_deref().map(HeaderValue::from_str) {
         headers.insert(FLAGS, flags);
+    }
+    if let Some(cache) = answer.cache {
+        headers.insert(CACHE, HeaderValue::from_static(cache.status()));
     }
     answer.encoded().await?;
     Ok(response)

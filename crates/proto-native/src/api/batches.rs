@@ -91,6 +91,8 @@ fn event(
         rows: 1,
         batch_rows: u32::try_from(run.batch_rows).unwrap_or(u32::MAX),
         timing: Timing { engine_ns: ns(run.engine_ms), total_ns: ns(run.took_ms), ..Timing::default() },
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: vec![text("file", &run.input)?, number("rows", run.rows)?].into(),

@@ -1,8 +1,8 @@
 //! Cost as the API shows it.
 
 use crate::dto::cost::{
-    BudgetView, CostAmounts, CostHint, CostHints, CostHost, CostLine, CostReport, CostStorage, RoiGroup, RoiPart,
-    RoiReport,
+    BudgetView, CostAmounts, CostHint, CostHints, CostHost, CostLine, CostReport, CostSaved, CostStorage, RoiGroup,
+    RoiPart, RoiReport,
 };
 use crate::dto::performance::MeasureDto;
 use mainspring_core::{ErrorKind, Timestamp};
@@ -71,6 +71,7 @@ fn line(of: &Line, asked: &Request, priced: bool) -> CostLine {
         total: of.spent.total().to_string(),
         compute: of.spent.compute.to_string(),
         requests: of.spent.requests.to_string(),
+        tokens: of.spent.tokens.to_string(),
     });
     CostLine {
         by: asked.by.iter().map(|by| by.as_str().to_owned()).zip(of.of.iter().cloned()).collect(),
@@ -80,6 +81,15 @@ fn line(of: &Line, asked: &Request, priced: bool) -> CostLine {
         compute_nanos: nanos(usage.compute_ns),
         compute_seconds: seconds(usage.compute_ns),
         queue_seconds: seconds(usage.queue_ns),
+        tokens_in: usage.tokens.input,
+        tokens_out: usage.tokens.output,
+        saved: (usage.cached > 0).then(|| CostSaved {
+            answers: usage.cached,
+            compute_seconds: seconds(usage.saved.compute_ns),
+            tokens_in: usage.saved.tokens.input,
+            tokens_out: usage.saved.tokens.output,
+            cost: priced.then(|| of.saved.to_string()),
+        }),
         cost,
     }
 }

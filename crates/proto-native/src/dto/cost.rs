@@ -25,6 +25,13 @@ pub struct CostLine {
     pub compute_seconds: f64,
     /// Waiting for admission and a batch, seconds; it costs nothing.
     pub queue_seconds: f64,
+    /// Tokens that models read, where they count them.
+    pub tokens_in: u64,
+    /// Tokens that models wrote.
+    pub tokens_out: u64,
+    /// What kept answers saved; none where none was given again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<CostSaved>,
     /// What that costs; none without a price table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostAmounts>,
@@ -40,6 +47,25 @@ pub struct CostAmounts {
     pub compute: String,
     /// For each request.
     pub requests: String,
+    /// For tokens.
+    pub tokens: String,
+}
+
+/// What answers that were kept did not take: what each took when it was computed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CostSaved {
+    /// Answers that were kept and given again.
+    pub answers: u64,
+    /// Compute, seconds.
+    pub compute_seconds: f64,
+    /// Tokens that were not read.
+    pub tokens_in: u64,
+    /// Tokens that were not written.
+    pub tokens_out: u64,
+    /// What that would have cost; none without a price table. Exact, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
 /// Bytes that are kept.

@@ -107,6 +107,8 @@ fn answer(world: &World, variant: &str, said: f32, assignment: Assignment) -> Ev
         rows: 1,
         batch_rows: 1,
         timing: Timing::default(),
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: std::sync::Arc::new([]),

@@ -63,6 +63,7 @@ pub(crate) fn config(deployment: &DeploymentView, version: Option<&str>) -> Resu
         }],
         backend: view::backend(contract).to_owned(),
         model_transaction_policy: contract.streams.then_some(pb::ModelTransactionPolicy { decoupled: true }),
+        response_cache: deployment.spec.cache.map(|_| pb::ModelResponseCache { enable: true }),
         scheduling_choice: (contract.max_batch_rows > 0).then_some(SchedulingChoice::DynamicBatching(batching)),
     };
     Ok(pb::ModelConfigResponse { config: Some(config) })
@@ -95,8 +96,8 @@ pub(crate) fn stats(v: &VersionStats) -> pb::ModelStatistics {
             compute_input: Some(duration(0, 0)),
             compute_infer: Some(histogram(&v.engine)),
             compute_output: Some(histogram(&v.encode)),
-            cache_hit: Some(duration(0, 0)),
-            cache_miss: Some(duration(0, 0)),
+            cache_hit: Some(counted(v.cache.hits)),
+            cache_miss: Some(counted(v.cache.misses)),
         }),
         batch_stats: v
             .batches

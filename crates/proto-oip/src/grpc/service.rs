@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use http::HeaderMap;
 use mainspring_core::{ErrorKind, EventId, Principal, Protocol};
 use mainspring_http::Caller;
-use mainspring_serving::{Answer, AnswerParts, Ask, Encoded, Picked, State, VariantName};
+use mainspring_serving::{Answer, AnswerParts, Ask, Encoded, Lookup, Picked, State, VariantName};
 use mainspring_traffic::RequestHead;
 use mainspring_wire::InferBody;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ struct Done {
     prediction: EventId,
     variant: Arc<str>,
     flags: Option<Arc<str>>,
+    cache: Option<Lookup>,
 }
 
 /// What is said beside a message.
@@ -175,7 +176,7 @@ fn done(model: &str, body: &InferBody, answer: Answer) -> Result<(Done, Encoded)
     match convert::response(model, body, &answer) {
         Ok(response) => {
             let (variant, flags) = (Arc::clone(&answer.target.variant), answer.flags.clone());
-            let done = Done { response, prediction: answer.id, variant, flags };
+            let done = Done { response, prediction: answer.id, variant, flags, cache: answer.cache };
             Ok((done, answer.encoded()))
         }
         Err(why) => Err(Call::unwritable(answer, why)),
@@ -194,7 +195,8 @@ pub(super) async fn model_infer(
     let done = infer(state, beside, message).await.map_err(|e| e.status())?;
     let mut headers = HeaderMap::with_capacity(8);
     let (variant, version) = (&done.variant, &done.response.model_version);
-    Said { id: done.prediction, variant, version, flags: done.flags.as_deref() }.put(&mut headers);
+    let Done { prediction: id, cache, .. } = done;
+    Said { id, variant, version, flags: done.flags.as_deref(), cache }.put(&mut headers);
     Ok(Response::from_parts(MetadataMap::from_headers(headers), done.response, Extensions::new()))
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn whole(State(state): State<OipState>, request: Request) -> Re
         Err(why) => return Err(Call::unwritable(answer, why)),
     };
     let mut response = Response::new(Body::from(written));
-    let said = (answer.id, &*answer.target, answer.flags.as_deref());
+    let said = Said { cache: answer.cache, ..said(answer.id, &answer.target, answer.flags.as_deref()) };
     head(&mut response, "application/json", said);
     answer.encoded().await?;
     Ok(response)
@@ -49,8 +49,7 @@ pub(crate) async fn stream(State(state): State<OipState>, request: Request) -> R
     // What fails before there is anything to show fails with a status.
     let first = event(&mut answer, body.id.as_deref()).await.transpose()?;
     let mut response = Response::new(Body::empty());
-    let said = (answer.id, &*answer.target, answer.flags.as_deref());
-    head(&mut response, "text/event-stream", said);
+    head(&mut response, "text/event-stream", said(answer.id, &answer.target, answer.flags.as_deref()));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -89,10 +88,14 @@ fn failure(why: &Refused) -> Bytes {
     out.into()
 }
 
-fn head(response: &mut Response, media: &'static str, (id, target, flags): (EventId, &Target, Option<&str>)) {
+fn said<'a>(id: EventId, target: &'a Target, flags: Option<&'a str>) -> Said<'a> {
+    Said { id, variant: &target.variant, version: &target.version, flags, cache: None }
+}
+
+fn head(response: &mut Response, media: &'static str, said: Said<'_>) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    Said { id, variant: &target.variant, version: &target.version, flags }.put(headers);
+    said.put(headers);
 }
 
 async fn read(state: &OipState, request: Request) -> Result<(Call, Picked, InferBody), Refused> {

@@ -13,7 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainspring_core::{ErrorKind, EventId, Protocol};
 use mainspring_http::{Coding, Head, read_body_aligned};
-use mainspring_serving::{Answer, Ask, Encoded, Picked};
+use mainspring_serving::{Answer, Ask, Encoded, Lookup, Picked};
 use mainspring_wire::{BodyError, Classes, InferBody, Rendered, Reply, Selection, render};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(crate) const PREDICTION_ID: HeaderName = HeaderName::from_static("mainspring
 pub(crate) const VARIANT: HeaderName = HeaderName::from_static(mainspring_traffic::VARIANT_HEADER);
 /// Rules of the deployment that the rows broke.
 pub(crate) const FLAGS: HeaderName = HeaderName::from_static(mainspring_serving::FLAGS_HEADER);
+/// Whether the answer was kept.
+const CACHE: HeaderName = HeaderName::from_static(mainspring_serving::CACHE_HEADER);
 /// Version of the model that answered.
 pub(crate) const MODEL_VERSION: HeaderName = HeaderName::from_static("mainspring-model-version");
 /// How long the caller waits, milliseconds.
@@ -202,7 +204,8 @@ fn respond(
     };
     let mut response = body_response(rendered, headers);
     let (target, flags) = (&answer.target, answer.flags.as_deref());
-    Said { id: answer.id, variant: &target.variant, version: &target.version, flags }.put(response.headers_mut());
+    let (variant, version) = (&target.variant, &target.version);
+    Said { id: answer.id, variant, version, flags, cache: answer.cache }.put(response.headers_mut());
     Ok((response, answer.encoded()))
 }
 
@@ -213,6 +216,7 @@ pub(crate) struct Said<'a> {
     pub(crate) variant: &'a str,
     pub(crate) version: &'a str,
     pub(crate) flags: Option<&'a str>,
+    pub(crate) cache: Option<Lookup>,
 }
 
 impl Said<'_> {
@@ -226,6 +230,9 @@ impl Said<'_> {
         set(headers, MODEL_VERSION, self.version);
         if let Some(flags) = self.flags {
             set(headers, FLAGS, flags);
+        }
+        if let Some(cache) = self.cache {
+            headers.insert(CACHE, HeaderValue::from_static(cache.status()));
         }
     }
 }

@@ -85,6 +85,9 @@ pub(crate) async fn config(State(state): State<OipState>, request: Request) -> R
         let delay = deployment.spec.engine.batch.max_delay.0.as_micros();
         body["dynamic_batching"] = json!({ "max_queue_delay_microseconds": delay as u64 });
     }
+    if deployment.spec.cache.is_some() {
+        body["response_cache"] = json!({ "enable": true });
+    }
     if contract.streams {
         body["model_transaction_policy"] = json!({ "decoupled": true });
     }
@@ -126,7 +129,7 @@ fn counted(c: Counted) -> Value {
 }
 
 /// Input and output of the engine are counted with the engine: it takes and gives tensors as they
-/// are. Nothing is cached, so the cache's counters are zero.
+/// are.
 fn version_stats(v: &VersionStats) -> Value {
     let zero = counted(Counted::default());
     let of = |h: &mainspring_serving::HistogramView| json!({ "count": h.count, "ns": h.sum_ns });
@@ -152,11 +155,11 @@ fn version_stats(v: &VersionStats) -> Value {
             "success": counted(v.success),
             "fail": counted(v.fail),
             "queue": of(&v.queue),
-            "compute_input": zero.clone(),
+            "compute_input": zero,
             "compute_infer": of(&v.engine),
             "compute_output": of(&v.encode),
-            "cache_hit": zero.clone(),
-            "cache_miss": zero,
+            "cache_hit": counted(v.cache.hits),
+            "cache_miss": counted(v.cache.misses),
         },
         "response_stats": {},
         "batch_stats": batches,

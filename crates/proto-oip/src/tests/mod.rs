@@ -233,16 +233,21 @@ impl House {
         let source = Arc::new(OneFile { file, changes });
         let serving = Serving::new(vec![Arc::new(Adding)], source, kept.clone(), ctx.clone());
         let gate = Gate::new(Arc::new(ByRole), Arc::new(Deaf), ctx.clock.clone());
-        let me = Arc::new(Principal::system());
-        for (name, uri) in [("adder", "models:/adder/1"), ("broken", "models:/gone/1"), ("teller", "models:/adder/1")] {
-            let deployment = Name::new(name).unwrap();
-            let auth = gate.authorize(&me, Deploy { deployment: deployment.clone() }).unwrap();
-            serving.deploy(&auth, DeploymentSpec::new(uri)).unwrap();
-            let auth = gate.authorize(&me, Describe { deployment: Some(deployment.clone()) }).unwrap();
-            serving.settled(&auth, &deployment).await.unwrap();
-        }
         let state = OipState::new(serving, gate.clone(), ctx, limits, || true);
-        Self { state, kept, gate, _folder: folder, _changed: changed }
+        let house = Self { state, kept, gate, _folder: folder, _changed: changed };
+        for (name, uri) in [("adder", "models:/adder/1"), ("broken", "models:/gone/1"), ("teller", "models:/adder/1")] {
+            house.declare(name, DeploymentSpec::new(uri)).await;
+        }
+        house
+    }
+
+    /// Declares a deployment anew.
+    async fn declare(&self, name: &str, spec: DeploymentSpec) {
+        let (me, deployment) = (Arc::new(Principal::system()), Name::new(name).unwrap());
+        let auth = self.gate.authorize(&me, Deploy { deployment: deployment.clone() }).unwrap();
+        self.state.serving().deploy(&auth, spec).unwrap();
+        let auth = self.gate.authorize(&me, Describe { deployment: Some(deployment.clone()) }).unwrap();
+        self.state.serving().settled(&auth, &deployment).await.unwrap();
     }
 
     /// Everything behind a guard that takes the caller from a header.

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use http::{HeaderMap, Request};
 use mainspring_core::{ErrorKind, Outcome};
+use mainspring_serving::{ByteSize, CacheSpec, DeploymentSpec, HumanDuration};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
+use std::time::Duration;
 use tower::ServiceExt;
 
 const INFER: &str = "/v2/models/adder/infer";
@@ -324,6 +326,31 @@ async fn the_index_and_the_statistics_count() {
         assert_eq!(stats["inference_stats"]["fail"]["count"], 1);
         assert_eq!(stats["memory_usage"][0]["byte_size"], 1234);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_kept_says_so_and_is_counted_as_triton_does() {
+    let house = House::open().await;
+    let plain = post(&house, INFER, rows("[[1,2,3]]", 1)).await;
+    assert!(!plain.1.contains_key("cache-status"), "nothing is kept where nobody asks for it");
+    let cache = CacheSpec { ttl: HumanDuration(Duration::from_mins(1)), max_bytes: ByteSize(1 << 20) };
+    let mut spec = DeploymentSpec::new("models:/adder/1");
+    spec.cache = Some(cache);
+    house.declare("adder", spec).await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let (status, headers, body) = post(&house, INFER, rows("[[1,2,3]]", 1)).await;
+        assert_eq!((status, &body["outputs"]), (200, &plain.2["outputs"]));
+        seen.push((headers["cache-status"].to_str().unwrap().to_owned(), headers["mainspring-prediction-id"].clone()));
+    }
+    assert_eq!((&*seen[0].0, &*seen[1].0), ("mainspring; fwd=miss", "mainspring; hit"));
+    assert_ne!(seen[0].1, seen[1].1);
+    let (_, config) = get(&house, "/v2/models/adder/config").await;
+    assert_eq!(config["response_cache"], json!({"enable": true}));
+    let (_, body) = get(&house, "/v2/models/adder/stats").await;
+    let stats = &body["model_stats"][0];
+    let counts = ["cache_hit", "cache_miss"].map(|key| stats["inference_stats"][key]["count"].as_u64());
+    assert_eq!((counts, &stats["inference_count"], &stats["execution_count"]), ([Some(1); 2], &json!(3), &json!(2)));
 }
 
 #[tokio::test]

@@ -77,6 +77,8 @@ fn prediction(n: u64, deployment: &str, inputs: Vec<NamedTensor>) -> Prediction 
         rows: 1,
         batch_rows: 1,
         timing: Timing { total_ns: 1500, ..Timing::default() },
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: inputs.into(),

@@ -30,6 +30,8 @@ fn version(variant: &str, version: &str, answered: u64) -> VersionStats {
         total: times(),
         batches: Vec::new(),
         nan_outputs: 0,
+        cache: CacheStats::default(),
+        tokens: Tokens::default(),
         memory_bytes: 1,
     }
 }
@@ -148,6 +150,31 @@ fn a_budget_shows_what_is_spent_and_no_forecast_before_there_is_one() {
     let page = reading().render();
     assert!(page.contains("mainspring_budget_spent_ratio{budget=\"month\",per=\"month\"} 0.25\n"), "{page}");
     assert!(!page.contains("mainspring_budget_forecast_ratio{"), "{page}");
+}
+
+#[test]
+fn versions_that_keep_answers_or_count_tokens_show_them() {
+    let mut reading = reading();
+    assert!(!reading.render().contains("mainspring_cache") && !reading.render().contains("mainspring_tokens"));
+    let one = &mut reading.deployments[0].versions[1];
+    let hits = Counted { count: 3, ns: 4_000 };
+    one.cache = CacheStats { hits, misses: Counted { count: 2, ns: 1_500 }, entries: 2, bytes: 600 };
+    one.tokens = Tokens { input: 30, output: 4 };
+    let page = reading.render();
+    let of = "{deployment=\"churn\",variant=\"v2\",model=\"churn\",version=\"2\"}";
+    for line in [
+        format!("mainspring_cache_hits_total{of} 3"),
+        format!("mainspring_cache_misses_total{of} 2"),
+        format!("mainspring_cache_entries{of} 2"),
+        format!("mainspring_cache_bytes{of} 600"),
+        format!("mainspring_tokens_input_total{of} 30"),
+        format!("mainspring_tokens_output_total{of} 4"),
+        "nv_cache_num_hits_per_model{model=\"churn\",version=\"2\"} 3".into(),
+        "nv_cache_miss_duration_per_model{model=\"churn\",version=\"2\"} 1.5".into(),
+    ] {
+        assert!(page.contains(&format!("{line}\n")), "{line}: {page}");
+    }
+    assert!(!page.contains("mainspring_cache_hits_total{deployment=\"churn\",variant=\"stable\""), "{page}");
 }
 
 #[test]

@@ -28,6 +28,11 @@ impl Seat {
         Self { variant: name, uri, at: Some((row.rollout.clone(), at)) }
     }
 
+    /// Its variant, and the URI that this one's version is found under.
+    pub fn name(&self) -> (&str, &str) {
+        (&self.variant, &self.uri)
+    }
+
     /// Whether the route still has it.
     fn stands(&self, deployment: &Deployment, route: &Route) -> bool {
         let row = route.traffic.as_ref().map(|t| &t.row);
@@ -98,7 +103,7 @@ impl Seat {
 
 /// `loaded` as this variant.
 fn standing(deployment: &Deployment, loaded: &Arc<Loaded>, variant: &str, uri: &str) -> Arc<Loaded> {
-    if *loaded.facts.contract.target.variant == *variant && *loaded.facts.uri == *uri {
+    if loaded.stands_for((variant, uri)) {
         return Arc::clone(loaded);
     }
     loaded.standing_for(variant, uri, |target| deployment.recorder(target))

@@ -5,8 +5,9 @@ use super::queue::{Item, Reply, Work};
 use crate::stats::nanos;
 use bytes::Bytes;
 use mainspring_core::tensor::{Data, NamedTensor, Raw, Shape, TensorError};
-use mainspring_core::{DType, Tensor};
-use mainspring_engine::EngineError;
+use mainspring_core::{DType, Tensor, Tokens};
+use mainspring_engine::{Counted, EngineError};
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
 /// The outputs of a call, from which each request in it gets its own rows. They share the outputs' memory.
 pub(super) struct Portions {
     outputs: Result<Vec<NamedTensor>, EngineError>,
+    /// Tokens of each row, where the model counts them.
+    tokens: Vec<Tokens>,
     /// One request has them all.
     whole: bool,
     /// The next request's first row.
@@ -60,10 +63,15 @@ pub(super) struct Portions {
 
 impl Portions {
     /// Of a call for so many requests.
-    pub fn new(requests: usize, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) -> Self {
+    pub fn new(requests: usize, result: Result<Counted, EngineError>, timed: Timed) -> Self {
         let whole = requests == 1;
-        let outputs = result.and_then(|outputs| if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) });
-        Self { outputs, whole, next: 0, timed }
+        let (outputs, tokens) = match result {
+            Ok(Counted { outputs, tokens }) => {
+                (if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) }, tokens)
+            }
+            Err(error) => (Err(error), Vec::new()),
+        };
+        Self { outputs, tokens, whole, next: 0, timed }
     }
 
     /// Those of the next request, which has so many rows and has waited since then.
@@ -78,8 +86,10 @@ impl Portions {
                 .map(|o| NamedTensor { name: Arc::clone(&o.name), tensor: o.tensor.slice_rows(start, end) })
                 .collect()),
         };
+        let tokens = self.tokens.get(start..end).unwrap_or_default().iter().copied().reduce(Tokens::add);
         mine.map(|outputs| Ran {
             outputs,
+            tokens,
             queue_ns: nanos(self.timed.started.saturating_duration_since(since)),
             engine_ns: self.timed.engine_ns,
             batch_rows: self.timed.rows as u32,
@@ -88,7 +98,7 @@ impl Portions {
 }
 
 /// Gives each request of a batch its own rows.
-pub(super) fn hand_out(items: Vec<Item>, result: Result<Vec<NamedTensor>, EngineError>, timed: Timed) {
+pub(super) fn hand_out(items: Vec<Item>, result: Result<Counted, EngineError>, timed: Timed) {
     let mut portions = Portions::new(items.len(), result, timed);
     for item in items {
         let ran = portions.cut(item.work.rows, item.enqueued);

@@ -16,14 +16,16 @@ pub(crate) use pool::Pool;
 pub(crate) use queue::{Reply, Waiting, Work};
 pub(crate) use timer::Timer;
 
+use crate::cache::{Answers, KeptAnswer, Key};
 use crate::contract::Contract;
 use crate::rules::Ruled;
+use crate::spec::CacheSpec;
 use crate::stats::{ClosedBy, Recorder, nanos};
 use crate::view::Execution;
 use arc_swap::ArcSwapOption;
 use batch::{Portions, Timed};
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Target, Timestamp};
+use mainspring_core::{Target, Timestamp, Tokens};
 use mainspring_engine::{EngineError, Model, RunCx};
 use pool::Room;
 use queue::{Queue, Trigger};
@@ -64,6 +66,8 @@ pub(crate) struct Facts {
     pub loaded_at: Timestamp,
     pub load_ms: u64,
     pub warnings: Vec<String>,
+    /// Whether its answers say which tokens they took.
+    pub says_usage: bool,
 }
 
 /// A version that can answer, under the name of one variant. Unloaded when the last reference to what runs
@@ -73,6 +77,8 @@ pub(crate) struct Loaded {
     pub recorder: Arc<Recorder>,
     /// What rows must keep; looked at only where the deployment declares rules.
     pub rules: ArcSwapOption<Ruled>,
+    /// Answers that it gave, where the deployment keeps them.
+    pub answers: ArcSwapOption<Answers>,
     runner: Arc<Runner>,
 }
 
@@ -94,6 +100,8 @@ struct Runner {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub outputs: Vec<NamedTensor>,
+    /// Of the request's rows, where the model counts them.
+    pub tokens: Option<Tokens>,
     pub queue_ns: u64,
     pub engine_ns: u64,
     pub batch_rows: u32,
@@ -113,7 +121,7 @@ impl Loaded {
             me: Weak::clone(me),
             target: Arc::clone(&facts.contract.target),
         });
-        Arc::new(Self { facts, recorder, rules: ArcSwapOption::empty(), runner })
+        Arc::new(Self { facts, recorder, rules: ArcSwapOption::empty(), answers: ArcSwapOption::empty(), runner })
     }
 
     /// The same version at work as another variant, or found under another URI.
@@ -128,7 +136,31 @@ impl Loaded {
         let contract = Arc::new(Contract { target, ..Contract::clone(&self.facts.contract) });
         let facts = Facts { contract, uri: uri.into(), ..self.facts.clone() };
         let rules = ArcSwapOption::new(self.rules.load_full());
-        Arc::new(Self { facts, recorder, rules, runner: Arc::clone(&self.runner) })
+        let same = *variant == *self.facts.contract.target.variant;
+        let answers = self.answers.load_full().and_then(|a| if same { Some(a) } else { Answers::of(Some(a.spec())) });
+        let answers = ArcSwapOption::new(answers);
+        Arc::new(Self { facts, recorder, rules, answers, runner: Arc::clone(&self.runner) })
+    }
+
+    /// From now on it keeps its answers as this says. What it has stays where that is what it did.
+    pub fn keeps(&self, spec: Option<&CacheSpec>) {
+        if self.answers.load().as_ref().map(|answers| answers.spec()) != spec {
+            self.answers.store(Answers::of(spec));
+        }
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&self, answers: &Arc<Answers>, key: Key, answer: KeptAnswer) {
+        let now = answer.at;
+        if answers.keep(key, answer) {
+            let answers = Arc::clone(answers);
+            self.runner.pool.submit(move || answers.sweep(now));
+        }
+    }
+
+    /// Whether it is this variant, found under this URI.
+    pub fn stands_for(&self, (variant, uri): (&str, &str)) -> bool {
+        *self.facts.contract.target.variant == *variant && *self.facts.uri == *uri
     }
 
     /// Whether both are one model in memory.
@@ -185,7 +217,7 @@ impl Loaded {
             ids: Vec::new(),
         };
         let started = Instant::now();
-        let result = inputs.and_then(|inputs| guarded(|| runner.model.run(&inputs, &cx)));
+        let result = inputs.and_then(|inputs| guarded(|| runner.model.run_counted(&inputs, &cx)));
         let engine_ns = nanos(started.elapsed());
         self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
         if !guests.is_empty() && matches!(result, Err(EngineError::Run { .. })) {
@@ -274,11 +306,11 @@ impl Runner {
         let result = guarded(|| match batch.items.as_slice() {
             [only] => match &only.work.parts {
                 Some(parts) => parts.fill(&*self.model, &only.work.inputs, &cx),
-                None => self.model.run(&only.work.inputs, &cx),
+                None => self.model.run_counted(&only.work.inputs, &cx),
             },
             many => {
                 let all: Vec<&Work> = many.iter().map(|item| &item.work).collect();
-                batch::join(&all).map_err(EngineError::from).and_then(|inputs| self.model.run(&inputs, &cx))
+                batch::join(&all).map_err(EngineError::from).and_then(|inputs| self.model.run_counted(&inputs, &cx))
             }
         });
         let engine_ns = nanos(started.elapsed());

@@ -1,7 +1,7 @@
 //! Answers that are handed out while the model still works on them.
 
 use mainspring_core::tensor::NamedTensor;
-use mainspring_engine::{EngineError, Model, Part, RunCx};
+use mainspring_engine::{Counted, EngineError, Model, Part, RunCx};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
@@ -23,18 +23,13 @@ impl PartSender {
     }
 
     /// Lets the model answer in parts. There is no other output.
-    pub(super) fn fill(
-        &self,
-        model: &dyn Model,
-        inputs: &[NamedTensor],
-        cx: &RunCx,
-    ) -> Result<Vec<NamedTensor>, EngineError> {
+    pub(super) fn fill(&self, model: &dyn Model, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
         let mut stuck = false;
         model.stream(inputs, cx, &mut |part| self.send(part, &mut stuck))?;
         if stuck {
             return Err(EngineError::NotTaken { patience: PATIENCE });
         }
-        Ok(Vec::new())
+        Ok(Counted::default())
     }
 
     fn send(&self, mut part: Part, stuck: &mut bool) -> bool {

@@ -1,5 +1,6 @@
 //! One request on its way through admission and the engine to its answer.
 
+use crate::cache::{Answers, KeptAnswer, Key, Lookup, key};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::event::Event;
@@ -7,8 +8,12 @@ use crate::pick::Chosen;
 use crate::request::{Answer, InferRequest};
 use crate::rules::summary;
 use crate::run::{Loaded, Ran, Reply, Work};
+use crate::stats::nanos;
 use crate::traffic::Aside;
-use mainspring_core::Failure;
+use crate::usage;
+use mainspring_core::event::share_ns;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{Cached, Failure};
 use mainspring_engine::{EngineError, Params};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,11 +27,28 @@ pub(super) struct Call {
     impatient: bool,
     /// What is to happen in the shadow of its answer.
     pub(super) aside: Option<Box<Aside>>,
+    /// Where its answer is to be kept.
+    keep: Option<Box<Keep>>,
+}
+
+/// Where an answer is to be kept, and why it was not there.
+struct Keep {
+    answers: Arc<Answers>,
+    key: Key,
+    lookup: Lookup,
+}
+
+/// What a request that may be answered needs.
+pub(super) enum Step {
+    /// The model.
+    Run(Admitted),
+    /// Nothing: this was the answer before.
+    Known { loaded: Arc<Loaded>, answer: Arc<KeptAnswer> },
 }
 
 impl Call {
     pub(super) fn new(event: Box<Event>) -> Self {
-        Self { event: Some(event), admitted: false, impatient: false, aside: None }
+        Self { event: Some(event), admitted: false, impatient: false, aside: None, keep: None }
     }
 
     pub(super) async fn run(&mut self, Admitted { loaded, work }: Admitted) -> Result<Answer, ServeError> {
@@ -40,53 +62,98 @@ impl Call {
         self.answer(&loaded, ran)
     }
 
-    /// Checks the request against what answers it, and counts it in.
-    pub(super) fn admit(
+    /// Checks the request against what answers it, and finds its answer or counts it in.
+    pub(super) fn begin(
+        &mut self,
+        request: InferRequest,
+        chosen: Result<Chosen, ServeError>,
+    ) -> Result<Step, ServeError> {
+        let mut accepted = self.accept(request, chosen)?;
+        if let (Some(answers), Some(event)) = (accepted.answers.take(), &self.event) {
+            let started = Instant::now();
+            let key = key(&event.inputs, accepted.params.as_ref());
+            let (lookup, found) = if event.assignment.generation.is_some() {
+                (Lookup::Bypass, None)
+            } else {
+                answers.find(&key, event.at).map_or((Lookup::Miss, None), |found| (Lookup::Hit, Some(found)))
+            };
+            event.recorder.looked_up(lookup, nanos(started.elapsed()));
+            if let Some(answer) = found {
+                return Ok(Step::Known { loaded: accepted.loaded, answer });
+            }
+            self.keep = Some(Box::new(Keep { answers, key, lookup }));
+        }
+        self.admit(accepted).map(Step::Run)
+    }
+
+    /// Checks the request against what answers it.
+    pub(super) fn accept(
         &mut self,
         mut request: InferRequest,
         chosen: Result<Chosen, ServeError>,
-    ) -> Result<Admitted, ServeError> {
+    ) -> Result<Accepted, ServeError> {
         let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
-        let deployment = Arc::clone(&event.deployment);
         let accepted = chosen.and_then(|chosen| accept(event, &mut request, chosen));
         event.inputs = std::mem::take(&mut request.inputs).into();
-        let Accepted { loaded, params, aside } = accepted?;
-        self.aside = aside;
+        let (mut accepted, aside) = accepted?;
+        (self.aside, accepted.deadline) = (aside, request.deadline);
+        Ok(accepted)
+    }
+
+    /// Counts the request in.
+    pub(super) fn admit(&mut self, accepted: Accepted) -> Result<Admitted, ServeError> {
+        let Some(event) = self.event.as_mut() else { return Err(ServeError::Cancelled) };
+        let Accepted { loaded, params, deadline: asked, .. } = accepted;
+        let (deployment, received) = (Arc::clone(&event.deployment), event.received);
         let (id, rows, inputs) = (event.id, event.rows as usize, Arc::clone(&event.inputs));
 
         let limits = &deployment.spec.load().limits;
         admit(&deployment.in_flight, limits.max_in_flight as usize)
             .map_err(|in_flight| overloaded(&deployment, &loaded, in_flight))?;
         self.admitted = true;
-        let own = limits.deadline.map(|d| request.received + d.0);
-        self.impatient = request.deadline.is_some_and(|asked| own.is_none_or(|own| asked < own));
-        let deadline = match (own, request.deadline) {
+        let own = limits.deadline.map(|d| received + d.0);
+        self.impatient = asked.is_some_and(|asked| own.is_none_or(|own| asked < own));
+        let deadline = match (own, asked) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
         if deadline.is_some_and(|d| d <= Instant::now()) {
-            return Err(late(&deployment, request.received));
+            return Err(late(&deployment, received));
         }
         Ok(Admitted { loaded, work: Work { id, inputs, rows, params, deadline, parts: None } })
     }
 
-    fn answer(&mut self, loaded: &Loaded, ran: Ran) -> Result<Answer, ServeError> {
+    fn answer(&mut self, loaded: &Loaded, mut ran: Ran) -> Result<Answer, ServeError> {
         self.release();
+        if loaded.facts.says_usage {
+            ran.tokens = usage::of(&ran.outputs);
+        }
         let Some(mut event) = self.event.take() else { return Err(ServeError::Cancelled) };
-        event.timing.queue_ns = ran.queue_ns;
-        event.timing.engine_ns = ran.engine_ns;
-        event.batch_rows = ran.batch_rows;
-        Ok(Answer {
-            id: event.id,
-            target: Arc::clone(&loaded.facts.contract.target),
-            outputs: ran.outputs.into(),
-            client_id: event.client_id.clone(),
-            contract: Arc::clone(&loaded.facts.contract),
-            batch_rows: ran.batch_rows,
-            flags: event.flags.as_ref().and_then(summary),
-            event: Some(event),
-            answered: Instant::now(),
-        })
+        event.ran(&ran);
+        let outputs: Arc<[NamedTensor]> = ran.outputs.into();
+        let mut cache = None;
+        if let Some(keep) = self.keep.take() {
+            let Keep { answers, key, lookup } = *keep;
+            cache = Some(lookup);
+            let answer = KeptAnswer {
+                outputs: Arc::clone(&outputs),
+                from: event.id,
+                at: event.at,
+                spent_ns: share_ns(ran.engine_ns, event.rows, ran.batch_rows),
+                tokens: ran.tokens,
+                batch_rows: ran.batch_rows,
+            };
+            loaded.keep(&answers, key, answer);
+        }
+        Ok(answer(loaded, event, (outputs, cache)))
+    }
+
+    /// Answers with what was kept.
+    pub(super) fn known(&mut self, loaded: &Loaded, kept: &KeptAnswer) -> Result<Answer, ServeError> {
+        let Some(mut event) = self.event.take() else { return Err(ServeError::Cancelled) };
+        event.cached = Some(Cached { from: kept.from, saved_ns: kept.spent_ns });
+        (event.tokens, event.batch_rows) = (kept.tokens, kept.batch_rows);
+        Ok(answer(loaded, event, (Arc::clone(&kept.outputs), Some(Lookup::Hit))))
     }
 
     pub(super) fn fail(&mut self, error: &ServeError) {
@@ -122,14 +189,36 @@ pub(super) struct Admitted {
 }
 
 /// A request that fits the version that answers it.
-struct Accepted {
+pub(super) struct Accepted {
     loaded: Arc<Loaded>,
     params: Option<Params>,
-    aside: Option<Box<Aside>>,
+    /// The caller's own.
+    deadline: Option<Instant>,
+    /// Those of the version, where it keeps some.
+    answers: Option<Arc<Answers>>,
 }
 
-/// Checks inputs and parameters against the version that was chosen.
-fn accept(event: &mut Event, request: &mut InferRequest, mut chosen: Chosen) -> Result<Accepted, ServeError> {
+fn answer(loaded: &Loaded, event: Box<Event>, (outputs, cache): (Arc<[NamedTensor]>, Option<Lookup>)) -> Answer {
+    Answer {
+        id: event.id,
+        target: Arc::clone(&loaded.facts.contract.target),
+        outputs,
+        client_id: event.client_id.clone(),
+        contract: Arc::clone(&loaded.facts.contract),
+        batch_rows: event.batch_rows,
+        flags: event.flags.as_ref().and_then(summary),
+        cache,
+        event: Some(event),
+        answered: Instant::now(),
+    }
+}
+
+/// Checks inputs and parameters against the version that was chosen. And what is to happen in the shadow of its answer.
+fn accept(
+    event: &mut Event,
+    request: &mut InferRequest,
+    mut chosen: Chosen,
+) -> Result<(Accepted, Option<Box<Aside>>), ServeError> {
     chosen.decide(&event.id, &request.inputs);
     let Chosen { loaded, assignment, guard, shaded, .. } = chosen;
     (event.assignment, event.guard) = (assignment, guard);
@@ -160,7 +249,8 @@ fn accept(event: &mut Event, request: &mut InferRequest, mut chosen: Chosen) -> 
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
     event.params = params.as_ref().map(Params::text);
     let aside = shaded.and_then(|traffic| traffic.aside(&loaded, &event.id, params.as_ref()));
-    Ok(Accepted { loaded, params, aside: aside.map(Box::new) })
+    let answers = spec.cache.and_then(|_| loaded.answers.load_full());
+    Ok((Accepted { loaded, params, deadline: None, answers }, aside.map(Box::new)))
 }
 
 /// Counts a request in, or says how many there are.

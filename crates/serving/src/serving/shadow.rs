@@ -7,6 +7,7 @@ use crate::error::ServeError;
 use crate::event::Event;
 use crate::run::{Loaded, PartSender, Ran, Reply, Work};
 use crate::traffic::{Aside, Turn};
+use crate::usage;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Assignment, Failure, Outcome, Timing};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ impl Serving {
             first_part: None,
             gave_up: false,
             flags: None,
+            tokens: None,
+            cached: None,
             sink: Arc::clone(&real.sink),
         });
         self.means.ctx.tasks.spawn("shadow", run(aside, event, turn));
@@ -50,6 +53,7 @@ impl Serving {
 /// Never on this thread, where the next request may wait already: it takes its turn in the queue.
 async fn run(aside: Aside, mut event: Box<Event>, turn: Turn) {
     let Aside { loaded, params, parts, .. } = aside;
+    let says_usage = loaded.facts.says_usage && !parts;
     let patience = event.deployment.spec.load().limits.deadline.map_or(PATIENCE, |d| d.0);
     let deadline = Some(event.received + patience);
     let (inputs, rows) = (Arc::clone(&event.inputs), event.rows as usize);
@@ -60,10 +64,12 @@ async fn run(aside: Aside, mut event: Box<Event>, turn: Turn) {
         queued(&loaded, &event.deployment, work, event.received).await
     };
     match ran {
-        Ok(Ran { outputs, queue_ns, engine_ns, batch_rows }) => {
-            (event.timing.queue_ns, event.timing.engine_ns) = (queue_ns, engine_ns);
-            event.batch_rows = batch_rows;
-            let outputs: Arc<[NamedTensor]> = outputs.into();
+        Ok(mut ran) => {
+            if says_usage {
+                ran.tokens = usage::of(&ran.outputs);
+            }
+            event.ran(&ran);
+            let outputs: Arc<[NamedTensor]> = ran.outputs.into();
             let _nobody_waits = event.answered(&outputs, Duration::ZERO, Outcome::Ok);
         }
         Err(error) => event.failed(error.kind(), &error.to_string()),
@@ -77,13 +83,16 @@ async fn in_parts(loaded: &Arc<Loaded>, event: &Event, work: Work) -> Result<Ran
     let (sender, mut parts) = PartSender::new();
     let mut until = work.deadline.unwrap_or(event.received + PATIENCE);
     let waiting = loaded.enqueue(Work { parts: Some(sender), ..work });
-    let mut kept = Kept::default();
+    let (mut kept, mut tokens) = (Kept::default(), None);
     while let Some(part) = tokio::time::timeout_at(until.into(), parts.recv()).await.map_err(|_| too_late())? {
         kept.add(&part);
+        if loaded.facts.says_usage {
+            tokens = usage::of_part(&part).or(tokens);
+        }
         until = Instant::now() + PATIENCE;
     }
     match waiting.await {
-        Some(Reply::Ran(Ok(ran))) => Ok(Ran { outputs: kept.whole(), ..ran }),
+        Some(Reply::Ran(Ok(ran))) => Ok(Ran { outputs: kept.whole(), tokens, ..ran }),
         Some(Reply::Ran(Err(error))) => Err(error.into()),
         Some(Reply::Expired) => Err(too_late()),
         None => Err(ServeError::Stopping),

@@ -8,11 +8,12 @@ use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::request::InferRequest;
 use crate::rules::summary;
-use crate::run::{Loaded, PartSender, Reply, Waiting, Work};
+use crate::run::{Loaded, PartSender, Ran, Reply, Waiting, Work};
 use crate::traffic::Aside;
+use crate::usage;
 use bytes::{BufMut, BytesMut};
 use mainspring_core::tensor::{NamedTensor, TensorError};
-use mainspring_core::{Authorized, DType, EventId, Outcome, Target, Tensor};
+use mainspring_core::{Authorized, DType, EventId, Outcome, Target, Tensor, Tokens};
 use mainspring_engine::{Content, Part};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ pub struct AnswerParts {
     deadline: Option<Instant>,
     received: Instant,
     kept: Kept,
+    /// As far as its parts said.
+    tokens: Option<Tokens>,
     /// Who asks the shadow, where the answer has one.
     serving: Option<Serving>,
 }
@@ -89,7 +92,9 @@ impl Serving {
         let Some(event) = &call.event else { return Err(ServeError::Cancelled) };
         let (id, client_id, received) = (event.id, event.client_id.clone(), event.received);
         let deployment = Arc::clone(&event.deployment);
-        let admitted = call.admit(request, chosen).and_then(|admitted| {
+        // Answers in parts are not kept.
+        let accepted = call.accept(request, chosen);
+        let admitted = accepted.and_then(|accepted| call.admit(accepted)).and_then(|admitted| {
             if admitted.work.rows == 1 {
                 Ok(admitted)
             } else {
@@ -116,6 +121,7 @@ impl Serving {
             deadline,
             received,
             kept: Kept::default(),
+            tokens: None,
             serving,
         })
     }
@@ -143,6 +149,9 @@ impl AnswerParts {
         self.deadline = None;
         if let Some(event) = &mut self.call.event {
             event.first_part.get_or_insert_with(|| self.received.elapsed());
+        }
+        if self.loaded.facts.says_usage {
+            self.tokens = usage::of_part(&part).or(self.tokens);
         }
         self.kept.add(&part);
         Some(Ok(part))
@@ -173,9 +182,7 @@ impl AnswerParts {
         };
         self.call.release();
         let Some(mut event) = self.call.event.take() else { return Ok(()) };
-        event.timing.queue_ns = ran.queue_ns;
-        event.timing.engine_ns = ran.engine_ns;
-        event.batch_rows = ran.batch_rows;
+        event.ran(&Ran { tokens: self.tokens, ..ran });
         if let (Some(serving), Some(aside)) = (&self.serving, self.call.aside.take()) {
             serving.cast(Aside { parts: true, ..*aside }, &event);
         }

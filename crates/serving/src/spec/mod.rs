@@ -1,5 +1,6 @@
 //! The spec of the kind `Deployment`.
 
+mod cache;
 mod not_built;
 mod python;
 mod rules;
@@ -8,6 +9,7 @@ mod slo;
 mod tests;
 mod units;
 
+pub use cache::CacheSpec;
 pub use mainspring_resource::{ByteSize, HumanDuration};
 pub use python::{PythonEnv, PythonSpec};
 pub use rules::{MOST_RULES, RuleAction, RuleAlert, RuleCondition, RuleSeverity, RuleSpec, RulesSpec};
@@ -43,6 +45,9 @@ pub struct DeploymentSpec {
     /// What the journal keeps of its requests.
     #[serde(default)]
     pub journal: JournalSpec,
+    /// Answers that are given again to the same request, without the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSpec>,
     /// Whether it answers MLflow scoring requests that name no deployment. One deployment at most.
     #[serde(default)]
     pub default: bool,
@@ -54,8 +59,6 @@ pub struct DeploymentSpec {
     pub rules: Option<RulesSpec>,
     #[serde(default, skip_serializing)]
     features: not_built::Features,
-    #[serde(default, skip_serializing)]
-    cache: not_built::Cache,
     #[serde(default, skip_serializing)]
     scale: not_built::Scale,
     #[serde(default, skip_serializing)]
@@ -194,11 +197,11 @@ impl DeploymentSpec {
             engine: EngineSpec::default(),
             limits: LimitsSpec::default(),
             journal: JournalSpec::default(),
+            cache: None,
             default: false,
             slo: None,
             rules: None,
             features: not_built::Features,
-            cache: not_built::Cache,
             scale: not_built::Scale,
             variants: not_built::Variants,
         }
@@ -247,6 +250,9 @@ impl DeploymentSpec {
             return Err(SpecError::Range { field, got, expected });
         }
         if let Some((field, got, expected)) = self.rules.as_ref().and_then(RulesSpec::wrong) {
+            return Err(SpecError::Range { field, got, expected });
+        }
+        if let Some((field, got, expected)) = self.cache.as_ref().and_then(CacheSpec::wrong) {
             return Err(SpecError::Range { field, got, expected });
         }
         if let Some(memory) = python.memory {

@@ -2,7 +2,6 @@
 
 mainspring_resource::not_built! {
     Features, "features", "features looked up by entity key";
-    Cache, "cache", "answers kept for a while";
     Scale, "scale", "scaling by load and idle unload";
     Variants, "variants", "several variants with weights; declare a Rollout";
 }

@@ -37,6 +37,20 @@ fn a_model_alone_is_enough() {
 }
 
 #[test]
+fn a_cache_says_for_how_long_and_how_much() {
+    let spec = parse("{model: a, cache: {ttl: 30s}}").unwrap();
+    let cache = CacheSpec { ttl: HumanDuration(Duration::from_secs(30)), max_bytes: ByteSize(64 << 20) };
+    assert_eq!(spec.cache, Some(cache));
+    assert_eq!(serde_json::to_value(&spec).unwrap()["cache"]["maxBytes"], "64MiB");
+    assert!(parse("{model: a, cache: {}}").unwrap_err().contains("ttl"));
+    assert!(parse("{model: a, cache: {ttl: 1s, maxEntries: 3}}").unwrap_err().contains("maxEntries"));
+    let check = |yaml: &str| parse(yaml).unwrap().validate(&name("m")).unwrap_err().to_string();
+    assert!(check("{model: a, cache: {ttl: 0s}}").contains("cache.ttl is 0ms"));
+    assert!(check("{model: a, cache: {ttl: 721h}}").contains("cache.ttl"));
+    assert!(check("{model: a, cache: {ttl: 1s, maxBytes: 1KiB}}").contains("cache.maxBytes is 1KiB"));
+}
+
+#[test]
 fn what_is_preferred_is_declared() {
     let spec = parse("{model: a, prefer: onnx}").unwrap();
     assert_eq!(spec.prefer, Some(Prefer::Onnx));
@@ -65,7 +79,7 @@ fn the_process_of_a_model_is_declared() {
 fn unknown_and_later_fields_are_refused_by_name() {
     assert!(parse("{model: a, modle: b}").unwrap_err().contains("modle"));
     assert!(parse("{model: a, limits: {maxInflight: 3}}").unwrap_err().contains("maxInflight"));
-    for field in ["features: churn_v1", "cache: {ttl: 30s}", "scale: {min: 0}", "variants: []"] {
+    for field in ["features: churn_v1", "scale: {min: 0}", "variants: []"] {
         let error = parse(&format!("{{model: a, {field}}}")).unwrap_err();
         let field = field.split(':').next().unwrap();
         assert!(error.contains(&format!("`{field}`")) && error.contains("not built yet"), "{error}");
@@ -129,7 +143,7 @@ fn units_are_read_as_people_write_them() {
 fn the_schema_names_what_is_not_built() {
     let schema = serde_json::to_value(schemars::schema_for!(DeploymentSpec)).unwrap();
     assert_eq!(schema["additionalProperties"], false);
-    assert!(schema["properties"]["cache"]["not"].is_object());
+    assert!(schema["properties"]["scale"]["not"].is_object());
     assert_eq!(schema["required"], serde_json::json!(["model"]));
 }
 

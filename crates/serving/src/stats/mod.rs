@@ -10,7 +10,7 @@ pub(crate) use recorder::{Recorder, Sample};
 
 use crate::rules::RuleView;
 use crate::view::Execution;
-use mainspring_core::{ErrorKind, Name, Target, Timestamp};
+use mainspring_core::{ErrorKind, Name, Target, Timestamp, Tokens};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +102,19 @@ pub struct Batches {
     pub waiting: usize,
 }
 
+/// Answers that are kept of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CacheStats {
+    /// Requests whose answer was kept, and the time to find it.
+    pub hits: Counted,
+    /// Requests that went to the model, and the time to look for an answer.
+    pub misses: Counted,
+    /// Answers that are kept now.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Counters of one version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionStats {
@@ -133,6 +146,10 @@ pub struct VersionStats {
     pub batches: Vec<BatchStats>,
     /// Output values that were NaN.
     pub nan_outputs: u64,
+    /// Answers that are kept.
+    pub cache: CacheStats,
+    /// Tokens that were spent, where the model counts them.
+    pub tokens: Tokens,
     /// Memory held, bytes; 0 once it is unloaded.
     pub memory_bytes: u64,
 }

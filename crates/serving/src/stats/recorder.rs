@@ -1,8 +1,9 @@
 //! The atomics of one version.
 
-use super::{BatchStats, ClosedBy, Counted, FailureCount, Histogram, VersionStats};
+use super::{BatchStats, CacheStats, ClosedBy, Counted, FailureCount, Histogram, VersionStats};
+use crate::cache::Lookup;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{DType, ErrorKind, Target, Timestamp, Timing};
+use mainspring_core::{DType, ErrorKind, Target, Timestamp, Timing, Tokens};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -33,6 +34,8 @@ pub(crate) struct Sample {
     pub at: Timestamp,
     pub rows: u32,
     pub timing: Timing,
+    /// Whether it was kept: no engine was asked.
+    pub cached: bool,
 }
 
 /// Counters that requests add to.
@@ -51,6 +54,10 @@ pub(crate) struct Recorder {
     sizes: Box<[Cell]>,
     closed: [AtomicU64; ClosedBy::ALL.len()],
     nans: AtomicU64,
+    hits: Cell,
+    misses: Cell,
+    tokens_in: AtomicU64,
+    tokens_out: AtomicU64,
 }
 
 impl Default for Recorder {
@@ -69,6 +76,10 @@ impl Default for Recorder {
             sizes: (0..SIZES).map(|_| Cell::default()).collect(),
             closed: Default::default(),
             nans: AtomicU64::new(0),
+            hits: Cell::default(),
+            misses: Cell::default(),
+            tokens_in: AtomicU64::new(0),
+            tokens_out: AtomicU64::new(0),
         }
     }
 }
@@ -100,10 +111,27 @@ impl Recorder {
         self.last.fetch_max(sample.at.0, Ordering::Relaxed);
         self.rows.fetch_add(u64::from(sample.rows), Ordering::Relaxed);
         self.success.add(sample.timing.total_ns);
-        self.queue.record(sample.timing.queue_ns);
-        self.engine.record(sample.timing.engine_ns);
+        if !sample.cached {
+            self.queue.record(sample.timing.queue_ns);
+            self.engine.record(sample.timing.engine_ns);
+        }
         self.encode.record(sample.timing.encode_ns);
         self.total.record(sample.timing.total_ns);
+    }
+
+    /// An answer was looked for among those that are kept.
+    pub fn looked_up(&self, lookup: Lookup, ns: u64) {
+        match lookup {
+            Lookup::Hit => self.hits.add(ns),
+            Lookup::Miss => self.misses.add(ns),
+            Lookup::Bypass => {}
+        }
+    }
+
+    /// Tokens were spent.
+    pub fn spent(&self, tokens: Tokens) {
+        self.tokens_in.fetch_add(tokens.input, Ordering::Relaxed);
+        self.tokens_out.fetch_add(tokens.output, Ordering::Relaxed);
     }
 
     /// A request failed or was refused.
@@ -187,6 +215,11 @@ impl Recorder {
             total: self.total.view(),
             batches: self.sizes(),
             nan_outputs: self.nans.load(Ordering::Relaxed),
+            cache: CacheStats { hits: self.hits.view(), misses: self.misses.view(), ..CacheStats::default() },
+            tokens: Tokens {
+                input: self.tokens_in.load(Ordering::Relaxed),
+                output: self.tokens_out.load(Ordering::Relaxed),
+            },
             memory_bytes: 0,
         }
     }

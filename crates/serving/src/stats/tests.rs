@@ -39,7 +39,7 @@ fn a_recorder_counts_by_kind_size_and_reason() {
     recorder.executed(3, 3_000, ClosedBy::Size);
     recorder.executed(1000, 5_000, ClosedBy::Alone);
     let timing = Timing { total_ns: 900, ..Timing::default() };
-    recorder.answered(Sample { at: Timestamp(7_000), rows: 3, timing });
+    recorder.answered(Sample { at: Timestamp(7_000), rows: 3, timing, cached: false });
     recorder.failed(ErrorKind::Overloaded, 10);
     let target = Arc::new(Target {
         deployment: "d".into(),

@@ -115,6 +115,8 @@ impl World {
             rows: 1,
             batch_rows: 1,
             timing: Timing::default(),
+            tokens: None,
+            cached: None,
             flags: None,
             params: None,
             inputs: Arc::default(),

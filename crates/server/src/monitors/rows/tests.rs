@@ -68,6 +68,8 @@ impl World {
             rows: rows as u32,
             batch_rows: rows as u32,
             timing: Timing::default(),
+            tokens: None,
+            cached: None,
             flags: None,
             params: None,
             inputs: inputs.into(),

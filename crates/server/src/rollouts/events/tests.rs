@@ -41,6 +41,8 @@ fn prediction(id: EventId, at: Timestamp, n: u64) -> Prediction {
         rows: 1 + (n % 3) as u32,
         batch_rows: 1,
         timing: Timing { total_ns: 1500, ..Timing::default() },
+        tokens: None,
+        cached: None,
         flags: None,
         params: None,
         inputs: Arc::default(),
