@@ -27,8 +27,8 @@ pub struct BillArgs {
     /// Name of the table
     #[arg(long, default_value = "bill")]
     pub name: String,
-    /// Count this service's charges as machines, by its ServiceName (several times); those of the categories Compute and AI and
-    /// Machine Learning when left out
+    /// Count this service's charges as machines, by its ServiceName (several times). When left out, those of the category Compute
+    /// are, and of AI and Machine Learning what is consumed by the hour
     #[arg(long, value_name = "SERVICE")]
     pub service: Vec<String>,
     /// Count only charges with this tag (several times: with all of them)

@@ -17,8 +17,10 @@ pub const NEEDED: [&str; 3] = ["ChargePeriodStart", "ChargePeriodEnd", "BillingC
 /// Columns that are read where they are there.
 pub const READ: [&str; 6] =
     ["ChargeCategory", "ServiceCategory", "ServiceName", "Tags", "ConsumedQuantity", "ConsumedUnit"];
-/// Categories of services that are machines, where no service is named.
-const MACHINES: [&str; 2] = ["Compute", "AI and Machine Learning"];
+/// The category of services that are machines, where no service is named.
+const MACHINES: &str = "Compute";
+/// One of services that are machines where they are paid by time: others are paid by tokens and requests.
+const SOME: &str = "AI and Machine Learning";
 /// Microseconds of an hour.
 const HOUR_US: u128 = 3_600_000_000;
 /// Days that one charge may be for: ten years.
@@ -29,7 +31,8 @@ const LONGEST: usize = 3_660;
 pub struct Chosen {
     /// The column with what a charge costs: `EffectiveCost`.
     pub cost: String,
-    /// Services that are machines, by name; those of the categories Compute and AI and Machine Learning when there is none.
+    /// Services that are machines, by name. When there is none, those of the category Compute are, and of AI and Machine
+    /// Learning what is consumed by the hour.
     pub services: Vec<String>,
     /// Tags that a charge must have, with their values.
     pub tags: Vec<(String, String)>,
@@ -88,7 +91,7 @@ impl Bill {
         let (category, service) =
             (given("ServiceCategory").unwrap_or("Other"), given("ServiceName").unwrap_or("Other"));
         let is_machine = match chosen.services.as_slice() {
-            [] => MACHINES.contains(&category),
+            [] => category == MACHINES || category == SOME && given("ConsumedUnit").is_some_and(is_time),
             named => named.iter().any(|s| s == service),
         };
         let gb_months = match (category, given("ConsumedQuantity"), given("ConsumedUnit")) {
@@ -156,7 +159,7 @@ impl Bill {
     /// A table's entries: one for each day whose prices are not those of the day before. `machines` of `cpus` each were paid.
     pub fn entries(&self, (machines, cpus): (u32, u32), source: &str) -> Vec<PriceEntry> {
         let mut entries: Vec<PriceEntry> = Vec::new();
-        for (day, of) in &self.days {
+        for (day, of) in self.each_day() {
             // A machine is paid for all hours of a day; of the last one, for those that the bill has.
             let end = self.until.map_or(day.next().begins(), |until| until.min(day.next().begins()));
             let hours = u128::from((end.micros() - day.begins().micros()).unsigned_abs()) * u128::from(machines.max(1));
@@ -170,7 +173,7 @@ impl Bill {
                 continue;
             }
             let entry = PriceEntry {
-                from: *day,
+                from: day,
                 host,
                 compute_second: None,
                 request: None,
@@ -186,10 +189,34 @@ impl Bill {
         entries
     }
 
+    /// Every day from the first on that has charges to the last one. Between days with machines, one without any charge for
+    /// them cost nothing: without an entry of its own it would cost what the day before it did.
+    fn each_day(&self) -> impl Iterator<Item = (Day, OfDay)> {
+        let with_machines = || self.days.iter().filter(|(_, of)| of.machines.is_some()).map(|(day, _)| *day);
+        let machines = with_machines().next().zip(with_machines().next_back());
+        let (first, last) = self.days().map_or((None, None), |(first, last)| (Some(first), Some(last)));
+        std::iter::successors(first, |day| Some(day.next())).take_while(move |day| last.is_some_and(|l| *day <= l)).map(
+            move |day| {
+                let mut of = self.days.get(&day).cloned().unwrap_or_default();
+                if machines.is_some_and(|(first, last)| first < day && day < last) {
+                    of.machines.get_or_insert_default();
+                }
+                (day, of)
+            },
+        )
+    }
+
     /// The days that it is of, the first and the last.
     pub fn days(&self) -> Option<(Day, Day)> {
         Some((*self.days.first_key_value()?.0, *self.days.last_key_value()?.0))
     }
+}
+
+/// Whether a unit is one of time: `Hours`, `Hrs`, `Hour`, `Instance-Hours`, `vCPU-Hours`, `Second`, `Minutes`.
+fn is_time(unit: &str) -> bool {
+    let unit = unit.to_ascii_lowercase();
+    let last = unit.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    ["h", "hr", "hrs", "hour", "hours", "minute", "minutes", "second", "seconds"].contains(&last)
 }
 
 /// A gigabyte kept for a month, as providers write it: `GB-Mo`, `GB-Month`, `GB Month`, `1 GB/Month`.

@@ -159,3 +159,40 @@ fn amounts_of_machines_are_read_as_they_write_them() {
         assert!(Money::rounded(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_day_without_charges_costs_nothing_and_not_what_the_day_before_it_did() {
+    let mut bill = Bill::default();
+    for (day, next) in [("2026-11-01", "2026-11-02"), ("2026-11-04", "2026-11-05")] {
+        let (begins, ends) = (format!("{day}T00:00:00Z"), format!("{next}T00:00:00Z"));
+        add(&mut bill, &chosen(), &row([&begins, &ends, "24", "Compute", "VM"], &[])).unwrap();
+    }
+    let entries = bill.entries((1, 1), "bill");
+    let wanted = [("2026-11-01", "1"), ("2026-11-02", "0"), ("2026-11-04", "1")];
+    assert_eq!(hours(&entries), wanted.map(|(day, hour)| (day.to_owned(), Some(hour.to_owned()))));
+    let spec = PriceSpec { currency: "USD".to_owned(), entries, offers: Vec::new() };
+    spec.validate().unwrap();
+    let day = |text: &str| text.parse::<crate::prices::Day>().unwrap().begins();
+    let paid = spec.within(day("2026-11-01"), day("2026-11-05")).filter_map(|(e, us)| Some(e.host.as_ref()?.paid(us)));
+    assert_eq!(paid.sum::<Money>().to_string(), "48", "what was billed");
+}
+
+#[test]
+fn tokens_of_a_service_are_no_machines() {
+    let mut bill = Bill::default();
+    for (service, cost, unit) in [
+        ("Amazon SageMaker", "2.4", "Instance-Hours"),
+        ("Amazon Bedrock", "7", "1K tokens"),
+        ("Amazon Comprehend", "3", "Requests"),
+    ] {
+        let cells = ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", cost, "AI and Machine Learning", service];
+        add(&mut bill, &chosen(), &row(cells, &[("ConsumedUnit", unit)])).unwrap();
+    }
+    assert_eq!(bill.machines.keys().collect::<Vec<_>>(), ["Amazon SageMaker"]);
+    assert_eq!(bill.left_out.len(), 2, "{:?}", bill.left_out);
+    let named = Chosen { services: vec!["Amazon Bedrock".into()], ..chosen() };
+    let mut asked = Bill::default();
+    let cells = ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "7", "AI and Machine Learning", "Amazon Bedrock"];
+    add(&mut asked, &named, &row(cells, &[("ConsumedUnit", "1K tokens")])).unwrap();
+    assert_eq!(asked.machines.len(), 1, "who names a service knows what it is");
+}
