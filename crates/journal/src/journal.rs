@@ -14,10 +14,12 @@ use crate::seal::{self, SealJob};
 use crate::settings::{JournalSettings, SyncMode};
 use crate::snapshot::OpenSegment;
 use crate::stats::{Counters, JournalStats};
+use crate::tally;
 use crate::tiles::{TileSnapshot, Tiles};
 use crate::writer::{Command, Writer};
 use mainspring_artifact::Artifacts;
 use mainspring_core::{Ctx, Prediction, Timestamp};
+use mainspring_process::tally::Tally;
 use mainspring_store::Db;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -34,6 +36,8 @@ const CLIENT_IDS: usize = 100_000;
 pub(crate) struct Shared {
     pub settings: JournalSettings,
     pub queue: Queue,
+    /// Where it is counted what is written.
+    pub tally: Option<Arc<Tally>>,
     pub counters: Arc<Counters>,
     pub tiles: Tiles,
     /// The tiles as they stood when the last segment ended, for the sealer.
@@ -93,7 +97,8 @@ impl Journal {
         };
         let counters = Arc::new(Counters::default());
         let shared = Arc::new(Shared {
-            queue: Queue::new(&settings, Arc::clone(&counters)),
+            queue: Queue::new(&settings, Arc::clone(&counters), opened.tally.clone()),
+            tally: opened.tally,
             counters,
             snapshot: Mutex::new(Arc::new(opened.tiles.snapshot(&found(&opened.found)))),
             tiles: opened.tiles,
@@ -269,6 +274,7 @@ struct Opened {
     tiles: Tiles,
     found: Vec<Found>,
     recovery: Recovery,
+    tally: Option<Arc<Tally>>,
 }
 
 impl Opened {
@@ -284,7 +290,8 @@ impl Opened {
         }
         let _no_leftovers = std::fs::remove_dir_all(dir.join("sealing"));
         let tiles = Tiles::in_folder(dir);
-        let mut recovery = Recovery::default();
+        let (tally, lost) = tally::open(dir);
+        let mut recovery = Recovery { lost, ..Recovery::default() };
         let covered: HashSet<_> = match tiles.restore(dir) {
             Ok(covered) => {
                 recovery.tiles_restored = covered.is_some();
@@ -303,7 +310,10 @@ impl Opened {
         for cut in &recovery.cut {
             tracing::warn!(segment = %cut.segment.display(), bytes = cut.bytes, why = cut.why, "cut a torn tail");
         }
-        Ok((lock, Self { tiles, found, recovery }))
+        if let Some(lost @ 1..) = lost {
+            tracing::warn!(lost, "predictions that the process before this one had not written when it was killed");
+        }
+        Ok((lock, Self { tiles, found, recovery, tally }))
     }
 }
 

@@ -20,6 +20,7 @@ pub mod log;
 pub mod settings;
 pub mod snapshot;
 pub mod stats;
+mod tally;
 pub mod tiles;
 
 mod batch;

@@ -9,8 +9,10 @@ use crate::error::JournalError;
 use crate::layout::Layout;
 use crate::settings::JournalSettings;
 use crate::stats::Counters;
+use crate::tally;
 use crate::tiles::RequestTile;
 use mainspring_core::{Outcome, Prediction, Target, Tenant, Timestamp, Tokens};
+use mainspring_process::tally::Tally;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -112,6 +114,8 @@ pub(crate) struct Queue {
     writer: OnceLock<Thread>,
     overflow: Mutex<Overflow>,
     counters: Arc<Counters>,
+    /// Where each shard says how many events it was handed.
+    tally: Option<Arc<Tally>>,
 }
 
 static NEXT_THREAD: AtomicUsize = AtomicUsize::new(0);
@@ -130,7 +134,7 @@ fn thread_index() -> usize {
 }
 
 impl Queue {
-    pub fn new(settings: &JournalSettings, counters: Arc<Counters>) -> Self {
+    pub fn new(settings: &JournalSettings, counters: Arc<Counters>, tally: Option<Arc<Tally>>) -> Self {
         let shards = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 16);
         Self {
             shards: (0..shards).map(|_| Aligned(Mutex::default())).collect(),
@@ -142,6 +146,7 @@ impl Queue {
             writer: OnceLock::new(),
             overflow: Mutex::default(),
             counters,
+            tally,
         }
     }
 
@@ -154,9 +159,13 @@ impl Queue {
     /// it; without, it is counted.
     pub fn push(&self, p: &Prediction, ack: Option<Ack>) {
         let bytes = batch::payload_bytes(p);
-        let Aligned(shard) = &self.shards[thread_index() % self.shards.len()];
+        let at = thread_index() % self.shards.len();
+        let Aligned(shard) = &self.shards[at];
         let mut shard = shard.lock();
         shard.appended += 1;
+        if let Some(tally) = &self.tally {
+            tally.set(tally::HANDED + at, shard.appended);
+        }
         // Looked at under the lock: what slips in before the end is then seen by the last take.
         let closed = self.closed.load(Ordering::Relaxed);
         if closed || shard.events >= self.shard_events {

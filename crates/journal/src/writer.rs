@@ -12,6 +12,7 @@ use crate::seal::SealJob;
 use crate::settings::SyncMode;
 use crate::snapshot::{Kind, OpenSegment};
 use crate::stats::spend;
+use crate::tally;
 use arrow::array::RecordBatch;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ struct State {
     emit_at: Option<Instant>,
     sync_at: Option<Instant>,
     retry_at: Option<Instant>,
+    /// Predictions in what waits for the disk.
+    unwritten_events: u64,
     /// Rows since it was quiet last, and when it is quiet unless more come.
     rows: u64,
     quiet_at: Option<Instant>,
@@ -223,8 +226,9 @@ impl Writer {
         let begun = Instant::now();
         let pushed = self.open_segment().and_then(|segment| segment.push(header, batch));
         spend(&self.shared.counters.spent.encode, begun);
-        if let Err(e) = &pushed {
-            self.failed(e);
+        match &pushed {
+            Ok(()) => self.state.unwritten_events += tally::events(header.kind, batch),
+            Err(e) => self.failed(e),
         }
         if self.state.segment.as_ref().map_or(0, Segment::pending_bytes) >= WRITE_BYTES {
             self.write();
@@ -298,6 +302,10 @@ impl Writer {
                 counters.rows.fetch_add(rows, Relaxed);
                 counters.degraded.store(0, Relaxed);
                 self.state.retry_at = None;
+                let events = std::mem::take(&mut self.state.unwritten_events);
+                if let Some(tally) = &self.shared.tally {
+                    tally.add(tally::WRITTEN, events);
+                }
                 let written = segment.written();
                 if let Some(open) = self.shared.segments.lock().last_mut() {
                     open.len = written;

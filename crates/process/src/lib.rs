@@ -1,9 +1,12 @@
-//! What holds for a whole process of ours: its allocator, and what is settled before it has a second thread.
+//! What holds for a whole process of ours: its allocator, what is settled before it has a second thread, and counts that
+//! outlive it.
 //!
 //! Small blocks from many threads are what serving allocates, and mimalloc is quick at those. It keeps what was freed
 //! for a second before it looks whether to give it back, and looks only when it is called for more; a second of load is
 //! many megabytes here. It asks for huge pages too, which are resident whole for the first of their bytes: built
 //! without (`no_thp`).
+
+pub mod tally;
 
 use libmimalloc_sys::{mi_collect, mi_option_set_default, mi_option_t};
 use std::ffi::c_long;

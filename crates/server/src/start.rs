@@ -287,6 +287,11 @@ fn about(settings: &Settings, parts: &Parts, url: String) -> About {
             cut.why
         ));
     }
+    if let Some(lost @ 1..) = parts.journal.recovery().lost {
+        remarks.push(format!(
+            "{lost} predictions were not in the journal yet when the process before this one was killed"
+        ));
+    }
     if !console::embedded() {
         remarks.push("this binary was built without its console (make build)".to_owned());
     }

@@ -183,10 +183,13 @@ export default function Journal() {
                   </p>
                 </div>
               )}
-              {j?.recovered && (
+              {(j?.recovered || !!j?.lost) && (
                 <div className="notice warn">
                   <h2>The last stop was not clean</h2>
-                  <p>{j.recovered}</p>
+                  {j.recovered && <p>{j.recovered}</p>}
+                  {!!j.lost && (
+                    <p>{plural(j.lost, "prediction")} had been answered and were not written yet.</p>
+                  )}
                 </div>
               )}
               <Figures

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use std::time::Duration;
 
 const CHILD: &str = "MAINSPRING_JOURNAL_TEST_CHILD";
+const HASTY: &str = "MAINSPRING_JOURNAL_HASTY_CHILD";
 
 #[tokio::test]
 async fn what_is_appended_can_be_read_at_once_and_after_sealing() {
@@ -255,4 +256,68 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
         last = rows.len();
         world.shut_down().await;
     }
+}
+
+/// Not a test of its own either: it appends as fast as it can, waits for nothing, and says how far it is.
+#[tokio::test]
+async fn child_appends_and_waits_for_nothing() {
+    use std::os::unix::fs::FileExt;
+    let Some(dir) = std::env::var_os(HASTY) else { return };
+    let world = open(std::path::Path::new(&dir)).await;
+    let to = target("churn", "1");
+    let done = std::fs::File::create(std::path::Path::new(&dir).join("done")).unwrap();
+    for n in 0_u64.. {
+        world.journal.append(prediction(n, &to));
+        done.write_all_at(&(n + 1).to_le_bytes(), 0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_counts_what_it_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    if mainspring_process::tally::Tally::open(&dir.path().join("try")).unwrap().is_none() {
+        eprintln!("skipped: the file system of {} is none on which it is counted", dir.path().display());
+        return;
+    }
+    let me = std::env::current_exe().unwrap();
+    let (mut before, mut lost) = (0, 0);
+    for round in 0..3_u64 {
+        let world = open(dir.path()).await;
+        assert_eq!(world.journal.recovery().lost, (round > 0).then_some(0), "who ends by itself loses nothing");
+        world.shut_down().await;
+        let mut child = std::process::Command::new(&me)
+            .args(["--exact", "journal::tests::child_appends_and_waits_for_nothing", "--nocapture"])
+            .env(HASTY, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let done = || {
+            let bytes = std::fs::read(dir.path().join("done")).unwrap_or_default();
+            bytes.try_into().map_or(0, u64::from_le_bytes)
+        };
+        let deadline = std::time::Instant::now() + mainspring_testkit::PATIENCE;
+        while done() < 2_000 * (round + 1) {
+            assert!(std::time::Instant::now() < deadline, "the child stopped");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let world = open(dir.path()).await;
+        let gaps = world.journal.snapshot(&Tenant::default(), Kind::Gap).await.unwrap();
+        let live: Vec<_> = gaps.live.into_iter().map(|r| r.batch).collect();
+        let counted = sum(&live, "events") + gaps.files.iter().map(|f| sum(&read(&f.path), "events")).sum::<i64>();
+        let there = world.ids().await.len() as u64 + counted as u64;
+        let this = world.journal.recovery().lost.unwrap();
+        // Killed between an event and the word about it, it had appended one more.
+        let all = there - before + this;
+        assert!(
+            (done()..=done() + 1).contains(&all),
+            "round {round}: {there} - {before} and {this} lost of {}",
+            done()
+        );
+        (before, lost) = (there, lost + this);
+        std::fs::remove_file(dir.path().join("done")).unwrap();
+        world.shut_down().await;
+    }
+    assert!(lost > 0, "nothing was lost, so nothing was shown");
 }

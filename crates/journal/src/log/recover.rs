@@ -19,6 +19,9 @@ pub struct Recovery {
     pub rows: u64,
     /// Torn tails that were cut.
     pub cut: Vec<Cut>,
+    /// Predictions that the process before this one had taken and not written when it was killed. `None` where that is not
+    /// known: there was none, the machine was started since, or the folder is on a file system where it is not counted.
+    pub lost: Option<u64>,
     /// Whether tiles were read from their snapshot; else they were rebuilt from what the log holds.
     pub tiles_restored: bool,
 }

@@ -4,7 +4,7 @@ use mainspring_core::{Cached, ErrorKind};
 
 fn queue(max_bytes: usize, max_events: usize) -> Queue {
     let settings = JournalSettings { max_bytes, max_events, ..JournalSettings::new("unused") };
-    Queue::new(&settings, Arc::new(Counters::default()))
+    Queue::new(&settings, Arc::new(Counters::default()), None)
 }
 
 /// Ids and payload words of what waits.

@@ -79,7 +79,8 @@ fn feedback(s: &NativeState, tenant: &Tenant, index: usize, item: FeedbackItem) 
 
 pub(crate) fn view(s: &NativeState) -> JournalView {
     let stats = s.journal.stats();
-    let cut = &s.journal.recovery().cut;
+    let recovery = s.journal.recovery();
+    let cut = &recovery.cut;
     let bytes: u64 = cut.iter().map(|c| c.bytes).sum();
     JournalView {
         appended: stats.appended,
@@ -90,6 +91,7 @@ pub(crate) fn view(s: &NativeState) -> JournalView {
         bytes: stats.bytes,
         degraded: stats.degraded,
         last_error: stats.last_error,
+        lost: recovery.lost,
         recovered: (!cut.is_empty())
             .then(|| format!("{bytes} bytes of torn tail were cut from {} segments", cut.len())),
     }

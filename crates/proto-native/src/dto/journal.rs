@@ -122,6 +122,9 @@ pub struct JournalView {
     /// The last failure of the log or of sealing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Predictions that the process before this one had taken and not written when it was killed; none where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     /// What recovery had to cut at the start, after a crash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovered: Option<String>,
