@@ -8,8 +8,11 @@ import {
   eValue,
   findingWords,
   gainWords,
+  leftOutWords,
   orders,
   phaseWords,
+  promotable,
+  promoteText,
   ratioWords,
   segments,
   stepWords,
@@ -77,6 +80,11 @@ describe("what became of its steps", () => {
     expect(evidence(rollout({ phase: "succeeded" }), [after, numbers]).metrics).toEqual(numbers.metrics);
     expect(evidence(rollout({}), [numbers]).metrics).toEqual([]);
     expect(evidence(rollout({ phase: "succeeded" }), undefined).metrics).toEqual([]);
+    // The server gives them with the rollout, and says of which decision they are.
+    const of = { ...decided("rolledBack", "errors is worse"), seq: 7, metrics: [] };
+    const over = rollout({ phase: "rolledBack", metrics: [metric({})], evidenceOf: 7, evidenceUntil: at });
+    expect(evidence(over, [after, of])).toEqual({ metrics: over.metrics, decided: of });
+    expect(evidence(over, undefined)).toEqual({ metrics: over.metrics, until: at });
   });
 });
 
@@ -220,6 +228,52 @@ describe("what a person may order", () => {
       "promote",
       "abort",
     ]);
+  });
+});
+
+describe("a promotion of one of several", () => {
+  const [stable, v8] = rollout({}).variants;
+  const two = (change: Partial<Rollout>) =>
+    rollout({
+      variants: [stable, v8, { ...v8, name: "v9", model: "models:/churn/9" }] as Rollout["variants"],
+      ...change,
+    });
+
+  it("names the one that leads, or the one that was chosen, and none where neither is known", () => {
+    expect(promoteText(two({ chosen: "v9" }))).toContain("v9 (models:/churn/9) gets all the traffic");
+    expect(promoteText(two({ chosen: "v9" }), "v8")).toContain("v8 (models:/churn/8) gets all the traffic");
+    expect(promoteText(two({}))).toContain("The candidate gets all the traffic");
+    expect(promoteText(rollout({}))).toContain("v8 (models:/churn/8)");
+    const text = (r: Rollout) => orders(r).find((o) => o.order === "promote")?.text;
+    expect(text(two({ chosen: "v9" }))).toContain("v9 (models:/churn/9)");
+    expect(waitsFor(two({ phase: "review", chosen: "v9" }))).toContain("and v9 leads: promote a candidate");
+  });
+
+  it("leaves out who was taken out", () => {
+    const gone = two({ chosen: "v9" });
+    gone.variants = gone.variants.map((v) => ({ ...v, dropped: v.name === "v8" }));
+    expect(promotable(gone).map((v) => v.name)).toEqual(["v9"]);
+    expect(waitsFor({ ...gone, phase: "review" })).toContain("promote the candidate or abort");
+  });
+});
+
+describe("what is not counted", () => {
+  const none = { unitless: 0, warmUp: 0, strangers: 0, unmatchedLabels: 0, late: 0, crowdedOut: 0, forgotten: 0 };
+
+  it("says first what whoever asks can mend", () => {
+    const leftOut = { ...none, unitless: 4614, carrier: "header x-user-id", warmUp: 12, late: 1 };
+    expect(leftOutWords({ leftOut })).toEqual({
+      unitless: "4,614 answers are not counted: their requests had no header x-user-id, which is the unit.",
+      others: "Left out: 12 answers of the warm-up; 1 events that came after their look, and count since.",
+    });
+    expect(leftOutWords({ leftOut: none })).toEqual({});
+    expect(leftOutWords({})).toEqual({});
+  });
+
+  it("names the signals that a person let pass", () => {
+    expect(waitsFor(rollout({ passedSignals: ["score", "shape"] }))).toContain(
+      "got it in this step. Let pass until calm: score, shape. It goes on once",
+    );
   });
 });
 

@@ -99,9 +99,11 @@ export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string 
     case "paused":
       return "A person stopped it: the weights stay as they are, guardrails are watched on. It waits for Resume.";
     case "alarmed":
-      return `The weights stay as they are, and it goes on by itself once the signal is calm${because}`;
+      return `The weights stay as they are, and it goes on by itself once the signal is calm, or past it with Resume${because}`;
     case "review":
-      return "Time is up without a verdict: promote the candidate or abort.";
+      return promotable(r).length > 1
+        ? `Time is up without a verdict${r.chosen ? `, and ${r.chosen} leads` : ""}: promote a candidate or abort.`
+        : "Time is up without a verdict: promote the candidate or abort.";
     case "promoting":
       return `${who} has all the traffic; it waits until ${r.deployment} declares the same model.`;
     case "watching":
@@ -136,11 +138,16 @@ function inStep(r: Rollout, who: string): string {
     ? `${who} answers in the shadow: nobody gets its answers.`
     : `${who} answers ${percent(weight)} of the units; ${plural(stepUnits, "unit")} got it in this step.`;
   if (r.hold) return `${share} It does not go on: ${sentence(r.hold.reason)}`;
+  const passed = r.passedSignals?.length ? ` Let pass until calm: ${r.passedSignals.join(", ")}.` : "";
+  return `${share}${passed} ${comesNext(r)}`;
+}
+
+function comesNext(r: Rollout): string {
   const last = r.steps.at(-1)?.state === "now";
   const open = undecided(r.metrics);
-  if (last && open) return `${share} A promotion waits for ${open}.`;
+  if (last && open) return `A promotion waits for ${open}.`;
   const then = "once the step has lasted long enough and reached its units";
-  return last ? `${share} It is decided ${then}.` : `${share} It goes on ${then}.`;
+  return last ? `It is decided ${then}.` : `It goes on ${then}.`;
 }
 
 const NAMES = new Map([
@@ -199,6 +206,8 @@ export function course(r: Pick<Rollout, "steps" | "phase" | "startedAt">): Rollo
 
 /** The numbers to show: those of now, or of the last decision that had some once nothing is measured any more. */
 export function evidence(r: Rollout, newest: RolloutDecision[] | undefined) {
+  const of = newest?.find((decision) => decision.seq === r.evidenceOf);
+  if (of && r.metrics.length > 0) return { metrics: r.metrics, decided: of };
   if (r.metrics.length > 0 || isActive(r)) return { metrics: r.metrics, until: r.evidenceUntil };
   const last = newest?.find((decision) => decision.metrics.length > 0);
   return { metrics: last?.metrics ?? [], decided: last };
@@ -233,17 +242,54 @@ export interface OrderWords {
   danger: boolean;
 }
 
-function orderText(order: RolloutOrder, r: Rollout): string {
-  const [stable, next] = r.variants;
+/** The candidates that can be promoted: those that were not taken out. */
+export function promotable(r: Pick<Rollout, "variants">) {
+  return r.variants.slice(1).filter((v) => !v.dropped);
+}
+
+/** What an order to promote does, of one of several candidates or of the one that it takes by itself. */
+export function promoteText(r: Rollout, named?: string): string {
+  const left = promotable(r);
+  const which = named ?? r.chosen ?? (left.length === 1 ? left[0]?.name : undefined);
+  const next = r.variants.find((v) => v.name === which);
   const who = next ? `${next.name} (${next.model})` : "The candidate";
+  return `${who} gets all the traffic of ${r.deployment} at once, whatever the evidence says, and the deployment is made to declare it. Abort takes it back until the rollout has ended.`;
+}
+
+/** What is not in the numbers: first the answers to requests without a unit, which somebody can mend. */
+export function leftOutWords(r: Pick<Rollout, "leftOut">): { unitless?: string; others?: string } {
+  const left = r.leftOut;
+  if (!left) return {};
+  const all: [number, string][] = [
+    [left.warmUp, "answers of the warm-up"],
+    [left.strangers, "answers of other generations or variants"],
+    [left.unmatchedLabels, "labels about answers that are not counted"],
+    [left.crowdedOut, "answers of units that found no place"],
+    [left.forgotten, "answers forgotten, for which labels may still come"],
+    [left.late, "events that came after their look, and count since"],
+  ];
+  const some = all.filter(([n]) => n > 0).map(([n, words]) => `${count(n)} ${words}`);
+  const unit = left.carrier ?? "unit";
+  return {
+    ...(left.unitless > 0 && {
+      unitless: `${count(left.unitless)} answers are not counted: their requests had no ${unit}, which is the unit.`,
+    }),
+    ...(some.length > 0 && { others: `Left out: ${some.join("; ")}.` }),
+  };
+}
+
+function orderText(order: RolloutOrder, r: Rollout): string {
+  const [stable] = r.variants;
   const back = stable ? `Stable (${stable.model})` : "Stable";
   switch (order) {
     case "pause":
       return "The weights stay as they are until somebody resumes it. Guardrails are watched on: one that breaks still rolls back.";
     case "resume":
-      return "It goes on from the step where it is.";
+      return r.phase === "alarmed"
+        ? "It goes on from the step where it is although the signal lasts. Once that has been calm it stops the step again when it comes back, and so does another signal."
+        : "It goes on from the step where it is.";
     case "promote":
-      return `${who} gets all the traffic of ${r.deployment} at once, whatever the evidence says, and the deployment is made to declare it. Abort takes it back until the rollout has ended.`;
+      return promoteText(r);
     case "abort":
       return r.phase === "pending"
         ? `It ends before it began; ${r.deployment} stays as it is.`

@@ -1,6 +1,9 @@
 //! `mainspring rollout`: begin, look, watch, order, replay, simulate.
 
 mod simulate;
+mod status;
+
+pub use simulate::Assume;
 
 use crate::args::{Output, RolloutCmd, Wait};
 use crate::client::{Server, segment};
@@ -41,7 +44,7 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
         }
         RolloutCmd::Status { name: Some(name) } => {
             let view = server.get(&url(&name)).await?;
-            either(out, &view, || status(&view));
+            either(out, &view, || status::show(&view));
         }
         RolloutCmd::Watch { name } => watch(server, &name, out).await?,
         RolloutCmd::Decisions { name, limit } => {
@@ -55,7 +58,10 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
         }
         RolloutCmd::Pause { name } => order(server, &name, "pause", out).await?,
         RolloutCmd::Resume { name } => order(server, &name, "resume", out).await?,
-        RolloutCmd::Promote { name } => order(server, &name, "promote", out).await?,
+        RolloutCmd::Promote { name, candidate } => {
+            let whom = candidate.map(|one| format!("promote?candidate={}", segment(&one)));
+            order(server, &name, whom.as_deref().unwrap_or("promote"), out).await?;
+        }
         RolloutCmd::Abort { name } => order(server, &name, "abort", out).await?,
         RolloutCmd::Skip { name } => order(server, &name, "skip", out).await?,
         RolloutCmd::Approve { name } => order(server, &name, "approve", out).await?,
@@ -72,6 +78,7 @@ async fn start(server: &Server, files: &[PathBuf], out: Output) -> Result<(), Cl
             continue;
         }
         let name = cell(&one["name"]);
+        refused(server, &name).await?;
         let mut left = BEGIN;
         let view = loop {
             match server.get(&url(&name)).await {
@@ -85,6 +92,17 @@ async fn start(server: &Server, files: &[PathBuf], out: Output) -> Result<(), Cl
         }
     }
     Ok(())
+}
+
+/// Fails where the server cannot carry the declaration out: another rollout has its place, or another run of it is active.
+async fn refused(server: &Server, name: &str) -> Result<(), CliError> {
+    let one = server.get(&format!("/api/v1/resources/rollout/{}", segment(name))).await?;
+    if one["status"]["state"] != "FAILED" {
+        return Ok(());
+    }
+    let reason = cell(&one["status"]["reason"]);
+    Err(CliError::new(ErrorKind::Conflict, format!("rollout/{name} is declared and does not begin: {reason}"))
+        .hint("declare it otherwise, or apply it again once the reason is gone"))
 }
 
 async fn order(server: &Server, name: &str, order: &str, out: Output) -> Result<(), CliError> {
@@ -156,62 +174,6 @@ fn weight(view: &Value) -> String {
     if variants.len() < 2 { String::new() } else { percent(&json!(parts)) }
 }
 
-/// What a bandit knows of its variants.
-fn arms(view: &Value) {
-    let arms: Vec<&Value> = view["arms"].as_array().into_iter().flatten().collect();
-    if arms.is_empty() {
-        return;
-    }
-    let value = |v: &Value| match v["value"].as_f64() {
-        Some(mean) => format!("{} ± {}", short(mean), short(v["standardError"].as_f64().unwrap_or_default())),
-        None => String::new(),
-    };
-    line("");
-    table(
-        &["variant", "units", "mean", "the best with", "alone it would bring (DR)"],
-        arms.into_iter().map(|arm| {
-            let units = cell(&arm["units"]);
-            vec![cell(&arm["variant"]), units, value(&arm["mean"]), percent(&arm["best"]), value(&arm["dr"])]
-        }),
-    );
-}
-
-/// What a contextual bandit knows, and what it has brought.
-fn contexts(view: &Value) {
-    let mut seen: Vec<&Value> = view["contexts"].as_array().into_iter().flatten().collect();
-    seen.retain(|c| c["share"].as_f64().is_some_and(|share| share > 0.0));
-    if seen.is_empty() {
-        return;
-    }
-    line("");
-    let row = |c: &Value, a: &Value| {
-        let mean = short(a["mean"]["value"].as_f64().unwrap_or_default());
-        vec![
-            cell(&c["title"]),
-            percent(&c["share"]),
-            cell(&a["variant"]),
-            percent(&a["weight"]),
-            cell(&a["units"]),
-            mean,
-            percent(&a["best"]),
-        ]
-    };
-    let arms = |c: &Value| c["arms"].as_array().map(Vec::as_slice).unwrap_or_default().to_vec();
-    table(
-        &["context", "of the traffic", "variant", "weight", "units", "mean", "the best with"],
-        seen.into_iter().flat_map(|c| arms(c).iter().map(|a| row(c, a)).collect::<Vec<_>>()),
-    );
-    for gain in view["gains"].as_array().into_iter().flatten() {
-        let end = |key: &str| gain["gain"][key].as_f64().map_or_else(|| "unbounded".to_owned(), short);
-        let (over, estimate) = (cell(&gain["over"]), end("estimate"));
-        line(format!(
-            "choosing by context brought {estimate} more than {over} alone, {} to {}",
-            end("low"),
-            end("high")
-        ));
-    }
-}
-
 fn list(all: &Value) {
     let rows: Vec<Vec<String>> = all["rollouts"]
         .as_array()
@@ -231,76 +193,6 @@ fn list(all: &Value) {
     table(&["name", "deployment", "phase", "step", "candidate", "since", "waits for"], rows);
 }
 
-/// A rollout on one screen.
-fn status(view: &Value) {
-    let run = cell(&view["run"]);
-    line(format!("rollout/{} on {}, run {run}: {}", cell(&view["name"]), cell(&view["deployment"]), phase(view)));
-    if let Some(reason) = view["hold"]["reason"].as_str() {
-        line(mark(Mark::Warn, format!("it holds: {reason}")));
-    }
-    if view["approval"].is_object() {
-        line(mark(Mark::Warn, missing(&view["approval"])));
-    }
-    let step = |s: &Value| match s["state"].as_str() {
-        Some("now") => format!("[{}]", cell(&s["title"])),
-        Some("done") => format!("{} ✓", cell(&s["title"])),
-        _ => cell(&s["title"]),
-    };
-    line(format!("  {}", view["steps"].as_array().into_iter().flatten().map(step).collect::<Vec<_>>().join(" → ")));
-    line("");
-    let variants = view["variants"].as_array().into_iter().flatten();
-    table(
-        &["variant", "model", "weight", "units", "in this step", "answers"],
-        variants.map(|v| {
-            let count = |key: &str| cell(&v[key]);
-            let (name, model) = (cell(&v["name"]), cell(&v["model"]));
-            vec![name, model, percent(&v["weight"]), count("units"), count("stepUnits"), count("answers")]
-        }),
-    );
-    let metrics: Vec<&Value> = view["metrics"].as_array().into_iter().flatten().collect();
-    if metrics.is_empty() {
-        return;
-    }
-    line("");
-    table(
-        &["metric", "role", "stable", "candidate", "effect", "finding"],
-        metrics.into_iter().map(|m| {
-            let finding = match m["why"].as_str() {
-                Some(why) => format!("{}: {why}", words(&m["finding"])),
-                None => words(&m["finding"]),
-            };
-            let known = m["knownUnits"].as_u64().map(|n| format!(" of {n} units")).unwrap_or_default();
-            let finding = match m["varianceExplained"].as_f64() {
-                Some(_) => {
-                    format!("{finding}; {} of the variance known before{known}", percent(&m["varianceExplained"]))
-                }
-                None => finding,
-            };
-            vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
-        }),
-    );
-    arms(view);
-    contexts(view);
-    let until = time(&view["evidenceUntil"]);
-    if !until.is_empty() {
-        line(format!("\nevidence up to {until}; `effect` is valid however often you look"));
-    }
-}
-
-/// Who must still agree.
-fn missing(approval: &Value) -> String {
-    let need = |n: &Value| {
-        let by = texts(&n["by"]);
-        let of = n["group"].as_str().map(|group| format!(" of group {group}")).unwrap_or_default();
-        let so_far = if by.is_empty() { String::new() } else { format!(" (so far {})", by.join(", ")) };
-        format!("{} of {} approvals{of}{so_far}", by.len(), cell(&n["wanted"]))
-    };
-    let all: Vec<String> = approval["needs"].as_array().into_iter().flatten().map(need).collect();
-    let not = approval["notBy"].as_str().map(|by| format!("; not by {by}, who began it")).unwrap_or_default();
-    let until = approval["expiresAt"].as_str().map(|_| format!("; until {}", time(&approval["expiresAt"])));
-    format!("before {}: {}{not}{}", cell(&approval["before"]), all.join(", "), until.unwrap_or_default())
-}
-
 fn phase(view: &Value) -> String {
     match view["phase"].as_str().unwrap_or_default() {
         "rolledBack" => "rolled back".to_owned(),
@@ -309,14 +201,6 @@ fn phase(view: &Value) -> String {
         "watching" => "promoted; late labels can still reverse it".to_owned(),
         other => other.to_owned(),
     }
-}
-
-fn words(value: &Value) -> String {
-    cell(value).replace('-', " ")
-}
-
-fn number(value: &Value) -> String {
-    value.as_f64().map(short).unwrap_or_default()
 }
 
 /// Four digits that count.
@@ -329,15 +213,18 @@ fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn effect(metric: &Value) -> String {
-    let effect = &metric["effect"];
-    let Some(estimate) = effect["estimate"].as_f64() else { return String::new() };
-    let end = |v: &Value, open: &str| v.as_f64().map_or_else(|| open.to_owned(), short);
-    let sign = if metric["scale"] == "ratio" { "×" } else { "" };
-    format!("{sign}{} [{}, {}]", short(estimate), end(&effect["low"], "−∞"), end(&effect["high"], "∞"))
+/// A rollback as a failure, of the last decisions, the newest last.
+fn rolled_back(name: &str, decisions: &[Value]) -> CliError {
+    let why = decisions.iter().rev().find(|d| d["kind"] == "rolledBack").map(|d| cell(&d["sentence"]));
+    let why = why.map(|why| format!(": {}", why.trim_start_matches("rolled back: "))).unwrap_or_default();
+    CliError::new(ErrorKind::Conflict, format!("rollout/{name} was rolled back{why}"))
+        .hint(format!("see what led to it: mainspring rollout decisions {name}"))
 }
 
 /// Shows a rollout as it goes: the whole screen on a terminal, each decision as a line elsewhere.
+///
+/// # Errors
+/// [`CliError`] once it has been rolled back, also by an order, and when the server does not answer.
 async fn watch(server: &Server, name: &str, out: Output) -> Result<(), CliError> {
     let screen = out == Output::Table && std::io::stdout().is_terminal();
     let mut told = 0;
@@ -349,7 +236,7 @@ async fn watch(server: &Server, name: &str, out: Output) -> Result<(), CliError>
         if screen {
             // Home, then clear: nothing flickers.
             line("\u{1b}[H\u{1b}[2J".to_owned());
-            status(&view);
+            status::show(&view);
             line("");
             decisions.iter().rev().take(8).rev().for_each(|d| line(sentence(d)));
             note("Ctrl-C stops watching; the rollout goes on");
@@ -363,7 +250,8 @@ async fn watch(server: &Server, name: &str, out: Output) -> Result<(), CliError>
         }
         told = decisions.last().and_then(|d| d["seq"].as_u64()).unwrap_or(told);
         match view["phase"].as_str() {
-            Some("succeeded" | "rolledBack") => return Ok(()),
+            Some("succeeded") => return Ok(()),
+            Some("rolledBack") => return Err(rolled_back(name, &decisions)),
             _ => tokio::time::sleep(POLL).await,
         }
     }
@@ -383,9 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_shows_its_confidence_sequence_and_open_ends() {
-        let open = json!({"scale": "ratio", "effect": {"estimate": 1.2, "low": 0.9}});
-        assert_eq!(effect(&open), "×1.2 [0.9, ∞]");
-        assert_eq!(effect(&json!({"scale": "difference"})), "");
+    fn a_rollback_is_a_failure_that_says_why() {
+        let said =
+            [json!({"kind": "rolledBack", "sentence": "rolled back: ada aborted it"}), json!({"kind": "closed"})];
+        let error = rolled_back("churn-v8", &said);
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(error.to_string(), "rollout/churn-v8 was rolled back: ada aborted it");
     }
 }

@@ -2,6 +2,7 @@
 
 mod facts;
 mod feed;
+mod following;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
@@ -12,9 +13,10 @@ use crate::rollouts::Rollouts;
 use crate::sql::{Change, Run};
 use facts::facts;
 use feed::{Feed, Trouble};
+use following::Following;
 use futures::{StreamExt, stream};
 use mainspring_core::{Name, Tenant, Timestamp};
-use mainspring_store::sql::{Lead, Leader, OutboxEvent, Passes};
+use mainspring_store::sql::{Lead, Leader, Passes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,7 @@ const LEASE: &str = "rollout.controller";
 const TTL: Duration = Duration::from_secs(10);
 /// Decisions that are written at the same time: they share a commit where the database can do that.
 const TOGETHER: usize = 32;
-/// Events of the outbox that one pass relays.
+/// Events of the outbox that one pass relays, beside those that wait.
 const RELAYED: u32 = 100;
 
 /// The rest of the server.
@@ -80,6 +82,10 @@ pub struct Controller {
     waiting: BTreeMap<Key, Name>,
     /// Rollouts that could not begin, or not be ended.
     refused: BTreeMap<Key, Trouble>,
+    /// Rollouts of whose declaration this process was not told, and when it is asked for again.
+    undeclared: BTreeMap<Key, Trouble>,
+    /// What keeps deployments from following.
+    following: Following,
 }
 
 impl std::fmt::Debug for Controller {
@@ -100,6 +106,8 @@ impl Controller {
             running: BTreeMap::new(),
             waiting: BTreeMap::new(),
             refused: BTreeMap::new(),
+            undeclared: BTreeMap::new(),
+            following: Following::default(),
         }
     }
 
@@ -169,6 +177,7 @@ impl Controller {
 
     /// What is declared begins; what is withdrawn ends.
     async fn reconcile(&mut self) -> Result<(), RolloutError> {
+        self.miss().await;
         let (specs, withdrawn): (BTreeMap<Key, _>, _) = {
             let declared = self.rollouts.declared.read();
             (declared.specs.clone(), declared.withdrawn.clone())
@@ -209,6 +218,29 @@ impl Controller {
             self.rollouts.declared.write().withdrawn.remove(&key);
         }
         Ok(())
+    }
+
+    /// What goes on although its declaration was deleted while nobody here could take note of that ends, too. The database
+    /// is asked, and not what this process was handed: on a start that may still be on its way, another server may have
+    /// taken the declaration, and this one may have refused it.
+    async fn miss(&mut self) {
+        let (missing, now) = (self.rollouts.undeclared(), self.rollouts.ctx.now());
+        self.undeclared.retain(|key, _| missing.contains(key));
+        for key in missing {
+            if !self.undeclared.get(&key).is_none_or(|asked| asked.over(now)) {
+                continue;
+            }
+            let declared = self.ports.declarations.author(&key.0, &key.1).await;
+            if matches!(declared, Ok(None)) {
+                self.rollouts.deleted(&key);
+                continue;
+            }
+            // It is declared, or nobody knows. It is asked again, since a deletion may have passed this process by.
+            let first = self.undeclared.entry(key.clone()).or_default().comes(now);
+            if let (true, Err(error)) = (first, declared) {
+                tracing::warn!(rollout = %key.1, %error, "it is not known whether the rollout is still declared; it goes on");
+            }
+        }
     }
 
     fn may_try(&self, key: &Key) -> bool {
@@ -321,32 +353,18 @@ impl Controller {
         Ok(())
     }
 
-    /// Tells deployments to follow, at least once and in order. The journal fetches the decisions itself.
+    /// Tells deployments to follow. The journal fetches the decisions itself.
     async fn relay(&mut self) -> Result<(), RolloutError> {
-        let db = self.rollouts.db.clone();
-        let mut done = Vec::new();
-        for event in db.outbox_take(crate::FOLLOWS, RELAYED).await? {
-            let told = match followed(&event) {
-                Some((tenant, follow)) => self.ports.declarations.follow(&tenant, &follow).await,
-                None => Ok(()),
-            };
-            if let Err(error) = told {
-                tracing::warn!(%error, "a deployment does not follow its rollout yet; it is tried again");
-                break;
-            }
-            done.push(event.id);
-        }
+        let (db, now) = (self.rollouts.db.clone(), self.rollouts.ctx.now());
+        // What waits is the oldest: beside it there is always room for others.
+        let most = RELAYED.saturating_add(self.following.waiting);
+        let events = db.outbox_take(crate::FOLLOWS, most).await?;
+        let done = self.following.relay(&*self.ports.declarations, events, now).await;
         if !done.is_empty() {
             db.outbox_done(&done).await?;
         }
         Ok(())
     }
-}
-
-fn followed(event: &OutboxEvent) -> Option<(Tenant, crate::machine::Follow)> {
-    let tenant = Tenant::new(event.body.get("tenant")?.as_str()?).ok()?;
-    let follow = serde_json::from_value(event.body.get("follow")?.clone()).ok()?;
-    Some((tenant, follow))
 }
 
 impl Passes for Controller {

@@ -1,7 +1,7 @@
 //! Why a rollout was not changed or shown.
 
 use crate::machine::{OrderError, RowFailed};
-use crate::spec::SpecError;
+use crate::spec::{LayerError, SpecError};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_store::StoreError;
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub enum RolloutError {
     /// The spec.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// Its place in a layer is another's.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
     /// A bug.
     #[error(transparent)]
     Row(#[from] RowFailed),
@@ -61,6 +64,7 @@ impl Failure for RolloutError {
             Self::Active { .. } | Self::Raced { .. } => ErrorKind::Conflict,
             Self::Order(e) => e.kind(),
             Self::Spec(e) => e.kind(),
+            Self::Layer(e) => e.kind(),
             Self::Row(_) | Self::Stored { .. } => ErrorKind::Internal,
             Self::Port(_) => ErrorKind::Unavailable,
             Self::Store(e) => e.kind(),
@@ -77,6 +81,7 @@ impl Failure for RolloutError {
                 Some(format!("abort it first, or wait for its end: mainspring rollout abort {rollout}"))
             }
             Self::Raced { .. } => Some("look at it and try again".into()),
+            Self::Layer(e) => e.hint(),
             Self::Store(e) => e.hint(),
             _ => None,
         }

@@ -87,6 +87,16 @@ fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Arc<str>, f64)>, D
     Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
+/// An answer that a caller got while a rollout decided, whose request lacked what the unit is taken from: it was served and
+/// is in no statistic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unitless {
+    /// When the request arrived.
+    pub at: Timestamp,
+    /// The prediction's id.
+    pub id: EventId,
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +107,8 @@ pub enum Event {
     Shadow(ShadowAnswer),
     /// An answer was judged.
     Label(Label),
+    /// A caller without a unit got an answer.
+    Unitless(Unitless),
 }
 
 impl Event {
@@ -106,6 +118,7 @@ impl Event {
             Self::Exposure(e) => e.at,
             Self::Shadow(s) => s.at,
             Self::Label(l) => l.at,
+            Self::Unitless(u) => u.at,
         }
     }
 
@@ -116,6 +129,7 @@ impl Event {
             Self::Exposure(e) => (e.at, 0, e.id, 0, ""),
             Self::Shadow(s) => (s.at, 1, s.id, 0, ""),
             Self::Label(l) => (l.at, 2, l.about, l.row, &l.name),
+            Self::Unitless(u) => (u.at, 3, u.id, 0, ""),
         }
     }
 }

@@ -15,6 +15,7 @@ mod control;
 mod error;
 mod event;
 mod kind;
+mod layers;
 pub mod ledger;
 pub mod machine;
 pub mod news;
@@ -30,7 +31,7 @@ mod sql;
 pub use action::{OrderRollout, ReadRollouts, StartRollout};
 pub use control::{Controller, Ports};
 pub use error::RolloutError;
-pub use event::{Event, Exposure, Label, ShadowAnswer};
+pub use event::{Event, Exposure, Label, ShadowAnswer, Unitless};
 pub use kind::kind;
 pub use ledger::{Ledger, Limits, Plan, Report};
 pub use machine::{Decision, DecisionKind, Facts, Machine, Order, Phase, State};
@@ -40,7 +41,7 @@ pub use ports::{
 };
 pub use replay::{Difference, Record, Replay, Replayed, replay};
 pub use rollouts::{Rollouts, View};
-pub use spec::{RolloutSpec, SpecError};
+pub use spec::{LayerError, RolloutSpec, SpecError};
 pub use sql::{MIGRATIONS, NEWS_MIGRATIONS, Routing, Run};
 
 /// The outbox topic of what deployments are to declare.

@@ -38,7 +38,8 @@ pub struct Tripped {
 
 /// The deployments, in all replicas.
 pub trait Fleet: Send + Sync + 'static {
-    /// What the deployment answers with now, and what the candidates mean, all pinned to versions. An alias is resolved.
+    /// What the deployment answers with now, and what the candidates mean, all pinned to versions. An alias is resolved. An
+    /// error while the deployment answers with something else than it declares.
     fn pins<'a>(
         &'a self,
         tenant: &'a Tenant,
@@ -123,7 +124,8 @@ pub struct Batch {
 /// The events of one rollout: all that are kept since its beginning, then what comes.
 pub trait EventStream: Send {
     /// What has come since the last call, without waiting for more; a part of it when it is much. An exposure is an answer
-    /// to a caller with the row's generation in its assignment; an answer in the shadow has the id of the caller's.
+    /// to a caller with the row's generation in its assignment; an answer in the shadow has the id of the caller's. Who
+    /// lacks the unit while a row decides is [`Event::Unitless`].
     fn next(&mut self) -> PortResult<'_, Batch>;
 }
 
@@ -139,9 +141,9 @@ pub trait Events: Send + Sync + 'static {
 /// What the deployment itself declares: its alias, or its own model.
 pub trait Declarations: Send + Sync + 'static {
     /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
-    /// again until it succeeds, also after it did.
+    /// again until it succeeds, also after it did. A deployment that is gone is no error: nobody is left to declare it.
     fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
 
-    /// Who declared a rollout last, as audit knows them.
+    /// Who declared a rollout last, as audit knows them; `None` when nobody declares it any more.
     fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>>;
 }

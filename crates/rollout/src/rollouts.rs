@@ -81,6 +81,7 @@ impl Rollouts {
     ///
     /// # Errors
     /// [`RolloutError::Active`] when a run with another spec is active: what is being compared must not change.
+    /// [`RolloutError::Layer`] when its place is another's.
     pub fn declare(&self, auth: &Authorized<StartRollout>, spec: RolloutSpec) -> Result<(), RolloutError> {
         spec.validate()?;
         let key = (auth.tenant().clone(), auth.action().rollout.clone());
@@ -90,6 +91,7 @@ impl Rollouts {
         {
             return Err(RolloutError::Active { rollout: key.1.to_string(), phase: run.state.phase.as_str() });
         }
+        self.fits_layer(&key, &spec)?;
         let mut declared = self.declared.write();
         declared.withdrawn.remove(&key);
         declared.specs.insert(key, Arc::new(spec));
@@ -104,10 +106,27 @@ impl Rollouts {
         declared.withdrawn.insert(key);
     }
 
+    /// What is active and, as far as this process was told, neither declared nor withdrawn: its declaration was refused here,
+    /// or has not come yet, or was deleted before this process began.
+    pub(crate) fn undeclared(&self) -> BTreeSet<Key> {
+        let (seen, declared) = (self.seen.read(), self.declared.read());
+        let told = |key: &Key| declared.specs.contains_key(key) || declared.withdrawn.contains(key);
+        let active = seen.runs.iter().filter(|(_, run)| !run.state.phase.ended());
+        active.map(|(key, _)| key).filter(|key| !told(key)).cloned().collect()
+    }
+
+    /// Nobody declares it any more, unless somebody did just now.
+    pub(crate) fn deleted(&self, key: &Key) {
+        let mut declared = self.declared.write();
+        if !declared.specs.contains_key(key) {
+            declared.withdrawn.insert(key.clone());
+        }
+    }
+
     /// Begins the next run of a rollout that has ended, with the spec of its last declaration.
     ///
     /// # Errors
-    /// [`RolloutError::NotFound`], [`RolloutError::Active`], [`RolloutError::Store`].
+    /// [`RolloutError::NotFound`], [`RolloutError::Active`], [`RolloutError::Layer`], [`RolloutError::Store`].
     pub async fn start(&self, auth: &Authorized<StartRollout>) -> Result<(), RolloutError> {
         let key = (auth.tenant().clone(), auth.action().rollout.clone());
         let not_found = || RolloutError::NotFound { rollout: key.1.to_string() };

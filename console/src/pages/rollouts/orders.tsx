@@ -2,7 +2,50 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { native, type Rollout } from "../../api/native";
 import { Confirm } from "../../components/confirm";
-import { isActive, type OrderWords, orders } from "../../lib/rollout";
+import { isActive, type OrderWords, orders, promotable, promoteText } from "../../lib/rollout";
+
+/** Asks before a promotion, and which candidate it is where several are left. */
+function Promote(props: {
+  rollout: Rollout;
+  words: OrderWords;
+  onClose: () => void;
+  done: (next: Rollout) => void;
+}) {
+  const { rollout, words } = props;
+  const left = promotable(rollout);
+  const [candidate, setCandidate] = useState(rollout.chosen ?? "");
+  const named = left.length > 1 ? candidate : undefined;
+  return (
+    <Confirm
+      title={words.title}
+      action={words.label}
+      danger={words.danger}
+      disabled={named === ""}
+      onClose={props.onClose}
+      onConfirm={async () => props.done(await native.orderRollout(rollout.name, "promote", named))}
+    >
+      {named !== undefined && (
+        <div className="field">
+          <label htmlFor="candidate">Candidate</label>
+          <select
+            id="candidate"
+            className="input"
+            value={named}
+            onChange={(e) => setCandidate(e.target.value)}
+          >
+            {named === "" && <option value="">Choose one</option>}
+            {left.map((v) => (
+              <option key={v.name} value={v.name}>
+                {v.name === rollout.chosen ? `${v.name}, which leads` : v.name}
+              </option>
+            ))}
+          </select>
+        </div>
+      )}
+      {named !== "" && <p>{promoteText(rollout, named)}</p>}
+    </Confirm>
+  );
+}
 
 /** What a person may do now; each asks once and says what will happen. */
 export function Orders({ rollout }: { rollout: Rollout }) {
@@ -43,7 +86,10 @@ export function Orders({ rollout }: { rollout: Rollout }) {
           </p>
         </Confirm>
       )}
-      {asking && asking !== "start" && (
+      {asking && asking !== "start" && asking.order === "promote" && (
+        <Promote rollout={rollout} words={asking} onClose={() => setAsking(undefined)} done={done} />
+      )}
+      {asking && asking !== "start" && asking.order !== "promote" && (
         <Confirm
           title={asking.title}
           action={asking.label}

@@ -5,7 +5,15 @@ import { Card, Status, Time } from "../../components/basics";
 import { Table } from "../../components/table";
 import { count, percent } from "../../lib/format";
 import { mainspring } from "../../lib/here";
-import { candidate, course, isActive, phaseWords, ratioWords, stepWords } from "../../lib/rollout";
+import {
+  candidate,
+  course,
+  isActive,
+  leftOutWords,
+  phaseWords,
+  ratioWords,
+  stepWords,
+} from "../../lib/rollout";
 import { to } from "../../lib/url";
 import { Finding } from "./metrics";
 
@@ -69,6 +77,7 @@ function ModelLink({ uri }: { uri: string }) {
 /** Who gets how much, and whether the units are what the weights promise. */
 export function Variants({ rollout }: { rollout: Rollout }) {
   const ratio = rollout.metrics.find((m) => m.name === "srm");
+  const { unitless, others } = leftOutWords(rollout);
   return (
     <Card flush title="Variants">
       <Table
@@ -77,7 +86,7 @@ export function Variants({ rollout }: { rollout: Rollout }) {
         rowKey={(v) => v.name}
         empty={<p className="quiet pad">The models are pinned to versions when the rollout begins.</p>}
         columns={[
-          { key: "name", label: "Variant", head: true, render: (v) => v.name },
+          { key: "name", label: "Variant", head: true, render: (v) => (v.dropped ? `${v.name}, taken out` : v.name) },
           { key: "model", label: "Model", render: (v) => <ModelLink uri={v.model} /> },
           { key: "weight", label: "Weight", render: (v) => <Weight value={v.weight} /> },
           { key: "units", label: "Units", numeric: true, render: (v) => count(v.units) },
@@ -91,6 +100,12 @@ export function Variants({ rollout }: { rollout: Rollout }) {
           <Finding metric={ratio} /> Sample ratio: {ratioWords(ratio)}
         </p>
       )}
+      {unitless && (
+        <p className="foot-line">
+          <Status state="warn">not counted</Status> {unitless}
+        </p>
+      )}
+      {others && <p className="foot-line quiet">{others}</p>}
     </Card>
   );
 }

@@ -21,7 +21,7 @@ pub enum RolloutCmd {
         /// Name; all when left out
         name: Option<String>,
     },
-    /// Show a rollout as it goes, until it ends
+    /// Show a rollout as it goes, until it ends; fails when it was rolled back or aborted
     Watch {
         /// Name
         name: String,
@@ -39,7 +39,7 @@ pub enum RolloutCmd {
         /// Name
         name: String,
     },
-    /// Go on
+    /// Go on, past the signal that stopped it until that is calm
     Resume {
         /// Name
         name: String,
@@ -48,6 +48,9 @@ pub enum RolloutCmd {
     Promote {
         /// Name
         name: String,
+        /// Which candidate, where there are several; the one that leads when left out
+        #[arg(long, value_name = "NAME")]
+        candidate: Option<String>,
     },
     /// Give stable all the traffic
     Abort {
@@ -85,15 +88,19 @@ pub struct SimulateArgs {
     /// Requests an hour; as the journal says when left out
     #[arg(long, value_name = "N")]
     pub per_hour: Option<f64>,
-    /// Different units; each request is one of its own when left out
+    /// Different units; as the journal says when left out, and each request one of its own where it does not
     #[arg(long, value_name = "N")]
     pub population: Option<u64>,
-    /// What labels are like now, where the journal does not know: NAME=MEAN of zeros and ones, or NAME=MEAN:DEVIATION
+    /// What labels, and outputs as output:NAME, are like now, whatever the journal says: NAME=MEAN of zeros and ones, or
+    /// NAME=MEAN:DEVIATION
     #[arg(long, value_name = "NAME=MEAN[:DEVIATION]")]
     pub baseline: Vec<String>,
-    /// Rollouts to simulate, with the effect and without
+    /// Rollouts to simulate, of each kind of candidate
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub runs: u64,
+    /// What is assumed
+    #[command(flatten)]
+    pub assume: crate::rollout::Assume,
 }
 
 /// How long a command waits for deployments.

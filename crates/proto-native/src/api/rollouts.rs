@@ -7,11 +7,14 @@ use crate::extract::Seg;
 use crate::state::NativeState;
 use axum::Json;
 use axum::extract::{Query, State};
-use mainspring_core::{ErrorKind, Name};
+use mainspring_core::{Authorized, ErrorKind, Name, Timestamp};
 use mainspring_http::{ApiError, Caller};
-use mainspring_rollout::{Batch, Before, OrderRollout, Plan, ReadRollouts, Replay, StartRollout, Wanted};
+use mainspring_rollout::{Batch, Before, Order, OrderRollout, Plan, ReadRollouts, Replay, StartRollout, View, Wanted};
 use serde::Deserialize;
 use utoipa::IntoParams;
+
+/// Newest decisions among which the last one with numbers is looked for.
+const LAST: u32 = 20;
 
 fn named(name: &str) -> Result<Name, ApiError> {
     Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no rollout {name:?}: {e}")))
@@ -29,6 +32,16 @@ pub(crate) async fn list_rollouts(State(s): State<NativeState>, Caller(who): Cal
     Ok(Json(RolloutList { rollouts: views.iter().map(Into::into).collect() }))
 }
 
+/// One rollout with its numbers: those of now, or after its end those of the last decision that had some.
+async fn shown(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) -> Result<RolloutView, ApiError> {
+    let view = s.rollouts.status(auth).ok_or_else(|| nobody(name))?;
+    if view.report.is_some() || !view.run.state.phase.ended() {
+        return Ok(RolloutView::from(&view));
+    }
+    let last = s.rollouts.decisions(auth, Some(view.run.number), u64::MAX, LAST).await?;
+    Ok(RolloutView::of(&view, last.iter().find(|decision| decision.evidence.is_some())))
+}
+
 #[utoipa::path(get, path = "/api/v1/rollouts/{name}", operation_id = "getRollout", tag = "rollouts",
     params(("name" = String, Path, description = "Name")),
     responses((status = 200, description = "Its last run", body = RolloutView), Failures))]
@@ -38,8 +51,8 @@ pub(crate) async fn get_rollout(
     Seg(name): Seg<String>,
 ) -> Reply<RolloutView> {
     let name = named(&name)?;
-    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
-    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+    let auth = s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?;
+    Ok(Json(shown(&s, &auth, &name).await?))
 }
 
 /// Which decisions.
@@ -85,18 +98,44 @@ pub(crate) async fn start_rollout(
 }
 
 #[utoipa::path(post, path = "/api/v1/rollouts/{name}/orders/{order}", operation_id = "orderRollout", tag = "rollouts",
-    params(("name" = String, Path, description = "Name"), ("order" = RolloutOrder, Path, description = "What to do")),
+    params(("name" = String, Path, description = "Name"), ("order" = RolloutOrder, Path, description = "What to do"), Whom),
     responses((status = 200, description = "It is done", body = RolloutView), Failures))]
 pub(crate) async fn order_rollout(
     State(s): State<NativeState>,
     Caller(who): Caller,
     Seg((name, order)): Seg<(String, RolloutOrder)>,
+    Query(whom): Query<Whom>,
 ) -> Reply<RolloutView> {
     let name = named(&name)?;
-    let action = OrderRollout { rollout: name.clone(), order: order.into() };
-    s.rollouts.order(&s.may(&who, action)?).await?;
-    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
-    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+    let read = s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?;
+    let order = match &whom.candidate {
+        Some(candidate) => one(&s.rollouts.status(&read).ok_or_else(|| nobody(&name))?, order, candidate)?,
+        None => order.into(),
+    };
+    s.rollouts.order(&s.may(&who, OrderRollout { rollout: name.clone(), order })?).await?;
+    Ok(Json(shown(&s, &read, &name).await?))
+}
+
+/// Whom an order is about.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Whom {
+    /// The candidate to promote, by its name; left out, it is the one that leads or the only one that is left.
+    candidate: Option<String>,
+}
+
+/// The order for one of several candidates.
+fn one(view: &View, order: RolloutOrder, candidate: &str) -> Result<Order, ApiError> {
+    if order != RolloutOrder::Promote {
+        return Err(ApiError::new(ErrorKind::InvalidInput, "only an order to promote names a candidate"));
+    }
+    let all = &view.run.spec.candidates;
+    let place = all.iter().position(|c| c.name.as_str() == candidate).and_then(|at| u16::try_from(at + 1).ok());
+    place.map(Order::PromoteOne).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
+        let message = format!("rollout {:?} has no candidate {candidate:?}", view.run.name.as_str());
+        ApiError::new(ErrorKind::InvalidInput, message).hint(format!("it has: {}", names.join(", ")))
+    })
 }
 
 #[utoipa::path(post, path = "/api/v1/rollouts/{name}/replay", operation_id = "replayRollout", tag = "rollouts",
@@ -132,6 +171,9 @@ pub(crate) async fn replay_rollout(
     }
     let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;
     let decisions = record.decisions.len();
+    // What came after the last decision that rests on something decides nothing.
+    let cuts = record.decisions.iter().filter_map(|d| d.evidence.as_ref().map(|evidence| evidence.cut));
+    let last = cuts.max().unwrap_or(Timestamp(i64::MIN));
     let bug = |_| ApiError::new(ErrorKind::Internal, "the replay stopped at a bug");
     let mut replay = Replay::new(record);
     loop {
@@ -145,6 +187,9 @@ pub(crate) async fn replay_rollout(
             replay
         });
         replay = part.await.map_err(bug)?;
+        if complete_until >= last {
+            break;
+        }
     }
     let found = tokio::task::spawn_blocking(move || replay.finish()).await.map_err(bug)?;
     Ok(Json(replayed(decisions, &found)))

@@ -2,13 +2,14 @@
 
 use crate::dto::rollouts::{
     ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
-    RolloutCheck, RolloutContext, RolloutContextArm, RolloutDecision, RolloutGain, RolloutHold, RolloutMetric,
-    RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
+    RolloutCheck, RolloutContext, RolloutContextArm, RolloutDecision, RolloutGain, RolloutHold, RolloutLeftOut,
+    RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
 };
 use mainspring_rollout::ledger::{Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Report};
+use mainspring_rollout::machine::Signal;
 use mainspring_rollout::machine::{Checked, Need, lapses, needs};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
-use mainspring_rollout::{Decision, Order, Phase, Replayed, Run, View};
+use mainspring_rollout::{Decision, Machine, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
 
 /// The word that a type has in JSON.
@@ -161,11 +162,12 @@ fn variants(run: &Run, report: Option<&Report>) -> Vec<RolloutVariant> {
         let names = std::iter::once("stable").chain(run.spec.candidates.iter().map(|c| c.name.as_str()));
         let named = names.zip(models).enumerate();
         let weight = |at: usize| f64::from(u8::from(at == won));
-        return named.map(|(at, (name, model))| variant(at, (name.to_owned(), model, weight(at)), report)).collect();
+        let of = |at: usize, name: &str, model| variant(run, at, (name.to_owned(), model, weight(at)), report);
+        return named.map(|(at, (name, model))| of(at, name, model)).collect();
     };
     let weight = |at: usize| row.route.split().weight(at as u16).fraction();
     let of = row.variants.iter().enumerate();
-    of.map(|(at, v)| variant(at, (v.name.clone(), &v.model, weight(at)), report)).collect()
+    of.map(|(at, v)| variant(run, at, (v.name.clone(), &v.model, weight(at)), report)).collect()
 }
 
 /// The variant that has everything once it is over.
@@ -175,7 +177,12 @@ fn winner(run: &Run) -> usize {
     if promoted { state.chosen.map_or(1, usize::from) } else { 0 }
 }
 
-fn variant(at: usize, (name, model, weight): (String, &String, f64), report: Option<&Report>) -> RolloutVariant {
+fn variant(
+    run: &Run,
+    at: usize,
+    (name, model, weight): (String, &String, f64),
+    report: Option<&Report>,
+) -> RolloutVariant {
     let count = |of: &dyn Fn(&Report) -> &Vec<u64>| report.and_then(|r| of(r).get(at)).copied().unwrap_or(0);
     RolloutVariant {
         name,
@@ -185,7 +192,32 @@ fn variant(at: usize, (name, model, weight): (String, &String, f64), report: Opt
         step_units: count(&|r| &r.step_units),
         answers: count(&|r| &r.answers),
         last_at: report.and_then(|r| r.last_at.get(at).copied().flatten()).map(Into::into),
+        dropped: run.state.dropped.iter().any(|gone| usize::from(*gone) == at),
     }
+}
+
+/// What is not in the evidence; nothing where everything is.
+fn left_out(run: &Run, report: &Report) -> Option<RolloutLeftOut> {
+    let all = RolloutLeftOut {
+        unitless: report.unitless,
+        carrier: run.spec.assignment.carrier(),
+        warm_up: report.excluded,
+        strangers: report.strangers,
+        unmatched_labels: report.unmatched,
+        late: report.late,
+        crowded_out: report.crowded_out,
+        forgotten: report.forgotten,
+    };
+    let RolloutLeftOut { unitless, carrier: _, warm_up, strangers, unmatched_labels, late, crowded_out, forgotten } =
+        &all;
+    let some = [unitless, warm_up, strangers, unmatched_labels, late, crowded_out, forgotten].iter().any(|n| **n > 0);
+    some.then_some(all)
+}
+
+/// The candidate that an order to promote takes when it names none.
+fn chosen(run: &Run) -> Option<String> {
+    let leading = Machine { name: run.name.as_str(), spec: &run.spec }.leading(&run.state)?;
+    Some(run.spec.candidates.get(usize::from(leading).checked_sub(1)?)?.name.to_string())
 }
 
 /// What makes sense now.
@@ -203,7 +235,16 @@ fn orders(phase: Phase) -> Vec<String> {
 
 impl From<&View> for RolloutView {
     fn from(view: &View) -> Self {
-        let (run, report) = (&view.run, view.report.as_deref());
+        Self::of(view, None)
+    }
+}
+
+impl RolloutView {
+    /// A rollout as it is; where nothing is measured any more, with the numbers of `last`, the last decision that had some.
+    pub(crate) fn of(view: &View, last: Option<&Decision>) -> Self {
+        let run = &view.run;
+        let last = last.filter(|_| view.report.is_none());
+        let report = view.report.as_deref().or_else(|| last?.evidence.as_ref());
         let state = &run.state;
         let step = |(at, step): (usize, &mainspring_rollout::spec::StepSpec)| {
             let under_way = state.started.is_some() && !state.phase.ended() && at == usize::from(state.step);
@@ -241,6 +282,10 @@ impl From<&View> for RolloutView {
             gains: gains(report),
             weights: state.strata.iter().map(weights).collect(),
             evidence_until: report.filter(|r| r.cut.micros() > 0).map(|r| r.cut.into()),
+            evidence_of: last.filter(|d| d.evidence.is_some()).map(|d| d.seq),
+            left_out: report.and_then(|r| left_out(run, r)),
+            chosen: chosen(run),
+            passed_signals: state.let_pass().filter(|_| !state.phase.ended()).map(Signal::title).collect(),
             orders: orders(state.phase),
             approval: approval(run),
             decisions: state.decisions,
@@ -273,3 +318,6 @@ pub(crate) fn replayed(decisions: usize, found: &Replayed) -> RolloutReplay {
         numbers: found.numbers.iter().map(said).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

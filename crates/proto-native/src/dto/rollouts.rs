@@ -23,6 +23,32 @@ pub struct RolloutVariant {
     /// Its last answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_at: Option<Time>,
+    /// Whether it was taken out of several candidates.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
+}
+
+/// What is not in the evidence of a rollout, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutLeftOut {
+    /// Answers to requests without what the unit is taken from, since the first step began.
+    pub unitless: u64,
+    /// What they lacked: `header x-user-id`, `input user_id`, `API key`. Left out where each request is a unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// Answers of the warm-up after each change of weights.
+    pub warm_up: u64,
+    /// Answers of other generations or variants than those of this rollout.
+    pub strangers: u64,
+    /// Labels about answers that are not counted.
+    pub unmatched_labels: u64,
+    /// Answers and labels that came after a look at their time; later looks count them.
+    pub late: u64,
+    /// Answers of units that found no place any more.
+    pub crowded_out: u64,
+    /// Answers that were forgotten to make room: labels that still come for them are not counted.
+    pub forgotten: u64,
 }
 
 /// A step of a rollout.
@@ -321,7 +347,7 @@ pub struct RolloutDecision {
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// What: `started`, `advanced`, `held`, `promoted`, `rolledBack`, …
+    /// What: `started`, `advanced`, `held`, `calmed`, `promoted`, `rolledBack`, …
     pub kind: String,
     /// `controller`, or the person.
     pub by: String,
@@ -389,6 +415,18 @@ pub struct RolloutView {
     /// Answers up to here are in the evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence_until: Option<Time>,
+    /// After its end, the number of the decision whose numbers these are: the last one that had some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_of: Option<u64>,
+    /// What is not in the evidence, where something is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<RolloutLeftOut>,
+    /// The candidate that an order to promote takes when it names none: the one that leads, or the only one that is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
+    /// Signals that a person let pass in this step: they stop it again once they have been calm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_signals: Vec<String>,
     /// What a person may order now.
     pub orders: Vec<String>,
     /// Who must agree before it goes on.

@@ -8,6 +8,7 @@ mod lineage;
 mod monitored;
 mod performance;
 mod predicted;
+mod rolled;
 mod tracked;
 mod units;
 mod world;

@@ -1,5 +1,7 @@
 //! The controller over a real database, with a fake clock, a fake fleet and a journal in memory.
 
+mod apart;
+
 use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
@@ -13,6 +15,7 @@ use mainspring_store::{Db, FutureExt};
 use mainspring_testkit::{TempDb, may};
 use mainspring_traffic::Row;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 
 const SECOND: i64 = 1_000_000;
 
@@ -28,6 +31,14 @@ struct Stage {
     tripped: Mutex<Option<String>>,
     declared: Mutex<String>,
     opened: Mutex<u32>,
+    /// Deployments that do not follow.
+    stubborn: Mutex<BTreeSet<String>>,
+    /// Who followed, and what.
+    followed: Mutex<Vec<(String, String)>>,
+    /// Who declared a rollout, whichever.
+    author: Mutex<Result<Option<String>, PortError>>,
+    /// How often that was asked.
+    asked: Mutex<u32>,
 }
 
 impl Stage {
@@ -83,7 +94,7 @@ impl EventStream for Stream {
         let wanted = &self.2;
         let fits = |e: &&Event| match e {
             Event::Exposure(e) => e.generation >= wanted.generation,
-            Event::Shadow(_) | Event::Label(_) => true,
+            Event::Shadow(_) | Event::Label(_) | Event::Unitless(_) => true,
         };
         // In parts, as a long past would come.
         let rest = &journal[self.1.min(journal.len())..];
@@ -122,12 +133,18 @@ impl Events for Process {
 
 impl Declarations for Process {
     fn follow<'a>(&'a self, _: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()> {
-        *self.0.declared.lock() = follow.to.clone();
-        async move { Ok(()) }.boxed()
+        let follows = !self.0.stubborn.lock().contains(&follow.deployment);
+        if follows {
+            *self.0.declared.lock() = follow.to.clone();
+            self.0.followed.lock().push((follow.deployment.clone(), follow.to.clone()));
+        }
+        async move { if follows { Ok(()) } else { Err(PortError("it has gone mad".into())) } }.boxed()
     }
 
     fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
-        async move { Ok(Some("key:author".to_owned())) }.boxed()
+        *self.0.asked.lock() += 1;
+        let author = self.0.author.lock().clone();
+        async move { author }.boxed()
     }
 }
 
@@ -162,6 +179,10 @@ fn stage(clock: &ManualClock, failing: f64, liked: f64) -> Arc<Stage> {
         tripped: Mutex::default(),
         declared: Mutex::new("models:/churn/7".into()),
         opened: Mutex::new(0),
+        stubborn: Mutex::default(),
+        followed: Mutex::default(),
+        author: Mutex::new(Ok(Some("key:author".into()))),
+        asked: Mutex::new(0),
     })
 }
 

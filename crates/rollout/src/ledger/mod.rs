@@ -275,6 +275,9 @@ impl Ledger {
 
     /// Folds one event.
     pub fn fold(&mut self, event: &Event) {
+        if let Event::Unitless(answer) = event {
+            return self.unitless(answer.at);
+        }
         self.report.late += u64::from(event.at() <= self.cut);
         self.dirty = true;
         self.arms.stale = true;
@@ -289,6 +292,17 @@ impl Ledger {
                 }
             }
             Event::Label(label) => self.label(label),
+            Event::Unitless(_) => {}
+        }
+    }
+
+    /// An answer without a unit. Before the first step not every server may look for one yet.
+    fn unitless(&mut self, at: Timestamp) {
+        let preflight = self.strata.first().map(|s| s.generation);
+        let stepped = self.strata.iter().find(|s| Some(s.generation) != preflight);
+        if stepped.is_some_and(|s| s.start <= at) {
+            self.report.unitless += 1;
+            self.known = None;
         }
     }
 

@@ -221,6 +221,9 @@ pub struct Report {
     pub late: u64,
     /// Answers of units that found no place: the statistics rest on the units before them.
     pub crowded_out: u64,
+    /// Answers to requests without what the unit is taken from, since the first step began.
+    #[serde(default, skip_serializing_if = "is_0")]
+    pub unitless: u64,
     /// Answers that were forgotten to make room: labels that still come for them are not counted.
     #[serde(default, skip_serializing_if = "is_0")]
     pub forgotten: u64,

@@ -104,6 +104,29 @@ fn what_does_not_belong_is_left_out_and_said() {
 }
 
 #[test]
+fn answers_without_a_unit_are_counted_from_the_first_step_on_and_move_nothing() {
+    let spec = errors_and_labels();
+    let without = |n: u64, at: i64| Event::Unitless(crate::event::Unitless { at: Timestamp(at * SECOND), id: id(n) });
+    let report = |unitless: &[Event]| {
+        let mut ledger = ledger(&spec, &[stratum(1, 0, 0.0), stratum(2, 10, 0.5)]);
+        for n in 0..20 {
+            let variant = if n % 2 == 0 { "stable" } else { "b" };
+            ledger.fold(&Event::Exposure(Exposure { generation: 2, ..exposure(n, 20, n, variant) }));
+        }
+        ledger.look(Timestamp(30 * SECOND));
+        ledger.report();
+        for event in unitless {
+            ledger.fold(event);
+        }
+        ledger.look(Timestamp(40 * SECOND));
+        ledger.report()
+    };
+    let (some, none) = (report(&[without(91, 9), without(92, 10), without(93, 35)]), report(&[]));
+    assert_eq!(some.unitless, 2, "the first came before the first step");
+    assert_eq!(Report { unitless: 0, ..(*some).clone() }, *none);
+}
+
+#[test]
 fn the_latest_label_counts_in_whatever_order_they_come() {
     let spec = errors_and_labels();
     let mut all = Vec::new();

@@ -7,6 +7,7 @@ mod contextual;
 mod order;
 mod row;
 mod running;
+mod signals;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub(crate) use approval::person;
 pub use approval::{Agreement, Need, Who, lapses, needs};
 pub use order::{Order, OrderError};
 pub use row::RowFailed;
+pub use signals::Signal;
 
 use crate::ledger::{Report, Stratum};
 use crate::rehearsal::Rehearsed;
@@ -192,6 +194,12 @@ pub struct State {
     /// Candidates that were taken out, from 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<u16>,
+    /// The signals that stopped it, while it stands still for them or for a person who paused it then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Signal>,
+    /// The signals that a person let pass, each for one step and until it is calm: meanwhile it does not stop that step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged: Vec<Signal>,
     /// How many decisions there were.
     pub decisions: u64,
 }
@@ -218,8 +226,15 @@ impl State {
             promoted: None,
             chosen: None,
             dropped: Vec::new(),
+            alarms: Vec::new(),
+            acknowledged: Vec::new(),
             decisions: 0,
         }
+    }
+
+    /// The signals that a person let pass in this step.
+    pub fn let_pass(&self) -> impl Iterator<Item = &Signal> {
+        self.acknowledged.iter().filter(|signal| signal.step == self.step)
     }
 
     /// Whether the controller still has something to do.
@@ -346,6 +361,8 @@ pub enum DecisionKind {
     Paused,
     /// It goes on again.
     Resumed,
+    /// A signal that a person let pass is calm again.
+    Calmed,
     /// A person must agree.
     ApprovalAsked,
     /// A person agreed, and others still must.
@@ -382,6 +399,7 @@ impl DecisionKind {
             Self::Released => "released",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Calmed => "calmed",
             Self::ApprovalAsked => "approval-asked",
             Self::Agreed => "agreed",
             Self::Approved => "approved",
@@ -500,6 +518,14 @@ impl<'a> Machine<'a> {
         let promoted = state.chosen.filter(|_| state.promoted.is_some());
         let left = (1_u16..).take(self.spec.candidates.len());
         left.filter(|at| promoted.map_or(!state.dropped.contains(at), |one| one == *at)).collect()
+    }
+
+    /// The candidate that an order to promote takes when it names none, from 1: the one that leads, or the only one that is
+    /// left. Nothing where a person has to name one.
+    pub fn leading(&self, state: &State) -> Option<u16> {
+        let live = self.live(state);
+        let only = || live.first().copied().filter(|_| live.len() == 1);
+        state.chosen.or_else(only).filter(|one| live.contains(one))
     }
 
     /// What is to be done now: at most one thing. Ask again after it was written.

@@ -3,7 +3,7 @@
 use super::approval::{self, Who};
 use super::row::Traffic;
 use super::step::{self, Draft};
-use super::{DecisionKind, Machine, Phase, RowFailed, State, Transition};
+use super::{DecisionKind, Machine, Phase, RowFailed, State, Transition, signals};
 use crate::spec::ApprovalPoint;
 use mainspring_core::{ErrorKind, Failure, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,15 @@ use serde::{Deserialize, Serialize};
 pub enum Order {
     /// Stop where it is; guardrails are watched on.
     Pause,
-    /// Go on.
+    /// Go on, past the signals that stopped it until they are calm.
     Resume,
-    /// Give the candidate all the traffic, whatever the evidence says.
+    /// Give the candidate all the traffic, whatever the evidence says; of several the one that leads.
     Promote,
+    /// Give this one of several candidates all the traffic, from 1.
+    PromoteOne(u16),
     /// Give stable all the traffic.
     Abort,
-    /// Go on to the next step, whatever the evidence says.
+    /// Go on to the next step, whatever the evidence says; past signals as [`Order::Resume`].
     Skip,
     /// Agree to what is waiting.
     Approve,
@@ -32,11 +34,16 @@ impl Order {
         match self {
             Self::Pause => "pause",
             Self::Resume => "resume",
-            Self::Promote => "promote",
+            Self::Promote | Self::PromoteOne(_) => "promote",
             Self::Abort => "abort",
             Self::Skip => "skip",
             Self::Approve => "approve",
         }
+    }
+
+    /// Whether it gives a candidate all the traffic.
+    pub(super) fn promotes(self) -> bool {
+        matches!(self, Self::Promote | Self::PromoteOne(_))
     }
 }
 
@@ -101,7 +108,9 @@ pub(super) fn order(
         }
         Order::Pause => refuse("only a rollout in a step can be paused"),
         Order::Resume if matches!(state.phase, Phase::Paused | Phase::Alarmed) => {
-            Ok(draft.stay(Phase::Step, DecisionKind::Resumed, format!("{by} resumed it")))
+            let (passing, said) = signals::let_pass(state, state.step);
+            let draft = Draft { state: &passing, ..draft };
+            Ok(draft.stay(Phase::Step, DecisionKind::Resumed, format!("{by} resumed it{said}")))
         }
         Order::Resume => refuse("only a paused rollout can be resumed"),
         Order::Approve => match state.phase {
@@ -113,27 +122,37 @@ pub(super) fn order(
             if usize::from(next) >= machine.spec.steps.len() {
                 return refuse("this is its last step; promote or abort it");
             }
-            Ok(step::enter(&draft, next, format!("{by} skipped to the next step"), Vec::new())?)
+            let (passing, said) = signals::let_pass(state, next);
+            let draft = Draft { state: &passing, ..draft };
+            Ok(step::enter(&draft, next, format!("{by} skipped to the next step{said}"), Vec::new())?)
         }
         Order::Skip => refuse("only a step can be skipped"),
-        Order::Promote if routed && state.started.is_some() && bypassed(machine, state) => refuse(
+        Order::Promote | Order::PromoteOne(_) if !routed || state.started.is_none() => {
+            refuse("only what is being compared can be promoted")
+        }
+        Order::Promote | Order::PromoteOne(_) if bypassed(machine, state) => refuse(
             "people must agree before that, and an order is not enough; approve it, or skip to where it is asked",
         ),
-        Order::Promote if routed && state.started.is_some() => {
-            let live = machine.live(state);
-            let chosen = state.chosen.or(live.first().copied().filter(|_| live.len() == 1));
-            let Some(chosen) = chosen.filter(|one| live.contains(one)) else {
-                return refuse(
-                    "several candidates are left and none leads yet; wait for its review, or abort it and declare one",
-                );
+        Order::Promote | Order::PromoteOne(_) => {
+            let chosen = match asked(machine, state, order) {
+                Ok(chosen) => chosen,
+                Err(instead) => return refuse(instead),
             };
             let sentence = format!("{by} promoted {}, whatever the evidence says", machine.name_of(chosen));
             Ok(step::promote(&draft, chosen, sentence, Vec::new())?)
         }
-        Order::Promote => refuse("only what is being compared can be promoted"),
         Order::Abort if !state.phase.ended() => Ok(step::roll_back(&draft, format!("{by} aborted it"), Vec::new())?),
         Order::Abort => refuse("it has ended"),
     }
+}
+
+/// The candidate that an order to promote means, from 1, or why it means none.
+fn asked(machine: &Machine<'_>, state: &State, order: Order) -> Result<u16, &'static str> {
+    let Order::PromoteOne(one) = order else {
+        return machine.leading(state).ok_or("several candidates are left and none leads yet; say which one");
+    };
+    let left = machine.live(state).contains(&one);
+    left.then_some(one).ok_or("that candidate is not there any more; promote one that is left")
 }
 
 /// Whether an order to promote would go past people who must agree: where it waits for them, or before a later step.

@@ -3,9 +3,9 @@
 use super::step::{Draft, enter, judged, over, promote, roll_back};
 use super::{
     DecisionKind, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit,
-    contextual, words,
+    contextual, signals, words,
 };
-use crate::ledger::{MetricReport, Report};
+use crate::ledger::Report;
 use crate::spec::{AtMaxDuration, NoNewsThen, Ship, StepKind, StepSpec};
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Direction, Finding, Metric, Role, Verdict};
@@ -26,13 +26,9 @@ pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Tran
     if let Some(full) = full(draft, input.report) {
         return Ok(Some(full));
     }
-    let alarms = alarms(draft, input.report);
-    if !alarms.is_empty() {
-        let numbers: Vec<String> = alarms.iter().map(|m| words::metric(m)).collect();
-        let sentence = format!("paused by a signal: {}", numbers.join("; "));
-        let mut done = draft.stay(Phase::Alarmed, DecisionKind::Paused, sentence);
-        done.decision.because = alarms.iter().map(|m| m.name.clone()).collect();
-        return Ok(Some(done));
+    let stopped = signals::calmed(draft, input.report).or_else(|| signals::alarmed(draft, input.report));
+    if stopped.is_some() {
+        return Ok(stopped);
     }
     let ready = match draft.machine.spec.steps.get(usize::from(draft.state.step)).and_then(StepSpec::kind) {
         Some(StepKind::Shadow(shadow)) => {
@@ -92,14 +88,6 @@ pub(super) fn since(draft: &Draft<'_>, duration: HumanDuration) -> bool {
     over(draft.now, draft.state.step_since, duration)
 }
 
-/// The signals that ask for a person, of the candidates that are left.
-pub(super) fn alarms<'r>(draft: &Draft<'_>, report: &'r Report) -> Vec<&'r MetricReport> {
-    let live = draft.machine.live(draft.state);
-    let left = |m: &&MetricReport| live.iter().any(|at| m.is_of(draft.machine.name_of(*at)));
-    let loud = report.metrics.iter().filter(|m| m.role == Role::Signal && m.finding == Finding::Worse);
-    loud.filter(left).collect()
-}
-
 /// Why nothing can be said now.
 fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> {
     let (facts, report) = (input.facts, input.report);
@@ -141,14 +129,26 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
     let warm =
         draft.state.step_since.plus_micros(i64::try_from(draft.machine.spec.warmup_exclude.0.as_micros()).unwrap_or(0));
     let after = draft.machine.spec.metrics.quality.no_data.after;
-    for at in draft.machine.live(draft.state) {
+    // Whom the shadow follows must be known, too.
+    let shadow = draft.state.strata.last().is_some_and(|stratum| stratum.shadow);
+    for at in draft.machine.live(draft.state).into_iter().chain(shadow.then_some(0)) {
         let last = report.last_at.get(usize::from(at)).copied().flatten().map_or(warm, |at| at.max(warm));
         if over(draft.now, last, after) {
             let (name, age) = (draft.machine.name_of(at), words::span(last, draft.now));
-            return Some((HoldCause::NoData, format!("nobody asked {name} for {age}")));
+            let reason = match unitless(draft, report) {
+                Some(why) => format!("no unit asked {name} for {age}: {why}"),
+                None => format!("nobody asked {name} for {age}"),
+            };
+            return Some((HoldCause::NoData, reason));
         }
     }
     None
+}
+
+/// That requests lack what the unit is taken from, where some do.
+fn unitless(draft: &Draft<'_>, report: &Report) -> Option<String> {
+    let carrier = draft.machine.spec.assignment.carrier().filter(|_| report.unitless > 0)?;
+    Some(format!("{} answers had no {carrier}, which is the unit", report.unitless))
 }
 
 /// Whether it is a silence of others, which may last.
@@ -216,7 +216,9 @@ pub(super) fn leader(draft: &Draft<'_>, report: &Report, of: &[u16]) -> Option<u
 /// The metrics that say that a candidate may be promoted. `test`: in an A/B test, which goes on until its end when nothing
 /// but the absence of harm is asked for.
 pub(super) fn verdict(ship: Ship, report: &Report, candidate: &str, test: bool) -> Option<Vec<String>> {
-    let metrics = judged(report, candidate, false);
+    let mut metrics = judged(report, candidate, false);
+    // A signal that stops the step did so before; what is loud by now was let pass by a person.
+    metrics.retain(|m| m.role != Role::Signal);
     let decided = decision::decide(&metrics);
     let names = |role: Role| metrics.iter().filter(|m| m.role == role).map(|m| m.name.clone()).collect::<Vec<_>>();
     match (ship, decided.verdict) {

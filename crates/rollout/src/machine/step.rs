@@ -5,13 +5,16 @@ use super::{
     Decision, DecisionKind, Facts, Follow, Hold, HoldCause, Input, Machine, Order, Phase, Readiness, RowChange,
     RowFailed, State, Transition,
 };
-use super::{approval, running, words};
+use super::{approval, running, signals, words};
 use crate::ledger::Report;
 use crate::spec::{ApprovalPoint, ApprovalSpec, StepKind};
 use mainspring_core::Timestamp;
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Finding, Metric, Verdict};
 use mainspring_traffic::Share;
+
+/// Events this old are no news, microseconds; as in a step.
+const NEWS: i64 = 60_000_000;
 
 /// A transition in the making.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +102,11 @@ impl Draft<'_> {
             None => "the candidate".to_owned(),
         }
     }
+
+    /// The verb of a sentence about [`Draft::candidate`].
+    fn is(&self) -> &'static str {
+        if self.machine.live(self.state).len() > 1 { "are" } else { "is" }
+    }
 }
 
 pub(super) fn over(now: Timestamp, since: Timestamp, duration: HumanDuration) -> bool {
@@ -117,9 +125,9 @@ pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Re
         Phase::Pending => pending(&draft, input.facts),
         Phase::Preflight => preflight(&draft, input.facts),
         Phase::Step => running::running(&draft, input),
-        Phase::Alarmed => Ok(calm(&draft, input.report)),
+        Phase::Alarmed => Ok(signals::calm(&draft, input.report)),
         Phase::Promoting => Ok(promoting(&draft, input.facts)),
-        Phase::Watching => Ok(watching(&draft)),
+        Phase::Watching => Ok(watching(&draft, input.facts)),
         Phase::Succeeded | Phase::RolledBack => Ok(ended(&draft, input.facts)),
         Phase::Approval(point) => approval::lapsed(&draft, point),
         Phase::Paused | Phase::Review => Ok(None),
@@ -198,7 +206,8 @@ fn pending(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, RowFa
     }
     let (pinned, starter) = (Some(pins.clone()), facts.starter.clone());
     let begun = State { pins: pinned, starter, started: Some(draft.now), ..draft.state.clone() };
-    let sentence = format!("{} ({}) is loaded beside {}", draft.candidate(), pins.candidates.join(", "), pins.stable);
+    let (candidate, is) = (draft.candidate(), draft.is());
+    let sentence = format!("{candidate} ({}) {is} loaded beside {}", pins.candidates.join(", "), pins.stable);
     let going = Going { phase: Phase::Preflight, step: 0, traffic: Traffic::Stable, kind: DecisionKind::Started };
     Draft { state: &begun, ..*draft }.go(going, sentence, Vec::new()).map(Some)
 }
@@ -219,11 +228,16 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
         let replayed =
             facts.checks.iter().filter(|c| c.replay.is_some()).map(|c| format!("; {}: {}", c.name, c.detail));
         let replayed: String = replayed.collect();
-        let sentence = format!("{} is ready and warm; {} checks passed{replayed}", draft.candidate(), passed.len());
+        let (candidate, is) = (draft.candidate(), draft.is());
+        let sentence = format!("{candidate} {is} ready and warm; {} checks passed{replayed}", passed.len());
         return enter(draft, 0, sentence, passed).map(Some);
     }
     if over(draft.now, draft.state.since, draft.machine.spec.preflight.timeout) {
-        let what = if waits.is_empty() { "ready".to_owned() } else { waits.join(", ") };
+        let what = match &facts.candidate {
+            _ if !waits.is_empty() => waits.join(", "),
+            Readiness::Loading(why) => why.clone(),
+            Readiness::Unknown | Readiness::Ready | Readiness::Failed(_) => "ready".to_owned(),
+        };
         let sentence =
             format!("{} did not pass within {}: {what}", draft.candidate(), draft.machine.spec.preflight.timeout);
         return roll_back(draft, sentence, vec!["timeout".to_owned()]).map(Some);
@@ -263,7 +277,7 @@ pub(super) fn promote(draft: &Draft<'_>, at: u16, why: String, because: Vec<Stri
     let point = ApprovalPoint::Promotion;
     let chosen = State { chosen: Some(at), ..draft.state.clone() };
     let draft = Draft { state: &chosen, ..*draft };
-    let ordered = draft.order == Some(Order::Promote) && !approval::strict(draft.machine.spec, point);
+    let ordered = draft.order.is_some_and(Order::promotes) && !approval::strict(draft.machine.spec, point);
     let agreed = chosen.approved.contains(&point) || ordered;
     if draft.machine.spec.approvals.iter().any(|a| a.before == point) && !agreed {
         let asked = approval::asked(&chosen, point);
@@ -317,11 +331,6 @@ fn follow(draft: &Draft<'_>, forward: bool) -> Option<Follow> {
     })
 }
 
-fn calm(draft: &Draft<'_>, report: &Report) -> Option<Transition> {
-    let quiet = running::alarms(draft, report).is_empty();
-    quiet.then(|| draft.stay(Phase::Step, DecisionKind::Resumed, "the signals are calm again".to_owned()))
-}
-
 fn promoting(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     if !facts.settled {
         return None;
@@ -340,11 +349,32 @@ fn promoting(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     Some(draft.stay(Phase::Watching, DecisionKind::Settled, sentence))
 }
 
-fn watching(draft: &Draft<'_>) -> Option<Transition> {
+/// The window ends once all that came within it is known: what nobody could read has not spoken for the candidate. Silence
+/// holds it open, and takes nothing back that the deployment itself declares by now.
+fn watching(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
+    if let Some(reason) = silence(draft, facts) {
+        return draft.hold(HoldCause::NoNews, reason);
+    }
+    if draft.state.hold.is_some() {
+        let state = State { hold: None, ..draft.state.clone() };
+        let sentence = "released: the journal tells of the traffic again".to_owned();
+        return Some(draft.done(state, RowChange::Keep, DecisionKind::Released, sentence));
+    }
     let promoted = draft.state.promoted.unwrap_or(draft.state.since);
     let window = draft.machine.spec.rollback.window;
+    let known = draft.now.min(facts.complete_until);
     let sentence = format!("nothing spoke against {} within {window}", draft.candidate());
-    over(draft.now, promoted, window).then(|| remove(draft, Phase::Succeeded, DecisionKind::Succeeded, sentence))
+    over(known, promoted, window).then(|| remove(draft, Phase::Succeeded, DecisionKind::Succeeded, sentence))
+}
+
+/// Why the journal says nothing new, when it does not.
+fn silence(draft: &Draft<'_>, facts: &Facts) -> Option<String> {
+    if draft.now.micros().saturating_sub(facts.complete_until.micros()) <= NEWS {
+        return None;
+    }
+    let age = words::span(facts.complete_until, draft.now);
+    let why = facts.silence.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    Some(format!("the journal has said nothing for {age}{why}"))
 }
 
 /// After a rollback the candidate stays warm for a while, unless another rollout waits for the deployment. If it had been
@@ -355,7 +385,7 @@ fn ended(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     if state.row.is_none() || !settled {
         return None;
     }
-    let unloaded = format!("{} is unloaded", draft.candidate());
+    let unloaded = format!("{} {} unloaded", draft.candidate(), draft.is());
     let sentence = if over(draft.now, state.since, draft.machine.spec.rollback.keep_warm) {
         unloaded
     } else {

@@ -1,5 +1,6 @@
 mod contextual;
 mod several;
+mod signals;
 
 use super::*;
 use crate::ledger::{LogE, MetricReport, Scale};
@@ -211,6 +212,54 @@ fn a_promotion_tells_the_deployment_and_a_reversal_tells_it_back() {
     assert_eq!(hand.log[promoted - 1].kind, DecisionKind::Promoted);
 }
 
+/// What nobody could read within the window has not spoken for the candidate.
+#[test]
+fn a_rollback_window_that_nobody_could_look_into_stays_open() {
+    let promoted = || {
+        let mut hand = Hand::testing(SPEC);
+        hand.exposed(500);
+        hand.find("liked", Finding::Better);
+        hand.find("errors", Finding::Better);
+        hand.facts.settled = true;
+        hand.after(31);
+        assert_eq!(hand.state.phase, Phase::Watching);
+        hand
+    };
+    let day = 24 * 60;
+    let mut hand = promoted();
+    let begun = hand.now;
+    hand.after(60);
+    // The journal cannot be read from here on, and the window goes by.
+    hand.facts.silence = Some("the disk is gone".into());
+    hand.now = hand.now.plus_micros(2 * MINUTE);
+    assert_eq!(hand.settle(), [DecisionKind::Held]);
+    assert_eq!(hand.state.hold.as_ref().unwrap().cause, HoldCause::NoNews);
+    assert!(hand.last().sentence.ends_with("nothing for 2 min 0 s: the disk is gone"), "{}", hand.last().sentence);
+    hand.now = hand.now.plus_micros(2 * day * MINUTE);
+    assert_eq!(hand.settle(), [], "said once, and no end");
+    assert_eq!((hand.state.phase, hand.state.weight()), (Phase::Watching, 1.0));
+    // A part of what came meanwhile is no more than a part.
+    hand.facts.complete_until = begun.plus_micros(day * MINUTE - SECOND);
+    assert_eq!(hand.settle(), []);
+    // Late labels that spoke against it are heard.
+    let mut worse = promoted();
+    worse.now = worse.now.plus_micros(2 * day * MINUTE);
+    assert_eq!(worse.settle(), [DecisionKind::Held]);
+    worse.find("fraud", Finding::Worse);
+    assert_eq!(worse.after(1), [DecisionKind::RolledBack]);
+    // And where none did, it ends.
+    assert_eq!(hand.after(1), [DecisionKind::Released, DecisionKind::Succeeded]);
+    assert!(hand.last().sentence.contains("nothing spoke against v8 within"), "{}", hand.last().sentence);
+    // News that are a moment behind at the end are waited for, and that is worth no word.
+    let mut late = promoted();
+    late.after(day - 1);
+    late.now = late.now.plus_micros(MINUTE);
+    late.facts.complete_until = late.now.plus_micros(-SECOND);
+    assert_eq!(late.settle(), []);
+    late.facts.complete_until = late.now;
+    assert_eq!(late.settle(), [DecisionKind::Succeeded]);
+}
+
 #[test]
 fn whatever_is_worse_rolls_back_from_wherever_it_is() {
     for (name, finding) in [("errors", Finding::Worse), ("liked", Finding::Worse), ("fraud", Finding::Worse)] {
@@ -276,6 +325,38 @@ fn what_cannot_be_trusted_or_is_not_known_holds() {
     assert_eq!(hand.after(1), [DecisionKind::Released, DecisionKind::Promoted]);
 }
 
+/// Answers of the candidate to requests without a unit are no news of it, and the hold says which part is missing.
+#[test]
+fn a_hold_says_that_requests_lack_the_unit() {
+    for (unit, unitless, want) in [
+        (
+            "header:X-User-Id",
+            4614,
+            "no unit asked v8 for 39 min 50 s: 4614 answers had no header x-user-id, which is the unit",
+        ),
+        ("field:user_id", 1, "no unit asked v8 for 39 min 50 s: 1 answers had no input user_id, which is the unit"),
+        ("key", 7, "no unit asked v8 for 39 min 50 s: 7 answers had no API key, which is the unit"),
+        ("key", 0, "nobody asked v8 for 39 min 50 s"),
+        ("request", 3, "nobody asked v8 for 39 min 50 s"),
+    ] {
+        let mut hand = Hand::testing(&format!("{SPEC}assignment: {{unit: '{unit}'}}\n"));
+        hand.report.unitless = unitless;
+        hand.now = hand.now.plus_micros(40 * MINUTE);
+        hand.facts.complete_until = hand.now;
+        assert_eq!(hand.settle(), [DecisionKind::Held], "{unit}");
+        assert_eq!(hand.state.hold.as_ref().unwrap().reason, want);
+    }
+    // In the shadow the candidate answers whoever asks, and what is missing are units of stable.
+    let mut hand = Hand::new(&format!("{SPEC}assignment: {{unit: 'header:x-user-id'}}\n"));
+    hand.after(1);
+    hand.report.unitless = 100;
+    hand.now = hand.now.plus_micros(40 * MINUTE);
+    hand.facts.complete_until = hand.now;
+    hand.report.last_at = vec![None, Some(hand.now)];
+    assert_eq!(hand.settle(), [DecisionKind::Held]);
+    assert!(hand.last().sentence.contains("no unit asked stable for 39 min"), "{}", hand.last().sentence);
+}
+
 #[test]
 fn silence_rolls_back_only_where_that_is_declared() {
     let silent = format!("{SPEC}decision: {{onNoNews: {{hold: 5m, then: rollback}}}}\n");
@@ -308,6 +389,23 @@ fn a_failed_preflight_lets_nobody_see_the_candidate() {
     slow.facts.checks = vec![check(None)];
     assert_eq!(slow.after(0), [DecisionKind::Started]);
     assert_eq!(slow.after(31), [DecisionKind::RolledBack]);
+    // What else is not ready says why.
+    let mut beside = Hand::new(SPEC);
+    beside.facts.candidate = Readiness::Loading("stable: models:/churn/7 does not answer".into());
+    assert_eq!(beside.after(0), [DecisionKind::Started]);
+    assert_eq!(beside.after(31), [DecisionKind::RolledBack]);
+    assert!(beside.last().sentence.ends_with("within 30m: stable: models:/churn/7 does not answer"));
+}
+
+#[test]
+fn sentences_about_two_candidates_are_in_the_plural() {
+    let both = SPEC.replace("models:/churn/8}]", "models:/churn/8}, {name: v9, model: models:/churn/9}]");
+    let both = both.replace("  - shadow: {percent: 20, duration: 10m, minExposures: 50}\n", "");
+    let mut hand = Hand::new(&both);
+    assert_eq!(hand.after(1), [DecisionKind::Started, DecisionKind::Advanced]);
+    let said: Vec<&str> = hand.log.iter().map(|d| d.sentence.as_str()).collect();
+    assert_eq!(said[0], "v8 and v9 (models:/churn/8, models:/churn/9) are loaded beside models:/churn/7");
+    assert!(said[1].contains("v8 and v9 are ready and warm; 0 checks passed"), "{}", said[1]);
 }
 
 #[test]

@@ -184,9 +184,228 @@ fn the_shadow_catches_what_answers_otherwise() {
 #[test]
 fn a_forecast_tells_power_and_time() {
     let quick = SPEC.replace("maxDuration: 24h", "maxDuration: 4h");
-    let forecast = forecast(&spec(&quick), &world(|_| {}), 6).unwrap();
-    assert!(forecast.power > 0.6 && forecast.false_promotions < 0.4, "{forecast:?}");
-    assert!(forecast.hours[0] > 1.5 && forecast.hours[0] < 6.0, "{forecast:?}");
+    let forecast = forecast(&spec(&quick), &world(|_| {}), 6, None).unwrap();
+    let (better, same) = (forecast.better.unwrap(), forecast.same);
+    assert!(better.promoted.part > 0.6 && same.promoted.part < 0.4, "{forecast:?}");
+    let hours = better.decided.hours.unwrap();
+    assert!(hours[0] > 1.5 && hours[0] < 6.0, "{forecast:?}");
+    assert!(forecast.harmful.is_empty());
+}
+
+#[test]
+fn whoever_must_agree_does_so_at_once() {
+    let better = world(|b| b.labels.get_mut("liked").unwrap().0 = 0.36);
+    let asked = SPEC.to_owned()
+        + "approvals: [{before: canary, approvals: 2}, {before: promotion, group: risk}, {before: promotion, expires: 1h}]\n";
+    let without = run(&spec(SPEC), &better, 1, 48.0).unwrap();
+    let course = run(&spec(&asked), &better, 1, 48.0).unwrap();
+    assert!(course.promoted() && course.decided, "{:?}", course.decisions.last().map(|d| &d.sentence));
+    assert_eq!((kinds(&course), course.hours), (kinds(&without), without.hours));
+}
+
+/// Twenty minutes of a canary, then guardrails are shown to hold.
+const GUARDED: &str = "
+deployment: d
+candidates: [{name: v2, model: models:/m/2}]
+assignment: {unit: 'header:x-user-id'}
+steps: [{canary: {weight: 40, minExposures: 200, minDuration: 20m}}]
+warmupExclude: 0ms
+maxDuration: 12h
+metrics:
+  guardrails:
+    - {name: errors, kind: errors, nonInferiority: 0.02}
+    - {name: correct, kind: mean, source: 'label:correct', nonInferiority: 0.03}
+";
+
+fn correct(per_hour: f64) -> World {
+    let labels = [("correct".to_owned(), (0.9, 0.0))].into();
+    World { per_hour, variants: vec![Behaviour { labels, ..Behaviour::default() }; 2], ..World::default() }
+}
+
+#[test]
+fn guardrails_alone_say_how_soon_what_is_harmless_is_promoted_and_what_is_not_is_rolled_back() {
+    let forecast = forecast(&spec(GUARDED), &correct(3_000.0), 8, Some(2.0)).unwrap();
+    assert_eq!(forecast.better, None, "no metric has an effect");
+    let same = &forecast.same;
+    assert!(same.promoted.part > 0.8 && same.rolled_back.part < 0.2, "{forecast:?}");
+    assert!(same.promoted.hours.unwrap()[0] > 0.33, "{forecast:?}");
+    let broken: Vec<&str> = forecast.harmful.iter().map(|h| h.metric.as_str()).collect();
+    assert_eq!(broken, ["errors", "correct"]);
+    for harm in &forecast.harmful {
+        assert!(harm.outcome.rolled_back.part > 0.7 && harm.outcome.promoted.part < 0.2, "{harm:?}");
+        assert!(harm.outcome.rolled_back.hours.unwrap()[0] < 6.0, "{harm:?}");
+    }
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+    let [errors, correct] = &forecast.harmful[..] else { panic!("{forecast:?}") };
+    assert!(near(errors.stable, 0.001) && near(errors.candidate, 0.041), "{errors:?}");
+    assert!(near(correct.stable, 0.9) && near(correct.candidate, 0.84), "{correct:?}");
+}
+
+#[test]
+fn harm_is_so_many_times_what_each_kind_of_guardrail_tolerates() {
+    let guardrails = "
+    - {name: rate, kind: errors}
+    - {name: many, kind: errors, margin: 2, nonInferiority: 0.001}
+    - {name: slow, kind: quantile, source: latency}
+    - {name: none, kind: quantile, source: latency, margin: 1}
+    - {name: mean, kind: mean, source: latency, nonInferiority: 0.003}
+    - {name: lost, kind: mean, source: 'label:lost', direction: down, nonInferiority: 0.1}
+    - {name: each, kind: ratio, source: 'label:paid', over: 'label:lost', nonInferiority: 0.5}
+    - {name: score, kind: total, source: 'output:score', nonInferiority: 0.2}
+";
+    let (before, _) = GUARDED.split_once("    - {name: errors").unwrap();
+    let spec = spec(&format!("{before}{guardrails}"));
+    let stable = Behaviour {
+        error_rate: 0.1,
+        latency: 0.02,
+        spread: 0.0,
+        labels: [("lost".to_owned(), (0.85, 0.0)), ("paid".to_owned(), (20.0, 5.0))].into(),
+        outputs: [("score".to_owned(), (1.0, 2.0))].into(),
+    };
+    let mut world = correct(0.1);
+    world.variants = vec![stable.clone(); 2];
+    assert_eq!(unharmed(&spec, &stable), ["none"]);
+    let found = forecast(&spec, &world, 1, Some(3.0)).unwrap();
+    let found: Vec<(&str, f64)> = found.harmful.iter().map(|h| (h.metric.as_str(), h.candidate - h.stable)).collect();
+    let expected = [
+        // The margins are those of the ledger: 1.5 times as many failures, and times a quarter longer.
+        ("rate", 0.15),
+        ("many", 0.3),
+        ("slow", 0.015),
+        ("mean", 0.009),
+        // A probability ends at 1.
+        ("lost", 0.15),
+        ("each", -1.275),
+        ("score", -0.6),
+    ];
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-9, "{found:?} is not {expected:?}");
+    }
+    let plan = format!("{:?}", crate::Plan::of(&spec));
+    assert!(plan.contains("Errors { margin: 1.5, tolerable: 0.001 }") && plan.contains("margin: 1.25 }"), "{plan}");
+}
+
+#[test]
+fn what_has_no_verdict_is_counted_by_itself_and_in_no_median() {
+    for then in ["review", "rollback"] {
+        let yaml =
+            GUARDED.replace("maxDuration: 12h", "maxDuration: 2h") + &format!("decision: {{atMaxDuration: {then}}}\n");
+        // A hundred units show nothing.
+        let nothing = forecast(&spec(&yaml), &correct(50.0), 4, None).unwrap();
+        assert_eq!(
+            (nothing.same.undecided(), nothing.same.rolled_back.part, nothing.same.decided.hours),
+            (1.0, 0.0, None)
+        );
+        // Some are in time and some are not: the median is of those that are.
+        let some = forecast(&spec(&yaml), &correct(740.0), 24, None).unwrap().same;
+        assert!(some.undecided() > 0.1 && some.undecided() < 0.9, "{then}: {some:?}");
+        assert!(some.decided.hours.unwrap()[1] < 2.0, "{then}: {some:?}");
+    }
+}
+
+#[test]
+fn labels_come_to_a_part_of_the_answers_and_late() {
+    let minute = 60_000_000;
+    let mut world = correct(60_000.0);
+    let row = run(&spec(GUARDED), &world, 1, 0.1).unwrap().state.row;
+    world.labelling.insert("correct".into(), Labelling { coverage: 0.25, delays: vec![minute, 3 * minute] });
+    let mut traffic = Generator::new(world, 1, START);
+    let until = |minutes: i64| START.plus_micros(minutes * minute);
+    let labels = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::Label(_))).count();
+    let first = traffic.until(until(1), row.as_ref());
+    assert_eq!(labels(&first), 0, "none comes before a minute is over");
+    let (asked, mut told) = (first.len() as f64, Vec::new());
+    for minute in 2..=6 {
+        // Nobody asks any more.
+        told.push(labels(&traffic.until(until(minute), None)) as f64);
+    }
+    // An eighth each, about a thousand requests: within four deviations.
+    assert!((asked - 1_000.0).abs() < 130.0, "{asked}");
+    assert!((told[0] / asked - 0.125).abs() < 0.042 && (told[2] / asked - 0.125).abs() < 0.042, "{told:?} of {asked}");
+    assert_eq!((told[1], told[3], told[4]), (0.0, 0.0, 0.0));
+}
+
+#[test]
+fn fewer_and_later_labels_take_longer() {
+    let hours = |labelling: Option<Labelling>| {
+        let mut world = correct(6_000.0);
+        world.labelling.extend(labelling.map(|l| ("correct".to_owned(), l)));
+        forecast(&spec(GUARDED), &world, 6, None).unwrap().same.promoted.hours.unwrap()[0]
+    };
+    let (all, part) = (hours(None), hours(Some(Labelling { coverage: 0.1, delays: Vec::new() })));
+    let late = hours(Some(Labelling { coverage: 1.0, delays: vec![4 * 3_600_000_000] }));
+    assert!(part > 2.0 * all && late > all + 3.0, "{all} {part} {late}");
+}
+
+#[test]
+fn a_population_is_what_so_many_requests_show_so_many_of() {
+    let seen = |requests: u64, different: u64| population(Units { requests, different });
+    assert_eq!(seen(50_000, 200), Some(200), "all of them came back");
+    assert_eq!(seen(500, 500), None, "nobody came back");
+    assert_eq!(seen(10, 1), Some(1));
+    // Of ten thousand, so many are seen by half as many and by as many requests.
+    for (requests, different) in [(5_000, 3_935), (10_000, 6_321), (40_000, 9_817)] {
+        let found = seen(requests, different).unwrap() as f64;
+        assert!((found / 1e4 - 1.0).abs() < 0.005, "{found}");
+    }
+}
+
+#[test]
+fn a_journal_is_asked_for_units_coverage_delays_and_outputs() {
+    let rows = serde_json::json!([
+        ["in.user", "Utf8"],
+        ["in.x", "List(Float32)"],
+        ["out.p\"q", "Float32"],
+        ["unit", "UInt64"]
+    ]);
+    let columns = Columns::read(rows.as_array().unwrap());
+    let asks = |unit: &str| columns.traffic(&spec(&GUARDED.replace("header:x-user-id", unit)));
+    assert!(asks("header:x-user-id").contains("count(unit), count(DISTINCT unit)"));
+    assert!(asks("field:user").contains("count(\"in.user\"), count(DISTINCT \"in.user\")"));
+    // A list is nobody's unit, and what is no column cannot be asked for.
+    for unknown in ["field:x", "field:other", "request"] {
+        assert!(asks(unknown).contains("0 AS known, 0 AS different"), "{unknown}");
+    }
+    assert!(columns.output("d", "p\"q").unwrap().contains("avg(CAST(\"out.p\"\"q\" AS DOUBLE))"));
+    assert_eq!((columns.output("d", "x"), columns.output("d", "y")), (None, None));
+
+    let traffic = serde_json::json!([[1500, 7200.0, 9_000_000_000_000_i64, 0.01, 2000.0, 0.5, 1400, 200]]);
+    let mut seen = Observed::read(traffic.as_array().unwrap());
+    assert_eq!((seen.per_hour(), seen.error_rate, seen.latency), (Some(750.0), Some(0.01), Some(0.002)));
+    assert_eq!(seen.units, Some(Units { requests: 1400, different: 200 }));
+    let mut label = serde_json::json!(["o'k", 0.3, 0.45, true, 1_000_000_i64, 8_000_000_000_000_i64]);
+    label.as_array_mut().unwrap().extend((1..=10).map(|n| serde_json::json!(f64::from(n) * 1e6)));
+    seen.labelled(&[label]);
+    let known = &seen.labels["o'k"];
+    assert_eq!((known.mean, known.deviation, known.labelling.delays.len()), (0.3, 0.0, 10));
+    // Of those that are old enough for nearly every label to have come, then of all.
+    let asked = seen.coverage_statements("d", "o'k");
+    assert!(asked[0].contains("BETWEEN 1000000 AND 8999990000000") && asked[0].contains("'o''k'"), "{}", asked[0]);
+    assert!(asked[1].contains("BETWEEN 1000000 AND 9000000000000"), "{}", asked[1]);
+    assert!(!seen.covered("o'k", &[serde_json::json!([20, 10])]), "too few");
+    assert!(seen.covered("o'k", &[serde_json::json!([1000, 120])]));
+    assert_eq!(seen.labels["o'k"].labelling.coverage, 0.12);
+    seen.put_out("score", &[serde_json::json!([0.5, 0.2])]);
+    seen.put_out("empty", &[serde_json::json!([null, null])]);
+    assert_eq!(seen.outputs, [("score".to_owned(), (0.5, 0.2))].into());
+}
+
+#[test]
+fn without_units_or_traffic_the_journal_says_so() {
+    let seen = Observed::read(&[serde_json::json!([1, 0.0, null, null, null, null, 0, 0])]);
+    assert_eq!((seen.units, seen.per_hour(), seen.latency), (None, None, None));
+}
+
+#[test]
+fn an_effect_on_an_output_is_forecast_too() {
+    let yaml = SPEC.replace("kind: mean, source: 'label:liked'", "kind: mean, source: 'output:score'");
+    let mut same = world(|_| {});
+    for variant in &mut same.variants {
+        variant.outputs.insert("score".into(), (0.5, 0.2));
+    }
+    let found = forecast(&spec(&yaml.replace("maxDuration: 24h", "maxDuration: 4h")), &same, 4, None).unwrap();
+    assert!(found.better.unwrap().promoted.part > 0.6 && found.same.promoted.part < 0.5, "{found:?}");
 }
 
 const BANDIT: &str = "

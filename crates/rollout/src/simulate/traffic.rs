@@ -4,8 +4,12 @@ use crate::event::{Event, Exposure, Label, ShadowAnswer};
 use mainspring_core::{ErrorKind, EventId, IdGen, SeededIds, Timestamp};
 use mainspring_traffic::{Choice, Row, unit_id};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+/// By how much an output in the shadow differs from the caller's where both variants have the same mean, in standard
+/// deviations of the output.
+pub const SHADOW_NOISE: f64 = 1e-3;
 
 /// How one variant behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,23 @@ impl Default for Behaviour {
     }
 }
 
+/// Which answers get a label, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Labelling {
+    /// The part of the answers that get it, 0 to 1; chance decides which.
+    pub coverage: f64,
+    /// How long after an answer it comes, microseconds: one of these, each as likely as any other; at once without any.
+    pub delays: Vec<i64>,
+}
+
+impl Default for Labelling {
+    /// Every answer, at once.
+    fn default() -> Self {
+        Self { coverage: 1.0, delays: Vec::new() }
+    }
+}
+
 /// The world that a rollout is simulated in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -41,8 +62,10 @@ pub struct World {
     pub habits: f64,
     /// How much everything gets better or worse over a day, as a part of it; the same for both variants.
     pub drift: f64,
-    /// How long after an answer its labels come, microseconds.
+    /// How long after an answer its labels come, microseconds, where `labelling` does not say.
     pub label_delay: i64,
+    /// Which answers get each label, and when; every answer gets those that are not named.
+    pub labelling: HashMap<String, Labelling>,
     /// A part of the candidate's requests that never reach it nor are journaled: a biased assignment.
     pub lost: f64,
     /// The name of an input that shows a unit's habit, and a little beside it.
@@ -61,6 +84,7 @@ impl Default for World {
             habits: 0.0,
             drift: 0.0,
             label_delay: 0,
+            labelling: HashMap::new(),
             lost: 0.0,
             shown: None,
             variants: vec![Behaviour::default(); 2],
@@ -90,8 +114,9 @@ pub struct Generator {
     ids: SeededIds,
     next: Timestamp,
     count: u64,
-    /// What is still to come: labels.
-    later: Vec<Event>,
+    /// Labels that are still to come, by when they do and in the order in which they were drawn.
+    later: BTreeMap<(Timestamp, u64), Event>,
+    drawn: u64,
     start: Timestamp,
 }
 
@@ -101,7 +126,7 @@ impl Generator {
         // Not a multiple of the step that the generator itself takes: all seeds would be one sequence, each begun one later, and
         // many simulated rollouts would be little more than one.
         let ids = SeededIds::new(seed.wrapping_mul(0xD1B5_4A32_D192_ED03));
-        Self { world, ids, next: start, count: 0, later: Vec::new(), start }
+        Self { world, ids, next: start, count: 0, later: BTreeMap::new(), drawn: 0, start }
     }
 
     /// Strictly between 0 and 1.
@@ -124,10 +149,9 @@ impl Generator {
             }
             self.next = at.plus_micros((-self.uniform().ln() * mean).max(1.0) as i64);
         }
-        let later = std::mem::take(&mut self.later);
-        let (now, later) = later.into_iter().partition(|e| e.at() <= until);
-        self.later = later;
-        events.extend(now);
+        // Labels may take weeks, and there are then too many of them to be looked through each time.
+        let later = self.later.split_off(&(until.plus_micros(1), 0));
+        events.extend(std::mem::replace(&mut self.later, later).into_values());
         events
     }
 
@@ -178,10 +202,12 @@ impl Generator {
         // Both see one request: an output differs by the variants' means, and a little noise.
         let behaviour = &self.world.variants;
         let moved = |name: &str| {
-            let mean = |v: usize| behaviour.get(v).and_then(|b| b.outputs.get(name)).map_or(0.0, |o| o.0);
-            mean(usize::from(shadow.variant)) - mean(0)
+            let output = |v: usize| behaviour.get(v).and_then(|b| b.outputs.get(name)).copied().unwrap_or_default();
+            let ((mean, deviation), (stable, _)) = (output(usize::from(shadow.variant)), output(0));
+            // What never varies has no scale of its own.
+            mean - stable + SHADOW_NOISE * if deviation > 0.0 { deviation } else { 1.0 } * self.normal()
         };
-        let outputs = answer.outputs.iter().map(|(name, v)| (Arc::clone(name), v + moved(name) + 1e-3 * self.normal()));
+        let outputs = answer.outputs.iter().map(|(name, v)| (Arc::clone(name), v + moved(name)));
         let variant = row.route.variant(shadow.variant).into();
         let outputs = outputs.collect();
         let (id, of) = (self.ids.event(at), id);
@@ -209,18 +235,32 @@ impl Generator {
         let level = self.level(at);
         let mut names: Vec<(&String, &(f64, f64))> = behaviour.labels.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
-        let labels = names.into_iter().map(|(name, (mean, deviation))| {
+        let labels = names.into_iter().filter_map(|(name, (mean, deviation))| {
+            let delay = self.delay(name)?;
             let truth = *deviation == 0.0;
             let value = if truth {
                 f64::from(u8::from(self.uniform() < mean * level))
             } else {
                 mean * level + deviation * (habit + self.normal())
             };
-            let at = at.plus_micros(self.world.label_delay.max(1));
-            Event::Label(Label { at, about, row: 0, name: name.as_str().into(), value, truth })
+            let at = at.plus_micros(delay.max(1));
+            Some(Event::Label(Label { at, about, row: 0, name: name.as_str().into(), value, truth }))
         });
         let labels: Vec<Event> = labels.collect();
-        self.later.extend(labels);
+        for label in labels {
+            self.drawn += 1;
+            self.later.insert((label.at(), self.drawn), label);
+        }
+    }
+
+    /// How long after an answer its label of this name comes, microseconds; `None` where it never does.
+    fn delay(&self, name: &str) -> Option<i64> {
+        let Some(labelling) = self.world.labelling.get(name) else { return Some(self.world.label_delay) };
+        if self.uniform() >= labelling.coverage {
+            return None;
+        }
+        let which = (self.uniform() * labelling.delays.len() as f64) as usize;
+        Some(labelling.delays.get(which).copied().unwrap_or_default())
     }
 
     /// How things stand at this hour, for both variants alike.

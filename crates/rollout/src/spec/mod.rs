@@ -1,6 +1,7 @@
 //! The spec of the kind `Rollout`.
 
 pub(crate) mod check;
+pub(crate) mod layers;
 mod metrics;
 mod not_built;
 mod preflight;
@@ -9,6 +10,7 @@ mod steps;
 pub(crate) mod tests;
 
 pub use check::SpecError;
+pub use layers::LayerError;
 pub use metrics::{
     Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec,
     QualitySpec, SignalSpec, Source, SrmSpec,
@@ -20,6 +22,7 @@ pub use steps::{
 
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
+use mainspring_traffic::UnitFrom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -97,7 +100,8 @@ pub struct CandidateSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct AssignmentSpec {
-    /// What is assigned and analysed: `header:x-user-id`, `field:user_id`, `key` (the caller's API key) or `request`.
+    /// What is assigned and analysed: `header:x-user-id`, `field:user_id`, `key` (the caller's API key) or `request`. A request
+    /// without it gets an answer that is not counted, of stable or of a candidate.
     pub unit: String,
     /// Decides which units come first. A salt of its own for each rollout when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,13 +114,26 @@ pub struct AssignmentSpec {
     pub holdout: Option<HoldoutSpec>,
 }
 
+impl AssignmentSpec {
+    /// What a request must have to be counted, in words: `header x-user-id`. Nothing where each request is a unit.
+    pub fn carrier(&self) -> Option<String> {
+        match self.unit.parse().ok()? {
+            UnitFrom::Header(name) => Some(format!("header {name}")),
+            UnitFrom::Field(name) => Some(format!("input {name}")),
+            UnitFrom::Key => Some("API key".to_owned()),
+            UnitFrom::Request => None,
+        }
+    }
+}
+
 impl Default for AssignmentSpec {
     fn default() -> Self {
         Self { unit: "request".to_owned(), salt: None, layer: None, holdout: None }
     }
 }
 
-/// A place among rollouts that exclude each other. All of them declare the same name and the same places.
+/// A place among rollouts that exclude each other, of whatever deployments. All of them declare the same name and the same
+/// places, and each another place: one that an active rollout has is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerSpec {
@@ -146,13 +163,14 @@ pub struct HardLimitsSpec {
     /// The highest part of the candidate's requests that may fail, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_rate: Option<f64>,
-    /// The highest 99th percentile of the time it takes to answer.
+    /// The highest 99th percentile of the time it takes to answer. A single slow request is never beyond it; of fewer than
+    /// 100 requests, two are, as they would be of 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99: Option<HumanDuration>,
     /// How far back both look.
     #[serde(default = "limits_window")]
     pub window: HumanDuration,
-    /// Requests of the window that it takes to judge.
+    /// Requests of the window that it takes to judge, by either limit.
     #[serde(default = "limits_requests")]
     pub min_requests: u32,
 }

@@ -94,6 +94,14 @@ pub(crate) async fn current(c: &mut Conn, tenant: &Tenant, name: &Name) -> Resul
     c.query_opt(sql, args![tenant, name]).await?.as_ref().map(run).transpose()
 }
 
+/// The last runs of the tenant that have not ended, but for those of `name`.
+pub(crate) async fn under_way(c: &mut Conn, tenant: &Tenant, name: &Name) -> Result<Vec<Run>, RolloutError> {
+    let ended = "('succeeded', 'rolledBack')";
+    let sql =
+        format!("SELECT * FROM rollout_run WHERE tenant = $1 AND name <> $2 AND phase NOT IN {ended} AND {CURRENT}");
+    c.query(&sql, args![tenant, name]).await?.iter().map(run).collect()
+}
+
 /// One run of a name.
 pub(crate) async fn numbered(
     c: &mut Conn,

@@ -55,6 +55,9 @@ pub(crate) struct Begin {
 
 /// Begins the next run of a name. The run before gives its routing row up when it only keeps its candidate warm. Nothing
 /// happens, and the answer is false, when it has not ended, must keep its row, or somebody else began one.
+///
+/// # Errors
+/// [`RolloutError::Layer`] when its place is another's, and then nothing happens either; [`RolloutError::Store`].
 pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutError> {
     let Begin { tenant, name, spec, id, at, .. } = begin;
     c.lock(&format!("rollout.{tenant}.{name}")).await?;
@@ -65,6 +68,7 @@ pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutE
     {
         return Ok(false);
     }
+    crate::layers::begins(c, (tenant, name), spec).await?;
     let epoch = next_epoch(c).await?;
     let starter = begin.audit.as_ref().map(|audit| person(&audit.subject));
     let state = State { starter, ..State::new(id.to_string(), *at, 0) };

@@ -123,6 +123,7 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
         | DecisionKind::Released
         | DecisionKind::Reweighted
         | DecisionKind::Resumed
+        | DecisionKind::Calmed
         | DecisionKind::Approved
         | DecisionKind::Settled
         | DecisionKind::Succeeded

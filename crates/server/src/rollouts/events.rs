@@ -16,7 +16,8 @@ use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
 use mainspring_query::{Answer, Limits, Query, QueryJournal, identifier, literal};
 use mainspring_rollout::{
-    Batch, Before, Earlier, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Wanted,
+    Batch, Before, Earlier, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Unitless,
+    Wanted,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ pub(super) fn key(event: &Event) -> Key {
         Event::Exposure(e) => (0, e.id, 0, e.at, None),
         Event::Shadow(s) => (1, s.id, 0, s.at, None),
         Event::Label(l) => (2, l.about, l.row, l.at, Some(Arc::clone(&l.name))),
+        Event::Unitless(u) => (3, u.id, 0, u.at, None),
     }
 }
 
@@ -123,8 +125,8 @@ impl JournalEvents {
         columns.extend(payload(wanted).filter(|c| known.contains(c)));
         let columns: Vec<String> = columns.iter().map(|c| identifier(c)).collect();
         let answers = format!(
-            "SELECT {} FROM predictions WHERE deployment = '{}' AND {} AND (generation >= {} OR shadow_of IS NOT NULL) \
-             ORDER BY at, event_id, \"row\" LIMIT {}",
+            "SELECT {} FROM predictions WHERE deployment = '{}' AND {} AND (generation >= {} OR shadow_of IS NOT NULL \
+             OR {UNITLESS}) ORDER BY at, event_id, \"row\" LIMIT {}",
             columns.join(", "),
             wanted.deployment,
             between(from, until),
@@ -194,7 +196,10 @@ fn payload(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
     outputs.chain(wanted.inputs.iter().map(|name| format!("in.{name}")))
 }
 
-const ENVELOPE: [&str; 11] = [
+/// Answers that nobody chose and whose requests had no unit; where a rollout decides they are those that lack it.
+const UNITLESS: &str = "(unit IS NULL AND generation IS NULL AND NOT forced AND outcome = 'ok')";
+
+const ENVELOPE: [&str; 12] = [
     "event_id",
     "row",
     "at",
@@ -202,6 +207,7 @@ const ENVELOPE: [&str; 11] = [
     "unit",
     "generation",
     "context",
+    "forced",
     "shadow_of",
     "outcome",
     "error_kind",
@@ -360,6 +366,7 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
         return;
     };
     let (unit, generation) = (number("unit"), number("generation"));
+    let forced = batch.column_by_name("forced").and_then(|c| c.as_boolean_opt());
     // What was journaled before there were contexts has none.
     let context = batch.column_by_name("context").and_then(|c| c.as_primitive_opt::<UInt16Type>());
     let (shadow_of, outcome, kind) = (text(batch, "shadow_of"), text(batch, "outcome"), text(batch, "error_kind"));
@@ -394,7 +401,13 @@ fn answered(batch: &RecordBatch, wanted: &Wanted, events: &mut Vec<Event>) {
             Event::Shadow(ShadowAnswer { at, id, of, variant, failed, latency_ns, outputs: values })
         } else {
             let counted = |c: Option<&arrow::array::UInt64Array>| c.filter(|c| !c.is_null(i)).map(|c| c.value(i));
-            let (Some(generation), Some(unit)) = (counted(generation), counted(unit)) else { continue };
+            let (Some(generation), Some(unit)) = (counted(generation), counted(unit)) else {
+                let named = forced.is_none_or(|f| f.value(i));
+                if counted(unit).is_none() && counted(generation).is_none() && !named && failed.is_none() {
+                    events.push(Event::Unitless(Unitless { at, id }));
+                }
+                continue;
+            };
             if generation < wanted.generation {
                 continue;
             }
@@ -422,7 +435,7 @@ fn more(event: Option<&mut Event>, values: Vec<(Arc<str>, f64)>) {
     match event {
         Some(Event::Exposure(e)) => e.outputs.extend(values),
         Some(Event::Shadow(s)) => s.outputs.extend(values),
-        Some(Event::Label(_)) | None => {}
+        Some(Event::Label(_) | Event::Unitless(_)) | None => {}
     }
 }
 

@@ -1,16 +1,20 @@
 //! rollout asks how the variants of a deployment are; serving and the registry know.
 
+#[cfg(test)]
+mod tests;
+
 use super::rehearse::{self, Rehearsals};
+use crate::conversions::newest_made_from;
 use crate::deployments::acting_for;
 use mainspring_core::{Failure, Gate, Name, Tenant};
 use mainspring_registry::actions::{ReadModel, SetAlias};
-use mainspring_registry::{ModelUri, Registry};
-use mainspring_resource::{Apply, Read, Resources};
+use mainspring_registry::{ModelUri, Registry, Resolved};
+use mainspring_resource::{Apply, Read, ResourceError, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
 use mainspring_rollout::news::{Place, Standing};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
-use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView};
+use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView, VersionView};
 use mainspring_traffic::{Row, Share};
 use serde_json::Value;
 
@@ -33,15 +37,47 @@ pub struct Replica {
 
 /// Whether a variant can answer here. One that was beyond a hard limit is loaded: that it gets nothing is said apart.
 fn readiness(variant: &VariantView) -> Readiness {
-    let reason = || format!("{}: {}", variant.name, variant.reason.as_deref().unwrap_or("it is not loaded"));
     match variant.state {
-        VariantState::Loading => Readiness::Loading(reason()),
-        VariantState::Failed => Readiness::Failed(reason()),
+        VariantState::Loading => Readiness::Loading(reason(variant)),
+        VariantState::Failed => Readiness::Failed(reason(variant)),
         VariantState::Ready | VariantState::ShadowOnly | VariantState::Tripped => Readiness::Ready,
     }
 }
 
-/// How the candidates of a deployment are here: those that get requests, or all of them while none does.
+/// Why a variant does not answer.
+fn reason(variant: &VariantView) -> String {
+    format!("{}: {}", variant.name, variant.reason.as_deref().unwrap_or("it is not loaded"))
+}
+
+/// Whether stable is here what the row names. Until it is, what answered before stands in its place, and no answer counts.
+fn stable(view: &DeploymentView) -> Readiness {
+    let Some(stable) = view.variants.first() else { return Readiness::Ready };
+    let Some(current) = view.current() else { return Readiness::Loading(reason(stable)) };
+    let registered = matches!(stable.model.parse(), Ok(ModelUri::Version { .. }));
+    let stands = match view.spec.prefer {
+        None if registered => named(current) == stable.model,
+        // What was made from it may answer in its place, or nobody knows its version beforehand: what is wrong is said.
+        _ => stable.reason.is_none(),
+    };
+    if stands {
+        return Readiness::Ready;
+    }
+    let why = stable.reason.as_deref().unwrap_or("it is being loaded");
+    Readiness::Loading(format!(
+        "{}: {} is to answer, and {} still does: {why}",
+        stable.name,
+        stable.model,
+        named(current)
+    ))
+}
+
+/// What answers, as a registered version is named.
+fn named(version: &VersionView) -> String {
+    let target = &version.contract.target;
+    format!("models:/{}/{}", target.model, target.version)
+}
+
+/// How the variants of a deployment are here: stable, and the candidates that get requests, or all of them while none does.
 fn together(view: &DeploymentView) -> FleetView {
     let all = view.variants.get(1..).unwrap_or_default();
     let none = all.iter().all(|v| v.weight == Share::NONE);
@@ -49,7 +85,7 @@ fn together(view: &DeploymentView) -> FleetView {
     let trip = asked().find_map(|v| Some((v, v.trip.as_ref()?)));
     let tripped = trip.map(|(v, trip)| Tripped { variant: v.name.clone(), why: trip.to_string() });
     let candidate = asked().map(readiness).find(|r| *r != Readiness::Ready);
-    FleetView { candidate: candidate.unwrap_or(Readiness::Ready), tripped }
+    FleetView { candidate: candidate.unwrap_or_else(|| stable(view)), tripped }
 }
 
 /// How the candidates of a deployment are here, for other processes; nothing while no rollout decides.
@@ -61,24 +97,80 @@ pub(super) fn standing(view: &DeploymentView, of: Place) -> Option<Standing> {
 
 /// What a URI means now, as one that means the same for ever.
 async fn pinned(registry: &Registry, tenant: &Tenant, uri: &str) -> Result<String, PortError> {
-    let parsed: ModelUri = uri.parse().map_err(|e: mainspring_registry::RegistryError| port(&e))?;
+    let parsed = model_uri(uri)?;
     if matches!(parsed, ModelUri::Run { .. }) {
         return Ok(uri.to_owned());
     }
     let found = registry.resolve(tenant, &parsed).await.map_err(|e| port(&e))?;
+    Ok(lasting(uri, &found))
+}
+
+fn model_uri(uri: &str) -> Result<ModelUri, PortError> {
+    uri.parse().map_err(|e: mainspring_registry::RegistryError| port(&e))
+}
+
+/// The URI that means for ever what `uri` means now.
+fn lasting(uri: &str, found: &Resolved) -> String {
     if found.version.parse::<i64>().is_ok() {
-        return Ok(format!("models:/{}/{}", found.name, found.version));
+        return format!("models:/{}/{}", found.name, found.version);
     }
-    // A logged model has an id, which never means another one.
-    Ok(uri.to_owned())
+    // A logged model and a run have an id, which never means another one.
+    uri.to_owned()
 }
 
 impl Replica {
-    fn describe(&self, tenant: &Tenant, deployment: &Name) -> Result<DeploymentView, PortError> {
+    /// The deployment as it is here; nothing where there is none.
+    fn look(&self, tenant: &Tenant, deployment: &Name) -> Result<Option<DeploymentView>, PortError> {
         let action = Describe { deployment: Some(deployment.clone()) };
         let auth = self.gate.authorize(&acting_for(tenant), action).map_err(|e| port(&e))?;
+        Ok(self.serving.describe(&auth))
+    }
+
+    fn describe(&self, tenant: &Tenant, deployment: &Name) -> Result<DeploymentView, PortError> {
         let missing = || PortError(format!("there is no deployment {:?}", deployment.as_str()));
-        self.serving.describe(&auth).ok_or_else(missing)
+        self.look(tenant, deployment)?.ok_or_else(missing)
+    }
+
+    /// What the deployment answers with now, pinned. Where it declares something else by now, which is being loaded or cannot
+    /// be, there is no such thing as stable: the candidate would be compared with what is about to go, and a rollback would
+    /// end, once the row is taken away, at a version that nobody has compared or that does not load.
+    async fn stable(&self, tenant: &Tenant, view: &DeploymentView) -> Result<String, PortError> {
+        let Some(current) = view.current() else {
+            let reason = view.reason.as_deref().unwrap_or_default();
+            return Err(PortError(format!("deployment {:?} does not answer: {reason}", view.name.as_str())));
+        };
+        let declared = view.spec.model.as_str();
+        let found = self.registry.resolve(tenant, &model_uri(declared)?).await.map_err(|e| port(&e))?;
+        let target = &current.contract.target;
+        let same = *target.model == *found.name && *target.version == *found.version;
+        if same || self.made_from(tenant, view, &found).await?.as_deref() == Some(&*target.version) {
+            return Ok(lasting(declared, &found));
+        }
+        // A hold says this once: why it is so may change, and is in the deployment's own status.
+        Err(PortError(format!(
+            "deployment {:?} is to answer with version {} of {} ({declared}), and still answers with version {} of {}; its \
+             status says why",
+            view.name.as_str(),
+            found.version,
+            found.name,
+            target.version,
+            target.model,
+        )))
+    }
+
+    /// The version that answers in place of the declared one, where the deployment prefers what was made from it.
+    async fn made_from(
+        &self,
+        tenant: &Tenant,
+        view: &DeploymentView,
+        declared: &Resolved,
+    ) -> Result<Option<String>, PortError> {
+        if view.spec.prefer.is_none() {
+            return Ok(None);
+        }
+        let action = ReadModel::on(&declared.name);
+        let auth = self.gate.authorize(&acting_for(tenant), action).map_err(|e| port(&e))?;
+        newest_made_from(&self.registry, &auth, &declared.name, &declared.version).await.map_err(|e| port(&e))
     }
 
     async fn gate_on(
@@ -161,11 +253,7 @@ impl Fleet for Replica {
     ) -> PortResult<'a, Pins> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            if view.current().is_none() {
-                let reason = view.reason.unwrap_or_default();
-                return Err(PortError(format!("deployment {:?} does not answer: {reason}", deployment.as_str())));
-            }
-            let stable = pinned(&self.registry, tenant, &view.spec.model).await?;
+            let stable = self.stable(tenant, &view).await?;
             let mut pins = Pins { stable, candidates: Vec::new() };
             for candidate in candidates {
                 pins.candidates.push(pinned(&self.registry, tenant, &candidate.model).await?);
@@ -187,8 +275,11 @@ impl Fleet for Replica {
 
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
         Box::pin(async move {
-            let view = self.describe(tenant, deployment)?;
             let winner = row.variants.iter().enumerate().max_by_key(|(at, _)| row.route.split().weight(*at as u16));
+            let Some(view) = self.look(tenant, deployment)? else {
+                // Of a deployment that was deleted nothing is left to be turned back, and nothing was promoted.
+                return Ok(winner.is_some_and(|(at, _)| at == 0));
+            };
             let declared = pinned(&self.registry, tenant, &view.spec.model).await?;
             Ok(winner.is_some_and(|(_, variant)| declared == variant.model))
         })
@@ -263,7 +354,12 @@ impl Declarations for Declarer {
             let who = acting_for(tenant);
             let read = Read { kind: "deployment".into(), name: follow.deployment.clone() };
             let auth = self.gate.authorize(&who, read).map_err(|e| port(&e))?;
-            let resource = self.resources.get(&auth).await.map_err(|e| port(&e))?;
+            let resource = match self.resources.get(&auth).await {
+                Ok(resource) => resource,
+                // Deleted since: nothing is left that could follow.
+                Err(ResourceError::NotFound { .. }) => return Ok(()),
+                Err(error) => return Err(port(&error)),
+            };
             let declared = resource.spec.get("model").and_then(Value::as_str).unwrap_or_default();
             if let (Ok(ModelUri::Alias { name, alias }), Ok(ModelUri::Version { name: to, version })) =
                 (declared.parse(), follow.to.parse())
@@ -295,7 +391,12 @@ impl Declarations for Declarer {
         Box::pin(async move {
             let read = Read { kind: "rollout".into(), name: rollout.to_string() };
             let auth = self.gate.authorize(&acting_for(tenant), read).map_err(|e| port(&e))?;
-            self.resources.get(&auth).await.map(|resource| Some(resource.updated_by)).map_err(|e| port(&e))
+            match self.resources.get(&auth).await {
+                Ok(resource) => Ok(Some(resource.updated_by)),
+                // Nobody declares it.
+                Err(ResourceError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(port(&error)),
+            }
         })
     }
 }

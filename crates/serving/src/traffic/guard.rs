@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// Slices of the window: it is exact to one of them. A power of two, so that numbers of slices may wrap.
 const SLICES: usize = 16;
-/// Of fewer requests, the 99th percentile is the slowest, and one slow request is no reason.
-const FEWEST_FOR_P99: u32 = 100;
+/// Of fewer requests the 99th percentile is the slowest one, and one slow request is no reason: they are judged as if the
+/// missing ones had been quick. So no limit is broken that would not be once there are as many.
+const WHOLE_FOR_P99: u32 = 100;
 
 /// Watches one candidate in this process. Counts without a lock.
 #[derive(Debug)]
@@ -169,7 +170,7 @@ impl Guard {
         };
         let over = match (self.limits.error_rate, self.limits.p99) {
             (Some(limit), _) if requests >= enough && over_rate(limit) => Over::ErrorRate(limit),
-            (_, Some(limit)) if requests >= enough.max(FEWEST_FOR_P99) && slow * 100 > requests => Over::P99(limit),
+            (_, Some(limit)) if requests >= enough && slow * 100 > requests.max(WHOLE_FOR_P99) => Over::P99(limit),
             _ => return None,
         };
         Some(Trip { at, window: self.limits.window, requests, failed, slow, over })
@@ -259,6 +260,23 @@ mod tests {
         let trip = guard.ended(ended(1, Some(ErrorKind::Cancelled), 11)).unwrap();
         assert_eq!((trip.requests, trip.slow, trip.over), (152, 2, Over::P99(Duration::from_millis(10))));
         assert!(trip.to_string().starts_with("2 of 152 requests took longer than 10ms within 16s"));
+    }
+
+    #[test]
+    fn few_requests_are_judged_as_if_the_missing_ones_had_been_quick() {
+        let slow_ones = |slow: usize, most: usize| {
+            let guard = guard(None, Some(10));
+            (0..most).find(|n| guard.ended(ended(0, None, if *n < slow { 50 } else { 5 })).is_some())
+        };
+        assert_eq!(slow_ones(1, 400), None, "a single one is never too much");
+        assert_eq!(slow_ones(2, 400), Some(19), "two are, once there are as many requests as it takes");
+        assert_eq!(slow_ones(30, 400), Some(19));
+        // Of more than a hundred it takes more than one in a hundred, as ever.
+        let guard = guard(None, Some(10));
+        for n in 0..200 {
+            assert_eq!(guard.ended(ended(0, None, if n % 100 == 99 { 50 } else { 5 })), None, "{n}");
+        }
+        assert_eq!(guard.ended(ended(0, None, 50)).map(|trip| (trip.requests, trip.slow)), Some((201, 3)));
     }
 
     #[test]

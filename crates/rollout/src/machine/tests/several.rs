@@ -3,7 +3,7 @@
 use super::*;
 use crate::ledger::Arm;
 
-const TWO: &str = "
+pub(super) const TWO: &str = "
 deployment: churn
 candidates: [{name: v8, model: models:/churn/8}, {name: v9, model: models:/churn/9}]
 steps:
@@ -140,7 +140,7 @@ fn of_two_that_are_better_the_leader_is_promoted() {
 }
 
 #[test]
-fn a_review_says_who_leads_and_only_that_one_can_be_promoted() {
+fn a_review_says_who_leads_and_that_one_is_promoted() {
     let mut hand = two(TWO);
     hand.goes(1, 0);
     assert!(hand.order(Order::Promote).unwrap_err().contains("none leads yet"));
@@ -159,6 +159,54 @@ fn a_review_says_who_leads_and_only_that_one_can_be_promoted() {
     gone.line("errors", "v9").finding = Finding::Worse;
     assert_eq!(gone.goes(0, 300)[0], DecisionKind::Dropped);
     assert_eq!(gone.state.chosen, None);
+}
+
+#[test]
+fn a_person_may_name_the_candidate_to_promote() {
+    let mut hand = two(TWO);
+    hand.goes(1, 0);
+    let machine = |hand: &Hand| Machine { name: "churn-v8", spec: &hand.spec }.leading(&hand.state);
+    assert_eq!(machine(&hand), None, "neither leads");
+    assert!(hand.order(Order::Promote).unwrap_err().contains("say which one"));
+    for none in [0, 3] {
+        assert!(hand.order(Order::PromoteOne(none)).unwrap_err().contains("is not there any more"));
+    }
+    hand.order(Order::PromoteOne(2)).unwrap();
+    assert_eq!((hand.state.weights(), hand.state.chosen), (vec![0.0, 0.0, 1.0], Some(2)));
+    assert!(hand.last().sentence.contains("ada promoted v9"), "{}", hand.last().sentence);
+    // In a review the one that leads is not the only one.
+    let mut review = two(TWO);
+    review.goes(1, 0);
+    review.goes(11, 200);
+    review.line("liked", "v9").candidate = Some(0.5);
+    assert_eq!(review.goes(2 * 24 * 60, 300), [DecisionKind::ReviewAsked]);
+    assert_eq!(machine(&review), Some(2));
+    review.order(Order::PromoteOne(1)).unwrap();
+    assert_eq!(review.state.weights(), [0.0, 1.0, 0.0]);
+    // One that was taken out cannot be, and the one that is left needs no name.
+    let mut gone = two(TWO);
+    gone.goes(1, 0);
+    gone.line("errors", "v9").finding = Finding::Worse;
+    assert_eq!(gone.goes(1, 50), [DecisionKind::Dropped]);
+    assert!(gone.order(Order::PromoteOne(2)).unwrap_err().contains("is not there any more"));
+    assert_eq!(machine(&gone), Some(1));
+    gone.order(Order::Promote).unwrap();
+    assert_eq!(gone.state.weights(), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn an_order_for_one_candidate_does_not_go_past_people_either() {
+    let mut hand = two(&format!("{TWO}approvals: [{{before: promotion, group: risk}}]\n"));
+    hand.facts.starter = Some("key:ada".into());
+    hand.goes(1, 0);
+    hand.order_by("key:bob", &[], Order::PromoteOne(2)).unwrap();
+    assert_eq!((hand.state.phase, hand.state.chosen), (Phase::Approval(ApprovalPoint::Promotion), Some(2)));
+    hand.order_by("key:eve", &["risk"], Order::Approve).unwrap();
+    assert_eq!(hand.state.weights(), [0.0, 0.0, 1.0]);
+    let mut free = two(&format!("{TWO}approvals: [{{before: promotion}}]\n"));
+    free.goes(1, 0);
+    free.order(Order::PromoteOne(1)).unwrap();
+    assert_eq!(free.state.phase, Phase::Promoting, "an order is an agreement where anybody may agree");
 }
 
 #[test]

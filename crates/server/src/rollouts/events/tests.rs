@@ -135,6 +135,45 @@ async fn a_long_past_comes_in_parts_and_each_event_once() {
     assert_eq!((at_once.iter().map(key).collect::<HashSet<Key>>(), parts), (keys, 0));
 }
 
+/// Read from what is kept, and heard as it comes: answers whose requests had no unit, once each whatever their rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_without_a_unit_are_told_and_what_was_named_or_failed_is_not() {
+    let world = World::new(PART).await;
+    let answer = |ago: i64, change: fn(&mut Prediction)| {
+        let at = world.events.ctx.now().plus_micros(-ago * SECOND);
+        let mut made =
+            Prediction { rows: 3, assignment: Assignment::default(), ..prediction(world.ids.event(at), at, 0) };
+        change(&mut made);
+        let id = made.id;
+        world.events.journal.append(made);
+        id
+    };
+    let all = |ago: i64| {
+        let unitless = answer(ago, |_| {});
+        answer(ago, |p| p.assignment.forced = true);
+        answer(ago, |p| p.assignment.unit = Some(1));
+        answer(ago, |p| p.outcome = Outcome::Failed { kind: ErrorKind::Internal, message: "x".into() });
+        unitless
+    };
+    let counted = |events: &[Event]| -> Vec<EventId> {
+        events.iter().filter_map(|e| if let Event::Unitless(u) = e { Some(u.id) } else { None }).collect()
+    };
+    let kept = all(100);
+    world.events.journal.flush().await.unwrap();
+    eventually("it is in the journal", || async { !world.all().await.0.is_empty() }).await;
+    assert_eq!(counted(&world.all().await.0), [kept]);
+    let mut stream = world.events.follow(wanted()).await.unwrap();
+    assert_eq!(counted(&stream.next().await.unwrap().events), [kept]);
+    let came = all(1);
+    world.events.journal.flush().await.unwrap();
+    let mut heard = Vec::new();
+    while heard.is_empty() {
+        heard = counted(&stream.next().await.unwrap().events);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(heard, [came]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_while_a_long_past_is_read_is_not_lost() {
     let world = World::new(20).await;

@@ -124,7 +124,7 @@ impl Following {
         let Wanted { from, generation, tenant, labels, .. } = &self.wanted;
         let mine = |event: &&Event| match event {
             Event::Exposure(e) => e.at >= *from && e.generation >= *generation,
-            Event::Shadow(_) | Event::Label(_) => event.at() >= *from,
+            Event::Shadow(_) | Event::Label(_) | Event::Unitless(_) => event.at() >= *from,
         };
         let traffic = bulletin.traffic.iter().filter(|t| t.of == self.of);
         self.waiting.extend(traffic.flat_map(|t| &t.events).filter(mine).cloned());
