@@ -13,8 +13,10 @@ import time
 
 import mlflow
 import numpy
+import pandas
 import pytest
 import requests
+from mainspring_server import Mainspring
 from mlflow.models import infer_signature
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
@@ -81,14 +83,14 @@ def channel(receiver, **more):
     return json.dumps(document | more)
 
 
-def deployed(server, name, **slo):
+def deployed(server, name, signature=None, **slo):
     x, y = load_iris(return_X_y=True)
     x = x.astype(numpy.float32)
     graph = to_onnx(LogisticRegression(max_iter=500).fit(x, y), x[:1], options={"zipmap": False}, target_opset=17)
     mlflow.set_tracking_uri(server.url)
     mlflow.set_experiment("alerts")
     with mlflow.start_run():
-        mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name="iris", pip_requirements=["onnxruntime"])
+        mlflow.onnx.log_model(graph, name="model", signature=signature or infer_signature(x[:5]), registered_model_name="iris", pip_requirements=["onnxruntime"])
     server.deploy(name, "models:/iris/1", slo=slo)
 
 
@@ -101,6 +103,12 @@ def ask(server, name, times):
 
 def slos(server):
     return {s["objective"]: s for s in json.loads(server.cli("alert", "slo", "--output", "json"))["slos"]}
+
+
+def gauge(server, series):
+    """What the page of metrics has of a series; `None` when it is not there."""
+    found = [line for line in requests.get(f"{server.url}/metrics").text.splitlines() if line.startswith(f"{series} ")]
+    return float(found[0].rsplit(" ", 1)[1]) if found else None
 
 
 def test_a_broken_promise_is_told_and_survives_a_kill(start, receiver, tmp_path):
@@ -137,6 +145,9 @@ def test_a_broken_promise_is_told_and_survives_a_kill(start, receiver, tmp_path)
     assert 'mainspring_slo_budget_left{deployment="slow",objective="availability"} 1' in metrics
     hour = 'mainspring_slo_burn_rate{deployment="slow",objective="p99",window_seconds="3600"} '
     assert float(metrics.split(hour)[1].split()[0]) == pytest.approx(100)
+    until("the alerts are counted", lambda: gauge(again, 'mainspring_alerts_firing{severity="page",source="slo"}') == 1)
+    assert gauge(again, 'mainspring_alerts_firing{severity="ticket",source="slo"}') == 1
+    assert gauge(again, 'mainspring_alerts_firing{severity="page",source="drift"}') == 0
     # The journal heard of it, once.
     said = lambda: again.query("SELECT decision, deployment, numbers FROM decisions WHERE decided_by LIKE 'Alert/%' ORDER BY at")
     until("the journal heard of both severities", lambda: len(said()) == 2)
@@ -185,15 +196,138 @@ def test_inside_addresses_are_not_reached_by_default(start, receiver):
     assert not receiver.tries
 
 
-def test_the_rules_for_prometheus_pass_its_own_check(start, tmp_path):
+def test_drift_is_on_the_page_of_metrics(start, tmp_path):
     server = start()
-    deployed(server, "ruled", availability="99.9%", p99="20ms", p50="1us")
-    until("the objectives are known", lambda: len(slos(server)) == 3)
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(server.cli("alert", "rules"))
-    assert "ruled p50: the shortest duration bucket is longer" in rules.read_text()
-    if promtool := shutil.which("promtool"):
-        checked = subprocess.run([promtool, "check", "rules", str(rules)], capture_output=True, text=True)
-        assert checked.returncode == 0 and "22 rules found" in checked.stdout, checked.stdout + checked.stderr
-    else:
-        assert rules.read_text().count("- record:") == 14 and rules.read_text().count("- alert:") == 8
+    frame = pandas.concat([load_iris(as_frame=True).data.astype("float32")] * 4, ignore_index=True)
+    frame.columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    deployed(server, "watched", signature=infer_signature(frame), availability="99%")
+    frame.to_parquet(tmp_path / "train.parquet")
+    server.cli("profile", tmp_path / "train.parquet", "--version", "iris/1")
+    monitor = {"apiVersion": "mainspring/v1", "kind": "Monitor", "name": "petals", "deployment": "watched", "columns": ["in.*"],
+               "every": "5s", "minRows": 100, "severity": "critical"}
+    server.apply(json.dumps(monitor))
+    of = 'monitor="petals",deployment="watched"'
+    drifting = lambda: gauge(server, f'mainspring_monitor_drifting{{{of},severity="page"}}')
+    until("somebody watches", lambda: drifting() == 0)
+    # Another unit, in one column.
+    moved = frame.assign(petal_length=frame["petal_length"] * numpy.float32(2.54))
+    answer = requests.post(f"{server.url}/deployments/watched/invocations", json={"dataframe_split": moved.to_dict("split")})
+    assert answer.status_code == 200, answer.text
+    until("the drift is seen", lambda: drifting() == 1)
+    assert gauge(server, f"mainspring_monitor_drifted_columns{{{of}}}") == 1
+    assert gauge(server, f"mainspring_monitor_stopped{{{of}}}") == 0
+    until("all rows are looked at", lambda: gauge(server, f"mainspring_monitor_rows_seen_total{{{of}}}") == len(moved))
+    assert 100 <= gauge(server, f"mainspring_monitor_rows_sampled_total{{{of}}}") <= len(moved)
+    distance = lambda column: gauge(server, f'mainspring_monitor_column_distance{{{of},column="in.{column}"}}')
+    assert distance("petal_length") > 0.3 and distance("sepal_width") < 0.1
+    until("it is an alert", lambda: gauge(server, 'mainspring_alerts_firing{severity="page",source="drift"}') == 1)
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory):
+    """What the server writes for Prometheus, of objectives of each kind."""
+    server = Mainspring()
+    try:
+        deployed(server, "ruled", availability="99.9%", p99="1s", p90="50us", p50="1us")
+        until("the objectives are known", lambda: len(slos(server)) == 4)
+        file = tmp_path_factory.mktemp("rules") / "rules.yaml"
+        file.write_text(server.cli("alert", "rules"))
+    finally:
+        server.stop()
+    return file
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    return shutil.which("promtool") or pytest.skip("promtool is not installed (apt: prometheus)")
+
+
+def test_each_objective_has_its_rules(rules):
+    text = rules.read_text()
+    assert "ruled p50: the shortest duration bucket is longer" in text
+    assert (text.count("- record:"), text.count("- alert:")) == (3 * 7, 3 * 4 + 1)
+
+
+def test_the_rules_for_prometheus_pass_its_own_check(rules, promtool):
+    checked = subprocess.run([promtool, "check", "rules", str(rules)], capture_output=True, text=True)
+    assert checked.returncode == 0 and "34 rules found" in checked.stdout, checked.stdout + checked.stderr
+
+
+# Three days of samples, one a minute: `0+100x4320` is a hundred requests a minute.
+MINUTES = 3 * 24 * 60
+BUSY = f"0+100x{MINUTES}"
+# By the long window of a rule: how severe it is, how many times too fast, and the short window.
+BURNS = {"1h": ("page", "14.4", "5m"), "6h": ("page", "6", "30m"), "1d": ("ticket", "3", "2h"), "3d": ("ticket", "1", "6h")}
+
+
+def outcomes(**values):
+    """Requests by outcome."""
+    return {f'mainspring_inference_requests_total{{deployment="ruled",version="1",outcome="{of}"}}': each for of, each in values.items()}
+
+
+def answers(bound, within):
+    """Answers of a busy deployment, and those of them that came within a bucket's bound."""
+    name = "mainspring_inference_duration_seconds"
+    return {f'{name}_bucket{{deployment="ruled",version="1",le="{bound}"}}': within, f'{name}_count{{deployment="ruled",version="1"}}': BUSY}
+
+
+def drifting(values, of_another):
+    """A monitor, as two servers tell of it."""
+    series = 'mainspring_monitor_drifting{{deployment="ruled",monitor="ages",severity="page",instance="{}"}}'
+    return {series.format("a"): values, series.format("b"): of_another}
+
+
+def burns(objective, target, *longs):
+    """The alerts of an objective, by their long windows."""
+    alerts = []
+    for long in longs:
+        severity, factor, short = BURNS[long]
+        labels = {"severity": severity, "deployment": "ruled", "objective": objective, "long": long}
+        summary = f"ruled uses its budget for {objective} {factor} times too fast ({long} and {short}; objective {target})"
+        alerts.append({"exp_labels": labels, "exp_annotations": {"summary": summary}})
+    return alerts
+
+
+CASES = {
+    "a fast burn pages": (outcomes(ok=BUSY, internal=f"0x{MINUTES - 10} 15+15x9"), burns("availability", "99.9 %", "1h")),
+    "a slow one tickets": (outcomes(ok=BUSY, internal=f"0+0.2x{MINUTES}"), burns("availability", "99.9 %", "3d")),
+    "what the budget allows is no alert": (outcomes(ok=BUSY, internal=f"0+0.05x{MINUTES}"), []),
+    "what the caller did wrong is none": (outcomes(ok=BUSY, invalid_input=BUSY), []),
+    "one failure at night is none": (outcomes(ok=f"0x{MINUTES}", internal=f"0x{MINUTES - 3} 1x2"), []),
+    "fifteen of fifteen are none": (outcomes(ok=f"0x{MINUTES}", internal=f"0x{MINUTES - 60} 0.25+0.25x59"), []),
+    "requests of callers do not make them enough": (
+        outcomes(ok=f"0x{MINUTES}", internal=f"0x{MINUTES - 60} 0.25+0.25x59", invalid_input=BUSY), []),
+    "thirty of thirty are enough": (
+        outcomes(ok=f"0x{MINUTES}", internal=f"0x{MINUTES - 60} 0.5+0.5x59"), burns("availability", "99.9 %", *BURNS)),
+    # Bounds as the server writes them, and as Prometheus keeps them since version 3.
+    **{f"late answers ticket, of the bound {le}": (answers(le, f"0+95x{MINUTES}"), burns("p99", "99 %", "1d", "3d")) for le in ("1", "1.0")},
+    **{f"late answers ticket, of the bound {le}": (answers(le, f"0+50x{MINUTES}"), burns("p90", "90 %", "1d", "3d")) for le in ("0.00005", "5e-05")},
+}
+
+
+def checked(promtool, folder, rules, case):
+    """Prometheus' own unit test of the rules."""
+    file = folder / "test.json"
+    # No rule waits, so that a look a day is enough; each is at samples of a minute.
+    file.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1d", "tests": [case]}))
+    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_prometheus_alerts_as_the_server_does(rules, promtool, tmp_path, name):
+    series, expected = CASES[name]
+    checked(promtool, tmp_path, rules, {
+        "interval": "1m", "input_series": [{"series": each, "values": values} for each, values in series.items()],
+        "alert_rule_test": [{"eval_time": "3d", "alertname": "MainspringSloBurn", "exp_alerts": expected}],
+    })
+
+
+@pytest.mark.parametrize(("values", "of_another", "fires"), [("0x10", "0x10", False), ("0x8 1x1", "0x9 1", True)])
+def test_a_monitor_that_drifts_alerts_once_and_as_severely_as_it_says(rules, promtool, tmp_path, values, of_another, fires):
+    summary = "ages: what ruled is asked or answers has drifted; `mainspring monitor why ages` says which columns, and since when"
+    alert = {"exp_labels": {"deployment": "ruled", "monitor": "ages", "severity": "page"}, "exp_annotations": {"summary": summary}}
+    checked(promtool, tmp_path, rules, {
+        "interval": "1d", "input_series": [{"series": each, "values": all_of_it} for each, all_of_it in drifting(values, of_another).items()],
+        "alert_rule_test": [{"eval_time": "10d", "alertname": "MainspringDrift", "exp_alerts": [alert] if fires else []}],
+    })

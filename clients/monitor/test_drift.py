@@ -24,7 +24,8 @@ def run(*args, code=0):
 
 def drift(reference, current, *more, code=0):
     report = json.loads(run("drift", reference, current, "--output", "json", *more, code=code).stdout)
-    return report, {column["name"]: column.get("finding") or column["skipped"] for column in report["columns"]}
+    said = {c["name"]: c.get("finding") or c.get("skipped") or c["broken"] for c in report["columns"]}
+    return report, said
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,41 @@ def test_a_table_in_two_random_halves_has_not_drifted(digits, tmp_path):
     mixed[900:].to_parquet(tmp_path / "b.parquet", index=False)
     report, _ = drift(tmp_path / "a.parquet", tmp_path / "b.parquet", "--fail-on-drift")
     assert report["verdict"] == "steady" and len(report["columns"]) == 65
+
+
+def test_a_broken_table_fails_whatever_the_profile(tumours, tmp_path):
+    # Ten chunks for NannyML: an eleventh of nine rows would alert by itself.
+    whole = tumours[["mean radius", "mean area", "mean texture", "mean symmetry"]][:560]
+    broken = whole.drop(columns="mean radius").assign(**{"mean area": "n/a", "mean texture": numpy.nan, "new": 1.0})
+    broken["mean area"] = broken["mean area"] + broken.index.astype(str)
+    for ending in ("csv", "parquet"):
+        files = [tmp_path / f"{name}.{ending}" for name in ("whole", "broken", "more")]
+        for frame, file in zip((whole, broken, whole.assign(new=1.0)), files):
+            frame.to_csv(file, index=False) if ending == "csv" else frame.to_parquet(file, index=False)
+        profile = tmp_path / f"{ending}.json"
+        run("profile", files[0], "-o", profile)
+        sides = [(files[0], ("sequential", "evidently", "nannyml", "whylogs")), (profile, ("evidently", "whylogs"))]
+        for reference, name in ((reference, name) for reference, names in sides for name in names):
+            how = ("--profile", name, "--fail-on-drift")
+            report, found = drift(reference, files[1], *how, code=1)
+            assert sorted(report["broken"]) == ["mean area", "mean radius", "mean texture"], (name, report)
+            assert found["mean radius"] == {"what": "gone"} and found["mean texture"] == {"what": "empty"}
+            assert found["mean area"] == {"what": "kind", "was": "numbers", "is": "text"}
+            assert found["mean symmetry"]["verdict"] == "steady" and report["added"] == ["new"]
+            shown = run("drift", reference, files[1], *how, code=1).stdout
+            assert "column mean radius is gone" in shown and "column mean texture has no values any more" in shown
+            assert "3 columns are broken, 0 of 1 columns drifted" in shown and "✓ 0 of" not in shown
+            # What is new is said, and is no failure.
+            report, _ = drift(reference, files[2], *how)
+            assert (report["added"], report["broken"], report["verdict"]) == (["new"], [], "steady")
+
+
+def test_a_table_below_evidentlys_share_says_what_decides(tumours, tmp_path):
+    frame = tumours.iloc[:, :7]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.assign(**{"mean radius": frame["mean radius"] + 50}).to_csv(tmp_path / "b.csv", index=False)
+    shown = run("drift", tmp_path / "a.csv", tmp_path / "b.csv", "--profile", "evidently", "--fail-on-drift").stdout
+    assert "1 of 7 columns drifted, but not the table" in shown and "--fail-on-drift looks at the table" in shown
 
 
 def test_what_makes_no_sense_is_refused(tumours, tmp_path):

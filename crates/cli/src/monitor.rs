@@ -7,8 +7,8 @@ use crate::html;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use crate::sides::Side;
 use mainspring_core::ErrorKind;
-use mainspring_monitor::drift::{Comparison, Outcome, Report, Told, compare, shown};
-use mainspring_monitor::profile::{Column, Profile};
+use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, Told, compare, shown};
+use mainspring_monitor::profile::{Column, Profile, Texts};
 use mainspring_monitor::sketches::{Picture, Sketches, compare_sketches};
 use mainspring_monitor::{MonitorError, Table};
 use mainspring_stats::presets::{NumberTest, Preset, VectorTest, Verdict};
@@ -88,9 +88,23 @@ fn row(column: &Column, rows: u64) -> Vec<String> {
     } else {
         cells.extend(std::iter::repeat_n(String::new(), 5));
     }
-    let frequent = column.texts.iter().flat_map(|t| t.frequent.iter().take(3));
-    cells.push(frequent.map(|(value, count)| format!("{value} ({count})")).collect::<Vec<_>>().join(", "));
+    cells.push(column.texts.as_ref().map(frequent).unwrap_or_default());
     cells
+}
+
+/// The three most frequent texts with their rows: where not all values were counted, the least and the most that each may
+/// have.
+fn frequent(texts: &Texts) -> String {
+    let error = texts.count_error;
+    let rows = |most: u64| match most.saturating_sub(error) {
+        least if least == most => most.to_string(),
+        least => format!("{least}–{most}"),
+    };
+    let shown = texts.frequent.iter().take(3).map(|(value, most)| format!("{value} ({})", rows(*most)));
+    match shown.collect::<Vec<_>>() {
+        shown if shown.is_empty() && error > 0 => format!("none surely above {error}"),
+        shown => shown.join(", "),
+    }
 }
 
 fn round(value: f64) -> String {
@@ -151,6 +165,7 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         html::save(html::drift(&report, &pictures, [&args.reference, &args.current]), to)?;
     }
     either(out, &report, || findings(&report));
+    // A broken column is a drift of the table.
     let failed = args.fail_on_drift && report.verdict == Verdict::Drift;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -174,19 +189,66 @@ fn findings(report: &Report) {
     report.columns.iter().for_each(|c| told(&c.name, &c.outcome, &c.apart));
     report.together.iter().for_each(|t| told("rows as wholes", &t.outcome, &t.apart));
     for column in &report.columns {
-        for shape in column.shape.iter().filter(|s| s.finding.verdict == Verdict::Drift) {
-            note(format!("{}: their {} has drifted too", column.name, shape.name));
-        }
+        shapes(column).for_each(|said| note(format!("{}: {said}", column.name)));
     }
-    for (names, what) in [(&report.added, "only in the current file"), (&report.removed, "only in the reference")] {
+    // What is gone and broken has its row and its line.
+    let others: Vec<String> = report.removed.iter().filter(|name| !report.broken.contains(name)).cloned().collect();
+    for (names, what) in [(&report.added, "only in the current file"), (&others, "only in the reference")] {
         if !names.is_empty() {
             note(format!("{what}: {}", names.join(", ")));
         }
     }
+    for text in broken(report) {
+        line(mark(Mark::Bad, text));
+    }
+    let (state, text) = summary(report);
+    line(mark(state, text));
+    report.below().into_iter().for_each(line);
+}
+
+/// What has become of the form of a column's texts, in words.
+pub fn shapes(column: &ColumnReport) -> impl Iterator<Item = String> {
+    let moved = matches!(&column.outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
+    let found = column.shape.iter().filter(|shape| shape.finding.verdict == Verdict::Drift);
+    let words = if moved { " too" } else { ", and their words have not" };
+    found.map(move |shape| format!("their {} has drifted{words}", shape.name))
+}
+
+/// What became of columns that cannot be compared any more, a sentence each.
+pub fn broken(report: &Report) -> Vec<String> {
+    const NAMED: usize = 20;
+    let mut says: Vec<String> =
+        report.breaks().take(NAMED).map(|(name, what)| format!("column {name} {what}")).collect();
+    if report.broken.len() > NAMED {
+        says.push(format!("and {} more columns", report.broken.len() - NAMED));
+    }
+    says
+}
+
+/// Columns that drifted, whether rows as wholes did, and beside them the columns that are broken.
+pub fn counts(report: &Report) -> String {
+    let (drifted, compared) = report.drifted();
+    let moved = |outcome: &Outcome| matches!(outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
+    let whole = if report.together.iter().any(|t| moved(&t.outcome)) { ", rows as wholes did" } else { "" };
+    let drifted = format!("{drifted} of {compared} columns drifted{whole}");
+    match report.broken.len() {
+        0 => drifted,
+        1 => format!("1 column is broken, {drifted}"),
+        several => format!("{several} columns are broken, {drifted}"),
+    }
+}
+
+/// The last line, and how good that is.
+fn summary(report: &Report) -> (Mark, String) {
     let (drifted, compared) = report.drifted();
     let [before, now] = report.rows;
-    let text = format!("{drifted} of {compared} columns drifted ({now} rows, reference {before})");
-    line(mark(if drifted == 0 { Mark::Good } else { Mark::Bad }, text));
+    let state = match report.verdict {
+        Verdict::Drift => Mark::Bad,
+        // Where nothing was compared, nothing is known to be steady.
+        _ if drifted > 0 || compared == 0 => Mark::Warn,
+        Verdict::Steady | Verdict::Possible => Mark::Good,
+    };
+    (state, format!("{} ({now} rows, reference {before})", counts(report)))
 }
 
 /// What a classifier goes by, in words.
@@ -212,6 +274,10 @@ fn verdict(name: &str, outcome: &Outcome) -> Vec<String> {
             let skipped = mark(Mark::Warn, "not compared");
             return vec![name.to_owned(), skipped, String::new(), String::new(), String::new(), why.clone()];
         }
+        Outcome::Broken(what) => {
+            let broken = mark(Mark::Bad, what.word());
+            return vec![name.to_owned(), broken, String::new(), String::new(), String::new(), what.to_string()];
+        }
     };
     let verdict = match found.verdict {
         Verdict::Drift => mark(Mark::Bad, "drift"),
@@ -221,4 +287,87 @@ fn verdict(name: &str, outcome: &Outcome) -> Vec<String> {
     let since = found.since.map(|row| row.to_string()).unwrap_or_default();
     let (score, threshold) = (shown(found.kind, found.score), shown(found.kind, found.threshold));
     vec![name.to_owned(), verdict, score, threshold, since, found.method.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_monitor::drift::{Broken, Shape};
+    use mainspring_stats::presets::{Finding, Score};
+
+    fn finding(verdict: Verdict) -> Finding {
+        let (method, kind) = ("K-S p_value", Score::PValue);
+        Finding { method, kind, score: 0.5, threshold: 0.05, verdict, since: None, chunks: Vec::new() }
+    }
+
+    fn column(name: &str, outcome: Outcome, shape: Vec<Shape>) -> ColumnReport {
+        let kind = mainspring_monitor::Kind::Text;
+        ColumnReport { name: name.to_owned(), kind, outcome, apart: None, shape }
+    }
+
+    fn report(columns: Vec<ColumnReport>, verdict: Verdict) -> Report {
+        let broken = |c: &&ColumnReport| matches!(c.outcome, Outcome::Broken(_));
+        Report {
+            preset: Preset::Evidently,
+            rows: [10, 20],
+            broken: columns.iter().filter(broken).map(|c| c.name.clone()).collect(),
+            columns,
+            added: Vec::new(),
+            removed: Vec::new(),
+            together: Vec::new(),
+            verdict,
+        }
+    }
+
+    /// There is a tick only where something was compared and nothing is wrong.
+    #[test]
+    fn a_broken_table_has_no_tick() {
+        let steady = || column("a", Outcome::Finding(finding(Verdict::Steady)), Vec::new());
+        let drifted = || column("b", Outcome::Finding(finding(Verdict::Drift)), Vec::new());
+        let gone = || column("c", Outcome::Broken(Broken::Gone), Vec::new());
+        let skipped = || column("d", Outcome::Skipped("it holds times".into()), Vec::new());
+        let said = |columns, verdict| {
+            let (state, text) = summary(&report(columns, verdict));
+            (mark(state, ""), text)
+        };
+        let (good, bad, warn) = (mark(Mark::Good, ""), mark(Mark::Bad, ""), mark(Mark::Warn, ""));
+        let rows = "(20 rows, reference 10)";
+        let found = said(vec![steady(), skipped()], Verdict::Steady);
+        assert_eq!(found, (good, format!("0 of 1 columns drifted {rows}")));
+        let found = said(vec![steady(), gone()], Verdict::Drift);
+        assert_eq!(found, (bad, format!("1 column is broken, 0 of 1 columns drifted {rows}")));
+        let found = said(vec![steady(), steady(), drifted()], Verdict::Steady);
+        assert_eq!(found, (warn.clone(), format!("1 of 3 columns drifted {rows}")));
+        assert_eq!(said(vec![skipped()], Verdict::Steady), (warn, format!("0 of 0 columns drifted {rows}")));
+        assert_eq!(broken(&report(vec![gone()], Verdict::Drift)), ["column c is gone"]);
+        let many = (0..25).map(|at| column(&format!("c{at}"), Outcome::Broken(Broken::Gone), Vec::new())).collect();
+        assert_eq!(broken(&report(many, Verdict::Drift)).last().unwrap(), "and 5 more columns");
+        let row = verdict("c", &gone().outcome);
+        assert_eq!((&row[1], row[5].as_str()), (&mark(Mark::Bad, "gone"), "is gone"));
+    }
+
+    #[test]
+    fn a_form_that_drifted_says_whether_the_words_have() {
+        let of = |verdict| {
+            let shape = vec![Shape { name: "length", finding: finding(Verdict::Drift) }];
+            shapes(&column("said", Outcome::Finding(finding(verdict)), shape)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Verdict::Drift), ["their length has drifted too"]);
+        assert_eq!(of(Verdict::Steady), ["their length has drifted, and their words have not"]);
+    }
+
+    #[test]
+    fn frequent_texts_have_the_rows_that_they_may_have() {
+        let texts = |of: &[(&str, u64)], count_error| Texts {
+            frequent: of.iter().map(|(value, most)| ((*value).to_owned(), *most)).collect(),
+            count_error,
+            longest: 4,
+            mean_length: Some(4.0),
+            frequent_items: String::new(),
+        };
+        assert_eq!(frequent(&texts(&[("gold", 40), ("free", 20)], 0)), "gold (40), free (20)");
+        assert_eq!(frequent(&texts(&[("gold", 2_050)], 50)), "gold (2000–2050)");
+        assert_eq!(frequent(&texts(&[], 31)), "none surely above 31");
+        assert_eq!(frequent(&texts(&[], 0)), "");
+    }
 }

@@ -137,6 +137,9 @@ fn show(view: &Value, most: usize) {
         let (rows, sampled, until) = (cell(&view["rows"]), cell(&view["sampled"]), time(&view["seenUntil"]));
         line(format!("  {rows} rows up to {until}, {sampled} of them sampled; {} came too late", cell(&view["late"])));
     }
+    if let Some(unused) = view["unusedDataset"].as_str() {
+        line(mark(Mark::Warn, format!("  {unused}")));
+    }
     if let Some(left_out @ 1..) = view["leftOut"].as_u64() {
         line(mark(Mark::Warn, format!("  {left_out} columns are not watched: list fewer in `columns` or `segments`")));
     }

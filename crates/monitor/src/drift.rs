@@ -1,24 +1,31 @@
 //! Two files, column by column.
 
+mod broken;
+mod read;
 mod rows;
+mod task;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod vectors;
 
+pub use broken::{Broken, Sort};
 pub use rows::Together;
 pub use texts::Shape;
 
-use crate::column::{Kind, numbers_into, texts as each_text};
+pub(crate) use broken::{Seen, digits, untested};
+
+use crate::column::Kind;
 use crate::error::MonitorError;
 use crate::table::Table;
-use mainspring_stats::multivariate::{Apart, Auc, Drawn, Weighted};
-use mainspring_stats::presets::{self, Finding, MISSING, NumberTest, Preset, Score, Values, VectorTest, Verdict};
+use mainspring_stats::multivariate::{Apart, Auc, Weighted};
+use mainspring_stats::presets::{Finding, NumberTest, Preset, Score, VectorTest, Verdict};
+use read::{HELD, Unit, kind};
 use serde::Serialize;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use task::Task;
 
 /// From which share of drifted columns Evidently says that the table has drifted.
-pub(crate) const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.5;
 
 /// How two files are compared.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +36,8 @@ pub struct Comparison<'a> {
     pub test: Option<NumberTest>,
     /// For [`Preset::Sequential`]: the probability of any false alarm in the table. The others have their own.
     pub level: f64,
-    /// Columns that are compared at a time; each takes two columns' memory.
+    /// Columns that are compared at a time; each takes two columns' memory. Files that are read row by row take 256 MiB
+    /// beside that.
     pub threads: usize,
     /// How vectors are compared.
     pub vectors: VectorTest,
@@ -45,15 +53,17 @@ pub struct Report {
     pub preset: Preset,
     /// Rows of the reference and of the current file.
     pub rows: [u64; 2],
-    /// In the order of the reference.
+    /// In the order of the reference; then vectors of a prefix, then what is gone.
     pub columns: Vec<ColumnReport>,
+    /// Those of them that cannot be compared any more, by name: they are not among the ones that drifted.
+    pub broken: Vec<String>,
     /// Columns of the current file that the reference lacks.
     pub added: Vec<String>,
     /// Columns of the reference that the current file lacks.
     pub removed: Vec<String>,
     /// Of rows as wholes, where the preset looks at them.
     pub together: Vec<Together>,
-    /// Of the whole table.
+    /// Of the whole table; a broken column is a drift of it.
     pub verdict: Verdict,
 }
 
@@ -104,26 +114,79 @@ pub enum Outcome {
     Finding(Finding),
     /// Why there is none.
     Skipped(String),
+    /// There can be none any more.
+    Broken(Broken),
+}
+
+impl ColumnReport {
+    /// Of a column that is not there any more.
+    pub(crate) fn gone(name: &str, kind: Kind) -> Self {
+        Self::plain(name, kind, Outcome::Broken(Broken::Gone))
+    }
+
+    pub(crate) fn plain(name: &str, kind: Kind, outcome: Outcome) -> Self {
+        Self { name: name.to_owned(), kind, outcome, apart: None, shape: Vec::new() }
+    }
 }
 
 impl Report {
-    /// How many columns have drifted, and how many were compared.
+    /// How many columns have drifted, and how many were compared; broken ones are in neither.
     pub fn drifted(&self) -> (usize, usize) {
         let found = || {
             self.columns.iter().filter_map(|c| match &c.outcome {
                 Outcome::Finding(finding) => Some(finding),
-                Outcome::Skipped(_) => None,
+                Outcome::Skipped(_) | Outcome::Broken(_) => None,
             })
         };
         (found().filter(|f| f.verdict == Verdict::Drift).count(), found().count())
     }
+
+    /// What became of the broken columns, by name.
+    pub fn breaks(&self) -> impl Iterator<Item = (&str, Broken)> {
+        self.columns.iter().filter_map(|column| match column.outcome {
+            Outcome::Broken(what) => Some((column.name.as_str(), what)),
+            Outcome::Finding(_) | Outcome::Skipped(_) => None,
+        })
+    }
+
+    /// Evidently's verdict of a table in which some columns have drifted and the table has not, in a sentence.
+    pub fn below(&self) -> Option<String> {
+        let (drifted, compared) = self.drifted();
+        (drifted > 0 && self.verdict != Verdict::Drift).then(|| {
+            format!(
+                "{drifted} of {compared} columns drifted, but not the table: {} says that of one when {:.0} % of its \
+                 columns have, and --fail-on-drift looks at the table",
+                self.preset.as_str(),
+                100.0 * SHARE
+            )
+        })
+    }
+
+    /// With what follows from its columns.
+    pub(crate) fn concluded(mut self) -> Self {
+        self.broken = self.breaks().map(|(name, _)| name.to_owned()).collect();
+        let (drifted, compared) = self.drifted();
+        let whole = |t: &Together| matches!(&t.outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
+        let much = match self.preset {
+            Preset::Evidently => compared > 0 && drifted as f64 / compared as f64 >= SHARE,
+            Preset::NannyMl | Preset::Whylogs | Preset::Sequential => drifted > 0 || self.together.iter().any(whole),
+        };
+        let drift = much || !self.broken.is_empty();
+        self.verdict = if drift { Verdict::Drift } else { Verdict::Steady };
+        self
+    }
 }
 
-/// Compares the columns that both files have. Blocks.
+/// Compares the columns that both files have, and says which of the reference's cannot be compared any more. Blocks.
 ///
 /// # Errors
 /// [`MonitorError`] when a file cannot be read, or they share no column.
 pub fn compare(reference: &Table, current: &Table, how: Comparison) -> Result<Report, MonitorError> {
+    compare_within(reference, current, how, HELD)
+}
+
+/// As [`compare`], with so many bytes of values in a pass.
+fn compare_within(reference: &Table, current: &Table, how: Comparison, held: usize) -> Result<Report, MonitorError> {
     if !(how.level > 0.0 && how.level < 1.0) {
         return Err(MonitorError::Level(how.level));
     }
@@ -134,18 +197,9 @@ pub fn compare(reference: &Table, current: &Table, how: Comparison) -> Result<Re
     if shared.is_empty() {
         return Err(MonitorError::Columns(there));
     }
-    let units = units(&shared, [reference, current], how.prefixes)?;
-    let looks = units.len() + usize::from(how.preset == Preset::Sequential && units.len() > 1);
-    let level = how.level / looks as f64;
-    let task = Task {
-        reference,
-        current,
-        how,
-        level,
-        columns: units.len(),
-        chosen: [OnceLock::new(), OnceLock::new()],
-        spare: Mutex::default(),
-    };
+    let tables = [reference, current];
+    let units = units(&shared, tables, how.prefixes)?;
+    let task = Task::new(tables, how, (units.len(), held));
     let found = task.all(&units)?;
     let mut rows: [u64; 2] = [0; 2];
     let (mut columns, mut drawn) = (Vec::with_capacity(found.len()), Vec::new());
@@ -155,31 +209,19 @@ pub fn compare(reference: &Table, current: &Table, how: Comparison) -> Result<Re
         drawn.extend(one.drawn.map(|rows| (one.column.name.clone(), rows)));
         columns.push(one.column);
     }
-    let mut report = Report {
+    let removed = only(&there, &here);
+    columns.extend(removed.iter().map(|name| ColumnReport::gone(name, kind(reference, name))));
+    let report = Report {
         preset: how.preset,
         rows,
         columns,
+        broken: Vec::new(),
         added: only(&here, &there),
-        removed: only(&there, &here),
+        removed,
         together: task.together(&shared, &drawn, rows)?,
         verdict: Verdict::Steady,
     };
-    let (drifted, compared) = report.drifted();
-    let whole = |t: &Together| matches!(&t.outcome, Outcome::Finding(f) if f.verdict == Verdict::Drift);
-    let much = match how.preset {
-        Preset::Evidently => compared > 0 && drifted as f64 / compared as f64 >= SHARE,
-        _ => drifted > 0 || report.together.iter().any(whole),
-    };
-    if much {
-        report.verdict = Verdict::Drift;
-    }
-    Ok(report)
-}
-
-/// What is compared: a column, or the columns of a prefix.
-struct Unit {
-    name: String,
-    parts: Option<Vec<String>>,
+    Ok(report.concluded())
 }
 
 /// Columns that are in no group each for itself, then the groups.
@@ -197,240 +239,6 @@ fn units(shared: &[&String], tables: [&Table; 2], prefixes: &[String]) -> Result
         groups.push(Unit { name: format!("{prefix}*"), parts: Some(parts) });
     }
     Ok(left.into_iter().map(|name| Unit { name: name.clone(), parts: None }).chain(groups).collect())
-}
-
-/// What is known of a unit.
-struct Found {
-    column: ColumnReport,
-    rows: [u64; 2],
-    /// Its part in a table of drawn rows.
-    drawn: Option<Drawn>,
-}
-
-struct Task<'a> {
-    reference: &'a Table,
-    current: &'a Table,
-    how: Comparison<'a>,
-    /// For one column.
-    level: f64,
-    columns: usize,
-    /// Rows of each side that stand for the table, the same of each column.
-    chosen: [OnceLock<Vec<usize>>; 2],
-    /// Room of columns that are done with: fresh memory costs more than what is done with it.
-    spare: Mutex<Vec<Vec<f64>>>,
-}
-
-impl Task<'_> {
-    fn all(&self, units: &[Unit]) -> Result<Vec<Found>, MonitorError> {
-        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..self.how.threads.clamp(1, units.len().max(1)) {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(unit) = units.get(at) else { break };
-                        let found = self.unit(unit).map(|found| (at, found));
-                        done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(found);
-                    }
-                });
-            }
-        });
-        let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut found = done.into_iter().collect::<Result<Vec<(usize, Found)>, _>>()?;
-        if found.len() < units.len() {
-            return Err(MonitorError::Thread(self.current.file().to_owned()));
-        }
-        found.sort_by_key(|(at, _)| *at);
-        Ok(found.into_iter().map(|(_, found)| found).collect())
-    }
-
-    fn unit(&self, unit: &Unit) -> Result<Found, MonitorError> {
-        let tables = [self.reference, self.current];
-        if let Some(parts) = &unit.parts {
-            let [a, b] = tables.map(|table| vectors::columns(table, parts));
-            return Ok(self.vectors(&unit.name, [a?, b?]));
-        }
-        let name = &unit.name;
-        let lists = |table: &Table| table.schema().field_with_name(name).is_ok_and(|f| vectors::are(f.data_type()));
-        if tables.into_iter().all(lists) {
-            let read = |table: &Table| {
-                let at = table.schema().index_of(name).map_err(|e| table.wrong(&e))?;
-                vectors::lists(table, at)
-            };
-            let [a, b] = tables.map(read);
-            return Ok(self.vectors(name, [a?, b?]));
-        }
-        self.column(name)
-    }
-
-    fn vectors(&self, name: &str, sides: [vectors::Read; 2]) -> Found {
-        let rows = sides.each_ref().map(|side| side.rows);
-        let uneven = sides.iter().any(|side| side.uneven);
-        let sides = sides.map(|side| side.side);
-        let (outcome, apart) = if uneven {
-            (Outcome::Skipped("its vectors are not all of one length".into()), None)
-        } else {
-            match presets::vectors(self.how.preset, self.how.vectors, &sides, (self.level, rows::SEED)) {
-                Ok((finding, found)) => (Outcome::Finding(finding), found.map(|found| Told::new(&found, Vec::new()))),
-                Err(why) => (Outcome::Skipped(why.to_string()), None),
-            }
-        };
-        let column = ColumnReport { name: name.to_owned(), kind: Kind::Other, outcome, apart, shape: Vec::new() };
-        Found { column, rows, drawn: None }
-    }
-
-    fn column(&self, name: &str) -> Result<Found, MonitorError> {
-        let kinds = [self.reference, self.current].map(|t| kind(t, name));
-        let plain = |outcome, rows, drawn| {
-            let column =
-                ColumnReport { name: name.to_owned(), kind: kinds[1], outcome, apart: None, shape: Vec::new() };
-            Found { column, rows, drawn }
-        };
-        if kinds.contains(&Kind::Time) {
-            let outcome = Outcome::Skipped("it holds times, which move on by themselves".into());
-            return Ok(plain(outcome, [0; 2], None));
-        }
-        let mut labels = HashMap::new();
-        let mut reference = read(self.reference, name, (&mut labels, self.room()))?;
-        let mut current = read(self.current, name, (&mut labels, self.room()))?;
-        empty_as(&mut reference, current.as_ref());
-        empty_as(&mut current, reference.as_ref());
-        let rows = [&reference, &current].map(|side| side.as_ref().map_or(0, |v| v.len() as u64));
-        let (Some(a), Some(b)) = (reference, current) else {
-            let outcome = Outcome::Skipped("it holds neither numbers, texts nor vectors".into());
-            return Ok(plain(outcome, rows, None));
-        };
-        if self.by_words(&a, &b) {
-            let found = texts::compare(self.how.preset, [&a, &b], &labels, self.level);
-            let mut all = plain(found.outcome, rows, None);
-            (all.column.apart, all.column.shape) = (found.apart, found.shape);
-            return Ok(all);
-        }
-        let drawn = self.drawn([&a, &b], &labels);
-        let found = match (self.how.preset, self.how.test) {
-            (Preset::Evidently, Some(test)) => presets::judge_by(test, &a, &b),
-            (preset, _) => presets::judge(preset, &a, &b, self.level),
-        };
-        let outcome = match found {
-            Ok(finding) => Outcome::Finding(finding),
-            Err(why) => Outcome::Skipped(why.to_string()),
-        };
-        self.done_with([a, b]);
-        Ok(plain(outcome, rows, drawn))
-    }
-
-    fn room(&self) -> Vec<f64> {
-        self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn done_with(&self, sides: [Values; 2]) {
-        let mut spare = self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        spare.extend(sides.into_iter().filter_map(|side| match side {
-            Values::Numbers { values, .. } => Some(values),
-            Values::Categories { .. } => None,
-        }));
-    }
-
-    /// Whether these texts are compared by their words, not as values: Evidently looks at the current ones alone.
-    fn by_words(&self, reference: &Values, current: &Values) -> bool {
-        let texts = |side: &Values| matches!(side, Values::Categories { text: true, .. });
-        texts(reference)
-            && texts(current)
-            && match self.how.preset {
-                Preset::Evidently => texts::prose(current),
-                Preset::Sequential => texts::prose(reference) || texts::prose(current),
-                Preset::NannyMl | Preset::Whylogs => false,
-            }
-    }
-
-    fn drawn(&self, sides: [&Values; 2], labels: &HashMap<String, u32>) -> Option<Drawn> {
-        if self.how.preset != Preset::Sequential || self.columns < 2 {
-            return None;
-        }
-        let places = [0, 1].map(|at| self.chosen[at].get_or_init(|| rows::chosen(sides[at].len(), self.columns)));
-        rows::drawn(sides, places.map(Vec::as_slice), labels)
-    }
-
-    /// Rows as wholes: `NannyML`'s reconstruction, or our classifier.
-    fn together(
-        &self,
-        shared: &[&String],
-        drawn: &[(String, Drawn)],
-        all: [u64; 2],
-    ) -> Result<Vec<Together>, MonitorError> {
-        match self.how.preset {
-            Preset::NannyMl if shared.len() > 1 => {
-                let outcome = rows::reconstructed(self.reference, self.current, shared)?;
-                Ok(vec![Together { outcome, apart: None }])
-            }
-            Preset::Sequential if drawn.len() > 1 => {
-                let rows = [0, 1].map(|at| self.chosen[at].get().map_or(0, Vec::len));
-                Ok(vec![rows::classified(self.how.preset, drawn, (rows, all[0]), self.level)])
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-}
-
-/// A column without a value has no type in a CSV: it is what the other side is.
-fn empty_as(side: &mut Option<Values>, other: Option<&Values>) {
-    if let (Some(Values::Categories { values, .. }), Some(Values::Numbers { .. })) = (&*side, other)
-        && values.iter().all(|v| *v == MISSING)
-    {
-        *side = Some(Values::Numbers { values: vec![f64::NAN; values.len()], whole: false });
-    }
-}
-
-fn kind(table: &Table, name: &str) -> Kind {
-    table.schema().field_with_name(name).map_or(Kind::Other, |f| Kind::of(f.data_type()))
-}
-
-/// All rows of a column; `None` when it holds what is not compared. `labels` numbers texts for both files; `values` is room
-/// for numbers.
-fn read(
-    table: &Table,
-    name: &str,
-    (labels, mut values): (&mut HashMap<String, u32>, Vec<f64>),
-) -> Result<Option<Values>, MonitorError> {
-    let kind = kind(table, name);
-    let Ok(at) = table.schema().index_of(name) else { return Ok(None) };
-    let mut categories = Vec::new();
-    values.clear();
-    if kind == Kind::Other {
-        return Ok(None);
-    }
-    // Growing would copy everything, and need the memory twice.
-    if kind.is_numeric() {
-        values.reserve_exact(table.known_rows());
-    } else {
-        categories.reserve_exact(table.known_rows());
-    }
-    for part in 0..table.parts() {
-        for batch in table.rows(part, Some(at))? {
-            let batch = batch.map_err(|e| table.wrong(&e))?;
-            let column = batch.column(0);
-            let done = if kind.is_numeric() {
-                numbers_into(column, &mut values)
-            } else {
-                each_text(column, |text| categories.push(text.map_or(MISSING, |text| label(labels, text))))
-            };
-            done.map_err(|e| table.wrong(&e))?;
-        }
-    }
-    Ok(Some(if kind.is_numeric() {
-        Values::Numbers { values, whole: kind == Kind::Integer }
-    } else {
-        Values::Categories { values: categories, text: kind == Kind::Text }
-    }))
-}
-
-fn label(labels: &mut HashMap<String, u32>, text: &str) -> u32 {
-    if let Some(label) = labels.get(text) {
-        return *label;
-    }
-    let label = labels.len() as u32;
-    labels.insert(text.to_owned(), label);
-    label
 }
 
 /// A score as people read it: `p = 0.012`, `0.34`, `e = 1.2e5`, `AUC 0.61`.

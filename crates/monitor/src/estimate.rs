@@ -2,13 +2,13 @@
 
 mod read;
 
-use crate::column::Kind;
+use crate::column::{Kind, numbers};
 use crate::error::MonitorError;
 use crate::said::follows;
 use crate::table::Table;
 use mainspring_stats::estimate::{Cbpe, Classified, Dle, Estimate, Feature, Predicted};
 use mainspring_stats::presets::MISSING;
-use read::{column, kind, named, words};
+use read::{column, columns, each, each_word, kind, named, numeric, words};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -167,7 +167,7 @@ fn usable(
     labels: Option<&[Option<String>]>,
 ) -> Result<Usable, MonitorError> {
     let said = words(table, &question.prediction)?;
-    let scores = question.scores.iter().map(|s| column(table, s)).collect::<Result<Vec<_>, _>>()?;
+    let scores = columns(table, &question.scores.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut made = Usable { given: Vec::new(), said: Vec::new(), truth: Vec::new(), left_out: 0 };
     for (row, said) in said.iter().enumerate() {
         let class = |text: &String| -> Result<u32, MonitorError> {
@@ -341,7 +341,7 @@ fn regression(reference: &Table, current: &Table, question: &Question) -> Result
     })
 }
 
-/// The rows of `table` that are kept, of `features` by name and whether they are texts, as in the reference; a text
+/// The rows of `table` that are kept, read in one pass, of `features` by name and whether they are texts, as in the reference; a text
 /// becomes what `number` makes of it in the feature at that place.
 fn rows(
     table: &Table,
@@ -349,15 +349,33 @@ fn rows(
     (said, kept): (Vec<f64>, &[bool]),
     mut number: impl FnMut(usize, String) -> u32,
 ) -> Result<Rows, MonitorError> {
-    let mut columns = Vec::with_capacity(features.len());
-    for (at, (name, is_text)) in features.iter().enumerate() {
-        columns.push(if *is_text {
-            let words = those(words(table, name)?, kept).into_iter();
-            Column::Words(words.map(|word| word.map_or(MISSING, |word| number(at, word))).collect())
-        } else {
-            Column::Numbers(those(column(table, name)?, kept))
-        });
+    for (name, is_text) in features {
+        if *is_text { kind(table, name).map(|_| ())? } else { numeric(table, name)? }
     }
+    let empty = |(_, is_text): &(&str, bool)| {
+        if *is_text { Column::Words(Vec::new()) } else { Column::Numbers(Vec::new()) }
+    };
+    let mut columns: Vec<Column> = features.iter().map(empty).collect();
+    // Rows of each column that were seen.
+    let mut seen = vec![0_usize; features.len()];
+    let names: Vec<&str> = features.iter().map(|(name, _)| *name).collect();
+    each(table, &names, |at, column| {
+        let mut next = kept.iter().skip(seen[at]);
+        let mut keeps = || next.next().copied().unwrap_or(false);
+        seen[at] += column.len();
+        match &mut columns[at] {
+            Column::Numbers(values) => numbers(column, |v| {
+                if keeps() {
+                    values.push(v.unwrap_or(f64::NAN));
+                }
+            }),
+            Column::Words(words) => each_word(column, |word| {
+                if keeps() {
+                    words.push(word.map_or(MISSING, |word| number(at, word)));
+                }
+            }),
+        }
+    })?;
     let left_out = kept.iter().filter(|kept| !**kept).count() as u64;
     Ok(Rows { columns, said: those(said, kept), left_out })
 }

@@ -2,7 +2,7 @@
 //!
 //! [`profile`] reads a file once (CSV twice: its types are found first), in lanes that merge, and keeps sketches of
 //! each column: memory depends on the columns, not on the rows. [`drift`] compares the columns of two files by one of
-//! the presets of [`mainspring_stats::presets`], two columns in memory at a time. [`performance`] measures what a
+//! the presets of [`mainspring_stats::presets`], columns in memory as far as 256 MiB go. [`performance`] measures what a
 //! deployment answered against the labels that came for it. [`estimate`] says how good
 //! predictions probably are before there are any labels. [`quality`] checks data against rules.
 

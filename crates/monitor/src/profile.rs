@@ -103,9 +103,10 @@ pub struct Numbers {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Texts {
-    /// The most frequent ones with their counts, the most frequent first.
+    /// The most frequent ones with the most rows that each may have, the most frequent first. Only those that surely have
+    /// more rows than `count_error`: none where all are rare, such as ids.
     pub frequent: Vec<(String, u64)>,
-    /// How far a count may be below the truth.
+    /// Rows by which a count of `frequent` may be above the truth, never below; zero where all values were counted.
     pub count_error: u64,
     /// Bytes of the longest.
     pub longest: u64,
@@ -192,5 +193,35 @@ fn told(table: &Table, plan: &Plan, whole: &Lane) -> Profile {
         correlations: pairs
             .filter_map(|((i, j), t)| Some(Correlation { columns: [name(i), name(j)], pearson: t.pearson()? }))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Profiles a file of one column, `plan`, with the rows' values.
+    fn texts(rows: impl Iterator<Item = String>) -> Texts {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.csv");
+        std::fs::write(&file, format!("plan\n{}\n", rows.collect::<Vec<_>>().join("\n"))).unwrap();
+        let mut profile = profile(&Table::open(&file).unwrap(), 2).unwrap();
+        profile.columns.remove(0).texts.unwrap()
+    }
+
+    #[test]
+    fn values_that_came_once_are_not_frequent() {
+        let ids = texts((0..3_000).map(|i| format!("id-{i}")));
+        assert!(ids.frequent.is_empty() && ids.count_error > 1, "{:?} ± {}", ids.frequent, ids.count_error);
+    }
+
+    #[test]
+    fn a_count_is_at_most_its_error_above_the_truth() {
+        let mixed = texts((0..6_000).map(|i| if i % 3 == 0 { "gold".to_owned() } else { format!("id-{i}") }));
+        let [(value, most)] = &mixed.frequent[..] else { panic!("{:?}", mixed.frequent) };
+        assert_eq!(value, "gold");
+        assert!((most - mixed.count_error..=*most).contains(&2_000), "{most} less {}", mixed.count_error);
+        let few = texts((0..60).map(|i| if i < 40 { "gold".to_owned() } else { "free".to_owned() }));
+        assert_eq!((few.frequent, few.count_error), (vec![("gold".to_owned(), 40), ("free".to_owned(), 20)], 0));
     }
 }

@@ -5,13 +5,17 @@ mod pictures;
 pub use pictures::{Picture, Shares};
 
 use crate::column::Kind;
-use crate::drift::{ColumnReport, Outcome, Report, SHARE};
+use crate::drift::{ColumnReport, Outcome, Report, Seen, digits, untested};
 use crate::error::MonitorError;
 use crate::profile::Profile;
+use crate::table::named_format;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_stats::presets::{NoFinding, Preset, Sketched, Verdict, judge_sketched};
 use mainspring_stats::{Frequent, InvalidSketch, Kll};
+use std::path::Path;
+
+const UNKEPT: &str = "nothing is kept of its live values, which are redacted, NaN, or of a type that is not counted";
 
 /// A column's sketches as they are written: DataSketches' bytes in base 64.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,10 +39,35 @@ struct Column {
     missing: Option<f64>,
 }
 
+impl Column {
+    /// What is known of it before any test.
+    fn seen(&self, format: Option<&'static str>) -> Seen {
+        let sketched = [&self.numbers, &self.texts].into_iter().flatten().any(|sketch| sketch.count() > 0);
+        // Of lists, records and bytes there are no sketches: they are there unless all are known to be missing.
+        let counted = self.kind == Kind::Other && self.missing.is_none_or(|share| share < 1.0);
+        Seen { sort: self.kind.into(), any: sketched || counted, format }
+    }
+
+    /// Whether it has rows and nothing was kept of them: what is redacted, NaN, or of a type that live rows do not count.
+    fn is_unkept(&self) -> bool {
+        let sketched = self.numbers.is_some() || self.texts.is_some();
+        !sketched && self.kind != Kind::Other && self.missing.is_none_or(|share| share < 1.0)
+    }
+
+    /// Whether all texts that are known are numbers.
+    fn digits(&self) -> bool {
+        let Some(Sketched::Texts(frequent)) = &self.texts else { return false };
+        let known = frequent.top(usize::MAX);
+        !known.is_empty() && digits(known.iter().map(|item| item.value.as_str()))
+    }
+}
+
 /// One side's columns.
 #[derive(Debug, Clone, Default)]
 pub struct Sketches {
     rows: u64,
+    /// The format of the file that they are of; nothing of live rows.
+    format: Option<&'static str>,
     columns: Vec<Column>,
 }
 
@@ -58,9 +87,9 @@ fn bytes(text: &str, sketch: &'static str) -> Result<Vec<u8>, InvalidSketch> {
 }
 
 impl Sketches {
-    /// A side of so many rows, without columns yet.
+    /// A side of so many live rows, without columns yet.
     pub fn new(rows: u64) -> Self {
-        Self { rows, columns: Vec::new() }
+        Self { rows, format: None, columns: Vec::new() }
     }
 
     /// The columns of a profile.
@@ -68,7 +97,8 @@ impl Sketches {
     /// # Errors
     /// [`MonitorError::Sketch`] when what is in it is no sketch.
     pub fn of(profile: &Profile) -> Result<Self, MonitorError> {
-        let mut side = Self::new(profile.rows);
+        let format = named_format(Path::new(&profile.file));
+        let mut side = Self { format, ..Self::new(profile.rows) };
         for column in &profile.columns {
             let numbers = column.numbers.as_ref();
             let written = Written {
@@ -109,6 +139,11 @@ impl Sketches {
         self
     }
 
+    /// Whether all its columns are inputs and outputs.
+    fn is_live(&self) -> bool {
+        self.columns.iter().all(|column| bare(&column.name) != column.name)
+    }
+
     /// The column of this name. Where one of the two has no side, it is whichever side there is, an input before an output;
     /// an input is never an output.
     fn column(&self, name: &str) -> Option<&Column> {
@@ -125,68 +160,71 @@ impl Sketches {
     }
 }
 
-/// Compares the columns that both sides have, those of live rows by their name without `in.` and `out.`.
+/// Compares the columns that both sides have, those of live rows by their name without `in.` and `out.`, and says which of
+/// the reference's cannot be compared any more. A column of a file that is neither an input nor an output of live rows, such
+/// as a label, is not gone.
 ///
 /// # Errors
 /// [`MonitorError::Columns`] when they share none.
 pub fn compare_sketches(reference: &Sketches, current: &Sketches, preset: Preset) -> Result<Report, MonitorError> {
-    let mut columns = Vec::new();
-    for column in &reference.columns {
-        if let Some(other) = current.column(&column.name) {
-            columns.push(ColumnReport {
-                name: other.name.clone(),
-                kind: other.kind,
-                outcome: outcome(preset, column, other),
-                apart: None,
-                shape: Vec::new(),
-            });
-        }
-    }
+    let formats = [reference.format, current.format];
+    let pair = |was: &Column| {
+        let now = current.column(&was.name)?;
+        Some(ColumnReport::plain(&now.name, now.kind, outcome(preset, [was, now], formats)))
+    };
+    let mut columns: Vec<ColumnReport> = reference.columns.iter().filter_map(pair).collect();
     if columns.is_empty() {
         return Err(MonitorError::Columns(reference.columns.iter().map(|c| c.name.clone()).collect()));
+    }
+    if reference.is_live() || !current.is_live() {
+        let gone = reference.columns.iter().filter(|c| current.column(&c.name).is_none());
+        columns.extend(gone.map(|column| ColumnReport::gone(&column.name, column.kind)));
     }
     let only = |a: &Sketches, b: &Sketches| {
         a.columns.iter().filter(|c| b.column(&c.name).is_none()).map(|c| c.name.clone()).collect::<Vec<_>>()
     };
-    let mut report = Report {
+    let report = Report {
         preset,
         rows: [reference.rows, current.rows],
         columns,
+        broken: Vec::new(),
         added: only(current, reference),
         removed: only(reference, current),
         together: Vec::new(),
         verdict: Verdict::Steady,
     };
-    let (drifted, compared) = report.drifted();
-    let much = match preset {
-        Preset::Evidently => compared > 0 && drifted as f64 / compared as f64 >= SHARE,
-        _ => drifted > 0,
-    };
-    if much {
-        report.verdict = Verdict::Drift;
-    }
-    Ok(report)
+    Ok(report.concluded())
 }
 
-fn outcome(preset: Preset, reference: &Column, current: &Column) -> Outcome {
-    if reference.kind == Kind::Time || current.kind == Kind::Time {
-        return Outcome::Skipped("it holds times, which move on by themselves".into());
+/// What is said of a column of both sides, which are of files of these formats.
+fn outcome(preset: Preset, [was, now]: [&Column; 2], formats: [Option<&'static str>; 2]) -> Outcome {
+    if was.is_unkept() || now.is_unkept() {
+        return Outcome::Skipped(UNKEPT.into());
     }
-    let found = match (reference, current) {
-        (Column { numbers: Some(a), .. }, Column { numbers: Some(b), .. })
-        | (Column { texts: Some(a), .. }, Column { texts: Some(b), .. }) => judge_sketched(preset, a, b),
-        _ => Err(NoFinding::Kinds),
-    };
-    match found {
-        Ok(finding) => Outcome::Finding(finding),
-        Err(why) => Outcome::Skipped(why.to_string()),
+    let (before, after) = (was.seen(formats[0]), now.seen(formats[1]));
+    match both(was, now) {
+        Some((a, b)) if after.any || !before.any => match judge_sketched(preset, a, b) {
+            Ok(finding) => Outcome::Finding(finding),
+            Err(why) => Outcome::Skipped(why.to_string()),
+        },
+        _ => untested(before, after, || was.digits() || now.digits())
+            .unwrap_or_else(|| Outcome::Skipped(NoFinding::Kinds.to_string())),
     }
+}
+
+/// Sketches of the same sort. Whole numbers that come out are kept as texts, too: they may be classes.
+fn both<'a>(was: &'a Column, now: &'a Column) -> Option<(&'a Sketched, &'a Sketched)> {
+    if was.kind == Kind::Time || now.kind == Kind::Time {
+        return None;
+    }
+    was.numbers.as_ref().zip(now.numbers.as_ref()).or_else(|| was.texts.as_ref().zip(now.texts.as_ref()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Table;
+    use crate::drift::Broken;
     use crate::profile::profile;
 
     fn side(shift: f64, name: &str) -> Sketches {
@@ -207,12 +245,14 @@ mod tests {
             let verdicts: Vec<(&str, Verdict)> = report
                 .columns
                 .iter()
-                .map(|c| match &c.outcome {
-                    Outcome::Finding(found) => (c.name.as_str(), found.verdict),
+                .filter_map(|c| match &c.outcome {
+                    Outcome::Finding(found) => Some((c.name.as_str(), found.verdict)),
                     Outcome::Skipped(why) => panic!("{}: {why}", c.name),
+                    Outcome::Broken(_) => None,
                 })
                 .collect();
             assert_eq!(verdicts, [("in.x", Verdict::Drift), ("plan", Verdict::Steady)], "{preset:?}");
+            assert_eq!(report.breaks().collect::<Vec<_>>(), [("only_x", Broken::Gone)]);
             assert_eq!((report.removed, report.added), (vec!["only_x".to_owned()], vec!["only_in.x".to_owned()]));
             assert_eq!((report.rows, report.verdict), ([3_000, 3_000], Verdict::Drift));
         }
@@ -229,7 +269,8 @@ mod tests {
         };
         let pairs = |a: &[&str], b: &[&str]| {
             let report = compare_sketches(&names(a), &names(b), Preset::Whylogs).unwrap();
-            (report.columns.into_iter().map(|c| c.name).collect::<Vec<_>>(), report.removed, report.added)
+            let there = report.columns.iter().filter(|c| !report.broken.contains(&c.name)).map(|c| c.name.clone());
+            (there.collect::<Vec<_>>(), report.removed, report.added)
         };
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let found = pairs(&["in.x", "out.x", "in.y"], &["in.x", "in.y"]);
@@ -237,6 +278,74 @@ mod tests {
         let found = pairs(&["x", "y"], &["out.x", "in.x", "out.y"]);
         assert_eq!((found.0, found.1), (owned(&["in.x", "out.y"]), owned(&[])));
         assert_eq!(pairs(&["out.x"], &["x"]).0, ["x"]);
+    }
+
+    /// The sketches of a file's profile.
+    fn of(name: &str, text: &str) -> Sketches {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        Sketches::of(&profile(&Table::open(&file).unwrap(), 1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_column_that_is_gone_or_changed_or_empty_breaks_the_table() {
+        let rows = |line: &dyn Fn(i32) -> String| (0..200).map(|i| line(i) + "\n").collect::<String>();
+        let full = of("a.csv", &format!("kept,gone,kind,empty\n{}", rows(&|i| format!("{i},{i},{i},{i}"))));
+        let now = of("b.csv", &format!("kept,kind,empty,new\n{}", rows(&|i| format!("{i},v{i},,1"))));
+        for preset in [Preset::Evidently, Preset::Whylogs] {
+            let report = compare_sketches(&full, &now, preset).unwrap();
+            let found: Vec<String> = report.breaks().map(|(name, what)| format!("{name} {what}")).collect();
+            assert_eq!(found, ["kind was numbers, is text", "empty has no values any more", "gone is gone"]);
+            assert_eq!((report.drifted(), report.verdict), ((0, 1), Verdict::Drift), "{report:?}");
+            assert_eq!(report.added, ["new"]);
+            // What was not there before is not missed.
+            let back =
+                compare_sketches(&of("c.csv", "kept,empty\n1,\n"), &of("d.csv", "kept,empty,new\n1,2,3\n"), preset);
+            assert_eq!(back.unwrap().broken, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn lists_are_called_what_they_are() {
+        let lines = |of: &str| (0..50).map(|i| format!("{{\"x\":{i},\"seen\":{of}}}")).collect::<Vec<_>>().join("\n");
+        let reference = of("a.jsonl", &lines("[0.5,1.5]"));
+        let said = |now: &Sketches| {
+            let report = compare_sketches(&reference, now, Preset::Evidently).unwrap();
+            match &report.columns.iter().find(|c| c.name == "seen").unwrap().outcome {
+                Outcome::Skipped(why) => why.clone(),
+                Outcome::Broken(what) => what.to_string(),
+                Outcome::Finding(found) => panic!("{found:?}"),
+            }
+        };
+        let why = said(&of("b.jsonl", &lines("[0.5,1.5]")));
+        assert!(why.starts_with("it holds lists, records or bytes"), "{why}");
+        assert_eq!(said(&of("b.jsonl", &lines("\"none\""))), "was lists, records or bytes, is text");
+    }
+
+    #[test]
+    fn a_label_is_not_gone_from_live_rows_and_an_input_is() {
+        let mut live = Sketches::new(5);
+        let frequent = STANDARD.encode(Frequent::default().to_bytes());
+        live.add("in.plan", Kind::Text, Written { frequent_items: Some(&frequent), ..Written::default() }).unwrap();
+        let reference = of("a.csv", "plan,label\ngold,1\n");
+        let report = compare_sketches(&reference, &live, Preset::Whylogs).unwrap();
+        assert_eq!((&report.removed[..], &report.broken[..]), (&["label".to_owned()][..], &["in.plan".to_owned()][..]));
+        // Live rows count what is true as 1, and know nothing of dates.
+        let flags = of("b.csv", "plan,paid,day,late\ngold,true,2024-01-01,2\nfree,false,2024-01-02,1\n");
+        let mut counted = Kll::new(200);
+        (0..9).for_each(|i| counted.push(f64::from(i % 2)));
+        let kept = STANDARD.encode(counted.to_datasketches());
+        live.add("in.paid", Kind::Number, Written { kll: Some(&kept), ..Written::default() }).unwrap();
+        live.add("in.day", Kind::Text, Written { missing: Some(0.0), ..Written::default() }).unwrap();
+        live.add("in.late", Kind::Text, Written { missing: Some(1.0), ..Written::default() }).unwrap();
+        let report = compare_sketches(&flags, &live, Preset::Whylogs).unwrap();
+        assert_eq!(report.broken, ["in.plan", "in.late"], "{report:?}");
+        assert!(report.breaks().all(|(_, what)| what == Broken::Empty), "{report:?}");
+        let mut before = live.clone();
+        before.add("in.age", Kind::Number, Written::default()).unwrap();
+        let report = compare_sketches(&before, &live, Preset::Whylogs).unwrap();
+        assert_eq!(report.breaks().collect::<Vec<_>>(), [("in.age", Broken::Gone)]);
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub struct Table {
     file: PathBuf,
     schema: SchemaRef,
     inside: Inside,
+    /// Rows that were counted when the types were found.
+    counted: usize,
+    /// How often a part was gone through.
+    #[cfg(test)]
+    pub(crate) passes: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -53,36 +58,42 @@ impl Table {
     /// # Errors
     /// [`MonitorError`] when it is not there, or not what its name says.
     pub fn open(file: &Path) -> Result<Self, MonitorError> {
-        let ending = file.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let opened = || File::open(file).map_err(|source| MonitorError::Open { file: file.to_owned(), source });
-        let (schema, inside) = match ending.as_str() {
-            "parquet" | "pq" => {
+        let (schema, inside, counted) = match named_format(file) {
+            Some("parquet") => {
                 let metadata = ArrowReaderMetadata::load(&opened()?, ArrowReaderOptions::new())
                     .map_err(|e| MonitorError::read(file, "parquet", e))?;
-                (Arc::clone(metadata.schema()), Inside::Parquet(metadata))
+                (Arc::clone(metadata.schema()), Inside::Parquet(metadata), 0)
             }
-            "csv" => {
+            Some("csv") => {
                 let wrong = |e: &dyn std::fmt::Display| MonitorError::read(file, "csv", e);
                 let missing = Regex::new(MISSING).map_err(|e| wrong(&e))?;
                 let format = Csv::default().with_header(true).with_null_regex(missing);
                 let mut text = opened()?;
                 skip_mark(&mut text).map_err(|e| wrong(&e))?;
-                let (schema, _) = format.infer_schema(BufReader::new(text), None).map_err(|e| wrong(&e))?;
-                (Arc::new(named(&schema)), Inside::Csv(format))
+                let (schema, rows) = format.infer_schema(BufReader::new(text), None).map_err(|e| wrong(&e))?;
+                (Arc::new(named(&schema)), Inside::Csv(format), rows)
             }
-            "jsonl" | "ndjson" => {
-                let (schema, _) = infer_json_schema_from_seekable(BufReader::new(opened()?), None)
+            Some("jsonl") => {
+                let (schema, rows) = infer_json_schema_from_seekable(BufReader::new(opened()?), None)
                     .map_err(|e| MonitorError::read(file, "jsonl", e))?;
-                (Arc::new(named(&schema)), Inside::Json)
+                (Arc::new(named(&schema)), Inside::Json, rows)
             }
-            "arrow" | "ipc" | "feather" => {
+            Some("arrow") => {
                 let reader = FileReader::try_new(BufReader::new(opened()?), None)
                     .map_err(|e| MonitorError::read(file, "arrow", e))?;
-                (reader.schema(), Inside::Arrow(reader.num_batches()))
+                (reader.schema(), Inside::Arrow(reader.num_batches()), 0)
             }
             _ => return Err(MonitorError::Format(file.to_owned())),
         };
-        let table = Self { file: file.to_owned(), schema, inside };
+        let table = Self {
+            file: file.to_owned(),
+            schema,
+            inside,
+            counted,
+            #[cfg(test)]
+            passes: std::sync::atomic::AtomicUsize::new(0),
+        };
         let mut seen = HashSet::new();
         match table.schema.fields().iter().find(|f| !seen.insert(f.name())) {
             Some(twice) => {
@@ -122,16 +133,23 @@ impl Table {
         }
     }
 
-    /// Its rows, where the format says how many there are without reading them; else 0.
+    /// Its rows, where they are known before they are read; else 0.
     pub(crate) fn known_rows(&self) -> usize {
         match &self.inside {
             Inside::Parquet(metadata) => metadata.metadata().file_metadata().num_rows().clamp(0, FORESEEN) as usize,
-            Inside::Csv(_) | Inside::Json | Inside::Arrow(_) => 0,
+            Inside::Csv(_) | Inside::Json | Inside::Arrow(_) => self.counted.min(FORESEEN as usize),
         }
     }
 
-    /// The rows of one part; all columns, or only the one at `column`.
-    pub(crate) fn rows(&self, part: usize, column: Option<usize>) -> Result<Batches, MonitorError> {
+    /// Whether a column can be read without going through the others.
+    pub(crate) fn by_column(&self) -> bool {
+        matches!(self.inside, Inside::Parquet(_))
+    }
+
+    /// The rows of one part; all columns, or only those at `columns`, which ascend.
+    pub(crate) fn rows(&self, part: usize, columns: Option<&[usize]>) -> Result<Batches, MonitorError> {
+        #[cfg(test)]
+        self.passes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let wrong = |e: &dyn std::fmt::Display| MonitorError::read(&self.file, self.format(), e);
         let mut file =
             File::open(&self.file).map_err(|source| MonitorError::Open { file: self.file.clone(), source })?;
@@ -140,8 +158,8 @@ impl Table {
                 let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
                     .with_row_groups(vec![part])
                     .with_batch_size(BATCH);
-                if let Some(at) = column {
-                    let mask = ProjectionMask::roots(reader.parquet_schema(), [at]);
+                if let Some(at) = columns {
+                    let mask = ProjectionMask::roots(reader.parquet_schema(), at.iter().copied());
                     reader = reader.with_projection(mask);
                 }
                 Box::new(reader.build().map_err(|e| wrong(&e))?)
@@ -149,14 +167,14 @@ impl Table {
             Inside::Csv(format) => {
                 skip_mark(&mut file).map_err(|e| wrong(&e))?;
                 let mut reader = ReaderBuilder::new(Arc::clone(&self.schema)).with_format(format.clone());
-                if let Some(at) = column {
-                    reader = reader.with_projection(vec![at]);
+                if let Some(at) = columns {
+                    reader = reader.with_projection(at.to_vec());
                 }
                 Box::new(reader.with_batch_size(BATCH).build(file).map_err(|e| wrong(&e))?)
             }
             Inside::Json => {
-                let schema = match column {
-                    Some(at) => Arc::new(self.schema.project(&[at]).map_err(|e| wrong(&e))?),
+                let schema = match columns {
+                    Some(at) => Arc::new(self.schema.project(at).map_err(|e| wrong(&e))?),
                     None => Arc::clone(&self.schema),
                 };
                 // What is not among the columns is passed over.
@@ -165,7 +183,7 @@ impl Table {
             }
             Inside::Arrow(_) => {
                 let mut reader =
-                    FileReader::try_new(BufReader::new(file), column.map(|at| vec![at])).map_err(|e| wrong(&e))?;
+                    FileReader::try_new(BufReader::new(file), columns.map(<[usize]>::to_vec)).map_err(|e| wrong(&e))?;
                 reader.set_index(part).map_err(|e| wrong(&e))?;
                 Box::new(reader.take(1))
             }
@@ -203,6 +221,18 @@ impl Table {
 
     pub(crate) fn wrong(&self, e: &ArrowError) -> MonitorError {
         MonitorError::read(&self.file, self.format(), e)
+    }
+}
+
+/// The format that a file's name says: one of [`Table::format`]'s.
+pub(crate) fn named_format(file: &Path) -> Option<&'static str> {
+    let ending = file.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match ending.as_str() {
+        "parquet" | "pq" => Some("parquet"),
+        "csv" => Some("csv"),
+        "jsonl" | "ndjson" => Some("jsonl"),
+        "arrow" | "ipc" | "feather" => Some("arrow"),
+        _ => None,
     }
 }
 

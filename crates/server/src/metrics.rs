@@ -13,6 +13,8 @@ use std::time::Duration;
 mod budgets;
 mod dashboard;
 mod family;
+mod firing;
+mod monitors;
 mod objectives;
 mod prometheus;
 mod rollouts;
@@ -48,6 +50,10 @@ pub struct Reading {
     pub rollouts: Vec<View>,
     /// Objectives and their budgets.
     pub standings: Vec<Standing>,
+    /// Alerts that fire; `None` while nobody knows.
+    pub firing: Option<firing::Counts>,
+    /// Monitors, and what they see.
+    pub monitors: Vec<mainspring_monitor::live::View>,
     /// Budgets, and what is spent of them.
     pub budgets: Vec<mainspring_cost::Standing>,
     /// Counters of the journal.
@@ -88,6 +94,8 @@ impl Reading {
         self.rollouts(page);
         self.triton(page);
         self.objectives(page);
+        self.alerts(page);
+        self.monitors(page);
         self.budgets(page);
     }
 
@@ -174,12 +182,7 @@ impl Reading {
     }
 
     /// Families of the versions that have something of it; none where there is no such version.
-    fn some(
-        &self,
-        page: &mut Families,
-        families: &[OfVersion],
-        has: impl Fn(&VersionStats) -> bool,
-    ) {
+    fn some(&self, page: &mut Families, families: &[OfVersion], has: impl Fn(&VersionStats) -> bool) {
         let all: Vec<&VersionStats> = self.versions().map(|(_, v)| v).filter(|v| has(v)).collect();
         for (name, kind, help, value) in families.iter().filter(|_| !all.is_empty()) {
             page.family(name, *kind, help);

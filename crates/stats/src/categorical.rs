@@ -91,7 +91,7 @@ pub struct Frequent(Option<Box<FrequentItemsSketch<String>>>);
 pub struct FrequentItem {
     /// The value; cut after [`Frequent::MAX_VALUE_BYTES`].
     pub value: String,
-    /// Estimated count.
+    /// DataSketches' estimate: the upper bound, so that values which came once may be told as frequent.
     pub count: u64,
     /// The true count is at least this.
     pub at_least: u64,
@@ -128,11 +128,27 @@ impl Frequent {
         self.0.as_ref().map_or(0, |s| s.total_weight())
     }
 
+    /// How far the two bounds of each count are apart; what [`Frequent::top`] does not list came at most so often. Zero
+    /// as long as there were no more different values than the sketch holds.
+    pub fn error(&self) -> u64 {
+        self.0.as_ref().map_or(0, |s| s.maximum_error())
+    }
+
     /// The values that may be frequent, most frequent first, at most `limit`.
     pub fn top(&self, limit: usize) -> Vec<FrequentItem> {
+        self.items(ErrorType::NoFalseNegatives, limit)
+    }
+
+    /// Those that surely are: each came more often than [`Frequent::error`], most frequent first, at most `limit`. None
+    /// where all values are rare.
+    pub fn surely(&self, limit: usize) -> Vec<FrequentItem> {
+        self.items(ErrorType::NoFalsePositives, limit)
+    }
+
+    fn items(&self, which: ErrorType, limit: usize) -> Vec<FrequentItem> {
         let Some(s) = &self.0 else { return Vec::new() };
         let mut rows: Vec<FrequentItem> = s
-            .frequent_items(ErrorType::NoFalseNegatives)
+            .frequent_items(which)
             .iter()
             .map(|r| FrequentItem {
                 value: r.item().clone(),

@@ -96,15 +96,27 @@ fn a_new_threshold_is_counted_anew_and_a_new_target_is_not() {
     assert_ne!(at(20, 0.99), at(50, 0.99));
 }
 
+fn slow(ms: u64) -> Objective {
+    Objective {
+        name: "p99".into(),
+        target: 0.99,
+        within: Some(Duration::from_millis(ms)),
+        minimum: 7,
+        ..objective(0.0)
+    }
+}
+
+fn groups(text: &str) -> Vec<serde_json::Value> {
+    let file: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+    file["groups"].as_array().unwrap().clone()
+}
+
 #[test]
 fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     let bounds = [Duration::from_millis(10), Duration::from_millis(25)];
-    let slow =
-        |ms| Objective { name: "p99".into(), target: 0.99, within: Some(Duration::from_millis(ms)), ..objective(0.0) };
     let text = rules(&[objective(0.999), slow(20), slow(5)], &bounds);
-    let file: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-    let groups = file["groups"].as_array().unwrap();
-    assert_eq!(groups.len(), 2, "{text}");
+    let groups = groups(&text);
+    assert_eq!(groups.len(), 3, "{text}");
     let all = groups[0]["rules"].as_array().unwrap();
     assert_eq!(all.len(), 7 + 4);
     assert_eq!(all[7]["annotations"]["runbook_url"], "https://wiki/churn?a=\"b\"");
@@ -120,12 +132,69 @@ fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     let named = |rule: &serde_json::Value| rule.get("alert").map(|_| rule["labels"].to_string());
     let labels: Vec<String> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).filter_map(named).collect();
     let different: std::collections::BTreeSet<&String> = labels.iter().collect();
-    assert_eq!((labels.len(), different.len()), (8, 8), "Prometheus wants no two rules to be the same");
+    assert_eq!((labels.len(), different.len()), (9, 9), "Prometheus wants no two rules to be the same");
     assert!(groups[1]["rules"][0]["expr"].as_str().unwrap().contains("le=\"0.01\""));
     assert!(text.contains("# churn p99: the shortest duration bucket is longer than 5 ms"));
-    for empty in [rules(&[], &bounds), rules(&[slow(5)], &bounds)] {
-        let none: serde_json::Value = serde_saphyr::from_str(&empty).unwrap();
-        assert_eq!(none["groups"].as_array().unwrap().len(), 0, "{empty}");
+}
+
+#[test]
+fn the_rules_for_prometheus_have_a_minimum_of_requests_too() {
+    let groups = groups(&rules(&[objective(0.999), slow(20)], &[Duration::from_millis(20)]));
+    let ends = |group: usize, rule: usize| {
+        let expr = groups[group]["rules"][7 + rule]["expr"].as_str().unwrap();
+        expr.split_once(" and on () ").unwrap().1.to_owned()
+    };
+    for (rule, long) in ["1h", "6h", "1d", "3d"].into_iter().enumerate() {
+        // What the caller did wrong is none of them, as for the server's own alerts.
+        let own =
+            "invalid_input|unauthenticated|denied|not_found|already_exists|conflict|too_large|cancelled|unimplemented";
+        let end = ends(0, rule);
+        for counter in ["requests", "unserved"] {
+            let of = format!("{counter}_total{{deployment=\"churn\",outcome!~\"");
+            let (_, rest) = end.split_once(&of).unwrap();
+            let (named, rest) = rest.split_once('"').unwrap();
+            let sorted = |words: &str| words.split('|').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+            assert_eq!(sorted(named), sorted(own), "{end}");
+            assert!(rest.starts_with(&format!("}}[{long}])) or vector(0))")), "{end}");
+        }
+        assert!(end.ends_with(" >= 20"), "{end}");
+        let answered =
+            format!("sum(increase(mainspring_inference_duration_seconds_count{{deployment=\"churn\"}}[{long}])) >= 7");
+        assert_eq!(ends(1, rule), answered);
+    }
+}
+
+#[test]
+fn a_bucket_is_found_however_prometheus_writes_its_bound() {
+    let micros = |all: &[u64]| all.iter().map(|us| Duration::from_micros(*us)).collect::<Vec<_>>();
+    let bounds = micros(&[2, 13, 50, 100, 2_500, 1_000_000, 10_000_000]);
+    for (us, matcher) in [
+        (2, r#"le=~"0\\.000002|2e-06""#),
+        (13, r#"le=~"0\\.000013|1\\.3e-05""#),
+        (50, r#"le=~"0\\.00005|5e-05""#),
+        (100, r#"le="0.0001""#),
+        (2_500, r#"le="0.0025""#),
+        (1_000_000, r#"le=~"1(\\.0)?""#),
+        (10_000_000, r#"le=~"10(\\.0)?""#),
+    ] {
+        let within = Objective { within: Some(Duration::from_micros(us)), ..slow(0) };
+        let groups = groups(&rules(&[within], &bounds));
+        let expr = groups[0]["rules"][0]["expr"].as_str().unwrap();
+        assert!(expr.contains(&format!(",{matcher}}}[5m]")), "{expr}");
+    }
+}
+
+#[test]
+fn the_rules_for_prometheus_tell_of_drift_whatever_is_promised() {
+    let bounds = [Duration::from_millis(10)];
+    for (objectives, more) in [(vec![], 0), (vec![slow(5)], 0), (vec![objective(0.9)], 1)] {
+        let text = rules(&objectives, &bounds);
+        let groups = groups(&text);
+        assert_eq!(groups.len(), 1 + more, "{text}");
+        let rule = &groups[more]["rules"][0];
+        assert_eq!(rule["alert"], "MainspringDrift");
+        assert!(rule["expr"].as_str().unwrap().contains("(mainspring_monitor_drifting) == 1"), "{text}");
+        assert_eq!(text.contains("# No deployment has an `slo` yet."), objectives.is_empty(), "{text}");
     }
 }
 

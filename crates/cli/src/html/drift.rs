@@ -1,7 +1,7 @@
 //! Drift between two sides.
 
 use super::{DRAWN, LISTED};
-use crate::monitor::told_by;
+use crate::monitor::{broken, counts, shapes, told_by};
 use mainspring_monitor::drift::{ColumnReport, Outcome, Report as Drift, Together, shown};
 use mainspring_monitor::sketches::{Picture, Shares};
 use mainspring_report::{Card, Cell, Chart, Mood, Report, Section, Table, number, percent};
@@ -16,30 +16,45 @@ pub fn drift(found: &Drift, pictures: &[Picture], [reference, current]: [&str; 2
     });
     let pictures: HashMap<&str, &Picture> = pictures.iter().map(|p| (p.name.as_str(), p)).collect();
     let (drifted, compared) = found.drifted();
-    let verdict = format!("{drifted} of {compared} columns drifted");
     let [before, now] = found.rows;
     let facts = [
         ("Reference", format!("{reference}, {before} rows")),
         ("Now", format!("{current}, {now} rows")),
         ("Methods", format!("those of the profile {}", found.preset.as_str())),
-        ("The table", if found.verdict == Verdict::Drift { "has drifted" } else { "has not drifted" }.to_owned()),
+        ("The table", whole(found).to_owned()),
     ];
-    let mut sections = vec![listed(&columns, &found.together)];
+    let mut sections: Vec<Section> = lost(found).into_iter().collect();
+    sections.push(listed(&columns, &found.together));
     sections.extend(named(found));
     sections.push(drawn(&columns, &pictures));
     sections.push(methods(found.preset));
     Report {
         title: format!("Drift of {}", called(current)),
-        verdict,
-        mood: match (found.verdict, drifted) {
-            (Verdict::Drift, _) => Mood::Bad,
-            (_, 1..) => Mood::Warn,
+        verdict: counts(found),
+        mood: match (found.verdict, drifted, compared) {
+            (Verdict::Drift, _, _) => Mood::Bad,
+            (_, 1.., _) | (_, _, 0) => Mood::Warn,
             _ => Mood::Good,
         },
         facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
         sections,
         ..Report::default()
     }
+}
+
+/// What is said of the table.
+fn whole(found: &Drift) -> &'static str {
+    match found.verdict {
+        Verdict::Drift if !found.broken.is_empty() => "is broken",
+        Verdict::Drift => "has drifted",
+        Verdict::Possible | Verdict::Steady => "has not drifted",
+    }
+}
+
+/// Columns that cannot be compared any more, and why a table has not drifted of which some have.
+fn lost(found: &Drift) -> Option<Section> {
+    let says: Vec<String> = broken(found).into_iter().chain(found.below()).collect();
+    (!says.is_empty()).then(|| Section { title: "The table".into(), says, ..Section::default() })
 }
 
 /// A file by its name; anything else as it is.
@@ -52,10 +67,11 @@ fn called(side: &str) -> &str {
 
 fn rank(of: &Outcome) -> u8 {
     match of {
-        Outcome::Finding(f) if f.verdict == Verdict::Drift => 0,
-        Outcome::Finding(f) if f.verdict == Verdict::Possible => 1,
-        Outcome::Finding(_) => 2,
-        Outcome::Skipped(_) => 3,
+        Outcome::Broken(_) => 0,
+        Outcome::Finding(f) if f.verdict == Verdict::Drift => 1,
+        Outcome::Finding(f) if f.verdict == Verdict::Possible => 2,
+        Outcome::Finding(_) => 3,
+        Outcome::Skipped(_) => 4,
     }
 }
 
@@ -64,7 +80,7 @@ fn beyond(of: &Outcome) -> f64 {
     match of {
         Outcome::Finding(f) if f.kind == Score::PValue => f.threshold / f.score.max(f64::MIN_POSITIVE),
         Outcome::Finding(f) => f.score / f.threshold.abs().max(f64::MIN_POSITIVE),
-        Outcome::Skipped(_) => 0.0,
+        Outcome::Skipped(_) | Outcome::Broken(_) => 0.0,
     }
 }
 
@@ -86,6 +102,9 @@ fn row(name: &str, outcome: &Outcome) -> Vec<Cell> {
         }
         Outcome::Skipped(why) => {
             [Cell::new("not compared", Mood::Warn), "".into(), "".into(), "".into(), why.as_str().into()]
+        }
+        Outcome::Broken(what) => {
+            [Cell::new(what.word(), Mood::Bad), "".into(), "".into(), "".into(), what.to_string().into()]
         }
     };
     std::iter::once(Cell::from(name)).chain(cells).collect()
@@ -135,6 +154,7 @@ fn card(column: &ColumnReport, picture: Option<&Picture>) -> Card {
     let (mood, badge) = match &column.outcome {
         Outcome::Finding(f) => mood(f),
         Outcome::Skipped(_) => (Mood::Warn, "not compared"),
+        Outcome::Broken(what) => (Mood::Bad, what.word()),
     };
     let mut card = Card { title: column.name.clone(), badge: badge.into(), mood, ..Card::default() };
     match &column.outcome {
@@ -146,13 +166,13 @@ fn card(column: &ColumnReport, picture: Option<&Picture>) -> Card {
             }
         }
         Outcome::Skipped(why) => card.says.push(why.clone()),
+        Outcome::Broken(what) => card.says.push(what.to_string()),
     }
     if let Some(picture) = picture {
         pictured(&mut card, picture);
     }
     card.says.extend(column.apart.as_ref().map(|told| told_by(&column.name, told)));
-    let shape = column.shape.iter().filter(|s| s.finding.verdict == Verdict::Drift);
-    card.says.extend(shape.map(|s| format!("their {} has drifted too", s.name)));
+    card.says.extend(shapes(column));
     card
 }
 
@@ -246,6 +266,45 @@ mod tests {
         assert!(of("2") < of("0") && of("2") < of("1"));
         assert_eq!((page.matches("<article>").count(), page.matches("<svg").count()), (3, 3));
         assert!(page.contains("1 of 3 columns drifted") && page.contains("a&lt;b&gt;.csv, 200 rows"), "{page}");
+    }
+
+    /// The report of two CSVs by Evidently's choices.
+    fn of_csv(reference: &str, current: &str) -> (Drift, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = [("a.csv", reference), ("b.csv", current)].map(|(name, text)| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            File::open(&file).unwrap()
+        });
+        let (preset, vectors) = (Preset::Evidently, VectorTest::Mmd);
+        let how = Comparison { preset, test: None, level: 0.05, threads: 1, vectors, prefixes: &[] };
+        let found = compare(&tables[0], &tables[1], how).unwrap();
+        let page = drift(&found, &[], ["a.csv", "b.csv"]).html();
+        (found, page)
+    }
+
+    #[test]
+    fn broken_columns_are_named_apart_from_drifted_ones() {
+        let rows = |line: fn(i32) -> String| (0..100).map(|i| line(i) + "\n").collect::<String>();
+        let reference = format!("x,kind,empty,gone\n{}", rows(|i| format!("{i},{i},{i},{i}")));
+        let current = format!("x,kind,empty\n{}", rows(|i| format!("{i},v{i},")));
+        let (found, page) = of_csv(&reference, &current);
+        assert!(page.contains("3 columns are broken, 0 of 1 columns drifted") && page.contains("is broken"), "{page}");
+        for said in ["column kind was numbers, is text", "column empty has no values any more", "column gone is gone"] {
+            assert!(page.contains(said) && broken(&found).iter().any(|s| s == said), "{said}: {page}");
+        }
+        assert_eq!(counts(&found), "3 columns are broken, 0 of 1 columns drifted");
+    }
+
+    #[test]
+    fn a_table_below_evidentlys_share_says_so() {
+        let table = |shift: i32| {
+            let line = |i: i32| format!("{i},{i},{i},{}\n", i + shift);
+            format!("a,b,c,d\n{}", (0..100).map(line).collect::<String>())
+        };
+        let (found, page) = of_csv(&table(0), &table(70));
+        assert_eq!((found.verdict, found.drifted()), (Verdict::Steady, (1, 4)));
+        assert!(page.contains("1 of 4 columns drifted, but not the table"), "{page}");
     }
 
     #[test]

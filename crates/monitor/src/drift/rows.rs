@@ -1,5 +1,6 @@
 //! Rows as wholes: what no column shows alone.
 
+use super::read::{kind, label};
 use super::{Outcome, Told};
 use crate::column::{Kind, numbers, texts};
 use crate::error::MonitorError;
@@ -120,7 +121,7 @@ impl Reader {
                 all.push(Held::Numbers(values));
             } else {
                 let mut values = Vec::with_capacity(batch.num_rows());
-                texts(column, |t| values.push(t.map_or(MISSING, |t| super::label(labels, t))))?;
+                texts(column, |t| values.push(t.map_or(MISSING, |t| label(labels, t))))?;
                 all.push(Held::Categories(values));
             }
         }
@@ -131,7 +132,7 @@ impl Reader {
 /// `NannyML`'s error of reconstruction over the columns that both sides have as numbers, or both as categories.
 pub(super) fn reconstructed(reference: &Table, current: &Table, shared: &[&String]) -> Result<Outcome, MonitorError> {
     let usable = |name: &&&String| -> Option<(String, bool)> {
-        let kinds = [reference, current].map(|table| super::kind(table, name));
+        let kinds = [reference, current].map(|table| kind(table, name));
         let plain = |kind: Kind| !matches!(kind, Kind::Time | Kind::Other);
         (kinds.into_iter().all(plain) && kinds[0].is_numeric() == kinds[1].is_numeric())
             .then(|| ((**name).clone(), kinds[0].is_numeric()))

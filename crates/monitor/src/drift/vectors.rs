@@ -1,8 +1,6 @@
 //! Vectors of a file: a column of lists of numbers, or columns of one prefix.
 
 use crate::column::numbers;
-use crate::error::MonitorError;
-use crate::table::Table;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
@@ -32,8 +30,14 @@ pub(super) struct Read {
 }
 
 impl Read {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { side: Side::new(SEED), rows: 0, uneven: false }
+    }
+
+    /// Of the vectors that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        let kept = self.side.drawn();
+        kept.len() * kept.width() * size_of::<f64>()
     }
 
     fn push(&mut self, vector: &[f64]) {
@@ -50,19 +54,8 @@ impl Read {
     }
 }
 
-/// Of a column of lists.
-pub(super) fn lists(table: &Table, at: usize) -> Result<Read, MonitorError> {
-    let mut read = Read::new();
-    for part in 0..table.parts() {
-        for batch in table.rows(part, Some(at))? {
-            let batch = batch.map_err(|e| table.wrong(&e))?;
-            each_list(batch.column(0), &mut read).map_err(|e| table.wrong(&e))?;
-        }
-    }
-    Ok(read)
-}
-
-fn each_list(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError> {
+/// Adds rows of a column of lists.
+pub(super) fn lists(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError> {
     let item = Arc::new(arrow::datatypes::Field::new("item", DataType::Float64, true));
     let lists = cast(column, &DataType::LargeList(item))?;
     let lists = lists.as_list::<i64>();
@@ -78,25 +71,18 @@ fn each_list(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError> {
     Ok(())
 }
 
-/// Of columns of numbers, one component each.
-pub(super) fn columns(table: &Table, names: &[String]) -> Result<Read, MonitorError> {
-    let mut read = Read::new();
-    for part in 0..table.parts() {
-        for batch in table.rows(part, None)? {
-            let batch = batch.map_err(|e| table.wrong(&e))?;
-            let mut cells = vec![0.0; batch.num_rows() * names.len()];
-            for (at, name) in names.iter().enumerate() {
-                let Some(column) = batch.column_by_name(name) else { continue };
-                let mut places = cells.iter_mut().skip(at).step_by(names.len());
-                numbers(column, |x| {
-                    if let Some(place) = places.next() {
-                        *place = x.unwrap_or(f64::NAN);
-                    }
-                })
-                .map_err(|e| table.wrong(&e))?;
+/// Adds rows of columns of numbers, one component each.
+pub(super) fn parts(columns: &[&ArrayRef], read: &mut Read) -> Result<(), ArrowError> {
+    let rows = columns.first().map_or(0, Array::len);
+    let mut cells = vec![0.0; rows * columns.len()];
+    for (at, column) in columns.iter().enumerate() {
+        let mut places = cells.iter_mut().skip(at).step_by(columns.len());
+        numbers(column, |x| {
+            if let Some(place) = places.next() {
+                *place = x.unwrap_or(f64::NAN);
             }
-            cells.chunks_exact(names.len().max(1)).for_each(|vector| read.push(vector));
-        }
+        })?;
     }
-    Ok(read)
+    cells.chunks_exact(columns.len().max(1)).for_each(|vector| read.push(vector));
+    Ok(())
 }

@@ -124,3 +124,18 @@ fn what_does_not_fit_says_why() {
     let few = write(folder.path(), "d.csv", "p,said,label", scored, 20);
     assert!(estimate(&few, &reference, &question()).unwrap_err().to_string().contains("at least 40 are needed"));
 }
+
+#[test]
+fn all_features_are_read_in_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let features =
+        |i: u64| (0..12).map(|at| format!("{},w{}", even(i * (at + 1)), i % (at + 2))).collect::<Vec<_>>().join(",");
+    let head: Vec<String> = (0..12).map(|at| format!("x{at},t{at}")).collect();
+    let line = |i: u64| format!("{},{},{}", features(i), 10.0 + even(i), 10.0 + even(i) + even(i * i));
+    let open = |name: &str| write(folder.path(), name, &format!("{},said,label", head.join(",")), line, 300);
+    let (reference, current) = (open("a.csv"), open("b.csv"));
+    let asked = Question { scores: vec![], chunks: 1, ..question() };
+    assert_eq!(estimate(&reference, &current, &asked).unwrap().features.len(), 24);
+    let passes = [&reference, &current].map(|table| table.passes.load(std::sync::atomic::Ordering::Relaxed));
+    assert_eq!(passes, [3, 2], "the label, the prediction, and all features");
+}

@@ -13,7 +13,7 @@ use super::watch::{References, Transition, TransitionKind, Watch, is_hidden};
 use super::why::{self, Answers, Given};
 use super::words;
 use crate::segment::Segment;
-use mainspring_core::{Ctx, Failure, Timestamp, panic_words};
+use mainspring_core::{Ctx, Failure, Tenant, Timestamp, panic_words};
 use mainspring_store::sql::{Lead, Leader, Lease, Passes};
 use mainspring_store::{FutureExt, StoreError};
 use std::collections::BTreeMap;
@@ -358,6 +358,7 @@ impl Controller {
         let mut watch = (*running.watch).clone();
         let mut points = Vec::new();
         let mut told: Vec<Transition> = watch.hide(&running.hidden, &running.spec).into_iter().collect();
+        told.extend(running.compare_anew(&key.0, &mut watch, &self.monitors).await?);
         for mut minute in most_of_each(minutes, (&watch.model, &watch.version)) {
             // Folding a long past may last longer than the lease, too.
             if self.leader.lead().await? != Lead::Kept {
@@ -372,7 +373,8 @@ impl Controller {
             }
             if watch.is_new(&minute) || running.references.is_none() {
                 let of = (minute.model.as_str(), minute.version.as_str());
-                running.references = Some(self.monitors.references(&key.0, &running.spec, of).await?);
+                let before = watch.compared.as_ref().filter(|_| !watch.is_new(&minute));
+                running.references = Some(self.monitors.references(&key.0, &running.spec, of, before).await?);
             }
             let references = running.references.clone().unwrap_or_default();
             told.extend(watch.fold(&minute, &running.spec, &references));
@@ -500,6 +502,20 @@ impl Running {
         Ok(())
     }
 
+    /// Begins anew where another profile was saved with the version that the columns are compared with.
+    async fn compare_anew(
+        &mut self,
+        tenant: &Tenant,
+        watch: &mut Watch,
+        monitors: &Monitors,
+    ) -> Result<Option<Transition>, WatchError> {
+        let Some(with) = &watch.compared else { return Ok(None) };
+        let Some(references) = monitors.saved_since(tenant, with).await? else { return Ok(None) };
+        let told = watch.compare_with(&references, &self.spec);
+        self.references = Some(references);
+        Ok(told)
+    }
+
     /// Folds the labels whose wait is over.
     async fn labels(
         &mut self,
@@ -525,7 +541,10 @@ impl Running {
         }
         let references = match &self.references {
             Some(references) => references.clone(),
-            None => monitors.references(tenant, &self.spec, (&watch.model, &watch.version)).await?,
+            None => {
+                let of = (watch.model.as_str(), watch.version.as_str());
+                monitors.references(tenant, &self.spec, of, watch.compared.as_ref()).await?
+            }
         };
         let mut told = Vec::new();
         for minute in sampler.close(rows.complete_until) {

@@ -6,6 +6,14 @@ use mainspring_core::{ErrorKind, Failure};
 use mainspring_store::StoreError;
 use std::time::Duration;
 
+/// What another part of the server cannot do at the moment is asked for again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What follows in a sentence.
+fn after(more: Option<&str>) -> String {
+    more.map(|more| format!("; {more}")).unwrap_or_default()
+}
+
 /// Why a monitor or a profile was not changed or shown.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -13,12 +21,14 @@ pub enum WatchError {
     #[error("there is no monitor {0:?}")]
     NotFound(String),
     /// The version has no profile.
-    #[error("no profile is saved with version {version} of {model:?}")]
+    #[error("no profile is saved with version {version} of {model:?}{}", after(.unused.as_deref()))]
     NoProfile {
         /// The registered model.
         model: String,
         /// Its version.
         version: String,
+        /// Why none was made of what it was trained on, where its run names that.
+        unused: Option<String>,
     },
     /// What was sent is no profile.
     #[error("this is no profile: {0}")]
@@ -63,7 +73,7 @@ impl Failure for WatchError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound(_) => Some("list them: mainspring monitor list".into()),
-            Self::NoProfile { model, version } => {
+            Self::NoProfile { model, version, .. } => {
                 Some(format!("save one: mainspring profile TRAINING_FILE --version {model}/{version}"))
             }
             Self::Profile(_) => Some("make one: mainspring profile FILE -o profile.json".into()),
@@ -73,6 +83,10 @@ impl Failure for WatchError {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        if let Self::Store(e) = self { e.retry_after() } else { None }
+        match self {
+            Self::Store(e) => e.retry_after(),
+            Self::Port(e) if e.kind == ErrorKind::Unavailable => Some(ASK_AGAIN),
+            _ => None,
+        }
     }
 }

@@ -35,7 +35,7 @@ pub use ports::{
 };
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;
-pub use watch::{References, Transition, TransitionKind, Watch, Wrong};
+pub use watch::{Compared, References, Saved, Transition, TransitionKind, Watch, Wrong};
 pub use why::{Answers, Cause, Given, Unit, Why};
 pub use words::{side, why};
 

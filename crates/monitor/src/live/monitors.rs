@@ -7,8 +7,9 @@ use super::ports::{Models, Trained};
 use super::spec::MonitorSpec;
 use super::sql::{self, ProfileRow, State};
 use super::track::Standing;
-use super::training::Training;
-use super::watch::{References, Transition, Watch};
+use super::training::{MONITOR_WAITS, READER_WAITS, Training};
+use super::watch::{Compared, References, Saved, Transition, Watch};
+use super::words;
 use crate::profile::Profile;
 use mainspring_core::{Authorized, Ctx, Name, Tenant, Timestamp};
 use mainspring_resource::{Invalid, Kind};
@@ -16,6 +17,7 @@ use mainspring_store::{Db, FutureExt};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) type Key = (Tenant, Name);
 
@@ -168,8 +170,8 @@ impl Monitors {
         self.db.read(move |c| async move { sql::history(c, (&tenant, &name), since).await }.boxed()).await
     }
 
-    /// Saves the profile of a version, in the place of the one before. Monitors that compare with it take it up when the
-    /// version next begins to answer, or when they are declared anew.
+    /// Saves the profile of a version, in the place of the one before. Monitors that compare with that version's begin anew
+    /// against it within a minute, and tell of it.
     ///
     /// # Errors
     /// [`WatchError::Profile`] when it has no column to compare with, [`WatchError::Store`].
@@ -204,29 +206,42 @@ impl Monitors {
             .await
     }
 
-    /// The profile that is saved with a version.
+    /// The profile that a monitor of a version compares with: the one that is saved with it, or that of the data that it was
+    /// trained on, which the server then saves in its own name.
     ///
     /// # Errors
-    /// [`WatchError::NoProfile`], [`WatchError::Stored`], [`WatchError::Store`].
+    /// [`WatchError::NoProfile`], [`WatchError::Stored`], [`WatchError::Store`]; [`WatchError::Port`] while the data is being
+    /// read, and when it cannot be.
     pub async fn profile(&self, auth: &Authorized<ReadProfile>, version: &str) -> Result<SavedProfile, WatchError> {
-        let model = &auth.action().model;
-        let none = || WatchError::NoProfile { model: model.clone(), version: version.to_owned() };
-        self.saved(auth.tenant(), model, version).await?.ok_or_else(none)
+        let of = (auth.action().model.as_str(), version);
+        match self.profile_of(auth.tenant(), of, READER_WAITS).await? {
+            Some(found) => Ok(found),
+            None => Err(self.no_profile(auth.tenant(), of).await?),
+        }
     }
 
-    /// The same, or that of the data that the version was trained on, which is then saved.
+    async fn no_profile(&self, tenant: &Tenant, (model, version): (&str, &str)) -> Result<WatchError, WatchError> {
+        let unused = self.models.unused(tenant, model, version).await?;
+        Ok(WatchError::NoProfile { model: model.to_owned(), version: version.to_owned(), unused })
+    }
+
+    /// The profile that is saved with a version, or that of the data that it was trained on, which is then saved. Who asks
+    /// waits for `patience` while the data is being read.
     async fn profile_of(
         &self,
         tenant: &Tenant,
-        model: &str,
-        version: &str,
+        (model, version): (&str, &str),
+        patience: Duration,
     ) -> Result<Option<SavedProfile>, WatchError> {
         if let Some(found) = self.saved(tenant, model, version).await? {
             return Ok(Some(found));
         }
-        let Some(Trained { profile, source, auth }) = self.training.of(tenant, (model, version)).await? else {
-            return Ok(None);
-        };
+        let found = self.training.of(tenant, (model, version), patience).await?;
+        let Some(Trained { profile, source, auth }) = found else { return Ok(None) };
+        // Somebody who waited for the same may have saved it, and a person may have saved a better one.
+        if let Some(found) = self.saved(tenant, model, version).await? {
+            return Ok(Some(found));
+        }
         let key = (tenant.clone(), model.to_owned(), version.to_owned());
         self.keep(key, (&profile, source, "the server".to_owned()), auth.audit()).await?;
         self.saved(tenant, model, version).await
@@ -245,30 +260,47 @@ impl Monitors {
         .transpose()
     }
 
-    /// What the columns of a version are to be compared with.
+    /// What the columns of a version are to be compared with. What they are compared with already, `before`, goes on: an alias
+    /// that has moved since means nothing for it.
     pub(crate) async fn references(
         &self,
         tenant: &Tenant,
         spec: &MonitorSpec,
         (model, version): (&str, &str),
+        before: Option<&Compared>,
     ) -> Result<References, WatchError> {
-        if spec.reference.window.is_some() || spec.beside().is_some() {
+        let named = spec.reference.profile.as_deref();
+        // A saved profile is of all rows.
+        let counts = named.is_some() || spec.segment.is_all();
+        if spec.reference.window.is_some() || spec.beside().is_some() || !counts {
             return Ok(References::default());
         }
-        let Some(uri) = &spec.reference.profile else {
-            // A saved profile is of all rows.
-            if !spec.segment.is_all() {
-                return Ok(References::default());
-            }
-            let found = self.profile_of(tenant, model, version).await?;
-            return Ok(References::new(found.as_ref().map(|saved| &*saved.profile)));
+        let (model, version) = match (before, named) {
+            (Some(before), _) => (before.model.clone(), before.version.clone()),
+            (None, Some(uri)) => self.models.resolve(tenant, uri).await?,
+            (None, None) => (model.to_owned(), version.to_owned()),
         };
-        let (model, version) = self.models.resolve(tenant, uri).await?;
-        match self.profile_of(tenant, &model, &version).await? {
-            Some(saved) => Ok(References::new(Some(&saved.profile))),
+        let of = (model.as_str(), version.as_str());
+        let found = self.profile_of(tenant, of, MONITOR_WAITS).await?;
+        if found.is_none() && named.is_some() {
             // Asked for by name: without it nothing may be taken for a reference.
-            None => Err(WatchError::NoProfile { model, version }),
+            return Err(self.no_profile(tenant, of).await?);
         }
+        let unused = if found.is_none() { self.models.unused(tenant, &model, &version).await? } else { None };
+        let unused = unused.map(|fact| words::unused(&fact, of));
+        Ok(compared(found.as_ref(), Compared { model, version, saved: None, unused }))
+    }
+
+    /// The profile that was saved with a version since `with` was known, as what its columns are to be compared with.
+    pub(crate) async fn saved_since(&self, tenant: &Tenant, with: &Compared) -> Result<Option<References>, WatchError> {
+        let of = (tenant.clone(), with.model.clone(), with.version.clone());
+        let read = self.db.read(move |c| async move { sql::profile_saved_at(c, (&of.0, &of.1, &of.2)).await }.boxed());
+        let at = read.await?;
+        if at.is_none() || at == with.saved.as_ref().map(|saved| saved.at) {
+            return Ok(None);
+        }
+        let found = self.saved(tenant, &with.model, &with.version).await?;
+        Ok(Some(compared(found.as_ref(), Compared { saved: None, unused: None, ..with.clone() })))
     }
 
     /// Reads what the leader has written since it was last read: a state is large, and most have not changed.
@@ -307,4 +339,10 @@ impl Monitors {
         }
         Ok(())
     }
+}
+
+/// What a version's saved profile, if it has one, makes of it.
+fn compared(found: Option<&SavedProfile>, of: Compared) -> References {
+    let saved = found.map(|found| Saved { source: found.source.clone(), at: found.saved_at });
+    References::new(found.map(|found| &*found.profile)).whose(Compared { saved, ..of })
 }

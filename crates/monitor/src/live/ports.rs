@@ -130,9 +130,15 @@ pub trait Models: Send + Sync + 'static {
     /// Name and version of what a URI (`models:/churn@champion`) means now.
     fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> PortResult<'a, (String, String)>;
 
-    /// What a version was trained on, where it is known and can be read; it may take long. Only the controller asks, for one
-    /// version after the other, when a monitor needs a profile and none is saved.
+    /// What a version was trained on, where it is known and can be read; it may take long. It is asked for one version after
+    /// the other, when a profile is needed and none is saved.
     fn training<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<Trained>>;
+
+    /// Why [`Self::training`] has nothing of a version whose run names what it was trained on: `the run's dataset "train" is
+    /// /data/train.csv, which is not in this server's store`. `None` where the run names nothing, or it is not known.
+    fn unused<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// What somebody must hear of: a monitor that begins or ceases to see drift.

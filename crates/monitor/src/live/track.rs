@@ -187,6 +187,16 @@ impl Track {
         track
     }
 
+    /// Another reference, or one that is to be learnt: what was seen beside the one before counts no more. Its tests so far have
+    /// had their part of the level, so that the promise holds over all of them.
+    pub(crate) fn begin_anew(&mut self, (origin, reference): (Origin, Option<Calibration>), at: Timestamp) {
+        let tests = self.tests;
+        *self = Self { tests, ..Self::new(origin, None, (self.level, at)) };
+        if let Some(reference) = reference {
+            self.compare_with(reference, at);
+        }
+    }
+
     fn compare_with(&mut self, reference: Calibration, at: Timestamp) {
         self.reference = Some(reference);
         self.learned = None;

@@ -5,16 +5,16 @@ use super::spec::MonitorSpec;
 use super::track::{Origin, Standing, Track, Turn};
 use super::why::Why;
 use super::words;
-use crate::profile::Profile;
 use mainspring_core::Timestamp;
-use mainspring_stats::presets::Calibration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+mod references;
 mod scores;
 mod truth;
 
+pub(super) use references::Anew;
+pub use references::{Compared, References, Saved};
 pub use scores::Wrong;
 pub use truth::Truth;
 
@@ -28,31 +28,6 @@ const FEWEST: u64 = 200;
 const MOST_TRACKS: usize = 2_000;
 /// What those get of the level that are there at the beginning; the rest is for columns that come later.
 const BEGINNING: f64 = 0.9;
-
-/// What a version's columns are compared with, where it is known beforehand: of a profile's columns, with all that is kept of
-/// them, the few numbers that are needed here.
-#[derive(Debug, Clone, Default)]
-pub struct References(Arc<BTreeMap<String, Calibration>>);
-
-impl References {
-    /// Of a saved profile, if there is one.
-    pub fn new(profile: Option<&Profile>) -> Self {
-        let columns = profile.iter().flat_map(|profile| &profile.columns);
-        let known = columns.filter_map(|c| Some((c.name.clone(), c.calibration.clone()?)));
-        Self(Arc::new(known.collect()))
-    }
-
-    /// The reference of a journal's column: of the profile's column of that name, with or without its `in.` or `out.`.
-    fn of(&self, column: &str) -> Option<&Calibration> {
-        let bare = column.strip_prefix("in.").or_else(|| column.strip_prefix("out."));
-        self.named(column).or_else(|| self.named(bare?))
-    }
-
-    /// Of the profile's column of that very name.
-    fn named(&self, name: &str) -> Option<&Calibration> {
-        self.0.get(name)
-    }
-}
 
 /// A value of a segment's column, with the tracks of the rows that have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +80,9 @@ pub struct Watch {
     /// Model and version of the rows that it is compared with, where these are answered meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<(String, String)>,
+    /// The version whose profile its columns are compared with, where a saved one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// What turned out to be true.
     #[serde(default)]
     pub truth: Truth,
@@ -136,7 +114,7 @@ pub enum TransitionKind {
     Drifted,
     /// Columns are again as their reference is.
     Recovered,
-    /// Another version answers, and with it another reference counts.
+    /// Another version answers, or another profile was saved: another reference counts.
     Replaced,
 }
 
@@ -320,6 +298,10 @@ impl Watch {
                 told.extend(self.replace(minute, learning));
             }
         }
+        if self.compared.is_none() {
+            // Of a state that an earlier version wrote, too: which profile it began with is not known, and it goes on.
+            self.compared = references.compared().cloned();
+        }
         told.extend(self.look(Fold {
             minute,
             beside: None,
@@ -339,13 +321,17 @@ impl Watch {
         self.tell(&turned, fold.end(), fold.spec)
     }
 
-    /// What is to be told of the columns that have turned, at the moment `at`.
-    fn tell(&mut self, turned: &[Turned], at: Timestamp, spec: &MonitorSpec) -> Vec<Transition> {
+    /// Whether anything drifts, from `at` on where that is new.
+    fn stand(&mut self, at: Timestamp) {
         let drifting = !self.drifted().is_empty();
         if drifting != self.drifting {
-            self.drifting = drifting;
-            self.since = at;
+            (self.drifting, self.since) = (drifting, at);
         }
+    }
+
+    /// What is to be told of the columns that have turned, at the moment `at`.
+    fn tell(&mut self, turned: &[Turned], at: Timestamp, spec: &MonitorSpec) -> Vec<Transition> {
+        self.stand(at);
         let mut told = Vec::new();
         for kind in [TransitionKind::Drifted, TransitionKind::Recovered] {
             let of = |t: &&Turned| (t.turn == Turn::Drifted) == (kind == TransitionKind::Drifted);

@@ -4,14 +4,17 @@ use super::labels;
 use super::monitors::View;
 use super::spec::MonitorSpec;
 use super::track::{Standing, Turn};
-use super::watch::{Transition, TransitionKind, Turned, Watch};
+use super::watch::{Anew, Compared, Transition, TransitionKind, Turned, Watch};
 use super::why::{Cause, Unit, Why};
 use mainspring_core::Timestamp;
 use mainspring_query::{identifier, literal};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Columns that a sentence names.
 const NAMED: usize = 5;
+/// Columns that drift whose numbers go with what is told.
+const NUMBERED: usize = 64;
 
 /// What a column's drift is called.
 pub fn side(column: &str) -> &'static str {
@@ -129,32 +132,141 @@ fn beside(spec: &MonitorSpec) -> String {
     segment.and(spec.compared()).map(|compared| format!(" from {compared}")).unwrap_or_default()
 }
 
-/// Columns that have drifted, or have recovered.
+/// Those that moved most first.
+fn by_distance(these: &mut [&Turned]) {
+    these.sort_by(|a, b| b.moved.beyond().total_cmp(&a.moved.beyond()));
+}
+
+/// ` since about 14:02 UTC`, of the column that changed first.
+fn since(these: &[&Turned]) -> String {
+    let first = these.iter().filter_map(|t| t.changed_at).min();
+    first.map(|at| format!(" since about {}", clock(at))).unwrap_or_default()
+}
+
+/// All columns that drift now, whichever look found them.
+fn drifting(watch: &Watch) -> Vec<Turned> {
+    let drifting = watch.tracks().filter(|(.., track)| track.standing == Standing::Drift);
+    let turned = drifting.map(|(name, of, track)| Turned {
+        column: name.to_owned(),
+        segment: of.map(|(column, value)| format!("{column} = {value}")),
+        turn: Turn::Drifted,
+        moved: track.moved,
+        evidence: track.evidence(),
+        changed_at: track.changed_at,
+    });
+    turned.collect()
+}
+
+/// Of the columns that drift now, all but `these`.
+fn besides<'a>(drifting: &'a [Turned], these: &[&Turned]) -> Vec<&'a Turned> {
+    fn key(turned: &Turned) -> (&str, Option<&str>) {
+        (&turned.column, turned.segment.as_deref())
+    }
+    let these: BTreeSet<_> = these.iter().map(|t| key(t)).collect();
+    let mut others: Vec<&Turned> = drifting.iter().filter(|t| !these.contains(&key(t))).collect();
+    by_distance(&mut others);
+    others
+}
+
+/// What goes on after some columns are out of it: `; still drifting: …; ADVICE`, and nothing where nothing does.
+fn still(going_on: &[&Turned]) -> String {
+    if going_on.is_empty() {
+        return String::new();
+    }
+    format!("; still drifting{}: {}; {}", since(going_on), list(going_on), advice(going_on))
+}
+
+/// Columns that have drifted, or have recovered. What is said of it, and what to do, is of all that drifts now: who reads only
+/// this must not take what one look found for all there is.
 pub(super) fn transition(
     (kind, at): (TransitionKind, Timestamp),
     watch: &Watch,
     spec: &MonitorSpec,
     these: &[&Turned],
 ) -> Transition {
-    let since = these.iter().filter_map(|t| t.changed_at).min();
+    let drifting = drifting(watch);
+    let others = besides(&drifting, these);
+    let mut turned = these.to_vec();
+    by_distance(&mut turned);
     let of = subject(spec, watch);
-    let sentence = match kind {
+    let (sentence, shown) = match kind {
         TransitionKind::Drifted => {
-            let since = since.map(|at| format!(" since about {}", clock(at))).unwrap_or_default();
-            format!("{of} has drifted{}{since}: {}; {}", beside(spec), list(these), advice(these))
+            let all: Vec<&Turned> = turned.iter().chain(&others).copied().collect();
+            let before = match others.as_slice() {
+                [] => String::new(),
+                others => format!("; already drifting{}: {}", since(others), list(others)),
+            };
+            let told = format!(
+                "{of} has drifted{}{}: {}{before}; {}",
+                beside(spec),
+                since(&turned),
+                list(&turned),
+                advice(&all)
+            );
+            (told, all)
         }
         TransitionKind::Recovered | TransitionKind::Replaced => {
-            let still = if watch.drifting { "; others are still drifting" } else { "" };
-            format!("{of} is again as its reference: {}{still}", list(these))
+            let part = if others.is_empty() { "" } else { " in part" };
+            let told = format!("{of} is again as its reference{part}: {}{}", list(&turned), still(&others));
+            (told, if others.is_empty() { turned } else { others.clone() })
         }
     };
+    let first = shown.iter().filter_map(|t| t.changed_at).min();
     let segment = (!spec.segment.is_all()).then_some(&spec.segment);
     let numbers = json!({
         "deployment": spec.deployment, "variant": spec.variant, "segment": segment, "comparedWith": spec.compared(), "model": watch.model, "version": watch.version,
         "level": spec.level, "minEffect": spec.min_effect, "rows": watch.rows[0], "sampled": watch.rows[1],
-        "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(), "query": query(spec, since, these),
+        "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(),
+        "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
+        "query": query(spec, first, &shown),
     });
     Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+}
+
+/// Another profile counts now: columns that begin anew against it, and what that leaves.
+pub(super) fn compared(watch: &Watch, spec: &MonitorSpec, (with, anew): (&Compared, &Anew)) -> Transition {
+    let Compared { model, version, saved, .. } = with;
+    let of = saved.as_ref().map(|saved| saved.source.as_str()).unwrap_or_default();
+    let mut sentence = format!("the profile of {of} was saved with version {version} of {model}");
+    if anew.is_empty() {
+        sentence.push_str("; it has none of the watched columns, which go on as they were");
+    }
+    if !anew.against.is_empty() {
+        sentence.push_str(&format!("; watched anew against it: {}", names(&anew.against)));
+    }
+    if !anew.without.is_empty() {
+        sentence.push_str(&format!("; it does not have {}, of which first rows count anew", names(&anew.without)));
+    }
+    if anew.ended {
+        sentence.push_str("; a drift ends with that");
+    }
+    let drifting = drifting(watch);
+    let left = besides(&drifting, &[]);
+    sentence.push_str(&still(&left));
+    let first = left.iter().filter_map(|t| t.changed_at).min();
+    let numbers = json!({
+        "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
+        "reference": with, "anew": anew.against, "withoutProfile": anew.without, "before": {"drifting": anew.ended},
+        "query": (!left.is_empty()).then(|| query(spec, first, &left)),
+    });
+    Transition { kind: TransitionKind::Replaced, at: watch.position, drifting: watch.drifting, sentence, numbers }
+}
+
+/// Names of columns in a sentence.
+fn names(of: &[String]) -> String {
+    let named = of.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match of.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// Why a version is watched without a profile of what it was trained on, and what to do; `fact` says what is the matter with
+/// the data.
+pub(super) fn unused(fact: &str, (model, version): (&str, &str)) -> String {
+    format!(
+        "{fact}: it is no reference; save its profile with `mainspring profile FILE --version {model}/{version}`, or, for the next version, name an artifact of the run as the dataset's source"
+    )
 }
 
 /// Nothing drifts any more, now that `column` is redacted.
@@ -200,27 +312,11 @@ fn effect(why: &Why, cause: &Cause) -> String {
 /// to do. Nothing while it does not drift.
 pub fn why(view: &View) -> Vec<String> {
     let Some(watch) = view.watch.as_ref().filter(|watch| watch.drifting) else { return Vec::new() };
-    let drifted: Vec<Turned> = watch
-        .tracks()
-        .filter(|(.., track)| track.standing == Standing::Drift)
-        .map(|(name, of, track)| Turned {
-            column: name.to_owned(),
-            segment: of.map(|(column, value)| format!("{column} = {value}")),
-            turn: Turn::Drifted,
-            moved: track.moved,
-            evidence: track.evidence(),
-            changed_at: track.changed_at,
-        })
-        .collect();
-    let mut whole: Vec<&Turned> = drifted.iter().filter(|t| t.segment.is_none()).collect();
-    let mut parts: Vec<&Turned> = drifted.iter().filter(|t| t.segment.is_some()).collect();
-    for list in [&mut whole, &mut parts] {
-        list.sort_by(|a, b| b.moved.beyond().total_cmp(&a.moved.beyond()));
-    }
+    let drifted = drifting(watch);
+    let all = besides(&drifted, &[]);
+    let (whole, parts): (Vec<&Turned>, Vec<&Turned>) = all.iter().partition(|t| t.segment.is_none());
     let (spec, of) = (&view.spec, subject(&view.spec, watch));
-    let from = beside(spec);
-    let since = drifted.iter().filter_map(|t| t.changed_at).min();
-    let since = since.map(|at| format!(" since about {}", clock(at))).unwrap_or_default();
+    let (from, since) = (beside(spec), since(&all));
     let mut said = Vec::new();
     if whole.is_empty() {
         said.push(format!("{of} has drifted{from}{since}, in segments alone."));
@@ -241,7 +337,6 @@ pub fn why(view: &View) -> Vec<String> {
         }
         said.extend(why.problem.as_ref().map(|problem| format!("Not everything could be told: {problem}.")));
     }
-    let all: Vec<&Turned> = drifted.iter().collect();
     said.push(format!("What to do: {}.", advice(&all)));
     said
 }

@@ -114,10 +114,10 @@ impl Sketches {
     }
 
     pub(super) fn texts(&self) -> Texts {
-        let top = self.frequent.top(SHOWN_VALUES);
+        let frequent = self.frequent.surely(SHOWN_VALUES);
         Texts {
-            count_error: top.iter().map(|i| i.at_most - i.at_least).max().unwrap_or(0),
-            frequent: top.into_iter().map(|i| (i.value, i.count)).collect(),
+            count_error: self.frequent.error(),
+            frequent: frequent.into_iter().map(|i| (i.value, i.at_most)).collect(),
             longest: self.longest,
             mean_length: self.lengths.mean(),
             frequent_items: STANDARD.encode(self.frequent.to_bytes()),

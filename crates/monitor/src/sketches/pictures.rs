@@ -128,7 +128,7 @@ mod tests {
         let numbers = numbers.map(|quantiles| Sketched::Numbers { quantiles, deviation: None });
         let texts = texts.map(Sketched::Texts);
         let column = Column { name: name.into(), kind, numbers, texts, missing: Some(0.25) };
-        Sketches { rows: 1, columns: vec![column] }
+        Sketches { columns: vec![column], ..Sketches::new(1) }
     }
 
     #[test]

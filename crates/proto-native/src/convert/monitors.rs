@@ -77,6 +77,7 @@ impl From<&View> for MonitorView {
             sampled: watch.map_or(0, |w| w.rows[1]),
             late: view.late,
             left_out: watch.map_or(0, |w| w.left_out),
+            unused_dataset: watch.and_then(|w| w.compared.as_ref()?.unused.clone()),
             label: view.spec.label.as_ref().zip(watch).map(|(label, watch)| MonitorLabel {
                 name: label.name.clone(),
                 wait: label.wait.to_string(),

@@ -228,6 +228,10 @@ pub struct MonitorView {
     pub late: u64,
     /// Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
     pub left_out: u64,
+    /// Why columns are not compared with the data that the version was trained on, and what to do; where its run names that
+    /// data, and no profile is saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_dataset: Option<String>,
     /// What is watched of labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<MonitorLabel>,
@@ -254,7 +258,7 @@ pub struct MonitorEvent {
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// `drifted`, `recovered`, or `replaced`, when another version answers.
+    /// `drifted`, `recovered`, or `replaced`, when another version answers or another profile was saved with it.
     pub kind: String,
     /// Whether anything was drifting then.
     pub drifting: bool,

@@ -176,7 +176,7 @@ pub const KEYS: &[Key] = &[
         "cloudwatch.metrics",
         Kind::List,
         "Requests,Errors,Latency,Ready",
-        "what it is told, and charges for; also CallerErrors, Rows, InFlight, Memory, BudgetLeft, BurnRate, BudgetSpent, BudgetForecast, JournalLost",
+        "what it is told, and charges for; also CallerErrors, Rows, InFlight, Memory, BudgetLeft, BurnRate, BudgetSpent, BudgetForecast, Drifting, DriftedColumns, AlertsFiring, JournalLost",
     ),
     key(
         "cloudwatch.by",

@@ -40,7 +40,7 @@ struct Panel {
     queries: Vec<(String, &'static str)>,
 }
 
-/// A dashboard of a server's traffic, rollouts, objectives and its own health, to be imported into Grafana: it asks for
+/// A dashboard of a server's traffic, rollouts, drift, alerts, objectives and its own health, to be imported into Grafana: it asks for
 /// a Prometheus data source when it is opened, and has the deployments to choose from.
 pub fn dashboard() -> Value {
     let mut panels = Vec::new();
@@ -49,6 +49,7 @@ pub fn dashboard() -> Value {
         ("Traffic", traffic()),
         ("Versions", versions()),
         ("Rollouts", rollouts()),
+        ("Drift and alerts", drift()),
         ("Objectives", objectives()),
         ("Server", server()),
     ] {
@@ -277,6 +278,39 @@ fn rollouts() -> Vec<Panel> {
                 (of("mainspring_rollout_held"), "{{rollout}} held"),
                 (of("mainspring_variant_tripped"), "{{deployment}} {{variant}} tripped"),
             ],
+        },
+    ]
+}
+
+/// Every server tells the same of monitors and alerts.
+fn drift() -> Vec<Panel> {
+    let by = |labels: &str, metric: &str| format!("max by ({labels}) ({})", of(metric));
+    let farthest = by("deployment, monitor, column, segment", "mainspring_monitor_column_distance");
+    vec![
+        Panel {
+            title: "Drift",
+            says: "Columns that have drifted, by monitor; 1 while a monitor drifts, or does not go on",
+            unit: Unit::Count,
+            queries: vec![
+                (by("deployment, monitor", "mainspring_monitor_drifted_columns"), "{{deployment}} {{monitor}} columns"),
+                (by("deployment, monitor", "mainspring_monitor_drifting"), "{{deployment}} {{monitor}} drifts"),
+                (by("deployment, monitor", "mainspring_monitor_stopped"), "{{deployment}} {{monitor}} stopped"),
+            ],
+        },
+        Panel {
+            title: "How far columns have moved",
+            says: "The ten that are farthest: the share of their rows that would have to move, beyond what chance brings",
+            unit: Unit::Share,
+            queries: vec![(format!("topk(10, {farthest})"), "{{monitor}} {{column}} {{segment}}")],
+        },
+        Panel {
+            title: "Alerts that fire",
+            says: "By severity and what they are about, silenced ones too",
+            unit: Unit::Count,
+            queries: vec![(
+                "sum by (severity, source) (max by (tenant, severity, source) (mainspring_alerts_firing))".into(),
+                "{{severity}} {{source}}",
+            )],
         },
     ]
 }

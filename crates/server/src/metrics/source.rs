@@ -1,5 +1,6 @@
 //! Where readings come from: the parts, asked at one moment.
 
+use super::firing::Firing;
 use super::{Families, Reading, resident};
 use crate::deployments::acting_for;
 use crate::health::Health;
@@ -8,6 +9,7 @@ use mainspring_alert::{Alerts, ReadAlerts};
 use mainspring_core::{Denied, Gate, Principal, Tenant};
 use mainspring_cost::{Costs, ReadCost};
 use mainspring_journal::Journal;
+use mainspring_monitor::live::{Monitors, ReadMonitors};
 use mainspring_rollout::{ReadRollouts, Rollouts};
 use mainspring_serving::{Describe, ReadStats, Serving};
 use std::collections::BTreeSet;
@@ -34,6 +36,8 @@ pub struct Source {
     journal: Journal,
     rollouts: Rollouts,
     alerts: Alerts,
+    firing: Firing,
+    monitors: Monitors,
     costs: Costs,
     health: Health,
     gate: Gate,
@@ -41,13 +45,15 @@ pub struct Source {
 }
 
 impl Source {
-    /// Of these parts, from now on.
+    /// Of these parts, from now on. Counts the alerts that fire until shutdown.
     pub fn new(parts: &Parts, health: Health) -> Self {
         Self {
             serving: parts.serving.clone(),
             journal: parts.journal.clone(),
             rollouts: parts.rollouts.clone(),
             alerts: parts.alerts.clone(),
+            firing: Firing::follow(parts.alerts.clone(), &parts.ctx.tasks),
+            monitors: parts.monitors.clone(),
             costs: parts.costs.clone(),
             health,
             gate: parts.gate.clone(),
@@ -61,7 +67,7 @@ impl Source {
     /// [`Denied`] when the server itself may not see it.
     pub fn everything(&self) -> Result<Everything, Denied> {
         let families = self.read(&Arc::new(Principal::system()))?.families();
-        let others = self.serving.tenants().into_iter().chain(self.costs.tenants());
+        let others = self.serving.tenants().into_iter().chain(self.costs.tenants()).chain(self.firing.tenants());
         let others: BTreeSet<Tenant> = others.filter(|tenant| *tenant != Tenant::default()).collect();
         let mut all = Everything { families, left_out: 0 };
         for tenant in others {
@@ -82,11 +88,14 @@ impl Source {
     /// [`Denied`] when they may not see all of it.
     pub fn read(&self, who: &Arc<Principal>) -> Result<Reading, Denied> {
         let gate = &self.gate;
+        let read_alerts = gate.authorize(who, ReadAlerts)?;
         Ok(Reading {
             deployments: self.serving.stats(&gate.authorize(who, ReadStats { deployment: None })?),
             views: self.serving.list(&gate.authorize(who, Describe { deployment: None })?),
             rollouts: self.rollouts.list(&gate.authorize(who, ReadRollouts { rollout: None })?),
-            standings: self.alerts.standings(&gate.authorize(who, ReadAlerts)?),
+            standings: self.alerts.standings(&read_alerts),
+            firing: self.firing.of(&read_alerts),
+            monitors: self.monitors.list(&gate.authorize(who, ReadMonitors { monitor: None })?),
             budgets: self.costs.standings(&gate.authorize(who, ReadCost)?),
             journal: self.journal.stats(),
             health: self.health.report(),

@@ -1,5 +1,7 @@
 use super::*;
+use mainspring_alert::{Severity, Source as About};
 use mainspring_core::{Name, Target, Tenant, Timestamp};
+use mainspring_monitor::live::View as MonitorView;
 use mainspring_rollout::{Report, Run, State as RunState};
 use mainspring_serving::{Counted, DeploymentSpec, Over, RuleAction, ShadowView, Trip, VariantState, VariantView};
 use mainspring_traffic::Share;
@@ -47,6 +49,34 @@ fn variant(name: &str, percent: u32) -> VariantView {
         shadow: None,
         weight: Share::from_ppm(percent * 10_000).unwrap(),
         generation: 3,
+    }
+}
+
+/// A column, or one of a segment, that is so far from its reference.
+fn track(standing: &str, distance: f64) -> serde_json::Value {
+    serde_json::json!({
+        "origin": "first-rows", "standing": standing, "since": 0, "tests": 1, "level": 0.001,
+        "moved": {"rows": 600, "distance": distance, "chance": 0.0625},
+        "learned": null, "reference": null, "bet": null, "parts": [], "low": [0.0, 0], "calm_since": null,
+    })
+}
+
+/// A monitor of `churn`, with these columns of all rows, and one of a segment.
+fn monitor(name: &str, columns: &[(String, serde_json::Value)]) -> MonitorView {
+    let tracks: serde_json::Map<String, serde_json::Value> = columns.iter().cloned().collect();
+    let mut watch = serde_json::to_value(mainspring_monitor::live::Watch::default()).unwrap();
+    watch["tracks"] = tracks.into();
+    watch["segments"] =
+        serde_json::json!({"in.plan": [{"value": "gold", "tracks": {"in.age": track("steady", 0.1875)}}]});
+    watch["drifting"] = columns.iter().any(|(_, track)| track["standing"] == "drift").into();
+    watch["rows"] = serde_json::json!([9_000, 700]);
+    let spec = serde_json::json!({"deployment": "churn", "severity": "critical"});
+    MonitorView {
+        name: Name::new(name).unwrap(),
+        spec: Arc::new(serde_json::from_value(spec).unwrap()),
+        watch: Some(Arc::new(serde_json::from_value(watch).unwrap())),
+        late: 0,
+        problem: None,
     }
 }
 
@@ -115,6 +145,11 @@ pub fn reading() -> Reading {
             report: Some(Arc::new(Report { units: vec![90, 10], late: 2, ..Report::default() })),
         }],
         standings: Vec::new(),
+        firing: Some(BTreeMap::from([((Severity::Page, About::Drift), 2)])),
+        monitors: vec![monitor(
+            "ages",
+            &[("in.age".into(), track("drift", 0.3125)), ("in.plan".into(), track("steady", 0.03125))],
+        )],
         budgets: vec![mainspring_cost::Standing {
             name: Name::new("month").unwrap(),
             spec: serde_json::from_value(serde_json::json!({"amount": "40", "per": "month"})).unwrap(),
@@ -184,6 +219,68 @@ fn a_rule_shows_how_many_rows_broke_it() {
     for (name, value) in [("rows", 100), ("broken", 7), ("requests", 5)] {
         assert!(page.contains(&format!("mainspring_rule_{name}_total{of} {value}\n")), "{name}: {page}");
     }
+}
+
+#[test]
+fn a_monitor_shows_whether_it_drifts_and_how_far_its_columns_are() {
+    let page = reading().render();
+    let of = "monitor=\"ages\",deployment=\"churn\"";
+    let distance = |more: &str| format!("mainspring_monitor_column_distance{{{of},column=\"in.{more}");
+    for line in [
+        format!("mainspring_monitor_drifting{{{of},severity=\"page\"}} 1"),
+        format!("mainspring_monitor_stopped{{{of}}} 0"),
+        format!("mainspring_monitor_drifted_columns{{{of}}} 1"),
+        format!("mainspring_monitor_rows_seen_total{{{of}}} 9000"),
+        format!("mainspring_monitor_rows_sampled_total{{{of}}} 700"),
+        distance("age\"} 0.25"),
+        // No farther than chance brings.
+        distance("plan\"} 0"),
+        distance("age\",segment=\"in.plan = gold\"} 0.125"),
+        "mainspring_alerts_firing{severity=\"page\",source=\"drift\"} 2".into(),
+        "mainspring_alerts_firing{severity=\"ticket\",source=\"drift\"} 0".into(),
+        "mainspring_alerts_firing{severity=\"page\",source=\"slo\"} 0".into(),
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
+    assert!(!page.contains("source=\"rollout\""), "a decision does not last");
+}
+
+#[test]
+fn what_is_not_known_of_monitors_and_alerts_is_not_told_as_nothing() {
+    let mut reading = reading();
+    reading.firing = None;
+    (reading.monitors[0].watch, reading.monitors[0].problem) = (None, Some("no such model".into()));
+    let page = reading.render();
+    assert!(page.contains("mainspring_monitor_stopped{monitor=\"ages\",deployment=\"churn\"} 1\n"), "{page}");
+    for none in ["mainspring_monitor_drifting{", "mainspring_monitor_column_distance{", "mainspring_alerts_firing"] {
+        assert!(!page.contains(none), "{none} is in\n{page}");
+    }
+}
+
+#[test]
+fn of_many_columns_those_are_told_that_have_drifted_and_moved_most() {
+    let columns = |drifted: usize, of: usize| -> Vec<(String, serde_json::Value)> {
+        let standing = |at| if at < drifted { "drift" } else { "steady" };
+        (0..of).map(|at| (format!("in.c{at:03}"), track(standing(at), at as f64 / 1_024.0))).collect()
+    };
+    let one = Reading { monitors: vec![monitor("wide", &columns(2, 200))], ..reading() };
+    let told = |reading: &Reading| -> Vec<String> {
+        let page = reading.render();
+        page.lines().filter(|l| l.starts_with("mainspring_monitor_column_distance{")).map(str::to_owned).collect()
+    };
+    let lines = told(&one);
+    assert_eq!(lines.len(), 50);
+    let has = |column: &str| lines.iter().any(|l| l.contains(&format!("column=\"{column}\"")));
+    // The first two have moved least of all, and have drifted.
+    assert!(has("in.c000") && has("in.c001") && !has("in.c002"), "{lines:?}");
+    assert!(has("in.c199") && has("in.c153") && !has("in.c151"), "{lines:?}");
+    assert!(one.render().contains("mainspring_monitor_drifted_columns{monitor=\"wide\",deployment=\"churn\"} 2\n"));
+
+    let many = (0..30).map(|at| monitor(&format!("m{at}"), &columns(usize::from(at == 29), 60))).collect();
+    let lines = told(&Reading { monitors: many, ..reading() });
+    assert_eq!(lines.len(), 1_000, "of 1,500");
+    assert!(lines.iter().any(|l| l.contains("monitor=\"m29\"") && l.contains("column=\"in.c000\"")), "{lines:?}");
+    assert!(lines.iter().filter(|l| l.contains("monitor=\"m0\"")).count() >= 33);
 }
 
 #[test]

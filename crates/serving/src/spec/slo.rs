@@ -13,9 +13,9 @@ use std::time::Duration;
 pub struct Percent(f64);
 
 impl Percent {
-    /// 0 to 1.
+    /// 0 to 1: of what is written as `99.9%` exactly what `0.999` is, which a division by 100 misses by a last digit.
     pub fn share(self) -> f64 {
-        self.0 / 100.0
+        format!("{}e-2", self.0).parse().unwrap_or(self.0 / 100.0)
     }
 }
 
@@ -121,5 +121,21 @@ impl SloSpec {
         }
         let link = self.runbook.as_ref().filter(|r| !r.starts_with("https://") && !r.starts_with("http://"));
         link.map(|link| ("slo.runbook", format!("{link:?}"), "an http or https URL"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_what_its_percentage_says() {
+        let share = |text: &str| text.parse::<Percent>().unwrap().share();
+        let all = [("99.9%", 0.999), ("99.99%", 0.9999), ("97.3 %", 0.973), ("0.07%", 0.0007), ("9.95e1%", 0.995)];
+        for (text, exactly) in all {
+            assert_eq!(share(text).to_string(), exactly.to_string(), "{text}");
+        }
+        assert_eq!([share("0%"), share("50%"), share("100%")], [0.0, 0.5, 1.0]);
+        assert_eq!("99.9%".parse::<Percent>().unwrap().to_string(), "99.9%");
     }
 }

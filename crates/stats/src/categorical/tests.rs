@@ -35,6 +35,20 @@ fn frequent_values_are_found_and_bounded() {
     assert_eq!(f.count(), 40_000);
 }
 
+/// Ids that come once each have no count that can be told, though their upper bounds are tens.
+#[test]
+fn what_came_once_is_not_surely_frequent() {
+    let mut ids = Frequent::default();
+    (0..3_000).for_each(|i| ids.push(&format!("id-{i}"), 1));
+    assert!(ids.error() > 1 && ids.surely(9).is_empty());
+    (0..1_000).for_each(|i| ids.push(["often", "other"][i % 2], 1));
+    let mut sure: Vec<String> = ids.surely(9).into_iter().map(|i| i.value).collect();
+    sure.sort();
+    assert_eq!(sure, ["often", "other"]);
+    assert!(ids.surely(9).iter().all(|i| i.at_least <= 500 && i.at_most >= 500 && i.at_least > ids.error()));
+    assert!(ids.surely(9).iter().all(|i| i.at_most - i.at_least == ids.error()));
+}
+
 #[test]
 fn few_values_are_counted_exactly_and_merge() {
     let (mut a, mut b) = (Frequent::default(), Frequent::default());
@@ -43,6 +57,7 @@ fn few_values_are_counted_exactly_and_merge() {
     b.push("y", 1);
     a.merge(&b);
     assert_eq!(a.top(9).iter().map(|i| (i.value.as_str(), i.count)).collect::<Vec<_>>(), [("x", 7), ("y", 1)]);
+    assert_eq!((a.error(), a.surely(9)), (0, a.top(9)));
     let back = Frequent::from_bytes(&a.to_bytes()).unwrap();
     assert_eq!(back.top(9), a.top(9));
 }

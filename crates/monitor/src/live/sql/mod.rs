@@ -194,14 +194,15 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         numbers: told.numbers.clone(),
     };
     c.outbox(Decision::TOPIC, ids[0], &body(&event)?).await?;
-    let firing = told.kind == TransitionKind::Drifted;
-    // What ends while something else goes on is no end, and what was no drift ends none.
-    if !firing && (told.drifting || !told.ends()) {
+    let begins = told.kind == TransitionKind::Drifted;
+    // What was no drift ends none.
+    if !begins && !told.ends() {
         return Ok(());
     }
     let alarm = Alarm {
-        firing,
-        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| firing),
+        // What ends while something else goes on is no end: the alarm stays, says what is true now, and orders nothing again.
+        firing: begins || told.drifting,
+        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| begins),
         ..over(of, told.at, told.sentence.clone(), told.numbers.clone())
     };
     c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
@@ -314,6 +315,16 @@ pub(crate) async fn profile(
         })
     })
     .transpose()
+}
+
+/// When the profile of a version was saved, if one is.
+pub(crate) async fn profile_saved_at(
+    c: &mut Conn,
+    (tenant, model, version): (&Tenant, &str, &str),
+) -> Result<Option<Timestamp>, WatchError> {
+    let sql = "SELECT saved_at FROM monitor_profile WHERE tenant = $1 AND model = $2 AND version = $3";
+    let row = c.query_opt(sql, args![tenant, model, version]).await?;
+    row.map(|row| Ok(Timestamp(row.int("saved_at")?))).transpose()
 }
 
 /// Saves the profile of a version in the place of the one before.

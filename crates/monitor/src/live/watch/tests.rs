@@ -5,6 +5,9 @@ use crate::live::rows::tests::spec;
 use crate::live::track::portion;
 use serde_json::json;
 
+mod references;
+mod told;
+
 /// A stream without a pattern.
 pub(crate) struct Dice(u64);
 

@@ -38,9 +38,9 @@ pub struct Truth {
 impl Watch {
     /// Folds the labelled rows of a minute whose wait is over. Those of a version that answers no more tell nothing.
     pub fn fold_labels(&mut self, minute: &Minute, spec: &MonitorSpec, references: &References) -> Vec<Transition> {
-        let Some(label) = spec.label.as_ref().filter(|_| minute.at >= self.truth.until && !self.is_new(minute)) else {
+        if spec.label.is_none() || minute.at < self.truth.until || self.is_new(minute) {
             return Vec::new();
-        };
+        }
         let fold = Fold {
             minute,
             beside: None,
@@ -53,8 +53,7 @@ impl Watch {
         // Half of it is for segments, where there are any.
         let part = spec.level * beginning(spec) / PLANNED / f64::from(1 + u8::from(!spec.segments.is_empty()));
         for name in watched.iter().filter(|name| !self.truth.tracks.contains_key(*name)).cloned().collect::<Vec<_>>() {
-            let of = labels::label_of(&name).map(|bare| label.column.as_deref().unwrap_or(bare));
-            let known = of.filter(|_| fold.learn_until.is_none()).and_then(|column| references.named(column)).cloned();
+            let known = if fold.learn_until.is_some() { None } else { references.of_truth(&name, spec).cloned() };
             let origin = if known.is_some() { Origin::Profile } else { fold.origin() };
             self.truth.tracks.insert(name, Track::new(origin, known, (part, minute.at)));
         }

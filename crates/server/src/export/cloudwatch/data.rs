@@ -33,13 +33,19 @@ pub enum Metric {
     BudgetSpent,
     /// The same at the end of its period, at the pace so far.
     BudgetForecast,
+    /// 1 while a monitor's columns have drifted, by monitor.
+    Drifting,
+    /// Columns that have, by monitor.
+    DriftedColumns,
+    /// Alerts that fire, by severity.
+    AlertsFiring,
     /// Payloads, events and rows that the journal lost.
     JournalLost,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Requests,
         Self::Errors,
         Self::Latency,
@@ -52,6 +58,9 @@ impl Metric {
         Self::BurnRate,
         Self::BudgetSpent,
         Self::BudgetForecast,
+        Self::Drifting,
+        Self::DriftedColumns,
+        Self::AlertsFiring,
         Self::JournalLost,
     ];
 
@@ -70,6 +79,9 @@ impl Metric {
             Self::BurnRate => "BurnRate",
             Self::BudgetSpent => "BudgetSpent",
             Self::BudgetForecast => "BudgetForecast",
+            Self::Drifting => "Drifting",
+            Self::DriftedColumns => "DriftedColumns",
+            Self::AlertsFiring => "AlertsFiring",
             Self::JournalLost => "JournalLost",
         }
     }
@@ -79,7 +91,12 @@ impl Metric {
         match self {
             Self::Latency => "Milliseconds",
             Self::Memory => "Bytes",
-            Self::Ready | Self::BudgetLeft | Self::BurnRate | Self::BudgetSpent | Self::BudgetForecast => "None",
+            Self::Ready
+            | Self::BudgetLeft
+            | Self::BurnRate
+            | Self::BudgetSpent
+            | Self::BudgetForecast
+            | Self::Drifting => "None",
             _ => "Count",
         }
     }
@@ -188,10 +205,13 @@ impl Tally {
                 "mainspring_inference_in_flight" => self.add(Metric::InFlight, point, &point.value, sums),
                 "mainspring_deployment_ready" => self.add(Metric::Ready, point, &point.value, sums),
                 "mainspring_model_memory_bytes" => self.add(Metric::Memory, point, &point.value, sums),
-                "mainspring_budget_spent_ratio" => budget(Metric::BudgetSpent, point, sums),
-                "mainspring_budget_forecast_ratio" => budget(Metric::BudgetForecast, point, sums),
+                "mainspring_budget_spent_ratio" => of(Metric::BudgetSpent, point, &BUDGET, sums),
+                "mainspring_budget_forecast_ratio" => of(Metric::BudgetForecast, point, &BUDGET, sums),
                 "mainspring_slo_budget_left" => objective(Metric::BudgetLeft, point, sums),
                 "mainspring_slo_burn_rate" => objective(Metric::BurnRate, point, sums),
+                "mainspring_monitor_drifting" => of(Metric::Drifting, point, &MONITOR, sums),
+                "mainspring_monitor_drifted_columns" => of(Metric::DriftedColumns, point, &MONITOR, sums),
+                "mainspring_alerts_firing" => of(Metric::AlertsFiring, point, &[("severity", "Severity")], sums),
                 "mainspring_journal_payloads_dropped_total"
                 | "mainspring_journal_events_dropped_total"
                 | "mainspring_journal_rows_lost_total" => {
@@ -252,9 +272,15 @@ fn tenant(point: &Point) -> Option<(&'static str, String)> {
     label(point, TENANT).map(|tenant| ("Tenant", tenant.to_owned()))
 }
 
-fn budget(metric: Metric, point: &Point, sums: &mut Sums) {
-    let Some(budget) = label(point, "budget") else { return };
-    add(sums, (metric, tenant(point).into_iter().chain([("Budget", budget.to_owned())]).collect()), &point.value);
+/// Labels, and the dimension that each is.
+const BUDGET: [(&str, &str); 1] = [("budget", "Budget")];
+const MONITOR: [(&str, &str); 2] = [("deployment", "Deployment"), ("monitor", "Monitor")];
+
+/// Adds a series by these dimensions alone: what else tells points apart is summed.
+fn of(metric: Metric, point: &Point, by: &[(&str, &'static str)], sums: &mut Sums) {
+    let named: Option<Dimensions> = by.iter().map(|(key, name)| Some((*name, label(point, key)?.to_owned()))).collect();
+    let Some(named) = named else { return };
+    add(sums, (metric, tenant(point).into_iter().chain(named).collect()), &point.value);
 }
 
 /// Windows that pages look at; the others can be had from Prometheus.

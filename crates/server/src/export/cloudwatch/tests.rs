@@ -2,7 +2,7 @@ use super::data::{Amount, By, Datum, Metric, Tally};
 use super::emf::{documents, plain, sample};
 use super::put::bodies;
 use super::*;
-use crate::metrics::{Families, Kind};
+use crate::metrics::{Families, Kind, reading};
 use mainspring_core::Timestamp;
 use mainspring_serving::HistogramView;
 use serde_json::Value;
@@ -68,6 +68,24 @@ fn only_what_is_asked_for_is_told_by_the_dimensions_asked_for() {
     let version = vec!["Deployment", "Variant", "Version"];
     assert_eq!(names(By::Version), [vec!["Deployment"], version.clone(), version]);
     assert!("Latancy".parse::<Metric>().unwrap_err().contains("did you mean Latency?"));
+}
+
+#[test]
+fn monitors_and_alerts_are_told_by_few_dimensions() {
+    let data = Tally::new(Metric::ALL.to_vec(), By::Deployment).data(&reading().families());
+    let told = |metric: Metric| -> Vec<(String, f64)> {
+        let of = data.iter().filter(|d| d.metric == metric);
+        of.map(|d| {
+            let Amount::One(value) = d.amount else { panic!("{d:?}") };
+            (d.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","), value)
+        })
+        .collect()
+    };
+    let monitor = || "Deployment=churn,Monitor=ages".to_owned();
+    assert_eq!(told(Metric::Drifting), [(monitor(), 1.0)]);
+    assert_eq!(told(Metric::DriftedColumns), [(monitor(), 1.0)]);
+    let by = |severity: &str| format!("Severity={severity}");
+    assert_eq!(told(Metric::AlertsFiring), [(by("info"), 0.0), (by("page"), 2.0), (by("ticket"), 0.0)]);
 }
 
 #[test]

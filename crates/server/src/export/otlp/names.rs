@@ -4,14 +4,28 @@
 use crate::metrics::{Family, Kind};
 
 /// First words of names that stand for what the rest is about.
-const SPACES: [&str; 10] =
-    ["budget", "inference", "journal", "rollout", "variant", "shadow", "deployment", "model", "slo", "version"];
+const SPACES: [&str; 14] = [
+    "alerts",
+    "budget",
+    "cache",
+    "inference",
+    "journal",
+    "monitor",
+    "rollout",
+    "variant",
+    "shadow",
+    "deployment",
+    "model",
+    "slo",
+    "tokens",
+    "version",
+];
 
 /// Endings of names, and the unit that each is.
 const UNITS: [(&str, &str); 3] = [("_seconds", "s"), ("_bytes", "By"), ("_ratio", "1")];
 
 /// What is counted, by the last word of a name; OpenTelemetry writes it in braces.
-const COUNTED: [(&str, &str); 12] = [
+const COUNTED: [(&str, &str); 21] = [
     ("requests", "{request}"),
     ("in_flight", "{request}"),
     ("unserved", "{request}"),
@@ -24,6 +38,15 @@ const COUNTED: [(&str, &str); 12] = [
     ("late_events", "{event}"),
     ("units", "{unit}"),
     ("segments_open", "{segment}"),
+    ("rows_seen", "{row}"),
+    ("rows_sampled", "{row}"),
+    ("drifted_columns", "{column}"),
+    ("alerts_firing", "{alert}"),
+    ("cache_hits", "{request}"),
+    ("cache_misses", "{request}"),
+    ("cache_entries", "{answer}"),
+    ("tokens_input", "{token}"),
+    ("tokens_output", "{token}"),
 ];
 
 /// A family's name and unit; `None` for what is told in another way: Triton's names of the same numbers, and the

@@ -44,6 +44,23 @@ fn behind_a_collector_names_are_ours_again() {
     assert!(ours.len() > 30);
 }
 
+#[test]
+fn monitors_and_alerts_have_names_and_units_of_their_own() {
+    let metrics = Series::new(1).metrics(&reading().families(), 2);
+    for (name, unit) in [
+        ("mainspring.monitor.drifting", ""),
+        ("mainspring.monitor.stopped", ""),
+        ("mainspring.monitor.drifted_columns", "{column}"),
+        ("mainspring.monitor.rows_seen", "{row}"),
+        ("mainspring.monitor.rows_sampled", "{row}"),
+        ("mainspring.monitor.column_distance", ""),
+        ("mainspring.alerts.firing", "{alert}"),
+    ] {
+        let found = metrics.iter().find(|m| m.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(found.unit, unit, "{name}");
+    }
+}
+
 fn counted(value: f64) -> Families {
     let mut all = Families::default();
     all.family("mainspring_inference_requests_total", Kind::Counter, "h");
