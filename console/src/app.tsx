@@ -19,6 +19,7 @@ const Models = lazy(() => import("./pages/models/list"));
 const Model = lazy(() => import("./pages/models/model"));
 const Deployments = lazy(() => import("./pages/deployments/list"));
 const Deployment = lazy(() => import("./pages/deployments/deployment"));
+const Performance = lazy(() => import("./pages/performance/performance"));
 const Rollouts = lazy(() => import("./pages/rollouts/list"));
 const Rollout = lazy(() => import("./pages/rollouts/rollout"));
 const Monitors = lazy(() => import("./pages/monitors/list"));
@@ -58,6 +59,7 @@ function Pages() {
           <Route path="/models/:name">{() => <Model key={path} />}</Route>
           <Route path="/deployments" component={Deployments} />
           <Route path="/deployments/:name">{() => <Deployment key={path} />}</Route>
+          <Route path="/deployments/:name/performance">{() => <Performance key={path} />}</Route>
           <Route path="/rollouts" component={Rollouts} />
           <Route path="/rollouts/:name">{() => <Rollout key={path} />}</Route>
           <Route path="/monitors" component={Monitors} />

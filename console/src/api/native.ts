@@ -39,6 +39,12 @@ export type MonitorPoint = Schemas["MonitorPoint"];
 export type MonitorWhy = Schemas["MonitorWhy"];
 export type MonitorCause = Schemas["MonitorCause"];
 export type Overview = Schemas["Overview"];
+export type PerformanceComparison = Schemas["PerformanceComparison"];
+export type PerformanceGroup = Schemas["PerformanceGroup"];
+export type PerformanceMetric = Schemas["PerformanceMetric"];
+export type PerformanceReport = Schemas["PerformanceReport"];
+/** Each part may be left out. */
+export type PerformanceAsked = Partial<Schemas["PerformanceRequest"]>;
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
 export type QueryAnswer = Schemas["QueryAnswer"];
@@ -88,6 +94,8 @@ async function take<T>(what: string, sent: Promise<Raw<T>>, signal?: AbortSignal
 const s = (signal?: AbortSignal) => (signal ? { signal } : {});
 
 const queries = oneAtATime();
+/** The server makes one report on performance at a time, and the next waits for its turn. */
+const reports = oneAtATime();
 
 export const native = {
   info: (signal?: AbortSignal) =>
@@ -209,6 +217,21 @@ export const native = {
       client.POST("/api/v1/deployments/{name}/predict", { params: { path: { name } }, body: { rows } }),
     ),
 
+  performance: (name: string, body: PerformanceAsked, signal?: AbortSignal) =>
+    reports(
+      () =>
+        take(
+          `measure ${name}`,
+          client.POST("/api/v1/deployments/{name}/performance", {
+            params: { path: { name } },
+            body: body as Schemas["PerformanceRequest"],
+            ...s(signal),
+          }),
+          signal,
+        ),
+      signal,
+    ),
+
   alerts: (signal?: AbortSignal) => take("list the alerts", client.GET("/api/v1/alerts", s(signal)), signal),
   slos: (signal?: AbortSignal) => take("list the objectives", client.GET("/api/v1/slos", s(signal)), signal),
   alertChannels: (signal?: AbortSignal) =>
@@ -320,10 +343,13 @@ export const native = {
       `begin the next run of ${name}`,
       client.POST("/api/v1/rollouts/{name}/start", { params: { path: { name } } }),
     ),
-  orderRollout: (name: string, order: RolloutOrder) =>
+  /** `candidate`: which one to promote, where there are several. */
+  orderRollout: (name: string, order: RolloutOrder, candidate?: string) =>
     take(
       `${order} ${name}`,
-      client.POST("/api/v1/rollouts/{name}/orders/{order}", { params: { path: { name, order } } }),
+      client.POST("/api/v1/rollouts/{name}/orders/{order}", {
+        params: { path: { name, order }, query: candidate === undefined ? {} : { candidate } },
+      }),
     ),
 
   history: (kind: string, name: string, signal?: AbortSignal) =>

@@ -2380,6 +2380,11 @@ export interface components {
             degraded: boolean;
             /** @description The last failure of the log or of sealing. */
             lastError?: string | null;
+            /**
+             * Format: int64
+             * @description Predictions that the process before this one had taken and not written when it was killed; none where that is not known.
+             */
+            lost?: number | null;
             /** @description What recovery had to cut at the start, after a crash. */
             recovered?: string | null;
         };
@@ -2746,7 +2751,7 @@ export interface components {
             seq: number;
             /** @description When. */
             at: components["schemas"]["Time"];
-            /** @description `drifted`, `recovered`, or `replaced`, when another version answers. */
+            /** @description `drifted`, `recovered`, or `replaced`, when another version answers or another profile was saved with it. */
             kind: string;
             /** @description Whether anything was drifting then. */
             drifting: boolean;
@@ -2857,6 +2862,11 @@ export interface components {
              * @description Columns, of all rows or of a segment, that are not watched, because a monitor watches at most 2,000.
              */
             leftOut: number;
+            /**
+             * @description Why columns are not compared with the data that the version was trained on, and what to do; where its run names that
+             *     data, and no profile is saved.
+             */
+            unusedDataset?: string | null;
             label?: components["schemas"]["MonitorLabel"] | null;
             begunAt?: components["schemas"]["Time"] | null;
             /** @description Its columns, whole first, then by segment. */
@@ -3525,7 +3535,7 @@ export interface components {
             seq: number;
             /** @description When. */
             at: components["schemas"]["Time"];
-            /** @description What: `started`, `advanced`, `held`, `promoted`, `rolledBack`, … */
+            /** @description What: `started`, `advanced`, `held`, `calmed`, `promoted`, `rolledBack`, … */
             kind: string;
             /** @description `controller`, or the person. */
             by: string;
@@ -3574,6 +3584,46 @@ export interface components {
             reason: string;
             /** @description Since when. */
             since: components["schemas"]["Time"];
+        };
+        /** @description What is not in the evidence of a rollout, and why. */
+        RolloutLeftOut: {
+            /**
+             * Format: int64
+             * @description Answers to requests without what the unit is taken from, since the first step began.
+             */
+            unitless: number;
+            /** @description What they lacked: `header x-user-id`, `input user_id`, `API key`. Left out where each request is a unit. */
+            carrier?: string | null;
+            /**
+             * Format: int64
+             * @description Answers of the warm-up after each change of weights.
+             */
+            warmUp: number;
+            /**
+             * Format: int64
+             * @description Answers of other generations or variants than those of this rollout.
+             */
+            strangers: number;
+            /**
+             * Format: int64
+             * @description Labels about answers that are not counted.
+             */
+            unmatchedLabels: number;
+            /**
+             * Format: int64
+             * @description Answers and labels that came after a look at their time; later looks count them.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description Answers of units that found no place any more.
+             */
+            crowdedOut: number;
+            /**
+             * Format: int64
+             * @description Answers that were forgotten to make room: labels that still come for them are not counted.
+             */
+            forgotten: number;
         };
         /** @description Rollouts by name. */
         RolloutList: {
@@ -3686,6 +3736,8 @@ export interface components {
              */
             answers: number;
             lastAt?: components["schemas"]["Time"] | null;
+            /** @description Whether it was taken out of several candidates. */
+            dropped?: boolean;
         };
         /** @description A rollout. */
         RolloutView: {
@@ -3724,6 +3776,16 @@ export interface components {
             /** @description The weights over time. */
             weights: components["schemas"]["RolloutWeights"][];
             evidenceUntil?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description After its end, the number of the decision whose numbers these are: the last one that had some.
+             */
+            evidenceOf?: number | null;
+            leftOut?: components["schemas"]["RolloutLeftOut"] | null;
+            /** @description The candidate that an order to promote takes when it names none: the one that leads, or the only one that is left. */
+            chosen?: string | null;
+            /** @description Signals that a person let pass in this step: they stop it again once they have been calm. */
+            passedSignals?: string[];
             /** @description What a person may order now. */
             orders: string[];
             approval?: components["schemas"]["RolloutApproval"] | null;
@@ -6233,7 +6295,10 @@ export interface operations {
     };
     orderRollout: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The candidate to promote, by its name; left out, it is the one that leads or the only one that is left. */
+                candidate?: string;
+            };
             header?: never;
             path: {
                 /** @description Name */

@@ -8,7 +8,9 @@ const made = vi.hoisted(() => ({
   plots: 0,
   data: [] as unknown[],
   shown: [] as [number, boolean][],
-  options: undefined as undefined | { scales: { x: { range: () => [number, number] } } },
+  options: undefined as
+    | undefined
+    | { scales: { x: { range: () => [number, number] } }; bands: { series: [number, number] }[] },
 }));
 vi.mock("uplot", () => ({
   default: class {
@@ -130,6 +132,18 @@ group("charts", () => {
     fireEvent.click(screen.getByRole("button", { name: "Table" }));
     expect(screen.getAllByRole("row")).toHaveLength(4);
     expect(screen.getByRole("cell", { name: "9" })).toBeTruthy();
+  });
+
+  it("fills what is between the ends of an interval, and names them", () => {
+    const series = [
+      { label: "accuracy", values: [0.8, null, 0.9], colour: 0 },
+      { label: "upper end", values: [0.9, null, 0.95], colour: 0, edge: true },
+      { label: "lower end", values: [0.7, null, 0.8], colour: 0, edge: true },
+    ];
+    render(<Chart label="accuracy by day" x={[0, 1, 2]} xKind="time" series={series} dots />);
+    expect(made.options?.bands.map((band) => band.series)).toEqual([[2, 3]]);
+    expect(screen.getByRole("img").getAttribute("aria-label")).toContain("lower end: last 0.8");
+    expect(screen.getByRole("button", { name: /upper end/ })).toBeTruthy();
   });
 
   it("moves the window of a live chart with its data", () => {

@@ -189,12 +189,13 @@ function usePlot(
   const drawn = useRef({ data, range });
   // What forces a new plot; data and range alone only move it.
   const shape = JSON.stringify([
-    series.map((s) => [s.label, s.colour, s.faint, s.values.filter((v) => v !== null).length < 2]),
+    series.map((s) => [s.label, s.colour, s.faint, s.edge, s.values.filter((v) => v !== null).length < 2]),
     props.xKind,
     log,
     stacked,
     props.zero,
     props.points,
+    props.dots,
     props.onRange === undefined,
     props.sync,
     props.height,

@@ -11,6 +11,8 @@ export interface Series {
   colour?: number;
   /** Drawn thin and pale, and left out of the legend: the raw points behind a smoothed line. */
   faint?: boolean;
+  /** An end of an interval: a thin line. Of two such series, the upper one first, what is between is filled. */
+  edge?: boolean;
 }
 
 /** Something that happened at one place of the x axis: a deployment, a change of version. */
@@ -37,6 +39,8 @@ export interface ChartProps {
   log?: boolean;
   /** A value stays until the next one, rather than going over into it. */
   stepped?: boolean;
+  /** Marks each value of a line: one with gaps on both sides is not seen otherwise. */
+  dots?: boolean;
   /** Draws single points rather than lines; `names` says what each point is. */
   points?: boolean;
   names?: string[];

@@ -8,6 +8,9 @@ const COLOURS = 8;
 /** Up to so many lines each has a dash of its own; more would be a tangle of dashes. */
 const DASHED = 4;
 
+/** The ends of an interval are dotted, whatever their place. */
+const EDGE = [2, 3];
+
 /** The place of a series among the colours and dashes. */
 export function place(series: Series, at: number): number {
   return (series.colour ?? at) % COLOURS;
@@ -17,6 +20,7 @@ export function place(series: Series, at: number): number {
 export function dashOf(all: Series[], at: number, legend = true): number[] {
   const series = all[at];
   if (!series || series.faint) return [];
+  if (series.edge) return EDGE;
   const count = all.filter((s) => !s.faint).length;
   const index = series.colour ?? at;
   return (
@@ -138,18 +142,28 @@ function line(p: ChartProps, colours: Palette, series: Series, at: number): uPlo
   return {
     label: series.label,
     stroke: series.faint ? fade(colour, 0.35) : colour,
-    width: p.points ? 0 : series.faint ? 1 : 1.75,
+    width: p.points ? 0 : series.faint || series.edge ? 1 : 1.75,
     dash: p.stacked ? [] : dashOf(p.series, at, p.legend),
     ...(p.stepped && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
     spanGaps: p.xKind === "step",
-    points: { show: p.points || few, size: p.points ? 8 : 7, fill: colour, stroke: colour },
+    points: {
+      show: p.points || p.dots || few,
+      size: p.points ? 8 : series.edge ? 4 : 7,
+      fill: colour,
+      stroke: colour,
+    },
     ...(filled ? { fill: fade(colour, p.stacked ? 0.45 : 0.14) } : {}),
   };
 }
 
-/** Areas between each series of a stack and the one under it. */
+/** Areas between each series of a stack and the one under it, or between the ends of an interval. */
 function areas(p: ChartProps, colours: Palette): uPlot.Band[] {
-  if (!p.stacked) return [];
+  if (!p.stacked) {
+    const [upper, lower] = p.series.flatMap((series, i) => (series.edge ? [{ series, i }] : []));
+    if (!upper || !lower) return [];
+    const colour = colours.series[place(upper.series, upper.i)] ?? colours.text;
+    return [{ series: [upper.i + 1, lower.i + 1], fill: fade(colour) }];
+  }
   return p.series.slice(1).map((series, i) => ({
     series: [i + 2, i + 1] as [number, number],
     fill: fade(colours.series[place(series, i + 1)] ?? colours.text, 0.45),

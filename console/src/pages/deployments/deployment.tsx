@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { useLocation, useParams } from "wouter";
+import { Link, useLocation, useParams } from "wouter";
 import { type DeploymentDetail, native, type VersionDetail } from "../../api/native";
 import { Chip, Empty, PageHead, Skeleton } from "../../components/basics";
 import { rate, recentRate } from "../../components/chart/traffic";
@@ -11,6 +11,7 @@ import { Tabs, useTab } from "../../components/tabs";
 import { plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { type LiveState, useLive } from "../../lib/live";
+import { performancePage } from "../../lib/performance";
 import { api, to } from "../../lib/url";
 import { MonitorsOf } from "../monitors/parts";
 import { RolloutOf } from "../rollouts/parts";
@@ -162,6 +163,9 @@ export default function DeploymentPage() {
         }
         actions={
           <>
+            <Link className="button small" href={performancePage(name)}>
+              Performance
+            </Link>
             <ShowCall
               call={{ method: "GET", path: api("deployments", name) }}
               cli={["get", "deployment", name]}

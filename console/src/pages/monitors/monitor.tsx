@@ -7,6 +7,7 @@ import { ShowCall } from "../../components/show-call";
 import { count, percent, plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { columnName, sorted } from "../../lib/monitor";
+import { performancePage } from "../../lib/performance";
 import { api, to, useParam } from "../../lib/url";
 import { Columns } from "./columns";
 import { Distribution } from "./distribution";
@@ -161,6 +162,14 @@ function Watched({ monitor: m }: { monitor: MonitorDetail }) {
   );
 }
 
+/** How good the predictions were that it watches: by its label, and by variant where it watches one of several. */
+function performanceOf(m: MonitorDetail): string {
+  return performancePage(m.deployment, {
+    ...(m.label ? { label: m.label.name } : {}),
+    ...(m.variant === "stable" ? {} : { by: "variant" }),
+  });
+}
+
 /** What a deployment is asked and answers, beside what it should look like. */
 export default function MonitorPage() {
   const { name = "" } = useParams<{ name: string }>();
@@ -184,7 +193,14 @@ export default function MonitorPage() {
           monitor ? <Lead monitor={monitor} /> : query.error ? "This monitor could not be loaded." : undefined
         }
         actions={
-          <ShowCall call={{ method: "GET", path: api("monitors", name) }} cli={["monitor", "show", name]} />
+          <>
+            {monitor && (
+              <Link className="button small" href={performanceOf(monitor)}>
+                Performance
+              </Link>
+            )}
+            <ShowCall call={{ method: "GET", path: api("monitors", name) }} cli={["monitor", "show", name]} />
+          </>
         }
       />
       <Loaded query={query}>
