@@ -120,7 +120,7 @@ def test_pyarrow_prunes_by_partition_and_sees_the_envelope(folder):
     assert dataset.count_rows(filter=pyarrow.dataset.field("deployment") == "other") == 0
     for path in folder.rglob("kind=prediction/**/*.parquet"):
         about = pyarrow.parquet.read_metadata(path).metadata
-        assert about[b"mainspring.envelope"] == b"3" and about[b"mainspring.deployment"] == NAME.encode()
+        assert about[b"mainspring.envelope"] == b"4" and about[b"mainspring.deployment"] == NAME.encode()
         assert b"ARROW:schema" not in about, "plain Parquet types, the same for every reader"
         assert path.parent.name in {f"date={day}" for day in DAYS}
 
