@@ -2,7 +2,7 @@
 
 use super::step::{Draft, enter, judged, over, promote, roll_back};
 use super::{
-    DecisionKind, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit,
+    DecisionKind, Facts, Full, HoldCause, Input, Phase, Readiness, RowChange, RowFailed, State, Transition, bandit,
     contextual, signals, words,
 };
 use crate::ledger::Report;
@@ -10,7 +10,7 @@ use crate::spec::{AtMaxDuration, NoNewsThen, Ship, StepKind, StepSpec};
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Direction, Finding, Metric, Role, Verdict};
 
-/// Events this old are no news.
+/// Events this old are no news, microseconds.
 const NEWS: i64 = 60_000_000;
 
 /// In a step: first whether anything can be said at all, then what.
@@ -97,13 +97,11 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
             return Some((HoldCause::NotReady, "it is not known whether the candidate is ready".into()));
         }
         Readiness::Loading(why) | Readiness::Failed(why) => {
-            return Some((HoldCause::NotReady, format!("{} is not ready: {why}", draft.candidate())));
+            return Some((HoldCause::NotReady, format!("not everything is ready: {why}")));
         }
     }
-    if draft.now.micros() - facts.complete_until.micros() > NEWS {
-        let age = words::span(facts.complete_until, draft.now);
-        let why = facts.silence.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        return Some((HoldCause::NoNews, format!("the journal has said nothing for {age}{why}")));
+    if let Some(reason) = silence(draft, facts) {
+        return Some((HoldCause::NoNews, reason));
     }
     let failed: Vec<String> = report
         .metrics
@@ -143,6 +141,16 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
         }
     }
     None
+}
+
+/// Why the journal says nothing new, when it does not.
+pub(super) fn silence(draft: &Draft<'_>, facts: &Facts) -> Option<String> {
+    if draft.now.micros().saturating_sub(facts.complete_until.micros()) <= NEWS {
+        return None;
+    }
+    let age = words::span(facts.complete_until, draft.now);
+    let why = facts.silence.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    Some(format!("the journal has said nothing for {age}{why}"))
 }
 
 /// That requests lack what the unit is taken from, where some do.

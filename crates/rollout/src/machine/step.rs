@@ -13,9 +13,6 @@ use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Finding, Metric, Verdict};
 use mainspring_traffic::Share;
 
-/// Events this old are no news, microseconds; as in a step.
-const NEWS: i64 = 60_000_000;
-
 /// A transition in the making.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draft<'a> {
@@ -352,7 +349,7 @@ fn promoting(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
 /// The window ends once all that came within it is known: what nobody could read has not spoken for the candidate. Silence
 /// holds it open, and takes nothing back that the deployment itself declares by now.
 fn watching(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
-    if let Some(reason) = silence(draft, facts) {
+    if let Some(reason) = running::silence(draft, facts) {
         return draft.hold(HoldCause::NoNews, reason);
     }
     if draft.state.hold.is_some() {
@@ -365,16 +362,6 @@ fn watching(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     let known = draft.now.min(facts.complete_until);
     let sentence = format!("nothing spoke against {} within {window}", draft.candidate());
     over(known, promoted, window).then(|| remove(draft, Phase::Succeeded, DecisionKind::Succeeded, sentence))
-}
-
-/// Why the journal says nothing new, when it does not.
-fn silence(draft: &Draft<'_>, facts: &Facts) -> Option<String> {
-    if draft.now.micros().saturating_sub(facts.complete_until.micros()) <= NEWS {
-        return None;
-    }
-    let age = words::span(facts.complete_until, draft.now);
-    let why = facts.silence.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    Some(format!("the journal has said nothing for {age}{why}"))
 }
 
 /// After a rollback the candidate stays warm for a while, unless another rollout waits for the deployment. If it had been
