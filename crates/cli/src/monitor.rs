@@ -11,7 +11,7 @@ use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, Told,
 use mainspring_monitor::profile::{Column, Profile, Texts};
 use mainspring_monitor::sketches::{Picture, Sketches, compare_sketches};
 use mainspring_monitor::{MonitorError, Table};
-use mainspring_stats::presets::{NumberTest, Preset, VectorTest, Verdict};
+use mainspring_stats::presets::{Preset, Tests, VectorTest, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,10 +129,11 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
     let invalid = |e: String| CliError::new(ErrorKind::InvalidInput, e);
-    let test: Option<NumberTest> = args.test.as_deref().map(str::parse).transpose().map_err(invalid)?;
-    if test.is_some() && !(preset == Preset::Evidently && files) {
-        let message = "--test is of the profile evidently, which reads rows for it";
-        return Err(invalid(message.into()).hint("compare two files with --profile evidently, or leave --test out"));
+    let numbers = args.test.as_deref().map(str::parse).transpose().map_err(invalid)?;
+    let tests = Tests { numbers, categories: args.text_test.as_deref().map(str::parse).transpose().map_err(invalid)? };
+    if tests != Tests::default() && !(preset == Preset::Evidently && files) {
+        let message = "--test and --text-test are of the profile evidently, which reads rows for them";
+        return Err(invalid(message.into()).hint("compare two files with --profile evidently, or leave them out"));
     }
     let vectors: VectorTest = args.vectors.parse().map_err(invalid)?;
     let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
@@ -140,7 +141,7 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         (Side::File(reference), Side::File(current)) => {
             let (prefixes, draw) = (args.vector, args.html.is_some());
             apart(move || {
-                let how = Comparison { preset, test, level, threads, vectors, prefixes: &prefixes };
+                let how = Comparison { preset, tests, level, threads, vectors, prefixes: &prefixes };
                 let tables = [Table::open(&reference)?, Table::open(&current)?];
                 let report = compare(&tables[0], &tables[1], how)?;
                 Ok((report, draw.then(|| drawn(&tables, threads)).transpose()?))

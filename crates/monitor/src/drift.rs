@@ -19,7 +19,7 @@ use crate::column::Kind;
 use crate::error::MonitorError;
 use crate::table::Table;
 use mainspring_stats::multivariate::{Apart, Auc, Weighted};
-use mainspring_stats::presets::{Finding, NumberTest, Preset, Score, VectorTest, Verdict};
+use mainspring_stats::presets::{Finding, Preset, Score, Tests, VectorTest, Verdict};
 use read::{HELD, Unit, kind};
 use serde::Serialize;
 use task::Task;
@@ -32,8 +32,8 @@ const SHARE: f64 = 0.5;
 pub struct Comparison<'a> {
     /// Whose choices.
     pub preset: Preset,
-    /// For [`Preset::Evidently`]: the test of numbers, where it is not to choose.
-    pub test: Option<NumberTest>,
+    /// For [`Preset::Evidently`]: the tests that it is not to choose itself.
+    pub tests: Tests,
     /// For [`Preset::Sequential`]: the probability of any false alarm in the table. The others have their own.
     pub level: f64,
     /// Columns that are compared at a time; each takes two columns' memory. Files that are read row by row take 256 MiB

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::ipc::writer::FileWriter;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mainspring_stats::presets::{NumberTest, Preset, VectorTest, Verdict};
+use mainspring_stats::presets::{NumberTest, Preset, Tests, VectorTest, Verdict};
 use mainspring_stats::{Distinct, Frequent, Kll};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -120,7 +120,14 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
     let reference = Table::open(&write(folder.path(), "a.parquet", &batch(0.0))).unwrap();
     let current = Table::open(&write(folder.path(), "b.csv", &batch(0.3))).unwrap();
     for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs, Preset::Sequential] {
-        let how = Comparison { preset, test: None, level: 0.01, threads: 2, vectors: VectorTest::Model, prefixes: &[] };
+        let how = Comparison {
+            preset,
+            tests: Tests::default(),
+            level: 0.01,
+            threads: 2,
+            vectors: VectorTest::Model,
+            prefixes: &[],
+        };
         let report = compare(&reference, &current, how).unwrap();
         assert_eq!(report.rows, [5_000, 5_000]);
         for column in &report.columns {
@@ -135,8 +142,8 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
         }
         assert_eq!(report.drifted(), (1, 5), "{preset:?}");
         assert_eq!(report.verdict == Verdict::Drift, preset != Preset::Evidently);
-        let told =
-            compare(&reference, &current, Comparison { test: Some(NumberTest::KolmogorovSmirnov), ..how }).unwrap();
+        let tests = Tests { numbers: Some(NumberTest::KolmogorovSmirnov), ..Tests::default() };
+        let told = compare(&reference, &current, Comparison { tests, ..how }).unwrap();
         let tested = |c: &ColumnReport| matches!(&c.outcome, Outcome::Finding(f) if f.method == "K-S p_value");
         assert_eq!(told.columns.iter().any(tested), preset == Preset::Evidently, "only Evidently is told what to test");
     }
@@ -151,7 +158,7 @@ fn files_that_cannot_be_compared_say_why() {
     let c = Table::open(&write(folder.path(), "c.arrow", &whole.project(&[2]).unwrap())).unwrap();
     let how = Comparison {
         preset: Preset::Evidently,
-        test: None,
+        tests: Tests::default(),
         level: 0.05,
         threads: 1,
         vectors: VectorTest::Model,
@@ -190,7 +197,14 @@ fn a_column_that_went_empty_is_one() {
     let empty = table("empty.csv", &|i| format!("{},NaN", i % 50));
     assert_eq!(full.schema().field(0).name(), "id");
     let found = |preset| {
-        let how = Comparison { preset, test: None, level: 0.05, threads: 1, vectors: VectorTest::Model, prefixes: &[] };
+        let how = Comparison {
+            preset,
+            tests: Tests::default(),
+            level: 0.05,
+            threads: 1,
+            vectors: VectorTest::Model,
+            prefixes: &[],
+        };
         compare(&full, &empty, how).unwrap().columns.remove(1).outcome
     };
     for preset in [Preset::Sequential, Preset::Evidently, Preset::NannyMl, Preset::Whylogs] {
@@ -243,7 +257,7 @@ fn texts_vectors_and_rows_as_wholes_are_compared() {
     let moved = mixed(folder.path(), "c.parquet", (6, 0.2, 0.2));
     let prefixes = ["part_".to_owned()];
     let judged = |preset, vectors, current: &Table| {
-        let how = Comparison { preset, test: None, level: 0.05, threads: 2, vectors, prefixes: &prefixes };
+        let how = Comparison { preset, tests: Tests::default(), level: 0.05, threads: 2, vectors, prefixes: &prefixes };
         compare(&reference, current, how).unwrap()
     };
     for (preset, test) in [
@@ -279,7 +293,7 @@ fn texts_vectors_and_rows_as_wholes_are_compared() {
     let none = ["other_".to_owned()];
     let how = Comparison {
         preset: Preset::Evidently,
-        test: None,
+        tests: Tests::default(),
         level: 0.05,
         threads: 1,
         vectors: VectorTest::Model,

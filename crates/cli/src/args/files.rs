@@ -2,6 +2,7 @@
 
 use super::ServerArgs;
 use clap::Args;
+use mainspring_stats::presets::{CategoryTest, NumberTest};
 use std::path::PathBuf;
 
 /// On which rows models are compared, and with which packages.
@@ -97,9 +98,13 @@ pub struct DriftArgs {
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
     /// For `evidently` and two files, the test of each column of numbers, where the profile is not to choose (its
-    /// `num_stattest`)
-    #[arg(long, value_parser = ["ks", "wasserstein"], value_name = "TEST")]
+    /// `num_stattest`): ks, wasserstein, anderson, cramer_von_mises, es, t_test, mannw, ed, psi, kl_div, jensenshannon,
+    /// hellinger
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(NumberTest::NAMES), hide_possible_values = true, value_name = "TEST")]
     pub test: Option<String>,
+    /// The same of each column of texts and truth values (its `cat_stattest`): chisquare, psi, kl_div, jensenshannon, hellinger
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(CategoryTest::NAMES), hide_possible_values = true, value_name = "TEST")]
+    pub text_test: Option<String>,
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub vector: Vec<String>,
@@ -109,7 +114,7 @@ pub struct DriftArgs {
     /// Write a report into one HTML file too
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Exit with 1 when the table has drifted
+    /// Exit with 1 when the table has drifted, or a column is gone, empty or of another kind
     #[arg(long)]
     pub fail_on_drift: bool,
     /// Columns at a time; one a core when left out

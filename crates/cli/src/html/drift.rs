@@ -229,7 +229,7 @@ mod tests {
     use mainspring_monitor::drift::{Comparison, compare};
     use mainspring_monitor::profile::profile;
     use mainspring_monitor::sketches::Sketches;
-    use mainspring_stats::presets::VectorTest;
+    use mainspring_stats::presets::{Tests, VectorTest};
 
     /// Two files of which the last column drifted, whose names are markup.
     fn report(columns: usize) -> String {
@@ -246,7 +246,7 @@ mod tests {
         });
         let how = Comparison {
             preset: Preset::Evidently,
-            test: None,
+            tests: Tests::default(),
             level: 0.05,
             threads: 2,
             vectors: VectorTest::Mmd,
@@ -277,7 +277,7 @@ mod tests {
             File::open(&file).unwrap()
         });
         let (preset, vectors) = (Preset::Evidently, VectorTest::Mmd);
-        let how = Comparison { preset, test: None, level: 0.05, threads: 1, vectors, prefixes: &[] };
+        let how = Comparison { preset, tests: Tests::default(), level: 0.05, threads: 1, vectors, prefixes: &[] };
         let found = compare(&tables[0], &tables[1], how).unwrap();
         let page = drift(&found, &[], ["a.csv", "b.csv"]).html();
         (found, page)

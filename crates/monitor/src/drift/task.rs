@@ -158,9 +158,9 @@ impl<'a> Task<'a> {
             return all;
         }
         let drawn = self.drawn([&a, &b], labels);
-        let found = match (self.how.preset, self.how.test) {
-            (Preset::Evidently, Some(test)) => presets::judge_by(test, &a, &b),
-            (preset, _) => presets::judge(preset, &a, &b, self.level),
+        let found = match self.how.preset {
+            Preset::Evidently => presets::judge_by(self.how.tests, &a, &b),
+            preset => presets::judge(preset, &a, &b, self.level),
         };
         let outcome = match found {
             Ok(finding) => Outcome::Finding(finding),

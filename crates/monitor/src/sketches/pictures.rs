@@ -98,7 +98,8 @@ fn bins(sides: [&Kll; 2], whole: bool) -> Option<Shares> {
 fn values(sides: [&Frequent; 2]) -> Shares {
     let known: [HashMap<String, f64>; 2] = sides.map(|side| {
         let all = side.count() as f64;
-        side.top(usize::MAX).into_iter().map(|item| (item.value, item.count as f64 / all)).collect()
+        // The rows that each surely has: what a sketch cannot tell apart is among the others.
+        side.surely(usize::MAX).into_iter().map(|item| (item.value, item.at_least as f64 / all)).collect()
     });
     let share = |name: &str| [0, 1].map(|side| known[side].get(name).copied().unwrap_or(0.0));
     let mut found: Vec<(String, [f64; 2])> = known[0].keys().map(|name| (name.clone(), share(name))).collect();

@@ -10,11 +10,16 @@
 //! - Jensen–Shannon is in nats, over the values as they are: its bins are for more than 20 different numbers, which it
 //!   is never asked about.
 
-use super::{Counts, Finding, NoFinding, NumberTest, Score, Values, Verdict};
+use super::{Counts, Finding, NoFinding, Score, Tests, Values, Verdict};
 use crate::Moments;
-use crate::twosample::distance::{jensen_shannon, shares};
-use crate::twosample::{NoTest, chi_square, kolmogorov_smirnov_of, wasserstein_of, z_proportions};
+use crate::twosample::bins::{Rule, edges, histogram};
+use crate::twosample::distance::{fill_zeros, hellinger, jensen_shannon, kullback_leibler, psi, shares};
+use crate::twosample::{
+    Alternative, NoTest, Sample, anderson_darling, chi_square, cramer_von_mises, energy, epps_singleton,
+    kolmogorov_smirnov_of, mann_whitney, t_test, wasserstein_of, z_proportions,
+};
 use std::borrow::Cow;
+use std::str::FromStr;
 
 /// Rows of the reference up to which it uses p-values.
 pub(super) const SMALL: usize = 1_000;
@@ -25,16 +30,85 @@ const CATEGORIES: usize = 10;
 pub(super) const LEVEL: f64 = 0.05;
 pub(super) const DISTANCE: f64 = 0.1;
 
-/// `test` is its `num_stattest`: of columns of numbers, however few different ones there are.
-pub(super) fn judge(reference: &Values, current: &Values, test: Option<NumberTest>) -> Result<Finding, NoFinding> {
+/// A value by name, and the other way round.
+macro_rules! named {
+    ($(#[$about:meta])* $type:ident, $what:literal; $($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $type {$($(#[$doc])* $variant),*}
+
+        impl $type {
+            /// Evidently's names of all of them.
+            pub const NAMES: &[&str] = &[$($name),*];
+        }
+
+        impl FromStr for $type {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($name => Ok(Self::$variant),)*
+                    _ => Err(format!(concat!("{:?} is no test of ", $what, "; there are {}"), text, Self::NAMES.join(", "))),
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// A test of numbers that Evidently can be told to make, with its own threshold: its `num_stattest`.
+    NumberTest, "numbers";
+    /// Kolmogorov and Smirnov's, drift at p ≤ 0.05.
+    KolmogorovSmirnov = "ks",
+    /// Wasserstein's distance over the reference's standard deviation, drift from 0.1 on.
+    Wasserstein = "wasserstein",
+    /// Anderson and Darling's for two samples, p < 0.1.
+    AndersonDarling = "anderson",
+    /// Cramér and von Mises', p ≤ 0.1.
+    CramerVonMises = "cramer_von_mises",
+    /// Epps and Singleton's, p < 0.05.
+    EppsSingleton = "es",
+    /// Student's for equal variances, p < 0.05.
+    TTest = "t_test",
+    /// Mann and Whitney's, which looks for numbers that have become greater, p < 0.05.
+    MannWhitney = "mannw",
+    /// Energy distance, above 0.1.
+    Energy = "ed",
+    /// Population stability index, from 0.1 on.
+    Psi = "psi",
+    /// Kullback and Leibler's divergence, from 0.1 on.
+    KullbackLeibler = "kl_div",
+    /// Jensen and Shannon's distance in nats, from 0.1 on.
+    JensenShannon = "jensenshannon",
+    /// Hellinger's distance, from 0.1 on.
+    Hellinger = "hellinger",
+}
+
+named! {
+    /// A test of categories that Evidently can be told to make, with its own threshold: its `cat_stattest`.
+    CategoryTest, "categories";
+    /// Pearson's, p < 0.05.
+    ChiSquare = "chisquare",
+    /// Population stability index, from 0.1 on.
+    Psi = "psi",
+    /// Kullback and Leibler's divergence, from 0.1 on.
+    KullbackLeibler = "kl_div",
+    /// Jensen and Shannon's distance in nats, from 0.1 on.
+    JensenShannon = "jensenshannon",
+    /// Hellinger's distance, from 0.1 on.
+    Hellinger = "hellinger",
+}
+
+/// A test of numbers that it is told to make is made however few different ones there are.
+pub(super) fn judge(reference: &Values, current: &Values, tests: Tests) -> Result<Finding, NoFinding> {
     match (reference, current) {
         (Values::Numbers { values: a, .. }, Values::Numbers { values: b, whole }) => {
             let (finite_a, finite_b) = (finite(a, "reference")?, finite(b, "current data")?);
             let category = *whole && finite_b.len() == b.len() && at_most(CATEGORIES, finite_b.iter());
-            if category || test.is_none() && at_most(FEW, finite_a.iter().chain(finite_b.iter())) {
-                categories(&Counts::of_numbers(a, b)?)
-            } else {
-                numbers(&finite_a, &finite_b, test)
+            let few = || at_most(FEW, finite_a.iter().chain(finite_b.iter()));
+            match tests.numbers {
+                _ if category => categories(&Counts::of_numbers(a, b)?, tests.categories),
+                None if few() => categories(&Counts::of_numbers(a, b)?, tests.categories),
+                test => numbers((&finite_a, &finite_b), *whole, test),
             }
         }
         (Values::Categories { values: a, .. }, Values::Categories { values: b, text }) => {
@@ -43,7 +117,7 @@ pub(super) fn judge(reference: &Values, current: &Values, test: Option<NumberTes
             if *text && 2 * different > counts.totals().1 {
                 return Err(NoFinding::Text);
             }
-            categories(&counts)
+            categories(&counts, tests.categories)
         }
         _ => Err(NoFinding::Kinds),
     }
@@ -74,12 +148,59 @@ fn at_most<'a>(most: usize, mut values: impl Iterator<Item = &'a f64>) -> bool {
     })
 }
 
-fn numbers(reference: &[f64], current: &[f64], test: Option<NumberTest>) -> Result<Finding, NoFinding> {
-    let few = reference.len() <= SMALL;
-    if test.map_or(few, |test| test == NumberTest::KolmogorovSmirnov) {
-        let p = kolmogorov_smirnov_of(reference, current)?.p_value;
-        return Ok(finding("K-S p_value", Score::PValue, p, p <= LEVEL));
-    }
+/// A finding with a threshold of its own.
+fn beyond(method: &'static str, kind: Score, (score, threshold): (f64, f64), drifted: bool) -> Finding {
+    Finding { threshold, ..finding(method, kind, score, drifted) }
+}
+
+fn numbers(
+    (reference, current): (&[f64], &[f64]),
+    whole: bool,
+    test: Option<NumberTest>,
+) -> Result<Finding, NoFinding> {
+    let own = if reference.len() <= SMALL { NumberTest::KolmogorovSmirnov } else { NumberTest::Wasserstein };
+    let both = || (Sample::new(reference.to_vec()), Sample::new(current.to_vec()));
+    let below = |method, p, level| beyond(method, Score::PValue, (p, level), p < level);
+    Ok(match test.unwrap_or(own) {
+        NumberTest::KolmogorovSmirnov => {
+            let p = kolmogorov_smirnov_of(reference, current)?.p_value;
+            finding("K-S p_value", Score::PValue, p, p <= LEVEL)
+        }
+        NumberTest::Wasserstein => wasserstein(reference, current)?,
+        NumberTest::AndersonDarling => {
+            let (a, b) = both();
+            below("Anderson-Darling", anderson_darling(&a, &b)?.p_value, 0.1)
+        }
+        NumberTest::CramerVonMises => {
+            let (a, b) = both();
+            let p = cramer_von_mises(&a, &b)?.p_value;
+            beyond("Cramer-von Mises", Score::PValue, (p, 0.1), p <= 0.1)
+        }
+        NumberTest::EppsSingleton => {
+            let (a, b) = both();
+            below("Epps-Singleton", epps_singleton(&a, &b)?.p_value, LEVEL)
+        }
+        NumberTest::TTest => {
+            let (a, b) = both();
+            below("t_test", t_test(&a.moments(), &b.moments())?.p_value, LEVEL)
+        }
+        NumberTest::MannWhitney => {
+            let (a, b) = both();
+            below("Mann-Whitney U-rank test", mann_whitney(&a, &b, Alternative::Less)?.p_value, LEVEL)
+        }
+        NumberTest::Energy => {
+            let (a, b) = both();
+            let distance = energy(&a, &b)?;
+            finding("Energy-distance", Score::Distance, distance, distance > DISTANCE)
+        }
+        NumberTest::Psi => apart(CategoryTest::Psi, binned(both(), whole)),
+        NumberTest::KullbackLeibler => apart(CategoryTest::KullbackLeibler, binned(both(), whole)),
+        NumberTest::JensenShannon => apart(CategoryTest::JensenShannon, binned(both(), whole)),
+        NumberTest::Hellinger => apart(CategoryTest::Hellinger, in_bins_of_all(both(), whole)),
+    })
+}
+
+fn wasserstein(reference: &[f64], current: &[f64]) -> Result<Finding, NoFinding> {
     let n = reference.len() as f64;
     let mut moments = Moments::default();
     moments.extend(reference);
@@ -88,15 +209,69 @@ fn numbers(reference: &[f64], current: &[f64], test: Option<NumberTest>) -> Resu
     Ok(finding("Wasserstein distance (normed)", Score::Distance, distance, distance >= DISTANCE))
 }
 
-fn categories(counts: &Counts) -> Result<Finding, NoFinding> {
+/// Shares in Sturges' bins over both, or by value where the reference has no more than 20 different ones.
+fn binned((a, b): (Sample, Sample), whole: bool) -> [Vec<f64>; 2] {
+    if a.distinct() > 20 {
+        return in_bins((&a, &b), &edges(&[&a, &b], Rule::Sturges, whole));
+    }
+    let mut counts = [Vec::new(), Vec::new()];
+    let (mut left, mut right) = (a.values(), b.values());
+    while let Some(value) = [left.first(), right.first()].into_iter().flatten().copied().min_by(f64::total_cmp) {
+        for (rest, counts) in [&mut left, &mut right].into_iter().zip(&mut counts) {
+            let same = rest.partition_point(|v| *v <= value);
+            counts.push(same as u64);
+            *rest = &rest[same..];
+        }
+    }
+    let [was, now] = &counts;
+    [shares(was, a.len() as u64), shares(now, b.len() as u64)]
+}
+
+fn in_bins((a, b): (&Sample, &Sample), edges: &[f64]) -> [Vec<f64>; 2] {
+    [a, b].map(|side| shares(&histogram(side, edges), side.len() as u64))
+}
+
+/// Shares in as many bins as the different values of both ask for: its Hellinger distance takes them for the sample.
+fn in_bins_of_all((a, b): (Sample, Sample), whole: bool) -> [Vec<f64>; 2] {
+    let mut all: Vec<f64> = a.values().iter().chain(b.values()).copied().collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    in_bins((&a, &b), &edges(&[&Sample::new(all)], Rule::Sturges, whole))
+}
+
+/// A distance of shares. None of a divergence's is zero: what a side lacks it has once in ten thousand, or less.
+fn apart(test: CategoryTest, [mut p, mut q]: [Vec<f64>; 2]) -> Finding {
+    if matches!(test, CategoryTest::Psi | CategoryTest::KullbackLeibler) {
+        fill_zeros(&mut p);
+        fill_zeros(&mut q);
+    }
+    let (method, distance) = match test {
+        CategoryTest::Psi => ("PSI", psi(&p, &q)),
+        CategoryTest::KullbackLeibler => ("Kullback-Leibler divergence", kullback_leibler(&p, &q)),
+        CategoryTest::Hellinger => ("Hellinger distance", hellinger(&p, &q)),
+        CategoryTest::JensenShannon | CategoryTest::ChiSquare => ("Jensen-Shannon distance", jensen_shannon(&p, &q)),
+    };
+    finding(method, Score::Distance, distance, distance >= DISTANCE)
+}
+
+fn chi(counts: &Counts) -> Result<Finding, NoFinding> {
+    let p = chi_square(&counts.reference, &counts.current)?.p_value;
+    Ok(finding("chi-square p_value", Score::PValue, p, p < LEVEL))
+}
+
+fn categories(counts: &Counts, test: Option<CategoryTest>) -> Result<Finding, NoFinding> {
     let (n, m) = counts.totals();
+    match test {
+        None => {}
+        Some(CategoryTest::ChiSquare) => return chi(counts),
+        Some(test) => return Ok(apart(test, [shares(&counts.reference, n), shares(&counts.current, m)])),
+    }
     if n as usize > SMALL {
         let score = jensen_shannon(&shares(&counts.reference, n), &shares(&counts.current, m));
         return Ok(finding("Jensen-Shannon distance", Score::Distance, score, score >= DISTANCE));
     }
     if counts.distinct() > 2 {
-        let p = chi_square(&counts.reference, &counts.current)?.p_value;
-        return Ok(finding("chi-square p_value", Score::PValue, p, p < LEVEL));
+        return chi(counts);
     }
     let p = match z_proportions((counts.reference[0], n), (counts.current[0], m)) {
         Ok(test) => test.p_value,

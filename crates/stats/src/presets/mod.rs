@@ -21,6 +21,7 @@ mod whylogs;
 mod tests;
 
 pub use apart::{Side, VectorTest, classified, vectors};
+pub use evidently::{CategoryTest, NumberTest};
 pub use nannyml::reconstruction;
 pub use sequential::{Calibration, sequential};
 pub use sketched::{Sketched, judge_sketched};
@@ -196,41 +197,28 @@ pub enum NoFinding {
 /// [`NoFinding`] where it has no answer.
 pub fn judge(preset: Preset, reference: &Values, current: &Values, level: f64) -> Result<Finding, NoFinding> {
     match preset {
-        Preset::Evidently => evidently::judge(reference, current, None),
+        Preset::Evidently => evidently::judge(reference, current, Tests::default()),
         Preset::NannyMl => nannyml::judge(reference, current),
         Preset::Whylogs => whylogs::judge(reference, current),
         Preset::Sequential => sequential::judge(reference, current, level),
     }
 }
 
-/// A test of numbers that Evidently can be told to make instead of its own choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NumberTest {
-    /// Kolmogorov and Smirnov's.
-    #[serde(rename = "ks")]
-    KolmogorovSmirnov,
-    /// Wasserstein's distance over the reference's standard deviation.
-    #[serde(rename = "wasserstein")]
-    Wasserstein,
+/// The tests that Evidently is told to make instead of its own choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tests {
+    /// Of columns of numbers.
+    pub numbers: Option<NumberTest>,
+    /// Of texts and truth values, and of whole numbers of which there are few.
+    pub categories: Option<CategoryTest>,
 }
 
-impl FromStr for NumberTest {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "ks" => Ok(Self::KolmogorovSmirnov),
-            "wasserstein" => Ok(Self::Wasserstein),
-            _ => Err(format!("{text:?} is neither ks nor wasserstein")),
-        }
-    }
-}
-
-/// As [`judge`] with [`Preset::Evidently`], with this test where a column is one of numbers.
+/// As [`judge`] with [`Preset::Evidently`], with these tests.
 ///
 /// # Errors
 /// [`NoFinding`] where it has no answer.
-pub fn judge_by(test: NumberTest, reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
-    evidently::judge(reference, current, Some(test))
+pub fn judge_by(tests: Tests, reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
+    evidently::judge(reference, current, tests)
 }
 
 /// The numbers that are there, sorted.

@@ -19,15 +19,34 @@ fn evidently_chooses_and_judges_the_same() {
 #[test]
 fn evidently_makes_the_test_that_it_is_told_to() {
     let cases = cases(include_str!("../../oracles/evidently.json"));
-    for case in list(&cases["explicit"]).iter().filter(|case| case["kind"] == "numbers") {
+    for case in list(&cases["explicit"]) {
         let [reference, current] = sides(case);
-        for (test, kind) in [("ks", Score::PValue), ("wasserstein", Score::Distance)] {
-            let found = judge_by(test.parse().unwrap(), &reference, &current).unwrap();
-            near(found.score, number(&case["scores"][test]), 1e-9, &format!("{test} of {case}"));
-            assert_eq!(found.kind, kind);
+        let names = if case["kind"] == "categories" { &CategoryTest::NAMES[1..] } else { NumberTest::NAMES };
+        for name in names {
+            let told = match case["kind"].as_str() {
+                Some("categories") => Tests { categories: Some(name.parse().unwrap()), ..Tests::default() },
+                // Of whole numbers of which there are few, it makes a test of categories.
+                Some("whole") if distinct(&current) <= 10 => continue,
+                _ => Tests { numbers: Some(name.parse().unwrap()), ..Tests::default() },
+            };
+            let found = judge_by(told, &reference, &current).unwrap();
+            near(found.score, number(&case["scores"][*name]), 1e-9, &format!("{name} of {case}"));
         }
     }
-    assert!("median".parse::<NumberTest>().is_err());
+    let kind = |name: &str| {
+        let told = Tests { numbers: Some(name.parse().unwrap()), ..Tests::default() };
+        let side = |from: f64| Values::Numbers { values: (0..40).map(|i| from + f64::from(i)).collect(), whole: false };
+        let found = judge_by(told, &side(0.0), &side(9.0)).unwrap();
+        (found.kind, found.threshold)
+    };
+    assert_eq!((kind("ks"), kind("anderson")), ((Score::PValue, 0.05), (Score::PValue, 0.1)));
+    assert_eq!((kind("ed"), kind("psi")), ((Score::Distance, 0.1), (Score::Distance, 0.1)));
+    assert!("median".parse::<NumberTest>().unwrap_err().contains("cramer_von_mises"));
+}
+
+fn distinct(values: &Values) -> usize {
+    let Values::Numbers { values, .. } = values else { return 0 };
+    Sample::new(values.clone()).distinct()
 }
 
 #[test]
