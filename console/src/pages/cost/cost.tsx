@@ -29,7 +29,6 @@ const SPANS = [
 
 const BY = [
   ["deployment", "Deployment"],
-  ["model", "Model"],
   ["version", "Version"],
   ["variant", "Variant"],
   ["key", "Key"],
