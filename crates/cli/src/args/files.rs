@@ -2,6 +2,7 @@
 
 use super::ServerArgs;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use mainspring_stats::presets::{CategoryTest, NumberTest};
 use std::path::PathBuf;
 
@@ -100,10 +101,10 @@ pub struct DriftArgs {
     /// For `evidently` and two files, the test of each column of numbers, where the profile is not to choose (its
     /// `num_stattest`): ks, wasserstein, anderson, cramer_von_mises, es, t_test, mannw, ed, psi, kl_div, jensenshannon,
     /// hellinger
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(NumberTest::NAMES), hide_possible_values = true, value_name = "TEST")]
+    #[arg(long, value_parser = PossibleValuesParser::new(NumberTest::NAMED.iter().map(|(name, _)| *name)), hide_possible_values = true, value_name = "TEST")]
     pub test: Option<String>,
     /// The same of each column of texts and truth values (its `cat_stattest`): chisquare, psi, kl_div, jensenshannon, hellinger
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(CategoryTest::NAMES), hide_possible_values = true, value_name = "TEST")]
+    #[arg(long, value_parser = PossibleValuesParser::new(CategoryTest::NAMED.iter().map(|(name, _)| *name)), hide_possible_values = true, value_name = "TEST")]
     pub text_test: Option<String>,
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]

@@ -30,72 +30,100 @@ const CATEGORIES: usize = 10;
 pub(super) const LEVEL: f64 = 0.05;
 pub(super) const DISTANCE: f64 = 0.1;
 
-/// A value by name, and the other way round.
-macro_rules! named {
-    ($(#[$about:meta])* $type:ident, $what:literal; $($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $type {$($(#[$doc])* $variant),*}
-
-        impl $type {
-            /// Evidently's names of all of them.
-            pub const NAMES: &[&str] = &[$($name),*];
-        }
-
-        impl FromStr for $type {
-            type Err = String;
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($name => Ok(Self::$variant),)*
-                    _ => Err(format!(concat!("{:?} is no test of ", $what, "; there are {}"), text, Self::NAMES.join(", "))),
-                }
-            }
-        }
-    };
+/// A distance of shares that Evidently can be told to take, drift from 0.1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// Population stability index.
+    Psi,
+    /// Kullback and Leibler's divergence.
+    KullbackLeibler,
+    /// Jensen and Shannon's distance in nats.
+    JensenShannon,
+    /// Hellinger's distance.
+    Hellinger,
 }
 
-named! {
-    /// A test of numbers that Evidently can be told to make, with its own threshold: its `num_stattest`.
-    NumberTest, "numbers";
+/// A test of numbers that Evidently can be told to make, with its own threshold: its `num_stattest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberTest {
     /// Kolmogorov and Smirnov's, drift at p ≤ 0.05.
-    KolmogorovSmirnov = "ks",
+    KolmogorovSmirnov,
     /// Wasserstein's distance over the reference's standard deviation, drift from 0.1 on.
-    Wasserstein = "wasserstein",
+    Wasserstein,
     /// Anderson and Darling's for two samples, p < 0.1.
-    AndersonDarling = "anderson",
+    AndersonDarling,
     /// Cramér and von Mises', p ≤ 0.1.
-    CramerVonMises = "cramer_von_mises",
+    CramerVonMises,
     /// Epps and Singleton's, p < 0.05.
-    EppsSingleton = "es",
+    EppsSingleton,
     /// Student's for equal variances, p < 0.05.
-    TTest = "t_test",
+    TTest,
     /// Mann and Whitney's, which looks for numbers that have become greater, p < 0.05.
-    MannWhitney = "mannw",
+    MannWhitney,
     /// Energy distance, above 0.1.
-    Energy = "ed",
-    /// Population stability index, from 0.1 on.
-    Psi = "psi",
-    /// Kullback and Leibler's divergence, from 0.1 on.
-    KullbackLeibler = "kl_div",
-    /// Jensen and Shannon's distance in nats, from 0.1 on.
-    JensenShannon = "jensenshannon",
-    /// Hellinger's distance, from 0.1 on.
-    Hellinger = "hellinger",
+    Energy,
+    /// A distance of the shares of bins.
+    Apart(Distance),
 }
 
-named! {
-    /// A test of categories that Evidently can be told to make, with its own threshold: its `cat_stattest`.
-    CategoryTest, "categories";
+/// A test of categories that Evidently can be told to make, with its own threshold: its `cat_stattest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CategoryTest {
     /// Pearson's, p < 0.05.
-    ChiSquare = "chisquare",
-    /// Population stability index, from 0.1 on.
-    Psi = "psi",
-    /// Kullback and Leibler's divergence, from 0.1 on.
-    KullbackLeibler = "kl_div",
-    /// Jensen and Shannon's distance in nats, from 0.1 on.
-    JensenShannon = "jensenshannon",
-    /// Hellinger's distance, from 0.1 on.
-    Hellinger = "hellinger",
+    ChiSquare,
+    /// A distance of the shares of categories.
+    Apart(Distance),
+}
+
+impl NumberTest {
+    /// All of them by Evidently's names.
+    pub const NAMED: &[(&str, Self)] = &[
+        ("ks", Self::KolmogorovSmirnov),
+        ("wasserstein", Self::Wasserstein),
+        ("anderson", Self::AndersonDarling),
+        ("cramer_von_mises", Self::CramerVonMises),
+        ("es", Self::EppsSingleton),
+        ("t_test", Self::TTest),
+        ("mannw", Self::MannWhitney),
+        ("ed", Self::Energy),
+        ("psi", Self::Apart(Distance::Psi)),
+        ("kl_div", Self::Apart(Distance::KullbackLeibler)),
+        ("jensenshannon", Self::Apart(Distance::JensenShannon)),
+        ("hellinger", Self::Apart(Distance::Hellinger)),
+    ];
+}
+
+impl CategoryTest {
+    /// All of them by Evidently's names.
+    pub const NAMED: &[(&str, Self)] = &[
+        ("chisquare", Self::ChiSquare),
+        ("psi", Self::Apart(Distance::Psi)),
+        ("kl_div", Self::Apart(Distance::KullbackLeibler)),
+        ("jensenshannon", Self::Apart(Distance::JensenShannon)),
+        ("hellinger", Self::Apart(Distance::Hellinger)),
+    ];
+}
+
+impl FromStr for NumberTest {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text, Self::NAMED)
+    }
+}
+
+impl FromStr for CategoryTest {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text, Self::NAMED)
+    }
+}
+
+fn by_name<T: Copy>(text: &str, named: &[(&str, T)]) -> Result<T, String> {
+    let found = named.iter().find(|(name, _)| *name == text);
+    found.map(|(_, test)| *test).ok_or_else(|| {
+        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+        format!("{text:?} is no such test; there are {}", names.join(", "))
+    })
 }
 
 /// A test of numbers that it is told to make is made however few different ones there are.
@@ -193,10 +221,8 @@ fn numbers(
             let distance = energy(&a, &b)?;
             finding("Energy-distance", Score::Distance, distance, distance > DISTANCE)
         }
-        NumberTest::Psi => apart(CategoryTest::Psi, binned(both(), whole)),
-        NumberTest::KullbackLeibler => apart(CategoryTest::KullbackLeibler, binned(both(), whole)),
-        NumberTest::JensenShannon => apart(CategoryTest::JensenShannon, binned(both(), whole)),
-        NumberTest::Hellinger => apart(CategoryTest::Hellinger, in_bins_of_all(both(), whole)),
+        NumberTest::Apart(Distance::Hellinger) => apart(Distance::Hellinger, in_bins_of_all(both(), whole)),
+        NumberTest::Apart(distance) => apart(distance, binned(both(), whole)),
     })
 }
 
@@ -240,38 +266,36 @@ fn in_bins_of_all((a, b): (Sample, Sample), whole: bool) -> [Vec<f64>; 2] {
 }
 
 /// A distance of shares. None of a divergence's is zero: what a side lacks it has once in ten thousand, or less.
-fn apart(test: CategoryTest, [mut p, mut q]: [Vec<f64>; 2]) -> Finding {
-    if matches!(test, CategoryTest::Psi | CategoryTest::KullbackLeibler) {
+fn apart(distance: Distance, [mut p, mut q]: [Vec<f64>; 2]) -> Finding {
+    if matches!(distance, Distance::Psi | Distance::KullbackLeibler) {
         fill_zeros(&mut p);
         fill_zeros(&mut q);
     }
-    let (method, distance) = match test {
-        CategoryTest::Psi => ("PSI", psi(&p, &q)),
-        CategoryTest::KullbackLeibler => ("Kullback-Leibler divergence", kullback_leibler(&p, &q)),
-        CategoryTest::Hellinger => ("Hellinger distance", hellinger(&p, &q)),
-        CategoryTest::JensenShannon | CategoryTest::ChiSquare => ("Jensen-Shannon distance", jensen_shannon(&p, &q)),
+    let (method, score) = match distance {
+        Distance::Psi => ("PSI", psi(&p, &q)),
+        Distance::KullbackLeibler => ("Kullback-Leibler divergence", kullback_leibler(&p, &q)),
+        Distance::JensenShannon => ("Jensen-Shannon distance", jensen_shannon(&p, &q)),
+        Distance::Hellinger => ("Hellinger distance", hellinger(&p, &q)),
     };
-    finding(method, Score::Distance, distance, distance >= DISTANCE)
-}
-
-fn chi(counts: &Counts) -> Result<Finding, NoFinding> {
-    let p = chi_square(&counts.reference, &counts.current)?.p_value;
-    Ok(finding("chi-square p_value", Score::PValue, p, p < LEVEL))
+    finding(method, Score::Distance, score, score >= DISTANCE)
 }
 
 fn categories(counts: &Counts, test: Option<CategoryTest>) -> Result<Finding, NoFinding> {
     let (n, m) = counts.totals();
-    match test {
+    let own = match counts.distinct() {
+        _ if n as usize > SMALL => Some(CategoryTest::Apart(Distance::JensenShannon)),
+        3.. => Some(CategoryTest::ChiSquare),
+        _ => None,
+    };
+    match test.or(own) {
+        Some(CategoryTest::Apart(by)) => {
+            return Ok(apart(by, [shares(&counts.reference, n), shares(&counts.current, m)]));
+        }
+        Some(CategoryTest::ChiSquare) => {
+            let p = chi_square(&counts.reference, &counts.current)?.p_value;
+            return Ok(finding("chi-square p_value", Score::PValue, p, p < LEVEL));
+        }
         None => {}
-        Some(CategoryTest::ChiSquare) => return chi(counts),
-        Some(test) => return Ok(apart(test, [shares(&counts.reference, n), shares(&counts.current, m)])),
-    }
-    if n as usize > SMALL {
-        let score = jensen_shannon(&shares(&counts.reference, n), &shares(&counts.current, m));
-        return Ok(finding("Jensen-Shannon distance", Score::Distance, score, score >= DISTANCE));
-    }
-    if counts.distinct() > 2 {
-        return chi(counts);
     }
     let p = match z_proportions((counts.reference[0], n), (counts.current[0], m)) {
         Ok(test) => test.p_value,
