@@ -5,6 +5,7 @@ use crate::frame::{self, Failure, Outgoing, Ready};
 use crate::nested;
 use crate::pool::Pool;
 use crate::worker::Start;
+use mainspring_core::Tokens;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::{AnswerForm, Content, EngineError, Model, Params, Part, RunCx, Signature, TensorSpec, Watch};
 use std::sync::Arc;
@@ -123,10 +124,10 @@ impl Model for PythonModel {
         inputs: &[NamedTensor],
         cx: &RunCx,
         take: &mut dyn FnMut(Part) -> bool,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Tokens>, EngineError> {
         let call = self.call(inputs, cx, true)?;
         let end = self.pool.lease(cx.deadline)?.stream(&call, &cx.ids, take)?;
-        end.map_err(|failure| self.failed(failure))
+        end.map(|()| Vec::new()).map_err(|failure| self.failed(failure))
     }
 
     fn instances(&self) -> usize {

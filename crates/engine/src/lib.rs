@@ -160,7 +160,8 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
 
     /// Runs one request of one row and hands each part of its answer to `take`, which says whether
     /// somebody wants another one; the model stops when nobody does. A model that does not answer in
-    /// parts hands out its whole answer as one. Returns when the answer is complete or was given up.
+    /// parts hands out its whole answer as one. Returns when the answer is complete or was given up, with the tokens
+    /// of the row, where the model counts them.
     ///
     /// # Errors
     /// As [`Model::run`], also after some parts were handed out.
@@ -169,11 +170,11 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
         inputs: &[NamedTensor],
         cx: &RunCx,
         take: &mut dyn FnMut(Part) -> bool,
-    ) -> Result<(), EngineError> {
-        let outputs = self.run(inputs, cx)?;
+    ) -> Result<Vec<Tokens>, EngineError> {
+        let Counted { outputs, tokens } = self.run_counted(inputs, cx)?;
         let contents = self.signature().outputs.iter().map(|o| o.content).collect();
         take(Part { outputs, contents });
-        Ok(())
+        Ok(tokens)
     }
 
     /// Class names along the second dimension of output `output`, when the model says them.

@@ -26,6 +26,10 @@ const PART: u64 = 1 << 20;
 /// What is too old is looked for no more often than this, microseconds.
 const SWEEP: i64 = 1_000_000;
 
+/// Bytes of inputs up to which a request is looked for. What tells it apart is computed on the thread that answers others, too,
+/// about half a millisecond for each MiB.
+pub(crate) const LARGEST: u64 = 4 << 20;
+
 /// What tells requests of one version apart.
 pub(crate) type Key = [u8; 32];
 
@@ -70,10 +74,14 @@ struct Bytes;
 
 impl Weighter<Key, Arc<KeptAnswer>> for Bytes {
     fn weight(&self, _: &Key, answer: &Arc<KeptAnswer>) -> u64 {
-        let texts = |t: &Tensor| t.strings().map_or(0, std::mem::size_of_val);
-        let each = |o: &NamedTensor| o.name.len() + o.tensor.byte_len() + texts(&o.tensor);
-        (OVERHEAD + answer.outputs.iter().map(each).sum::<usize>()) as u64
+        weight(answer)
     }
+}
+
+fn weight(answer: &KeptAnswer) -> u64 {
+    let texts = |t: &Tensor| t.strings().map_or(0, std::mem::size_of_val);
+    let each = |o: &NamedTensor| o.name.len() + o.tensor.byte_len() + texts(&o.tensor);
+    (OVERHEAD + answer.outputs.iter().map(each).sum::<usize>()) as u64
 }
 
 /// The answers of one variant.
@@ -112,8 +120,10 @@ impl Answers {
     /// Keeps an answer. Says whether it is time to [`Answers::sweep`].
     pub fn keep(&self, key: Key, answer: KeptAnswer) -> bool {
         let (now, swept) = (answer.at.micros(), self.swept.load(Ordering::Relaxed));
-        let outputs: Option<Arc<[NamedTensor]>> = answer.outputs.iter().map(owned).collect();
-        if let Some(outputs) = outputs {
+        // What does not fit is not copied first.
+        if weight(&answer) <= self.kept.shard_capacity()
+            && let Some(outputs) = answer.outputs.iter().map(owned).collect()
+        {
             self.kept.insert(key, Arc::new(KeptAnswer { outputs, ..answer }));
         }
         let due = now.saturating_sub(swept) >= self.ttl().max(SWEEP);
@@ -135,7 +145,8 @@ impl Answers {
     }
 
     fn is_fresh(&self, answer: &KeptAnswer, now: Timestamp) -> bool {
-        now.micros().saturating_sub(answer.at.micros()) < self.ttl()
+        // Of a clock that was set back, too: no answer is to stay until it is right again.
+        i64::try_from(now.micros().abs_diff(answer.at.micros())).is_ok_and(|age| age < self.ttl())
     }
 }
 

@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{
     Action, AuditRecord, AuditSink, Authorized, Ctx, DType, Decision, Effect, ErrorKind, Gate, Name, Policy,
-    Prediction, Principal, Protocol, Resource, Tenant, Tensor,
+    Prediction, Principal, Protocol, Resource, Tenant, Tensor, Tokens,
 };
 use mainspring_engine::{
-    AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
+    AnswerForm, Content, Counted, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature,
+    TensorSpec,
 };
 use mainspring_traffic::{HardLimits, RequestHead, RouteSpec, Row, RowVariant, Shadow, Share, Variant};
 use parking_lot::{Condvar, Mutex};
@@ -52,7 +53,7 @@ impl Door {
 /// Reads `model.onnx` as a text: `quick 2` adds 2 to each value at once, `gated 2` passes the door
 /// first, `busy 2` takes 400 µs, `apart 2` says that it runs in another process, `fewer` drops a row, `wrong` answers something undeclared, `panics`
 /// panics on any value but zero, `picky 2` passes the door like `gated` and refuses a call with a negative value,
-/// `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
+/// `counts 2` takes two tokens a row, `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
 /// `other 2` takes an input of another name, `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
 pub struct TextEngine {
@@ -142,10 +143,11 @@ impl Model for TextModel {
         inputs: &[NamedTensor],
         cx: &RunCx,
         take: &mut dyn FnMut(Part) -> bool,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Tokens>, EngineError> {
         if self.kind != "parts" {
-            take(Part { outputs: self.run(inputs, cx)?, contents: vec![Content::Text] });
-            return Ok(());
+            let Counted { outputs, tokens } = self.run_counted(inputs, cx)?;
+            take(Part { outputs, contents: vec![Content::Text] });
+            return Ok(tokens);
         }
         self.engine.door.inside.fetch_add(1, Ordering::SeqCst);
         let count = inputs[0].tensor.to_vec::<f32>().unwrap()[0];
@@ -161,7 +163,13 @@ impl Model for TextModel {
             }
         }
         self.engine.door.inside.fetch_sub(1, Ordering::SeqCst);
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    fn run_counted(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
+        let outputs = self.run(inputs, cx)?;
+        let rows = if self.kind == "counts" { inputs[0].tensor.shape()[0] } else { 0 };
+        Ok(Counted { outputs, tokens: vec![Tokens { input: self.add as u64, output: 0 }; rows] })
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {

@@ -3,7 +3,7 @@
 use super::{Rig, models, named, tell};
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{Ctx, DType, ErrorKind, EventId, Failure, Tensor};
+use mainspring_core::{Ctx, DType, ErrorKind, EventId, Failure, Tensor, Tokens};
 use mainspring_engine::{Content, EngineError, Model, ModelFiles, Params, Part, RunCx};
 use std::path::Path;
 
@@ -71,7 +71,7 @@ fn nested_values_go_in_and_come_out_as_the_signature_says() {
 }
 
 /// Parts of an answer, until there are `most`.
-fn stream(model: &dyn Model, count: f64, most: usize) -> (Vec<Part>, Result<(), EngineError>) {
+fn stream(model: &dyn Model, count: f64, most: usize) -> (Vec<Part>, Result<Vec<Tokens>, EngineError>) {
     let mut parts = Vec::new();
     let end = model.stream(&x(count), &RunCx::default(), &mut |part| {
         parts.push(part);

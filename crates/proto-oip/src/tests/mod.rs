@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use http::Request;
 use mainspring_core::{
     AuditRecord, AuditSink, Ctx, DType, Decision, Effect, Gate, Name, NamedTensor, Outcome, Policy, Prediction,
-    Principal, Resource, Role, Tenant, Tensor,
+    Principal, Resource, Role, Tenant, Tensor, Tokens,
 };
 use mainspring_engine::{
     AnswerForm, Content, Engine, EngineError, LoadOptions, Model, ModelFiles, Part, RunCx, Signature, TensorSpec,
@@ -89,11 +89,11 @@ impl Model for Adder {
         inputs: &[NamedTensor],
         cx: &RunCx,
         take: &mut dyn FnMut(Part) -> bool,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Tokens>, EngineError> {
         if !self.streams {
             let contents = vec![Content::Text; 2];
             take(Part { outputs: self.run(inputs, cx)?, contents });
-            return Ok(());
+            return Ok(Vec::new());
         }
         let count = inputs[0].tensor.to_vec::<f32>().unwrap()[0] as u8;
         let params = cx.params.as_ref().map_or("", |p| p.as_str());
@@ -109,7 +109,7 @@ impl Model for Adder {
                 break;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn instances(&self) -> usize {

@@ -243,6 +243,29 @@ fn requests_that_differ_have_different_keys() {
     assert_eq!(key(&[floats(&[1.0, 2.0])], None), all[0]);
 }
 
+#[test]
+fn a_clock_that_was_set_back_keeps_no_answer_for_longer() {
+    let answers = Answers::of(Some(&spec(Duration::from_secs(5), 1 << 20))).unwrap();
+    let at = Timestamp(1_000_000_000);
+    answers.keep([1; 32], kept(&[1.0], at));
+    assert!(answers.find(&[1; 32], at.plus_micros(-4_000_000)).is_some());
+    assert!(answers.find(&[1; 32], at.plus_micros(-6_000_000)).is_none());
+}
+
+#[tokio::test]
+async fn a_large_request_is_not_looked_for() {
+    let rig = Rig::serving("quick 1", |s| {
+        minute(s);
+        s.cache = Some(spec(Duration::from_mins(1), 1 << 30));
+    })
+    .await;
+    let fits = usize::try_from(LARGEST).unwrap() / 4;
+    for (values, found) in [(fits, [Some(Lookup::Miss), Some(Lookup::Hit)]), (fits + 1, [None, None])] {
+        let x = || rows(values, &vec![1.0; values]);
+        assert_eq!([rig.infer(x()).await.unwrap().cache, rig.infer(x()).await.unwrap().cache], found);
+    }
+}
+
 #[tokio::test]
 async fn answers_in_parts_are_not_kept() {
     let rig = Rig::serving("parts 1", minute).await;

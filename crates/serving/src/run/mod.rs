@@ -21,6 +21,7 @@ use crate::contract::Contract;
 use crate::rules::Ruled;
 use crate::spec::CacheSpec;
 use crate::stats::{ClosedBy, Recorder, nanos};
+use crate::usage;
 use crate::view::Execution;
 use arc_swap::ArcSwapOption;
 use batch::{Portions, Timed};
@@ -122,6 +123,14 @@ impl Loaded {
             target: Arc::clone(&facts.contract.target),
         });
         Arc::new(Self { facts, recorder, rules: ArcSwapOption::empty(), answers: ArcSwapOption::empty(), runner })
+    }
+
+    /// With the tokens that the model says its answer took.
+    pub fn counted(&self, ran: Ran) -> Ran {
+        if !self.facts.says_usage {
+            return ran;
+        }
+        Ran { tokens: usage::of(&ran.outputs), ..ran }
     }
 
     /// The same version at work as another variant, or found under another URI.

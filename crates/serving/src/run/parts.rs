@@ -25,11 +25,11 @@ impl PartSender {
     /// Lets the model answer in parts. There is no other output.
     pub(super) fn fill(&self, model: &dyn Model, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
         let mut stuck = false;
-        model.stream(inputs, cx, &mut |part| self.send(part, &mut stuck))?;
+        let tokens = model.stream(inputs, cx, &mut |part| self.send(part, &mut stuck))?;
         if stuck {
             return Err(EngineError::NotTaken { patience: PATIENCE });
         }
-        Ok(Counted::default())
+        Ok(Counted { outputs: Vec::new(), tokens })
     }
 
     fn send(&self, mut part: Part, stuck: &mut bool) -> bool {

@@ -1,6 +1,6 @@
 //! One request on its way through admission and the engine to its answer.
 
-use crate::cache::{Answers, KeptAnswer, Key, Lookup, key};
+use crate::cache::{Answers, KeptAnswer, Key, LARGEST, Lookup, key};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::event::Event;
@@ -10,7 +10,6 @@ use crate::rules::summary;
 use crate::run::{Loaded, Ran, Reply, Work};
 use crate::stats::nanos;
 use crate::traffic::Aside;
-use crate::usage;
 use mainspring_core::event::share_ns;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Cached, Failure};
@@ -123,11 +122,9 @@ impl Call {
         Ok(Admitted { loaded, work: Work { id, inputs, rows, params, deadline, parts: None } })
     }
 
-    fn answer(&mut self, loaded: &Loaded, mut ran: Ran) -> Result<Answer, ServeError> {
+    fn answer(&mut self, loaded: &Loaded, ran: Ran) -> Result<Answer, ServeError> {
         self.release();
-        if loaded.facts.says_usage {
-            ran.tokens = usage::of(&ran.outputs);
-        }
+        let ran = loaded.counted(ran);
         let Some(mut event) = self.event.take() else { return Err(ServeError::Cancelled) };
         event.ran(&ran);
         let outputs: Arc<[NamedTensor]> = ran.outputs.into();
@@ -224,11 +221,11 @@ fn accept(
     (event.assignment, event.guard) = (assignment, guard);
     event.answers(&loaded);
     let spec = event.deployment.spec.load();
-    if let Some(limit) = spec.limits.max_request_bytes {
-        let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();
-        if bytes > limit.0 {
-            return Err(ServeError::TooLarge { name: event.deployment.name.to_string(), bytes, limit: limit.0 });
-        }
+    let bytes = request.inputs.iter().map(|i| i.tensor.byte_len() as u64).sum();
+    if let Some(limit) = spec.limits.max_request_bytes
+        && bytes > limit.0
+    {
+        return Err(ServeError::TooLarge { name: event.deployment.name.to_string(), bytes, limit: limit.0 });
     }
     let rows = loaded.facts.contract.signature.accept(&mut request.inputs)?;
     if rows == 0 {
@@ -249,7 +246,7 @@ fn accept(
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
     event.params = params.as_ref().map(Params::text);
     let aside = shaded.and_then(|traffic| traffic.aside(&loaded, &event.id, params.as_ref()));
-    let answers = spec.cache.and_then(|_| loaded.answers.load_full());
+    let answers = spec.cache.filter(|_| bytes <= LARGEST).and_then(|_| loaded.answers.load_full());
     Ok((Accepted { loaded, params, deadline: None, answers }, aside.map(Box::new)))
 }
 

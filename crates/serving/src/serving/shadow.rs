@@ -53,7 +53,6 @@ impl Serving {
 /// Never on this thread, where the next request may wait already: it takes its turn in the queue.
 async fn run(aside: Aside, mut event: Box<Event>, turn: Turn) {
     let Aside { loaded, params, parts, .. } = aside;
-    let says_usage = loaded.facts.says_usage && !parts;
     let patience = event.deployment.spec.load().limits.deadline.map_or(PATIENCE, |d| d.0);
     let deadline = Some(event.received + patience);
     let (inputs, rows) = (Arc::clone(&event.inputs), event.rows as usize);
@@ -61,13 +60,10 @@ async fn run(aside: Aside, mut event: Box<Event>, turn: Turn) {
     let ran = if parts {
         in_parts(&loaded, &event, work).await
     } else {
-        queued(&loaded, &event.deployment, work, event.received).await
+        queued(&loaded, &event.deployment, work, event.received).await.map(|ran| loaded.counted(ran))
     };
     match ran {
-        Ok(mut ran) => {
-            if says_usage {
-                ran.tokens = usage::of(&ran.outputs);
-            }
+        Ok(ran) => {
             event.ran(&ran);
             let outputs: Arc<[NamedTensor]> = ran.outputs.into();
             let _nobody_waits = event.answered(&outputs, Duration::ZERO, Outcome::Ok);
@@ -92,7 +88,7 @@ async fn in_parts(loaded: &Arc<Loaded>, event: &Event, work: Work) -> Result<Ran
         until = Instant::now() + PATIENCE;
     }
     match waiting.await {
-        Some(Reply::Ran(Ok(ran))) => Ok(Ran { outputs: kept.whole(), tokens, ..ran }),
+        Some(Reply::Ran(Ok(ran))) => Ok(Ran { outputs: kept.whole(), tokens: tokens.or(ran.tokens), ..ran }),
         Some(Reply::Ran(Err(error))) => Err(error.into()),
         Some(Reply::Expired) => Err(too_late()),
         None => Err(ServeError::Stopping),

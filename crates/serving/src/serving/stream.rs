@@ -182,7 +182,7 @@ impl AnswerParts {
         };
         self.call.release();
         let Some(mut event) = self.call.event.take() else { return Ok(()) };
-        event.ran(&Ran { tokens: self.tokens, ..ran });
+        event.ran(&Ran { tokens: self.tokens.or(ran.tokens), ..ran });
         if let (Some(serving), Some(aside)) = (&self.serving, self.call.aside.take()) {
             serving.cast(Aside { parts: true, ..*aside }, &event);
         }

@@ -29,6 +29,6 @@ impl CacheSpec {
             return Some(("cache.ttl", self.ttl.to_string(), "between 1ms and 30 days (720h)"));
         }
         let sized = ((64 << 10)..=(1 << 40)).contains(&most.0);
-        (!sized).then(|| ("cache.maxBytes", most.to_string(), "between 64KiB and 1TiB"))
+        (!sized).then(|| ("cache.maxBytes", most.to_string(), "between 64KiB and 1024GiB"))
     }
 }

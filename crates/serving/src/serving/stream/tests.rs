@@ -1,6 +1,6 @@
-use crate::testing::{Rig, name, request, rows, until};
+use crate::testing::{Rig, name, request, row, rows, shadowed, until};
 use crate::{Infer, ServeError};
-use mainspring_core::{ErrorKind, Failure, Outcome};
+use mainspring_core::{ErrorKind, Failure, Outcome, Tokens};
 use std::sync::atomic::Ordering;
 
 fn ask(rig: &Rig, count: f32) -> super::AnswerParts {
@@ -85,4 +85,21 @@ async fn a_model_that_does_not_stream_gives_one_part_and_only_one_row_streams() 
     let error = rig.serving.infer_parts(&auth, rows(2, &[1.0, 2.0])).unwrap_err();
     assert!(matches!(error, ServeError::StreamRows { rows: 2 }), "{error}");
     assert_eq!(rig.sink.0.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_counted_also_where_a_whole_answer_is_the_only_part() {
+    let rig = Rig::serving("counts 2", |_| {}).await;
+    rig.shelf.put("2", "counts 5");
+    rig.route(Some(shadowed(&row("header:user", &[("1", 100), ("2", 0)]), 100, 8))).unwrap();
+    until(|| rig.describe("m").is_some_and(|view| view.variants.iter().all(|v| v.version.is_some()))).await;
+    let mut answer = ask(&rig, 1.0);
+    while let Some(part) = answer.next().await {
+        part.unwrap();
+    }
+    until(|| rig.sink.0.lock().len() == 2).await;
+    let journal = rig.sink.0.lock();
+    let tokens = |shadow| journal.iter().find(|p| p.assignment.shadow_of.is_some() == shadow).unwrap().tokens;
+    assert_eq!(tokens(false), Some(Tokens { input: 2, output: 0 }));
+    assert_eq!(tokens(true), Some(Tokens { input: 5, output: 0 }));
 }
