@@ -228,18 +228,15 @@ impl Plan {
 
 fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
     let source = || metric.source.clone().unwrap_or(Source::Latency);
-    let margin = metric.non_inferiority.unwrap_or(0.0);
     let covariate = metric.cuped.as_ref().map(|cuped| cuped.covariate.clone());
     let test = match metric.kind {
-        MetricKind::Errors => {
-            Test::Errors { margin: metric.margin.unwrap_or(1.5), tolerable: metric.non_inferiority.unwrap_or(0.001) }
-        }
-        MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin.unwrap_or(1.25) },
+        MetricKind::Errors => Test::Errors { margin: metric.margin(), tolerable: metric.non_inferiority() },
+        MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin() },
         MetricKind::Mean | MetricKind::Ratio | MetricKind::Total => Test::Mean {
             source: source(),
             over: metric.over.clone(),
             measure: if metric.kind == MetricKind::Total { Measure::Mean } else { Measure::Ratio },
-            margin,
+            margin: metric.non_inferiority(),
             binary: metric.binary,
             covariate,
         },

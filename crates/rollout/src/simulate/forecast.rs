@@ -7,11 +7,6 @@ use mainspring_stats::decision::Direction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-// What a ledger takes where the file does not say.
-const ERRORS_MARGIN: f64 = 1.5;
-const ERRORS_TOLERABLE: f64 = 0.001;
-const QUANTILE_MARGIN: f64 = 1.25;
-
 /// Rollouts that ended in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -170,20 +165,19 @@ fn harms(spec: &RolloutSpec, stable: &Behaviour, times: f64) -> Vec<Harmed> {
 fn harmed(metric: &MetricSpec, stable: &Behaviour, times: f64) -> Option<(Behaviour, [f64; 2])> {
     match metric.kind {
         MetricKind::Errors => {
-            let (rate, margin) = (stable.error_rate, metric.margin.unwrap_or(ERRORS_MARGIN));
+            let rate = stable.error_rate;
             // One that keeps the margin or what is tolerable holds, so harm is beyond both.
-            let tolerable = metric.non_inferiority.unwrap_or(ERRORS_TOLERABLE).max(rate * (margin - 1.0));
+            let tolerable = metric.non_inferiority().max(rate * (metric.margin() - 1.0));
             let worse = (rate + times * tolerable).min(1.0);
             Some((Behaviour { error_rate: worse, ..stable.clone() }, [rate, worse]))
         }
         // The margin is one of the time itself.
         MetricKind::Quantile => {
-            let margin = metric.margin.unwrap_or(QUANTILE_MARGIN);
-            let worse = stable.latency * (1.0 + times * (margin - 1.0));
+            let worse = stable.latency * (1.0 + times * (metric.margin() - 1.0));
             Some((Behaviour { latency: worse, ..stable.clone() }, [stable.latency, worse]))
         }
         MetricKind::Mean | MetricKind::Total | MetricKind::Ratio => {
-            let margin = times * metric.non_inferiority.unwrap_or_default();
+            let margin = times * metric.non_inferiority();
             moved(metric, stable, if metric.direction() == Direction::Up { -margin } else { margin })
         }
     }

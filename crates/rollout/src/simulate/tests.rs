@@ -268,7 +268,7 @@ fn harm_is_so_many_times_what_each_kind_of_guardrail_tolerates() {
     let found = forecast(&spec, &world, 1, Some(3.0)).unwrap();
     let found: Vec<(&str, f64)> = found.harmful.iter().map(|h| (h.metric.as_str(), h.candidate - h.stable)).collect();
     let expected = [
-        // The margins are those of the ledger: 1.5 times as many failures, and times a quarter longer.
+        // Where the file does not say: 1.5 times as many failures, and times a quarter longer.
         ("rate", 0.15),
         ("many", 0.3),
         ("slow", 0.015),
@@ -282,8 +282,6 @@ fn harm_is_so_many_times_what_each_kind_of_guardrail_tolerates() {
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-9, "{found:?} is not {expected:?}");
     }
-    let plan = format!("{:?}", crate::Plan::of(&spec));
-    assert!(plan.contains("Errors { margin: 1.5, tolerable: 0.001 }") && plan.contains("margin: 1.25 }"), "{plan}");
 }
 
 #[test]

@@ -137,6 +137,16 @@ impl JsonSchema for Covariate {
 }
 
 impl MetricSpec {
+    /// How many times stable's value is tolerable, for `errors` and `quantile`.
+    pub(crate) fn margin(&self) -> f64 {
+        self.margin.unwrap_or(if self.kind == MetricKind::Quantile { 1.25 } else { 1.5 })
+    }
+
+    /// How much worse is tolerable, in the metric's own unit; a part of the units for `errors`.
+    pub(crate) fn non_inferiority(&self) -> f64 {
+        self.non_inferiority.unwrap_or(if self.kind == MetricKind::Errors { 0.001 } else { 0.0 })
+    }
+
     /// A metric with everything else at its default.
     pub fn new(name: &str, kind: MetricKind, source: Option<Source>) -> Self {
         Self {
