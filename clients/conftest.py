@@ -10,6 +10,23 @@ import pytest
 from mainspring_server import Mainspring
 
 
+# Lines of each server's log that a failing test shows.
+LINES = 60
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failing test shows what its servers said last: they are gone before anyone could look."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for name, fixture in getattr(item, "funcargs", {}).items():
+        for each in getattr(fixture, "running", [fixture]):
+            if isinstance(each, Mainspring) and each.log.exists():
+                last = each.log.read_text(errors="replace").splitlines()[-LINES:]
+                report.sections.append((f"{name}: the log of {each.base}", "\n".join(last)))
+
+
 @pytest.fixture(autouse=True)
 def one_address():
     """A registry that is named apart from the tracking server outlives the test that named it, and with it the server."""
@@ -34,6 +51,7 @@ def start():
         running.append(Mainspring(*flags, **more))
         return running[-1]
 
+    begin.running = running
     yield begin
     for each in running:
         each.stop()

@@ -34,15 +34,15 @@ def onnxruntime():
 
 
 class Mainspring:
-    """`mainspring up` on a fresh data folder, or on one that is given."""
+    """`mainspring up` on a fresh data folder, or on one that is given; `under` a command that runs it in its own process."""
 
-    def __init__(self, *flags, data=None, env=None):
+    def __init__(self, *flags, data=None, env=None, under=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mainspring-clients-"))
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.log = self.folder / "server.log"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MAINSPRING_")} | (env or {})
         port_file = self.folder / "port"
-        command = [binary(), "up", "--port", "0", "--port-file", str(port_file), "--data", str(self.data),
+        command = [*under, binary(), "up", "--port", "0", "--port-file", str(port_file), "--data", str(self.data),
                    "--onnxruntime", str(onnxruntime()), "--python", sys.executable, *map(str, flags)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.folder)

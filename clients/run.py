@@ -5,11 +5,12 @@
 
 Tests in files called `test_kserve*.py` run in an environment of their own: that client asks for older
 versions of packages than the others do. The folders of PATIENT mostly wait, for moments that come or for evidence
-that gathers: they run beside the others, and what they printed comes at the end.
+that gathers: each of its lanes runs beside the others, and what they printed comes at the end.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -21,7 +22,7 @@ ROOT = HERE.parent
 KSERVE = "test_kserve*.py"
 # Has a step of its own.
 FRAMEWORKS = HERE / "frameworks"
-PATIENT = ("alert", "cost", "export", "monitor", "rollout")
+PATIENT = {"what waits for a rollout": ("rollout",), "what waits": ("alert", "cost", "export", "monitor")}
 # What pytest says where its own arguments leave no test of a lane.
 NOTHING = 5
 
@@ -36,9 +37,9 @@ def main():
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):
         sys.exit(f"clients: {env.get('MAINSPRING_BIN') or 'no binary'} is not there; run: make build")
     common = ["-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
-    patient = [str(HERE / name) for name in PATIENT]
-    busy = [str(HERE), f"--ignore-glob=*/{KSERVE}", *(f"--ignore={folder}" for folder in [FRAMEWORKS, *patient])]
-    lanes = {"what is busy": (ROOT / ".venv", busy), "what waits": (ROOT / ".venv", patient)}
+    patient = {name: [str(HERE / folder) for folder in folders] for name, folders in PATIENT.items()}
+    apart = [FRAMEWORKS, *sum(patient.values(), [])]
+    lanes = {"what is busy": (ROOT / ".venv", [str(HERE), f"--ignore-glob=*/{KSERVE}", *(f"--ignore={folder}" for folder in apart)])}
     if kserve := sorted(map(str, HERE.rglob(KSERVE))):
         lanes["kserve"] = ROOT / ".venvs" / "kserve", kserve
 
@@ -46,15 +47,20 @@ def main():
         command = [str(venv / "bin" / "python"), *common, *what, *more]
         return subprocess.run(command, env=env, cwd=HERE, stdout=output, stderr=output).returncode
 
-    with tempfile.TemporaryFile("w+", errors="replace") as output, concurrent.futures.ThreadPoolExecutor() as pool:
-        beside = pool.submit(run, *lanes.pop("what waits"), output)
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
+        beside = {}
+        for name, folders in patient.items():
+            output = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            beside[name] = output, pool.submit(run, ROOT / ".venv", folders, output)
         codes = set()
         for name, lane in lanes.items():
             print(f"--- clients: {name}", flush=True)
             codes.add(run(*lane))
-        codes.add(beside.result())
-        output.seek(0)
-        print(f"--- clients: what waits, which ran beside the others\n{output.read()}", flush=True)
+        for name, (output, ended) in beside.items():
+            codes.add(ended.result())
+            output.seek(0)
+            print(f"--- clients: {name}, beside the others\n{output.read()}", flush=True)
     return 0 if 0 in codes and codes <= {0, NOTHING} else 1
 
 

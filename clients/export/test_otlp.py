@@ -116,17 +116,18 @@ def test_what_cannot_be_sent_now_is_sent_later_and_the_last_numbers_at_the_end(s
     assert received.requests.qsize() > before
 
 
-def test_a_collector_without_metrics_is_told_none(start, collector):
+def test_a_collector_without_metrics_is_asked_again_ten_intervals_later(start, collector):
     received = collector(refusals=1, code=grpc.StatusCode.UNIMPLEMENTED)
     server = start("--otlp-endpoint", received.endpoint, "--otlp-interval", "1s")
     end = time.monotonic() + PATIENCE
     while "takes no metrics" not in server.log.read_text():
         assert time.monotonic() < end, received.asked
         time.sleep(0.1)
-    # Some intervals later, too.
+    # Some intervals later nobody was asked.
     with pytest.raises(queue.Empty):
         received.requests.get(timeout=4)
     assert received.asked == 1
+    received.until(lambda r: "mainspring.ready" in metrics(r))
 
 
 def test_a_collector_that_is_away_disturbs_nobody(start):

@@ -90,7 +90,6 @@ def labelled(server, tmp_path_factory):
     server.cli("profile", file, "--version", "glands/1")
     server.deploy("glands", "models:/glands/1")
     declare(server, "glands", columns=["in.*"], label={"name": "diagnosis", "column": "target", "wait": "10s"})
-    until(lambda: monitor(server, "glands-drift").get("label"), lambda: monitor(server, "glands-drift"))
     for first in range(0, len(frame), 40):
         part = frame[names][first:first + 40]
         answer = requests.post(f"{server.url}/v2/models/glands/infer", json={"id": f"glands-{first}", "inputs": [
@@ -116,6 +115,7 @@ def rolling(server, tmp_path_factory):
     }
     server.apply(json.dumps(rollout))
     declare(server, "lumps", onDrift={"rollout": "abort"}, columns=["in.*"])
+    server.apply(json.dumps({"apiVersion": "mainspring/v1", "kind": "AlertChannel", "name": "brake", "matching": ["monitor=lumps-drift"], "freeze": {}}))
     phase = lambda: requests.get(f"{server.url}/api/v1/rollouts/lumps-v2").json().get("phase")
     until(lambda: phase() == "step", phase)
     moved = frame[names] + numpy.float32(100)
@@ -178,7 +178,7 @@ def test_drift_from_the_training_data_is_seen_told_and_kept(labelled, rolling, s
     assert verdicts.pop("in.mean_radius") == "drift" and set(verdicts.values()) == {"steady"} and len(verdicts) == 7, said
     assert said["rows"] == [len(frame), 2 * len(frame)]
     refused = server.cli("drift", "models:/tumour/1", "deployment:tumour", "--profile", "sequential", check=False)
-    assert refused.returncode == 2 and "kind: Monitor" in refused.stderr
+    assert refused.returncode == 2 and "reads rows" in refused.stderr and "a window of a deployment" in refused.stderr
     assert "in.mean_radius" in server.cli("drift", tmp_path / "train.parquet", "deployment:tumour")
     # A power cut: what was told stays told, and no row counts twice.
     server.kill()
@@ -225,6 +225,9 @@ def test_the_runs_dataset_is_the_reference_and_a_rollout_is_stopped(server, roll
     assert profile["savedBy"] == "the server" and "tumours" in profile["source"] and profile["version"] == "1"
     said = [d["sentence"] for d in server.query("SELECT sentence FROM decisions WHERE decided_by = 'Rollout/lumps-v2' ORDER BY sequence")]
     assert any("roll" in s for s in said)
+    # The watched version is frozen, too, since a channel asks for it.
+    tag = lambda: mlflow.MlflowClient(server.url).get_model_version("lumps", "1").tags.get("mainspring.frozen", "")
+    until(lambda: "alert Drift (deployment lumps, monitor lumps-drift, variant stable)" in tag(), tag)
 
 
 def test_what_makes_no_sense_is_refused(server, tmp_path):

@@ -1,5 +1,6 @@
 """Every protocol hands the unit over, honours a variant that is named, and says which one answered or failed."""
 
+import http.client as http_client
 import io
 import json
 import time
@@ -123,21 +124,35 @@ def rollout(server):
         with mlflow.start_run():
             mlflow.onnx.log_model(graph, name="model", signature=infer_signature(x[:5]), registered_model_name=NAME, pip_requirements=["onnxruntime"])
     server.deploy(NAME, f"models:/{NAME}/1")
+    begin(server, NAME, "header:x-user-id", lambda user: {"x-user-id": user})
+    yield server
+    server.cli("rollout", "abort", NAME, check=False)
+
+
+def begin(server, rollout, unit, carrying):
+    """Half of the units get version 2, as soon as both answer."""
     document = {
-        "apiVersion": "mainspring/v1", "kind": "Rollout", "name": NAME, "deployment": NAME,
-        "candidates": [{"name": "v2", "model": f"models:/{NAME}/2"}], "assignment": {"unit": "header:x-user-id"},
+        "apiVersion": "mainspring/v1", "kind": "Rollout", "name": rollout, "deployment": NAME,
+        "candidates": [{"name": "v2", "model": f"models:/{NAME}/2"}], "assignment": {"unit": unit},
         "steps": [{"canary": {"weight": 50, "minExposures": 100000, "minDuration": "1h"}}], "decision": {"ship": "noHarm"},
     }
     server.cli("rollout", "start", "-f", "-", stdin=json.dumps(document))
     end = time.monotonic() + 120
-    while (now := json.loads(server.cli("rollout", "status", NAME, "--output", "json")))["phase"] != "step" or now["variants"][1]["weight"] != 0.5:
+    while (now := json.loads(server.cli("rollout", "status", rollout, "--output", "json")))["phase"] != "step" or now["variants"][1]["weight"] != 0.5:
         assert time.monotonic() < end, now
         time.sleep(0.1)
     # The row is there before every variant of it can answer.
-    while {oip_rest(server, [1.0, 2.0, 3.0], {"x-user-id": user}).variant for user in USERS} != {"stable", "v2"}:
+    while {oip_rest(server, [1.0, 2.0, 3.0], carrying(user)).variant for user in USERS} != {"stable", "v2"}:
         assert time.monotonic() < end
-    yield server
-    server.cli("rollout", "abort", NAME)
+
+
+@pytest.fixture
+def by_cookie(rollout):
+    """The same deployment, whose users are told apart by a cookie from now on."""
+    rollout.cli("rollout", "abort", NAME)
+    begin(rollout, f"{NAME}-cookie", "cookie:uid", lambda user: {"cookie": f"uid={user}"})
+    yield rollout
+    rollout.cli("rollout", "abort", f"{NAME}-cookie")
 
 
 def flag(server, user):
@@ -199,3 +214,48 @@ def test_metrics_are_a_page_that_prometheus_takes(rollout):
         assert line in page.splitlines(), line
     answered = f'mainspring_inference_requests_total{{deployment="{NAME}",variant="v2",model="{NAME}",version="2",outcome="ok"}}'
     assert any(line.startswith(answered) and float(line.rsplit(" ", 1)[1]) > 0 for line in page.splitlines()), answered
+
+
+def lines(server, user):
+    """As HTTP/2 and proxies bring cookies: each in a line of its own, and the same name twice."""
+    connection = http_client.HTTPConnection(server.base)
+    connection.putrequest("POST", f"/v2/models/{NAME}/infer")
+    body = json.dumps(v2_body([1.0, 2.0, 3.0])).encode()
+    for line in ("theme=dark; lang=de", f'uid="{user}"', "uid=another"):
+        connection.putheader("cookie", line)
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders(body)
+    return connection.getresponse().headers["mainspring-variant"]
+
+
+def metadata_lines(server, user):
+    """Metadata whose key stands twice."""
+    with grpc.insecure_channel(server.base) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        _, call = stub.ModelInfer.with_call(triton_request([1.0, 2.0, 3.0]), metadata=[("cookie", "theme=dark"), ("cookie", f"uid={user}")])
+        return dict(call.initial_metadata())["mainspring-variant"]
+
+
+def test_a_cookie_is_the_unit_by_every_protocol(by_cookie):
+    jar = lambda user: {"cookie": f"theme=dark; uid={user}; lang=de"}
+    wanted = {user: flag(by_cookie, user) for user in USERS}
+    assert set(wanted.values()) == {"stable", "v2"}
+    for protocol, ask in PROTOCOLS.items():
+        got = {user: ask(by_cookie, [1.0, 2.0, 3.0], jar(user)) for user in USERS}
+        assert {user: told.variant for user, told in got.items()} == wanted, protocol
+    for ask in (lines, metadata_lines):
+        assert {user: ask(by_cookie, user) for user in USERS} == wanted, ask.__doc__
+    # A flag's own cookie counts where no targeting key is set, and nothing is said without either.
+    url = f"{by_cookie.url}/ofrep/v1/evaluate/flags/{NAME}"
+    assert {user: requests.post(url, json={}, headers=jar(user)).json()["value"] for user in USERS} == wanted
+    missing = requests.post(url, json={}, headers={"cookie": "theme=dark"})
+    assert missing.status_code == 400 and missing.json()["errorCode"] == "TARGETING_KEY_MISSING", missing.text
+    # The journal has each cookie's hash, and what had none is said to be left out.
+    oip_rest(by_cookie, [1.0, 2.0, 3.0], {"cookie": "uid="})
+    sql = f"""SELECT count(DISTINCT unit) AS units FROM predictions WHERE deployment = '{NAME}' AND generation IS NOT NULL
+              AND at >= (SELECT min(at) FROM decisions WHERE decided_by = 'Rollout/{NAME}-cookie')"""
+    status = lambda: by_cookie.cli("rollout", "status", f"{NAME}-cookie")
+    end = time.monotonic() + 60
+    while (rows := by_cookie.query(" ".join(sql.split()))[0]) != {"units": len(USERS)} or "no cookie uid" not in status():
+        assert time.monotonic() < end, rows
+        time.sleep(0.2)

@@ -1,7 +1,8 @@
 """Two servers on one Postgres and one bucket: the one that decides counts what the other answers, each answer once, hears
-of limits that were broken there, and is followed by it when it dies."""
+of limits that were broken there, and is followed by it when it dies, whatever harm it was about to find."""
 
 import contextlib
+import datetime
 import json
 import os
 import subprocess
@@ -11,14 +12,10 @@ import urllib.parse
 import uuid
 
 import mlflow
-import numpy
 import pytest
-import requests
+from harms import Biased, Late, Slow, Worse, ready
 from mainspring_server import ROOT, Mainspring
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from test_rollouts import PATIENCE, Traffic, begin, by_chance, data, declared, decisions, log, until, view
+from test_rollouts import PATIENCE, Traffic, begin, by_chance, declared, decisions, deployed, lumps, until, view
 
 sys.path.insert(0, str(ROOT / "tools"))
 import services
@@ -40,28 +37,25 @@ def shared():
         yield ["--artifacts", f"s3://{folder}/{name}", "--journal-seal-after", "6h"], env
 
 
-@pytest.fixture(scope="module")
-def servers():
+@contextlib.contextmanager
+def pair():
+    """Two servers that share one, and the rows of what they know to answer."""
     with shared() as (flags, env), contextlib.ExitStack() as stack:
         running = [Mainspring(*flags, env=env) for _ in range(2)]
         for server in running:
             stack.callback(server.stop)
-        mlflow.set_tracking_uri(running[0].url)
-        mlflow.set_experiment("servers")
-        x, y = data()
-        for c in (1e-4, 1.0):
-            log("lump", make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)).fit(x, y), x)
-        yield running, (x, y)
+        yield running, lumps(running[0])
 
 
-def deployed(running, name):
-    """On both servers."""
-    mlflow.MlflowClient().set_registered_model_alias("lump", name, "1")
-    running[0].deploy(name, f"models:/lump@{name}")
-    end = time.monotonic() + PATIENCE
-    while not all(requests.get(f"{server.url}/v2/models/{name}/ready").ok for server in running):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+@pytest.fixture(scope="module")
+def servers():
+    with pair() as both:
+        yield both
+
+
+def on_both(running, name):
+    deployed(running[0], name)
+    ready(running, name)
 
 
 def who_decides(running, rollout):
@@ -98,7 +92,7 @@ CANARY = [{"canary": {"weight": 50, "minExposures": 1000000, "minDuration": "1h"
 
 def test_a_limit_that_is_broken_on_one_server_ends_the_rollout_on_all(servers):
     running, rows = servers
-    deployed(running, "limit")
+    on_both(running, "limit")
     # No answer is that quick.
     begin(running[0], declared("limit", 2, CANARY, hardLimits={"p99": "1us", "window": "60s", "minRequests": 100}))
     decides, other = who_decides(running, "limit-v2")
@@ -113,7 +107,7 @@ def test_a_limit_that_is_broken_on_one_server_ends_the_rollout_on_all(servers):
 
 def test_a_bandit_learns_from_both_servers_and_both_choose_alike(servers):
     running, rows = servers
-    deployed(running, "both")
+    on_both(running, "both")
     steps = [{"bandit": {"period": "4s", "minWeight": 5, "minExposures": 40, "minDuration": "1h", "maxDuration": "2h"}}]
     metrics = {"guardrails": [{"name": "errors", "kind": "errors", "nonInferiority": 0.1}],
                "success": [{"name": "correct", "kind": "mean", "source": "label:correct"}]}
@@ -152,7 +146,7 @@ def test_a_bandit_learns_from_both_servers_and_both_choose_alike(servers):
 
 def test_who_decides_counts_every_answer_once_and_so_does_its_successor(servers):
     running, rows = servers
-    deployed(running, "pair")
+    on_both(running, "pair")
     metrics = {"guardrails": [{"name": "correct", "kind": "mean", "source": "label:correct", "nonInferiority": 0.2}]}
     begin(running[0], declared("pair", 2, CANARY, metrics=metrics, decision={"ship": "notWorse"}))
     decides, other = who_decides(running, "pair-v2")
@@ -179,3 +173,49 @@ def test_who_decides_counts_every_answer_once_and_so_does_its_successor(servers)
     until(other, "pair-v2", "succeeded")
     # What the dead one answered is in no journal that anybody can read: the same decisions come out all the same.
     assert "decisions follow from the journal" in other.cli("rollout", "replay", "pair-v2")
+
+
+# How many ask before the kill, and the seconds between two. What takes longest begins first.
+HARMS = {Late: (None, 0.03), Worse: (20, 0.1), Biased: (40, 0.1), Slow: (20, 0.1)}
+
+
+@pytest.fixture(scope="module")
+def harmed():
+    """A rollout of each harm on two servers. Who decides is killed under traffic: where there is not enough for a verdict yet,
+    and of `Late` once it was promoted. Yields the harms, who died, who is left, and when that was."""
+    with pair() as (running, rows), contextlib.ExitStack() as stack:
+        harms = [harm(running, rows, few=few, pace=pace) for harm, (few, pace) in HARMS.items()]
+        for harm in harms:
+            harm.deploy()
+        for harm in harms:
+            harm.begin()
+            stack.enter_context(harm)
+        late = next(harm for harm in harms if harm.few is None)
+        late.promoted(running[0])
+        late.stop.set()
+        dies, left = who_decides(running, late.rollout)
+        # It knows what both answered, and waits for more.
+        known = lambda harm: (harm.waits, counted(dies, harm.rollout), sum(journaled(server, harm.name) for server in running))
+        for harm in harms:
+            wait(lambda: (harm is late or (seen := known(harm))[0] and seen[1] == seen[2] > 0, harm.name, known(harm)))
+        for harm in harms:
+            harm.more.set()
+        dies.kill()
+        yield {type(harm): harm for harm in harms}, dies, left, datetime.datetime.now(datetime.UTC)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_successor_finds_each_harm_that_a_killed_one_was_about_to_find(harmed, harm):
+    harms, dies, left, killed = harmed
+    # Of late labels those alone that are about answers of the dead one, whose journal nobody can read.
+    last = harms[harm].verdict(left, **({"of": dies} if harm is Late else {}))
+    harms[harm].stop.set()
+    assert datetime.datetime.fromisoformat(last["at"]) > killed, last
+
+
+def test_what_a_successor_decided_follows_from_what_the_killed_one_told(harmed):
+    harms, _, left, _ = harmed
+    for harm in harms.values():
+        harm.stop.set()
+    for harm in harms.values():
+        assert "decisions follow from the journal" in left.cli("rollout", "replay", harm.rollout)

@@ -149,6 +149,19 @@ describe("performance", () => {
     expect(await seen.getByRole("alert").count()).toBe(0);
   });
 
+  it("estimates what has no label yet only when it is asked to, and says what is missing", async () => {
+    const { page: seen, problems } = await open(at.context, page("meadow", "?label=species"));
+    expect(problems).toEqual([]);
+    await seen.getByRole("button", { name: "Estimate", exact: true }).click();
+    // Before today nothing was predicted.
+    await seen
+      .getByText('no row of deployment:meadow has feedback called "species"', { exact: false })
+      .waitFor();
+    await seen.getByRole("button", { name: "The version’s file" }).click();
+    await seen.getByText("names no file of predictions with labels", { exact: false }).waitFor();
+    expect(await axe(seen)).toEqual([]);
+  });
+
   it("tells inputs apart, and the rows of a group are those of it", async () => {
     const { page: seen } = await open(at.context, page("meadow", "?label=species&by=in.X%5B0%5D&days=1"));
     const groups = seen.getByRole("table", { name: "Measures by in.X[0]" });

@@ -91,3 +91,58 @@ describe("a rollout", () => {
     await page.getByText(/paused it; the weights stay as they are/).waitFor();
   });
 });
+
+const BANDIT = `apiVersion: mainspring/v1
+kind: Deployment
+name: orchard
+model: models:/iris/1
+---
+apiVersion: mainspring/v1
+kind: Rollout
+name: orchard-best
+deployment: orchard
+candidates: [{name: v2, model: models:/iris/2}, {name: twin, model: models:/iris/1}]
+steps: [{bandit: {period: 1h, maxDuration: 7d}}]
+warmupExclude: 0s
+metrics:
+  success: [{name: liked, kind: mean, source: "label:liked"}]
+`;
+
+describe("a bandit", () => {
+  it("shows of each variant what it brings, and what it alone would have brought", async () => {
+    const send = (path: string, body: string, type = "application/json") =>
+      fetch(`${inject("base")}${path}`, { method: "POST", headers: { "content-type": type }, body });
+    const applied = await send("/api/v1/apply", BANDIT, "application/yaml");
+    expect(applied.status, await applied.text()).toBe(200);
+    let n = 0;
+    // Where all or none of a variant's were liked, there is no error to estimate what it alone would have brought.
+    await until("each variant was liked by some, and not by others", async () => {
+      const row = { "X[0]": 5.1, "X[1]": 3.5, "X[2]": 1.4, "X[3]": 0.2 };
+      const answer = await send("/api/v1/deployments/orchard/predict", JSON.stringify({ rows: [row] }));
+      const { id } = (await answer.json()) as { id?: string };
+      n += 1;
+      const feedback = { predictionId: id, name: "liked", value: n % 3 === 0 };
+      if (id) await send("/api/v1/feedback", JSON.stringify(feedback));
+      const now = await fetch(`${inject("base")}/api/v1/rollouts/orchard-best`);
+      const { arms = [] } = (await now.json()) as { arms?: { dr?: unknown }[] };
+      return arms.filter((arm) => arm.dr).length === 3;
+    });
+    const { page, problems } = await open(at.context, ui("/rollouts/orchard-best"));
+    const table = page.getByRole("table", { name: "What each variant brings" });
+    for (const name of ["stable", "v2", "twin"])
+      expect(await table.getByRole("row", { name: new RegExp(`^${name}`) }).innerText()).toMatch(
+        /%\s+[\d.]+ ± [\d.e-]+\s+[\d.]+ ± /,
+      );
+    await drawn(page);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const width of [1280, 390]) {
+        await page.setViewportSize({ width, height: 900 });
+        await until("the page fits", async () => (await overflow(page)) === 0);
+        expect(await axe(page)).toEqual([]);
+        await shot(page, `bandit-${width}-${colorScheme}`);
+      }
+    }
+    expect(problems).toEqual([]);
+  });
+});

@@ -3,7 +3,7 @@
 use crate::fills_its_shape;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use mainspring_core::{DType, NamedTensor, Target};
+use mainspring_core::{DType, NamedTensor, Target, Tensor};
 use mainspring_engine::{AnswerForm, Signature, TensorSpec};
 use mainspring_proto_mlflow::scoring::{Body, InputError, Media};
 use mainspring_serving::{
@@ -138,7 +138,8 @@ fn nested(named: &NamedTensor) -> Option<String> {
     let mut flat = Vec::new();
     let one = |i: usize| {
         let mut out = Vec::new();
-        let row = tensor.clone().reshaped(vec![tensor.len()]).ok()?.slice_rows(i, i + 1);
+        let flat = Tensor::from_wire(tensor.dtype(), vec![tensor.len()], tensor.to_wire()).ok()?;
+        let row = flat.slice_rows(i, i + 1);
         response::data(&mut out, &row).then_some(String::from_utf8(out).ok()?)
     };
     for i in 0..tensor.len() {

@@ -32,8 +32,10 @@ export type Model = Schemas["ModelView"];
 export type ModelVersion = Schemas["ModelVersionView"];
 export type Monitor = Schemas["MonitorSummary"];
 export type MonitorColumn = Schemas["MonitorColumn"];
+export type MonitorDetector = Schemas["MonitorDetector"];
 export type MonitorDetail = Schemas["MonitorView"];
 export type MonitorDistribution = Schemas["MonitorDistribution"];
+export type MonitorEstimate = Schemas["MonitorEstimate"];
 export type MonitorEvent = Schemas["MonitorEvent"];
 export type MonitorPoint = Schemas["MonitorPoint"];
 export type MonitorWhy = Schemas["MonitorWhy"];
@@ -44,6 +46,12 @@ export type PerformanceGroup = Schemas["PerformanceGroup"];
 export type PerformanceMetric = Schemas["PerformanceMetric"];
 export type PerformanceReport = Schemas["PerformanceReport"];
 /** Each part may be left out. */
+export type EstimateReport = Schemas["EstimateReport"];
+/** All may be left out. */
+export interface EstimateAsked extends Partial<Omit<Schemas["EstimateRequest"], "window" | "reference">> {
+  window?: Partial<Schemas["EstimateWindow"]>;
+  reference?: { model: string };
+}
 export type PerformanceAsked = Partial<Schemas["PerformanceRequest"]>;
 export type PredictAnswer = Schemas["PredictAnswer"];
 export type Quantiles = Schemas["Quantiles"];
@@ -232,6 +240,21 @@ export const native = {
       signal,
     ),
 
+  estimate: (name: string, body: EstimateAsked, signal?: AbortSignal) =>
+    reports(
+      () =>
+        take(
+          `estimate ${name}`,
+          client.POST("/api/v1/deployments/{name}/estimate", {
+            params: { path: { name } },
+            body: body as Schemas["EstimateRequest"],
+            ...s(signal),
+          }),
+          signal,
+        ),
+      signal,
+    ),
+
   alerts: (signal?: AbortSignal) => take("list the alerts", client.GET("/api/v1/alerts", s(signal)), signal),
   slos: (signal?: AbortSignal) => take("list the objectives", client.GET("/api/v1/slos", s(signal)), signal),
   alertChannels: (signal?: AbortSignal) =>
@@ -270,12 +293,21 @@ export const native = {
   outcomeValues: async (signal?: AbortSignal): Promise<string[]> => {
     const all = await take(
       "list what outcomes are worth",
-      client.GET("/api/v1/resources", { params: { query: { kind: "OutcomeValue", limit: 1000 } }, ...s(signal) }),
+      client.GET("/api/v1/resources", {
+        params: { query: { kind: "OutcomeValue", limit: 1000 } },
+        ...s(signal),
+      }),
       signal,
     );
     return all.resources.map((r) => String((r.spec as { deployment?: unknown }).deployment));
   },
 
+  profileState: (model: string, signal?: AbortSignal) =>
+    take(
+      "look for the version’s profile",
+      client.GET("/api/v1/profiles/state", { params: { query: { model } }, ...s(signal) }),
+      signal,
+    ),
   monitors: (signal?: AbortSignal) =>
     take("list the monitors", client.GET("/api/v1/monitors", s(signal)), signal),
   monitor: (name: string, signal?: AbortSignal) =>

@@ -308,6 +308,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{name}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["estimatePerformance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{name}/live": {
         parameters: {
             query?: never;
@@ -364,6 +380,22 @@ export interface paths {
             cookie?: never;
         };
         get: operations["getDeploymentProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{name}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getDeploymentRows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -628,6 +660,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/{name}/versions/{version}/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["freezeVersion"];
+        delete: operations["unfreezeVersion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/monitors": {
         parameters: {
             query?: never;
@@ -750,6 +798,22 @@ export interface paths {
         get: operations["getProfile"];
         put?: never;
         post: operations["saveProfile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getProfileState"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1137,7 +1201,7 @@ export interface components {
         AlertChannelView: {
             /** @description Its name. */
             name: string;
-            /** @description `webhook`, `slack`, `pagerduty`, `email` or `sns`. */
+            /** @description `webhook`, `slack`, `pagerduty`, `email`, `sns` or `freeze`. */
             way: string;
             /** @description What it is told of; everything when empty. */
             on: string[];
@@ -2145,6 +2209,205 @@ export interface components {
              */
             high?: number | null;
         };
+        /** @description What to learn from: labelled rows of the deployment, or a file that a version names. */
+        EstimateReference: {
+            /**
+             * @description The version, `models:/churn@champion`, whose tag `mainspring.reference_data` names a file of predictions with labels.
+             *     Not with `rows`.
+             * @default null
+             */
+            model: string | null;
+            /** @default null */
+            rows: components["schemas"]["EstimateWindow"] | null;
+        };
+        /** @description How good the predictions of a window probably were. */
+        EstimateReport: {
+            /** @description Whose. */
+            deployment: string;
+            /** @description `cbpe` of a classification, `dle` of a regression. */
+            method: string;
+            /** @description What was learnt from, in words. */
+            reference: string;
+            /**
+             * Format: int64
+             * @description Rows that were learnt from.
+             */
+            referenceRows: number;
+            /**
+             * Format: int64
+             * @description Rows that were estimated.
+             */
+            rows: number;
+            /** @description Rows of the reference and of the window that lack something. */
+            leftOut: number[];
+            /**
+             * Format: int64
+             * @description Rows of the window whose payload was not kept.
+             */
+            unkept: number;
+            /** @description Whether there were older rows in the window that were not read. */
+            partial: boolean;
+            /** @description The classes in their order; the last of two is looked for. */
+            classes?: string[];
+            /** @description Whether probabilities were calibrated on the reference. */
+            calibrated?: boolean | null;
+            /**
+             * Format: double
+             * @description Share of the variance of absolute errors that was learnt from the inputs.
+             */
+            explained?: number | null;
+            /** @description All rows together. */
+            whole: components["schemas"]["EstimatedPart"];
+            /** @description Part after part, the oldest first. */
+            parts: components["schemas"]["EstimatedPart"][];
+            /** @description Whether any part is beyond what the reference's were. */
+            alert: boolean;
+        };
+        /** @description Which rows, and from what. All of it may be left out. */
+        EstimateRequest: {
+            /**
+             * @description The rows that are estimated; those of the last day when left out.
+             * @default {
+             *       "from": null,
+             *       "lastSeconds": null,
+             *       "others": false,
+             *       "segment": {},
+             *       "until": null,
+             *       "variant": null,
+             *       "version": null
+             *     }
+             */
+            window: components["schemas"]["EstimateWindow"];
+            /**
+             * @description What to learn from.
+             * @default {
+             *       "model": null,
+             *       "rows": null
+             *     }
+             */
+            reference: components["schemas"]["EstimateReference"];
+            /**
+             * @description Name of the feedback that says what was true, and of a file's column with it; `label` when left out.
+             * @default null
+             */
+            label: string | null;
+            /**
+             * @description Output with the prediction; of rows it is found out, and of a file `prediction` when left out. `NAME=OUTPUT` where a
+             *     file's column is called otherwise.
+             * @default null
+             */
+            prediction: string | null;
+            /**
+             * @description Outputs with probabilities, likewise; of a file without them it is a regression.
+             * @default []
+             */
+            scores: string[];
+            /**
+             * @description Of two classes the one that is looked for; the second in order when left out.
+             * @default null
+             */
+            positive: string | null;
+            /**
+             * @description Parts that the reference is cut into; those of the window are as long. 10 when left out.
+             * @default null
+             */
+            chunks: number | null;
+        };
+        /** @description Which rows of a deployment. */
+        EstimateWindow: {
+            /**
+             * Format: int64
+             * @description Rows of the last so many seconds. Not with `from`.
+             * @default null
+             */
+            lastSeconds: number | null;
+            /**
+             * @description Rows from then on, RFC 3339.
+             * @default null
+             */
+            from: string | null;
+            /**
+             * @description Rows before then, RFC 3339.
+             * @default null
+             */
+            until: string | null;
+            /**
+             * @description Of this variant; all when left out.
+             * @default null
+             */
+            variant: string | null;
+            /**
+             * @description Of this version; all when left out.
+             * @default null
+             */
+            version: string | null;
+            /**
+             * @description Of this segment alone: columns with their values, `{"in.plan": "gold"}`.
+             * @default {}
+             */
+            segment: {
+                [key: string]: components["schemas"]["SegmentValue"];
+            };
+            /**
+             * @description Of all rows that are not of the segment instead.
+             * @default false
+             */
+            others: boolean;
+        };
+        /** @description A metric as it probably is. */
+        EstimatedMetric: {
+            /** @description `accuracy`, `roc_auc`, `mae`, … */
+            name: string;
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Three sampling errors below it.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description And above it.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Below it is less than the reference's parts were; none where that is impossible.
+             */
+            lowerThreshold?: number | null;
+            /**
+             * Format: double
+             * @description Above it is more than they were.
+             */
+            upperThreshold?: number | null;
+            /** @description Whether the estimate is beyond one of them. */
+            alert: boolean;
+            /**
+             * Format: double
+             * @description What it really is, of the rows whose label has come.
+             */
+            realized?: number | null;
+        };
+        /** @description Rows that are estimated together. */
+        EstimatedPart: {
+            since?: components["schemas"]["Time"] | null;
+            until?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Those of them whose label has come.
+             */
+            labeled: number;
+            /** @description Metrics. */
+            metrics: components["schemas"]["EstimatedMetric"][];
+        };
         /** @description How requests of a version run, as warm-up measured it. */
         ExecutionView: {
             /**
@@ -2263,6 +2526,11 @@ export interface components {
             before?: unknown;
             /** @description Value after; absent when the field goes. */
             after?: unknown;
+        };
+        /** @description Why a version is frozen. */
+        FreezeRequest: {
+            /** @description In 1 to 1000 characters. */
+            reason: string;
         };
         /** @description One generation. */
         Generation: {
@@ -2598,6 +2866,7 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+            frozen?: components["schemas"]["VersionFrozen"] | null;
         };
         /** @description A registered model. */
         ModelView: {
@@ -2699,6 +2968,65 @@ export interface components {
              */
             logSure: number;
         };
+        /** @description A change that a detector called. */
+        MonitorDetection: {
+            /** @description When the row came at which it was called. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description That row's value.
+             */
+            value: number;
+            /** @description When the change began, about. */
+            begunAt: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description The mean of what the detector knew of before.
+             */
+            before: number;
+            /**
+             * Format: double
+             * @description The mean since.
+             */
+            since: number;
+        };
+        /**
+         * @description A stream detector on a column. It bounds no rate of false alarms: what it calls may be nothing, unlike what is said of the
+         *     monitor's columns.
+         */
+        MonitorDetector: {
+            /** @description The column. */
+            name: string;
+            /** @description Which rows of it, `in.plan = gold`; all when there is none. */
+            segment?: string | null;
+            /** @description What its change would be: `covariate`, `prediction`, `label` or `concept`. */
+            drift: string;
+            /** @description `adwin`, `kswin`, `pageHinkley` or `ddm`. */
+            detector: string;
+            /**
+             * @description `waiting` for values, `steady`, `warning` (DDM alone), `drift`, from a call until `recoverAfter` after the last one, or
+             *     `unlike`, where it can see none of the column's values.
+             */
+            standing: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Values of the sample that it has seen.
+             */
+            seen: number;
+            /**
+             * Format: int64
+             * @description Values that are no numbers, or for DDM neither 0 nor 1, and that it has not seen.
+             */
+            skipped: number;
+            /**
+             * Format: int64
+             * @description Changes that it has called.
+             */
+            detections: number;
+            last?: components["schemas"]["MonitorDetection"] | null;
+        };
         /** @description A column's distribution beside its reference's. */
         MonitorDistribution: components["schemas"]["MonitorColumn"] & {
             /**
@@ -2742,6 +3070,62 @@ export interface components {
              */
             rows: number;
         };
+        /** @description A metric that a monitor has estimated without labels, window after window. */
+        MonitorEstimate: components["schemas"]["MonitorProspect"] & {
+            /** @description How long each window is. */
+            window: string;
+            since?: components["schemas"]["Time"] | null;
+            /** @description Why the last window has no estimate, or nothing follows from it. */
+            problem?: string | null;
+            /** @description The latest windows that had rows, the oldest first; at most 168. */
+            windows: components["schemas"]["MonitorEstimateWindow"][];
+        };
+        /** @description A window that was estimated. */
+        MonitorEstimateWindow: {
+            /** @description Its rows came from here on, */
+            since: components["schemas"]["Time"];
+            /** @description and before then. */
+            until: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description How many they were.
+             */
+            rows: number;
+            /** @description Whether they were enough (`minRows`) for anything to follow. */
+            enough: boolean;
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Three sampling errors below it.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description And above it.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The value that it must not pass; nothing where there is nothing to have dropped from.
+             */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description Rows of it whose label had come when it was looked at.
+             */
+            labeled: number;
+            /**
+             * Format: double
+             * @description What the metric of these really is.
+             */
+            realized?: number | null;
+            /** @description Whether the labels' wait was over by then; it is looked at again when it is. */
+            settled: boolean;
+        };
         /** @description What a monitor has told. */
         MonitorEvent: {
             /**
@@ -2751,7 +3135,10 @@ export interface components {
             seq: number;
             /** @description When. */
             at: components["schemas"]["Time"];
-            /** @description `drifted`, `recovered`, or `replaced`, when another version answers or another profile was saved with it. */
+            /**
+             * @description `drifted`, `detected`, when stream detectors call a change, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
+             *     of what is estimated `degraded` and `restored`.
+             */
             kind: string;
             /** @description Whether anything was drifting then. */
             drifting: boolean;
@@ -2798,6 +3185,18 @@ export interface components {
             /** @description Its columns, those first that had moved most; at most 64. */
             columns: components["schemas"]["MonitorEffect"][];
         };
+        /** @description Where a metric stands that a monitor has estimated without labels. */
+        MonitorProspect: {
+            /** @description Which: `accuracy`, `mae`, … */
+            metric: string;
+            /** @description What must not be passed: `below 0.9`, `above 3`, or `drop 0.05`, from what it was on the rows that are learnt from. */
+            limit: string;
+            /**
+             * @description `waiting` for a window with enough rows, `steady`, `doubtful`, where the estimate is beyond the limit and its interval
+             *     holds it, or `degraded`, from a window whose whole interval is beyond it until none was for `recoverAfter`.
+             */
+            standing: string;
+        };
         /** @description A monitor in a line. */
         MonitorSummary: {
             /** @description Its name. */
@@ -2814,7 +3213,10 @@ export interface components {
             model?: string | null;
             /** @description Its version. */
             version?: string | null;
-            /** @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`. */
+            /**
+             * @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`,
+             *     `degraded`, where nothing drifts and what is estimated is beyond its limit, or `stopped`.
+             */
             state: string;
             since?: components["schemas"]["Time"] | null;
             /** @description Why it does not go on. */
@@ -2824,8 +3226,9 @@ export interface components {
              * @description Columns that are watched.
              */
             watched: number;
-            /** @description Names of those that have drifted, whole or in a segment. */
+            /** @description Names of those that have drifted, whole or in a segment, or of which a stream detector says so. */
             drifted: string[];
+            estimated?: components["schemas"]["MonitorProspect"] | null;
             /**
              * Format: int64
              * @description Rows of the version that counted so far.
@@ -2871,6 +3274,14 @@ export interface components {
             begunAt?: components["schemas"]["Time"] | null;
             /** @description Its columns, whole first, then by segment. */
             columns: components["schemas"]["MonitorColumn"][];
+            /** @description Its stream detectors, one a column of all rows or of a segment; none where the file names none. */
+            detectors: components["schemas"]["MonitorDetector"][];
+            /**
+             * Format: int64
+             * @description Columns that detectors do not watch, because they are 128 already.
+             */
+            undetected: number;
+            estimate?: components["schemas"]["MonitorEstimate"] | null;
         };
         /** @description Why a monitor drifts. */
         MonitorWhy: {
@@ -3139,6 +3550,24 @@ export interface components {
             hint?: string | null;
             /** @description The id under which the server logged this request. */
             request_id?: string | null;
+        };
+        /** @description Whether a version has a profile that its live rows are compared with. */
+        ProfileState: {
+            /** @description The registered model. */
+            model: string;
+            /** @description Its version. */
+            version: string;
+            /** @description What it is a profile of; nothing where there is none. */
+            source?: string | null;
+            /** @description Who saved it; `the server` when it made it from the run's dataset. */
+            savedBy?: string | null;
+            savedAt?: components["schemas"]["Time"] | null;
+            /** @description Why there is none. */
+            problem?: string | null;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /** @description Whether the data that the version was trained on is being read: ask again. */
+            reading: boolean;
         };
         /** @description The profile of a version. */
         ProfileView: {
@@ -3441,12 +3870,14 @@ export interface components {
              */
             toGeneration?: number | null;
         };
-        /** @description What a rollout waits for people to agree to. */
+        /** @description What a rollout waits for people or webhooks to agree to. */
         RolloutApproval: {
             /** @description Before `shadow`, `canary`, `abTest`, `bandit` or `promotion`. */
             before: string;
-            /** @description All of these. */
+            /** @description All of these people. */
             needs: components["schemas"]["ApprovalNeed"][];
+            /** @description The webhooks that must agree, too, by name; they are asked once the people have. */
+            webhooks?: string[];
             /** @description Who may not, since they began it. */
             notBy?: string | null;
             expiresAt?: components["schemas"]["Time"] | null;
@@ -3477,9 +3908,9 @@ export interface components {
             effective: number;
             overStable?: components["schemas"]["EffectRange"] | null;
         };
-        /** @description A check of the preflight. */
+        /** @description A check of the preflight, or a webhook that must agree. */
         RolloutCheck: {
-            /** @description `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates. */
+            /** @description `signature`, `replay`, `gate:auc`, `webhook:NAME`; with `of v8` where there are several candidates. */
             name: string;
             /** @description Whether it holds; nothing while it runs. */
             passed?: boolean | null;
@@ -3578,7 +4009,7 @@ export interface components {
         };
         /** @description Why a rollout does not go on. */
         RolloutHold: {
-            /** @description `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted` or `noData`. */
+            /** @description `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted`, `noData` or `webhook`. */
             cause: string;
             /** @description In words. */
             reason: string;
@@ -3630,13 +4061,42 @@ export interface components {
             /** @description The last run of each. */
             rollouts: components["schemas"]["RolloutView"][];
         };
+        /** @description The looks of a group-sequential test. */
+        RolloutLooks: {
+            /**
+             * Format: int32
+             * @description Planned looks whose time has come.
+             */
+            due: number;
+            /**
+             * Format: int32
+             * @description Planned looks.
+             */
+            of: number;
+            /**
+             * Format: int64
+             * @description Units at the last one, split evenly; 0 before the first.
+             */
+            units: number;
+            /**
+             * Format: int64
+             * @description Units at the end.
+             */
+            maxUnits: number;
+            /** @description Whether it is worse than its margin, at the last look. */
+            harm: components["schemas"]["RolloutReached"];
+            /** @description Whether it keeps its margin. */
+            holds: components["schemas"]["RolloutReached"];
+            /** @description Whether it is better. */
+            better: components["schemas"]["RolloutReached"];
+        };
         /** @description One metric of a rollout. */
         RolloutMetric: {
             /** @description Its name, with the candidate's where there are several. */
             name: string;
             /** @description The candidate, where there are several. */
             variant?: string | null;
-            /** @description `guardrail`, `success`, `signal` or `quality`. */
+            /** @description `guardrail`, `success`, `reported`, `signal` or `quality`. */
             role: string;
             /** @description What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`. */
             finding: string;
@@ -3677,6 +4137,7 @@ export interface components {
              * @description Units that were known from before the rollout.
              */
             knownUnits?: number | null;
+            tested?: components["schemas"]["RolloutTested"] | null;
             /** @description Why there is no finding. */
             why?: string | null;
         };
@@ -3685,6 +4146,19 @@ export interface components {
          * @enum {string}
          */
         RolloutOrder: "pause" | "resume" | "promote" | "abort" | "skip" | "approve";
+        /** @description A z statistic of a group-sequential test and the boundary beyond which it answers its question. */
+        RolloutReached: {
+            /**
+             * Format: double
+             * @description The statistic.
+             */
+            z: number;
+            /**
+             * Format: double
+             * @description The boundary; none where nothing of the error rate may be spent yet.
+             */
+            bound?: number | null;
+        };
         /** @description Whether the log of decisions follows from the journal. */
         RolloutReplay: {
             /**
@@ -3709,12 +4183,25 @@ export interface components {
             /** @description Whether it is over, under way, or to come: `done`, `now`, `next`. */
             state: string;
         };
+        /** @description How a metric is tested, where the file says it. */
+        RolloutTested: {
+            /** @description `asymptotic`, `msprt`, `groupSequential`, `rateRatio`, `betting` or `exceedance`. */
+            test: string;
+            /**
+             * Format: double
+             * @description The error rate of each of its questions, of one candidate, where the metric has one of its own.
+             */
+            alpha?: number | null;
+            looks?: components["schemas"]["RolloutLooks"] | null;
+        };
         /** @description A variant of a rollout. */
         RolloutVariant: {
             /** @description `stable`, or the candidate's name. */
             name: string;
             /** @description Its model, pinned to a version. */
             model: string;
+            /** @description Why nothing new may take its version, where that is frozen. */
+            frozen?: string | null;
             /**
              * Format: double
              * @description Its part of the units that the rollout reaches, 0 to 1.
@@ -4088,6 +4575,15 @@ export interface components {
             warnings: string[];
             /** @description What it takes and gives. */
             signature: components["schemas"]["SignatureView"];
+        };
+        /** @description A version that nothing new may take. */
+        VersionFrozen: {
+            /** @description Who froze it; `system` is a rollout. */
+            by: string;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Why. */
+            reason: string;
         };
         /** @description Counters and latencies of one version since the server started. */
         VersionStatsView: components["schemas"]["Parts"] & {
@@ -4908,6 +5404,42 @@ export interface operations {
             };
         };
     };
+    estimatePerformance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EstimateRequest"];
+            };
+        };
+        responses: {
+            /** @description Metrics as they probably are, beside those of the labels that have come */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EstimateReport"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     watchDeployment: {
         parameters: {
             query?: never;
@@ -5042,6 +5574,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WindowProfile"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeploymentRows: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                last?: string;
+                /** @description Which variant; all when left out. */
+                variant?: string;
+                /** @description Which version; all when left out. */
+                version?: string;
+                /** @description Which of these rows: a JSON object of columns with their values, `{"in.plan": "gold"}`; all when left out. */
+                segment?: string;
+                /** @description Of all rows that are not of the segment instead. */
+                others?: boolean;
+                /** @description Name of the feedback that says what was true, as the column `label`; without it there is none. */
+                label?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest rows that were kept, at most 100,000, as a stream of Arrow in the order in which they came; `mainspring` in the schema's metadata says since when, whether there are older ones in this time, and of how many the payload was not kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apache.arrow.stream": number[];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -5651,6 +6228,78 @@ export interface operations {
             };
         };
     };
+    freezeVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+                /** @description Version */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FreezeRequest"];
+            };
+        };
+        responses: {
+            /** @description The version, which nothing new may take */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelVersionView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unfreezeVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+                /** @description Version */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version, which may be taken again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelVersionView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listMonitors: {
         parameters: {
             query?: never;
@@ -5938,6 +6587,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getProfileState: {
+        parameters: {
+            query: {
+                /** @description `churn@champion` or `churn/3`. */
+                model: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether a version has a profile, and why not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileState"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */
@@ -6261,7 +6942,7 @@ export interface operations {
                 run?: number;
                 /** @description Only those before this number. */
                 before?: number;
-                /** @description How many at most; 100 when left out. */
+                /** @description How many at most, up to 1000; 100 when left out. */
                 limit?: number;
             };
             header?: never;
@@ -6335,10 +7016,6 @@ export interface operations {
             query?: {
                 /** @description Which run; the last one when left out. */
                 run?: number;
-                /** @description Only those before this number. */
-                before?: number;
-                /** @description How many at most; 100 when left out. */
-                limit?: number;
             };
             header?: never;
             path: {

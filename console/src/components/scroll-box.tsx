@@ -1,17 +1,18 @@
-import { type ReactNode, type RefObject, useEffect, useRef, useState } from "react";
+import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } from "react";
 
 /** Whether the content of a box is larger than the box. */
 function useScrolls(ref: RefObject<HTMLElement | null>): boolean {
   const [scrolls, setScrolls] = useState(false);
-  // After each rendering too: the content may have grown where the box did not.
-  useEffect(() => {
+  // Before it is painted, so that no box that scrolls is ever out of the keyboard's reach; and with what is
+  // in it, which may grow where the box does not.
+  useLayoutEffect(() => {
     const node = ref.current;
     if (!node) return;
     const look = () =>
       setScrolls(node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1);
     look();
     const watch = new ResizeObserver(look);
-    watch.observe(node);
+    for (const part of [node, ...node.children]) watch.observe(part);
     return () => watch.disconnect();
   });
   return scrolls;

@@ -4,10 +4,14 @@ import {
   behind,
   bins,
   columnName,
+  detectorName,
+  driftedWords,
   eventMarks,
+  prospectWords,
   referenceWords,
   shiftWords,
   sideWords,
+  sightWords,
   sorted,
   standingWords,
   stateWords,
@@ -43,12 +47,40 @@ it("puts what needs a look first, and of those what moved furthest", () => {
 
 it("says every state and standing, also one that it does not know", () => {
   expect(stateWords({ state: "drifting" })).toEqual(["bad", "drifting"]);
+  expect(stateWords({ state: "degraded" })).toEqual(["bad", "probably worse"]);
+  expect(prospectWords({ standing: "doubtful" })).toEqual(["warn", "perhaps beyond its limit"]);
+  expect(prospectWords({ standing: "new" })).toEqual(["none", "new"]);
   expect(stateWords({ state: "asleep" })).toEqual(["none", "asleep"]);
   expect(standingWords({ standing: "unlike" })).toEqual(["warn", "cannot be compared"]);
   expect(columnName({ name: "in.age", segment: "in.plan = gold" })).toBe("in.age where in.plan = gold");
   expect(referenceWords({ reference: "first-rows", learned: 1200 })).toBe(
     "the version’s first rows, 1,200 rows so far",
   );
+});
+
+it("says of what is drifted whether the monitor's own test finds it moved", () => {
+  const said = (drifted: string[], ...standings: string[]) =>
+    driftedWords({ drifted, columns: standings.map((standing) => column("a", standing)) });
+  expect(said(["a"], "drift")).toBe("has drifted");
+  expect(said(["a", "b"], "drift", "steady")).toBe("have drifted");
+  expect(said(["a"], "learning")).toBe("is called changed by detectors");
+  expect(said(["a", "b"], "steady")).toBe("are called changed by detectors");
+});
+
+it("says what a stream detector calls, and marks it in the column's timeline", () => {
+  expect(sightWords({ standing: "drift" })).toEqual(["bad", "calls a change"]);
+  expect(sightWords({ standing: "new" })).toEqual(["none", "new"]);
+  expect([detectorName({ detector: "kswin" }), detectorName({ detector: "new" })]).toEqual(["KSWIN", "new"]);
+  const event = {
+    seq: 1,
+    at: "2026-11-26T09:45:00Z",
+    kind: "detected",
+    drifting: true,
+    sentence: "",
+    numbers: { detections: [{ column: "in.age" }] },
+  };
+  expect(eventMarks([event], { name: "in.age" }).map((m) => m.label)).toEqual(["detected"]);
+  expect(eventMarks([event], { name: "in.age", segment: "in.plan = gold" })).toEqual([]);
 });
 
 it("measures the evidence against what is needed to be sure", () => {

@@ -4,7 +4,9 @@ import type {
   MonitorCause,
   MonitorColumn,
   MonitorDetail,
+  MonitorDetector,
   MonitorDistribution,
+  MonitorEstimate,
   MonitorEvent,
   MonitorPoint,
 } from "../api/native";
@@ -15,6 +17,7 @@ import { measure, percent, plural } from "./format";
 
 const STATES: Record<string, [State, string]> = {
   drifting: ["bad", "drifting"],
+  degraded: ["bad", "probably worse"],
   stopped: ["bad", "stopped"],
   shifted: ["warn", "shifted a little"],
   steady: ["ok", "steady"],
@@ -39,6 +42,51 @@ const STANDINGS: Record<string, [State, string]> = {
 /** Where a column stands as a mark and words. */
 export function standingWords(column: Pick<MonitorColumn, "standing">): [State, string] {
   return STANDINGS[column.standing] ?? ["none", column.standing];
+}
+
+const SIGHTS: Record<string, [State, string]> = {
+  drift: ["bad", "calls a change"],
+  warning: ["warn", "warns"],
+  unlike: ["warn", "cannot see its values"],
+  steady: ["ok", "steady"],
+  waiting: ["none", "waiting for rows"],
+};
+
+/** What a stream detector says as a mark and words. */
+export function sightWords(detector: Pick<MonitorDetector, "standing">): [State, string] {
+  return SIGHTS[detector.standing] ?? ["none", detector.standing];
+}
+
+const PROSPECTS: Record<string, [State, string]> = {
+  degraded: ["bad", "surely beyond its limit"],
+  doubtful: ["warn", "perhaps beyond its limit"],
+  steady: ["ok", "within its limit"],
+  waiting: ["none", "waiting for rows"],
+};
+
+/** What is said of a metric that is estimated as a mark and words. */
+export function prospectWords(estimate: Pick<MonitorEstimate, "standing">): [State, string] {
+  return PROSPECTS[estimate.standing] ?? ["none", estimate.standing];
+}
+
+/** What is said of the columns that are drifted: where the monitor's own test finds none of them moved, who says so. */
+export function driftedWords(monitor: Pick<MonitorDetail, "drifted" | "columns">): string {
+  const one = monitor.drifted.length === 1;
+  if (monitor.columns.some((column) => column.standing === "drift"))
+    return one ? "has drifted" : "have drifted";
+  return one ? "is called changed by detectors" : "are called changed by detectors";
+}
+
+const DETECTORS: Record<string, string> = {
+  adwin: "ADWIN",
+  kswin: "KSWIN",
+  pageHinkley: "Page–Hinkley",
+  ddm: "DDM",
+};
+
+/** What a stream detector is called. */
+export function detectorName(detector: Pick<MonitorDetector, "detector">): string {
+  return DETECTORS[detector.detector] ?? detector.detector;
 }
 
 const SIDES: Record<string, string> = {
@@ -79,11 +127,10 @@ export function timeline(points: MonitorPoint[], least: number): { x: number[]; 
 /** What was told of a column, or of its whole version, as marks of a timeline. */
 export function eventMarks(events: MonitorEvent[], column: Pick<MonitorColumn, "name" | "segment">): Mark[] {
   return events.flatMap((e) => {
-    const named = e.numbers.columns;
+    const named = [e.numbers.columns, e.numbers.detections].filter(Array.isArray).flat();
     const its =
       e.kind === "replaced" ||
-      (Array.isArray(named) &&
-        named.some((c) => c?.column === column.name && (c?.segment ?? null) === (column.segment ?? null)));
+      named.some((c) => c?.column === column.name && (c?.segment ?? null) === (column.segment ?? null));
     return its ? [{ x: (ms(e.at) ?? 0) / 1000, label: e.kind }] : [];
   });
 }

@@ -8,6 +8,8 @@ import {
   comparisonOf,
   daysOf,
   drawn,
+  estimateAsked,
+  estimateWords,
   groupName,
   instant,
   journalOf,
@@ -266,4 +268,20 @@ LIMIT 200`);
   it("are a click away", () => {
     expect(journalOf("select 1")).toBe("/journal?sql=select+1&run=1");
   });
+});
+
+it("asks for an estimate of the same time, from labelled rows before it or from a version's file", () => {
+  const choices = { label: "churned", prediction: "label", task: "", days: "7" };
+  expect(estimateAsked(choices)).toEqual({
+    window: { lastSeconds: 604_800 },
+    label: "churned",
+    prediction: "label",
+  });
+  expect(estimateAsked(choices, "models:/churn/3").reference).toEqual({ model: "models:/churn/3" });
+  expect(estimateWords("churn", choices).join(" ")).toBe(
+    "estimate deployment:churn?last=37d deployment:churn?last=7d --label churned --prediction label",
+  );
+  expect(estimateWords("churn", { ...choices, prediction: "" }, "models:/churn/3").join(" ")).toBe(
+    "estimate models:/churn/3 deployment:churn?last=7d --label churned",
+  );
 });

@@ -1,5 +1,6 @@
 /** How good a deployment's predictions were: what the page asks, its windows, its groups, and the rows behind them. */
 import type {
+  EstimateAsked,
   PerformanceAsked,
   PerformanceComparison,
   PerformanceGroup,
@@ -59,6 +60,25 @@ export function words(deployment: string, c: Choices, by: string[] = []): string
   if (c.prediction) all.push("--prediction", c.prediction);
   if (c.task) all.push("--task", c.task);
   if (by.length > 0) all.push("--by", by.join(","));
+  return all;
+}
+
+/** The body of the call for an estimate: from labelled rows before, or from the file that a version names. */
+export function estimateAsked(c: Choices, model?: string): EstimateAsked {
+  return {
+    window: { lastSeconds: Number(c.days) * 86_400 },
+    ...(model ? { reference: { model } } : {}),
+    label: c.label,
+    ...(c.prediction ? { prediction: c.prediction } : {}),
+  };
+}
+
+/** The words of `mainspring` that ask the same; labelled rows before a window are those of a longer one. */
+export function estimateWords(deployment: string, c: Choices, model?: string): string[] {
+  const window = (days: number) => `deployment:${deployment}?last=${days}d`;
+  const days = Number(c.days);
+  const all = ["estimate", model ?? window(days + 30), window(days), "--label", c.label];
+  if (c.prediction) all.push("--prediction", c.prediction);
   return all;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Rollout, RolloutDecision, RolloutMetric } from "../api/native";
 import {
+  arms,
   candidate,
   course,
   effectWords,
@@ -16,6 +17,7 @@ import {
   ratioWords,
   segments,
   stepWords,
+  testWords,
   waitsFor,
 } from "./rollout";
 
@@ -172,6 +174,25 @@ describe("where a rollout is", () => {
     expect(waitsFor(rollout({ phase: "approval", approval }), log)).toBe(
       "It waits for 1 more approval of group risk (key:1 agreed) and 1 approval of group legal, and not of key:2, who began it.",
     );
+    const asked = { ...approval, webhooks: ["board"], notBy: undefined };
+    expect(waitsFor(rollout({ phase: "approval", approval: asked }), log)).toMatch(
+      /1 approval of group legal, then webhook board\.$/,
+    );
+  });
+
+  it("says what a webhook answered, before the first request and before a step", () => {
+    const hold = { cause: "webhook", reason: "webhook board answered 403: not before Monday", since: at };
+    const preflight = rollout({ phase: "preflight", hold });
+    expect(phaseWords(preflight)).toEqual(["warn", "held"]);
+    expect(waitsFor(preflight)).toBe(
+      "Nobody gets answers of v8 yet: webhook board answered 403: not before Monday.",
+    );
+    const needs = [{ wanted: 1, by: ["key:1"] }];
+    const approval = { before: "promotion", needs, webhooks: ["board"] };
+    expect(waitsFor(rollout({ phase: "approval", approval }))).toBe("It waits for webhook board.");
+    expect(waitsFor(rollout({ phase: "approval", approval, hold }))).toBe(
+      "It waits for webhook board: webhook board answered 403: not before Monday.",
+    );
   });
 });
 
@@ -179,10 +200,21 @@ describe("what a metric says", () => {
   it("reads the same finding by the role of the metric", () => {
     expect(findingWords(metric({ finding: "non-inferior" }))).toEqual(["ok", "within its margin"]);
     expect(findingWords(metric({ finding: "unclear" }))).toEqual(["none", "not decided"]);
+    expect(findingWords(metric({ role: "reported", finding: "worse" }))).toEqual(["none", "worse"]);
     expect(findingWords(metric({ role: "signal" }))).toEqual(["ok", "calm"]);
     expect(findingWords(metric({ role: "signal", finding: "worse" }))).toEqual(["warn", "moved"]);
     expect(findingWords(metric({ role: "quality", finding: "worse" }))[0]).toBe("bad");
     expect(findingWords(metric({ role: "signal", finding: "no-data" }))).toEqual(["none", "no data"]);
+  });
+
+  it("names the test that the file chose, and how far its looks are", () => {
+    const reached = { z: 1, bound: 2.1 };
+    const looks = { due: 3, of: 5, units: 600, maxUnits: 1000, harm: reached, holds: reached, better: reached };
+    expect(testWords(metric({ tested: { test: "groupSequential", alpha: 0.01, looks } }))).toBe(
+      "group-sequential at 1 %, look 3 of 5",
+    );
+    expect(testWords(metric({ tested: { test: "msprt" } }))).toBe("mSPRT");
+    expect(testWords(metric({}))).toBeUndefined();
   });
 
   it("writes an effect with open ends, and evidence as an e-value", () => {
@@ -274,6 +306,48 @@ describe("what is not counted", () => {
     expect(waitsFor(rollout({ passedSignals: ["score", "shape"] }))).toContain(
       "got it in this step. Let pass until calm: score, shape. It goes on once",
     );
+  });
+});
+
+describe("a bandit", () => {
+  const arm = (variant: string, best: number) => ({
+    variant,
+    units: 200,
+    best,
+    mean: { value: 0.3, standardError: 0.01 },
+    effective: 150,
+  });
+  const decision = (seq: number, change: Partial<RolloutDecision>): RolloutDecision => ({
+    seq,
+    at,
+    kind: "reweighted",
+    by: "controller",
+    sentence: "",
+    because: [],
+    weight: 0.5,
+    phase: "step",
+    metrics: [],
+    ...change,
+  });
+  const names = (found: ReturnType<typeof arms>) => found.rows.map((r) => [r.variant, r.weight, r.leads]);
+
+  it("has a row a variant with the weight that it has, and names the best", () => {
+    const found = arms(rollout({ arms: [arm("stable", 0.2), arm("v8", 0.8)] }), [
+      decision(2, { arms: [arm("v8", 1)] }),
+    ]);
+    expect(names(found)).toEqual([
+      ["stable", 0.95, false],
+      ["v8", 0.05, true],
+    ]);
+    expect(found.decided).toBeUndefined();
+  });
+
+  it("shows the newest decision that had some after the end, and nothing where there is no bandit", () => {
+    const told = [decision(4, {}), decision(3, { arms: [arm("v8", 0.99)] }), decision(2, { arms: [arm("v8", 0.6)] })];
+    const found = arms(rollout({ phase: "succeeded" }), told);
+    expect([found.decided?.seq, found.rows[0]?.best]).toEqual([3, 0.99]);
+    expect(arms(rollout({}), [decision(1, {})]).rows).toEqual([]);
+    expect(arms(rollout({}), undefined).rows).toEqual([]);
   });
 });
 

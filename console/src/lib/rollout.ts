@@ -27,7 +27,7 @@ const PHASES: Record<string, [Mark, string]> = {
 
 /** The phase as a mark and in words; a step that does not go on is held. */
 export function phaseWords(r: Pick<Rollout, "phase" | "hold">): [Mark, string] {
-  if (r.phase === "step" && r.hold) return ["warn", "held"];
+  if ((r.phase === "step" || r.phase === "preflight") && r.hold) return ["warn", "held"];
   return PHASES[r.phase] ?? ["none", r.phase];
 }
 
@@ -91,7 +91,9 @@ export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string 
         ? `It has not begun: ${sentence(r.hold.reason)}`
         : `It begins as soon as ${r.deployment} is free.`;
     case "preflight":
-      return `${who} is loaded and checked beside stable; nobody gets its answers yet.`;
+      return r.hold
+        ? `Nobody gets answers of ${who} yet: ${sentence(r.hold.reason)}`
+        : `${who} is loaded and checked beside stable; nobody gets its answers yet.`;
     case "step":
       return inStep(r, who);
     case "approval":
@@ -119,16 +121,20 @@ export function waitsFor(r: Rollout, decisions: RolloutDecision[] = []): string 
 
 /** Who must still agree; nothing where anybody may and one is enough. */
 function missing(r: Rollout): string | undefined {
-  const { needs = [], notBy } = r.approval ?? {};
+  const { needs = [], webhooks = [], notBy } = r.approval ?? {};
   const open = needs.filter((n) => n.by.length < n.wanted);
-  if (!open.some((n) => n.group || n.wanted > 1)) return undefined;
+  const asked = webhooks.map((name) => `webhook ${name}`).join(" and ");
+  if (open.length === 0 && asked) {
+    return `It waits for ${asked}${r.hold ? `: ${sentence(r.hold.reason)}` : "."}`;
+  }
+  if (!asked && !open.some((n) => n.group || n.wanted > 1)) return undefined;
   const words = open.map((n) => {
     const of = n.group ? ` of group ${n.group}` : "";
     const agreed = n.by.length > 0 ? ` (${n.by.join(", ")} agreed)` : "";
     return `${plural(n.wanted - n.by.length, n.by.length > 0 ? "more approval" : "approval")}${of}${agreed}`;
   });
   const not = notBy ? `, and not of ${notBy}, who began it` : "";
-  return `It waits for ${words.join(" and ")}${not}.`;
+  return `It waits for ${words.join(" and ")}${asked && `, then ${asked}`}${not}.`;
 }
 
 function inStep(r: Rollout, who: string): string {
@@ -176,7 +182,27 @@ export function findingWords(m: Pick<RolloutMetric, "finding" | "role">): [Mark,
   if (m.role === "signal") return m.finding === "worse" ? ["warn", "moved"] : ["ok", "calm"];
   if (m.role === "quality")
     return m.finding === "worse" ? ["bad", "not to be trusted"] : ["ok", "no fault found"];
-  return FINDINGS[m.finding] ?? ["none", m.finding];
+  const [mark, words] = FINDINGS[m.finding] ?? ["none", m.finding];
+  // What is only reported is neither good nor bad for the rollout.
+  return [m.role === "reported" ? "none" : mark, words];
+}
+
+const TESTS: Record<string, string> = {
+  asymptotic: "confidence sequence",
+  msprt: "mSPRT",
+  groupSequential: "group-sequential",
+  rateRatio: "ratio of rates",
+  betting: "betting",
+  exceedance: "exceedance",
+};
+
+/** How a metric is tested, where the file says it: "group-sequential at 1 %, look 3 of 5". */
+export function testWords({ tested }: Pick<RolloutMetric, "tested">): string | undefined {
+  if (!tested) return undefined;
+  const { test, alpha, looks } = tested;
+  const at = alpha == null ? "" : ` at ${percent(alpha)}`;
+  const look = looks ? `, look ${looks.due} of ${looks.of}` : "";
+  return `${TESTS[test] ?? test}${at}${look}`;
 }
 
 /** How strong evidence is: an e-value of 20 is once in 20 by chance. */
@@ -247,8 +273,15 @@ export function promotable(r: Pick<Rollout, "variants">) {
   return r.variants.slice(1).filter((v) => !v.dropped);
 }
 
+/** An order to promote what is promoted already keeps it, where nobody can look into its window. */
+function keepText(r: Rollout): string {
+  const who = candidate(r)?.name ?? "The candidate";
+  return `${who} stays what ${r.deployment} serves and the rollout ends, although nobody knows what came within its window${r.hold ? `: ${sentence(r.hold.reason)}` : "."}`;
+}
+
 /** What an order to promote does, of one of several candidates or of the one that it takes by itself. */
 export function promoteText(r: Rollout, named?: string): string {
+  if (r.phase === "watching") return keepText(r);
   const left = promotable(r);
   const which = named ?? r.chosen ?? (left.length === 1 ? left[0]?.name : undefined);
   const next = r.variants.find((v) => v.name === which);
@@ -325,6 +358,21 @@ export function orders(r: Rollout): OrderWords[] {
     text: orderText(order, r),
     danger: order === "abort" || order === "promote" || order === "skip",
   }));
+}
+
+/** One row a variant of a bandit, with its weight: as of now, or of the last decision that had them once nothing is learned
+ * any more. */
+export function arms(r: Rollout, newest: RolloutDecision[] | undefined) {
+  const now = r.arms ?? [];
+  const decided = now.length > 0 ? undefined : newest?.find((decision) => decision.arms?.length);
+  const all = decided?.arms ?? now;
+  const most = Math.max(...all.map((a) => a.best));
+  const rows = all.map((arm) => ({
+    ...arm,
+    weight: r.variants.find((v) => v.name === arm.variant)?.weight,
+    leads: arm.best === most,
+  }));
+  return { rows, decided };
 }
 
 /** One row a variant in each context that has traffic, the largest context first. */

@@ -5,16 +5,17 @@ use crate::error::AlertError;
 use crate::machine::{Alert, Changed, Phase, look};
 use crate::matcher::{self, Matcher};
 use crate::notice::{Item, Notice, Status};
-use crate::ports::{Courier, Refused};
-use crate::render::render;
+use crate::ports::{Courier, Freezer, Refused};
+use crate::render::{Errand, Freeze, render};
 use crate::sha::short;
 use crate::signal::{Severity, Signal, Source, Subject};
 use crate::silence::{Book, Silence};
 use crate::slo;
-use crate::spec::{ChannelSpec, Vault};
+use crate::spec::ChannelSpec;
 use crate::sql::{self, Delivery};
 use mainspring_core::{Authorized, Ctx, EventId, Name, Tenant, Timestamp, event};
 use mainspring_store::{Conn, Db, FutureExt};
+use mainspring_webhook::Vault;
 use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -63,6 +64,7 @@ pub struct Alerts {
     failing: Arc<RwLock<HashMap<Key, String>>>,
     vault: Vault,
     courier: Arc<dyn Courier>,
+    freezer: Option<Arc<dyn Freezer>>,
     address: Arc<OnceLock<String>>,
 }
 
@@ -84,8 +86,15 @@ impl Alerts {
             failing: Arc::default(),
             vault,
             courier,
+            freezer: None,
             address: Arc::default(),
         }
+    }
+
+    /// The same, with somebody who freezes versions.
+    #[must_use]
+    pub fn frozen_by(self, freezer: Arc<dyn Freezer>) -> Self {
+        Self { freezer: Some(freezer), ..self }
     }
 
     /// Says under which address people reach the server, for links: `https://ml.example.com`. Only the first time counts.
@@ -341,10 +350,20 @@ impl Alerts {
         format!("{}/ui/alerts", self.address())
     }
 
+    async fn freeze(&self, freeze: Freeze) -> Result<(), Refused> {
+        let nobody = || Refused { reason: "this server freezes no versions".to_owned(), for_good: true, after: None };
+        let freezer = self.freezer.as_ref().ok_or_else(nobody)?;
+        let shown = format!("{}/{}: {}", freeze.model, freeze.version, freeze.reason);
+        freezer.freeze(freeze).await?;
+        tracing::warn!(shown, "an alert froze a version");
+        Ok(())
+    }
+
     pub(crate) async fn send(&self, spec: &ChannelSpec, notice: &Notice) -> Result<(), Unsent> {
         let outgoing = render(spec, notice, &self.vault, self.ctx.now()).map_err(Unsent::Render);
         let sent = match outgoing {
-            Ok(outgoing) => self.courier.send(outgoing).await.map_err(Unsent::Refused),
+            Ok(Errand::Send(outgoing)) => self.courier.send(outgoing).await.map_err(Unsent::Refused),
+            Ok(Errand::Freeze(freeze)) => self.freeze(freeze).await.map_err(Unsent::Refused),
             Err(e) => Err(e),
         };
         if let Ok(name) = Name::new(&notice.channel) {

@@ -1,7 +1,6 @@
 //! Why something about alerts was not done.
 
 use crate::render::RenderError;
-use crate::spec::SecretError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_store::StoreError;
 use std::time::Duration;
@@ -74,7 +73,6 @@ impl Failure for AlertError {
             Self::NoChannel { .. } => Some("declare one: mainspring apply -f, with kind: AlertChannel".into()),
             Self::TooMany { .. } => Some("end one that is of no use: mainspring alert unsilence ID".into()),
             Self::NoSilence { .. } => Some("list them: mainspring alert silences".into()),
-            Self::Render(RenderError::Secret(SecretError::ForeignIdentity(_))) => None,
             Self::Render(RenderError::Secret(_)) => {
                 Some("set it where the server runs, or put the file into its folder of secrets".into())
             }

@@ -1,6 +1,7 @@
 //! The kind `AlertChannel`, to be registered.
 
-use crate::spec::{ChannelSpec, SecretError};
+use crate::render::RenderError;
+use crate::spec::ChannelSpec;
 use mainspring_core::Tenant;
 use mainspring_resource::{Invalid, Kind};
 
@@ -10,10 +11,10 @@ pub fn kind() -> Kind {
     Kind::of("AlertChannel", "who is told of alerts, and how", schema, |_, spec: &ChannelSpec| {
         spec.validate().map_err(|e| Invalid { path: e.path, reason: e.reason })
     })
-    .allowed_by(|tenant, spec| {
+    .allowed_by(|tenant, _, spec| {
         // The vault refuses it again when it is sent: a channel may have been declared before.
         let foreign = spec.get("sns").is_some_and(|sns| !sns.is_null()) && *tenant != Tenant::default();
-        let reason = || SecretError::ForeignIdentity(tenant.clone()).to_string();
+        let reason = || RenderError::ForeignIdentity(tenant.clone()).to_string();
         if foreign { Err(Invalid { path: "sns".into(), reason: reason() }) } else { Ok(()) }
     })
 }

@@ -3,11 +3,10 @@
 use crate::machine::{Alert, Phase};
 use crate::signal::{Severity, Source};
 use mainspring_core::{EventId, Tenant, Timestamp};
+use mainspring_webhook::rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Alerts that one notice names; the others are counted.
 pub(crate) const MOST: usize = 20;
@@ -179,11 +178,4 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
-}
-
-/// An instant in UTC.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
-    let seconds = at.micros().div_euclid(1_000_000);
-    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    at.format(&Rfc3339).unwrap_or_default()
 }

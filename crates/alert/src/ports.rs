@@ -1,6 +1,6 @@
 //! What alerts need from the rest of the server.
 
-use crate::render::Outgoing;
+use crate::render::{Freeze, Outgoing};
 use crate::signal::Happening;
 use crate::slo::{Count, Objective, RuleLimit};
 use futures::future::BoxFuture;
@@ -22,6 +22,13 @@ pub struct Refused {
     pub for_good: bool,
     /// How long it asks to wait.
     pub after: Option<Duration>,
+}
+
+/// Freezes versions.
+pub trait Freezer: Send + Sync + 'static {
+    /// Keeps a version from being taken by anything new; `Ok` when it is so, also when it was before. Called again until it is,
+    /// unless the refusal is for good.
+    fn freeze(&self, freeze: Freeze) -> BoxFuture<'_, Result<(), Refused>>;
 }
 
 /// Sends.

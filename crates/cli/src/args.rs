@@ -2,12 +2,14 @@
 
 mod files;
 mod key;
+mod model;
 mod rollout;
 mod server;
 mod watch;
 
 pub use files::{DriftArgs, EstimateArgs, PerformanceArgs, PredictArgs, RowArgs, ValidateArgs};
 pub use key::KeyCmd;
+pub use model::ModelCmd;
 pub use rollout::{RolloutCmd, SimulateArgs, Wait};
 pub use server::ServerArgs;
 pub use watch::{AlertCmd, MonitorCmd};
@@ -241,6 +243,9 @@ pub enum Cmd {
     Performance(Box<PerformanceArgs>),
     /// Tell what answers cost, what they brought, and what stands idle
     Cost(Box<crate::cost::CostArgs>),
+    /// Freeze a model version, so that nothing new may take it, and end that
+    #[command(subcommand)]
+    Model(ModelCmd),
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(KeyCmd),

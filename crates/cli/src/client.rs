@@ -57,18 +57,29 @@ impl Server {
         response.text().await.map_err(|e| self.unreachable(&e))
     }
 
+    /// GET `path`, however long it takes.
+    async fn long(&self, path: &str) -> Result<Response, CliError> {
+        let settings = ClientSettings { reach: Reach::Anywhere, timeout: None, ..ClientSettings::default() };
+        let http = Client::new(&settings).map_err(|e| CliError::new(ErrorKind::Internal, e.to_string()))?;
+        let patient = Self { http, base: self.base.clone(), key: self.key.clone() };
+        let response = patient.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() { Ok(response) } else { Err(problem(response).await) }
+    }
+
+    /// GET `path`, whose answer is bytes, however long it takes.
+    ///
+    /// # Errors
+    /// [`CliError`] when the server cannot be reached or refuses.
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, CliError> {
+        Ok(self.long(path).await?.bytes().await.map_err(|e| self.unreachable(&e))?.to_vec())
+    }
+
     /// GET `path` into the file `to`, however long it takes. Returns its size in bytes.
     ///
     /// # Errors
     /// [`CliError`] when the server cannot be reached or refuses, or the file cannot be written.
     pub async fn download(&self, path: &str, to: &std::path::Path) -> Result<u64, CliError> {
-        let settings = ClientSettings { reach: Reach::Anywhere, timeout: None, ..ClientSettings::default() };
-        let http = Client::new(&settings).map_err(|e| CliError::new(ErrorKind::Internal, e.to_string()))?;
-        let patient = Self { http, base: self.base.clone(), key: self.key.clone() };
-        let mut response = patient.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
-        if !response.status().is_success() {
-            return Err(problem(response).await);
-        }
+        let mut response = self.long(path).await?;
         let failed =
             |e: std::io::Error| CliError::new(ErrorKind::Internal, format!("cannot write {}: {e}", to.display()));
         let mut file = std::fs::File::create(to).map_err(failed)?;

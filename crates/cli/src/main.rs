@@ -14,6 +14,7 @@ mod html;
 mod keys;
 mod lineage;
 mod local;
+mod model;
 mod monitor;
 mod monitors;
 mod output;
@@ -129,8 +130,9 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let threads = monitor::cores(args.threads);
             return validate::run(*args, threads, (out, file)).await;
         }
-        Cmd::Estimate(args) => return estimate::run(args, out).await,
+        Cmd::Estimate(args) => return estimate::run(&server()?, args, out).await,
         Cmd::Drift(args) => return monitor::drift(&server()?, args, out).await,
+        Cmd::Model(command) => model::run(&server()?, command, out).await?,
         Cmd::Key(cmd) => keys::run(cmd, &server, out).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use crate::client::Server;
 use crate::error::CliError;
 use crate::html;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
-use crate::sides::Side;
+use crate::sides::{Side, tables};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, Told, compare, shown};
 use mainspring_monitor::profile::{Column, Profile, Texts};
@@ -88,8 +88,22 @@ fn row(column: &Column, rows: u64) -> Vec<String> {
     } else {
         cells.extend(std::iter::repeat_n(String::new(), 5));
     }
-    cells.push(column.texts.as_ref().map(frequent).unwrap_or_default());
+    cells.push(column.texts.as_ref().map(|texts| format!("{}{}", frequent(texts), form(texts))).unwrap_or_default());
     cells
+}
+
+/// What texts look like of which none is frequent.
+fn form(texts: &Texts) -> String {
+    let median = |name: &str| {
+        let shape = texts.form.iter().find(|shape| shape.name == name)?;
+        shape.quantiles.iter().find(|(share, _)| *share == 0.5).map(|(_, value)| round(*value))
+    };
+    match median("words").zip(median("length")).zip(median("non-letters %")) {
+        Some(((words, length), others)) if texts.frequent.is_empty() => {
+            format!("; in the median {length} characters, {words} words, {others} % no letters")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The three most frequent texts with their rows: where not all values were counted, the least and the most that each may
@@ -120,8 +134,8 @@ fn round(value: f64) -> String {
 /// # Errors
 /// [`CliError`] when they cannot be compared.
 pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<ExitCode, CliError> {
-    let sides = (Side::from(args.reference.as_str()), Side::from(args.current.as_str()));
-    let files = matches!(sides, (Side::File(_), Side::File(_)));
+    let sides = [&args.reference, &args.current].map(|side| Side::from(side.as_str()));
+    let files = matches!(sides, [Side::File(_), Side::File(_)]);
     let preset = args.profile.unwrap_or_else(|| if files { "sequential" } else { "evidently" }.to_owned());
     let preset: Preset = preset.parse().map_err(|e: String| CliError::new(ErrorKind::InvalidInput, e))?;
     if args.level.is_some() && preset != Preset::Sequential {
@@ -131,30 +145,38 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
     let invalid = |e: String| CliError::new(ErrorKind::InvalidInput, e);
     let numbers = args.test.as_deref().map(str::parse).transpose().map_err(invalid)?;
     let tests = Tests { numbers, categories: args.text_test.as_deref().map(str::parse).transpose().map_err(invalid)? };
-    if tests != Tests::default() && !(preset == Preset::Evidently && files) {
-        let message = "--test and --text-test are of the profile evidently, which reads rows for them";
-        return Err(invalid(message.into()).hint("compare two files with --profile evidently, or leave them out"));
+    if tests != Tests::default() && preset != Preset::Evidently {
+        let message = "--test and --text-test are of the profile evidently";
+        return Err(invalid(message.into()).hint("compare with --profile evidently, or leave them out"));
     }
-    let vectors: VectorTest = args.vectors.parse().map_err(invalid)?;
+    let needs = [
+        (matches!(preset, Preset::Sequential | Preset::NannyMl), preset.as_str()),
+        (tests != Tests::default(), "--test"),
+        (!args.vector.is_empty(), "--vector"),
+        (args.vectors.is_some(), "--vectors"),
+        (args.rows, "--rows"),
+    ];
+    let needs = needs.iter().find(|(needs, _)| *needs).map(|(_, what)| *what);
+    let vectors: VectorTest = args.vectors.as_deref().unwrap_or("model").parse().map_err(invalid)?;
     let (level, threads) = (args.level.unwrap_or(0.05), cores(args.threads));
-    let (report, pictures) = match sides {
-        (Side::File(reference), Side::File(current)) => {
+    let rows = sides.iter().all(Side::has_rows);
+    let (report, pictures) = match (needs, sides) {
+        (Some(what), _) if !rows => {
+            let message = format!("{what} reads rows, and a profile keeps sketches of them");
+            let hint = "compare with --profile evidently or whylogs, or with a file or a window of a deployment";
+            return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
+        }
+        (needs, sides) if needs.is_some() || files => {
+            let tables = tables(server, sides).await?;
             let (prefixes, draw) = (args.vector, args.html.is_some());
             apart(move || {
                 let how = Comparison { preset, tests, level, threads, vectors, prefixes: &prefixes };
-                let tables = [Table::open(&reference)?, Table::open(&current)?];
                 let report = compare(&tables[0], &tables[1], how)?;
                 Ok((report, draw.then(|| drawn(&tables, threads)).transpose()?))
             })
             .await?
         }
-        _ if matches!(preset, Preset::Sequential | Preset::NannyMl) || !args.vector.is_empty() => {
-            let what = if args.vector.is_empty() { preset.as_str() } else { "--vector" };
-            let message = format!("{what} reads rows, and a profile or a window keeps sketches of them");
-            let hint = "compare with --profile evidently or whylogs; live rows are watched by kind: Monitor";
-            return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
-        }
-        (reference, current) => {
+        (_, [reference, current]) => {
             let apart = [reference.apart()?, current.apart()?].concat();
             let reference = reference.sketches(server, args.threads).await?.without(&apart);
             let current = current.sketches(server, args.threads).await?.without(&apart);
@@ -365,6 +387,7 @@ mod tests {
             longest: 4,
             mean_length: Some(4.0),
             frequent_items: String::new(),
+            form: Vec::new(),
         };
         assert_eq!(frequent(&texts(&[("gold", 40), ("free", 20)], 0)), "gold (40), free (20)");
         assert_eq!(frequent(&texts(&[("gold", 2_050)], 50)), "gold (2000–2050)");

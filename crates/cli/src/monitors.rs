@@ -15,6 +15,8 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_secs(2);
 /// Columns that a screen shows.
 const SCREEN: usize = 20;
+/// Windows of an estimate that are shown.
+const WINDOWS: usize = 12;
 
 fn url(name: &str) -> String {
     format!("/api/v1/monitors/{}", segment(name))
@@ -95,7 +97,7 @@ fn list(all: &Value) {
         .into_iter()
         .flatten()
         .map(|m| {
-            let why = m["problem"].as_str().map_or_else(|| names(&m["drifted"]), str::to_owned);
+            let why = m["problem"].as_str().map_or_else(|| why(m), str::to_owned);
             let part = m["segment"].as_str().map(|s| format!(" where {s}")).unwrap_or_default();
             let of = format!("{} {}{part}", cell(&m["deployment"]), cell(&m["variant"]));
             vec![cell(&m["name"]), of, cell(&m["version"]), state(m), time(&m["since"]), cell(&m["rows"]), why]
@@ -104,7 +106,16 @@ fn list(all: &Value) {
     if rows.is_empty() {
         return line("there are no monitors; declare one: mainspring apply -f monitor.yaml");
     }
-    table(&["name", "watches", "version", "state", "since", "rows", "drifted"], rows);
+    table(&["name", "watches", "version", "state", "since", "rows", "why"], rows);
+}
+
+/// What has drifted, and what is estimated to be beyond its limit.
+fn why(view: &Value) -> String {
+    let drifted = names(&view["drifted"]);
+    let estimated = &view["estimated"];
+    let degraded = (estimated["standing"] == "degraded")
+        .then(|| format!("{} {} by its estimate", cell(&estimated["metric"]), cell(&estimated["limit"])));
+    [Some(drifted).filter(|names| !names.is_empty()), degraded].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn names(list: &Value) -> String {
@@ -114,7 +125,7 @@ fn names(list: &Value) -> String {
 fn state(view: &Value) -> String {
     let word = cell(&view["state"]);
     let how = match word.as_str() {
-        "drifting" | "stopped" => Mark::Bad,
+        "drifting" | "degraded" | "stopped" => Mark::Bad,
         "steady" => Mark::Good,
         _ => Mark::Warn,
     };
@@ -145,6 +156,8 @@ fn show(view: &Value, most: usize) {
     }
     let mut columns: Vec<&Value> = view["columns"].as_array().into_iter().flatten().collect();
     if columns.is_empty() {
+        estimate(view);
+        detectors(view);
         let why = if view["rows"].as_u64().unwrap_or(0) == 0 {
             "  no row has been looked at yet: those of a minute, or of `every`, are looked at a few seconds after its end"
         } else {
@@ -162,6 +175,8 @@ fn show(view: &Value, most: usize) {
         note(format!("and {} more: mainspring monitor show {name}", columns.len() - most));
     }
     errors(view);
+    estimate(view);
+    detectors(view);
     let effect = percent(&view["minEffect"]);
     note(format!("drift is what is sure and moved {effect} of the rows beyond chance, over {}", cell(&view["window"])));
 }
@@ -173,6 +188,103 @@ fn errors(view: &Value) {
     let row = |e: &&Value| vec![cell(&e["segment"]), measure(Some(e)), cell(&e["rows"])];
     line("");
     table(&["where", &metric, "labelled rows"], all.iter().map(row));
+}
+
+/// How good the answers probably are, window by window, the latest last.
+fn estimate(view: &Value) {
+    let found = &view["estimate"];
+    let Some(metric) = found["metric"].as_str() else { return };
+    let standing = cell(&found["standing"]);
+    let how = match standing.as_str() {
+        "degraded" => Mark::Bad,
+        "steady" => Mark::Good,
+        _ => Mark::Warn,
+    };
+    let (limit, window) = (cell(&found["limit"]), cell(&found["window"]));
+    line("");
+    line(format!("{metric} as estimated of each {window}: {} (told when it is surely {limit})", mark(how, standing)));
+    if let Some(problem) = found["problem"].as_str() {
+        line(mark(Mark::Warn, format!("  {problem}")));
+    }
+    let windows = found["windows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if windows.is_empty() {
+        return line("  no window with rows has ended yet");
+    }
+    let number = |value: &Value| value.as_f64().map(|v| format!("{v:.4}")).unwrap_or_default();
+    let row = |w: &Value| {
+        vec![
+            time(&w["since"]),
+            cell(&w["rows"]),
+            number(&w["value"]),
+            format!("{} to {}", number(&w["low"]), number(&w["high"])),
+            number(&w["limit"]),
+            number(&w["realized"]),
+            cell(&w["labeled"]),
+        ]
+    };
+    let latest = &windows[windows.len().saturating_sub(WINDOWS)..];
+    table(&["window from", "rows", "estimated", "between", "limit", "by labels", "labelled"], latest.iter().map(row));
+    if windows.iter().any(|w| w["enough"] == false) {
+        note("nothing follows from a window with fewer rows than `minRows`");
+    }
+    line("  it does not see that the same inputs now mean something else: only labels do");
+}
+
+/// What stream detectors say, beside what they do not promise.
+fn detectors(view: &Value) {
+    let all: Vec<&Value> = view["detectors"].as_array().into_iter().flatten().collect();
+    if all.is_empty() {
+        return;
+    }
+    line("");
+    table(
+        &[
+            "column",
+            "where",
+            "detector",
+            "standing",
+            "seen",
+            "not seen",
+            "calls",
+            "last call",
+            "began",
+            "mean before",
+            "since",
+        ],
+        all.iter().map(|d| detected(d)),
+    );
+    // What it is worth stands beside it, also where nobody reads notes.
+    let level = view["level"].as_f64().map(|level| format!("{:.3} %", 100.0 * level)).unwrap_or_default();
+    let promise = "at its defaults it may call a change in nearly every long stream without one";
+    line(format!("  a detector bounds no rate of false alarms: {promise}"));
+    line(format!("  what the monitor's own test calls drift is none in {level} of the versions at most"));
+    if let Some(left_out @ 1..) = view["undetected"].as_u64() {
+        line(mark(Mark::Warn, format!("  {left_out} columns have no detector: a monitor has at most 128, list fewer")));
+    }
+}
+
+fn detected(detector: &Value) -> Vec<String> {
+    let standing = cell(&detector["standing"]);
+    let how = match standing.as_str() {
+        "drift" => Mark::Bad,
+        "steady" => Mark::Good,
+        _ => Mark::Warn,
+    };
+    let last = &detector["last"];
+    let number = |value: &Value| value.as_f64().map(|v| format!("{v:.4}")).unwrap_or_default();
+    vec![
+        cell(&detector["name"]),
+        cell(&detector["segment"]),
+        cell(&detector["detector"]),
+        mark(how, standing),
+        cell(&detector["seen"]),
+        cell(&detector["skipped"]),
+        cell(&detector["detections"]),
+        time(&last["at"]),
+        time(&last["begunAt"]),
+        number(&last["before"]),
+        number(&last["since"]),
+    ]
 }
 
 /// Why it drifts, a sentence a line.

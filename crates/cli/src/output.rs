@@ -3,6 +3,7 @@
 use crate::args::Output;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table};
+use mainspring_core::Timestamp;
 use owo_colors::OwoColorize;
 use serde::Serialize;
 use serde_json::Value;
@@ -73,6 +74,13 @@ pub fn time(value: &Value) -> String {
         (Some(day), Some("T"), Some(minute)) => format!("{day} {minute}"),
         _ => text,
     }
+}
+
+/// A moment to the minute, UTC: `2026-11-25 08:00`.
+pub fn moment(at: Timestamp) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(at.millis() / 1_000).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (date, clock) = (at.date(), at.time());
+    format!("{date} {:02}:{:02}", clock.hour(), clock.minute())
 }
 
 /// A value as one cell: text without quotes, nothing for null.

@@ -3,12 +3,14 @@
 use crate::client::{Server, segment};
 use crate::error::CliError;
 use crate::monitor::{apart, cores};
-use crate::output::{cell, note, time};
+use crate::output::{cell, moment, note, time};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::profile::{Profile, profile};
+use mainspring_monitor::segment::{About, Kept};
 use mainspring_monitor::sketches::{Sketches, Written, share};
 use mainspring_monitor::{Kind, Table};
-use serde_json::json;
+use mainspring_resource::HumanDuration;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +49,22 @@ impl Side {
         Ok(Asked::of(of.split_once('?').map_or("", |(_, query)| query))?.segment.into_keys().collect())
     }
 
+    /// Whether it has rows, and not only sketches of them.
+    pub fn has_rows(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Window(_))
+    }
+
+    async fn rows(self, server: &Server) -> Result<Rows, CliError> {
+        match self {
+            Self::File(file) => Ok(Rows::File(apart(move || Table::open(&file)).await?)),
+            Self::Window(of) => Ok(Rows::Live((rows(server, &of, None).await?, format!("deployment:{of}")))),
+            Self::Profile(_) | Self::Version(_) => {
+                let message = "a profile keeps sketches of its rows, and not the rows";
+                Err(CliError::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
     /// The sketches of its columns.
     ///
     /// # Errors
@@ -76,6 +94,34 @@ impl Side {
         };
         Sketches::of(&whole).map_err(|e| CliError::from_failure(&e))
     }
+}
+
+/// Both sides as tables of rows, without columns that tell their rows from others.
+///
+/// # Errors
+/// [`CliError`] when one cannot be read, or has no rows.
+pub async fn tables(server: &Server, [reference, current]: [Side; 2]) -> Result<[Table; 2], CliError> {
+    let without = [reference.apart()?, current.apart()?].concat();
+    let live = |(kept, name): (Kept, String), file: Option<&Table>| {
+        kept.table(&name, &without, file)
+            .map_err(|e| CliError::new(ErrorKind::Internal, format!("the rows of {name} cannot be put together: {e}")))
+    };
+    Ok(match (reference.rows(server).await?, current.rows(server).await?) {
+        (Rows::File(reference), Rows::File(current)) => [reference, current],
+        (Rows::File(reference), Rows::Live(current)) => {
+            let current = live(current, Some(&reference))?;
+            [reference, current]
+        }
+        (Rows::Live(reference), Rows::File(current)) => [live(reference, Some(&current))?, current],
+        (Rows::Live(reference), Rows::Live(current)) => [live(reference, None)?, live(current, None)?],
+    })
+}
+
+/// Rows of a side.
+enum Rows {
+    File(Table),
+    /// Of a window, and what it is called.
+    Live((Kept, String)),
 }
 
 /// What follows a deployment's name: what the server takes by itself, and the segment.
@@ -121,11 +167,68 @@ pub fn narrow(segment: &mut BTreeMap<String, String>, column: &str, value: &str)
     Ok(())
 }
 
+/// The deployment of `churn?last=24h&in.plan=gold`, and the rest as a body of JSON has it.
+///
+/// # Errors
+/// [`CliError`] when it is not written as a side is.
+pub fn window_body(of: &str) -> Result<(String, Value), CliError> {
+    let (name, query) = of.split_once('?').unwrap_or((of, ""));
+    let asked = Asked::of(query)?;
+    let mut body = json!({ "segment": asked.segment, "others": query.split('&').any(|part| part == "others") });
+    for (key, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+        match key {
+            "last" => {
+                let last = value.parse::<HumanDuration>();
+                let last = last.map_err(|e| CliError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
+                body["lastSeconds"] = json!(last.0.as_secs());
+            }
+            "variant" | "version" => body[key] = json!(value),
+            _ => {}
+        }
+    }
+    Ok((name.to_owned(), body))
+}
+
+/// Where the server tells of `churn?last=24h&variant=v8`, and more of the query.
+fn place(of: &str, what: &str, more: Option<String>) -> Result<String, CliError> {
+    let (name, query) = of.split_once('?').unwrap_or((of, ""));
+    let query = Asked::of(query)?.query.into_iter().chain(more).collect::<Vec<_>>().join("&");
+    Ok(format!("/api/v1/deployments/{}/{what}?{query}", segment(name)))
+}
+
+/// The newest rows of `churn?last=24h`, with this label; what they are not is said.
+///
+/// # Errors
+/// [`CliError`] when there are none, or the server does not give them.
+pub async fn rows(server: &Server, of: &str, label: Option<&str>) -> Result<Kept, CliError> {
+    let label = label.map(|name| format!("label={}", segment(name)));
+    let bytes = server.bytes(&place(of, "rows", label)?).await?;
+    let kept = Kept::from_arrow(bytes.as_slice()).map_err(|e| {
+        CliError::new(ErrorKind::Internal, format!("the server's rows of deployment:{of} cannot be read: {e}"))
+    })?;
+    let About { since, partial, unkept } = kept.about;
+    let unkept = match unkept {
+        0 => String::new(),
+        rows => format!("the payload of {rows} rows was not kept (`journal: {{sample}}`)"),
+    };
+    if kept.rows() == 0 {
+        let hint = if unkept.is_empty() { "ask for more: deployment:NAME?last=24h" } else { &unkept };
+        return Err(
+            CliError::new(ErrorKind::NotFound, format!("no row of deployment:{of} was kept in that time")).hint(hint)
+        );
+    }
+    if !unkept.is_empty() {
+        note(format!("deployment:{of}: {unkept}"));
+    }
+    if partial {
+        note(format!("deployment:{of}: its newest {} rows were read, from {} UTC on", kept.rows(), moment(since)));
+    }
+    Ok(kept)
+}
+
 /// `churn?last=24h&variant=v8`, as the server takes it.
 async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
-    let (name, query) = of.split_once('?').unwrap_or((of, ""));
-    let query = Asked::of(query)?.query.join("&");
-    let found = server.get(&format!("/api/v1/deployments/{}/profile?{query}", segment(name))).await?;
+    let found = server.get(&place(of, "profile", None)?).await?;
     if found["partial"] == true {
         let (rows, since) = (cell(&found["rows"]), time(&found["since"]));
         note(format!("deployment:{of}: its newest {rows} rows were read, from {since} on"));
@@ -137,7 +240,8 @@ async fn window(server: &Server, of: &str) -> Result<Sketches, CliError> {
         let kind = if kll.is_some() { Kind::Number } else { Kind::Text };
         let missing = column["missing"].as_u64().zip(column["present"].as_u64());
         let missing = missing.and_then(|(missing, present)| share(missing, present));
-        let written = Written { kll, deviation: column["deviation"].as_f64(), frequent_items, missing };
+        let deviation = column["deviation"].as_f64();
+        let written = Written { kll, deviation, frequent_items, missing, vectors: None };
         side.add(text("name").unwrap_or_default(), kind, written).map_err(|e| CliError::from_failure(&e))?;
     }
     if found["columns"].as_array().is_none_or(Vec::is_empty) {
@@ -158,6 +262,15 @@ mod tests {
         assert_eq!(Side::from("profile.json"), Side::Profile("profile.json".into()));
         assert_eq!(Side::from("models:/churn@champion"), Side::Version("models:/churn@champion".into()));
         assert_eq!(Side::from("deployment:churn?last=1d"), Side::Window("churn?last=1d".into()));
+    }
+
+    #[test]
+    fn a_window_is_the_same_in_a_body() {
+        let (name, body) = window_body("churn?last=1d&in.plan=gold&version=3&others").unwrap();
+        let segment = json!({"in.plan": "gold"});
+        assert_eq!(name, "churn");
+        assert_eq!(body, json!({"segment": segment, "others": true, "lastSeconds": 86_400, "version": "3"}));
+        assert!(window_body("churn?last=soon").unwrap_err().message.contains("last"));
     }
 
     #[test]

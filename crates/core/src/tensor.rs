@@ -231,6 +231,11 @@ impl Raw {
         }
         let mut words = vec![0; len.div_ceil(8)];
         fill(&mut words);
+        Self::of_words(words, len)
+    }
+
+    /// The first `len` bytes of words, which are aligned for every element type.
+    pub fn of_words(words: Vec<u64>, len: usize) -> Self {
         let mut bytes = Bytes::from_owner(Pod(words));
         bytes.truncate(len);
         bytes.into()
@@ -486,27 +491,14 @@ impl Tensor {
         }
     }
 
-    /// The same values under another shape with as many elements.
-    ///
-    /// # Errors
-    /// [`TensorError::ElementCount`] when the counts differ.
-    pub fn reshaped(mut self, shape: impl Into<Shape>) -> Result<Self, TensorError> {
-        self.reshape(shape)?;
-        Ok(self)
-    }
-
-    /// As [`Tensor::reshaped`], in place.
-    ///
-    /// # Errors
-    /// The same; the shape is then what it was.
-    pub fn reshape(&mut self, shape: impl Into<Shape>) -> Result<(), TensorError> {
-        let shape = shape.into();
-        let expected = element_count(&shape).ok_or_else(|| overflow(&shape))?;
-        if expected != self.len() {
-            return Err(miscounted(&shape, expected, self.len()));
+    /// A column `[n, 1]` as `[n]`, or, where it is to be `nested`, the other way round. Any other shape stays what it is.
+    #[inline]
+    pub fn column(&mut self, nested: bool) {
+        match (&self.shape[..], nested) {
+            ([_], true) => self.shape.push(1),
+            ([_, 1], false) => self.shape.truncate(1),
+            _ => {}
         }
-        self.shape = shape;
-        Ok(())
     }
 
     /// Rows `start..end` of the first dimension. Shares the data.

@@ -135,8 +135,22 @@ fn tensors_check_their_bytes() {
     assert!(Tensor::from_raw(DType::Fp32, vec![2], Bytes::from_static(&[0; 7])).is_err());
     assert!(Tensor::from_raw(DType::Fp32, vec![usize::MAX, 2], Bytes::new()).is_err());
     assert!(Tensor::from_vec(DType::Fp64, vec![1], vec![0_f32]).is_err());
-    assert!(t.clone().reshaped(vec![3, 2]).is_ok());
-    assert!(t.reshaped(vec![4, 2]).is_err());
+}
+
+#[test]
+fn a_column_is_nested_or_not_and_anything_else_stays() {
+    let of =
+        |shape: &[usize]| Tensor::from_vec(DType::Fp32, shape.to_vec(), vec![1_f32; shape.iter().product()]).unwrap();
+    let shape = |of: &Tensor, nested| {
+        let mut of = of.clone();
+        of.column(nested);
+        of.shape().to_vec()
+    };
+    assert_eq!((shape(&of(&[3, 1]), false), shape(&of(&[3]), true)), (vec![3], vec![3, 1]));
+    for same in [&[][..], &[3, 2], &[3, 1, 1]] {
+        assert_eq!((shape(&of(same), true), shape(&of(same), false)), (same.to_vec(), same.to_vec()));
+    }
+    assert_eq!((shape(&of(&[3, 1]), true), shape(&of(&[3]), false)), (vec![3, 1], vec![3]));
 }
 
 #[test]

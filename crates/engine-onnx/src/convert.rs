@@ -1,33 +1,12 @@
 //! Tensors to and from ONNX Runtime's values.
 
+use crate::types::{by_type, of_runtime};
 use bytes::Bytes;
-use half::{bf16, f16};
 use mainspring_core::tensor::{Data, TensorError};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::EngineError;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
-
-/// The element types that both sides have.
-pub(crate) fn dtype(ty: TensorElementType) -> Option<DType> {
-    Some(match ty {
-        TensorElementType::Bool => DType::Bool,
-        TensorElementType::Uint8 => DType::Uint8,
-        TensorElementType::Uint16 => DType::Uint16,
-        TensorElementType::Uint32 => DType::Uint32,
-        TensorElementType::Uint64 => DType::Uint64,
-        TensorElementType::Int8 => DType::Int8,
-        TensorElementType::Int16 => DType::Int16,
-        TensorElementType::Int32 => DType::Int32,
-        TensorElementType::Int64 => DType::Int64,
-        TensorElementType::Float16 => DType::Fp16,
-        TensorElementType::Bfloat16 => DType::Bf16,
-        TensorElementType::Float32 => DType::Fp32,
-        TensorElementType::Float64 => DType::Fp64,
-        TensorElementType::String => DType::Bytes,
-        _ => return None,
-    })
-}
 
 /// What an output is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +24,7 @@ pub(crate) enum Form {
 /// Type, shape and form of an input or output; the reason when it cannot be served.
 pub(crate) fn spec(outlet: &Outlet) -> Result<(DType, Vec<i64>, Form), String> {
     match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => match dtype(*ty) {
+        ValueType::Tensor { ty, shape, .. } => match of_runtime(*ty) {
             Some(dtype) => Ok((dtype, shape.iter().map(|d| (*d).max(-1)).collect(), Form::Tensor)),
             None => Err(format!("{:?} has the element type {ty:?}, which cannot be served", outlet.name())),
         },
@@ -87,34 +66,19 @@ pub(crate) fn input<'a>(tensor: &'a Tensor, spare: &'a mut Vec<u64>) -> Result<S
         Data::Strings(values) => return strings(tensor, values),
         Data::Raw(bytes) => aligned(bytes, tensor.dtype(), spare),
     };
-    macro_rules! view {
-        ($type:ty) => {{
-            let values: &[$type] = bytemuck::try_cast_slice(bytes).map_err(|_| misfit(tensor))?;
-            failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into)
-        }};
+    fn view<'a, T>(tensor: &'a Tensor, bytes: &'a [u8]) -> Result<SessionInputValue<'a>, EngineError>
+    where
+        T: bytemuck::Pod + PrimitiveTensorElementType + std::fmt::Debug,
+    {
+        let values: &[T] = bytemuck::try_cast_slice(bytes).map_err(|_| misfit(tensor))?;
+        failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into)
     }
-    match tensor.dtype() {
-        DType::Bool => {
-            let values: &[bool] = bytemuck::checked::try_cast_slice(bytes).map_err(|_| EngineError::Run {
-                reason: "BOOL elements are the bytes 0 and 1".into(),
-                bad_input: true,
-            })?;
-            failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into)
-        }
-        DType::Uint8 => view!(u8),
-        DType::Uint16 => view!(u16),
-        DType::Uint32 => view!(u32),
-        DType::Uint64 => view!(u64),
-        DType::Int8 => view!(i8),
-        DType::Int16 => view!(i16),
-        DType::Int32 => view!(i32),
-        DType::Int64 => view!(i64),
-        DType::Fp16 => view!(f16),
-        DType::Bf16 => view!(bf16),
-        DType::Fp32 => view!(f32),
-        DType::Fp64 => view!(f64),
-        DType::Bytes => Err(misfit(tensor)),
+    if tensor.dtype() == DType::Bool {
+        let values: &[bool] = bytemuck::checked::try_cast_slice(bytes)
+            .map_err(|_| EngineError::Run { reason: "BOOL elements are the bytes 0 and 1".into(), bad_input: true })?;
+        return failed(TensorRef::from_array_view((tensor.shape(), values))).map(Into::into);
     }
+    by_type!(tensor.dtype(), view(tensor, bytes), else Err(misfit(tensor)))
 }
 
 pub(crate) fn misfit(tensor: &Tensor) -> EngineError {
@@ -169,45 +133,31 @@ pub(crate) fn output(value: DynValue, lent: impl Fn(&[u8]) -> bool) -> Result<Te
     let ValueType::Tensor { ty, .. } = value.dtype() else {
         return Err(EngineError::Run { reason: "an output is no tensor".into(), bad_input: false });
     };
-    let dtype = dtype(*ty).ok_or_else(|| EngineError::Run {
+    let dtype = of_runtime(*ty).ok_or_else(|| EngineError::Run {
         reason: format!("an output has the element type {ty:?}"),
         bad_input: false,
     })?;
-    macro_rules! take {
-        ($type:ty) => {{
-            let (shape, values) = failed(value.try_extract_tensor::<$type>())?;
-            let dims = dims(shape);
-            if size_of_val(values) <= COPY || lent(bytemuck::cast_slice(values)) {
-                Tensor::from_slice(dtype, dims, values)
-            } else {
-                let owner = Owner::<$type> { value, element: std::marker::PhantomData };
-                Tensor::from_raw(dtype, dims, Bytes::from_owner(owner))
-            }
-        }};
+    fn take<T>(dtype: DType, value: DynValue, lent: impl Fn(&[u8]) -> bool) -> Result<Tensor, EngineError>
+    where
+        T: bytemuck::Pod + PrimitiveTensorElementType + Send + Sync,
+    {
+        let (shape, values) = failed(value.try_extract_tensor::<T>())?;
+        let dims = dims(shape);
+        if size_of_val(values) <= COPY || lent(bytemuck::cast_slice(values)) {
+            return Ok(Tensor::from_slice(dtype, dims, values)?);
+        }
+        let owner = Owner::<T> { value, element: std::marker::PhantomData };
+        Ok(Tensor::from_raw(dtype, dims, Bytes::from_owner(owner))?)
     }
-    let tensor = match dtype {
-        DType::Bool => {
+    fn other(dtype: DType, value: &DynValue) -> Result<Tensor, EngineError> {
+        if dtype == DType::Bool {
             let (shape, values) = failed(value.try_extract_tensor::<bool>())?;
-            Tensor::from_vec(dtype, dims(shape), values.iter().map(|b| u8::from(*b)).collect())
+            return Ok(Tensor::from_vec(dtype, dims(shape), values.iter().map(|b| u8::from(*b)).collect())?);
         }
-        DType::Uint8 => take!(u8),
-        DType::Uint16 => take!(u16),
-        DType::Uint32 => take!(u32),
-        DType::Uint64 => take!(u64),
-        DType::Int8 => take!(i8),
-        DType::Int16 => take!(i16),
-        DType::Int32 => take!(i32),
-        DType::Int64 => take!(i64),
-        DType::Fp16 => take!(f16),
-        DType::Bf16 => take!(bf16),
-        DType::Fp32 => take!(f32),
-        DType::Fp64 => take!(f64),
-        DType::Bytes => {
-            let (shape, values) = failed(value.try_extract_strings())?;
-            Tensor::from_strings(dims(shape), values.into_iter().map(Bytes::from).collect())
-        }
-    };
-    Ok(tensor?)
+        let (shape, values) = failed(value.try_extract_strings())?;
+        Ok(Tensor::from_strings(dims(shape), values.into_iter().map(Bytes::from).collect())?)
+    }
+    by_type!(dtype, take(dtype, value, lent), else other(dtype, &value))
 }
 
 fn dims(shape: &[i64]) -> Vec<usize> {

@@ -5,7 +5,7 @@
 //! takes none.
 
 use crate::convert::{self, misfit};
-use half::{bf16, f16};
+use crate::types::by_type;
 use mainspring_core::tensor::{Data, NamedTensor, Shape};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::EngineError;
@@ -95,27 +95,6 @@ impl Set {
     }
 }
 
-/// Calls a function that is generic in the element type.
-macro_rules! by_type {
-    ($tensor:expr, $function:ident ( $($argument:expr),* )) => {
-        match $tensor.dtype() {
-            DType::Uint8 => $function::<u8>($($argument),*),
-            DType::Uint16 => $function::<u16>($($argument),*),
-            DType::Uint32 => $function::<u32>($($argument),*),
-            DType::Uint64 => $function::<u64>($($argument),*),
-            DType::Int8 => $function::<i8>($($argument),*),
-            DType::Int16 => $function::<i16>($($argument),*),
-            DType::Int32 => $function::<i32>($($argument),*),
-            DType::Int64 => $function::<i64>($($argument),*),
-            DType::Fp16 => $function::<f16>($($argument),*),
-            DType::Bf16 => $function::<bf16>($($argument),*),
-            DType::Fp32 => $function::<f32>($($argument),*),
-            DType::Fp64 => $function::<f64>($($argument),*),
-            DType::Bool | DType::Bytes => Err(misfit($tensor)),
-        }
-    };
-}
-
 fn made(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
     fn of<T>(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError>
     where
@@ -124,7 +103,7 @@ fn made(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
         let values: Vec<T> = tensor.to_vec().ok_or_else(|| misfit(tensor))?;
         convert::failed(OrtTensor::from_array((tensor.shape(), values.into_boxed_slice()))).map(Into::into)
     }
-    by_type!(tensor, of(tensor))
+    by_type!(tensor.dtype(), of(tensor), else Err(misfit(tensor)))
 }
 
 fn refill(value: &mut SessionInputValue<'static>, tensor: &Tensor) -> Result<(), EngineError> {
@@ -139,5 +118,5 @@ fn refill(value: &mut SessionInputValue<'static>, tensor: &Tensor) -> Result<(),
         Ok(())
     }
     let Data::Raw(bytes) = tensor.data() else { return Err(misfit(tensor)) };
-    by_type!(tensor, of(value, tensor, bytes))
+    by_type!(tensor.dtype(), of(value, tensor, bytes), else Err(misfit(tensor)))
 }

@@ -6,6 +6,7 @@ mod classes;
 mod convert;
 mod elf;
 mod find;
+mod join;
 mod kept;
 mod model;
 mod pool;
@@ -13,6 +14,7 @@ mod runtime;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use find::{Found, find};
 pub use runtime::OnnxRuntime;

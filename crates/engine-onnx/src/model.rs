@@ -2,12 +2,13 @@
 
 use crate::classes::{self, Labels};
 use crate::convert::{self, Form};
+use crate::join::{self, Feed, Split};
 use crate::kept::Kept;
 use crate::pool::Pool;
-use crate::scan::scan;
+use crate::scan::{Scan, scan};
 use mainspring_core::Tensor;
 use mainspring_core::tensor::{Data, NamedTensor};
-use mainspring_engine::{AnswerForm, EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
+use mainspring_engine::{AnswerForm, Counted, EngineError, LoadOptions, Model, RunCx, Signature, TensorSpec, zeros};
 use ort::environment::Environment;
 use ort::ep;
 use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
@@ -32,6 +33,8 @@ pub(crate) struct OnnxModel {
     signature: Signature,
     forms: Vec<Form>,
     labels: Vec<Labels>,
+    /// What the sessions are given where columns are joined beforehand; else empty.
+    feeds: Vec<Feed>,
     sessions: Pool<Instance>,
     memory: u64,
 }
@@ -46,6 +49,26 @@ impl OnnxModel {
     pub(crate) fn open(environment: &Environment, path: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
         let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
         let scan = scan(path).map_err(fail)?;
+        let small = scan.whole && scan.bytes <= LARGE;
+        let split = if small { std::fs::read(path).ok().and_then(|model| join::split(&model)) } else { None };
+        if let Some(split) = split {
+            match Self::of(environment, path, options, &scan, Some(split)) {
+                Err(error) => tracing::debug!(%error, "the model joins its columns itself"),
+                opened => return opened,
+            }
+        }
+        Self::of(environment, path, options, &scan, None)
+    }
+
+    /// The model at `path`, or what is left of it where its columns are joined beforehand.
+    pub(crate) fn of(
+        environment: &Environment,
+        path: &Path,
+        options: &LoadOptions,
+        scan: &Scan,
+        split: Option<Split>,
+    ) -> Result<Self, EngineError> {
+        let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
         let size = scan.bytes;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instances = match options.instances {
@@ -63,22 +86,27 @@ impl OnnxModel {
         for _ in 0..instances {
             let session = builder(environment, threads, &weights)
                 .and_then(|b| if size > LARGE { Ok(b) } else { without_arena(b) })
-                .and_then(|mut b| b.commit_from_file(path))
+                .and_then(|mut b| match &split {
+                    Some(split) => b.commit_from_memory(&split.model),
+                    None => b.commit_from_file(path),
+                })
                 .map_err(|e| fail(explained(e.message())))?;
             sessions.push(session);
         }
+        let feeds = split.map(|split| split.feeds).unwrap_or_default();
         let (inputs, _) = sessions.first().map(|s| specs(s.inputs())).transpose().map_err(fail)?.unwrap_or_default();
         let (outputs, forms) =
             sessions.first().map(|s| specs(s.outputs())).transpose().map_err(fail)?.unwrap_or_default();
         // Each session holds the weights that could not be shared, a copy of the graph, and what it keeps of calls.
         let memory = (size + SESSION + Kept::most(inputs.len())).saturating_mul(instances as u64);
+        let inputs = join::whole(&feeds, inputs);
         let classes = |spec: &TensorSpec| scan.classes.iter().find(|(name, _)| **name == *spec.name);
         let labels =
             outputs.iter().map(|o| classes(o).map_or_else(Labels::new, |(_, c)| Arc::clone(c).into())).collect();
         let signature = Signature { inputs, outputs };
         let instance = |session| Instance { session, kept: Kept::default() };
         let sessions = Pool::new(sessions.into_iter().map(instance).collect());
-        let mut model = Self { signature, forms, labels, sessions, memory };
+        let mut model = Self { signature, forms, labels, feeds, sessions, memory };
         model.learn_batch();
         model.learn_classes();
         Ok(model)
@@ -94,7 +122,7 @@ impl OnnxModel {
             return;
         }
         let two = zeros(&self.signature, 2).map_err(EngineError::from);
-        let Ok(outputs) = two.and_then(|z| self.call(&z, &RunCx::default(), |_, _| Ok(()))) else { return };
+        let Ok(outputs) = two.and_then(|z| self.call(&[&z], &RunCx::default(), |_, _| Ok(()))) else { return };
         for (spec, output) in self.signature.outputs.iter_mut().zip(outputs) {
             if let (Some(first), Some(2)) = (spec.shape.first_mut(), output.tensor.shape().first())
                 && *first != 2
@@ -116,13 +144,14 @@ impl OnnxModel {
         }
     }
 
-    /// One call; `check` looks at each output before it is given out.
+    /// One call for these requests; `check` looks at each output before it is given out.
     fn call(
         &self,
-        inputs: &[NamedTensor],
+        requests: &[&[NamedTensor]],
         cx: &RunCx,
         check: impl Fn(&TensorSpec, &Tensor) -> Result<(), EngineError>,
     ) -> Result<Vec<NamedTensor>, EngineError> {
+        let inputs = &*join::joined(&self.feeds, requests)?;
         // Filled only for tensors that are not aligned.
         let mut spare: Vec<Vec<u64>> = Vec::new();
         let mut views: Vec<SessionInputValue<'_>> = Vec::new();
@@ -224,7 +253,11 @@ impl Model for OnnxModel {
     }
 
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
-        self.call(inputs, cx, declared)
+        self.call(&[inputs], cx, declared)
+    }
+
+    fn run_together(&self, requests: &[&[NamedTensor]], cx: &RunCx) -> Result<Counted, EngineError> {
+        Ok(Counted { outputs: self.call(requests, cx, declared)?, tokens: Vec::new() })
     }
 
     fn labels(&self, output: usize) -> Option<Arc<[Arc<str>]>> {

@@ -16,7 +16,7 @@ static LOADED: Mutex<Option<(Found, Environment)>> = Mutex::new(None);
 /// says so.
 #[derive(Debug, Clone)]
 pub struct OnnxRuntime {
-    environment: Result<Environment, EngineError>,
+    pub(crate) environment: Result<Environment, EngineError>,
     found: Option<Found>,
 }
 

@@ -51,6 +51,8 @@ impl Message {
 pub(crate) struct Scan {
     /// Bytes of the model with the files that it names.
     pub bytes: u64,
+    /// Whether it is in one file.
+    pub whole: bool,
     /// By the name of an output of maps (`ZipMap`), its classes in the order of the maps: sorted.
     pub classes: Vec<(String, Arc<[Arc<str>]>)>,
 }
@@ -72,7 +74,7 @@ pub(crate) fn scan(path: &Path) -> Result<Scan, String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let bytes =
         walk.files.iter().try_fold(length, |sum, name| Ok::<_, String>(sum.saturating_add(weights(folder, name)?)))?;
-    Ok(Scan { bytes, classes: walk.classes })
+    Ok(Scan { bytes, whole: walk.files.is_empty(), classes: walk.classes })
 }
 
 /// Bytes of a file of weights.

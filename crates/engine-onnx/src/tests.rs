@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 mod exported;
 
-fn data() -> PathBuf {
+pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests-data")
 }
 
 /// The library that `make setup` brings: `ORT_DYLIB_PATH`, or the repository's `.venv`.
-fn engine() -> OnnxRuntime {
+pub(crate) fn engine() -> OnnxRuntime {
     let libs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
     let found = std::fs::read_dir(&libs).into_iter().flatten().flatten().find_map(|python| {
         let capi = python.path().join("site-packages/onnxruntime/capi");
@@ -28,16 +28,16 @@ fn engine() -> OnnxRuntime {
     engine
 }
 
-fn load(name: &str) -> Result<Arc<dyn Model>, EngineError> {
+pub(crate) fn load(name: &str) -> Result<Arc<dyn Model>, EngineError> {
     let files = ModelFiles { root: data(), entry: format!("{name}.onnx").into(), flavor: "onnx".into() };
     engine().load(&files, &LoadOptions::default())
 }
 
-fn named(name: &str, tensor: Tensor) -> NamedTensor {
+pub(crate) fn named(name: &str, tensor: Tensor) -> NamedTensor {
     NamedTensor { name: name.into(), tensor }
 }
 
-fn floats(shape: &[usize], values: &[f32]) -> Tensor {
+pub(crate) fn floats(shape: &[usize], values: &[f32]) -> Tensor {
     Tensor::from_vec(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
 }
 

@@ -2,6 +2,7 @@
 committed, so that the tests need no Python."""
 
 import pathlib
+import sys
 
 import numpy as np
 import onnx
@@ -135,7 +136,7 @@ onnx.save(external, HERE / "external.onnx", save_as_external_data=True, all_tens
 # Texts and numbers in, classes out, as scikit-learn's pipelines are exported.
 import pandas as pd  # noqa: E402
 from skl2onnx import to_onnx  # noqa: E402
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType  # noqa: E402
+from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType  # noqa: E402
 from sklearn.compose import ColumnTransformer  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
@@ -179,3 +180,60 @@ from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
 x, y = load_breast_cancer(return_X_y=True)
 trees = GradientBoostingClassifier(n_estimators=100, max_depth=3, random_state=0).fit(x, y)
 onnx.save(to_onnx(trees, x[:1].astype(np.float32), options={"zipmap": False}, target_opset=17), HERE / "trees100.onnx")
+
+# --- Columns that the model joins ---
+
+column = lambda name, type, width=1: h.make_tensor_value_info(name, type, ["n", width])
+cast = lambda name, to: h.make_node("Cast", [name], [f"{name}_cast"], to=to)
+ML = ("ai.onnx.ml",)
+
+# As skl2onnx writes tables of numbers: FP32 is made of all, and then FP64 again.
+plain("vectorized",
+      [cast("whole", T.DOUBLE), h.make_node("FeatureVectorizer", ["a", "whole_cast", "b"], ["m"], domain="ai.onnx.ml", inputdimensions=[1, 1, 2]),
+       h.make_node("CastLike", ["m", "a"], ["y"])],
+      [column("a", T.DOUBLE), column("b", T.DOUBLE, 2), column("whole", T.INT64)],
+      [h.make_tensor_value_info("y", T.DOUBLE, ["n", 4])], domains=ML)
+# Columns of two matrices and a text, in no order; one matrix is an output itself.
+plain("concatenated",
+      [cast("small", T.FLOAT), h.make_node("Concat", ["c", "small_cast", "a"], ["m"], axis=-1), h.make_node("Concat", ["d", "b"], ["w"], axis=1),
+       h.make_node("Neg", ["m"], ["y"]), h.make_node("Identity", ["text"], ["t"])],
+      [column("a", T.FLOAT), column("b", T.INT64), column("text", T.STRING), column("c", T.FLOAT, 2), column("d", T.INT64, 3), column("small", T.UINT8)],
+      [column("y", T.FLOAT, 4), column("t", T.STRING), column("w", T.INT64, 4)])
+# What is used for something else stays where it is.
+pair = h.make_node("Concat", ["a", "b"], ["m"], axis=1)
+two = [column("a", T.FLOAT), column("b", T.FLOAT)]
+m = column("m", T.FLOAT, 2)
+plain("joined_used", [pair, h.make_node("Neg", ["a"], ["y"])], two, [m, column("y", T.FLOAT)])
+plain("joined_given", [pair], two, [m, column("a", T.FLOAT)])
+plain("joined_twice", [h.make_node("Concat", ["a", "b", "a"], ["m"], axis=1)], two, [column("m", T.FLOAT, 3)])
+plain("joined_rows", [h.make_node("Concat", ["a", "b"], ["m"], axis=0)], two, [column("m", T.FLOAT)])
+plain("joined_default", [pair], two, [m], [h.make_tensor("b", T.FLOAT, [1, 1], [5.0])])
+plain("joined_fixed", [pair], [numbers("a", [1, 1]), numbers("b", [1, 1])], [numbers("m", [1, 2])])
+within = lambda name: h.make_graph([h.make_node("Identity", ["a"], [name])], name, [], [column(name, T.FLOAT)])
+plain("joined_within", [pair, h.make_node("If", ["yes"], ["y"], then_branch=within("p"), else_branch=within("q"))], two,
+      [m, column("y", T.FLOAT)], [h.make_tensor("yes", T.BOOL, [], [True])])
+# A table of thirty columns, as scikit-learn's pipelines are exported.
+x, y = load_breast_cancer(return_X_y=True)
+fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(x, y)
+types = [(f"f{i}", FloatTensorType([None, 1])) for i in range(30)]
+onnx.save(to_onnx(fitted, initial_types=types, options={"zipmap": False}, target_opset=17), HERE / "table.onnx")
+
+# The same as `mainspring convert` writes them: around a model of one matrix, and around one that takes its columns by name.
+sys.path.insert(0, str(HERE.parents[1] / "convert" / "src" / "python"))
+import graph as around  # noqa: E402
+
+spec = lambda name, dtype: {"name": name, "dtype": dtype, "shape": [-1]}
+answer = [{"name": "probabilities", "dtype": "FP64", "shape": [-1, 2]}]
+inner = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 30]))], options={"zipmap": False}, target_opset={"": 18, "ai.onnx.ml": 3})
+for name, dtype in (("converted", "FP64"), ("converted_singles", "FP32"), ("converted_whole", "INT64")):
+    onnx.save(around.wrap(inner, [spec(f"f{i}", dtype) for i in range(30)], answer, [(1, None)]), HERE / f"{name}.onnx")
+
+people["visits"] = np.arange(20)[::-1]
+people["income"] = np.linspace(1, 2, 20)
+numeric = ["age", "visits", "income"]
+columns = ColumnTransformer([("city", OneHotEncoder(handle_unknown="ignore"), ["city"]), ("numbers", StandardScaler(), numeric)])
+mixed = make_pipeline(columns, LogisticRegression()).fit(people, bought == "yes")
+types = [("city", StringTensorType([None, 1])), ("age", FloatTensorType([None, 1])), ("visits", Int64TensorType([None, 1])), ("income", FloatTensorType([None, 1]))]
+inner = to_onnx(mixed, initial_types=types, options={"zipmap": False}, target_opset={"": 18, "ai.onnx.ml": 3})
+specs = [spec("city", "BYTES"), spec("age", "FP32"), spec("visits", "INT64"), spec("income", "FP64")]
+onnx.save(around.wrap(inner, specs, answer, [(1, None)]), HERE / "converted_mixed.onnx")

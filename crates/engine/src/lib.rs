@@ -6,9 +6,11 @@ mod signature;
 pub mod suite;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use options::{Environment, LoadOptions, Watch, Worker};
 pub use signature::{Content, Signature, SignatureError, TensorSpec};
+pub use together::{stack, stacked, together};
 
 use mainspring_core::tensor::{NamedTensor, TensorError};
 use mainspring_core::{DType, ErrorKind, EventId, Failure, Tokens};
@@ -145,6 +147,18 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
     /// As [`Model::run`].
     fn run_counted(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Counted, EngineError> {
         Ok(Counted { outputs: self.run(inputs, cx)?, tokens: Vec::new() })
+    }
+
+    /// As [`Model::run_counted`], of several requests in one call: their rows under each other, those of the first on top.
+    /// They agree in everything but the number of rows.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    fn run_together(&self, requests: &[&[NamedTensor]], cx: &RunCx) -> Result<Counted, EngineError> {
+        match requests {
+            [only] => self.run_counted(only, cx),
+            many => self.run_counted(&together(many)?, cx),
+        }
     }
 
     /// What MLflow would say of it, when its files do not: an object with `inputs`, `outputs` and

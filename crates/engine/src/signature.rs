@@ -1,6 +1,6 @@
 //! What a model takes and gives, and the check that a request fits.
 
-use mainspring_core::tensor::{NamedTensor, Shape};
+use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{DType, ErrorKind, Failure};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -154,12 +154,17 @@ impl Signature {
         if inputs.len() != self.inputs.len() || !inputs.iter().zip(&self.inputs).all(named) {
             self.order(inputs)?;
         }
+        if inputs.len() == self.inputs.len() {
+            for (spec, input) in self.inputs.iter().zip(&mut *inputs) {
+                fit(spec, input)?;
+            }
+            return self.rows(inputs);
+        }
         let mut given = inputs.iter_mut().peekable();
         for spec in &self.inputs {
             // One that is not next was left out.
             let Some(input) = given.next_if(|input| input.name == spec.name) else { continue };
-            as_column(spec, input);
-            check(spec, input)?;
+            fit(spec, input)?;
         }
         self.rows(inputs)
     }
@@ -214,16 +219,16 @@ impl Signature {
     }
 }
 
-/// A table's column has the same elements as `[n]` and as `[n, 1]`. MLflow's columns are the first,
-/// those of skl2onnx and of MLServer's pandas codec the second; clients of either may call both.
-fn as_column(spec: &TensorSpec, given: &mut NamedTensor) {
-    let shape = match (&*spec.shape, given.tensor.shape()) {
-        ([_], &[rows, 1]) => Shape::from_slice(&[rows]),
-        ([_, 1], &[rows]) => Shape::from_slice(&[rows, 1]),
-        _ => return,
-    };
-    let same = given.tensor.reshape(shape);
-    debug_assert!(same.is_ok(), "as many elements");
+/// Gives an input the model's own shape of a column, and checks it.
+fn fit(spec: &TensorSpec, given: &mut NamedTensor) -> Result<(), SignatureError> {
+    // A table's column has the same elements as `[n]` and as `[n, 1]`. MLflow's columns are the first,
+    // those of skl2onnx and of MLServer's pandas codec the second; clients of either may call both.
+    match (&*spec.shape, given.tensor.shape()) {
+        ([_], [_, 1]) => given.tensor.column(false),
+        ([_, 1], [_]) => given.tensor.column(true),
+        _ => {}
+    }
+    check(spec, given)
 }
 
 fn check(spec: &TensorSpec, given: &NamedTensor) -> Result<(), SignatureError> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use mainspring_core::{ErrorKind, Failure};
+use mainspring_core::{ErrorKind, Failure, in_plain_words};
 use serde::de::DeserializeOwned;
 use std::io;
 use std::time::{Duration, Instant};
@@ -208,6 +208,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 fn explain<T: DeserializeOwned>(bytes: &[u8], fast: &serde_json::Error) -> ApiError {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let path = serde_path_to_error::deserialize::<_, T>(&mut reader).err().map(|e| e.path().to_string());
+    let fast = in_plain_words(&fast.to_string());
     let message = match path.as_deref() {
         Some(path) if path != "." && !path.is_empty() => format!("the JSON body is wrong at {path}: {fast}"),
         _ => format!("the JSON body is wrong: {fast}"),

@@ -171,21 +171,26 @@ fn unique(fields: &mut [Field]) {
 impl Slot {
     /// The Arrow type of one element.
     pub fn item_type(&self) -> DataType {
-        match self.dtype {
-            DType::Bool => DataType::Boolean,
-            DType::Uint8 => DataType::UInt8,
-            DType::Uint16 => DataType::UInt16,
-            DType::Uint32 => DataType::UInt32,
-            DType::Uint64 => DataType::UInt64,
-            DType::Int8 => DataType::Int8,
-            DType::Int16 => DataType::Int16,
-            DType::Int32 => DataType::Int32,
-            DType::Int64 => DataType::Int64,
-            DType::Fp16 | DType::Bf16 | DType::Fp32 => DataType::Float32,
-            DType::Fp64 => DataType::Float64,
-            DType::Bytes if self.binary => DataType::Binary,
-            DType::Bytes => DataType::Utf8,
-        }
+        arrow_type(self.dtype, self.binary)
+    }
+}
+
+/// How the journal's files hold an element of a tensor; `binary` says that bytes are no text.
+pub fn arrow_type(dtype: DType, binary: bool) -> DataType {
+    match dtype {
+        DType::Bool => DataType::Boolean,
+        DType::Uint8 => DataType::UInt8,
+        DType::Uint16 => DataType::UInt16,
+        DType::Uint32 => DataType::UInt32,
+        DType::Uint64 => DataType::UInt64,
+        DType::Int8 => DataType::Int8,
+        DType::Int16 => DataType::Int16,
+        DType::Int32 => DataType::Int32,
+        DType::Int64 => DataType::Int64,
+        DType::Fp16 | DType::Bf16 | DType::Fp32 => DataType::Float32,
+        DType::Fp64 => DataType::Float64,
+        DType::Bytes if binary => DataType::Binary,
+        DType::Bytes => DataType::Utf8,
     }
 }
 

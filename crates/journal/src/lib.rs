@@ -41,6 +41,7 @@ pub use error::JournalError;
 pub use feedback::sql::migrations::MIGRATIONS;
 pub use feedback::{Accepted, FeedbackReceipt, SendFeedback};
 pub use journal::Journal;
+pub use layout::arrow_type;
 pub use live::{MicroBatch, Slice};
 pub use log::recover::Recovery;
 pub use readers::Reading;

@@ -9,10 +9,11 @@ use arrow::array::{
 };
 use mainspring_core::{Clock, Ctx, ManualClock, Name, Tenant, Timestamp};
 // The allocator is the binary's.
+use mainspring_monitor::estimate::{Report, Request};
 use mainspring_monitor::live::rows::MINUTE;
 use mainspring_monitor::live::{
-    Alarm, Alarms, Answered, Answers, Asked, Controller, DeclareMonitor, Given, MIGRATIONS, Models, MonitorSpec,
-    Monitors, PortResult, Ports, RowStream, Rows, Traffic, Trained, Wanted,
+    Alarm, Alarms, Answered, Answers, Asked, Controller, DeclareMonitor, Estimates, Given, MIGRATIONS, Models,
+    MonitorSpec, Monitors, PortResult, Ports, RowStream, Rows, Traffic, Trained, Wanted,
 };
 use mainspring_process as process;
 use mainspring_store::{Db, DbSettings};
@@ -104,6 +105,12 @@ impl Answers for Rest {
     }
 }
 
+impl Estimates for Rest {
+    fn estimate<'a>(&'a self, _: &'a Tenant, _: Request) -> PortResult<'a, Option<Report>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
 impl Models for Rest {
     fn resolve<'a>(&'a self, _: &'a Tenant, uri: &'a str) -> PortResult<'a, (String, String)> {
         Box::pin(async move { Ok((uri.to_owned(), "1".to_owned())) })
@@ -141,7 +148,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let names = Arc::new((0..columns).map(|i| format!("in.f{i:03}")).collect());
     let rest = Arc::new(Rest { clock: clock.clone(), names });
     let monitors = Monitors::new(db, ctx, rest.clone());
-    let ports = Ports { traffic: rest.clone(), alarms: rest.clone(), answers: rest };
+    let ports = Ports { traffic: rest.clone(), alarms: rest.clone(), answers: rest.clone(), estimates: rest };
     let mut controller = Controller::new(monitors.clone(), ports, "one".to_owned());
     controller.pass().await?;
     let mut out = std::io::stdout();
@@ -149,7 +156,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     for i in 0..deployments {
         let name = Name::new(&format!("wide{i:02}"))?;
         let spec: MonitorSpec = serde_json::from_value(serde_json::json!({"deployment": name.as_str()}))?;
-        monitors.declare(&mainspring_testkit::may(DeclareMonitor { monitor: name }), spec)?;
+        monitors.declare(&mainspring_testkit::may(DeclareMonitor { monitor: name }), spec, clock.now())?;
     }
     writeln!(out, "{deployments} monitors of {columns} columns; before them {before:.0} MB")?;
     for minute in 0..minutes {

@@ -1,4 +1,4 @@
-//! Two files, column by column.
+//! Two tables, column by column.
 
 mod broken;
 mod read;
@@ -13,7 +13,8 @@ pub use broken::{Broken, Sort};
 pub use rows::Together;
 pub use texts::Shape;
 
-pub(crate) use broken::{Seen, digits, untested};
+pub(crate) use broken::{Seen, UNKEPT, digits, untested};
+pub(crate) use vectors::{are as are_vectors, each as each_vector};
 
 use crate::column::Kind;
 use crate::error::MonitorError;
@@ -210,7 +211,10 @@ fn compare_within(reference: &Table, current: &Table, how: Comparison, held: usi
         columns.push(one.column);
     }
     let removed = only(&there, &here);
-    columns.extend(removed.iter().map(|name| ColumnReport::gone(name, kind(reference, name))));
+    // Live rows have inputs and outputs alone: what else a file has, such as a label, is not gone.
+    if reference.is_live() || !current.is_live() {
+        columns.extend(removed.iter().map(|name| ColumnReport::gone(name, kind(reference, name))));
+    }
     let report = Report {
         preset: how.preset,
         rows,

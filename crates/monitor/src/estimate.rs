@@ -1,11 +1,19 @@
-//! Performance of a file whose labels are not known, from one whose labels are.
+//! Performance of rows whose labels are not known, from rows whose labels are: files, or live rows.
 
+mod error;
+mod live;
 mod read;
+mod window;
+
+pub use error::Unanswered;
+pub use live::{Asked, Source, estimate_sources};
+pub use window::{EstimateError, Reference, Report, Request};
 
 use crate::column::{Kind, numbers};
 use crate::error::MonitorError;
 use crate::said::follows;
 use crate::table::Table;
+use mainspring_core::Timestamp;
 use mainspring_stats::estimate::{Cbpe, Classified, Dle, Estimate, Feature, Predicted};
 use mainspring_stats::presets::MISSING;
 use read::{column, columns, each, each_word, kind, named, numeric, words};
@@ -53,6 +61,10 @@ pub struct Estimated {
     pub rows: [u64; 2],
     /// Rows that were not, since something was missing.
     pub left_out: [u64; 2],
+    /// What the metrics of the reference's rows really are.
+    pub reference: Vec<Realized>,
+    /// All of the current file.
+    pub whole: Chunk,
     /// Part after part of the current file.
     pub chunks: Vec<Chunk>,
     /// Whether any estimate is beyond its thresholds.
@@ -67,71 +79,25 @@ pub struct Chunk {
     pub from: u64,
     /// Rows.
     pub rows: u64,
+    /// Of live rows, when the first and the last of them came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub between: Option<[Timestamp; 2]>,
     /// Its metrics.
     pub metrics: Vec<Estimate>,
+    /// Rows whose label is known already.
+    pub labeled: u64,
+    /// What the metrics of these really are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub realized: Vec<Realized>,
 }
 
-/// Why a file's performance cannot be estimated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
-    /// No such column.
-    #[error("{file} has no column {name:?}")]
-    Column {
-        /// The file.
-        file: String,
-        /// The column.
-        name: String,
-    },
-    /// A column of another kind.
-    #[error("column {name:?} of {file} holds no numbers")]
-    Numbers {
-        /// The file.
-        file: String,
-        /// The column.
-        name: String,
-    },
-    /// Probabilities and classes do not go together.
-    #[error("there are {scores} columns of probabilities and {classes} classes in the reference's labels: {names}")]
-    Classes {
-        /// Columns.
-        scores: usize,
-        /// Classes.
-        classes: usize,
-        /// Their names.
-        names: String,
-    },
-    /// A probability that is not that of the positive class.
-    #[error("column {score:?} is not the probability of {class:?}: {why}")]
-    Whose {
-        /// The column.
-        score: String,
-        /// The class.
-        class: String,
-        /// How that is known.
-        why: String,
-    },
-    /// A class that is looked for, and none of two.
-    #[error("a positive class is one of two; there are {names}, and not {class:?} of two")]
-    Positive {
-        /// What was asked for.
-        class: String,
-        /// What there is.
-        names: String,
-    },
-    /// A prediction that the reference's labels do not have.
-    #[error("{file} predicts {class:?}, which is none of the reference's labels")]
-    Class {
-        /// The file.
-        file: String,
-        /// The prediction.
-        class: String,
-    },
-    /// Nothing to go by.
-    #[error(transparent)]
-    Little(#[from] mainspring_stats::estimate::NoEstimate),
-    /// A current file without a row that can be used.
-    #[error("{0} has no row with everything that is needed")]
-    Empty(String),
+/// A metric of labelled rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Realized {
+    /// As an [`Estimate`] names it.
+    pub metric: &'static str,
+    /// Its value.
+    pub value: f64,
 }
 
 /// Learns from the reference and estimates the current file. Blocks.
@@ -146,43 +112,108 @@ pub fn estimate(reference: &Table, current: &Table, question: &Question) -> Resu
     }
 }
 
-/// Parts of as many rows, and what is left over.
-fn parts(rows: usize, chunks: usize) -> impl Iterator<Item = (usize, usize)> {
-    let size = (rows / chunks.max(1)).max(1);
-    (0..rows).step_by(size).map(move |from| (from, (from + size).min(rows)))
+/// Parts of as many rows, and what is left over. Those of live rows are as long as the reference's, however many there are: a
+/// metric of fewer rows would be beyond what the reference's parts are by chance alone.
+fn parts(current: &Table, rows: [usize; 2], chunks: usize) -> Vec<(usize, usize)> {
+    let [reference, rows] = rows;
+    let of = if current.is_live() { reference } else { rows };
+    let size = (of / chunks.max(1)).max(1);
+    let mut parts: Vec<(usize, usize)> = (0..rows).step_by(size).map(|from| (from, (from + size).min(rows))).collect();
+    if current.is_live()
+        && parts.len() > 1
+        && let Some((from, until)) = parts.pop_if(|(from, until)| 2 * (*until - *from) < size)
+        && let Some(last) = parts.last_mut()
+    {
+        debug_assert_eq!(last.1, from);
+        last.1 = until;
+    }
+    parts
+}
+
+/// What is known of the rows of a part beside what is estimated.
+struct Beside<'a> {
+    /// When each row came, microseconds; nothing of a file.
+    at: &'a [f64],
+    labeled: usize,
+    realized: Vec<(&'static str, f64)>,
+}
+
+impl Chunk {
+    fn new((from, until): (usize, usize), metrics: Vec<Estimate>, beside: Beside<'_>) -> Self {
+        let moment = |row: usize| beside.at.get(row).map(|at| Timestamp(*at as i64));
+        Self {
+            from: from as u64,
+            rows: (until - from) as u64,
+            between: moment(from).zip(moment(until.saturating_sub(1))).map(|(first, last)| [first, last]),
+            metrics,
+            labeled: beside.labeled as u64,
+            realized: realized(beside.realized),
+        }
+    }
+}
+
+fn realized(of: Vec<(&'static str, f64)>) -> Vec<Realized> {
+    of.into_iter().map(|(metric, value)| Realized { metric, value }).collect()
+}
+
+/// When the rows came; nothing of a file.
+fn moments(table: &Table) -> Result<Vec<f64>, MonitorError> {
+    if table.is_live() { column(table, live::AT) } else { Ok(Vec::new()) }
+}
+
+/// Of all rows those that are kept; of none, none.
+fn of_kept(values: Vec<f64>, kept: &[bool]) -> Vec<f64> {
+    if values.is_empty() { values } else { those(values, kept) }
 }
 
 /// Rows of a classifier that have everything.
 struct Usable {
     given: Vec<f64>,
     said: Vec<u32>,
-    truth: Vec<u32>,
-    left_out: u64,
+    /// Of the reference, of each row.
+    truth: Vec<Option<u32>>,
+    /// Which of all rows they are.
+    kept: Vec<bool>,
 }
 
+impl Usable {
+    fn left_out(&self) -> u64 {
+        self.kept.iter().filter(|kept| !**kept).count() as u64
+    }
+
+    /// The rows of a part, and those of them that are labelled with what is true of them.
+    fn labelled(&self, classes: usize, (from, until): (usize, usize)) -> (Vec<f64>, Vec<u32>, Vec<u32>) {
+        let (mut given, mut said, mut truth) = (Vec::new(), Vec::new(), Vec::new());
+        for row in from..until {
+            if let Some(Some(class)) = self.truth.get(row) {
+                given.extend_from_slice(&self.given[row * classes..(row + 1) * classes]);
+                said.push(self.said[row]);
+                truth.push(*class);
+            }
+        }
+        (given, said, truth)
+    }
+}
+
+/// The rows of `table` with a prediction and probabilities, and with a label where each `must` have one. A label that the
+/// reference does not have is none.
 fn usable(
     table: &Table,
     question: &Question,
     known: &HashMap<&str, u32>,
-    labels: Option<&[Option<String>]>,
+    (labels, must): (Option<&[Option<String>]>, bool),
 ) -> Result<Usable, MonitorError> {
     let said = words(table, &question.prediction)?;
     let scores = columns(table, &question.scores.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let mut made = Usable { given: Vec::new(), said: Vec::new(), truth: Vec::new(), left_out: 0 };
+    let mut made = Usable { given: Vec::new(), said: Vec::new(), truth: Vec::new(), kept: Vec::new() };
     for (row, said) in said.iter().enumerate() {
-        let class = |text: &String| -> Result<u32, MonitorError> {
-            let unknown = || Unanswered::Class { file: named(table), class: text.clone() };
-            Ok(known.get(text.as_str()).copied().ok_or_else(unknown)?)
-        };
-        let truth = labels.map(|l| l[row].as_ref());
-        let (Some(said), false) = (said, scores.iter().any(|s| s[row].is_nan()) || truth == Some(None)) else {
-            made.left_out += 1;
-            continue;
-        };
-        made.said.push(class(said)?);
-        if let Some(Some(truth)) = truth {
-            made.truth.push(class(truth)?);
-        }
+        let truth = labels.and_then(|labels| labels[row].as_deref());
+        let kept = said.is_some() && !scores.iter().any(|s| s[row].is_nan()) && (truth.is_some() || !must);
+        made.kept.push(kept);
+        let (Some(said), true) = (said, kept) else { continue };
+        let unknown = || Unanswered::Class { file: named(table), class: said.clone() };
+        made.said.push(known.get(said.as_str()).copied().ok_or_else(unknown)?);
+        made.truth.push(truth.and_then(|truth| known.get(truth).copied()));
         if let [one] = &scores[..] {
             made.given.extend([1.0 - one[row], one[row]]);
         } else {
@@ -190,6 +221,11 @@ fn usable(
         }
     }
     Ok(made)
+}
+
+/// The labels of a current table that has some.
+fn known_labels(table: &Table, question: &Question) -> Result<Option<Vec<Option<String>>>, MonitorError> {
+    kind(table, &question.label).ok().map(|_| words(table, &question.label)).transpose()
 }
 
 /// The classes in their order, the positive one of two last; and whether it was the first.
@@ -230,31 +266,41 @@ fn classifier(reference: &Table, current: &Table, question: &Question) -> Result
     }
     let question = &question;
     let known: HashMap<&str, u32> = classes.iter().enumerate().map(|(at, c)| (c.as_str(), at as u32)).collect();
-    let before = usable(reference, question, &known, Some(&labels))?;
+    let before = usable(reference, question, &known, (Some(&labels), true))?;
     if let [score] = &question.scores[..] {
         let rows = before.given.chunks(2).zip(&before.said).map(|(given, said)| (given[1], *said == 1));
         follows(rows).map_err(|why| Unanswered::Whose { score: score.clone(), class: classes[1].clone(), why })?;
     }
-    let now = usable(current, question, &known, None)?;
+    let labels = known_labels(current, question)?;
+    let now = usable(current, question, &known, (labels.as_deref(), false))?;
     if now.said.is_empty() {
         return Err(Unanswered::Empty(named(current)).into());
     }
+    let at = of_kept(moments(current)?, &now.kept);
     let k = classes.len();
-    let rows = Classified { classes: k, given: &before.given, said: &before.said };
-    let cbpe = Cbpe::fit(rows, &before.truth, question.chunks).map_err(Unanswered::from)?;
-    let chunk = |(from, until): (usize, usize)| {
+    let learnt = Classified { classes: k, given: &before.given, said: &before.said };
+    let truth: Vec<u32> = before.truth.iter().copied().flatten().collect();
+    let cbpe = Cbpe::fit(learnt, &truth, question.chunks).map_err(Unanswered::from)?;
+    let chunk = |part: (usize, usize)| {
+        let (from, until) = part;
         let rows = Classified { classes: k, given: &now.given[from * k..until * k], said: &now.said[from..until] };
-        Chunk { from: from as u64, rows: (until - from) as u64, metrics: cbpe.estimate(rows) }
+        let (given, said, truth) = now.labelled(k, part);
+        let known = Classified { classes: k, given: &given, said: &said };
+        let realized = if truth.is_empty() { Vec::new() } else { Cbpe::realized(known, &truth) };
+        Chunk::new(part, cbpe.estimate(rows), Beside { at: &at, labeled: truth.len(), realized })
     };
-    let chunks: Vec<Chunk> = parts(now.said.len(), question.chunks).map(chunk).collect();
+    let rows = [before.said.len(), now.said.len()];
+    let chunks: Vec<Chunk> = parts(current, rows, question.chunks).into_iter().map(chunk).collect();
     Ok(Estimated {
         method: "cbpe",
         calibrated: Some(cbpe.is_calibrated()),
         explained: None,
         features: Vec::new(),
-        rows: [before.said.len() as u64, now.said.len() as u64],
-        left_out: [before.left_out, now.left_out],
+        reference: realized(Cbpe::realized(learnt, &truth)),
+        rows: rows.map(|rows| rows as u64),
+        left_out: [before.left_out(), now.left_out()],
         alert: chunks.iter().any(|c| c.metrics.iter().any(|m| m.alert)),
+        whole: chunk((0, now.said.len())),
         chunks,
         classes,
     })
@@ -312,31 +358,44 @@ fn regression(reference: &Table, current: &Table, question: &Question) -> Result
         *known[at].entry(word).or_insert(next)
     })?;
     let truth = those(truth, &kept);
-    let said = column(current, &question.prediction)?;
+    let has_labels = kind(current, &question.label).is_ok_and(Kind::is_numeric);
+    let wanted = [question.prediction.as_str()].into_iter().chain(has_labels.then_some(question.label.as_str()));
+    let mut there = columns(current, &wanted.collect::<Vec<_>>())?.into_iter();
+    let (said, labels) = (there.next().unwrap_or_default(), there.next());
     let kept: Vec<bool> = said.iter().map(|said| said.is_finite()).collect();
     // A text that the reference does not have is as if it were missing.
     let now = rows(current, &features, (said, &kept), |at, word| known[at].get(&word).copied().unwrap_or(MISSING))?;
     if now.said.is_empty() {
         return Err(Unanswered::Empty(named(current)).into());
     }
+    let at = of_kept(moments(current)?, &kept);
+    let labels = labels.map_or_else(Vec::new, |labels| those(labels, &kept));
     let columns = before.columns(0, before.said.len());
     let learnt = Predicted { said: &before.said, features: &columns };
     let dle = Dle::fit(learnt, &truth, question.chunks).map_err(Unanswered::from)?;
-    let chunk = |(from, until): (usize, usize)| {
+    let chunk = |part: (usize, usize)| {
+        let (from, until) = part;
         let columns = now.columns(from, until);
         let metrics = dle.estimate(Predicted { said: &now.said[from..until], features: &columns });
-        Chunk { from: from as u64, rows: (until - from) as u64, metrics }
+        let known = |row: &usize| labels.get(*row).is_some_and(|label| label.is_finite());
+        let (said, truth): (Vec<f64>, Vec<f64>) =
+            (from..until).filter(known).map(|row| (now.said[row], labels[row])).unzip();
+        let realized = Dle::realized(&said, &truth);
+        Chunk::new(part, metrics, Beside { at: &at, labeled: truth.len(), realized })
     };
-    let chunks: Vec<Chunk> = parts(now.said.len(), question.chunks).map(chunk).collect();
+    let rows = [before.said.len(), now.said.len()];
+    let chunks: Vec<Chunk> = parts(current, rows, question.chunks).into_iter().map(chunk).collect();
     Ok(Estimated {
         method: "dle",
         classes: Vec::new(),
         calibrated: None,
         explained: dle.explained(),
         features: names,
-        rows: [before.said.len() as u64, now.said.len() as u64],
+        reference: realized(Dle::realized(&before.said, &truth)),
+        rows: rows.map(|rows| rows as u64),
         left_out: [before.left_out, now.left_out],
         alert: chunks.iter().any(|c| c.metrics.iter().any(|m| m.alert)),
+        whole: chunk((0, now.said.len())),
         chunks,
     })
 }

@@ -4,6 +4,7 @@
 //! keeps sketches of its own, and these merge in the lanes' order. So the profile of a file is the same whatever the
 //! number of threads is, and memory is that of the lanes' sketches and one batch for each thread.
 
+mod gathered;
 mod lane;
 
 use crate::column::Kind;
@@ -66,11 +67,35 @@ pub struct Column {
     /// Of texts and truth values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub texts: Option<Texts>,
+    /// Of lists of numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<Vectors>,
     /// DataSketches' HLL in base 64; empty where there is no value.
     pub hll: String,
     /// What live traffic is tested against: of numbers by a random sample of the rows, of texts by all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+}
+
+/// What vectors look like: lists of as many numbers each, such as embeddings. Lists with a hole or an infinite number in them
+/// are none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vectors {
+    /// Numbers of a vector.
+    pub dimension: usize,
+    /// Vectors.
+    pub count: u64,
+    /// Lists of another length, which are left out.
+    pub uneven: u64,
+    /// Mean of each component.
+    pub means: Vec<f64>,
+    /// Standard deviation of each, divided by n − 1.
+    pub deviations: Vec<f64>,
+    /// Quantiles of the vectors' lengths in space (Euclidean norms).
+    pub norms: Vec<(f64, f64)>,
+    /// DataSketches' KLL of these in base 64.
+    pub norm_kll: String,
 }
 
 /// What numbers look like.
@@ -114,6 +139,21 @@ pub struct Texts {
     pub mean_length: Option<f64>,
     /// DataSketches' frequent items of texts in base 64.
     pub frequent_items: String,
+    /// Their form, of 4,096 random rows at most; nothing of truth values, and in profiles that were made before it was looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub form: Vec<Shape>,
+}
+
+/// A number that a text has: its characters, words, sentences, or the characters of a hundred that are neither letters nor
+/// spaces.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shape {
+    /// One of [`NAMES`](mainspring_stats::multivariate::Form::NAMES).
+    pub name: String,
+    /// Mean.
+    pub mean: f64,
+    /// (share, value): so much of the sampled texts is at or below it.
+    pub quantiles: Vec<(f64, f64)>,
 }
 
 /// Profiles a file. Blocks.
@@ -164,25 +204,27 @@ fn fill(table: &Table, plan: &Plan, at: usize) -> Result<Lane, MonitorError> {
 
 fn told(table: &Table, plan: &Plan, whole: &Lane) -> Profile {
     let fields = table.schema().fields();
-    let known = whole.columns.iter().zip(&whole.sampled);
-    let columns = fields.iter().zip(&plan.kinds).zip(known).map(|((field, kind), (sketches, sampled))| Column {
-        name: field.name().clone(),
-        kind: *kind,
-        stored_as: field.data_type().to_string(),
-        present: sketches.present,
-        missing: sketches.missing,
-        distinct: sketches.distinct.estimate(),
-        numbers: kind.is_numeric().then(|| sketches.numbers()),
-        texts: matches!(kind, Kind::Text | Kind::Boolean).then(|| sketches.texts()),
-        hll: STANDARD.encode(sketches.distinct.to_bytes()),
-        calibration: match kind {
-            Kind::Integer | Kind::Number => {
-                Calibration::new(&Values::Numbers { values: sampled.clone(), whole: *kind == Kind::Integer }).ok()
-            }
-            Kind::Text | Kind::Boolean => sketches.binned(),
-            Kind::Time | Kind::Other => None,
-        },
-    });
+    let known = whole.columns.iter().zip(&whole.sampled).zip(&whole.forms);
+    let columns =
+        fields.iter().zip(&plan.kinds).zip(known).map(|((field, kind), ((sketches, sampled), forms))| Column {
+            name: field.name().clone(),
+            kind: *kind,
+            stored_as: field.data_type().to_string(),
+            present: sketches.present,
+            missing: sketches.missing,
+            distinct: sketches.distinct.estimate(),
+            numbers: kind.is_numeric().then(|| sketches.numbers()),
+            texts: matches!(kind, Kind::Text | Kind::Boolean).then(|| sketches.texts(forms)),
+            vectors: sketches.vectors(),
+            hll: STANDARD.encode(sketches.distinct.to_bytes()),
+            calibration: match kind {
+                Kind::Integer | Kind::Number => {
+                    Calibration::new(&Values::Numbers { values: sampled.clone(), whole: *kind == Kind::Integer }).ok()
+                }
+                Kind::Text | Kind::Boolean => sketches.binned(),
+                Kind::Time | Kind::Other => None,
+            },
+        });
     let name = |at: usize| fields[plan.numeric[at]].name().clone();
     let pairs = plan.pairs().zip(&whole.together);
     Profile {
@@ -199,6 +241,7 @@ fn told(table: &Table, plan: &Plan, whole: &Lane) -> Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainspring_stats::multivariate::Form;
 
     /// Profiles a file of one column, `plan`, with the rows' values.
     fn texts(rows: impl Iterator<Item = String>) -> Texts {
@@ -207,6 +250,30 @@ mod tests {
         std::fs::write(&file, format!("plan\n{}\n", rows.collect::<Vec<_>>().join("\n"))).unwrap();
         let mut profile = profile(&Table::open(&file).unwrap(), 2).unwrap();
         profile.columns.remove(0).texts.unwrap()
+    }
+
+    #[test]
+    fn texts_have_a_form_whatever_of_them_is_frequent() {
+        let said = texts((0..60_000).map(|i| format!("{} is no. {i}. So what?", ["Ada", "Grace Hopper"][i % 2])));
+        let form = |name: &str| said.form.iter().find(|shape| shape.name == name).unwrap();
+        let (words, sentences) = (form("words"), form("sentences"));
+        let median = |shape: &Shape| shape.quantiles.iter().find(|(share, _)| *share == 0.5).unwrap().1;
+        assert!((words.mean - 5.5).abs() < 0.1 && [5.0, 6.0].contains(&median(words)), "{words:?}");
+        assert_eq!((sentences.mean, median(sentences)), (3.0, 3.0));
+        assert_eq!(words.quantiles.first().map(|(_, x)| *x), Some(5.0));
+        assert_eq!(words.quantiles.last().map(|(_, x)| *x), Some(6.0));
+        let names: Vec<&str> = said.form.iter().map(|shape| shape.name.as_str()).collect();
+        assert_eq!(names, Form::NAMES);
+        // Of fewer rows than are sampled all of them, and those without a text are not of the form.
+        let few = texts(["a b".to_owned(), String::new(), "1".to_owned()].into_iter());
+        let means: Vec<f64> = few.form.iter().map(|shape| shape.mean).collect();
+        assert_eq!(means, [2.0, 1.0, 1.0, 50.0]);
+    }
+
+    #[test]
+    fn a_profile_from_before_forms_were_looked_at_is_read() {
+        let text = r#"{"frequent": [], "countError": 0, "longest": 1, "meanLength": 1.0, "frequentItems": ""}"#;
+        assert!(serde_json::from_str::<Texts>(text).unwrap().form.is_empty());
     }
 
     #[test]

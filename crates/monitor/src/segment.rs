@@ -1,7 +1,10 @@
 //! A part of a deployment's rows: those that have certain values in certain columns.
 
+mod rows;
 mod window;
 
+pub use rows::{About, Kept};
+pub(crate) use rows::{LABEL, Labelled, rows};
 pub use window::{Wanted, Window, WindowError, window};
 
 use crate::column::{Kind, numbers, texts};

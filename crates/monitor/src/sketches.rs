@@ -5,17 +5,15 @@ mod pictures;
 pub use pictures::{Picture, Shares};
 
 use crate::column::Kind;
-use crate::drift::{ColumnReport, Outcome, Report, Seen, digits, untested};
+use crate::drift::{Broken, ColumnReport, Outcome, Report, Seen, UNKEPT, digits, untested};
 use crate::error::MonitorError;
-use crate::profile::Profile;
+use crate::profile::{Profile, Vectors};
 use crate::table::named_format;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mainspring_stats::presets::{NoFinding, Preset, Sketched, Verdict, judge_sketched};
+use mainspring_stats::presets::{Components, NoFinding, Preset, Sketched, Verdict, components, judge_sketched};
 use mainspring_stats::{Frequent, InvalidSketch, Kll};
 use std::path::Path;
-
-const UNKEPT: &str = "nothing is kept of its live values, which are redacted, NaN, or of a type that is not counted";
 
 /// A column's sketches as they are written: DataSketches' bytes in base 64.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +26,8 @@ pub struct Written<'a> {
     pub frequent_items: Option<&'a str>,
     /// Share of its rows without a value.
     pub missing: Option<f64>,
+    /// Of its lists of numbers.
+    pub vectors: Option<&'a Vectors>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +37,7 @@ struct Column {
     numbers: Option<Sketched>,
     texts: Option<Sketched>,
     missing: Option<f64>,
+    vectors: Option<Vectors>,
 }
 
 impl Column {
@@ -106,6 +107,7 @@ impl Sketches {
                 deviation: numbers.and_then(|n| n.deviation),
                 frequent_items: column.texts.as_ref().map(|t| t.frequent_items.as_str()),
                 missing: share(column.missing, column.present),
+                vectors: column.vectors.as_ref(),
             };
             side.add(&column.name, column.kind, written)?;
         }
@@ -128,6 +130,7 @@ impl Sketches {
             numbers: numbers.map(|quantiles| Sketched::Numbers { quantiles, deviation: written.deviation }),
             texts: frequent.transpose().map_err(wrong)?.map(Sketched::Texts),
             missing: written.missing,
+            vectors: written.vectors.cloned(),
         });
         Ok(())
     }
@@ -201,6 +204,9 @@ fn outcome(preset: Preset, [was, now]: [&Column; 2], formats: [Option<&'static s
     if was.is_unkept() || now.is_unkept() {
         return Outcome::Skipped(UNKEPT.into());
     }
+    if let Some((a, b)) = was.vectors.as_ref().zip(now.vectors.as_ref()) {
+        return of_vectors(preset, a, b);
+    }
     let (before, after) = (was.seen(formats[0]), now.seen(formats[1]));
     match both(was, now) {
         Some((a, b)) if after.any || !before.any => match judge_sketched(preset, a, b) {
@@ -209,6 +215,26 @@ fn outcome(preset: Preset, [was, now]: [&Column; 2], formats: [Option<&'static s
         },
         _ => untested(before, after, || was.digits() || now.digits())
             .unwrap_or_else(|| Outcome::Skipped(NoFinding::Kinds.to_string())),
+    }
+}
+
+/// Vectors by the means of their components.
+fn of_vectors(preset: Preset, was: &Vectors, now: &Vectors) -> Outcome {
+    match (was.count, now.count) {
+        (1.., 0) => return Outcome::Broken(Broken::Empty),
+        (1.., 1..) if was.uneven + now.uneven > 0 => {
+            return Outcome::Skipped("its vectors are not all of one length".to_owned());
+        }
+        (1.., 1..) if was.dimension != now.dimension => {
+            return Outcome::Broken(Broken::Length { was: was.dimension, is: now.dimension });
+        }
+        _ => {}
+    }
+    let [a, b] =
+        [was, now].map(|side| Components { count: side.count, means: &side.means, deviations: &side.deviations });
+    match components(preset, a, b) {
+        Ok(finding) => Outcome::Finding(finding),
+        Err(why) => Outcome::Skipped(why.to_string()),
     }
 }
 
@@ -224,7 +250,6 @@ fn both<'a>(was: &'a Column, now: &'a Column) -> Option<(&'a Sketched, &'a Sketc
 mod tests {
     use super::*;
     use crate::Table;
-    use crate::drift::Broken;
     use crate::profile::profile;
 
     fn side(shift: f64, name: &str) -> Sketches {
@@ -309,7 +334,7 @@ mod tests {
     #[test]
     fn lists_are_called_what_they_are() {
         let lines = |of: &str| (0..50).map(|i| format!("{{\"x\":{i},\"seen\":{of}}}")).collect::<Vec<_>>().join("\n");
-        let reference = of("a.jsonl", &lines("[0.5,1.5]"));
+        let reference = of("a.jsonl", &lines("[\"a\"]"));
         let said = |now: &Sketches| {
             let report = compare_sketches(&reference, now, Preset::Evidently).unwrap();
             match &report.columns.iter().find(|c| c.name == "seen").unwrap().outcome {
@@ -318,7 +343,7 @@ mod tests {
                 Outcome::Finding(found) => panic!("{found:?}"),
             }
         };
-        let why = said(&of("b.jsonl", &lines("[0.5,1.5]")));
+        let why = said(&of("b.jsonl", &lines("[\"a\"]")));
         assert!(why.starts_with("it holds lists, records or bytes"), "{why}");
         assert_eq!(said(&of("b.jsonl", &lines("\"none\""))), "was lists, records or bytes, is text");
     }
@@ -358,5 +383,38 @@ mod tests {
             compare_sketches(&Sketches::new(1), &Sketches::new(1), Preset::Whylogs),
             Err(MonitorError::Columns(_))
         ));
+    }
+
+    /// Profiles keep of embeddings what can be merged: their components' means and spreads.
+    #[test]
+    fn vectors_of_profiles_are_compared_by_the_means_of_their_components() {
+        let even = |i: u32| (f64::from(i) * 0.618_033_988_749_894_9).fract();
+        let side = |name: &str, dimension: u32, shift: f64| {
+            let cell = |i: u32, j: u32| even(5 * i + 7 * j * j) + if j < 3 { shift } else { 0.0 };
+            let line = |i: u32| {
+                let cells: Vec<String> = (0..dimension).map(|j| cell(i, j).to_string()).collect();
+                // One with a hole is no vector.
+                if i == 7 { "{\"seen\":[0.5,null]}".to_owned() } else { format!("{{\"seen\":[{}]}}", cells.join(",")) }
+            };
+            of(name, &(0..1_000).map(line).collect::<Vec<_>>().join("\n"))
+        };
+        let found = |now: &Sketches, preset| {
+            let report = compare_sketches(&side("a.jsonl", 8, 0.0), now, preset).unwrap();
+            match &report.columns[0].outcome {
+                Outcome::Finding(found) => format!("{} {} {:?}", found.method, found.score, found.verdict),
+                Outcome::Skipped(why) => why.clone(),
+                Outcome::Broken(what) => what.to_string(),
+            }
+        };
+        assert_eq!(found(&side("b.jsonl", 8, 0.0), Preset::Evidently), "ratio of means 0 Steady");
+        assert_eq!(found(&side("b.jsonl", 8, 0.2), Preset::Evidently), "ratio of means 0.375 Drift");
+        assert_eq!(found(&side("b.jsonl", 9, 0.0), Preset::Evidently), "was vectors of 8 numbers, is vectors of 9");
+        assert!(found(&side("b.jsonl", 8, 0.2), Preset::Whylogs).contains("vectors"));
+        let none = of("b.jsonl", &vec!["{\"seen\":[null,1.0]}"; 20].join("\n"));
+        assert_eq!(found(&none, Preset::Evidently), "has no values any more");
+        let Some(kept) = &side("a.jsonl", 8, 0.0).columns[0].vectors else { unreachable!("they are kept") };
+        assert_eq!((kept.count, kept.dimension, kept.uneven, kept.norms.len()), (999, 8, 0, 9));
+        assert!(kept.means.iter().all(|mean| (mean - 0.5).abs() < 0.01), "{:?}", kept.means);
+        assert!(kept.deviations.iter().all(|spread| (spread - 0.289).abs() < 0.01), "{:?}", kept.deviations);
     }
 }

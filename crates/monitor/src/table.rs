@@ -1,4 +1,4 @@
-//! A table in a file: Parquet, CSV, JSON Lines or Arrow's file format.
+//! A table: in a file (Parquet, CSV, JSON Lines or Arrow's file format), or of live rows that were read.
 
 use crate::error::MonitorError;
 use arrow::array::{Array, ArrayRef, AsArray, LargeStringArray, RecordBatch};
@@ -30,9 +30,10 @@ const MISSING: &str =
 /// Rows some thousands at a time.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
-/// A file whose columns are known.
+/// A table whose columns are known.
 #[derive(Debug)]
 pub struct Table {
+    /// Of live rows, what they are called.
     file: PathBuf,
     schema: SchemaRef,
     inside: Inside,
@@ -50,6 +51,15 @@ enum Inside {
     Json,
     /// How many record batches.
     Arrow(usize),
+    Live(Live),
+}
+
+/// Rows of the journal that were read.
+#[derive(Debug)]
+struct Live {
+    batches: Vec<RecordBatch>,
+    /// Columns of which nothing is kept.
+    unkept: Vec<String>,
 }
 
 impl Table {
@@ -104,19 +114,49 @@ impl Table {
         }
     }
 
-    /// Its path.
+    /// Live rows, called `name` where something is said of them. All batches have the schema of the first. Of the columns
+    /// `unkept` what stands in the journal is not what came.
+    pub(crate) fn live(name: &str, batches: Vec<RecordBatch>, unkept: Vec<String>) -> Self {
+        let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+        Self {
+            file: name.into(),
+            schema,
+            counted: batches.iter().map(RecordBatch::num_rows).sum(),
+            inside: Inside::Live(Live { batches, unkept }),
+            #[cfg(test)]
+            passes: std::sync::atomic::AtomicUsize::new(0),
+        }
+    }
+
+    /// Its path; of live rows, their name.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Its format: `parquet`, `csv`, `jsonl` or `arrow`.
+    /// Its format: `parquet`, `csv`, `jsonl` or `arrow`, and `journal` of live rows.
     pub fn format(&self) -> &'static str {
         match self.inside {
             Inside::Parquet(_) => "parquet",
             Inside::Csv(_) => "csv",
             Inside::Json => "jsonl",
             Inside::Arrow(_) => "arrow",
+            Inside::Live(_) => "journal",
         }
+    }
+
+    /// The format of the file that it is in; nothing of live rows.
+    pub(crate) fn file_format(&self) -> Option<&'static str> {
+        (!self.is_live()).then(|| self.format())
+    }
+
+    /// Whether it is of live rows, which have inputs and outputs and no other columns.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.inside, Inside::Live(_))
+    }
+
+    /// Whether it has this column, and what is in it is not what came.
+    pub(crate) fn is_unkept(&self, column: &str) -> bool {
+        matches!(&self.inside, Inside::Live(live) if live.unkept.iter().any(|name| name == column))
     }
 
     /// Its columns, as they are stored.
@@ -130,6 +170,7 @@ impl Table {
             Inside::Parquet(metadata) => metadata.metadata().num_row_groups(),
             Inside::Csv(_) | Inside::Json => 1,
             Inside::Arrow(batches) => *batches,
+            Inside::Live(live) => live.batches.len(),
         }
     }
 
@@ -137,13 +178,13 @@ impl Table {
     pub(crate) fn known_rows(&self) -> usize {
         match &self.inside {
             Inside::Parquet(metadata) => metadata.metadata().file_metadata().num_rows().clamp(0, FORESEEN) as usize,
-            Inside::Csv(_) | Inside::Json | Inside::Arrow(_) => self.counted.min(FORESEEN as usize),
+            Inside::Csv(_) | Inside::Json | Inside::Arrow(_) | Inside::Live(_) => self.counted.min(FORESEEN as usize),
         }
     }
 
     /// Whether a column can be read without going through the others.
     pub(crate) fn by_column(&self) -> bool {
-        matches!(self.inside, Inside::Parquet(_))
+        matches!(self.inside, Inside::Parquet(_) | Inside::Live(_))
     }
 
     /// The rows of one part; all columns, or only those at `columns`, which ascend.
@@ -151,11 +192,10 @@ impl Table {
         #[cfg(test)]
         self.passes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let wrong = |e: &dyn std::fmt::Display| MonitorError::read(&self.file, self.format(), e);
-        let mut file =
-            File::open(&self.file).map_err(|source| MonitorError::Open { file: self.file.clone(), source })?;
+        let opened = || File::open(&self.file).map_err(|source| MonitorError::Open { file: self.file.clone(), source });
         Ok(match &self.inside {
             Inside::Parquet(metadata) => {
-                let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened()?, metadata.clone())
                     .with_row_groups(vec![part])
                     .with_batch_size(BATCH);
                 if let Some(at) = columns {
@@ -165,6 +205,7 @@ impl Table {
                 Box::new(reader.build().map_err(|e| wrong(&e))?)
             }
             Inside::Csv(format) => {
+                let mut file = opened()?;
                 skip_mark(&mut file).map_err(|e| wrong(&e))?;
                 let mut reader = ReaderBuilder::new(Arc::clone(&self.schema)).with_format(format.clone());
                 if let Some(at) = columns {
@@ -179,14 +220,18 @@ impl Table {
                 };
                 // What is not among the columns is passed over.
                 let reader = JsonBuilder::new(schema).with_batch_size(BATCH);
-                Box::new(reader.build(BufReader::new(file)).map_err(|e| wrong(&e))?)
+                Box::new(reader.build(BufReader::new(opened()?)).map_err(|e| wrong(&e))?)
             }
             Inside::Arrow(_) => {
-                let mut reader =
-                    FileReader::try_new(BufReader::new(file), columns.map(<[usize]>::to_vec)).map_err(|e| wrong(&e))?;
+                let mut reader = FileReader::try_new(BufReader::new(opened()?), columns.map(<[usize]>::to_vec))
+                    .map_err(|e| wrong(&e))?;
                 reader.set_index(part).map_err(|e| wrong(&e))?;
                 Box::new(reader.take(1))
             }
+            Inside::Live(live) => Box::new(live.batches.get(part).cloned().into_iter().map({
+                let columns = columns.map(<[usize]>::to_vec);
+                move |batch| columns.as_ref().map_or(Ok(batch.clone()), |at| batch.project(at))
+            })),
         })
     }
 

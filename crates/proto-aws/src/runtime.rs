@@ -90,6 +90,10 @@ impl RequestHead for Target<'_> {
         self.0.get(name).map(HeaderValue::as_bytes)
     }
 
+    fn find<'a>(&'a self, name: &str, find: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+        self.0.get_all(name).iter().find_map(|value| find(value.as_bytes()))
+    }
+
     fn variant(&self) -> Option<Cow<'_, str>> {
         let target = self.0.get(&VARIANT).filter(|v| !v.is_empty());
         target.map(|v| String::from_utf8_lossy(v.as_bytes())).or_else(|| named(self))

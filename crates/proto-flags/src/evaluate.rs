@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mainspring_core::{ErrorKind, Failure, Name, Principal};
-use mainspring_http::Caller;
 use mainspring_http::problem::{json_failure, one_text};
+use mainspring_http::{Caller, Head};
 use mainspring_serving::{Assigned, Describe, Infer};
 use mainspring_traffic::{UnitFrom, Why};
 use serde_json::{Map, Value, json};
@@ -61,15 +61,17 @@ pub fn render_error(kind: ErrorKind, message: &str, hint: Option<&str>) -> Respo
     Refused { key: None, kind, code: "GENERAL", details: one_text(message, hint) }.into_response()
 }
 
-/// The context's targeting key; an SDK leaves out one that is not set.
-struct Context {
+/// The context's targeting key, and what is said beside it; an SDK leaves out a key that is not set.
+struct Context<'a> {
     unit: Option<String>,
+    head: Head<'a>,
 }
 
-impl Context {
-    fn read(body: &[u8]) -> Result<Self, Refused> {
+impl<'a> Context<'a> {
+    fn read(headers: &'a HeaderMap, body: &[u8]) -> Result<Self, Refused> {
+        let head = Head(headers);
         if body.is_empty() {
-            return Ok(Self { unit: None });
+            return Ok(Self { unit: None, head });
         }
         let body: Value = serde_json::from_slice(body)
             .map_err(|e| Refused::bad("PARSE_ERROR", format!("the body is not JSON: {e}")))?;
@@ -85,7 +87,7 @@ impl Context {
             },
             Some(_) => return Err(wrong("context must be an object")),
         };
-        Ok(Self { unit })
+        Ok(Self { unit, head })
     }
 }
 
@@ -93,9 +95,10 @@ pub(crate) async fn one(
     State(state): State<FlagsState>,
     Caller(who): Caller,
     Path(key): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let flag = Context::read(&body).and_then(|context| evaluate(&state, &who, &key, &context));
+    let flag = Context::read(&headers, &body).and_then(|context| evaluate(&state, &who, &key, &context));
     Ok(Json(flag.map_err(Refused::of(&key))?).into_response())
 }
 
@@ -106,7 +109,7 @@ pub(crate) async fn all(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let context = Context::read(&body)?;
+    let context = Context::read(&headers, &body)?;
     let views = state.serving.list(&state.gate.authorize(&who, Describe { deployment: None })?);
     let flag = |key: &str| evaluate(&state, &who, key, &context).unwrap_or_else(|why| Refused::of(key)(why).body());
     let body = json!({ "flags": views.iter().map(|v| flag(v.name.as_str())).collect::<Vec<_>>() }).to_string();
@@ -127,7 +130,7 @@ pub(crate) async fn all(
 }
 
 /// A flag's value for a unit.
-fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Context) -> Result<Value, Refused> {
+fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Context<'_>) -> Result<Value, Refused> {
     let (deployment, asked) = match key.split_once(':') {
         Some((deployment, variant)) => (deployment, Some(variant)),
         None => (key, None),
@@ -138,7 +141,7 @@ fn evaluate(state: &FlagsState, who: &Arc<Principal>, key: &str, context: &Conte
     };
     let deployment = Name::new(deployment).map_err(|e| unknown(&e))?;
     let auth = state.gate.authorize(who, Infer { deployment })?;
-    let assigned = state.serving.assigned(&auth, context.unit.as_deref().map(str::as_bytes))?;
+    let assigned = state.serving.assigned(&auth, context.unit.as_deref().map(str::as_bytes), &context.head)?;
     if let Some(unit) = &assigned.unit_is_missing {
         return Err(unassigned(unit));
     }
@@ -173,6 +176,10 @@ fn unassigned(unit: &UnitFrom) -> Refused {
         UnitFrom::Header(_) | UnitFrom::Field(_) => (
             "TARGETING_KEY_MISSING",
             "the rollout assigns by unit; set the context's targetingKey to the same one that requests carry",
+        ),
+        UnitFrom::Cookie(_) => (
+            "TARGETING_KEY_MISSING",
+            "the rollout assigns by a cookie; set the context's targetingKey to its value, or send the cookie",
         ),
         UnitFrom::Key => (
             "TARGETING_KEY_MISSING",

@@ -7,8 +7,8 @@
 //! | `churn` | text: the name of the variant that answers the unit's requests; `stable` without a rollout |
 //! | `churn:v8` | truth value: whether that is `v8` |
 //!
-//! The unit is the context's `targetingKey`, wherever requests carry it (`header:x-user-id`, `field:user_id`); with
-//! `key` it is the caller itself. Evaluating is no exposure: that is counted when a request is answered.
+//! The unit is the context's `targetingKey`, wherever requests carry it (`header:x-user-id`, `cookie:uid`, `field:user_id`); of
+//! a cookie it may be left out, then the request's own counts; with `key` it is the caller itself. Evaluating is no exposure: that is counted when a request is answered.
 
 mod evaluate;
 

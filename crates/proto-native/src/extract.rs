@@ -1,10 +1,12 @@
 //! Path and query parameters, refused as problem+json.
 
 use axum::extract::{FromRequestParts, Path, Query};
+use http::Uri;
 use http::request::Parts;
-use mainspring_core::{ErrorKind, Name};
+use mainspring_core::{ErrorKind, Name, nearest};
 use mainspring_http::ApiError;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 /// Path parameters.
 #[derive(Debug)]
@@ -19,17 +21,58 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Seg<T> 
     }
 }
 
-/// Query parameters.
+/// Query parameters. One that an operation does not have is refused: nobody should believe that it was heard.
 #[derive(Debug)]
 pub(crate) struct Params<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let query = Query::<T>::try_from_uri(&parts.uri);
-        query.map(|q| Self(q.0)).map_err(|e| ApiError::new(ErrorKind::InvalidInput, e.body_text()))
+        known(&parts.uri, names::<T>)?;
+        Ok(Self(read(&parts.uri)?))
     }
+}
+
+/// Query parameters of two kinds.
+#[derive(Debug)]
+pub(crate) struct Both<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A, B, S> FromRequestParts<S> for Both<A, B>
+where
+    A: DeserializeOwned + IntoParams,
+    B: DeserializeOwned + IntoParams,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        known(&parts.uri, || [names::<A>(), names::<B>()].concat())?;
+        Ok(Self(read(&parts.uri)?, read(&parts.uri)?))
+    }
+}
+
+fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let query = Query::<T>::try_from_uri(uri);
+    query.map(|q| q.0).map_err(|e| ApiError::new(ErrorKind::InvalidInput, e.body_text()))
+}
+
+/// What the OpenAPI document calls them.
+fn names<T: IntoParams>() -> Vec<String> {
+    T::into_params(|| None).into_iter().map(|p| p.name).collect()
+}
+
+fn known(uri: &Uri, names: impl Fn() -> Vec<String>) -> Result<(), ApiError> {
+    if uri.query().is_none_or(str::is_empty) {
+        return Ok(());
+    }
+    let names = names();
+    // What is not in this form is refused where it is read.
+    let given = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|q| q.0).unwrap_or_default();
+    let Some((unknown, _)) = given.iter().find(|(name, _)| !names.contains(name)) else { return Ok(()) };
+    let near = nearest(unknown, names.iter().map(String::as_str));
+    let hint = near.map_or_else(|| format!("it has: {}", names.join(", ")), |near| format!("did you mean {near:?}?"));
+    Err(ApiError::new(ErrorKind::InvalidInput, format!("there is no parameter {unknown:?} here")).hint(hint))
 }
 
 /// The deployment called `text`: a text that is no name names none.

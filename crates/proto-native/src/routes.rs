@@ -2,7 +2,7 @@
 
 use crate::api::{
     alerts, batches, conversions, cost, deployments, journal, lineage, models, monitors, performance, resources,
-    rollouts, security, system, tracking,
+    rollouts, security, system, tracking, windows,
 };
 use crate::state::NativeState;
 use axum::Router;
@@ -55,6 +55,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/deployments/{name}/live", get(deployments::watch_deployment))
         .route("/api/v1/deployments/{name}/predict", post(deployments::predict))
         .route("/api/v1/deployments/{name}/performance", post(performance::measure_performance))
+        .route("/api/v1/deployments/{name}/estimate", post(windows::estimate_performance))
         .route("/api/v1/live", get(deployments::watch_deployments))
         .route("/api/v1/rollouts", get(rollouts::list_rollouts))
         .route("/api/v1/rollouts/{name}", get(rollouts::get_rollout))
@@ -69,7 +70,9 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/monitors/{name}/history", get(monitors::get_monitor_history))
         .route("/api/v1/monitors/{name}/events", get(monitors::list_monitor_events))
         .route("/api/v1/deployments/{name}/profile", get(monitors::get_deployment_profile))
+        .route("/api/v1/deployments/{name}/rows", get(windows::get_deployment_rows))
         .route("/api/v1/profiles", get(monitors::get_profile).post(monitors::save_profile))
+        .route("/api/v1/profiles/state", get(monitors::get_profile_state))
         .route("/api/v1/batches", post(batches::tell_batch))
         .route("/api/v1/feedback", post(journal::send_feedback))
         .route("/api/v1/query", post(journal::query_journal))
@@ -104,6 +107,10 @@ fn tracked() -> Router<NativeState> {
         .route("/api/v1/models/{name}/lineage", get(models::get_lineage))
         .route("/api/v1/lineage/graph", get(lineage::get_graph))
         .route("/api/v1/models/{name}/aliases/{alias}", put(models::set_alias).delete(models::delete_alias))
+        .route(
+            "/api/v1/models/{name}/versions/{version}/freeze",
+            post(models::freeze_version).delete(models::unfreeze_version),
+        )
         .route("/api/v1/conversions", get(conversions::list_conversions).post(conversions::start_conversion))
         .route("/api/v1/conversions/{id}", get(conversions::get_conversion).delete(conversions::cancel_conversion))
         .route("/api/v1/purge", post(models::purge))

@@ -80,10 +80,16 @@ actions! {
     UpdateVersion = "model-version.update", Write, "model";
     /// Moves a model version to another stage.
     TransitionStage = "model-version.transition", Write, "model";
+    /// Freezes a model version: nothing new may take it.
+    FreezeVersion = "model-version.freeze", Write, "model";
+    /// Ends that.
+    UnfreezeVersion = "model-version.unfreeze", Write, "model";
     /// Deletes a model version.
     DeleteVersion = "model-version.delete", Write, "model";
     /// Points an alias at a version.
     SetAlias = "model-alias.set", Write, "model";
+    /// Points an alias back at the version that a promotion took it from, frozen or not. No protocol asks for it.
+    ReturnAlias = "model-alias.return", Write, "model";
     /// Removes an alias.
     DeleteAlias = "model-alias.delete", Write, "model";
     /// Reads artifacts.

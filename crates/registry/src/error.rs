@@ -19,6 +19,9 @@ pub enum RegistryError {
     /// The thing is in a state that forbids this.
     #[error("{0}")]
     State(String),
+    /// The version is frozen, and nothing new may take it.
+    #[error("{0}")]
+    Frozen(String),
     /// The location belongs to a store that this server does not read.
     #[error("{0}")]
     Elsewhere(String),
@@ -42,7 +45,7 @@ impl Failure for RegistryError {
             Self::Invalid(_) => ErrorKind::InvalidInput,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Exists(_) => ErrorKind::AlreadyExists,
-            Self::State(_) => ErrorKind::Conflict,
+            Self::State(_) | Self::Frozen(_) => ErrorKind::Conflict,
             Self::Elsewhere(_) => ErrorKind::Unimplemented,
             Self::Store(e) => e.kind(),
             Self::Artifact(e) => e.kind(),

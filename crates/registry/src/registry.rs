@@ -1,6 +1,7 @@
 //! The handle that everybody holds.
 
 use crate::error::{RegistryError, Result};
+use crate::ops::freeze::Known;
 use crate::shown::Shown;
 use crate::sql;
 use crate::told::{Changed, Told};
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     told: AtomicBool,
     /// Runs that may have many small chunks of metric points.
     pub crowded: Mutex<HashMap<Tenant, HashSet<String>>>,
+    /// The frozen versions, as of the last look.
+    pub frozen: RwLock<Arc<Known>>,
     /// What searches have read of runs.
     pub shown: Shown,
     /// Tenants whose default experiment is known to exist.
@@ -82,11 +85,13 @@ impl Registry {
             seq: AtomicI64::new(0),
             told: AtomicBool::new(false),
             crowded: Mutex::default(),
+            frozen: RwLock::default(),
             shown: Shown::default(),
             tenants: RwLock::default(),
         };
         let registry = Self { inner: Arc::new(inner) };
         registry.ready(&Tenant::default()).await?;
+        registry.learn_frozen(seen as u64).await?;
         Ok(registry)
     }
 
@@ -103,8 +108,7 @@ impl Registry {
     /// [`crate::RegistryError::Store`] when the database does not answer.
     pub async fn refresh(&self) -> Result<()> {
         let now = self.inner.db.read(|c| Box::pin(async move { sql::counter(c, CHANGES).await })).await?;
-        self.tell(now);
-        Ok(())
+        self.arrive_at(now).await
     }
 
     /// The artifact store that runs and models write to.
@@ -126,7 +130,9 @@ impl Registry {
             })
         });
         let (done, at) = kept.await?;
-        self.tell(at);
+        if let Err(error) = self.arrive_at(at).await {
+            tracing::warn!(%error, "it is not known which versions are frozen since the last change; asked again after the next");
+        }
         Ok(done)
     }
 
@@ -143,12 +149,18 @@ impl Registry {
         self.inner.told.load(Ordering::Relaxed).then(told)
     }
 
-    fn tell(&self, now: i64) {
+    /// Learns what a change left frozen, and only then tells of it: who is told asks [`Registry::frozen`] once, and not again
+    /// before the next change. Told also where nothing was learned, since most of who is told asks something else.
+    async fn arrive_at(&self, now: i64) -> Result<()> {
+        let now = now as u64;
+        let learned = self.learn_frozen(now).await;
         self.inner.changes.send_if_modified(|seen| {
-            let newer = now as u64 != *seen;
-            *seen = now as u64;
-            newer
+            // What could not be learned when the change was told is news by itself.
+            let news = now != *seen || matches!(learned, Ok(true));
+            *seen = now;
+            news
         });
+        learned.map(drop)
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -1,6 +1,7 @@
 //! The registry over a folder and SQLite, or two of it over one Postgres, with a clock that stands
 //! still.
 
+mod freeze;
 mod models;
 mod points;
 mod pure;

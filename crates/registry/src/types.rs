@@ -375,6 +375,20 @@ pub struct RegisteredModel {
     pub latest: Vec<ModelVersion>,
 }
 
+/// The tag that shows where MLflow's clients look that a version is frozen.
+pub const FROZEN_TAG: &str = "mainspring.frozen";
+
+/// A version that nothing new may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frozen {
+    /// Who froze it, as audit knows them; a rollout is the system.
+    pub by: String,
+    /// When, ms.
+    pub at: i64,
+    /// Why.
+    pub reason: String,
+}
+
 /// A version of a registered model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelVersion {
@@ -404,6 +418,9 @@ pub struct ModelVersion {
     pub tags: Vec<Pair>,
     /// Aliases that point at it.
     pub aliases: Vec<String>,
+    /// Whether nothing new may take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
 }
 
 /// A page of results, and the token of the next page when there is one.

@@ -2,7 +2,7 @@
 //! kept here is which generation of each thing it was handed, so that an older one never follows a
 //! newer one, whichever way it came: from an apply of this process or from the database.
 
-use mainspring_core::{Name, Tenant};
+use mainspring_core::{Name, Tenant, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -11,17 +11,26 @@ use std::sync::Arc;
 /// Makes what is declared of one kind so, in this process. Called while an apply waits: no method
 /// may block.
 pub trait Controller: Send + Sync + 'static {
-    /// Begins to make `spec` so.
+    /// Begins to make what is declared so.
     ///
     /// # Errors
     /// Why it cannot be; this becomes the thing's status. What ran before may go on.
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String>;
+    fn declare(&self, tenant: &Tenant, name: &Name, declared: Declaration<'_>) -> Result<(), String>;
 
     /// The thing is no longer declared. What was never taken up is no error.
     fn withdraw(&self, tenant: &Tenant, name: &Name);
 
     /// What the thing is now: an object with `state`; `None` when nothing runs under the name.
     fn status(&self, tenant: &Tenant, name: &Name) -> Option<Value>;
+}
+
+/// What is declared of a thing.
+#[derive(Debug, Clone, Copy)]
+pub struct Declaration<'a> {
+    /// Its spec.
+    pub spec: &'a Value,
+    /// When it was declared so: before whoever declared it had an answer, and the same in every process.
+    pub since: Timestamp,
 }
 
 pub(crate) type Thing = (Tenant, Name);
@@ -46,17 +55,17 @@ impl Carrier {
         Self { controller, taken: Mutex::default() }
     }
 
-    /// Hands a generation over, unless it or a newer one was. `spec` is `None` for a deletion. What
+    /// Hands a generation over, unless it or a newer one was. `declared` is `None` for a deletion. What
     /// was refused is handed over again: the reason may be gone.
-    pub(crate) fn take(&self, thing: &Thing, generation: i64, spec: Option<&Value>) {
+    pub(crate) fn take(&self, thing: &Thing, generation: i64, declared: Option<Declaration<'_>>) {
         let mut taken = self.taken.lock();
         let before = taken.get(thing);
         if before.is_some_and(|b| b.generation > generation || (b.generation == generation && b.refused.is_none())) {
             return;
         }
         let (tenant, name) = thing;
-        let refused = match spec {
-            Some(spec) => self.controller.declare(tenant, name, spec).err(),
+        let refused = match declared {
+            Some(declared) => self.controller.declare(tenant, name, declared).err(),
             None => {
                 if before.is_some_and(|b| b.declared) {
                     self.controller.withdraw(tenant, name);
@@ -67,7 +76,7 @@ impl Carrier {
         if let Some(reason) = &refused {
             tracing::warn!(%tenant, %name, generation, reason, "what is declared cannot be carried out");
         }
-        taken.insert(thing.clone(), Taken { generation, declared: spec.is_some(), refused });
+        taken.insert(thing.clone(), Taken { generation, declared: declared.is_some(), refused });
     }
 
     /// Everything that is declared as far as this process knows, with its generation.

@@ -3,7 +3,7 @@
 use crate::carry::{Carrier, Controller};
 use crate::document::Document;
 use crate::error::ResourceError;
-use mainspring_core::{Name, Tenant, nearest};
+use mainspring_core::{Name, Tenant, in_plain_words, nearest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ pub struct Invalid {
     pub reason: String,
 }
 
-type ForTenant = Arc<dyn Fn(&Tenant, &Value) -> Result<(), Invalid> + Send + Sync>;
+type ForTenant = Arc<dyn Fn(&Tenant, &Name, &Value) -> Result<(), Invalid> + Send + Sync>;
 type Check = Arc<dyn Fn(&Name, Map<String, Value>) -> Result<Value, Invalid> + Send + Sync>;
 
 /// One kind of declared thing.
@@ -56,7 +56,7 @@ impl Kind {
             let spec: S = serde_path_to_error::deserialize(Value::Object(spec)).map_err(|e| {
                 let path = e.path().to_string();
                 let path = if path == "." { String::new() } else { path };
-                Invalid { path, reason: e.into_inner().to_string() }
+                Invalid { path, reason: in_plain_words(&e.into_inner().to_string()) }
             })?;
             validate(thing, &spec)?;
             serde_json::to_value(&spec).map_err(|e| Invalid { path: String::new(), reason: e.to_string() })
@@ -64,10 +64,10 @@ impl Kind {
         Self { name, description, schema, check: Arc::new(check), for_tenant: None, exclusive: None, carrier: None }
     }
 
-    /// Also asks whether this tenant may declare such a spec.
+    /// Also asks whether this tenant may declare such a spec under a name.
     pub fn allowed_by<V>(mut self, allows: V) -> Self
     where
-        V: Fn(&Tenant, &Value) -> Result<(), Invalid> + Send + Sync + 'static,
+        V: Fn(&Tenant, &Name, &Value) -> Result<(), Invalid> + Send + Sync + 'static,
     {
         self.for_tenant = Some(Arc::new(allows));
         self
@@ -101,7 +101,7 @@ impl Kind {
     /// As [`Kind::check`].
     pub fn check_for(&self, tenant: &Tenant, document: &Document) -> Result<Value, ResourceError> {
         let spec = self.check(document)?;
-        let allowed = self.for_tenant.as_ref().map_or(Ok(()), |allows| allows(tenant, &spec));
+        let allowed = self.for_tenant.as_ref().map_or(Ok(()), |allows| allows(tenant, &document.name, &spec));
         allowed.map_err(|invalid| self.invalid(document, invalid))?;
         Ok(spec)
     }

@@ -15,7 +15,7 @@ mod tests;
 mod units;
 
 pub use action::{Apply, Delete, Read, Rollback};
-pub use carry::Controller;
+pub use carry::{Controller, Declaration};
 pub use document::{Document, Place, parse};
 pub use error::ResourceError;
 pub use kind::{Invalid, Kind, Kinds};

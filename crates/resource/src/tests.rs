@@ -1,5 +1,5 @@
 use crate::*;
-use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Name, Tenant};
+use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Name, Tenant, Timestamp};
 use mainspring_store::{Db, DbSettings};
 use mainspring_testkit::may;
 use parking_lot::Mutex;
@@ -195,10 +195,12 @@ async fn a_diff_names_each_field_and_changes_nothing() {
 struct Switches {
     on: Mutex<BTreeMap<String, Value>>,
     told: AtomicUsize,
+    since: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl Controller for Switches {
-    fn declare(&self, _: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, _: &Tenant, name: &Name, Declaration { spec, since }: Declaration<'_>) -> Result<(), String> {
+        self.since.lock().insert(name.to_string(), since);
         self.told.fetch_add(1, Ordering::SeqCst);
         if spec["bulb"]["watts"] == 13 {
             return Err("thirteen is unlucky".into());
@@ -254,16 +256,17 @@ async fn another_process_follows_and_an_older_state_never_undoes_a_newer_one() {
     assert_eq!(other.get(&read("b")).await.unwrap().status, None, "what runs there is of another generation");
     other.carry_out().await.unwrap();
     assert_eq!(*there.on.lock(), BTreeMap::from([("b".into(), json!(2))]));
+    assert_eq!(here.since.lock()["b"], there.since.lock()["b"], "declared once, whoever hears of it when");
 
     // A comparison that read the rows before a deletion hands the old row over after it.
     let carrier = r.kinds().carrier("Lamp").unwrap();
-    let thing = (Tenant::default(), Name::new("a").unwrap());
-    carrier.take(&thing, 1, Some(&json!({"bulb": {"watts": 1}})));
+    let (thing, since) = ((Tenant::default(), Name::new("a").unwrap()), Timestamp(0));
+    carrier.take(&thing, 1, Some(Declaration { spec: &json!({"bulb": {"watts": 1}}), since }));
     assert!(!here.on.lock().contains_key("a"));
     carrier.forget(&thing, 2);
-    carrier.take(&thing, 2, Some(&json!({"bulb": {"watts": 1}})));
+    carrier.take(&thing, 2, Some(Declaration { spec: &json!({"bulb": {"watts": 1}}), since }));
     assert!(!here.on.lock().contains_key("a"));
-    carrier.take(&thing, 3, Some(&json!({"bulb": {"watts": 3}})));
+    carrier.take(&thing, 3, Some(Declaration { spec: &json!({"bulb": {"watts": 3}}), since }));
     carrier.forget(&thing, 2);
     assert!(here.on.lock().contains_key("a"));
 }

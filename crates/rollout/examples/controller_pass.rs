@@ -7,11 +7,11 @@
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 use mainspring_core::{EventId, Name, Tenant};
-use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
+use mainspring_rollout::machine::{Checked, Follow, Freeze, Pins, Readiness};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{
-    Batch, Before, Controller, Declarations, Earlier, Event, EventStream, Events, Exposure, Fleet, FleetView, Limits,
-    MIGRATIONS, PortResult, Ports, RolloutSpec, Rollouts, StartRollout, Wanted,
+    Answer, Batch, Before, Controller, Declarations, Earlier, Event, EventStream, Events, Exposure, Fleet, FleetView,
+    Limits, MIGRATIONS, PortResult, Ports, Question, RolloutSpec, Rollouts, Said, StartRollout, Wanted, Webhooks,
 };
 use mainspring_store::FutureExt;
 use mainspring_testkit::{TempDb, may};
@@ -32,6 +32,11 @@ impl Fleet for Calm {
 
     fn view<'a>(&'a self, _: &'a Tenant, _: &'a Name, _: &'a Row) -> PortResult<'a, FleetView> {
         async move { Ok(FleetView { candidate: Readiness::Ready, tripped: None }) }.boxed()
+    }
+
+    fn frozen<'a>(&'a self, _: &'a Tenant, models: &'a [String]) -> PortResult<'a, Vec<Option<String>>> {
+        let none = vec![None; models.len()];
+        async move { Ok(none) }.boxed()
     }
 
     fn settled<'a>(&'a self, _: &'a Tenant, _: &'a Name, _: &'a Row) -> PortResult<'a, bool> {
@@ -92,8 +97,18 @@ impl Events for Calm {
     }
 }
 
+impl Webhooks for Calm {
+    fn ask(&self, _: Question) -> futures::future::BoxFuture<'_, Answer> {
+        async { Answer::new(Said::Yes("answered 200".to_owned())) }.boxed()
+    }
+}
+
 impl Declarations for Calm {
     fn follow<'a>(&'a self, _: &'a Tenant, _: &'a Follow) -> PortResult<'a, ()> {
+        async move { Ok(()) }.boxed()
+    }
+
+    fn freeze<'a>(&'a self, _: &'a Tenant, _: &'a Freeze) -> PortResult<'a, ()> {
         async move { Ok(()) }.boxed()
     }
 
@@ -118,7 +133,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         rollouts.declare(&may(StartRollout { rollout: Name::new(&format!("r{i}"))? }), spec)?;
     }
     let calm = Arc::new(Calm(temp.ctx.clone()));
-    let ports = Ports { fleet: calm.clone(), events: calm.clone(), declarations: calm };
+    let ports = Ports { fleet: calm.clone(), events: calm.clone(), declarations: calm.clone(), webhooks: calm };
     let mut controller = Controller::new(rollouts, ports, "bench".to_owned(), Limits::default());
     let mut slowest = 0.0_f64;
     // They begin, pass their preflight and are told of; after that a pass has nothing to write.

@@ -1,19 +1,24 @@
 //! The controller: one of all replicas leads, folds the events, asks the machine, and writes what it decides.
 
+mod asking;
 mod facts;
 mod feed;
 mod following;
+mod freezing;
+mod question;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
 use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase, Who};
 use crate::pilot::Pilot;
-use crate::ports::{Declarations, Events, Fleet};
+use crate::ports::{Declarations, Events, Fleet, Webhooks};
 use crate::rollouts::Rollouts;
 use crate::sql::{Change, Run};
+use asking::Asking;
 use facts::facts;
-use feed::{Feed, Trouble};
+use feed::{Budget, Feed, Trouble};
 use following::Following;
+use freezing::Freezing;
 use futures::{StreamExt, stream};
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_store::sql::{Lead, Leader, Passes};
@@ -37,6 +42,8 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// What deployments declare.
     pub declarations: Arc<dyn Declarations>,
+    /// Webhooks that must agree.
+    pub webhooks: Arc<dyn Webhooks>,
 }
 
 /// A rollout in the hands of the leader.
@@ -45,14 +52,15 @@ struct Running {
     number: i64,
     version: i64,
     feed: Feed,
+    asking: Asking,
     trouble: Trouble,
 }
 
 impl Running {
     fn new(run: &Run, limits: Limits) -> Self {
         let pilot = Pilot::new(run.name.as_str(), Arc::clone(&run.spec), run.state.clone(), limits);
-        let (feed, trouble) = (Feed::default(), Trouble::default());
-        Self { pilot, number: run.number, version: run.version, feed, trouble }
+        let (feed, asking, trouble) = (Feed::default(), Asking::default(), Trouble::default());
+        Self { pilot, number: run.number, version: run.version, feed, asking, trouble }
     }
 }
 
@@ -86,6 +94,7 @@ pub struct Controller {
     undeclared: BTreeMap<Key, Trouble>,
     /// What keeps deployments from following.
     following: Following,
+    freezing: Freezing,
 }
 
 impl std::fmt::Debug for Controller {
@@ -108,6 +117,7 @@ impl Controller {
             refused: BTreeMap::new(),
             undeclared: BTreeMap::new(),
             following: Following::default(),
+            freezing: Freezing::default(),
         }
     }
 
@@ -132,11 +142,12 @@ impl Controller {
         self.take_up();
         let keys: Vec<Key> = self.running.keys().cloned().collect();
         let mut decided = Vec::new();
+        let mut budget = Budget::at(known);
         for key in keys {
             if !self.lead().await? {
                 return Ok(());
             }
-            match self.one(&key, known).await {
+            match self.one(&key, known, &mut budget).await {
                 Ok(change) => decided.extend(change.map(|change| (key, change))),
                 Err(RolloutError::Store(error)) => return Err(self.lost(error)),
                 Err(error) => self.troubled(&key, &error),
@@ -286,11 +297,11 @@ impl Controller {
     }
 
     /// Takes one rollout's news and asks what is to be done.
-    async fn one(&mut self, key: &Key, known: Timestamp) -> Result<Option<Change>, RolloutError> {
+    async fn one(&mut self, key: &Key, known: Timestamp, budget: &mut Budget) -> Result<Option<Change>, RolloutError> {
         let Some(running) = self.running.get_mut(key) else { return Ok(None) };
         let now = self.rollouts.ctx.now();
-        let wanting = feed::Wanting { tenant: &key.0, now, limits: self.limits };
-        running.feed.take(&self.ports, &mut running.pilot, wanting).await;
+        let wanting = feed::Wanting { tenant: &key.0, ctx: &self.rollouts.ctx, limits: self.limits };
+        running.feed.take(&self.ports, &mut running.pilot, wanting, budget).await;
         running.pilot.advance(running.feed.complete_until.min(known));
         if running.feed.reading {
             return Ok(None);
@@ -312,14 +323,15 @@ impl Controller {
         let wanted = self.waiting.get(&(run.tenant.clone(), run.spec.deployment.clone()));
         let facts = facts(&self.rollouts, &self.ports, (&run, wanted)).await?;
         let silence = running.feed.silence.clone();
-        let facts = Facts { complete_until: running.feed.complete_until, silence, ..facts };
+        let mut facts = Facts { complete_until: running.feed.complete_until, silence, ..facts };
+        facts.webhooks = running.webhooks(&key.0, &facts, &self.ports, &self.rollouts.ctx);
         let done = running.pilot.ask(now, &facts)?;
         if running.trouble.ends() {
             tracing::info!(rollout = %key.1, "the rollout goes on");
         }
         let Some(done) = done else { return Ok(None) };
         let run = Run { state: running.pilot.state().clone(), ..Run::clone(&run) };
-        let ids = [self.rollouts.ctx.event_id(), self.rollouts.ctx.event_id()];
+        let ids = std::array::from_fn(|_| self.rollouts.ctx.event_id());
         Ok(Some(Change { run, done, ids, lease: self.leader.lease().cloned(), audit: None }))
     }
 
@@ -353,13 +365,18 @@ impl Controller {
         Ok(())
     }
 
-    /// Tells deployments to follow. The journal fetches the decisions itself.
+    /// Tells deployments to follow, and freezes versions. The journal fetches the decisions itself.
     async fn relay(&mut self) -> Result<(), RolloutError> {
         let (db, now) = (self.rollouts.db.clone(), self.rollouts.ctx.now());
         // What waits is the oldest: beside it there is always room for others.
         let most = RELAYED.saturating_add(self.following.waiting);
         let events = db.outbox_take(crate::FOLLOWS, most).await?;
         let done = self.following.relay(&*self.ports.declarations, events, now).await;
+        if !done.is_empty() {
+            db.outbox_done(&done).await?;
+        }
+        let events = db.outbox_take(crate::FREEZES, RELAYED).await?;
+        let done = self.freezing.relay(&*self.ports.declarations, events, now).await;
         if !done.is_empty() {
             db.outbox_done(&done).await?;
         }

@@ -37,7 +37,8 @@ pub use ledger::{Ledger, Limits, Plan, Report};
 pub use machine::{Decision, DecisionKind, Facts, Machine, Order, Phase, State};
 pub use pilot::Pilot;
 pub use ports::{
-    Batch, Before, Declarations, Earlier, EventStream, Events, Fleet, FleetView, PortError, PortResult, Tripped, Wanted,
+    Answer, Batch, Before, Declarations, Earlier, EventStream, Events, Fleet, FleetView, PortError, PortResult,
+    Question, Said, Tripped, Wanted, Webhooks,
 };
 pub use replay::{Difference, Record, Replay, Replayed, replay};
 pub use rollouts::{Rollouts, View};
@@ -46,3 +47,6 @@ pub use sql::{MIGRATIONS, NEWS_MIGRATIONS, Routing, Run};
 
 /// The outbox topic of what deployments are to declare.
 pub(crate) const FOLLOWS: &str = "rollout.follow";
+
+/// The outbox topic of versions that are to be frozen.
+pub(crate) const FREEZES: &str = "rollout.freeze";

@@ -1,8 +1,8 @@
 //! What a rollout needs from the rest of the server. Each is asked again after a failure; none may wait for long.
 
 use crate::event::Event;
-use crate::machine::{Checked, Follow, Pins, Readiness};
-use crate::spec::{CandidateSpec, PreflightSpec, Source};
+use crate::machine::{Checked, Follow, Freeze, Pins, Readiness};
+use crate::spec::{CandidateSpec, PreflightSpec, Source, WebhookSpec};
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_traffic::Row;
@@ -50,11 +50,14 @@ pub trait Fleet: Send + Sync + 'static {
     /// How the variants of `row` are.
     fn view<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, FleetView>;
 
+    /// Of each of these pinned models, why nothing new may take it; nothing where it may.
+    fn frozen<'a>(&'a self, tenant: &'a Tenant, models: &'a [String]) -> PortResult<'a, Vec<Option<String>>>;
+
     /// Whether what the deployment itself declares resolves to the variant of `row` that has all the traffic. Asked only
     /// where that decides.
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool>;
 
-    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`; with
+    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`, `modelCard`; with
     /// several candidates of each, `signature of v9`),
     /// nothing passed while one still runs. Called each second until all have an answer; a check that was begun for this
     /// generation of the row is not begun again.
@@ -141,9 +144,59 @@ pub trait Events: Send + Sync + 'static {
 /// What the deployment itself declares: its alias, or its own model.
 pub trait Declarations: Send + Sync + 'static {
     /// Makes the deployment declare `follow.to`: its alias is moved when it names one, else its model is changed. Called
-    /// again until it succeeds, also after it did. A deployment that is gone is no error: nobody is left to declare it.
+    /// again until it succeeds, also after it did. A frozen version is refused, unless the deployment goes back to it. A deployment that is gone is no error: nobody is left to declare it.
     fn follow<'a>(&'a self, tenant: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()>;
+
+    /// Keeps a model's version from being taken by anything new, until a person ends that. Called again until it succeeds, also
+    /// after it did.
+    fn freeze<'a>(&'a self, tenant: &'a Tenant, freeze: &'a Freeze) -> PortResult<'a, ()>;
 
     /// Who declared a rollout last, as audit knows them; `None` when nobody declares it any more.
     fn author<'a>(&'a self, tenant: &'a Tenant, rollout: &'a Name) -> PortResult<'a, Option<String>>;
+}
+
+/// A question to a webhook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Whose rollout it is about, and whose secret signs it.
+    pub tenant: Tenant,
+    /// Who is asked.
+    pub webhook: WebhookSpec,
+    /// Which question this is.
+    pub id: String,
+    /// What is sent, JSON.
+    pub body: String,
+}
+
+/// What a webhook said, in words that follow its name, without any secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It agrees: `answered 200`.
+    Yes(String),
+    /// It does not: `answered 403: not before Monday`.
+    No(String),
+    /// It did not answer, or says that it cannot now.
+    Nothing(String),
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What it says.
+    pub said: Said,
+    /// How long it wants not to be asked again.
+    pub after: Option<Duration>,
+}
+
+impl Answer {
+    /// An answer that asks for no pause.
+    pub fn new(said: Said) -> Self {
+        Self { said, after: None }
+    }
+}
+
+/// Asks webhooks.
+pub trait Webhooks: Send + Sync + 'static {
+    /// Asks once, signed, and waits no longer than the webhook's timeout.
+    fn ask(&self, question: Question) -> BoxFuture<'_, Answer>;
 }

@@ -188,11 +188,17 @@ mod tests {
     use crate::simulate::{Behaviour, World, drive};
 
     fn recorded(seed: u64) -> (Record, Vec<Event>) {
+        recorded_with(seed, "")
+    }
+
+    /// `test` is what the file says of how the success metric is tested.
+    fn recorded_with(seed: u64, test: &str) -> (Record, Vec<Event>) {
         let yaml = "{deployment: d, candidates: [{name: b, model: 'models:/m/2'}], warmupExclude: 10s,
             steps: [{canary: {weight: 10, minDuration: 5m}}, {abTest: {weight: 50, maxDuration: 2h}}],
             metrics: {guardrails: [{name: errors, kind: errors, nonInferiority: 0.02}],
-                      success: [{name: liked, kind: mean, source: 'label:liked'}]}}";
-        let spec = crate::spec::tests::parse(yaml).unwrap();
+                      success: [{name: liked, kind: mean, source: 'label:liked'}]}}"
+            .replace("'label:liked'", &format!("'label:liked'{test}"));
+        let spec = crate::spec::tests::parse(&yaml).unwrap();
         spec.validate().unwrap();
         let spec = Arc::new(spec);
         let mut variants = vec![Behaviour::default(); 2];
@@ -227,6 +233,34 @@ mod tests {
         let found = replay(record.clone(), events);
         assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
         assert_eq!(found.same, record.decisions.len() as u64);
+    }
+
+    #[test]
+    fn each_test_that_a_file_chooses_decides_the_same_again() {
+        for test in [
+            ", test: msprt, tau: 0.1, alpha: 0.02",
+            ", test: groupSequential, maxUnits: 2000, looks: 4, spending: pocock",
+        ] {
+            let (mut record, mut events) = recorded_with(3, test);
+            events.reverse();
+            let text = serde_json::to_string(&record.decisions).unwrap();
+            record.decisions = serde_json::from_str(&text).unwrap();
+            let promoted = record.decisions.iter().find(|d| d.kind == DecisionKind::Promoted).unwrap();
+            let tested = promoted.evidence.as_ref().unwrap().metric("liked").unwrap().tested.clone().unwrap();
+            match tested.looks {
+                Some(looks) => {
+                    assert!(looks.better.z >= looks.better.bound.unwrap() && looks.due < 4, "{looks:?}");
+                    assert!(
+                        promoted.sentence.contains(&format!("at look {} of 4", looks.due)),
+                        "{}",
+                        promoted.sentence
+                    );
+                }
+                None => assert_eq!((tested.test.as_str(), tested.alpha), ("msprt", Some(0.02))),
+            }
+            let found = replay(record.clone(), events);
+            assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
+        }
     }
 
     #[test]

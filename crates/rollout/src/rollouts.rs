@@ -167,7 +167,7 @@ impl Rollouts {
         let machine = Machine { name: rollout.as_str(), spec: &run.spec };
         let done = machine.order(&run.state, order, who, self.ctx.now())?;
         let decision = done.decision.clone();
-        let ids = [self.ctx.event_id(), self.ctx.event_id()];
+        let ids = std::array::from_fn(|_| self.ctx.event_id());
         self.commit(Change { run, done, ids, lease: None, audit }).await?;
         self.refresh().await?;
         Ok(decision)
@@ -309,7 +309,7 @@ impl Rollouts {
         audit: Option<AuditRecord>,
     ) -> Result<bool, RolloutError> {
         let ((tenant, name), ctx) = (key.clone(), &self.ctx);
-        let ids = [ctx.event_id(), ctx.event_id()];
+        let ids = std::array::from_fn(|_| ctx.event_id());
         let begin = Box::new(Begin { tenant, name, spec, id: ctx.event_id(), ids, at: ctx.now(), audit });
         Box::pin(self.db.write(move |c| async move { sql::create(c, &begin).await }.boxed())).await
     }

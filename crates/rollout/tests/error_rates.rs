@@ -1,6 +1,8 @@
 //! How often the ledger finds something where there is nothing: the same users in every step, some of whom always fail, are
 //! always slow or always pleased, a baseline that drifts, and weights that rise, with a look after every batch.
 
+#![expect(clippy::unwrap_used, reason = "a simulation whose settings are wrong must stop")]
+
 use mainspring_core::{ErrorKind, IdGen, SeededIds, Timestamp};
 use mainspring_rollout::ledger::{Limits, Plan, Report, Stratum};
 use mainspring_rollout::{Earlier, Event, Exposure, Label, Ledger, RolloutSpec};
@@ -8,6 +10,8 @@ use mainspring_stats::decision::Finding;
 use std::sync::Arc;
 
 const RUNS: u64 = 300;
+/// The same for tests that a file chooses.
+const CHOSEN_RUNS: u64 = 200;
 const USERS: usize = 700;
 const EVENTS: u32 = 3_000;
 const STEPS: [f64; 3] = [0.05, 0.2, 0.5];
@@ -143,6 +147,66 @@ fn the_interval_of_an_effect_holds_it_at_all_looks() {
     assert!(better >= 80, "an effect as large as the users differ is found: {better}");
     let worse = reports.iter().filter(|r| r.metric("spent").unwrap().finding == Finding::Worse).count();
     assert_eq!(worse, 0);
+}
+
+/// The spec with each metric tested otherwise than by default, and an error rate of one's own.
+fn otherwise(liked: &str, spent: &str) -> RolloutSpec {
+    let text = SPEC
+        .replace(r#""kind": "errors", "margin": 1.0"#, r#""kind": "errors", "test": "betting", "alpha": 0.01"#)
+        .replace(r#""label:liked""#, &format!(r#""label:liked", {liked}"#))
+        .replace(r#""label:spent""#, &format!(r#""label:spent", {spent}"#));
+    let spec: RolloutSpec = serde_json::from_str(&text).unwrap();
+    spec.validate().unwrap();
+    spec
+}
+
+/// Each test that can be chosen keeps its error rate under the same looks: users who come back in every step, weights that
+/// rise, a baseline that drifts.
+#[test]
+fn no_chosen_test_finds_what_is_not_there() {
+    let group =
+        |spending: &str| format!(r#""test": "groupSequential", "maxUnits": 900, "looks": 5, "spending": "{spending}""#);
+    for (at, (liked, spent)) in [
+        (r#""test": "msprt", "tau": 0.1"#.to_owned(), r#""test": "msprt", "tau": 0.5, "alpha": 0.02"#.to_owned()),
+        (group("obrienFleming"), group("pocock") + r#", "alpha": 0.02"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let spec = otherwise(&liked, &spent);
+        let seed = |n: u64| n + 200_000 + 10_000 * at as u64;
+        let reports: Vec<Arc<Report>> = (0..CHOSEN_RUNS).map(|n| rollout(&spec, seed(n), 0.0)).collect();
+        let rate = |name: &str, finding: Finding| {
+            let found = reports.iter().filter(|r| r.metric(name).unwrap().finding == finding).count();
+            found as f64 / CHOSEN_RUNS as f64
+        };
+        let most = |alpha: f64| alpha + 3.0 * (alpha * (1.0 - alpha) / CHOSEN_RUNS as f64).sqrt();
+        // Of 5 %, errors have 1 and what was spent 2; what is left the two others share for harm, and one has for success.
+        for (name, harm, better) in
+            [("errors", 0.01, 0.0), ("slow", 0.01, 0.0), ("liked", 0.01, 0.03), ("spent", 0.02, 0.02)]
+        {
+            let worse = rate(name, Finding::Worse);
+            assert!(worse <= most(harm), "{liked}: {name} worse: {worse}");
+            let found = rate(name, Finding::Better);
+            assert!(better == 0.0 || found <= most(better), "{liked}: {name} better: {found}");
+        }
+        let looks = |r: &Arc<Report>| r.metric("spent").unwrap().tested.as_ref().and_then(|t| t.looks);
+        let whole = reports.iter().filter(|r| looks(r).is_some_and(|l| l.due == l.of)).count() as u64;
+        assert!(at == 0 || whole >= CHOSEN_RUNS * 9 / 10, "all looks were taken in {whole}");
+    }
+}
+
+#[test]
+fn each_chosen_test_finds_what_is_there() {
+    let group = r#""test": "groupSequential", "maxUnits": 900"#;
+    for chosen in [r#""test": "msprt", "tau": 0.3"#, group] {
+        let spec = otherwise(chosen, chosen);
+        let reports: Vec<Arc<Report>> = (0..40).map(|seed| rollout(&spec, seed + 9_000, 1.5)).collect();
+        let better = reports.iter().filter(|r| r.metric("liked").unwrap().finding == Finding::Better).count();
+        assert!(better >= 32, "{chosen}: {better} of 40");
+        let effect = reports.iter().filter_map(|r| r.metric("liked").unwrap().effect).find(|e| e.low > Some(0.0));
+        assert!(effect.is_some(), "{chosen}: an interval beyond 0");
+    }
 }
 
 /// What users did before the rollout narrows what they show in it, and makes nobody find what is not there.

@@ -14,7 +14,6 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use mainspring_core::{Ctx, ErrorKind, Principal, Tasks};
 use mainspring_http::{ApiError, Caller, Guard, apart, problem};
-use mainspring_monitor::performance::Performance;
 use mainspring_proto_aws::AwsState;
 use mainspring_proto_azure::AzureState;
 use mainspring_proto_classic::ClassicState;
@@ -128,7 +127,7 @@ fn native(
         buckets: metrics::buckets(),
         journal: parts.journal.clone(),
         query: parts.query.clone(),
-        performance: Performance::new(parts.query.clone()),
+        performance: parts.performance.clone(),
         costs: parts.costs.clone(),
         lineage: parts.lineage.clone(),
         security: parts.security.clone(),

@@ -120,23 +120,33 @@ impl Shelf {
         let lineage = self.registry.lineage(&auth, &found.name, version).await.map_err(|e| port(&e))?;
         for input in lineage.run.iter().flat_map(|r| &r.inputs) {
             let Some((root, path)) = place(&input.dataset.source) else { continue };
-            let named = Rows { name: path.clone(), content: Bytes::new() };
-            let Some(format) = named.format() else { continue };
-            let auth = self.may(who, ReadArtifact::on(&path))?;
+            let Some(format) = format_of(&path) else { continue };
             // It may have been deleted since.
-            let Ok(download) = self.registry.open_artifact(&auth, &root, &path).await else { continue };
-            let into = scratch.join(format!("dataset.{format}"));
-            let mut file = tokio::fs::File::create(&into).await.map_err(|e| broken(&into, &e))?;
-            let size = download.file.size();
-            let mut parts = download.file.part(0..size).map_err(|e| port(&e))?;
-            while let Some(part) = parts.next().await {
-                let part = part.map_err(|e| broken(&into, &e))?;
-                file.write_all(&part).await.map_err(|e| broken(&into, &e))?;
-            }
-            file.flush().await.map_err(|e| broken(&into, &e))?;
+            let Some(into) = self.copy(who, (&root, &path, format), scratch).await? else { continue };
             return Ok(Some((into, format, format!("the run's dataset {}", input.dataset.name))));
         }
         Ok(None)
+    }
+
+    /// A copy of a table in the store; `None` where it is not there.
+    pub(crate) async fn copy(
+        &self,
+        who: &Arc<Principal>,
+        (root, path, format): (&ArtifactRoot, &str, &str),
+        scratch: &Path,
+    ) -> Result<Option<PathBuf>, PortError> {
+        let auth = self.may(who, ReadArtifact::on(path))?;
+        let Ok(download) = self.registry.open_artifact(&auth, root, path).await else { return Ok(None) };
+        let into = scratch.join(format!("dataset.{format}"));
+        let mut file = tokio::fs::File::create(&into).await.map_err(|e| broken(&into, &e))?;
+        let size = download.file.size();
+        let mut parts = download.file.part(0..size).map_err(|e| port(&e))?;
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|e| broken(&into, &e))?;
+            file.write_all(&part).await.map_err(|e| broken(&into, &e))?;
+        }
+        file.flush().await.map_err(|e| broken(&into, &e))?;
+        Ok(Some(into))
     }
 
     /// Writes the files of a model below a new logged model, and gives its id.
@@ -186,9 +196,14 @@ impl Shelf {
     }
 }
 
+/// The format of a table, as its path ends.
+pub(crate) fn format_of(path: &str) -> Option<&'static str> {
+    Rows { name: path.to_owned(), content: Bytes::new() }.format()
+}
+
 /// Where a dataset is in this server's store. Other places are not read for a client: not the server's own
 /// disk, nor what it can reach.
-fn place(source: &str) -> Option<(ArtifactRoot, String)> {
+pub(crate) fn place(source: &str) -> Option<(ArtifactRoot, String)> {
     let held: Option<serde_json::Value> = serde_json::from_str(source).ok();
     let named = held.as_ref().and_then(|v| ["uri", "path", "url"].iter().find_map(|k| v.get(*k)?.as_str()));
     let address = named.unwrap_or(source);

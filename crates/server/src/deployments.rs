@@ -3,7 +3,9 @@
 use crate::alerts::Slos;
 use mainspring_core::{Gate, Name, Principal, Tenant};
 use mainspring_journal::{Journal, Retention};
-use mainspring_resource::{Controller, Invalid, Kind};
+use mainspring_registry::actions::FreezeVersion;
+use mainspring_registry::{Registry, RegistryError};
+use mainspring_resource::{Controller, Declaration, Invalid, Kind};
 use mainspring_serving::{Deploy, DeploymentSpec, Describe, Serving, Undeploy};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -14,7 +16,28 @@ pub struct Deployments {
     serving: Serving,
     journal: Journal,
     slos: Slos,
+    registry: Registry,
     gate: Gate,
+}
+
+/// Why nothing new may take what a model URI names; nothing where it may.
+pub(crate) fn frozen(registry: &Registry, tenant: &Tenant, uri: &str) -> Option<String> {
+    registry.frozen(tenant, &uri.parse().ok()?)
+}
+
+/// Keeps a version from being taken by anything new, as the server itself; one that is frozen already stays as it is.
+pub(crate) async fn freeze(
+    registry: &Registry,
+    gate: &Gate,
+    (tenant, model, version): (&Tenant, &str, i64),
+    reason: &str,
+) -> Result<(), String> {
+    let auth = gate.authorize(&acting_for(tenant), FreezeVersion::on(model)).map_err(|e| e.to_string())?;
+    match registry.freeze_version(&auth, (model, version), reason).await {
+        // Deleted since: nothing is left that anybody could take.
+        Ok(_) | Err(RegistryError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The server, acting on what a tenant declared.
@@ -24,8 +47,23 @@ pub(crate) fn acting_for(tenant: &Tenant) -> Arc<Principal> {
 
 impl Deployments {
     /// Carried out by `serving`; `journal` keeps their predictions for as long as they say, and `slos` what they promise.
-    pub fn new(serving: Serving, journal: Journal, slos: Slos, gate: Gate) -> Self {
-        Self { serving, journal, slos, gate }
+    pub fn new(serving: Serving, journal: Journal, slos: Slos, (registry, gate): (Registry, Gate)) -> Self {
+        Self { serving, journal, slos, registry, gate }
+    }
+
+    /// Whether a deployment may take the model that it names: a frozen version only where it has it already.
+    fn takes(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), Invalid> {
+        let declared = spec.get("model").and_then(Value::as_str).unwrap_or_default();
+        let Some(reason) = frozen(&self.registry, tenant, declared) else { return Ok(()) };
+        let action = Describe { deployment: Some(name.clone()) };
+        let view = self.gate.authorize(&acting_for(tenant), action).ok().and_then(|auth| self.serving.describe(&auth));
+        let has = view.is_some_and(|view| {
+            let names = |v: &mainspring_serving::VersionView| {
+                format!("models:/{}/{}", v.contract.target.model, v.contract.target.version)
+            };
+            view.spec.model == declared || view.versions.iter().any(|v| names(v) == declared)
+        });
+        if has { Ok(()) } else { Err(Invalid { path: "model".to_owned(), reason }) }
     }
 
     /// The kind, to be registered.
@@ -39,6 +77,10 @@ impl Deployments {
                 .map_or(Ok(()), |rules| crate::rules::read(rules).map(drop))
                 .map_err(|e| invalid(e.to_string()))
         })
+        .allowed_by({
+            let deployments = self.clone();
+            move |tenant, name, spec| deployments.takes(tenant, name, spec)
+        })
         // Scoring requests that name no deployment have one answer.
         .one_at_most("default")
         .carried_by(Arc::new(self.clone()))
@@ -46,7 +88,7 @@ impl Deployments {
 }
 
 impl Controller for Deployments {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: DeploymentSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         let auth =

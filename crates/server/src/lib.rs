@@ -16,6 +16,7 @@ mod export;
 mod health;
 mod keys;
 mod lineage;
+mod listen;
 mod metrics;
 mod monitors;
 mod personalizers;

@@ -7,7 +7,7 @@ use mainspring_core::{Authorized, Ctx, EventId, Failure, Gate, Name, Prediction,
 use mainspring_journal::{Journal, SendFeedback};
 use mainspring_personalize::{Inspect, Log, Past, PersonalizerSpec, Personalizers, PortError};
 use mainspring_query::{Limits, Query, QueryError, QueryJournal};
-use mainspring_resource::{Controller, Invalid, Kind};
+use mainspring_resource::{Controller, Declaration, Invalid, Kind};
 use mainspring_serving::{Describe, Serving};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,6 +69,7 @@ impl Log for Choices {
         Box::pin(async move {
             let auth = self.gate.authorize(&acting_for(tenant), QueryJournal).map_err(|e| port(&e))?;
             let query = Query::new(self.journal.clone(), Limits { rows: 200_000, ..Limits::default() });
+            let query = query.of_deployment(name).since(at);
             // A name has no quotes. The columns are there only once a choice was made.
             let known =
                 format!("SELECT count(*) FROM predictions WHERE deployment = '{name}' AND protocol = 'personalizer'");
@@ -134,7 +135,7 @@ impl Declared {
 }
 
 impl Controller for Declared {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: PersonalizerSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         let describe = Describe { deployment: Some(name.clone()) };

@@ -1,7 +1,7 @@
 //! Where domains meet: each small port that one domain owns, answered with another domain.
 
 use crate::conversions::newest_made_from;
-use crate::deployments::acting_for;
+use crate::deployments::{acting_for, frozen};
 use crate::trace;
 use futures::future::BoxFuture;
 use mainspring_artifact::Artifacts;
@@ -67,6 +67,17 @@ impl ModelSource for Models {
                 None => Ok(None),
             }
         })
+    }
+
+    fn refused(&self, tenant: &Tenant, uri: &str, found: &Resolved) -> Option<String> {
+        // An alias or a number means what somebody chose, before it was frozen.
+        let shifts = match uri.parse().ok()? {
+            ModelUri::Latest { .. } | ModelUri::Stage { .. } => true,
+            ModelUri::Alias { alias, .. } => alias.eq_ignore_ascii_case("latest"),
+            ModelUri::Version { .. } | ModelUri::Logged { .. } | ModelUri::Run { .. } => false,
+        };
+        let means = format!("models:/{}/{}", found.model, found.version);
+        frozen(&self.registry, tenant, &means).filter(|_| shifts)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 use mainspring_core::tensor::{Data, NamedTensor};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::{Content, TensorSpec};
+use mainspring_journal::arrow_type;
 use mainspring_monitor::quality::{RowChecker, RowColumn, RowRule, Rows};
 use mainspring_serving::{Contract, RowRules, RuleAction, RuleError, RuleMaker, RulesSpec, Seen};
 use std::sync::Arc;
@@ -84,21 +85,7 @@ fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
 }
 
 fn kind(spec: &TensorSpec) -> DataType {
-    match spec.dtype {
-        DType::Bool => DataType::Boolean,
-        DType::Uint8 => DataType::UInt8,
-        DType::Uint16 => DataType::UInt16,
-        DType::Uint32 => DataType::UInt32,
-        DType::Uint64 => DataType::UInt64,
-        DType::Int8 => DataType::Int8,
-        DType::Int16 => DataType::Int16,
-        DType::Int32 => DataType::Int32,
-        DType::Int64 => DataType::Int64,
-        DType::Fp16 | DType::Bf16 | DType::Fp32 => DataType::Float32,
-        DType::Fp64 => DataType::Float64,
-        DType::Bytes if spec.content == Content::Text => DataType::Utf8,
-        DType::Bytes => DataType::Binary,
-    }
+    arrow_type(spec.dtype, spec.content != Content::Text)
 }
 
 /// The inputs of one request.

@@ -24,6 +24,7 @@ use mainspring_http::{ServeSettings, TlsSettings};
 use mainspring_journal::Journal;
 use mainspring_lineage::Lineage;
 use mainspring_monitor::live::Monitors;
+use mainspring_monitor::performance::Performance;
 use mainspring_personalize::Personalizers;
 use mainspring_query::{Limits, Query};
 use mainspring_registry::Registry;
@@ -94,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) personalizers: Personalizers,
     pub(crate) rollouts: Rollouts,
     pub(crate) query: Query,
+    /// One for all who ask: it takes one report at a time.
+    pub(crate) performance: Performance,
     pub(crate) house: House,
     pub(crate) lineage: Lineage,
     pub(crate) monitors: Monitors,
@@ -130,7 +133,7 @@ pub async fn start(
 
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;
     drop(ctx.tasks.spawn("follow what is declared", parts.resources.clone().follow()));
-    rollouts::start(&parts, &ctx);
+    rollouts::start(&settings, &parts, &ctx)?;
     tell_lineage(&settings, &parts)?;
     monitors::start(&parts, &ctx);
     let reached = settings.public_url.clone().unwrap_or_else(|| url.clone());
@@ -197,14 +200,16 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone()).ruled_by(Arc::new(Suites));
     let slos = Slos::default();
-    let deployments = Deployments::new(serving.clone(), journal.clone(), slos.clone(), gate.clone());
-    let alerts = alerts::open(settings, db.clone(), ctx)?;
+    let deployments =
+        Deployments::new(serving.clone(), journal.clone(), slos.clone(), (registry.clone(), gate.clone()));
+    let brake = alerts::Brake { registry: registry.clone(), gate: gate.clone() };
+    let alerts = alerts::open(settings, db.clone(), ctx, brake)?;
     let channels = Channels { alerts: alerts.clone() };
     let choices = Choices { journal: journal.clone(), gate: gate.clone(), ctx: ctx.clone() };
     let personalizers = Personalizers::new(Arc::new(choices), db.clone(), ctx.clone());
     let declared = Declared { personalizers: personalizers.clone(), serving: serving.clone(), gate: gate.clone() };
     let rollouts = Rollouts::new(db.clone(), ctx.clone());
-    let rolled = rollouts::Declared { rollouts: rollouts.clone(), gate: gate.clone() };
+    let rolled = rollouts::Declared { rollouts: rollouts.clone(), registry: registry.clone(), gate: gate.clone() };
     let query = Query::new(journal.clone(), Limits::default());
     let house =
         House { registry: registry.clone(), serving: serving.clone(), query: query.clone(), gate: gate.clone() };
@@ -231,6 +236,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
         conversions,
         personalizers,
         rollouts,
+        performance: Performance::new(query.clone()),
         query,
         house,
         lineage,

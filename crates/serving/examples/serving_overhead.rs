@@ -36,6 +36,10 @@ impl ModelSource for File {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn refused(&self, _: &Tenant, _: &str, _: &Resolved) -> Option<String> {
+        None
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.1.subscribe()
     }

@@ -5,7 +5,7 @@ use crate::error::ServeError;
 use crate::pick;
 use crate::serving::Serving;
 use mainspring_core::{Authorized, Name, Tenant};
-use mainspring_traffic::{UnitFrom, Why};
+use mainspring_traffic::{RequestHead, UnitFrom, Why};
 use std::sync::Arc;
 
 /// Who would answer a unit's requests now.
@@ -41,11 +41,17 @@ impl Serving {
     }
 
     /// Who would answer `unit`, the value that requests carry where the rollout looks for it. The caller's own key is
-    /// the unit where the rollout says so. Nothing is counted by asking.
+    /// the unit where the rollout says so; and the cookie of its own request where no unit is named, since a page's script cannot
+    /// read one that is `HttpOnly`. Nothing is counted by asking.
     ///
     /// # Errors
     /// [`ServeError::NoDeployment`], and [`ServeError::NotReady`] when nothing answers.
-    pub fn assigned(&self, auth: &Authorized<Infer>, unit: Option<&[u8]>) -> Result<Assigned, ServeError> {
+    pub fn assigned(
+        &self,
+        auth: &Authorized<Infer>,
+        unit: Option<&[u8]>,
+        head: &dyn RequestHead,
+    ) -> Result<Assigned, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         let route = deployment.route.load();
         let current = pick::answering(&deployment, &route, None, pick::explains(auth.who()))?;
@@ -68,6 +74,7 @@ impl Serving {
             UnitFrom::Key => pick::key(auth.who()),
             // Each request is a unit of its own, so nobody's requests all go to one variant.
             UnitFrom::Request => None,
+            from @ UnitFrom::Cookie(_) => unit.or_else(|| from.beside(head)),
             UnitFrom::Header(_) | UnitFrom::Field(_) => unit,
         };
         let made = traffic.waits();

@@ -137,6 +137,9 @@ async fn seat(
 ) -> Result<(), ServeError> {
     let named = means.source.resolve(&deployment.tenant, &seat.uri).await?;
     let Choice { resolved, why, instead } = choose(&*means.source, &deployment.tenant, spec, named).await?;
+    if seat.is_own() {
+        may_take(means, deployment, &seat.uri, (instead.as_ref().unwrap_or(&resolved), &resolved))?;
+    }
     let preferred = resolved.version.clone();
     let Some(named) = instead else { return take_up(means, deployment, spec, (seat, resolved, why)).await };
     match take_up(means, deployment, spec, (seat, resolved, why)).await {
@@ -148,6 +151,29 @@ async fn seat(
         }
         Ok(()) => Ok(()),
     }
+}
+
+/// Refuses what nothing new may take where a URI has come to mean it by itself, while something else answers. Where nothing
+/// does, as after a start, it is not known whether the version is new here, and no answer at all would be worse.
+fn may_take(
+    means: &Means,
+    deployment: &Deployment,
+    uri: &str,
+    (named, chosen): (&Resolved, &Resolved),
+) -> Result<(), ServeError> {
+    let route = deployment.route.load();
+    let Some(current) = &route.current else { return Ok(()) };
+    let answers = &current.facts.origin;
+    if [named, chosen].iter().any(|is| answers.model == is.model && answers.version == is.version) {
+        return Ok(());
+    }
+    let Some(why) = means.source.refused(&deployment.tenant, uri, named) else { return Ok(()) };
+    Err(ServeError::Refused {
+        uri: uri.to_owned(),
+        means: format!("version {} of {}", named.version, named.model),
+        answers: answers.version.clone(),
+        why,
+    })
 }
 
 /// Lets a version serve, unless it does already. `why` is shown once it does.

@@ -52,6 +52,18 @@ pub enum ServeError {
         /// Why, for callers who may look at the deployment.
         reason: Option<String>,
     },
+    /// What is declared has come to mean a version that may not take the place of what answers.
+    #[error("{uri} means {means} by now, and version {answers} goes on: {why}")]
+    Refused {
+        /// The URI that is declared.
+        uri: String,
+        /// The version that it means now.
+        means: String,
+        /// The version that answers.
+        answers: String,
+        /// Why, and what ends that.
+        why: String,
+    },
     /// A routing row contradicts itself.
     #[error(transparent)]
     Row(#[from] RowError),
@@ -175,7 +187,7 @@ impl Failure for ServeError {
             | Self::Row(_) => ErrorKind::InvalidInput,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
-            Self::Stale(_) => ErrorKind::Conflict,
+            Self::Stale(_) | Self::Refused { .. } => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Engine(e) => e.kind(),
             Self::Spec(e) => e.kind(),

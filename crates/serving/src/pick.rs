@@ -108,7 +108,7 @@ impl Chosen {
         let contract = &self.loaded.facts.contract;
         let unit = match &traffic.row.unit {
             UnitFrom::Field(name) => field(inputs, name, contract).map(Vec::into_boxed_slice),
-            UnitFrom::Header(_) | UnitFrom::Key | UnitFrom::Request => unit,
+            UnitFrom::Header(_) | UnitFrom::Cookie(_) | UnitFrom::Key | UnitFrom::Request => unit,
         };
         let context = traffic.context(inputs, contract);
         let way = traffic.choose(&self.loaded, By { unit: unit.as_deref(), id, context }, true);
@@ -136,9 +136,9 @@ pub(crate) fn pick(
         _ => Arc::clone(current),
     };
     let unit = match &deployment.spec.load().journal.unit {
-        Some(UnitFrom::Header(name)) => ask.head.header(name).filter(|value| !value.is_empty()).map(unit_id),
         Some(UnitFrom::Key) => key(who).map(unit_id),
-        Some(UnitFrom::Field(_) | UnitFrom::Request) | None => None,
+        Some(from) => from.beside(ask.head).map(unit_id),
+        None => None,
     };
     let assignment = Assignment { forced: ask.version.is_some(), unit, ..Assignment::default() };
     Ok(Chosen { loaded, assignment, guard: None, made: None, undecided: None, shaded: None })
@@ -195,10 +195,9 @@ impl Row<'_> {
         } else {
             let id = &made.0;
             let unit = match &row.unit {
-                UnitFrom::Header(name) => ask.head.header(name).filter(|value| !value.is_empty()),
                 UnitFrom::Key => key(who),
                 UnitFrom::Request => Some(&id.as_bytes()[..]),
-                UnitFrom::Field(_) => None,
+                from @ (UnitFrom::Header(_) | UnitFrom::Cookie(_) | UnitFrom::Field(_)) => from.beside(ask.head),
             };
             if self.traffic.waits() {
                 let unit = unit.map(Box::from);

@@ -54,6 +54,10 @@ pub trait ModelSource: Send + Sync + 'static {
         of: &'a Resolved,
     ) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>>;
 
+    /// Why `found`, which `uri` has come to mean without anybody moving it there, may not take the place of what answers;
+    /// nothing where it may.
+    fn refused(&self, tenant: &Tenant, uri: &str, found: &Resolved) -> Option<String>;
+
     /// Bumps whenever an alias, a stage or a version changed, so that what is deployed is resolved
     /// again.
     fn changes(&self) -> watch::Receiver<u64>;

@@ -224,13 +224,15 @@ pub fn named(name: &str, tensor: Tensor) -> NamedTensor {
 pub struct Shelf {
     pub folder: tempfile::TempDir,
     pub current: Mutex<Result<String, SourceError>>,
+    /// A version that nothing new may take.
+    pub frozen: Mutex<Option<String>>,
     pub changes: watch::Sender<u64>,
 }
 
 impl Shelf {
     fn new() -> Self {
         let current = Mutex::new(Ok("1".to_owned()));
-        Self { folder: tempfile::tempdir().unwrap(), current, changes: watch::Sender::new(0) }
+        Self { folder: tempfile::tempdir().unwrap(), current, frozen: Mutex::default(), changes: watch::Sender::new(0) }
     }
 
     /// Puts a version onto the shelf.
@@ -277,6 +279,11 @@ impl ModelSource for Shelf {
         let root = self.folder.path().join(&version);
         let found = root.exists().then(|| Resolved { model: of.model.clone(), version, root, mlmodel: None });
         Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn refused(&self, _: &Tenant, uri: &str, found: &Resolved) -> Option<String> {
+        let frozen = self.frozen.lock().as_deref() == Some(&*found.version);
+        (frozen && uri.ends_with("latest")).then(|| "it is frozen".to_owned())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -426,11 +433,15 @@ impl Rig {
 }
 
 /// A request with one header.
-struct Said(&'static str, String);
+pub struct Said(pub &'static str, pub String);
 
 impl RequestHead for Said {
     fn header(&self, name: &str) -> Option<&[u8]> {
         (name == self.0).then_some(self.1.as_bytes())
+    }
+
+    fn find<'a>(&'a self, name: &str, find: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+        self.header(name).and_then(find)
     }
 }
 

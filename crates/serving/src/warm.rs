@@ -3,13 +3,12 @@
 use crate::contract::Contract;
 use crate::error::ServeError;
 use crate::load::unmeasured;
-use crate::run::stack;
 use crate::stats::nanos;
 use crate::table::{Cell, Table};
 use crate::view::Execution;
 use mainspring_core::Tensor;
 use mainspring_core::tensor::{NamedTensor, TensorError};
-use mainspring_engine::{EngineError, Model, RunCx, zeros};
+use mainspring_engine::{EngineError, Model, RunCx, stack, zeros};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

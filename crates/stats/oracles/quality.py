@@ -70,6 +70,39 @@ RULES = [
     ("expect_column_distinct_values_to_equal_set",
      {"column": "plan", "value_set": ["basic", "plus", "gold", "basic", "plus"]}),
     ("expect_column_distinct_values_to_contain_set", {"column": "low", "value_set": [7, 1, 7.0]}),
+    ("expect_table_column_count_to_be_between", {"min_value": 1, "max_value": 5}),
+    ("expect_table_column_count_to_equal", {"value": 6}),
+    ("expect_column_values_to_be_increasing", {"column": "id"}),
+    ("expect_column_values_to_be_increasing", {"column": "id", "strictly": True}),
+    ("expect_column_values_to_be_increasing", {"column": "age", "mostly": 0.7}),
+    ("expect_column_values_to_be_decreasing", {"column": "age"}),
+    ("expect_column_values_to_match_regex", {"column": "code", "regex": r"^A(?!3)\d$"}),
+    ("expect_column_values_to_not_match_regex", {"column": "code", "regex": r"(?<=A)[0-4]"}),
+    ("expect_column_values_to_match_regex_list", {"column": "code", "regex_list": ["^A[0-4]$", "^x+$"]}),
+    ("expect_column_values_to_match_regex_list", {"column": "code", "regex_list": ["^A", "[2-7]"], "match_on": "all"}),
+    ("expect_column_values_to_not_match_regex_list", {"column": "code", "regex_list": ["^A[0-2]$", "^x+$"]}),
+    ("expect_column_values_to_be_json_parseable", {"column": "code"}),
+    ("expect_column_pair_values_to_be_in_set",
+     {"column_A": "low", "column_B": "plan", "value_pairs_set": [[7, "plus"], [14, "basic"], [8, "gold"], [2, None], [None, "pro"]]}),
+    ("expect_column_pair_values_to_be_in_set",
+     {"column_A": "low", "column_B": "high", "ignore_row_if": "either_value_is_missing",
+      "value_pairs_set": [[low, high] for low in range(10) for high in range(20)]}),
+    ("expect_column_pair_values_to_be_in_set",
+     {"column_A": "low", "column_B": "plan", "ignore_row_if": "neither", "value_pairs_set": [[None, None], [7, "plus"], [0, "basic"]]}),
+    ("expect_select_column_values_to_be_unique_within_record", {"column_list": ["low", "high", "age"]}),
+    ("expect_select_column_values_to_be_unique_within_record",
+     {"column_list": ["low", "high"], "ignore_row_if": "any_value_is_missing"}),
+    ("expect_select_column_values_to_be_unique_within_record", {"column_list": ["age", "low", "high"], "ignore_row_if": "never"}),
+    ("expect_column_proportion_of_non_null_values_to_be_between", {"column": "age", "min_value": 0.9, "max_value": 0.95}),
+    ("expect_column_proportion_of_non_null_values_to_be_between", {"column": "age", "min_value": 0.95}),
+    ("expect_column_most_common_value_to_be_in_set", {"column": "plan", "value_set": ["basic"]}),
+    ("expect_column_most_common_value_to_be_in_set", {"column": "plan", "value_set": ["plus", "gold"]}),
+    ("expect_column_most_common_value_to_be_in_set", {"column": "low", "value_set": [1, 3]}),
+    ("expect_column_most_common_value_to_be_in_set", {"column": "low", "value_set": [7, 14, 3], "ties_okay": True}),
+    ("expect_column_quantile_values_to_be_between",
+     {"column": "age", "quantile_ranges": {"quantiles": [0.1, 0.5, 0.9], "value_ranges": [[0, 20], [None, 70], [100, None]]}}),
+    ("expect_column_quantile_values_to_be_between",
+     {"column": "id", "quantile_ranges": {"quantiles": [0.0, 0.25, 1.0], "value_ranges": [[0, 0], [45, 55], [None, 150]]}}),
 ]
 
 
@@ -89,7 +122,7 @@ def great_expectations():
             given = batch.validate(rule(**kwargs)).to_json_dict()
             result = given["result"]
             observed = result.get("observed_value")
-            found.append({"type": name, "kwargs": kwargs, "success": given["success"],
+            found.append({"type": name, "kwargs": kwargs, "success": bool(given["success"]),
                           "unexpected": result.get("unexpected_count"),
                           "observed": observed if isinstance(observed, (int, float)) else None})
     return "great_expectations", {"rules": found}

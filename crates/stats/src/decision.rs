@@ -13,6 +13,8 @@ pub enum Role {
     Guardrail,
     /// Worth a look by a person: pause, and go on by itself once it is calm.
     Signal,
+    /// Only reported: decides nothing.
+    Reported,
     /// Whether the comparison can be trusted at all: sample ratio, units seen in two variants, missing data.
     Quality,
 }
@@ -125,7 +127,7 @@ pub fn decide(metrics: &[Metric]) -> Decision {
     let urgent: [(Verdict, Vec<String>); 5] = [
         (Verdict::RollBack, names(&|m| matters(m) && m.finding == Finding::Worse)),
         (Verdict::Untrusted, names(&|m| m.role == Role::Quality && m.finding == Finding::Worse)),
-        (Verdict::Hold, names(&|m| m.role != Role::Signal && m.finding == Finding::NoData)),
+        (Verdict::Hold, names(&|m| !matches!(m.role, Role::Signal | Role::Reported) && m.finding == Finding::NoData)),
         (Verdict::Pause, names(&|m| m.role == Role::Signal && m.finding == Finding::Worse)),
         (Verdict::Ship, shipping(metrics)),
     ];

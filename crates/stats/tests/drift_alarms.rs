@@ -3,6 +3,7 @@
 
 mod drift;
 
+use drift::detectors::{DETECTORS, STREAMS, false_alarms};
 use drift::{COLUMNS, Change, Column, Scene, allowance, conformal, delay, rate, windows};
 
 /// A look after each of 20,000 values, with a reference so small that taking it for the truth would go wrong.
@@ -21,6 +22,22 @@ fn repeated_tests_of_windows_do_not_keep_their_level() {
     let scene = Scene::still(Column::Normal, 500, 20_000);
     let naive = rate(50, |seed| windows(&scene, seed, 0.05));
     assert!(naive > 0.5, "{naive}");
+}
+
+/// What monitors say beside the stream detectors that they run: how often these call a change in 2,000 values without one.
+#[test]
+fn detectors_at_their_defaults_call_changes_that_are_not_there() {
+    let shares = |name: &str| {
+        let detector = DETECTORS.iter().find(|(of, _)| *of == name).unwrap().1;
+        STREAMS.map(|(_, stream)| false_alarms(detector, stream, (40, 2_000)).0)
+    };
+    let [adwin, kswin, page, ddm] = ["ADWIN", "KSWIN", "Page-Hinkley", "DDM"].map(shares);
+    assert!(adwin.iter().all(|share| *share <= 0.1), "{adwin:?}");
+    // A test at each value, on what numbers are; of errors, whose distances are short, fewer.
+    assert!(kswin[0] >= 0.8 && kswin[1] == kswin[0], "{kswin:?}");
+    // Its threshold is in the column's unit.
+    assert!(page[1] >= 0.9 && page[0] < page[1], "{page:?}");
+    assert!(ddm[..2] == [0.0, 0.0] && ddm[2] >= 0.1 && ddm[3] >= 0.3, "{ddm:?}");
 }
 
 #[test]

@@ -14,6 +14,14 @@ pub trait RequestHead: Sync {
     /// The first value of a header, or of gRPC metadata; `name` is in lower case.
     fn header(&self, name: &str) -> Option<&[u8]>;
 
+    /// What `find` finds first among all values of a header, in their order; `name` is in lower case.
+    fn find<'a>(&'a self, name: &str, find: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]>;
+
+    /// The value of a cookie: the first of its name. HTTP/2 may bring each in a line of its own (RFC 9113, section 8.2.3).
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        self.find("cookie", &mut |line| crate::cookie::value(line, name))
+    }
+
     /// The variant that the caller names, in the way of its protocol.
     fn variant(&self) -> Option<Cow<'_, str>> {
         named(self)
@@ -29,6 +37,10 @@ pub fn named<H: RequestHead + ?Sized>(head: &H) -> Option<Cow<'_, str>> {
 /// A request that says nothing beside its data.
 impl RequestHead for () {
     fn header(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn find<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
         None
     }
 }

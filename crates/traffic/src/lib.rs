@@ -17,6 +17,7 @@
 //! | rollouts do not see each other | each salt is hashed with what it is for, then seeds the hash of the unit |
 //! | an older row never comes back | [`Table::put`] compares generations |
 
+mod cookie;
 mod hash;
 mod head;
 mod policy;

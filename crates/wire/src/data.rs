@@ -57,16 +57,34 @@ fn numbers<T: bytemuck::Pod + Send + Sync>(
     spec: Spec<'_>,
     leaf: impl Fn(&mut Cursor<'_>) -> Result<T, Leaf>,
 ) -> Result<Tensor, BodyError> {
+    let shape = Shape::from_slice(spec.shape);
+    if let Some(value) = only(cursor, spec, &leaf) {
+        return Tensor::from_slice(spec.dtype, shape, &[value])
+            .map_err(|source| BodyError::Tensor { path: spec.path(), source });
+    }
     let mut lists = Lists::new(cursor, spec);
     lists.value(&leaf)?;
     let values = lists.finish()?;
-    let shape = Shape::from_slice(spec.shape);
     let tensor = if values.spilled() {
         Tensor::from_vec(spec.dtype, shape, values.into_vec())
     } else {
         Tensor::from_slice(spec.dtype, shape, &values)
     };
     tensor.map_err(|source| BodyError::Tensor { path: spec.path(), source })
+}
+
+/// The element of a list that has no other, for a tensor that has no other: what a request of a table brings for each column.
+/// Of anything else the cursor stays where it is.
+#[inline]
+fn only<T>(cursor: &mut Cursor<'_>, spec: Spec<'_>, leaf: impl Fn(&mut Cursor<'_>) -> Result<T, Leaf>) -> Option<T> {
+    if spec.shape.iter().any(|size| *size != 1) {
+        return None;
+    }
+    let mut ahead = cursor.clone();
+    // What is wrong with it is said when it is read as any other.
+    let value = ahead.eat(b'[').then(|| leaf(&mut ahead).ok()).flatten()?;
+    ahead.eat(b']').then(|| *cursor = ahead)?;
+    Some(value)
 }
 
 /// The elements of an input. A request of a table has an input a column, with few rows each.

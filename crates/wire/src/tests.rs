@@ -34,6 +34,25 @@ fn flat_and_nested_data_are_the_same_tensor() {
 }
 
 #[test]
+fn one_element_is_read_as_any_other_is() {
+    for shape in ["[1]", "[1,1]", "[]"] {
+        for data in ["[2.5]", " [ 2.5 ] ", "[\n2.5]"] {
+            assert_eq!(one("FP32", shape, data).unwrap().to_vec::<f32>().unwrap(), [2.5], "{shape} {data}");
+        }
+    }
+    assert_eq!(one("FP32", "[1,1]", "[[2.5]]").unwrap().to_vec::<f32>().unwrap(), [2.5]);
+    // What is wrong is said as for two elements of the shape [2].
+    for (data, two) in [("[]", "[1]"), ("[1,2]", "[1,2,3]"), ("[1", "[1,1"), ("[1}", "[1,1}"), ("[[1],[2]]", "[[1,1]]")]
+    {
+        let (one, two) = (one("INT32", "[1]", data).unwrap_err(), one("INT32", "[2]", two).unwrap_err());
+        assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&two), "{data}: {one}; {two}");
+    }
+    assert!(one_message("UINT8", "[1]", "[256]").contains("inputs[0].data[0]"));
+    assert!(one_message("INT32", "[1]", r#"["1"]"#).contains("inputs[0].data[0]"));
+    assert!(one_message("INT32", "[1]", "[1 2]").contains("expected ',' or ']'"));
+}
+
+#[test]
 fn members_come_in_any_order() {
     let body = parse(
         r#"{"outputs":[{"parameters":{"binary_data":true},"name":"y"}],

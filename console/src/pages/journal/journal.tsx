@@ -271,8 +271,10 @@ export default function Journal() {
             </div>
           </form>
         </Card>
-        {answer.error && <ErrorBox error={answer.error} />}
-        {answer.data && <Answer answer={answer.data} sql={sql} />}
+        <div aria-busy={answer.isFetching}>
+          {answer.error && <ErrorBox error={answer.error} />}
+          {answer.data && <Answer answer={answer.data} sql={sql} />}
+        </div>
       </div>
     </>
   );

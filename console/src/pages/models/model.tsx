@@ -14,6 +14,7 @@ import { api, to, useParam } from "../../lib/url";
 import { firstDeployment } from "../deployments/parts";
 import { AliasDialog, DropDialog, type Move, Moved } from "./alias";
 import { LineagePicture } from "./lineage";
+import { ProfileLine } from "./profile";
 import { Versions } from "./versions";
 
 type Serving = Lineage["versions"][number]["deployments"];
@@ -63,6 +64,7 @@ function VersionCards({ name, version }: { name: string; version: ModelVersion }
             ["Made", <Time key="made" at={ms(version.createdAt)} exact />],
             ["Changed", <Time key="changed" at={ms(version.updatedAt)} exact />],
             ["Description", version.description || "–"],
+            ["Profile", <ProfileLine key="profile" name={name} version={version.version} />],
             ...Object.entries(version.tags).map(([key, value]): [string, string] => [`Tag ${key}`, value]),
           ]}
         />

@@ -78,9 +78,12 @@ export function Versions(props: {
             label: "Version",
             head: true,
             render: (v) => (
-              <Toggle on={current === v.version} onPress={() => props.onShow(v.version)}>
-                Version {v.version}
-              </Toggle>
+              <span className="row tight">
+                <Toggle on={current === v.version} onPress={() => props.onShow(v.version)}>
+                  Version {v.version}
+                </Toggle>
+                {v.frozen && <Status state="warn">frozen</Status>}
+              </span>
             ),
           },
           {

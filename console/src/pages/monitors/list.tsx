@@ -36,6 +36,7 @@ function First() {
 
 function Lead({ all }: { all: Monitor[] }) {
   const drifting = all.filter((m) => m.state === "drifting");
+  const worse = all.find((m) => m.state === "degraded");
   const stopped = all.find((m) => m.state === "stopped");
   return (
     <>
@@ -43,6 +44,11 @@ function Lead({ all }: { all: Monitor[] }) {
         {count(drifting.length)} of {plural(all.length, "monitor")}
       </b>{" "}
       {drifting.length === 1 ? "sees" : "see"} drift
+      {worse && (
+        <>
+          ; by the estimate of <Link href={to("monitors", worse.name)}>{worse.name}</Link> answers are worse
+        </>
+      )}
       {stopped && (
         <>
           ; <Link href={to("monitors", stopped.name)}>{stopped.name}</Link> does not go on

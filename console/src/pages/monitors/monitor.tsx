@@ -6,12 +6,14 @@ import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { count, percent, plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { columnName, sorted } from "../../lib/monitor";
+import { columnName, driftedWords, sorted } from "../../lib/monitor";
 import { performancePage } from "../../lib/performance";
 import { api, to, useParam } from "../../lib/url";
 import { Columns } from "./columns";
+import { Detectors } from "./detectors";
 import { Distribution } from "./distribution";
 import { Errors } from "./errors";
+import { Estimate } from "./estimate";
 import { Drifted, State } from "./parts";
 import { Timeline } from "./timeline";
 import { Why } from "./why";
@@ -46,7 +48,7 @@ function Lead({ monitor: m }: { monitor: MonitorDetail }) {
       <b>
         <Drifted names={m.drifted} />
       </b>{" "}
-      {m.drifted.length === 1 ? "has" : "have"} drifted in {where}
+      {driftedWords(m)} in {where}
       {beside}
       {m.since && (
         <>
@@ -217,6 +219,8 @@ export default function MonitorPage() {
               <Facts monitor={data} />
               {data.drifted.length > 0 && <Why name={name} />}
               <Errors monitor={data} />
+              <Estimate monitor={data} />
+              <Detectors monitor={data} />
               <Watched monitor={data} />
               <Events name={name} />
             </div>

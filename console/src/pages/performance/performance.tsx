@@ -31,6 +31,7 @@ import { api, to, useParam } from "../../lib/url";
 import { current } from "../deployments/parts";
 import { Asked } from "./asked";
 import { Confusion, Fairness } from "./classes";
+import { EstimatedCard } from "./estimated";
 import { Groups } from "./groups";
 import { Measures } from "./measures";
 import { Nothing } from "./nothing";
@@ -148,6 +149,8 @@ export default function PerformancePage() {
   const measures = report ? metricNames([report.overall]) : [];
   const chosen = measures.includes(wanted) ? wanted : (measures[0] ?? "");
   const missing = whole.error instanceof ApiError && whole.error.status === 404;
+  const serving = detail.data && current(detail.data);
+  const model = serving && `models:/${serving.model}/${serving.version}`;
   const signature = detail.data && current(detail.data)?.signature;
   const told = by === "" ? [] : [by];
   const path = api("deployments", name, "performance");
@@ -184,6 +187,7 @@ export default function PerformancePage() {
       <div className="stack">
         {detail.error && <ErrorBox error={detail.error} retry={() => void detail.refetch()} />}
         <Asked choices={choices} labels={labels} by={by} signature={signature} report={report} />
+        {ready && <EstimatedCard key={choices.days} deployment={name} model={model} choices={choices} />}
         {missing ? (
           <Nothing deployment={name} label={choices.label} error={whole.error} />
         ) : whole.error && !report ? (

@@ -3,7 +3,7 @@ import { Status } from "../../components/basics";
 import { type Column, Table } from "../../components/table";
 import { count, measure } from "../../lib/format";
 import { placed } from "../../lib/interval";
-import { effectWords, eValue, findingWords, metricName } from "../../lib/rollout";
+import { effectWords, eValue, findingWords, metricName, testWords } from "../../lib/rollout";
 
 const WIDE = 160;
 const HIGH = 24;
@@ -55,7 +55,25 @@ function against(role: string): string {
   return role === "quality" ? "fault" : role === "signal" ? "move" : "harm";
 }
 
+/** How far the statistics of a group-sequential test were from their boundaries at its last look. */
+function Looks({ looks }: { looks: NonNullable<NonNullable<RolloutMetric["tested"]>["looks"]> }) {
+  const all = [
+    ["harm", looks.harm],
+    ["better", looks.better],
+  ] as const;
+  return (
+    <span className="nowrap">
+      {all.map(([what, { z, bound }]) => (
+        <div key={what} title="The statistic, and the boundary beyond which it counts">
+          <span className="quiet small">{what}</span> {measure(z, 2)} of {bound == null ? "∞" : measure(bound, 3)}
+        </div>
+      ))}
+    </span>
+  );
+}
+
 function Evidence({ metric: m }: { metric: RolloutMetric }) {
+  if (m.tested?.looks?.units) return <Looks looks={m.tested.looks} />;
   const all: [string, number | null | undefined][] = [
     [against(m.role), m.logEHarm],
     ["better", m.logEBetter],
@@ -96,6 +114,7 @@ const COLUMNS: Column<RolloutMetric>[] = [
     render: (m) => (
       <>
         <Finding metric={m} />
+        {m.tested && <div className="small quiet break">{testWords(m)}</div>}
         {m.why && <div className="small quiet break">{m.why}</div>}
       </>
     ),

@@ -100,6 +100,13 @@ export function Variants({ rollout }: { rollout: Rollout }) {
           <Finding metric={ratio} /> Sample ratio: {ratioWords(ratio)}
         </p>
       )}
+      {rollout.variants
+        .filter((v) => v.frozen)
+        .map((v) => (
+          <p className="foot-line" key={v.name}>
+            <Status state="warn">frozen</Status> {v.name}: {v.frozen}
+          </p>
+        ))}
       {unitless && (
         <p className="foot-line">
           <Status state="warn">not counted</Status> {unitless}

@@ -7,6 +7,7 @@ import { ShowCall } from "../../components/show-call";
 import { useTitle } from "../../lib/hooks";
 import { evidence, isActive, stepWords, waitsFor } from "../../lib/rollout";
 import { api, to } from "../../lib/url";
+import { Arms } from "./arms";
 import { Contexts } from "./contexts";
 import { Decisions, useDecisions } from "./decisions";
 import { Metrics } from "./metrics";
@@ -112,6 +113,7 @@ export default function RolloutPage() {
               <Stepper rollout={data} />
               <Evidence rollout={data} newest={newest} />
               <Variants rollout={data} />
+              <Arms rollout={data} newest={newest} />
               <Contexts rollout={data} />
               <Card title="Weights over time">
                 <WeightsChart rollout={data} />

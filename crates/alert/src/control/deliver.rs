@@ -116,8 +116,7 @@ async fn attempt(alerts: Alerts, one: Delivery, spec: Option<Arc<ChannelSpec>>) 
         }
         Err(unsent) => {
             let (for_good, after) = match &unsent {
-                // Whoever forgot the secret may still put it there.
-                Unsent::Render(_) => (false, None),
+                Unsent::Render(e) => (e.for_good(), None),
                 Unsent::Refused(r) => (r.for_good, r.after),
             };
             let old = now.micros() - one.created_at.micros() >= PATIENCE;

@@ -84,7 +84,8 @@ impl Controller {
                 let all = all.map(|(alert, wanted)| Standing { alert, silenced: !wanted || silenced(alert) });
                 let all: Vec<Standing<'_>> = all.collect();
                 if let Some(message) = due(&group, &all, now, spec.timing()) {
-                    self.tell(key, &group.labels, message, now).await?;
+                    let hears = message.group.is_some() || spec.hears_of_ends();
+                    self.tell((key, hears), &group.labels, message, now).await?;
                 }
             }
         }
@@ -105,10 +106,10 @@ impl Controller {
         Ok(())
     }
 
-    /// Puts a notice on its way, and remembers that the channel was told.
+    /// Puts a notice on its way where the channel hears of it, and remembers that the channel was told.
     async fn tell(
         &self,
-        key: GroupKey,
+        (key, hears): (GroupKey, bool),
         labels: &BTreeMap<String, String>,
         message: Message,
         now: Timestamp,
@@ -124,7 +125,7 @@ impl Controller {
                 sql::put_group(c, &key, group.as_ref()).await?;
                 // Saying the same again while it is still on its way adds nothing.
                 let again = repeated && sql::waits(c, &key).await?;
-                if !notice.items.is_empty() && !again {
+                if hears && !notice.items.is_empty() && !again {
                     sql::enqueue(c, &notice).await?;
                 }
                 Ok::<_, AlertError>(())

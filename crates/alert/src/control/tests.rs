@@ -1,5 +1,7 @@
 //! The controller over a real database, with a fake clock and a receiver in memory.
 
+mod freezing;
+
 use super::deliver::pause;
 use super::*;
 use crate::alerts::NewSilence;
@@ -7,12 +9,13 @@ use crate::notice::Status;
 use crate::ports::{Courier, PortError, Refused};
 use crate::render::Outgoing;
 use crate::signal::{Happening, Severity, Subject};
-use crate::spec::{ChannelSpec, Vault};
+use crate::spec::ChannelSpec;
 use crate::{MIGRATIONS, ReadAlerts, SilenceAlerts};
 use futures::future::BoxFuture;
 use mainspring_core::{Ctx, ManualClock, Name, SeededIds, Tasks};
 use mainspring_store::Db;
 use mainspring_testkit::{TempDb, may};
+use mainspring_webhook::Vault;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -613,6 +616,7 @@ fn objective() -> slo::Objective {
         within: None,
         minimum: 20,
         runbook: None,
+        answers: None,
     }
 }
 

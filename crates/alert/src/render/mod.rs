@@ -1,6 +1,7 @@
 //! A notice in the form of each way. No I/O but the reading of secrets.
 
 mod chat;
+mod freeze;
 mod page;
 mod topic;
 mod webhook;
@@ -8,9 +9,12 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+pub use freeze::Freeze;
+
 use crate::notice::Notice;
-use crate::spec::{ChannelSpec, EmailSpec, MailTls, SecretError, SpecError, Vault, Way};
+use crate::spec::{ChannelSpec, EmailSpec, MailTls, SpecError, Way};
 use mainspring_core::{Secret, Tenant, Timestamp};
+use mainspring_webhook::{SecretError, SignError, Vault};
 use std::fmt;
 
 /// Why a notice has no form.
@@ -19,6 +23,12 @@ pub enum RenderError {
     /// The secret is not there.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The server's identity in AWS is the default tenant's.
+    #[error("the server's identity in AWS is not for tenant {0}; use a webhook, Slack, PagerDuty or mail")]
+    ForeignIdentity(Tenant),
+    /// A webhook's secret is not of the right form.
+    #[error(transparent)]
+    Unsigned(#[from] SignError),
     /// The secret is not of the right form.
     #[error("{what} cannot be used: {reason}")]
     Form {
@@ -30,6 +40,17 @@ pub enum RenderError {
     /// The channel's spec.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The notice is about no version that could be frozen.
+    #[error("{0}")]
+    NoVersion(String),
+}
+
+impl RenderError {
+    /// Whether the notice has no form later either.
+    pub fn for_good(&self) -> bool {
+        // Whoever forgot a secret may still put it there.
+        matches!(self, Self::NoVersion(_))
+    }
 }
 
 /// The region and service for which AWS wants a request signed.
@@ -81,7 +102,7 @@ pub struct HttpRequest {
 impl HttpRequest {
     /// A text without the secrets in it.
     pub fn without_secrets(&self, text: &str) -> String {
-        self.hide.iter().fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), "***"))
+        mainspring_webhook::without(text, &self.hide)
     }
 }
 
@@ -123,12 +144,22 @@ pub enum Outgoing {
     Mail(Mail),
 }
 
+/// What a notice asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Errand {
+    /// Somebody is told.
+    Send(Outgoing),
+    /// A version is frozen.
+    Freeze(Freeze),
+}
+
 /// The notice as `spec` wants it, with the secrets as they are now.
 ///
 /// # Errors
-/// [`RenderError`] when a secret is missing or of a wrong form.
-pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp) -> Result<Outgoing, RenderError> {
-    Ok(match spec.way()? {
+/// [`RenderError`] when a secret is missing or of a wrong form, or there is no version to freeze.
+pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp) -> Result<Errand, RenderError> {
+    Ok(Errand::Send(match spec.way()? {
+        Way::Freeze(_) => return freeze::render(notice).map(Errand::Freeze),
         Way::Webhook(way) => {
             Outgoing::Http(webhook::render(way, notice, &vault.read(&notice.tenant, &way.secret)?, now)?)
         }
@@ -139,10 +170,10 @@ pub fn render(spec: &ChannelSpec, notice: &Notice, vault: &Vault, now: Timestamp
         Way::Email(way) => Outgoing::Mail(mail(way, notice, vault)?),
         // It is signed as the server itself, whoever declared it.
         Way::Sns(_) if notice.tenant != Tenant::default() => {
-            return Err(SecretError::ForeignIdentity(notice.tenant.clone()).into());
+            return Err(RenderError::ForeignIdentity(notice.tenant.clone()));
         }
         Way::Sns(way) => Outgoing::Http(topic::render(way, notice)?),
-    })
+    }))
 }
 
 fn mail(way: &EmailSpec, notice: &Notice, vault: &Vault) -> Result<Mail, RenderError> {

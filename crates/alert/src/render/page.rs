@@ -1,10 +1,11 @@
 //! PagerDuty's Events API v2: one incident a group, by `dedup_key`; one for each thing that happened.
 
 use super::{GivesUp, HttpRequest};
-use crate::notice::{Notice, Status, cut, rfc3339};
+use crate::notice::{Notice, Status, cut};
 use crate::signal::Severity;
 use crate::spec::PagerdutySpec;
 use mainspring_core::Secret;
+use mainspring_webhook::rfc3339;
 use serde_json::{Value, json};
 
 /// The API's limit on a summary, characters.

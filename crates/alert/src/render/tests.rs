@@ -49,7 +49,9 @@ fn channel(yaml: &str) -> ChannelSpec {
 fn rendered(yaml: &str, secret: &str, status: Status) -> Result<Outgoing, RenderError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("s"), secret).unwrap();
-    render(&channel(yaml), &notice(status), &Vault::new(folder.path()), NOW)
+    let errand = render(&channel(yaml), &notice(status), &Vault::new(folder.path()), NOW)?;
+    let Errand::Send(outgoing) = errand else { panic!("{errand:?}") };
+    Ok(outgoing)
 }
 
 fn http(yaml: &str, secret: &str, status: Status) -> HttpRequest {
@@ -61,18 +63,6 @@ fn http(yaml: &str, secret: &str, status: Status) -> HttpRequest {
 
 fn body(request: &HttpRequest) -> Value {
     serde_json::from_str(&request.body).unwrap()
-}
-
-/// The example of the specification's own libraries.
-#[test]
-fn a_webhook_is_signed_as_standard_webhooks_say() {
-    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    let signature = webhook::sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
-    assert_eq!(signature.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    let bare = webhook::sign(&Secret::new("plain"), "id", 1, "{}").unwrap();
-    assert!(bare.starts_with("v1,") && bare.len() == 3 + 44);
-    let wrong = rendered("{webhook: {url: 'https://h.example.com/', secret: {file: s}}}", "whsec_!!", Status::Firing);
-    assert!(matches!(wrong, Err(RenderError::Form { .. })));
 }
 
 #[test]
@@ -93,6 +83,9 @@ fn a_webhook_says_everything() {
     {
         assert_eq!(alert[key], value, "{key}");
     }
+    let unsigned =
+        rendered("{webhook: {url: 'https://h.example.com/', secret: {file: s}}}", "whsec_!!", Status::Firing);
+    assert!(matches!(unsigned, Err(RenderError::Unsigned(_))));
     assert!(!format!("{request:?}").contains("h.example.com"), "what may be a secret is not in logs");
     assert!(request.gives_up.on(410) && !request.gives_up.on(404) && !request.gives_up.on(500));
 }
@@ -132,7 +125,38 @@ fn slack_is_never_sent_more_than_it_takes() {
     assert!(blocks.len() <= 50);
     assert!(blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
     assert!(blocks[1]["text"]["text"].as_str().unwrap().chars().count() <= 3000);
-    assert!(blocks.last().unwrap()["elements"][0]["text"].as_str().unwrap().starts_with("and 3 more"));
+    // Twenty of these are too much together, and so are five.
+    assert_eq!(blocks.len(), 1 + 4 + 1);
+    let more = blocks.last().unwrap()["elements"][0]["text"].as_str().unwrap();
+    assert!(more.starts_with(&format!("and {} more", 3 + crate::notice::MOST - 4)), "{more}");
+    assert!(body["blocks"].to_string().len() < 12_000);
+}
+
+#[test]
+fn what_does_not_fit_into_slacks_message_is_left_out_whole() {
+    let slack = |notice: &Notice| {
+        let request = chat::render(notice, Secret::new("https://x")).unwrap();
+        let text = body(&request)["blocks"].as_array().unwrap()[1..].to_vec();
+        text.iter().map(|block| block["text"]["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut one = notice(Status::Firing);
+    let address = format!("https://wiki.example.com/{}", "runbook/".repeat(600));
+    one.items[0].runbook = Some(address);
+    one.items[0].link = Some("https://ml.example.com/alerts/1".into());
+    one.items[0].query = Some("SELECT 1".into());
+    let said = &slack(&one)[0];
+    assert!(!said.contains("|runbook>") && !said.contains("wiki"), "{said}");
+    assert!(
+        said.contains("\n<https://ml.example.com/alerts/1|console>\n") && said.ends_with("```SELECT 1```"),
+        "{said}"
+    );
+    // Of many alerts the queries go first.
+    one.items[0].runbook = None;
+    one.items[0].query = Some("x".repeat(700));
+    let twelve = Notice { items: vec![one.items[0].clone(); 12], ..one.clone() };
+    let all = slack(&twelve);
+    assert!(all.len() == 12 && all.iter().all(|text| text.ends_with("|console>")), "{all:?}");
+    assert!(slack(&Notice { items: vec![one.items[0].clone(); 2], ..one }).iter().all(|text| text.contains("```")));
 }
 
 #[test]
@@ -188,5 +212,5 @@ fn sns_is_published_to_in_the_topics_own_region() {
     let spec = channel("{sns: {topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'}}");
     let foreign = Notice { tenant: Tenant::new("other").unwrap(), ..notice(Status::Firing) };
     let refused = render(&spec, &foreign, &Vault::new("/"), NOW).unwrap_err();
-    assert!(matches!(refused, RenderError::Secret(SecretError::ForeignIdentity(_))), "{refused}");
+    assert!(matches!(refused, RenderError::ForeignIdentity(_)), "{refused}");
 }

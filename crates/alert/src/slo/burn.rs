@@ -1,6 +1,6 @@
 //! How fast a budget burns, and whether that is an alert.
 
-use super::{Objective, Sums};
+use super::{Answering, Objective, Sums};
 use crate::signal::{Severity, Signal, Source, Subject};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -120,6 +120,12 @@ fn signal(
         numbers["rule"] = json!({
             "factor": rule.factor, "long": span(WINDOWS[rule.long]), "short": span(WINDOWS[rule.short]),
         });
+    }
+    // What another version answered in the short window may be what is bad about it.
+    let whole = |a: &&Answering| rule.is_some_and(|rule| a.held >= WINDOWS[rule.short]);
+    if let Some(of) = objective.answers.as_ref().filter(whole) {
+        numbers["model"] = json!(of.model);
+        numbers["version"] = json!(of.version);
     }
     // What pages is known within minutes to be over; what is slow is not taken back after a quiet quarter of an hour.
     let keep = if severity == Severity::Page { 5 * MINUTE } else { 30 * MINUTE };

@@ -28,6 +28,17 @@ pub struct Series {
     pub counted: String,
 }
 
+/// The version that alone answers a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answering {
+    /// Its registered model.
+    pub model: String,
+    /// The version.
+    pub version: String,
+    /// For how long no other did.
+    pub held: Duration,
+}
+
 /// An objective of a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
@@ -45,6 +56,8 @@ pub struct Objective {
     pub minimum: u64,
     /// What to do when it burns.
     pub runbook: Option<String>,
+    /// Who answers; nothing while a rollout decides, since several may.
+    pub answers: Option<Answering>,
 }
 
 impl Objective {

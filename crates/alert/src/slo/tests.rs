@@ -11,6 +11,7 @@ fn objective(target: f64) -> Objective {
         within: None,
         minimum: 20,
         runbook: Some("https://wiki/churn?a=\"b\"".into()),
+        answers: None,
     }
 }
 
@@ -104,6 +105,24 @@ fn slow(ms: u64) -> Objective {
         minimum: 7,
         ..objective(0.0)
     }
+}
+
+#[test]
+fn an_alert_names_the_version_that_answered_all_that_is_bad() {
+    let named = |answers: Option<Answering>| {
+        let objective = Objective { answers, ..objective(0.999) };
+        let (_, signals) = judge(&objective, &evenly(20_000));
+        signals.into_iter().map(|s| s.subject.numbers["version"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let held = |minutes: u64| {
+        let held = Duration::from_secs(60 * minutes);
+        Some(Answering { model: "churn".into(), version: "8".into(), held })
+    };
+    let eight = Some("8".to_owned());
+    assert_eq!(named(None), [None, None]);
+    assert_eq!(named(held(4)), [None, None], "another one answered a part of the last five minutes");
+    assert_eq!(named(held(5)), [eight.clone(), None], "a ticket looks back two hours");
+    assert_eq!(named(held(120)), [eight.clone(), eight]);
 }
 
 fn groups(text: &str) -> Vec<serde_json::Value> {

@@ -1,16 +1,14 @@
 //! The spec of the kind `AlertChannel`: who is told, of what, and how often.
 
-mod secret;
 #[cfg(test)]
 mod tests;
-
-pub use secret::{ENV_PREFIX, SecretError, SecretRef, Vault};
 
 use crate::machine::Timing;
 use crate::matcher::Matcher;
 use crate::signal::{Severity, Source, Subject};
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
+use mainspring_webhook::{SecretRef, check_url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +16,8 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Who is told of alerts, of which, and how often. Exactly one of `webhook`, `slack`, `pagerduty`, `email` and `sns`.
+/// Who is told of alerts, of which, and how often; or what is done about them. Exactly one of `webhook`, `slack`, `pagerduty`,
+/// `email`, `sns` and `freeze`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "AlertChannel")]
@@ -59,6 +58,9 @@ pub struct ChannelSpec {
     /// A message to a topic of Amazon SNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sns: Option<SnsSpec>,
+    /// Nobody is told: the model's version that an alert is about is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeSpec>,
 }
 
 fn group_by() -> Vec<String> {
@@ -208,6 +210,11 @@ impl SnsSpec {
     }
 }
 
+/// Freezes the version that an alert is about: at once, each alert by itself, and once each time that it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FreezeSpec {}
+
 /// Which way a channel goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Way<'a> {
@@ -221,6 +228,8 @@ pub enum Way<'a> {
     Email(&'a EmailSpec),
     /// Amazon SNS.
     Sns(&'a SnsSpec),
+    /// Nobody is told, and a version is frozen.
+    Freeze(&'a FreezeSpec),
 }
 
 impl Way<'_> {
@@ -232,6 +241,7 @@ impl Way<'_> {
             Self::Pagerduty(_) => "pagerduty",
             Self::Email(_) => "email",
             Self::Sns(_) => "sns",
+            Self::Freeze(_) => "freeze",
         }
     }
 }
@@ -257,11 +267,7 @@ fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecErr
 }
 
 fn http_url(text: &str, path: &str) -> Result<(), SpecError> {
-    let parsed = url::Url::parse(text).ok();
-    let good = parsed.is_some_and(|u| {
-        matches!(u.scheme(), "http" | "https") && u.has_host() && u.username().is_empty() && u.password().is_none()
-    });
-    ensure(good, path, format!("{text:?} is not an http or https URL without a password in it"))
+    check_url(text).map_err(|reason| SpecError { path: path.to_owned(), reason })
 }
 
 fn secret(reference: &SecretRef, path: &str) -> Result<(), SpecError> {
@@ -277,6 +283,7 @@ impl ChannelSpec {
             self.pagerduty.as_ref().map(Way::Pagerduty),
             self.email.as_ref().map(Way::Email),
             self.sns.as_ref().map(Way::Sns),
+            self.freeze.as_ref().map(Way::Freeze),
         ];
         all.into_iter().flatten().collect()
     }
@@ -291,7 +298,7 @@ impl ChannelSpec {
             several => Err(SpecError {
                 path: several.get(1).map_or_else(String::new, |way| way.as_str().to_owned()),
                 reason: format!(
-                    "a channel has exactly one of webhook, slack, pagerduty, email and sns; this one has {}",
+                    "a channel has exactly one of webhook, slack, pagerduty, email, sns and freeze; this one has {}",
                     several.len()
                 ),
             }),
@@ -318,6 +325,7 @@ impl ChannelSpec {
                     http_url(endpoint, "sns.endpoint")?;
                 }
             }
+            Way::Freeze(_) => self.freezing()?,
         }
         let matchers = format!("there are {}; at most {}", self.matching.len(), crate::matcher::MOST);
         ensure(self.matching.len() <= crate::matcher::MOST, "matching", matchers)?;
@@ -328,22 +336,49 @@ impl ChannelSpec {
         ensure((least..=30 * DAY).contains(&self.repeat.0), "repeat", repeat)
     }
 
+    /// What a channel that freezes does not do is refused, so that nobody waits for it.
+    fn freezing(&self) -> Result<(), SpecError> {
+        let about = |source: &&Source| !matches!(source, Source::Slo | Source::Drift);
+        if let Some(other) = self.on.iter().find(about) {
+            let reason = format!("an alert of {other} is about no version; freeze on slo and drift");
+            return ensure(false, "on", reason);
+        }
+        let reason = "a version is frozen at once, each alert by itself, and once; leave it out";
+        ensure(self.group_by == group_by(), "groupBy", reason)?;
+        ensure(self.group_wait == group_wait(), "groupWait", reason)?;
+        ensure(self.group_interval == group_interval(), "groupInterval", reason)?;
+        ensure(self.repeat == repeat(), "repeat", reason)
+    }
+
     /// Whether the channel is told of this.
     pub fn wants(&self, subject: &Subject) -> bool {
         let facets = subject.facets();
-        (self.on.is_empty() || self.on.contains(&subject.source))
+        let known = self.freeze.is_none() || matches!(subject.source, Source::Slo | Source::Drift);
+        known
+            && (self.on.is_empty() || self.on.contains(&subject.source))
             && subject.severity >= self.severity
             && self.matching.iter().all(|m| m.matches(&facets))
     }
 
     /// How often a group is told.
     pub fn timing(&self) -> Timing {
+        if self.freeze.is_some() {
+            return Timing { wait: Duration::ZERO, interval: Duration::ZERO, repeat: Duration::MAX };
+        }
         Timing { wait: self.group_wait.0, interval: self.group_interval.0, repeat: self.repeat.0 }
+    }
+
+    /// Whether the channel hears of what is over, too.
+    pub fn hears_of_ends(&self) -> bool {
+        self.freeze.is_none()
     }
 
     /// The labels by which alerts of the channel are told together.
     pub fn group_labels(&self, subject: &Subject) -> BTreeMap<String, String> {
         let facets = subject.facets();
+        if self.freeze.is_some() {
+            return facets;
+        }
         let value = |label: &String| facets.get(label).cloned().unwrap_or_default();
         self.group_by.iter().map(|label| (label.clone(), value(label))).collect()
     }

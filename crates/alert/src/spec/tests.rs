@@ -1,5 +1,4 @@
 use super::*;
-use mainspring_core::{Secret, Tenant};
 use proptest::prelude::*;
 
 fn parse(yaml: &str) -> Result<ChannelSpec, String> {
@@ -22,6 +21,24 @@ fn a_channel_has_exactly_one_way() {
     // As it is written again it is the same.
     let again: ChannelSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
     assert_eq!(again, spec);
+}
+
+#[test]
+fn a_channel_that_freezes_says_only_what_it_does() {
+    let spec = parse("{on: [slo, drift], severity: page, matching: ['deployment=churn'], freeze: {}}").unwrap();
+    assert_eq!(spec.way().unwrap().as_str(), "freeze");
+    for (yaml, why) in [
+        ("{on: [quality], freeze: {}}", "on: an alert of quality is about no version"),
+        ("{on: [drift, rollout], freeze: {}}", "on: an alert of rollout"),
+        ("{groupWait: 5s, freeze: {}}", "groupWait: a version is frozen at once"),
+        ("{repeat: 1h, freeze: {}}", "repeat: "),
+        ("{groupBy: [monitor], freeze: {}}", "groupBy: "),
+        ("{freeze: {}, slack: {url: {file: a}}}", "this one has 2"),
+        ("{freeze: {version: '8'}}", "version"),
+    ] {
+        let refused = parse(yaml).unwrap_err();
+        assert!(refused.contains(why), "{yaml}: {refused}");
+    }
 }
 
 #[test]
@@ -65,30 +82,6 @@ fn what_is_wrong_is_named() {
     assert!(check("{repeat: 1s, slack: {url: {file: a}}}").contains("repeat"));
     assert!(check("{matching: ['deployment'], slack: {url: {file: a}}}").contains("LABEL=VALUE"));
     assert!(check("{matching: ['deployment=~('], slack: {url: {file: a}}}").contains("regular expression"));
-}
-
-#[test]
-fn a_secret_is_read_anew_each_time_and_never_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let vault = Vault::new(folder.path());
-    let reference = SecretRef::File("key".into());
-    assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::NoFile { .. })));
-    for text in ["one", "two\n"] {
-        std::fs::write(folder.path().join("key"), text).unwrap();
-        assert_eq!(vault.read(&Tenant::default(), &reference).unwrap(), Secret::new(text.trim_end()));
-    }
-    std::fs::write(folder.path().join("key"), "\n").unwrap();
-    assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::Empty(_))));
-    let unset = SecretRef::Env("MAINSPRING_SECRET_THAT_NOBODY_SETS".into());
-    assert!(matches!(vault.read(&Tenant::default(), &unset), Err(SecretError::NoEnv(_))));
-    // One tenant's secrets are not another's, whoever sent them.
-    let other = Tenant::new("other").unwrap();
-    assert!(matches!(vault.read(&other, &unset), Err(SecretError::Foreign { .. })));
-    std::fs::write(folder.path().join("key"), "default's").unwrap();
-    assert!(matches!(vault.read(&other, &reference), Err(SecretError::NoFile { .. })));
-    std::fs::create_dir(folder.path().join("other")).unwrap();
-    std::fs::write(folder.path().join("other/key"), "its own").unwrap();
-    assert_eq!(vault.read(&other, &reference).unwrap(), Secret::new("its own"));
 }
 
 #[test]

@@ -92,13 +92,13 @@ pub struct DriftArgs {
     /// What they look like now: the same
     pub current: String,
     /// Whose choice of tests and thresholds: `sequential` is our own, which reads rows in their order, and the default
-    /// for two files; `evidently` is the default where only sketches are there
+    /// for two files; `evidently` is the default for the sketches of profiles and windows
     #[arg(long, value_parser = ["sequential", "evidently", "nannyml", "whylogs"], value_name = "NAME")]
     pub profile: Option<String>,
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
-    /// For `evidently` and two files, the test of each column of numbers, where the profile is not to choose (its
+    /// For `evidently`, the test of each column of numbers, where the profile is not to choose (its
     /// `num_stattest`): ks, wasserstein, anderson, cramer_von_mises, es, t_test, mannw, ed, psi, kl_div, jensenshannon,
     /// hellinger
     #[arg(long, value_parser = PossibleValuesParser::new(NumberTest::NAMED.iter().map(|(name, _)| *name)), hide_possible_values = true, value_name = "TEST")]
@@ -109,9 +109,14 @@ pub struct DriftArgs {
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub vector: Vec<String>,
-    /// How vectors are compared: by a classifier, maximum mean discrepancy, share of drifted components, or distance of the means
-    #[arg(long, default_value = "model", value_parser = ["model", "mmd", "ratio", "euclidean", "cosine", "cityblock", "chebyshev"], value_name = "TEST")]
-    pub vectors: String,
+    /// How vectors are compared: by a classifier (`model`, when left out), maximum mean discrepancy, share of drifted components,
+    /// or distance of the means
+    #[arg(long, value_parser = ["model", "mmd", "ratio", "euclidean", "cosine", "cityblock", "chebyshev"], value_name = "TEST")]
+    pub vectors: Option<String>,
+    /// Read a window's rows, the newest 100,000, where its sketches would do: texts are then compared by their words, and
+    /// vectors at all
+    #[arg(long)]
+    pub rows: bool,
     /// Write a report into one HTML file too
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -123,30 +128,32 @@ pub struct DriftArgs {
     pub threads: Option<usize>,
 }
 
-/// Which files and columns to estimate from.
+/// Which rows and columns to estimate from.
 #[derive(Debug, Args)]
 pub struct EstimateArgs {
-    /// Predictions with labels, in the order in which they came: CSV, JSON lines, Arrow, Parquet
-    pub reference: PathBuf,
-    /// Predictions without
-    pub current: PathBuf,
-    /// Column of the reference with what was true
+    /// Predictions with labels, in the order in which they came: a file (CSV, JSON lines, Arrow, Parquet), for live rows the
+    /// file that a version names (`models:/NAME@alias`), or live rows (`deployment:NAME?last=30d`), those of them that are labelled
+    pub reference: String,
+    /// Predictions without: a file, or live rows (`deployment:NAME?last=24h&variant=v8&in.plan=gold`)
+    pub current: String,
+    /// Column of the reference with what was true, and name of the feedback
     #[arg(long, default_value = "label", value_name = "COLUMN")]
     pub label: String,
-    /// Column with the prediction
-    #[arg(long, default_value = "prediction", value_name = "COLUMN")]
-    pub prediction: String,
+    /// Column with the prediction: `prediction` of a file, found out of live rows; `NAME=OUTPUT` where a file's column is called
+    /// otherwise than the output
+    #[arg(long, value_name = "COLUMN")]
+    pub prediction: Option<String>,
     /// Columns with probabilities: of two classes that of the positive one, else one for each class in their order;
-    /// without them it is a regression
+    /// without them it is a regression. Of live rows they are found out; `list[1]` is an element of an output
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub score: Vec<String>,
     /// Of two classes the one that is looked for; the second in order when left out
-    #[arg(long, value_name = "CLASS", requires = "score")]
+    #[arg(long, value_name = "CLASS")]
     pub positive: Option<String>,
     /// For a regression, columns of inputs; all others when left out
     #[arg(long, value_delimiter = ',', value_name = "A,B", conflicts_with = "score")]
     pub features: Vec<String>,
-    /// Parts that each file is cut into
+    /// Parts that each file is cut into; those of live rows are as long as the reference's
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
     pub chunks: u32,
     /// Exit with 1 when an estimate is beyond the thresholds that the reference sets

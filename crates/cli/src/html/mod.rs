@@ -12,7 +12,7 @@ pub use validate::validate;
 
 use crate::error::CliError;
 use crate::monitor::write;
-use crate::output::{note, size};
+use crate::output::{moment, note, size};
 use mainspring_core::{Ctx, ErrorKind};
 use mainspring_report::Report;
 use std::path::Path;
@@ -24,12 +24,7 @@ const LISTED: usize = 20_000;
 
 /// The report, with the command and the time at which it was made.
 pub fn page(mut report: Report) -> String {
-    let now = Ctx::system().now();
-    let at =
-        time::OffsetDateTime::from_unix_timestamp(now.millis() / 1_000).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let (date, clock) = (at.date(), at.time());
-    report.made =
-        format!("mainspring {}, {date} {:02}:{:02} UTC", env!("CARGO_PKG_VERSION"), clock.hour(), clock.minute());
+    report.made = format!("mainspring {}, {} UTC", env!("CARGO_PKG_VERSION"), moment(Ctx::system().now()));
     report.command = command(std::env::args().skip(1));
     report.html()
 }

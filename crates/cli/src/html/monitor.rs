@@ -15,6 +15,11 @@ pub fn monitor(view: &Value, events: &[Value], distributions: &[Value]) -> Repor
     let (state, name) = (cell(&view["state"]), cell(&view["name"]));
     let drifted = view["drifted"].as_array().map_or(0, Vec::len);
     let mut verdict = format!("{state}: {drifted} of {} columns drifted", cell(&view["watched"]));
+    let estimated = &view["estimated"];
+    if estimated["standing"] == "degraded" {
+        let what = format!("{} {}", cell(&estimated["metric"]), cell(&estimated["limit"]));
+        verdict = format!("{verdict}; surely {what} by its estimate");
+    }
     if let Some(problem) = view["problem"].as_str() {
         verdict = format!("{verdict}; it does not go on: {problem}");
     }
@@ -33,16 +38,14 @@ pub fn monitor(view: &Value, events: &[Value], distributions: &[Value]) -> Repor
     if columns.len() > distributions.len() {
         says.push(format!("The {} that moved most, of {}.", distributions.len(), columns.len()));
     }
-    let sections = vec![
-        listed(&columns),
-        Section { title: "Distributions".into(), says, cards, ..Section::default() },
-        told(events),
-    ];
+    let apart = [estimate(view), detectors(view)].into_iter().flatten();
+    let distributions = Section { title: "Distributions".into(), says, cards, ..Section::default() };
+    let sections = std::iter::once(listed(&columns)).chain(apart).chain([distributions, told(events)]).collect();
     Report {
         title: format!("Monitor {name}"),
         verdict,
         mood: match state.as_str() {
-            "drifting" | "stopped" => Mood::Bad,
+            "drifting" | "degraded" | "stopped" => Mood::Bad,
             "steady" => Mood::Good,
             _ => Mood::Warn,
         },
@@ -93,6 +96,76 @@ fn listed(columns: &[&Value]) -> Section {
         rows: columns.iter().take(LISTED).map(row).collect(),
     };
     Section { title: "Columns".into(), table: Some(table), ..Section::default() }
+}
+
+/// What stream detectors say, beside what they do not promise; nothing where there are none.
+fn detectors(view: &Value) -> Option<Section> {
+    let all = view["detectors"].as_array().filter(|all| !all.is_empty())?;
+    let value = |of: &Value| of.as_f64().map(number).unwrap_or_default();
+    let row = |d: &Value| -> Vec<Cell> {
+        let last = &d["last"];
+        vec![
+            cell(&d["name"]).into(),
+            cell(&d["segment"]).into(),
+            cell(&d["detector"]).into(),
+            Cell::new(cell(&d["standing"]), mood(d)),
+            cell(&d["seen"]).into(),
+            cell(&d["detections"]).into(),
+            time(&last["at"]).into(),
+            time(&last["begunAt"]).into(),
+            value(&last["before"]).into(),
+            value(&last["since"]).into(),
+        ]
+    };
+    let head =
+        ["column", "where", "detector", "standing", "seen", "calls", "last call", "began", "mean before", "mean since"];
+    let table = Table {
+        caption: "What each has called".into(),
+        head: head.map(str::to_owned).into(),
+        rows: all.iter().map(row).collect(),
+    };
+    let level = percent(view["level"].as_f64().unwrap_or(f64::NAN));
+    let mut says = vec![
+        "A detector bounds no rate of false alarms: at its defaults it may call a change in nearly every long stream without one."
+            .to_owned(),
+        format!("What the monitor's own test calls drift, under Columns, is none in {level} of the versions at most."),
+    ];
+    if let Some(left_out @ 1..) = view["undetected"].as_u64() {
+        says.push(format!("{left_out} columns have no detector: a monitor has at most 128."));
+    }
+    Some(Section { title: "Stream detectors".into(), says, table: Some(table), ..Section::default() })
+}
+
+/// How good the answers probably are, the newest window first; nothing where that is not asked for.
+fn estimate(view: &Value) -> Option<Section> {
+    let found = view.get("estimate").filter(|found| found.is_object())?;
+    let value = |of: &Value| of.as_f64().map(number).unwrap_or_default();
+    let row = |w: &Value| -> Vec<Cell> {
+        vec![
+            time(&w["since"]).into(),
+            cell(&w["rows"]).into(),
+            value(&w["value"]).into(),
+            format!("{} to {}", value(&w["low"]), value(&w["high"])).into(),
+            value(&w["limit"]).into(),
+            value(&w["realized"]).into(),
+            cell(&w["labeled"]).into(),
+        ]
+    };
+    let head = ["window from", "rows", "estimated", "between", "limit", "by labels", "labelled"];
+    let windows = found["windows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let table = Table {
+        caption: format!("{} of each {}, the newest first", cell(&found["metric"]), cell(&found["window"])),
+        head: head.map(str::to_owned).into(),
+        rows: windows.iter().rev().map(row).collect(),
+    };
+    let mut says = vec![format!(
+        "{}: told when it is surely {}. It does not see that the same inputs now mean something else: only labels do.",
+        cell(&found["standing"]),
+        cell(&found["limit"])
+    )];
+    says.extend(found["problem"].as_str().map(str::to_owned));
+    let title = format!("Estimated {}", cell(&found["metric"]));
+    Some(Section { title, says, table: Some(table), ..Section::default() })
 }
 
 fn card(column: &Value, of: &Value) -> Card {
@@ -165,6 +238,47 @@ mod tests {
         assert_eq!(bars, expected.map(|(name, shares)| (name.to_owned(), shares)));
         assert!(chart(&json!({"referenceCounts": [0], "windowCounts": [0]})).is_none());
         assert!(chart(&json!(null)).is_none());
+    }
+
+    #[test]
+    fn detectors_and_what_is_estimated_are_apart_from_the_columns() {
+        let view = json!({
+            "name": "m", "state": "degraded", "watched": 0, "drifted": [], "level": 0.01, "minEffect": 0.1, "columns": [],
+            "estimated": {"metric": "accuracy", "limit": "below 0.9", "standing": "degraded"},
+            "estimate": {
+                "metric": "accuracy", "limit": "below 0.9", "standing": "degraded", "window": "1h",
+                "windows": [{
+                    "since": "2026-11-25T10:00:00Z", "rows": 900, "value": 0.7125, "low": 0.6815, "high": 0.7435, "limit": 0.9,
+                    "realized": 0.7015, "labeled": 850,
+                }],
+            },
+            "detectors": [{
+                "name": "in.<x>", "segment": "in.plan = gold", "detector": "adwin", "standing": "drift", "seen": 900, "skipped": 0,
+                "detections": 2, "last": {
+                    "at": "2026-11-25T10:00:00Z", "begunAt": "2026-11-25T09:00:00Z", "value": 9.0, "before": 1.25, "since": 8.75,
+                },
+            }],
+            "undetected": 3,
+        });
+        let page = monitor(&view, &[], &[]).html();
+        for words in [
+            "surely accuracy below 0.9 by its estimate",
+            "Estimated accuracy",
+            "0.7125",
+            "0.7015",
+            "Stream detectors",
+            "in.&lt;x&gt;",
+            "in.plan = gold",
+            "adwin",
+            "8.750",
+            "bounds no rate of false alarms",
+            "3 columns have no detector",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        let bare = json!({"name": "m", "state": "steady", "detectors": [], "columns": []});
+        let page = monitor(&bare, &[], &[]).html();
+        assert!(!page.contains("Stream detectors") && !page.contains("Estimated"));
     }
 
     #[test]

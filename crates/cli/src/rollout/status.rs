@@ -14,7 +14,7 @@ pub(super) fn show(view: &Value) {
     if view["approval"].is_object() {
         line(mark(Mark::Warn, missing(&view["approval"])));
     }
-    for remark in passed(view).into_iter().chain(unitless(view)) {
+    for remark in frozen(view).into_iter().chain(passed(view)).chain(unitless(view)) {
         line(mark(Mark::Warn, remark));
     }
     let step = |s: &Value| match s["state"].as_str() {
@@ -62,9 +62,25 @@ fn metrics(view: &Value) {
                 }
                 None => finding,
             };
+            let finding = format!("{finding}{}", tested(&m["tested"]));
             vec![cell(&m["name"]), cell(&m["role"]), number(&m["stable"]), number(&m["candidate"]), effect(m), finding]
         }),
     );
+}
+
+/// Variants whose version nothing new may take.
+fn frozen(view: &Value) -> Vec<String> {
+    let variants = view["variants"].as_array().into_iter().flatten();
+    variants.filter_map(|v| Some(format!("{}: {}", cell(&v["name"]), v["frozen"].as_str()?))).collect()
+}
+
+/// How a metric is tested, where the file says it.
+fn tested(tested: &Value) -> String {
+    let Some(test) = tested["test"].as_str() else { return String::new() };
+    let alpha = tested["alpha"].as_f64().map(|a| format!(" at {}", percent(&Value::from(a)))).unwrap_or_default();
+    let looks = &tested["looks"];
+    let looks = looks["of"].as_u64().map(|of| format!(", look {} of {of}", cell(&looks["due"]))).unwrap_or_default();
+    format!(" ({test}{alpha}{looks})")
 }
 
 /// Signals that somebody let pass.
@@ -181,7 +197,9 @@ fn missing(approval: &Value) -> String {
         let so_far = if by.is_empty() { String::new() } else { format!(" (so far {})", by.join(", ")) };
         format!("{} of {} approvals{of}{so_far}", by.len(), cell(&n["wanted"]))
     };
-    let all: Vec<String> = approval["needs"].as_array().into_iter().flatten().map(need).collect();
+    let people = approval["needs"].as_array().into_iter().flatten().map(need);
+    let webhooks = texts(&approval["webhooks"]).into_iter().map(|name| format!("webhook {name}"));
+    let all: Vec<String> = people.chain(webhooks).collect();
     let not = approval["notBy"].as_str().map(|by| format!("; not by {by}, who began it")).unwrap_or_default();
     let until = approval["expiresAt"].as_str().map(|_| format!("; until {}", time(&approval["expiresAt"])));
     format!("before {}: {}{not}{}", cell(&approval["before"]), all.join(", "), until.unwrap_or_default())

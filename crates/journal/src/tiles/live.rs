@@ -1,6 +1,6 @@
 //! Windows for people: rates and percentiles of the last minutes.
 
-use super::{MINUTE, RequestTile, Series, SeriesKey, Tile, Tiles};
+use super::{DAY, HOUR, MINUTE, RequestTile, Series, SeriesKey, Tile, Tiles};
 use mainspring_core::{ErrorKind, Tenant, Timestamp};
 use mainspring_stats::Kll;
 use serde::Serialize;
@@ -136,6 +136,28 @@ impl Tiles {
             minutes.entry(at).or_default().merge(&tile.requests);
         }
         minutes.into_iter().map(|(at, tile)| (Timestamp(at), tile)).collect()
+    }
+
+    /// The end of the last minute, hour or day in which another version than this one had requests; nothing when none had, as
+    /// far as tiles are kept. What reached no version does not count.
+    pub fn last_of_others(
+        &self,
+        tenant: &Tenant,
+        deployment: &str,
+        (model, version): (&str, &str),
+    ) -> Option<Timestamp> {
+        let all = self.0.series.lock();
+        let others = all.iter().filter(|(k, _)| {
+            k.tenant == tenant.as_str()
+                && *k.deployment == *deployment
+                && !k.version.is_empty()
+                && (k.model != model || k.version != version)
+        });
+        let last = |(_, series): (&SeriesKey, &Series)| {
+            let ends = [(&series.minutes, MINUTE), (&series.hours, HOUR), (&series.days, DAY)];
+            ends.into_iter().filter_map(|(held, length)| Some(held.last_key_value()?.0 + length)).max()
+        };
+        others.filter_map(last).max().map(Timestamp)
     }
 
     /// The last minutes up to `now`: whole minutes and the running one, at most

@@ -132,6 +132,8 @@ fn minutes_roll_into_hours_and_days_and_the_window_stays_whole() {
     }
     let now = start + count as i64 * 10 * MINUTE;
     tiles.roll(Timestamp(now));
+    let others = |version| tiles.last_of_others(&tenant(), "d", ("m", version)).map(Timestamp::micros);
+    assert_eq!((others("1"), others("2")), (None, Some(now - 9 * MINUTE)), "the end of the other's last minute");
     {
         let all = tiles.0.series.lock();
         let series = &all[&key];

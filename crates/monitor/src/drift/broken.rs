@@ -10,6 +10,9 @@ use std::fmt::{Display, Formatter, Result};
 const TIMES: &str = "it holds times, which move on by themselves";
 const NESTED: &str = "it holds lists, records or bytes; of these only lists of numbers in two files are compared";
 const COUNTED: &str = "it holds true and false, which live rows have as 1 and 0";
+/// Of a column that live rows have and nothing that can be compared is kept of.
+pub(crate) const UNKEPT: &str =
+    "nothing is kept of its live values, which are redacted, NaN, or of a type that is not counted";
 const UNTYPED: &str =
     "it holds numbers in a CSV, which says no types, and texts that all are numbers on the other side";
 

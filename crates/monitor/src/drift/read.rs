@@ -73,8 +73,8 @@ enum Form {
 
 /// Both sides of a unit, read or as they fill.
 pub(super) enum Sides {
-    /// A value a row.
-    Values([Values; 2], Labels),
+    /// A value a row; numbers are as short as 32 bits where one side has no longer ones.
+    Values([Values; 2], Labels, bool),
     /// Of lists, or of a column for each component.
     Vectors([vectors::Read; 2], bool),
     /// What is not compared row by row.
@@ -105,7 +105,11 @@ impl Sides {
             Form::Parts => Self::Vectors([vectors::Read::new(), vectors::Read::new()], false),
             Form::Lists => Self::Vectors([vectors::Read::new(), vectors::Read::new()], true),
             Form::Counted => Self::Counted(tables.map(|table| Counted::new(table, &unit.name))),
-            Form::Values => Self::Values(tables.map(|table| values(table, &unit.name, &room)), Labels::default()),
+            Form::Values => {
+                let short = |table| stored(table, &unit.name) == Some(&DataType::Float32);
+                let sides = tables.map(|table| values(table, &unit.name, &room));
+                Self::Values(sides, Labels::default(), short(tables[0]) != short(tables[1]))
+            }
         }
     }
 
@@ -116,7 +120,7 @@ impl Sides {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Values(sides, labels) => labels.bytes + sides.iter().map(size).sum::<usize>(),
+            Self::Values(sides, labels, _) => labels.bytes + sides.iter().map(size).sum::<usize>(),
             Self::Vectors(sides, _) => sides.iter().map(vectors::Read::bytes).sum(),
             Self::Counted(_) => 0,
         }
@@ -126,8 +130,16 @@ impl Sides {
     fn take(&mut self, side: usize, columns: &[&ArrayRef]) -> Result<(), ArrowError> {
         let [first, ..] = columns else { return Ok(()) };
         match self {
-            Self::Values(sides, labels) => match &mut sides[side] {
-                Values::Numbers { values, .. } => numbers_into(first, values),
+            Self::Values(sides, labels, short) => match &mut sides[side] {
+                Values::Numbers { values, .. } => {
+                    let before = values.len();
+                    numbers_into(first, values)?;
+                    if *short {
+                        // What was 0.1 to one of them is it to the other.
+                        values[before..].iter_mut().for_each(|value| *value = f64::from(*value as f32));
+                    }
+                    Ok(())
+                }
                 Values::Categories { values, .. } => {
                     each_text(first, |text| values.push(text.map_or(MISSING, |text| labels.of(text))))
                 }
@@ -269,13 +281,13 @@ pub(super) fn seen(values: &Values, table: &Table) -> Seen {
             (if *text { Sort::Text } else { Sort::Truth }, values.iter().any(|v| *v != MISSING))
         }
     };
-    Seen { sort, any, format: Some(table.format()) }
+    Seen { sort, any, format: table.file_format() }
 }
 
 /// What is known of a column that was only counted.
 pub(super) fn counted(counted: Counted, table: &Table, name: &str) -> Seen {
     let sort = stored(table, name).map_or(Sort::Nested, Sort::of);
-    Seen { sort, any: counted.any, format: Some(table.format()) }
+    Seen { sort, any: counted.any, format: table.file_format() }
 }
 
 fn stored<'a>(table: &'a Table, name: &str) -> Option<&'a DataType> {

@@ -1,6 +1,6 @@
 //! Both sides of each column, judged.
 
-use super::broken::{Broken, digits, untested};
+use super::broken::{Broken, UNKEPT, digits, untested};
 use super::read::{Counted, Reader, Sides, Unit, counted, kind, seen};
 use super::rows::{self, Together};
 use super::{ColumnReport, Comparison, Outcome, Told, texts, vectors};
@@ -98,10 +98,13 @@ impl<'a> Task<'a> {
     }
 
     fn judged(&self, unit: &Unit, read: Sides) -> Found {
+        if self.tables.iter().any(|table| table.is_unkept(&unit.name)) {
+            return self.plain(&unit.name, Outcome::Skipped(UNKEPT.to_owned()), [0, 0]);
+        }
         match read {
             Sides::Vectors(sides, _) => self.vectors(&unit.name, sides),
             Sides::Counted(sides) => self.counted(&unit.name, sides),
-            Sides::Values(sides, labels) => self.values(&unit.name, sides, &labels.known),
+            Sides::Values(sides, labels, _) => self.values(&unit.name, sides, &labels.known),
         }
     }
 

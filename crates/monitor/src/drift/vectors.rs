@@ -12,7 +12,7 @@ use std::sync::Arc;
 const SEED: u64 = 0x7665_6374;
 
 /// Whether a type is one of lists of numbers.
-pub(super) fn are(kind: &DataType) -> bool {
+pub(crate) fn are(kind: &DataType) -> bool {
     match kind {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             item.data_type().is_numeric()
@@ -54,8 +54,8 @@ impl Read {
     }
 }
 
-/// Adds rows of a column of lists.
-pub(super) fn lists(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError> {
+/// Calls `see` with each row's list of numbers, NaN where one is missing; nothing of a row without a list.
+pub(crate) fn each(column: &ArrayRef, mut see: impl FnMut(&[f64])) -> Result<(), ArrowError> {
     let item = Arc::new(arrow::datatypes::Field::new("item", DataType::Float64, true));
     let lists = cast(column, &DataType::LargeList(item))?;
     let lists = lists.as_list::<i64>();
@@ -66,9 +66,14 @@ pub(super) fn lists(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError
             let values = lists.value(row);
             vector.extend(values.as_primitive::<Float64Type>().iter().map(|x| x.unwrap_or(f64::NAN)));
         }
-        read.push(&vector);
+        see(&vector);
     }
     Ok(())
+}
+
+/// Adds rows of a column of lists.
+pub(super) fn lists(column: &ArrayRef, read: &mut Read) -> Result<(), ArrowError> {
+    each(column, |vector| read.push(vector))
 }
 
 /// Adds rows of columns of numbers, one component each.

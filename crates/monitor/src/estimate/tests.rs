@@ -139,3 +139,15 @@ fn all_features_are_read_in_one_pass() {
     let passes = [&reference, &current].map(|table| table.passes.load(std::sync::atomic::Ordering::Relaxed));
     assert_eq!(passes, [3, 2], "the label, the prediction, and all features");
 }
+
+/// Of fewer rows than the reference's parts have, an estimate would be beyond them by chance.
+#[test]
+fn parts_of_live_rows_are_as_long_as_the_references() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "a.csv", "p", |i| even(i).to_string(), 3);
+    let live = Table::live("deployment:churn", Vec::new(), Vec::new());
+    assert_eq!(parts(&file, [400, 24], 4), [(0, 6), (6, 12), (12, 18), (18, 24)]);
+    assert_eq!(parts(&live, [400, 24], 4), [(0, 24)]);
+    assert_eq!(parts(&live, [400, 240], 4), [(0, 100), (100, 240)], "what is left over is less than a half");
+    assert_eq!(parts(&live, [400, 260], 4), [(0, 100), (100, 200), (200, 260)]);
+}

@@ -3,9 +3,10 @@
 use super::error::WatchError;
 use super::history::{self, Point};
 use super::labels;
-use super::monitors::{Key, Monitors};
+use super::monitors::{Declared, Key, Monitors};
+use super::outlook::{Wants, Work, is_passing};
 use super::part::Part;
-use super::ports::{Alarm, Alarms, Asked, RowStream, Traffic, Wanted};
+use super::ports::{Alarm, Alarms, Asked, Estimates, RowStream, Traffic, Wanted};
 use super::rows::{self, Minute, Sampler, most_of_each};
 use super::spec::{MonitorSpec, Whose};
 use super::sql::{self, Change, Ends, State};
@@ -55,6 +56,8 @@ pub struct Ports {
     pub alarms: Arc<dyn Alarms>,
     /// The models.
     pub answers: Arc<dyn Answers>,
+    /// How good answers probably are.
+    pub estimates: Arc<dyn Estimates>,
 }
 
 /// A monitor in the hands of the leader.
@@ -74,6 +77,8 @@ struct Running {
     late: u64,
     /// Columns that the deployment redacts, or that of the rows that they are compared with.
     hidden: Vec<String>,
+    /// The window that is being estimated.
+    estimating: Option<Work>,
     /// Passes that it still sits out.
     sits_out: u32,
 }
@@ -255,13 +260,14 @@ impl Controller {
         }
         self.tidied = true;
         self.running.retain(|key, _| specs.contains_key(key));
-        for (key, spec) in specs {
+        for (key, declared) in specs {
+            let spec = &declared.spec;
             match self.running.get_mut(&key) {
-                Some(running) if running.spec == spec => {}
-                Some(running) if spec.tests_as(&running.spec) => running.spec = spec,
+                Some(running) if running.spec == *spec => {}
+                Some(running) if spec.tests_as(&running.spec) => running.spec = Arc::clone(spec),
                 _ => {
                     let Some(lease) = self.lead().await? else { return Ok(()) };
-                    match self.begin(&key, spec, &lease).await {
+                    match self.begin(&key, declared, &lease).await {
                         Ok(running) => drop(self.running.insert(key, running)),
                         Err(WatchError::Store(error)) => return Err(self.lost(error)),
                         Err(error) => self.stopped(&key, Some(&error), &lease).await?,
@@ -275,7 +281,7 @@ impl Controller {
     /// Lets go of a monitor that is no longer declared.
     async fn forget(&mut self, key: &Key, lease: Lease) -> Result<(), WatchError> {
         let (ctx, (tenant, name)) = (&self.monitors.ctx, key.clone());
-        let ends = Ends { lease, at: ctx.now(), alarm: ctx.event_id() };
+        let ends = Ends { lease, at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id()] };
         let db = self.monitors.db.clone();
         let done = db.write(move |c| async move { sql::forget(c, (&tenant, &name), &ends).await }.boxed()).await;
         match done {
@@ -286,8 +292,9 @@ impl Controller {
         Ok(())
     }
 
-    /// Goes on where the last leader was, or begins, and writes down where.
-    async fn begin(&mut self, key: &Key, spec: Arc<MonitorSpec>, lease: &Lease) -> Result<Running, WatchError> {
+    /// Goes on where the last leader was, or begins with the rows since the declaration, and writes down where.
+    async fn begin(&mut self, key: &Key, declared: Declared, lease: &Lease) -> Result<Running, WatchError> {
+        let Declared { spec, since } = declared;
         let (tenant, name) = key.clone();
         let db = self.monitors.db.clone();
         let found = db.read(move |c| async move { sql::one(c, &tenant, &name).await }.boxed()).await?;
@@ -300,7 +307,7 @@ impl Controller {
             other => (None, other),
         };
         let fresh = known.is_none();
-        let watch = Arc::new(known.unwrap_or_else(|| Watch::new(self.monitors.ctx.now(), &spec)));
+        let watch = Arc::new(known.unwrap_or_else(|| Watch::new(since, &spec)));
         let written = watch.position;
         let mut running = Running {
             spec,
@@ -312,6 +319,7 @@ impl Controller {
             points: Vec::new(),
             late: 0,
             hidden: Vec::new(),
+            estimating: None,
             sits_out: 0,
         };
         if fresh {
@@ -349,7 +357,9 @@ impl Controller {
         let ctx = &self.monitors.ctx;
         let Complete { minutes, beside, until } = running.feed(key, &*self.ports.traffic, ctx).await?;
         let late = running.late;
-        if minutes.is_empty() && until.micros() < running.watch.position.micros() + running.watch.step() {
+        let estimated = running.estimating.as_mut().is_some_and(Work::is_done);
+        let new = !minutes.is_empty() || until.micros() >= running.watch.position.micros() + running.watch.step();
+        if !new && !estimated {
             // Nothing is new until a minute is over: what is known may be large, and is not copied each second.
             let watch = Arc::clone(&running.watch);
             self.show(key, &watch, late);
@@ -382,6 +392,7 @@ impl Controller {
         }
         watch.settle(until);
         told.extend(running.labels(key, &mut watch, (&*self.ports.traffic, &self.monitors)).await?);
+        told.extend(running.estimate(&key.0, &mut watch, (&self.monitors, &self.ports.estimates)));
         // Reading labels may have taken a while, and so may asking the model: what is then known is written under a lease that
         // holds, or it would be found again and again and never told.
         if self.leader.lead().await? != Lead::Kept {
@@ -392,7 +403,8 @@ impl Controller {
             return Err(WatchError::Raced(key.1.to_string()));
         }
         let counted = |w: &Watch| (w.rows, w.truth.rows);
-        let folded = counted(&watch) != counted(&running.watch) || !told.is_empty();
+        let estimated = watch.outlook != running.watch.outlook;
+        let folded = counted(&watch) != counted(&running.watch) || estimated || !told.is_empty();
         if watch.truth.rows != running.watch.truth.rows && !points.is_empty() {
             points.pop();
             points.push(Point::of(&watch, watch.position));
@@ -454,7 +466,8 @@ async fn explain(
 ) {
     let new = told.iter().any(|t| t.kind == TransitionKind::Drifted);
     let old = watch.why.as_ref().is_none_or(|why| watch.position.micros() - why.at.micros() >= AGAIN);
-    if !(new || watch.drifting && old) {
+    let drifts = watch.surely_drifted().next().is_some();
+    if !(new || drifts && old) {
         return;
     }
     let inputs = MonitorSpec { columns: vec!["in.*".to_owned()], segments: Vec::new(), ..spec.clone() };
@@ -494,7 +507,7 @@ impl Running {
         let (version, late) = (self.version, self.late);
         let state = State { tenant, name, spec, watch, version, late, problem: None };
         let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
-        let ends = Ends { lease: lease.clone(), at: ctx.now(), alarm: ctx.event_id() };
+        let ends = Ends { lease: lease.clone(), at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id()] };
         let change = Box::new(Change { state, told, points, before, ends });
         Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
         self.version += 1;
@@ -552,6 +565,44 @@ impl Running {
         }
         watch.settle_labels(rows.complete_until);
         Ok(told)
+    }
+
+    /// Takes what was found out of a window, and has the next one looked at. Does not wait.
+    fn estimate(
+        &mut self,
+        tenant: &Tenant,
+        watch: &mut Watch,
+        (monitors, estimates): (&Monitors, &Arc<dyn Estimates>),
+    ) -> Vec<Transition> {
+        let spec = Arc::clone(&self.spec);
+        let mut told: Vec<Transition> = watch.plan_estimate(&spec).into_iter().collect();
+        if let Some(mut work) = self.estimating.take() {
+            let of = (&watch.model, &watch.version) == (&work.of.0, &work.of.1);
+            // What it is of may be over: it is given up.
+            if of && spec.estimate.as_ref() == Some(&work.spec) {
+                match work.take() {
+                    None => self.estimating = Some(work),
+                    Some(Err(error)) if is_passing(&error) => {
+                        tracing::debug!(%error, "a window is estimated later");
+                    }
+                    Some(found) => {
+                        told.extend(watch.fold_estimate(work.due, found.map_err(|e| self::told(&e)), &spec));
+                    }
+                }
+            }
+        }
+        if let (None, Some(asked), Some(due)) = (&self.estimating, &spec.estimate, watch.estimate_due(&spec)) {
+            let wants = Wants {
+                tenant: tenant.clone(),
+                spec: Arc::clone(&spec),
+                model: watch.model.clone(),
+                version: watch.version.clone(),
+                models: Arc::clone(&monitors.models),
+                estimates: Arc::clone(estimates),
+            };
+            self.estimating = Some(Work::begin(&monitors.ctx.tasks, wants, asked, due));
+        }
+        told
     }
 
     /// Takes what has come and gives the minutes that are complete, with the moment up to which they are.

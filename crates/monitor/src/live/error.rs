@@ -30,6 +30,14 @@ pub enum WatchError {
         /// Why none was made of what it was trained on, where its run names that.
         unused: Option<String>,
     },
+    /// The version names no file of predictions with labels.
+    #[error("version {version} of {model:?} names no file of predictions with labels")]
+    NoReference {
+        /// The registered model.
+        model: String,
+        /// Its version.
+        version: String,
+    },
     /// What was sent is no profile.
     #[error("this is no profile: {0}")]
     Profile(String),
@@ -61,7 +69,7 @@ pub enum WatchError {
 impl Failure for WatchError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::NoProfile { .. } => ErrorKind::NotFound,
+            Self::NotFound(_) | Self::NoProfile { .. } | Self::NoReference { .. } => ErrorKind::NotFound,
             Self::Profile(_) | Self::Spec(_) => ErrorKind::InvalidInput,
             Self::Raced(_) => ErrorKind::Conflict,
             Self::Stored { .. } | Self::Bug(_) => ErrorKind::Internal,
@@ -75,6 +83,9 @@ impl Failure for WatchError {
             Self::NotFound(_) => Some("list them: mainspring monitor list".into()),
             Self::NoProfile { model, version, .. } => {
                 Some(format!("save one: mainspring profile TRAINING_FILE --version {model}/{version}"))
+            }
+            Self::NoReference { .. } => {
+                Some("set the tag mainspring.reference_data on it: an artifact's path below its run".into())
             }
             Self::Profile(_) => Some("make one: mainspring profile FILE -o profile.json".into()),
             Self::Store(e) => e.hint(),

@@ -2,17 +2,19 @@
 //!
 //! Of each minute of a deployment's rows a uniform sample is taken ([`rows`]), each column's values are put into the
 //! reference's bins and bet on in their order ([`track`]), and [`Watch`] makes of the columns one state with its
-//! transitions. It is pure: the same minutes give the same state. [`Controller`] feeds it from the journal and writes
+//! transitions. What is estimated of its answers before labels come is a part of it ([`outlook`]). It is pure: the same minutes give the same state. [`Controller`] feeds it from the journal and writes
 //! state, position and transitions in one transaction, so that after a crash no row counts twice and none is left out.
 
 mod action;
 mod control;
+pub mod detectors;
 mod error;
 mod history;
 mod labels;
 mod learned;
 mod monitors;
 mod narrow;
+pub mod outlook;
 mod part;
 mod ports;
 pub mod rows;
@@ -31,7 +33,8 @@ pub use history::{Effect, Point};
 pub use monitors::{Monitors, SavedProfile, View, kind};
 pub use part::{Beside, Part};
 pub use ports::{
-    Alarm, Alarms, Answer, Answered, Asked, Models, PortError, PortResult, RowStream, Rows, Traffic, Trained, Wanted,
+    About, Alarm, Alarms, Answer, Answered, Asked, Estimates, Models, NamedFile, PortError, PortResult, RowStream,
+    Rows, Traffic, Trained, Wanted,
 };
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;

@@ -3,7 +3,8 @@
 use super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
 use super::error::WatchError;
 use super::history::Point;
-use super::ports::{Models, Trained};
+use super::outlook::Outlook;
+use super::ports::{Models, NamedFile, Trained};
 use super::spec::MonitorSpec;
 use super::sql::{self, ProfileRow, State};
 use super::track::Standing;
@@ -46,13 +47,15 @@ pub struct View {
 }
 
 impl View {
-    /// In a word: `stopped`, `waiting` for rows, `learning` a reference, `drifting`, `shifted` or `steady`.
+    /// In a word: `stopped`, `waiting` for rows, `learning` a reference, `drifting`, `degraded` by its
+    /// estimate, `shifted` or `steady`.
     pub fn state(&self) -> &'static str {
         let Some(watch) = &self.watch else { return if self.problem.is_some() { "stopped" } else { "waiting" } };
         let any = |standing| watch.tracks().any(|(_, _, track)| track.standing == standing);
         match () {
             () if self.problem.is_some() => "stopped",
             () if watch.drifting => "drifting",
+            () if watch.outlook.as_ref().is_some_and(Outlook::is_degraded) => "degraded",
             () if any(Standing::Learning) => "learning",
             () if any(Standing::Shifted) => "shifted",
             () if any(Standing::Steady) => "steady",
@@ -74,10 +77,18 @@ pub struct SavedProfile {
     pub saved_at: Timestamp,
 }
 
+/// A declaration.
+#[derive(Debug, Clone)]
+pub(crate) struct Declared {
+    pub spec: Arc<MonitorSpec>,
+    /// Since when rows are its own.
+    pub since: Timestamp,
+}
+
 /// What is declared in this process, and what it knows of it.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    pub specs: BTreeMap<Key, Arc<MonitorSpec>>,
+    pub specs: BTreeMap<Key, Declared>,
     pub withdrawn: Vec<Key>,
     pub views: BTreeMap<Key, View>,
     /// How often the state was written that a view shows, where it is another server's.
@@ -107,11 +118,16 @@ impl Monitors {
         Self { db, ctx, models, known: Arc::default(), training }
     }
 
-    /// Takes a declaration; the controller begins within a second. Does not wait.
+    /// Takes a declaration of the moment `since`; the controller begins within a second, with the rows since then. Does not wait.
     ///
     /// # Errors
     /// [`WatchError::Spec`].
-    pub fn declare(&self, auth: &Authorized<DeclareMonitor>, spec: MonitorSpec) -> Result<(), WatchError> {
+    pub fn declare(
+        &self,
+        auth: &Authorized<DeclareMonitor>,
+        spec: MonitorSpec,
+        since: Timestamp,
+    ) -> Result<(), WatchError> {
         spec.validate()?;
         let key = (auth.tenant().clone(), auth.action().monitor.clone());
         let mut known = self.known.write();
@@ -119,7 +135,9 @@ impl Monitors {
         let spec = Arc::new(spec);
         let view = View { name: key.1.clone(), spec: Arc::clone(&spec), watch: None, late: 0, problem: None };
         known.views.entry(key.clone()).or_insert(view).spec = Arc::clone(&spec);
-        known.specs.insert(key, spec);
+        // What goes on under another spec counts from the first one, whether anybody has looked since or not.
+        let before = known.specs.get(&key).filter(|before| spec.tests_as(&before.spec)).map(|before| before.since);
+        known.specs.insert(key, Declared { spec, since: before.unwrap_or(since) });
         Ok(())
     }
 
@@ -218,6 +236,16 @@ impl Monitors {
             Some(found) => Ok(found),
             None => Err(self.no_profile(auth.tenant(), of).await?),
         }
+    }
+
+    /// The file of predictions with labels that a version names.
+    ///
+    /// # Errors
+    /// [`WatchError::NoReference`]; [`WatchError::Port`] where it cannot be read.
+    pub async fn reference(&self, auth: &Authorized<ReadProfile>, version: &str) -> Result<NamedFile, WatchError> {
+        let model = &auth.action().model;
+        let found = self.models.reference(auth.tenant(), model, version).await?;
+        found.ok_or_else(|| WatchError::NoReference { model: model.clone(), version: version.to_owned() })
     }
 
     async fn no_profile(&self, tenant: &Tenant, (model, version): (&str, &str)) -> Result<WatchError, WatchError> {

@@ -3,11 +3,14 @@
 
 use super::action::SaveProfile;
 use super::spec::{MonitorSpec, RolloutOrder, Severity};
+use crate::estimate::{Report, Request};
 use crate::profile::Profile;
 use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use mainspring_core::{Authorized, ErrorKind, Name, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Another part of the server did not do what was asked.
@@ -125,6 +128,17 @@ pub struct Trained {
     pub auth: Authorized<SaveProfile>,
 }
 
+/// A file of the store that a version names, copied for whoever reads it.
+#[derive(Debug)]
+pub struct NamedFile {
+    /// The copy.
+    pub path: PathBuf,
+    /// What it is, in words.
+    pub source: String,
+    /// The copy is there as long as this.
+    pub held: Box<dyn Any + Send>,
+}
+
 /// The registered models.
 pub trait Models: Send + Sync + 'static {
     /// Name and version of what a URI (`models:/churn@champion`) means now.
@@ -139,9 +153,32 @@ pub trait Models: Send + Sync + 'static {
     fn unused<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<String>> {
         Box::pin(std::future::ready(Ok(None)))
     }
+
+    /// The file of predictions with labels that a version names as a reference; `None` where it names none.
+    fn reference<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<NamedFile>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
-/// What somebody must hear of: a monitor that begins or ceases to see drift.
+/// Estimates of performance.
+pub trait Estimates: Send + Sync + 'static {
+    /// Estimates a window of the tenant's rows; nothing where it has none. It may take long: it waits for its turn, reads many
+    /// rows and learns from them. Dropped, it is given up.
+    fn estimate<'a>(&'a self, tenant: &'a Tenant, request: Request) -> PortResult<'a, Option<Report>>;
+}
+
+/// What an alarm is about: each begins and ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum About {
+    /// Columns that have drifted.
+    #[default]
+    Drift,
+    /// A metric that is estimated.
+    Estimate,
+}
+
+/// What somebody must hear of: a monitor that begins or ceases to see drift, or answers that are probably worse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alarm {
@@ -153,7 +190,10 @@ pub struct Alarm {
     pub deployment: Name,
     /// Which variant of it.
     pub variant: String,
-    /// Whether there is drift now; all that is told with one monitor is one alarm.
+    /// What it is about; before there were estimates all alarms were of drift.
+    #[serde(default)]
+    pub about: About,
+    /// Whether it goes on now; all that is told of drift with one monitor is one alarm.
     pub firing: bool,
     /// When it turned.
     pub at: Timestamp,

@@ -139,21 +139,27 @@ pub struct Minute {
     pub seen: u64,
     /// Rows of the sample, at most [`SAMPLED`], in an order by chance.
     pub rows: usize,
+    /// The same rows in the order in which they came, each with when it did.
+    pub in_time: Vec<(usize, Timestamp)>,
     /// Their values by column: `in.<name>`, `out.<name>`.
     pub columns: BTreeMap<String, Cells>,
 }
+
+/// When a row came: of one moment in the order of their ids, and of one request in the order of its rows.
+type Came = (i64, u128, i32);
 
 type Key = (i64, String, String);
 
 struct Bucket {
     seen: u64,
     lowest: Lowest,
+    came: Vec<Came>,
     columns: BTreeMap<String, Held>,
 }
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self { seen: 0, lowest: Lowest::new(SAMPLED).and(MORE), columns: BTreeMap::new() }
+        Self { seen: 0, lowest: Lowest::new(SAMPLED).and(MORE), came: Vec::new(), columns: BTreeMap::new() }
     }
 }
 
@@ -208,6 +214,12 @@ impl<'a> Envelope<'a> {
             && self.payload.value(i) == "kept"
             && !self.forced.value(i)
             && self.shadow_of.is_none_or(|s| s.is_null(i))
+    }
+
+    fn came(&self, i: usize) -> Came {
+        let digits = self.id.value(i).bytes().filter_map(|b| char::from(b).to_digit(16));
+        let id = digits.fold(0_u128, |id, digit| (id << 4) | u128::from(digit));
+        (self.at.value(i), id, self.row.value(i))
     }
 
     fn mark(&self, i: usize) -> u64 {
@@ -306,6 +318,7 @@ impl Bucket {
             return Ok(());
         }
         let before = self.lowest.len() - rows.len();
+        self.came.extend(rows.iter().map(|i| envelope.came(*i as usize)));
         let chosen = UInt32Array::from(rows);
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name();
@@ -313,7 +326,7 @@ impl Bucket {
             if !(truth || name.starts_with("in.") || name.starts_with("out.")) {
                 continue;
             }
-            let wanted = |name: &str| truth || spec.wants(name) || spec.segments.iter().any(|s| s == name);
+            let wanted = |name: &str| truth || spec.reads(name);
             let values = take(column, &chosen, None)?;
             for (name, cells) in cells(name, &values)? {
                 if !wanted(&name) || (self.columns.len() >= MOST_COLUMNS && !self.columns.contains_key(&name)) {
@@ -338,6 +351,7 @@ impl Bucket {
     fn settle(&mut self) {
         let rows = self.lowest.len();
         let order = self.lowest.settle();
+        self.came = order.iter().map(|at| self.came[*at]).collect();
         for held in self.columns.values_mut() {
             held.skip(rows.saturating_sub(held.len()));
             held.arrange(&order);
@@ -346,9 +360,12 @@ impl Bucket {
 
     fn minute(mut self, (at, model, version): Key) -> Minute {
         self.settle();
-        let Self { seen, lowest, columns } = self;
+        let Self { seen, lowest, came, columns } = self;
+        let mut in_time: Vec<usize> = (0..came.len()).collect();
+        in_time.sort_unstable_by_key(|row| came[*row]);
+        let in_time = in_time.into_iter().map(|row| (row, Timestamp(came[row].0))).collect();
         let columns = columns.into_iter().map(|(name, held)| (name, held.cells())).collect();
-        Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), columns }
+        Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), in_time, columns }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The spec of the kind `Monitor`.
 
+use super::detectors::DetectorSpec;
+use super::outlook::spec::EstimateSpec;
 use super::part::{Beside, Part};
 use super::rows::MOST_ELEMENTS;
 use crate::segment::{Segment, Written};
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const MOST_DETECTORS: usize = 16;
 
 /// What a deployment's answers are compared with, and what follows when they are no longer alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,9 +64,17 @@ pub struct MonitorSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub segments: Vec<String>,
+    /// Stream detectors, each of some columns, beside the monitor's own test. They see the sampled rows of the monitor one by
+    /// one in the order of time. None of them bounds how often it calls a change that is not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub detectors: Vec<DetectorSpec>,
     /// What turned out to be true, which is watched apart from what was asked and answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelSpec>,
+    /// A metric that is estimated without labels, window after window, and watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<EstimateSpec>,
     /// How bad it is.
     #[serde(default)]
     pub severity: Severity,
@@ -263,8 +274,17 @@ impl MonitorSpec {
             let whole = segment.starts_with("in.") || segment.starts_with("out.");
             check(whole, &format!("segments[{at}]"), format!("{segment:?}"), "a column's name, such as in.plan")?;
         }
+        let most = self.detectors.len() <= MOST_DETECTORS;
+        check(most, "detectors", format!("{} detectors", self.detectors.len()), "at most 16, each of several columns")?;
+        let label = self.label.as_ref().map(|label| label.name.as_str());
+        for (at, detector) in self.detectors.iter().enumerate() {
+            detector.validate(&format!("detectors[{at}]"), label)?;
+            let apart = !detector.by_segment || !self.segments.is_empty();
+            check(apart, &format!("detectors[{at}].bySegment"), true, "of a monitor with `segments`")?;
+        }
         self.check_segments()?;
         self.check_label()?;
+        self.estimate.as_ref().map_or(Ok(()), |estimate| estimate.validate(self))?;
         self.check_reference()
     }
 
@@ -322,6 +342,8 @@ impl MonitorSpec {
     /// Whether a state that was reached under `other` can go on under this spec.
     pub fn tests_as(&self, other: &Self) -> bool {
         let told = |spec: &Self| Self {
+            // What is estimated is no part of the test; another estimate begins anew by itself.
+            estimate: None,
             severity: Severity::default(),
             on_drift: None,
             runbook: None,
@@ -362,9 +384,21 @@ impl MonitorSpec {
     /// Whether a column of the journal is needed, or an element of it where it is a list: it is watched, or tells
     /// segments apart.
     pub fn needs(&self, column: &str) -> bool {
-        let named = |name: &str| self.wants(name) || self.segments.iter().any(|segment| segment == name);
+        let named = |name: &str| self.reads(name);
         let watched = || named(column) || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")));
         self.needs_to_tell_apart(column) || watched()
+    }
+
+    /// Whether a column's values are looked at: it is watched, by a detector or by the monitor's own test, or segments are of it.
+    pub(super) fn reads(&self, column: &str) -> bool {
+        self.wants(column)
+            || self.segments.iter().any(|segment| segment == column)
+            || self.detectors.iter().any(|detector| self.is_detected(detector, column))
+    }
+
+    /// Whether a detector is to watch a column.
+    pub(super) fn is_detected(&self, detector: &DetectorSpec, column: &str) -> bool {
+        !self.tells_apart(column) && detector.columns.iter().any(|pattern| fits(pattern, column))
     }
 
     /// Whether a column is to be watched.
@@ -431,6 +465,8 @@ mod tests {
         for reference in [json!({"variant": "v8"}), json!({"version": "3"}), json!({"deployment": "churn-eu"})] {
             assert!(spec(json!({"reference": reference})).unwrap().beside().is_some());
         }
+        let estimate = |asked: serde_json::Value| json!({"label": {"name": "y"}, "estimate": asked});
+        assert!(spec(estimate(json!({"metric": "mae", "above": 12.5, "window": "2h"}))).is_ok());
         let other = spec(json!({"reference": {"deployment": "churn-eu"}})).unwrap();
         let of = |spec: &MonitorSpec| {
             spec.beside().map(|(_, w)| (w.variant.map(str::to_owned), w.version.map(str::to_owned)))
@@ -467,9 +503,33 @@ mod tests {
                 json!({"reference": {"segment": "others", "window": "1d"}, "segment": {"in.a": 1}}),
                 "live rows and something",
             ),
+            (
+                json!({"detectors": [{"columns": ["in.x"], "adwin": {}, "bySegment": true}]}),
+                "detectors[0].bySegment is true; it must be of a monitor with `segments`",
+            ),
             (json!({"label": {"name": ""}}), "label.name is empty"),
             (json!({"label": {"name": "y", "wait": "5s"}}), "label.wait is 5s"),
             (json!({"label": {"name": "y", "prediction": "label"}}), "label.prediction is \"label\""),
+            (json!({"estimate": {"metric": "accuracy", "below": 0.9}}), "label is left out; it must be there beside"),
+            (estimate(json!({"metric": "accuracy"})), "estimate is with 0 of below, above and drop"),
+            (estimate(json!({"metric": "accuracy", "below": 0.9, "drop": 0.1})), "estimate is with 2 of below"),
+            (estimate(json!({"metric": "accuracy", "below": 90})), "estimate.below is 90; it must be from 0 to 1"),
+            (estimate(json!({"metric": "mae", "drop": 0})), "estimate.drop is 0; it must be over 0"),
+            (estimate(json!({"metric": "kappa", "below": 0.9})), "unknown variant `kappa`"),
+            (estimate(json!({"metric": "f1", "below": 0.9, "window": "90s"})), "estimate.window is 90s"),
+            (estimate(json!({"metric": "f1", "below": 0.9, "window": "10s"})), "estimate.window is 10s"),
+            (
+                json!({"label": {"name": "y", "wait": "7d"}, "estimate": {"metric": "f1", "below": 0.9, "window": "30m"}}),
+                "estimate.window is 30m; it must be a 168th of label.wait",
+            ),
+            (
+                estimate(json!({"metric": "f1", "below": 0.9, "reference": {"data": "churn"}})),
+                "estimate.reference.data is \"churn\"",
+            ),
+            (
+                estimate(json!({"metric": "f1", "below": 0.9, "reference": {"data": "models:/a/1", "window": "7d"}})),
+                "estimate.reference is data and a window",
+            ),
             (json!({"onDrift": {"rollout": "explode"}}), "unknown variant"),
             (json!({"colums": ["*"]}), "unknown field"),
         ] {
@@ -504,6 +564,9 @@ mod tests {
     fn only_what_changes_the_test_begins_it_anew() {
         let before = spec(json!({})).unwrap();
         assert!(spec(json!({"severity": "critical", "runbook": "https://x"})).unwrap().tests_as(&before));
+        let estimate = json!({"label": {"name": "y"}, "estimate": {"metric": "accuracy", "below": 0.9}});
+        let labelled = spec(json!({"label": {"name": "y"}})).unwrap();
+        assert!(spec(estimate).unwrap().tests_as(&labelled), "what is estimated is no part of the test");
         assert!(!spec(json!({"level": 0.02})).unwrap().tests_as(&before));
         assert!(!spec(json!({"columns": ["in.*"]})).unwrap().tests_as(&before));
         assert!(!spec(json!({"label": {"name": "y"}})).unwrap().tests_as(&before));

@@ -1,5 +1,8 @@
 //! All columns of one version: their tracks, and what is to be told of them.
 
+use super::detectors::Detector;
+use super::outlook::Outlook;
+use super::ports::About;
 use super::rows::{Cells, MINUTE, Minute};
 use super::spec::MonitorSpec;
 use super::track::{Origin, Standing, Track, Turn};
@@ -9,6 +12,8 @@ use mainspring_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod detected;
+mod estimated;
 mod references;
 mod scores;
 mod truth;
@@ -86,6 +91,16 @@ pub struct Watch {
     /// What turned out to be true.
     #[serde(default)]
     pub truth: Truth,
+    /// Stream detectors, one a column of all rows, or of a segment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<Detector>,
+    /// Columns, of detectors, that the last look had and that these do not watch, because there are 128 already: of rows,
+    /// and of what was true.
+    #[serde(default)]
+    pub undetected: [u64; 2],
+    /// What is estimated of its answers, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<Outlook>,
     /// What its drift does to the answers, when that was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub why: Option<Why>,
@@ -112,10 +127,16 @@ pub struct Watch {
 pub enum TransitionKind {
     /// Columns have drifted.
     Drifted,
+    /// Stream detectors called changes, which they may do without any.
+    Detected,
     /// Columns are again as their reference is.
     Recovered,
     /// Another version answers, or another profile was saved: another reference counts.
     Replaced,
+    /// A metric that is estimated is surely beyond its limit.
+    Degraded,
+    /// It has not been beyond it for a while, or nothing is known of it any more.
+    Restored,
 }
 
 impl TransitionKind {
@@ -123,8 +144,11 @@ impl TransitionKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drifted => "drifted",
+            Self::Detected => "detected",
             Self::Recovered => "recovered",
             Self::Replaced => "replaced",
+            Self::Degraded => "degraded",
+            Self::Restored => "restored",
         }
     }
 }
@@ -146,11 +170,22 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Whether a drift ended with it, if no other goes on.
+    /// What it is about.
+    pub fn about(&self) -> About {
+        match self.kind {
+            TransitionKind::Degraded | TransitionKind::Restored => About::Estimate,
+            TransitionKind::Drifted
+            | TransitionKind::Detected
+            | TransitionKind::Recovered
+            | TransitionKind::Replaced => About::Drift,
+        }
+    }
+
+    /// Whether what it is about ended with it, if no other goes on.
     pub fn ends(&self) -> bool {
         match self.kind {
-            TransitionKind::Drifted => false,
-            TransitionKind::Recovered => true,
+            TransitionKind::Drifted | TransitionKind::Detected | TransitionKind::Degraded => false,
+            TransitionKind::Recovered | TransitionKind::Restored => true,
             TransitionKind::Replaced => self.numbers["before"]["drifting"] == true,
         }
     }
@@ -261,7 +296,15 @@ impl Watch {
         (minute, beside): (&Minute, Option<&Minute>),
         spec: &MonitorSpec,
     ) -> Vec<Transition> {
-        let Some(beside) = beside.filter(|_| minute.at >= self.position) else { return Vec::new() };
+        if minute.at < self.position {
+            return Vec::new();
+        }
+        let Some(beside) = beside else {
+            // Detectors need no other side.
+            let fold =
+                Fold { minute, beside: None, spec, references: &References::default(), learn_until: None, tracks: 0 };
+            return if self.is_new(minute) { Vec::new() } else { self.detect(fold, false, fold.end()) };
+        };
         let mut told = Vec::new();
         let other = (beside.model.as_str(), beside.version.as_str());
         let before = self.beside.as_ref().map(|(model, version)| (model.as_str(), version.as_str()));
@@ -269,6 +312,9 @@ impl Watch {
         if !alone || before != Some(other) {
             let anew = before.is_some_and(|before| before != other);
             let of = (other.0.to_owned(), other.1.to_owned());
+            if !alone {
+                told.extend(self.outlast_estimate(minute, spec));
+            }
             told.extend(self.replace(minute, false).map(|t| if anew { words::other(t, &of.1, alone) } else { t }));
             self.beside = Some(of);
         }
@@ -295,6 +341,7 @@ impl Watch {
                 // A window is learnt from whichever version answered.
                 (self.model, self.version) = (minute.model.clone(), minute.version.clone());
             } else {
+                told.extend(self.outlast_estimate(minute, spec));
                 told.extend(self.replace(minute, learning));
             }
         }
@@ -318,7 +365,9 @@ impl Watch {
         self.rows[1] += fold.minute.rows as u64;
         self.take_up(fold);
         let turned = self.turn(Fold { tracks: self.tracks().count(), ..fold });
-        self.tell(&turned, fold.end(), fold.spec)
+        let mut told = self.tell(&turned, fold.end(), fold.spec);
+        told.extend(self.detect(fold, false, fold.end()));
+        told
     }
 
     /// Whether anything drifts, from `at` on where that is new.
@@ -348,10 +397,16 @@ impl Watch {
     pub(crate) fn hide(&mut self, hidden: &[String], spec: &MonitorSpec) -> Option<Transition> {
         let stays = |name: &str| !is_hidden(name, hidden);
         let named = self.tracks().flat_map(|(name, of, _)| [Some(name), of.map(|(of, _)| of)]).flatten();
+        let of_detectors = self.detectors.iter().flat_map(|d| {
+            let of = d.segment.as_ref().map(|(of, _)| of.as_str());
+            std::iter::once(d.column.as_str()).chain(of)
+        });
+        let named = named.chain(of_detectors);
         let gone = named.filter(|name| !stays(name)).map(str::to_owned).next();
         self.counting.retain(|name, _| stays(name));
         let gone = gone?;
         self.tracks.retain(|name, _| stays(name));
+        self.detectors.retain(|d| stays(&d.column) && d.segment.as_ref().is_none_or(|(of, _)| stays(of)));
         self.segments.retain(|of, _| stays(of));
         self.truth.segments.retain(|of, _| stays(of));
         self.truth.forget(stays);
@@ -387,10 +442,14 @@ impl Watch {
         self.tracks().map(|(_, _, track)| track.kept()).sum()
     }
 
-    /// Columns that have drifted, whole or in a segment, each once.
+    /// Columns that have drifted, whole or in a segment, or of which a detector says so, each once.
     pub fn drifted(&self) -> BTreeSet<&str> {
-        let drifts = self.tracks().filter(|(_, _, track)| track.standing == Standing::Drift);
-        drifts.map(|(name, _, _)| name).collect()
+        self.surely_drifted().chain(self.detecting().map(|detector| detector.column.as_str())).collect()
+    }
+
+    /// Those that have drifted by the monitor's own test.
+    pub(super) fn surely_drifted(&self) -> impl Iterator<Item = &str> {
+        self.tracks().filter(|(_, _, track)| track.standing == Standing::Drift).map(|(name, _, _)| name)
     }
 
     /// Another version answers: everything begins anew.
@@ -405,6 +464,8 @@ impl Watch {
             // What was learnt of one version's time says nothing of another's.
             learn_until: was.learn_until.filter(|_| learning || was.version.is_empty()),
             every: was.every,
+            // Where only what it is compared with is another one, its answers are as good as they were.
+            outlook: was.outlook.clone(),
             truth: Truth {
                 until: if was.version.is_empty() { was.truth.until } else { minute.at },
                 ..Truth::default()

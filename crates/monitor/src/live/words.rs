@@ -1,5 +1,6 @@
 //! Transitions in words and numbers.
 
+use super::detectors::{Detection, Detector};
 use super::labels;
 use super::monitors::View;
 use super::spec::MonitorSpec;
@@ -27,7 +28,7 @@ pub fn side(column: &str) -> &'static str {
 }
 
 /// `14:02` of the day, in UTC.
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     let minutes = at.micros().div_euclid(60_000_000).rem_euclid(24 * 60);
     format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
 }
@@ -87,21 +88,21 @@ fn advice(these: &[&Turned]) -> &'static str {
 }
 
 /// The rows behind it.
-fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> String {
-    let truth = |column: &str| labels::is_truth(column);
+pub(super) fn query<'a>(spec: &MonitorSpec, since: Option<Timestamp>, these: impl Iterator<Item = &'a str>) -> String {
+    let (truth, these): (Vec<&str>, Vec<&str>) = these.partition(|column| labels::is_truth(column));
     let mut columns: Vec<String> = Vec::new();
-    for turned in these.iter().filter(|t| !truth(&t.column)) {
+    for name in these {
         // An element of a list is in the journal with its list.
-        let element = turned.column.strip_suffix(']').and_then(|c| c.rsplit_once('['));
+        let element = name.strip_suffix(']').and_then(|c| c.rsplit_once('['));
         let list = element.filter(|(_, place)| place.bytes().all(|c| c.is_ascii_digit()));
-        let column = identifier(list.map_or(turned.column.as_str(), |(list, _)| list));
+        let column = identifier(list.map_or(name, |(list, _)| list));
         if !columns.contains(&column) {
             columns.push(column);
         }
     }
     columns.truncate(NAMED);
     // What was true is in another table, with the predictions that it is of.
-    let label = spec.label.as_ref().filter(|_| these.iter().any(|t| truth(&t.column)));
+    let label = spec.label.as_ref().filter(|_| !truth.is_empty());
     let from = label.map_or("predictions", |_| "labeled");
     let named = label.map(|l| format!(" AND feedback_name = {}", literal(&l.name))).unwrap_or_default();
     if let Some(label) = label {
@@ -121,7 +122,7 @@ fn query(spec: &MonitorSpec, since: Option<Timestamp>, these: &[&Turned]) -> Str
 }
 
 /// Whose rows: `stable of churn version 3 where in.plan = gold`.
-fn subject(spec: &MonitorSpec, watch: &Watch) -> String {
+pub(super) fn subject(spec: &MonitorSpec, watch: &Watch) -> String {
     let segment = if spec.segment.is_all() { String::new() } else { format!(" where {}", spec.segment) };
     format!("{} of {} version {}{segment}", spec.variant, spec.deployment, watch.version)
 }
@@ -169,11 +170,92 @@ fn besides<'a>(drifting: &'a [Turned], these: &[&Turned]) -> Vec<&'a Turned> {
 }
 
 /// What goes on after some columns are out of it: `; still drifting: …; ADVICE`, and nothing where nothing does.
-fn still(going_on: &[&Turned]) -> String {
-    if going_on.is_empty() {
-        return String::new();
+fn still(going_on: &[&Turned], watch: &Watch) -> String {
+    let drifting = match going_on {
+        [] => String::new(),
+        some => format!("; still drifting{}: {}; {}", since(some), list(some), advice(some)),
+    };
+    let detecting: Vec<&Detector> = watch.detecting().collect();
+    match detecting.as_slice() {
+        [] => drifting,
+        some => format!("{drifting}; still called changed: {}", changes(some)),
     }
-    format!("; still drifting{}: {}; {}", since(going_on), list(going_on), advice(going_on))
+}
+
+/// What a detector is called in a sentence.
+fn title(detector: &Detector) -> &'static str {
+    match detector.name() {
+        "adwin" => "ADWIN",
+        "kswin" => "KSWIN",
+        "ddm" => "DDM",
+        _ => "Page-Hinkley",
+    }
+}
+
+/// `in.age by ADWIN`, and of which rows where it is not all.
+fn by(detector: &Detector) -> String {
+    let part = detector.part().map(|part| format!(" where {part}")).unwrap_or_default();
+    format!("{}{part} by {}", detector.column, title(detector))
+}
+
+/// `in.age by ADWIN (mean 34.1 until about 14:02 UTC, 51.2 since)`, of each.
+fn changes(these: &[&Detector]) -> String {
+    let one = |detector: &&Detector| {
+        let by = by(detector);
+        match detector.last {
+            Some(Detection { begun, before, since, .. }) => {
+                format!("{by} (mean {} until about {}, {} since)", short(before), clock(begun), short(since))
+            }
+            None => by,
+        }
+    };
+    let named = these.iter().take(NAMED).map(one).collect::<Vec<_>>().join(", ");
+    match these.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// What detectors do not promise, and what to do about it.
+const NO_PROMISE: &str = "a detector bounds no rate of false alarms: see how far the monitor's own test finds the column moved before you act";
+
+/// Detectors that call a change, or have called none for a while.
+pub(super) fn detected(
+    (kind, at): (TransitionKind, Timestamp),
+    watch: &Watch,
+    spec: &MonitorSpec,
+    these: &[&Detector],
+) -> Transition {
+    let of = subject(spec, watch);
+    let drifting = drifting(watch);
+    let others = besides(&drifting, &[]);
+    let sentence = match kind {
+        TransitionKind::Detected => {
+            let already = match others.as_slice() {
+                [] => String::new(),
+                others => format!("; drifting by the monitor's own test{}: {}", since(others), list(others)),
+            };
+            format!("in {of} detectors call a change: {}{already}; {NO_PROMISE}", changes(these))
+        }
+        _ => {
+            let named: Vec<String> = these.iter().map(|d| by(d)).collect();
+            let long = spec.recover_after;
+            format!("in {of} no further change was called for {long}: {}{}", names(&named), still(&others, watch))
+        }
+    };
+    let first = these.iter().filter_map(|d| d.last.map(|last| last.begun)).min();
+    let numbers = json!({
+        "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
+        "detections": these.iter().take(NUMBERED).map(|d| json!({
+            "column": d.column, "segment": d.part(), "detector": d.name(), "seen": d.seen, "detections": d.detections,
+            "atMicros": d.last.map(|last| last.at.micros()), "begunMicros": d.last.map(|last| last.begun.micros()),
+            "value": d.last.map(|last| last.value), "before": d.last.map(|last| last.before),
+            "since": d.last.map(|last| last.since),
+        })).collect::<Vec<_>>(),
+        "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
+        "query": query(spec, first, these.iter().map(|d| d.column.as_str())),
+    });
+    Transition { kind, at, drifting: watch.drifting, sentence, numbers }
 }
 
 /// Columns that have drifted, or have recovered. What is said of it, and what to do, is of all that drifts now: who reads only
@@ -205,9 +287,9 @@ pub(super) fn transition(
             );
             (told, all)
         }
-        TransitionKind::Recovered | TransitionKind::Replaced => {
+        _ => {
             let part = if others.is_empty() { "" } else { " in part" };
-            let told = format!("{of} is again as its reference{part}: {}{}", list(&turned), still(&others));
+            let told = format!("{of} is again as its reference{part}: {}{}", list(&turned), still(&others, watch));
             (told, if others.is_empty() { turned } else { others.clone() })
         }
     };
@@ -218,7 +300,7 @@ pub(super) fn transition(
         "level": spec.level, "minEffect": spec.min_effect, "rows": watch.rows[0], "sampled": watch.rows[1],
         "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(),
         "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
-        "query": query(spec, first, &shown),
+        "query": query(spec, first, shown.iter().map(|t| t.column.as_str())),
     });
     Transition { kind, at, drifting: watch.drifting, sentence, numbers }
 }
@@ -242,12 +324,12 @@ pub(super) fn compared(watch: &Watch, spec: &MonitorSpec, (with, anew): (&Compar
     }
     let drifting = drifting(watch);
     let left = besides(&drifting, &[]);
-    sentence.push_str(&still(&left));
+    sentence.push_str(&still(&left, watch));
     let first = left.iter().filter_map(|t| t.changed_at).min();
     let numbers = json!({
         "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
         "reference": with, "anew": anew.against, "withoutProfile": anew.without, "before": {"drifting": anew.ended},
-        "query": (!left.is_empty()).then(|| query(spec, first, &left)),
+        "query": (!left.is_empty()).then(|| query(spec, first, left.iter().map(|t| t.column.as_str()))),
     });
     Transition { kind: TransitionKind::Replaced, at: watch.position, drifting: watch.drifting, sentence, numbers }
 }
@@ -291,7 +373,7 @@ pub(super) fn explained(told: &mut Transition, why: &Why) {
 }
 
 /// A number as people read it: three digits that count.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let digits = if value == 0.0 { 2 } else { (2 - value.abs().log10().floor() as i32).clamp(0, 6) };
     format!("{value:.*}", usize::try_from(digits).unwrap_or(2))
 }
@@ -313,7 +395,12 @@ fn effect(why: &Why, cause: &Cause) -> String {
 pub fn why(view: &View) -> Vec<String> {
     let Some(watch) = view.watch.as_ref().filter(|watch| watch.drifting) else { return Vec::new() };
     let drifted = drifting(watch);
+    let detecting: Vec<&Detector> = watch.detecting().collect();
+    let called = (!detecting.is_empty()).then(|| format!("Detectors call a change: {}.", changes(&detecting)));
     let all = besides(&drifted, &[]);
+    if all.is_empty() {
+        return called.into_iter().chain([format!("What to do: {NO_PROMISE}.")]).collect();
+    }
     let (whole, parts): (Vec<&Turned>, Vec<&Turned>) = all.iter().partition(|t| t.segment.is_none());
     let (spec, of) = (&view.spec, subject(&view.spec, watch));
     let (from, since) = (beside(spec), since(&all));
@@ -337,6 +424,7 @@ pub fn why(view: &View) -> Vec<String> {
         }
         said.extend(why.problem.as_ref().map(|problem| format!("Not everything could be told: {problem}.")));
     }
+    said.extend(called);
     said.push(format!("What to do: {}.", advice(&all)));
     said
 }
@@ -370,16 +458,8 @@ mod tests {
 
     #[test]
     fn the_query_names_columns_that_the_journal_has() {
-        let turned = |column: &str| Turned {
-            column: column.to_owned(),
-            segment: None,
-            turn: Turn::Drifted,
-            moved: crate::live::track::Moved::default(),
-            evidence: (0.0, 0.0),
-            changed_at: None,
-        };
-        let of = [turned("out.p[0]"), turned("in.x"), turned("out.p[1]"), turned("in.odd[name]")];
-        let sql = query(&spec(json!({})), None, &of.iter().collect::<Vec<_>>());
+        let of = ["out.p[0]", "in.x", "out.p[1]", "in.odd[name]"];
+        let sql = query(&spec(json!({})), None, of.into_iter());
         assert!(
             sql.starts_with("SELECT event_id, at, \"out.p\", \"in.x\", \"in.odd[name]\" FROM predictions"),
             "{sql}"

@@ -158,6 +158,12 @@ pub(crate) fn predicted<'a>(outputs: impl Iterator<Item = (&'a str, String)>) ->
     likely_prediction(&there, likely_score(&there).as_deref(), "").ok()
 }
 
+/// Which of the outputs, by name and Arrow type, has probabilities.
+pub(crate) fn scored<'a>(outputs: impl Iterator<Item = (&'a str, String)>) -> Option<String> {
+    let all: Vec<Column> = outputs.map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();
+    likely_score(&all.iter().collect::<Vec<_>>())
+}
+
 /// Which of the outputs, by name and Arrow type, tells most of what was predicted: a score, and without one the prediction.
 pub fn telling<'a>(outputs: impl Iterator<Item = (&'a str, String)>) -> Option<String> {
     let all: Vec<Column> = outputs.map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();

@@ -14,10 +14,11 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use columns::predicted;
 pub use columns::telling;
+pub(crate) use columns::{predicted, scored};
 pub use error::PerformanceError;
 pub use report::{Comparison, Delay, Group, Metric, Report, Task};
+pub(crate) use sql::{begins, labels};
 
 use crate::segment::Segment;
 use mainspring_core::{Authorized, Name, Timestamp};
@@ -84,15 +85,24 @@ impl Performance {
         Self { query, turn: Arc::new(Semaphore::new(1)) }
     }
 
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// Its turn, when it comes.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, PerformanceError> {
+        turn(&self.turn, WAIT).await
+    }
+
     /// Joins predictions with their labels and measures them.
     ///
     /// # Errors
     /// [`PerformanceError`]: what is missing, or what must be said.
     pub async fn report(&self, auth: &Authorized<QueryJournal>, request: &Request) -> Result<Report, PerformanceError> {
         // Its own columns and types, of the days that matter.
-        let query = self.query.of_deployment(request.deployment.as_str()).since(sql::begins(request));
+        let query = self.query.of_deployment(request.deployment.as_str()).since(begins(request.from));
         let chosen = columns::choose(&query, auth, request).await?;
-        let turn = turn(&self.turn, WAIT).await?;
+        let turn = self.turn().await?;
         let most = MOST_ROWS * 10 / chosen.width.max(10);
         let answer = query.reaching(most).sql(auth, &sql::rows((request, &chosen.within), &chosen)).await?;
         if answer.truncated() {

@@ -52,29 +52,38 @@ pub(super) fn names(asked: Asked<'_>) -> String {
     format!(
         "SELECT DISTINCT f.name FROM predictions p JOIN ({}) f ON f.prediction_id = coalesce(p.shadow_of, p.event_id) \
          AND f.\"row\" = p.\"row\" WHERE {} ORDER BY 1 LIMIT 20",
-        feedback(&since(request), &own(request)),
+        feedback(&since(of(request)), &own(of(request))),
         scope(asked)
     )
 }
 
-/// Feedback `f` that may be of the request's predictions.
-fn since(request: &Request) -> String {
-    format!("f.at >= {}", instant(request.from.plus_micros(-EARLY)))
+/// From when on predictions matter for the labels of those from `from` on: those that a caller's own id could be of, and
+/// those that could carry it too.
+pub(crate) fn begins(from: Timestamp) -> Timestamp {
+    from.plus_micros(-UNIQUE)
 }
 
-/// From when on predictions matter: those that a caller's own id could be of, and those that could carry it too.
-pub(super) fn begins(request: &Request) -> Timestamp {
-    request.from.plus_micros(-UNIQUE)
+/// The feedback of this name that may be of a deployment's predictions from `from` on and before `until`.
+pub(crate) fn labels(label: &str, of: (&str, Timestamp, Timestamp)) -> String {
+    feedback(&format!("f.name = {} AND {}", literal(label), since(of)), &own(of))
 }
 
-/// Among them those of the deployment.
-fn own(request: &Request) -> String {
+fn since((_, from, _): (&str, Timestamp, Timestamp)) -> String {
+    format!("f.at >= {}", instant(from.plus_micros(-EARLY)))
+}
+
+/// Among the predictions that matter those of the deployment.
+fn own((deployment, from, until): (&str, Timestamp, Timestamp)) -> String {
     format!(
         "deployment = {} AND at >= {} AND at < {}",
-        literal(request.deployment.as_str()),
-        instant(begins(request)),
-        instant(request.until.plus_micros(UNIQUE)),
+        literal(deployment),
+        instant(begins(from)),
+        instant(until.plus_micros(UNIQUE)),
     )
+}
+
+fn of(request: &Request) -> (&str, Timestamp, Timestamp) {
+    (request.deployment.as_str(), request.from, request.until)
 }
 
 /// How many different numbers there are of a column, about, and their quartiles.
@@ -102,7 +111,7 @@ pub(super) fn rows(asked: Asked<'_>, chosen: &Chosen) -> String {
          LEFT JOIN ({labels}) f \
          ON f.prediction_id = coalesce(p.shadow_of, p.event_id) AND f.\"row\" = p.\"row\" WHERE {scope}",
         prediction = name(&chosen.prediction),
-        labels = feedback(&format!("f.name = {} AND {}", literal(&request.label), since(request)), &own(request)),
+        labels = labels(&request.label, of(request)),
         scope = scope(asked),
     )
 }

@@ -1,20 +1,23 @@
 //! What one lane of a file gathers.
 
-use super::{LANES, Numbers, Texts};
+use super::gathered::Gathered;
+use super::{LANES, Numbers, Shape, Texts, Vectors};
 use crate::column::{Kind, numbers, texts};
+use crate::drift::{are_vectors, each_vector};
 use crate::lowest::{Lowest, mark};
 use crate::table::Table;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mainspring_stats::multivariate::Form;
 use mainspring_stats::presets::Calibration;
 use mainspring_stats::{Distinct, Frequent, Kll, Moments};
 
 /// k of the quantile sketches: that of DataSketches by default, a rank error of 1.9 % in 99 % of cases.
-const K: u16 = 200;
+pub(super) const K: u16 = 200;
 const SHOWN_VALUES: usize = 20;
-const QUANTILES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
+pub(super) const QUANTILES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 /// Numeric columns up to which correlations are kept: their number grows with the square.
 const CORRELATED: usize = 64;
 /// Rows of a random sample that numbers are calibrated by: live traffic is ranked among nine tenths of them.
@@ -36,6 +39,8 @@ pub(super) struct Sketches {
     zeros: u64,
     /// Texts by their bins.
     binned: Option<Calibration>,
+    /// Of lists of numbers.
+    gathered: Option<Gathered>,
 }
 
 impl Sketches {
@@ -82,10 +87,17 @@ impl Sketches {
         self.nan += other.nan;
         self.infinite += other.infinite;
         self.zeros += other.zeros;
+        if let Some(theirs) = &other.gathered {
+            self.gathered.get_or_insert_default().merge(theirs);
+        }
         if let Some(theirs) = &other.binned {
             let mine = self.binned.get_or_insert_with(Calibration::hashed);
             mine.counts.iter_mut().zip(&theirs.counts).for_each(|(a, b)| *a += b);
         }
+    }
+
+    pub(super) fn vectors(&self) -> Option<Vectors> {
+        self.gathered.as_ref().map(Gathered::told)
     }
 
     /// Texts with the rows that have none.
@@ -113,7 +125,8 @@ impl Sketches {
         }
     }
 
-    pub(super) fn texts(&self) -> Texts {
+    /// `forms` are those of some of them.
+    pub(super) fn texts(&self, forms: &[Option<[f64; 4]>]) -> Texts {
         let frequent = self.frequent.surely(SHOWN_VALUES);
         Texts {
             count_error: self.frequent.error(),
@@ -121,8 +134,25 @@ impl Sketches {
             longest: self.longest,
             mean_length: self.lengths.mean(),
             frequent_items: STANDARD.encode(self.frequent.to_bytes()),
+            form: shapes(forms),
         }
     }
+}
+
+/// What is told of forms, in the order of their numbers.
+fn shapes(forms: &[Option<[f64; 4]>]) -> Vec<Shape> {
+    let there: Vec<[f64; 4]> = forms.iter().flatten().copied().collect();
+    if there.is_empty() {
+        return Vec::new();
+    }
+    let shape = |(at, name): (usize, &&str)| {
+        let mut values: Vec<f64> = there.iter().map(|form| form[at]).collect();
+        values.sort_by(f64::total_cmp);
+        let quantile = |share: f64| values[((share * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1];
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Shape { name: (*name).to_owned(), mean, quantiles: QUANTILES.map(|share| (share, quantile(share))).to_vec() }
+    };
+    Form::NAMES.iter().enumerate().map(shape).collect()
 }
 
 /// Sums of products of two columns, over rows that have both.
@@ -236,6 +266,8 @@ pub(super) struct Lane {
     sample: Lowest,
     /// Numbers of the sample's rows by column, NaN where there is none; nothing for columns of other kinds.
     pub(super) sampled: Vec<Vec<f64>>,
+    /// The forms of their texts, `None` where there is none; nothing for columns of other kinds.
+    pub(super) forms: Vec<Vec<Option<[f64; 4]>>>,
 }
 
 impl Lane {
@@ -258,6 +290,9 @@ impl Lane {
         for values in self.sampled.iter_mut().filter(|v| !v.is_empty()) {
             *values = order.iter().map(|at| values[*at]).collect();
         }
+        for forms in self.forms.iter_mut().filter(|forms| !forms.is_empty()) {
+            *forms = order.iter().map(|at| forms[*at]).collect();
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -266,6 +301,7 @@ impl Lane {
         self.together.iter_mut().zip(&other.together).for_each(|(mine, theirs)| mine.merge(theirs));
         self.sample.extend(&other.sample);
         self.sampled.iter_mut().zip(&other.sampled).for_each(|(mine, theirs)| mine.extend_from_slice(theirs));
+        self.forms.iter_mut().zip(&other.forms).for_each(|(mine, theirs)| mine.extend_from_slice(theirs));
         self.settle();
     }
 }
@@ -302,6 +338,7 @@ impl Plan {
             together: vec![Together::default(); self.pairs().count()],
             sample: Lowest::new(SAMPLED),
             sampled: vec![Vec::new(); n],
+            forms: vec![Vec::new(); n],
         }
     }
 
@@ -310,8 +347,8 @@ impl Plan {
         lane.rows += batch.num_rows() as u64;
         let (mut there, mut scratch) = (Vec::new(), Vec::new());
         let mut numeric: Vec<Centred> = Vec::with_capacity(self.numeric.len());
-        let lanes = lane.columns.iter_mut().zip(&mut lane.sampled);
-        for ((column, kind), (sketches, sampled)) in batch.columns().iter().zip(&self.kinds).zip(lanes) {
+        let lanes = lane.columns.iter_mut().zip(&mut lane.sampled).zip(&mut lane.forms);
+        for ((column, kind), ((sketches, sampled), forms)) in batch.columns().iter().zip(&self.kinds).zip(lanes) {
             if kind.is_numeric() {
                 let keep = *kind != Kind::Time;
                 let mut all = Vec::with_capacity(if keep { batch.num_rows() } else { 0 });
@@ -335,10 +372,21 @@ impl Plan {
                 let missing = column.logical_null_count() as u64;
                 sketches.missing += missing;
                 sketches.present += batch.num_rows() as u64 - missing;
+                if are_vectors(column.data_type()) {
+                    let gathered = sketches.gathered.get_or_insert_default();
+                    each_vector(column, |vector| gathered.push(vector))?;
+                }
             } else {
-                texts(column, |text| match text {
-                    Some(text) => sketches.see_text(text),
-                    None => sketches.missing += 1,
+                let (mut row, mut next) = (0, drawn.iter().copied().peekable());
+                texts(column, |text| {
+                    match text {
+                        Some(text) => sketches.see_text(text),
+                        None => sketches.missing += 1,
+                    }
+                    if *kind == Kind::Text && next.next_if_eq(&row).is_some() {
+                        forms.push(text.map(|text| Form::of(text).numbers()));
+                    }
+                    row += 1;
                 })?;
             }
         }

@@ -1,8 +1,9 @@
 //! Rules over batches of rows.
 
+use super::arguments::Range;
 use super::judge::is_about;
 use super::rows::{Columns, Set};
-use super::rules::{Check, Range};
+use super::rules::Check;
 use super::state::{Row, State};
 use super::suite::{Rule, Severity, Suite};
 use crate::column::Kind;
@@ -232,6 +233,14 @@ impl Live {
                 (json!(rows), Range::from(b).holds(rows as f64))
             }
             Check::ExpectTableRowCountToEqual(e) => (json!(self.rows(rows)), self.rows(rows) == e.value),
+            Check::ExpectTableColumnCountToBeBetween(b) => {
+                (json!(names().len()), Range::from(b).holds(names().len() as f64))
+            }
+            Check::ExpectTableColumnCountToEqual(e) => (json!(names().len()), names().len() as u64 == e.value),
+            Check::ExpectColumnProportionOfNonNullValuesToBeBetween(b) => {
+                let share = (self.looked > 0).then(|| (self.looked - self.broken) as f64 / self.looked as f64);
+                (json!(share), share.is_some_and(|share| Range::from(b).holds(share)))
+            }
             Check::ExpectTableColumnsToMatchSet(s) => {
                 let there: BTreeSet<&str> = names().into_iter().collect();
                 let wanted: BTreeSet<&str> = s.column_set.iter().map(String::as_str).collect();

@@ -6,7 +6,9 @@ use crate::column::Kind;
 use crate::error::MonitorError;
 use crate::profile::{Column, Profile};
 use crate::table::Table;
-use mainspring_stats::Frequent;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mainspring_stats::{Frequent, Kll};
 use serde_json::{Value, json};
 
 /// Different texts up to which they are a set that new ones are unexpected in.
@@ -19,6 +21,12 @@ const FEW: u64 = 100;
 const SLACK: f64 = 0.01;
 /// Share of the rows that must be in the range that was seen: the next sample has its own least and greatest values.
 const MOSTLY: f64 = 0.99;
+
+/// Quartiles, and rows below which they say too much.
+const QUARTILES: [f64; 3] = [0.25, 0.5, 0.75];
+const ENOUGH: f64 = 1_000.0;
+/// Share of different values from which on whole numbers are ids or counts, of which the next ones are others.
+const IDS: f64 = 0.85;
 
 /// Rules that the profiled table keeps, and that another of its kind should: its columns and their types, how much is
 /// missing, the range of numbers, the categories of texts.
@@ -72,6 +80,9 @@ fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)>
         let kwargs = json!({ "column": name, "min_value": min, "max_value": max, "mostly": MOSTLY });
         rules.push(("expect_column_values_to_be_between", kwargs, Severity::Critical));
     }
+    if let Some(quartiles) = quartiles(column) {
+        rules.push(("expect_column_quantile_values_to_be_between", quartiles, Severity::Warning));
+    }
     if let Some(texts) = &column.texts {
         let (known, seen) = (texts.frequent.len(), texts.frequent.iter().map(|f| f.1).sum::<u64>());
         // Whole, none of them cut, and each of them frequent.
@@ -86,6 +97,27 @@ fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)>
     rules
 }
 
+/// The ranges of quartiles: the values of the ranks that are three standard deviations away, of the difference between this
+/// sample and another of a thousand rows or more. Of few rows, ids and times there are none.
+fn quartiles(column: &Column) -> Option<Value> {
+    let numbers = column.numbers.as_ref().filter(|n| n.infinite == 0)?;
+    let ids = column.kind == Kind::Integer && column.distinct > IDS * column.present as f64;
+    let n = (column.present - numbers.nan) as f64;
+    if n < ENOUGH || ids || column.kind == Kind::Time {
+        return None;
+    }
+    let sketch = Kll::from_datasketches(&STANDARD.decode(&numbers.kll).ok()?).ok()?;
+    let view = sketch.view();
+    let ranges: Option<Vec<(f64, f64)>> = QUARTILES
+        .iter()
+        .map(|q| {
+            let away = 3.0 * (q * (1.0 - q) * (1.0 / n + 1.0 / ENOUGH)).sqrt() + numbers.rank_error;
+            Some((view.quantile(q - away)?, view.quantile(q + away)?))
+        })
+        .collect();
+    Some(json!({ "column": column.name, "quantile_ranges": { "quantiles": QUARTILES, "value_ranges": ranges? } }))
+}
+
 /// The same with rules that only the rows themselves tell of, as warnings: columns whose values are all different, and
 /// no row twice. Reads the table once. Blocks.
 ///
@@ -96,7 +128,7 @@ pub fn sharpened(mut suite: Suite, profile: &Profile, table: &Table) -> Result<S
         return Ok(suite);
     }
     let different = |c: &&Column| {
-        matches!(c.kind, Kind::Integer | Kind::Text) && c.distinct > 0.85 * c.present as f64 && c.present >= FEW
+        matches!(c.kind, Kind::Integer | Kind::Text) && c.distinct > IDS * c.present as f64 && c.present >= FEW
     };
     let unique = profile
         .columns

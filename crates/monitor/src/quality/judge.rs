@@ -1,7 +1,10 @@
 //! Rules that a row keeps or breaks by itself.
 
-use super::rows::{Column, Place, Set};
-use super::rules::{Check, Range};
+use super::arguments::{InRange, MatchOn, Range};
+use super::end::moment;
+use super::rows::{Column, Pairs, Place, Set};
+use super::rules::Check;
+use serde::de::IgnoredAny;
 use std::cmp::Ordering;
 
 /// The values of a column, whatever holds them. A value is a number, a text or missing.
@@ -41,16 +44,29 @@ pub(super) fn judge<C: Cells>(
     let one = sides(0);
     let given = || (!one.is_missing(row)).then_some(());
     match check {
-        Check::ExpectColumnValuesToNotBeNull(_) => Some(!one.is_missing(row)),
+        Check::ExpectColumnValuesToNotBeNull(_) | Check::ExpectColumnProportionOfNonNullValuesToBeBetween(_) => {
+            Some(!one.is_missing(row))
+        }
         Check::ExpectColumnValuesToBeNull(_) => Some(one.is_missing(row)),
         Check::ExpectColumnValuesToBeBetween(b) => {
-            given().map(|()| one.number(row).is_some_and(|x| Range::from(b).holds(x)))
+            given().map(|()| measured(b, one, row).is_some_and(|x| Range::from(b).holds(x)))
         }
         Check::ExpectColumnValuesToMatchRegex(m) => {
-            given().map(|()| one.text(row).is_some_and(|t| m.regex.0.is_match(t)))
+            given().map(|()| one.text(row).is_some_and(|t| m.regex.is_in(t) == Some(true)))
         }
         Check::ExpectColumnValuesToNotMatchRegex(m) => {
-            given().map(|()| one.text(row).is_none_or(|t| !m.regex.0.is_match(t)))
+            given().map(|()| one.text(row).is_none_or(|t| m.regex.is_in(t) == Some(false)))
+        }
+        Check::ExpectColumnValuesToMatchRegexList(m) => given().map(|()| {
+            one.text(row).is_some_and(|t| {
+                let mut found = m.regex_list.iter().map(|regex| regex.is_in(t) == Some(true));
+                if m.match_on == Some(MatchOn::All) { found.all(|is| is) } else { found.any(|is| is) }
+            })
+        }),
+        Check::ExpectColumnValuesToNotMatchRegexList(m) => given()
+            .map(|()| one.text(row).is_none_or(|t| m.regex_list.iter().all(|regex| regex.is_in(t) == Some(false)))),
+        Check::ExpectColumnValuesToBeJsonParseable(_) => {
+            given().map(|()| one.text(row).is_some_and(|t| serde_json::from_str::<IgnoredAny>(t).is_ok()))
         }
         Check::ExpectColumnValueLengthsToBeBetween(b) => {
             given().map(|()| length(one.text(row)).is_some_and(|n| Range::from(b).holds(n)))
@@ -74,21 +90,31 @@ pub(super) fn judge<C: Cells>(
                 _ => same(),
             })
         }
+        Check::ExpectSelectColumnValuesToBeUniqueWithinRecord(c) => {
+            let count = c.column_list.len();
+            several((0..count).map(|at| sides(at).is_missing(row)), c.ignore_row_if.as_deref())?;
+            let other = |a: C, b: C| match (a.number(row), b.number(row)) {
+                (Some(a), Some(b)) => a != b,
+                // Two missing values are the same.
+                _ => a.text(row) != b.text(row) || a.is_missing(row) != b.is_missing(row),
+            };
+            Some((0..count).all(|b| (0..b).all(|a| other(sides(a), sides(b)))))
+        }
         Check::ExpectMulticolumnSumToEqual(s) => {
             let count = s.column_list.len();
-            let missing = (0..count).filter(|at| sides(*at).is_missing(row)).count();
-            let ignored = match s.ignore_row_if.as_deref() {
-                Some("never") => false,
-                Some("any_value_is_missing") => missing > 0,
-                _ => missing == count,
-            };
+            several((0..count).map(|at| sides(at).is_missing(row)), s.ignore_row_if.as_deref())?;
             let sum: Option<f64> = (0..count).map(|at| sides(at).number(row)).sum();
             // Decimal fractions do not add up to the last digit.
             let close = |sum: f64| (sum - s.total).abs() <= 1e-9 * (1.0 + s.total.abs());
-            (!ignored).then(|| sum.is_some_and(close))
+            Some(sum.is_some_and(close))
         }
         _ => Some(true),
     }
+}
+
+/// A value as a range measures it: the number, or of a range of dates and times the moment that a text is.
+pub(super) fn measured<C: Cells>(range: &InRange, column: C, row: usize) -> Option<f64> {
+    if range.is_of_times() { column.text(row).and_then(moment) } else { column.number(row) }
 }
 
 /// Whether the row keeps a rule about a set.
@@ -100,6 +126,12 @@ pub(super) fn in_set(check: &Check, place: Place) -> Option<bool> {
     }
 }
 
+/// Whether the row keeps a rule about pairs of values.
+pub(super) fn in_pairs<C: Cells>(pairs: &Pairs, (a, b): (C, C), row: usize) -> Option<bool> {
+    both((a.is_missing(row), b.is_missing(row)), pairs.ignore.as_deref())?;
+    Some(pairs.have(a, b, row))
+}
+
 /// Whether a row is one of those that a rule is about.
 pub(super) fn is_about<C: Cells>(set: &Set, column: C, row: usize) -> bool {
     matches!(set.place(column, row), Place::At(_))
@@ -109,8 +141,18 @@ fn length(text: Option<&str>) -> Option<f64> {
     text.map(|t| t.chars().count() as f64)
 }
 
+/// `None` where a row of several columns is ignored. `missing` says of each whether it lacks its value.
+pub(super) fn several(mut missing: impl Iterator<Item = bool>, ignore: Option<&str>) -> Option<()> {
+    let ignored = match ignore {
+        Some("never") => false,
+        Some("any_value_is_missing") => missing.any(|is| is),
+        _ => missing.all(|is| is),
+    };
+    (!ignored).then_some(())
+}
+
 /// `None` where the row is ignored.
-fn both(missing: (bool, bool), ignore: Option<&str>) -> Option<()> {
+pub(super) fn both(missing: (bool, bool), ignore: Option<&str>) -> Option<()> {
     let ignored = match ignore {
         Some("neither") => false,
         Some("either_value_is_missing") => missing.0 || missing.1,

@@ -1,8 +1,10 @@
 //! Rules over rows that come one at a time: nothing is kept of them, and nothing is allocated for a row that keeps them.
 
-use super::judge::{Cells, in_set, is_about, judge};
-use super::rows::Set;
-use super::rules::{Check, Range};
+use super::arguments::{MatchOn, Range};
+use super::end;
+use super::judge::{Cells, in_pairs, in_set, is_about, judge, measured};
+use super::rows::{Pairs, Set};
+use super::rules::Check;
 use super::suite::{Rule, Severity, SuiteError};
 use super::{checker::is_type, suite::Condition};
 use crate::column::Kind;
@@ -39,6 +41,7 @@ struct Bound {
     /// Places of its columns.
     columns: Vec<usize>,
     set: Option<Set>,
+    pairs: Option<Pairs>,
     when: Vec<(usize, Set)>,
     /// It holds for every row of these types.
     kept: bool,
@@ -185,15 +188,21 @@ impl Bound {
             }
             _ => None,
         };
+        let pairs = match &rule.check {
+            Check::ExpectColumnPairValuesToBeInSet(p) => {
+                Some(Pairs::new(p, |side, values| as_held(&values, &columns[places[side]].kind)))
+            }
+            _ => None,
+        };
         if let (Check::ExpectColumnValuesToBeBetween(b), true) =
             (&mut rule.check, places.first().is_some_and(|at| columns[*at].kind == DataType::Float32))
         {
             // 0.1 is not the same number in 32 bits as in 64: a bound is what the column holds of it.
             for end in [&mut b.min_value, &mut b.max_value].into_iter().flatten() {
-                *end = single(*end);
+                end.at = single(end.at);
             }
         }
-        Ok(Self { rule, columns: places, set, when, kept })
+        Ok(Self { rule, columns: places, set, pairs, when, kept })
     }
 
     fn judge(&self, rows: &impl Rows, row: usize) -> Option<bool> {
@@ -204,6 +213,9 @@ impl Bound {
         if let Some(set) = &self.set {
             return in_set(&self.rule.check, set.place(side(0), row));
         }
+        if let Some(pairs) = &self.pairs {
+            return in_pairs(pairs, (side(0), side(1)), row);
+        }
         judge(&self.rule.check, side, row, || match (side(0).text(row), side(1).text(row)) {
             (Some(a), Some(b)) => a == b,
             _ => false,
@@ -212,32 +224,43 @@ impl Bound {
 
     fn what(&self, rows: &impl Rows, row: usize) -> String {
         let first = At(rows, self.columns[0]);
-        let bound = |range: &Range, x: f64, unit: &str| match (range.min_value, range.max_value) {
-            (Some(min), _) if x < min || (range.strict_min && x <= min) => {
-                let word = if range.strict_min { "not above" } else { "below" };
-                format!("is {word} {}{unit}", shown(min))
-            }
-            (_, Some(max)) if x > max || (range.strict_max && x >= max) => {
-                let word = if range.strict_max { "not below" } else { "above" };
-                format!("is {word} {}{unit}", shown(max))
-            }
-            _ => "is outside its range".into(),
-        };
+        let bound =
+            |range: &Range, x: f64, (said, unit): (fn(f64) -> String, &str)| match (range.min_value, range.max_value) {
+                (Some(min), _) if x < min || (range.strict_min && x <= min) => {
+                    let word = if range.strict_min { "not above" } else { "below" };
+                    format!("is {word} {}{unit}", said(min))
+                }
+                (_, Some(max)) if x > max || (range.strict_max && x >= max) => {
+                    let word = if range.strict_max { "not below" } else { "above" };
+                    format!("is {word} {}{unit}", said(max))
+                }
+                _ => "is outside its range".into(),
+            };
         match &self.rule.check {
             Check::ExpectColumnValuesToNotBeNull(_) => "is missing".into(),
             Check::ExpectColumnValuesToBeNull(_) => "has a value and must have none".into(),
             Check::ExpectColumnValuesToBeBetween(b) => {
-                first.number(row).map_or_else(|| "is no number".into(), |x| bound(&Range::from(b), x, ""))
+                let (none, said): (&str, fn(f64) -> String) =
+                    if b.is_of_times() { ("is no date or time", end::shown) } else { ("is no number", shown) };
+                measured(b, first, row).map_or_else(|| none.into(), |x| bound(&Range::from(b), x, (said, "")))
             }
             Check::ExpectColumnValueLengthsToBeBetween(b) => {
                 let length = first.text(row).map_or(0.0, |t| t.chars().count() as f64);
-                format!("has a length that {}", bound(&Range::from(b), length, " characters"))
+                format!("has a length that {}", bound(&Range::from(b), length, (shown, " characters")))
             }
             Check::ExpectColumnValueLengthsToEqual(c) => format!("does not have {} characters", c.value),
             Check::ExpectColumnValuesToBeInSet(_) => "has a value that is not in its set".into(),
             Check::ExpectColumnValuesToNotBeInSet(_) => "has a value that it must not have".into(),
-            Check::ExpectColumnValuesToMatchRegex(m) => format!("does not match {:?}", m.regex.0.as_str()),
-            Check::ExpectColumnValuesToNotMatchRegex(m) => format!("matches {:?}", m.regex.0.as_str()),
+            Check::ExpectColumnValuesToMatchRegex(m) => format!("does not match {:?}", m.regex.as_str()),
+            Check::ExpectColumnValuesToNotMatchRegex(m) => format!("matches {:?}", m.regex.as_str()),
+            Check::ExpectColumnValuesToMatchRegexList(m) if m.match_on == Some(MatchOn::All) => {
+                "does not match all of its expressions".into()
+            }
+            Check::ExpectColumnValuesToMatchRegexList(_) => "matches none of its expressions".into(),
+            Check::ExpectColumnValuesToNotMatchRegexList(_) => "matches an expression that it must not".into(),
+            Check::ExpectColumnValuesToBeJsonParseable(_) => "is no JSON".into(),
+            Check::ExpectColumnPairValuesToBeInSet(_) => "are a pair that is not in their set".into(),
+            Check::ExpectSelectColumnValuesToBeUniqueWithinRecord(_) => "are not all different".into(),
             Check::ExpectColumnPairValuesAToBeGreaterThanB(p) if p.or_equal => "are the wrong way round".into(),
             Check::ExpectColumnPairValuesAToBeGreaterThanB(_) => "are the same or the wrong way round".into(),
             Check::ExpectColumnPairValuesToBeEqual(_) => "are not the same".into(),
@@ -285,11 +308,15 @@ fn fits(check: &Check, columns: &[&RowColumn]) -> Result<bool, String> {
         if holds { Ok(false) } else { Err(format!("it is about {what}, and column {}", types.join(", column "))) }
     };
     match check {
+        Check::ExpectColumnValuesToBeBetween(b) if b.is_of_times() => must(columns.iter().all(text), "dates and times"),
         Check::ExpectColumnValuesToBeBetween(_) | Check::ExpectMulticolumnSumToEqual(_) => {
             must(columns.iter().all(number), "numbers")
         }
         Check::ExpectColumnValuesToMatchRegex(_)
         | Check::ExpectColumnValuesToNotMatchRegex(_)
+        | Check::ExpectColumnValuesToMatchRegexList(_)
+        | Check::ExpectColumnValuesToNotMatchRegexList(_)
+        | Check::ExpectColumnValuesToBeJsonParseable(_)
         | Check::ExpectColumnValueLengthsToBeBetween(_)
         | Check::ExpectColumnValueLengthsToEqual(_) => must(columns.iter().all(text), "texts"),
         Check::ExpectColumnPairValuesAToBeGreaterThanB(_) | Check::ExpectColumnPairValuesToBeEqual(_) => {

@@ -5,9 +5,12 @@
 //! came of each rule. [`check`] does that for a file, [`infer`] makes a suite of a profile.
 //!
 //! Memory is that of the rules and some examples, but for rules of uniqueness, which keep 17 bytes for each different
-//! value and as many for one that comes again, in tables that are between half and nearly full: 20 to 40 bytes.
+//! value and as many for one that comes again, in tables that are between half and nearly full: 20 to 40 bytes. The rule
+//! of the most common value keeps the values themselves.
 
+mod arguments;
 mod checker;
+mod end;
 mod infer;
 mod judge;
 mod live;

@@ -1,5 +1,6 @@
 //! The columns of a batch, each made ready once.
 
+use super::arguments::PairInSet;
 use super::judge::Cells;
 use crate::column::{Kind, texts};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, LargeStringArray, LargeStringBuilder, RecordBatch};
@@ -8,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use twox_hash::XxHash3_128;
 
@@ -197,6 +198,12 @@ impl Set {
         (0..self.places.len()).filter(|at| is_first(*at) && !is_met(*at)).collect()
     }
 
+    /// The places that a value of the set may be met at.
+    fn places_of(&self, at: usize) -> impl Iterator<Item = usize> {
+        let (number, text) = self.places[at];
+        number.into_iter().chain([text])
+    }
+
     /// Which of the values it is.
     pub fn place<C: Cells>(&self, column: C, row: usize) -> Place {
         if column.is_missing(row) {
@@ -208,5 +215,43 @@ impl Set {
             (None, None) => None,
         };
         found.map_or(Place::Outside, |at| Place::At(*at))
+    }
+}
+
+/// Pairs of values, as two columns may have them.
+#[derive(Debug, Clone)]
+pub(super) struct Pairs {
+    sides: (Set, Set),
+    /// By their places; a missing value has none.
+    among: HashSet<(Option<usize>, Option<usize>)>,
+    pub ignore: Option<String>,
+}
+
+impl Pairs {
+    /// `held` makes of the values of each side, the first or the second, what its column holds of them.
+    pub fn new(written: &PairInSet, held: impl Fn(usize, Vec<Value>) -> Vec<Value>) -> Self {
+        let (a, b): (Vec<Value>, Vec<Value>) = written.value_pairs_set.iter().cloned().unzip();
+        let (a, b) = (held(0, a), held(1, b));
+        let sides = (Set::new(&a), Set::new(&b));
+        let places = |set: &Set, values: &[Value], at: usize| -> Vec<Option<usize>> {
+            if values[at].is_null() { vec![None] } else { set.places_of(at).map(Some).collect() }
+        };
+        let mut among = HashSet::new();
+        for at in 0..a.len() {
+            for place in places(&sides.0, &a, at) {
+                among.extend(places(&sides.1, &b, at).into_iter().map(|other| (place, other)));
+            }
+        }
+        Self { sides, among, ignore: written.ignore_row_if.clone() }
+    }
+
+    /// Whether the two values of a row are one of them.
+    pub fn have<C: Cells>(&self, a: C, b: C, row: usize) -> bool {
+        let place = |set: &Set, column: C| match set.place(column, row) {
+            Place::Missing => Some(None),
+            Place::Outside => None,
+            Place::At(at) => Some(Some(at)),
+        };
+        place(&self.sides.0, a).zip(place(&self.sides.1, b)).is_some_and(|pair| self.among.contains(&pair))
     }
 }

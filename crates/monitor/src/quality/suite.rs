@@ -1,8 +1,8 @@
 //! A list of rules, as it is written.
 
 use super::rules::Check;
+use fancy_regex::{Regex, RegexBuilder};
 use mainspring_core::{ErrorKind, Failure};
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -244,15 +244,31 @@ impl Rule {
     }
 }
 
-/// A regular expression that is known to be one.
+/// Steps that an expression with look-around or back references may take in one text: about a millisecond. Others are
+/// found in linear time.
+const STEPS: usize = 100_000;
+
+/// A regular expression that is known to be one: Python's, look-around included.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(pub Regex);
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Whether it stands somewhere in the text, as pandas' `str.contains` and Spark's `rlike`, which Great Expectations
+    /// asks. `None` when that takes more than [`STEPS`].
+    pub fn is_in(&self, text: &str) -> Option<bool> {
+        self.0.is_match(text).ok()
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // Wherever it stands in the text, as pandas' `str.contains` and Spark's `rlike`, which Great Expectations asks.
-        let made = Regex::new(&text);
+        let made = RegexBuilder::new(&text).backtrack_limit(STEPS).build();
         made.map(Self).map_err(|e| serde::de::Error::custom(format!("{text:?} is no regular expression: {e}")))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::profile::{Profile, profile};
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -92,8 +94,38 @@ fn rules_about_rows_count_those_that_break_them() {
         ("expect_compound_columns_to_be_unique", json!({"column_list": ["plan", "paid"]}), (6, 2)),
         ("expect_multicolumn_sum_to_equal", json!({"column_list": ["low", "high"], "sum_total": 12}), (5, 4)),
         ("expect_table_rows_to_be_unique", json!({}), (6, 0)),
+        // Over the end of the first batch, and past what is missing.
+        ("expect_column_values_to_be_increasing", json!({"column": "low"}), (4, 1)),
+        ("expect_column_values_to_be_decreasing", json!({"column": "low"}), (4, 2)),
+        ("expect_column_values_to_be_increasing", json!({"column": "day"}), (6, 2)),
+        ("expect_column_values_to_match_regex", json!({"column": "day", "regex": r"^2026(?!-1)-0\d"}), (6, 2)),
+        ("expect_column_values_to_be_json_parseable", json!({"column": "paid"}), (6, 0)),
+        ("expect_column_values_to_be_json_parseable", json!({"column": "plan"}), (5, 5)),
+        (
+            "expect_column_pair_values_to_be_in_set",
+            json!({"column_A": "plan", "column_B": "paid", "value_pairs_set": [["basic", true], [null, false], ["plus", true]]}),
+            (6, 2),
+        ),
+        (
+            "expect_select_column_values_to_be_unique_within_record",
+            json!({"column_list": ["low", "high", "id"]}),
+            (6, 2),
+        ),
     ] {
         assert_eq!(counts(kind, kwargs.clone()), want, "{kind} {kwargs}");
+    }
+}
+
+#[test]
+fn an_expression_that_takes_too_long_breaks_the_rule_either_way() {
+    let plans: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(60), "b".to_owned()]));
+    let batch = RecordBatch::try_from_iter([("plan", plans)]).unwrap();
+    for (kind, want) in [("expect_column_values_to_match_regex", 2), ("expect_column_values_to_not_match_regex", 1)] {
+        let kwargs = json!({"column": "plan", "regex": "^(?:(?=a)a|a)*c$"});
+        let rule = Rule::new(kind, kwargs, Severity::Critical).unwrap();
+        let mut checker = Checker::new(&Suite { name: None, rules: vec![rule] }, &batch.schema());
+        checker.see(&batch).unwrap();
+        assert_eq!(checker.finish().results[0].unexpected, Some(want), "{kind}");
     }
 }
 
@@ -135,6 +167,18 @@ fn rules_about_columns_say_what_they_found() {
             "expect_column_proportion_of_unique_values_to_be_between",
             json!({"column": "plan", "min_value": 0.6}),
             json!(0.6),
+            true,
+        ),
+        (
+            "expect_column_most_common_value_to_be_in_set",
+            json!({"column": "plan", "value_set": ["basic"]}),
+            json!({"values": ["basic", "plus"], "as_common": 2, "times": 2}),
+            false,
+        ),
+        (
+            "expect_column_most_common_value_to_be_in_set",
+            json!({"column": "plan", "value_set": ["basic"], "ties_okay": true}),
+            json!({"values": ["basic", "plus"], "as_common": 2, "times": 2}),
             true,
         ),
         (
@@ -241,6 +285,34 @@ fn what_is_no_rule_says_why() {
         ("expect_column_mean_to_be_between", "{column: a, min_value: 1, mostly: 0.9}", "no mostly"),
         ("expect_column_values_to_be_null", "{column: a, row_condition: 'x > 3'}", "write `when`"),
         ("expect_compound_columns_to_be_unique", "{column_list: [a], ignore_row_if: often}", "is one of"),
+        ("expect_column_values_to_be_between", "{column: a, min_value: soon}", "a date (2026-01-31) or a time"),
+        ("expect_column_values_to_be_between", "{column: a, min_value: 3, max_value: '2026-01-01'}", "one is a number"),
+        (
+            "expect_column_min_to_be_between",
+            "{column: a, min_value: '2026-02-01', max_value: '2026-01-31T10:00:00Z'}",
+            "min_value 2026-02-01 is after max_value 2026-01-31 10:00:00 UTC",
+        ),
+        ("expect_column_mean_to_be_between", "{column: a, min_value: '2026-01-01'}", "it is about numbers"),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "{column: a, quantile_ranges: {quantiles: [0.5, 0.9], value_ranges: [[1, 2]]}}",
+            "there are 2 quantiles and 1 value_ranges",
+        ),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "{column: a, quantile_ranges: {quantiles: [50], value_ranges: [[1, 2]]}}",
+            "the quantile 50 is not from 0 to 1",
+        ),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "{column: a, quantile_ranges: {quantiles: [0.5], value_ranges: [[null, null]]}}",
+            "the range of the quantile 0.5: give min_value",
+        ),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "{column: a, quantile_ranges: {quantiles: [0.5], value_ranges: [[1, 2]]}, allow_relative_error: true}",
+            "leave it out",
+        ),
     ] {
         let said = one(kind, kwargs);
         assert!(said.contains(says) && said.contains("expectation 1"), "{said}");
@@ -249,6 +321,72 @@ fn what_is_no_rule_says_why() {
     assert!(matches!(Suite::parse("rules: []"), Err(SuiteError::Form(_))));
     let when = "expectations: [{type: expect_column_to_exist, kwargs: {column: a}, when: [{column: b, in: [1]}]}]";
     assert!(Suite::parse(when).unwrap_err().to_string().contains("no when"));
+}
+
+/// As Great Expectations writes it, with open ends.
+#[test]
+fn quantiles_are_each_within_their_range() {
+    let n = 20_000_i64;
+    // Every value from 1 on once, in an order without a pattern.
+    let x: Float64Array = (0..n).map(|i| Some((i * 7_919 % n + 1) as f64)).collect();
+    let batch = RecordBatch::try_from_iter_with_nullable([("x", Arc::new(x) as ArrayRef, true)]).unwrap();
+    let said = |ranges: Value| {
+        let quantiles = json!({"quantiles": [0, 0.25, 0.5, 1], "value_ranges": ranges});
+        let kwargs = json!({"column": "x", "quantile_ranges": quantiles, "allow_relative_error": false});
+        let rule = Rule::new("expect_column_quantile_values_to_be_between", kwargs, Severity::Critical).unwrap();
+        let mut checker = Checker::new(&Suite { name: None, rules: vec![rule] }, &batch.schema());
+        checker.see(&batch.slice(0, 9_000)).unwrap();
+        checker.see(&batch.slice(9_000, 11_000)).unwrap();
+        let found = checker.finish().results.remove(0);
+        (found.success, found.observed.unwrap())
+    };
+    let (success, observed) = said(json!([[1, 1], [4_900, 5_100], [null, 10_100], [20_000, null]]));
+    assert!(success, "{observed}");
+    let values: Vec<f64> = observed["values"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    for (value, exact) in values.iter().zip([1.0, 5_000.0, 10_000.0, 20_000.0]) {
+        assert!((value - exact).abs() <= 0.002 * n as f64, "{values:?}");
+    }
+    let (success, observed) = said(json!([[1, 1], [5_200, null], [null, 10_100], [20_000, null]]));
+    assert_eq!((success, &observed["in_range"]), (false, &json!([true, false, true, true])));
+    // A column without a number has no quantile.
+    let none = check(
+        "expect_column_quantile_values_to_be_between",
+        json!({"column": "plan", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]}}),
+    );
+    assert!(!none.success);
+}
+
+/// Dates and times are compared as moments, whatever column holds them and however they are written.
+#[test]
+fn dates_are_between_dates() {
+    let between = "expect_column_values_to_be_between";
+    // Neither "x" nor "2026-1-4" is a date.
+    let since = |day: &str, strict: bool| json!({"column": "day", "min_value": day, "strict_min": strict});
+    assert_eq!(counts(between, since("2026-01-03", false)), (6, 3));
+    assert_eq!(counts(between, since("2026-01-03", true)), (6, 4));
+    assert_eq!(counts(between, json!({"column": "day", "max_value": "2026-01-02T23:00:00-05:00"})), (6, 4));
+    assert_eq!(counts(between, json!({"column": "age", "min_value": "2026-01-03"})), (4, 4), "numbers are no dates");
+    let first = check("expect_column_min_to_be_between", json!({"column": "day", "max_value": "2026-01-02"}));
+    assert_eq!((first.success, first.observed.unwrap()), (true, json!("2026-01-02")));
+    let last = check("expect_column_max_to_be_between", json!({"column": "day", "max_value": "2026-01-05T12:00:00"}));
+    assert_eq!((last.success, last.observed.unwrap()), (false, json!("2026-01-06")));
+    let micros = |at: &str| super::end::moment(at).unwrap() as i64;
+    let times = vec![Some(micros("2026-01-02T08:00:00")), None, Some(micros("2026-01-03T09:30:00"))];
+    let columns: [(&str, ArrayRef); 2] = [
+        ("time", Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))),
+        ("date", Arc::new(Date32Array::from(vec![20_454, 20_455, 20_456]))),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap();
+    for (kwargs, want) in [
+        (json!({"column": "time", "min_value": "2026-01-02T08:00:00Z", "max_value": "2026-01-03"}), (2, 1)),
+        (json!({"column": "date", "min_value": "2026-01-02", "max_value": "2026-01-02T00:00:00"}), (3, 2)),
+    ] {
+        let rule = Rule::new(between, kwargs.clone(), Severity::Critical).unwrap();
+        let mut checker = Checker::new(&Suite { name: None, rules: vec![rule] }, &batch.schema());
+        checker.see(&batch).unwrap();
+        let found = checker.finish().results.remove(0);
+        assert_eq!((found.looked.unwrap(), found.unexpected.unwrap()), want, "{kwargs}");
+    }
 }
 
 /// Of a long text only its beginning is known: a set of beginnings holds none of the texts.
@@ -297,6 +435,7 @@ fn a_suite_of_a_profile_is_kept_by_its_table_and_its_like_and_broken_by_another(
     for kind in [
         "expect_table_columns_to_match_set",
         "expect_column_values_to_be_in_set",
+        "expect_column_quantile_values_to_be_between",
         "expect_column_values_to_be_unique",
         "expect_table_rows_to_be_unique",
     ] {
@@ -310,6 +449,11 @@ fn a_suite_of_a_profile_is_kept_by_its_table_and_its_like_and_broken_by_another(
     assert_eq!(failed(&open("b.parquet", 0..900, "basic")), Vec::<String>::new());
     let other = failed(&open("c.parquet", 0..900, "gold"));
     assert_eq!(other, ["expect_column_values_to_be_in_set \"plan\""]);
+    // Numbers have quartiles; ids do not, whose next ones are others.
+    let quartiles: Vec<&Rule> = suite.rules.iter().filter(|r| r.kind.contains("quantile")).collect();
+    assert!(
+        quartiles.len() == 1 && quartiles[0].kwargs["column"] == "spent" && quartiles[0].severity == Severity::Warning
+    );
     let beyond = failed(&open("d.parquet", 1_000..4_000, "basic"));
     assert_eq!(beyond, ["expect_column_values_to_be_between \"id\""]);
 }

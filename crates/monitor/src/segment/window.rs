@@ -13,7 +13,8 @@ const VALUES: usize = 2_000_000;
 const FIRST: i64 = 3_600_000_000;
 const SHORTEST: i64 = 1_000_000;
 
-const COLUMNS: &str = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'predictions'";
+pub(super) const COLUMNS: &str =
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'predictions'";
 
 /// Which rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,9 @@ pub enum WindowError {
     /// Rows cannot be told apart so.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// The rows that were read cannot be put together.
+    #[error("the rows of the journal cannot be put together: {0}")]
+    Rows(String),
 }
 
 impl Failure for WindowError {
@@ -61,6 +65,7 @@ impl Failure for WindowError {
         match self {
             Self::Query(e) => e.kind(),
             Self::Segment(e) => e.kind(),
+            Self::Rows(_) => ErrorKind::Internal,
         }
     }
 
@@ -68,26 +73,38 @@ impl Failure for WindowError {
         match self {
             Self::Query(e) => e.hint(),
             Self::Segment(e) => e.hint(),
+            Self::Rows(_) => None,
         }
     }
 }
 
 impl Wanted {
-    /// What holds of each of the rows. A row without a value is of the others.
-    fn condition(&self, known: &[(&str, &str)]) -> Result<String, SegmentError> {
-        let deployment = self.deployment.as_str();
-        let segment = self.segment.condition(deployment, known, "")?;
-        let is = if self.others { "IS NOT TRUE" } else { "IS TRUE" };
-        let mut all = format!(
-            "deployment = {} AND shadow_of IS NULL AND payload = 'kept' AND ({segment}) {is}",
-            literal(deployment)
-        );
+    /// What holds of each of the rows, whether they were kept or not and of whichever segment: `prefix` stands before columns.
+    pub(super) fn scope(&self, prefix: &str) -> String {
+        let mut all =
+            format!("{prefix}deployment = {} AND {prefix}shadow_of IS NULL", literal(self.deployment.as_str()));
         for (column, value) in [("variant", &self.variant), ("version", &self.version)] {
             if let Some(value) = value {
-                all.push_str(&format!(" AND {column} = {}", literal(value)));
+                all.push_str(&format!(" AND {prefix}{column} = {}", literal(value)));
             }
         }
-        Ok(all)
+        all
+    }
+
+    /// What holds of each of the rows. A row without a value is of the others.
+    pub(super) fn condition(&self, known: &[(&str, &str)], prefix: &str) -> Result<String, SegmentError> {
+        let kept = format!("{} AND {prefix}payload = 'kept'", self.scope(prefix));
+        if self.segment.is_all() {
+            return Ok(kept);
+        }
+        let segment = self.segment.condition(self.deployment.as_str(), known, prefix)?;
+        let is = if self.others { "IS NOT TRUE" } else { "IS TRUE" };
+        Ok(format!("{kept} AND ({segment}) {is}"))
+    }
+
+    /// Which deployment, from when on, and until when.
+    pub(super) fn of(&self) -> (&str, Timestamp, Timestamp) {
+        (self.deployment.as_str(), self.from, self.until)
     }
 }
 
@@ -100,7 +117,7 @@ pub async fn window(query: &Query, auth: &Authorized<QueryJournal>, wanted: &Wan
     let known = query.sql(auth, COLUMNS).await?.values();
     let known: Vec<(&str, &str)> =
         known.iter().filter_map(|row| Some((row.first()?.as_str()?, row.get(1)?.as_str()?))).collect();
-    let condition = wanted.condition(&known)?;
+    let condition = wanted.condition(&known, "")?;
     let is_payload = |name: &&str| name.starts_with("in.") || name.starts_with("out.");
     let payload: Vec<String> = known.iter().map(|(name, _)| *name).filter(is_payload).map(identifier).collect();
     let most = (VALUES / payload.len().max(1)).max(1_000);
@@ -134,6 +151,6 @@ pub async fn window(query: &Query, auth: &Authorized<QueryJournal>, wanted: &Wan
     Ok(seen)
 }
 
-fn instant(at: Timestamp) -> String {
+pub(super) fn instant(at: Timestamp) -> String {
     format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
 }

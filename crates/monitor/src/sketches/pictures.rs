@@ -128,7 +128,7 @@ mod tests {
     fn column(name: &str, kind: Kind, numbers: Option<Kll>, texts: Option<Frequent>) -> Sketches {
         let numbers = numbers.map(|quantiles| Sketched::Numbers { quantiles, deviation: None });
         let texts = texts.map(Sketched::Texts);
-        let column = Column { name: name.into(), kind, numbers, texts, missing: Some(0.25) };
+        let column = Column { name: name.into(), kind, numbers, texts, missing: Some(0.25), vectors: None };
         Sketches { columns: vec![column], ..Sketches::new(1) }
     }
 

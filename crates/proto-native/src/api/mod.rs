@@ -15,6 +15,7 @@ pub(crate) mod rollouts;
 pub(crate) mod security;
 pub(crate) mod system;
 pub(crate) mod tracking;
+pub(crate) mod windows;
 
 use mainspring_http::{ApiError, Problem};
 use std::collections::BTreeMap;

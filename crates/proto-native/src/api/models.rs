@@ -3,7 +3,8 @@
 use super::{Failures, Reply};
 use crate::convert::models::lineage;
 use crate::dto::models::{
-    AliasRequest, AliasView, Lineage, ModelDetail, ModelPage, ModelQuery, PurgeAnswer, PurgeRequest,
+    AliasRequest, AliasView, FreezeRequest, Lineage, ModelDetail, ModelPage, ModelQuery, ModelVersionView, PurgeAnswer,
+    PurgeRequest,
 };
 use crate::extract::{Params, Seg, page_size};
 use crate::state::NativeState;
@@ -12,7 +13,7 @@ use axum::extract::State;
 use http::StatusCode;
 use mainspring_core::{ErrorKind, Principal};
 use mainspring_http::{ApiError, Caller, Json as JsonBody};
-use mainspring_registry::actions::{DeleteAlias, Purge, ReadModel, SetAlias};
+use mainspring_registry::actions::{DeleteAlias, FreezeVersion, Purge, ReadModel, SetAlias, UnfreezeVersion};
 use mainspring_registry::{ModelSearch, ModelVersion};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,9 +90,7 @@ pub(crate) async fn set_alias(
     Seg((name, alias)): Seg<(String, String)>,
     JsonBody(request): JsonBody<AliasRequest>,
 ) -> Reply<AliasView> {
-    let version = request.version.parse().map_err(|_| {
-        ApiError::new(ErrorKind::InvalidInput, format!("version is {:?}; it must be a number", request.version))
-    })?;
+    let version = number(&request.version)?;
     s.registry.set_alias(&s.may(&who, SetAlias::on(&name))?, &name, &alias, version).await?;
     Ok(Json(AliasView { name, alias, version: request.version }))
 }
@@ -106,6 +105,38 @@ pub(crate) async fn delete_alias(
 ) -> Result<StatusCode, ApiError> {
     s.registry.delete_alias(&s.may(&who, DeleteAlias::on(&name))?, &name, &alias).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn number(version: &str) -> Result<i64, ApiError> {
+    let wrong = || ApiError::new(ErrorKind::InvalidInput, format!("version is {version:?}; it must be a number"));
+    version.parse().map_err(|_| wrong())
+}
+
+#[utoipa::path(post, path = "/api/v1/models/{name}/versions/{version}/freeze", operation_id = "freezeVersion", tag = "models",
+    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Version")),
+    request_body = FreezeRequest,
+    responses((status = 200, description = "The version, which nothing new may take", body = ModelVersionView), Failures))]
+pub(crate) async fn freeze_version(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg((name, version)): Seg<(String, String)>,
+    JsonBody(request): JsonBody<FreezeRequest>,
+) -> Reply<ModelVersionView> {
+    let auth = s.may(&who, FreezeVersion::on(&name))?;
+    let frozen = s.registry.freeze_version(&auth, (&name, number(&version)?), &request.reason).await?;
+    Ok(Json(frozen.into()))
+}
+
+#[utoipa::path(delete, path = "/api/v1/models/{name}/versions/{version}/freeze", operation_id = "unfreezeVersion", tag = "models",
+    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Version")),
+    responses((status = 200, description = "The version, which may be taken again", body = ModelVersionView), Failures))]
+pub(crate) async fn unfreeze_version(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg((name, version)): Seg<(String, String)>,
+) -> Reply<ModelVersionView> {
+    let auth = s.may(&who, UnfreezeVersion::on(&name))?;
+    Ok(Json(s.registry.unfreeze_version(&auth, (&name, number(&version)?)).await?.into()))
 }
 
 #[utoipa::path(post, path = "/api/v1/purge", operation_id = "purge", tag = "models",

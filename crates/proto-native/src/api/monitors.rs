@@ -5,13 +5,14 @@ use crate::convert::monitors::{distribution, explained, point, window_column};
 use crate::convert::performance;
 use crate::dto::monitors::{
     MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorHistory, MonitorHistoryQuery,
-    MonitorList, MonitorView, MonitorWhy, ProfileQuery, ProfileView, SaveProfileRequest, WindowProfile, WindowQuery,
+    MonitorList, MonitorView, MonitorWhy, ProfileQuery, ProfileState, ProfileView, SaveProfileRequest, WindowProfile,
+    WindowQuery,
 };
 use crate::extract::{Params, Seg, deployment_name, page_size};
 use crate::state::NativeState;
 use axum::Json;
 use axum::extract::State;
-use mainspring_core::{ErrorKind, Name, Principal, Timestamp};
+use mainspring_core::{ErrorKind, Failure, Name, Principal, Timestamp};
 use mainspring_http::{ApiError, Caller, Json as JsonBody};
 use mainspring_monitor::live::{ReadMonitors, ReadProfile, SaveProfile, View, WatchError};
 use mainspring_monitor::profile::Profile;
@@ -24,7 +25,7 @@ use mainspring_serving::ReadStats;
 use std::sync::Arc;
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn named(name: &str) -> Result<Name, ApiError> {
@@ -91,7 +92,7 @@ pub(crate) async fn list_monitor_events(
 }
 
 /// The moment so long ago as `last` says.
-fn ago(now: Timestamp, last: Option<&str>, otherwise: Duration) -> Result<Timestamp, ApiError> {
+pub(super) fn ago(now: Timestamp, last: Option<&str>, otherwise: Duration) -> Result<Timestamp, ApiError> {
     let last = last.map(str::parse::<HumanDuration>).transpose();
     let last = last.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
     let last = last.map_or(otherwise, |last| last.0);
@@ -127,7 +128,7 @@ pub(crate) async fn get_monitor_history(
 }
 
 /// The version that `churn@champion`, `churn/3` or their `models:/` forms name now.
-async fn version(s: &NativeState, who: &Arc<Principal>, text: &str) -> Result<(String, String), ApiError> {
+pub(super) async fn version(s: &NativeState, who: &Arc<Principal>, text: &str) -> Result<(String, String), ApiError> {
     let uri = if text.contains(":/") { text.to_owned() } else { format!("models:/{text}") };
     let uri: ModelUri = uri.parse().map_err(|e: mainspring_registry::RegistryError| ApiError::from(e))?;
     if matches!(uri, ModelUri::Logged { .. } | ModelUri::Run { .. }) {
@@ -156,6 +157,38 @@ pub(crate) async fn get_profile(
 ) -> Reply<ProfileView> {
     let of = version(&s, &who, &query.model).await?;
     shown(&s, &who, of).await
+}
+
+#[utoipa::path(get, path = "/api/v1/profiles/state", operation_id = "getProfileState", tag = "monitors",
+    params(ProfileQuery),
+    responses((status = 200, description = "Whether a version has a profile, and why not", body = ProfileState), Failures))]
+pub(crate) async fn get_profile_state(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Params(query): Params<ProfileQuery>,
+) -> Reply<ProfileState> {
+    let (model, version) = version(&s, &who, &query.model).await?;
+    let auth = s.may(&who, ReadProfile { model: model.clone() })?;
+    let save = format!("save one: mainspring profile TRAINING_FILE --version {model}/{version}");
+    let state = ProfileState { model, version: version.clone(), ..ProfileState::default() };
+    match s.monitors.profile(&auth, &version).await {
+        Ok(saved) => Ok(Json(ProfileState {
+            source: Some(saved.source),
+            saved_by: Some(saved.saved_by),
+            saved_at: Some(saved.saved_at.into()),
+            ..state
+        })),
+        Err(error @ (WatchError::NoProfile { .. } | WatchError::Port(_))) => {
+            let reading = error.kind() == ErrorKind::Unavailable;
+            Ok(Json(ProfileState {
+                problem: Some(error.to_string()),
+                hint: (!reading).then_some(save),
+                reading,
+                ..state
+            }))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[utoipa::path(post, path = "/api/v1/profiles", operation_id = "saveProfile", tag = "monitors",
@@ -213,7 +246,7 @@ pub(crate) async fn get_deployment_profile(
 }
 
 /// The segment that is asked for, if one is.
-fn asked(query: &WindowQuery) -> Result<Option<Segment>, ApiError> {
+pub(super) fn asked(query: &WindowQuery) -> Result<Option<Segment>, ApiError> {
     let wrong = |message: String| {
         ApiError::new(ErrorKind::InvalidInput, message).hint("write columns with their values: {\"in.plan\": \"gold\"}")
     };

@@ -3,12 +3,13 @@
 use super::{Failures, Reply};
 use crate::convert::rollouts::replayed;
 use crate::dto::rollouts::{RolloutDecisions, RolloutList, RolloutOrder, RolloutReplay, RolloutView};
-use crate::extract::Seg;
+use crate::extract::{Params, Seg, page_size};
 use crate::state::NativeState;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use mainspring_core::{Authorized, ErrorKind, Name, Timestamp};
 use mainspring_http::{ApiError, Caller};
+use mainspring_registry::ModelUri;
 use mainspring_rollout::{Batch, Before, Order, OrderRollout, Plan, ReadRollouts, Replay, StartRollout, View, Wanted};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -32,8 +33,18 @@ pub(crate) async fn list_rollouts(State(s): State<NativeState>, Caller(who): Cal
     Ok(Json(RolloutList { rollouts: views.iter().map(Into::into).collect() }))
 }
 
-/// One rollout with its numbers: those of now, or after its end those of the last decision that had some.
+/// One rollout with its numbers, and which of its versions nothing new may take.
 async fn shown(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) -> Result<RolloutView, ApiError> {
+    let mut view = numbers(s, auth, name).await?;
+    for variant in &mut view.variants {
+        let uri = variant.model.parse::<ModelUri>();
+        variant.frozen = uri.ok().and_then(|uri| s.registry.frozen(auth.tenant(), &uri));
+    }
+    Ok(view)
+}
+
+/// The numbers of now, or after its end those of the last decision that had some.
+async fn numbers(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) -> Result<RolloutView, ApiError> {
     let view = s.rollouts.status(auth).ok_or_else(|| nobody(name))?;
     if view.report.is_some() || !view.run.state.phase.ended() {
         return Ok(RolloutView::from(&view));
@@ -63,7 +74,7 @@ pub(crate) struct Which {
     run: Option<i64>,
     /// Only those before this number.
     before: Option<u64>,
-    /// How many at most; 100 when left out.
+    /// How many at most, up to 1000; 100 when left out.
     limit: Option<u32>,
 }
 
@@ -74,10 +85,10 @@ pub(crate) async fn list_rollout_decisions(
     State(s): State<NativeState>,
     Caller(who): Caller,
     Seg(name): Seg<String>,
-    Query(which): Query<Which>,
+    Params(which): Params<Which>,
 ) -> Reply<RolloutDecisions> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
-    let (before, limit) = (which.before.unwrap_or(u64::MAX), which.limit.unwrap_or(100));
+    let (before, limit) = (which.before.unwrap_or(u64::MAX), page_size(which.limit, 100)?);
     let decisions = s.rollouts.decisions(&auth, which.run, before, limit).await?;
     Ok(Json(RolloutDecisions { decisions: decisions.iter().map(Into::into).collect() }))
 }
@@ -104,7 +115,7 @@ pub(crate) async fn order_rollout(
     State(s): State<NativeState>,
     Caller(who): Caller,
     Seg((name, order)): Seg<(String, RolloutOrder)>,
-    Query(whom): Query<Whom>,
+    Params(whom): Params<Whom>,
 ) -> Reply<RolloutView> {
     let name = named(&name)?;
     let read = s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?;
@@ -138,14 +149,22 @@ fn one(view: &View, order: RolloutOrder, candidate: &str) -> Result<Order, ApiEr
     })
 }
 
+/// Of which run.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfRun {
+    /// Which run; the last one when left out.
+    run: Option<i64>,
+}
+
 #[utoipa::path(post, path = "/api/v1/rollouts/{name}/replay", operation_id = "replayRollout", tag = "rollouts",
-    params(("name" = String, Path, description = "Name"), Which),
+    params(("name" = String, Path, description = "Name"), OfRun),
     responses((status = 200, description = "Whether the same decisions follow from the journal", body = RolloutReplay), Failures))]
 pub(crate) async fn replay_rollout(
     State(s): State<NativeState>,
     Caller(who): Caller,
     Seg(name): Seg<String>,
-    Query(which): Query<Which>,
+    Params(which): Params<OfRun>,
 ) -> Reply<RolloutReplay> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
     let mut record = s.rollouts.record(&auth, which.run).await?;

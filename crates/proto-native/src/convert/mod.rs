@@ -5,6 +5,7 @@ pub(crate) mod conversions;
 pub(crate) mod cost;
 pub(crate) mod deployments;
 pub(crate) mod downsample;
+pub(crate) mod estimates;
 pub(crate) mod models;
 pub(crate) mod monitors;
 pub(crate) mod performance;

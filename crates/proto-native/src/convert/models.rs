@@ -2,7 +2,7 @@
 
 use super::tracking::{map, time};
 use crate::dto::models::{
-    Lineage, LineageDeployment, LineageVersion, ModelVersionView, ModelView, PurgeAnswer, PurgeKept,
+    Lineage, LineageDeployment, LineageVersion, ModelVersionView, ModelView, PurgeAnswer, PurgeKept, VersionFrozen,
 };
 use mainspring_convert::lineage::Derived;
 use mainspring_registry as domain;
@@ -37,6 +37,7 @@ impl From<domain::ModelVersion> for ModelVersionView {
             source: v.source,
             aliases: v.aliases,
             tags: map(v.tags),
+            frozen: v.frozen.map(|f| VersionFrozen { by: f.by, at: time(f.at), reason: f.reason }),
         }
     }
 }

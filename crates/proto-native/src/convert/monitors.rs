@@ -2,12 +2,16 @@
 
 use super::performance;
 use crate::dto::monitors::{
-    MonitorCause, MonitorColumn, MonitorDistribution, MonitorEffect, MonitorError, MonitorEvent, MonitorLabel,
-    MonitorPoint, MonitorSummary, MonitorView, MonitorWhy, WindowColumn,
+    MonitorCause, MonitorColumn, MonitorDetection, MonitorDetector, MonitorDistribution, MonitorEffect, MonitorError,
+    MonitorEstimate, MonitorEstimateWindow, MonitorEvent, MonitorLabel, MonitorPoint, MonitorProspect, MonitorSummary,
+    MonitorView, MonitorWhy, WindowColumn,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_journal::Column;
+use mainspring_monitor::live::detectors::Detector;
+use mainspring_monitor::live::outlook::spec::Limit;
+use mainspring_monitor::live::outlook::{Look, Prospect};
 use mainspring_monitor::live::track::Track;
 use mainspring_monitor::live::{Cause, Effect, Point, Transition, View, Wrong, side, why};
 
@@ -36,6 +40,65 @@ fn column(name: &str, of: Option<(&str, &str)>, track: &Track) -> MonitorColumn 
     }
 }
 
+fn detector(of: &Detector) -> MonitorDetector {
+    MonitorDetector {
+        name: of.column.clone(),
+        segment: of.part(),
+        drift: side(&of.column).to_owned(),
+        detector: of.name().to_owned(),
+        standing: of.sight.as_str().to_owned(),
+        since: of.since.into(),
+        seen: of.seen,
+        skipped: of.skipped,
+        detections: of.detections,
+        last: of.last.map(|last| MonitorDetection {
+            at: last.at.into(),
+            value: last.value,
+            begun_at: last.begun.into(),
+            before: last.before,
+            since: last.since,
+        }),
+    }
+}
+
+/// Where what is estimated stands, also while nothing is known of it yet.
+fn prospect(view: &View) -> Option<MonitorProspect> {
+    let asked = view.spec.estimate.as_ref()?;
+    let found = view.watch.as_ref().and_then(|watch| watch.outlook.as_ref());
+    let limits = [("below", asked.below), ("above", asked.above), ("drop", asked.drop)];
+    let limit = limits.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    Some(MonitorProspect {
+        metric: asked.metric.as_str().to_owned(),
+        limit: limit.collect(),
+        standing: found.map_or(Prospect::Waiting, |outlook| outlook.standing).as_str().to_owned(),
+    })
+}
+
+fn estimate(view: &View) -> Option<MonitorEstimate> {
+    let asked = view.spec.estimate.as_ref()?;
+    let found = view.watch.as_ref().and_then(|watch| watch.outlook.as_ref());
+    let window = |look: &Look| MonitorEstimateWindow {
+        since: look.from.into(),
+        until: look.until.into(),
+        rows: look.rows,
+        enough: look.enough,
+        value: look.value,
+        low: look.low,
+        high: look.high,
+        limit: look.limit.map(Limit::value),
+        labeled: look.labeled,
+        realized: look.realized,
+        settled: look.settled,
+    };
+    Some(MonitorEstimate {
+        prospect: prospect(view)?,
+        window: asked.window.unwrap_or(view.spec.window).to_string(),
+        since: found.map(|outlook| outlook.since.into()),
+        problem: found.and_then(|outlook| outlook.problem.clone()),
+        windows: found.into_iter().flat_map(|outlook| &outlook.looks).map(window).collect(),
+    })
+}
+
 fn error(of: Wrong<'_>) -> MonitorError {
     let (metric, measure) = (of.metric.to_owned(), performance::measure(&of.measure));
     MonitorError { segment: segment(of.segment), metric, rows: of.rows, measure }
@@ -59,6 +122,7 @@ impl From<&View> for MonitorSummary {
             problem: view.problem.clone(),
             watched: watch.map_or(0, |w| (w.tracks.len() + w.truth.tracks.len()) as u64),
             drifted,
+            estimated: prospect(view),
             rows: watch.map_or(0, |w| w.rows[0]),
             seen_until: watch.map(|w| w.position.into()),
         }
@@ -87,6 +151,9 @@ impl From<&View> for MonitorView {
             }),
             begun_at: watch.map(|w| w.begun.into()),
             columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),
+            detectors: watch.into_iter().flat_map(|w| &w.detectors).map(detector).collect(),
+            undetected: watch.map_or(0, |w| w.undetected.iter().sum()),
+            estimate: estimate(view),
         }
     }
 }

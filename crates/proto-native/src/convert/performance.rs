@@ -26,21 +26,30 @@ fn instant(field: &str, text: &str) -> Result<Timestamp, ApiError> {
     Ok(Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
 }
 
-/// What was asked of a deployment, with what was left out.
-pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestamp) -> Result<Request, ApiError> {
-    let until = asked.until.as_deref().map(|text| instant("until", text)).transpose()?.unwrap_or(now);
-    let from = match (&asked.from, asked.last_seconds) {
+/// The time that is meant by `from`, `until` and `lastSeconds`: `seconds` before `now` where all are left out.
+pub(super) fn span(
+    (from, until, last): (Option<&str>, Option<&str>, Option<u64>),
+    (now, seconds): (Timestamp, u64),
+) -> Result<(Timestamp, Timestamp), ApiError> {
+    let until = until.map(|text| instant("until", text)).transpose()?.unwrap_or(now);
+    let from = match (from, last) {
         (Some(_), Some(_)) => return Err(wrong("give from or lastSeconds, not both")),
         (Some(text), None) => instant("from", text)?,
         (None, Some(0)) => return Err(wrong("lastSeconds is 0; it must be at least 1")),
-        (None, seconds) => {
-            let micros = i64::try_from(seconds.unwrap_or(DAY)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        (None, last) => {
+            let micros = i64::try_from(last.unwrap_or(seconds)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
             until.plus_micros(-micros)
         }
     };
     if from >= until {
         return Err(wrong("from must be before until"));
     }
+    Ok((from, until))
+}
+
+/// What was asked of a deployment, with what was left out.
+pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestamp) -> Result<Request, ApiError> {
+    let (from, until) = span((asked.from.as_deref(), asked.until.as_deref(), asked.last_seconds), (now, DAY))?;
     let task = asked.task.as_deref().map(str::parse::<Task>).transpose().map_err(wrong)?;
     let confidence = asked.confidence.unwrap_or(0.95);
     let level = Level::new(confidence)

@@ -3,9 +3,12 @@
 use crate::dto::rollouts::{
     ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
     RolloutCheck, RolloutContext, RolloutContextArm, RolloutDecision, RolloutGain, RolloutHold, RolloutLeftOut,
-    RolloutMetric, RolloutOrder, RolloutReplay, RolloutStep, RolloutVariant, RolloutView, RolloutWeights,
+    RolloutLooks, RolloutMetric, RolloutOrder, RolloutReached, RolloutReplay, RolloutStep, RolloutTested,
+    RolloutVariant, RolloutView, RolloutWeights,
 };
-use mainspring_rollout::ledger::{Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Report};
+use mainspring_rollout::ledger::{
+    Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Reached, Report, Tested,
+};
 use mainspring_rollout::machine::Signal;
 use mainspring_rollout::machine::{Checked, Need, lapses, needs};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
@@ -53,8 +56,23 @@ fn metric(m: &MetricReport) -> RolloutMetric {
         log_e_better: m.log_e.better,
         variance_explained: m.cuped.map(|c| c.variance),
         known_units: m.cuped.and_then(|c| c.units),
+        tested: m.tested.as_ref().map(tested),
         why: m.why.clone(),
     }
+}
+
+fn tested(t: &Tested) -> RolloutTested {
+    let reached = |r: Reached| RolloutReached { z: r.z, bound: r.bound };
+    let looks = t.looks.map(|l| RolloutLooks {
+        due: l.due,
+        of: l.of,
+        units: l.units,
+        max_units: l.max_units,
+        harm: reached(l.harm),
+        holds: reached(l.holds),
+        better: reached(l.better),
+    });
+    RolloutTested { test: t.test.as_str().to_owned(), alpha: t.alpha, looks }
 }
 
 fn metrics(report: Option<&Report>) -> Vec<RolloutMetric> {
@@ -117,7 +135,7 @@ impl From<&Decision> for RolloutDecision {
             arms: arms(d.evidence.as_ref()),
             phase: d.phase.as_str().to_owned(),
             metrics: metrics(d.evidence.as_ref()),
-            checks: d.facts.iter().flat_map(|f| &f.checks).map(check).collect(),
+            checks: d.facts.iter().flat_map(|f| f.checks.iter().chain(&f.webhooks)).map(check).collect(),
         }
     }
 }
@@ -187,6 +205,7 @@ fn variant(
     RolloutVariant {
         name,
         model: model.clone(),
+        frozen: None,
         weight,
         units: count(&|r| &r.units),
         step_units: count(&|r| &r.step_units),
@@ -221,13 +240,18 @@ fn chosen(run: &Run) -> Option<String> {
 }
 
 /// What makes sense now.
-fn orders(phase: Phase) -> Vec<String> {
-    let possible: &[Order] = match phase {
+fn orders(run: &Run) -> Vec<String> {
+    let state = &run.state;
+    let asked = |point| needs(&run.spec, state, point).iter().any(|need| need.missing() > 0);
+    let possible: &[Order] = match state.phase {
         Phase::Step => &[Order::Pause, Order::Skip, Order::Promote, Order::Abort],
         Phase::Alarmed | Phase::Paused => &[Order::Resume, Order::Skip, Order::Promote, Order::Abort],
-        Phase::Approval(_) => &[Order::Approve, Order::Promote, Order::Abort],
+        Phase::Approval(point) if asked(point) => &[Order::Approve, Order::Promote, Order::Abort],
         Phase::Review => &[Order::Promote, Order::Abort],
-        Phase::Pending | Phase::Preflight | Phase::Promoting | Phase::Watching => &[Order::Abort],
+        // Into whose window nobody can look.
+        Phase::Watching if state.hold.is_some() => &[Order::Promote, Order::Abort],
+        // No order goes past webhooks.
+        Phase::Approval(_) | Phase::Pending | Phase::Preflight | Phase::Promoting | Phase::Watching => &[Order::Abort],
         Phase::Succeeded | Phase::RolledBack => &[],
     };
     possible.iter().map(|o| o.as_str().to_owned()).collect()
@@ -286,21 +310,23 @@ impl RolloutView {
             left_out: report.and_then(|r| left_out(run, r)),
             chosen: chosen(run),
             passed_signals: state.let_pass().filter(|_| !state.phase.ended()).map(Signal::title).collect(),
-            orders: orders(state.phase),
+            orders: orders(run),
             approval: approval(run),
             decisions: state.decisions,
         }
     }
 }
 
-/// What a rollout waits for people to agree to.
+/// What a rollout waits for people or webhooks to agree to.
 fn approval(run: &Run) -> Option<RolloutApproval> {
     let Phase::Approval(point) = run.state.phase else { return None };
     let need = |n: Need| ApprovalNeed { group: n.group, wanted: n.wanted.into(), by: n.by };
     let strict = run.spec.approvals.iter().any(|a| a.before == point && a.strict());
+    let webhooks = run.spec.approvals.iter().filter(|a| a.before == point).filter_map(|a| a.webhook.as_ref());
     Some(RolloutApproval {
         before: word(&point),
         needs: needs(&run.spec, &run.state, point).into_iter().map(need).collect(),
+        webhooks: webhooks.map(|w| w.name.to_string()).collect(),
         not_by: run.state.starter.clone().filter(|_| strict),
         expires_at: lapses(&run.spec, &run.state, point).map(Into::into),
     })

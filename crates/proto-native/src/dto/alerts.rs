@@ -120,7 +120,7 @@ pub struct DeliveryView {
 pub struct AlertChannelView {
     /// Its name.
     pub name: String,
-    /// `webhook`, `slack`, `pagerduty`, `email` or `sns`.
+    /// `webhook`, `slack`, `pagerduty`, `email`, `sns` or `freeze`.
     pub way: String,
     /// What it is told of; everything when empty.
     pub on: Vec<String>,

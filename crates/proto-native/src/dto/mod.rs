@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod conversions;
 pub mod cost;
 pub mod deployments;
+pub mod estimates;
 pub mod journal;
 pub mod lineage;
 pub mod models;

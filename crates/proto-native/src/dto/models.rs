@@ -51,6 +51,26 @@ pub struct ModelQuery {
     pub page_token: Option<String>,
 }
 
+/// A version that nothing new may take.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionFrozen {
+    /// Who froze it; `system` is a rollout.
+    pub by: String,
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a version is frozen.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FreezeRequest {
+    /// In 1 to 1000 characters.
+    pub reason: String,
+}
+
 /// One version of a model.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -78,6 +98,9 @@ pub struct ModelVersionView {
     pub aliases: Vec<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// Whether nothing new may take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<VersionFrozen>,
 }
 
 /// A model with its versions.

@@ -28,7 +28,8 @@ pub struct MonitorSummary {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`, or `stopped`.
+    /// `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`,
+    /// `degraded`, where nothing drifts and what is estimated is beyond its limit, or `stopped`.
     pub state: String,
     /// Since when it is drifting, or is not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,8 +39,11 @@ pub struct MonitorSummary {
     pub problem: Option<String>,
     /// Columns that are watched.
     pub watched: u64,
-    /// Names of those that have drifted, whole or in a segment.
+    /// Names of those that have drifted, whole or in a segment, or of which a stream detector says so.
     pub drifted: Vec<String>,
+    /// Where the metric stands that is estimated; nothing where the file names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated: Option<MonitorProspect>,
     /// Rows of the version that counted so far.
     pub rows: u64,
     /// Rows before this moment are in it.
@@ -83,6 +87,114 @@ pub struct MonitorColumn {
     pub log_e: f64,
     /// ln of what it must have won to be sure.
     pub log_sure: f64,
+}
+
+/// A stream detector on a column. It bounds no rate of false alarms: what it calls may be nothing, unlike what is said of the
+/// monitor's columns.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorDetector {
+    /// The column.
+    pub name: String,
+    /// Which rows of it, `in.plan = gold`; all when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// What its change would be: `covariate`, `prediction`, `label` or `concept`.
+    pub drift: String,
+    /// `adwin`, `kswin`, `pageHinkley` or `ddm`.
+    pub detector: String,
+    /// `waiting` for values, `steady`, `warning` (DDM alone), `drift`, from a call until `recoverAfter` after the last one, or
+    /// `unlike`, where it can see none of the column's values.
+    pub standing: String,
+    /// Since when.
+    pub since: Time,
+    /// Values of the sample that it has seen.
+    pub seen: u64,
+    /// Values that are no numbers, or for DDM neither 0 nor 1, and that it has not seen.
+    pub skipped: u64,
+    /// Changes that it has called.
+    pub detections: u64,
+    /// The last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<MonitorDetection>,
+}
+
+/// A change that a detector called.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorDetection {
+    /// When the row came at which it was called.
+    pub at: Time,
+    /// That row's value.
+    pub value: f64,
+    /// When the change began, about.
+    pub begun_at: Time,
+    /// The mean of what the detector knew of before.
+    pub before: f64,
+    /// The mean since.
+    pub since: f64,
+}
+
+/// Where a metric stands that a monitor has estimated without labels.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorProspect {
+    /// Which: `accuracy`, `mae`, …
+    pub metric: String,
+    /// What must not be passed: `below 0.9`, `above 3`, or `drop 0.05`, from what it was on the rows that are learnt from.
+    pub limit: String,
+    /// `waiting` for a window with enough rows, `steady`, `doubtful`, where the estimate is beyond the limit and its interval
+    /// holds it, or `degraded`, from a window whose whole interval is beyond it until none was for `recoverAfter`.
+    pub standing: String,
+}
+
+/// A metric that a monitor has estimated without labels, window after window.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorEstimate {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub prospect: MonitorProspect,
+    /// How long each window is.
+    pub window: String,
+    /// Since which window it stands so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Why the last window has no estimate, or nothing follows from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The latest windows that had rows, the oldest first; at most 168.
+    pub windows: Vec<MonitorEstimateWindow>,
+}
+
+/// A window that was estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitorEstimateWindow {
+    /// Its rows came from here on,
+    pub since: Time,
+    /// and before then.
+    pub until: Time,
+    /// How many they were.
+    pub rows: u64,
+    /// Whether they were enough (`minRows`) for anything to follow.
+    pub enough: bool,
+    /// The estimate.
+    pub value: f64,
+    /// Three sampling errors below it.
+    pub low: f64,
+    /// And above it.
+    pub high: f64,
+    /// The value that it must not pass; nothing where there is nothing to have dropped from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// Rows of it whose label had come when it was looked at.
+    pub labeled: u64,
+    /// What the metric of these really is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realized: Option<f64>,
+    /// Whether the labels' wait was over by then; it is looked at again when it is.
+    pub settled: bool,
 }
 
 /// What a monitor does with labels.
@@ -240,6 +352,13 @@ pub struct MonitorView {
     pub begun_at: Option<Time>,
     /// Its columns, whole first, then by segment.
     pub columns: Vec<MonitorColumn>,
+    /// Its stream detectors, one a column of all rows or of a segment; none where the file names none.
+    pub detectors: Vec<MonitorDetector>,
+    /// Columns that detectors do not watch, because they are 128 already.
+    pub undetected: u64,
+    /// What is estimated of its answers; nothing where the file names no metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<MonitorEstimate>,
 }
 
 /// Monitors by name.
@@ -258,7 +377,8 @@ pub struct MonitorEvent {
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// `drifted`, `recovered`, or `replaced`, when another version answers or another profile was saved with it.
+    /// `drifted`, `detected`, when stream detectors call a change, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
+    /// of what is estimated `degraded` and `restored`.
     pub kind: String,
     /// Whether anything was drifting then.
     pub drifting: bool,
@@ -329,6 +449,14 @@ pub struct WindowQuery {
     /// Of all rows that are not of the segment instead.
     #[serde(default)]
     pub others: bool,
+}
+
+/// With which label the rows of a window come.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RowsQuery {
+    /// Name of the feedback that says what was true, as the column `label`; without it there is none.
+    pub label: Option<String>,
 }
 
 /// What is kept of a column of live rows.
@@ -407,6 +535,33 @@ pub struct SaveProfileRequest {
 pub struct ProfileQuery {
     /// `churn@champion` or `churn/3`.
     pub model: String,
+}
+
+/// Whether a version has a profile that its live rows are compared with.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileState {
+    /// The registered model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// What it is a profile of; nothing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Who saved it; `the server` when it made it from the run's dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_by: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_at: Option<Time>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether the data that the version was trained on is being read: ask again.
+    pub reading: bool,
 }
 
 /// The profile of a version.

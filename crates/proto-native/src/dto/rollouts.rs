@@ -12,6 +12,9 @@ pub struct RolloutVariant {
     pub name: String,
     /// Its model, pinned to a version.
     pub model: String,
+    /// Why nothing new may take its version, where that is frozen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
     /// Its part of the units that the rollout reaches, 0 to 1.
     pub weight: f64,
     /// Units that it saw first.
@@ -75,6 +78,51 @@ pub struct EffectRange {
     pub high: Option<f64>,
 }
 
+/// A z statistic of a group-sequential test and the boundary beyond which it answers its question.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutReached {
+    /// The statistic.
+    pub z: f64,
+    /// The boundary; none where nothing of the error rate may be spent yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<f64>,
+}
+
+/// The looks of a group-sequential test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutLooks {
+    /// Planned looks whose time has come.
+    pub due: u32,
+    /// Planned looks.
+    pub of: u32,
+    /// Units at the last one, split evenly; 0 before the first.
+    pub units: u64,
+    /// Units at the end.
+    pub max_units: u64,
+    /// Whether it is worse than its margin, at the last look.
+    pub harm: RolloutReached,
+    /// Whether it keeps its margin.
+    pub holds: RolloutReached,
+    /// Whether it is better.
+    pub better: RolloutReached,
+}
+
+/// How a metric is tested, where the file says it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutTested {
+    /// `asymptotic`, `msprt`, `groupSequential`, `rateRatio`, `betting` or `exceedance`.
+    pub test: String,
+    /// The error rate of each of its questions, of one candidate, where the metric has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Of a group-sequential test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks: Option<RolloutLooks>,
+}
+
 /// One metric of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -84,7 +132,7 @@ pub struct RolloutMetric {
     /// The candidate, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// `guardrail`, `success`, `signal` or `quality`.
+    /// `guardrail`, `success`, `reported`, `signal` or `quality`.
     pub role: String,
     /// What its test says: `better`, `non-inferior`, `unclear`, `worse` or `no-data`.
     pub finding: String,
@@ -115,6 +163,9 @@ pub struct RolloutMetric {
     /// Units that were known from before the rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_units: Option<u64>,
+    /// How it is tested, where the file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tested: Option<RolloutTested>,
     /// Why there is no finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -204,7 +255,7 @@ pub struct RolloutGain {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutHold {
-    /// `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted` or `noData`.
+    /// `blocked`, `unresolved`, `notReady`, `noNews`, `untrusted`, `noData` or `webhook`.
     pub cause: String,
     /// In words.
     pub reason: String,
@@ -225,14 +276,17 @@ pub struct ApprovalNeed {
     pub by: Vec<String>,
 }
 
-/// What a rollout waits for people to agree to.
+/// What a rollout waits for people or webhooks to agree to.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutApproval {
     /// Before `shadow`, `canary`, `abTest`, `bandit` or `promotion`.
     pub before: String,
-    /// All of these.
+    /// All of these people.
     pub needs: Vec<ApprovalNeed>,
+    /// The webhooks that must agree, too, by name; they are asked once the people have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<String>,
     /// Who may not, since they began it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_by: Option<String>,
@@ -323,11 +377,11 @@ pub struct CheckReplay {
     pub worst: Vec<ReplayRow>,
 }
 
-/// A check of the preflight.
+/// A check of the preflight, or a webhook that must agree.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutCheck {
-    /// `signature`, `replay`, `gate:auc`; with `of v8` where there are several candidates.
+    /// `signature`, `replay`, `gate:auc`, `webhook:NAME`; with `of v8` where there are several candidates.
     pub name: String,
     /// Whether it holds; nothing while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]

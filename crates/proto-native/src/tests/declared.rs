@@ -79,3 +79,22 @@ async fn a_reader_may_look_but_not_apply_and_tenants_see_their_own() {
     let list = world.call_as(&other, "GET", "/api/v1/resources", Value::Null).await;
     assert!(list.body["resources"].as_array().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_parameter_that_an_operation_does_not_have_is_refused() {
+    let world = World::new().await;
+    for (path, hint) in [
+        ("/api/v1/resources?limt=2", "did you mean \"limit\"?"),
+        ("/api/v1/resources?limit=2&colour=red", "it has: "),
+        ("/api/v1/deployments/churn/rows?last=1h&labels=churned", "did you mean \"label\"?"),
+        ("/api/v1/rollouts/best/decisions?from=3", "it has: run, before, limit"),
+        ("/api/v1/rollouts/best/decisions?limit=0", "between 1 and 1000"),
+    ] {
+        let refused = world.get(path).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(refused.body.to_string().replace('\\', "").contains(hint), "{path}: {}", refused.body);
+    }
+    for path in ["/api/v1/resources?", "/api/v1/resources?limit=2&kind=deployment"] {
+        assert_eq!(world.get(path).await.status, StatusCode::OK, "{path}");
+    }
+}

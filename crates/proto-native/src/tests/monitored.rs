@@ -12,14 +12,21 @@ use serde_json::json;
 async fn a_monitor_is_listed_and_shown_and_what_it_has_not_is_said() {
     let world = World::new().await;
     let name = Name::new("churn-drift").unwrap();
-    let spec: MonitorSpec = serde_json::from_value(json!({"deployment": "churn"})).unwrap();
+    let spec: MonitorSpec = serde_json::from_value(json!({
+        "deployment": "churn", "label": {"name": "left"}, "estimate": {"metric": "f1", "drop": 0.1}
+    }))
+    .unwrap();
     let auth = world.state.gate.authorize(&who("default", Role::Write), DeclareMonitor { monitor: name }).unwrap();
-    world.state.monitors.declare(&auth, spec).unwrap();
+    world.state.monitors.declare(&auth, spec, world.state.ctx.now()).unwrap();
     let list = world.get("/api/v1/monitors").await.body;
     assert_eq!(list["monitors"][0]["name"], "churn-drift");
     assert_eq!((&list["monitors"][0]["state"], &list["monitors"][0]["drifted"]), (&json!("waiting"), &json!([])));
     let view = world.get("/api/v1/monitors/churn-drift").await.body;
     assert_eq!((&view["minEffect"], &view["window"], &view["columns"]), (&json!(0.1), &json!("1h"), &json!([])));
+    let waits = json!({"metric": "f1", "limit": "drop 0.1", "standing": "waiting"});
+    assert_eq!((&list["monitors"][0]["estimated"], &view["estimated"]), (&waits, &waits));
+    let whole = json!({"metric": "f1", "limit": "drop 0.1", "standing": "waiting", "window": "1h", "windows": []});
+    assert_eq!(view["estimate"], whole);
     assert_eq!(world.get("/api/v1/monitors/churn-drift/events").await.body, json!({"events": []}));
     assert_eq!(world.get("/api/v1/monitors/churn-drift/history").await.body, json!({"points": []}));
     let why = world.get("/api/v1/monitors/churn-drift/why").await.body;
@@ -95,6 +102,13 @@ async fn a_profile_whose_bins_do_not_fit_is_refused() {
         assert!(sent.body["detail"].as_str().unwrap().contains("no profile: stored calibration"), "{}", sent.body);
     }
     assert_eq!(world.get("/api/v1/profiles?model=churn/1").await.status, StatusCode::NOT_FOUND);
+    let none = world.get("/api/v1/profiles/state?model=churn/1").await;
+    assert_eq!((none.status, &none.body["reading"]), (StatusCode::OK, &json!(false)));
+    assert!(none.body["problem"].as_str().unwrap().contains("no profile is saved with version 1"), "{}", none.body);
+    assert_eq!(none.body["hint"], "save one: mainspring profile TRAINING_FILE --version churn/1");
     let sent = world.call("POST", "/api/v1/profiles", json!({"model": "churn/1", "profile": made})).await;
     assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+    let there = world.get("/api/v1/profiles/state?model=churn/1").await.body;
+    assert_eq!((&there["source"], &there["problem"]), (&sent.body["source"], &json!(null)), "{there}");
+    assert_eq!(world.get("/api/v1/profiles/state?model=other/1").await.status, StatusCode::NOT_FOUND);
 }

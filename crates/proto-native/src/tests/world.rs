@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use mainspring_alert::render::Outgoing;
-use mainspring_alert::{Alerts, Courier, Refused, Vault};
+use mainspring_alert::{Alerts, Courier, Refused};
 use mainspring_artifact::Artifacts;
 use mainspring_convert::{Conversions, Found, Models, NewModel, PortError, Task};
 use mainspring_core::tensor::NamedTensor;
@@ -32,6 +32,7 @@ use mainspring_serving::{
 };
 use mainspring_store::{Db, DbSettings};
 use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Variant};
+use mainspring_webhook::Vault;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,6 +101,10 @@ impl ModelSource for OneFile {
 
     fn faster<'a>(&'a self, _: &'a Tenant, _: &'a Resolved) -> BoxFuture<'a, Result<Option<Resolved>, SourceError>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn refused(&self, _: &Tenant, _: &str, _: &Resolved) -> Option<String> {
+        None
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -90,6 +90,10 @@ impl RequestHead for Beside<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         self.metadata.get(name).map(MetadataValue::as_encoded_bytes)
     }
+
+    fn find<'a>(&'a self, name: &str, find: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+        self.metadata.get_all(name).iter().find_map(|value| find(value.as_encoded_bytes()))
+    }
 }
 
 async fn infer(state: &OipState, beside: Beside<'_>, mut message: pb::ModelInferRequest) -> Result<Done, Refused> {

@@ -164,6 +164,10 @@ impl ModelSource for OneFile {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn refused(&self, _: &Tenant, _: &str, _: &Resolved) -> Option<String> {
+        None
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }

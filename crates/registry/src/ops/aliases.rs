@@ -1,13 +1,13 @@
 //! Aliases of model versions.
 
-use super::{models, versions};
-use crate::actions::{DeleteAlias, ReadModel, SetAlias};
+use super::{freeze, models, versions};
+use crate::actions::{DeleteAlias, ReadModel, ReturnAlias, SetAlias};
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
 use crate::sql::{lock_models, models as sql};
 use crate::types::ModelVersion;
 use crate::validate;
-use mainspring_core::{Authorized, Tenant};
+use mainspring_core::{AuditRecord, Authorized, Tenant};
 use mainspring_store::Conn;
 
 /// The version that an alias, or the word `latest`, points at.
@@ -32,17 +32,44 @@ impl Registry {
     /// Points an alias at a version; it may exist and point elsewhere.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] for the version, [`RegistryError::Invalid`] for a reserved word.
+    /// [`RegistryError::NotFound`] for the version, [`RegistryError::Invalid`] for a reserved word,
+    /// [`RegistryError::Frozen`] for a frozen version that the alias does not point at already.
     pub async fn set_alias(&self, auth: &Authorized<SetAlias>, name: &str, alias: &str, version: i64) -> Result<()> {
+        self.point_alias((auth.tenant().clone(), auth.audit()), (name, alias, version), false).await
+    }
+
+    /// Points an alias back at the version that a promotion took it from. That one may be frozen meanwhile: it is nothing new, and
+    /// a rollback has nowhere else to go (ADR 0039).
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] for the version, [`RegistryError::Invalid`] for a reserved word.
+    pub async fn return_alias(
+        &self,
+        auth: &Authorized<ReturnAlias>,
+        name: &str,
+        alias: &str,
+        version: i64,
+    ) -> Result<()> {
+        self.point_alias((auth.tenant().clone(), auth.audit()), (name, alias, version), true).await
+    }
+
+    async fn point_alias(
+        &self,
+        (tenant, audit): (Tenant, AuditRecord),
+        (name, alias, version): (&str, &str, i64),
+        back: bool,
+    ) -> Result<()> {
         validate::model_name(name)?;
         validate::alias(alias)?;
         validate::alias_not_reserved(alias)?;
-        let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, alias) = (name.to_owned(), alias.to_owned());
         self.change(audit, move |c| {
             Box::pin(async move {
                 lock_models(c, &tenant).await?;
-                versions::get(c, &tenant, &name, version).await?;
+                let to = versions::get(c, &tenant, &name, version).await?;
+                if !back && !to.aliases.contains(&alias) {
+                    freeze::free(&to)?;
+                }
                 sql::set_alias(c, &tenant, &name, &alias, version).await?;
                 Ok(())
             })

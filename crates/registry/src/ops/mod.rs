@@ -4,6 +4,7 @@ mod aliases;
 mod artifacts;
 mod compact;
 mod experiments;
+pub(crate) mod freeze;
 mod history;
 mod inputs;
 mod lineage;

@@ -1,6 +1,6 @@
 //! Model versions.
 
-use super::{models, source};
+use super::{freeze, models, source};
 use crate::actions::{CreateVersion, DeleteVersion, ReadModel, TransitionStage, UpdateVersion};
 use crate::error::{RegistryError, Result};
 use crate::registry::Registry;
@@ -50,6 +50,7 @@ impl Registry {
     pub async fn create_version(&self, auth: &Authorized<CreateVersion>, new: NewVersion) -> Result<ModelVersion> {
         validate::model_name(&new.name)?;
         new.tags.iter().try_for_each(validate::model_tag)?;
+        new.tags.iter().try_for_each(|tag| freeze::tag_is_free(&tag.key))?;
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
         // The number is not known before the transaction.
         let told = self.told(&tenant, Changed::Version { name: new.name.clone(), version: 0 });
@@ -72,6 +73,7 @@ impl Registry {
                     run_link: new.run_link,
                     tags: new.tags,
                     aliases: Vec::new(),
+                    frozen: None,
                 };
                 versions::insert(c, &tenant, &version).await?;
                 sql::models::touch(c, &tenant, &version.name, now).await?;
@@ -127,7 +129,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::NotFound`]; [`RegistryError::Invalid`] for an unknown stage, or for
-    /// `archive` with a stage other than `Staging` and `Production`.
+    /// `archive` with a stage other than `Staging` and `Production`; [`RegistryError::Frozen`] for a frozen version that is to
+    /// come into production.
     pub async fn transition_stage(
         &self,
         auth: &Authorized<TransitionStage>,
@@ -147,6 +150,9 @@ impl Registry {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
                 let mut v = get(c, &tenant, &name, version).await?;
+                if canonical == "Production" && v.stage != canonical {
+                    freeze::free(&v)?;
+                }
                 canonical.clone_into(&mut v.stage);
                 v.updated = now;
                 if archive {
@@ -190,6 +196,7 @@ impl Registry {
         tag: Pair,
     ) -> Result<()> {
         validate::model_tag(&tag)?;
+        freeze::tag_is_free(&tag.key)?;
         let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
         // Which version stands for which is told by tags.
         self.change(audit, move |c| {
@@ -214,6 +221,7 @@ impl Registry {
         key: &str,
     ) -> Result<()> {
         validate::key(key, "key")?;
+        freeze::tag_is_free(key)?;
         let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, key) = (name.to_owned(), key.to_owned());
         self.change(audit, move |c| {

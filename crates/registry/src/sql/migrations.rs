@@ -209,6 +209,13 @@ DROP TABLE runs;
 ALTER TABLE runs_by_id RENAME TO runs;
 CREATE INDEX runs_by_start ON runs (tenant, experiment_id, lifecycle_stage, start_time DESC, run_id);";
 
+/// Who froze a version, when and why.
+const FROZEN: &str = "
+ALTER TABLE model_versions ADD COLUMN frozen_by TEXT;
+ALTER TABLE model_versions ADD COLUMN frozen_at BIGINT;
+ALTER TABLE model_versions ADD COLUMN frozen_reason TEXT;
+CREATE INDEX model_versions_frozen ON model_versions (tenant, name, version) WHERE frozen_at IS NOT NULL;";
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
@@ -230,5 +237,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
         Migration { version: 5, name: "revisions of runs", sqlite: REVISION, postgres: REVISION },
         // Postgres keeps rows apart from every index.
         Migration { version: 6, name: "runs clustered by id", sqlite: RUNS_BY_ID, postgres: "" },
+        Migration { version: 7, name: "frozen versions", sqlite: FROZEN, postgres: FROZEN },
     ],
 };

@@ -3,14 +3,19 @@
 use super::build::{Sql, pairs_by};
 use super::models::{Query, aliases, tag_filter};
 use crate::search::Field;
-use crate::types::{ModelVersion, Pair, STAGE_DELETED, TaggedVersion};
+use crate::types::{Frozen, ModelVersion, Pair, STAGE_DELETED, TaggedVersion};
 use mainspring_core::Tenant;
 use mainspring_store::{Conn, Row, StoreError, args};
+use std::collections::HashMap;
 
 const COLUMNS: &str = "m.name, m.version, m.creation_time, m.last_updated_time, m.description, m.current_stage, \
-                       m.source, m.storage, m.run_id, m.model_id, m.run_link";
+                       m.source, m.storage, m.run_id, m.model_id, m.run_link, m.frozen_by, m.frozen_at, m.frozen_reason";
 
 fn read(row: &Row) -> Result<ModelVersion, StoreError> {
+    let frozen = match (row.opt_text("frozen_by")?, row.opt_int("frozen_at")?, row.opt_text("frozen_reason")?) {
+        (Some(by), Some(at), Some(reason)) => Some(Frozen { by, at, reason }),
+        _ => None,
+    };
     Ok(ModelVersion {
         name: row.text("name")?,
         version: row.int("version")?,
@@ -25,6 +30,7 @@ fn read(row: &Row) -> Result<ModelVersion, StoreError> {
         run_link: row.opt_text("run_link")?,
         tags: Vec::new(),
         aliases: Vec::new(),
+        frozen,
     })
 }
 
@@ -89,6 +95,39 @@ pub(crate) async fn update(c: &mut Conn, tenant: &Tenant, v: &ModelVersion) -> R
         args![tenant, &v.name, v.version, v.description.as_ref(), &v.stage, v.updated],
     )
     .await
+}
+
+/// Freezes a version, or ends that.
+pub(crate) async fn freeze(
+    c: &mut Conn,
+    tenant: &Tenant,
+    (name, version): (&str, i64),
+    frozen: Option<&Frozen>,
+) -> Result<u64, StoreError> {
+    c.execute(
+        "UPDATE model_versions SET frozen_by = $4, frozen_at = $5, frozen_reason = $6 \
+         WHERE tenant = $1 AND name = $2 AND version = $3",
+        args![tenant, name, version, frozen.map(|f| &f.by), frozen.map(|f| f.at), frozen.map(|f| &f.reason)],
+    )
+    .await
+}
+
+/// The frozen versions of all tenants, with their aliases.
+pub(crate) async fn frozen(c: &mut Conn) -> Result<HashMap<Tenant, Vec<ModelVersion>>, StoreError> {
+    let text = format!(
+        "SELECT m.tenant, {COLUMNS} FROM model_versions m WHERE m.frozen_at IS NOT NULL AND m.current_stage <> $1 \
+         ORDER BY m.tenant, m.name, m.version"
+    );
+    let mut all: HashMap<Tenant, Vec<ModelVersion>> = HashMap::new();
+    for row in c.query(&text, args![STAGE_DELETED]).await? {
+        // A tenant that has no name any more has nobody who could ask.
+        let Ok(tenant) = Tenant::new(&row.text("tenant")?) else { continue };
+        all.entry(tenant).or_default().push(read(&row)?);
+    }
+    for (tenant, versions) in &mut all {
+        *versions = hydrate(c, tenant, std::mem::take(versions)).await?;
+    }
+    Ok(all)
 }
 
 /// Moves the other versions of a stage to `Archived`.

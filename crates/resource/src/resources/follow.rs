@@ -1,7 +1,7 @@
 //! Carrying out what is declared: at start, and whenever another process changed something.
 
 use super::Resources;
-use crate::carry::Thing;
+use crate::carry::{Declaration, Thing};
 use crate::error::ResourceError;
 use crate::sql;
 use mainspring_store::{FutureExt, args};
@@ -28,7 +28,8 @@ impl Resources {
             let mut declared: BTreeSet<Thing> = BTreeSet::new();
             for row in rows {
                 let thing = (row.tenant, row.name);
-                carrier.take(&thing, row.generation, Some(&row.spec));
+                let one = Declaration { spec: &row.spec, since: row.updated_at };
+                carrier.take(&thing, row.generation, Some(one));
                 declared.insert(thing);
             }
             for (thing, generation) in known.iter().filter(|(thing, _)| !declared.contains(thing)) {

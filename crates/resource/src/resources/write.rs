@@ -5,6 +5,7 @@ use super::Resources;
 use super::read::{Key, history, json, one};
 use super::types::{Applied, Change};
 use crate::action::{Apply, Delete, Rollback};
+use crate::carry::Declaration;
 use crate::document::Document;
 use crate::error::ResourceError;
 use crate::sql;
@@ -26,7 +27,7 @@ struct Write {
 struct Done {
     tenant: Tenant,
     applied: Applied,
-    spec: Option<Value>,
+    declared: Option<(Value, Timestamp)>,
 }
 
 impl Resources {
@@ -112,9 +113,10 @@ impl Resources {
 
     /// What was written is carried out before the answer, so that whoever asks next finds it.
     fn hand_over(&self, done: Done) -> Applied {
-        let Done { tenant, applied, spec } = done;
+        let Done { tenant, applied, declared } = done;
         if let Some(carrier) = self.kinds.carrier(&applied.kind) {
-            carrier.take(&(tenant, applied.name.clone()), applied.generation, spec.as_ref());
+            let declared = declared.as_ref().map(|(spec, since)| Declaration { spec, since: *since });
+            carrier.take(&(tenant, applied.name.clone()), applied.generation, declared);
         }
         applied
     }
@@ -124,7 +126,7 @@ impl Resources {
 async fn put(c: &mut Conn, w: &Write, spec: Value, change: Option<Change>) -> Result<Done, ResourceError> {
     let now = one(c, &w.key).await?;
     if let Some(now) = now.as_ref().filter(|n| n.spec == spec) {
-        return Ok(done(w, now.generation, Change::Unchanged, Some(spec)));
+        return Ok(done(w, now.generation, Change::Unchanged, Some((spec, now.updated_at))));
     }
     let generation = last_generation(c, &w.key).await? + 1;
     let (kind, text) = (w.key.stored_kind(), spec.to_string());
@@ -147,7 +149,7 @@ async fn put(c: &mut Conn, w: &Write, spec: Value, change: Option<Change>) -> Re
     let rest = args![generation, change.as_str(), w.at, subject, text];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
     finish(c, w).await?;
-    Ok(done(w, generation, change, Some(spec)))
+    Ok(done(w, generation, change, Some((spec, w.at))))
 }
 
 /// Refuses what sets the key that only one thing of its kind may set, while another has it.
@@ -179,9 +181,9 @@ async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Done, Resou
         generation: to.unwrap_or(newest.generation - 1),
     })?;
     let (spec, restored) = (wanted.spec.clone(), Some(wanted.generation));
-    let Done { tenant, applied, .. } = put(c, &w, spec.clone(), Some(Change::RolledBack)).await?;
+    let made = put(c, &w, spec.clone(), Some(Change::RolledBack)).await?;
     alone(c, &w, &spec).await?;
-    Ok(Done { tenant, applied: Applied { restored, ..applied }, spec: Some(spec) })
+    Ok(Done { applied: Applied { restored, ..made.applied }, ..made })
 }
 
 async fn remove(c: &mut Conn, w: Write) -> Result<Done, ResourceError> {
@@ -217,7 +219,7 @@ fn raced_if_there(e: StoreError, key: &Key) -> ResourceError {
     }
 }
 
-fn done(w: &Write, generation: i64, change: Change, spec: Option<Value>) -> Done {
+fn done(w: &Write, generation: i64, change: Change, declared: Option<(Value, Timestamp)>) -> Done {
     let applied = Applied { kind: w.key.kind.to_owned(), name: w.key.name.clone(), generation, change, restored: None };
-    Done { tenant: w.key.tenant.clone(), applied, spec }
+    Done { tenant: w.key.tenant.clone(), applied, declared }
 }

@@ -2,7 +2,7 @@
 
 use super::Ports;
 use crate::error::RolloutError;
-use crate::machine::{Checked, Facts, Phase, person};
+use crate::machine::{Checked, Facts, FrozenCandidate, Phase, person};
 use crate::rollouts::Rollouts;
 use crate::spec::ApprovalSpec;
 use crate::sql::{self, Run};
@@ -36,6 +36,12 @@ pub(super) async fn facts(
     if let Ok(view) = fleet.view(tenant, deployment, row).await {
         facts.candidate = view.candidate;
         (facts.tripped, facts.tripped_variant) = view.tripped.map(|t| (t.why, t.variant)).unzip();
+    }
+    let models: Vec<String> = row.variants.iter().skip(1).map(|v| v.model.clone()).collect();
+    if let Ok(known) = fleet.frozen(tenant, &models).await {
+        let named = row.variants.iter().skip(1).zip(known);
+        facts.frozen =
+            named.filter_map(|(v, why)| Some(FrozenCandidate { variant: v.name.clone(), why: why? })).collect();
     }
     if phase == Phase::Preflight {
         facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {

@@ -4,7 +4,7 @@ use super::Ports;
 use crate::ledger::{Limits, Plan};
 use crate::pilot::Pilot;
 use crate::ports::{Before, EventStream, PortError, Wanted};
-use mainspring_core::{Tenant, Timestamp};
+use mainspring_core::{Ctx, Tenant, Timestamp};
 use std::sync::Arc;
 
 /// Batches that one rollout may take in one pass, so that one with a long past does not hold up the others.
@@ -12,6 +12,8 @@ const BATCHES: usize = 50;
 /// Events of a long past that one rollout may take in one pass, about.
 const A_PART: usize = 100_000;
 const SECOND: i64 = 1_000_000;
+/// How long one pass may read the past of rollouts: all others wait meanwhile.
+const READING: i64 = 5 * SECOND;
 /// The longest pause between two tries.
 const PATIENCE: i64 = 60 * SECOND;
 
@@ -55,22 +57,46 @@ pub(super) struct Feed {
     pub silence: Option<String>,
 }
 
-/// Whose events, and when.
+/// Whose events.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanting<'a> {
     pub tenant: &'a Tenant,
-    pub now: Timestamp,
+    pub ctx: &'a Ctx,
     pub limits: Limits,
+}
+
+/// What one pass may still read of the past.
+#[derive(Debug)]
+pub(super) struct Budget {
+    until: Timestamp,
+    any: bool,
+}
+
+impl Budget {
+    /// Of a pass that begins now.
+    pub fn at(now: Timestamp) -> Self {
+        Self { until: now.plus_micros(READING), any: false }
+    }
+
+    /// Whether another part may be read; the first one always.
+    fn takes(&mut self, now: Timestamp) -> bool {
+        !std::mem::replace(&mut self.any, true) || now <= self.until
+    }
 }
 
 impl Feed {
     /// Takes what has come since the last pass; opens the stream when there is none, from the rollout's beginning: the
     /// ledger is rebuilt from the journal. Without news the rollout holds; guardrails in the replicas go on.
-    pub async fn take(&mut self, ports: &Ports, pilot: &mut Pilot, wanting: Wanting<'_>) {
-        if pilot.state().strata.is_empty() || !self.trouble.over(wanting.now) {
+    pub async fn take(&mut self, ports: &Ports, pilot: &mut Pilot, wanting: Wanting<'_>, budget: &mut Budget) {
+        let now = wanting.ctx.now();
+        if pilot.state().strata.is_empty() || !self.trouble.over(now) {
             return;
         }
-        let news = self.news(ports, pilot, wanting).await;
+        if (self.stream.is_none() || self.reading) && !budget.takes(now) {
+            self.reading = true;
+            return;
+        }
+        let news = self.news(ports, pilot, wanting, budget).await;
         self.silence = news.as_ref().err().map(ToString::to_string);
         match news {
             Ok(()) if self.trouble.ends() => {
@@ -79,7 +105,7 @@ impl Feed {
             Ok(()) => {}
             Err(error) => {
                 (self.stream, self.reading) = (None, false);
-                if self.trouble.comes(wanting.now) {
+                if self.trouble.comes(wanting.ctx.now()) {
                     let deployment = &pilot.spec().deployment;
                     tracing::warn!(%deployment, %error, "no news of the rollout's traffic; it is asked again");
                 }
@@ -87,7 +113,13 @@ impl Feed {
         }
     }
 
-    async fn news(&mut self, ports: &Ports, pilot: &mut Pilot, wanting: Wanting<'_>) -> Result<(), PortError> {
+    async fn news(
+        &mut self,
+        ports: &Ports,
+        pilot: &mut Pilot,
+        wanting: Wanting<'_>,
+        budget: &mut Budget,
+    ) -> Result<(), PortError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.open(ports, pilot, wanting).await?,
@@ -100,7 +132,7 @@ impl Feed {
             self.reading = batch.reading;
             self.complete_until = self.complete_until.max(batch.complete_until);
             pilot.push(batch.events);
-            if !more || (self.reading && taken >= A_PART) {
+            if !more || (self.reading && (taken >= A_PART || !budget.takes(wanting.ctx.now()))) {
                 break;
             }
         }

@@ -1,12 +1,16 @@
 //! The controller over a real database, with a fake clock, a fake fleet and a journal in memory.
 
 mod apart;
+mod freeze;
+mod webhooks;
 
 use super::*;
 use crate::action::{OrderRollout, ReadRollouts, StartRollout};
 use crate::event::Event;
-use crate::machine::{Checked, Decision, DecisionKind, Follow, HoldCause, Pins, Readiness};
-use crate::ports::{Batch, Before, Earlier, EventStream, FleetView, PortError, PortResult, Tripped, Wanted};
+use crate::machine::{Checked, Decision, DecisionKind, Follow, Freeze, HoldCause, Pins, Readiness};
+use crate::ports::{
+    Answer, Batch, Before, Earlier, EventStream, FleetView, PortError, PortResult, Question, Tripped, Wanted,
+};
 use crate::simulate::{Behaviour, Generator, World};
 use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec, Source};
 use crate::{MIGRATIONS, rollouts::Rollouts};
@@ -29,8 +33,13 @@ struct Stage {
     /// A long past is being read.
     long: Mutex<bool>,
     tripped: Mutex<Option<String>>,
+    frozen: Mutex<Vec<Freeze>>,
+    /// Whether the registry misses the next order.
+    deaf: Mutex<bool>,
     declared: Mutex<String>,
     opened: Mutex<u32>,
+    /// Microseconds that each opening takes.
+    slow: Mutex<i64>,
     /// Deployments that do not follow.
     stubborn: Mutex<BTreeSet<String>>,
     /// Who followed, and what.
@@ -39,6 +48,11 @@ struct Stage {
     author: Mutex<Result<Option<String>, PortError>>,
     /// How often that was asked.
     asked: Mutex<u32>,
+    /// What a webhook says; nothing at all where it hangs.
+    said: Mutex<Option<Answer>>,
+    questions: Mutex<Vec<Question>>,
+    /// Questions that nobody waits for any more.
+    taken_back: Mutex<u32>,
 }
 
 impl Stage {
@@ -63,6 +77,12 @@ impl Fleet for Process {
         let why = self.0.tripped.lock().clone();
         let tripped = why.map(|why| Tripped { variant: row.variants[1].name.clone(), why });
         async move { Ok(FleetView { candidate: Readiness::Ready, tripped }) }.boxed()
+    }
+
+    fn frozen<'a>(&'a self, _: &'a Tenant, models: &'a [String]) -> PortResult<'a, Vec<Option<String>>> {
+        let frozen = self.0.frozen.lock().clone();
+        let known = models.iter().map(|m| frozen.iter().find(|f| f.model == *m).map(|f| f.reason.clone())).collect();
+        async move { Ok(known) }.boxed()
     }
 
     fn settled<'a>(&'a self, _: &'a Tenant, _: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
@@ -116,6 +136,7 @@ impl EventStream for Stream {
 impl Events for Process {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
         *self.0.opened.lock() += 1;
+        self.0.clock.advance(*self.0.slow.lock());
         assert_eq!((wanted.labels.clone(), wanted.outputs.len()), (vec!["liked".to_owned()], 0));
         let stream: Box<dyn EventStream> = Box::new(Stream(Arc::clone(&self.0), 0, wanted));
         async move { Ok(stream) }.boxed()
@@ -133,12 +154,21 @@ impl Events for Process {
 
 impl Declarations for Process {
     fn follow<'a>(&'a self, _: &'a Tenant, follow: &'a Follow) -> PortResult<'a, ()> {
-        let follows = !self.0.stubborn.lock().contains(&follow.deployment);
+        let frozen = !follow.back && self.0.frozen.lock().iter().any(|f| f.model == follow.to);
+        let follows = !frozen && !self.0.stubborn.lock().contains(&follow.deployment);
         if follows {
             *self.0.declared.lock() = follow.to.clone();
             self.0.followed.lock().push((follow.deployment.clone(), follow.to.clone()));
         }
         async move { if follows { Ok(()) } else { Err(PortError("it has gone mad".into())) } }.boxed()
+    }
+
+    fn freeze<'a>(&'a self, _: &'a Tenant, freeze: &'a Freeze) -> PortResult<'a, ()> {
+        let deaf = std::mem::take(&mut *self.0.deaf.lock());
+        if !deaf {
+            self.0.frozen.lock().push(freeze.clone());
+        }
+        async move { if deaf { Err(PortError("it does not answer".into())) } else { Ok(()) } }.boxed()
     }
 
     fn author<'a>(&'a self, _: &'a Tenant, _: &'a Name) -> PortResult<'a, Option<String>> {
@@ -177,12 +207,18 @@ fn stage(clock: &ManualClock, failing: f64, liked: f64) -> Arc<Stage> {
         dark: Mutex::new(false),
         long: Mutex::new(false),
         tripped: Mutex::default(),
+        frozen: Mutex::default(),
+        deaf: Mutex::new(false),
         declared: Mutex::new("models:/churn/7".into()),
         opened: Mutex::new(0),
+        slow: Mutex::new(0),
         stubborn: Mutex::default(),
         followed: Mutex::default(),
         author: Mutex::new(Ok(Some("key:author".into()))),
         asked: Mutex::new(0),
+        said: Mutex::default(),
+        questions: Mutex::default(),
+        taken_back: Mutex::new(0),
     })
 }
 
@@ -196,7 +232,8 @@ impl Server {
     fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
         let rollouts = Rollouts::new(db.clone(), ctx.clone());
         let process = Arc::new(Process(Arc::clone(stage)));
-        let ports = Ports { fleet: process.clone(), events: process.clone(), declarations: process };
+        let ports =
+            Ports { fleet: process.clone(), events: process.clone(), declarations: process.clone(), webhooks: process };
         let controller = Controller::new(rollouts.clone(), ports, owner.to_owned(), Limits::default());
         Self { rollouts, controller }
     }
@@ -292,7 +329,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     let machine = crate::Machine { name: "v8", spec: &run.spec };
     let old = crate::State { phase: Phase::Step, ..run.state.clone() };
     let done = machine.order(&old, Order::Pause, &Who::new("a"), stage.now()).unwrap();
-    let ids = [temp.ctx.event_id(), temp.ctx.event_id()];
+    let ids = std::array::from_fn(|_| temp.ctx.event_id());
     let late = b.rollouts.commit(Change { run, done, ids, lease: Some(lease), audit: None }).await;
     assert!(matches!(late, Err(RolloutError::Store(mainspring_store::StoreError::LeaseLost { .. }))), "{late:?}");
     assert_eq!(b.log().await, log);
@@ -336,6 +373,40 @@ async fn nothing_is_decided_or_shown_while_a_long_past_is_read() {
     assert_eq!(b.phase(), Phase::RolledBack, "{:?}", kinds(&b.log().await));
     let replayed = crate::replay(b.rollouts.record(&read(), None).await.unwrap(), stage.journal.lock().clone());
     assert!(replayed.exact(), "{:?}", replayed.diverged.or(replayed.numbers.first().cloned()).map(|d| d.what));
+}
+
+/// What is sent to those that were opened is kept for seconds only: they are asked before all others are opened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_opens_as_many_as_one_pass_has_time_for() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock, 0.001, 0.3);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let names: Vec<Name> = (0..4).map(|n| Name::new(&format!("r{n}")).unwrap()).collect();
+    for name in &names {
+        let of = RolloutSpec { deployment: name.clone(), ..spec("") };
+        a.rollouts.declare(&may(StartRollout { rollout: name.clone() }), of).unwrap();
+    }
+    for _ in 0..4 {
+        pass(&stage, &mut [&mut a], 4).await;
+    }
+    drop(a);
+    *stage.slow.lock() = 3 * SECOND;
+    let mut b = Server::new(&db, &temp.ctx, &stage, "b");
+    while !b.controller.leads() {
+        *stage.opened.lock() = 0;
+        pass(&stage, &mut [&mut b], 4).await;
+    }
+    let mut opened = vec![*stage.opened.lock()];
+    while *opened.last().unwrap() < 4 && opened.len() < 9 {
+        pass(&stage, &mut [&mut b], 1).await;
+        opened.push(*stage.opened.lock());
+    }
+    assert_eq!(opened, [2, 4]);
+    pass(&stage, &mut [&mut b], 1).await;
+    let reports =
+        names.iter().map(|name| b.rollouts.status(&may(ReadRollouts { rollout: Some(name.clone()) })).unwrap());
+    assert!(reports.into_iter().all(|status| status.report.is_some()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -527,7 +598,7 @@ async fn an_order_that_is_faster_costs_no_evidence() {
     stage.journal.lock().extend(events);
     // The leader has made up its mind, and somebody pauses it in another process.
     assert!(a.controller.lead().await.unwrap());
-    let change = a.controller.one(&key, stage.now()).await.unwrap().unwrap();
+    let change = a.controller.one(&key, stage.now(), &mut Budget::at(stage.now())).await.unwrap().unwrap();
     assert_eq!(change.done.decision.kind, DecisionKind::Advanced);
     b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause })).await.unwrap();
     a.controller.write(vec![(key.clone(), change)]).await.unwrap();

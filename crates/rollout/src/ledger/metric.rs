@@ -1,14 +1,15 @@
 //! One metric's accumulators and evidence: of each candidate beside stable.
 
 use super::Stratum;
-use super::plan::{BURN_IN, Plan, Planned, RARE, Test};
-use super::report::{LogE, MetricReport, Narrowed, Scale};
+use super::grouped::{Grouped, Question};
+use super::plan::{BURN_IN, By, Plan, Planned, RARE, Rates, Test};
+use super::report::{LogE, MetricReport, Narrowed, Scale, Tested};
 use super::shape::Shape;
 use crate::spec::{Covariate, Source};
 use mainspring_stats::decision::{Direction, Finding, Role};
 use mainspring_stats::sequential::{
-    AsymptoticCs, BettingAb, Contrast, Effect, Evidence, Exceedance, Exposure as Bet, LogHistogram, Measure, NoEffect,
-    RateRatio, Scale as EffectScale, Side, Strata, UnitTotals, Visit,
+    AsymptoticCs, BettingAb, Contrast, Effect, Evidence, Exceedance, Exposure as Bet, Interval, LogHistogram, Measure,
+    Msprt, NoEffect, RateRatio, Scale as EffectScale, Side, Strata, UnitTotals, Visit,
 };
 
 const SECONDS: (f64, f64) = (1e-6, 1e4);
@@ -19,6 +20,8 @@ struct Answers {
     harm: Evidence,
     holds: Evidence,
     better: Evidence,
+    /// Which of them the looks of a group-sequential test have answered, in that order.
+    crossed: [bool; 3],
 }
 
 /// Accumulators of one metric.
@@ -48,6 +51,8 @@ pub(crate) struct Errors {
     /// First answers that failed, of each unit in each stratum where chance gave it its variant, against "the candidate
     /// fails more often by more than is tolerable"; of each candidate.
     first: Vec<Option<BettingAb>>,
+    /// The same against "by no more than is tolerable"; none where the ratio is tested.
+    beyond: Vec<Option<BettingAb>>,
     /// Units of each variant.
     seen: Vec<u64>,
     answers: Vec<Answers>,
@@ -88,6 +93,8 @@ pub(crate) struct Mean {
     answers: Vec<Answers>,
     /// Of a signal: the evidence of a shift as it is now.
     shifted: Vec<f64>,
+    /// Of a group-sequential test, of each candidate.
+    grouped: Vec<Grouped>,
 }
 
 /// A value of what is measured, and the one whose place it takes.
@@ -112,9 +119,12 @@ impl State {
         let candidates = variants.saturating_sub(1);
         let answers = vec![Answers::default(); candidates];
         match test {
-            Test::Errors { tolerable, .. } => Self::Errors(Box::new(Errors {
+            Test::Errors { tolerable, difference, .. } => Self::Errors(Box::new(Errors {
                 events: Events::new(candidates),
                 first: (0..candidates).map(|_| BettingAb::new(*tolerable, Side::Below).ok()).collect(),
+                beyond: (0..if *difference { candidates } else { 0 })
+                    .map(|_| BettingAb::new(*tolerable, Side::Above).ok())
+                    .collect(),
                 seen: vec![0; variants],
                 answers,
             })),
@@ -140,6 +150,7 @@ impl State {
                     known: 0,
                     answers,
                     shifted: vec![0.0; candidates],
+                    grouped: vec![Grouped::default(); candidates],
                 }))
             }
         }
@@ -202,9 +213,9 @@ impl Events {
     }
 
     /// What a report says of a candidate.
-    fn report(&self, plan: &Plan, candidate: usize, report: &mut MetricReport) {
+    fn report(&self, rates: &Rates, candidate: usize, report: &mut MetricReport) {
         report.scale = Scale::Ratio;
-        report.effect = self.ratios[candidate - 1].interval(plan.alpha).ok().map(Into::into);
+        report.effect = self.ratios[candidate - 1].interval(rates.interval).ok().map(Into::into);
         report.units = [self.total(0), self.total(candidate)];
     }
 }
@@ -226,7 +237,8 @@ impl Errors {
     }
 
     fn bet(&mut self, share: impl Fn(usize) -> Option<f64>, variant: usize, failed: bool) {
-        for (at, test) in self.first.iter_mut().enumerate() {
+        let tests = self.first.iter_mut().enumerate().chain(self.beyond.iter_mut().enumerate());
+        for (at, test) in tests {
             let concerned = variant == 0 || variant == at + 1;
             if let (true, Some(test), Some(propensity)) = (concerned, test, share(at + 1)) {
                 let unit = Bet { candidate: variant > 0, propensity, value: f64::from(u8::from(failed)) };
@@ -242,22 +254,28 @@ impl Errors {
 
     fn look(&mut self, strata: &[Stratum], margin: f64) {
         self.events.look(strata);
-        for ((answers, ratio), first) in self.answers.iter_mut().zip(&self.events.ratios).zip(&self.first) {
+        let log_e = |bet: &Option<BettingAb>| bet.as_ref().map_or(0.0, BettingAb::log_e);
+        for (at, (answers, first)) in self.answers.iter_mut().zip(&self.first).enumerate() {
+            if let Some(beyond) = self.beyond.get(at) {
+                answers.harm.observe(log_e(beyond));
+                answers.holds.observe(log_e(first));
+                continue;
+            }
+            let ratio = &self.events.ratios[at];
             answers.harm.observe(ratio.log_e(margin, Side::Above));
-            let first = first.as_ref().map_or(0.0, BettingAb::log_e);
-            answers.holds.observe(both(ratio.log_e(margin, Side::Below), first));
+            answers.holds.observe(both(ratio.log_e(margin, Side::Below), log_e(first)));
         }
     }
 
-    fn report(&self, plan: &Plan, candidate: usize, report: &mut MetricReport) {
-        self.events.report(plan, candidate, report);
+    fn report(&self, rates: &Rates, candidate: usize, report: &mut MetricReport) {
+        self.events.report(rates, candidate, report);
         let rate = |variant: usize| {
             let seen = self.seen[variant];
             (seen > 0).then(|| self.events.total(variant) as f64 / seen as f64)
         };
         (report.stable, report.candidate) = (rate(0), rate(candidate));
         let silent = self.seen[0] == 0 || self.seen[candidate] == 0;
-        report.finding = if silent { Finding::NoData } else { found(plan, report.role, &self.answers[candidate - 1]) };
+        report.finding = if silent { Finding::NoData } else { found(rates, &self.answers[candidate - 1]) };
     }
 }
 
@@ -292,8 +310,8 @@ impl Slow {
         }
     }
 
-    fn report(&self, plan: &Plan, (q, candidate): (f64, usize), report: &mut MetricReport) {
-        self.events.report(plan, candidate, report);
+    fn report(&self, rates: &Rates, (q, candidate): (f64, usize), report: &mut MetricReport) {
+        self.events.report(rates, candidate, report);
         let total = |variant: usize| self.times.get(variant).map_or(0, LogHistogram::total);
         let quantile = |variant: usize| {
             let times = self.times.get(variant)?;
@@ -302,7 +320,7 @@ impl Slow {
         };
         (report.stable, report.candidate) = (quantile(0), quantile(candidate));
         let silent = total(0) == 0 || total(candidate) == 0;
-        report.finding = if silent { Finding::NoData } else { found(plan, report.role, &self.answers[candidate - 1]) };
+        report.finding = if silent { Finding::NoData } else { found(rates, &self.answers[candidate - 1]) };
         if self.test.is_none() {
             report.why = Some("stable has too few answers to say what is slow".to_owned());
         }
@@ -388,24 +406,55 @@ impl Mean {
     }
 
     fn observe(&mut self, plan: &Plan, metric: &Planned, candidate: usize, effect: &Effect) {
-        let log_e = |alpha: f64, null: f64, side: Side| {
+        let asymptotic = |alpha: f64, null: f64, side: Side| {
             AsymptoticCs::one_sided(alpha, plan.expected_units).map_or(0.0, |t| t.log_e_one_sided(effect, null, side))
         };
-        let (margin, good, bad) = match (&metric.test, metric.direction) {
+        let rates = &metric.rates;
+        let (margin, by, good, bad) = match (&metric.test, metric.direction) {
             (Test::Shift { most, .. }, _) => {
-                let half = plan.alpha / 2.0;
-                self.shifted[candidate - 1] = log_e(half, *most, Side::Above).max(log_e(half, -most, Side::Below));
+                let half = rates.interval / 2.0;
+                self.shifted[candidate - 1] =
+                    asymptotic(half, *most, Side::Above).max(asymptotic(half, -most, Side::Below));
                 return;
             }
-            (Test::Mean { margin, .. }, Direction::Up) => (-margin, Side::Above, Side::Below),
-            (Test::Mean { margin, .. }, Direction::Down) => (*margin, Side::Below, Side::Above),
+            (Test::Mean { margin, by, .. }, Direction::Up) => (-margin, by, Side::Above, Side::Below),
+            (Test::Mean { margin, by, .. }, Direction::Down) => (*margin, by, Side::Below, Side::Above),
             (Test::Errors { .. } | Test::Slow { .. } | Test::Psi { .. }, _) => return,
         };
-        let better = if metric.role == Role::Success { plan.rates.success } else { plan.rates.guardrail };
         let answers = &mut self.answers[candidate - 1];
-        answers.harm.observe(log_e(plan.rates.harm, margin, bad));
-        answers.holds.observe(log_e(plan.rates.guardrail, margin, good));
-        answers.better.observe(log_e(better, 0.0, good));
+        let msprt = if let By::Msprt { tau } = by { Msprt::new(*tau).ok() } else { None };
+        if let By::Group(group) = by {
+            let z = |null: f64, side: Side| {
+                let distance = (effect.value - null) / effect.standard_error;
+                if side == Side::Above { distance } else { -distance }
+            };
+            let asked = [
+                Question { z: z(margin, bad), alpha: rates.harm },
+                Question { z: z(margin, good), alpha: rates.holds },
+                Question { z: z(0.0, good), alpha: rates.better },
+            ];
+            let grouped = &mut self.grouped[candidate - 1];
+            grouped.look(group, effect, asked, rates.interval);
+            answers.crossed = grouped.crossed;
+            return;
+        }
+        let log_e = |alpha: f64, null: f64, side: Side| match &msprt {
+            Some(msprt) => msprt.log_e_one_sided(effect, null, side),
+            None => asymptotic(alpha, null, side),
+        };
+        answers.harm.observe(log_e(rates.harm, margin, bad));
+        answers.holds.observe(log_e(rates.holds, margin, good));
+        answers.better.observe(log_e(rates.better, 0.0, good));
+    }
+
+    /// The effect with its interval, by the metric's own test.
+    fn interval(&self, plan: &Plan, metric: &Planned, (candidate, effect): (usize, &Effect)) -> Option<Interval> {
+        let alpha = metric.rates.interval;
+        match metric.test {
+            Test::Mean { by: By::Msprt { tau }, .. } => Some(Msprt::new(tau).ok()?.interval(effect, alpha)),
+            Test::Mean { by: By::Group(_), .. } => self.grouped[candidate - 1].interval(),
+            _ => Some(AsymptoticCs::two_sided(alpha, plan.expected_units).ok()?.interval(effect)),
+        }
     }
 
     /// Whether no value was other than 0.
@@ -449,8 +498,7 @@ impl Mean {
         (report.stable, report.candidate) = (value(0), value(1));
         let effect = self.effects[candidate - 1];
         if let Some(Ok(effect)) = &effect {
-            let test = AsymptoticCs::two_sided(plan.alpha, plan.expected_units);
-            report.effect = test.ok().map(|t| t.interval(effect).into());
+            report.effect = self.interval(plan, metric, (candidate, effect)).map(Into::into);
         }
         if let Some(variance) = self.narrowed[candidate - 1] {
             let before = matches!(&metric.test, Test::Mean { covariate: Some(Covariate::Before(_)), .. });
@@ -460,10 +508,10 @@ impl Mean {
         report.finding = if report.units.contains(&0) {
             Finding::NoData
         } else if metric.role == Role::Signal {
-            let shifted = self.shifted[candidate - 1] >= (2.0 / plan.alpha).ln();
+            let shifted = self.shifted[candidate - 1] >= (2.0 / metric.rates.interval).ln();
             if shifted { Finding::Worse } else { Finding::Unclear }
         } else {
-            found(plan, metric.role, &self.answers[candidate - 1])
+            found(&metric.rates, &self.answers[candidate - 1])
         };
         report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
@@ -477,19 +525,46 @@ impl Mean {
             }
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
+            Some(Ok(_)) => self.looks(metric, candidate, report.finding),
             _ => None,
         };
     }
+
+    /// What a group-sequential test waits for, or that it is over.
+    fn looks(&self, metric: &Planned, candidate: usize, finding: Finding) -> Option<String> {
+        let Test::Mean { by: By::Group(plan), .. } = &metric.test else { return None };
+        let looks = &self.grouped[candidate - 1];
+        let known = looks.report(plan);
+        if finding != Finding::Unclear {
+            None
+        } else if looks.over(plan) {
+            Some(format!("its last look was at {} units, as planned", known.max_units))
+        } else {
+            let next = u64::from(known.due + 1) * known.max_units / u64::from(known.of);
+            Some(format!("look {} of {} comes at {next} units, split evenly", known.due + 1, known.of))
+        }
+    }
+}
+
+/// What the interval of a metric says that is only reported.
+fn told(report: &MetricReport, direction: Direction) -> Finding {
+    let (Some(effect), false) = (&report.effect, report.finding == Finding::NoData) else {
+        return if report.finding == Finding::NoData { Finding::NoData } else { Finding::Unclear };
+    };
+    let same = if report.scale == Scale::Ratio { 1.0 } else { 0.0 };
+    let end = |end: Option<f64>, open: f64| end.map_or(open, |end| end - same);
+    let (low, high) = (end(effect.low, f64::NEG_INFINITY), end(effect.high, f64::INFINITY));
+    Finding::of_interval(&Interval { low, estimate: effect.estimate - same, high }, direction, 0.0)
 }
 
 /// Harm first, since rolling back is the safe side.
-fn found(plan: &Plan, role: Role, answers: &Answers) -> Finding {
-    let better = if role == Role::Success { plan.rates.success } else { plan.rates.guardrail };
-    if answers.harm.rejects(plan.rates.harm) {
+fn found(rates: &Rates, answers: &Answers) -> Finding {
+    let [harm, holds, better] = answers.crossed;
+    if harm || answers.harm.rejects(rates.harm) {
         Finding::Worse
-    } else if answers.better.rejects(better) {
+    } else if better || answers.better.rejects(rates.better) {
         Finding::Better
-    } else if answers.holds.rejects(plan.rates.guardrail) {
+    } else if holds || answers.holds.rejects(rates.holds) {
         Finding::NonInferior
     } else {
         Finding::Unclear
@@ -508,7 +583,7 @@ pub(crate) fn look<V: IntoIterator<Item = Visit>, R: Iterator<Item = V> + Clone>
         (State::Errors(errors), Test::Errors { margin, .. }) => errors.look(strata, *margin),
         (State::Slow(slow), Test::Slow { q, margin }) => slow.look(strata, *q, *margin),
         (State::Mean(mean), _) => mean.look(plan, metric, returning),
-        (State::Shape(shape), _) => shape.look(plan, strata),
+        (State::Shape(shape), _) => shape.look(metric.rates.interval, strata),
         (State::Errors(_) | State::Slow(_), _) => {}
     }
 }
@@ -529,16 +604,17 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
         log_e: LogE::default(),
         units: [0; 2],
         cuped: None,
+        tested: None,
         why: None,
     };
     let answers = match state {
         State::Errors(errors) => {
-            errors.report(plan, candidate, &mut report);
+            errors.report(&metric.rates, candidate, &mut report);
             errors.answers[candidate - 1]
         }
         State::Slow(slow) => {
             let q = if let Test::Slow { q, .. } = metric.test { q } else { 0.99 };
-            slow.report(plan, (q, candidate), &mut report);
+            slow.report(&metric.rates, (q, candidate), &mut report);
             slow.answers[candidate - 1]
         }
         State::Mean(mean) => {
@@ -551,10 +627,20 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
             return report;
         }
     };
+    if metric.role == Role::Reported {
+        report.finding = told(&report, metric.direction);
+    }
+    let by = if let Test::Mean { by, .. } = &metric.test { Some(*by) } else { None };
+    let looks = match (&*state, by) {
+        (State::Mean(mean), Some(By::Group(group))) => Some(mean.grouped[candidate - 1].report(&group)),
+        _ => None,
+    };
+    report.tested = metric.said.map(|(test, own)| Tested { test, alpha: own.then_some(metric.rates.harm), looks });
     report.log_e = LogE {
-        harm: Some(answers.harm.log_max()),
+        harm: looks.is_none().then(|| answers.harm.log_max()),
+        // What silence shows is evidence whatever the test.
         holds: Some(answers.holds.log_max()),
-        better: matches!(metric.test, Test::Mean { .. }).then(|| answers.better.log_max()),
+        better: by.filter(|_| looks.is_none()).map(|_| answers.better.log_max()),
     };
     if let (State::Mean(mean), Role::Signal) = (state, metric.role) {
         report.log_e = LogE { harm: Some(mean.shifted[candidate - 1]), ..LogE::default() };

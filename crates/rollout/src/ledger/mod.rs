@@ -15,6 +15,7 @@
 
 mod arms;
 mod contexts;
+mod grouped;
 mod looks;
 mod metric;
 mod plan;
@@ -25,7 +26,10 @@ mod shape;
 mod tests;
 
 pub use plan::Plan;
-pub use report::{Arm, ContextArm, ContextReport, Estimate, Gain, LogE, MetricReport, Narrowed, Range, Report, Scale};
+pub use report::{
+    Arm, ContextArm, ContextReport, Estimate, Gain, LogE, Looks, MetricReport, Narrowed, Range, Reached, Report, Scale,
+    Tested,
+};
 
 use crate::event::{Event, Exposure, Label, blamed};
 use crate::ports::Earlier;
@@ -662,6 +666,7 @@ fn quality(name: &str, finding: Finding, harm: Option<f64>) -> MetricReport {
         log_e: LogE { harm, ..LogE::default() },
         units: [0; 2],
         cuped: None,
+        tested: None,
         why: None,
     }
 }

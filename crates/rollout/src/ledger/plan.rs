@@ -1,9 +1,13 @@
 //! What is measured, fixed when the rollout begins.
 
+use super::grouped::GroupPlan;
 use crate::event::Exposure;
-use crate::spec::{Covariate, MetricKind, MetricSpec, RolloutSpec, STABLE, Source, StepKind};
-use mainspring_stats::decision::{Direction, ErrorRates, Role};
-use mainspring_stats::sequential::Measure;
+use crate::spec::{
+    Covariate, DEFAULT_LOOKS, MetricKind, MetricSpec, MetricTest, RolloutSpec, STABLE, SignalSpec, Source,
+    SpendingSpec, StepKind,
+};
+use mainspring_stats::decision::{Direction, Role};
+use mainspring_stats::sequential::{Measure, Spending};
 use mainspring_traffic::Contexts;
 use std::time::Duration;
 
@@ -18,6 +22,8 @@ pub(crate) enum Test {
     Errors {
         margin: f64,
         tolerable: f64,
+        /// Whether the difference of the parts that fail is tested, and not their ratio.
+        difference: bool,
     },
     Slow {
         q: f64,
@@ -31,6 +37,7 @@ pub(crate) enum Test {
         /// Whether its values are declared to be 0 and 1.
         binary: bool,
         covariate: Option<Covariate>,
+        by: By,
     },
     Shift {
         source: Source,
@@ -42,6 +49,27 @@ pub(crate) enum Test {
     },
 }
 
+/// By which test a mean is tested.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum By {
+    /// The asymptotic confidence sequence, at its best at the plan's `expected_units`.
+    Asymptotic,
+    /// The mixture sequential probability ratio test, with this standard deviation of the effects.
+    Msprt { tau: f64 },
+    /// A group-sequential test.
+    Group(GroupPlan),
+}
+
+/// The error rates of the questions that are asked of one metric of one candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    pub harm: f64,
+    pub holds: f64,
+    pub better: f64,
+    /// Of the interval that is shown.
+    pub interval: f64,
+}
+
 /// One metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
@@ -51,6 +79,9 @@ pub(crate) struct Planned {
     /// Whether a promotion waits for it.
     pub required: bool,
     pub test: Test,
+    pub rates: Rates,
+    /// What the file says of how it is tested: the test, and whether it has an error rate of its own.
+    pub said: Option<(MetricTest, bool)>,
 }
 
 /// What a bandit learns from.
@@ -73,7 +104,8 @@ pub struct Plan {
     /// Microseconds after a change of weights that do not count.
     pub(crate) warmup: i64,
     pub(crate) metrics: Vec<Planned>,
-    pub(crate) rates: ErrorRates,
+    /// The error rate of each test in the shadow.
+    pub(crate) shadow_harm: f64,
     pub(crate) alpha: f64,
     pub(crate) srm_alpha: f64,
     pub(crate) most_conflicts: f64,
@@ -90,20 +122,16 @@ impl Plan {
     /// What a spec wants measured.
     pub fn of(spec: &RolloutSpec) -> Self {
         let metrics = &spec.metrics;
+        let shares = Shares::of(spec);
         let mut planned = Vec::new();
-        for (role, all) in [(Role::Guardrail, &metrics.guardrails), (Role::Success, &metrics.success)] {
-            planned.extend(all.iter().map(|m| plan_metric(m, role)));
+        for (role, all) in [
+            (Role::Guardrail, &metrics.guardrails),
+            (Role::Success, &metrics.success),
+            (Role::Reported, &metrics.report),
+        ] {
+            planned.extend(all.iter().map(|m| plan_metric(m, role, &shares)));
         }
-        planned.extend(metrics.signals.iter().map(|s| Planned {
-            name: s.name.clone(),
-            role: Role::Signal,
-            direction: Direction::Up,
-            required: false,
-            test: match (s.max_shift, s.psi) {
-                (_, Some(most)) => Test::Psi { source: s.source.clone(), most },
-                (most, None) => Test::Shift { source: s.source.clone(), most: most.unwrap_or_default() },
-            },
-        }));
+        planned.extend(metrics.signals.iter().map(|s| plan_signal(s, &shares)));
         let cuped = planned.iter().any(|m| matches!(&m.test, Test::Mean { covariate: Some(_), .. }));
         let bandit = (0_u16..).zip(&spec.steps).find_map(|(step, s)| {
             let name = spec.reward(s)?;
@@ -119,22 +147,13 @@ impl Plan {
             Test::Errors { margin, .. } => Some(margin),
             _ => None,
         });
-        let shadowed = spec.steps.iter().any(|s| s.shadow.is_some());
-        let tests =
-            metrics.success.len() + metrics.guardrails.len() + usize::from(shadowed) + usize::from(compare.is_some());
         let candidates = spec.candidates.iter().map(|c| c.name.to_string());
-        // Each candidate is one more chance to be wrong.
-        let alpha = spec.decision.alpha / spec.candidates.len().max(1) as f64;
         Self {
             variants: std::iter::once(STABLE.to_owned()).chain(candidates).collect(),
             warmup: i64::try_from(spec.warmup_exclude.0.as_micros()).unwrap_or(i64::MAX),
-            // The tests in the shadow can roll a harmless candidate back, too.
-            rates: ErrorRates {
-                harm: alpha / tests.max(1) as f64,
-                ..ErrorRates::plan(alpha, 0.2, metrics.success.len(), metrics.guardrails.len())
-            },
+            shadow_harm: shares.harm,
             metrics: planned,
-            alpha,
+            alpha: shares.alpha,
             srm_alpha: metrics.quality.srm.alpha,
             most_conflicts: metrics.quality.multiple_exposure.max_percent / 100.0,
             expected_units: spec.decision.expected_units as f64,
@@ -226,11 +245,51 @@ impl Plan {
     }
 }
 
-fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
+/// How `decision.alpha` is shared out among the tests of one candidate: each candidate is one more chance to be wrong.
+///
+/// A metric with an error rate of its own has that for each of its questions, and the others share what is left. So the
+/// decision keeps its own rate, whoever has which part (Bonferroni): a harmless candidate is rolled back, and one that is no
+/// better promoted, with `decision.alpha` at most.
+struct Shares {
+    candidates: f64,
+    /// Of the decision, and of each guardrail's question whether it holds: all of them must pass, so that more of them make
+    /// shipping by mistake only rarer (an intersection-union test).
+    alpha: f64,
+    /// Of each question whether something is worse, where the metric has no rate of its own.
+    harm: f64,
+    /// The same for whether a success metric is better.
+    success: f64,
+}
+
+impl Shares {
+    fn of(spec: &RolloutSpec) -> Self {
+        let (metrics, candidates) = (&spec.metrics, spec.candidates.len().max(1) as f64);
+        let alpha = spec.decision.alpha / candidates;
+        let shared = |own: f64, tests: usize| (alpha - own / candidates) / tests.max(1) as f64;
+        let (owned, tests) = spec.own_rates();
+        let success: f64 = metrics.success.iter().filter_map(|m| m.alpha).sum();
+        let without = metrics.success.iter().filter(|m| m.alpha.is_none()).count();
+        Self { candidates, alpha, harm: shared(owned, tests), success: shared(success, without) }
+    }
+
+    fn rates(&self, own: Option<f64>, role: Role) -> Rates {
+        if let Some(own) = own.map(|own| own / self.candidates) {
+            return Rates { harm: own, holds: own, better: own, interval: own };
+        }
+        let better = if role == Role::Success { self.success } else { self.alpha };
+        Rates { harm: self.harm, holds: self.alpha, better, interval: self.alpha }
+    }
+}
+
+fn plan_metric(metric: &MetricSpec, role: Role, shares: &Shares) -> Planned {
     let source = || metric.source.clone().unwrap_or(Source::Latency);
     let covariate = metric.cuped.as_ref().map(|cuped| cuped.covariate.clone());
     let test = match metric.kind {
-        MetricKind::Errors => Test::Errors { margin: metric.margin(), tolerable: metric.non_inferiority() },
+        MetricKind::Errors => Test::Errors {
+            margin: metric.margin(),
+            tolerable: metric.non_inferiority(),
+            difference: metric.test() == MetricTest::Betting,
+        },
         MetricKind::Quantile => Test::Slow { q: metric.q.unwrap_or(0.99), margin: metric.margin() },
         MetricKind::Mean | MetricKind::Ratio | MetricKind::Total => Test::Mean {
             source: source(),
@@ -239,8 +298,48 @@ fn plan_metric(metric: &MetricSpec, role: Role) -> Planned {
             margin: metric.non_inferiority(),
             binary: metric.binary,
             covariate,
+            by: by(metric),
         },
     };
-    let (name, direction) = (metric.name.clone(), metric.direction());
-    Planned { name, role, direction, required: metric.delay.is_none(), test }
+    let chosen = metric.test.is_some() || metric.alpha.is_some();
+    Planned {
+        name: metric.name.clone(),
+        role,
+        direction: metric.direction(),
+        required: metric.delay.is_none() && role != Role::Reported,
+        test,
+        rates: shares.rates(metric.alpha, role),
+        said: chosen.then(|| (metric.test(), metric.alpha.is_some())),
+    }
+}
+
+fn plan_signal(signal: &SignalSpec, shares: &Shares) -> Planned {
+    Planned {
+        name: signal.name.clone(),
+        role: Role::Signal,
+        direction: Direction::Up,
+        required: false,
+        test: match (signal.max_shift, signal.psi) {
+            (_, Some(most)) => Test::Psi { source: signal.source.clone(), most },
+            (most, None) => Test::Shift { source: signal.source.clone(), most: most.unwrap_or_default() },
+        },
+        rates: shares.rates(signal.alpha, Role::Signal),
+        said: None,
+    }
+}
+
+/// What validation asks for is there.
+fn by(metric: &MetricSpec) -> By {
+    match metric.test() {
+        MetricTest::Msprt => By::Msprt { tau: metric.tau.or(metric.min_effect).unwrap_or_default() },
+        MetricTest::GroupSequential => By::Group(GroupPlan {
+            max_units: metric.max_units.unwrap_or_default() as f64,
+            looks: metric.looks.unwrap_or(DEFAULT_LOOKS),
+            spending: match metric.spending {
+                Some(SpendingSpec::Pocock) => Spending::Pocock,
+                Some(SpendingSpec::OBrienFleming) | None => Spending::OBrienFleming,
+            },
+        }),
+        MetricTest::Asymptotic | MetricTest::RateRatio | MetricTest::Betting | MetricTest::Exceedance => By::Asymptotic,
+    }
 }

@@ -1,5 +1,6 @@
 //! What the ledger knows at one look.
 
+use crate::spec::MetricTest;
 use mainspring_core::Timestamp;
 use mainspring_stats::decision::{Finding, Role};
 use mainspring_stats::sequential::Interval;
@@ -50,6 +51,52 @@ pub struct LogE {
     pub better: Option<f64>,
 }
 
+/// A z statistic and the boundary beyond which it answers its question.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reached {
+    /// The statistic.
+    pub z: f64,
+    /// The boundary; nothing where none of the error rate may be spent yet.
+    pub bound: Option<f64>,
+}
+
+/// The looks of a group-sequential test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Looks {
+    /// Looks that were taken: where many units come at once, one stands for several.
+    pub taken: u32,
+    /// Planned looks whose time has come.
+    pub due: u32,
+    /// Planned looks.
+    pub of: u32,
+    /// Units at the last one, of stable and of the candidate, split evenly; 0 before the first.
+    pub units: u64,
+    /// Units at the end.
+    pub max_units: u64,
+    /// Whether it is worse than its margin, at the last look.
+    pub harm: Reached,
+    /// Whether it keeps its margin.
+    pub holds: Reached,
+    /// Whether it is better.
+    pub better: Reached,
+}
+
+/// How a metric is tested, where the file says it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tested {
+    /// The test.
+    pub test: MetricTest,
+    /// The error rate of each of its questions, of one candidate, where the metric has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Of a group-sequential test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Looks>,
+}
+
 /// One metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,6 +127,9 @@ pub struct MetricReport {
     /// What is taken out by what was known of the units before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuped: Option<Narrowed>,
+    /// How it is tested, where the file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
     /// Why there is no finding.
     pub why: Option<String>,
 }

@@ -131,7 +131,7 @@ impl Shadows {
         let log_e = |alpha: f64, side: Side| {
             AsymptoticCs::one_sided(alpha, plan.expected_units).map_or(0.0, |t| t.log_e_one_sided(&effect, *most, side))
         };
-        self.harm_difference.observe(log_e(plan.rates.harm, Side::Above));
+        self.harm_difference.observe(log_e(plan.shadow_harm, Side::Above));
         self.holds_difference.observe(log_e(plan.alpha, Side::Below));
     }
 
@@ -145,7 +145,7 @@ impl Shadows {
             name: "shadowErrors".to_owned(),
             variant: None,
             role: Role::Guardrail,
-            finding: Finding::of_harm(&self.harm_errors, plan.rates.harm),
+            finding: Finding::of_harm(&self.harm_errors, plan.shadow_harm),
             required: false,
             stable: None,
             candidate: None,
@@ -154,6 +154,7 @@ impl Shadows {
             log_e: LogE { harm: Some(self.harm_errors.log_max()), ..LogE::default() },
             units: self.failed,
             cuped: None,
+            tested: None,
             why: None,
         }];
         all.extend(plan.compare.as_ref().map(|(_, most)| self.difference(plan, *most)));
@@ -163,7 +164,7 @@ impl Shadows {
     fn difference(&self, plan: &Plan, most: f64) -> MetricReport {
         let effect = self.differences.ratio_effect();
         let same = self.differences.units() >= 2 && self.differences.means().value == 0.0;
-        let finding = if self.harm_difference.rejects(plan.rates.harm) {
+        let finding = if self.harm_difference.rejects(plan.shadow_harm) {
             Finding::Worse
         } else if self.holds_difference.rejects(plan.alpha)
             || (same && self.differences.units() as f64 >= BURN_IN / 2.0)
@@ -200,6 +201,7 @@ impl Shadows {
             },
             units: [self.differences.units(); 2],
             cuped: None,
+            tested: None,
             why,
         }
     }

@@ -2,7 +2,6 @@
 
 use super::Stratum;
 use super::metric::share;
-use super::plan::Plan;
 use super::report::{MetricReport, Scale};
 use mainspring_stats::decision::Finding;
 use mainspring_stats::sequential::{Interval, StabilityIndex};
@@ -63,7 +62,7 @@ impl Shape {
         }
     }
 
-    pub fn look(&mut self, plan: &Plan, strata: &[Stratum]) {
+    pub fn look(&mut self, alpha: f64, strata: &[Stratum]) {
         if !std::mem::take(&mut self.changed) {
             return;
         }
@@ -76,7 +75,7 @@ impl Shape {
                     let _ = index.observe(units, share);
                 }
             }
-            *found = index.interval(plan.alpha).ok();
+            *found = index.interval(alpha).ok();
         }
     }
 

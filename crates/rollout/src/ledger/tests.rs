@@ -84,6 +84,31 @@ fn a_unit_counts_once_however_often_it_asks_and_fails() {
 }
 
 #[test]
+fn what_is_only_reported_is_shown_and_takes_nothing_from_the_others() {
+    let guarded = "{guardrails: [{name: errors, kind: errors}]";
+    let alone = spec(&format!("{guarded}}}"));
+    let spec = spec(&format!(
+        "{guarded}, report: [{{name: score, kind: mean, source: 'output:score'}}, {{name: p95, kind: quantile, source: latency}}]}}"
+    ));
+    assert_eq!(Plan::of(&spec).metrics[0], Plan::of(&alone).metrics[0], "its error rates are its own");
+    let mut ledger = ledger(&spec, &[stratum(1, 0, 0.5)]);
+    for n in 0..2_000_u64 {
+        let (candidate, noise) = (n % 2 == 1, (n / 2 % 7) as f64);
+        let score = noise - if candidate { 2.0 } else { 0.0 };
+        let outputs = vec![("score".into(), score)];
+        let exposure = exposure(n, 1 + (n / 100) as i64, n, if candidate { "b" } else { "stable" });
+        ledger.fold(&Event::Exposure(Exposure { outputs, ..exposure }));
+    }
+    ledger.look(Timestamp(60 * SECOND));
+    let report = ledger.report();
+    let score = report.metric("score").unwrap();
+    assert_eq!((score.role, score.finding, score.required), (Role::Reported, Finding::Worse, false));
+    let range = score.effect.unwrap();
+    assert!(range.high.unwrap() < 0.0 && (range.estimate + 2.0).abs() < 0.1, "{range:?}");
+    assert!(report.metric("p95").unwrap().role == Role::Reported);
+}
+
+#[test]
 fn what_does_not_belong_is_left_out_and_said() {
     let mut spec = errors_and_labels();
     spec.warmup_exclude = "10s".parse().unwrap();

@@ -2,7 +2,8 @@
 
 use super::order::OrderError;
 use super::step::{self, Draft, over};
-use super::{DecisionKind, RowChange, RowFailed, State, Transition};
+use super::webhook::{self, Said};
+use super::{DecisionKind, Facts, HoldCause, RowChange, RowFailed, State, Transition};
 use crate::spec::{ApprovalPoint, RolloutSpec};
 use mainspring_core::{Principal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -70,9 +71,9 @@ impl Need {
     }
 }
 
-/// What is asked at a point, and who has agreed.
+/// What people are asked at a point, and who has agreed.
 pub fn needs(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Vec<Need> {
-    let entries = spec.approvals.iter().filter(|a| a.before == point);
+    let entries = spec.approvals.iter().filter(|a| a.before == point && a.webhook.is_none());
     let need = |entry: &crate::spec::ApprovalSpec| Need {
         group: entry.group.as_ref().map(ToString::to_string),
         wanted: entry.approvals,
@@ -122,6 +123,16 @@ pub(super) fn strict(spec: &RolloutSpec, point: ApprovalPoint) -> bool {
     spec.approvals.iter().any(|a| a.before == point && a.strict())
 }
 
+/// Whether an order is not enough to go past a point: a group, several people or a webhook must agree.
+pub(super) fn binding(spec: &RolloutSpec, point: ApprovalPoint) -> bool {
+    strict(spec, point) || webhook::at(spec, point).next().is_some()
+}
+
+/// Whether all people who must agree at a point have.
+pub(super) fn agreed(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> bool {
+    needs(spec, state, point).iter().all(|need| need.missing() == 0)
+}
+
 /// The state in which a point is asked: what was agreed to at an earlier time does not count.
 pub(super) fn asked(state: &State, point: ApprovalPoint) -> State {
     let mut state = state.clone();
@@ -129,8 +140,15 @@ pub(super) fn asked(state: &State, point: ApprovalPoint) -> State {
     state
 }
 
-/// Who is missing: `1 more of group risk`.
-pub(super) fn missing(needs: &[Need]) -> String {
+/// Who is missing: `1 more approval of group risk, then webhook change-board`.
+pub(super) fn missing(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> String {
+    let people = people(&needs(spec, state, point));
+    let webhooks: Vec<String> = webhook::at(spec, point).map(|w| format!("webhook {}", w.name)).collect();
+    let both = [people, webhooks.join(" and ")];
+    both.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", then ")
+}
+
+fn people(needs: &[Need]) -> String {
     let words = |need: &Need| {
         let of = need.group.as_ref().map(|group| format!(" of group {group}")).unwrap_or_default();
         let more = if need.by.is_empty() { "" } else { " more" };
@@ -142,39 +160,59 @@ pub(super) fn missing(needs: &[Need]) -> String {
 /// Somebody agrees to what is asked.
 pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, OrderError> {
     let (spec, me) = (draft.machine.spec, person(draft.by));
-    let open = needs(spec, draft.state, point);
+    let (open, left) = (needs(spec, draft.state, point), missing(spec, draft.state, point));
     let refuse = |why: String| {
         let (rollout, by) = (draft.machine.name.to_owned(), draft.by.to_owned());
         Err(OrderError::Approver { rollout, by, why })
     };
     if strict(spec, point) && draft.state.starter.as_ref() == Some(&me) {
-        return refuse(format!("whoever began it may not; it waits for {}", missing(&open)));
+        return refuse(format!("whoever began it may not; it waits for {left}"));
     }
     if draft.state.agreed.iter().any(|a| a.point == point && a.by == me) {
-        return refuse(format!("they have already; it waits for {}", missing(&open)));
+        return refuse(format!("they have already; it waits for {left}"));
     }
     let mut state = draft.state.clone();
     state.agreed.push(Agreement { point, by: me, groups: draft.groups.to_vec(), at: draft.now });
     let after = needs(spec, &state, point);
     let count = |needs: &[Need]| needs.iter().map(|need| need.by.len()).sum::<usize>();
     if count(&after) == count(&open) {
-        return refuse(format!("it waits for {}", missing(&open)));
+        return refuse(format!("it waits for {left}"));
     }
-    let left = missing(&after);
+    let left = missing(spec, &state, point);
     if left.is_empty() {
-        return Ok(super::order::approved(&Draft { state: &state, ..*draft }, point)?);
+        return Ok(super::order::approved(&Draft { state: &state, ..*draft }, point, Vec::new())?);
     }
     let sentence = format!("{} approved; it waits for {left}", draft.by);
     Ok(draft.done(state, RowChange::Keep, DecisionKind::Agreed, sentence))
 }
 
+/// What follows by itself while somebody is waited for: nothing without a webhook, until it lapses.
+pub(super) fn waiting(draft: &Draft<'_>, facts: &Facts, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
+    if let Some(back) = lapsed(draft, point)? {
+        return Ok(Some(back));
+    }
+    let Some(gate) = webhook::gate(draft.machine.spec, draft.state, facts) else { return Ok(None) };
+    match gate.said(facts) {
+        Said::Yes(names) => super::order::approved(draft, point, names).map(Some),
+        Said::No(why) => Ok(draft.hold_anew(HoldCause::Webhook, why)),
+        Said::Nothing => Ok(None),
+    }
+}
+
 /// Nobody, or too few, agreed in time.
-pub(super) fn lapsed(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
+fn lapsed(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
     let entries = draft.machine.spec.approvals.iter().filter(|a| a.before == point);
     let Some(expires) = entries.filter_map(|a| a.expires).min_by_key(|e| e.0) else { return Ok(None) };
     if !over(draft.now, draft.state.since, expires) {
         return Ok(None);
     }
-    let missing = missing(&needs(draft.machine.spec, draft.state, point));
-    step::roll_back(draft, format!("{missing} did not come within {expires}"), vec!["approvals".to_owned()]).map(Some)
+    let (spec, state) = (draft.machine.spec, draft.state);
+    let (people, missing) = (people(&needs(spec, state, point)), missing(spec, state, point));
+    let said = state.hold.as_ref().filter(|h| h.cause == HoldCause::Webhook);
+    let sentence = match said {
+        _ if !people.is_empty() => format!("{people} did not come within {expires}"),
+        Some(hold) => format!("{}; it did not agree within {expires}", hold.reason),
+        None => format!("{missing} did not agree within {expires}"),
+    };
+    step::roll_back(draft, sentence, vec!["approvals".to_owned()]).map(Some)
 }

@@ -11,6 +11,7 @@ mod signals;
 mod step;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod words;
 
 pub(crate) use approval::person;
@@ -18,6 +19,7 @@ pub use approval::{Agreement, Need, Who, lapses, needs};
 pub use order::{Order, OrderError};
 pub use row::RowFailed;
 pub use signals::Signal;
+pub use webhook::Gate;
 
 use crate::ledger::{Report, Stratum};
 use crate::rehearsal::Rehearsed;
@@ -118,6 +120,8 @@ pub enum HoldCause {
     Untrusted,
     /// Nobody asks the candidate.
     NoData,
+    /// A webhook does not agree.
+    Webhook,
 }
 
 /// What the evidence has no more room for.
@@ -180,6 +184,9 @@ pub struct State {
     /// What the evidence has no more room for, as far as that was said.
     #[serde(default, skip_serializing_if = "Full::is_none")]
     pub full: Full,
+    /// The checks of which it was said that they failed, where it goes on all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warned: Vec<String>,
     /// Who agreed to what, since it was last asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agreed: Vec<Agreement>,
@@ -221,6 +228,7 @@ impl State {
             strata: Vec::new(),
             approved: Vec::new(),
             full: Full::default(),
+            warned: Vec::new(),
             agreed: Vec::new(),
             starter: None,
             promoted: None,
@@ -299,6 +307,16 @@ impl Checked {
     }
 }
 
+/// A candidate whose version is frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenCandidate {
+    /// The candidate.
+    pub variant: String,
+    /// By whom and why.
+    pub why: String,
+}
+
 /// What is known beside the evidence.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -319,8 +337,14 @@ pub struct Facts {
     /// Which variant broke it; the candidate when there is one only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tripped_variant: Option<String>,
+    /// The candidates whose versions are frozen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<FrozenCandidate>,
     /// The checks of the preflight.
     pub checks: Vec<Checked>,
+    /// What the webhooks of the gate that it stands before last said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Checked>,
     /// Whether what the deployment itself declares resolves to the variant with all the traffic; false where that decides
     /// nothing.
     pub settled: bool,
@@ -375,6 +399,8 @@ pub enum DecisionKind {
     Promoted,
     /// The evidence has no more room; it goes on with what it has.
     Full,
+    /// A check of the comparison failed, and the file says to go on.
+    Warned,
     /// A bandit moved its weights.
     Reweighted,
     /// One of several candidates was taken out.
@@ -406,6 +432,7 @@ impl DecisionKind {
             Self::ReviewAsked => "review-asked",
             Self::Promoted => "promoted",
             Self::Full => "full",
+            Self::Warned => "warned",
             Self::Reweighted => "reweighted",
             Self::Dropped => "dropped",
             Self::Settled => "settled",
@@ -466,6 +493,19 @@ pub struct Follow {
     pub from: String,
     /// What it should be: pinned.
     pub to: String,
+    /// Whether that is where it was before the promotion, which it may go back to even when the version is frozen.
+    #[serde(default)]
+    pub back: bool,
+}
+
+/// A version that nothing new may take, since it was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    /// The model, pinned.
+    pub model: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What happens to the routing row.
@@ -488,6 +528,8 @@ pub struct Transition {
     pub row: RowChange,
     /// What is told to whoever owns the deployment's declaration.
     pub follow: Option<Follow>,
+    /// What is to be frozen.
+    pub freeze: Vec<Freeze>,
     /// The line in the log.
     pub decision: Decision,
 }
@@ -526,6 +568,11 @@ impl<'a> Machine<'a> {
         let live = self.live(state);
         let only = || live.first().copied().filter(|_| live.len() == 1);
         state.chosen.or_else(only).filter(|one| live.contains(one))
+    }
+
+    /// The webhooks that are to be asked now; nothing where none must agree.
+    pub fn gate(&self, state: &State, facts: &Facts) -> Option<Gate<'a>> {
+        webhook::gate(self.spec, state, facts)
     }
 
     /// What is to be done now: at most one thing. Ask again after it was written.

@@ -16,7 +16,8 @@ pub enum Order {
     Pause,
     /// Go on, past the signals that stopped it until they are calm.
     Resume,
-    /// Give the candidate all the traffic, whatever the evidence says; of several the one that leads.
+    /// Give the candidate all the traffic, whatever the evidence says; of several the one that leads. Where it has that already
+    /// and nobody can look into its window, keep it.
     Promote,
     /// Give this one of several candidates all the traffic, from 1.
     PromoteOne(u16),
@@ -127,11 +128,21 @@ pub(super) fn order(
             Ok(step::enter(&draft, next, format!("{by} skipped to the next step{said}"), Vec::new())?)
         }
         Order::Skip => refuse("only a step can be skipped"),
+        Order::Promote | Order::PromoteOne(_) if state.phase == Phase::Watching => {
+            let Some(hold) = state.hold.as_ref() else {
+                return refuse("it is promoted, and its window ends by itself; abort takes it back");
+            };
+            if asked(machine, state, order).is_err() {
+                return refuse("another candidate has all the traffic; abort takes it back");
+            }
+            let sentence = format!("{by} kept {} before the window was over: {}", draft.candidate(), hold.reason);
+            Ok(step::remove(&draft, Phase::Succeeded, DecisionKind::Succeeded, sentence))
+        }
         Order::Promote | Order::PromoteOne(_) if !routed || state.started.is_none() => {
             refuse("only what is being compared can be promoted")
         }
         Order::Promote | Order::PromoteOne(_) if bypassed(machine, state) => refuse(
-            "people must agree before that, and an order is not enough; approve it, or skip to where it is asked",
+            "people or webhooks must agree before that, and an order is not enough; approve it, or skip to where it is asked",
         ),
         Order::Promote | Order::PromoteOne(_) => {
             let chosen = match asked(machine, state, order) {
@@ -155,28 +166,37 @@ fn asked(machine: &Machine<'_>, state: &State, order: Order) -> Result<u16, &'st
     left.then_some(one).ok_or("that candidate is not there any more; promote one that is left")
 }
 
-/// Whether an order to promote would go past people who must agree: where it waits for them, or before a later step.
+/// Whether an order to promote would go past people or webhooks that must agree: where it waits for them, or before a later step.
 fn bypassed(machine: &Machine<'_>, state: &State) -> bool {
-    let waits = |point| approval::strict(machine.spec, point) && !state.approved.contains(&point);
+    let waits = |point| approval::binding(machine.spec, point) && !state.approved.contains(&point);
     let ahead = machine.spec.steps.iter().skip(usize::from(state.step) + 1);
     let now = matches!(state.phase, Phase::Approval(point) if waits(point));
     now || ahead.map(|step| step::point(step.kind())).any(waits)
 }
 
-pub(super) fn approved(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transition, RowFailed> {
+/// Everybody has agreed; `webhooks` are the checks of those that have.
+pub(super) fn approved(
+    draft: &Draft<'_>,
+    point: ApprovalPoint,
+    webhooks: Vec<String>,
+) -> Result<Transition, RowFailed> {
     let mut state = draft.state.clone();
     state.approved.push(point);
     let draft = Draft { state: &state, ..*draft };
     let all: Vec<&str> = state.agreed.iter().filter(|a| a.point == point).map(|a| a.by.as_str()).collect();
-    let sentence = format!("{} approved", if all.len() > 1 { all.join(" and ") } else { draft.by.to_owned() });
+    let alone = webhooks.is_empty() && all.len() <= 1;
+    let people = if alone { draft.by.to_owned() } else { all.join(" and ") };
+    let people = (!people.is_empty()).then(|| format!("{people} approved"));
+    let agreed = webhooks.iter().map(|name| format!("{} agreed", name.replacen(':', " ", 1)));
+    let sentence = people.into_iter().chain(agreed).collect::<Vec<_>>().join(", ");
     if point == ApprovalPoint::Promotion {
-        return step::promote(&draft, state.chosen.unwrap_or(1), sentence, Vec::new());
+        return step::promote(&draft, state.chosen.unwrap_or(1), sentence, webhooks);
     }
     let (next, traffic) = (state.step, &draft.machine.spec.steps);
     let Some(spec) = traffic.get(usize::from(next)) else { return Err(RowFailed::Missing("step")) };
     draft.go(
         step::Going { phase: Phase::Step, step: next, traffic: Traffic::Step(spec), kind: DecisionKind::Approved },
         sentence,
-        Vec::new(),
+        webhooks,
     )
 }

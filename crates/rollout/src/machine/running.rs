@@ -6,7 +6,7 @@ use super::{
     contextual, signals, words,
 };
 use crate::ledger::Report;
-use crate::spec::{AtMaxDuration, NoNewsThen, Ship, StepKind, StepSpec};
+use crate::spec::{AtMaxDuration, NoNewsThen, OnFail, Ship, StepKind, StepSpec};
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Direction, Finding, Metric, Role, Verdict};
 
@@ -18,13 +18,20 @@ pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Tran
     if let Some((cause, reason)) = obstacle(draft, input) {
         return stuck(draft, cause, reason);
     }
+    let (warns, fails): (Vec<_>, Vec<_>) = failing(draft, input).into_iter().partition(|f| f.on_fail == OnFail::Warn);
+    if let Some(back) = fails.iter().find(|f| f.on_fail == OnFail::Rollback) {
+        return roll_back(draft, back.reason.clone(), vec![back.name.to_owned()]).map(Some);
+    }
+    if let Some(first) = fails.into_iter().next() {
+        return stuck(draft, first.cause, first.reason);
+    }
     if draft.state.hold.is_some() {
         let state = State { hold: None, ..draft.state.clone() };
         let sentence = "released: what held it is gone".to_owned();
         return Ok(Some(draft.done(state, RowChange::Keep, DecisionKind::Released, sentence)));
     }
-    if let Some(full) = full(draft, input.report) {
-        return Ok(Some(full));
+    if let Some(said) = full(draft, input.report).or_else(|| warned(draft, &warns)) {
+        return Ok(Some(said));
     }
     let stopped = signals::calmed(draft, input.report).or_else(|| signals::alarmed(draft, input.report));
     if stopped.is_some() {
@@ -90,7 +97,7 @@ pub(super) fn since(draft: &Draft<'_>, duration: HumanDuration) -> bool {
 
 /// Why nothing can be said now.
 fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> {
-    let (facts, report) = (input.facts, input.report);
+    let facts = input.facts;
     match &facts.candidate {
         Readiness::Ready => {}
         Readiness::Unknown => {
@@ -103,27 +110,45 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
     if let Some(reason) = silence(draft, facts) {
         return Some((HoldCause::NoNews, reason));
     }
-    let failed: Vec<String> = report
-        .metrics
-        .iter()
-        .filter(|m| m.role == Role::Quality && m.finding == Finding::Worse)
-        .map(|m| m.name.clone())
-        .collect();
-    if let Some(first) = failed.first() {
-        let what = match first.as_str() {
-            "srm" => {
-                let units = report.metric("srm").map_or([0; 2], |m| m.units);
-                format!(
-                    "{} units of stable and {} of {} are not what the weights promise",
-                    units[0],
-                    units[1],
-                    draft.machine.names().collect::<Vec<_>>().join(", ")
-                )
-            }
-            _ => "too many units saw two variants while the weights stood still".to_owned(),
-        };
-        return Some((HoldCause::Untrusted, format!("the comparison cannot be trusted: {what}")));
+    None
+}
+
+/// A check of the comparison that fails: its name, what follows, and in words.
+struct Failing {
+    name: &'static str,
+    on_fail: OnFail,
+    cause: HoldCause,
+    reason: String,
+}
+
+/// The checks of the comparison that fail.
+fn failing(draft: &Draft<'_>, input: Input<'_>) -> Vec<Failing> {
+    let (report, quality) = (input.report, &draft.machine.spec.metrics.quality);
+    let fails = |name: &str| report.metrics.iter().any(|m| m.name == name && m.finding == Finding::Worse);
+    let untrusted = |name, on_fail, what: &str| {
+        let reason = format!("the comparison cannot be trusted: {what}");
+        Failing { name, on_fail, cause: HoldCause::Untrusted, reason }
+    };
+    let mut all = Vec::new();
+    if fails("srm") {
+        let units = report.metric("srm").map_or([0; 2], |m| m.units);
+        let names = draft.machine.names().collect::<Vec<_>>().join(", ");
+        let what = format!("{} units of stable and {} of {names} are not what the weights promise", units[0], units[1]);
+        all.push(untrusted("srm", quality.srm.on_fail, &what));
     }
+    if fails("multipleExposure") {
+        let what = "too many units saw two variants while the weights stood still";
+        all.push(untrusted("multipleExposure", quality.multiple_exposure.on_fail, what));
+    }
+    if let Some(reason) = unasked(draft, input) {
+        all.push(Failing { name: "noData", on_fail: quality.no_data.on_fail, cause: HoldCause::NoData, reason });
+    }
+    all
+}
+
+/// That nobody asks a candidate, or stable where a shadow follows it.
+fn unasked(draft: &Draft<'_>, input: Input<'_>) -> Option<String> {
+    let report = input.report;
     let warm =
         draft.state.step_since.plus_micros(i64::try_from(draft.machine.spec.warmup_exclude.0.as_micros()).unwrap_or(0));
     let after = draft.machine.spec.metrics.quality.no_data.after;
@@ -133,14 +158,29 @@ fn obstacle(draft: &Draft<'_>, input: Input<'_>) -> Option<(HoldCause, String)> 
         let last = report.last_at.get(usize::from(at)).copied().flatten().map_or(warm, |at| at.max(warm));
         if over(draft.now, last, after) {
             let (name, age) = (draft.machine.name_of(at), words::span(last, draft.now));
-            let reason = match unitless(draft, report) {
+            return Some(match unitless(draft, report) {
                 Some(why) => format!("no unit asked {name} for {age}: {why}"),
                 None => format!("nobody asked {name} for {age}"),
-            };
-            return Some((HoldCause::NoData, reason));
+            });
         }
     }
     None
+}
+
+/// Says once in a run of each check that fails that it does, where the file wants no more.
+fn warned(draft: &Draft<'_>, failing: &[Failing]) -> Option<Transition> {
+    let known = &draft.state.warned;
+    let new: Vec<&Failing> = failing.iter().filter(|f| !known.iter().any(|name| name == f.name)).collect();
+    if new.is_empty() {
+        return None;
+    }
+    let warned = known.iter().cloned().chain(new.iter().map(|f| f.name.to_owned())).collect();
+    let state = State { warned, ..draft.state.clone() };
+    let reasons: Vec<&str> = new.iter().map(|f| f.reason.as_str()).collect();
+    let sentence = format!("warned, and goes on as the file says: {}", reasons.join("; "));
+    let mut done = draft.done(state, RowChange::Keep, DecisionKind::Warned, sentence);
+    done.decision.because = new.iter().map(|f| f.name.to_owned()).collect();
+    Some(done)
 }
 
 /// Why the journal says nothing new, when it does not.
@@ -225,8 +265,8 @@ pub(super) fn leader(draft: &Draft<'_>, report: &Report, of: &[u16]) -> Option<u
 /// but the absence of harm is asked for.
 pub(super) fn verdict(ship: Ship, report: &Report, candidate: &str, test: bool) -> Option<Vec<String>> {
     let mut metrics = judged(report, candidate, false);
-    // A signal that stops the step did so before; what is loud by now was let pass by a person.
-    metrics.retain(|m| m.role != Role::Signal);
+    // A signal or a check that stops the step did so before; what is loud by now was let pass by a person, or by the file.
+    metrics.retain(|m| !matches!(m.role, Role::Signal | Role::Quality));
     let decided = decision::decide(&metrics);
     let names = |role: Role| metrics.iter().filter(|m| m.role == role).map(|m| m.name.clone()).collect::<Vec<_>>();
     match (ship, decided.verdict) {

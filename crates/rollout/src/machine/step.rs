@@ -1,16 +1,17 @@
 //! What the controller does by itself.
 
 use super::row::{self, Traffic};
+use super::webhook::Said;
 use super::{
-    Decision, DecisionKind, Facts, Follow, Hold, HoldCause, Input, Machine, Order, Phase, Readiness, RowChange,
+    Decision, DecisionKind, Facts, Follow, Freeze, Hold, HoldCause, Input, Machine, Order, Phase, Readiness, RowChange,
     RowFailed, State, Transition,
 };
-use super::{approval, running, signals, words};
+use super::{approval, running, signals, webhook, words};
 use crate::ledger::Report;
 use crate::spec::{ApprovalPoint, ApprovalSpec, StepKind};
 use mainspring_core::Timestamp;
 use mainspring_resource::HumanDuration;
-use mainspring_stats::decision::{self, Finding, Metric, Verdict};
+use mainspring_stats::decision::{self, Finding, Metric, Role, Verdict};
 use mainspring_traffic::Share;
 
 /// A transition in the making.
@@ -56,7 +57,7 @@ impl Draft<'_> {
             evidence: self.evidence.cloned(),
             facts: self.facts.cloned(),
         };
-        Transition { state, row, follow: None, decision }
+        Transition { state, row, follow: None, freeze: Vec::new(), decision }
     }
 
     /// Another phase, the same weights.
@@ -84,9 +85,21 @@ impl Draft<'_> {
         }
         // One silence, whatever is silent.
         let silence = self.state.hold.as_ref().filter(|h| running::silent(h.cause) && running::silent(cause));
-        let hold = Hold { cause, reason: reason.clone(), since: silence.map_or(self.now, |h| h.since) };
+        Some(self.held(Hold { cause, reason, since: silence.map_or(self.now, |h| h.since) }))
+    }
+
+    /// As [`Draft::hold`], and says another reason of the same cause, too. Numbers alone make no other one: what counts
+    /// something would be said at each look.
+    pub fn hold_anew(&self, cause: HoldCause, reason: String) -> Option<Transition> {
+        let Some(hold) = self.state.hold.as_ref().filter(|h| h.cause == cause) else { return self.hold(cause, reason) };
+        let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        (words(&hold.reason) != words(&reason)).then(|| self.held(Hold { reason, ..hold.clone() }))
+    }
+
+    fn held(&self, hold: Hold) -> Transition {
+        let sentence = format!("held: {}", hold.reason);
         let state = State { hold: Some(hold), ..self.state.clone() };
-        Some(self.done(state, RowChange::Keep, DecisionKind::Held, format!("held: {reason}")))
+        self.done(state, RowChange::Keep, DecisionKind::Held, sentence)
     }
 
     /// The candidates that are left, in words.
@@ -114,6 +127,9 @@ pub(super) fn over(now: Timestamp, since: Timestamp, duration: HumanDuration) ->
 pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Result<Option<Transition>, RowFailed> {
     let (evidence, facts) = (Some(input.report), Some(input.facts));
     let draft = Draft { machine, state, now: input.now, by: "controller", groups: &[], order: None, evidence, facts };
+    if let Some(stopped) = frozen(&draft, input.facts)? {
+        return Ok(Some(stopped));
+    }
     let compared = !matches!(state.phase, Phase::Pending | Phase::Preflight) && !state.phase.ended();
     if compared && let Some(stopped) = harmed(&draft, input)? {
         return Ok(Some(stopped));
@@ -126,9 +142,45 @@ pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Re
         Phase::Promoting => Ok(promoting(&draft, input.facts)),
         Phase::Watching => Ok(watching(&draft, input.facts)),
         Phase::Succeeded | Phase::RolledBack => Ok(ended(&draft, input.facts)),
-        Phase::Approval(point) => approval::lapsed(&draft, point),
+        Phase::Approval(point) => approval::waiting(&draft, input.facts, point),
         Phase::Paused | Phase::Review => Ok(None),
     }
+}
+
+/// A candidate whose version was frozen meanwhile is out: a rollout is there to bring it in, and that is what nobody wants any
+/// more. Once the deployment itself declares it, it serves, and what serves goes on.
+fn frozen(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, RowFailed> {
+    let phase = draft.state.phase;
+    if phase.ended() || matches!(phase, Phase::Pending | Phase::Watching) {
+        return Ok(None);
+    }
+    for at in draft.machine.live(draft.state) {
+        let name = draft.machine.name_of(at);
+        if let Some(frozen) = facts.frozen.iter().find(|f| f.variant == name) {
+            let why = format!("the version of {name} may not be taken: {}", frozen.why);
+            return take_out(draft, at, why, vec!["frozen".to_owned()]).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What spoke against a candidate keeps its version from being tried again, where the file says so.
+fn freezing(draft: &Draft<'_>, mut done: Transition, of: &[u16]) -> Transition {
+    if !draft.machine.spec.rollback.freeze_version {
+        return done;
+    }
+    let pins = draft.state.pins.as_ref().map(|pins| pins.candidates.as_slice()).unwrap_or_default();
+    let reason = format!("rollout {}: {}", draft.machine.name, done.decision.sentence);
+    // A reason is a line, and numbers of many metrics are more; the decision has them all.
+    let reason: String = reason.chars().take(900).collect();
+    let model = |at: &u16| pins.get(usize::from(*at).checked_sub(1)?).cloned();
+    let freeze = |model: String| Freeze { model, reason: reason.clone() };
+    done.freeze = of.iter().filter_map(model).map(freeze).collect();
+    if !done.freeze.is_empty() {
+        let models: Vec<&str> = done.freeze.iter().map(|f| f.model.as_str()).collect();
+        done.decision.sentence.push_str(&format!("; frozen until a person ends that: {}", models.join(", ")));
+    }
+    done
 }
 
 /// A hard limit or a metric that is worse: the candidate is out, wherever it is.
@@ -139,7 +191,8 @@ fn harmed(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Transition>, Row
         let by = live.iter().find(named).or(live.first().filter(|_| input.facts.tripped_variant.is_none()));
         if let Some(by) = by {
             let sentence = format!("{} broke a hard limit: {limit}", draft.machine.name_of(*by));
-            return take_out(draft, *by, sentence, vec!["hardLimits".to_owned()]).map(Some);
+            let done = take_out(draft, *by, sentence, vec!["hardLimits".to_owned()])?;
+            return Ok(Some(freezing(draft, done, &[*by])));
         }
     }
     for at in live {
@@ -148,7 +201,8 @@ fn harmed(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Transition>, Row
         if decided.verdict == Verdict::RollBack {
             let numbers = words::metrics(input.report, name, &decided.because);
             let late = if draft.state.promoted.is_some() { "after the promotion, " } else { "" };
-            return take_out(draft, at, format!("{late}{numbers}"), decided.because).map(Some);
+            let done = take_out(draft, at, format!("{late}{numbers}"), decided.because)?;
+            return Ok(Some(freezing(draft, done, &[at])));
         }
     }
     Ok(None)
@@ -180,7 +234,7 @@ pub(super) fn take_out(draft: &Draft<'_>, at: u16, why: String, because: Vec<Str
 pub(super) fn judged(report: &Report, candidate: &str, early: bool) -> Vec<Metric> {
     let shadow = |name: &str| name == "shadowErrors" || name == "shadowDiff";
     let speaks = |finding: Finding, silent: bool| finding == Finding::Worse || !silent;
-    let its = report.metrics.iter().filter(|m| m.is_of(candidate));
+    let its = report.metrics.iter().filter(|m| m.is_of(candidate) && m.role != Role::Reported);
     let counted = its.filter(|m| speaks(m.finding, !m.required || shadow(&m.name)));
     counted
         .filter(|m| !(early && m.finding == Finding::NoData))
@@ -217,11 +271,22 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     let failed: Vec<_> = facts.checks.iter().filter(|c| c.passed == Some(false)).collect();
     if let Some(first) = failed.first() {
         let because = failed.iter().map(|c| c.name.clone()).collect();
-        return roll_back(draft, format!("the check {} failed: {}", first.name, first.detail), because).map(Some);
+        let done = roll_back(draft, format!("the check {} failed: {}", first.name, first.detail), because)?;
+        // Of several candidates a check names its own.
+        let mut its = draft.machine.live(draft.state);
+        let names = |at: &u16| format!(" of {}", draft.machine.name_of(*at));
+        its.retain(|at| {
+            draft.machine.spec.candidates.len() == 1 || failed.iter().any(|c| c.name.ends_with(&names(at)))
+        });
+        return Ok(Some(freezing(draft, done, &its)));
     }
     let waits: Vec<&str> = facts.checks.iter().filter(|c| c.passed.is_none()).map(|c| c.name.as_str()).collect();
-    if facts.candidate == Readiness::Ready && waits.is_empty() {
-        let passed: Vec<String> = facts.checks.iter().map(|c| c.name.clone()).collect();
+    let gate = webhook::gate(draft.machine.spec, draft.state, facts);
+    let said = gate.map_or(Said::Yes(Vec::new()), |gate| gate.said(facts));
+    if webhook::held(facts)
+        && let Said::Yes(agreed) = &said
+    {
+        let passed: Vec<String> = facts.checks.iter().map(|c| c.name.clone()).chain(agreed.iter().cloned()).collect();
         let replayed =
             facts.checks.iter().filter(|c| c.replay.is_some()).map(|c| format!("; {}: {}", c.name, c.detail));
         let replayed: String = replayed.collect();
@@ -230,16 +295,20 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
         return enter(draft, 0, sentence, passed).map(Some);
     }
     if over(draft.now, draft.state.since, draft.machine.spec.preflight.timeout) {
-        let what = match &facts.candidate {
+        let what = match (&facts.candidate, &said) {
             _ if !waits.is_empty() => waits.join(", "),
-            Readiness::Loading(why) => why.clone(),
-            Readiness::Unknown | Readiness::Ready | Readiness::Failed(_) => "ready".to_owned(),
+            (Readiness::Loading(why), _) | (_, Said::No(why)) => why.clone(),
+            (Readiness::Ready, Said::Nothing) => "a webhook has not answered".to_owned(),
+            (Readiness::Unknown | Readiness::Ready | Readiness::Failed(_), _) => "ready".to_owned(),
         };
         let sentence =
             format!("{} did not pass within {}: {what}", draft.candidate(), draft.machine.spec.preflight.timeout);
         return roll_back(draft, sentence, vec!["timeout".to_owned()]).map(Some);
     }
-    Ok(None)
+    Ok(match said {
+        Said::No(why) => draft.hold_anew(HoldCause::Webhook, why),
+        Said::Yes(_) | Said::Nothing => None,
+    })
 }
 
 /// Where a person may have to agree before a step.
@@ -260,7 +329,7 @@ pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<Stri
     let asked = spec.approvals.iter().any(|a| a.before == point) && !draft.state.approved.contains(&point);
     if asked {
         let ahead = State { step: next, ..approval::asked(draft.state, point) };
-        let missing = approval::missing(&approval::needs(spec, &ahead, point));
+        let missing = approval::missing(spec, &ahead, point);
         let sentence = format!("{why}; {} waits for {missing}", step.title());
         let draft = Draft { state: &ahead, ..*draft };
         return Ok(draft.stay(Phase::Approval(point), DecisionKind::ApprovalAsked, sentence));
@@ -274,11 +343,11 @@ pub(super) fn promote(draft: &Draft<'_>, at: u16, why: String, because: Vec<Stri
     let point = ApprovalPoint::Promotion;
     let chosen = State { chosen: Some(at), ..draft.state.clone() };
     let draft = Draft { state: &chosen, ..*draft };
-    let ordered = draft.order.is_some_and(Order::promotes) && !approval::strict(draft.machine.spec, point);
+    let ordered = draft.order.is_some_and(Order::promotes) && !approval::binding(draft.machine.spec, point);
     let agreed = chosen.approved.contains(&point) || ordered;
     if draft.machine.spec.approvals.iter().any(|a| a.before == point) && !agreed {
         let asked = approval::asked(&chosen, point);
-        let missing = approval::missing(&approval::needs(draft.machine.spec, &asked, point));
+        let missing = approval::missing(draft.machine.spec, &asked, point);
         let sentence = format!("{why}; the promotion waits for {missing}");
         return Ok(Draft { state: &asked, ..draft }.stay(
             Phase::Approval(point),
@@ -325,6 +394,7 @@ fn follow(draft: &Draft<'_>, forward: bool) -> Option<Follow> {
         rollout: draft.machine.name.to_owned(),
         from: from.clone(),
         to: to.clone(),
+        back: !forward,
     })
 }
 
@@ -384,7 +454,7 @@ fn ended(draft: &Draft<'_>, facts: &Facts) -> Option<Transition> {
     Some(done)
 }
 
-fn remove(draft: &Draft<'_>, phase: Phase, kind: DecisionKind, sentence: String) -> Transition {
+pub(super) fn remove(draft: &Draft<'_>, phase: Phase, kind: DecisionKind, sentence: String) -> Transition {
     let state = draft.state;
     let gone = State {
         phase,

@@ -1,6 +1,8 @@
+mod checks;
 mod contextual;
 mod several;
 mod signals;
+mod webhooks;
 
 use super::*;
 use crate::ledger::{LogE, MetricReport, Scale};
@@ -50,6 +52,7 @@ fn metric(name: &str, role: Role, finding: Finding, required: bool) -> MetricRep
         log_e: LogE::default(),
         units: [0; 2],
         cuped: None,
+        tested: None,
         why: None,
     }
 }

@@ -58,6 +58,9 @@ pub(super) fn metric(m: &MetricReport) -> String {
         };
         text.push_str(&format!(" ({what} {})", effect(range)));
     }
+    if let Some(looks) = m.tested.as_ref().and_then(|tested| tested.looks) {
+        text.push_str(&format!(", at look {} of {}", looks.due, looks.of));
+    }
     if let Some(narrowed) = m.cuped.filter(|n| n.variance > 0.0) {
         text.push_str(&format!(
             ", {:.0} % of its variance explained by what was known before",

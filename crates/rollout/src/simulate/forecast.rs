@@ -2,7 +2,7 @@
 
 use super::{Behaviour, Course, World, run};
 use crate::machine::{DecisionKind, RowFailed};
-use crate::spec::{AtMaxDuration, MetricKind, MetricSpec, RolloutSpec, Source};
+use crate::spec::{AtMaxDuration, MetricKind, MetricSpec, MetricTest, RolloutSpec, Source};
 use mainspring_stats::decision::Direction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -167,7 +167,8 @@ fn harmed(metric: &MetricSpec, stable: &Behaviour, times: f64) -> Option<(Behavi
         MetricKind::Errors => {
             let rate = stable.error_rate;
             // One that keeps the margin or what is tolerable holds, so harm is beyond both.
-            let tolerable = metric.non_inferiority().max(rate * (metric.margin() - 1.0));
+            let by_ratio = if metric.test() == MetricTest::Betting { 0.0 } else { rate * (metric.margin() - 1.0) };
+            let tolerable = metric.non_inferiority().max(by_ratio);
             let worse = (rate + times * tolerable).min(1.0);
             Some((Behaviour { error_rate: worse, ..stable.clone() }, [rate, worse]))
         }

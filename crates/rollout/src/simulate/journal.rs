@@ -108,7 +108,7 @@ impl Columns {
             // Each request is one, and that needs no asking.
             Ok(UnitFrom::Request) | Err(_) => None,
             Ok(UnitFrom::Field(name)) => self.quoted(&format!("in.{name}")),
-            Ok(UnitFrom::Header(_) | UnitFrom::Key) => Some("unit".to_owned()),
+            Ok(UnitFrom::Header(_) | UnitFrom::Cookie(_) | UnitFrom::Key) => Some("unit".to_owned()),
         };
         let nothing = || "0 AS known, 0 AS different".to_owned();
         let units = unit.map_or_else(nothing, |unit| format!("count({unit}), count(DISTINCT {unit})"));

@@ -63,12 +63,15 @@ fn hours_since(start: Timestamp, at: Timestamp) -> f64 {
     (at.micros() - start.micros()) as f64 / 3.6e9
 }
 
-/// The spec as if whoever must agree did so at once: nobody is there to wait for.
+/// The spec as if whoever must agree, people and webhooks, did so at once: nobody is there to wait for.
 fn agreed(spec: &Arc<RolloutSpec>) -> Arc<RolloutSpec> {
-    if spec.approvals.is_empty() {
+    if spec.approvals.is_empty() && spec.preflight.webhooks.is_empty() {
         return Arc::clone(spec);
     }
-    Arc::new(RolloutSpec { approvals: Vec::new(), ..(**spec).clone() })
+    let mut alone = RolloutSpec::clone(spec);
+    alone.approvals.clear();
+    alone.preflight.webhooks.clear();
+    Arc::new(alone)
 }
 
 /// Runs one rollout from its beginning to its end, at most `hours` of its time. Approvals are given at once.

@@ -2,7 +2,7 @@
 
 use super::{
     BanditStep, ContextualBanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source,
-    StepKind, StepSpec,
+    StepKind, StepSpec, testing, webhook,
 };
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
@@ -27,7 +27,7 @@ impl Failure for SpecError {
 /// The longest time before a rollout that is looked at.
 const MOST_BEFORE: std::time::Duration = std::time::Duration::from_secs(180 * 86_400);
 
-fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecError> {
+pub(super) fn ensure(ok: bool, path: &str, reason: impl Into<String>) -> Result<(), SpecError> {
     if ok { Ok(()) } else { Err(SpecError { path: path.to_owned(), reason: reason.into() }) }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn percent(percent: f64) -> Option<Share> {
     Share::from_fraction(percent / 100.0).ok().filter(|s| *s != Share::NONE)
 }
 
-fn rate(value: f64, path: &str) -> Result<(), SpecError> {
+pub(super) fn rate(value: f64, path: &str) -> Result<(), SpecError> {
     ensure(value > 0.0 && value < 0.5, path, format!("{value} is no error rate; give more than 0 and less than 0.5"))
 }
 
@@ -99,7 +99,8 @@ impl RolloutSpec {
             ensure(!gate.metric.is_empty(), &path, "name a metric")?;
             ensure(gate.min.is_some() || gate.max.is_some(), &path, "give min, max or both")?;
         }
-        Ok(())
+        let webhooks = preflight.webhooks.iter().enumerate();
+        webhook::check_all(webhooks.map(|(i, webhook)| (format!("preflight.webhooks[{i}]"), webhook)))
     }
 
     fn check_steps(&self) -> Result<(), SpecError> {
@@ -148,12 +149,12 @@ impl RolloutSpec {
 
     fn check_metrics(&self) -> Result<(), SpecError> {
         let metrics = &self.metrics;
-        let lists = [("guardrails", &metrics.guardrails), ("success", &metrics.success)];
+        let lists = [("guardrails", &metrics.guardrails), ("success", &metrics.success), ("report", &metrics.report)];
         let mut names: Vec<&str> = vec!["srm", "multipleExposure", "noData", "shadowErrors", "shadowDiff"];
         for (list, all) in lists {
             for (i, metric) in all.iter().enumerate() {
                 let path = format!("metrics.{list}[{i}]");
-                check_metric(metric, &path, list == "success")?;
+                check_metric(metric, &path, list)?;
                 ensure(
                     !names.contains(&metric.name.as_str()),
                     &format!("{path}.name"),
@@ -172,10 +173,15 @@ impl RolloutSpec {
                 let fits = most.is_none_or(|most| most >= 0.0 && most.is_finite());
                 ensure(fits, &format!("{path}.{field}"), "must be 0 or more")?;
             }
+            if let Some(alpha) = signal.alpha {
+                rate(alpha, &format!("{path}.alpha"))?;
+            }
             let one = signal.max_shift.is_some() != signal.psi.is_some();
             ensure(one, &path, "say one of them: maxShift for a mean, or psi for a whole distribution")?;
             names.push(&signal.name);
         }
+        self.check_rates()?;
+        self.check_bandit_tests()?;
         rate(metrics.quality.srm.alpha, "metrics.quality.srm.alpha")?;
         let most = metrics.quality.multiple_exposure.max_percent;
         ensure((0.0..=100.0).contains(&most), "metrics.quality.multipleExposure.maxPercent", "must be 0 to 100")?;
@@ -195,6 +201,15 @@ impl RolloutSpec {
             let at = |field: &str| format!("approvals[{i}].{field}");
             ensure((1..=10).contains(&approval.approvals), &at("approvals"), "must be 1 to 10")?;
             ensure(approval.expires.is_none_or(|e| !e.0.is_zero()), &at("expires"), "must be longer than 0ms")?;
+            let alone = approval.webhook.is_none() || !approval.strict();
+            ensure(
+                alone,
+                &at("webhook"),
+                "people and a webhook are entries of their own: - {before: promotion, webhook: {…}}",
+            )?;
+            let together = self.approvals[..=i].iter().enumerate().filter(|(_, a)| a.before == approval.before);
+            let webhooks = together.filter_map(|(i, a)| Some((format!("approvals[{i}].webhook"), a.webhook.as_ref()?)));
+            webhook::check_all(webhooks)?;
         }
         let Some(limits) = &self.hard_limits else { return Ok(()) };
         ensure(limits.error_rate.is_some() || limits.p99.is_some(), "hardLimits", "give errorRate, p99 or both")?;
@@ -331,7 +346,9 @@ fn check_contextual(bandit: &ContextualBanditStep, path: &str) -> Result<(), Spe
     check_pace(&pace, path)
 }
 
-fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), SpecError> {
+/// `list` is where it stands: `guardrails`, `success` or `report`.
+fn check_metric(metric: &MetricSpec, path: &str, list: &str) -> Result<(), SpecError> {
+    let (guardrail, success) = (list == "guardrails", list == "success");
     let at = |field: &str| format!("{path}.{field}");
     ensure(!metric.name.is_empty(), &at("name"), "give it a name")?;
     let counted = matches!(metric.kind, MetricKind::Errors | MetricKind::Quantile);
@@ -349,7 +366,7 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     ensure(metric.margin.is_none() || counted, &at("margin"), "means have nonInferiority instead")?;
     let fits = metric.margin.is_none_or(|m| (1.0..=10.0).contains(&m));
     ensure(fits, &at("margin"), "must be 1 (no worse at all) to 10")?;
-    let allowed = metric.kind != MetricKind::Quantile && !success;
+    let allowed = metric.kind != MetricKind::Quantile && guardrail;
     ensure(
         metric.non_inferiority.is_none() || allowed,
         &at("nonInferiority"),
@@ -365,6 +382,7 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
     ensure(!(success && metric.kind == MetricKind::Errors), &at("kind"), "errors can be a guardrail only")?;
     let whole = matches!(metric.kind, MetricKind::Mean | MetricKind::Total) && metric.source != Some(Source::Latency);
     ensure(!metric.binary || whole, &at("binary"), "only a mean or a total of a label or an output has it")?;
+    testing::check(metric, &at)?;
     ensure(metric.cuped.is_none() || mean, &at("cuped"), "only means, totals and ratios have it")?;
     if let Some(Covariate::Before(window)) = metric.cuped.as_ref().map(|c| &c.covariate) {
         let fits = !window.is_zero() && *window <= MOST_BEFORE;
@@ -372,10 +390,12 @@ fn check_metric(metric: &MetricSpec, path: &str, success: bool) -> Result<(), Sp
         let one = matches!(metric.kind, MetricKind::Mean | MetricKind::Total);
         ensure(one, &at("cuped.covariate"), "only a mean or a total has a time before; give a ratio input:NAME")?;
     }
+    let plans = metric.min_effect.is_none() || list != "report";
+    ensure(plans, &at("minEffect"), "nothing is planned for what is only reported; remove it")?;
     ensure(metric.min_effect.is_none_or(|e| e > 0.0 && e.is_finite()), &at("minEffect"), "must be more than 0")?;
     let labelled = [&metric.source, &metric.over].into_iter().flatten().any(|s| matches!(s, Source::Label(_)));
-    ensure(metric.delay.is_none() || (labelled && !success), &at("delay"), "only a guardrail of labels has it")?;
-    let zero = mean && !success && metric.non_inferiority.is_none();
+    ensure(metric.delay.is_none() || (labelled && guardrail), &at("delay"), "only a guardrail of labels has it")?;
+    let zero = mean && guardrail && metric.non_inferiority.is_none();
     ensure(
         !zero,
         &at("nonInferiority"),

@@ -1,5 +1,6 @@
 //! What a rollout measures.
 
+use super::{MetricTest, SpendingSpec};
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::Direction;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -19,6 +20,9 @@ pub struct MetricsSpec {
     /// Reasons for the change: one of them must get better, none may get worse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub success: Vec<MetricSpec>,
+    /// Only shown, with their intervals: they decide nothing, and take nothing from the error rates of the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<MetricSpec>,
     /// Worth a look by a person: the rollout pauses, and goes on by itself once they are calm.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalSpec>,
@@ -26,7 +30,7 @@ pub struct MetricsSpec {
     pub quality: QualitySpec,
 }
 
-/// A guardrail or a success metric.
+/// A guardrail, a success metric, or one that is only reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricSpec {
@@ -65,6 +69,29 @@ pub struct MetricSpec {
     /// how rare a 1 is; a number that is another takes that back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub binary: bool,
+    /// How it is tested; when not set, as most of its kind are: `asymptotic`, `rateRatio` for errors, `exceedance` for a
+    /// quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<MetricTest>,
+    /// The error rate of each of its questions (worse, better, within its margin), of all candidates together. It is taken out
+    /// of `decision.alpha`; metrics without one share what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// For `test: msprt`: how large effects are expected to be (their standard deviation), in the metric's own unit;
+    /// `minEffect` when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau: Option<f64>,
+    /// For `test: groupSequential`: units of stable and of a candidate at the last look, split evenly. At other weights a unit
+    /// counts for less: of `n` and `m` units, `4nm/(n+m)` count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_units: Option<u64>,
+    /// For `test: groupSequential`: how many looks there are until then, evenly; 5 when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 20))]
+    pub looks: Option<u32>,
+    /// For `test: groupSequential`: how the error rate is spent over the looks; `obrienFleming` when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spending: Option<SpendingSpec>,
     /// For `mean`, `total` and `ratio`: takes out of the variance what was known of a unit before (CUPED).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuped: Option<CupedSpec>,
@@ -161,6 +188,12 @@ impl MetricSpec {
             min_effect: None,
             delay: None,
             binary: false,
+            test: None,
+            alpha: None,
+            tau: None,
+            max_units: None,
+            looks: None,
+            spending: None,
             cuped: None,
         }
     }
@@ -191,6 +224,19 @@ pub enum MetricKind {
     Total,
     /// The sum of the source over the sum of another.
     Ratio,
+}
+
+impl MetricKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Quantile => "quantile",
+            Self::Mean => "mean",
+            Self::Total => "total",
+            Self::Ratio => "ratio",
+        }
+    }
 }
 
 /// Which way a metric is good.
@@ -278,6 +324,9 @@ pub struct SignalSpec {
     /// a large one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psi: Option<f64>,
+    /// The probability, of all candidates together, of pausing where nothing is beyond the limit; `decision.alpha` when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
 }
 
 /// Whether the comparison can be trusted.
@@ -292,44 +341,73 @@ pub struct QualitySpec {
     pub no_data: NoDataSpec,
 }
 
-/// Sample-ratio mismatch; the rollout holds.
+/// What follows when a check of the comparison fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnFail {
+    /// It stays where it is until the check passes again, or a person decides.
+    #[default]
+    Hold,
+    /// Back to stable.
+    Rollback,
+    /// It is said in a decision, and the rollout goes on as if it had passed.
+    Warn,
+}
+
+impl OnFail {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn holds(&self) -> bool {
+        *self == Self::Hold
+    }
+}
+
+/// Sample-ratio mismatch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SrmSpec {
-    /// The probability of holding a sound rollout.
+    /// The probability that a sound rollout fails it.
     pub alpha: f64,
+    /// What follows.
+    #[serde(skip_serializing_if = "OnFail::holds")]
+    pub on_fail: OnFail,
 }
 
 impl Default for SrmSpec {
     fn default() -> Self {
-        Self { alpha: 0.001 }
+        Self { alpha: 0.001, on_fail: OnFail::Hold }
     }
 }
 
-/// Units that saw two variants while the weights stood still; the rollout holds.
+/// Units that saw two variants while the weights stood still.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct MultipleExposureSpec {
     /// How many units may, in percent.
     pub max_percent: f64,
+    /// What follows.
+    #[serde(skip_serializing_if = "OnFail::holds")]
+    pub on_fail: OnFail,
 }
 
 impl Default for MultipleExposureSpec {
     fn default() -> Self {
-        Self { max_percent: 1.0 }
+        Self { max_percent: 1.0, on_fail: OnFail::Hold }
     }
 }
 
-/// Nothing of the candidate for so long; the rollout holds.
+/// Nothing of the candidate for so long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct NoDataSpec {
     /// After so long.
     pub after: HumanDuration,
+    /// What follows.
+    #[serde(skip_serializing_if = "OnFail::holds")]
+    pub on_fail: OnFail,
 }
 
 impl Default for NoDataSpec {
     fn default() -> Self {
-        Self { after: HumanDuration(Duration::from_secs(1800)) }
+        Self { after: HumanDuration(Duration::from_secs(1800)), on_fail: OnFail::Hold }
     }
 }

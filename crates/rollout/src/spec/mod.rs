@@ -6,19 +6,24 @@ mod metrics;
 mod not_built;
 mod preflight;
 mod steps;
+mod testing;
 #[cfg(test)]
 pub(crate) mod tests;
+mod webhook;
 
 pub use check::SpecError;
 pub use layers::LayerError;
 pub use metrics::{
-    Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec,
+    Covariate, CupedSpec, DirectionSpec, MetricKind, MetricSpec, MetricsSpec, MultipleExposureSpec, NoDataSpec, OnFail,
     QualitySpec, SignalSpec, Source, SrmSpec,
 };
 pub use preflight::{GateSpec, PreflightSpec, ReplaySpec, ToleranceSpec};
 pub use steps::{
     AbTestStep, BanditStep, CanaryStep, CompareSpec, ContextualBanditStep, FeatureSpec, ShadowStep, StepKind, StepSpec,
 };
+pub(crate) use testing::DEFAULT_LOOKS;
+pub use testing::{MetricTest, SpendingSpec};
+pub use webhook::WebhookSpec;
 
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
@@ -72,7 +77,7 @@ pub struct RolloutSpec {
     /// What follows a rollback or a promotion.
     #[serde(default)]
     pub rollback: RollbackSpec,
-    /// Where a person must agree.
+    /// Where a person, or a webhook, must agree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalSpec>,
 }
@@ -100,8 +105,8 @@ pub struct CandidateSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct AssignmentSpec {
-    /// What is assigned and analysed: `header:x-user-id`, `field:user_id`, `key` (the caller's API key) or `request`. A request
-    /// without it gets an answer that is not counted, of stable or of a candidate.
+    /// What is assigned and analysed: `header:x-user-id`, `cookie:uid`, `field:user_id`, `key` (the caller's API key) or `request`.
+    /// A request without it gets an answer that is not counted, of stable or of a candidate.
     pub unit: String,
     /// Decides which units come first. A salt of its own for each rollout when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +124,7 @@ impl AssignmentSpec {
     pub fn carrier(&self) -> Option<String> {
         match self.unit.parse().ok()? {
             UnitFrom::Header(name) => Some(format!("header {name}")),
+            UnitFrom::Cookie(name) => Some(format!("cookie {name}")),
             UnitFrom::Field(name) => Some(format!("input {name}")),
             UnitFrom::Key => Some("API key".to_owned()),
             UnitFrom::Request => None,
@@ -273,6 +279,10 @@ pub struct RollbackSpec {
     pub keep_warm: HumanDuration,
     /// How long the same model may not be tried again on this deployment after a rollback.
     pub cooldown: HumanDuration,
+    /// After a rollback because something was worse, a hard limit was broken or a check failed, the candidate's version is frozen:
+    /// nothing new may take it until a person says `mainspring model unfreeze`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub freeze_version: bool,
     #[serde(skip_serializing)]
     #[schemars(default)]
     notify: not_built::Notify,
@@ -284,12 +294,13 @@ impl Default for RollbackSpec {
             window: HumanDuration(Duration::ZERO),
             keep_warm: HumanDuration(10 * MINUTE),
             cooldown: HumanDuration(Duration::ZERO),
+            freeze_version: false,
             notify: not_built::Notify,
         }
     }
 }
 
-/// Where a person must agree.
+/// Where a person, or a webhook, must agree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalSpec {
@@ -303,6 +314,9 @@ pub struct ApprovalSpec {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[schemars(range(min = 1, max = 10))]
     pub approvals: u8,
+    /// A webhook must agree, in place of a person: it is asked once the people of this point have, and no order goes past it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookSpec>,
     /// How long they have; then stable takes everything back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<HumanDuration>,
@@ -324,7 +338,7 @@ impl ApprovalSpec {
     }
 }
 
-/// Before what a person must agree.
+/// Before what somebody must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ApprovalPoint {

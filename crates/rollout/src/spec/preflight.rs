@@ -1,5 +1,6 @@
 //! What must hold before the first request reaches the candidate.
 
+use super::WebhookSpec;
 use mainspring_resource::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,13 +20,27 @@ pub struct PreflightSpec {
     /// Metrics of the candidate's run in the registry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateSpec>,
+    /// The candidate's version says what it is: it has a description, or a file `MODEL_CARD.md`, `model_card.md` or `README.md`
+    /// among those of its model.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub model_card: bool,
+    /// Webhooks that must agree, asked once everything else holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookSpec>,
     /// How long all of it may take.
     pub timeout: HumanDuration,
 }
 
 impl Default for PreflightSpec {
     fn default() -> Self {
-        Self { signature: true, replay: None, gates: Vec::new(), timeout: HumanDuration(TIMEOUT) }
+        Self {
+            signature: true,
+            replay: None,
+            gates: Vec::new(),
+            model_card: false,
+            webhooks: Vec::new(),
+            timeout: HumanDuration(TIMEOUT),
+        }
     }
 }
 

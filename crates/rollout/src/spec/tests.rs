@@ -49,10 +49,80 @@ fn the_whole_spec_reads_writes_back_and_is_valid() {
 /// The whole spec with one thing replaced.
 fn spoiled(from: &str, to: &str) -> String {
     assert!(WHOLE.contains(from), "{from}");
-    match parse(&WHOLE.replacen(from, to, 1)) {
+    let to = to.replace("HOOK", "{name: a, url: 'https://a.example.com/', secret: {file: a}}");
+    match parse(&WHOLE.replacen(from, &to, 1)) {
         Err(error) => error,
         Ok(spec) => spec.validate().unwrap_err().to_string(),
     }
+}
+
+#[test]
+fn a_test_fits_its_metric_and_has_what_it_needs() {
+    let accepted = "success: [{name: accepted, kind: mean, source: 'label:accepted', cuped: {covariate: 'input:visits'}, minEffect: 0.01";
+    let with = |more: &str| (accepted, format!("{accepted}, {more}"));
+    let errors = |more: &str| ("{name: errors, kind: errors", format!("{{name: errors, kind: errors, {more}"));
+    for ((from, to), says) in [
+        (
+            with("test: betting"),
+            "metrics.success[0].test: betting does not fit kind mean; what does: asymptotic, msprt, groupSequential",
+        ),
+        (
+            errors("test: msprt"),
+            "metrics.guardrails[0].test: msprt does not fit kind errors; what does: rateRatio, betting",
+        ),
+        (
+            ("margin: 1.1", "margin: 1.1, test: asymptotic".to_owned()),
+            "does not fit kind quantile; what does: exceedance",
+        ),
+        (errors("test: betting, margin: 1.2"), "metrics.guardrails[0].margin: betting tests a difference"),
+        (with("test: groupSequential"), "metrics.success[0].maxUnits: groupSequential needs a known end"),
+        (with("test: groupSequential, maxUnits: 100"), "metrics.success[0].maxUnits: must be 400"),
+        (with("test: groupSequential, maxUnits: 1000, looks: 21"), "metrics.success[0].looks: must be 1 to 20"),
+        (with("maxUnits: 1000"), "metrics.success[0].maxUnits: only `test: groupSequential`"),
+        (with("tau: 1"), "metrics.success[0].tau: only `test: msprt`"),
+        (with("test: msprt, tau: 0"), "metrics.success[0].tau: must be more than 0"),
+        (with("alpha: 0.7"), "metrics.success[0].alpha: 0.7 is no error rate"),
+        (with("alpha: 0.05"), "metrics: the metrics' own error rates are 0.05 together, of the 0.05"),
+    ] {
+        let spoiled = spoiled(from, &to);
+        assert!(spoiled.contains(says), "{to}: {spoiled}");
+    }
+    let fits = WHOLE.replacen(accepted, &format!("{accepted}, test: msprt, alpha: 0.02"), 1);
+    parse(&fits).unwrap().validate().unwrap();
+    // Without a smallest effect nothing says how large effects are.
+    let unknown = fits.replacen(", minEffect: 0.01", "", 1);
+    assert!(parse(&unknown).unwrap().validate().unwrap_err().to_string().contains("give tau or minEffect"));
+}
+
+#[test]
+fn what_own_rates_leave_is_shared_by_the_others() {
+    let text = "
+deployment: d
+candidates: [{name: b, model: 'models:/m/2'}, {name: c, model: 'models:/m/3'}]
+steps: [{bandit: {maxDuration: 1d}}]
+metrics:
+  guardrails: [{name: errors, kind: errors, alpha: 0.01}, {name: p95, kind: quantile, source: latency}]
+  success: [{name: a, kind: mean, source: 'label:a', alpha: 0.02}, {name: b, kind: mean, source: 'label:b'}, {name: c, kind: mean, source: 'label:c'}]
+";
+    let spec = parse(text).unwrap();
+    spec.validate().unwrap();
+    let plan = crate::ledger::Plan::of(&spec);
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    // Of 2.5 % a candidate, 0.5 and 1 are given; three share 1 for harm, two share 1.5 for being better.
+    for (at, harm, holds, better) in
+        [(0, 0.005, 0.005, 0.005), (1, 0.01 / 3.0, 0.025, 0.025), (2, 0.01, 0.01, 0.01), (3, 0.01 / 3.0, 0.025, 0.0075)]
+    {
+        let rates = plan.metrics[at].rates;
+        assert!(near(rates.harm, harm) && near(rates.holds, holds) && near(rates.better, better), "{at}: {rates:?}");
+    }
+    let grouped = text.replacen("source: 'label:b'", "source: 'label:b', test: groupSequential, maxUnits: 4000", 1);
+    let refused = parse(&grouped).unwrap().validate().unwrap_err().to_string();
+    assert!(refused.starts_with("metrics.success[1].test: a bandit moves its weights"), "{refused}");
+    // Its interval would be wrong where nothing is decided, too.
+    let shown =
+        "report: [{name: shown, kind: mean, source: 'label:b', test: groupSequential, maxUnits: 4000}]\n  success:";
+    let refused = parse(&text.replacen("success:", shown, 1)).unwrap().validate().unwrap_err().to_string();
+    assert!(refused.starts_with("metrics.report[0].test: a bandit moves its weights"), "{refused}");
 }
 
 #[test]
@@ -60,7 +130,7 @@ fn each_fault_is_named_with_its_path() {
     for (from, to, says) in [
         ("name: v8", "name: stable", "candidates[0].name"),
         ("[{name: v8, model: models:/churn/8}]", "[]", "candidates: name one"),
-        ("header:x-user-id", "cookie:a", "assignment.unit"),
+        ("header:x-user-id", "'cookie:'", "assignment.unit"),
         ("places: [40, 60]", "places: [60, 60]", "assignment.layer.places"),
         ("place: 2", "place: 3", "assignment.layer.place"),
         ("percent: 2}", "percent: 0}", "assignment.holdout.percent"),
@@ -71,6 +141,17 @@ fn each_fault_is_named_with_its_path() {
         ("minRequests: 50", "golden: 's3://b/golden.jsonl'", "preflight.replay.golden"),
         ("canary: {weight: 5}", "canary: {weight: 0.5}", "steps[2]: 0.5 percent after 1"),
         ("canary: {weight: 5}", "canary: {weight: 100}", "steps[2].canary.weight"),
+        ("srm: {alpha: 0.001}", "srm: {onFail: explode}", "unknown variant `explode`"),
+        (
+            "  signals:",
+            "  report: [{name: long, kind: mean, source: 'output:long', nonInferiority: 1}]\n  signals:",
+            "metrics.report[0].nonInferiority: only a guardrail",
+        ),
+        (
+            "  signals:",
+            "  report: [{name: score, kind: quantile, source: latency}]\n  signals:",
+            "metrics.signals[0].name: another metric has this name",
+        ),
         (
             "canary: {weight: 5}",
             "canary: {weight: 5}\n    abTest: {maxDuration: 1d}",
@@ -103,6 +184,24 @@ fn each_fault_is_named_with_its_path() {
         ("cooldown: 24h", "notify: [webhook]", "`notify`"),
         ("before: abTest", "before: abTest, approvals: 0", "approvals[0].approvals"),
         ("before: abTest", "before: abTest, group: risk, expires: 0s", "approvals[0].expires"),
+        ("before: abTest", "before: abTest, group: risk, webhook: HOOK", "approvals[0].webhook"),
+        (
+            "before: abTest",
+            "before: abTest, webhook: HOOK}, {before: abTest, webhook: HOOK",
+            "approvals[1].webhook.name",
+        ),
+        ("signature: true", "webhooks: [HOOK, HOOK]", "preflight.webhooks[1].name"),
+        ("signature: true", "webhooks: [{name: a, url: 'ftp://x', secret: {file: a}}]", "preflight.webhooks[0].url"),
+        (
+            "signature: true",
+            "webhooks: [{name: a, url: 'http://x', secret: {env: HOME}}]",
+            "preflight.webhooks[0].secret",
+        ),
+        (
+            "signature: true",
+            "webhooks: [{name: a, url: 'http://x', secret: {file: a}, timeout: 2m}]",
+            "preflight.webhooks[0].timeout",
+        ),
         ("maxDuration: 21d", "maxDuration: 0s", "maxDuration"),
     ] {
         let error = spoiled(from, to);

@@ -20,7 +20,7 @@ pub(crate) struct Change {
     pub run: Run,
     pub done: Transition,
     /// Ids of the events that tell of it.
-    pub ids: [EventId; 2],
+    pub ids: [EventId; 3],
     /// The leader's lease, when the controller decided.
     pub lease: Option<Lease>,
     /// The record, when a person decided.
@@ -47,7 +47,7 @@ pub(crate) struct Begin {
     /// The run's id.
     pub id: EventId,
     /// Ids of the events that tell of the end of the run before, if it still has the deployment.
-    pub ids: [EventId; 2],
+    pub ids: [EventId; 3],
     pub at: Timestamp,
     /// The record, when a person began it.
     pub audit: Option<AuditRecord>,
@@ -177,9 +177,9 @@ async fn put_row(c: &mut Conn, run: &Run, done: &Transition, epoch: i64) -> Resu
     if changed == 0 { Err(raced(run)) } else { Ok(()) }
 }
 
-/// What others must hear, at least once, after the commit: the journal of the decision, and the deployment of what it is
-/// to declare.
-async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 2]) -> Result<(), RolloutError> {
+/// What others must hear, at least once, after the commit: the journal of the decision, the deployment of what it is to declare,
+/// and the registry of what nothing may take any more.
+async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 3]) -> Result<(), RolloutError> {
     let decision = &done.decision;
     // Written just before, so it is among them; a rollout's runs are one sequence to the journal.
     let sql = "SELECT COUNT(*) AS n FROM rollout_decision WHERE tenant = $1 AND name = $2";
@@ -204,6 +204,9 @@ async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 2]) ->
     c.outbox(event::Decision::TOPIC, told.event, &body).await?;
     if let Some(follow) = &done.follow {
         c.outbox(crate::FOLLOWS, ids[1], &json!({"tenant": &run.tenant, "follow": follow})).await?;
+    }
+    if !done.freeze.is_empty() {
+        c.outbox(crate::FREEZES, ids[2], &json!({"tenant": &run.tenant, "freeze": &done.freeze})).await?;
     }
     Ok(())
 }

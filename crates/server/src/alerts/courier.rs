@@ -4,7 +4,7 @@ use super::mail;
 use mainspring_alert::render::{HttpRequest, Outgoing};
 use mainspring_alert::{Courier, Refused};
 use mainspring_artifact::AwsSigner;
-use mainspring_core::Failure;
+use mainspring_core::{Failure, Secret};
 use mainspring_http::client::beginning;
 use mainspring_http::{Client, ClientError, ClientSettings, Reach};
 use std::time::Duration;
@@ -73,19 +73,19 @@ impl Sender {
         }
         let after = answer.headers().get(http::header::RETRY_AFTER);
         let after = after.and_then(|v| v.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
-        let said = said(&beginning(answer, READ).await, &request);
+        let said = said(&beginning(answer, READ).await, &request.hide);
         let reason = format!("it answered {}{}{said}", status.as_u16(), if said.is_empty() { "" } else { ": " });
         Err(Refused { reason, for_good: request.gives_up.on(status.as_u16()), after })
     }
 }
 
-/// What the beginning of a refusal says: without any secret, at most [`SAID`] bytes.
-fn said((body, whole): &(Vec<u8>, bool), request: &HttpRequest) -> String {
+/// What the beginning of an answer says: without any of these secrets, at most [`SAID`] bytes.
+pub fn said((body, whole): &(Vec<u8>, bool), hide: &[Secret]) -> String {
     let text = String::from_utf8_lossy(body);
-    let mut text = request.without_secrets(text.trim());
+    let mut text = mainspring_webhook::without(text.trim(), hide);
     if !whole {
         // The beginning of a secret may be where reading ended.
-        let longest = request.hide.iter().map(|secret| secret.reveal().len()).max().unwrap_or(0);
+        let longest = hide.iter().map(|secret| secret.reveal().len()).max().unwrap_or(0);
         text.truncate(text.floor_char_boundary(text.len().saturating_sub(longest)));
     }
     text.truncate(text.floor_char_boundary(SAID));

@@ -116,6 +116,7 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
         DecisionKind::Promoted => ("RolloutPromoted", Severity::Info),
         DecisionKind::Held => ("RolloutHeld", Severity::Info),
         DecisionKind::Full => ("RolloutEvidenceFull", Severity::Info),
+        DecisionKind::Warned => ("RolloutWarned", Severity::Ticket),
         DecisionKind::Started => ("RolloutStarted", Severity::Info),
         DecisionKind::Advanced => ("RolloutAdvanced", Severity::Info),
         DecisionKind::Dropped => ("RolloutDroppedCandidate", Severity::Info),

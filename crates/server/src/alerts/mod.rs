@@ -1,6 +1,8 @@
 //! The kind AlertChannel, and what alerts need from the rest of the server.
 
+mod answering;
 mod courier;
+mod freezing;
 mod happenings;
 mod judged;
 mod mail;
@@ -8,30 +10,37 @@ mod mail;
 mod tests;
 mod traffic;
 
-pub use courier::Sender;
+pub use courier::{Sender, said};
+pub use freezing::Brake;
 pub use traffic::Slos;
 
 use crate::config::Settings;
 use crate::error::StartError;
-use mainspring_alert::{Alerts, ChannelSpec, Controller as Leader, Ports, Vault};
+use mainspring_alert::{Alerts, ChannelSpec, Controller as Leader, Ports};
 use mainspring_artifact::AwsSigner;
 use mainspring_core::{Ctx, Name, Tenant};
 use mainspring_http::Reach;
-use mainspring_resource::{Controller, Kind};
+use mainspring_resource::{Controller, Declaration, Kind};
 use mainspring_store::Db;
 use mainspring_store::sql::Passes;
+use mainspring_webhook::Vault;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// Which hosts what is declared may have something sent to.
+pub fn reach(settings: &Settings) -> Reach {
+    if settings.alerts_anywhere { Reach::Anywhere } else { Reach::Public }
+}
 
 /// Opens alerts as the settings say.
 ///
 /// # Errors
 /// [`StartError`] when TLS or the settings of AWS cannot be used.
-pub fn open(settings: &Settings, db: Db, ctx: &Ctx) -> Result<Alerts, StartError> {
-    let reach = if settings.alerts_anywhere { Reach::Anywhere } else { Reach::Public };
+pub fn open(settings: &Settings, db: Db, ctx: &Ctx, brake: Brake) -> Result<Alerts, StartError> {
     let aws = AwsSigner::new(&[]).map_err(StartError::part("read the settings of AWS"))?;
-    let sender = Sender::new(reach, aws).map_err(StartError::part("make the sender of alerts ready"))?;
-    Ok(Alerts::new(db, ctx.clone(), Vault::new(&settings.secrets), Arc::new(sender)))
+    let sender = Sender::new(reach(settings), aws).map_err(StartError::part("make the sender of alerts ready"))?;
+    let alerts = Alerts::new(db, ctx.clone(), Vault::new(&settings.secrets), Arc::new(sender));
+    Ok(alerts.frozen_by(Arc::new(brake)))
 }
 
 /// Alert channels, carried out for the server itself.
@@ -49,7 +58,7 @@ impl Channels {
 }
 
 impl Controller for Channels {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: ChannelSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         self.alerts.declare(tenant, name, spec);
@@ -77,6 +86,12 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx, (url, replica): (String, St
             slos: parts.slos.clone(),
             journal: parts.journal.clone(),
             judged: judged::Judged::new(parts.serving.clone(), parts.gate.clone(), ctx.clone()),
+            answering: answering::Answers {
+                serving: parts.serving.clone(),
+                journal: parts.journal.clone(),
+                gate: parts.gate.clone(),
+                ctx: ctx.clone(),
+            },
         }),
     };
     let owner = ctx.event_id().to_string();

@@ -1,6 +1,7 @@
 //! alert asks for objectives, limits and counts: deployments declare the first two; the journal's tiles and serving's
 //! rules have the others.
 
+use super::answering::Answers;
 use super::judged::Judged;
 use mainspring_alert::slo::{Count, Objective, RuleLimit, faulty};
 use mainspring_alert::{Severity, Traffic};
@@ -59,6 +60,7 @@ impl Slos {
                     within,
                     minimum: slo.minimum,
                     runbook: slo.runbook.clone(),
+                    answers: None,
                 })
             })
             .collect()
@@ -91,11 +93,14 @@ pub struct Counted {
     pub journal: Journal,
     /// Has what rules counted.
     pub judged: Judged,
+    /// Knows who answers.
+    pub answering: Answers,
 }
 
 impl Traffic for Counted {
     fn objectives(&self) -> Vec<Objective> {
-        self.slos.objectives()
+        let all = self.slos.objectives().into_iter();
+        all.map(|one| Objective { answers: self.answering.alone(&one.tenant, &one.deployment), ..one }).collect()
     }
 
     fn minutes(&self, objective: &Objective, since: Timestamp) -> Vec<Count> {
@@ -147,6 +152,7 @@ mod tests {
             within,
             minimum: 20,
             runbook: None,
+            answers: None,
         }
     }
 

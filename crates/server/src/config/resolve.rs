@@ -150,7 +150,7 @@ impl Layers {
             let known = KEYS.iter().any(|k| k.env() == *name)
                 || OTHERS.contains(&name.as_str())
                 || name.starts_with("MAINSPRING_TEST_")
-                || name.starts_with(mainspring_alert::spec::ENV_PREFIX)
+                || name.starts_with(mainspring_webhook::ENV_PREFIX)
                 || name == "MAINSPRING_BIN";
             if !known {
                 let all: Vec<String> = KEYS.iter().map(Key::env).collect();

@@ -13,7 +13,7 @@ use mainspring_journal::Journal;
 use mainspring_registry::actions::ReadModel;
 use mainspring_registry::uri::locate;
 use mainspring_registry::{ModelSearch, Registry};
-use mainspring_resource::{Controller, Kind};
+use mainspring_resource::{Controller, Declaration, Kind};
 use mainspring_serving::{Describe, Serving};
 use mainspring_store::sql::Passes;
 use parking_lot::Mutex;
@@ -64,7 +64,7 @@ fn read<S: serde::de::DeserializeOwned>(spec: &Value) -> Result<S, String> {
 }
 
 impl Controller for Prices {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: PriceSpec = read(spec)?;
         self.0.declare_prices(tenant, name, spec);
         Ok(())
@@ -80,7 +80,7 @@ impl Controller for Prices {
 }
 
 impl Controller for Budgets {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: BudgetSpec = read(spec)?;
         self.0.declare_budget(tenant, name, spec);
         Ok(())
@@ -101,7 +101,7 @@ impl Controller for Budgets {
 }
 
 impl Controller for Values {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: ValueSpec = read(spec)?;
         self.0.declare_value(tenant, name, spec)
     }

@@ -31,6 +31,9 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// Intervals until a collector that takes no metrics is asked again.
+const DEAF: u32 = 10;
+
 type Headers = Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>;
 
 /// Tells a collector.
@@ -78,8 +81,11 @@ impl Exporter {
             let Some(request) = self.request(&source, &ctx) else { continue };
             match stop.run_until_cancelled(self.round(&request)).await {
                 Some(Err(status)) if status.code() == Code::Unimplemented => {
-                    tracing::info!(endpoint = self.endpoint, "the collector takes no metrics; it is told none");
-                    return;
+                    tracing::info!(endpoint = self.endpoint, "the collector takes no metrics; it is asked again later");
+                    // One that was set up anew may take them.
+                    if stop.run_until_cancelled(tokio::time::sleep(self.interval * DEAF)).await.is_none() {
+                        return;
+                    }
                 }
                 Some(outcome) => self.note(outcome),
                 None => break,

@@ -86,10 +86,11 @@ impl Reading {
 mod tests {
     use super::*;
     use crate::alerts::Sender;
-    use mainspring_alert::{MIGRATIONS, Signal, Subject, Vault};
+    use mainspring_alert::{MIGRATIONS, Signal, Subject};
     use mainspring_artifact::AwsSigner;
     use mainspring_http::Reach;
     use mainspring_testkit::{TempDb, may, may_in};
+    use mainspring_webhook::Vault;
 
     fn signal(source: Source, severity: Severity, of: &str, active: bool) -> Signal {
         let subject = Subject {

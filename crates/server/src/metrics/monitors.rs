@@ -17,9 +17,12 @@ const MOST_OF_ALL: usize = 1_000;
 type OfWatch = (&'static str, Kind, &'static str, fn(&Watch) -> f64);
 
 const FIGURES: [OfWatch; 3] = [
-    ("mainspring_monitor_drifted_columns", Kind::Gauge, "columns that have drifted, whole or in a segment", |w| {
-        w.drifted().len() as f64
-    }),
+    (
+        "mainspring_monitor_drifted_columns",
+        Kind::Gauge,
+        "columns that have drifted, whole or in a segment, or that a detector calls changed",
+        |w| w.drifted().len() as f64,
+    ),
     (
         "mainspring_monitor_rows_seen_total",
         Kind::Counter,

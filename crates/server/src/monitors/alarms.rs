@@ -4,7 +4,7 @@ use crate::deployments::acting_for;
 use mainspring_alert::{Alerts, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
 use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
-use mainspring_monitor::live::{Alarm, Alarms, PortError, PortResult};
+use mainspring_monitor::live::{About, Alarm, Alarms, PortError, PortResult};
 use mainspring_rollout::{Order, OrderRollout, ReadRollouts, RolloutError, Rollouts};
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
         HowBad::Warning => Severity::Ticket,
         HowBad::Critical => Severity::Page,
     };
+    let name = match alarm.about {
+        About::Drift => "Drift",
+        About::Estimate => "EstimatedPerformance",
+    };
     let labels = [
         ("deployment", alarm.deployment.as_str()),
         ("monitor", alarm.monitor.as_str()),
@@ -47,7 +51,7 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
     ];
     [Severity::Ticket, Severity::Page].map(|one| Signal {
         subject: Subject {
-            name: "Drift".to_owned(),
+            name: name.to_owned(),
             source: Source::Drift,
             severity: one,
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
@@ -104,6 +108,7 @@ mod tests {
             monitor: "ages".into(),
             deployment: Name::new("churn").unwrap(),
             variant: "stable".into(),
+            about: About::Drift,
             firing,
             at: Timestamp(0),
             severity,
@@ -124,6 +129,10 @@ mod tests {
         let raised = names(&alarm(true, HowBad::Critical));
         assert_eq!(raised, names(&alarm(false, HowBad::Warning)), "told apart by their severity alone");
         assert_ne!(raised[0], raised[1]);
+        let estimate = Alarm { about: About::Estimate, ..alarm(true, HowBad::Warning) };
+        assert_eq!(signals(&estimate)[0].subject.name, "EstimatedPerformance");
+        let drift = names(&alarm(true, HowBad::Warning));
+        assert!(!names(&estimate).iter().any(|name| drift.contains(name)), "each ends by itself");
         assert_eq!(signals(&alarm(true, HowBad::Warning))[0].subject.query.as_deref(), Some("SELECT 1"));
     }
 }

@@ -3,7 +3,9 @@
 
 mod again;
 mod alarms;
+mod estimates;
 mod models;
+mod named;
 mod rows;
 
 pub use models::Registered;
@@ -13,7 +15,7 @@ use crate::start::Parts;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
 use mainspring_monitor::live::{Controller as Loop, DeclareMonitor, MonitorSpec, Monitors, Ports, ReadMonitors};
 use mainspring_query::{Limits, Query};
-use mainspring_resource::{Controller, Kind};
+use mainspring_resource::{Controller, Declaration, Kind};
 use mainspring_store::sql::Passes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -38,12 +40,17 @@ impl Declared {
 }
 
 impl Controller for Declared {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(
+        &self,
+        tenant: &Tenant,
+        name: &Name,
+        Declaration { spec, since }: Declaration<'_>,
+    ) -> Result<(), String> {
         let spec: MonitorSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         let declare = DeclareMonitor { monitor: name.clone() };
         let auth = self.gate.authorize(&acting_for(tenant), declare).map_err(|e| e.to_string())?;
-        self.monitors.declare(&auth, spec).map_err(|e| e.to_string())
+        self.monitors.declare(&auth, spec, since).map_err(|e| e.to_string())
     }
 
     fn withdraw(&self, tenant: &Tenant, name: &Name) {
@@ -83,7 +90,13 @@ pub fn start(parts: &Parts, ctx: &Ctx) {
     let alarms =
         alarms::Deputy { alerts: parts.alerts.clone(), rollouts: parts.rollouts.clone(), gate: parts.gate.clone() };
     let answers = again::Loaded { serving: parts.serving.clone(), gate: parts.gate.clone() };
-    let ports = Ports { traffic: Arc::new(traffic), alarms: Arc::new(alarms), answers: Arc::new(answers) };
+    let estimates = estimates::Windows { performance: parts.performance.clone(), gate: parts.gate.clone() };
+    let ports = Ports {
+        traffic: Arc::new(traffic),
+        alarms: Arc::new(alarms),
+        answers: Arc::new(answers),
+        estimates: Arc::new(estimates),
+    };
     let owner = ctx.event_id().to_string();
     drop(ctx.tasks.spawn_graceful(Loop::new(parts.monitors.clone(), ports, owner).run(ctx.clone())));
 }

@@ -1,13 +1,14 @@
 //! monitor asks which version a URI means, and what it was trained on; the registry knows.
 
+use super::named::{Place, REFERENCE, TRAINING, located, tagged};
 use crate::conversions::Shelf;
 use crate::deployments::acting_for;
 use mainspring_core::{ErrorKind, Failure, Tenant};
 use mainspring_monitor::Table;
-use mainspring_monitor::live::{Models, PortError, PortResult, SaveProfile, Trained};
+use mainspring_monitor::live::{Models, NamedFile, PortError, PortResult, SaveProfile, Trained};
 use mainspring_monitor::profile::profile;
 use mainspring_registry::actions::ReadModel;
-use mainspring_registry::{Dataset, ModelUri, Resolved, uri};
+use mainspring_registry::{Dataset, Lineage, ModelUri, Resolved, uri};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -43,21 +44,91 @@ impl Registered {
         self.shelf.registry.resolve(tenant, &uri).await.ok()
     }
 
-    /// What is the matter with the first dataset that the version's run names. It is asked for when none could be read.
+    /// What is the matter with what the version's tag names as its training data, and without one with the first dataset that its
+    /// run names. It is asked for when none could be read.
     async fn dataset_unused(
         &self,
         tenant: &Tenant,
         (model, version): (&str, &str),
     ) -> Result<Option<String>, PortError> {
         let Some(found) = self.version(tenant, (model, version)).await else { return Ok(None) };
-        let Ok(number) = found.version.parse() else { return Ok(None) };
-        let read = ReadModel::on(&found.name);
-        let auth = self.shelf.gate.authorize(&acting_for(tenant), read).map_err(|e| port(&e))?;
-        let lineage = self.shelf.registry.lineage(&auth, &found.name, number).await.map_err(|e| port(&e))?;
+        let Some(lineage) = self.lineage(tenant, &found).await? else { return Ok(None) };
+        if let Some(text) = tagged(&lineage, TRAINING) {
+            let why = match located(&lineage, text) {
+                Ok(_) => "which is not there, or cannot be read as what its name says".to_owned(),
+                Err(why) => why,
+            };
+            return Ok(Some(format!("the tag {TRAINING} names {}, {why}", shown(&open(text)))));
+        }
         let datasets = || lineage.run.iter().flat_map(|run| &run.inputs).map(|input| &input.dataset);
         // One that names a file is more likely what was meant.
         let first = datasets().find(|dataset| address(&dataset.source).is_some()).or_else(|| datasets().next());
         Ok(first.map(unused))
+    }
+
+    /// A folder for copies, removed when it is dropped, in whatever way; while it is there, nobody else's copy has its place.
+    async fn folder(&self) -> Result<tempfile::TempDir, PortError> {
+        let broken = |e: std::io::Error| PortError {
+            kind: ErrorKind::Internal,
+            message: format!("cannot write to {}: {e}", self.scratch.display()),
+        };
+        tokio::fs::create_dir_all(&self.scratch).await.map_err(broken)?;
+        tempfile::Builder::new().prefix("profile-").tempdir_in(&self.scratch).map_err(broken)
+    }
+
+    async fn lineage(&self, tenant: &Tenant, found: &Resolved) -> Result<Option<Lineage>, PortError> {
+        let Ok(number) = found.version.parse() else { return Ok(None) };
+        let read = ReadModel::on(&found.name);
+        let auth = self.shelf.gate.authorize(&acting_for(tenant), read).map_err(|e| port(&e))?;
+        self.shelf.registry.lineage(&auth, &found.name, number).await.map(Some).map_err(|e| port(&e))
+    }
+
+    /// A copy of the table that a tag of the version or of its run names.
+    async fn named(
+        &self,
+        tenant: &Tenant,
+        (model, version): (&str, &str),
+        key: &str,
+    ) -> Result<Option<NamedFile>, PortError> {
+        let Some(found) = self.version(tenant, (model, version)).await else { return Ok(None) };
+        let Some(lineage) = self.lineage(tenant, &found).await? else { return Ok(None) };
+        let Some(text) = tagged(&lineage, key) else { return Ok(None) };
+        let unread = |why: &str| PortError {
+            kind: ErrorKind::Conflict,
+            message: format!("the tag {key} of {model} version {version} names {}, {why}", shown(&open(text))),
+        };
+        let Place { root, path, format } = located(&lineage, text).map_err(|why| unread(&why))?;
+        let folder = self.folder().await?;
+        let copied = self.shelf.copy(&acting_for(tenant), (&root, &path, format), folder.path()).await;
+        let copied = copied.map_err(|e| PortError { kind: e.kind, message: e.message })?;
+        let path = copied.ok_or_else(|| unread("which is not there"))?;
+        Ok(Some(NamedFile {
+            path,
+            source: format!("{} of {model} version {version}", shown(text)),
+            held: Box::new(folder),
+        }))
+    }
+
+    /// A copy of what the version was trained on: what its tag names, and without one the first dataset of its run that is
+    /// here. What a tag names and is not there is no dataset either: somebody meant it.
+    async fn trained_on(
+        &self,
+        tenant: &Tenant,
+        (model, version): (&str, &str),
+    ) -> Result<Option<NamedFile>, PortError> {
+        match self.named(tenant, (model, version), TRAINING).await {
+            Ok(None) => {}
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                tracing::info!(model, version, %error, "the training data is not read");
+                return Ok(None);
+            }
+            named => return named,
+        }
+        let Some(found) = self.version(tenant, (model, version)).await else { return Ok(None) };
+        let folder = self.folder().await?;
+        let dataset = self.shelf.dataset(&acting_for(tenant), &found, folder.path()).await;
+        let dataset = dataset.map_err(|e| PortError { kind: e.kind, message: e.message })?;
+        Ok(dataset.map(|(path, _, source)| NamedFile { path, source, held: Box::new(folder) }))
     }
 
     async fn dataset_profile(
@@ -65,22 +136,14 @@ impl Registered {
         tenant: &Tenant,
         (model, version): (&str, &str),
     ) -> Result<Option<Trained>, PortError> {
-        let Some(found) = self.version(tenant, (model, version)).await else { return Ok(None) };
-        let broken = |e: std::io::Error| PortError {
-            kind: ErrorKind::Internal,
-            message: format!("cannot write to {}: {e}", self.scratch.display()),
-        };
-        tokio::fs::create_dir_all(&self.scratch).await.map_err(broken)?;
-        // Removed when this ends, in whatever way; while it is there, nobody else's copy has its place.
-        let folder = tempfile::Builder::new().prefix("profile-").tempdir_in(&self.scratch).map_err(broken)?;
         let who = acting_for(tenant);
-        let dataset = self.shelf.dataset(&who, &found, folder.path()).await;
-        let dataset = dataset.map_err(|e| PortError { kind: e.kind, message: e.message })?;
-        let Some((file, _, source)) = dataset else { return Ok(None) };
-        // One core is left to requests. The folder goes with the reader, who may outlive a caller that went away.
+        let Some(NamedFile { path, source, held }) = self.trained_on(tenant, (model, version)).await? else {
+            return Ok(None);
+        };
+        // One core is left to requests. The copy goes with the reader, who may outlive a caller that went away.
         let made = tokio::task::spawn_blocking(move || {
-            let made = profile(&Table::open(&file)?, 1);
-            drop(folder);
+            let made = profile(&Table::open(&path)?, 1);
+            drop(held);
             made
         });
         match made.await {
@@ -113,6 +176,15 @@ impl Models for Registered {
 
     fn unused<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<String>> {
         Box::pin(self.dataset_unused(tenant, (model, version)))
+    }
+
+    fn reference<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        model: &'a str,
+        version: &'a str,
+    ) -> PortResult<'a, Option<NamedFile>> {
+        Box::pin(self.named(tenant, (model, version), REFERENCE))
     }
 }
 

@@ -4,9 +4,11 @@
 //! then in the past of a monitor that leads here: see `docs/how-to/monitor.md`.
 
 use crate::deployments::acting_for;
+use crate::listen::Listener;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use mainspring_core::{Authorized, Ctx, ErrorKind, Failure, Gate, Timestamp};
+use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch};
 use mainspring_monitor::live::{Asked, PortError, PortResult, RowStream, Rows, Traffic, Wanted};
 use mainspring_monitor::segment::FIELDS;
@@ -15,14 +17,9 @@ use mainspring_serving::{Describe, Serving};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
 
 /// How long after its arrival an answer may reach the journal and still be counted in its minute, microseconds.
 const SETTLES: i64 = 5_000_000;
-/// Micro-batches taken at once.
-const MOST: usize = 64;
 /// The past is read in parts of so long, longer ones where there is little in them, microseconds.
 const SHORTEST: i64 = 50_000;
 const FIRST: i64 = 60_000_000;
@@ -70,7 +67,8 @@ impl JournalRows {
 impl Traffic for JournalRows {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn RowStream>> {
         // Before the past is read, so that nothing falls between.
-        let live = self.journal.subscribe();
+        let of = wanted.clone();
+        let live = Listener::new(&self.journal, &self.ctx.tasks, move |batch, rows| heard(batch, &of, rows));
         let begun = self.ctx.now();
         let past = Some(Past { next: wanted.from, step: FIRST });
         // Its own columns and types: where another deployment has texts under a name, the numbers here stay numbers.
@@ -235,7 +233,7 @@ struct Past {
 struct Following {
     of: JournalRows,
     wanted: Wanted,
-    live: Receiver<Arc<MicroBatch>>,
+    live: Listener<RecordBatch>,
     past: Option<Past>,
     begun: Timestamp,
     /// Events that the past gave and the first micro-batches may bring again.
@@ -327,43 +325,19 @@ impl Following {
 
     /// What has come since the last call.
     fn follow(&mut self) -> Result<Rows, PortError> {
-        let now = self.of.ctx.now();
-        let (mut batches, mut asked) = (Vec::new(), false);
-        for _ in 0..MOST {
-            match self.live.try_recv() {
-                Ok(batch) => {
-                    let rows = self.rows(&batch);
-                    if !rows.is_empty() && !asked {
-                        // Not each second of each monitor, but whenever there is something to hide.
-                        (self.hidden, asked) = (self.of.hidden(&self.wanted)?, true);
-                    }
-                    batches.extend(rows.into_iter().map(|batch| without(batch, &self.hidden)));
-                }
-                Err(TryRecvError::Empty) => {
-                    // All of the past was shown before it could be read.
-                    self.seen = HashSet::new();
-                    return Ok(Rows { batches, complete_until: settled(now), ..Rows::default() });
-                }
-                Err(TryRecvError::Lagged(missed)) => {
-                    let message = format!("{missed} batches of the journal went by; it is read again");
-                    return Err(PortError { kind: ErrorKind::Unavailable, message });
-                }
-                Err(TryRecvError::Closed) => {
-                    return Err(PortError { kind: ErrorKind::Unavailable, message: "the journal is closed".into() });
-                }
-            }
+        // Before it is taken: that is all until then.
+        let complete_until = settled(self.of.ctx.now());
+        let unavailable = |message| PortError { kind: ErrorKind::Unavailable, message };
+        let came = self.live.take().map_err(unavailable)?;
+        let mut batches: Vec<RecordBatch> = came.iter().filter_map(|batch| self.unseen(batch)).collect();
+        // All of the past was shown before it could be read.
+        self.seen = HashSet::new();
+        if !batches.is_empty() {
+            // Not each second of each monitor, but whenever there is something to hide.
+            self.hidden = self.of.hidden(&self.wanted)?;
+            batches = batches.into_iter().map(|batch| without(batch, &self.hidden)).collect();
         }
-        // There is more, of which it is not known when it came.
-        Ok(Rows { batches, more: true, ..Rows::default() })
-    }
-
-    fn rows(&self, batch: &MicroBatch) -> Vec<RecordBatch> {
-        let of = |header: &mainspring_journal::log::StreamHeader| {
-            header.kind == Kind::Prediction
-                && header.tenant == self.wanted.tenant.as_str()
-                && header.deployment.as_deref() == Some(self.wanted.spec.deployment.as_str())
-        };
-        batch.slices.iter().filter(|s| of(&s.header)).filter_map(|s| self.unseen(&s.batch)).collect()
+        Ok(Rows { batches, complete_until, ..Rows::default() })
     }
 
     fn unseen(&self, batch: &RecordBatch) -> Option<RecordBatch> {
@@ -374,6 +348,21 @@ impl Following {
         let mask = ids.iter().map(|id| Some(id.is_some_and(|id| !self.seen.contains(id)))).collect();
         filter_record_batch(batch, &mask).ok()
     }
+}
+
+/// The rows of the deployment that have just been journaled; answers with their bytes.
+fn heard(batch: &MicroBatch, wanted: &Wanted, rows: &mut Vec<RecordBatch>) -> usize {
+    let of = |header: &StreamHeader| {
+        header.kind == Kind::Prediction
+            && header.tenant == wanted.tenant.as_str()
+            && header.deployment.as_deref() == Some(wanted.spec.deployment.as_str())
+    };
+    let mine = batch.slices.iter().filter(|s| of(&s.header));
+    mine.map(|s| {
+        rows.push(s.batch.clone());
+        s.batch.get_array_memory_size()
+    })
+    .sum()
 }
 
 /// The batch without these columns.

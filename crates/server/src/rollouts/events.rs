@@ -8,21 +8,21 @@ mod before;
 mod tests;
 
 use crate::deployments::acting_for;
+use crate::listen::Listener;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampMicrosecondType, UInt16Type, UInt64Type};
-use mainspring_core::{Ctx, ErrorKind, EventId, Failure, Gate, Name, Tenant, Timestamp};
+use mainspring_core::{Ctx, ErrorKind, EventId, Gate, Name, Tenant, Timestamp};
 use mainspring_journal::log::StreamHeader;
 use mainspring_journal::{Journal, Kind, MicroBatch, Slice};
-use mainspring_query::{Answer, Limits, Query, QueryJournal, identifier, literal};
+use mainspring_query::{Answer, Limits, Query, QueryError, QueryJournal, identifier, literal};
 use mainspring_rollout::{
     Batch, Before, Earlier, Event, EventStream, Events, Exposure, Label, PortError, PortResult, ShadowAnswer, Unitless,
     Wanted,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
+use std::time::Duration;
 
 /// How long after its arrival an answer may reach the journal and still be counted in its place. What comes later is
 /// counted as late.
@@ -32,8 +32,6 @@ const SETTLES: i64 = 2_000_000;
 pub(super) fn settled(journal: &Journal, now: Timestamp) -> Timestamp {
     Timestamp(now.min(journal.fed_until()).micros() - SETTLES)
 }
-/// Events of one batch, about.
-const MOST: usize = 20_000;
 /// How long after the reading of the past the journal may bring parts of it again, microseconds.
 const AGAIN: i64 = 30_000_000;
 /// Lines of answers, and of labels, that one query may give: the past of a long rollout is read in parts.
@@ -42,12 +40,22 @@ const PART: usize = 200_000;
 const LONGEST: i64 = 300_000_000;
 /// The shortest time that is asked for at once, microseconds.
 const SHORTEST: i64 = 1_000_000;
+/// The first time that is asked for, microseconds.
+const FIRST: i64 = 3_600_000_000;
+
+/// A rollout that is not told of its traffic holds: rather than that, it waits longer for an answer than a person does.
+fn limits() -> Limits {
+    let (timeout, wait) = (Duration::from_secs(60), Duration::from_secs(60));
+    Limits { rows: before::MOST_UNITS, timeout, wait, ..Limits::default() }
+}
 
 /// The journal of this process.
 #[derive(Debug, Clone)]
 pub struct JournalEvents {
     /// Keeps them.
     pub journal: Journal,
+    /// Reads what it keeps.
+    query: Query,
     /// Decides who may do what.
     pub gate: Gate,
     /// Time.
@@ -59,19 +67,18 @@ pub struct JournalEvents {
 impl Events for JournalEvents {
     fn follow(&self, wanted: Wanted) -> PortResult<'_, Box<dyn EventStream>> {
         Box::pin(async move {
-            // Before it is read, so that nothing falls between.
-            let live = Some(self.journal.subscribe());
-            let Part { events, end } = self.part(&wanted, (wanted.from, None), self.part).await?;
-            let stream: Box<dyn EventStream> = Box::new(Following {
-                journal: self.clone(),
-                live,
-                seen: events.iter().map(key).collect(),
-                past: events,
-                reading: end.map(|end| Reading { from: end, span: end.micros() - wanted.from.micros() }),
-                wanted,
-                came: Vec::new(),
-                until: self.ctx.now().plus_micros(AGAIN),
-            });
+            let mut stream = Following {
+                journal: self.of_deployment(&wanted.deployment, wanted.from),
+                reading: None,
+                past: None,
+                wanted: Arc::new(wanted),
+                live: None,
+                seen: HashSet::new(),
+                until: self.ctx.now(),
+            };
+            let first = Reading { from: stream.wanted.from, span: FIRST };
+            stream.past = Some(stream.read(first).await?);
+            let stream: Box<dyn EventStream> = Box::new(stream);
             Ok(stream)
         })
     }
@@ -96,7 +103,8 @@ pub(super) fn key(event: &Event) -> Key {
 impl JournalEvents {
     /// A journal, who may do what, and time.
     pub(crate) fn new(journal: Journal, gate: Gate, ctx: Ctx) -> Self {
-        Self { journal, gate, ctx, part: PART }
+        let query = Query::new(journal.clone(), limits());
+        Self { journal, query, gate, ctx, part: PART }
     }
 
     /// The journal of these parts.
@@ -104,21 +112,21 @@ impl JournalEvents {
         Self::new(parts.journal.clone(), parts.gate.clone(), ctx.clone())
     }
 
-    /// Everything that is kept from a time on, until another one or to the end; less where it is more than `most` lines.
-    async fn part(
-        &self,
-        wanted: &Wanted,
-        (from, until): (Timestamp, Option<Timestamp>),
-        most: usize,
-    ) -> Result<Part, PortError> {
-        let port = |e: &dyn Failure| PortError(e.to_string());
-        let auth = self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-        let query = Query::new(self.journal.clone(), Limits { rows: most, ..Limits::default() });
+    /// With the predictions of one deployment alone, of the day of `from` and later: what others call by the same name may be
+    /// of another type.
+    fn of_deployment(&self, deployment: &Name, from: Timestamp) -> Self {
+        Self { query: self.query.of_deployment(deployment.as_str()).since(from), ..self.clone() }
+    }
+
+    /// Everything that is kept from a time on, until another one or to the end; less where it is more than fits.
+    async fn part(&self, wanted: &Wanted, (from, until): (Timestamp, Option<Timestamp>)) -> Result<Part, Missed> {
+        let auth =
+            self.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| PortError(e.to_string()))?;
+        let (query, most) = (&self.query, self.part);
         // An output that nothing was journaled of yet is no column.
         let known = query
             .sql(&auth, "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'")
-            .await
-            .map_err(|e| port(&e))?;
+            .await?;
         let known: HashSet<String> =
             known.values().into_iter().filter_map(|row| Some(row.first()?.as_str()?.to_owned())).collect();
         let mut columns = ENVELOPE.map(str::to_owned).to_vec();
@@ -133,7 +141,7 @@ impl JournalEvents {
             wanted.generation,
             most + 1
         );
-        let answer = query.sql(&auth, &answers).await.map_err(|e| port(&e))?;
+        let answer = query.sql_limited(&auth, &answers, most).await?;
         let mut end = cut(&answer, from)?;
         let mut events = Vec::new();
         for batch in answer.batches() {
@@ -148,7 +156,7 @@ impl JournalEvents {
                 names.join(", "),
                 most + 1
             );
-            let labels = query.sql(&auth, &labels).await.map_err(|e| port(&e))?;
+            let labels = query.sql_limited(&auth, &labels, most).await?;
             end = cut(&labels, from)?.or(end);
             let mut said = Vec::new();
             for batch in labels.batches() {
@@ -168,6 +176,25 @@ struct Part {
     events: Vec<Event>,
     /// Until when it is whole, where that is less than what was asked for.
     end: Option<Timestamp>,
+}
+
+/// Why a part was not read.
+enum Missed {
+    /// It takes too long.
+    Slow(QueryError),
+    Other(PortError),
+}
+
+impl From<QueryError> for Missed {
+    fn from(error: QueryError) -> Self {
+        if let QueryError::Timeout(_) = error { Self::Slow(error) } else { PortError(error.to_string()).into() }
+    }
+}
+
+impl From<PortError> for Missed {
+    fn from(error: PortError) -> Self {
+        Self::Other(error)
+    }
 }
 
 fn between(from: Timestamp, until: Option<Timestamp>) -> String {
@@ -231,15 +258,13 @@ impl Reading {
 
 struct Following {
     journal: JournalEvents,
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     /// What comes; nothing while what is long ago is read.
-    live: Option<Receiver<Arc<MicroBatch>>>,
-    /// The first part of the past.
-    past: Vec<Event>,
+    live: Option<Listener<Event>>,
+    /// The first part of the past, until it is asked for.
+    past: Option<Batch>,
     /// Whether there is more of it.
     reading: Option<Reading>,
-    /// What came meanwhile.
-    came: Vec<Event>,
     /// What the query gave, which the first micro-batches may bring again.
     seen: HashSet<Key>,
     /// Until when it is kept in mind.
@@ -247,79 +272,76 @@ struct Following {
 }
 
 impl Following {
-    /// The next part of a long past. What is long ago is read before one listens to what comes, which could not be kept for as
-    /// long as that takes; a request that began by then has been answered.
+    /// The next part of a long past. What is long ago is read before one listens to what comes, which would have to be kept
+    /// for as long as that takes; a request that began by then has been answered.
     async fn read(&mut self, Reading { from, span }: Reading) -> Result<Batch, PortError> {
         let now = self.journal.ctx.now();
         let until = from.plus_micros(span.max(SHORTEST));
         let until = (until.micros() < settled(&self.journal.journal, now).micros() - LONGEST).then_some(until);
         if until.is_some() {
-            (self.live, self.came, self.seen) = (None, Vec::new(), HashSet::new());
+            (self.live, self.seen) = (None, HashSet::new());
         } else if self.live.is_none() {
-            self.live = Some(self.journal.journal.subscribe());
+            // Before it is read, so that nothing falls between.
+            let JournalEvents { journal, ctx, .. } = &self.journal;
+            let wanted = Arc::clone(&self.wanted);
+            self.live = Some(Listener::new(journal, &ctx.tasks, move |batch, events| heard(batch, &wanted, events)));
         }
-        // It keeps 25 seconds.
-        while !self.hear()? {}
-        let Part { events, end } = self.journal.part(&self.wanted, (from, until), self.journal.part).await?;
+        let Part { events, end } = match self.journal.part(&self.wanted, (from, until)).await {
+            Ok(part) => part,
+            // Of less time there is less to read.
+            Err(Missed::Slow(_)) if until.is_some() && span > SHORTEST => {
+                let reading = Reading { from, span: span / 4 };
+                self.reading = Some(reading);
+                return Ok(Batch { events: Vec::new(), complete_until: reading.whole(), reading: true });
+            }
+            Err(Missed::Slow(error)) => return Err(PortError(error.to_string())),
+            Err(Missed::Other(error)) => return Err(error),
+        };
         if until.is_none() {
             self.seen.extend(events.iter().map(key));
         }
-        let span = end.map_or(2 * span, |end| end.micros() - from.micros());
+        let span = end.map_or(span.saturating_mul(2), |end| end.micros() - from.micros());
         self.reading = end.or(until).map(|from| Reading { from, span });
-        self.until = now.plus_micros(AGAIN);
+        self.until = self.journal.ctx.now().plus_micros(AGAIN);
         let complete_until = self.reading.map_or(from, Reading::whole);
         Ok(Batch { events, complete_until, reading: self.reading.is_some() })
-    }
-
-    /// Takes what has come. Whether that is all of it.
-    fn hear(&mut self) -> Result<bool, PortError> {
-        let Some(live) = &mut self.live else { return Ok(true) };
-        let enough = self.came.len() + MOST;
-        loop {
-            match live.try_recv() {
-                Ok(batch) => {
-                    answers(&batch, &self.wanted, &mut self.came);
-                    let said = labels(&batch, &self.wanted.tenant, &self.wanted.labels);
-                    self.came.extend(said.into_iter().map(Event::Label));
-                }
-                Err(TryRecvError::Empty) => return Ok(true),
-                Err(TryRecvError::Lagged(missed)) => {
-                    return Err(PortError(format!("{missed} batches of the journal went by; it is read again")));
-                }
-                Err(TryRecvError::Closed) => return Err(PortError("the journal is closed".into())),
-            }
-            if self.came.len() >= enough {
-                return Ok(false);
-            }
-        }
     }
 }
 
 impl EventStream for Following {
     fn next(&mut self) -> PortResult<'_, Batch> {
         Box::pin(async move {
-            let now = self.journal.ctx.now();
-            if !self.past.is_empty() {
-                let complete_until = self.reading.map_or(self.wanted.from, Reading::whole);
-                let events = std::mem::take(&mut self.past);
-                return Ok(Batch { events, complete_until, reading: self.reading.is_some() });
+            if let Some(past) = self.past.take() {
+                return Ok(past);
             }
             if let Some(reading) = self.reading {
                 return self.read(reading).await;
             }
-            // Nothing is missing any more only when all that waits was taken.
-            let settled = settled(&self.journal.journal, now);
-            let complete_until = if self.hear()? { settled } else { self.wanted.from };
-            if now > self.until {
-                self.seen = HashSet::new();
-            }
-            let mut events = std::mem::take(&mut self.came);
+            let now = self.journal.ctx.now();
+            // Before what came is taken: that is all until then.
+            let complete_until = settled(&self.journal.journal, now);
+            let mut events = self.live.as_ref().map_or_else(|| Ok(Vec::new()), Listener::take).map_err(PortError)?;
             if !self.seen.is_empty() {
                 events.retain(|e| !self.seen.contains(&key(e)));
+            }
+            // Only now: whoever asks late is given all at once.
+            if now > self.until {
+                self.seen = HashSet::new();
             }
             Ok(Batch { events, complete_until, reading: false })
         })
     }
+}
+
+/// About as many bytes as an event takes.
+const EVENT: usize = 200;
+
+/// What is wanted of rows that have just been journaled; answers with its bytes.
+fn heard(batch: &MicroBatch, wanted: &Wanted, events: &mut Vec<Event>) -> usize {
+    let before = events.len();
+    answers(batch, wanted, events);
+    events.extend(labels(batch, &wanted.tenant, &wanted.labels).into_iter().map(Event::Label));
+    EVENT * (events.len() - before)
 }
 
 /// The answers that are wanted of rows that have just been journaled.

@@ -5,12 +5,12 @@ mod tests;
 
 use super::rehearse::{self, Rehearsals};
 use crate::conversions::newest_made_from;
-use crate::deployments::acting_for;
-use mainspring_core::{Failure, Gate, Name, Tenant};
-use mainspring_registry::actions::{ReadModel, SetAlias};
+use crate::deployments::{self, acting_for, frozen};
+use mainspring_core::{ErrorKind, Failure, Gate, Name, Tenant};
+use mainspring_registry::actions::{ReadModel, ReturnAlias, SetAlias};
 use mainspring_registry::{ModelUri, Registry, Resolved};
 use mainspring_resource::{Apply, Read, ResourceError, Resources};
-use mainspring_rollout::machine::{Checked, Follow, Pins, Readiness};
+use mainspring_rollout::machine::{Checked, Follow, Freeze, Pins, Readiness};
 use mainspring_rollout::news::{Place, Standing};
 use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
 use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
@@ -204,7 +204,39 @@ impl Replica {
         let detail = format!("{} is {value}; it must be {bounds}", gate.metric);
         Ok(Checked::new(name, Some(kept), detail))
     }
+
+    /// Whether somebody wrote down what a version is. A card that is empty says nothing.
+    async fn model_card(&self, tenant: &Tenant, candidate: &str) -> Result<Checked, PortError> {
+        let uri = model_uri(candidate)?;
+        if let ModelUri::Version { name, version } = &uri {
+            let auth = self.gate.authorize(&acting_for(tenant), ReadModel::on(name)).map_err(|e| port(&e))?;
+            let version = self.registry.version(&auth, name, *version).await.map_err(|e| port(&e))?;
+            if version.description.is_some_and(|text| !text.trim().is_empty()) {
+                return Ok(Checked::new("modelCard", Some(true), "the version has a description"));
+            }
+        }
+        let found = self.registry.resolve(tenant, &uri).await.map_err(|e| port(&e))?;
+        for card in CARDS {
+            let path = found.artifacts.join(card).map_err(|e| PortError(e.to_string()))?;
+            match self.registry.artifacts().get(&path).await {
+                Ok(text) if !text.trim_ascii().is_empty() => {
+                    return Ok(Checked::new("modelCard", Some(true), format!("the model has {card}")));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(port(&error)),
+            }
+        }
+        let detail = format!(
+            "{candidate} has no model card: describe the version, or log one of {} with the model",
+            CARDS.join(", ")
+        );
+        Ok(Checked::new("modelCard", Some(false), detail))
+    }
 }
+
+/// Files of a model that say what it is.
+const CARDS: [&str; 3] = ["MODEL_CARD.md", "model_card.md", "README.md"];
 
 /// Whether `candidate` takes every request that `stable` takes, and answers with the same outputs.
 fn signature(stable: &Contract, candidate: &Contract) -> Checked {
@@ -256,7 +288,11 @@ impl Fleet for Replica {
             let stable = self.stable(tenant, &view).await?;
             let mut pins = Pins { stable, candidates: Vec::new() };
             for candidate in candidates {
-                pins.candidates.push(pinned(&self.registry, tenant, &candidate.model).await?);
+                let model = pinned(&self.registry, tenant, &candidate.model).await?;
+                if let Some(reason) = frozen(&self.registry, tenant, &model) {
+                    return Err(PortError(reason));
+                }
+                pins.candidates.push(model);
             }
             Ok(pins)
         })
@@ -271,6 +307,11 @@ impl Fleet for Replica {
             }
             Ok(together(&view))
         })
+    }
+
+    fn frozen<'a>(&'a self, tenant: &'a Tenant, models: &'a [String]) -> PortResult<'a, Vec<Option<String>>> {
+        let known = models.iter().map(|model| frozen(&self.registry, tenant, model)).collect();
+        Box::pin(std::future::ready(Ok(known)))
     }
 
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
@@ -307,6 +348,9 @@ impl Fleet for Replica {
                 }
                 for gate in &spec.gates {
                     its.push(self.gate_on(tenant, &variant.model, gate).await?);
+                }
+                if spec.model_card {
+                    its.push(self.model_card(tenant, &variant.model).await?);
                 }
                 if let Some(replay) = &spec.replay {
                     let ready = |v: &&VariantView| v.state == VariantState::Ready && v.generation == row.generation();
@@ -365,6 +409,10 @@ impl Declarations for Declarer {
                 (declared.parse(), follow.to.parse())
                 && name == to
             {
+                if follow.back {
+                    let auth = self.gate.authorize(&who, ReturnAlias::on(&name)).map_err(|e| port(&e))?;
+                    return self.registry.return_alias(&auth, &name, &alias, version).await.map_err(|e| port(&e));
+                }
                 let auth = self.gate.authorize(&who, SetAlias::on(&name)).map_err(|e| port(&e))?;
                 return self.registry.set_alias(&auth, &name, &alias, version).await.map_err(|e| port(&e));
             }
@@ -384,6 +432,15 @@ impl Declarations for Declarer {
                 writes.push((self.gate.authorize(&who, action).map_err(|e| port(&e))?, document));
             }
             self.resources.apply(writes).await.map(drop).map_err(|e| port(&e))
+        })
+    }
+
+    fn freeze<'a>(&'a self, tenant: &'a Tenant, freeze: &'a Freeze) -> PortResult<'a, ()> {
+        Box::pin(async move {
+            // A logged model and a run's files are no version that could be kept from anybody.
+            let Ok(ModelUri::Version { name, version }) = freeze.model.parse() else { return Ok(()) };
+            let version = (tenant, name.as_str(), version);
+            deployments::freeze(&self.registry, &self.gate, version, &freeze.reason).await.map_err(PortError)
         })
     }
 

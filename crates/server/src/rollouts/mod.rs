@@ -4,22 +4,29 @@ mod events;
 mod fleet;
 mod news;
 mod rehearse;
+mod webhooks;
 
 use events::JournalEvents;
 pub use fleet::{Declarer, Replica};
 use mainspring_store::sql::Passes;
 
-use crate::deployments::acting_for;
+use crate::alerts;
+use crate::config::Settings;
+use crate::deployments::{acting_for, frozen};
+use crate::error::StartError;
 use mainspring_core::{Ctx, Gate, Name, Tenant};
-use mainspring_resource::{Controller, Kind};
+use mainspring_registry::Registry;
+use mainspring_resource::{Controller, Declaration, Invalid, Kind};
 use mainspring_rollout::{Events, Fleet, ReadRollouts, RolloutSpec, Rollouts, StartRollout};
 use mainspring_serving::{Deploy, ServeError, Serving};
+use mainspring_webhook::Vault;
 use news::{EveryJournal, EveryReplica, Wire};
 use rehearse::Rehearsals;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use webhooks::Asker;
 
 /// How often it is looked what other replicas decided.
 const LOOK: Duration = Duration::from_millis(500);
@@ -29,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct Declared {
     /// Carries them out.
     pub rollouts: Rollouts,
+    /// Knows which versions are frozen.
+    pub registry: Registry,
     /// Decides who may do what.
     pub gate: Gate,
 }
@@ -36,12 +45,34 @@ pub struct Declared {
 impl Declared {
     /// The kind, to be registered.
     pub fn kind(&self) -> Kind {
-        mainspring_rollout::kind().carried_by(Arc::new(self.clone()))
+        let declared = self.clone();
+        let allowed = move |tenant: &Tenant, name: &Name, spec: &Value| declared.takes(tenant, name, spec);
+        mainspring_rollout::kind().allowed_by(allowed).carried_by(Arc::new(self.clone()))
+    }
+
+    /// Whether a rollout may take its candidates: none that is frozen, unless it is what is declared already, which ends or
+    /// waits by itself.
+    fn takes(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), Invalid> {
+        let candidates = spec.get("candidates").and_then(Value::as_array).into_iter().flatten();
+        for (i, candidate) in candidates.enumerate() {
+            let model = candidate.get("model").and_then(Value::as_str).unwrap_or_default();
+            let Some(reason) = frozen(&self.registry, tenant, model) else { continue };
+            let read = ReadRollouts { rollout: Some(name.clone()) };
+            let known =
+                self.gate.authorize(&acting_for(tenant), read).ok().and_then(|auth| self.rollouts.status(&auth));
+            let has = known.is_some_and(|view| {
+                !view.run.state.phase.ended() && view.run.spec.candidates.iter().any(|c| c.model == model)
+            });
+            if !has {
+                return Err(Invalid { path: format!("candidates[{i}].model"), reason });
+            }
+        }
+        Ok(())
     }
 }
 
 impl Controller for Declared {
-    fn declare(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), String> {
+    fn declare(&self, tenant: &Tenant, name: &Name, Declaration { spec, .. }: Declaration<'_>) -> Result<(), String> {
         let spec: RolloutSpec =
             serde_json::from_value(spec.clone()).map_err(|e| format!("the declared spec cannot be read: {e}"))?;
         let start = StartRollout { rollout: name.clone() };
@@ -122,7 +153,12 @@ pub fn recorded(parts: &crate::start::Parts, ctx: &Ctx) -> Arc<dyn Events> {
 }
 
 /// Starts what carries rollouts out; ends at shutdown.
-pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
+///
+/// # Errors
+/// [`StartError`] when TLS cannot be set up for what asks webhooks.
+pub fn start(settings: &Settings, parts: &crate::start::Parts, ctx: &Ctx) -> Result<(), StartError> {
+    let asker = Asker::new(alerts::reach(settings), Vault::new(&settings.secrets), ctx.clone());
+    let asker = asker.map_err(StartError::part("make what asks webhooks ready"))?;
     let (serving, registry, gate) = (parts.serving.clone(), parts.registry.clone(), parts.gate.clone());
     let rehearsals =
         Rehearsals::new(parts.journal.clone(), serving.clone(), registry.clone(), gate.clone(), ctx.clone());
@@ -144,6 +180,7 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
             resources: parts.resources.clone(),
             gate: parts.gate.clone(),
         }),
+        webhooks: Arc::new(asker),
     };
     let owner = ctx.event_id().to_string();
     let controller = mainspring_rollout::Controller::new(
@@ -155,4 +192,5 @@ pub fn start(parts: &crate::start::Parts, ctx: &Ctx) {
     drop(ctx.tasks.spawn_graceful(controller.run(ctx.clone())));
     let (rollouts, serving, gate) = (parts.rollouts.clone(), parts.serving.clone(), parts.gate.clone());
     drop(ctx.tasks.spawn("route as rollouts say", route(rollouts, serving, gate, wire)));
+    Ok(())
 }

@@ -86,6 +86,10 @@ impl RequestHead for Named<'_> {
         None
     }
 
+    fn find<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8]) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+        None
+    }
+
     fn variant(&self) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(self.0))
     }

@@ -28,6 +28,11 @@ impl Seat {
         Self { variant: name, uri, at: Some((row.rollout.clone(), at)) }
     }
 
+    /// Whether it is what the deployment itself declares.
+    pub fn is_own(&self) -> bool {
+        self.at.is_none()
+    }
+
     /// Its variant, and the URI that this one's version is found under.
     pub fn name(&self) -> (&str, &str) {
         (&self.variant, &self.uri)

@@ -1,11 +1,10 @@
-//! Several requests into one call, and its outputs back to each.
+//! The outputs of a call for several requests, back to each.
 
 use super::Ran;
-use super::queue::{Item, Reply, Work};
+use super::queue::{Item, Reply};
 use crate::stats::nanos;
-use bytes::Bytes;
-use mainspring_core::tensor::{Data, NamedTensor, Raw, Shape, TensorError};
-use mainspring_core::{DType, Tensor, Tokens};
+use mainspring_core::Tokens;
+use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::{Counted, EngineError};
 use std::ops::Add;
 use std::sync::Arc;
@@ -16,37 +15,6 @@ pub(super) struct Timed {
     pub started: Instant,
     pub engine_ns: u64,
     pub rows: usize,
-}
-
-/// Puts the rows of all requests under each other. The requests agree in everything but the number
-/// of rows: [`super::queue`] sees to that.
-pub(super) fn join(all: &[&Work]) -> Result<Vec<NamedTensor>, TensorError> {
-    let Some(first) = all.first() else { return Ok(Vec::new()) };
-    let mut parts: Vec<&Tensor> = Vec::with_capacity(all.len());
-    let columns = first.inputs.iter().enumerate().map(|(input, of)| {
-        parts.clear();
-        parts.extend(all.iter().filter_map(|work| work.inputs.get(input)).map(|n| &n.tensor));
-        Ok(NamedTensor { name: Arc::clone(&of.name), tensor: stack(&parts)? })
-    });
-    columns.collect()
-}
-
-/// Rows of several tensors under each other.
-pub(crate) fn stack(parts: &[&Tensor]) -> Result<Tensor, TensorError> {
-    let Some(first) = parts.first() else { return Tensor::from_strings(vec![0], Vec::new()) };
-    let mut shape = Shape::from_slice(first.shape());
-    if let Some(rows) = shape.first_mut() {
-        *rows = parts.iter().map(|p| p.rows()).sum();
-    }
-    if first.dtype() == DType::Bytes {
-        let all: Vec<Bytes> = parts.iter().filter_map(|p| p.strings()).flatten().cloned().collect();
-        return Tensor::from_strings(shape, all);
-    }
-    let raw = parts.iter().filter_map(|part| match part.data() {
-        Data::Raw(bytes) => Some(&**bytes),
-        Data::Strings(_) => None,
-    });
-    Tensor::from_raw(first.dtype(), shape, Raw::joined(raw))
 }
 
 /// The outputs of a call, from which each request in it gets its own rows. They share the outputs' memory.

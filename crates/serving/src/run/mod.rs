@@ -10,7 +10,6 @@ mod slots;
 mod tests;
 mod timer;
 
-pub(crate) use batch::stack;
 pub(crate) use parts::PartSender;
 pub(crate) use pool::Pool;
 pub(crate) use queue::{Reply, Waiting, Work};
@@ -29,7 +28,7 @@ use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Target, Timestamp, Tokens};
 use mainspring_engine::{EngineError, Model, RunCx};
 use pool::Room;
-use queue::{Queue, Trigger};
+use queue::{Item, Queue, Trigger};
 use round::{Entry, Guest, Party};
 use slots::{Slot, Slots};
 use std::path::PathBuf;
@@ -218,16 +217,15 @@ impl Loaded {
             return Err(party.first);
         };
         let rows = party.rows();
-        let inputs = party.inputs();
-        let Party { first, since, guests } = party;
         let cx = RunCx {
-            deadline: first.deadline.filter(|_| guests.is_empty()),
-            params: first.params.clone(),
+            deadline: party.first.deadline.filter(|_| party.guests.is_empty()),
+            params: party.first.params.clone(),
             ids: Vec::new(),
         };
         let started = Instant::now();
-        let result = inputs.and_then(|inputs| guarded(|| runner.model.run_counted(&inputs, &cx)));
+        let result = guarded(|| runner.model.run_together(&party.inputs(), &cx));
         let engine_ns = nanos(started.elapsed());
+        let Party { first, since, guests } = party;
         self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
         if !guests.is_empty() && matches!(result, Err(EngineError::Run { .. })) {
             // The values of one request are no reason to fail the others.
@@ -313,13 +311,10 @@ impl Runner {
         let params = batch.items.first().and_then(|i| i.work.params.clone());
         let cx = RunCx { deadline: None, params, ids };
         let result = guarded(|| match batch.items.as_slice() {
-            [only] => match &only.work.parts {
-                Some(parts) => parts.fill(&*self.model, &only.work.inputs, &cx),
-                None => self.model.run_counted(&only.work.inputs, &cx),
-            },
-            many => {
-                let all: Vec<&Work> = many.iter().map(|item| &item.work).collect();
-                batch::join(&all).map_err(EngineError::from).and_then(|inputs| self.model.run_counted(&inputs, &cx))
+            [Item { work: Work { parts: Some(parts), inputs, .. }, .. }] => parts.fill(&*self.model, inputs, &cx),
+            items => {
+                let requests: Vec<&[NamedTensor]> = items.iter().map(|item| &*item.work.inputs).collect();
+                self.model.run_together(&requests, &cx)
             }
         });
         let engine_ns = nanos(started.elapsed());

@@ -6,7 +6,8 @@
 //! may never come. A hundred trees take a third of the time for four rows in a call that they take in four.
 
 use super::queue::{Work, together};
-use super::{Loaded, Ran, batch};
+use super::{Loaded, Ran};
+use mainspring_core::tensor::NamedTensor;
 use mainspring_engine::EngineError;
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -163,12 +164,8 @@ impl Party {
         self.first.rows + self.guests.iter().map(|g| g.work.rows).sum::<usize>()
     }
 
-    /// The inputs of all, those of the first on top.
-    pub fn inputs(&self) -> Result<Arc<[mainspring_core::tensor::NamedTensor]>, EngineError> {
-        if self.guests.is_empty() {
-            return Ok(Arc::clone(&self.first.inputs));
-        }
-        let all: Vec<&Work> = std::iter::once(&self.first).chain(self.guests.iter().map(|g| &g.work)).collect();
-        Ok(batch::join(&all)?.into())
+    /// The inputs of each, those of the first on top.
+    pub fn inputs(&self) -> Vec<&[NamedTensor]> {
+        std::iter::once(&self.first).chain(self.guests.iter().map(|g| &g.work)).map(|work| &*work.inputs).collect()
     }
 }

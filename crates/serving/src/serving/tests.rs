@@ -279,6 +279,35 @@ async fn a_source_that_comes_back_is_asked_again() {
     until(|| rig.describe("m").unwrap().ready()).await;
 }
 
+/// Deleting a newer version gives an older one its name; who froze that one did not mean it to answer again.
+#[tokio::test]
+async fn what_a_uri_comes_to_mean_by_itself_and_nothing_may_take_does_not_answer() {
+    let rig = Rig::new();
+    for version in ["1", "2"] {
+        rig.shelf.put(version, &format!("quick {version}"));
+    }
+    rig.shelf.point("2");
+    rig.deploy("m", |s| s.model = "models:/m/latest".into()).unwrap();
+    assert!(rig.settled("m").await.ready());
+    *rig.shelf.frozen.lock() = Some("1".into());
+    rig.shelf.point("1");
+    until(|| rig.describe("m").unwrap().reason.is_some()).await;
+    let held = rig.describe("m").unwrap();
+    assert_eq!((held.ready(), &*held.current().unwrap().contract.target.version), (true, "2"));
+    let reason = held.reason.unwrap();
+    assert_eq!(reason, "models:/m/latest means version 1 of m by now, and version 2 goes on: it is frozen");
+    // A start knows nothing else, and what was frozen while it served goes on.
+    rig.deploy("n", |s| s.model = "models:/m/latest".into()).unwrap();
+    assert_eq!(&*rig.settled("n").await.current().unwrap().contract.target.version, "1");
+    rig.shelf.changes.send_modify(|n| *n += 1);
+    assert_eq!(rig.settled("n").await.reason, None);
+    // Once a person ends it, it is taken.
+    *rig.shelf.frozen.lock() = None;
+    rig.shelf.changes.send_modify(|n| *n += 1);
+    until(|| rig.describe("m").unwrap().reason.is_none()).await;
+    assert_eq!(&*rig.describe("m").unwrap().current().unwrap().contract.target.version, "1");
+}
+
 #[tokio::test]
 async fn a_change_of_the_engine_reloads_and_the_old_model_is_unloaded() {
     let rig = Rig::serving("quick 1", |_| {}).await;

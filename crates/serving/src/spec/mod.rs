@@ -139,8 +139,8 @@ pub struct JournalSpec {
     /// Inputs, columns or parameters whose values are never kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<String>,
-    /// Who asks, `header:NAME` or `key`: its hash stands with each row, also while no rollout decides, so that the next rollout knows
-    /// what its units did before. Give it what `assignment.unit` of the rollouts says; inputs need not be named.
+    /// Who asks, `header:NAME`, `cookie:NAME` or `key`: its hash stands with each row, also while no rollout decides, so that the next
+    /// rollout knows what its units did before. Give it what `assignment.unit` of the rollouts says; inputs need not be named.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub unit: Option<UnitFrom>,
@@ -224,8 +224,8 @@ impl DeploymentSpec {
         let sample = self.journal.sample;
         range((0.0..=1.0).contains(&sample), "journal.sample", sample.to_string(), "between 0 and 1")?;
         if let Some(unit) = &self.journal.unit {
-            let fits = matches!(unit, UnitFrom::Header(_) | UnitFrom::Key);
-            let expected = "header:NAME or key; an input is in the journal by itself";
+            let fits = matches!(unit, UnitFrom::Header(_) | UnitFrom::Cookie(_) | UnitFrom::Key);
+            let expected = "header:NAME, cookie:NAME or key; an input is in the journal by itself";
             range(fits, "journal.unit", unit.to_string(), expected)?;
         }
         let rows = self.engine.batch.max_rows;

@@ -157,7 +157,14 @@ impl RuleSpec {
         let word = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
         let column: String = column.chars().map(word).take(64).collect();
         let kind = self.kind.strip_prefix("expect_").unwrap_or(&self.kind);
-        let starts = ["column_pair_values_", "column_values_", "column_value_", "multicolumn_", "column_"];
+        let starts = [
+            "column_pair_values_",
+            "select_column_values_",
+            "column_values_",
+            "column_value_",
+            "multicolumn_",
+            "column_",
+        ];
         let kind = starts.iter().find_map(|start| kind.strip_prefix(start)).unwrap_or(kind);
         let kind = kind.strip_prefix("to_").unwrap_or(kind);
         format!("{column}:{}", kind.strip_prefix("be_").unwrap_or(kind))

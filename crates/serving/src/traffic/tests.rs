@@ -77,6 +77,33 @@ async fn a_request_without_its_unit_is_answered_and_not_counted() {
 }
 
 #[tokio::test]
+async fn a_cookie_is_a_unit_whatever_stands_beside_it() {
+    let rig = rig("cookie:uid", 50).await;
+    for (cookies, unit) in [
+        ("uid=42", Some(unit_id(b"42"))),
+        ("theme=dark; uid=\"42\"; lang=de", Some(unit_id(b"42"))),
+        ("uid=42; uid=43", Some(unit_id(b"42"))),
+        ("uid=", None),
+        ("theme=dark", None),
+    ] {
+        rig.ask_as(("cookie", cookies), 1.0).await.unwrap();
+        let how = last(&rig).assignment;
+        assert_eq!((how.unit, how.generation), (unit, unit.map(|_| 1)), "{cookies}");
+    }
+    rig.ask_as((USER, "42"), 1.0).await.unwrap();
+    assert_eq!(last(&rig).assignment.unit, None, "a header is no cookie");
+}
+
+#[tokio::test]
+async fn the_journal_knows_a_cookie_while_no_rollout_decides() {
+    let rig = Rig::serving("quick 1", |spec| spec.journal.unit = Some("cookie:uid".parse().unwrap())).await;
+    for (cookies, unit) in [("a=1; uid=7", Some(unit_id(b"7"))), ("a=1", None)] {
+        rig.ask_as(("cookie", cookies), 1.0).await.unwrap();
+        assert_eq!(last(&rig).assignment.unit, unit);
+    }
+}
+
+#[tokio::test]
 async fn each_request_is_a_unit_where_the_row_says_so() {
     let rig = rig("request", 50).await;
     for _ in 0..20 {

@@ -180,6 +180,11 @@ impl Cbpe {
         Self::looked(self.classes).into_iter().filter_map(one).collect()
     }
 
+    /// What the metrics of labelled rows really are, without those that have no value.
+    pub fn realized(rows: Classified<'_>, truth: &[u32]) -> Vec<(&'static str, f64)> {
+        METRICS.into_iter().zip(realized(rows, truth)).filter(|(_, value)| value.is_finite()).collect()
+    }
+
     /// Metrics of rows that nobody has labelled; empty of none.
     pub fn estimate(&self, rows: Classified<'_>) -> Vec<Estimate> {
         let n = rows.rows();

@@ -120,6 +120,18 @@ impl Dle {
         self.learnt.first().and_then(|l| l.forest.explained())
     }
 
+    /// What the metrics of labelled rows really are, without those that have no value.
+    pub fn realized(said: &[f64], truth: &[f64]) -> Vec<(&'static str, f64)> {
+        let mean = |loss: Loss| -> Option<f64> {
+            let each: Option<Vec<f64>> = truth.iter().zip(said).map(|(t, s)| loss.of(*t, *s)).collect();
+            each.filter(|each| !each.is_empty()).map(|each| each.iter().sum::<f64>() / each.len() as f64)
+        };
+        let metric = |(name, loss, root): (&'static str, Loss, bool)| {
+            mean(loss).map(|mean| (name, if root { mean.sqrt() } else { mean }))
+        };
+        METRICS.into_iter().filter_map(metric).collect()
+    }
+
     /// Metrics of rows that nobody has labelled; empty of none.
     pub fn estimate(&self, rows: Predicted<'_>) -> Vec<Estimate> {
         let n = rows.said.len();

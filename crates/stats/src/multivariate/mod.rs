@@ -24,6 +24,7 @@ pub use auc::{Auc, auc, chance_auc};
 pub use classifier::{Apart, Dense, Features, Sparse, apart};
 pub use reconstruction::{Cells, Covariance, Encoding, Reconstruction, Survey};
 pub use table::{Drawn, Table};
+pub(crate) use vectors::{COMPONENT, LEAST};
 pub use vectors::{Discrepancy, Distance, Means, Vectors, mmd, ratio};
 pub use words::{Form, texts_apart};
 

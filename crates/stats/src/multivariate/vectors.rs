@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// From which distance over the reference's deviation on a component has drifted.
-const COMPONENT: f64 = 0.1;
+pub(crate) const COMPONENT: f64 = 0.1;
+/// The least deviation that such a distance is divided by.
+pub(crate) const LEAST: f64 = 0.001;
 /// Draws beyond the observed value after which a p-value is certain enough not to be small (Besag and Clifford 1991).
 const ENOUGH: u32 = 20;
 
@@ -163,7 +165,7 @@ pub fn ratio(reference: &Vectors, current: &Vectors) -> Result<f64, NoTest> {
         let (a, b) = (reference.component(at), current.component(at));
         let n = a.len() as f64;
         let deviation = a.moments().variance().map_or(0.0, |v| v * (n - 1.0) / n).sqrt();
-        drifted += usize::from(wasserstein(&a, &b)? / deviation.max(0.001) >= COMPONENT);
+        drifted += usize::from(wasserstein(&a, &b)? / deviation.max(LEAST) >= COMPONENT);
     }
     Ok(drifted as f64 / reference.width as f64)
 }

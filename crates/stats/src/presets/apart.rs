@@ -6,7 +6,7 @@
 //! here, from 1,000 draws there. `NannyML` alerts above 0.65, whose classifier is boosted trees on each chunk.
 
 use super::{Finding, NoFinding, Preset, Score, Verdict};
-use crate::multivariate::{Apart, Dense, Distance, Means, Vectors, apart, drawn, mmd, ratio};
+use crate::multivariate::{Apart, COMPONENT, Dense, Distance, LEAST, Means, Vectors, apart, drawn, mmd, ratio};
 use crate::stream::Coin;
 use crate::twosample::NoTest;
 use std::str::FromStr;
@@ -22,6 +22,8 @@ const TREES: f64 = 0.65;
 /// Evidently's thresholds of vectors.
 const DISTANCE: f64 = 0.2;
 const RATIO: f64 = 0.2;
+/// Standard errors that two means may be apart by chance.
+const ERRORS: f64 = 3.0;
 const MMD: f64 = 0.015;
 /// Vectors of a side whose kernel is made.
 const KERNEL: usize = 1_000;
@@ -172,6 +174,45 @@ pub fn vectors(
             Ok((by(kind.as_str(), Score::Distance, kind.between(&a, &b), DISTANCE), None))
         }
     }
+}
+
+/// What is kept of the vectors of a side of which there are no rows: of each component its mean and standard deviation.
+#[derive(Debug, Clone, Copy)]
+pub struct Components<'a> {
+    /// Vectors.
+    pub count: u64,
+    /// Mean of each component.
+    pub means: &'a [f64],
+    /// Standard deviation of each, divided by n − 1.
+    pub deviations: &'a [f64],
+}
+
+/// Compares vectors of which only the means and spreads of their components are known: the share of components whose means are
+/// a tenth of the reference's deviation apart, beyond three standard errors. That is never more than [`VectorTest::Ratio`] finds of
+/// the rows, since means are no further apart than the distributions that they are of.
+///
+/// # Errors
+/// [`NoFinding`] where there is no answer.
+pub fn components(preset: Preset, reference: Components, current: Components) -> Result<Finding, NoFinding> {
+    if preset != Preset::Evidently {
+        return Err(untested(preset, "vectors"));
+    }
+    for (side, name) in [(reference, "reference"), (current, "current data")] {
+        if side.count == 0 {
+            return Err(NoFinding::Empty(name));
+        }
+    }
+    if reference.means.len() != current.means.len() {
+        return Err(NoTest::Lengths(current.means.len(), reference.means.len()).into());
+    }
+    let (n, m) = (reference.count as f64, current.count as f64);
+    let sides = reference.means.iter().zip(reference.deviations).zip(current.means.iter().zip(current.deviations));
+    let moved = sides.filter(|((before, spread), (now, other))| {
+        let chance = ERRORS * (*spread * *spread / n + *other * *other / m).sqrt();
+        ((*before - *now).abs() - chance) / spread.max(LEAST) >= COMPONENT
+    });
+    let share = moved.count() as f64 / reference.means.len().max(1) as f64;
+    Ok(by("ratio of means", Score::Distance, share, RATIO))
 }
 
 fn untested(preset: Preset, what: &'static str) -> NoFinding {

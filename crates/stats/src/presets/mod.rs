@@ -20,7 +20,7 @@ mod whylogs;
 #[cfg(test)]
 mod tests;
 
-pub use apart::{Side, VectorTest, classified, vectors};
+pub use apart::{Components, Side, VectorTest, classified, components, vectors};
 pub use evidently::{CategoryTest, NumberTest};
 pub use nannyml::reconstruction;
 pub use sequential::{Calibration, sequential};

@@ -35,12 +35,25 @@ pub struct GroupSequential {
     spending: Spending,
 }
 
+/// One look at a test whose variance is estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GroupLook {
+    /// The part of the planned end that was seen, above 0 and at most 1: what may be spent by then follows from it alone.
+    pub fraction: f64,
+    /// The variance of the score (the sum whose increments are independent), on any scale: two looks are the more alike the
+    /// nearer it is at the one to what it is at the other.
+    pub information: f64,
+}
+
 /// The looks make no design.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GroupSequentialError {
     /// Fractions must rise from above 0 to at most 1.
     #[error("the information fractions {0:?} must rise, from above 0 to at most 1")]
     Fractions(Vec<f64>),
+    /// What is known must rise from look to look.
+    #[error("the information {0:?} must rise from look to look, from above 0")]
+    Information(Vec<f64>),
     /// One boundary for each look.
     #[error("{bounds} boundaries were given for {looks} looks")]
     Bounds {
@@ -91,16 +104,31 @@ impl GroupSequential {
     /// Computed by the recursion of Armitage, McPherson and Rowe (1969) with Gauss-Legendre quadrature; accurate to
     /// about 10⁻⁹. ∞ where nothing may be spent yet.
     pub fn boundaries(&self, fractions: &[f64]) -> Result<Vec<f64>, GroupSequentialError> {
-        check(fractions)?;
+        let looks: Vec<GroupLook> = fractions.iter().map(|t| GroupLook { fraction: *t, information: *t }).collect();
+        self.boundaries_at(&looks)
+    }
+
+    /// The same where the variance of a unit is not constant, or units come back: how much may be spent goes by the fraction,
+    /// and how alike two looks are by the information (two time scales: Lan and DeMets, Biometrics 1989). Only the ratios of
+    /// the information matter.
+    pub fn boundaries_at(&self, looks: &[GroupLook]) -> Result<Vec<f64>, GroupSequentialError> {
+        let fractions: Vec<f64> = looks.iter().map(|look| look.fraction).collect();
+        check(&fractions)?;
+        let known: Vec<f64> = looks.iter().map(|look| look.information).collect();
+        let rises = known.iter().all(|i| *i > 0.0 && i.is_finite()) && known.windows(2).all(|w| w[0] < w[1]);
+        if !rises {
+            return Err(GroupSequentialError::Information(known));
+        }
         let mut paths = Paths::start(0.0);
-        let mut bounds = Vec::with_capacity(fractions.len());
+        let mut bounds = Vec::with_capacity(looks.len());
         let mut spent = 0.0;
-        for t in fractions {
+        for (t, information) in fractions.iter().zip(&known) {
+            let at = information / known[0];
             let target = self.spent(*t);
-            let bound = paths.solve(*t, target - spent);
+            let bound = paths.solve(at, target - spent);
             spent = target;
             bounds.push(bound);
-            paths = paths.next(*t, bound, self.sides);
+            paths = paths.next(at, bound, self.sides);
         }
         Ok(bounds)
     }

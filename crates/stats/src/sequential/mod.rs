@@ -25,7 +25,7 @@ pub use betting::{BettingCs, HedgedCapital};
 pub use betting_ab::{BettingAb, Exposure};
 pub use effect::{Contrast, Effect, Interval, Measure, NoEffect, Scale, compare};
 pub use evidence::Evidence;
-pub use group::{GroupSequential, GroupSequentialError, Sides, Spending};
+pub use group::{GroupLook, GroupSequential, GroupSequentialError, Sides, Spending};
 pub use histogram::LogHistogram;
 pub use moments::{UnitMoments, UnitTotals};
 pub use msprt::Msprt;

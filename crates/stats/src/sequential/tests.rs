@@ -283,6 +283,19 @@ fn group_sequential_boundaries_are_the_published_ones() {
         peeking.crossing(&five, &[2.413; 5], 1.207_f64.sqrt() * (1.959_964 + 1.281_552)).unwrap().iter().sum();
     assert!((power - 0.9).abs() < 5e-4, "{power}");
     assert!(peeking.boundaries(&[0.5, 0.5]).is_err());
+    // Only the ratios of the information count, and it must rise.
+    let fractions = [0.2, 0.5, 1.0];
+    let looks = |known: [f64; 3]| {
+        let pairs = fractions.into_iter().zip(known);
+        pairs.map(|(fraction, information)| GroupLook { fraction, information }).collect::<Vec<_>>()
+    };
+    let usual = peeking.boundaries(&fractions).unwrap();
+    let scaled = peeking.boundaries_at(&looks([2e-7, 5e-7, 1e-6])).unwrap();
+    assert!(usual.iter().zip(&scaled).all(|(a, b)| near(*a, *b, 1e-7)), "{usual:?} and {scaled:?}");
+    // Looks that are nearly the same one share their chance, so that the later boundary may be lower.
+    let alike = peeking.boundaries_at(&looks([0.2, 0.95, 1.0])).unwrap();
+    assert!(alike[0] == scaled[0] && alike[2] < scaled[2], "{alike:?} and {scaled:?}");
+    assert!(peeking.boundaries_at(&looks([0.2, 0.2, 1.0])).is_err());
     assert!(peeking.crossing(&four, &[2.0], 0.0).is_err());
 }
 

@@ -1,21 +1,34 @@
 //! A window that shrinks where its mean has changed (Bifet and Gavaldà 2007).
 
+use super::Change;
 use crate::sequential::{InvalidSetting, rate_of_error};
 use serde::{Deserialize, Serialize};
 
-/// Buckets of one size before two of them become one.
-const MAX_BUCKETS: usize = 5;
-/// The least values on each side of a cut.
-const MIN_SIDE: f64 = 5.0;
-/// Values before the first look.
-const GRACE: f64 = 10.0;
+/// What [`Adwin`] goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AdwinLimits {
+    /// The chance that one cut is wrong, between 0 and 1.
+    pub delta: f64,
+    /// Values from one look for a cut to the next, at least 1.
+    pub clock: u32,
+    /// Buckets of one size before two of them become one, at least 1.
+    pub max_buckets: usize,
+    /// The least values on each side of a cut, at least 1.
+    pub min_window_length: u32,
+    /// The window is longer than this before the first look, in values.
+    pub grace_period: u32,
+}
 
-/// Keeps as much of the stream as has one mean, in a number of buckets that grows with its logarithm. δ bounds the
-/// chance that one cut is wrong; cuts are looked for every 32 values.
+impl Default for AdwinLimits {
+    fn default() -> Self {
+        Self { delta: 0.002, clock: 32, max_buckets: 5, min_window_length: 5, grace_period: 10 }
+    }
+}
+
+/// Keeps as much of the stream as has one mean, in a number of buckets that grows with its logarithm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adwin {
-    delta: f64,
-    clock: u32,
+    limits: AdwinLimits,
     tick: u32,
     width: f64,
     total: f64,
@@ -27,32 +40,48 @@ pub struct Adwin {
 
 impl Default for Adwin {
     fn default() -> Self {
-        Self { delta: 0.002, clock: 32, tick: 0, width: 0.0, total: 0.0, squares: 0.0, slots: vec![Vec::new()] }
+        let slots = vec![Vec::new()];
+        Self { limits: AdwinLimits::default(), tick: 0, width: 0.0, total: 0.0, squares: 0.0, slots }
     }
 }
 
 impl Adwin {
-    /// With another δ than 0.002 and another number of values between looks than 32.
+    /// With these limits.
     ///
     /// # Errors
-    /// [`InvalidSetting`] when δ is not between 0 and 1.
-    pub fn new(delta: f64, clock: u32) -> Result<Self, InvalidSetting> {
-        Ok(Self { delta: rate_of_error(delta)?, clock: clock.max(1), ..Self::default() })
+    /// [`InvalidSetting`] when δ is not between 0 and 1, or what must be at least 1 is 0.
+    pub fn new(limits: AdwinLimits) -> Result<Self, InvalidSetting> {
+        rate_of_error(limits.delta)?;
+        let AdwinLimits { clock, max_buckets, min_window_length, .. } = limits;
+        for (what, given) in [
+            ("number of values between looks", clock),
+            ("number of buckets of a size", u32::try_from(max_buckets).unwrap_or(u32::MAX)),
+            ("least length of a side", min_window_length),
+        ] {
+            if given == 0 {
+                return Err(InvalidSetting { what, given: 0.0, must: "at least 1" });
+            }
+        }
+        Ok(Self { limits, ..Self::default() })
     }
 
     /// Sees a finite number; says whether the mean has changed, in which case the window has lost its old part.
-    pub fn push(&mut self, value: f64) -> bool {
+    pub fn push(&mut self, value: f64) -> Option<Change> {
         self.insert(value);
         self.tick = self.tick.wrapping_add(1);
-        if !self.tick.is_multiple_of(self.clock) || self.width <= GRACE {
-            return false;
+        if !self.tick.is_multiple_of(self.limits.clock) || self.width <= f64::from(self.limits.grace_period) {
+            return None;
         }
-        let mut changed = false;
+        let (width, total) = (self.width, self.total);
         while self.cut() {
             self.forget();
-            changed = true;
         }
-        changed
+        let lost = width - self.width;
+        (lost > 0.0).then(|| Change {
+            values: self.width as u64,
+            before: (total - self.total) / lost,
+            since: self.total / self.width,
+        })
     }
 
     /// Mean of the window.
@@ -74,7 +103,7 @@ impl Adwin {
         self.total += value;
         self.slots[0].push((value, 0.0));
         let mut slot = 0;
-        while self.slots[slot].len() > MAX_BUCKETS {
+        while self.slots[slot].len() > self.limits.max_buckets {
             let size = (1_u64 << slot) as f64;
             let (first, second) = (self.slots[slot].remove(0), self.slots[slot].remove(0));
             let apart = first.0 / size - second.0 / size;
@@ -90,7 +119,7 @@ impl Adwin {
     /// Whether the means before and after some place differ by too much.
     fn cut(&self) -> bool {
         let (mut n0, mut n1, mut u0, mut u1) = (0.0, self.width, 0.0, self.total);
-        let log = (2.0 * self.width.ln() / self.delta).ln();
+        let (least, log) = (f64::from(self.limits.min_window_length), (2.0 * self.width.ln() / self.limits.delta).ln());
         for (i, slot) in self.slots.iter().enumerate().rev() {
             let size = (1_u64 << i) as f64;
             for (k, (sum, _)) in slot.iter().enumerate() {
@@ -98,10 +127,10 @@ impl Adwin {
                 if i == 0 && k + 1 == slot.len() {
                     return false;
                 }
-                if n0 < MIN_SIDE || n1 < MIN_SIDE {
+                if n0 < least || n1 < least {
                     continue;
                 }
-                let weight = 1.0 / (n0 - MIN_SIDE + 1.0) + 1.0 / (n1 - MIN_SIDE + 1.0);
+                let weight = 1.0 / (n0 - least + 1.0) + 1.0 / (n1 - least + 1.0);
                 let bound = (2.0 * weight * (self.squares / self.width) * log).sqrt() + 2.0 / 3.0 * log * weight;
                 if (u0 / n0 - u1 / n1).abs() > bound {
                     return true;

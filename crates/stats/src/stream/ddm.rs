@@ -1,18 +1,17 @@
 //! A rate of errors that rises above its best (Gama, Medas, Castillo and Rodrigues 2004).
 
-use super::Mean;
+use super::{Change, Mean};
 use serde::{Deserialize, Serialize};
 
 /// What a detector says of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Level {
     /// As before.
     Steady,
     /// Perhaps.
     Warning,
     /// Changed.
-    Drift,
+    Drift(Change),
 }
 
 /// The drift detection method. It sees 1 for an error and 0 for none, and only a rise.
@@ -22,8 +21,8 @@ pub struct Ddm {
     warning: f64,
     drift: f64,
     errors: Mean,
-    /// Rate and standard deviation where their sum was least.
-    best: Option<(f64, f64)>,
+    /// The rate and its standard deviation where their sum was least.
+    best: Option<(Mean, f64)>,
 }
 
 impl Default for Ddm {
@@ -48,14 +47,15 @@ impl Ddm {
             return Level::Steady;
         }
         let best = match self.best {
-            Some(best) if rate + deviation > best.0 + best.1 => best,
-            _ => (rate, deviation),
+            Some(best) if rate + deviation > best.0.mean + best.1 => best,
+            _ => (self.errors, deviation),
         };
         self.best = Some(best);
-        if rate + deviation > best.0 + self.drift * best.1 {
+        if rate + deviation > best.0.mean + self.drift * best.1 {
+            let change = self.errors.since(best.0);
             (self.errors, self.best) = (Mean::default(), None);
-            return Level::Drift;
+            return Level::Drift(change);
         }
-        if rate + deviation > best.0 + self.warning * best.1 { Level::Warning } else { Level::Steady }
+        if rate + deviation > best.0.mean + self.warning * best.1 { Level::Warning } else { Level::Steady }
     }
 }

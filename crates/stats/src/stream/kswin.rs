@@ -1,6 +1,6 @@
 //! Kolmogorov and Smirnov's test of the newest values against older ones (Raab, Heusinger and Schleif 2020).
 
-use super::Coin;
+use super::{Change, Coin};
 use crate::sequential::{InvalidSetting, rate_of_error};
 use crate::twosample::{Sample, kolmogorov_smirnov};
 use serde::{Deserialize, Serialize};
@@ -42,13 +42,13 @@ impl Kswin {
 
     /// Sees a finite number; says whether the newest values are of another distribution, in which case only they are
     /// kept.
-    pub fn push(&mut self, value: f64) -> bool {
+    pub fn push(&mut self, value: f64) -> Option<Change> {
         if self.window.len() == self.size {
             self.window.pop_front();
         }
         self.window.push_back(value);
         if self.window.len() < self.size {
-            return false;
+            return None;
         }
         let older = self.size - self.recent;
         let newest: Vec<f64> = self.window.iter().skip(older).copied().collect();
@@ -58,17 +58,23 @@ impl Kswin {
             pool.swap(i, at);
         }
         pool.truncate(self.recent);
-        let Ok(test) = kolmogorov_smirnov(&Sample::new(pool), &Sample::new(newest)) else { return false };
+        let since = mean(newest.iter().copied());
+        let test = kolmogorov_smirnov(&Sample::new(pool), &Sample::new(newest)).ok()?;
         self.p_value = test.p_value;
-        let changed = test.p_value <= self.alpha && test.statistic > LEAST;
-        if changed {
-            self.window.drain(..older);
+        if test.p_value > self.alpha || test.statistic <= LEAST {
+            return None;
         }
-        changed
+        Some(Change { values: self.recent as u64, before: mean(self.window.drain(..older)), since })
     }
 
     /// p-value of the last comparison; 1 before the first.
     pub fn p_value(&self) -> f64 {
         self.p_value
     }
+}
+
+/// Of at least one value.
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    values.sum::<f64>() / n
 }

@@ -22,7 +22,7 @@ mod sides;
 #[cfg(test)]
 mod oracles;
 
-pub use adwin::Adwin;
+pub use adwin::{Adwin, AdwinLimits};
 pub use conformal::Conformal;
 pub use ddm::{Ddm, Level};
 pub use kswin::Kswin;
@@ -57,6 +57,17 @@ impl Coin {
     }
 }
 
+/// A change that a detector calls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// How many values there are since it began, about; the value that was seen last is one of them.
+    pub values: u64,
+    /// Mean of what the detector still knows of before.
+    pub before: f64,
+    /// Mean of the values since.
+    pub since: f64,
+}
+
 /// The mean, updated as `river` does.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 struct Mean {
@@ -68,5 +79,12 @@ impl Mean {
     fn push(&mut self, x: f64) {
         self.n += 1.0;
         self.mean += (x - self.mean) / self.n;
+    }
+
+    /// The change that began after `before`, a mean of the first of these values and not of all.
+    fn since(&self, before: Self) -> Change {
+        let values = self.n - before.n;
+        let since = (self.n * self.mean - before.n * before.mean) / values;
+        Change { values: values as u64, before: before.mean, since }
     }
 }

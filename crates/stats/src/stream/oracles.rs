@@ -15,8 +15,8 @@ fn stream() -> Vec<f64> {
 }
 
 #[track_caller]
-fn same(mut push: impl FnMut(f64) -> bool, theirs: &Value) {
-    let ours: Vec<f64> = stream().into_iter().enumerate().filter_map(|(i, x)| push(x).then_some(i as f64)).collect();
+fn same(mut push: impl FnMut(f64) -> Option<Change>, theirs: &Value) {
+    let ours: Vec<f64> = stream().into_iter().enumerate().filter_map(|(i, x)| push(x).map(|_| i as f64)).collect();
     assert_eq!(ours, numbers(theirs));
 }
 
@@ -26,7 +26,7 @@ fn river_has_the_same_changes() {
     let mut adwin = Adwin::default();
     same(|x| adwin.push(x), &cases["adwin"]);
     assert!(adwin.width() < 500 && (adwin.mean().unwrap() - 3.5).abs() < 0.05, "{adwin:?}");
-    let mut often = Adwin::new(0.05, 1).unwrap();
+    let mut often = Adwin::new(AdwinLimits { delta: 0.05, clock: 1, ..AdwinLimits::default() }).unwrap();
     same(|x| often.push(x), &cases["adwin_often"]);
     let mut both = PageHinkley::new(PageHinkleyLimits { threshold: 5.0, ..PageHinkleyLimits::default() });
     same(|x| both.push(x), &cases["page_hinkley"]);
@@ -48,7 +48,7 @@ fn river_has_the_same_changes() {
     let (mut ddm, mut drifts, mut warnings) = (Ddm::default(), Vec::new(), Vec::new());
     for (i, x) in stream().into_iter().enumerate() {
         match ddm.push(x % 1.0 < if i >= 1200 { 0.1 + 0.2 } else { 0.1 }) {
-            Level::Drift => drifts.push(i as f64),
+            Level::Drift(_) => drifts.push(i as f64),
             Level::Warning => warnings.push(i as f64),
             Level::Steady => {}
         }
@@ -59,9 +59,51 @@ fn river_has_the_same_changes() {
 
 #[test]
 fn settings_out_of_range_are_refused() {
-    assert!(Adwin::new(0.0, 32).is_err() && Adwin::new(1.0, 32).is_err());
+    let adwin = AdwinLimits::default();
+    for wrong in [
+        AdwinLimits { delta: 0.0, ..adwin },
+        AdwinLimits { delta: 1.0, ..adwin },
+        AdwinLimits { clock: 0, ..adwin },
+        AdwinLimits { max_buckets: 0, ..adwin },
+        AdwinLimits { min_window_length: 0, ..adwin },
+    ] {
+        assert!(Adwin::new(wrong).is_err(), "{wrong:?}");
+    }
     assert!(Kswin::new(0.01, 59, 30, 0).is_err() && Kswin::new(0.01, 60, 0, 0).is_err());
     assert!(Conformal::new(&[], 0).is_err());
+}
+
+/// What a change says of itself: about when it began, and the means on both sides of it.
+#[test]
+fn a_change_says_when_it_began_and_what_the_means_are() {
+    let mut coin = Coin::new(7);
+    let mut value = |i: usize| coin.unit() + if i < 900 { 0.0 } else { 4.0 };
+    let (mut adwin, mut kswin) = (Adwin::default(), Kswin::default());
+    let limits = PageHinkleyLimits { threshold: 20.0, ..PageHinkleyLimits::default() };
+    let mut page = PageHinkley::new(limits);
+    let mut found = [None; 3];
+    for i in 0..1_000 {
+        let x = value(i);
+        for (found, change) in found.iter_mut().zip([adwin.push(x), kswin.push(x), page.push(x)]) {
+            // Of KSWIN chance calls some before.
+            *found = found.or(change.filter(|_| i >= 900).map(|change| (i, change)));
+        }
+    }
+    for (at, Change { values, before, since }) in found.map(Option::unwrap) {
+        let begun = at + 1 - values as usize;
+        assert!((870..=905).contains(&begun), "{at} {values}");
+        assert!((0.4..0.7).contains(&before) && since > 1.0 && since < 5.0, "{before} {since}");
+    }
+    let mut ddm = Ddm::default();
+    let mut errors = (0..2_000).map(|i| (i, if i < 1_000 { i % 10 == 0 } else { i % 2 == 0 }));
+    let (at, change) = errors
+        .find_map(|(i, error)| match ddm.push(error) {
+            Level::Drift(change) => Some((i, change)),
+            _ => None,
+        })
+        .unwrap();
+    assert!((990..=1_000).contains(&(at + 1 - change.values as usize)), "{at} {change:?}");
+    assert!((change.before - 0.1).abs() < 0.01 && (change.since - 0.5).abs() < 0.05, "{change:?}");
 }
 
 /// The same stream gives the same wealth, also through storage.

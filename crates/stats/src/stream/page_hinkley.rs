@@ -1,6 +1,6 @@
 //! The cumulative sum of deviations from the mean (Page 1954, Hinkley 1971).
 
-use super::Mean;
+use super::{Change, Mean};
 use serde::{Deserialize, Serialize};
 
 /// Which change of the mean counts.
@@ -48,13 +48,14 @@ struct Sums {
     mean: Mean,
     rise: f64,
     fall: f64,
-    lowest: Option<f64>,
-    highest: f64,
+    /// The lowest of `rise`, and the mean up to there.
+    lowest: Option<(f64, Mean)>,
+    highest: (f64, Mean),
 }
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { mean: Mean::default(), rise: 0.0, fall: 0.0, lowest: None, highest: -1.0 }
+        Self { mean: Mean::default(), rise: 0.0, fall: 0.0, lowest: None, highest: (-1.0, Mean::default()) }
     }
 }
 
@@ -65,23 +66,27 @@ impl PageHinkley {
     }
 
     /// Sees a number; says whether the mean has changed, after which it begins anew.
-    pub fn push(&mut self, value: f64) -> bool {
+    pub fn push(&mut self, value: f64) -> Option<Change> {
         let (limits, sums) = (&self.limits, &mut self.sums);
         sums.mean.push(value);
         let apart = value - sums.mean.mean;
         sums.rise = limits.forget * sums.rise + apart - limits.delta;
         sums.fall = limits.forget * sums.fall + apart + limits.delta;
-        let lowest = sums.lowest.map_or(sums.rise, |l| l.min(sums.rise));
+        let now = sums.mean;
+        let lowest = sums.lowest.filter(|(lowest, _)| *lowest <= sums.rise).unwrap_or((sums.rise, now));
         sums.lowest = Some(lowest);
-        sums.highest = sums.highest.max(sums.fall);
-        if sums.mean.n < limits.least as f64 {
-            return false;
+        if sums.fall > sums.highest.0 {
+            sums.highest = (sums.fall, now);
         }
-        let up = limits.direction != Direction::Down && sums.rise - lowest > limits.threshold;
-        let down = limits.direction != Direction::Up && sums.highest - sums.fall > limits.threshold;
+        if now.n < limits.least as f64 {
+            return None;
+        }
+        let up = limits.direction != Direction::Down && sums.rise - lowest.0 > limits.threshold;
+        let down = limits.direction != Direction::Up && sums.highest.0 - sums.fall > limits.threshold;
+        let before = if up { lowest.1 } else { sums.highest.1 };
         if up || down {
             self.sums = Sums::default();
         }
-        up || down
+        (up || down).then(|| now.since(before))
     }
 }

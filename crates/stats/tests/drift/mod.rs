@@ -7,6 +7,8 @@ use mainspring_stats::presets::{Calibration, Values};
 use mainspring_stats::stream::Conformal;
 use mainspring_stats::twosample::{Sample, kolmogorov_smirnov};
 
+pub mod detectors;
+
 pub const ALPHA: f64 = 0.05;
 /// Values between two looks of the tests that look at windows.
 pub const WINDOW: usize = 500;

@@ -6,9 +6,9 @@
 pub mod power;
 
 use mainspring_stats::sequential::{
-    AsymptoticCs, BettingAb, BettingCs, Contrast, Effect, Exceedance, Exposure, GroupSequential, HedgedCapital,
-    LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest, Spending, Strata,
-    UnitMoments, UnitTotals, Visit, compare,
+    AsymptoticCs, BettingAb, BettingCs, Contrast, Effect, Exceedance, Exposure, GroupLook, GroupSequential,
+    HedgedCapital, LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest,
+    Spending, Strata, UnitMoments, UnitTotals, Visit, compare,
 };
 
 /// SplitMix64, so that each run of a seed is the same on every machine.
@@ -119,6 +119,14 @@ pub const TRIALS: &[Trial] = &[
         effect: 0.8,
     },
     Trial { name: "mSPRT", exact: false, traffic: ALL, run: msprt, effect: 0.3 },
+    Trial { name: "mSPRT, one side", exact: false, traffic: ALL, run: msprt_one_sided, effect: 0.3 },
+    Trial {
+        name: "group sequential by information, skewed mean, strata",
+        exact: false,
+        traffic: ALL,
+        run: grouped_by_information,
+        effect: 0.3,
+    },
     Trial {
         name: "group sequential, O'Brien-Fleming",
         exact: false,
@@ -200,6 +208,28 @@ fn mean_one_sided(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
 fn msprt(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
     let test = Msprt::new(0.2).expect("settings");
     means(traffic, PLAIN, rng, skewed(effect), |e| test.log_e(e, 0.0) >= -ALPHA.ln())
+}
+
+fn msprt_one_sided(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    let test = Msprt::new(0.2).expect("settings");
+    means(traffic, PLAIN, rng, skewed(effect), |e| test.log_e_one_sided(e, 0.0, Side::Above) >= -ALPHA.ln())
+}
+
+/// Five looks, each when its units are there, until 1,800 that are split evenly: with weights that rise there are no more.
+fn grouped_by_information(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    const MOST: f64 = 1_800.0;
+    let design = GroupSequential::new(ALPHA, Sides::One, Spending::Pocock).expect("settings");
+    let looks = std::cell::RefCell::new(Vec::new());
+    means(traffic, PLAIN, rng, skewed(effect), |e| {
+        let mut looks = looks.borrow_mut();
+        let fraction = (e.units / MOST).min(1.0);
+        if fraction < (looks.len() + 1) as f64 / 5.0 {
+            return false;
+        }
+        looks.push(GroupLook { fraction, information: (e.units * e.standard_error).powi(2) });
+        let bounds = design.boundaries_at(&looks).expect("looks");
+        e.value / e.standard_error >= bounds[bounds.len() - 1]
+    })
 }
 
 fn cuped(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {

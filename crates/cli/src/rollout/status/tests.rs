@@ -37,6 +37,13 @@ fn numbers_that_are_elsewhere_or_of_a_decision_are_called_so() {
 }
 
 #[test]
+fn a_chosen_test_and_its_looks_are_named() {
+    let grouped = json!({"test": "groupSequential", "alpha": 0.01, "looks": {"due": 3, "of": 5}});
+    assert_eq!(tested(&grouped), " (groupSequential at 1 %, look 3 of 5)");
+    assert_eq!((tested(&json!({"test": "msprt"})), tested(&Value::Null)), (" (msprt)".into(), String::new()));
+}
+
+#[test]
 fn signals_that_were_let_pass_are_named() {
     let view = json!({"passedSignals": ["score", "shape of v9"]});
     assert!(passed(&view).unwrap().ends_with(": score, shape of v9"));

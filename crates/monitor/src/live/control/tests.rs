@@ -1,7 +1,7 @@
 //! The controller over a real database, with a fake clock and a journal in memory.
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
-use super::super::ports::{Answer, Answered, Models, PortError, PortResult, Rows, Trained};
+use super::super::ports::{Answer, Answered, Estimates, Models, PortError, PortResult, Rows, Trained};
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::rows::{Cells, MINUTE};
 use super::super::watch::TransitionKind;
@@ -17,6 +17,7 @@ use mainspring_testkit::{TempDb, may};
 use parking_lot::Mutex;
 use serde_json::json;
 
+mod estimated;
 mod profiles;
 mod segments;
 mod told;
@@ -52,6 +53,12 @@ struct Stage {
     /// Reading the training data takes until this is told.
     slowly: Mutex<Option<Arc<tokio::sync::Notify>>>,
     asked: Mutex<u32>,
+    /// What accuracy each window has by its estimate, and by the labels that have come.
+    accuracy: Mutex<(f64, Option<f64>)>,
+    /// Windows that were asked for.
+    windows: Mutex<Vec<crate::estimate::Request>>,
+    /// Nobody has a turn for an estimate.
+    busy: Mutex<bool>,
 }
 
 struct Process(Arc<Stage>);
@@ -183,6 +190,9 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         labels: Mutex::default(),
         slowly: Mutex::default(),
         asked: Mutex::default(),
+        accuracy: Mutex::default(),
+        windows: Mutex::default(),
+        busy: Mutex::default(),
     })
 }
 
@@ -196,7 +206,8 @@ impl Server {
     fn new(db: &Db, ctx: &Ctx, stage: &Arc<Stage>, owner: &str) -> Self {
         let process = Arc::new(Process(Arc::clone(stage)));
         let monitors = Monitors::new(db.clone(), ctx.clone(), process.clone());
-        let ports = Ports { traffic: process.clone(), alarms: process.clone(), answers: process };
+        let ports =
+            Ports { traffic: process.clone(), alarms: process.clone(), answers: process.clone(), estimates: process };
         let controller = Controller::new(monitors.clone(), ports, owner.to_owned());
         Self { monitors, controller }
     }
@@ -254,7 +265,7 @@ async fn a_killed_leader_loses_and_doubles_nothing(temp: TempDb) {
     }));
     let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
     for server in [&a, &b] {
-        server.monitors.declare(&declare(), declared.clone()).unwrap();
+        server.monitors.declare(&declare(), declared.clone(), server.monitors.ctx.now()).unwrap();
     }
     // The whole run by one watch that never stops, from the same rows.
     pass(&stage, &mut [&mut a, &mut b], 0).await;
@@ -331,7 +342,14 @@ async fn a_killed_leader_loses_and_doubles_nothing_on_postgres() {
 
 /// Half an hour in which a column shifts after twelve minutes.
 async fn drifts(stage: &Stage, server: &mut Server) {
-    server.monitors.declare(&declare(), spec(json!({"window": "30m", "reference": {"firstRows": 1000}}))).unwrap();
+    server
+        .monitors
+        .declare(
+            &declare(),
+            spec(json!({"window": "30m", "reference": {"firstRows": 1000}})),
+            server.monitors.ctx.now(),
+        )
+        .unwrap();
     for minute in 0..30 {
         *stage.shift.lock() = if minute < 12 { 0.0 } else { 2.0 };
         pass(stage, &mut [server], 300).await;
@@ -384,7 +402,7 @@ async fn it_stands_still_without_news_and_says_why_and_goes_on() {
     let stage = stage(&temp.clock);
     let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
     for server in [&a, &b] {
-        server.monitors.declare(&declare(), spec(json!({}))).unwrap();
+        server.monitors.declare(&declare(), spec(json!({})), server.monitors.ctx.now()).unwrap();
     }
     // What another binary wrote and nobody can read hides no other.
     let sql =
@@ -427,8 +445,8 @@ async fn a_bug_that_one_monitor_meets_holds_up_no_other() {
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let other = Name::new("a-first").unwrap();
     let first = ReadMonitors { monitor: Some(other.clone()) };
-    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({}))).unwrap();
-    a.monitors.declare(&declare(), spec(json!({}))).unwrap();
+    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({})), a.monitors.ctx.now()).unwrap();
+    a.monitors.declare(&declare(), spec(json!({})), a.monitors.ctx.now()).unwrap();
     a.controller.pass().await.unwrap();
     pass(&stage, &mut [], 100).await;
     stage.clock.advance(6 * SECOND);
@@ -459,8 +477,8 @@ async fn training_data_that_takes_long_to_read_holds_up_no_other_monitor() {
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let other = Name::new("a-first").unwrap();
     let first = ReadMonitors { monitor: Some(other.clone()) };
-    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({}))).unwrap();
-    a.monitors.declare(&declare(), spec(json!({"reference": {"window": "7d"}}))).unwrap();
+    a.monitors.declare(&may(DeclareMonitor { monitor: other }), spec(json!({})), a.monitors.ctx.now()).unwrap();
+    a.monitors.declare(&declare(), spec(json!({"reference": {"window": "7d"}})), a.monitors.ctx.now()).unwrap();
     a.controller.pass().await.unwrap();
     for _ in 0..3 {
         pass(&stage, &mut [&mut a], 100).await;
@@ -487,7 +505,7 @@ async fn a_pass_that_lasts_longer_than_the_lease_loses_nothing() {
     let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
     for n in 0..6 {
         let monitor = Name::new(&format!("m{n}")).unwrap();
-        a.monitors.declare(&may(DeclareMonitor { monitor }), spec(json!({}))).unwrap();
+        a.monitors.declare(&may(DeclareMonitor { monitor }), spec(json!({})), a.monitors.ctx.now()).unwrap();
     }
     a.controller.pass().await.unwrap();
     for _ in 0..20 {
@@ -520,14 +538,14 @@ async fn an_alert_ends_with_the_monitor_that_raised_it() {
         None,
     ];
     for (round, change) in changed.into_iter().enumerate() {
-        a.monitors.declare(&declare(), declared.clone()).unwrap();
+        a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
         for minute in 0..25 {
             *stage.shift.lock() = if minute < 10 { 0.0 } else { 2.0 };
             pass(&stage, &mut [&mut a], 256).await;
         }
         assert_eq!((a.view().state(), stage.told.lock().len()), ("drifting", 2 * round + 1));
         match change {
-            Some(other) => a.monitors.declare(&declare(), other).unwrap(),
+            Some(other) => a.monitors.declare(&declare(), other, a.monitors.ctx.now()).unwrap(),
             None => a.monitors.withdraw(&declare()),
         }
         pass(&stage, &mut [&mut a], 0).await;
@@ -556,7 +574,7 @@ async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_fir
     let stage = stage(&temp.clock);
     *stage.trained.lock() = Some(trained(&stage, 0.0));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), spec(json!({"window": "30m"}))).unwrap();
+    a.monitors.declare(&declare(), spec(json!({"window": "30m"})), a.monitors.ctx.now()).unwrap();
     a.controller.pass().await.unwrap();
     let auth = may(ReadProfile { model: "churn".into() });
     for _ in 0..20 {
@@ -581,7 +599,9 @@ async fn the_profile_of_the_training_data_is_made_once_and_a_saved_one_comes_fir
     assert!(matches!(refused, Err(WatchError::Profile(_))));
     // Asked for by name, a profile that is not there is not replaced by anything.
     *stage.trained.lock() = None;
-    a.monitors.declare(&declare(), spec(json!({"reference": {"profile": "models:/churn/9"}}))).unwrap();
+    a.monitors
+        .declare(&declare(), spec(json!({"reference": {"profile": "models:/churn/9"}})), a.monitors.ctx.now())
+        .unwrap();
     for _ in 0..3 {
         pass(&stage, &mut [&mut a], 200).await;
     }
@@ -599,7 +619,7 @@ async fn alarms_wait_for_who_hears_them_and_what_is_deleted_is_forgotten() {
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let declared = spec(json!({"window": "6m", "reference": {"firstRows": 1000}, "recoverAfter": "5m"}));
-    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
     *stage.deaf.lock() = true;
     a.controller.pass().await.unwrap();
     for minute in 0..70 {
@@ -615,11 +635,15 @@ async fn alarms_wait_for_who_hears_them_and_what_is_deleted_is_forgotten() {
     // A change of the words around it goes on; a change of the test begins anew.
     let rows = a.watch().rows[0];
     a.monitors
-        .declare(&declare(), MonitorSpec { severity: super::super::spec::Severity::Critical, ..declared.clone() })
+        .declare(
+            &declare(),
+            MonitorSpec { severity: super::super::spec::Severity::Critical, ..declared.clone() },
+            a.monitors.ctx.now(),
+        )
         .unwrap();
     pass(&stage, &mut [&mut a], 256).await;
     assert_eq!(a.watch().rows[0], rows + 256);
-    a.monitors.declare(&declare(), MonitorSpec { level: 0.001, ..declared }).unwrap();
+    a.monitors.declare(&declare(), MonitorSpec { level: 0.001, ..declared }, a.monitors.ctx.now()).unwrap();
     pass(&stage, &mut [&mut a], 256).await;
     pass(&stage, &mut [&mut a], 0).await;
     assert!(a.watch().rows[0] <= 512, "{:?}", a.watch().rows);
@@ -641,7 +665,7 @@ async fn a_large_state_is_written_seldom_and_loses_nothing() {
     *stage.more.lock() = 399;
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let declared = spec(json!({"reference": {"firstRows": 5000}}));
-    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
     a.controller.pass().await.unwrap();
     let written = async || {
         let one = db.read(|c| async move { sql::one(c, &Tenant::default(), &name()).await }.boxed()).await;
@@ -675,7 +699,7 @@ async fn labels_and_looks(temp: TempDb) {
         "label": {"name": "y", "wait": "10m", "prediction": "out.p"}
     }));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
     pass(&stage, &mut [&mut a], 0).await;
     for minute in 0..60 {
         let start = stage.clock.now().micros();
@@ -697,7 +721,7 @@ async fn labels_and_looks(temp: TempDb) {
         stage.labels.lock().push(batch(&lines, rows));
         if minute == 45 {
             a = Server::new(&db, &temp.ctx, &stage, "b");
-            a.monitors.declare(&declare(), declared.clone()).unwrap();
+            a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
         }
         pass(&stage, &mut [&mut a], 200).await;
     }
@@ -752,7 +776,7 @@ async fn a_variant_is_watched_beside_another() {
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let declared = json!({"variant": "v8", "window": "30m", "reference": {"variant": "stable"}});
-    a.monitors.declare(&declare(), spec(declared)).unwrap();
+    a.monitors.declare(&declare(), spec(declared), a.monitors.ctx.now()).unwrap();
     pass(&stage, &mut [&mut a], 0).await;
     for minute in 0..50 {
         let start = stage.clock.now().micros();

@@ -194,6 +194,7 @@ fn around_a_swap_one_version_has_the_minute() {
         version: version.into(),
         seen,
         rows: 0,
+        in_time: Vec::new(),
         columns: BTreeMap::new(),
     };
     let given = vec![minute(0, "9", 10), minute(1, "10", 10), minute(1, "9", 4), minute(2, "10", 5), minute(2, "9", 5)];
@@ -238,4 +239,26 @@ fn lists_have_the_same_columns_whichever_rows_share_a_batch() {
     assert_eq!(whole.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["in.x[0]", "in.x[1]"]);
     assert_eq!(whole, sample(&[&[0], &[1], &[2], &[3], &[4]]));
     assert_eq!(whole, sample(&[&[0, 1], &[2, 3, 4]]));
+}
+
+/// The sample stands in an order by chance, and says in which its rows came.
+#[test]
+fn a_sample_knows_the_order_in_which_its_rows_came() {
+    let spec = spec(json!({}));
+    let n = 1_000;
+    let part = |first: i64| {
+        let at = (0..n).map(|i| (first + 2 * i) * 10_000).collect();
+        let values: ArrayRef =
+            Arc::new((0..n).map(|i| Some((first + 2 * i) as f64)).collect::<arrow::array::Float64Array>());
+        batch(&Lines { at, first_id: (first * n) as u64, variant: "stable", version: "3" }, vec![("in.x", values)])
+    };
+    let mut sampler = Sampler::from(Timestamp(0));
+    for part in [part(1), part(0)] {
+        sampler.take(&part, &spec).unwrap();
+    }
+    let minute = sampler.close(Timestamp(MINUTE)).remove(0);
+    let Cells::Numbers(values) = &minute.columns["in.x"] else { unreachable!() };
+    let in_time: Vec<f64> = minute.in_time.iter().map(|(row, _)| values[*row]).collect();
+    assert!(in_time.len() == SAMPLED && in_time.is_sorted() && !values.is_sorted());
+    assert!(minute.in_time.iter().zip(&in_time).all(|((_, at), x)| at.micros() == *x as i64 * 10_000));
 }

@@ -6,7 +6,8 @@ pub use migrations::MIGRATIONS;
 
 use super::error::WatchError;
 use super::history::{Effect, HOUR, HOURS, MINUTES, Point};
-use super::ports::Alarm;
+use super::outlook::Outlook;
+use super::ports::{About, Alarm};
 use super::spec::MonitorSpec;
 use super::watch::{Transition, TransitionKind, Watch};
 use mainspring_core::event::Decision;
@@ -92,8 +93,8 @@ pub(crate) struct Change {
 pub(crate) struct Ends {
     pub lease: Lease,
     pub at: Timestamp,
-    /// The id of the alarm that ends, if one does.
-    pub alarm: EventId,
+    /// The ids of the alarms that end, if they do: of drift, and of what is estimated.
+    pub alarms: [EventId; 2],
 }
 
 /// Writes a state and all that follows from it, or nothing.
@@ -194,29 +195,33 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         numbers: told.numbers.clone(),
     };
     c.outbox(Decision::TOPIC, ids[0], &body(&event)?).await?;
-    let begins = told.kind == TransitionKind::Drifted;
+    let begins = matches!(told.kind, TransitionKind::Drifted | TransitionKind::Detected | TransitionKind::Degraded);
+    // What may be nothing stops no rollout.
+    let sure = told.kind == TransitionKind::Drifted;
     // What was no drift ends none.
     if !begins && !told.ends() {
         return Ok(());
     }
+    let about = told.about();
     let alarm = Alarm {
         // What ends while something else goes on is no end: the alarm stays, says what is true now, and orders nothing again.
-        firing: begins || told.drifting,
-        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| begins),
-        ..over(of, told.at, told.sentence.clone(), told.numbers.clone())
+        firing: begins || about == About::Drift && told.drifting,
+        order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| sure),
+        ..over((of, about), told.at, told.sentence.clone(), told.numbers.clone())
     };
     c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
     Ok(())
 }
 
-/// The alarm of a monitor that sees no drift any more, as it was declared.
-fn over(of: &State, at: Timestamp, sentence: String, numbers: serde_json::Value) -> Alarm {
+/// The alarm of a monitor that sees nothing of this any more, as it was declared.
+fn over((of, about): (&State, About), at: Timestamp, sentence: String, numbers: serde_json::Value) -> Alarm {
     let State { tenant, name, spec, .. } = of;
     Alarm {
         tenant: tenant.clone(),
         monitor: name.to_string(),
         deployment: spec.deployment.clone(),
         variant: spec.variant.clone(),
+        about,
         firing: false,
         at,
         severity: spec.severity,
@@ -231,16 +236,23 @@ fn body(value: &impl Serialize) -> Result<serde_json::Value, WatchError> {
     serde_json::to_value(value).map_err(|e| WatchError::Stored { what: "transition", reason: e.to_string() })
 }
 
-/// Ends the alarm of a state that is not gone on with, under what it was declared as: nothing else ever would.
+/// Ends the alarms of a state that is not gone on with, under what it was declared as: nothing else ever would.
 async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), WatchError> {
     let State { name, spec, watch, .. } = state;
-    if !watch.drifting {
-        return Ok(());
+    let degraded = watch.outlook.as_ref().is_some_and(Outlook::is_degraded);
+    let going_on = [
+        (watch.drifting, About::Drift, "saw", "drift"),
+        (degraded, About::Estimate, "estimated", "to be beyond its limit"),
+    ];
+    for ((goes_on, about, did, what), id) in going_on.into_iter().zip(ends.alarms) {
+        if !goes_on {
+            continue;
+        }
+        let sentence = format!("monitor {name} {did} {} of {} {what} until {why}", spec.variant, spec.deployment);
+        let numbers = serde_json::json!({"model": watch.model, "version": watch.version});
+        let alarm = over((state, about), ends.at, sentence, numbers);
+        c.outbox(super::ALARMS, id, &body(&alarm)?).await?;
     }
-    let sentence = format!("monitor {name} saw {} of {} drift until {why}", spec.variant, spec.deployment);
-    let numbers = serde_json::json!({"model": watch.model, "version": watch.version});
-    let alarm = over(state, ends.at, sentence, numbers);
-    c.outbox(super::ALARMS, ends.alarm, &body(&alarm)?).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::live::rows::tests::spec;
 use crate::live::track::portion;
 use serde_json::json;
 
+mod detected;
 mod references;
 mod told;
 
@@ -49,8 +50,14 @@ fn minute(dice: &mut Dice, at: i64, rows: usize, shift: f64) -> Minute {
         version: "3".into(),
         seen: rows as u64 * 10,
         rows,
+        in_time: in_time(at * MINUTE, rows),
         columns: columns.into(),
     }
+}
+
+/// Rows that came as they stand there, evenly over a minute.
+pub(crate) fn in_time(at: i64, rows: usize) -> Vec<(usize, Timestamp)> {
+    (0..rows).map(|row| (row, Timestamp(at + row as i64 * MINUTE / rows as i64))).collect()
 }
 
 fn standings(watch: &Watch) -> Vec<(&str, &'static str)> {
@@ -325,7 +332,7 @@ fn a_monitor_of_too_many_tracks_says_how_many_it_leaves_out() {
     for at in 0..3 {
         let (model, version) = ("churn".to_owned(), "3".to_owned());
         let at = Timestamp(at * MINUTE);
-        let minute = Minute { at, model, version, seen: 200, rows: 200, columns: columns.clone() };
+        let minute = Minute { at, model, version, seen: 200, rows: 200, in_time: Vec::new(), columns: columns.clone() };
         watch.fold(&minute, &spec, &References::default());
         assert_eq!((watch.tracks().count(), watch.left_out), (2_000, 700));
     }

@@ -67,11 +67,13 @@ impl Watch {
         self.truth.score(minute, spec, &values);
         // It is known now, however long ago the predictions were.
         let at = self.position.max(fold.end());
-        self.tell(&turned, at, spec)
+        let mut told = self.tell(&turned, at, spec);
+        told.extend(self.detect(fold, true, at));
+        told
     }
 
     /// The values that are watched apart, each with its column.
-    fn values(&self) -> Vec<(String, String)> {
+    pub(super) fn values(&self) -> Vec<(String, String)> {
         let of = |(column, all): (&String, &Vec<Segment>)| -> Vec<(String, String)> {
             all.iter().map(|segment| (column.clone(), segment.value.clone())).collect()
         };

@@ -55,8 +55,15 @@ fn drifted() -> (Watch, Given) {
             .map(|(n, c)| (n.to_owned(), c))
             .into();
         let (model, version) = ("churn".to_owned(), "3".to_owned());
-        let minute =
-            Minute { at: Timestamp(at * MINUTE), model, version, seen: 200, rows: 200, columns: columns.clone() };
+        let minute = Minute {
+            at: Timestamp(at * MINUTE),
+            model,
+            version,
+            seen: 200,
+            rows: 200,
+            in_time: Vec::new(),
+            columns: columns.clone(),
+        };
         watch.fold(&minute, &spec, &References::default());
     }
     (watch, Given { rows: 200, columns, hidden: Vec::new() })

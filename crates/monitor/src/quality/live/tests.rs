@@ -72,6 +72,7 @@ fn rows_that_come_alone_are_judged_as_those_of_a_file() {
         ("expect_column_values_to_be_null", json!({"column": "plan"})),
         ("expect_column_values_to_be_between", json!({"column": "age", "min_value": 0, "max_value": 120})),
         ("expect_column_values_to_be_between", json!({"column": "age", "min_value": 0, "strict_min": true})),
+        ("expect_column_values_to_be_between", json!({"column": "plan", "min_value": "2026-01-01"})),
         ("expect_column_values_to_be_in_set", json!({"column": "plan", "value_set": ["basic", "plus"]})),
         ("expect_column_values_to_be_in_set", json!({"column": "paid", "value_set": [true]})),
         ("expect_column_values_to_be_in_set", json!({"column": "low", "value_set": [1, 2.0, "3"]})),
@@ -88,6 +89,18 @@ fn rows_that_come_alone_are_judged_as_those_of_a_file() {
         ("expect_column_pair_values_to_be_equal", json!({"column_A": "high", "column_B": "low"})),
         ("expect_column_pair_values_to_be_equal", json!({"column_A": "plan", "column_B": "paid"})),
         ("expect_multicolumn_sum_to_equal", json!({"column_list": ["low", "high"], "sum_total": 5})),
+        ("expect_column_values_to_match_regex_list", json!({"column": "plan", "regex_list": ["^b(?!x)", "s$"]})),
+        (
+            "expect_column_values_to_match_regex_list",
+            json!({"column": "plan", "regex_list": ["^p", "s$"], "match_on": "all"}),
+        ),
+        ("expect_column_values_to_not_match_regex_list", json!({"column": "plan", "regex_list": ["^b", "s$"]})),
+        ("expect_column_values_to_be_json_parseable", json!({"column": "plan"})),
+        (
+            "expect_column_pair_values_to_be_in_set",
+            json!({"column_A": "low", "column_B": "plan", "value_pairs_set": [[1, "basic"], [3, null], [2, "gold"]]}),
+        ),
+        ("expect_select_column_values_to_be_unique_within_record", json!({"column_list": ["low", "high", "age"]})),
     ] {
         for when in [&when[..], &[]] {
             let conditions =
@@ -105,6 +118,8 @@ fn rows_that_come_alone_are_judged_as_those_of_a_file() {
 
 #[test]
 fn a_bound_is_what_a_column_of_32_bits_holds_of_it() {
+    let pairs = json!({"column_A": "share", "column_B": "low", "value_pairs_set": [[0.1, 1], [0.2, 2], [0.7, 7]]});
+    assert_eq!(judged("expect_column_pair_values_to_be_in_set", &pairs, &[]), (6, 4));
     let between = json!({"column": "share", "min_value": 0.1, "max_value": 0.7});
     assert_eq!(judged("expect_column_values_to_be_between", &between, &[]), (6, 0));
     let set = json!({"column": "share", "value_set": [0.1, 0.2, 0.3]});
@@ -142,6 +157,8 @@ fn what_no_row_can_be_held_to_is_refused_with_the_reason() {
     let why = |kind: &str, kwargs: Value| bind(kind, &kwargs).unwrap_err().1;
     assert!(why("expect_column_values_to_not_be_null", json!({"column": "aeg"})).contains("did you mean \"age\""));
     assert!(why("expect_column_values_to_be_between", json!({"column": "plan", "max_value": 1})).contains("numbers"));
+    let since = json!({"column": "age", "min_value": "2026-01-01"});
+    assert!(why("expect_column_values_to_be_between", since).contains("dates and times"));
     assert!(why("expect_column_values_to_match_regex", json!({"column": "age", "regex": "1"})).contains("texts"));
     assert!(why("expect_column_values_to_be_of_type", json!({"column": "age", "type_": "text"})).contains("Float64"));
     assert_eq!(bind("expect_column_values_to_be_of_type", &json!({"column": "in.age", "type_": "number"})), Ok(()));
@@ -157,6 +174,8 @@ fn what_is_wrong_is_said_without_the_value() {
     let range = json!({"column": "age", "min_value": 0, "max_value": 120});
     assert_eq!(said("expect_column_values_to_be_between", range.clone(), 3), "column \"age\" is above 120");
     assert_eq!(said("expect_column_values_to_be_between", range, 2), "column \"age\" is below 0");
+    let day = json!({"column": "plan", "min_value": "2026-01-01"});
+    assert_eq!(said("expect_column_values_to_be_between", day, 3), "column \"plan\" is no date or time");
     let share = json!({"column": "share", "max_value": 0.2});
     assert_eq!(said("expect_column_values_to_be_between", share, 3), "column \"share\" is above 0.2");
     assert_eq!(said("expect_column_values_to_not_be_null", json!({"column": "age"}), 1), "column \"age\" is missing");

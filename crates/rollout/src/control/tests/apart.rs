@@ -63,6 +63,7 @@ async fn many_that_do_not_follow_leave_room_for_others() {
         rollout: "v8".into(),
         from: "models:/churn/7".into(),
         to: "models:/churn/8".into(),
+        back: false,
     };
     let deployments = (0..many).map(|n| format!("mad-{n}")).chain(["sane".to_owned()]);
     let events: Vec<_> = deployments.map(|d| (temp.ctx.event_id(), follow(d))).collect();

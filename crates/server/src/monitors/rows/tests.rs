@@ -14,6 +14,7 @@ use mainspring_query::Limits;
 use mainspring_registry::Registry;
 use mainspring_testkit::{TempDb, open_gate};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 struct World {

@@ -4,8 +4,8 @@ use super::{JournalEvents, acting_for};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, UInt64Type};
-use mainspring_core::Failure;
-use mainspring_query::{Limits, Query, QueryJournal, identifier, literal};
+use mainspring_core::{Failure, Timestamp};
+use mainspring_query::{QueryJournal, identifier, literal};
 use mainspring_rollout::spec::Source;
 use mainspring_rollout::{Before, Earlier, PortError};
 use mainspring_traffic::{UnitFrom, unit_id};
@@ -13,13 +13,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Units that are read, as many as a ledger remembers.
-const MOST_UNITS: usize = 1_000_000;
+pub(super) const MOST_UNITS: usize = 1_000_000;
 
 /// Reads the means of all that are asked for. What was never journaled is known of nobody.
 pub(super) async fn read(journal: &JournalEvents, wanted: Before) -> Result<Vec<Earlier>, PortError> {
     let port = |e: &dyn Failure| PortError(e.to_string());
     let auth = journal.gate.authorize(&acting_for(&wanted.tenant), QueryJournal).map_err(|e| port(&e))?;
-    let query = Query::new(journal.journal.clone(), Limits { rows: MOST_UNITS, ..Limits::default() });
+    let longest = wanted.metrics.iter().map(|(_, _, window)| *window).max().unwrap_or_default();
+    let query = journal.of_deployment(&wanted.deployment, begins(wanted.until, longest)).query;
     let columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'predictions'";
     let columns = query.sql(&auth, columns).await.map_err(|e| port(&e))?.values();
     let columns: HashSet<String> = columns.into_iter().filter_map(|r| Some(r.first()?.as_str()?.to_owned())).collect();
@@ -32,6 +33,10 @@ pub(super) async fn read(journal: &JournalEvents, wanted: Before) -> Result<Vec<
     Ok(all)
 }
 
+fn begins(until: Timestamp, window: Duration) -> Timestamp {
+    until.plus_micros(-i64::try_from(window.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// The statement for one metric; nothing where the journal has no such column.
 fn statement(wanted: &Before, (source, window): (&Source, Duration), columns: &HashSet<String>) -> Option<String> {
     let column = |name: String| columns.contains(&name).then(|| format!("p.{}", identifier(&name)));
@@ -39,11 +44,10 @@ fn statement(wanted: &Before, (source, window): (&Source, Duration), columns: &H
         // What each request is alone has no past.
         UnitFrom::Request => return None,
         UnitFrom::Field(name) => column(format!("in.{name}"))?,
-        UnitFrom::Header(_) | UnitFrom::Key => "p.unit".to_owned(),
+        UnitFrom::Header(_) | UnitFrom::Cookie(_) | UnitFrom::Key => "p.unit".to_owned(),
     };
     let time = |micros: i64| format!("arrow_cast({micros}, 'Timestamp(Microsecond, Some(\"UTC\"))')");
-    let (from, until) = (wanted.until.micros() - i64::try_from(window.as_micros()).unwrap_or(i64::MAX), wanted.until);
-    let until = time(until.micros());
+    let (from, until) = (begins(wanted.until, window).micros(), time(wanted.until.micros()));
     let (value, joined) = match source {
         Source::Latency => ("p.total_us / 1e6".to_owned(), String::new()),
         Source::Output(name) => (format!("CAST({} AS DOUBLE)", column(format!("out.{name}"))?), String::new()),
@@ -119,7 +123,9 @@ mod tests {
         );
         assert!(label.contains("p.at >= arrow_cast(9913600000000,") && label.contains("f.name = 'it''s'"), "{label}");
         assert!(sql("field:user", Source::Output("score".into())).unwrap().contains("GROUP BY p.\"in.user\""));
-        assert!(sql("key", Source::Latency).unwrap().contains("GROUP BY p.unit"));
+        for unit in ["key", "cookie:uid"] {
+            assert!(sql(unit, Source::Latency).unwrap().contains("GROUP BY p.unit"));
+        }
         for (unit, source) in
             [("request", Source::Latency), ("field:nobody", Source::Latency), ("key", Source::Output("x".into()))]
         {

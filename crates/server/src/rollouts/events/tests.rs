@@ -2,7 +2,9 @@
 
 use super::*;
 use mainspring_core::event::{About, Feedback, FeedbackValue};
-use mainspring_core::{Assignment, IdGen, Outcome, Prediction, Protocol, SeededIds, Target, Timing};
+use mainspring_core::{
+    Assignment, DType, IdGen, NamedTensor, Outcome, Prediction, Protocol, SeededIds, Target, Tensor, Timing,
+};
 use mainspring_journal::{JournalSettings, SendFeedback};
 use mainspring_testkit::{TempArtifacts, TempDb, eventually, may, open_gate};
 use std::time::Duration;
@@ -16,7 +18,7 @@ fn wanted() -> Wanted {
         from: Timestamp(0),
         generation: 1,
         labels: vec!["liked".into()],
-        outputs: Vec::new(),
+        outputs: vec!["good".into()],
         inputs: Vec::new(),
     }
 }
@@ -53,7 +55,7 @@ fn prediction(id: EventId, at: Timestamp, n: u64) -> Prediction {
 struct World {
     events: JournalEvents,
     ids: SeededIds,
-    _kept: (TempDb, TempArtifacts, tempfile::TempDir),
+    kept: (TempDb, TempArtifacts, tempfile::TempDir),
 }
 
 impl World {
@@ -66,7 +68,7 @@ impl World {
         let journal = Journal::open(settings, artifacts.store.clone(), db, ctx.clone()).await.unwrap();
         let gate = open_gate(Arc::clone(&ctx.clock));
         let events = JournalEvents { part, ..JournalEvents::new(journal, gate, ctx) };
-        Self { events, ids: SeededIds::new(1), _kept: (temp, artifacts, folder) }
+        Self { events, ids: SeededIds::new(1), kept: (temp, artifacts, folder) }
     }
 
     /// An answer of some seconds ago.
@@ -110,6 +112,18 @@ impl World {
     }
 }
 
+/// All that was there when a stream began.
+async fn past(stream: &mut Box<dyn EventStream>) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let batch = stream.next().await.unwrap();
+        events.extend(batch.events);
+        if !batch.reading {
+            return events;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_past_comes_in_parts_and_each_event_once() {
     let world = World::new(40).await;
@@ -131,8 +145,9 @@ async fn a_long_past_comes_in_parts_and_each_event_once() {
     assert_eq!((events.len(), keys.len()), (all, all));
     assert!(parts > 10, "{parts} parts");
     let whole = World { events: JournalEvents { part: PART, ..world.events.clone() }, ..world };
-    let (at_once, parts) = whole.all().await;
-    assert_eq!((at_once.iter().map(key).collect::<HashSet<Key>>(), parts), (keys, 0));
+    let (at_once, few) = whole.all().await;
+    assert_eq!((at_once.len(), at_once.iter().map(key).collect::<HashSet<Key>>()), (all, keys));
+    assert!(few < parts, "{few} and {parts} parts");
 }
 
 /// Read from what is kept, and heard as it comes: answers whose requests had no unit, once each whatever their rows.
@@ -163,7 +178,7 @@ async fn answers_without_a_unit_are_told_and_what_was_named_or_failed_is_not() {
     eventually("it is in the journal", || async { !world.all().await.0.is_empty() }).await;
     assert_eq!(counted(&world.all().await.0), [kept]);
     let mut stream = world.events.follow(wanted()).await.unwrap();
-    assert_eq!(counted(&stream.next().await.unwrap().events), [kept]);
+    assert_eq!(counted(&past(&mut stream).await), [kept]);
     let came = all(1);
     world.events.journal.flush().await.unwrap();
     let mut heard = Vec::new();
@@ -218,4 +233,95 @@ async fn more_of_one_moment_than_is_read_at_once_is_said() {
         }
     };
     assert!(error.0.contains("lines of one moment"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_there_is_no_time_for_is_asked_for_in_shorter_times_and_then_said() {
+    let world = World::new(PART).await;
+    let limits = Limits { timeout: Duration::ZERO, ..limits() };
+    let events = JournalEvents { query: Query::new(world.events.journal.clone(), limits), ..world.events.clone() };
+    eventually("feedback is read", || async { world.events.journal.fed_until() > Timestamp(0) }).await;
+    let mut stream = events.follow(wanted()).await.unwrap();
+    let mut parts = 0;
+    let error = loop {
+        match stream.next().await {
+            Ok(batch) => assert!(batch.reading && batch.events.is_empty() && batch.complete_until < wanted().from),
+            Err(error) => break error,
+        }
+        parts += 1;
+    };
+    assert!(error.0.contains("took longer than"), "{error}");
+    // An hour, a quarter of it, and so on.
+    assert_eq!(parts, 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_late_has_missed_nothing() {
+    let world = World::new(PART).await;
+    let mut stream = world.events.follow(wanted()).await.unwrap();
+    assert!(past(&mut stream).await.is_empty());
+    // More batches than the journal keeps.
+    let mut came: Vec<EventId> = Vec::new();
+    for n in 0..300 {
+        came.push(world.answer(1, n));
+        world.events.journal.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut heard: Vec<EventId> = Vec::new();
+    eventually("all of it is heard", || {
+        heard.extend(futures::executor::block_on(stream.next()).unwrap().events.iter().filter_map(|e| match e {
+            Event::Exposure(e) => Some(e.id),
+            _ => None,
+        }));
+        let all = heard.len() == came.len();
+        async move { all }
+    })
+    .await;
+    assert_eq!(heard, came);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_late_is_told_nothing_twice() {
+    let world = World::new(PART).await;
+    let (from, span) = (world.events.ctx.now().plus_micros(-SECOND), FIRST);
+    let mut stream = Following {
+        live: None,
+        wanted: Arc::new(Wanted { from, ..wanted() }),
+        journal: world.events.clone(),
+        past: None,
+        reading: None,
+        seen: HashSet::new(),
+        until: from,
+    };
+    assert!(stream.read(Reading { from, span }).await.unwrap().events.is_empty());
+    // It is heard, and read as well.
+    world.answer(0, 1);
+    world.events.journal.flush().await.unwrap();
+    let mut read = 0;
+    while read == 0 {
+        read = stream.read(Reading { from, span }).await.unwrap().events.len();
+    }
+    world.kept.0.clock.advance(10 * AGAIN);
+    let events = stream.next().await.unwrap().events;
+    assert_eq!((read, events.len()), (1, 0), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_output_is_of_the_type_that_its_own_deployment_has() {
+    let world = World::new(PART).await;
+    let answer = |deployment: &str, good: Tensor| {
+        let at = world.events.ctx.now().plus_micros(-100 * SECOND);
+        let mut made = prediction(world.ids.event(at), at, 0);
+        made.rows = 1;
+        made.outputs = [NamedTensor { name: "good".into(), tensor: good }].into();
+        made.target = Arc::new(Target { deployment: deployment.into(), ..Target::clone(&made.target) });
+        world.events.journal.append(made);
+    };
+    answer("churn", Tensor::from_vec(DType::Bool, [1_usize].to_vec(), vec![1_u8]).unwrap());
+    answer("other", Tensor::from_strings([1_usize].to_vec(), vec!["very".into()]).unwrap());
+    world.events.journal.flush().await.unwrap();
+    eventually("it is in the journal", || async { !world.all().await.0.is_empty() }).await;
+    let (events, _) = world.all().await;
+    let [Event::Exposure(only)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(only.outputs, [(Arc::from("good"), 1.0)]);
 }

@@ -21,7 +21,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let (temp, artifacts, folder) = (TempDb::sqlite(), TempArtifacts::local(), tempfile::tempdir().unwrap());
+        Self::on(TempDb::sqlite()).await
+    }
+
+    async fn on(temp: TempDb) -> Self {
+        let (artifacts, folder) = (TempArtifacts::local(), tempfile::tempdir().unwrap());
         let (db, ctx) = (temp.open_with(crate::wiring::MIGRATIONS).await, temp.ctx.clone());
         let registry = Registry::open(db.clone(), artifacts.store.clone(), ctx.clone()).await.unwrap();
         let settings = JournalSettings::new(folder.path().join("log"));
@@ -222,6 +226,7 @@ async fn a_deployment_that_was_deleted_holds_nothing_up() {
         rollout: "v8".into(),
         from: "models:/churn/7".into(),
         to: to.into(),
+        back: false,
     };
     world.declarer.follow(&tenant, &follow("models:/churn/8")).await.unwrap();
     assert!(world.replica.settled(&tenant, &churn(), &all_to(0)).await.unwrap(), "nothing is left to be turned back");
@@ -242,4 +247,77 @@ async fn whether_a_rollout_is_declared_is_what_the_database_says() {
     world.apply(text).await;
     assert!(world.declarer.author(&tenant, &name).await.unwrap().is_some());
     assert_eq!(world.declarer.author(&Tenant::new("theirs").unwrap(), &name).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_model_card_is_a_description_or_a_file_that_says_something() {
+    let w = World::new().await;
+    w.churn(&[&[]]).await;
+    let (tenant, registry) = (Tenant::default(), &w.replica.registry);
+    let check = async || w.replica.model_card(&tenant, "models:/churn/1").await.unwrap();
+    let without = check().await;
+    assert_eq!(without.passed, Some(false));
+    assert!(without.detail.contains("models:/churn/1 has no model card: describe the version"), "{}", without.detail);
+    let found = registry.resolve(&tenant, &"models:/churn/1".parse().unwrap()).await.unwrap();
+    let card = found.artifacts.join("README.md").unwrap();
+    registry.artifacts().put(&card, " \n".into()).await.unwrap();
+    assert_eq!(check().await.passed, Some(false), "an empty card says nothing");
+    registry.artifacts().put(&card, "# Churn".into()).await.unwrap();
+    assert_eq!((check().await.passed, check().await.detail), (Some(true), "the model has README.md".to_owned()));
+    let auth = may(mainspring_registry::actions::UpdateVersion::on("churn"));
+    registry.describe_version(&auth, "churn", 1, Some("who leaves".into())).await.unwrap();
+    assert_eq!(check().await.detail, "the version has a description");
+}
+
+#[tokio::test]
+async fn what_a_rollout_freezes_is_frozen_once_and_what_is_no_version_is_none() {
+    let w = World::new().await;
+    w.churn(&[&[], &[]]).await;
+    let tenant = Tenant::default();
+    let models = ["models:/churn/2", "models:/churn/1", "runs:/abc/model"].map(str::to_owned);
+    for reason in ["rollout a: worse", "rollout b: worse"] {
+        for model in [&models[0], &models[2], &"models:/churn/9".to_owned()] {
+            let freeze = Freeze { model: model.clone(), reason: reason.to_owned() };
+            w.declarer.freeze(&tenant, &freeze).await.unwrap();
+        }
+    }
+    let known = w.replica.frozen(&tenant, &models).await.unwrap();
+    assert!(known[0].as_ref().is_some_and(|why| why.contains("by system: rollout a: worse")), "{known:?}");
+    assert_eq!(known[1..], [None, None]);
+}
+
+async fn a_frozen_version_is_gone_back_to_and_not_promoted(temp: TempDb) {
+    let w = World::on(temp).await;
+    w.churn(&[&[], &[]]).await;
+    w.point(2).await;
+    w.apply("{apiVersion: mainspring/v1, kind: Deployment, name: churn, model: 'models:/churn@champion'}").await;
+    let tenant = Tenant::default();
+    let freeze = Freeze { model: "models:/churn/1".into(), reason: "a person said so".into() };
+    w.declarer.freeze(&tenant, &freeze).await.unwrap();
+    let follow = |back| Follow {
+        deployment: "churn".into(),
+        rollout: "v2".into(),
+        from: "models:/churn/2".into(),
+        to: "models:/churn/1".into(),
+        back,
+    };
+    let refused = w.declarer.follow(&tenant, &follow(false)).await.unwrap_err();
+    assert!(refused.0.contains("a person said so"), "{refused}");
+    let champion = async || pinned(&w.replica.registry, &tenant, "models:/churn@champion").await.unwrap();
+    assert_eq!(champion().await, "models:/churn/2");
+    // Twice: it is told at least once.
+    for _ in 0..2 {
+        w.declarer.follow(&tenant, &follow(true)).await.unwrap();
+        assert_eq!(champion().await, "models:/churn/1");
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_version_is_gone_back_to_and_not_promoted_on_sqlite() {
+    a_frozen_version_is_gone_back_to_and_not_promoted(TempDb::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_frozen_version_is_gone_back_to_and_not_promoted_on_postgres() {
+    a_frozen_version_is_gone_back_to_and_not_promoted(TempDb::postgres()).await;
 }

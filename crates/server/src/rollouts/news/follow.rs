@@ -40,7 +40,7 @@ impl Events for EveryJournal {
                 read: HashMap::new(),
                 waiting: Vec::new(),
                 seen: HashSet::new(),
-                until: begun.plus_micros(AGAIN),
+                until: Some(begun.plus_micros(AGAIN)),
             };
             stream.catch_up().await?;
             let stream: Box<dyn EventStream> = Box::new(stream);
@@ -67,8 +67,8 @@ struct Following {
     waiting: Vec<Event>,
     /// What the past had: what another process has sealed it may tell once more.
     seen: HashSet<Key>,
-    /// Until when that is kept in mind.
-    until: Timestamp,
+    /// Until when that is kept in mind; nothing once it is not any more.
+    until: Option<Timestamp>,
 }
 
 /// What was read of a process.
@@ -141,8 +141,10 @@ impl Following {
             let numbered = match self.told.try_recv() {
                 Ok(numbered) => numbered,
                 Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Lagged(missed)) => {
-                    return Err(PortError(format!("{missed} bulletins of other servers went by; all is read again")));
+                // The database has them.
+                Err(TryRecvError::Lagged(_)) => {
+                    self.catch_up().await?;
+                    continue;
                 }
                 Err(TryRecvError::Closed) => return Err(PortError("the wire to other servers is closed".into())),
             };
@@ -168,7 +170,7 @@ impl Following {
         events.extend(told.into_iter().filter(|event| !read.contains(&key(event))));
         // What is younger may be told once more.
         self.seen.extend(read.into_iter().filter(|(_, _, _, at, _)| now.micros() - at.micros() < KEEP));
-        self.until = now.plus_micros(AGAIN);
+        self.until = Some(now.plus_micros(AGAIN));
         let told_until = self.told_until().unwrap_or(until);
         Ok(Batch { events, complete_until: told_until.min(until), reading: true })
     }
@@ -187,15 +189,17 @@ impl EventStream for Following {
             if reading {
                 return self.part(events, complete_until).await;
             }
-            if self.until > self.wire.0.ctx.now() {
+            if self.until.is_some() {
                 self.seen.extend(events.iter().map(key));
-            } else {
-                self.seen = HashSet::new();
             }
             self.listen().await?;
             let told_until = self.told_until();
             let told = std::mem::take(&mut self.waiting);
             events.extend(told.into_iter().filter(|event| !self.seen.contains(&key(event))));
+            // Only now: whoever asks late is given all at once.
+            if self.until.is_some_and(|until| self.wire.0.ctx.now() > until) {
+                (self.until, self.seen) = (None, HashSet::new());
+            }
             let complete_until = told_until.map_or(complete_until, |told| told.min(complete_until));
             Ok(Batch { events, complete_until, reading })
         })

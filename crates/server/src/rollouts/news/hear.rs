@@ -237,6 +237,10 @@ impl Fleet for EveryReplica {
         })
     }
 
+    fn frozen<'a>(&'a self, tenant: &'a Tenant, models: &'a [String]) -> PortResult<'a, Vec<Option<String>>> {
+        self.own.frozen(tenant, models)
+    }
+
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool> {
         self.own.settled(tenant, deployment, row)
     }

@@ -13,6 +13,7 @@ use mainspring_journal::{JournalSettings, Kind, Slice};
 use mainspring_registry::Registry;
 use mainspring_rollout::machine::Readiness;
 use mainspring_rollout::{Batch, EventStream, Events, Exposure, Tripped};
+use mainspring_testkit::clock::START_MILLIS;
 use mainspring_testkit::{TempArtifacts, TempDb, open_gate};
 use mainspring_traffic::{Route, RouteSpec, Row, RowVariant, Share, UnitFrom, Variant};
 
@@ -96,7 +97,7 @@ fn wanted() -> Wanted {
     Wanted {
         tenant: Tenant::default(),
         deployment: churn(),
-        from: Timestamp(0),
+        from: Timestamp::from_millis(START_MILLIS),
         generation: 1,
         labels: vec!["liked".into()],
         outputs: Vec::new(),

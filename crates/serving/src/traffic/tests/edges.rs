@@ -1,7 +1,7 @@
 //! What callers must not be able to do to a candidate, and a shadow to those whom it follows.
 
 use super::{USER, last, limits};
-use crate::testing::{Rig, limited, name, other, request, reweighted, row, shadowed, until};
+use crate::testing::{Rig, Said, limited, name, other, request, reweighted, row, shadowed, until};
 use crate::{Ask, HumanDuration, Infer, InferRequest, VariantState};
 use mainspring_core::{Assignment, ErrorKind, Failure};
 use mainspring_traffic::{Contexts, Feature, Levels, Policy, Row, Share, Split, UnitFrom, unit_id};
@@ -124,17 +124,24 @@ async fn what_is_said_of_a_unit_is_what_its_requests_get() {
     rig.route(Some(row("field:x", all))).unwrap();
     rig.settled("m").await;
     // The candidate takes other inputs, so requests go to stable.
-    let said = rig.serving.assigned(&auth, Some(b"5")).unwrap();
+    let said = rig.serving.assigned(&auth, Some(b"5"), &()).unwrap();
     rig.ask(&[5.0]).await.unwrap();
     assert_eq!((said.variant.as_str(), &*last(&rig).target.variant, said.unit_is_missing), ("stable", "stable", None));
     rig.route(Some(other(&row("request", all)))).unwrap();
     rig.settled("m").await;
-    assert_eq!(rig.serving.assigned(&auth, Some(b"5")).unwrap().unit_is_missing, Some(UnitFrom::Request));
-    rig.route(Some(row("key", all))).unwrap();
+    assert_eq!(rig.serving.assigned(&auth, Some(b"5"), &()).unwrap().unit_is_missing, Some(UnitFrom::Request));
+    rig.route(Some(row("cookie:uid", all))).unwrap();
     rig.settled("m").await;
-    assert_eq!(rig.serving.assigned(&auth, Some(b"5")).unwrap().unit_is_missing, Some(UnitFrom::Key));
+    let missing = |unit, head: &Said| rig.serving.assigned(&auth, unit, head).unwrap().unit_is_missing;
+    let uid = "cookie:uid".parse().ok();
+    assert_eq!(missing(None, &Said("x-user", "5".into())), uid);
+    assert_eq!(missing(None, &Said("cookie", "uid=5".into())), None, "its own cookie");
+    assert_eq!(missing(Some(b"5"), &Said("cookie", String::new())), None);
+    rig.route(Some(other(&row("key", all)))).unwrap();
+    rig.settled("m").await;
+    assert_eq!(rig.serving.assigned(&auth, Some(b"5"), &()).unwrap().unit_is_missing, Some(UnitFrom::Key));
     let keyed = rig.keyed("key:ab12", Infer { deployment: name("m") });
-    assert_eq!(rig.serving.assigned(&keyed, None).unwrap().unit_is_missing, None);
+    assert_eq!(rig.serving.assigned(&keyed, None, &()).unwrap().unit_is_missing, None);
 }
 
 #[tokio::test]
@@ -192,5 +199,5 @@ async fn a_policy_chooses_by_the_inputs_and_the_journal_says_how() {
     let Assignment { context, generation, unit, .. } = last(&rig).assignment;
     assert_eq!((context, generation, unit), (None, None, None));
     let auth = rig.auth(Infer { deployment: name("m") });
-    assert!(rig.serving.assigned(&auth, Some(b"user-1")).unwrap().by_inputs);
+    assert!(rig.serving.assigned(&auth, Some(b"user-1"), &()).unwrap().by_inputs);
 }

@@ -20,7 +20,7 @@ async fn a_profile_that_is_saved_while_its_version_is_watched_counts() {
     let stage = stage(&temp.clock);
     let declared = spec(json!({"window": "30m", "minRows": 100, "reference": {"firstRows": 1000}}));
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
-    a.monitors.declare(&declare(), declared.clone()).unwrap();
+    a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
     for _ in 0..15 {
         pass(&stage, &mut [&mut a], 200).await;
     }
@@ -45,7 +45,7 @@ async fn a_profile_that_is_saved_while_its_version_is_watched_counts() {
     drop(a);
     let mut b = Server::new(&db, &temp.ctx, &stage, "b");
     b.monitors.save_profile(&save(), "3", &trained(&stage, 0.0)).await.unwrap();
-    b.monitors.declare(&declare(), declared).unwrap();
+    b.monitors.declare(&declare(), declared, b.monitors.ctx.now()).unwrap();
     for _ in 0..15 {
         pass(&stage, &mut [&mut b], 200).await;
     }
@@ -65,7 +65,7 @@ async fn a_profile_that_is_not_compared_with_changes_nothing() {
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     for (version, declared) in [("4", json!({})), ("3", json!({"reference": {"window": "7d"}}))] {
-        a.monitors.declare(&declare(), spec(declared)).unwrap();
+        a.monitors.declare(&declare(), spec(declared), a.monitors.ctx.now()).unwrap();
         for _ in 0..5 {
             pass(&stage, &mut [&mut a], 200).await;
         }
@@ -89,7 +89,7 @@ async fn a_view_says_why_the_runs_data_is_no_reference_until_a_profile_is_saved(
     *stage.unused.lock() = Some(fact.to_owned());
     let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
     for server in [&a, &b] {
-        server.monitors.declare(&declare(), spec(json!({}))).unwrap();
+        server.monitors.declare(&declare(), spec(json!({})), server.monitors.ctx.now()).unwrap();
     }
     for _ in 0..8 {
         pass(&stage, &mut [&mut a, &mut b], 200).await;

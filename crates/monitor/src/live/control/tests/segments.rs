@@ -10,7 +10,7 @@ async fn a_segment_is_watched_beside_the_others() {
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let declared = json!({"window": "30m", "segment": {"in.plan": "gold"}, "reference": {"segment": "others"}});
-    a.monitors.declare(&declare(), spec(declared)).unwrap();
+    a.monitors.declare(&declare(), spec(declared), a.monitors.ctx.now()).unwrap();
     pass(&stage, &mut [&mut a], 0).await;
     for minute in 0..50 {
         let start = stage.clock.now().micros();

@@ -27,7 +27,7 @@ async fn an_alarm_says_all_that_drifts_when_a_part_begins_or_ends() {
     let declared = json!({
         "window": "12m", "recoverAfter": "5m", "reference": {"firstRows": 1000}, "onDrift": {"rollout": "pause"}
     });
-    a.monitors.declare(&declare(), spec(declared)).unwrap();
+    a.monitors.declare(&declare(), spec(declared), a.monitors.ctx.now()).unwrap();
     pass(&stage, &mut [&mut a], 0).await;
     for minute in 0..110 {
         let on = |minutes: std::ops::Range<i32>| if minutes.contains(&minute) { 1.5 } else { 0.0 };
@@ -50,4 +50,86 @@ async fn an_alarm_says_all_that_drifts_when_a_part_begins_or_ends() {
     );
     assert!(part.numbers["query"].as_str().unwrap().contains("\"out.y\""), "{}", part.numbers);
     assert!(end.sentence.ends_with("again as its reference: out.y"), "{}", end.sentence);
+}
+
+/// What a detector calls raises an alert and ends it, gives no order, and a new leader goes on with what it has seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_detector_is_told_of_orders_nothing_and_survives_its_leader() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({
+        "columns": ["out.z"], "recoverAfter": "5m", "onDrift": {"rollout": "abort"},
+        "detectors": [{"columns": ["in.x"], "pageHinkley": {"threshold": 150.0}}]
+    }));
+    a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
+    pass(&stage, &mut [&mut a], 0).await;
+    let begun = Timestamp(stage.clock.now().micros() - MINUTE);
+    let mut b = Server::new(&db, &temp.ctx, &stage, "b");
+    b.monitors.declare(&declare(), declared.clone(), b.monitors.ctx.now()).unwrap();
+    for minute in 0..40 {
+        *stage.shift.lock() = if (20..25).contains(&minute) { 2.0 } else { 0.0 };
+        if minute < 12 {
+            pass(&stage, &mut [&mut a, &mut b], 100).await;
+        } else {
+            pass(&stage, &mut [&mut b], 100).await;
+        }
+    }
+    drop(a);
+    pass(&stage, &mut [&mut b], 0).await;
+    let (mut one, mut whole) = (Sampler::from(begun), Watch::new(begun, &declared));
+    for rows in stage.journal.lock().iter() {
+        one.take(rows, &declared).unwrap();
+    }
+    for minute in one.close(stage.clock.now()) {
+        whole.fold(&minute, &declared, &References::default());
+    }
+    let found = b.watch();
+    assert_eq!(b.view().problem, None);
+    assert_eq!(found.detectors, whole.detectors, "as one that never stopped");
+    assert_eq!((found.detectors[0].seen, found.why.as_ref()), (4_000, None), "no model is asked for a detector");
+    let told = stage.told.lock().clone();
+    assert!(told.len() >= 2 && told[0].firing && !told.last().unwrap().firing, "{told:?}");
+    assert!(told.iter().all(|alarm| alarm.order.is_none()), "{told:?}");
+    assert!(told[0].sentence.contains("in.x by Page-Hinkley"), "{}", told[0].sentence);
+    let events = db.outbox_take(Decision::TOPIC, 100).await.unwrap();
+    let event: Decision = serde_json::from_value(events[0].body.clone()).unwrap();
+    assert_eq!(event.decision, "detected");
+    assert!(super::super::super::why(&b.view()).is_empty());
+}
+
+/// Nobody has looked at it yet when its first rows come, and when somebody does, the next minute has begun.
+async fn what_comes_after_the_declaration_is_its_own(temp: TempDb) {
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let (mut a, mut b) = (Server::new(&db, &temp.ctx, &stage, "a"), Server::new(&db, &temp.ctx, &stage, "b"));
+    let since = stage.clock.now();
+    a.monitors.declare(&declare(), spec(json!({})), since).unwrap();
+    pass(&stage, &mut [], 300).await;
+    // The other server hears of it a little later, and leads.
+    b.monitors.declare(&declare(), spec(json!({})), since).unwrap();
+    // Of another severity before anybody has begun, it still counts from its first declaration.
+    let severe = spec(json!({"severity": "critical"}));
+    b.monitors.declare(&declare(), severe.clone(), stage.clock.now()).unwrap();
+    pass(&stage, &mut [&mut b, &mut a], 200).await;
+    pass(&stage, &mut [&mut b, &mut a], 0).await;
+    assert_eq!(b.watch().rows, [500, 256 + 200], "each once");
+    // Another test counts from its own declaration.
+    let other = stage.clock.now();
+    b.monitors.declare(&declare(), MonitorSpec { level: 0.001, ..severe }, other).unwrap();
+    pass(&stage, &mut [], 100).await;
+    pass(&stage, &mut [&mut b, &mut a], 50).await;
+    pass(&stage, &mut [&mut b, &mut a], 0).await;
+    assert_eq!(b.watch().rows, [150, 150]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_the_declaration_is_its_own_on_sqlite() {
+    what_comes_after_the_declaration_is_its_own(TempDb::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_the_declaration_is_its_own_on_postgres() {
+    what_comes_after_the_declaration_is_its_own(TempDb::postgres()).await;
 }

@@ -14,7 +14,15 @@ fn apart(dice: &mut Dice, at: i64, (input, output): (f64, f64)) -> Minute {
     let mut normal = |by: f64| Cells::Numbers((0..200).map(|_| dice.normal() + by).collect());
     let columns = [("in.x".to_owned(), normal(input)), ("out.y".to_owned(), normal(output))];
     let (model, version) = ("churn".to_owned(), "3".to_owned());
-    Minute { at: Timestamp(at * MINUTE), model, version, seen: 200, rows: 200, columns: columns.into() }
+    Minute {
+        at: Timestamp(at * MINUTE),
+        model,
+        version,
+        seen: 200,
+        rows: 200,
+        in_time: Vec::new(),
+        columns: columns.into(),
+    }
 }
 
 fn declared() -> MonitorSpec {

@@ -45,9 +45,6 @@ pub enum SecretError {
         /// Where its secrets are.
         folder: PathBuf,
     },
-    /// The server's identity in AWS is the default tenant's.
-    #[error("the server's identity in AWS is not for tenant {0}; use a webhook, Slack, PagerDuty or mail")]
-    ForeignIdentity(Tenant),
     /// Nothing in it.
     #[error("the secret {0} is empty")]
     Empty(String),
@@ -116,5 +113,39 @@ impl Vault {
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() { Err(SecretError::Empty(name.clone())) } else { Ok(Secret::new(text)) }
+    }
+}
+
+/// A text without the secrets in it.
+pub fn without(text: &str, secrets: &[Secret]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), "***"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_anew_each_time_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(folder.path());
+        let reference = SecretRef::File("key".into());
+        assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::NoFile { .. })));
+        for text in ["one", "two\n"] {
+            std::fs::write(folder.path().join("key"), text).unwrap();
+            assert_eq!(vault.read(&Tenant::default(), &reference).unwrap(), Secret::new(text.trim_end()));
+        }
+        std::fs::write(folder.path().join("key"), "\n").unwrap();
+        assert!(matches!(vault.read(&Tenant::default(), &reference), Err(SecretError::Empty(_))));
+        let unset = SecretRef::Env("MAINSPRING_SECRET_THAT_NOBODY_SETS".into());
+        assert!(matches!(vault.read(&Tenant::default(), &unset), Err(SecretError::NoEnv(_))));
+        // One tenant's secrets are not another's, whoever sent them.
+        let other = Tenant::new("other").unwrap();
+        assert!(matches!(vault.read(&other, &unset), Err(SecretError::Foreign { .. })));
+        std::fs::write(folder.path().join("key"), "default's").unwrap();
+        assert!(matches!(vault.read(&other, &reference), Err(SecretError::NoFile { .. })));
+        std::fs::create_dir(folder.path().join("other")).unwrap();
+        std::fs::write(folder.path().join("other/key"), "its own").unwrap();
+        assert_eq!(vault.read(&other, &reference).unwrap(), Secret::new("its own"));
     }
 }
