@@ -65,18 +65,21 @@ async fn whoever_is_told_of_a_freeze_or_its_end_finds_it_known() {
     let f = Fixture::new().await;
     f.two_versions().await;
     for frozen in [true, false] {
-        let (registry, mut changes) = (f.registry.clone(), f.registry.changes());
-        let asked = tokio::spawn(async move {
+        let mut changes = f.registry.changes();
+        let told = async {
             changes.changed().await.unwrap();
-            registry.frozen(&Tenant::default(), &"models:/m/2".parse::<ModelUri>().unwrap()).is_some()
-        });
-        tokio::task::yield_now().await;
-        if frozen {
-            f.freeze(2, "wrong").await.unwrap();
-        } else {
-            f.registry.unfreeze_version(&f.may(UnfreezeVersion::on("m")), ("m", 2)).await.unwrap();
-        }
-        assert_eq!(asked.await.unwrap(), frozen);
+            f.frozen("models:/m/2").is_some()
+        };
+        let end = f.may(UnfreezeVersion::on("m"));
+        let change = async {
+            if frozen {
+                f.freeze(2, "wrong").await.unwrap();
+            } else {
+                f.registry.unfreeze_version(&end, ("m", 2)).await.unwrap();
+            }
+        };
+        let (known, ()) = tokio::join!(told, change);
+        assert_eq!(known, frozen);
     }
 }
 
