@@ -134,3 +134,25 @@ fn read(value: ValueRef<'_>, column: &str) -> Result<Value, StoreError> {
         })?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::connect;
+    use rusqlite::StatementStatus;
+    use std::time::Duration;
+
+    /// With two indexes to choose from, SQLite 3.54 looks at what is bound, and compiles anew each time that it is.
+    #[test]
+    fn a_statement_of_the_cache_is_compiled_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = connect(&folder.path().join("t.db"), &"t".into(), Duration::from_secs(1)).unwrap();
+        let tables =
+            "CREATE TABLE t (a TEXT, b TEXT, n INTEGER, d TEXT, PRIMARY KEY (a, b, n)); CREATE INDEX i ON t (a, d);";
+        conn.raw.execute_batch(tables).unwrap();
+        let sql = "SELECT * FROM t WHERE a = $1 AND b = $2 ORDER BY n DESC LIMIT 1";
+        for b in ["x", "y", "z"] {
+            conn.query(sql, &crate::args!["a", b]).unwrap();
+        }
+        assert_eq!(conn.raw.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare), 0);
+    }
+}
