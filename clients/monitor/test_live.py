@@ -84,6 +84,7 @@ def events(server, name):
 @pytest.fixture(scope="module")
 def labelled(server, tmp_path_factory):
     """Predictions and what was true, asked for before anything else: their wait passes while others are looked at."""
+    trained(server, "early", folder=tmp_path_factory.mktemp("early"))
     frame, names = trained(server, "glands")
     file = tmp_path_factory.mktemp("glands") / "train.parquet"
     frame.to_parquet(file)
@@ -228,6 +229,21 @@ def test_the_runs_dataset_is_the_reference_and_a_rollout_is_stopped(server, roll
     # The watched version is frozen, too, since a channel asks for it.
     tag = lambda: mlflow.MlflowClient(server.url).get_model_version("lumps", "1").tags.get("mainspring.frozen", "")
     until(lambda: "alert Drift (deployment lumps, monitor lumps-drift, variant stable)" in tag(), tag)
+
+
+def test_a_new_version_has_its_profile_before_anybody_asks(server, labelled):
+    made = lambda: [e for e in requests.get(f"{server.url}/api/v1/audit", params={"limit": 1000}).json()["entries"]
+                    if (e["action"], e["resourceName"]) == ("profile.save", "early")]
+    until(made, made)
+    assert [e["subject"] for e in made()] == ["system"]
+    # What it was made of may go.
+    client = mlflow.MlflowClient()
+    run = client.get_run(client.get_model_version("early", "1").run_id)
+    path = f"{run.info.artifact_uri}/data/train.parquet".removeprefix("mlflow-artifacts:/")
+    gone = requests.delete(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{path}")
+    assert gone.status_code == 200, gone.text
+    kept = requests.get(f"{server.url}/api/v1/profiles", params={"model": "early/1"}).json()
+    assert (kept["source"], kept["savedBy"], kept["profile"]["rows"]) == ("the run's dataset tumours", "the server", len(labelled)), kept
 
 
 def test_what_makes_no_sense_is_refused(server, tmp_path):

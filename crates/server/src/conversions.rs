@@ -11,7 +11,8 @@ use mainspring_registry::actions::{
     CreateLoggedModel, CreateVersion, ReadArtifact, ReadModel, UpdateLoggedModel, WriteArtifact,
 };
 use mainspring_registry::{
-    ArtifactRoot, LoggedModelStatus, ModelSearch, ModelUri, NewLoggedModel, NewVersion, Pair, Registry, Resolved, uri,
+    ArtifactRoot, Dataset, Lineage, LoggedModelStatus, ModelSearch, ModelUri, NewLoggedModel, NewVersion, Pair,
+    Registry, Resolved, uri,
 };
 use mainspring_serving::Mlmodel;
 use std::path::{Path, PathBuf};
@@ -118,14 +119,22 @@ impl Shelf {
         let Ok(version) = found.version.parse() else { return Ok(None) };
         let auth = self.may(who, ReadModel::on(&found.name))?;
         let lineage = self.registry.lineage(&auth, &found.name, version).await.map_err(|e| port(&e))?;
-        for input in lineage.run.iter().flat_map(|r| &r.inputs) {
-            let Some((root, path)) = place(&input.dataset.source) else { continue };
-            let Some(format) = format_of(&path) else { continue };
+        for (dataset, (root, path, format)) in tables(&lineage) {
             // It may have been deleted since.
             let Some(into) = self.copy(who, (&root, &path, format), scratch).await? else { continue };
-            return Ok(Some((into, format, format!("the run's dataset {}", input.dataset.name))));
+            return Ok(Some((into, format, format!("the run's dataset {}", dataset.name))));
         }
         Ok(None)
+    }
+
+    /// How large a file of the store is, bytes; `None` where it is not there.
+    pub(crate) async fn size(
+        &self,
+        who: &Arc<Principal>,
+        (root, path): (&ArtifactRoot, &str),
+    ) -> Result<Option<u64>, PortError> {
+        let auth = self.may(who, ReadArtifact::on(path))?;
+        Ok(self.registry.open_artifact(&auth, root, path).await.ok().map(|download| download.file.size()))
     }
 
     /// A copy of a table in the store; `None` where it is not there.
@@ -199,6 +208,16 @@ impl Shelf {
 /// The format of a table, as its path ends.
 pub(crate) fn format_of(path: &str) -> Option<&'static str> {
     Rows { name: path.to_owned(), content: Bytes::new() }.format()
+}
+
+/// The datasets of the version's run that are tables in this server's store, and where.
+pub(crate) fn tables(of: &Lineage) -> impl Iterator<Item = (&Dataset, (ArtifactRoot, String, &'static str))> {
+    let datasets = of.run.iter().flat_map(|run| &run.inputs).map(|input| &input.dataset);
+    datasets.filter_map(|dataset| {
+        let (root, path) = place(&dataset.source)?;
+        let format = format_of(&path)?;
+        Some((dataset, (root, path, format)))
+    })
 }
 
 /// Where a dataset is in this server's store. Other places are not read for a client: not the server's own

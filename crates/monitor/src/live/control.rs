@@ -1,5 +1,6 @@
 //! The controller: one of all replicas leads, samples the rows, folds each minute, and writes what came of it.
 
+use super::early::Early;
 use super::error::WatchError;
 use super::history::{self, Point};
 use super::labels;
@@ -150,6 +151,7 @@ pub struct Controller {
     passes: u32,
     /// States of monitors that nobody declares any more were looked for.
     tidied: bool,
+    early: Early,
 }
 
 impl std::fmt::Debug for Controller {
@@ -162,7 +164,7 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
         let leader = Leader::new(monitors.db.clone(), LEASE, owner, TTL);
-        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0, tidied: false }
+        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0, tidied: false, early: Early::default() }
     }
 
     /// Looks once at everything. The leader folds and tells; the others read what it has written.
@@ -195,7 +197,10 @@ impl Controller {
                 relayed = self.monitors.ctx.now();
             }
         }
-        self.relay().await
+        self.relay().await?;
+        let Some(lease) = self.lead().await? else { return Ok(()) };
+        let early = self.early.pass(&self.monitors, &lease).await;
+        early.map_err(|error| if let WatchError::Store(error) = error { self.lost(error) } else { error })
     }
 
     /// What follows from how it went with one monitor.
@@ -229,13 +234,17 @@ impl Controller {
     fn lost(&mut self, error: StoreError) -> WatchError {
         self.leader.lost();
         self.running.clear();
+        self.early = Early::default();
         error.into()
     }
 
     async fn lead(&mut self) -> Result<Option<Lease>, WatchError> {
         match self.leader.lead().await {
             Ok(Lead::Kept) => {}
-            Ok(Lead::Taken | Lead::No) => self.running.clear(),
+            Ok(Lead::Taken | Lead::No) => {
+                self.running.clear();
+                self.early = Early::default();
+            }
             Err(error) => return Err(self.lost(error)),
         }
         Ok(self.leader.lease().cloned())

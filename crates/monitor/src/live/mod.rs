@@ -8,6 +8,7 @@
 mod action;
 mod control;
 pub mod detectors;
+mod early;
 mod error;
 mod history;
 mod labels;
@@ -33,8 +34,8 @@ pub use history::{Effect, Point};
 pub use monitors::{Monitors, SavedProfile, View, kind};
 pub use part::{Beside, Part};
 pub use ports::{
-    About, Alarm, Alarms, Answer, Answered, Asked, Estimates, Models, NamedFile, PortError, PortResult, RowStream,
-    Rows, Traffic, Trained, Wanted,
+    About, Alarm, Alarms, Answer, Answered, Asked, Estimates, FreshVersion, Models, NamedFile, PortError, PortResult,
+    RowStream, Rows, Traffic, Trained, Wanted,
 };
 pub use spec::{MonitorSpec, SpecError};
 pub use sql::MIGRATIONS;

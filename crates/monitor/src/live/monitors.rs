@@ -255,7 +255,7 @@ impl Monitors {
 
     /// The profile that is saved with a version, or that of the data that it was trained on, which is then saved. Who asks
     /// waits for `patience` while the data is being read.
-    async fn profile_of(
+    pub(super) async fn profile_of(
         &self,
         tenant: &Tenant,
         (model, version): (&str, &str),

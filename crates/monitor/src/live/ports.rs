@@ -128,6 +128,19 @@ pub struct Trained {
     pub auth: Authorized<SaveProfile>,
 }
 
+/// A version that was registered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FreshVersion {
+    /// Whose.
+    pub tenant: Tenant,
+    /// The model.
+    pub model: String,
+    /// Its number.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A file of the store that a version names, copied for whoever reads it.
 #[derive(Debug)]
 pub struct NamedFile {
@@ -147,6 +160,21 @@ pub trait Models: Send + Sync + 'static {
     /// What a version was trained on, where it is known and can be read; it may take long. It is asked for one version after
     /// the other, when a profile is needed and none is saved.
     fn training<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<Trained>>;
+
+    /// How large the file is that [`Self::training`] would read, bytes; `None` where it would find none.
+    fn training_size<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<u64>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Versions of all tenants that were registered after a moment, the oldest first.
+    fn registered(&self, _: Timestamp) -> PortResult<'_, Vec<FreshVersion>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// A number that is another one once there may be a new version.
+    fn changed(&self) -> u64 {
+        0
+    }
 
     /// Why [`Self::training`] has nothing of a version whose run names what it was trained on: `the run's dataset "train" is
     /// /data/train.csv, which is not in this server's store`. `None` where the run names nothing, or it is not known.

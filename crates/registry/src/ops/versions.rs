@@ -88,6 +88,15 @@ impl Registry {
         .await
     }
 
+    /// Tenant, model and number of the versions that were registered after a moment, and when, the oldest first, of all tenants and
+    /// in milliseconds; for the server itself, which makes ready what others will ask for.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`].
+    pub async fn registered_since(&self, after: i64) -> Result<Vec<(Tenant, String, i64, i64)>> {
+        Ok(self.inner.db.read(move |c| Box::pin(async move { sql::versions::registered(c, after).await })).await?)
+    }
+
     /// A version with its tags and aliases.
     ///
     /// # Errors

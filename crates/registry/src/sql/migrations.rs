@@ -216,6 +216,9 @@ ALTER TABLE model_versions ADD COLUMN frozen_at BIGINT;
 ALTER TABLE model_versions ADD COLUMN frozen_reason TEXT;
 CREATE INDEX model_versions_frozen ON model_versions (tenant, name, version) WHERE frozen_at IS NOT NULL;";
 
+/// What was registered since.
+const BY_CREATION: &str = "CREATE INDEX model_versions_by_creation ON model_versions (creation_time);";
+
 /// The registry's schema.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
@@ -238,5 +241,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
         // Postgres keeps rows apart from every index.
         Migration { version: 6, name: "runs clustered by id", sqlite: RUNS_BY_ID, postgres: "" },
         Migration { version: 7, name: "frozen versions", sqlite: FROZEN, postgres: FROZEN },
+        Migration { version: 8, name: "versions by their creation", sqlite: BY_CREATION, postgres: BY_CREATION },
     ],
 };

@@ -112,6 +112,18 @@ pub(crate) async fn freeze(
     .await
 }
 
+/// Tenant, model and version of what was registered after a moment, and when, the oldest first; times in milliseconds.
+pub(crate) async fn registered(c: &mut Conn, after: i64) -> Result<Vec<(Tenant, String, i64, i64)>, StoreError> {
+    let text = "SELECT tenant, name, version, creation_time FROM model_versions
+                WHERE creation_time > $1 AND current_stage <> $2 ORDER BY creation_time, tenant, name, version";
+    let mut all = Vec::new();
+    for row in c.query(text, args![after, STAGE_DELETED]).await? {
+        let Ok(tenant) = Tenant::new(&row.text("tenant")?) else { continue };
+        all.push((tenant, row.text("name")?, row.int("version")?, row.int("creation_time")?));
+    }
+    Ok(all)
+}
+
 /// The frozen versions of all tenants, with their aliases.
 pub(crate) async fn frozen(c: &mut Conn) -> Result<HashMap<Tenant, Vec<ModelVersion>>, StoreError> {
     let text = format!(

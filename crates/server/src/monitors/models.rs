@@ -1,14 +1,14 @@
 //! monitor asks which version a URI means, and what it was trained on; the registry knows.
 
 use super::named::{Place, REFERENCE, TRAINING, located, tagged};
-use crate::conversions::Shelf;
+use crate::conversions::{Shelf, tables};
 use crate::deployments::acting_for;
-use mainspring_core::{ErrorKind, Failure, Tenant};
+use mainspring_core::{ErrorKind, Failure, Tenant, Timestamp};
 use mainspring_monitor::Table;
-use mainspring_monitor::live::{Models, NamedFile, PortError, PortResult, SaveProfile, Trained};
+use mainspring_monitor::live::{FreshVersion, Models, NamedFile, PortError, PortResult, SaveProfile, Trained};
 use mainspring_monitor::profile::profile;
 use mainspring_registry::actions::ReadModel;
-use mainspring_registry::{Dataset, Lineage, ModelUri, Resolved, uri};
+use mainspring_registry::{ArtifactRoot, Dataset, Lineage, ModelUri, Resolved, uri};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -131,6 +131,24 @@ impl Registered {
         Ok(dataset.map(|(path, _, source)| NamedFile { path, source, held: Box::new(folder) }))
     }
 
+    /// How large the file is that [`Self::trained_on`] copies.
+    async fn training_bytes(&self, tenant: &Tenant, (model, version): (&str, &str)) -> Result<Option<u64>, PortError> {
+        let Some(found) = self.version(tenant, (model, version)).await else { return Ok(None) };
+        let Some(lineage) = self.lineage(tenant, &found).await? else { return Ok(None) };
+        let named = tagged(&lineage, TRAINING).map(|text| located(&lineage, text).map(|at| (at.root, at.path)));
+        let places: Vec<(ArtifactRoot, String)> = match named {
+            Some(named) => named.into_iter().collect(),
+            None => tables(&lineage).map(|(_, (root, path, _))| (root, path)).collect(),
+        };
+        for (root, path) in &places {
+            let size = self.shelf.size(&acting_for(tenant), (root, path)).await;
+            if let Some(size) = size.map_err(|e| PortError { kind: e.kind, message: e.message })? {
+                return Ok(Some(size));
+            }
+        }
+        Ok(None)
+    }
+
     async fn dataset_profile(
         &self,
         tenant: &Tenant,
@@ -172,6 +190,32 @@ impl Models for Registered {
 
     fn training<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<Trained>> {
         Box::pin(self.dataset_profile(tenant, (model, version)))
+    }
+
+    fn training_size<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        model: &'a str,
+        version: &'a str,
+    ) -> PortResult<'a, Option<u64>> {
+        Box::pin(self.training_bytes(tenant, (model, version)))
+    }
+
+    fn registered(&self, after: Timestamp) -> PortResult<'_, Vec<FreshVersion>> {
+        Box::pin(async move {
+            let found = self.shelf.registry.registered_since(after.millis()).await.map_err(|e| port(&e))?;
+            let fresh = |(tenant, model, version, at): (Tenant, String, i64, i64)| FreshVersion {
+                tenant,
+                model,
+                version: version.to_string(),
+                at: Timestamp::from_millis(at),
+            };
+            Ok(found.into_iter().map(fresh).collect())
+        })
+    }
+
+    fn changed(&self) -> u64 {
+        *self.shelf.registry.changes().borrow()
     }
 
     fn unused<'a>(&'a self, tenant: &'a Tenant, model: &'a str, version: &'a str) -> PortResult<'a, Option<String>> {

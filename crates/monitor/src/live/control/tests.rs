@@ -1,7 +1,7 @@
 //! The controller over a real database, with a fake clock and a journal in memory.
 
 use super::super::action::{DeclareMonitor, ReadMonitors, ReadProfile, SaveProfile};
-use super::super::ports::{Answer, Answered, Estimates, Models, PortError, PortResult, Rows, Trained};
+use super::super::ports::{Answer, Answered, Estimates, FreshVersion, Models, PortError, PortResult, Rows, Trained};
 use super::super::rows::tests::{Lines, batch, spec};
 use super::super::rows::{Cells, MINUTE};
 use super::super::watch::TransitionKind;
@@ -17,6 +17,7 @@ use mainspring_testkit::{TempDb, may};
 use parking_lot::Mutex;
 use serde_json::json;
 
+mod early;
 mod estimated;
 mod profiles;
 mod segments;
@@ -52,6 +53,8 @@ struct Stage {
     labels: Mutex<Vec<RecordBatch>>,
     /// Reading the training data takes until this is told.
     slowly: Mutex<Option<Arc<tokio::sync::Notify>>>,
+    /// Versions that were registered, and how large their training data is.
+    fresh: Mutex<Vec<(FreshVersion, Option<u64>)>>,
     asked: Mutex<u32>,
     /// What accuracy each window has by its estimate, and by the labels that have come.
     accuracy: Mutex<(f64, Option<f64>)>,
@@ -165,6 +168,20 @@ impl Models for Process {
         })
     }
 
+    fn training_size<'a>(&'a self, _: &'a Tenant, _: &'a str, version: &'a str) -> PortResult<'a, Option<u64>> {
+        let size = self.0.fresh.lock().iter().find(|(of, _)| of.version == version).and_then(|(_, size)| *size);
+        Box::pin(async move { Ok(size) })
+    }
+
+    fn registered(&self, after: Timestamp) -> PortResult<'_, Vec<FreshVersion>> {
+        let of = self.0.fresh.lock().iter().map(|(of, _)| of.clone()).filter(|of| of.at > after).collect();
+        Box::pin(async move { Ok(of) })
+    }
+
+    fn changed(&self) -> u64 {
+        self.0.fresh.lock().len() as u64
+    }
+
     fn unused<'a>(&'a self, _: &'a Tenant, _: &'a str, _: &'a str) -> PortResult<'a, Option<String>> {
         let unused = self.0.unused.lock().clone();
         Box::pin(async move { Ok(unused) })
@@ -189,6 +206,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         unused: Mutex::default(),
         labels: Mutex::default(),
         slowly: Mutex::default(),
+        fresh: Mutex::default(),
         asked: Mutex::default(),
         accuracy: Mutex::default(),
         windows: Mutex::default(),

@@ -9,8 +9,17 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
         Migration { version: 1, name: "states, transitions and profiles", sqlite: SQLITE_1, postgres: POSTGRES_1 },
         Migration { version: 2, name: "what the one that leads says of them", sqlite: SQLITE_2, postgres: POSTGRES_2 },
         Migration { version: 3, name: "what each look saw", sqlite: SQLITE_3, postgres: POSTGRES_3 },
+        Migration { version: 4, name: "profiles of new versions", sqlite: SQLITE_4, postgres: POSTGRES_4 },
     ],
 };
+
+const SQLITE_4: &str = "
+CREATE TABLE monitor_profiled (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL) STRICT;
+";
+
+const POSTGRES_4: &str = "
+CREATE TABLE monitor_profiled (one BIGINT PRIMARY KEY CHECK (one = 1), until BIGINT NOT NULL);
+";
 
 const SQLITE_3: &str = "
 CREATE TABLE monitor_history (

@@ -339,6 +339,22 @@ pub(crate) async fn profile_saved_at(
     row.map(|row| Ok(Timestamp(row.int("saved_at")?))).transpose()
 }
 
+/// Up to when new versions have been looked at for their profiles; `now` where nobody has looked yet.
+pub(crate) async fn profiled_until(c: &mut Conn, now: Timestamp, lease: &Lease) -> Result<Timestamp, WatchError> {
+    c.lease_check(lease).await?;
+    let sql = "INSERT INTO monitor_profiled (one, until) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
+    c.execute(sql, args![now]).await?;
+    let row = c.query_opt("SELECT until FROM monitor_profiled WHERE one = 1", args![]).await?;
+    Ok(row.map_or(Ok(now), |row| row.int("until").map(Timestamp))?)
+}
+
+/// New versions have been looked at up to then.
+pub(crate) async fn profile_until(c: &mut Conn, until: Timestamp, lease: &Lease) -> Result<(), WatchError> {
+    c.lease_check(lease).await?;
+    c.execute("UPDATE monitor_profiled SET until = $1 WHERE one = 1", args![until]).await?;
+    Ok(())
+}
+
 /// Saves the profile of a version in the place of the one before.
 pub(crate) async fn save_profile(
     c: &mut Conn,
