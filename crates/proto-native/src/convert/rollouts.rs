@@ -10,7 +10,7 @@ use mainspring_rollout::ledger::{
     Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Reached, Report, Tested,
 };
 use mainspring_rollout::machine::Signal;
-use mainspring_rollout::machine::{Checked, Need, lapses, needs};
+use mainspring_rollout::machine::{Checked, Need, asked, lapses, needs, strict};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
 use mainspring_rollout::{Decision, Machine, Order, Phase, Replayed, Run, View};
 use serde::Serialize;
@@ -242,11 +242,11 @@ fn chosen(run: &Run) -> Option<String> {
 /// What makes sense now.
 fn orders(run: &Run) -> Vec<String> {
     let state = &run.state;
-    let asked = |point| needs(&run.spec, state, point).iter().any(|need| need.missing() > 0);
+    let missing = |point| needs(&run.spec, state, point).iter().any(|need| need.missing() > 0);
     let possible: &[Order] = match state.phase {
         Phase::Step => &[Order::Pause, Order::Skip, Order::Promote, Order::Abort],
         Phase::Alarmed | Phase::Paused => &[Order::Resume, Order::Skip, Order::Promote, Order::Abort],
-        Phase::Approval(point) if asked(point) => &[Order::Approve, Order::Promote, Order::Abort],
+        Phase::Approval(point) if missing(point) => &[Order::Approve, Order::Promote, Order::Abort],
         Phase::Review => &[Order::Promote, Order::Abort],
         // Into whose window nobody can look.
         Phase::Watching if state.hold.is_some() => &[Order::Promote, Order::Abort],
@@ -321,12 +321,11 @@ impl RolloutView {
 fn approval(run: &Run) -> Option<RolloutApproval> {
     let Phase::Approval(point) = run.state.phase else { return None };
     let need = |n: Need| ApprovalNeed { group: n.group, wanted: n.wanted.into(), by: n.by };
-    let strict = run.spec.approvals.iter().any(|a| a.before == point && a.strict());
-    let webhooks = run.spec.approvals.iter().filter(|a| a.before == point).filter_map(|a| a.webhook.as_ref());
+    let strict = strict(&run.spec, &run.state, point);
     Some(RolloutApproval {
         before: word(&point),
         needs: needs(&run.spec, &run.state, point).into_iter().map(need).collect(),
-        webhooks: webhooks.map(|w| w.name.to_string()).collect(),
+        webhooks: asked(&run.spec, &run.state, point).map(|w| w.name.to_string()).collect(),
         not_by: run.state.starter.clone().filter(|_| strict),
         expires_at: lapses(&run.spec, &run.state, point).map(Into::into),
     })

@@ -4,7 +4,7 @@ use super::order::OrderError;
 use super::step::{self, Draft, over};
 use super::webhook::{self, Said};
 use super::{DecisionKind, Facts, HoldCause, RowChange, RowFailed, State, Transition};
-use crate::spec::{ApprovalPoint, RolloutSpec};
+use crate::spec::{ApprovalPoint, ApprovalSpec, RolloutSpec};
 use mainspring_core::{Principal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -71,10 +71,21 @@ impl Need {
     }
 }
 
+/// Who is asked at a point the next time, or now where a rollout waits there: everybody the first time, later on whoever is asked
+/// at every step.
+pub fn entries<'a>(
+    spec: &'a RolloutSpec,
+    state: &State,
+    point: ApprovalPoint,
+) -> impl Iterator<Item = &'a ApprovalSpec> + use<'a> {
+    let before = state.approved.contains(&point);
+    spec.approvals.iter().filter(move |a| a.before == point && (a.every_step || !before))
+}
+
 /// What people are asked at a point, and who has agreed.
 pub fn needs(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Vec<Need> {
-    let entries = spec.approvals.iter().filter(|a| a.before == point && a.webhook.is_none());
-    let need = |entry: &crate::spec::ApprovalSpec| Need {
+    let entries = entries(spec, state, point).filter(|a| a.webhook.is_none());
+    let need = |entry: &ApprovalSpec| Need {
         group: entry.group.as_ref().map(ToString::to_string),
         wanted: entry.approvals,
         by: Vec::new(),
@@ -113,19 +124,18 @@ fn counted(needs: &mut [Need], agreed: &[&Agreement], one: &Agreement, tried: &m
 
 /// When what is asked lapses.
 pub fn lapses(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> Option<Timestamp> {
-    let entries = spec.approvals.iter().filter(|a| a.before == point);
-    let shortest = entries.filter_map(|a| a.expires).map(|e| e.0).min()?;
+    let shortest = entries(spec, state, point).filter_map(|a| a.expires).map(|e| e.0).min()?;
     Some(state.since.plus_micros(i64::try_from(shortest.as_micros()).unwrap_or(i64::MAX)))
 }
 
-/// Whether a group or several people must agree at a point.
-pub(super) fn strict(spec: &RolloutSpec, point: ApprovalPoint) -> bool {
-    spec.approvals.iter().any(|a| a.before == point && a.strict())
+/// Whether a group or several people must agree at a point the next time, or now: whoever began it may not.
+pub fn strict(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> bool {
+    entries(spec, state, point).any(ApprovalSpec::strict)
 }
 
 /// Whether an order is not enough to go past a point: a group, several people or a webhook must agree.
-pub(super) fn binding(spec: &RolloutSpec, point: ApprovalPoint) -> bool {
-    strict(spec, point) || webhook::at(spec, point).next().is_some()
+pub(super) fn binding(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> bool {
+    strict(spec, state, point) || webhook::asked(spec, state, point).next().is_some()
 }
 
 /// Whether all people who must agree at a point have.
@@ -140,10 +150,16 @@ pub(super) fn asked(state: &State, point: ApprovalPoint) -> State {
     state
 }
 
+/// Whether people are asked at a point, or webhooks alone.
+pub(super) fn asks(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> DecisionKind {
+    let people = needs(spec, state, point).iter().any(|need| need.missing() > 0);
+    if people { DecisionKind::ApprovalAsked } else { DecisionKind::WebhookAsked }
+}
+
 /// Who is missing: `1 more approval of group risk, then webhook change-board`.
 pub(super) fn missing(spec: &RolloutSpec, state: &State, point: ApprovalPoint) -> String {
     let people = people(&needs(spec, state, point));
-    let webhooks: Vec<String> = webhook::at(spec, point).map(|w| format!("webhook {}", w.name)).collect();
+    let webhooks: Vec<String> = webhook::asked(spec, state, point).map(|w| format!("webhook {}", w.name)).collect();
     let both = [people, webhooks.join(" and ")];
     both.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", then ")
 }
@@ -165,7 +181,7 @@ pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transit
         let (rollout, by) = (draft.machine.name.to_owned(), draft.by.to_owned());
         Err(OrderError::Approver { rollout, by, why })
     };
-    if strict(spec, point) && draft.state.starter.as_ref() == Some(&me) {
+    if strict(spec, draft.state, point) && draft.state.starter.as_ref() == Some(&me) {
         return refuse(format!("whoever began it may not; it waits for {left}"));
     }
     if draft.state.agreed.iter().any(|a| a.point == point && a.by == me) {
@@ -201,7 +217,7 @@ pub(super) fn waiting(draft: &Draft<'_>, facts: &Facts, point: ApprovalPoint) ->
 
 /// Nobody, or too few, agreed in time.
 fn lapsed(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
-    let entries = draft.machine.spec.approvals.iter().filter(|a| a.before == point);
+    let entries = entries(draft.machine.spec, draft.state, point);
     let Some(expires) = entries.filter_map(|a| a.expires).min_by_key(|e| e.0) else { return Ok(None) };
     if !over(draft.now, draft.state.since, expires) {
         return Ok(None);

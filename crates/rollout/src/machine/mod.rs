@@ -15,11 +15,11 @@ mod webhook;
 mod words;
 
 pub(crate) use approval::person;
-pub use approval::{Agreement, Need, Who, lapses, needs};
+pub use approval::{Agreement, Need, Who, lapses, needs, strict};
 pub use order::{Order, OrderError};
 pub use row::RowFailed;
 pub use signals::Signal;
-pub use webhook::Gate;
+pub use webhook::{Gate, asked};
 
 use crate::ledger::{Report, Stratum};
 use crate::rehearsal::Rehearsed;
@@ -389,6 +389,8 @@ pub enum DecisionKind {
     Calmed,
     /// A person must agree.
     ApprovalAsked,
+    /// Webhooks must agree, and no person.
+    WebhookAsked,
     /// A person agreed, and others still must.
     Agreed,
     /// A person agreed.
@@ -427,6 +429,7 @@ impl DecisionKind {
             Self::Resumed => "resumed",
             Self::Calmed => "calmed",
             Self::ApprovalAsked => "approval-asked",
+            Self::WebhookAsked => "webhook-asked",
             Self::Agreed => "agreed",
             Self::Approved => "approved",
             Self::ReviewAsked => "review-asked",

@@ -168,7 +168,7 @@ fn asked(machine: &Machine<'_>, state: &State, order: Order) -> Result<u16, &'st
 
 /// Whether an order to promote would go past people or webhooks that must agree: where it waits for them, or before a later step.
 fn bypassed(machine: &Machine<'_>, state: &State) -> bool {
-    let waits = |point| approval::binding(machine.spec, point) && !state.approved.contains(&point);
+    let waits = |point| approval::binding(machine.spec, state, point);
     let ahead = machine.spec.steps.iter().skip(usize::from(state.step) + 1);
     let now = matches!(state.phase, Phase::Approval(point) if waits(point));
     now || ahead.map(|step| step::point(step.kind())).any(waits)
@@ -181,7 +181,9 @@ pub(super) fn approved(
     webhooks: Vec<String>,
 ) -> Result<Transition, RowFailed> {
     let mut state = draft.state.clone();
-    state.approved.push(point);
+    if !state.approved.contains(&point) {
+        state.approved.push(point);
+    }
     let draft = Draft { state: &state, ..*draft };
     let all: Vec<&str> = state.agreed.iter().filter(|a| a.point == point).map(|a| a.by.as_str()).collect();
     let alone = webhooks.is_empty() && all.len() <= 1;

@@ -326,13 +326,12 @@ pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<Stri
     let spec = draft.machine.spec;
     let step = spec.steps.get(usize::from(next)).ok_or(RowFailed::Missing("step"))?;
     let point = point(step.kind());
-    let asked = spec.approvals.iter().any(|a| a.before == point) && !draft.state.approved.contains(&point);
-    if asked {
+    if approval::entries(spec, draft.state, point).next().is_some() {
         let ahead = State { step: next, ..approval::asked(draft.state, point) };
         let missing = approval::missing(spec, &ahead, point);
         let sentence = format!("{why}; {} waits for {missing}", step.title());
         let draft = Draft { state: &ahead, ..*draft };
-        return Ok(draft.stay(Phase::Approval(point), DecisionKind::ApprovalAsked, sentence));
+        return Ok(draft.stay(Phase::Approval(point), approval::asks(spec, &ahead, point), sentence));
     }
     let going = Going { phase: Phase::Step, step: next, traffic: Traffic::Step(step), kind: DecisionKind::Advanced };
     draft.go(going, format!("{}: {why}", step.title()), because)
@@ -343,15 +342,14 @@ pub(super) fn promote(draft: &Draft<'_>, at: u16, why: String, because: Vec<Stri
     let point = ApprovalPoint::Promotion;
     let chosen = State { chosen: Some(at), ..draft.state.clone() };
     let draft = Draft { state: &chosen, ..*draft };
-    let ordered = draft.order.is_some_and(Order::promotes) && !approval::binding(draft.machine.spec, point);
-    let agreed = chosen.approved.contains(&point) || ordered;
-    if draft.machine.spec.approvals.iter().any(|a| a.before == point) && !agreed {
+    let ordered = draft.order.is_some_and(Order::promotes) && !approval::binding(draft.machine.spec, &chosen, point);
+    if approval::entries(draft.machine.spec, &chosen, point).next().is_some() && !ordered {
         let asked = approval::asked(&chosen, point);
         let missing = approval::missing(draft.machine.spec, &asked, point);
         let sentence = format!("{why}; the promotion waits for {missing}");
         return Ok(Draft { state: &asked, ..draft }.stay(
             Phase::Approval(point),
-            DecisionKind::ApprovalAsked,
+            approval::asks(draft.machine.spec, &asked, point),
             sentence,
         ));
     }

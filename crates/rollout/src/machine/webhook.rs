@@ -22,9 +22,13 @@ pub(super) enum Said {
     Nothing,
 }
 
-/// The webhooks that a point asks.
-pub(super) fn at(spec: &RolloutSpec, point: ApprovalPoint) -> impl Iterator<Item = &WebhookSpec> {
-    spec.approvals.iter().filter(move |a| a.before == point).filter_map(|a| a.webhook.as_ref())
+/// The webhooks that are asked at a point the next time, or now.
+pub fn asked<'a>(
+    spec: &'a RolloutSpec,
+    state: &State,
+    point: ApprovalPoint,
+) -> impl Iterator<Item = &'a WebhookSpec> + use<'a> {
+    approval::entries(spec, state, point).filter_map(|a| a.webhook.as_ref())
 }
 
 /// The gate that a rollout stands before. It is the last thing that is asked, so that an answer is about what is known when it
@@ -32,7 +36,9 @@ pub(super) fn at(spec: &RolloutSpec, point: ApprovalPoint) -> impl Iterator<Item
 pub(super) fn gate<'a>(spec: &'a RolloutSpec, state: &State, facts: &Facts) -> Option<Gate<'a>> {
     let (before, webhooks): (_, Vec<_>) = match state.phase {
         Phase::Preflight if held(facts) => (None, spec.preflight.webhooks.iter().collect()),
-        Phase::Approval(point) if approval::agreed(spec, state, point) => (Some(point), at(spec, point).collect()),
+        Phase::Approval(point) if approval::agreed(spec, state, point) => {
+            (Some(point), asked(spec, state, point).collect())
+        }
         _ => return None,
     };
     (!webhooks.is_empty()).then_some(Gate { before, webhooks })

@@ -1,8 +1,8 @@
 //! What types and serde cannot say about a spec.
 
 use super::{
-    BanditStep, ContextualBanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec, STABLE, Source,
-    StepKind, StepSpec, testing, webhook,
+    ApprovalPoint, BanditStep, ContextualBanditStep, Covariate, MetricKind, MetricSpec, ReplaySpec, RolloutSpec,
+    STABLE, Source, StepKind, StepSpec, testing, webhook,
 };
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_resource::HumanDuration;
@@ -201,6 +201,8 @@ impl RolloutSpec {
             let at = |field: &str| format!("approvals[{i}].{field}");
             ensure((1..=10).contains(&approval.approvals), &at("approvals"), "must be 1 to 10")?;
             ensure(approval.expires.is_none_or(|e| !e.0.is_zero()), &at("expires"), "must be longer than 0ms")?;
+            let several = !matches!(approval.before, ApprovalPoint::Bandit | ApprovalPoint::Promotion);
+            ensure(several || !approval.every_step, &at("everyStep"), "there is one of these at most; leave it out")?;
             let alone = approval.webhook.is_none() || !approval.strict();
             ensure(
                 alone,

@@ -306,6 +306,9 @@ impl Default for RollbackSpec {
 pub struct ApprovalSpec {
     /// Before which kind of step, or before the promotion. Several entries for one point must all be satisfied.
     pub before: ApprovalPoint,
+    /// Before each step of its kind, where there are several; if not, before the first alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every_step: bool,
     /// Only who is in this group may: `mainspring key create --group NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -342,11 +345,11 @@ impl ApprovalSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ApprovalPoint {
-    /// The first shadow step.
+    /// A shadow step.
     Shadow,
-    /// The first canary step.
+    /// A canary step.
     Canary,
-    /// The first A/B test.
+    /// An A/B test.
     AbTest,
     /// The bandit, by what requests carry or not.
     Bandit,

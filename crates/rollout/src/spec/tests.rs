@@ -185,6 +185,7 @@ fn each_fault_is_named_with_its_path() {
         ("before: abTest", "before: abTest, approvals: 0", "approvals[0].approvals"),
         ("before: abTest", "before: abTest, group: risk, expires: 0s", "approvals[0].expires"),
         ("before: abTest", "before: abTest, group: risk, webhook: HOOK", "approvals[0].webhook"),
+        ("before: abTest", "before: promotion, everyStep: true", "approvals[0].everyStep"),
         (
             "before: abTest",
             "before: abTest, webhook: HOOK}, {before: abTest, webhook: HOOK",

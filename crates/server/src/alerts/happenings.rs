@@ -111,6 +111,7 @@ fn subject(run: &Run<'_>, decision: &Decision) -> Option<Subject> {
     let (name, severity) = match decision.kind {
         DecisionKind::RolledBack => ("RolloutRolledBack", Severity::Ticket),
         DecisionKind::ApprovalAsked => ("RolloutNeedsApproval", Severity::Ticket),
+        DecisionKind::WebhookAsked => ("RolloutAsksWebhook", Severity::Info),
         DecisionKind::ReviewAsked => ("RolloutNeedsReview", Severity::Ticket),
         DecisionKind::Paused => ("RolloutPaused", Severity::Ticket),
         DecisionKind::Promoted => ("RolloutPromoted", Severity::Info),

@@ -95,6 +95,7 @@ fn no_order_goes_past_a_webhook() {
     hand.order(Order::Promote).unwrap();
     assert_eq!((hand.state.phase, hand.state.weight()), (Phase::Approval(ApprovalPoint::Promotion), 0.5));
     assert!(hand.last().sentence.ends_with("the promotion waits for webhook board"), "{}", hand.last().sentence);
+    assert_eq!(hand.last().kind, DecisionKind::WebhookAsked, "no person is asked");
     assert_eq!(hand.gate(), Some((Some(ApprovalPoint::Promotion), vec!["board".into()])));
     for order in [Order::Promote, Order::Approve] {
         assert!(hand.order(order).is_err(), "{order:?}");
@@ -151,4 +152,42 @@ fn a_webhook_that_does_not_agree_in_time_takes_everything_back() {
     let sentence = &hand.last().sentence;
     assert!(sentence.ends_with("webhook board answered 403: no; it did not agree within 1h"), "{sentence}");
     assert_eq!(hand.gate(), None, "nobody is asked any more");
+}
+
+/// What a rollout goes through with two canaries, until it has their weight.
+#[test]
+fn every_step_is_asked_about_where_the_file_says_so() {
+    let steps = "  - canary: {weight: 5, minExposures: 100, minDuration: 10m}";
+    let two = format!("{steps}\n{}", steps.replace("weight: 5", "weight: 20"));
+    assert!(SPEC.contains(steps), "{SPEC}");
+    let people = "{before: canary, group: risk}, {before: canary, group: legal, everyStep: true}";
+    let hooks = format!("{{before: canary, everyStep: true, webhook: {{name: board, {HOOK}}}}}");
+    let mut hand = Hand::new(&format!("{}approvals: [{people}, {hooks}]\n", SPEC.replacen(steps, &two, 1)));
+    hand.facts.starter = Some("key:ada".into());
+    hand.after(0);
+    hand.settle();
+    hand.order(Order::Skip).unwrap();
+    assert!(
+        hand.last().sentence.ends_with("1 approval of group risk and 1 approval of group legal, then webhook board"),
+        "{}",
+        hand.last().sentence
+    );
+    for (who, group) in [("key:bob", "risk"), ("key:eve", "legal")] {
+        hand.order_by(who, &[group], Order::Approve).unwrap();
+    }
+    assert_eq!(hand.hears("board", Some(true), "answered 200"), [DecisionKind::Approved]);
+    assert_eq!((hand.state.phase, hand.state.weight()), (Phase::Step, 0.05));
+    hand.facts.webhooks.clear();
+    // Before the second one those of every step are asked anew, and nobody else. No order goes past them.
+    assert!(hand.order(Order::Promote).unwrap_err().contains("people or webhooks must agree"));
+    hand.exposed(1000);
+    assert_eq!(hand.after(11), [DecisionKind::ApprovalAsked]);
+    assert!(hand.last().sentence.ends_with("waits for 1 approval of group legal, then webhook board"));
+    assert_eq!((hand.state.weight(), hand.gate()), (0.05, None));
+    hand.order_by("key:eve", &["legal"], Order::Approve).unwrap();
+    assert_eq!(hand.gate(), Some((Some(ApprovalPoint::Canary), vec!["board".into()])));
+    assert_eq!(hand.hears("board", Some(false), "answered 409: no"), [DecisionKind::Held]);
+    assert_eq!(hand.hears("board", Some(true), "answered 200"), [DecisionKind::Approved]);
+    assert_eq!((hand.state.phase, hand.state.weight(), hand.gate()), (Phase::Step, 0.2, None));
+    assert_eq!(hand.state.approved, [ApprovalPoint::Canary]);
 }
