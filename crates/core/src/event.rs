@@ -255,7 +255,7 @@ pub enum FeedbackValue {
 /// the outbox under [`Decision::TOPIC`] in the transaction that carries it out, so that it is never dropped; the
 /// journal keeps it as kind `decision`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
+pub struct Decision<Numbers = serde_json::Value> {
     /// Its own id; what is relayed twice counts once.
     pub event: EventId,
     /// When it was taken.
@@ -273,7 +273,7 @@ pub struct Decision {
     /// The same for people, with the reason.
     pub sentence: String,
     /// The numbers that it rests on: effects, confidence sequences, e-values, exposures, weights.
-    pub numbers: serde_json::Value,
+    pub numbers: Numbers,
 }
 
 impl Decision {

@@ -9,27 +9,30 @@ mod question;
 
 use crate::error::RolloutError;
 use crate::ledger::Limits;
-use crate::machine::{DecisionKind, Facts, Order, OrderError, Phase, Who};
+use crate::machine::{Facts, Order, OrderError, Phase, Who};
 use crate::pilot::Pilot;
 use crate::ports::{Declarations, Events, Fleet, Webhooks};
 use crate::rollouts::Rollouts;
+use crate::spec::RolloutSpec;
 use crate::sql::{Change, Run};
 use asking::Asking;
 use facts::facts;
 use feed::{Budget, Feed, Trouble};
 use following::Following;
 use freezing::Freezing;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_store::sql::{Lead, Leader, Passes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 const LEASE: &str = "rollout.controller";
 const TTL: Duration = Duration::from_secs(10);
-/// Decisions that are written at the same time: they share a commit where the database can do that.
-const TOGETHER: usize = 32;
+/// Decisions of one transaction.
+const TOGETHER: usize = 128;
+/// Transactions at the same time: they share a commit where the database can do that.
+const BESIDE: usize = 32;
 /// Events of the outbox that one pass relays, beside those that wait.
 const RELAYED: u32 = 100;
 
@@ -65,19 +68,8 @@ impl Running {
 }
 
 type Key = (Tenant, Name);
-
-/// A decision, after it was to be written.
-struct Written {
-    /// Whose.
-    key: Key,
-    /// The state and the version after it.
-    state: crate::State,
-    version: i64,
-    kind: DecisionKind,
-    sentence: String,
-    /// Whether it was.
-    done: Result<(), RolloutError>,
-}
+/// A decision, and whose.
+type Decided = (Key, Arc<Change>);
 
 /// The controller of one process.
 pub struct Controller {
@@ -141,24 +133,45 @@ impl Controller {
         self.reconcile().await?;
         self.take_up();
         let keys: Vec<Key> = self.running.keys().cloned().collect();
-        let mut decided = Vec::new();
         let mut budget = Budget::at(known);
-        for key in keys {
-            if !self.lead().await? {
+        let (mut decided, mut writing) = (Vec::new(), write(self.rollouts.clone(), Vec::new()).boxed());
+        for some in keys.chunks(TOGETHER) {
+            // The database writes while the next ones are looked at.
+            let (written, more) = futures::join!(writing, self.decide(some, known, &mut budget));
+            self.believe(written)?;
+            decided.extend(more?);
+            if !self.leads() {
                 return Ok(());
             }
-            match self.one(&key, known, &mut budget).await {
-                Ok(change) => decided.extend(change.map(|change| (key, change))),
-                Err(RolloutError::Store(error)) => return Err(self.lost(error)),
-                Err(error) => self.troubled(&key, &error),
-            }
-            if decided.len() >= 4 * TOGETHER {
-                self.write(std::mem::take(&mut decided)).await?;
-            }
+            let full = decided.len() >= TOGETHER;
+            let now = if full { std::mem::take(&mut decided) } else { Vec::new() };
+            writing = write(self.rollouts.clone(), now).boxed();
         }
-        self.write(decided).await?;
+        self.believe(writing.await)?;
+        self.believe(write(self.rollouts.clone(), decided).await)?;
         self.relay().await?;
         self.rollouts.refresh().await
+    }
+
+    /// What is decided of some rollouts; no more of them once another process leads.
+    async fn decide(
+        &mut self,
+        keys: &[Key],
+        known: Timestamp,
+        budget: &mut Budget,
+    ) -> Result<Vec<Decided>, RolloutError> {
+        let mut decided = Vec::new();
+        for key in keys {
+            if !self.lead().await? {
+                break;
+            }
+            match self.one(key, known, budget).await {
+                Ok(change) => decided.extend(change.map(|change| (key.clone(), Arc::new(change)))),
+                Err(RolloutError::Store(error)) => return Err(self.lost(error)),
+                Err(error) => self.troubled(key, &error),
+            }
+        }
+        Ok(decided)
     }
 
     /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
@@ -194,19 +207,16 @@ impl Controller {
             (declared.specs.clone(), declared.withdrawn.clone())
         };
         self.refused.retain(|key, _| specs.contains_key(key) || withdrawn.contains(key));
-        let mut begun = Vec::new();
-        for (key, spec) in specs {
-            let run = self.rollouts.seen_run(&key);
-            if run.is_none_or(|run| run.state.replaceable() && *run.spec != *spec) && self.may_try(&key) {
-                let rollouts = self.rollouts.clone();
-                begun.push(async move { (rollouts.create(&key, spec, None).await.map(drop), key) });
-            }
+        let mut begins = specs;
+        begins.retain(|key, spec| {
+            let run = self.rollouts.seen_run(key);
+            run.is_none_or(|run| run.state.replaceable() && *run.spec != **spec) && self.may_try(key)
+        });
+        let begins: Vec<_> = begins.into_iter().collect();
+        for some in begins.chunks(TOGETHER) {
+            self.begin(some).await?;
         }
-        if !begun.is_empty() {
-            let begun: Vec<_> = stream::iter(begun).buffer_unordered(TOGETHER).collect().await;
-            for (done, key) in begun {
-                self.tried(&key, done)?;
-            }
+        if !begins.is_empty() {
             self.rollouts.refresh().await?;
         }
         for key in withdrawn {
@@ -227,6 +237,22 @@ impl Controller {
                 }
             }
             self.rollouts.declared.write().withdrawn.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Begins runs in one transaction, or each for itself where one of them may not begin.
+    async fn begin(&mut self, some: &[(Key, Arc<RolloutSpec>)]) -> Result<(), RolloutError> {
+        let all = some.iter().map(|(key, spec)| (key, Arc::clone(spec)));
+        match self.rollouts.create(all, None).await {
+            Ok(_) => self.refused.retain(|key, _| !some.iter().any(|(begun, _)| begun == key)),
+            Err(RolloutError::Store(error)) => return Err(self.lost(error)),
+            Err(_) => {
+                for (key, spec) in some {
+                    let done = self.rollouts.create([(key, Arc::clone(spec))], None).await;
+                    self.tried(key, done.map(drop))?;
+                }
+            }
         }
         Ok(())
     }
@@ -335,25 +361,16 @@ impl Controller {
         Ok(Some(Change { run, done, ids, lease: self.leader.lease().cloned(), audit: None }))
     }
 
-    /// Writes one decision; answers with what it makes of the rollout.
-    fn writing(&self, key: Key, change: Change) -> impl Future<Output = Written> + Send + use<> {
-        let rollouts = self.rollouts.clone();
-        let (state, version) = (change.done.state.clone(), change.run.version + 1);
-        let (kind, sentence) = (change.done.decision.kind, change.done.decision.sentence.clone());
-        async move { Written { key, state, version, kind, sentence, done: rollouts.commit(change).await } }
-    }
-
-    /// Writes decisions, then believes them.
-    async fn write(&mut self, decided: Vec<(Key, Change)>) -> Result<(), RolloutError> {
-        let writing: Vec<_> = decided.into_iter().map(|(key, change)| self.writing(key, change)).collect();
-        let written: Vec<_> = stream::iter(writing).buffer_unordered(TOGETHER).collect().await;
-        for Written { key, state, version, kind, sentence, done } in written {
+    /// Believes what was written.
+    fn believe(&mut self, written: Vec<(Decided, Result<(), RolloutError>)>) -> Result<(), RolloutError> {
+        for ((key, change), done) in written {
             match done {
                 Ok(()) => {
-                    tracing::info!(rollout = %key.1, ?kind, sentence, "rollout decision");
+                    let decision = &change.done.decision;
+                    tracing::info!(rollout = %key.1, kind = ?decision.kind, sentence = %decision.sentence, "rollout decision");
                     if let Some(running) = self.running.get_mut(&key) {
-                        running.version = version;
-                        running.pilot.adopt(state);
+                        running.version = change.run.version + 1;
+                        running.pilot.adopt(change.done.state.clone());
                     }
                 }
                 // A person was faster: the next pass reads what they ordered. The evidence is the same.
@@ -381,6 +398,29 @@ impl Controller {
             db.outbox_done(&done).await?;
         }
         Ok(())
+    }
+}
+
+/// Writes decisions in one transaction; each for itself where two are of one deployment, or one of them cannot be written and
+/// must not hold up the others.
+async fn write(rollouts: Rollouts, decided: Vec<Decided>) -> Vec<(Decided, Result<(), RolloutError>)> {
+    let changes: Vec<_> = decided.iter().map(|(_, change)| Arc::clone(change)).collect();
+    let deployments: HashSet<_> = changes.iter().map(|c| (&c.run.tenant, &c.run.spec.deployment)).collect();
+    let apart = deployments.len() == changes.len();
+    let done = if changes.is_empty() || !apart { None } else { Some(rollouts.commit(changes).await) };
+    match done {
+        Some(Ok(())) => decided.into_iter().map(|one| (one, Ok(()))).collect(),
+        // It says the same of all.
+        Some(Err(RolloutError::Store(error))) => {
+            decided.into_iter().map(|one| (one, Err(error.clone().into()))).collect()
+        }
+        Some(Err(_)) | None => {
+            let alone = async |one: Decided| {
+                let done = rollouts.commit(vec![Arc::clone(&one.1)]).await;
+                (one, done)
+            };
+            stream::iter(decided).map(alone).buffer_unordered(BESIDE).collect().await
+        }
     }
 }
 

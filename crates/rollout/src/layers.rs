@@ -3,7 +3,7 @@
 use crate::error::RolloutError;
 use crate::rollouts::Rollouts;
 use crate::spec::{LayerError, RolloutSpec, layers};
-use crate::sql;
+use crate::sql::{self, Begin};
 use mainspring_core::{Name, Tenant};
 use mainspring_store::Conn;
 
@@ -35,8 +35,14 @@ impl Rollouts {
     }
 }
 
-/// The same of a run that is about to begin, in its own transaction: of two that begin at the same moment, also on two servers,
-/// one has the place.
+/// What a run that is about to begin locks, where it has a place in a layer: of two that begin at the same moment, also on two
+/// servers, one has it.
+pub(crate) fn lock(begin: &Begin) -> Option<String> {
+    let layer = begin.spec.assignment.layer.as_ref()?;
+    Some(format!("rollout.layer.{}.{}", begin.tenant, layer.name))
+}
+
+/// The same of a run that is about to begin, in its own transaction and under its [`lock`].
 ///
 /// # Errors
 /// [`RolloutError::Layer`], [`RolloutError::Store`].
@@ -45,8 +51,9 @@ pub(crate) async fn begins(
     (tenant, name): (&Tenant, &Name),
     spec: &RolloutSpec,
 ) -> Result<(), RolloutError> {
-    let Some(layer) = &spec.assignment.layer else { return Ok(()) };
-    c.lock(&format!("rollout.layer.{tenant}.{}", layer.name)).await?;
+    if spec.assignment.layer.is_none() {
+        return Ok(());
+    }
     let others = sql::under_way(c, tenant, name).await?;
     Ok(layers::fits(spec, others.iter().map(|run| (run.name.as_str(), &*run.spec)))?)
 }

@@ -135,9 +135,9 @@ impl Rollouts {
             Some(spec) => spec,
             None => self.current(&key.0, &key.1).await?.ok_or_else(not_found)?.spec,
         };
-        let begun = self.create(&key, spec, Some(auth.audit())).await?;
+        let begun = self.create([(&key, spec)], Some(auth.audit())).await?;
         self.refresh().await?;
-        if begun {
+        if begun == [true] {
             return Ok(());
         }
         let phase = self.current(&key.0, &key.1).await?.map_or("active", |run| run.state.phase.as_str());
@@ -168,7 +168,7 @@ impl Rollouts {
         let done = machine.order(&run.state, order, who, self.ctx.now())?;
         let decision = done.decision.clone();
         let ids = std::array::from_fn(|_| self.ctx.event_id());
-        self.commit(Change { run, done, ids, lease: None, audit }).await?;
+        self.commit(vec![Arc::new(Change { run, done, ids, lease: None, audit })]).await?;
         self.refresh().await?;
         Ok(decision)
     }
@@ -301,22 +301,24 @@ impl Rollouts {
         self.db.read(move |c| async move { sql::current(c, &tenant, &name).await }.boxed()).await
     }
 
-    /// Begins the next run; false when there is one. Call [`Rollouts::refresh`] after it.
-    pub(crate) async fn create(
+    /// Begins the next run of each in one transaction; false where there is one. Call [`Rollouts::refresh`] after it.
+    pub(crate) async fn create<'a>(
         &self,
-        key: &Key,
-        spec: Arc<RolloutSpec>,
+        all: impl IntoIterator<Item = (&'a Key, Arc<RolloutSpec>)>,
         audit: Option<AuditRecord>,
-    ) -> Result<bool, RolloutError> {
-        let ((tenant, name), ctx) = (key.clone(), &self.ctx);
-        let ids = std::array::from_fn(|_| ctx.event_id());
-        let begin = Box::new(Begin { tenant, name, spec, id: ctx.event_id(), ids, at: ctx.now(), audit });
-        Box::pin(self.db.write(move |c| async move { sql::create(c, &begin).await }.boxed())).await
+    ) -> Result<Vec<bool>, RolloutError> {
+        let ctx = &self.ctx;
+        let begin = |((tenant, name), spec): (&Key, Arc<RolloutSpec>)| {
+            let (tenant, name, audit) = (tenant.clone(), name.clone(), audit.clone());
+            let ids = std::array::from_fn(|_| ctx.event_id());
+            Begin { tenant, name, spec, id: ctx.event_id(), ids, at: ctx.now(), audit }
+        };
+        let begins: Vec<Begin> = all.into_iter().map(begin).collect();
+        self.db.write(move |c| async move { sql::create(c, &begins).await }.boxed()).await
     }
 
-    pub(crate) async fn commit(&self, change: Change) -> Result<(), RolloutError> {
-        // On the heap, since a state and its row are copied a few times on their way to the database's thread.
-        let change = Box::new(change);
-        Box::pin(self.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await
+    /// Writes decisions in one transaction.
+    pub(crate) async fn commit(&self, changes: Vec<Arc<Change>>) -> Result<(), RolloutError> {
+        self.db.write(move |c| async move { sql::commit(c, &changes).await }.boxed()).await
     }
 }

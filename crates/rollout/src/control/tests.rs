@@ -330,7 +330,7 @@ async fn two_replicas_and_a_killed_leader(temp: TempDb) {
     let old = crate::State { phase: Phase::Step, ..run.state.clone() };
     let done = machine.order(&old, Order::Pause, &Who::new("a"), stage.now()).unwrap();
     let ids = std::array::from_fn(|_| temp.ctx.event_id());
-    let late = b.rollouts.commit(Change { run, done, ids, lease: Some(lease), audit: None }).await;
+    let late = b.rollouts.commit(vec![Arc::new(Change { run, done, ids, lease: Some(lease), audit: None })]).await;
     assert!(matches!(late, Err(RolloutError::Store(mainspring_store::StoreError::LeaseLost { .. }))), "{late:?}");
     assert_eq!(b.log().await, log);
 }
@@ -601,7 +601,8 @@ async fn an_order_that_is_faster_costs_no_evidence() {
     let change = a.controller.one(&key, stage.now(), &mut Budget::at(stage.now())).await.unwrap().unwrap();
     assert_eq!(change.done.decision.kind, DecisionKind::Advanced);
     b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause })).await.unwrap();
-    a.controller.write(vec![(key.clone(), change)]).await.unwrap();
+    let written = super::write(a.rollouts.clone(), vec![(key.clone(), Arc::new(change))]).await;
+    a.controller.believe(written).unwrap();
     let units = a.rollouts.status(&read()).unwrap().report.unwrap().units.clone();
     pass(&stage, &mut [&mut a], 2).await;
     assert_eq!((a.phase(), a.rollouts.status(&read()).unwrap().run.state.step), (Phase::Paused, 0));

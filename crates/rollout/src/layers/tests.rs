@@ -39,9 +39,9 @@ async fn rollouts(temp: &TempDb) -> Rollouts {
 
 /// As the controller does.
 async fn begin(rollouts: &Rollouts, name: &str, spec: &RolloutSpec) -> Result<bool, RolloutError> {
-    let begun = rollouts.create(&key(name), Arc::new(spec.clone()), None).await;
+    let begun = rollouts.create([(&key(name), Arc::new(spec.clone()))], None).await;
     rollouts.refresh().await.unwrap();
-    begun
+    begun.map(|all| all == [true])
 }
 
 async fn abort(rollouts: &Rollouts, name: &str) {

@@ -3,14 +3,15 @@
 use super::Run;
 use crate::error::RolloutError;
 use crate::ledger::Report;
-use crate::machine::{DecisionKind, Facts, Input, Machine, RowChange, State, Transition, person};
+use crate::machine::{Decision, DecisionKind, Facts, Input, Machine, RowChange, State, Transition, person};
 use crate::spec::RolloutSpec;
 use mainspring_core::event;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
-use mainspring_store::sql::Lease;
+use mainspring_store::sql::{Lease, NewEvent};
 use mainspring_store::{Conn, args};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A decision of a run, to be written.
@@ -53,14 +54,28 @@ pub(crate) struct Begin {
     pub audit: Option<AuditRecord>,
 }
 
-/// Begins the next run of a name. The run before gives its routing row up when it only keeps its candidate warm. Nothing
-/// happens, and the answer is false, when it has not ended, must keep its row, or somebody else began one.
+/// Begins the next run of each name. The run before gives its routing row up when it only keeps its candidate warm. Of one that has
+/// not ended, must keep its row, or that somebody else began, nothing happens, and its answer is false.
 ///
 /// # Errors
-/// [`RolloutError::Layer`] when its place is another's, and then nothing happens either; [`RolloutError::Store`].
-pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutError> {
+/// [`RolloutError::Layer`] when the place of one is another's, and then nothing happens either; [`RolloutError::Store`].
+pub(crate) async fn create(c: &mut Conn, begins: &[Begin]) -> Result<Vec<bool>, RolloutError> {
+    // All locks before the first write, and each kind in one order: nobody waits for whoever waits for them.
+    let names: BTreeSet<String> = begins.iter().map(|b| format!("rollout.{}.{}", b.tenant, b.name)).collect();
+    let layers: BTreeSet<String> = begins.iter().filter_map(crate::layers::lock).collect();
+    for key in names.iter().chain(&layers) {
+        c.lock(key).await?;
+    }
+    let epoch = next_epoch(c).await?;
+    let mut begun = Vec::with_capacity(begins.len());
+    for begin in begins {
+        begun.push(create_one(c, begin, epoch).await?);
+    }
+    Ok(begun)
+}
+
+async fn create_one(c: &mut Conn, begin: &Begin, epoch: i64) -> Result<bool, RolloutError> {
     let Begin { tenant, name, spec, id, at, .. } = begin;
-    c.lock(&format!("rollout.{tenant}.{name}")).await?;
     let last = super::current(c, tenant, name).await?;
     let number = last.as_ref().map_or(1, |run| run.number + 1);
     if let Some(last) = last.filter(|run| run.state.active())
@@ -69,7 +84,6 @@ pub(crate) async fn create(c: &mut Conn, begin: &Begin) -> Result<bool, RolloutE
         return Ok(false);
     }
     crate::layers::begins(c, (tenant, name), spec).await?;
-    let epoch = next_epoch(c).await?;
     let starter = begin.audit.as_ref().map(|audit| person(&audit.subject));
     let state = State { starter, ..State::new(id.to_string(), *at, 0) };
     c.execute(
@@ -106,17 +120,46 @@ async fn give_way(c: &mut Conn, last: Run, begin: &Begin) -> Result<bool, Rollou
     let machine = Machine { name: last.name.as_str(), spec: &last.spec };
     let input = Input { now: begin.at, report: &Report::default(), facts: &facts };
     let Some(done) = machine.step(&last.state, input)? else { return Ok(false) };
-    commit(c, &Change { run: last, done, ids: begin.ids, lease: None, audit: None }).await?;
+    commit(c, &[Arc::new(Change { run: last, done, ids: begin.ids, lease: None, audit: None })]).await?;
     Ok(true)
 }
 
-/// Writes a decision and all that follows from it, or nothing.
-pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutError> {
-    let Change { run, done, ids, lease, audit } = change;
-    if let Some(lease) = lease {
-        c.lease_check(lease).await?;
+/// Writes decisions and all that follows from them, or nothing at all: each with its compare and swap, what is only added with
+/// few statements for all. No deployment may be in it twice, since its routing row moves on once.
+///
+/// # Errors
+/// [`RolloutError::Raced`] when one of them is not about what is there any more; [`RolloutError::Store`], also when the lease is
+/// lost.
+pub(crate) async fn commit(c: &mut Conn, changes: &[Arc<Change>]) -> Result<(), RolloutError> {
+    let mut checked = None;
+    for lease in changes.iter().filter_map(|change| change.lease.as_ref()) {
+        if checked != Some(lease.token) {
+            c.lease_check(lease).await?;
+            checked = Some(lease.token);
+        }
     }
     let epoch = next_epoch(c).await?;
+    for change in changes {
+        swap(c, change, epoch).await?;
+    }
+    put_rows(c, changes, epoch).await?;
+    let entry = |Change { run, done, .. }: &Change| {
+        let Transition { state, decision, .. } = done;
+        let (seq, kind) = (state.decisions as i64, decision.kind.as_str());
+        let body = text(decision, "decision")?;
+        Ok::<_, RolloutError>(args![&run.tenant, &run.name, run.number, seq, decision.at, kind, body])
+    };
+    let entries = changes.iter().map(|change| entry(change)).collect::<Result<_, _>>()?;
+    c.insert_rows("INSERT INTO rollout_decision (tenant, name, number, seq, at, kind, body)", "", entries).await?;
+    tell(c, changes).await?;
+    for audit in changes.iter().filter_map(|change| change.audit.as_ref()) {
+        c.audit(audit).await?;
+    }
+    Ok(())
+}
+
+/// The state of a run moves on from the one that was read.
+async fn swap(c: &mut Conn, Change { run, done, .. }: &Change, epoch: i64) -> Result<(), RolloutError> {
     let (state, decision) = (&done.state, &done.decision);
     let rolled_back = (decision.kind == DecisionKind::RolledBack && run.state.started.is_some()).then_some(decision.at);
     let candidate = state.pins.as_ref().map(|p| p.candidates.join(&super::MODELS.to_string()));
@@ -131,82 +174,111 @@ pub(crate) async fn commit(c: &mut Conn, change: &Change) -> Result<(), RolloutE
             [key, values].concat(),
         )
         .await?;
-    if swapped == 0 {
-        return Err(raced(run));
-    }
-    if done.row != RowChange::Keep {
-        put_row(c, run, done, epoch).await?;
-    }
-    let body = text(decision, "decision")?;
-    c.execute(
-        "INSERT INTO rollout_decision (tenant, name, number, seq, at, kind, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![&run.tenant, &run.name, run.number, state.decisions as i64, decision.at, decision.kind.as_str(), body],
-    )
-    .await?;
-    tell(c, run, done, ids).await?;
-    if let Some(audit) = audit {
-        c.audit(audit).await?;
-    }
-    Ok(())
+    if swapped == 0 { Err(raced(&[run])) } else { Ok(()) }
 }
 
-fn raced(run: &Run) -> RolloutError {
-    RolloutError::Raced { rollout: run.name.to_string() }
+fn raced(runs: &[&Run]) -> RolloutError {
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    RolloutError::Raced { rollout: names.join(", ") }
 }
 
-/// The routing row moves on by exactly one rollout at a time: who begins finds no other's row in place, and who goes on
-/// finds its own.
-async fn put_row(c: &mut Conn, run: &Run, done: &Transition, epoch: i64) -> Result<(), RolloutError> {
-    let routing = match (&done.row, &done.state.row) {
-        (RowChange::Put, Some(row)) => Some(text(row, "routing row")?),
-        _ => None,
+/// A routing row moves on by exactly one rollout at a time: who begins finds no other's row in place, and who goes on finds its
+/// own, of the generation before.
+async fn put_rows(c: &mut Conn, changes: &[Arc<Change>], epoch: i64) -> Result<(), RolloutError> {
+    let moved: Vec<&Change> = changes.iter().map(|c| &**c).filter(|c| c.done.row != RowChange::Keep).collect();
+    let row = |Change { run, done, .. }: &Change| {
+        let routing = match (&done.row, &done.state.row) {
+            (RowChange::Put, Some(row)) => Some(text(row, "routing row")?),
+            _ => None,
+        };
+        let generation = done.state.generation as i64;
+        Ok::<_, RolloutError>(args![&run.tenant, &run.spec.deployment, &run.name, generation, routing, epoch])
     };
-    let (before, after) = (run.state.generation as i64, done.state.generation as i64);
-    let key = args![&run.tenant, &run.spec.deployment];
+    let rows: Vec<_> = moved.iter().map(|change| row(change)).collect::<Result<_, _>>()?;
+    let wanted = rows.len() as u64;
     let changed = c
-        .execute(
-            "INSERT INTO rollout_row (tenant, deployment, rollout, generation, routing, epoch)
-             VALUES ($1, $2, $3, $4, $5, $7)
-             ON CONFLICT (tenant, deployment) DO UPDATE
+        .insert_rows(
+            "INSERT INTO rollout_row (tenant, deployment, rollout, generation, routing, epoch)",
+            "ON CONFLICT (tenant, deployment) DO UPDATE
              SET rollout = excluded.rollout, generation = excluded.generation, routing = excluded.routing,
                  epoch = excluded.epoch
-             WHERE rollout_row.generation = $6 AND (rollout_row.rollout = $3 OR rollout_row.routing IS NULL)",
-            [key, args![&run.name, after, routing, before, epoch]].concat(),
+             WHERE rollout_row.generation = excluded.generation - 1
+               AND (rollout_row.rollout = excluded.rollout OR rollout_row.routing IS NULL)",
+            rows,
         )
         .await?;
-    if changed == 0 { Err(raced(run)) } else { Ok(()) }
+    let runs: Vec<&Run> = moved.iter().map(|change| &change.run).collect();
+    if changed < wanted { Err(raced(&runs)) } else { Ok(()) }
 }
 
-/// What others must hear, at least once, after the commit: the journal of the decision, the deployment of what it is to declare,
-/// and the registry of what nothing may take any more.
-async fn tell(c: &mut Conn, run: &Run, done: &Transition, ids: &[EventId; 3]) -> Result<(), RolloutError> {
-    let decision = &done.decision;
-    // Written just before, so it is among them; a rollout's runs are one sequence to the journal.
-    let sql = "SELECT COUNT(*) AS n FROM rollout_decision WHERE tenant = $1 AND name = $2";
-    let counted = c.query_opt(sql, args![&run.tenant, &run.name]).await?.map_or(Ok(0), |row| row.int("n"))?;
-    let told = event::Decision {
-        event: ids[0],
+/// What others must hear, at least once, after the commit: the journal of the decisions, the deployments of what they are to
+/// declare, and the registry of what nothing may take any more.
+async fn tell(c: &mut Conn, changes: &[Arc<Change>]) -> Result<(), RolloutError> {
+    let mut events = Vec::new();
+    for change in changes {
+        let Change { run, done, ids, .. } = &**change;
+        let told = told(run, &done.decision, ids[0], sequence(c, run, &done.state).await?);
+        let mut push = |topic, id, body| events.push(NewEvent { tenant: &run.tenant, topic, id, body });
+        push(event::Decision::TOPIC, ids[0], text(&told, "decision")?);
+        if let Some(follow) = &done.follow {
+            push(crate::FOLLOWS, ids[1], json!({"tenant": &run.tenant, "follow": follow}).to_string());
+        }
+        if !done.freeze.is_empty() {
+            push(crate::FREEZES, ids[2], json!({"tenant": &run.tenant, "freeze": &done.freeze}).to_string());
+        }
+    }
+    Ok(c.outbox_all(events).await?)
+}
+
+/// The number of a decision in the journal, where a rollout's runs are one sequence.
+async fn sequence(c: &mut Conn, run: &Run, state: &State) -> Result<u64, RolloutError> {
+    if run.number == 1 {
+        return Ok(state.decisions);
+    }
+    let sql = "SELECT COUNT(*) AS n FROM rollout_decision WHERE tenant = $1 AND name = $2 AND number < $3";
+    let before =
+        c.query_opt(sql, args![&run.tenant, &run.name, run.number]).await?.map_or(Ok(0), |row| row.int("n"))?;
+    Ok(u64::try_from(before).unwrap_or_default() + state.decisions)
+}
+
+/// What a decision rests on, beside its evidence where it stands in the run.
+#[derive(Debug, Serialize)]
+struct Numbers<'a> {
+    run: i64,
+    seq: u64,
+    phase: &'static str,
+    step: u16,
+    generation: u64,
+    weight: f64,
+    weights: &'a [f64],
+    by: &'a str,
+    because: &'a [String],
+    evidence: &'a Option<Report>,
+    facts: &'a Option<Facts>,
+}
+
+fn told<'a>(run: &Run, decision: &'a Decision, event: EventId, sequence: u64) -> event::Decision<Numbers<'a>> {
+    event::Decision {
+        event,
         at: decision.at,
         tenant: run.tenant.clone(),
         deployment: run.spec.deployment.to_string(),
         by: format!("Rollout/{}", run.name),
-        sequence: u64::try_from(counted).unwrap_or_default(),
+        sequence,
         decision: decision.kind.as_str().to_owned(),
         sentence: decision.sentence.clone(),
-        numbers: json!({
-            "run": run.number, "seq": decision.seq, "phase": decision.phase.as_str(), "step": decision.step,
-            "generation": decision.generation, "weight": decision.weight, "weights": &decision.weights, "by": &decision.by,
-            "because": &decision.because, "evidence": &decision.evidence, "facts": &decision.facts,
-        }),
-    };
-    let body =
-        serde_json::to_value(&told).map_err(|e| RolloutError::Stored { what: "decision", reason: e.to_string() })?;
-    c.outbox(event::Decision::TOPIC, told.event, &body).await?;
-    if let Some(follow) = &done.follow {
-        c.outbox(crate::FOLLOWS, ids[1], &json!({"tenant": &run.tenant, "follow": follow})).await?;
+        numbers: Numbers {
+            run: run.number,
+            seq: decision.seq,
+            phase: decision.phase.as_str(),
+            step: decision.step,
+            generation: decision.generation,
+            weight: decision.weight,
+            weights: &decision.weights,
+            by: &decision.by,
+            because: &decision.because,
+            evidence: &decision.evidence,
+            facts: &decision.facts,
+        },
     }
-    if !done.freeze.is_empty() {
-        c.outbox(crate::FREEZES, ids[2], &json!({"tenant": &run.tenant, "freeze": &done.freeze})).await?;
-    }
-    Ok(())
 }

@@ -12,4 +12,4 @@ pub use idempotency::{IdempotencyKey, StoredReply};
 pub use leader::{Lead, Leader, Passes};
 pub use lease::Lease;
 pub use migrations::MIGRATIONS;
-pub use outbox::OutboxEvent;
+pub use outbox::{NewEvent, OutboxEvent};

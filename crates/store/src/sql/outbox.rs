@@ -21,6 +21,19 @@ pub struct OutboxEvent {
     pub at: Timestamp,
 }
 
+/// An event to be written.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// Whose.
+    pub tenant: &'a Tenant,
+    /// What it is about.
+    pub topic: &'a str,
+    /// Its id.
+    pub id: EventId,
+    /// The event as JSON.
+    pub body: String,
+}
+
 impl Conn {
     /// Writes an event in this transaction, to be relayed at least once after the commit. It is
     /// filed under the tenant that `body` names in its field `tenant`, else under `default`.
@@ -30,9 +43,18 @@ impl Conn {
     pub async fn outbox(&mut self, topic: &str, id: EventId, body: &serde_json::Value) -> Result<(), StoreError> {
         let named = body.get("tenant").and_then(serde_json::Value::as_str);
         let tenant = named.and_then(|t| Tenant::new(t).ok()).unwrap_or_default();
-        let args = crate::args![tenant, id, topic, body.to_string(), self.now()];
-        self.execute("INSERT INTO outbox (tenant, id, topic, body, at) VALUES ($1, $2, $3, $4, $5)", args).await?;
-        self.outboxed = true;
+        self.outbox_all(vec![NewEvent { tenant: &tenant, topic, id, body: body.to_string() }]).await
+    }
+
+    /// The same of many events, in this order, with few statements.
+    ///
+    /// # Errors
+    /// As [`Conn::outbox`].
+    pub async fn outbox_all(&mut self, events: Vec<NewEvent<'_>>) -> Result<(), StoreError> {
+        let now = self.now();
+        let row = |NewEvent { tenant, topic, id, body }: NewEvent<'_>| crate::args![tenant, id, topic, body, now];
+        let rows = events.into_iter().map(row).collect();
+        self.outboxed |= self.insert_rows("INSERT INTO outbox (tenant, id, topic, body, at)", "", rows).await? > 0;
         Ok(())
     }
 }
