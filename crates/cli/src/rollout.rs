@@ -73,25 +73,52 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
 
 /// Declares what the files say, and waits until the rollouts in them have begun.
 async fn start(server: &Server, files: &[PathBuf], out: Output) -> Result<(), CliError> {
-    for one in resources::apply(server, files, Wait::none().limit(), out).await? {
-        if !one["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("rollout")) {
-            continue;
-        }
+    let before = server.get("/api/v1/rollouts").await?;
+    let applied = resources::apply(server, files, Wait::none().limit(), out).await?;
+    let kind = |one: &&Value| one["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("rollout"));
+    let rollouts: Vec<&Value> = applied.iter().filter(kind).collect();
+    if rollouts.is_empty() {
+        return Err(CliError::new(ErrorKind::InvalidInput, "there is no Rollout in what was declared")
+            .hint("a file of one begins with kind: Rollout"));
+    }
+    for one in rollouts {
         let name = cell(&one["name"]);
+        let known = before["rollouts"].as_array().into_iter().flatten().find(|r| r["name"] == one["name"]);
+        let ended = known.filter(|r| matches!(r["phase"].as_str(), Some("rolledBack" | "succeeded")));
+        if let Some(last) = ended.filter(|_| one["change"] == "unchanged") {
+            let text =
+                format!("rollout/{name} is as it was, and run {} of it has ended: {}", cell(&last["run"]), phase(last));
+            return Err(CliError::new(ErrorKind::Conflict, text)
+                .hint(format!("begin the next run with: mainspring rollout start {name}")));
+        }
         refused(server, &name).await?;
-        let mut left = BEGIN;
-        let view = loop {
-            match server.get(&url(&name)).await {
-                Err(error) if error.kind == ErrorKind::NotFound && left > 0 => left -= 1,
-                answer => break answer?,
-            }
-            tokio::time::sleep(POLL / 4).await;
-        };
+        let last = ended.and_then(|r| r["run"].as_i64()).unwrap_or_default();
+        let view = begun(server, &name, last).await?;
         if out == Output::Table {
-            line(format!("  run {}: {}; look with: mainspring rollout watch {name}", cell(&view["run"]), phase(&view)));
+            let hold =
+                view["hold"]["reason"].as_str().map(|reason| format!(", it holds: {reason}")).unwrap_or_default();
+            let (run, phase) = (cell(&view["run"]), phase(&view));
+            line(format!("  run {run}: {phase}{hold}; look with: mainspring rollout watch {name}"));
         }
     }
     Ok(())
+}
+
+/// The run after number `last`, once there is one.
+async fn begun(server: &Server, name: &str, last: i64) -> Result<Value, CliError> {
+    for _ in 0..BEGIN {
+        match server.get(&url(name)).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Ok(view) if view["run"].as_i64().is_some_and(|run| run <= last) => {}
+            answer => return answer,
+        }
+        tokio::time::sleep(POLL / 4).await;
+    }
+    Err(CliError::new(
+        ErrorKind::DeadlineExceeded,
+        format!("rollout/{name} is declared, and no run of it has begun yet"),
+    )
+    .hint(format!("see whether a server leads, in its log or with: mainspring rollout status {name}")))
 }
 
 /// Fails where the server cannot carry the declaration out: another rollout has its place, or another run of it is active.
@@ -102,7 +129,9 @@ async fn refused(server: &Server, name: &str) -> Result<(), CliError> {
     }
     let reason = cell(&one["status"]["reason"]);
     Err(CliError::new(ErrorKind::Conflict, format!("rollout/{name} is declared and does not begin: {reason}"))
-        .hint("declare it otherwise, or apply it again once the reason is gone"))
+        .hint(format!(
+            "it begins by itself once the reason is gone; declare it otherwise, or take it back: mainspring delete rollout {name}"
+        )))
 }
 
 async fn order(server: &Server, name: &str, order: &str, out: Output) -> Result<(), CliError> {

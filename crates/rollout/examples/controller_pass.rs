@@ -8,7 +8,7 @@
 
 use mainspring_core::{EventId, Name, Tenant};
 use mainspring_rollout::machine::{Checked, Follow, Freeze, Pins, Readiness};
-use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::spec::CandidateSpec;
 use mainspring_rollout::{
     Answer, Batch, Before, Controller, Declarations, Earlier, Event, EventStream, Events, Exposure, Fleet, FleetView,
     Limits, MIGRATIONS, PortResult, Ports, Question, RolloutSpec, Rollouts, Said, StartRollout, Wanted, Webhooks,
@@ -48,7 +48,7 @@ impl Fleet for Calm {
         _: &'a Tenant,
         _: &'a Name,
         _: &'a Row,
-        _: &'a PreflightSpec,
+        _: &'a RolloutSpec,
     ) -> PortResult<'a, Vec<Checked>> {
         async move { Ok(Vec::new()) }.boxed()
     }

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::machine::{Checked, Follow, Freeze, Pins, Readiness};
-use crate::spec::{CandidateSpec, PreflightSpec, Source, WebhookSpec};
+use crate::spec::{CandidateSpec, RolloutSpec, Source, WebhookSpec};
 use futures::future::BoxFuture;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_traffic::Row;
@@ -57,8 +57,8 @@ pub trait Fleet: Send + Sync + 'static {
     /// where that decides.
     fn settled<'a>(&'a self, tenant: &'a Tenant, deployment: &'a Name, row: &'a Row) -> PortResult<'a, bool>;
 
-    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`, `modelCard`; with
-    /// several candidates of each, `signature of v9`),
+    /// The checks of the preflight: one answer for each check that `spec` names (`signature`, `replay`, `gate:METRIC`, `modelCard`, and
+    /// `names` where outputs or inputs are measured; with several candidates of each, `signature of v9`),
     /// nothing passed while one still runs. Called each second until all have an answer; a check that was begun for this
     /// generation of the row is not begun again.
     fn checks<'a>(
@@ -66,7 +66,7 @@ pub trait Fleet: Send + Sync + 'static {
         tenant: &'a Tenant,
         deployment: &'a Name,
         row: &'a Row,
-        spec: &'a PreflightSpec,
+        spec: &'a RolloutSpec,
     ) -> PortResult<'a, Vec<Checked>>;
 }
 

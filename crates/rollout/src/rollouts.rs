@@ -238,7 +238,8 @@ impl Rollouts {
             }
             .boxed()
         });
-        let (run, decisions) = read.await?.ok_or_else(not_found)?;
+        let no_run = || RolloutError::NotFound { rollout: format!("{name}, run {number}") };
+        let (run, decisions) = read.await?.ok_or_else(no_run)?;
         let Run { spec, created_at, state, .. } = run;
         Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions, earlier: Vec::new() })
     }

@@ -37,7 +37,7 @@ function Lead({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[]
 function Evidence({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[] | undefined }) {
   const { metrics, ...of } = evidence(rollout, newest);
   const until = ms(of.until);
-  const order = ["success", "guardrail", "signal", "quality"];
+  const order = ["success", "guardrail", "signal", "quality", "reported"];
   const sorted = [...metrics].sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
   return (
     <Card
@@ -46,7 +46,7 @@ function Evidence({ rollout, newest }: { rollout: Rollout; newest: RolloutDecisi
       note={
         <>
           The ranges hold however often they are looked at: an effect whose range leaves out 0 (a difference)
-          or 1 (a ratio) is hardly chance. Evidence is an e-value: chance alone gets to 20 once in 20 at most.{" "}
+          or 1 (a ratio) is hardly chance; that of a quantile is beyond its margin then, or within. Evidence is an e-value: chance alone gets to 20 once in 20 at most.{" "}
           {until && (
             <>
               Answers up to <Time at={until} exact /> are in.

@@ -20,6 +20,7 @@ pub(super) fn show(view: &Value) {
     let step = |s: &Value| match s["state"].as_str() {
         Some("now") => format!("[{}]", cell(&s["title"])),
         Some("done") => format!("{} ✓", cell(&s["title"])),
+        Some("skipped") => format!("{} (skipped)", cell(&s["title"])),
         _ => cell(&s["title"]),
     };
     line(format!("  {}", view["steps"].as_array().into_iter().flatten().map(step).collect::<Vec<_>>().join(" → ")));

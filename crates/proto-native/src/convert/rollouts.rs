@@ -254,7 +254,9 @@ fn orders(run: &Run) -> Vec<String> {
         Phase::Approval(_) | Phase::Pending | Phase::Preflight | Phase::Promoting | Phase::Watching => &[Order::Abort],
         Phase::Succeeded | Phase::RolledBack => &[],
     };
-    possible.iter().map(|o| o.as_str().to_owned()).collect()
+    let machine = Machine { name: run.name.as_str(), spec: &run.spec };
+    let open = possible.iter().filter(|order| machine.is_open(state, **order));
+    open.map(|order| order.as_str().to_owned()).collect()
 }
 
 impl From<&View> for RolloutView {
@@ -273,13 +275,13 @@ impl RolloutView {
         let step = |(at, step): (usize, &mainspring_rollout::spec::StepSpec)| {
             let under_way = state.started.is_some() && !state.phase.ended() && at == usize::from(state.step);
             let now = under_way && !matches!(state.phase, Phase::Preflight | Phase::Promoting | Phase::Watching);
-            let over = at < usize::from(state.step) || (!now && state.promoted.is_some());
-            let word = if now {
-                "now"
-            } else if over {
-                "done"
-            } else {
-                "next"
+            let (here, promoted) = (usize::from(state.step), !now && state.promoted.is_some());
+            let word = match () {
+                () if now => "now",
+                () if at < here || (at == here && promoted) => "done",
+                // A person promoted it before.
+                () if promoted => "skipped",
+                () => "next",
             };
             RolloutStep { title: step.title(), state: word.to_owned() }
         };

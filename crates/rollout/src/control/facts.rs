@@ -2,7 +2,7 @@
 
 use super::Ports;
 use crate::error::RolloutError;
-use crate::machine::{Checked, Facts, FrozenCandidate, Phase, person};
+use crate::machine::{Checked, Facts, FrozenCandidate, Phase, Readiness, person};
 use crate::rollouts::Rollouts;
 use crate::spec::ApprovalSpec;
 use crate::sql::{self, Run};
@@ -33,9 +33,13 @@ pub(super) async fn facts(
         facts.wanted = wanted.map(ToString::to_string);
         return Ok(facts);
     }
-    if let Ok(view) = fleet.view(tenant, deployment, row).await {
-        facts.candidate = view.candidate;
-        (facts.tripped, facts.tripped_variant) = view.tripped.map(|t| (t.why, t.variant)).unzip();
+    match fleet.view(tenant, deployment, row).await {
+        Ok(view) => {
+            facts.candidate = view.candidate;
+            (facts.tripped, facts.tripped_variant) = view.tripped.map(|t| (t.why, t.variant)).unzip();
+        }
+        // A deployment that was deleted, for one.
+        Err(error) => facts.candidate = Readiness::Loading(error.to_string()),
     }
     let models: Vec<String> = row.variants.iter().skip(1).map(|v| v.model.clone()).collect();
     if let Ok(known) = fleet.frozen(tenant, &models).await {
@@ -44,7 +48,7 @@ pub(super) async fn facts(
             named.filter_map(|(v, why)| Some(FrozenCandidate { variant: v.name.clone(), why: why? })).collect();
     }
     if phase == Phase::Preflight {
-        facts.checks = match fleet.checks(tenant, deployment, row, &run.spec.preflight).await {
+        facts.checks = match fleet.checks(tenant, deployment, row, &run.spec).await {
             Ok(checks) => checks,
             // What cannot be asked has not passed.
             Err(error) => vec![Checked::new("checks", None, error.to_string())],

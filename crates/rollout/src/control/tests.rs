@@ -12,7 +12,7 @@ use crate::ports::{
     Answer, Batch, Before, Earlier, EventStream, FleetView, PortError, PortResult, Question, Tripped, Wanted,
 };
 use crate::simulate::{Behaviour, Generator, World};
-use crate::spec::{CandidateSpec, PreflightSpec, RolloutSpec, Source};
+use crate::spec::{CandidateSpec, RolloutSpec, Source};
 use crate::{MIGRATIONS, rollouts::Rollouts};
 use mainspring_core::{Ctx, ManualClock};
 use mainspring_store::{Db, FutureExt};
@@ -96,7 +96,7 @@ impl Fleet for Process {
         _: &'a Tenant,
         _: &'a Name,
         _: &'a Row,
-        _: &'a PreflightSpec,
+        _: &'a RolloutSpec,
     ) -> PortResult<'a, Vec<Checked>> {
         async move { Ok(vec![Checked::new("signature", Some(true), "alike")]) }.boxed()
     }

@@ -310,7 +310,7 @@ impl Slow {
         }
     }
 
-    fn report(&self, rates: &Rates, (q, candidate): (f64, usize), report: &mut MetricReport) {
+    fn report(&self, rates: &Rates, (q, margin): (f64, f64), candidate: usize, report: &mut MetricReport) {
         self.events.report(rates, candidate, report);
         let total = |variant: usize| self.times.get(variant).map_or(0, LogHistogram::total);
         let quantile = |variant: usize| {
@@ -321,9 +321,13 @@ impl Slow {
         (report.stable, report.candidate) = (quantile(0), quantile(candidate));
         let silent = total(0) == 0 || total(candidate) == 0;
         report.finding = if silent { Finding::NoData } else { found(rates, &self.answers[candidate - 1]) };
-        if self.test.is_none() {
-            report.why = Some("stable has too few answers to say what is slow".to_owned());
-        }
+        report.why = if self.test.is_none() {
+            Some("stable has too few answers to say what is slow".to_owned())
+        } else {
+            // With room in the margin two variants that are alike are below 1.
+            (margin > 1.0 && !silent)
+                .then(|| format!("how often it is beyond {margin} times what is slow of stable; 1 is the margin"))
+        };
     }
 }
 
@@ -472,11 +476,21 @@ impl Mean {
         }
     }
 
-    /// All values are 0 in both variants. If more than a part `margin` of the units had one that is not, so many units
+    /// Whether no value was other than 1, and no unit had several, which may add up to more.
+    fn all(&self, candidate: usize) -> bool {
+        let ones = |of: [u64; 3]| of[0] == of[2];
+        !self.several && ones(self.values[0]) && ones(self.values[candidate])
+    }
+
+    /// All values are 0 in both variants, or all are 1. If more than a part `margin` of the units had another one, so many units
     /// in a row without any would be rarer than the error rate. Where a value is at most 1 that is the margin itself.
     fn nothing_varies(&mut self, metric: &Planned, candidate: usize) {
         let Test::Mean { margin, .. } = metric.test else { return };
-        if self.nothing(candidate) && self.bounded(&metric.test) && margin > 0.0 && margin < 1.0 {
+        if (self.nothing(candidate) || self.all(candidate))
+            && self.bounded(&metric.test)
+            && margin > 0.0
+            && margin < 1.0
+        {
             let least = self.units[0].min(self.units[candidate]) as f64;
             self.answers[candidate - 1].holds.observe(-least * (-margin).ln_1p());
         }
@@ -522,6 +536,9 @@ impl Mean {
                 let why =
                     "all values are 0, which does not show how large one may be; if they are 0 and 1, say binary: true";
                 Some(why.to_owned())
+            }
+            Some(Err(_)) if report.finding == Finding::NonInferior => {
+                Some("all values are the same, of so many units that it holds".to_owned())
             }
             Some(Err(why)) => Some(why.to_string()),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
@@ -613,8 +630,9 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
             errors.answers[candidate - 1]
         }
         State::Slow(slow) => {
-            let q = if let Test::Slow { q, .. } = metric.test { q } else { 0.99 };
-            slow.report(&metric.rates, (q, candidate), &mut report);
+            if let Test::Slow { q, margin } = metric.test {
+                slow.report(&metric.rates, (q, margin), candidate, &mut report);
+            }
             slow.answers[candidate - 1]
         }
         State::Mean(mean) => {

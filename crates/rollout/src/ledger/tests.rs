@@ -294,6 +294,13 @@ fn an_event_that_never_happens_holds_its_guardrail() {
     }
 }
 
+/// What is true each time holds its guardrail in the same way: a very good model is no reason to wait for ever.
+#[test]
+fn what_always_happens_holds_its_guardrail() {
+    let findings = never("mean", 0.01, |n| truth(n, 2, "fraud", true));
+    assert_eq!(findings, [Finding::Unclear, Finding::NonInferior]);
+}
+
 /// The numbers 0 and 1 are as good as false and true once that is declared, and no longer when another one comes.
 #[test]
 fn numbers_that_are_declared_binary_hold_their_guardrail_until_one_is_not() {

@@ -1,9 +1,10 @@
 //! Who must agree, who has, and who is missing.
 
 use super::order::OrderError;
+use super::running::{self, Barred};
 use super::step::{self, Draft, over};
 use super::webhook::{self, Said};
-use super::{DecisionKind, Facts, HoldCause, RowChange, RowFailed, State, Transition};
+use super::{DecisionKind, HoldCause, Input, RowChange, RowFailed, State, Transition};
 use crate::spec::{ApprovalPoint, ApprovalSpec, RolloutSpec};
 use mainspring_core::{Principal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,10 @@ pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transit
         return refuse(format!("it waits for {left}"));
     }
     let left = missing(spec, &state, point);
+    if let Some(hold) = state.hold.clone().filter(|_| left.is_empty()) {
+        let sentence = format!("{} approved; it goes on once this is gone: {}", draft.by, hold.reason);
+        return Ok(draft.done(state, RowChange::Keep, DecisionKind::Agreed, sentence));
+    }
     if left.is_empty() {
         return Ok(super::order::approved(&Draft { state: &state, ..*draft }, point, Vec::new())?);
     }
@@ -203,9 +208,28 @@ pub(super) fn approve(draft: &Draft<'_>, point: ApprovalPoint) -> Result<Transit
 }
 
 /// What follows by itself while somebody is waited for: nothing without a webhook, until it lapses.
-pub(super) fn waiting(draft: &Draft<'_>, facts: &Facts, point: ApprovalPoint) -> Result<Option<Transition>, RowFailed> {
+pub(super) fn waiting(
+    draft: &Draft<'_>,
+    input: Input<'_>,
+    point: ApprovalPoint,
+) -> Result<Option<Transition>, RowFailed> {
+    let facts = input.facts;
     if let Some(back) = lapsed(draft, point)? {
         return Ok(Some(back));
+    }
+    match running::barred(draft, input)? {
+        Some(Barred::Back(back)) => return Ok(Some(*back)),
+        Some(Barred::Holds(cause, reason)) => return Ok(draft.hold(cause, reason)),
+        None => {}
+    }
+    if draft.state.hold.as_ref().is_some_and(|hold| hold.cause != HoldCause::Webhook) {
+        let state = State { hold: None, ..draft.state.clone() };
+        let sentence = "released: what held it is gone".to_owned();
+        return Ok(Some(draft.done(state, RowChange::Keep, DecisionKind::Released, sentence)));
+    }
+    if missing(draft.machine.spec, draft.state, point).is_empty() {
+        // They agreed while it was held.
+        return super::order::approved(draft, point, Vec::new()).map(Some);
     }
     let Some(gate) = webhook::gate(draft.machine.spec, draft.state, facts) else { return Ok(None) };
     match gate.said(facts) {

@@ -62,6 +62,11 @@ impl Phase {
         matches!(self, Self::Succeeded | Self::RolledBack)
     }
 
+    /// The same in a sentence.
+    pub fn words(self) -> &'static str {
+        if self == Self::RolledBack { "rolled back" } else { self.as_str() }
+    }
+
     /// The stable word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -584,6 +589,12 @@ impl<'a> Machine<'a> {
     /// [`RowFailed`] when the spec makes no routing row, which validation excludes.
     pub fn step(&self, state: &State, input: Input<'_>) -> Result<Option<Transition>, RowFailed> {
         step::step(self, state, input)
+    }
+
+    /// Whether an order of those that a phase has makes sense: to skip the last step, or to promote past somebody who must agree,
+    /// does not.
+    pub fn is_open(&self, state: &State, order: Order) -> bool {
+        order::is_open(self, state, order)
     }
 
     /// What follows from a person's order.

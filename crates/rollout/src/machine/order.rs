@@ -4,7 +4,7 @@ use super::approval::{self, Who};
 use super::row::Traffic;
 use super::step::{self, Draft};
 use super::{DecisionKind, Machine, Phase, RowFailed, State, Transition, signals};
-use crate::spec::ApprovalPoint;
+use crate::spec::{ApprovalPoint, StepSpec};
 use mainspring_core::{ErrorKind, Failure, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ pub(super) fn order(
     let Who { by, groups } = who;
     let draft = Draft { machine, state, now, by, groups, order: Some(order), evidence: None, facts: None };
     let refuse = |instead: &'static str| {
-        let (rollout, phase) = (machine.name.to_owned(), state.phase.as_str());
+        let (rollout, phase) = (machine.name.to_owned(), state.phase.words());
         Err(OrderError::Phase { rollout, phase, order: order.as_str(), instead })
     };
     let routed =
@@ -166,12 +166,21 @@ fn asked(machine: &Machine<'_>, state: &State, order: Order) -> Result<u16, &'st
     left.then_some(one).ok_or("that candidate is not there any more; promote one that is left")
 }
 
+/// Whether an order makes sense to somebody who may give it, in a phase that has it.
+pub(super) fn is_open(machine: &Machine<'_>, state: &State, order: Order) -> bool {
+    match order {
+        Order::Skip => usize::from(state.step) + 1 < machine.spec.steps.len(),
+        Order::Promote | Order::PromoteOne(_) => state.phase == Phase::Watching || !bypassed(machine, state),
+        Order::Pause | Order::Resume | Order::Approve | Order::Abort => true,
+    }
+}
+
 /// Whether an order to promote would go past people or webhooks that must agree: where it waits for them, or before a later step.
 fn bypassed(machine: &Machine<'_>, state: &State) -> bool {
     let waits = |point| approval::binding(machine.spec, state, point);
     let ahead = machine.spec.steps.iter().skip(usize::from(state.step) + 1);
     let now = matches!(state.phase, Phase::Approval(point) if waits(point));
-    now || ahead.map(|step| step::point(step.kind())).any(waits)
+    now || ahead.map(StepSpec::point).any(waits)
 }
 
 /// Everybody has agreed; `webhooks` are the checks of those that have.
@@ -186,7 +195,7 @@ pub(super) fn approved(
     }
     let draft = Draft { state: &state, ..*draft };
     let all: Vec<&str> = state.agreed.iter().filter(|a| a.point == point).map(|a| a.by.as_str()).collect();
-    let alone = webhooks.is_empty() && all.len() <= 1;
+    let alone = webhooks.is_empty() && all.len() <= 1 && draft.order.is_some();
     let people = if alone { draft.by.to_owned() } else { all.join(" and ") };
     let people = (!people.is_empty()).then(|| format!("{people} approved"));
     let agreed = webhooks.iter().map(|name| format!("{} agreed", name.replacen(':', " ", 1)));

@@ -16,14 +16,14 @@ const NEWS: i64 = 60_000_000;
 /// In a step: first whether anything can be said at all, then what.
 pub(super) fn running(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Transition>, RowFailed> {
     if let Some((cause, reason)) = obstacle(draft, input) {
-        return stuck(draft, cause, reason);
+        return stuck(draft, input.report, cause, reason);
     }
     let (warns, fails): (Vec<_>, Vec<_>) = failing(draft, input).into_iter().partition(|f| f.on_fail == OnFail::Warn);
     if let Some(back) = fails.iter().find(|f| f.on_fail == OnFail::Rollback) {
         return roll_back(draft, back.reason.clone(), vec![back.name.to_owned()]).map(Some);
     }
     if let Some(first) = fails.into_iter().next() {
-        return stuck(draft, first.cause, first.reason);
+        return stuck(draft, input.report, first.cause, first.reason);
     }
     if draft.state.hold.is_some() {
         let state = State { hold: None, ..draft.state.clone() };
@@ -204,7 +204,13 @@ pub(super) fn silent(cause: HoldCause) -> bool {
     matches!(cause, HoldCause::NotReady | HoldCause::NoNews)
 }
 
-fn stuck(draft: &Draft<'_>, cause: HoldCause, reason: String) -> Result<Option<Transition>, RowFailed> {
+/// It does not go on, and its time passes all the same.
+fn stuck(
+    draft: &Draft<'_>,
+    report: &Report,
+    cause: HoldCause,
+    reason: String,
+) -> Result<Option<Transition>, RowFailed> {
     let held = draft.state.hold.as_ref().filter(|h| silent(h.cause) && silent(cause));
     let rule = &draft.machine.spec.decision.on_no_news;
     if let Some(held) = held
@@ -214,7 +220,34 @@ fn stuck(draft: &Draft<'_>, cause: HoldCause, reason: String) -> Result<Option<T
         return roll_back(draft, format!("{reason}, for longer than {}", rule.hold), vec!["noNews".to_owned()])
             .map(Some);
     }
+    if is_up(draft) != (false, false) {
+        return unclear(draft, report, Some(&reason)).map(Some);
+    }
     Ok(draft.hold(cause, reason))
+}
+
+/// Why what a rollout waits for cannot follow now, whoever agrees: the candidate is not ready, the journal is silent, or the
+/// comparison cannot be trusted. One whose file says so goes back to stable.
+pub(super) fn barred(draft: &Draft<'_>, input: Input<'_>) -> Result<Option<Barred>, RowFailed> {
+    if let Some((cause, reason)) = obstacle(draft, input) {
+        return Ok(Some(Barred::Holds(cause, reason)));
+    }
+    // Whom a candidate has not reached yet cannot ask it.
+    let mut failing: Vec<_> = failing(draft, input).into_iter().filter(|f| f.cause == HoldCause::Untrusted).collect();
+    failing.retain(|f| f.on_fail != OnFail::Warn);
+    if let Some(back) = failing.iter().find(|f| f.on_fail == OnFail::Rollback) {
+        let done = roll_back(draft, back.reason.clone(), vec![back.name.to_owned()])?;
+        return Ok(Some(Barred::Back(Box::new(done))));
+    }
+    Ok(failing.into_iter().next().map(|first| Barred::Holds(first.cause, first.reason)))
+}
+
+/// What bars it.
+pub(super) enum Barred {
+    /// It waits until that is gone.
+    Holds(HoldCause, String),
+    /// It ends.
+    Back(Box<Transition>),
 }
 
 /// The step has seen enough: on to the next, or the verdict.
@@ -298,8 +331,7 @@ fn limits(kind: Option<StepKind<'_>>) -> Option<(HumanDuration, u64)> {
 fn time_is_up(draft: &Draft<'_>, report: &Report) -> Result<Option<Transition>, RowFailed> {
     let spec = draft.machine.spec;
     let limits = limits(spec.steps.get(usize::from(draft.state.step)).and_then(StepSpec::kind));
-    let step_over = limits.is_some_and(|(most, _)| since(draft, most));
-    let all_over = draft.state.started.is_some_and(|s| over(draft.now, s, spec.max_duration));
+    let (step_over, all_over) = is_up(draft);
     if !step_over && !all_over {
         return Ok(None);
     }
@@ -319,11 +351,20 @@ fn time_is_up(draft: &Draft<'_>, report: &Report) -> Result<Option<Transition>, 
             return done.map(Some);
         }
     }
-    unclear(draft, report, &live).map(Some)
+    unclear(draft, report, None).map(Some)
 }
 
-/// Nothing was shown: a person decides, or stable takes everything back.
-fn unclear(draft: &Draft<'_>, report: &Report, live: &[u16]) -> Result<Transition, RowFailed> {
+/// Whether the step's time is up, and the rollout's.
+fn is_up(draft: &Draft<'_>) -> (bool, bool) {
+    let spec = draft.machine.spec;
+    let limits = limits(spec.steps.get(usize::from(draft.state.step)).and_then(StepSpec::kind));
+    let all = draft.state.started.is_some_and(|s| over(draft.now, s, spec.max_duration));
+    (limits.is_some_and(|(most, _)| since(draft, most)), all)
+}
+
+/// Nothing was shown, or `held` was in the way of showing it: a person decides, or stable takes everything back.
+fn unclear(draft: &Draft<'_>, report: &Report, held: Option<&str>) -> Result<Transition, RowFailed> {
+    let live = &draft.machine.live(draft.state)[..];
     let mut names: Vec<String> = Vec::new();
     let mut numbers = Vec::new();
     for at in live {
@@ -335,7 +376,8 @@ fn unclear(draft: &Draft<'_>, report: &Report, live: &[u16]) -> Result<Transitio
         names.extend(its);
     }
     names.dedup();
-    let sentence = format!("time is up without a verdict: {}", numbers.join("; "));
+    let why = held.map_or_else(|| numbers.join("; "), str::to_owned);
+    let sentence = format!("time is up without a verdict: {why}");
     match draft.machine.spec.decision.at_max_duration {
         AtMaxDuration::Rollback => roll_back(draft, sentence, names),
         AtMaxDuration::Review => {

@@ -8,7 +8,7 @@ use super::{
 };
 use super::{approval, running, signals, webhook, words};
 use crate::ledger::Report;
-use crate::spec::{ApprovalPoint, ApprovalSpec, StepKind};
+use crate::spec::{ApprovalPoint, ApprovalSpec};
 use mainspring_core::Timestamp;
 use mainspring_resource::HumanDuration;
 use mainspring_stats::decision::{self, Finding, Metric, Role, Verdict};
@@ -142,7 +142,7 @@ pub(super) fn step(machine: &Machine<'_>, state: &State, input: Input<'_>) -> Re
         Phase::Promoting => Ok(promoting(&draft, input.facts)),
         Phase::Watching => Ok(watching(&draft, input.facts)),
         Phase::Succeeded | Phase::RolledBack => Ok(ended(&draft, input.facts)),
-        Phase::Approval(point) => approval::waiting(&draft, input.facts, point),
+        Phase::Approval(point) => approval::waiting(&draft, input, point),
         Phase::Paused | Phase::Review => Ok(None),
     }
 }
@@ -271,7 +271,10 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     let failed: Vec<_> = facts.checks.iter().filter(|c| c.passed == Some(false)).collect();
     if let Some(first) = failed.first() {
         let because = failed.iter().map(|c| c.name.clone()).collect();
-        let done = roll_back(draft, format!("the check {} failed: {}", first.name, first.detail), because)?;
+        let others = failed[1..].iter().map(|c| format!("{}: {}", c.name, c.detail));
+        let all: Vec<String> = std::iter::once(first.detail.clone()).chain(others).collect();
+        let sentence = format!("the check {} failed: {}", first.name, all.join("; and "));
+        let done = roll_back(draft, sentence, because)?;
         // Of several candidates a check names its own.
         let mut its = draft.machine.live(draft.state);
         let names = |at: &u16| format!(" of {}", draft.machine.name_of(*at));
@@ -311,21 +314,11 @@ fn preflight(draft: &Draft<'_>, facts: &Facts) -> Result<Option<Transition>, Row
     })
 }
 
-/// Where a person may have to agree before a step.
-pub(super) fn point(kind: Option<StepKind<'_>>) -> ApprovalPoint {
-    match kind {
-        Some(StepKind::Shadow(_)) | None => ApprovalPoint::Shadow,
-        Some(StepKind::Canary(_)) => ApprovalPoint::Canary,
-        Some(StepKind::AbTest(_)) => ApprovalPoint::AbTest,
-        Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)) => ApprovalPoint::Bandit,
-    }
-}
-
 /// Into a step, or before it where a person must agree.
 pub(super) fn enter(draft: &Draft<'_>, next: u16, why: String, because: Vec<String>) -> Result<Transition, RowFailed> {
     let spec = draft.machine.spec;
     let step = spec.steps.get(usize::from(next)).ok_or(RowFailed::Missing("step"))?;
-    let point = point(step.kind());
+    let point = step.point();
     if approval::entries(spec, draft.state, point).next().is_some() {
         let ahead = State { step: next, ..approval::asked(draft.state, point) };
         let missing = approval::missing(spec, &ahead, point);

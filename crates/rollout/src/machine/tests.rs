@@ -1,3 +1,4 @@
+mod barred;
 mod checks;
 mod contextual;
 mod several;
@@ -21,7 +22,7 @@ steps:
 warmupExclude: 10s
 maxDuration: 7d
 metrics:
-  guardrails: [{name: errors, kind: errors}, {name: fraud, kind: mean, source: 'label:fraud', direction: down, nonInferiority: 0.01, delay: 7d}]
+  guardrails: [{name: errors, kind: errors}, {name: fraud, kind: mean, source: 'label:fraud', direction: down, nonInferiority: 0.01, delay: 12h}]
   success: [{name: liked, kind: mean, source: 'label:liked'}]
   signals: [{name: score, source: 'output:score', maxShift: 0.2}]
 hardLimits: {errorRate: 0.2}

@@ -1,6 +1,6 @@
 //! Webhooks that must agree: when they are asked, and what their answers mean.
 
-use super::{Facts, Phase, Readiness, State, approval};
+use super::{Facts, HoldCause, Phase, Readiness, State, approval};
 use crate::spec::{ApprovalPoint, RolloutSpec, WebhookSpec};
 
 /// Webhooks that are asked now; all of them must agree at once.
@@ -36,12 +36,18 @@ pub fn asked<'a>(
 pub(super) fn gate<'a>(spec: &'a RolloutSpec, state: &State, facts: &Facts) -> Option<Gate<'a>> {
     let (before, webhooks): (_, Vec<_>) = match state.phase {
         Phase::Preflight if held(facts) => (None, spec.preflight.webhooks.iter().collect()),
-        Phase::Approval(point) if approval::agreed(spec, state, point) => {
+        // What is held for another reason goes nowhere, whatever they say.
+        Phase::Approval(point) if approval::agreed(spec, state, point) && heeds(state) => {
             (Some(point), asked(spec, state, point).collect())
         }
         _ => return None,
     };
     (!webhooks.is_empty()).then_some(Gate { before, webhooks })
+}
+
+/// Whether a webhook's answer would change anything.
+fn heeds(state: &State) -> bool {
+    state.hold.as_ref().is_none_or(|hold| hold.cause == HoldCause::Webhook)
 }
 
 /// Whether the candidate is ready and everything that was checked holds.

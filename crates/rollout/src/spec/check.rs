@@ -118,6 +118,11 @@ impl RolloutSpec {
             ensure(!late, &format!("steps[{i}].shadow"), "a shadow comes before the first request does")?;
             last = weight.or(last);
         }
+        // What is compared is one comparison over all of them.
+        let mut compared = self.steps.iter().filter_map(|step| step.shadow.as_ref()?.compare.as_ref());
+        let first = compared.next();
+        let same = compared.all(|compare| Some(compare) == first);
+        ensure(same, "steps", "shadow steps are compared by one limit: give each the same `compare`, or one alone")?;
         ensure(last.is_some(), "steps", "after the shadow, a canary or an A/B test must show what callers get")
     }
 
@@ -155,6 +160,11 @@ impl RolloutSpec {
             for (i, metric) in all.iter().enumerate() {
                 let path = format!("metrics.{list}[{i}]");
                 check_metric(metric, &path, list)?;
+                ensure(
+                    metric.delay.is_none_or(|delay| delay <= self.rollback.window),
+                    &format!("{path}.delay"),
+                    "it comes after rollback.window, so nothing would look at it; make the window as long at least",
+                )?;
                 ensure(
                     !names.contains(&metric.name.as_str()),
                     &format!("{path}.name"),
@@ -201,6 +211,13 @@ impl RolloutSpec {
             let at = |field: &str| format!("approvals[{i}].{field}");
             ensure((1..=10).contains(&approval.approvals), &at("approvals"), "must be 1 to 10")?;
             ensure(approval.expires.is_none_or(|e| !e.0.is_zero()), &at("expires"), "must be longer than 0ms")?;
+            let there = self.steps.iter().any(|step| step.point() == approval.before);
+            let there = there || approval.before == ApprovalPoint::Promotion;
+            ensure(
+                there,
+                &at("before"),
+                "the rollout has no such step, so nobody would be asked; name one that it has",
+            )?;
             let several = !matches!(approval.before, ApprovalPoint::Bandit | ApprovalPoint::Promotion);
             ensure(several || !approval.every_step, &at("everyStep"), "there is one of these at most; leave it out")?;
             let alone = approval.webhook.is_none() || !approval.strict();

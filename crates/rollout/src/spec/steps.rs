@@ -1,5 +1,6 @@
 //! The steps of a rollout.
 
+use super::ApprovalPoint;
 use mainspring_resource::HumanDuration;
 use mainspring_traffic::{Contexts, Feature, Levels, PolicyError};
 use schemars::JsonSchema;
@@ -260,6 +261,16 @@ impl StepSpec {
     /// A bandit by what requests carry.
     pub fn contextual_bandit(step: ContextualBanditStep) -> Self {
         Self { contextual_bandit: Some(step), ..Self::default() }
+    }
+
+    /// Where somebody may have to agree before it.
+    pub fn point(&self) -> ApprovalPoint {
+        match self.kind() {
+            Some(StepKind::Shadow(_)) | None => ApprovalPoint::Shadow,
+            Some(StepKind::Canary(_)) => ApprovalPoint::Canary,
+            Some(StepKind::AbTest(_)) => ApprovalPoint::AbTest,
+            Some(StepKind::Bandit(_) | StepKind::ContextualBandit(_)) => ApprovalPoint::Bandit,
+        }
     }
 
     /// What it is; `None` when it is not exactly one thing.

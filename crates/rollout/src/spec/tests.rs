@@ -186,6 +186,13 @@ fn each_fault_is_named_with_its_path() {
         ("before: abTest", "before: abTest, group: risk, expires: 0s", "approvals[0].expires"),
         ("before: abTest", "before: abTest, group: risk, webhook: HOOK", "approvals[0].webhook"),
         ("before: abTest", "before: promotion, everyStep: true", "approvals[0].everyStep"),
+        ("before: abTest", "before: bandit, group: risk", "approvals[0].before"),
+        ("window: 7d", "window: 6d", "metrics.guardrails[2].delay"),
+        (
+            "  - canary: {weight: 1,",
+            "  - shadow: {percent: 20, duration: 30m, compare: {output: score, maxMeanAbsDiff: 0.1}}\n  - canary: {weight: 1,",
+            "the same `compare`",
+        ),
         (
             "before: abTest",
             "before: abTest, webhook: HOOK}, {before: abTest, webhook: HOOK",

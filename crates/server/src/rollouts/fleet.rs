@@ -12,8 +12,8 @@ use mainspring_registry::{ModelUri, Registry, Resolved};
 use mainspring_resource::{Apply, Read, ResourceError, Resources};
 use mainspring_rollout::machine::{Checked, Follow, Freeze, Pins, Readiness};
 use mainspring_rollout::news::{Place, Standing};
-use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
-use mainspring_rollout::{Declarations, Fleet, FleetView, PortError, PortResult, Tripped};
+use mainspring_rollout::spec::{CandidateSpec, RolloutSpec};
+use mainspring_rollout::{Declarations, Fleet, FleetView, Plan, PortError, PortResult, Tripped};
 use mainspring_serving::{Contract, DeploymentView, Describe, Serving, VariantState, VariantView, VersionView};
 use mainspring_traffic::{Row, Share};
 use serde_json::Value;
@@ -271,6 +271,35 @@ fn signature(stable: &Contract, candidate: &Contract) -> Checked {
     Checked::new("signature", Some(differences.is_empty()), detail)
 }
 
+/// Whether what is measured is there: a name that no model has would be waited for until the end. Nothing where no name is
+/// measured, or a model does not say what it has.
+fn names(plan: &Plan, stable: &Contract, candidate: &Contract) -> Option<Checked> {
+    let mut missing = Vec::new();
+    for (side, wanted, of) in [
+        ("output", plan.outputs(), [&stable.signature.outputs, &candidate.signature.outputs]),
+        ("input", plan.inputs(), [&stable.signature.inputs, &candidate.signature.inputs]),
+    ] {
+        for name in wanted {
+            let there: Vec<_> = of.iter().flat_map(|specs| specs.iter()).collect();
+            let known: Vec<&str> = of[0].iter().map(|spec| &*spec.name).collect();
+            match there.iter().find(|spec| *spec.name == *name) {
+                _ if known.is_empty() => {}
+                None => missing.push(format!(
+                    "no model has the {side} {name:?} that is measured; stable has {}",
+                    known.join(", ")
+                )),
+                Some(spec) if spec.shape.iter().skip(1).any(|n| *n > 1) => {
+                    missing.push(format!("{side} {name:?} is a list, which has no one number to measure"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let measured = !(plan.outputs().is_empty() && plan.inputs().is_empty());
+    let detail = if missing.is_empty() { "what is measured is there".to_owned() } else { missing.join("; ") };
+    measured.then(|| Checked::new("names", Some(missing.is_empty()), detail))
+}
+
 /// Whether what has one shape has the other too; -1 is any size.
 fn fits(stable: &[i64], candidate: &[i64]) -> bool {
     stable.len() == candidate.len() && stable.iter().zip(candidate).all(|(a, b)| a == b || *b < 0)
@@ -331,21 +360,23 @@ impl Fleet for Replica {
         tenant: &'a Tenant,
         deployment: &'a Name,
         row: &'a Row,
-        spec: &'a PreflightSpec,
+        spec: &'a RolloutSpec,
     ) -> PortResult<'a, Vec<Checked>> {
         Box::pin(async move {
             let view = self.describe(tenant, deployment)?;
-            let mut checks = Vec::new();
+            let (mut checks, plan, spec) = (Vec::new(), Plan::of(spec), &spec.preflight);
             for (at, variant) in row.variants.iter().enumerate().skip(1) {
                 let mut its = Vec::new();
+                let version = view.variants.get(at).and_then(|v| v.version.clone());
+                let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
+                let both = view.current().zip(candidate);
                 if spec.signature {
-                    let version = view.variants.get(at).and_then(|v| v.version.clone());
-                    let candidate = view.versions.iter().find(|v| Some(&v.contract.target.version) == version.as_ref());
-                    its.push(match (view.current(), candidate) {
-                        (Some(stable), Some(candidate)) => signature(&stable.contract, &candidate.contract),
-                        _ => Checked::new("signature", None, "it is being loaded"),
+                    its.push(match both {
+                        Some((stable, candidate)) => signature(&stable.contract, &candidate.contract),
+                        None => Checked::new("signature", None, "it is being loaded"),
                     });
                 }
+                its.extend(both.and_then(|(stable, candidate)| names(&plan, &stable.contract, &candidate.contract)));
                 for gate in &spec.gates {
                     its.push(self.gate_on(tenant, &variant.model, gate).await?);
                 }

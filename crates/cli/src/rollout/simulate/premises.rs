@@ -30,13 +30,25 @@ impl Given {
         if let Some(harm) = assume.harm.filter(|harm| !(*harm > 1.0 && harm.is_finite())) {
             return Err(bad(format!("--harm {harm}: what a guardrail tolerates is no harm; give more than 1")));
         }
+        if let Some(hours) = args.per_hour.filter(|n| !(*n > 0.0 && n.is_finite())) {
+            return Err(bad(format!("--per-hour {hours}: without requests nothing happens; give more than 0")));
+        }
+        if args.population == Some(0) || args.runs == 0 {
+            let flag = if args.runs == 0 { "--runs" } else { "--population" };
+            return Err(bad(format!("{flag} 0: nothing can be counted; give 1 or more")));
+        }
         let labels = Plan::of(spec).labels();
+        let outputs = Plan::of(spec).outputs().into_iter().map(|name| format!("output:{name}"));
+        let values: Vec<String> = labels.iter().cloned().chain(outputs).collect();
         let part = |text: &str| text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
         let delay = |text: &str| i64::try_from(text.parse::<HumanDuration>().ok()?.0.as_micros()).ok();
         Ok(Self {
             per_hour: args.per_hour,
             population: args.population,
-            baseline: named(&args.baseline, ("--baseline", "NAME=MEAN or NAME=MEAN:DEVIATION"), baseline)?,
+            baseline: measured(
+                named(&args.baseline, ("--baseline", "NAME=MEAN or NAME=MEAN:DEVIATION"), baseline)?,
+                &values,
+            )?,
             coverage: measured(named(&assume.coverage, ("--coverage", "NAME=PART, 0 to 1"), part)?, &labels)?,
             delay: measured(named(&assume.label_delay, ("--label-delay", "NAME=DURATION, as in 2h"), delay)?, &labels)?,
             harm: assume.harm,
@@ -57,10 +69,10 @@ fn named<T>(
     given.iter().map(|text| one(text).ok_or_else(|| bad(format!("{flag} {text:?} is not {form}")))).collect()
 }
 
-/// Only labels that the file measures: another name is a mistake that nothing else would show.
-fn measured<T>(given: HashMap<String, T>, labels: &[String]) -> Result<HashMap<String, T>, CliError> {
-    match given.keys().find(|name| !labels.contains(name)) {
-        Some(name) => Err(bad(format!("no metric of the file measures label {name:?}; it has {}", labels.join(", ")))),
+/// Only what the file measures: another name is a mistake that nothing else would show.
+fn measured<T>(given: HashMap<String, T>, known: &[String]) -> Result<HashMap<String, T>, CliError> {
+    match given.keys().find(|name| !known.contains(name)) {
+        Some(name) => Err(bad(format!("no metric of the file measures {name:?}; it has {}", known.join(", ")))),
         None => Ok(given),
     }
 }

@@ -142,6 +142,22 @@ fn outputs_are_what_the_journal_has_or_a_baseline_says() {
 }
 
 #[test]
+fn numbers_that_make_no_sense_are_refused() {
+    let spec = effect("output:score");
+    let mistaken = given(&["scor=0.5:0.2"], &[], &spec).unwrap_err();
+    assert!(
+        mistaken.message.contains("no metric of the file measures \"scor\"; it has output:score"),
+        "{}",
+        mistaken.message
+    );
+    for (flag, value) in [("--per-hour", "0"), ("--per-hour", "NaN"), ("--population", "0"), ("--runs", "0")] {
+        let args = Rest::try_parse_from(["simulate", "-f", "r.yaml", flag, value]).unwrap().args;
+        let flags = Flags::try_parse_from(["simulate"]).unwrap();
+        assert!(Given::read(&args, &flags.assume, &spec).unwrap_err().message.contains(flag), "{flag} {value}");
+    }
+}
+
+#[test]
 fn guardrails_alone_are_forecast_and_a_better_one_needs_its_effect() {
     assert!(forecastable(&spec(json!({}))).is_ok());
     assert!(forecastable(&effect("latency")).is_ok());

@@ -5,7 +5,7 @@ use crate::rollouts::fleet::Replica;
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_rollout::machine::{Checked, Pins, Readiness};
 use mainspring_rollout::news::{Numbered, Place, Standing};
-use mainspring_rollout::spec::{CandidateSpec, PreflightSpec};
+use mainspring_rollout::spec::{CandidateSpec, RolloutSpec};
 use mainspring_rollout::{Fleet, FleetView, PortError, PortResult, RolloutError, Tripped};
 use mainspring_traffic::{Row, Share};
 use std::collections::BTreeMap;
@@ -250,7 +250,7 @@ impl Fleet for EveryReplica {
         tenant: &'a Tenant,
         deployment: &'a Name,
         row: &'a Row,
-        spec: &'a PreflightSpec,
+        spec: &'a RolloutSpec,
     ) -> PortResult<'a, Vec<Checked>> {
         self.own.checks(tenant, deployment, row, spec)
     }
