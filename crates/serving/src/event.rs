@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// What a redacted text is replaced with.
 const REDACTED: &str = "[redacted]";
+/// What the journal has in the place of a failure's text, which may repeat what was sent. The caller got all of it.
+const HIDDEN: &str = "the text is left out: journal.redact hides values of this deployment, and it may hold one";
+const NOT_SAMPLED: &str = "the text is left out: journal.sample keeps no values of this request, and it may hold one";
 
 /// What is known of a request while it is answered; ends as one [`Prediction`]. It goes from hand to hand: boxed, as moving
 /// it would copy it each time.
@@ -126,6 +129,7 @@ impl Event {
     fn append(self: Box<Self>, outputs: Arc<[NamedTensor]>, outcome: Outcome) -> Option<Kept> {
         let spec = self.deployment.spec.load();
         let keep = sampled(self.id, spec.journal.sample);
+        let outcome = without_text(outcome, keep, &spec.journal.redact);
         let (params, inputs, outputs) = if keep {
             let names = spec.journal.redact.as_slice();
             let params = self.params.and_then(|params| without_params(params, names));
@@ -154,6 +158,16 @@ impl Event {
             inputs,
             outputs,
         })
+    }
+}
+
+/// The outcome without words of others about a request whose values are not all kept: a refusal names the value that
+/// does not fit, and a model's exception may say anything.
+fn without_text(outcome: Outcome, keep: bool, redact: &[String]) -> Outcome {
+    match outcome {
+        Outcome::Failed { kind, .. } if !redact.is_empty() => Outcome::Failed { kind, message: HIDDEN.into() },
+        Outcome::Failed { kind, .. } if !keep => Outcome::Failed { kind, message: NOT_SAMPLED.into() },
+        as_it_is => as_it_is,
     }
 }
 

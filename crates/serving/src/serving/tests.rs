@@ -80,6 +80,41 @@ async fn requests_that_do_not_fit_are_refused_by_name_and_journaled() {
     assert_eq!(rig.sink.0.lock().len(), 5, "an unknown deployment has no journal");
 }
 
+/// A refusal may repeat a value, so the journal has its text only where it has the values, too.
+#[tokio::test]
+async fn a_failure_of_which_not_all_values_are_kept_is_journaled_without_its_text() {
+    for (redact, sample, secret) in [(true, 1.0, true), (false, 0.0, true), (false, 1.0, false)] {
+        let rig = Rig::serving("quick 1", |s| {
+            s.journal.redact = redact.then(|| "x".to_owned()).into_iter().collect();
+            s.journal.sample = sample;
+        })
+        .await;
+        let refusal = Refusal {
+            version: None,
+            picked: None,
+            client_id: None,
+            protocol: Protocol::OipRest,
+            received: Instant::now(),
+            kind: ErrorKind::InvalidInput,
+            message: "row 0 has \"SECRET-4711\"".into(),
+        };
+        rig.serving.refuse(&rig.auth(Infer { deployment: name("m") }), refusal).unwrap();
+        // A model's words, after it was asked.
+        rig.infer(request(&[1.0])).await.unwrap().failed(ErrorKind::Internal, "it raised KeyError: SECRET-4711");
+        let mut unknown = request(&[1.0]);
+        unknown.inputs[0].name = "SECRET-4711".into();
+        assert!(rig.infer(unknown).await.unwrap_err().to_string().contains("SECRET-4711"), "the caller is told");
+        let journal = rig.sink.0.lock();
+        assert_eq!(journal.len(), 3);
+        for event in journal.iter() {
+            let Outcome::Failed { kind, message } = &event.outcome else { panic!("{:?}", event.outcome) };
+            assert!(matches!(kind, ErrorKind::InvalidInput | ErrorKind::Internal));
+            assert_eq!(!message.contains("SECRET-4711"), secret, "{message}");
+            assert_eq!(message.contains("the text is left out"), secret, "{message}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_forced_version_is_served_and_marked() {
     let rig = Rig::serving("quick 1", |_| {}).await;
