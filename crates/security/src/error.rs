@@ -49,6 +49,14 @@ pub enum SecurityError {
         /// Its id.
         id: String,
     },
+    /// A key that another one has the place of already.
+    #[error("key {id:?} was replaced by {by:?} and cannot be rotated again")]
+    Replaced {
+        /// Its id.
+        id: String,
+        /// That of the key in its place.
+        by: String,
+    },
     /// A label that is empty or too long.
     #[error("a key's label is 1 to 200 characters; this one has {0}")]
     Label(usize),
@@ -86,7 +94,7 @@ impl Failure for SecurityError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchKey { .. } => ErrorKind::NotFound,
-            Self::Dead { .. } => ErrorKind::Conflict,
+            Self::Dead { .. } | Self::Replaced { .. } => ErrorKind::Conflict,
             Self::Label(_) | Self::Group { .. } | Self::Past => ErrorKind::InvalidInput,
             Self::OtherTenant { .. } => ErrorKind::Denied,
             Self::Auth(e) => e.kind(),
@@ -99,6 +107,7 @@ impl Failure for SecurityError {
         match self {
             Self::NoSuchKey { .. } => Some("list the keys: mainspring key list".into()),
             Self::Dead { .. } => Some("make a new one: mainspring key create".into()),
+            Self::Replaced { by, .. } => Some(format!("rotate the one in its place: mainspring key rotate {by}")),
             Self::OtherTenant { .. } => Some("use an administrator's key of the default tenant".into()),
             Self::Store(e) => e.hint(),
             _ => None,

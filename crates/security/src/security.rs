@@ -196,26 +196,41 @@ impl Security {
         Ok(keys)
     }
 
-    /// Puts a new key in the place of an old one, which goes on working for `grace`.
+    /// Puts a new key in the place of an old one, which goes on working for `grace`. The new one works for as long as
+    /// `lasts` says, else for as long as the old one was made for, from now on.
     ///
     /// # Errors
-    /// [`SecurityError`] when there is no such key or it no longer works.
-    pub async fn rotate_key(&self, auth: &Authorized<RotateKey>, grace: Duration) -> Result<CreatedKey, SecurityError> {
+    /// [`SecurityError`] when there is no such key, it no longer works or was replaced before, or the new one would not
+    /// work at all.
+    pub async fn rotate_key(
+        &self,
+        auth: &Authorized<RotateKey>,
+        grace: Duration,
+        lasts: Option<Duration>,
+    ) -> Result<CreatedKey, SecurityError> {
         let (tenant, id, now) = (auth.tenant().clone(), auth.action().id.clone(), self.inner.ctx.now());
         let (read_tenant, read_id) = (tenant.clone(), id.clone());
         let old: KeyInfo =
             self.inner.db.read(move |c| async move { sql::find_key(c, &read_tenant, &read_id).await }.boxed()).await?;
-        let new =
-            NewKey { label: old.label, role: old.role, tenant: None, groups: old.groups, expires_at: old.expires_at };
+        let as_before = || old.expires_at.map(|at| at.micros() - old.created_at.micros());
+        let expires_at = lasts.map(micros).or_else(as_before).map(|lasts| now.plus_micros(lasts));
+        // A replaced key's end is that of its grace; it is refused below, with the words for that.
+        if old.replaced_by.is_none() && expires_at.is_some_and(|at| at <= now) {
+            return Err(SecurityError::Past);
+        }
+        let new = NewKey { label: old.label, role: old.role, tenant: None, groups: old.groups, expires_at };
         let (created, hash) = self.draw(auth.who(), new, old.tenant)?;
         let (info, audit) = (created.info.clone(), auth.audit());
         self.change(move |c| {
             async move {
                 c.lock(&format!("api-key/{id}")).await?;
                 let old = sql::find_key(c, &tenant, &id).await?;
-                let dead = old.revoked_at.is_some() || old.expires_at.is_some_and(|at| at <= now);
-                if dead || old.replaced_by.is_some() {
-                    return Err(SecurityError::Dead { id });
+                match old.replaced_by {
+                    Some(by) if old.revoked_at.is_none() => return Err(SecurityError::Replaced { id, by }),
+                    _ if old.revoked_at.is_some() || old.expires_at.is_some_and(|at| at <= now) => {
+                        return Err(SecurityError::Dead { id });
+                    }
+                    _ => {}
                 }
                 let until = now.plus_micros(micros(grace));
                 sql::insert_key(c, &info, &hash).await?;

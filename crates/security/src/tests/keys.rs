@@ -1,6 +1,6 @@
 use super::{HERE, START, World, admin_of, operator, until};
 use crate::{AuthError, CreateKey, ListKeys, NewKey, RevokeKey, RotateKey, SecurityError};
-use mainspring_core::{Role, Tenant};
+use mainspring_core::{Failure, Role, Tenant};
 use mainspring_store::{FutureExt, StoreError, args};
 use std::time::Duration;
 
@@ -69,15 +69,47 @@ async fn a_rotated_key_works_until_its_grace_ends() {
     let security = world.open().await;
     let old = world.create(&security, &operator(), Role::Write).await;
     let rotate = || world.may(&operator(), RotateKey { id: old.info.id.clone() });
-    let new = security.rotate_key(&rotate(), Duration::from_hours(1)).await.unwrap();
+    let new = security.rotate_key(&rotate(), Duration::from_hours(1), None).await.unwrap();
     assert_eq!((new.info.role, new.info.label.as_str()), (Role::Write, "test"));
     for key in [&old, &new] {
         assert!(security.authenticate_key(key.key.reveal(), HERE).is_ok());
     }
-    assert!(matches!(security.rotate_key(&rotate(), Duration::ZERO).await, Err(SecurityError::Dead { .. })));
+    let again = security.rotate_key(&rotate(), Duration::ZERO, None).await.unwrap_err();
+    assert!(matches!(&again, SecurityError::Replaced { by, .. } if *by == new.info.id), "{again}");
+    assert!(!again.to_string().contains("revoked") && again.hint().unwrap().ends_with(&new.info.id), "{again}");
     world.clock.advance(HOUR);
+    // Its grace is over, and still it is the other one that is to be rotated.
+    let late = security.rotate_key(&rotate(), Duration::ZERO, None).await.unwrap_err();
+    assert!(matches!(late, SecurityError::Replaced { .. }), "{late}");
     assert_eq!(security.authenticate_key(old.key.reveal(), HERE), Err(AuthError::ExpiredKey));
     assert!(security.authenticate_key(new.key.reveal(), HERE).is_ok());
+}
+
+#[tokio::test]
+async fn a_rotated_key_lasts_as_long_as_the_old_one_was_made_for() {
+    let world = World::new().await;
+    let security = world.open().await;
+    let auth = world.may(&operator(), CreateKey { label: "ci".into() });
+    let days = |n: i64| n * 24 * HOUR;
+    let made =
+        |expires_at| NewKey { label: "ci".into(), role: Role::Read, tenant: None, groups: Vec::new(), expires_at };
+    let old = security.create_key(&auth, made(Some(START.plus_micros(days(90))))).await.unwrap();
+    let forever = security.create_key(&auth, made(None)).await.unwrap();
+    world.clock.advance(days(89));
+    let now = START.plus_micros(days(89));
+    let rotate = |id: &str| world.may(&operator(), RotateKey { id: id.to_owned() });
+    let hour = Duration::from_hours(1);
+    let new = security.rotate_key(&rotate(&old.info.id), hour, None).await.unwrap();
+    assert_eq!(new.info.expires_at, Some(now.plus_micros(days(90))));
+    // The next rotation goes by the new one's lifetime, unless it is told.
+    let never = security.rotate_key(&rotate(&new.info.id), hour, Some(Duration::ZERO)).await;
+    assert!(matches!(never, Err(SecurityError::Past)));
+    let told = security.rotate_key(&rotate(&new.info.id), hour, Some(Duration::from_hours(48))).await.unwrap();
+    assert_eq!(told.info.expires_at, Some(now.plus_micros(days(2))));
+    let still = security.rotate_key(&rotate(&forever.info.id), hour, None).await.unwrap();
+    assert_eq!(still.info.expires_at, None);
+    world.clock.advance(HOUR);
+    assert_eq!(security.authenticate_key(old.key.reveal(), HERE), Err(AuthError::ExpiredKey));
 }
 
 #[tokio::test]
@@ -89,7 +121,8 @@ async fn tenants_do_not_see_or_touch_each_others_keys() {
     assert!(security.list_keys(&world.may(&blue, ListKeys)).await.unwrap().is_empty());
     let revoked = security.revoke_key(&world.may(&blue, RevokeKey { id: made.info.id.clone() })).await;
     assert!(matches!(revoked, Err(SecurityError::NoSuchKey { .. })));
-    let rotated = security.rotate_key(&world.may(&blue, RotateKey { id: made.info.id.clone() }), Duration::ZERO).await;
+    let rotated =
+        security.rotate_key(&world.may(&blue, RotateKey { id: made.info.id.clone() }), Duration::ZERO, None).await;
     assert!(matches!(rotated, Err(SecurityError::NoSuchKey { .. })));
     assert!(security.authenticate_key(made.key.reveal(), HERE).is_ok());
 
