@@ -131,7 +131,7 @@ pub enum ServeError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The deadline passed before the model started.
+    /// The deadline passed before there was an answer.
     #[error("the deadline passed after {} ms, before deployment {name:?} could answer", .waited.as_millis())]
     Deadline {
         /// Name of the deployment.

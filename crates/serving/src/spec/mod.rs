@@ -114,8 +114,8 @@ pub struct LimitsSpec {
     /// Requests that may wait or run at once; one more is refused as overload.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: u32,
-    /// How long after its arrival a request may still start. A request's own deadline counts when
-    /// it is earlier.
+    /// How long after its arrival a request may still be answered: one that waits then never starts, and nobody
+    /// waits for the end of one that runs. A request's own deadline counts when it is earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<HumanDuration>,
     /// Bytes of one request's tensors at most.
