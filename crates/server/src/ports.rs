@@ -4,7 +4,7 @@ use crate::conversions::newest_made_from;
 use crate::deployments::{acting_for, frozen};
 use crate::trace;
 use futures::future::BoxFuture;
-use mainspring_artifact::Artifacts;
+use mainspring_artifact::{ArtifactError, ArtifactPath, Artifacts};
 use mainspring_core::{ErrorKind, Failure, Gate, Prediction, Principal, Tenant};
 use mainspring_http::{AuthFailure, Authenticator, Credential};
 use mainspring_journal::Journal;
@@ -14,6 +14,7 @@ use mainspring_security::{AuthError, Security};
 use mainspring_serving::{Kept, ModelSource, NotKept, PredictionSink, Resolved, SourceError};
 use opentelemetry_sdk::trace::SdkTracer;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -32,13 +33,26 @@ fn source_error(e: &dyn Failure, uri: &str) -> SourceError {
     SourceError { kind: e.kind(), message: format!("cannot resolve {uri}: {e}"), hint: e.hint() }
 }
 
+/// A model on local disk: its folder, or the `.onnx` file that the path names. Its folder comes with such a file, since
+/// what the file keeps outside itself lies beside it.
+async fn local(artifacts: &Artifacts, at: &ArtifactPath) -> Result<PathBuf, ArtifactError> {
+    let nothing = match artifacts.local_dir(at).await {
+        Err(e @ ArtifactError::NotFound { .. }) => e,
+        found => return found,
+    };
+    let is_graph = Path::new(at.name()).extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    let Some(folder) = at.parent().filter(|_| is_graph) else { return Err(nothing) };
+    artifacts.head(at).await?;
+    Ok(artifacts.local_dir(&folder).await?.join(at.name()))
+}
+
 impl ModelSource for Models {
     fn resolve<'a>(&'a self, tenant: &'a Tenant, uri: &'a str) -> BoxFuture<'a, Result<Resolved, SourceError>> {
         Box::pin(async move {
             let parsed: ModelUri =
                 uri.parse().map_err(|e: mainspring_registry::RegistryError| source_error(&e, uri))?;
             let found = self.registry.resolve(tenant, &parsed).await.map_err(|e| source_error(&e, uri))?;
-            let root = self.artifacts.local_dir(&found.artifacts).await.map_err(|e| source_error(&e, uri))?;
+            let root = local(&self.artifacts, &found.artifacts).await.map_err(|e| source_error(&e, uri))?;
             if !root.exists() {
                 return Err(SourceError {
                     kind: ErrorKind::NotFound,
@@ -144,5 +158,35 @@ impl Authenticator for Doorman {
 
     fn hosts(&self) -> &[String] {
         &self.hosts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_testkit::artifacts::TempArtifacts;
+
+    fn path(text: &str) -> ArtifactPath {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_bare_file_is_a_model_with_what_lies_beside_it() {
+        let a = TempArtifacts::local();
+        a.put("run/artifacts/model.onnx", "graph").await;
+        a.put("run/artifacts/other.onnx", "another graph").await;
+        a.put("run/artifacts/weights/data", "weights").await;
+        let file = local(&a.store, &path("run/artifacts/model.onnx")).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "graph");
+        assert_eq!(std::fs::read_to_string(file.with_file_name("weights").join("data")).unwrap(), "weights");
+        let folder = local(&a.store, &path("run/artifacts")).await.unwrap();
+        assert_eq!(folder, file.parent().unwrap(), "a folder stays one");
+        for nothing in ["run/artifacts/none.onnx", "run/artifacts/weights/data", "none/model.onnx"] {
+            let refused = local(&a.store, &path(nothing)).await;
+            assert_eq!(refused, Err(ArtifactError::NotFound { path: nothing.into() }));
+        }
+        a.put("run/artifacts/folder.onnx/MLmodel", "flavors: {}").await;
+        let folder = local(&a.store, &path("run/artifacts/folder.onnx")).await.unwrap();
+        assert!(folder.join("MLmodel").is_file(), "a folder by such a name is a folder");
     }
 }

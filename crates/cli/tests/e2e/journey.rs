@@ -47,6 +47,31 @@ async fn a_registered_file_is_served_and_its_answer_is_recorded_and_labelled() {
     assert!(feedback.contains(&id), "{feedback}");
 }
 
+/// What `mlflow.log_artifact("model.onnx")` leaves: the file itself, beside whatever else the run has.
+#[tokio::test]
+async fn a_bare_file_is_served_by_its_own_path() {
+    let server = Server::start().await;
+    let run = server.mlflow("runs/create", json!({"experiment_id": "0"})).await["run"]["info"].clone();
+    let (id, uri) = (run["run_id"].as_str().unwrap(), run["artifact_uri"].as_str().unwrap());
+    let path = uri.trim_start_matches("mlflow-artifacts:/").trim_start_matches('/');
+    let graph = std::fs::read(fixture("identity.onnx")).unwrap();
+    for (name, body) in [("net.onnx", graph), ("other.onnx", b"no graph".to_vec())] {
+        let put = server.request("PUT", &format!("/api/2.0/mlflow-artifacts/artifacts/{path}/{name}")).body(body);
+        assert_eq!(put.send().await.unwrap().status(), 200);
+    }
+    server.mlflow("registered-models/create", json!({"name": "net"})).await;
+    let source = json!({"name": "net", "source": format!("{uri}/net.onnx"), "run_id": id});
+    server.mlflow("model-versions/create", source).await;
+    for (name, model) in [("of-run", format!("runs:/{id}/net.onnx")), ("of-version", "models:/net/1".into())] {
+        let applied =
+            server.apply(&format!("apiVersion: mainspring/v1\nkind: Deployment\nname: {name}\nmodel: {model}\n"));
+        assert!(applied.status.success(), "{model}: {}", text(&applied.stderr));
+        let input = identity_input(&server, name).await;
+        let (status, body) = server.post(&format!("/v2/models/{name}/infer"), &input).await;
+        assert_eq!(status, 200, "{model}: {body}");
+    }
+}
+
 /// Nearly every request goes past the router, and one whose path is written in another way does not.
 #[tokio::test]
 async fn a_path_that_is_encoded_is_answered_as_one_that_is_not() {
