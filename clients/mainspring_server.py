@@ -10,8 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import services
 
 # What runs on loopback must not go through a proxy.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
@@ -31,6 +35,21 @@ def onnxruntime():
         if found:
             return found[0]
     raise RuntimeError("ONNX Runtime is not installed; run: make setup")
+
+
+@contextlib.contextmanager
+def stores(postgres, bucket):
+    """A new database on a Postgres and a folder of a bucket: the flag and the variables by which a server uses them."""
+    name = f"clients_{uuid.uuid4().hex}"
+    ask = [services.newest("psql"), "--quiet", "--command"]
+    subprocess.run([*ask, f"CREATE DATABASE {name}", postgres], check=True)
+    endpoint, _, folder = bucket.rpartition("/")
+    env = {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test",
+           "AWS_SECRET_ACCESS_KEY": "test", "MAINSPRING_DATABASE": urllib.parse.urlsplit(postgres)._replace(path=f"/{name}").geturl()}
+    try:
+        yield ["--artifacts", f"s3://{folder}/{name}"], env
+    finally:
+        subprocess.run([*ask, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", postgres], check=True)
 
 
 class Mainspring:

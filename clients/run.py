@@ -5,7 +5,8 @@
 
 Tests in files called `test_kserve*.py` run in an environment of their own: that client asks for older
 versions of packages than the others do. The folders of PATIENT mostly wait, for moments that come or for evidence
-that gathers: each of its lanes runs beside the others, and what they printed comes at the end.
+that gathers: each of its lanes runs beside the others, and what they printed comes at the end. So does MLflow's own
+client once more, against a server on Postgres and S3, where MAINSPRING_TEST_POSTGRES and MAINSPRING_TEST_S3 name some.
 """
 
 import argparse
@@ -17,12 +18,15 @@ import subprocess
 import sys
 import tempfile
 
+from mainspring_server import Mainspring, stores
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 KSERVE = "test_kserve*.py"
 # Has a step of its own.
 FRAMEWORKS = HERE / "frameworks"
 PATIENT = {"what waits for a rollout": ("rollout",), "what waits": ("alert", "cost", "export", "monitor")}
+OUTSIDE = "mlflow on Postgres and S3"
 # What pytest says where its own arguments leave no test of a lane.
 NOTHING = 5
 
@@ -36,6 +40,8 @@ def main():
         env["MAINSPRING_BIN"] = os.path.abspath(args.binary)
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):
         sys.exit(f"clients: {env.get('MAINSPRING_BIN') or 'no binary'} is not there; run: make build")
+    # Which binary the server of the lane below is.
+    os.environ["MAINSPRING_BIN"] = env["MAINSPRING_BIN"]
     common = ["-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
     patient = {name: [str(HERE / folder) for folder in folders] for name, folders in PATIENT.items()}
     apart = [FRAMEWORKS, *sum(patient.values(), [])]
@@ -43,9 +49,21 @@ def main():
     if kserve := sorted(map(str, HERE.rglob(KSERVE))):
         lanes["kserve"] = ROOT / ".venvs" / "kserve", kserve
 
-    def run(venv, what, output=None):
+    def run(venv, what, output=None, **variables):
         command = [str(venv / "bin" / "python"), *common, *what, *more]
-        return subprocess.run(command, env=env, cwd=HERE, stdout=output, stderr=output).returncode
+        return subprocess.run(command, env=env | variables, cwd=HERE, stdout=output, stderr=output).returncode
+
+    def outside(given, output):
+        """The same tests as on SQLite and disk, against one server; what keeps it from starting is their failure."""
+        with contextlib.ExitStack() as stack:
+            try:
+                flags, variables = stack.enter_context(stores(*given))
+                server = Mainspring(*flags, env=variables)
+            except (OSError, RuntimeError, subprocess.CalledProcessError) as e:
+                print(e, file=output)
+                return 1
+            stack.callback(server.stop)
+            return run(ROOT / ".venv", [str(HERE / "mlflow")], output, MAINSPRING_URL=server.url)
 
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
@@ -53,6 +71,12 @@ def main():
         for name, folders in patient.items():
             output = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
             beside[name] = output, pool.submit(run, ROOT / ".venv", folders, output)
+        given = [env.get(name) for name in ("MAINSPRING_TEST_POSTGRES", "MAINSPRING_TEST_S3")]
+        if all(given):
+            output = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            beside[OUTSIDE] = output, pool.submit(outside, given, output)
+        else:
+            print(f"--- clients: {OUTSIDE} is left out: MAINSPRING_TEST_POSTGRES and MAINSPRING_TEST_S3 name none; make test starts them", flush=True)
         codes = set()
         for name, lane in lanes.items():
             print(f"--- clients: {name}", flush=True)

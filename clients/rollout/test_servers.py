@@ -5,16 +5,13 @@ import contextlib
 import datetime
 import json
 import os
-import subprocess
 import sys
 import time
-import urllib.parse
-import uuid
 
 import mlflow
 import pytest
 from harms import Biased, Late, Slow, Worse, ready
-from mainspring_server import ROOT, Mainspring
+from mainspring_server import ROOT, Mainspring, stores
 from test_rollouts import PATIENCE, Traffic, begin, by_chance, declared, decisions, deployed, lumps, until, view
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -27,14 +24,9 @@ def shared():
     with contextlib.ExitStack() as stack:
         postgres = os.environ.get("MAINSPRING_TEST_POSTGRES") or stack.enter_context(services.postgres())
         bucket = os.environ.get("MAINSPRING_TEST_S3") or stack.enter_context(services.s3())
-        name = f"servers_{uuid.uuid4().hex}"
-        subprocess.run([services.newest("psql"), "--quiet", "--command", f"CREATE DATABASE {name}", postgres], check=True)
-        database = urllib.parse.urlsplit(postgres)._replace(path=f"/{name}").geturl()
-        endpoint, _, folder = bucket.rpartition("/")
-        env = {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
-               "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "MAINSPRING_DATABASE": database}
+        flags, env = stack.enter_context(stores(postgres, bucket))
         # What is sealed both can read, and these tests count what each answered itself, however long they take.
-        yield ["--artifacts", f"s3://{folder}/{name}", "--journal-seal-after", "6h"], env
+        yield [*flags, "--journal-seal-after", "6h"], env
 
 
 @contextlib.contextmanager
