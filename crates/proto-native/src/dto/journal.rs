@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// A value of feedback.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a text or a boolean")]
 #[allow(missing_docs)]
 pub enum FeedbackValueDto {
     Bool(bool),

@@ -32,6 +32,14 @@ async fn rows_by_column_name_are_answered_recorded_and_joined_with_feedback() {
     let sent = world.call_as(&caller, "POST", "/api/v1/feedback", many).await;
     assert_eq!((sent.body["accepted"].as_u64(), sent.body["duplicates"].as_u64()), (Some(2), Some(1)));
 
+    for value in [json!(null), json!([1]), json!({"a": 1})] {
+        let wrong = json!({"feedback": [{"predictionId": id, "name": "label", "value": value}]});
+        let sent = world.call_as(&caller, "POST", "/api/v1/feedback", wrong).await;
+        let said = sent.body["detail"].as_str().unwrap();
+        assert_eq!(sent.status, StatusCode::BAD_REQUEST);
+        assert!(said.contains("feedback[0].value") && said.contains("a number, a text or a boolean"), "{said}");
+    }
+
     let sql = "select variant, count(*) as n from predictions group by variant";
     let answer = world.call("POST", "/api/v1/query", json!({"sql": sql})).await;
     assert_eq!(answer.body["rows"][0][1], 2, "{}", answer.body);
