@@ -52,7 +52,7 @@ impl Server {
     pub async fn text(&self, path: &str) -> Result<String, CliError> {
         let response = self.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
         if !response.status().is_success() {
-            return Err(problem(response).await);
+            return Err(self.problem(response).await);
         }
         response.text().await.map_err(|e| self.unreachable(&e))
     }
@@ -63,7 +63,7 @@ impl Server {
         let http = Client::new(&settings).map_err(|e| CliError::new(ErrorKind::Internal, e.to_string()))?;
         let patient = Self { http, base: self.base.clone(), key: self.key.clone() };
         let response = patient.request(Method::GET, path)?.send().await.map_err(|e| self.unreachable(&e))?;
-        if response.status().is_success() { Ok(response) } else { Err(problem(response).await) }
+        if response.status().is_success() { Ok(response) } else { Err(self.problem(response).await) }
     }
 
     /// GET `path`, whose answer is bytes, however long it takes.
@@ -141,7 +141,16 @@ impl Server {
                     .hint("is this really a Mainspring server?")
             });
         }
-        Err(problem(response).await)
+        Err(self.problem(response).await)
+    }
+
+    /// What the server refuses. Its hint is for whoever writes requests; a command has a flag for the key.
+    async fn problem(&self, response: Response) -> CliError {
+        let said = problem(response).await;
+        if said.kind == ErrorKind::Unauthenticated && self.key.is_none() {
+            return said.hint("give one with --api-key, or in the variable MAINSPRING_API_KEY");
+        }
+        said
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> CliError {
@@ -149,6 +158,11 @@ impl Server {
             return CliError::new(ErrorKind::Unavailable, format!("{} did not answer in time", self.base));
         }
         let cause = root_cause(e);
+        if let Some((what, scheme)) = other_scheme(&cause) {
+            let rest = self.base.split_once("://").map_or(self.base.as_str(), |(_, rest)| rest);
+            return CliError::new(ErrorKind::Unavailable, format!("cannot reach {}: {what}", self.base))
+                .hint(format!("name it with {scheme}: --server {scheme}://{rest}"));
+        }
         let hint = if cause.contains("certificate") {
             "to trust a certificate of your own, name it: SSL_CERT_FILE=FILE.pem (--tls-self-signed keeps its own in tls/cert.pem of the data folder)"
         } else {
@@ -156,6 +170,15 @@ impl Server {
         };
         CliError::new(ErrorKind::Unavailable, format!("cannot reach {}: {cause}", self.base)).hint(hint)
     }
+}
+
+/// What is wrong, and the scheme to use, where a server with TLS was asked without it or the other way round: hyper
+/// and rustls say only that they cannot read what came.
+fn other_scheme(cause: &str) -> Option<(&'static str, &'static str)> {
+    if cause.contains("invalid HTTP version parsed") {
+        return Some(("what answers there does not speak plain HTTP; it may speak TLS", "https"));
+    }
+    cause.contains("InvalidContentType").then_some(("what answers there does not speak TLS", "http"))
 }
 
 fn root_cause(e: &dyn std::error::Error) -> String {

@@ -37,19 +37,18 @@ pub async fn apply(
     out: Output,
 ) -> Result<Vec<Value>, CliError> {
     let mut all = Vec::new();
-    for file in files {
-        let answer =
-            server.post_yaml(&format!("/api/v1/apply?file={}", segment(&file.to_string_lossy())), read(file)?).await?;
-        all.extend(answer["applied"].as_array().cloned().unwrap_or_default());
-    }
-    if out == Output::Table {
-        for one in &all {
-            let change = cell(&one["change"]);
-            line(mark(
-                Mark::Good,
-                format!("{}/{} {change} (generation {})", kind_of(one), cell(&one["name"]), cell(&one["generation"])),
-            ));
+    let texts: Vec<String> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    for (file, text) in files.iter().zip(texts) {
+        let answer = server.post_yaml(&format!("/api/v1/apply?file={}", segment(&file.to_string_lossy())), text).await;
+        if let (Err(_), Output::Json, false) = (&answer, out, all.is_empty()) {
+            // What the files before it declare stays applied.
+            json(&json!({ "applied": all }));
         }
+        let applied = answer?["applied"].as_array().cloned().unwrap_or_default();
+        if out == Output::Table {
+            applied.iter().for_each(told);
+        }
+        all.extend(applied);
     }
     if let Some(limit) = wait {
         for one in all.iter().filter(|o| kind_of(o) == "deployment") {
@@ -60,6 +59,12 @@ pub async fn apply(
         json(&json!({ "applied": all }));
     }
     Ok(all)
+}
+
+/// Says what became of one declaration.
+fn told(one: &Value) {
+    let (name, change, generation) = (cell(&one["name"]), cell(&one["change"]), cell(&one["generation"]));
+    line(mark(Mark::Good, format!("{}/{name} {change} (generation {generation})", kind_of(one))));
 }
 
 fn kind_of(value: &Value) -> String {

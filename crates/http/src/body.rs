@@ -55,7 +55,10 @@ impl Failure for BodyError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::TooLarge { .. } => Some("send fewer rows a request, or raise the server's body limit".into()),
+            Self::TooLarge { .. } => Some(
+                "send fewer rows a request, or start the server with a larger limits.body (--limits-body) where that is its limit"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Bodies that come packed.
 
+use crate::BodyError;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::HeaderMap;
@@ -45,6 +46,13 @@ impl Failure for CodingError {
         match self {
             Self::Unknown(_) | Self::Broken { .. } => ErrorKind::InvalidInput,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooLarge { limit, .. } => BodyError::TooLarge { limit: *limit }.hint(),
+            _ => None,
         }
     }
 }

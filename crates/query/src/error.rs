@@ -1,6 +1,7 @@
 //! Why a query has no answer.
 
 use crate::explain;
+use crate::tables;
 use datafusion::error::DataFusionError;
 use mainspring_core::{ErrorKind, Failure};
 use mainspring_journal::JournalError;
@@ -81,11 +82,10 @@ impl Failure for QueryError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Invalid(_) => Some(
-                "tables: predictions, feedback, labeled, predictions_with_feedback, gaps; write a column with a dot in \
-                 double quotes, \"in.age\""
-                    .into(),
-            ),
+            Self::Invalid(_) => Some(format!(
+                "tables: {}; write a column with a dot in double quotes, \"in.age\"",
+                tables::NAMES.join(", ")
+            )),
             Self::ReadOnly(_) => Some("to write results somewhere, read them here and write them there".into()),
             Self::Timeout(_) | Self::Memory { .. } => {
                 Some("narrow it by deployment and date, or read the Parquet files with another engine".into())

@@ -11,7 +11,8 @@ use mainspring_core::Tenant;
 use mainspring_journal::{Journal, Kind, layout};
 use std::sync::Arc;
 
-const NAMES: [&str; 7] =
+/// What can be named in a query.
+pub(crate) const NAMES: [&str; 7] =
     ["decisions", "feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"];
 
 /// What was relayed twice, once.

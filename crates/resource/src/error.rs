@@ -103,6 +103,14 @@ pub enum ResourceError {
         /// Generation asked for.
         generation: i64,
     },
+    /// Nothing was declared before what is there now.
+    #[error("{kind} {name:?} was declared once, so there is nothing before that to go back to")]
+    NothingBefore {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+    },
     /// Somebody else changed it first.
     #[error("{kind} {name:?} was changed by somebody else at the same time")]
     Raced {
@@ -140,7 +148,7 @@ impl Failure for ResourceError {
             | Self::Empty(_)
             | Self::Twice { .. }
             | Self::PageToken => ErrorKind::InvalidInput,
-            Self::NotFound { .. } | Self::NoGeneration { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoGeneration { .. } | Self::NothingBefore { .. } => ErrorKind::NotFound,
             Self::Raced { .. } | Self::Exclusive { .. } => ErrorKind::Conflict,
             Self::Stored { .. } => ErrorKind::Internal,
             Self::Store(e) => e.kind(),
@@ -154,6 +162,9 @@ impl Failure for ResourceError {
             }
             Self::UnknownKind { .. } => Some("list the kinds: mainspring schema".into()),
             Self::NoGeneration { kind, name, .. } => Some(format!("list them: mainspring history {kind} {name}")),
+            Self::NothingBefore { kind, name } => Some(format!(
+                "declare what it is to be: mainspring apply -f FILE; or delete it: mainspring delete {kind} {name}"
+            )),
             Self::Exclusive { kind, key, other, .. } => {
                 Some(format!("apply {kind} {other:?} with {key}: false as well; one file may hold both"))
             }

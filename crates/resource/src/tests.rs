@@ -109,13 +109,18 @@ async fn apply_counts_generations_and_the_same_again_is_no_change() {
 #[tokio::test]
 async fn rollback_and_delete_append_to_the_history() {
     let (r, _dir) = resources().await;
-    for watts in [10, 20, 30] {
-        apply(&r, &lamp_text("desk", watts)).await.unwrap();
-    }
     let back = |to| {
         let r = r.clone();
         async move { r.rollback(&may(Rollback { kind: "lamp".into(), name: "desk".into() }), to).await }
     };
+    for watts in [10, 20, 30] {
+        apply(&r, &lamp_text("desk", watts)).await.unwrap();
+        if watts == 10 {
+            let refused = back(None).await.unwrap_err();
+            assert!(matches!(refused, ResourceError::NothingBefore { .. }), "{refused}");
+            assert!(refused.hint().unwrap().contains("mainspring delete lamp desk"), "{:?}", refused.hint());
+        }
+    }
     let before = back(None).await.unwrap();
     assert_eq!((before.generation, before.restored), (4, Some(2)));
     assert_eq!(r.get(&read("desk")).await.unwrap().spec["bulb"]["watts"], 20);

@@ -89,6 +89,8 @@ async fn a_key_can_be_required_from_this_machine_too() {
     assert!(made.status.success(), "{}", text(&made.stderr));
     let server = Server::on(&data, &["--require-key"]).await;
     assert_eq!(server.get("/api/v1/info").await.0, 401);
+    let said = text(&server.cli(&["get", "deployment"]).stderr);
+    assert!(said.contains("--api-key") && said.contains("MAINSPRING_API_KEY"), "{said}");
     let server = server.with_key(text(&made.stdout).trim());
     let (status, info) = server.get("/api/v1/info").await;
     assert_eq!((status, &info["openOnLoopback"]), (200, &json!(false)));

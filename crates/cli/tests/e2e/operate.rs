@@ -89,6 +89,36 @@ async fn tls_speaks_on_the_same_port() {
     let http = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
     let response = http.get(format!("{url}/livez")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.version()), (200, reqwest::Version::HTTP_2));
+    // A command that was given the other scheme says so.
+    let said = text(&server.cli(&["get", "deployment"]).stderr);
+    assert!(said.contains("may speak TLS") && said.contains(&format!("--server {url}")), "{said}");
+    let plain = Server::start().await;
+    let asked = plain.base.replace("http://", "https://");
+    let out = mainspring().args(["get", "deployment", "--server", &asked]).output().unwrap();
+    let said = text(&out.stderr);
+    assert!(said.contains("does not speak TLS") && said.contains(&format!("--server {}", plain.base)), "{said}");
+}
+
+#[tokio::test]
+async fn apply_says_what_it_did_before_a_file_that_is_refused() {
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (good, bad) = (dir.path().join("good.yaml"), dir.path().join("bad.yaml"));
+    let channel = "apiVersion: mainspring/v1\nkind: Deployment\nname: early\nmodel: models:/none/1\n";
+    std::fs::write(&good, channel).unwrap();
+    std::fs::write(&bad, channel.replace("model:", "modle:")).unwrap();
+    let files = ["-f", good.to_str().unwrap(), "-f", bad.to_str().unwrap()];
+    let out = server.cli(&[&["apply"][..], &files].concat());
+    assert!(!out.status.success());
+    assert!(text(&out.stdout).contains("deployment/early created (generation 1)"), "{}", text(&out.stdout));
+    let out = server.cli(&[&["apply", "-o", "json"][..], &files].concat());
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((out.status.success(), &told["applied"][0]["name"]), (false, &serde_json::json!("early")));
+    // One that is not there is found before anything is applied.
+    server.cli_ok(&["delete", "deployment", "early"]);
+    let files = ["-f", good.to_str().unwrap(), "-f", "none.yaml"];
+    let out = server.cli(&[&["apply"][..], &files].concat());
+    assert!(text(&out.stderr).contains("none.yaml") && out.stdout.is_empty(), "{}", text(&out.stdout));
 }
 
 #[test]

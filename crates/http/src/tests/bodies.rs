@@ -3,7 +3,7 @@ use crate::problem::Problem;
 use crate::{BodyError, body, read_body, read_body_aligned};
 use axum::body::Body;
 use bytes::Bytes;
-use mainspring_core::ErrorKind;
+use mainspring_core::{ErrorKind, Failure};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::io;
@@ -53,7 +53,9 @@ async fn a_body_over_the_limit_is_refused() {
     assert_eq!(whole.len(), 100);
     assert!(matches!(read_body(Body::from(vec![1; 101]), 100).await, Err(BodyError::TooLarge { limit: 100 })));
     let over = pieces(vec![vec![0; 60], vec![0; 60]]);
-    assert!(matches!(read_body(over, 100).await, Err(BodyError::TooLarge { .. })));
+    let refused = read_body(over, 100).await.unwrap_err();
+    assert!(matches!(refused, BodyError::TooLarge { .. }));
+    assert!(refused.hint().unwrap().contains("limits.body (--limits-body)"), "the setting is named");
 }
 
 #[tokio::test]

@@ -442,6 +442,8 @@ async fn tables_and_columns_can_be_looked_up() {
         names,
         ["decisions", "feedback", "feedback_log", "gaps", "labeled", "predictions", "predictions_with_feedback"]
     );
+    let hint = world.ask("select * from prediction").await.unwrap_err().hint().unwrap();
+    assert!(hint.contains(&names.join(", ")), "{hint}");
     let answer = world.ask("select event_id, row, at, unit from predictions").await.unwrap();
     let columns: Vec<_> = answer.columns().into_iter().map(|c| (c.name, c.data_type)).collect();
     assert_eq!(columns[0], ("event_id".into(), "Utf8".into()));

@@ -80,7 +80,8 @@ impl Resources {
     /// `to` is `None`. A thing that was deleted is made again.
     ///
     /// # Errors
-    /// [`ResourceError::NotFound`], [`ResourceError::NoGeneration`], [`ResourceError::Raced`].
+    /// [`ResourceError::NotFound`], [`ResourceError::NoGeneration`], [`ResourceError::NothingBefore`],
+    /// [`ResourceError::Raced`].
     pub async fn rollback(&self, auth: &Authorized<Rollback>, to: Option<i64>) -> Result<Applied, ResourceError> {
         let action = auth.action();
         let write = self.write_of(auth.tenant(), &action.kind, &action.name, auth.audit())?;
@@ -175,10 +176,12 @@ async fn put_back(c: &mut Conn, w: Write, to: Option<i64>) -> Result<Done, Resou
         None if newest.change == Change::Deleted => Some(newest),
         None => generations.get(1),
     };
-    let wanted = wanted.ok_or_else(|| ResourceError::NoGeneration {
-        kind: w.key.stored_kind(),
-        name: w.key.name.to_string(),
-        generation: to.unwrap_or(newest.generation - 1),
+    let wanted = wanted.ok_or_else(|| {
+        let (kind, name) = (w.key.stored_kind(), w.key.name.to_string());
+        match to {
+            Some(generation) => ResourceError::NoGeneration { kind, name, generation },
+            None => ResourceError::NothingBefore { kind, name },
+        }
     })?;
     let (spec, restored) = (wanted.spec.clone(), Some(wanted.generation));
     let made = put(c, &w, spec.clone(), Some(Change::RolledBack)).await?;

@@ -121,6 +121,14 @@ impl Settings {
                 reason,
             });
         }
+        if r.text("otlp.endpoint").is_some_and(|url| !is_collector(url)) {
+            let reason = "expected http://HOST:PORT of a collector that takes OTLP over gRPC without TLS, \
+                          e.g. http://127.0.0.1:4317";
+            return Err(bad("otlp.endpoint", reason));
+        }
+        if r.bytes("limits.body") == 0 {
+            return Err(bad("limits.body", "no request would be taken; expected more, e.g. 64MiB"));
+        }
         let link = |url: &str| url.starts_with("https://") || url.starts_with("http://");
         if r.text("public-url").is_some_and(|url| !link(url)) {
             return Err(bad("public-url", "expected an http or https URL, e.g. https://ml.example.com"));
@@ -171,6 +179,12 @@ impl Settings {
             shutdown_grace: r.duration("shutdown-grace"),
         })
     }
+}
+
+/// Whether it is the address of a collector that the exporter can reach: it has no TLS.
+fn is_collector(url: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()))
 }
 
 fn cloudwatch(r: &Resolved, bad: &dyn Fn(&'static str, &str) -> ConfigError) -> Result<CloudWatch, ConfigError> {

@@ -58,6 +58,18 @@ fn settings_that_do_not_fit_together_are_refused() {
     let l = layers(&[("otlp.endpoint", "http://u:hunter2/x@collector:4317")], &[], None);
     let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
     assert!(e.contains("OTEL_EXPORTER_OTLP_HEADERS") && !e.contains("hunter2"), "{e}");
+    for endpoint in ["nonsense", "https://collector:4317", "http://", "collector:4317", "grpc://collector:4317"] {
+        let l = layers(&[("otlp.endpoint", endpoint)], &[], None);
+        let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
+        assert!(e.contains(endpoint) && e.contains("e.g. http://127.0.0.1:4317"), "{e}");
+    }
+    for endpoint in ["http://collector:4317", "http://127.0.0.1", "http://[::1]:4317/"] {
+        let l = layers(&[("otlp.endpoint", endpoint)], &[], None);
+        assert!(Settings::from_resolved(&l.resolve().unwrap()).is_ok(), "{endpoint}");
+    }
+    let l = layers(&[("limits.body", "0")], &[], None);
+    let e = Settings::from_resolved(&l.resolve().unwrap()).unwrap_err().to_string();
+    assert!(e.contains("limits.body") && e.contains("64MiB"), "{e}");
     let l = layers(&[("port", "70000")], &[], None);
     assert!(Settings::from_resolved(&l.resolve().unwrap()).is_err());
 }
