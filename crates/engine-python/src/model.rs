@@ -137,6 +137,14 @@ impl Model for PythonModel {
     fn memory_bytes(&self) -> u64 {
         self.pool.memory()
     }
+
+    fn health(&self) -> Result<(), EngineError> {
+        self.pool.health()
+    }
+
+    fn restarts(&self) -> Option<u64> {
+        Some(self.pool.restarts())
+    }
 }
 
 /// Whether an output is what the model declares.

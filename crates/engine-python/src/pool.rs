@@ -52,8 +52,11 @@ struct State {
     failed_starts: u32,
     /// When the next one may be started.
     not_before: Option<Instant>,
-    /// Until when calls are refused.
+    /// Until when calls are refused; stays until a worker runs again.
     refused: Option<Instant>,
+    /// Workers that ran and ended, and those that took the place of one.
+    ended: u64,
+    restarts: u64,
     /// Some worker's log ended: look after them.
     look: bool,
 }
@@ -125,6 +128,24 @@ impl Pool {
         pids.into_iter().map(resident).sum()
     }
 
+    /// Whether a call would find a worker, or one that is to be there soon.
+    ///
+    /// # Errors
+    /// [`EngineError::Down`], as [`Pool::lease`].
+    pub fn health(&self) -> Result<(), EngineError> {
+        let state = self.shared.state.lock();
+        match state.refused {
+            Some(until) if state.pids.is_empty() => {
+                Err(down(state.deaths, until.saturating_duration_since(Instant::now())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn restarts(&self) -> u64 {
+        self.shared.state.lock().restarts
+    }
+
     pub fn size(&self) -> usize {
         self.shared.wanted.load(Ordering::Relaxed).max(1)
     }
@@ -150,8 +171,11 @@ impl Drop for Pool {
 }
 
 fn down(deaths: u32, wait: Duration) -> EngineError {
-    let seconds = wait.as_secs() + 1;
-    EngineError::Down { reason: format!("it ended {deaths} times in a row; it is started again in {seconds} s") }
+    let again = match wait.as_secs() {
+        0 if wait.is_zero() => "now".to_owned(),
+        seconds => format!("in {} s", seconds + 1),
+    };
+    EngineError::Down { reason: format!("it ended {deaths} times in a row; it is started again {again}"), again: wait }
 }
 
 /// A worker for one call.
@@ -308,6 +332,9 @@ impl Shared {
     fn add(&self, worker: Worker) {
         let mut state = self.state.lock();
         state.pids.push(worker.pid());
+        if state.restarts < state.ended {
+            state.restarts += 1;
+        }
         state.refused = None;
         state.failed_starts = 0;
         state.idle.push(worker);
@@ -356,6 +383,7 @@ impl Shared {
         drop(worker);
         let mut state = self.state.lock();
         state.pids.retain(|p| *p != pid);
+        state.ended += 1;
         state.died();
         let deaths = state.deaths;
         drop(state);

@@ -222,12 +222,17 @@ fn memory_has_a_limit() {
 fn a_model_that_kills_its_worker_each_time_is_refused_for_a_while() {
     let rig = Rig::new();
     let model = rig.told();
+    assert!(model.health().is_ok() && model.restarts() == Some(0));
     for _ in 0..5 {
         assert!(matches!(tell(&model, 8.0), Err(EngineError::Died { .. })));
     }
     let e = tell(&model, 21.0).unwrap_err();
     assert!(e.kind() == ErrorKind::Unavailable && e.to_string().contains("5 times in a row"), "{e}");
     assert!(e.hint().unwrap().contains("log"), "{e}");
+    let health = model.health().unwrap_err();
+    let again = health.retry_after().unwrap();
+    assert!(again > Duration::from_secs(20) && again <= Duration::from_secs(30), "{health} {again:?}");
+    assert_eq!(model.restarts(), Some(4), "one is not back yet");
 }
 
 #[test]

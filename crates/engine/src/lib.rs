@@ -202,6 +202,19 @@ pub trait Model: Send + Sync + std::fmt::Debug + 'static {
 
     /// Memory held, bytes, as well as the engine can tell.
     fn memory_bytes(&self) -> u64;
+
+    /// Whether a call would find it able to answer now. Costs no call.
+    ///
+    /// # Errors
+    /// What a call would get instead: [`EngineError::Down`].
+    fn health(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// How many of its processes were started in place of one that ended; `None` when it runs in no process of its own.
+    fn restarts(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Why an engine could not load or run.
@@ -258,6 +271,8 @@ pub enum EngineError {
     Down {
         /// Why, and when it is tried again.
         reason: String,
+        /// Time until then.
+        again: Duration,
     },
     /// The operator does not let models of this kind run here.
     #[error("cannot load {path}: {reason}")]
@@ -310,6 +325,13 @@ impl Failure for EngineError {
             Self::Died { .. } | Self::Down { .. } => {
                 Some("the server's log has the last lines that the model wrote; deploy a version that does not end its process".into())
             }
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Down { again, .. } => Some(*again),
             _ => None,
         }
     }

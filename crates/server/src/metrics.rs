@@ -236,6 +236,13 @@ impl Reading {
         }
         page.family("mainspring_model_memory_bytes", Kind::Gauge, "memory held by a loaded version");
         self.each(page, |v| v.memory_bytes as f64);
+        if self.versions().any(|(_, v)| v.restarts.is_some()) {
+            let restarts = "mainspring_worker_restarts_total";
+            page.family(restarts, Kind::Counter, "workers started in place of one that ended");
+            for (v, restarts) in self.versions().filter_map(|(_, v)| Some((v, v.restarts?))) {
+                page.sample(&labels(v), restarts as f64);
+            }
+        }
         page.family("mainspring_version_changes_failed_total", Kind::Counter, "version changes that failed");
         for d in &self.deployments {
             let labels = [("deployment", d.name.as_str())];

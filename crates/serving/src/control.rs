@@ -2,7 +2,7 @@
 
 use crate::choice::{Choice, choose, fallen_back};
 use crate::deployment::Deployment;
-use crate::error::ServeError;
+use crate::error::{ServeError, with_hint};
 use crate::load::{self, Order};
 use crate::rules::{RuleMaker, Ruled};
 use crate::run::{Facts, Loaded, Origin, Pool, Timer};
@@ -88,13 +88,6 @@ fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
         route.state = if route.current.is_some() { State::Ready } else { State::Failed };
         route.reason = Some(reason);
     });
-}
-
-fn with_hint(error: &ServeError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    }
 }
 
 /// Makes what is declared so: nothing to do when it is already. Says whether trying again may mend a

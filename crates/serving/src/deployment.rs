@@ -1,5 +1,6 @@
 //! A deployment in memory: what is declared, what answers, and what is counted.
 
+use crate::error::with_hint;
 use crate::rules::{RuleCounts, RuleView};
 use crate::run::Loaded;
 use crate::spec::DeploymentSpec;
@@ -165,6 +166,7 @@ impl Deployment {
         let settled =
             !self.busy.load(Ordering::SeqCst) && *self.settled.borrow() >= self.declared.load(Ordering::SeqCst);
         let route = self.route.load();
+        let down = route.current.as_ref().and_then(|current| current.health().err()).map(|e| with_hint(&e));
         let version = |loaded: &Arc<Loaded>, state: State| VersionView {
             contract: Arc::clone(&loaded.facts.contract),
             state,
@@ -177,13 +179,14 @@ impl Deployment {
             execution: loaded.facts.execution,
             warnings: loaded.facts.warnings.clone(),
         };
-        let answering = route.answering().map(|l| version(l, State::Ready));
+        let stands = |l: &Arc<Loaded>| if l.health().is_ok() { State::Ready } else { State::Failed };
+        let answering = route.answering().map(|l| version(l, stands(l)));
         let versions = answering.chain(route.draining.iter().map(|l| version(l, State::Draining)));
         DeploymentView {
             name: self.name.clone(),
             spec: self.spec.load_full(),
-            state: route.state,
-            reason: route.reason.clone(),
+            state: if down.is_some() { State::Failed } else { route.state },
+            reason: down.or_else(|| route.reason.clone()),
             choice: route.choice.clone(),
             since: route.since,
             settled,
@@ -199,14 +202,15 @@ impl Deployment {
             let of = |l: &&Arc<Loaded>| l.facts.contract.target == *target;
             let held = route.answering().chain(&route.draining).find(of);
             let answers = held.and_then(|l| l.answers.load_full()).map(|answers| answers.size());
-            (route.current.as_ref().is_some_and(|l| of(&l)), held.map_or(0, |l| l.memory_bytes()), answers)
+            let (memory, restarts) = (held.map_or(0, |l| l.memory_bytes()), held.and_then(|l| l.restarts()));
+            (route.current.as_ref().is_some_and(|l| of(&l)), memory, restarts, answers)
         };
         let recorders = self.recorders.lock().clone();
         let versions: Vec<VersionStats> = recorders
             .into_iter()
             .map(|(target, recorder)| {
-                let (current, memory_bytes, answers) = loaded(&target);
-                let mut stats = VersionStats { current, memory_bytes, ..recorder.view(target) };
+                let (current, memory_bytes, restarts, answers) = loaded(&target);
+                let mut stats = VersionStats { current, memory_bytes, restarts, ..recorder.view(target) };
                 (stats.cache.entries, stats.cache.bytes) = answers.unwrap_or_default();
                 stats
             })

@@ -228,7 +228,16 @@ impl Failure for ServeError {
         match self {
             Self::Overloaded { retry_after, .. } => Some(*retry_after),
             Self::NotReady { state: State::Loading, .. } | Self::Stopping => Some(Duration::from_secs(1)),
+            Self::Engine(e) => e.retry_after(),
             _ => None,
         }
+    }
+}
+
+/// An error with what to do next, in one text.
+pub(crate) fn with_hint(error: &impl Failure) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
     }
 }

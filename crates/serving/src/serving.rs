@@ -186,12 +186,14 @@ impl Serving {
     /// Whether a request to the deployment that `auth` names would find a version to answer it.
     ///
     /// # Errors
-    /// [`ServeError::NoDeployment`], [`ServeError::NoVersion`] and [`ServeError::NotReady`].
+    /// [`ServeError::NoDeployment`], [`ServeError::NoVersion`] and [`ServeError::NotReady`];
+    /// [`ServeError::Engine`] when the version is loaded and its model is down.
     pub fn ready(&self, auth: &Authorized<Describe>, version: Option<&str>) -> Result<(), ServeError> {
         let explains = explains(auth.who());
+        let ready = |of: &Deployment, version| Ok(pick::version(of, version, explains)?.health()?);
         match &auth.action().deployment {
-            Some(name) => pick::version(&*self.find(auth.tenant(), name)?, version, explains).map(drop),
-            None => self.of(auth.tenant(), None).iter().try_for_each(|d| pick::version(d, None, explains).map(drop)),
+            Some(name) => ready(&*self.find(auth.tenant(), name)?, version),
+            None => self.of(auth.tenant(), None).iter().try_for_each(|d| ready(d, None)),
         }
     }
 
@@ -210,7 +212,7 @@ impl Serving {
     /// What the version that a request would go to takes and gives, whatever its unit. Costs a reference count.
     ///
     /// # Errors
-    /// As [`Serving::ready`].
+    /// As [`Serving::ready`], but for a model that is down.
     pub fn contract(&self, auth: &Authorized<Infer>, version: Option<&str>) -> Result<Arc<Contract>, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;
         Ok(Arc::clone(&pick::version(&deployment, version, explains(auth.who()))?.facts.contract))
@@ -219,7 +221,7 @@ impl Serving {
     /// Who answers a request, so that its inputs can be made for that version. Hand it on with the request.
     ///
     /// # Errors
-    /// As [`Serving::ready`]; and [`ServeError::NoVariant`], [`ServeError::VariantNotReady`] for a variant that
+    /// As [`Serving::contract`]; and [`ServeError::NoVariant`], [`ServeError::VariantNotReady`] for a variant that
     /// the caller names. Nothing is in the journal then; [`Serving::refuse`] leaves it there.
     pub fn pick(&self, auth: &Authorized<Infer>, ask: Ask<'_>) -> Result<Picked, ServeError> {
         let deployment = self.find(auth.tenant(), &auth.action().deployment)?;

@@ -17,7 +17,7 @@ use mainspring_engine::{
 use mainspring_traffic::{HardLimits, RequestHead, RouteSpec, Row, RowVariant, Shadow, Share, Variant};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -62,6 +62,8 @@ pub struct TextEngine {
     pub given_up: Arc<AtomicUsize>,
     /// What came with each call.
     pub calls: Arc<Mutex<Vec<RunCx>>>,
+    /// Set while its models are down.
+    pub down: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -172,7 +174,16 @@ impl Model for TextModel {
         Ok(Counted { outputs, tokens: vec![Tokens { input: self.add as u64, output: 0 }; rows] })
     }
 
+    fn health(&self) -> Result<(), EngineError> {
+        if self.engine.down.load(Ordering::SeqCst) {
+            let reason = "it ended 5 times in a row; it is started again in 30 s".into();
+            return Err(EngineError::Down { reason, again: Duration::from_secs(30) });
+        }
+        Ok(())
+    }
+
     fn run(&self, inputs: &[NamedTensor], cx: &RunCx) -> Result<Vec<NamedTensor>, EngineError> {
+        self.health()?;
         self.engine.calls.lock().push(cx.clone());
         let x = &inputs[0].tensor;
         let mut values = x.to_vec::<f32>().unwrap();

@@ -153,7 +153,8 @@ pub struct DeploymentView {
     pub name: Name,
     /// What is declared.
     pub spec: Arc<DeploymentSpec>,
-    /// Where it stands. `READY` while any version answers, even when a newer one failed to load.
+    /// Where it stands. `READY` while any version answers, even when a newer one failed to load; `FAILED` while the
+    /// model of the current one is down.
     pub state: State,
     /// Why it is `LOADING` or `FAILED`, or why the newest version failed while an older one answers.
     pub reason: Option<String>,

@@ -35,6 +35,7 @@ fn version(variant: &str, version: &str, answered: u64) -> VersionStats {
         cache: CacheStats::default(),
         tokens: Tokens::default(),
         memory_bytes: 1,
+        restarts: None,
     }
 }
 
@@ -210,6 +211,17 @@ fn versions_that_keep_answers_or_count_tokens_show_them() {
         assert!(page.contains(&format!("{line}\n")), "{line}: {page}");
     }
     assert!(!page.contains("mainspring_cache_hits_total{deployment=\"churn\",variant=\"stable\""), "{page}");
+}
+
+#[test]
+fn versions_with_processes_of_their_own_show_how_often_one_was_started_again() {
+    let mut reading = reading();
+    assert!(!reading.render().contains("mainspring_worker_restarts_total"));
+    reading.deployments[0].versions[1].restarts = Some(2);
+    let line =
+        "mainspring_worker_restarts_total{deployment=\"churn\",variant=\"v2\",model=\"churn\",version=\"2\"} 2\n";
+    let page = reading.render();
+    assert!(page.contains(line) && page.matches("mainspring_worker_restarts_total{").count() == 1, "{page}");
 }
 
 #[test]

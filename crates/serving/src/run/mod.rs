@@ -184,6 +184,15 @@ impl Loaded {
         self.runner.model.memory_bytes()
     }
 
+    /// Whether a call would find the model able to answer.
+    pub fn health(&self) -> Result<(), EngineError> {
+        self.runner.model.health()
+    }
+
+    pub fn restarts(&self) -> Option<u64> {
+        self.runner.model.restarts()
+    }
+
     pub fn waiting(&self) -> usize {
         self.runner.queue.len()
     }

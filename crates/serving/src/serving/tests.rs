@@ -459,3 +459,20 @@ async fn what_was_made_from_the_named_version_serves_in_its_place() {
     rig.shelf.point("3");
     assert_eq!(serves("3", "version 3-faster cannot be loaded").await, [8.0]);
 }
+
+#[tokio::test]
+async fn a_model_that_is_down_is_not_ready_and_says_when_it_is_tried_again() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    rig.engine.down.store(true, Ordering::SeqCst);
+    let ready = || rig.serving.ready(&rig.auth(Describe { deployment: Some(name("m")) }), None);
+    for error in [ready().unwrap_err(), rig.infer(request(&[1.0])).await.unwrap_err()] {
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Unavailable, Some(Duration::from_secs(30))));
+    }
+    let view = rig.describe("m").unwrap();
+    assert_eq!((view.state, view.current().unwrap().state), (State::Failed, State::Failed));
+    let reason = view.reason.unwrap();
+    assert!(reason.contains("started again in 30 s") && reason.contains("the server's log"), "{reason}");
+    rig.engine.down.store(false, Ordering::SeqCst);
+    let view = rig.describe("m").unwrap();
+    assert!(ready().is_ok() && view.ready() && view.reason.is_none(), "{view:?}");
+}

@@ -152,6 +152,8 @@ pub struct VersionStats {
     pub tokens: Tokens,
     /// Memory held, bytes; 0 once it is unloaded.
     pub memory_bytes: u64,
+    /// Processes started in place of one that ended; `None` of a model that has none of its own, and once it is unloaded.
+    pub restarts: Option<u64>,
 }
 
 /// Counters of a deployment.

@@ -221,6 +221,7 @@ impl Recorder {
                 output: self.tokens_out.load(Ordering::Relaxed),
             },
             memory_bytes: 0,
+            restarts: None,
         }
     }
 }
