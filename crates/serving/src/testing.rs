@@ -53,6 +53,7 @@ impl Door {
 /// Reads `model.onnx` as a text: `quick 2` adds 2 to each value at once, `gated 2` passes the door
 /// first, `busy 2` takes 400 µs, `apart 2` says that it runs in another process, `fewer` drops a row, `wrong` answers something undeclared, `panics`
 /// panics on any value but zero, `picky 2` passes the door like `gated` and refuses a call with a negative value,
+/// `mortal 2` does so too and ends its process on one, `extra 2` answers one with a row too many,
 /// `counts 2` takes two tokens a row, `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
 /// `other 2` takes an input of another name, `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
@@ -189,13 +190,20 @@ impl Model for TextModel {
         let mut values = x.to_vec::<f32>().unwrap();
         let mut shape = x.shape().to_vec();
         match &*self.kind {
-            "gated" | "busy" | "picky" | "apart" => {
+            "gated" | "busy" | "picky" | "apart" | "mortal" | "extra" => {
                 let started = Instant::now();
                 while started.elapsed() < Duration::from_micros(400) {
                     std::hint::spin_loop();
                 }
                 if self.kind == "picky" && values.iter().any(|v| *v < 0.0) {
                     return Err(EngineError::Run { reason: "it is negative".into(), bad_input: true });
+                }
+                if self.kind == "mortal" && values.iter().any(|v| *v < 0.0) {
+                    return Err(EngineError::Died { reason: "it exited with code 3".into() });
+                }
+                if self.kind == "extra" && values.iter().any(|v| *v < 0.0) {
+                    values.extend_from_within(..shape[1]);
+                    shape[0] += 1;
                 }
                 if self.kind != "busy" && values.iter().any(|v| *v != 0.0) {
                     self.engine.door.pass();

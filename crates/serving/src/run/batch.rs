@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// When a call started, how long it took and how many rows it had.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Timed {
     pub started: Instant,
     pub engine_ns: u64,
@@ -30,13 +31,11 @@ pub(super) struct Portions {
 }
 
 impl Portions {
-    /// Of a call for so many requests.
+    /// Of a call for so many requests, whose outputs have a row for each of its rows unless it was for one.
     pub fn new(requests: usize, result: Result<Counted, EngineError>, timed: Timed) -> Self {
         let whole = requests == 1;
         let (outputs, tokens) = match result {
-            Ok(Counted { outputs, tokens }) => {
-                (if whole { Ok(outputs) } else { whole_batch(outputs, timed.rows) }, tokens)
-            }
+            Ok(Counted { outputs, tokens }) => (Ok(outputs), tokens),
             Err(error) => (Err(error), Vec::new()),
         };
         Self { outputs, tokens, whole, next: 0, timed }
@@ -75,12 +74,17 @@ pub(super) fn hand_out(items: Vec<Item>, result: Result<Counted, EngineError>, t
     }
 }
 
-fn whole_batch(outputs: Vec<NamedTensor>, rows: usize) -> Result<Vec<NamedTensor>, EngineError> {
+/// Whether outputs have a row for each of the call's, so that each request gets its own.
+pub(super) fn row_for_row(outputs: &[NamedTensor], rows: usize) -> Result<(), EngineError> {
     match outputs.iter().find(|o| o.tensor.shape().first() != Some(&rows)) {
-        None => Ok(outputs),
+        None => Ok(()),
         Some(wrong) => Err(EngineError::WrongOutput {
             output: wrong.name.to_string(),
-            declared: format!("one row for each of the {rows} rows of the batch"),
+            declared: if rows == 1 {
+                "one row for the row of the call".to_owned()
+            } else {
+                format!("one row for each of the {rows} rows of the call")
+            },
             got: format!("shape {:?}", wrong.tensor.shape()),
         }),
     }

@@ -1,5 +1,6 @@
 //! A loaded version at work: inline on the caller's thread, or through its queue and the pool.
 
+mod again;
 mod batch;
 mod parts;
 mod pool;
@@ -22,15 +23,17 @@ use crate::spec::CacheSpec;
 use crate::stats::{ClosedBy, Recorder, nanos};
 use crate::usage;
 use crate::view::Execution;
+use again::{Again, Lost};
 use arc_swap::ArcSwapOption;
 use batch::{Portions, Timed};
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{Target, Timestamp, Tokens};
-use mainspring_engine::{EngineError, Model, RunCx};
+use mainspring_engine::{Counted, EngineError, Model, RunCx};
 use pool::Room;
 use queue::{Item, Queue, Trigger};
 use round::{Entry, Guest, Party};
 use slots::{Slot, Slots};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -91,6 +94,8 @@ struct Runner {
     /// Keeps room in the pool for its instances.
     _room: Room,
     timer: Timer,
+    /// Whether warm-up saw a row come out for each that went in: a free first dimension is not always the batch.
+    row_for_row: bool,
     me: Weak<Runner>,
     /// For the log.
     target: Arc<Target>,
@@ -118,6 +123,7 @@ impl Loaded {
             pool,
             _room: room,
             timer,
+            row_for_row: facts.execution.batched && facts.execution.one_row_ns > 0,
             me: Weak::clone(me),
             target: Arc::clone(&facts.contract.target),
         });
@@ -233,10 +239,11 @@ impl Loaded {
         };
         let started = Instant::now();
         let result = guarded(|| runner.model.run_together(&party.inputs(), &cx));
+        let result = runner.checked(result, rows, party.guests.is_empty());
         let engine_ns = nanos(started.elapsed());
         let Party { first, since, guests } = party;
         self.recorder.executed(rows, engine_ns, ClosedBy::Inline);
-        if !guests.is_empty() && matches!(result, Err(EngineError::Run { .. })) {
+        if !guests.is_empty() && Again::after(&result) == Some(Again::Alone) {
             // The values of one request are no reason to fail the others.
             drop(slot);
             for guest in guests {
@@ -312,33 +319,60 @@ impl Runner {
         }
     }
 
+    /// Runs a batch. Where its call fails, what one request did is no reason to fail the others: they are run again.
     fn execute(&self, batch: queue::Batch) {
-        let rows = batch.items.iter().map(|i| i.work.rows).sum();
-        let started = Instant::now();
+        let mut left = VecDeque::from([batch]);
+        let mut lost = Lost::default();
+        while let Some(queue::Batch { items, closed }) = left.pop_front() {
+            let rows = items.iter().map(|i| i.work.rows).sum();
+            let started = Instant::now();
+            let result = self.checked(self.once(&items), rows, items.len() == 1);
+            let timed = Timed { started, engine_ns: nanos(started.elapsed()), rows };
+            // A call that variants share counts for the one whose request was first.
+            if let Some(first) = items.first() {
+                first.owner.recorder.executed(rows, timed.engine_ns, closed);
+            }
+            let how = Again::after(&result);
+            if lost.counts_out(how) {
+                for batch in std::mem::take(&mut left) {
+                    batch::hand_out(batch.items, result.clone(), timed);
+                }
+                batch::hand_out(items, result, timed);
+                return;
+            }
+            match how {
+                Some(Again::Halves) if items.len() > 1 && lost.both_halves() => {
+                    let rest = std::mem::take(&mut left).into_iter().map(|batch| batch.items).chain([items]);
+                    left.extend(rest.flat_map(|items| Again::Alone.split(items)));
+                }
+                Some(how) if items.len() > 1 => left.extend(how.split(items)),
+                _ => batch::hand_out(items, result, timed),
+            }
+        }
+    }
+
+    /// One call for all of them.
+    fn once(&self, items: &[Item]) -> Result<Counted, EngineError> {
         // Only a model in another process joins what it writes to what it answers.
-        let ids = if self.model.waits() { batch.items.iter().map(|i| i.work.id).collect() } else { Vec::new() };
-        let params = batch.items.first().and_then(|i| i.work.params.clone());
+        let ids = if self.model.waits() { items.iter().map(|i| i.work.id).collect() } else { Vec::new() };
+        let params = items.first().and_then(|i| i.work.params.clone());
         let cx = RunCx { deadline: None, params, ids };
-        let result = guarded(|| match batch.items.as_slice() {
+        guarded(|| match items {
             [Item { work: Work { parts: Some(parts), inputs, .. }, .. }] => parts.fill(&*self.model, inputs, &cx),
             items => {
                 let requests: Vec<&[NamedTensor]> = items.iter().map(|item| &*item.work.inputs).collect();
                 self.model.run_together(&requests, &cx)
             }
-        });
-        let engine_ns = nanos(started.elapsed());
-        // A call that variants share counts for the one whose request was first.
-        if let Some(first) = batch.items.first() {
-            first.owner.recorder.executed(rows, engine_ns, batch.closed);
+        })
+    }
+
+    /// The result of a call of so many rows, if it has a row for each of them.
+    fn checked(&self, result: Result<Counted, EngineError>, rows: usize, alone: bool) -> Result<Counted, EngineError> {
+        let counted = result?;
+        if !alone || self.row_for_row {
+            batch::row_for_row(&counted.outputs, rows)?;
         }
-        if batch.items.len() > 1 && matches!(result, Err(EngineError::Run { .. })) {
-            // The values of one request are no reason to fail the others.
-            for item in batch.items {
-                self.execute(queue::Batch { items: vec![item], closed: ClosedBy::Alone });
-            }
-            return;
-        }
-        batch::hand_out(batch.items, result, batch::Timed { started, engine_ns, rows });
+        Ok(counted)
     }
 }
 

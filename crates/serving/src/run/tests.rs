@@ -1,5 +1,5 @@
 use crate::testing::{Rig, request, rows, until};
-use crate::{BatchSpec, ClosedBy, DeploymentSpec, HumanDuration, Instances};
+use crate::{BatchSpec, ClosedBy, DeploymentSpec, HumanDuration, Instances, ServeError};
 use mainspring_core::{ErrorKind, Failure};
 use proptest::prelude::*;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ fn batches(max_rows: u32, max_delay: Duration) -> impl FnOnce(&mut DeploymentSpe
 }
 
 /// Starts `requests` while the one instance is held, lets go, and returns what each got.
-async fn together(rig: &Rig, requests: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+async fn together_or_not(rig: &Rig, requests: Vec<Vec<f32>>) -> Vec<Result<Vec<f32>, ServeError>> {
     rig.engine.door.shut();
     let holder = rig.ask(&[0.5]);
     let waiting = || {
@@ -28,7 +28,11 @@ async fn together(rig: &Rig, requests: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
     };
     let (held, got, ()) = futures::join!(holder, all, open);
     held.unwrap();
-    got.into_iter().map(Result::unwrap).collect()
+    got
+}
+
+async fn together(rig: &Rig, requests: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    together_or_not(rig, requests).await.into_iter().map(Result::unwrap).collect()
 }
 
 #[tokio::test]
@@ -274,4 +278,37 @@ async fn who_goes_away_takes_nobody_along() {
     let events = rig.sink.0.lock();
     assert_eq!(events.iter().filter(|e| e.outcome == mainspring_core::Outcome::Ok).count(), 3, "{events:?}");
     assert_eq!(events.len(), 5, "who went away is in the journal too");
+}
+
+/// Sixteen requests of one value each, of which those at `bad` are negative.
+fn sixteen(bad: &[usize]) -> Vec<Vec<f32>> {
+    (0..16_u8).map(|i| vec![if bad.contains(&i.into()) { -1.0 } else { f32::from(i) + 1.0 }]).collect()
+}
+
+#[tokio::test]
+async fn a_request_that_ends_the_worker_or_gives_too_many_rows_fails_alone() {
+    for (kind, bad) in
+        [("mortal 1", vec![0]), ("mortal 1", vec![15]), ("mortal 1", vec![3, 12]), ("extra 1", vec![5, 6, 9])]
+    {
+        let rig = Rig::serving(kind, batches(16, Duration::ZERO)).await;
+        let asked = sixteen(&bad);
+        let got = together_or_not(&rig, asked.clone()).await;
+        for (at, (asked, got)) in asked.iter().zip(got).enumerate() {
+            match got {
+                Ok(values) => assert_eq!((values, bad.contains(&at)), (vec![asked[0] + 1.0], false), "{kind} {at}"),
+                Err(error) => assert!(bad.contains(&at) && error.kind() == ErrorKind::Internal, "{kind} {at}: {error}"),
+            }
+        }
+        // By itself it is not answered either.
+        assert_eq!(rig.ask(&[-1.0]).await.unwrap_err().kind(), ErrorKind::Internal);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_ends_its_process_at_anything_is_not_tried_over_and_over() {
+    let rig = Rig::serving("mortal 1", batches(16, Duration::ZERO)).await;
+    let before = rig.engine.calls.lock().len();
+    let got = together_or_not(&rig, vec![vec![-1.0]; 16]).await;
+    assert!(got.iter().all(|answer| answer.is_err()));
+    assert_eq!(rig.engine.calls.lock().len() - before, 1 + 4, "what holds the instance, and less than five deaths");
 }
