@@ -2,6 +2,7 @@
 
 mod build;
 mod keep;
+mod named;
 #[cfg(test)]
 mod tests;
 
@@ -60,7 +61,7 @@ impl Environments {
         })?;
         let uv = on_path("uv");
         let (python, version) = choose(&wanted, own, uv.is_some()).map_err(&failed)?;
-        let id = digest(&wanted.requirements, &version);
+        let id = digest(&named::with_files(root, &wanted.requirements), &version);
         let build = |part: &Path| {
             Build { root, requirements: &wanted.requirements, python: &python, uv: uv.as_deref(), part }.run(watch)
         };

@@ -19,6 +19,50 @@ fn what_is_asked_for_decides_which_environment_it_is() {
 }
 
 #[test]
+fn the_files_that_are_asked_for_decide_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let asked = "numpy\n-r lists/more.txt\n--constraint=bounds.txt\n./wheels/mine-1.0-py3-none-any.whl\n-e code/own\n";
+    for (name, text) in [
+        ("lists/more.txt", "-rlast.txt\n-r more.txt\n"),
+        ("lists/last.txt", "pandas"),
+        ("bounds.txt", "pandas<3"),
+        ("wheels/mine-1.0-py3-none-any.whl", "a wheel"),
+        ("code/own/own/__init__.py", "answer = 42"),
+        ("numpy/readme", "named like a package of an index"),
+    ] {
+        write(name, text);
+    }
+    let root = folder.path().canonicalize().unwrap();
+    let now = |asked: &str| digest(&named::with_files(&root, asked), "3.11.7");
+    let mut before = now(asked);
+    assert_eq!(before, now(asked));
+    for name in [
+        "lists/more.txt",
+        "lists/last.txt",
+        "bounds.txt",
+        "wheels/mine-1.0-py3-none-any.whl",
+        "code/own/own/__init__.py",
+    ] {
+        write(name, "something else");
+        if name == "lists/more.txt" {
+            write(name, "-rlast.txt\n\n-r more.txt\n");
+        }
+        let after = now(asked);
+        assert_ne!(before, after, "{name}");
+        before = after;
+    }
+    write("numpy/readme", "something else");
+    assert_eq!(before, now(asked));
+    // Without files nothing is built again.
+    assert_eq!(now("mlflow==3.1\nnumpy\n"), digest("mlflow==3.1\nnumpy\n", "3.11.7"));
+}
+
+#[test]
 fn another_python_is_named_with_the_way_out() {
     let found = Found { path: "/opt/python".into(), how: "set with --python", version: "3.11.7".into(), mlflow: None };
     let wanted = |python: &str| Wanted { requirements: String::new(), python: Some(python.into()) };
