@@ -3,7 +3,7 @@
 use super::{BatchStats, CacheStats, ClosedBy, Counted, FailureCount, Histogram, VersionStats};
 use crate::cache::Lookup;
 use mainspring_core::tensor::NamedTensor;
-use mainspring_core::{DType, ErrorKind, Target, Timestamp, Timing, Tokens};
+use mainspring_core::{DType, ErrorKind, Target, Tensor, Timestamp, Timing, Tokens};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -93,9 +93,14 @@ fn size_of_index(index: usize) -> usize {
 }
 
 /// Counted in parts by a number as narrow as the values, which the compiler turns into vectors.
-fn nans<T: Copy>(values: Option<&[T]>, is_nan: impl Fn(T) -> bool) -> u64 {
+fn nans<T: bytemuck::Pod>(tensor: &Tensor, is_nan: impl Fn(T) -> bool) -> u64 {
     let part = |part: &[T]| u64::from(part.iter().map(|v| u32::from(is_nan(*v))).sum::<u32>());
-    values.unwrap_or_default().chunks(1 << 16).map(part).sum()
+    let count = |values: &[T]| values.chunks(1 << 16).map(part).sum::<u64>();
+    match tensor.as_slice() {
+        Some(values) => count(values),
+        // What came out of another process lies where its header ends.
+        None => tensor.to_vec().map_or(0, |values| count(&values)),
+    }
 }
 
 impl Recorder {
@@ -147,10 +152,10 @@ impl Recorder {
         let nans: u64 = outputs
             .iter()
             .map(|o| match o.tensor.dtype() {
-                DType::Fp32 => nans(o.tensor.as_slice(), f32::is_nan),
-                DType::Fp64 => nans(o.tensor.as_slice(), f64::is_nan),
-                DType::Fp16 => nans(o.tensor.as_slice(), half::f16::is_nan),
-                DType::Bf16 => nans(o.tensor.as_slice(), half::bf16::is_nan),
+                DType::Fp32 => nans(&o.tensor, f32::is_nan),
+                DType::Fp64 => nans(&o.tensor, f64::is_nan),
+                DType::Fp16 => nans(&o.tensor, half::f16::is_nan),
+                DType::Bf16 => nans(&o.tensor, half::bf16::is_nan),
                 _ => 0,
             })
             .sum();

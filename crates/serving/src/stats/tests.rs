@@ -1,5 +1,6 @@
 use super::*;
-use mainspring_core::Timing;
+use mainspring_core::tensor::NamedTensor;
+use mainspring_core::{DType, Tensor, Timing};
 use proptest::prelude::*;
 
 #[test]
@@ -57,4 +58,23 @@ fn a_recorder_counts_by_kind_size_and_reason() {
     assert_eq!(view.batches[1].rows, 1024);
     assert_eq!(recorder.mean_engine_ns(), 3_000);
     assert!(recorder.closed().contains(&(ClosedBy::Size, 1)));
+}
+
+#[test]
+fn nan_is_counted_wherever_the_bytes_lie() {
+    let recorder = Recorder::default();
+    let values: Vec<u8> = [1.0_f64, f64::NAN, f64::NAN].iter().flat_map(|v| v.to_le_bytes()).collect();
+    for before in 0..8 {
+        let body = bytes::Bytes::from([vec![0; before], values.clone()].concat());
+        let tensor = Tensor::from_raw(DType::Fp64, vec![3], body.slice(before..)).unwrap();
+        recorder.count_nans(&[NamedTensor { name: "y".into(), tensor }]);
+    }
+    let target = Target {
+        deployment: "d".into(),
+        variant: "stable".into(),
+        model: "m".into(),
+        version: "1".into(),
+        columns: Arc::default(),
+    };
+    assert_eq!(recorder.view(Arc::new(target)).nan_outputs, 16);
 }
