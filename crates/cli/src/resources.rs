@@ -100,7 +100,8 @@ async fn ready(server: &Server, name: &str, limit: Duration, out: Output) -> Res
             }
             _ => {
                 return Err(failed(format!("deployment {name} failed: {reason}")).hint(format!(
-                    "it is tried again when its model changes; delete it: mainspring delete deployment {name}"
+                    "it is tried again when its model changes, and by itself where that may help; delete it: mainspring delete \
+                     deployment {name}"
                 )));
             }
         }

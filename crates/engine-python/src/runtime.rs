@@ -115,6 +115,10 @@ impl Engine for PythonRuntime {
         "mlflow_python_function"
     }
 
+    fn may_open_later(&self) -> bool {
+        true
+    }
+
     fn load(&self, files: &ModelFiles, options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
         Ok(Arc::new(self.start(files, options)?))
     }

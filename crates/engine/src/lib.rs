@@ -76,6 +76,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug + 'static {
         self.name()
     }
 
+    /// Whether a model that it could not open may open another time, though nothing about its files changed: it starts
+    /// processes, or installs what they need.
+    fn may_open_later(&self) -> bool {
+        false
+    }
+
     /// Opens a model. Blocks: the caller runs it off the async threads.
     ///
     /// # Errors

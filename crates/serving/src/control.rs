@@ -35,16 +35,19 @@ pub(crate) struct Means {
     pub loads: Semaphore,
 }
 
-/// Between two attempts when a failure may mend itself.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LAST: Duration = Duration::from_secs(30);
+/// Between two attempts when what is asked does not answer: the first and the longest wait.
+const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Between two attempts to open a model that may open another time. Each may install an environment.
+const LATE: (Duration, Duration) =
+    (if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(30) }, Duration::from_mins(10));
 /// How often a drained version is looked at.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 
 /// Runs until the deployment is taken away or the process stops.
 pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
     let mut changes = means.source.changes();
-    let mut retry = RETRY_FIRST;
+    // Failures since the last attempt that left nothing to mend.
+    let mut failures = 0;
     let mut source_lives = true;
     loop {
         changes.mark_unchanged();
@@ -55,12 +58,12 @@ pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
             () = deployment.unwanted.notified() => continue,
             () = deployment.gone.cancelled() => break,
         };
-        let mends = outcome.unwrap_or_else(|error| {
+        let again = outcome.unwrap_or_else(|error| {
             failed(&means, &deployment, &error);
-            error.kind().retryable()
+            mends(&error)
         });
-        let again = mends.then_some(retry);
-        retry = if mends { (retry * 2).min(RETRY_LAST) } else { RETRY_FIRST };
+        let again = again.map(|pace| pace.wait(failures));
+        failures = if again.is_some() { failures + 1 } else { 0 };
         deployment.busy.store(false, Ordering::SeqCst);
         deployment.settled.send_replace(declared);
         tokio::select! {
@@ -71,6 +74,32 @@ pub(crate) async fn run(means: Arc<Means>, deployment: Arc<Deployment>) {
         }
     }
     retire(&means, &deployment);
+}
+
+/// How soon a failure may mend itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pace {
+    Soon,
+    Late,
+}
+
+impl Pace {
+    /// The wait after so many failures before; each doubles it.
+    fn wait(self, failures: u32) -> Duration {
+        let (first, last) = match self {
+            Self::Soon => SOON,
+            Self::Late => LATE,
+        };
+        first.saturating_mul(1 << failures.min(16)).min(last)
+    }
+}
+
+/// How soon trying again may help; `None` when only a change can.
+fn mends(error: &ServeError) -> Option<Pace> {
+    match error {
+        ServeError::NotOpened(_) => Some(Pace::Late),
+        other => other.kind().retryable().then_some(Pace::Soon),
+    }
 }
 
 async fn sleep(wait: Option<Duration>) {
@@ -90,25 +119,30 @@ fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
     });
 }
 
-/// Makes what is declared so: nothing to do when it is already. Says whether trying again may mend a
+/// Makes what is declared so: nothing to do when it is already. Says how soon trying again may mend a
 /// candidate that failed.
-async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<bool, ServeError> {
+async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<Option<Pace>, ServeError> {
     let spec = deployment.spec.load_full();
     let Some(row) = deployment.row.load_full() else {
         seat(means, deployment, &spec, &Seat::own(&spec)).await?;
-        return Ok(false);
+        return Ok(None);
     };
     let stable = Seat::variant(&row, 0);
     let stable = seat(means, deployment, &spec, &stable);
     let candidates = (1..row.variants.len()).map(|at| candidate(means, deployment, &spec, Seat::variant(&row, at)));
     let (stable, mends) = futures::future::join(stable, futures::future::join_all(candidates)).await;
     stable?;
-    Ok(mends.into_iter().any(|mends| mends))
+    Ok(mends.into_iter().flatten().min())
 }
 
-/// Lets a candidate serve; its failure is its own. Says whether trying again may mend it.
-async fn candidate(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<DeploymentSpec>, at: Seat) -> bool {
-    let Err(error) = seat(means, deployment, spec, &at).await else { return false };
+/// Lets a candidate serve; its failure is its own. Says how soon trying again may mend it.
+async fn candidate(
+    means: &Arc<Means>,
+    deployment: &Arc<Deployment>,
+    spec: &Arc<DeploymentSpec>,
+    at: Seat,
+) -> Option<Pace> {
+    let error = seat(means, deployment, spec, &at).await.err()?;
     let reason = with_hint(&error);
     tracing::warn!(deployment = %deployment.name, variant = %at.variant, %reason, "cannot load a candidate");
     deployment.failed_loads.fetch_add(1, Ordering::Relaxed);
@@ -118,7 +152,7 @@ async fn candidate(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<
             candidate.reason = Some(reason);
         });
     });
-    error.kind().retryable()
+    mends(&error)
 }
 
 /// Finds the version for a seat, and lets it serve.
@@ -361,5 +395,17 @@ fn unload(old: Arc<Loaded>) {
     let unload = std::thread::Builder::new().name("model-unload".into()).spawn(move || drop(old));
     if let Err(error) = unload {
         tracing::warn!(%error, "no thread to unload a model on; it was unloaded in place");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_tried_ever_less_often() {
+        let waits: Vec<u64> = [0, 1, 5, 200].map(|n| Pace::Soon.wait(n).as_secs()).into();
+        assert_eq!(waits, [1, 2, 30, 30]);
+        assert_eq!((Pace::Late.wait(0), Pace::Late.wait(200)), LATE);
     }
 }

@@ -145,6 +145,9 @@ pub enum ServeError {
     /// The engine refused or failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The model did not open, and may another time.
+    #[error(transparent)]
+    NotOpened(EngineError),
     /// The spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -189,7 +192,7 @@ impl Failure for ServeError {
             Self::Deadline { .. } => ErrorKind::DeadlineExceeded,
             Self::Stale(_) | Self::Refused { .. } => ErrorKind::Conflict,
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::Engine(e) => e.kind(),
+            Self::Engine(e) | Self::NotOpened(e) => e.kind(),
             Self::Spec(e) => e.kind(),
             Self::Source(e) => e.kind(),
             Self::NotKept(e) => e.kind(),
@@ -220,6 +223,9 @@ impl Failure for ServeError {
             Self::Source(e) => e.hint(),
             Self::NotKept(e) => e.hint(),
             Self::Engine(e) => e.hint(),
+            Self::NotOpened(_) => {
+                Some("it is tried again by itself, after 30 s at first and then ever less often".into())
+            }
             _ => None,
         }
     }

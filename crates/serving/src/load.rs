@@ -11,7 +11,7 @@ use crate::usage;
 use crate::view::Execution;
 use crate::warm;
 use mainspring_core::{Name, Target, Timestamp};
-use mainspring_engine::{Engine, LoadOptions, Model, Watch};
+use mainspring_engine::{Engine, EngineError, LoadOptions, Model, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,10 @@ pub(crate) fn open(order: &Order) -> Result<(Facts, Arc<dyn Model>), ServeError>
         worker: order.spec.engine.python.worker(),
         watch: order.watch.clone(),
     };
-    let model = engine.load(&files, &options)?;
+    let model = engine.load(&files, &options).map_err(|error| match error {
+        EngineError::Load { .. } if engine.may_open_later() => ServeError::NotOpened(error),
+        other => other.into(),
+    })?;
     let signature = model.signature().clone();
     let mlmodel = mainspring_mlmodel::described(mlmodel, &*model, root)?;
     let columns = stacked(&signature, mlmodel.as_ref().and_then(|m| m.signature.as_ref()));

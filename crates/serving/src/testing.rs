@@ -55,6 +55,7 @@ impl Door {
 /// panics on any value but zero, `picky 2` passes the door like `gated` and refuses a call with a negative value,
 /// `mortal 2` does so too and ends its process on one, `extra 2` answers one with a row too many,
 /// `counts 2` takes two tokens a row, `parts 2` answers in as many parts as the first value says, `bad` cannot be loaded,
+/// `later 2` can at the third attempt,
 /// `other 2` takes an input of another name, `slow 2` says so and passes the door to be loaded, `patient 2` is loaded until nobody waits.
 #[derive(Debug, Clone, Default)]
 pub struct TextEngine {
@@ -63,6 +64,8 @@ pub struct TextEngine {
     pub given_up: Arc<AtomicUsize>,
     /// What came with each call.
     pub calls: Arc<Mutex<Vec<RunCx>>>,
+    /// How often `later` was to be opened.
+    pub tries: Arc<AtomicUsize>,
     /// Set while its models are down.
     pub down: Arc<AtomicBool>,
 }
@@ -91,11 +94,18 @@ impl Engine for TextEngine {
         &["onnx"]
     }
 
+    fn may_open_later(&self) -> bool {
+        self.tries.load(Ordering::SeqCst) > 0
+    }
+
     fn load(&self, files: &ModelFiles, options: &LoadOptions) -> Result<Arc<dyn Model>, EngineError> {
         let path = files.root.join(&files.entry);
         let fail = |reason: String| EngineError::Load { path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
         let (kind, add) = text.split_once(' ').unwrap_or((&text, "0"));
+        if kind == "later" && self.tries.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(fail("it cannot be opened now".into()));
+        }
         if kind == "bad" {
             return Err(fail("it is bad".into()));
         }

@@ -476,3 +476,15 @@ async fn a_model_that_is_down_is_not_ready_and_says_when_it_is_tried_again() {
     let view = rig.describe("m").unwrap();
     assert!(ready().is_ok() && view.ready() && view.reason.is_none(), "{view:?}");
 }
+
+#[tokio::test]
+async fn a_model_that_may_open_another_time_is_tried_again() {
+    let rig = Rig::new();
+    rig.shelf.put("1", "later 1");
+    rig.deploy("m", |_| {}).unwrap();
+    let view = rig.settled("m").await;
+    let reason = view.reason.unwrap_or_default();
+    assert!(view.state == State::Failed && reason.contains("tried again by itself"), "{reason}");
+    until(|| rig.describe("m").unwrap().ready()).await;
+    assert_eq!((rig.ask(&[1.0]).await.unwrap(), rig.engine.tries.load(Ordering::SeqCst)), (vec![2.0], 3));
+}
