@@ -309,6 +309,6 @@ async fn a_model_that_ends_its_process_at_anything_is_not_tried_over_and_over() 
     let rig = Rig::serving("mortal 1", batches(16, Duration::ZERO)).await;
     let before = rig.engine.calls.lock().len();
     let got = together_or_not(&rig, vec![vec![-1.0]; 16]).await;
-    assert!(got.iter().all(|answer| answer.is_err()));
+    assert!(got.iter().all(Result::is_err));
     assert_eq!(rig.engine.calls.lock().len() - before, 1 + 4, "what holds the instance, and less than five deaths");
 }
