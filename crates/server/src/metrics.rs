@@ -285,14 +285,19 @@ impl Reading {
 
     fn triton(&self, page: &mut Families) {
         type Value = fn(&VersionStats) -> f64;
-        let names: [(&str, &str, Value); 11] = [
+        let names: [(&str, &str, Value); 13] = [
             ("nv_inference_request_success", "requests answered", |v| v.success.count as f64),
             ("nv_inference_request_failure", "requests failed", |v| v.fail.count as f64),
-            ("nv_inference_count", "rows answered", |v| v.inference_count as f64),
+            ("nv_inference_count", "rows answered by the engine, not those of kept answers", |v| {
+                v.inference_count.saturating_sub(v.kept_count) as f64
+            }),
             ("nv_inference_exec_count", "calls of the engine", |v| v.execution_count as f64),
             ("nv_inference_request_duration_us", "time of answered requests", |v| v.success.ns as f64 / 1e3),
             ("nv_inference_queue_duration_us", "time waiting", |v| v.queue.sum_ns as f64 / 1e3),
+            // Inputs are read in place: Triton's statistics over v2 say the same.
+            ("nv_inference_compute_input_duration_us", "time to make inputs ready, always 0", |_| 0.0),
             ("nv_inference_compute_infer_duration_us", "time in the engine", |v| v.engine.sum_ns as f64 / 1e3),
+            ("nv_inference_compute_output_duration_us", "time to encode answers", |v| v.encode.sum_ns as f64 / 1e3),
             ("nv_cache_num_hits_per_model", "requests whose answer was kept", |v| v.cache.hits.count as f64),
             ("nv_cache_num_misses_per_model", "requests whose answer was not", |v| v.cache.misses.count as f64),
             ("nv_cache_hit_duration_per_model", "time to find answers, µs", |v| v.cache.hits.ns as f64 / 1e3),

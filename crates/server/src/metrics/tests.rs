@@ -22,6 +22,7 @@ fn version(variant: &str, version: &str, answered: u64) -> VersionStats {
         current: variant == "stable",
         last_inference: None,
         inference_count: answered,
+        kept_count: 0,
         execution_count: answered,
         success: Counted { count: answered, ns: 1_000 },
         fail: Counted::default(),
@@ -196,6 +197,7 @@ fn versions_that_keep_answers_or_count_tokens_show_them() {
     let hits = Counted { count: 3, ns: 4_000 };
     one.cache = CacheStats { hits, misses: Counted { count: 2, ns: 1_500 }, entries: 2, bytes: 600 };
     one.tokens = Tokens { input: 30, output: 4 };
+    (one.kept_count, one.encode.sum_ns) = (2, 2_500);
     let page = reading.render();
     let of = "{deployment=\"churn\",variant=\"v2\",model=\"churn\",version=\"2\"}";
     for line in [
@@ -207,6 +209,10 @@ fn versions_that_keep_answers_or_count_tokens_show_them() {
         format!("mainspring_tokens_output_total{of} 4"),
         "nv_cache_num_hits_per_model{model=\"churn\",version=\"2\"} 3".into(),
         "nv_cache_miss_duration_per_model{model=\"churn\",version=\"2\"} 1.5".into(),
+        // Triton leaves kept answers out.
+        "nv_inference_count{model=\"churn\",version=\"2\"} 8".into(),
+        "nv_inference_compute_input_duration_us{model=\"churn\",version=\"2\"} 0".into(),
+        "nv_inference_compute_output_duration_us{model=\"churn\",version=\"2\"} 2.5".into(),
     ] {
         assert!(page.contains(&format!("{line}\n")), "{line}: {page}");
     }

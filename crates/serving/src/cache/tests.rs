@@ -44,6 +44,7 @@ async fn the_same_request_gets_the_answer_that_is_kept() {
     assert_eq!((repeated.inputs.len(), repeated.outputs.len(), repeated.rows), (1, 1, 2), "it is journaled whole");
     let stats = rig.stats();
     assert_eq!((stats.success.count, stats.inference_count, stats.execution_count), (2, 4, 1));
+    assert_eq!(stats.kept_count, 2);
     assert_eq!((stats.cache.hits.count, stats.cache.misses.count, stats.cache.entries), (1, 1, 1));
     assert_eq!((stats.engine.count, stats.total.count), (1, 2), "what no engine did says nothing of the engine");
 }

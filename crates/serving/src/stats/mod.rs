@@ -126,6 +126,8 @@ pub struct VersionStats {
     pub last_inference: Option<Timestamp>,
     /// Rows answered.
     pub inference_count: u64,
+    /// Those of them whose answer was kept: no engine was asked.
+    pub kept_count: u64,
     /// Calls of the engine.
     pub execution_count: u64,
     /// Requests answered, and the time from arrival to the encoded answer.

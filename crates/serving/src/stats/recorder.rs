@@ -43,6 +43,7 @@ pub(crate) struct Sample {
 pub(crate) struct Recorder {
     last: AtomicI64,
     rows: AtomicU64,
+    kept_rows: AtomicU64,
     executions: AtomicU64,
     success: Cell,
     fail: Cell,
@@ -65,6 +66,7 @@ impl Default for Recorder {
         Self {
             last: AtomicI64::new(i64::MIN),
             rows: AtomicU64::new(0),
+            kept_rows: AtomicU64::new(0),
             executions: AtomicU64::new(0),
             success: Cell::default(),
             fail: Cell::default(),
@@ -116,7 +118,9 @@ impl Recorder {
         self.last.fetch_max(sample.at.0, Ordering::Relaxed);
         self.rows.fetch_add(u64::from(sample.rows), Ordering::Relaxed);
         self.success.add(sample.timing.total_ns);
-        if !sample.cached {
+        if sample.cached {
+            self.kept_rows.fetch_add(u64::from(sample.rows), Ordering::Relaxed);
+        } else {
             self.queue.record(sample.timing.queue_ns);
             self.engine.record(sample.timing.engine_ns);
         }
@@ -210,6 +214,7 @@ impl Recorder {
             current: false,
             last_inference: (last != i64::MIN).then_some(Timestamp(last)),
             inference_count: self.rows.load(Ordering::Relaxed),
+            kept_count: self.kept_rows.load(Ordering::Relaxed),
             execution_count: self.executions.load(Ordering::Relaxed),
             success: self.success.view(),
             fail: self.fail.view(),
