@@ -4,7 +4,7 @@ use crate::alerts::Slos;
 use mainspring_core::{Gate, Name, Principal, Tenant};
 use mainspring_journal::{Journal, Retention};
 use mainspring_registry::actions::FreezeVersion;
-use mainspring_registry::{Registry, RegistryError};
+use mainspring_registry::{ModelUri, Registry, RegistryError};
 use mainspring_resource::{Controller, Declaration, Invalid, Kind};
 use mainspring_serving::{Deploy, DeploymentSpec, Describe, Serving, Undeploy};
 use serde_json::{Value, json};
@@ -23,6 +23,16 @@ pub struct Deployments {
 /// Why nothing new may take what a model URI names; nothing where it may.
 pub(crate) fn frozen(registry: &Registry, tenant: &Tenant, uri: &str) -> Option<String> {
     registry.frozen(tenant, &uri.parse().ok()?)
+}
+
+/// Why a text names no model, where it does not: nothing that is declared later could make it one.
+fn names_no_model(text: &str) -> Option<Invalid> {
+    text.parse::<ModelUri>().err()?;
+    let name = if text.contains([':', '/', '@']) { "churn" } else { text };
+    let reason = format!(
+        "{text:?} is not the URI of a model; write for example models:/{name}@champion, models:/{name}/3 or runs:/RUN_ID/model"
+    );
+    Some(Invalid { path: "model".to_owned(), reason })
 }
 
 /// Keeps a version from being taken by anything new, as the server itself; one that is frozen already stays as it is.
@@ -51,9 +61,13 @@ impl Deployments {
         Self { serving, journal, slos, registry, gate }
     }
 
-    /// Whether a deployment may take the model that it names: a frozen version only where it has it already.
+    /// Whether a deployment may take the model that it names, which must be a URI of one: a frozen version only where it
+    /// has it already.
     fn takes(&self, tenant: &Tenant, name: &Name, spec: &Value) -> Result<(), Invalid> {
         let declared = spec.get("model").and_then(Value::as_str).unwrap_or_default();
+        if let Some(invalid) = names_no_model(declared) {
+            return Err(invalid);
+        }
         let Some(reason) = frozen(&self.registry, tenant, declared) else { return Ok(()) };
         let action = Describe { deployment: Some(name.clone()) };
         let view = self.gate.authorize(&acting_for(tenant), action).ok().and_then(|auth| self.serving.describe(&auth));
@@ -115,5 +129,27 @@ impl Controller for Deployments {
         Some(json!({
             "state": view.state.as_str(), "reason": view.reason, "choice": view.choice, "version": version, "settled": view.settled,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_model_uri_is_refused_where_it_is_declared() {
+        for uri in
+            ["models:/churn@champion", "models:/churn/3", "models:/churn/latest", "models:/m-12ab", "runs:/a1/model"]
+        {
+            assert_eq!(names_no_model(uri), None, "{uri}");
+        }
+        let bare = names_no_model("churn").unwrap();
+        assert_eq!(bare.path, "model");
+        assert!(bare.reason.contains("models:/churn@champion"), "{}", bare.reason);
+        for text in
+            ["churn@champion", "models:/churn/no/such", "s3://bucket/model", "mlflow-artifacts:/1/a/model", "./model"]
+        {
+            assert!(names_no_model(text).unwrap().reason.contains("models:/churn/3"), "{text}");
+        }
     }
 }
