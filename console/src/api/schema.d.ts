@@ -4298,6 +4298,11 @@ export interface components {
              * @description Seconds for which the old key still works; 3600 when left out.
              */
             graceSeconds?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds after which the new key stops working; as many as the old one was made for when left out.
+             */
+            expiresInSeconds?: number | null;
         };
         /**
          * @description What happens to a request with a row that breaks a rule.

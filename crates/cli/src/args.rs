@@ -269,7 +269,7 @@ pub enum Cmd {
     Dashboard,
     /// Say what is missing on this machine and how to mend it
     Doctor(ServerArgs),
-    /// Save the data folder (SQLite and local artifacts) into one folder, while the server runs or not
+    /// Save the data folder and local artifacts into one folder, while the server runs or not
     Backup {
         /// Folder to make; must not exist
         to: PathBuf,

@@ -31,8 +31,9 @@ pub async fn run(cmd: KeyCmd, server: &impl Fn() -> Result<Server, CliError>, ou
             shown_once(&created, out);
         }
         KeyCmd::List => list(&server()?.get("/api/v1/keys").await?, out),
-        KeyCmd::Rotate { id, grace } => {
-            let body = json!({ "graceSeconds": parse_age(&grace)?.as_secs() });
+        KeyCmd::Rotate { id, grace, expires } => {
+            let expires = expires.as_deref().map(parse_age).transpose()?.map(|e| e.as_secs());
+            let body = json!({ "graceSeconds": parse_age(&grace)?.as_secs(), "expiresInSeconds": expires });
             let created = server()?.post(&format!("/api/v1/keys/{}/rotate", segment(&id)), &body).await?;
             shown_once(&created, out);
         }

@@ -2,7 +2,7 @@
 
 use crate::args::{Output, ServerArgs};
 use crate::error::CliError;
-use crate::output::{Mark, either, line, mark, table};
+use crate::output::{Mark, either, line, mark, note, table};
 use crate::up::resolve;
 use mainspring_core::ErrorKind;
 use mainspring_server::backup;
@@ -34,8 +34,8 @@ pub fn config(args: &ServerArgs, out: Output) -> Result<(), CliError> {
 /// # Errors
 /// [`CliError`] when something is missing without which the server cannot work.
 pub async fn doctor(args: &ServerArgs, out: Output) -> Result<(), CliError> {
-    let (_, settings) = resolve(args)?;
-    let checks = doctor::examine(&settings).await;
+    let (resolved, settings) = resolve(args)?;
+    let checks = doctor::examine(&settings, Some(&resolved)).await;
     either(out, &checks, || {
         for check in &checks {
             let state = match check.state {
@@ -65,6 +65,9 @@ pub async fn backup(to: &Path, args: &ServerArgs) -> Result<(), CliError> {
     let (_, settings) = resolve(args)?;
     let report = backup::save(&settings, to).await.map_err(|e| CliError::from_failure(&e))?;
     line(format!("saved {report} into {}", to.display()));
+    if let Some(bucket) = &report.bucket {
+        note(format!("not in it: the artifacts and the sealed part of the journal, which stay in {bucket}"));
+    }
     Ok(())
 }
 
@@ -76,5 +79,9 @@ pub fn restore(from: &Path, args: &ServerArgs) -> Result<(), CliError> {
     let (_, settings) = resolve(args)?;
     let report = backup::load(&settings, from).map_err(|e| CliError::from_failure(&e))?;
     line(format!("restored {report} into {}", settings.data.display()));
+    if report.bucket.is_some() {
+        let bucket = settings.artifacts.unwrap_or_default();
+        note(format!("the artifacts and the sealed part of the journal stay in {bucket}"));
+    }
     Ok(())
 }

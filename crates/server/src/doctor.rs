@@ -1,12 +1,15 @@
 //! What is missing on this machine, in plain words, with the command that mends it.
 
-use crate::config::Settings;
-use crate::{console, wiring};
-use mainspring_core::Failure;
+use crate::config::{Resolved, Settings};
+use crate::{console, keys, wiring};
+use mainspring_core::{Ctx, Failure};
+use mainspring_http::TlsSettings;
+use mainspring_security::{Security, SecuritySettings};
 use mainspring_store::Pending;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,8 +44,8 @@ fn not(what: &'static str, state: State, found: impl Into<String>, mend: impl In
     Check { what, state, found: found.into(), mend: Some(mend.into()) }
 }
 
-/// Looks at everything `mainspring up` with these settings would need.
-pub async fn examine(settings: &Settings) -> Vec<Check> {
+/// Looks at everything `mainspring up` with these settings would need; `given` says where they are from.
+pub async fn examine(settings: &Settings, given: Option<&Resolved>) -> Vec<Check> {
     let mut checks = vec![
         onnx_runtime(settings),
         python(settings),
@@ -53,7 +56,9 @@ pub async fn examine(settings: &Settings) -> Vec<Check> {
     ];
     checks.push(database(settings).await);
     checks.push(artifacts(settings).await);
-    checks.push(exposure(settings));
+    checks.extend(certificate(settings));
+    let lacks = if settings.open_on_loopback() { None } else { lacks_key(settings).await };
+    checks.push(exposure(settings, lacks, given));
     checks
 }
 
@@ -199,10 +204,46 @@ async fn artifacts(settings: &Settings) -> Check {
     }
 }
 
-fn exposure(settings: &Settings) -> Check {
+/// The files of `tls.cert` and `tls.key`, where they are set.
+fn certificate(settings: &Settings) -> Option<Check> {
+    const WHAT: &str = "TLS";
+    let (cert, key) = settings.tls.as_ref()?;
+    Some(match TlsSettings::from_files(cert, key) {
+        Ok(_) => good(WHAT, format!("{} and its key can be read", cert.display())),
+        Err(e) => not(
+            WHAT,
+            State::Bad,
+            e.to_string(),
+            "name PEM files that this user can read with --tls-cert and --tls-key, or try it with --tls-self-signed",
+        ),
+    })
+}
+
+/// Whether the database has no key that works; `None` where that cannot be told without an upgrade of it.
+async fn lacks_key(settings: &Settings) -> Option<bool> {
+    match wiring::pending_migrations(settings).await {
+        Ok(Pending { new: true, .. }) => return Some(true),
+        Ok(Pending { steps: 0, .. }) => {}
+        _ => return None,
+    }
+    let ctx = Ctx::system();
+    let db = wiring::open_database(settings, &ctx).await.ok()?;
+    let security = Security::open(db.clone(), &ctx, SecuritySettings::default()).await.ok();
+    let lacks = security.map(|security| !security.has_keys());
+    ctx.tasks.shutdown(Duration::from_secs(5)).await;
+    db.close().await;
+    lacks
+}
+
+fn exposure(settings: &Settings, lacks_key: Option<bool>, given: Option<&Resolved>) -> Check {
     const WHAT: &str = "access";
     if settings.open_on_loopback() {
         return good(WHAT, "loopback only, no key needed");
+    }
+    if lacks_key == Some(true) {
+        let address = SocketAddr::new(settings.host, settings.port);
+        let found = format!("requests to {address} would need an API key, and none exists yet");
+        return not(WHAT, State::Bad, found, keys::first_key(given));
     }
     if settings.host.is_loopback() {
         return good(WHAT, "loopback only; a key is needed");
@@ -216,4 +257,48 @@ fn exposure(settings: &Settings) -> Check {
         );
     }
     good(WHAT, format!("{} with TLS; a key is needed", settings.host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+    use mainspring_core::Role;
+
+    async fn found(settings: &Settings, given: &Resolved, what: &str) -> Check {
+        let checks = examine(settings, Some(given)).await;
+        checks.into_iter().find(|c| c.what == what).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_up_refuses_is_bad_and_has_its_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let flags = [("data", data.to_str().unwrap()), ("host", "0.0.0.0"), ("port", "0"), ("tls-self-signed", "true")];
+        let flags = flags.map(|(k, v)| (k.replace("tls-", "tls."), v.to_owned())).into();
+        let given = Layers { flags, ..Layers::default() }.resolve().unwrap();
+        let settings = Settings::from_resolved(&given).unwrap();
+        let access = found(&settings, &given, "access").await;
+        assert_eq!(access.state, State::Bad, "{access:?}");
+        assert!(access.mend.unwrap().ends_with(&format!("--offline --data {}", data.display())));
+        assert!(!data.exists(), "looking makes nothing");
+
+        let key = keys::NewKey {
+            label: "first".into(),
+            role: Role::Admin,
+            tenant: "default".into(),
+            groups: Vec::new(),
+            expires: None,
+        };
+        crate::create_key(settings.clone(), key).await.unwrap();
+        assert_eq!(found(&settings, &given, "access").await.state, State::Good);
+
+        let files = Some((folder.path().join("cert.pem"), folder.path().join("key.pem")));
+        let unread = Settings { tls: files.clone(), tls_self_signed: false, ..settings };
+        let tls = found(&unread, &given, "TLS").await;
+        assert_eq!(tls.state, State::Bad);
+        assert!(tls.found.contains("cert.pem") && tls.mend.unwrap().contains("--tls-cert"), "{}", tls.found);
+        TlsSettings::self_signed(vec!["localhost".into()], folder.path()).unwrap();
+        assert_eq!(found(&unread, &given, "TLS").await.state, State::Good);
+    }
 }

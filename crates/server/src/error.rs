@@ -23,6 +23,8 @@ pub enum StartError {
     Open {
         /// Address asked for.
         address: SocketAddr,
+        /// The command that makes the first key where this server looks for it.
+        make: String,
     },
     /// The port cannot be told.
     #[error("cannot write the port into {path}: {source}")]
@@ -75,7 +77,7 @@ impl Failure for StartError {
                 Some("stop the other one, or name another folder with --data".into())
             }
             Self::Listen { .. } => Some("take another port with --port, or 0 for a free one".into()),
-            Self::Open { .. } => Some("make the first key: mainspring key create first --role admin --offline".into()),
+            Self::Open { make, .. } => Some(format!("make the first key: {make}")),
             Self::Part { hint, .. } => hint.clone(),
             Self::Engine(_) => Some("name another library with --onnxruntime".into()),
             Self::Tls(_) => Some("check tls.cert and tls.key".into()),

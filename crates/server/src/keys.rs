@@ -1,6 +1,6 @@
 //! The first key, made in the data folder before any server may listen outside.
 
-use crate::config::Settings;
+use crate::config::{Resolved, Settings};
 use crate::error::StartError;
 use crate::wiring;
 use mainspring_core::{Ctx, Gate, Principal, Role, Secret, Tenant};
@@ -30,6 +30,13 @@ pub struct Made {
     pub id: String,
     /// The whole key; it cannot be shown again.
     pub key: Secret,
+}
+
+/// The command that makes the first key, in the database that these settings name: what a flag said is said again, and the
+/// environment and `mainspring.toml` are read again.
+pub(crate) fn first_key(given: Option<&Resolved>) -> String {
+    let same = given.map(|given| given.again(&["data", "database"])).unwrap_or_default();
+    format!("mainspring key create first --role admin --offline{same}")
 }
 
 /// Makes a key in the metadata database of `settings`, whether or not a server runs on it. A database that an
@@ -91,6 +98,34 @@ mod tests {
     use crate::config::Layers;
     use mainspring_core::Failure;
     use mainspring_store::{Db, DbSettings};
+    use std::path::Path;
+
+    #[test]
+    fn the_first_key_is_made_where_the_server_looks_for_it() {
+        let base = "mainspring key create first --role admin --offline";
+        assert_eq!(first_key(None), base);
+        let told = |flags: &[(&str, &str)]| {
+            let flags = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            first_key(Some(&Layers { flags, ..Layers::default() }.resolve().unwrap()))
+        };
+        assert_eq!(told(&[("host", "0.0.0.0")]), base);
+        assert_eq!(told(&[("data", "/srv/ms")]), format!("{base} --data /srv/ms"));
+        assert_eq!(told(&[("data", "it's here")]), format!(r"{base} --data 'it'\''s here'"));
+        let secret = told(&[("database", "postgres://u:pass@db/m")]);
+        assert_eq!(secret, format!("{base} --database 'postgres://...' (with what you gave there)"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("other.toml");
+        std::fs::write(&file, "data = \"/srv/other\"\n").unwrap();
+        let other = Layers::default().with_file(&file).unwrap().resolve().unwrap();
+        assert_eq!(first_key(Some(&other)), format!("{base} --config {}", file.display()));
+        // Found again without being named.
+        let usual = folder.path().join("mainspring.toml");
+        std::fs::rename(&file, &usual).unwrap();
+        let layers = Layers::default().with_file(&usual).unwrap();
+        let layers =
+            Layers { file: layers.file.map(|(_, text)| (Path::new("mainspring.toml").to_owned(), text)), ..layers };
+        assert_eq!(first_key(Some(&layers.resolve().unwrap())), base);
+    }
 
     #[tokio::test]
     async fn a_key_upgrades_no_database_that_is_in_use() {

@@ -124,7 +124,7 @@ pub async fn start(
     let parts = open(&settings, &data, &ctx, telemetry).await?;
     let address = SocketAddr::new(settings.host, settings.port);
     if !settings.open_on_loopback() && !parts.security.has_keys() {
-        return Err(StartError::Open { address });
+        return Err(StartError::Open { address, make: crate::keys::first_key(resolved.as_ref()) });
     }
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;

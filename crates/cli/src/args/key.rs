@@ -38,6 +38,9 @@ pub enum KeyCmd {
         /// How long the old secret stays valid
         #[arg(long, default_value = "1h", value_name = "AGE")]
         grace: String,
+        /// Lifetime of the new key, e.g. `90d`; as long as the old one was made for when left out
+        #[arg(long, value_name = "AGE")]
+        expires: Option<String>,
     },
     /// End a key at once
     Revoke {

@@ -145,7 +145,8 @@ pub(crate) async fn rotate_key(
     JsonBody(request): JsonBody<RotateKeyRequest>,
 ) -> Reply<CreatedKey> {
     let grace = request.grace_seconds.map_or(GRACE, Duration::from_secs);
-    let created = s.security.rotate_key(&s.may(&who, RotateKey { id })?, grace, None).await?;
+    let lasts = request.expires_in_seconds.map(Duration::from_secs);
+    let created = s.security.rotate_key(&s.may(&who, RotateKey { id })?, grace, lasts).await?;
     Ok(Json(created.into()))
 }
 

@@ -102,6 +102,8 @@ pub struct CreateKeyRequest {
 pub struct RotateKeyRequest {
     /// Seconds for which the old key still works; 3600 when left out.
     pub grace_seconds: Option<u64>,
+    /// Seconds after which the new key stops working; as many as the old one was made for when left out.
+    pub expires_in_seconds: Option<u64>,
 }
 
 /// A new key. The secret is shown here and never again.

@@ -16,8 +16,13 @@ async fn keys_are_made_listed_rotated_and_revoked() {
     let key = made.body["key"].as_str().unwrap().to_owned();
     let id = made.body["info"]["id"].as_str().unwrap().to_owned();
     assert!(key.starts_with(&format!("msk_{id}_")));
-    let new = world.call("POST", &format!("/api/v1/keys/{id}/rotate"), json!({"graceSeconds": 60})).await;
+    let rotate = async |id: &str, body| world.call("POST", &format!("/api/v1/keys/{id}/rotate"), body).await;
+    let new = rotate(&id, json!({"graceSeconds": 60})).await;
     assert_ne!(new.body["key"].as_str().unwrap(), key);
+    assert!(new.body["info"].get("expiresAt").is_none(), "as the one before it: {}", new.body);
+    let again = rotate(&id, json!({})).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.body.to_string().contains("was replaced by"), "{}", again.body);
     let list = world.get("/api/v1/keys").await.body;
     assert_eq!(list["keys"].as_array().unwrap().len(), 2);
     assert!(!list.to_string().contains(&key), "a secret is shown once");

@@ -271,6 +271,16 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     Ok(n.saturating_mul(scale))
 }
 
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Every setting's winning text and origin.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -300,6 +310,31 @@ impl Resolved {
             Some(_) if secret => "***".to_owned(),
             text => text.unwrap_or_default().to_owned(),
         }
+    }
+
+    /// What another command is told to find the same settings: flags that said them, and a file that it would not look
+    /// for by itself.
+    pub(crate) fn again(&self, keys: &[&'static str]) -> String {
+        let (mut flags, mut file, mut hidden) = (String::new(), None, false);
+        for key in keys {
+            match self.origin(key) {
+                Origin::Flag(flag) if KEYS.iter().any(|k| k.name == *key && k.secret) => {
+                    let scheme = self.text(key).and_then(|t| t.split_once("://")).map_or("", |(scheme, _)| scheme);
+                    flags.push_str(&format!(" --{flag} '{scheme}://...'"));
+                    hidden = true;
+                }
+                Origin::Flag(flag) => {
+                    flags.push_str(&format!(" --{flag} {}", quoted(self.text(key).unwrap_or_default())));
+                }
+                Origin::File(path) if path != Path::new("mainspring.toml") => file = Some(path),
+                Origin::File(_) | Origin::Env(_) | Origin::Default => {}
+            }
+        }
+        if let Some(path) = file {
+            flags.push_str(&format!(" --config {}", quoted(&path.display().to_string())));
+        }
+        // It may hold a password, and this is printed.
+        if hidden { flags + " (with what you gave there)" } else { flags }
     }
 
     pub(super) fn text(&self, key: &'static str) -> Option<&str> {
