@@ -1,16 +1,20 @@
 //! Which of what was made may be used, and which one is.
 
+use std::cmp::Ordering;
+
 use crate::findings::{Candidate, Failed, Findings, Output, Speed};
 use crate::order::{Gate, Tolerance};
 use crate::report::{Compared, Converted, FailedWay, Measured, Optimized};
 
 /// A variant has to be this much faster than the model as it is: less is noise.
 const WORTH: f64 = 1.03;
+/// Two exports of one model are equally fast below this: they are measured once, on a machine that serves.
+const CLEARLY: f64 = 1.2;
 /// Where all of no rows agree.
 const UNPROVEN: &str = "no row was compared";
 
 /// A conversion: every row has to agree. Of those that pass, the closest is the one; of equally close ones,
-/// the faster.
+/// the faster; of equally fast ones, the smaller, which is also what can be made smaller yet.
 pub(crate) fn conversion(source: String, report: Converted, tolerance: Tolerance) -> Findings {
     let rows = report.rows.count;
     let share: Vec<f64> = report.candidates.iter().map(Measured::share).collect();
@@ -29,10 +33,18 @@ pub(crate) fn conversion(source: String, report: Converted, tolerance: Tolerance
             candidate(c, why)
         })
         .collect();
-    let passing = candidates.iter().enumerate().filter(|(_, c)| c.refused.is_none());
-    let chosen = passing
-        .min_by(|(i, a), (j, b)| share[*i].total_cmp(&share[*j]).then(a.speed.one_ns.cmp(&b.speed.one_ns)))
-        .map(|(at, _)| at);
+    let passing = (0..candidates.len()).filter(|at| candidates[*at].refused.is_none());
+    let chosen = passing.reduce(|best, at| {
+        let (a, b) = (&candidates[best].speed, &candidates[at].speed);
+        let faster = gain(a, b);
+        let even = faster < CLEARLY && faster * CLEARLY > 1.0;
+        let better = match share[at].total_cmp(&share[best]) {
+            Ordering::Equal if even => b.bytes < a.bytes,
+            Ordering::Equal => faster > 1.0,
+            nearer => nearer.is_lt(),
+        };
+        if better { at } else { best }
+    });
     Findings {
         source,
         what: Some((report.framework, report.what)),

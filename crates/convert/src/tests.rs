@@ -38,6 +38,28 @@ fn the_closest_export_is_chosen_and_of_equals_the_faster() {
     assert_eq!(findings.times(&findings.winner().unwrap().speed), (1_000_000.0 / 30.0, 50_000.0));
     let findings = convert(vec![measured("float64", 100, 0.0, 30, 40), measured("float32", 100, 0.0, 10, 20)]);
     assert_eq!(findings.winner().unwrap().name, "float32");
+    // A row that took a little longer is noise; that the batch takes twice as long is not.
+    let findings = convert(vec![measured("float64", 100, 0.0, 10, 40), measured("float32", 100, 0.0, 12, 20)]);
+    assert_eq!(findings.winner().unwrap().name, "float32");
+}
+
+#[test]
+fn of_equally_close_and_fast_exports_the_smaller_is_chosen() {
+    let sized = |name: &str, one: u64, bytes: u64| {
+        let mut made = measured(name, 100, 0.0, one, 100);
+        made["bytes"] = bytes.into();
+        made
+    };
+    for (doubles, singles) in [(100, 100), (95, 100), (100, 95)] {
+        for wide in [sized("float64", doubles, 2000), sized("float64", doubles, 1000)] {
+            let smaller = if wide["bytes"] == 2000 { "float32" } else { "float64" };
+            let narrow = sized("float32", singles, 1500);
+            assert_eq!(convert(vec![wide.clone(), narrow.clone()]).winner().unwrap().name, smaller);
+            assert_eq!(convert(vec![narrow, wide]).winner().unwrap().name, smaller);
+        }
+    }
+    let findings = convert(vec![sized("float64", 50, 2000), sized("float32", 100, 1000)]);
+    assert_eq!(findings.winner().unwrap().name, "float64", "twice as fast");
 }
 
 #[test]

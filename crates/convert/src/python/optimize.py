@@ -176,6 +176,8 @@ def whole_numbers(made):
     if not any(node.op_type in WHOLE for node in model.graph.node):
         os.remove(made)
         kinds = sorted({node.op_type for node in model.graph.node if node.domain not in ("", "ai.onnx")})
+        if any(each.data_type == onnx.TensorProto.DOUBLE for each in model.graph.initializer):
+            raise Refused("nothing in it can be quantised: it calculates in 64 bits, and only weights of 32 bits are quantised")
         raise Refused("nothing in it can be quantised: it has no matrix product or convolution with constant weights%s" % (
             " (its work is in %s)" % ", ".join(kinds) if kinds else ""))
 
