@@ -55,7 +55,7 @@ def test_detectors_see_rows_in_their_order_tell_and_go_on_after_a_crash(start, t
         assert last["standing"] == "drift" and last["detections"] >= 1 and last["drift"] == "covariate", last
         assert last["last"]["since"] > 1.5 * last["last"]["before"] and last["last"]["begunAt"] <= last["last"]["at"], last
     assert found["in.mean_texture", "adwin"]["detections"] == 0 and found["error.diagnosis", "ddm"]["standing"] == "drift", found
-    assert after["state"] == "drifting" and set(after["drifted"]) == {"in.mean_radius", "error.diagnosis"}, after
+    assert after["state"] == "detected" and set(after["drifted"]) == {"in.mean_radius", "error.diagnosis"}, after
     told = [e for e in events(server, "nodes-drift") if e["kind"] == "detected"]
     assert "in.mean_radius by ADWIN (mean " in told[-1]["sentence"] and "bounds no rate of false alarms" in told[-1]["sentence"]
     assert {d["column"] for e in told for d in e["numbers"]["detections"]} == {"in.mean_radius", "error.diagnosis"}
@@ -68,8 +68,8 @@ def test_detectors_see_rows_in_their_order_tell_and_go_on_after_a_crash(start, t
     page = server.cli("monitor", "report", "nodes-drift")
     assert "Stream detectors" in page and "bounds no rate of false alarms" in page and "pageHinkley" in page, page
     assert "Detectors call a change: in.mean_radius by ADWIN" in server.cli("monitor", "why", "nodes-drift")
-    alerts = lambda: [a["phase"] for a in json.loads(server.cli("alert", "list", "--output", "json"))["alerts"] if "nodes-drift" in json.dumps(a)]
-    until(lambda: alerts() == ["firing"], alerts)
+    alerts = lambda: [(a["name"], a["severity"], a["phase"]) for a in json.loads(server.cli("alert", "list", "--output", "json"))["alerts"] if "nodes-drift" in json.dumps(a)]
+    until(lambda: alerts() == [("DetectedChange", "ticket", "firing")], alerts)
     # A power cut: the next process goes on with what they had seen.
     server.kill()
     again = start(data=data)

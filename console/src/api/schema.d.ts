@@ -3136,11 +3136,11 @@ export interface components {
             /** @description When. */
             at: components["schemas"]["Time"];
             /**
-             * @description `drifted`, `detected`, when stream detectors call a change, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
+             * @description `drifted`, `detected`, when stream detectors call a change, `quieted`, when they do no longer, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
              *     of what is estimated `degraded` and `restored`.
              */
             kind: string;
-            /** @description Whether anything was drifting then. */
+            /** @description Whether anything was drifting then, by the monitor's own test. */
             drifting: boolean;
             /** @description In words. */
             sentence: string;
@@ -3215,7 +3215,8 @@ export interface components {
             version?: string | null;
             /**
              * @description `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`,
-             *     `degraded`, where nothing drifts and what is estimated is beyond its limit, or `stopped`.
+             *     `degraded`, where nothing drifts and what is estimated is beyond its limit, `detected`, where neither is so and a stream
+             *     detector calls a change, or `stopped`.
              */
             state: string;
             since?: components["schemas"]["Time"] | null;

@@ -19,6 +19,7 @@ const STATES: Record<string, [State, string]> = {
   drifting: ["bad", "drifting"],
   degraded: ["bad", "probably worse"],
   stopped: ["bad", "stopped"],
+  detected: ["warn", "a detector calls a change"],
   shifted: ["warn", "shifted a little"],
   steady: ["ok", "steady"],
   learning: ["none", "learning"],

@@ -101,7 +101,15 @@ pub struct Subject {
     pub page: Option<String>,
 }
 
+/// What a stream detector of a monitor calls, which promises no rate of false alarms.
+pub const DETECTED_CHANGE: &str = "DetectedChange";
+
 impl Subject {
+    /// Whether the version that it is about may be frozen for it: not for what may be nothing.
+    pub fn may_freeze(&self) -> bool {
+        matches!(self.source, Source::Slo | Source::Drift) && self.name != DETECTED_CHANGE
+    }
+
     /// What two reports of the same have in common: name, source, severity and labels.
     pub fn fingerprint(&self) -> String {
         let labels = self.labels.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]);

@@ -121,6 +121,11 @@ const DRIFT: &str = r#"  - name: "mainspring-monitors"
         expr: "max by (tenant, deployment, monitor, severity) (mainspring_monitor_drifting) == 1"
         annotations:
           summary: "{{ $labels.monitor }}: what {{ $labels.deployment }} is asked or answers has drifted; `mainspring monitor why {{ $labels.monitor }}` says which columns, and since when"
+      - alert: "MainspringDetectedChange"
+        expr: "max by (tenant, deployment, monitor) (mainspring_monitor_detecting) == 1"
+        labels: {severity: "ticket"}
+        annotations:
+          summary: "{{ $labels.monitor }}: a stream detector calls a change in what {{ $labels.deployment }} is asked or answers, which may be none; `mainspring monitor show {{ $labels.monitor }}` says which"
 "#;
 
 fn group(out: &mut String, counted: Counted<'_>) {

@@ -151,7 +151,7 @@ fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     let named = |rule: &serde_json::Value| rule.get("alert").map(|_| rule["labels"].to_string());
     let labels: Vec<String> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).filter_map(named).collect();
     let different: std::collections::BTreeSet<&String> = labels.iter().collect();
-    assert_eq!((labels.len(), different.len()), (9, 9), "Prometheus wants no two rules to be the same");
+    assert_eq!((labels.len(), different.len()), (10, 10), "Prometheus wants no two rules to be the same");
     assert!(groups[1]["rules"][0]["expr"].as_str().unwrap().contains("le=\"0.01\""));
     assert!(text.contains("# churn p99: the shortest duration bucket is longer than 5 ms"));
 }
@@ -213,6 +213,12 @@ fn the_rules_for_prometheus_tell_of_drift_whatever_is_promised() {
         let rule = &groups[more]["rules"][0];
         assert_eq!(rule["alert"], "MainspringDrift");
         assert!(rule["expr"].as_str().unwrap().contains("(mainspring_monitor_drifting) == 1"), "{text}");
+        let rule = &groups[more]["rules"][1];
+        assert_eq!(
+            (&rule["alert"], &rule["labels"]["severity"]),
+            (&"MainspringDetectedChange".into(), &"ticket".into())
+        );
+        assert!(rule["expr"].as_str().unwrap().contains("(mainspring_monitor_detecting) == 1"), "{text}");
         assert_eq!(text.contains("# No deployment has an `slo` yet."), objectives.is_empty(), "{text}");
     }
 }

@@ -353,7 +353,7 @@ impl ChannelSpec {
     /// Whether the channel is told of this.
     pub fn wants(&self, subject: &Subject) -> bool {
         let facets = subject.facets();
-        let known = self.freeze.is_none() || matches!(subject.source, Source::Slo | Source::Drift);
+        let known = self.freeze.is_none() || subject.may_freeze();
         known
             && (self.on.is_empty() || self.on.contains(&subject.source))
             && subject.severity >= self.severity

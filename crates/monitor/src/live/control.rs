@@ -290,7 +290,7 @@ impl Controller {
     /// Lets go of a monitor that is no longer declared.
     async fn forget(&mut self, key: &Key, lease: Lease) -> Result<(), WatchError> {
         let (ctx, (tenant, name)) = (&self.monitors.ctx, key.clone());
-        let ends = Ends { lease, at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id()] };
+        let ends = Ends { lease, at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id(), ctx.event_id()] };
         let db = self.monitors.db.clone();
         let done = db.write(move |c| async move { sql::forget(c, (&tenant, &name), &ends).await }.boxed()).await;
         match done {
@@ -376,7 +376,8 @@ impl Controller {
         }
         let mut watch = (*running.watch).clone();
         let mut points = Vec::new();
-        let mut told: Vec<Transition> = watch.hide(&running.hidden, &running.spec).into_iter().collect();
+        let mut told = watch.part_detectors(&running.spec);
+        told.extend(watch.hide(&running.hidden, &running.spec));
         told.extend(running.compare_anew(&key.0, &mut watch, &self.monitors).await?);
         for mut minute in most_of_each(minutes, (&watch.model, &watch.version)) {
             // Folding a long past may last longer than the lease, too.
@@ -516,7 +517,8 @@ impl Running {
         let (version, late) = (self.version, self.late);
         let state = State { tenant, name, spec, watch, version, late, problem: None };
         let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
-        let ends = Ends { lease: lease.clone(), at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id()] };
+        let ends =
+            Ends { lease: lease.clone(), at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id(), ctx.event_id()] };
         let change = Box::new(Change { state, told, points, before, ends });
         Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
         self.version += 1;

@@ -48,7 +48,7 @@ pub struct View {
 
 impl View {
     /// In a word: `stopped`, `waiting` for rows, `learning` a reference, `drifting`, `degraded` by its
-    /// estimate, `shifted` or `steady`.
+    /// estimate, `detected`, where a stream detector alone calls a change, `shifted` or `steady`.
     pub fn state(&self) -> &'static str {
         let Some(watch) = &self.watch else { return if self.problem.is_some() { "stopped" } else { "waiting" } };
         let any = |standing| watch.tracks().any(|(_, _, track)| track.standing == standing);
@@ -56,6 +56,7 @@ impl View {
             () if self.problem.is_some() => "stopped",
             () if watch.drifting => "drifting",
             () if watch.outlook.as_ref().is_some_and(Outlook::is_degraded) => "degraded",
+            () if watch.detecting => "detected",
             () if any(Standing::Learning) => "learning",
             () if any(Standing::Shifted) => "shifted",
             () if any(Standing::Steady) => "steady",

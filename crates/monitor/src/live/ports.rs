@@ -204,6 +204,8 @@ pub enum About {
     Drift,
     /// A metric that is estimated.
     Estimate,
+    /// Changes that stream detectors call, which may be none.
+    Detected,
 }
 
 /// What somebody must hear of: a monitor that begins or ceases to see drift, or answers that are probably worse.
@@ -221,7 +223,7 @@ pub struct Alarm {
     /// What it is about; before there were estimates all alarms were of drift.
     #[serde(default)]
     pub about: About,
-    /// Whether it goes on now; all that is told of drift with one monitor is one alarm.
+    /// Whether it goes on now; all that is told of one thing with one monitor is one alarm.
     pub firing: bool,
     /// When it turned.
     pub at: Timestamp,

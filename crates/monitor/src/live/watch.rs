@@ -74,10 +74,13 @@ pub struct Watch {
     pub position: Timestamp,
     /// Rows of the version so far, and those of them that were sampled.
     pub rows: [u64; 2],
-    /// Whether any column has drifted.
+    /// Whether any column has drifted by the monitor's own test.
     pub drifting: bool,
     /// Since when it is so.
     pub since: Timestamp,
+    /// Whether any stream detector calls a change.
+    #[serde(default)]
+    pub detecting: bool,
     /// All rows, by column.
     pub tracks: BTreeMap<String, Track>,
     /// Segments by their column.
@@ -129,6 +132,8 @@ pub enum TransitionKind {
     Drifted,
     /// Stream detectors called changes, which they may do without any.
     Detected,
+    /// Detectors have called no further change for a while, or begin anew.
+    Quieted,
     /// Columns are again as their reference is.
     Recovered,
     /// Another version answers, or another profile was saved: another reference counts.
@@ -145,6 +150,7 @@ impl TransitionKind {
         match self {
             Self::Drifted => "drifted",
             Self::Detected => "detected",
+            Self::Quieted => "quieted",
             Self::Recovered => "recovered",
             Self::Replaced => "replaced",
             Self::Degraded => "degraded",
@@ -161,8 +167,11 @@ pub struct Transition {
     pub kind: TransitionKind,
     /// When.
     pub at: Timestamp,
-    /// Whether anything is drifting now.
+    /// Whether anything is drifting now, by the monitor's own test.
     pub drifting: bool,
+    /// Whether a stream detector calls a change now.
+    #[serde(default)]
+    pub detecting: bool,
     /// For people, with the numbers and what to do.
     pub sentence: String,
     /// The numbers that it rests on.
@@ -174,10 +183,18 @@ impl Transition {
     pub fn about(&self) -> About {
         match self.kind {
             TransitionKind::Degraded | TransitionKind::Restored => About::Estimate,
-            TransitionKind::Drifted
-            | TransitionKind::Detected
-            | TransitionKind::Recovered
-            | TransitionKind::Replaced => About::Drift,
+            TransitionKind::Detected | TransitionKind::Quieted => About::Detected,
+            TransitionKind::Drifted | TransitionKind::Recovered | TransitionKind::Replaced => About::Drift,
+        }
+    }
+
+    /// Whether what it is about goes on after it. What ends while something else goes on is no end.
+    pub fn goes_on(&self) -> bool {
+        match self.kind {
+            TransitionKind::Drifted | TransitionKind::Detected | TransitionKind::Degraded => true,
+            TransitionKind::Restored => false,
+            TransitionKind::Quieted => self.detecting,
+            TransitionKind::Recovered | TransitionKind::Replaced => self.drifting,
         }
     }
 
@@ -185,7 +202,7 @@ impl Transition {
     pub fn ends(&self) -> bool {
         match self.kind {
             TransitionKind::Drifted | TransitionKind::Detected | TransitionKind::Degraded => false,
-            TransitionKind::Recovered | TransitionKind::Restored => true,
+            TransitionKind::Recovered | TransitionKind::Restored | TransitionKind::Quieted => true,
             TransitionKind::Replaced => self.numbers["before"]["drifting"] == true,
         }
     }
@@ -315,6 +332,7 @@ impl Watch {
             if !alone {
                 told.extend(self.outlast_estimate(minute, spec));
             }
+            told.extend(self.outlast_detectors(minute.at, spec));
             told.extend(self.replace(minute, false).map(|t| if anew { words::other(t, &of.1, alone) } else { t }));
             self.beside = Some(of);
         }
@@ -342,6 +360,7 @@ impl Watch {
                 (self.model, self.version) = (minute.model.clone(), minute.version.clone());
             } else {
                 told.extend(self.outlast_estimate(minute, spec));
+                told.extend(self.outlast_detectors(minute.at, spec));
                 told.extend(self.replace(minute, learning));
             }
         }
@@ -370,9 +389,11 @@ impl Watch {
         told
     }
 
-    /// Whether anything drifts, from `at` on where that is new.
+    /// Whether anything drifts, from `at` on where that is new, and whether detectors call a change.
     fn stand(&mut self, at: Timestamp) {
-        let drifting = !self.drifted().is_empty();
+        let detecting = self.detecting().next().is_some();
+        self.detecting = detecting;
+        let drifting = self.surely_drifted().next().is_some();
         if drifting != self.drifting {
             (self.drifting, self.since) = (drifting, at);
         }
@@ -393,8 +414,8 @@ impl Watch {
     }
 
     /// Lets go of columns that are redacted now: what stands in their place is not what came, and would be drift. What is
-    /// told is that a drift has ended with them.
-    pub(crate) fn hide(&mut self, hidden: &[String], spec: &MonitorSpec) -> Option<Transition> {
+    /// told is that a drift, or what detectors called, has ended with them.
+    pub(crate) fn hide(&mut self, hidden: &[String], spec: &MonitorSpec) -> Vec<Transition> {
         let stays = |name: &str| !is_hidden(name, hidden);
         let named = self.tracks().flat_map(|(name, of, _)| [Some(name), of.map(|(of, _)| of)]).flatten();
         let of_detectors = self.detectors.iter().flat_map(|d| {
@@ -404,7 +425,7 @@ impl Watch {
         let named = named.chain(of_detectors);
         let gone = named.filter(|name| !stays(name)).map(str::to_owned).next();
         self.counting.retain(|name, _| stays(name));
-        let gone = gone?;
+        let Some(gone) = gone else { return Vec::new() };
         self.tracks.retain(|name, _| stays(name));
         self.detectors.retain(|d| stays(&d.column) && d.segment.as_ref().is_none_or(|(of, _)| stays(of)));
         self.segments.retain(|of, _| stays(of));
@@ -413,11 +434,11 @@ impl Watch {
         for segment in self.segments.values_mut().flatten() {
             segment.tracks.retain(|name, _| stays(name));
         }
-        let ends = self.drifting && self.drifted().is_empty();
-        if ends {
-            (self.drifting, self.since) = (false, self.position);
-        }
-        ends.then(|| words::hidden(&gone, self, spec))
+        let was = (self.drifting, self.detecting);
+        self.stand(self.position);
+        let ended =
+            [(TransitionKind::Recovered, was.0 && !self.drifting), (TransitionKind::Quieted, was.1 && !self.detecting)];
+        ended.into_iter().filter(|(_, ended)| *ended).map(|(kind, _)| words::hidden(kind, &gone, self, spec)).collect()
     }
 
     /// All minutes before `until` are folded.

@@ -255,7 +255,7 @@ pub(super) fn detected(
         "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
         "query": query(spec, first, these.iter().map(|d| d.column.as_str())),
     });
-    Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+    Transition { kind, at, drifting: watch.drifting, detecting: watch.detecting, sentence, numbers }
 }
 
 /// Columns that have drifted, or have recovered. What is said of it, and what to do, is of all that drifts now: who reads only
@@ -302,7 +302,7 @@ pub(super) fn transition(
         "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
         "query": query(spec, first, shown.iter().map(|t| t.column.as_str())),
     });
-    Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+    Transition { kind, at, drifting: watch.drifting, detecting: watch.detecting, sentence, numbers }
 }
 
 /// Another profile counts now: columns that begin anew against it, and what that leaves.
@@ -331,7 +331,14 @@ pub(super) fn compared(watch: &Watch, spec: &MonitorSpec, (with, anew): (&Compar
         "reference": with, "anew": anew.against, "withoutProfile": anew.without, "before": {"drifting": anew.ended},
         "query": (!left.is_empty()).then(|| query(spec, first, left.iter().map(|t| t.column.as_str()))),
     });
-    Transition { kind: TransitionKind::Replaced, at: watch.position, drifting: watch.drifting, sentence, numbers }
+    Transition {
+        kind: TransitionKind::Replaced,
+        at: watch.position,
+        drifting: watch.drifting,
+        detecting: watch.detecting,
+        sentence,
+        numbers,
+    }
 }
 
 /// Names of columns in a sentence.
@@ -351,14 +358,39 @@ pub(super) fn unused(fact: &str, (model, version): (&str, &str)) -> String {
     )
 }
 
-/// Nothing drifts any more, now that `column` is redacted.
-pub(super) fn hidden(column: &str, watch: &Watch, spec: &MonitorSpec) -> Transition {
+/// Nothing drifts any more, or no detector calls a change, now that `column` is redacted.
+pub(super) fn hidden(kind: TransitionKind, column: &str, watch: &Watch, spec: &MonitorSpec) -> Transition {
     let of = subject(spec, watch);
-    let sentence = format!("{of} no longer drifts: {column} is redacted now, and what is redacted is not watched");
+    let over = match kind {
+        TransitionKind::Quieted => format!("in {of} no detector calls a change any more"),
+        _ => format!("{of} no longer drifts"),
+    };
+    over_now(kind, format!("{over}: {column} is redacted now, and what is redacted is not watched"), watch, spec)
+}
+
+/// A state of an earlier version said that it drifts for what detectors alone called.
+pub(super) fn called_alone(watch: &Watch, spec: &MonitorSpec) -> Transition {
+    let of = subject(spec, watch);
+    let sentence =
+        format!("{of} has not drifted by the monitor's own test; what detectors call is told apart from it now");
+    over_now(TransitionKind::Recovered, sentence, watch, spec)
+}
+
+/// Something is over without a column that has turned.
+fn over_now(kind: TransitionKind, sentence: String, watch: &Watch, spec: &MonitorSpec) -> Transition {
     let numbers = json!({
         "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
     });
-    Transition { kind: TransitionKind::Recovered, at: watch.position, drifting: false, sentence, numbers }
+    let Watch { position: at, drifting, detecting, .. } = *watch;
+    Transition { kind, at, drifting, detecting, sentence, numbers }
+}
+
+/// Detectors called a change, and begin anew now.
+pub(super) fn detectors_anew(at: Timestamp, watch: &Watch, spec: &MonitorSpec, these: &[&Detector]) -> Transition {
+    let named: Vec<String> = these.iter().map(|d| by(d)).collect();
+    let of = subject(spec, watch);
+    let sentence = format!("in {of} detectors called a change, and begin anew with another version: {}", names(&named));
+    Transition { at, ..over_now(TransitionKind::Quieted, sentence, watch, spec) }
 }
 
 /// What a drift does to the answers, as a part of a sentence and as numbers, put to what is told of it.
@@ -393,9 +425,12 @@ fn effect(why: &Why, cause: &Cause) -> String {
 /// Why a monitor drifts, in sentences: which columns, segments and version, since when, what it does to the answers, and what
 /// to do. Nothing while it does not drift.
 pub fn why(view: &View) -> Vec<String> {
-    let Some(watch) = view.watch.as_ref().filter(|watch| watch.drifting) else { return Vec::new() };
+    let Some(watch) = &view.watch else { return Vec::new() };
     let drifted = drifting(watch);
     let detecting: Vec<&Detector> = watch.detecting().collect();
+    if drifted.is_empty() && detecting.is_empty() {
+        return Vec::new();
+    }
     let called = (!detecting.is_empty()).then(|| format!("Detectors call a change: {}.", changes(&detecting)));
     let all = besides(&drifted, &[]);
     if all.is_empty() {
@@ -448,7 +483,7 @@ pub(super) fn replaced(was: &Watch, now: &Watch) -> Transition {
         now.version, was.version
     );
     let numbers = json!({"model": now.model, "version": now.version, "before": {"model": was.model, "version": was.version, "drifting": was.drifting}});
-    Transition { kind: TransitionKind::Replaced, at: now.begun, drifting: false, sentence, numbers }
+    Transition { kind: TransitionKind::Replaced, at: now.begun, drifting: false, detecting: false, sentence, numbers }
 }
 
 #[cfg(test)]

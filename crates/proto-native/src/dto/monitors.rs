@@ -29,7 +29,8 @@ pub struct MonitorSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// `waiting` for rows, `learning` a reference, `steady`, `shifted` (sure and small), `drifting`,
-    /// `degraded`, where nothing drifts and what is estimated is beyond its limit, or `stopped`.
+    /// `degraded`, where nothing drifts and what is estimated is beyond its limit, `detected`, where neither is so and a stream
+    /// detector calls a change, or `stopped`.
     pub state: String,
     /// Since when it is drifting, or is not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -377,10 +378,10 @@ pub struct MonitorEvent {
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// `drifted`, `detected`, when stream detectors call a change, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
+    /// `drifted`, `detected`, when stream detectors call a change, `quieted`, when they do no longer, `recovered`, or `replaced`, when another version answers or another profile was saved with it;
     /// of what is estimated `degraded` and `restored`.
     pub kind: String,
-    /// Whether anything was drifting then.
+    /// Whether anything was drifting then, by the monitor's own test.
     pub drifting: bool,
     /// In words.
     pub sentence: String,

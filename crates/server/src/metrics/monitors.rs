@@ -44,11 +44,23 @@ impl Reading {
             all.sample(&labels(view), f64::from(u8::from(view.problem.is_some())));
         }
         let name = "mainspring_monitor_drifting";
-        all.family(name, Kind::Gauge, "1 while a monitor's columns have drifted, and how severe it says that is");
+        all.family(
+            name,
+            Kind::Gauge,
+            "1 while a monitor's columns have drifted by its own test, and how severe it says that is",
+        );
         for (view, watch) in self.watches() {
             let [monitor, deployment] = labels(view);
             let severity = ("severity", severity(view.spec.severity).as_str());
             all.sample(&[monitor, deployment, severity], f64::from(u8::from(watch.drifting)));
+        }
+        let detected: Vec<_> = self.watches().filter(|(view, _)| !view.spec.detectors.is_empty()).collect();
+        if !detected.is_empty() {
+            let help = "1 while a stream detector of a monitor calls a change, which may be none";
+            all.family("mainspring_monitor_detecting", Kind::Gauge, help);
+            for (view, watch) in detected {
+                all.sample(&labels(view), f64::from(u8::from(watch.detecting)));
+            }
         }
         for (name, kind, help, value) in FIGURES {
             all.family(name, kind, help);

@@ -71,8 +71,10 @@ fn monitor(name: &str, columns: &[(String, serde_json::Value)]) -> MonitorView {
     watch["segments"] =
         serde_json::json!({"in.plan": [{"value": "gold", "tracks": {"in.age": track("steady", 0.1875)}}]});
     watch["drifting"] = columns.iter().any(|(_, track)| track["standing"] == "drift").into();
+    watch["detecting"] = true.into();
     watch["rows"] = serde_json::json!([9_000, 700]);
-    let spec = serde_json::json!({"deployment": "churn", "severity": "critical"});
+    let detectors = serde_json::json!([{"columns": ["in.age"], "adwin": {}}]);
+    let spec = serde_json::json!({"deployment": "churn", "severity": "critical", "detectors": detectors});
     MonitorView {
         name: Name::new(name).unwrap(),
         spec: Arc::new(serde_json::from_value(spec).unwrap()),
@@ -246,6 +248,7 @@ fn a_monitor_shows_whether_it_drifts_and_how_far_its_columns_are() {
     let distance = |more: &str| format!("mainspring_monitor_column_distance{{{of},column=\"in.{more}");
     for line in [
         format!("mainspring_monitor_drifting{{{of},severity=\"page\"}} 1"),
+        format!("mainspring_monitor_detecting{{{of}}} 1"),
         format!("mainspring_monitor_stopped{{{of}}} 0"),
         format!("mainspring_monitor_drifted_columns{{{of}}} 1"),
         format!("mainspring_monitor_rows_seen_total{{{of}}} 9000"),

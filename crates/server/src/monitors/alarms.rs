@@ -1,7 +1,7 @@
 //! monitor tells of drift; who asked hears of it, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
-use mainspring_alert::{Alerts, Severity, Signal, Source, Subject};
+use mainspring_alert::{Alerts, DETECTED_CHANGE, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
 use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
 use mainspring_monitor::live::{About, Alarm, Alarms, PortError, PortResult};
@@ -43,6 +43,7 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
     let name = match alarm.about {
         About::Drift => "Drift",
         About::Estimate => "EstimatedPerformance",
+        About::Detected => DETECTED_CHANGE,
     };
     let labels = [
         ("deployment", alarm.deployment.as_str()),
@@ -133,6 +134,10 @@ mod tests {
         assert_eq!(signals(&estimate)[0].subject.name, "EstimatedPerformance");
         let drift = names(&alarm(true, HowBad::Warning));
         assert!(!names(&estimate).iter().any(|name| drift.contains(name)), "each ends by itself");
+        let called = Alarm { about: About::Detected, ..alarm(true, HowBad::Warning) };
+        assert_eq!(signals(&called)[0].subject.name, "DetectedChange");
+        assert!(signals(&called).iter().all(|signal| !signal.subject.may_freeze()), "it may be nothing");
+        assert!(!names(&called).iter().any(|name| drift.contains(name)), "a drift after it is news");
         assert_eq!(signals(&alarm(true, HowBad::Warning))[0].subject.query.as_deref(), Some("SELECT 1"));
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ports::Freezer;
 use crate::render::Freeze;
-use crate::{AlertError, DeliveryState, TryChannel};
+use crate::{AlertError, DETECTED_CHANGE, DeliveryState, TryChannel};
 
 /// Versions that were frozen, in order, and what it says instead.
 #[derive(Default)]
@@ -117,4 +117,19 @@ async fn a_silenced_alert_freezes_nothing_and_a_test_neither() {
     stage.pass_time(3601);
     stage.turn(&mut controller).await;
     assert_eq!(registry.frozen.lock().len(), 1, "it still fires when the silence ends");
+}
+
+/// What a stream detector calls may be nothing: no version is frozen for it, however the channel asks.
+#[tokio::test]
+async fn a_detected_change_freezes_nothing() {
+    let stage = Stage::on(TempDb::sqlite()).await;
+    let (registry, alerts, mut controller) = process(&stage);
+    let of = drift(true, Some("8"));
+    let named = Subject { name: DETECTED_CHANGE.to_owned(), ..of.subject.clone() };
+    alerts.observe(&tenant(), Signal { subject: named, ..of.clone() }).await.unwrap();
+    stage.turn(&mut controller).await;
+    assert!(registry.frozen.lock().is_empty() && states(&alerts).await.is_empty(), "nor is it refused");
+    alerts.observe(&tenant(), of).await.unwrap();
+    stage.turn(&mut controller).await;
+    assert_eq!(registry.frozen.lock().len(), 1, "drift does");
 }

@@ -57,7 +57,7 @@ pub(in crate::live) fn estimated(
         });
         object.extend(more.as_object().cloned().unwrap_or_default());
     }
-    Transition { kind, at, drifting: watch.drifting, sentence, numbers }
+    Transition { kind, at, drifting: watch.drifting, detecting: watch.detecting, sentence, numbers }
 }
 
 /// Nothing is known any more of a metric that was beyond its limit.
@@ -74,5 +74,12 @@ pub(in crate::live) fn no_longer_estimated(
         "deployment": spec.deployment, "variant": spec.variant, "model": watch.model, "version": watch.version,
         "metric": was.spec.metric.as_str(),
     });
-    Transition { kind: TransitionKind::Restored, at, drifting: watch.drifting, sentence, numbers }
+    Transition {
+        kind: TransitionKind::Restored,
+        at,
+        drifting: watch.drifting,
+        detecting: watch.detecting,
+        sentence,
+        numbers,
+    }
 }

@@ -8,7 +8,7 @@ use super::error::WatchError;
 use super::history::{Effect, HOUR, HOURS, MINUTES, Point};
 use super::outlook::Outlook;
 use super::ports::{About, Alarm};
-use super::spec::MonitorSpec;
+use super::spec::{MonitorSpec, Severity};
 use super::watch::{Transition, TransitionKind, Watch};
 use mainspring_core::event::Decision;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
@@ -93,8 +93,8 @@ pub(crate) struct Change {
 pub(crate) struct Ends {
     pub lease: Lease,
     pub at: Timestamp,
-    /// The ids of the alarms that end, if they do: of drift, and of what is estimated.
-    pub alarms: [EventId; 2],
+    /// The ids of the alarms that end, if they do: of drift, of what is estimated, and of what detectors call.
+    pub alarms: [EventId; 3],
 }
 
 /// Writes a state and all that follows from it, or nothing.
@@ -205,7 +205,7 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
     let about = told.about();
     let alarm = Alarm {
         // What ends while something else goes on is no end: the alarm stays, says what is true now, and orders nothing again.
-        firing: begins || about == About::Drift && told.drifting,
+        firing: told.goes_on(),
         order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| sure),
         ..over((of, about), told.at, told.sentence.clone(), told.numbers.clone())
     };
@@ -224,7 +224,11 @@ fn over((of, about): (&State, About), at: Timestamp, sentence: String, numbers: 
         about,
         firing: false,
         at,
-        severity: spec.severity,
+        severity: match about {
+            // What may be nothing wakes nobody.
+            About::Detected => Severity::Warning,
+            About::Drift | About::Estimate => spec.severity,
+        },
         sentence,
         runbook: spec.runbook.clone(),
         order: None,
@@ -243,6 +247,7 @@ async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), 
     let going_on = [
         (watch.drifting, About::Drift, "saw", "drift"),
         (degraded, About::Estimate, "estimated", "to be beyond its limit"),
+        (watch.detecting, About::Detected, "had detectors that called", "changed"),
     ];
     for ((goes_on, about, did, what), id) in going_on.into_iter().zip(ends.alarms) {
         if !goes_on {

@@ -3,6 +3,7 @@
 use super::{Fold, Transition, TransitionKind, Watch, is, words};
 use crate::live::detectors::{Detector, Sight, Turn};
 use crate::live::labels;
+use crate::live::spec::MonitorSpec;
 use mainspring_core::Timestamp;
 use std::collections::BTreeSet;
 
@@ -41,7 +42,7 @@ impl Watch {
             }
         }
         self.stand(at);
-        let told = [TransitionKind::Detected, TransitionKind::Recovered].into_iter().zip(turned);
+        let told = [TransitionKind::Detected, TransitionKind::Quieted].into_iter().zip(turned);
         let told = told.filter(|(_, these)| !these.is_empty());
         told.map(|(kind, these)| {
             let these: Vec<&Detector> = these.iter().map(|place| &self.detectors[*place]).collect();
@@ -79,6 +80,31 @@ impl Watch {
         }
         self.detectors.extend(new);
         self.undetected[usize::from(truth)] = left_out;
+    }
+
+    /// All detectors begin anew: what they called is over.
+    pub(super) fn outlast_detectors(&mut self, at: Timestamp, spec: &MonitorSpec) -> Option<Transition> {
+        if !std::mem::take(&mut self.detecting) {
+            return None;
+        }
+        let these: Vec<&Detector> = self.detecting().collect();
+        Some(words::detectors_anew(at, self, spec, &these))
+    }
+
+    /// Takes apart what an earlier version kept as one: a drift that detectors alone called ends, and what they call is told by
+    /// itself.
+    pub(in crate::live) fn part_detectors(&mut self, spec: &MonitorSpec) -> Vec<Transition> {
+        let was = (self.drifting, self.detecting);
+        self.stand(self.position);
+        let mut told = Vec::new();
+        if was.0 && !self.drifting {
+            told.push(words::called_alone(self, spec));
+        }
+        if !was.1 && self.detecting {
+            let these: Vec<&Detector> = self.detecting().collect();
+            told.push(words::detected((TransitionKind::Detected, self.position), self, spec, &these));
+        }
+        told
     }
 
     /// Detectors that called a change not long ago.

@@ -60,7 +60,7 @@ async fn a_detector_is_told_of_orders_nothing_and_survives_its_leader() {
     let stage = stage(&temp.clock);
     let mut a = Server::new(&db, &temp.ctx, &stage, "a");
     let declared = spec(json!({
-        "columns": ["out.z"], "recoverAfter": "5m", "onDrift": {"rollout": "abort"},
+        "columns": ["out.z"], "recoverAfter": "5m", "severity": "critical", "onDrift": {"rollout": "abort"},
         "detectors": [{"columns": ["in.x"], "pageHinkley": {"threshold": 150.0}}]
     }));
     a.monitors.declare(&declare(), declared.clone(), a.monitors.ctx.now()).unwrap();
@@ -92,6 +92,10 @@ async fn a_detector_is_told_of_orders_nothing_and_survives_its_leader() {
     let told = stage.told.lock().clone();
     assert!(told.len() >= 2 && told[0].firing && !told.last().unwrap().firing, "{told:?}");
     assert!(told.iter().all(|alarm| alarm.order.is_none()), "{told:?}");
+    let apart = |alarm: &Alarm| {
+        alarm.about == crate::live::About::Detected && alarm.severity == crate::live::spec::Severity::Warning
+    };
+    assert!(told.iter().all(apart), "what may be nothing pages nobody: {told:?}");
     assert!(told[0].sentence.contains("in.x by Page-Hinkley"), "{}", told[0].sentence);
     let events = db.outbox_take(Decision::TOPIC, 100).await.unwrap();
     let event: Decision = serde_json::from_value(events[0].body.clone()).unwrap();

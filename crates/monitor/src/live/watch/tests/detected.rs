@@ -26,13 +26,16 @@ fn a_change_is_told_once_ends_after_a_quiet_time_and_names_its_numbers() {
         watch.settle(Timestamp((at + 1) * MINUTE));
         // A state that was stored goes on as if nothing had happened.
         watch = serde_json::from_str(&serde_json::to_string(&watch).unwrap()).unwrap();
-        assert_eq!(watch.drifting, told.last().is_some_and(|t| t.kind == TransitionKind::Detected), "{at}");
+        assert_eq!(watch.detecting, told.last().is_some_and(|t| t.kind == TransitionKind::Detected), "{at}");
+        assert!(!watch.drifting, "no column has drifted by the monitor's own test");
     }
     // The monitor's own test does not watch the column.
     assert!(watch.tracks.is_empty());
     let [begin, end] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!((begin.kind, begin.at.micros() / MINUTE, begin.drifting), (TransitionKind::Detected, 21, true));
-    assert_eq!((end.kind, end.drifting, begin.ends(), end.ends()), (TransitionKind::Recovered, false, false, true));
+    assert_eq!((begin.kind, begin.at.micros() / MINUTE, begin.drifting), (TransitionKind::Detected, 21, false));
+    assert_eq!((end.kind, end.drifting, begin.ends(), end.ends()), (TransitionKind::Quieted, false, false, true));
+    assert_eq!([begin.about(), end.about()], [About::Detected; 2]);
+    assert_eq!([begin.goes_on(), end.goes_on()], [true, false]);
     assert!((25..28).contains(&(end.at.micros() / MINUTE)), "{end:?}");
     for words in
         ["stable of churn version 3 detectors call a change: in.x by ADWIN (mean ", "bounds no rate of false alarms"]
@@ -90,7 +93,8 @@ fn an_error_that_rises_is_seen_in_the_order_of_predictions_and_a_new_version_res
         let error = Cells::Numbers((0..64).map(|_| f64::from(u8::from(dice.unit() < wrong))).collect());
         Minute { columns: [("error.y".to_owned(), error)].into(), ..minute(dice, at, 64, 0.0) }
     };
-    for at in 0..40 {
+    // A call ends when it has been quiet for five minutes.
+    for at in 0..28 {
         watch.fold(&minute(&mut dice, at, 64, 0.0), &spec, &References::default());
         watch.settle(Timestamp((at + 1) * MINUTE));
         let labels = errors(&mut dice, at, if at < 25 { 0.1 } else { 0.6 });
@@ -102,8 +106,12 @@ fn an_error_that_rises_is_seen_in_the_order_of_predictions_and_a_new_version_res
     assert!(first.sentence.contains("error.y by DDM (mean 0."), "{}", first.sentence);
     assert!(first.numbers["query"].as_str().unwrap().contains("feedback_name = 'y'"), "{}", first.numbers);
     assert!(sights(&watch).iter().any(|(column, ..)| *column == "error.y"));
-    let replaced = Minute { version: "4".into(), ..minute(&mut dice, 41, 64, 0.0) };
-    watch.fold(&replaced, &spec, &References::default());
+    let replaced = Minute { version: "4".into(), ..minute(&mut dice, 28, 64, 0.0) };
+    let anew = watch.fold(&replaced, &spec, &References::default());
+    let [quieted, replaced] = anew.as_slice() else { panic!("{anew:?}") };
+    assert_eq!((quieted.kind, replaced.kind), (TransitionKind::Quieted, TransitionKind::Replaced));
+    assert!(quieted.sentence.contains("begin anew with another version: error.y by DDM"), "{}", quieted.sentence);
+    assert!(!quieted.goes_on() && !watch.detecting, "{anew:?}");
     let kept: Vec<(&str, u64)> = watch.detectors.iter().map(|d| (d.column.as_str(), d.seen)).collect();
     assert_eq!(kept, [("in.x", 64)], "from the first row of the new version on");
 }
@@ -122,10 +130,37 @@ fn detectors_are_bounded_and_a_redacted_column_takes_its_detection_along() {
         watch.settle(Timestamp((at + 1) * MINUTE));
     }
     assert_eq!((watch.detectors.len(), watch.undetected), (128, [2, 0]));
-    assert!(watch.drifting && watch.drifted().len() == 128);
+    assert!(watch.detecting && !watch.drifting && watch.drifted().len() == 128);
     let all: Vec<String> = (0..130).map(|c| format!("in.c{c:03}")).collect();
-    let told = watch.hide(&all, &spec).unwrap();
-    assert!(told.ends() && !watch.drifting && watch.detectors.is_empty(), "{told:?}");
+    let told = watch.hide(&all, &spec);
+    let [end] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((end.kind, end.ends(), end.goes_on()), (TransitionKind::Quieted, true, false));
+    assert!(!watch.detecting && watch.detectors.is_empty(), "{end:?}");
+}
+
+/// An earlier version kept what detectors call as drift of the monitor: that drift ends, and what they call begins.
+#[test]
+fn a_state_that_took_a_call_for_drift_ends_it_and_tells_the_call() {
+    let spec = declared();
+    let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(11));
+    for at in 0..22 {
+        let by = if at < 20 { 0.0 } else { 2.0 };
+        let x = Cells::Numbers((0..100).map(|_| dice.normal() + by).collect());
+        let minute = Minute { columns: [("in.x".to_owned(), x)].into(), ..minute(&mut dice, at, 100, 0.0) };
+        watch.fold(&minute, &spec, &References::default());
+    }
+    assert!(watch.detecting && watch.part_detectors(&spec).is_empty(), "nothing is new");
+    let mut old = serde_json::to_value(&watch).unwrap();
+    old["drifting"] = true.into();
+    old.as_object_mut().unwrap().remove("detecting").unwrap();
+    let mut watch: Watch = serde_json::from_value(old).unwrap();
+    let told = watch.part_detectors(&spec);
+    let [drift, call] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((drift.about(), drift.ends(), drift.goes_on()), (About::Drift, true, false));
+    assert!(drift.sentence.contains("has not drifted by the monitor's own test"), "{}", drift.sentence);
+    assert_eq!((call.about(), call.goes_on()), (About::Detected, true));
+    assert!(call.sentence.contains("detectors call a change: in.x by ADWIN"), "{}", call.sentence);
+    assert!(watch.detecting && !watch.drifting && watch.part_detectors(&spec).is_empty());
 }
 
 /// Where the reference is answered meanwhile, detectors see the watched side alone, also while the other one rests.
