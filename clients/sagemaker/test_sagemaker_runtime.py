@@ -194,11 +194,26 @@ def test_the_container_answers_for_the_default_deployment(start):
     own.deploy("only", "models:/only/1", default=True)
     with urllib.request.urlopen(own.url + "/ping") as answer:
         assert answer.status == 200
-    for media, data, accept in [("application/x-npy", npy(frame.head(4).values), "application/x-npy"),
-                                ("application/jsonlines", frame.head(4).to_json(orient="records", lines=True).encode(), "text/csv")]:
+    four = frame.head(4)
+    plain = four.to_csv(index=False, header=False).encode()
+    for media, data, accept in [("application/x-npy", npy(four.values), "application/x-npy"),
+                                ("application/jsonlines", four.to_json(orient="records", lines=True).encode(), "text/csv"),
+                                # As CSVSerializer and JSONSerializer write rows, and as MLflow's clients do.
+                                ("text/csv", plain, "text/csv"),
+                                ("text/csv; header=absent", plain, "text/csv"),
+                                ("text/csv", four.to_csv(index=False).encode(), "text/csv"),
+                                ("application/json", json.dumps(four.values.tolist()).encode(), "application/x-npy")]:
         request = urllib.request.Request(own.url + "/invocations", data, {"content-type": media, "accept": accept})
         with urllib.request.urlopen(request) as answer:
             assert answer.headers["content-type"] == accept and answer.headers["mainspring-prediction-id"]
             body = answer.read()
         got = numpy.load(io.BytesIO(body)).ravel() if accept.endswith("npy") else pandas.read_csv(io.BytesIO(body), header=None)[0]
         numpy.testing.assert_allclose(got, fitted.predict(frame.head(4).values), rtol=1e-5, atol=1e-5)
+    one = urllib.request.Request(own.url + "/invocations", json.dumps(frame.values[7].tolist()).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(one) as answer:
+        ((value,),) = [row.values() for row in json.loads(answer.read())["predictions"]]
+        numpy.testing.assert_allclose(numpy.ravel(value), fitted.predict(frame.values[7:8]), rtol=1e-5)
+    wide = urllib.request.Request(own.url + "/invocations", b"1,2,3\n", {"content-type": "text/csv"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(wide)
+    assert refused.value.code == 400 and "the model takes 4 columns" in refused.value.read().decode()

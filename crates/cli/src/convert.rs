@@ -151,6 +151,14 @@ fn proof(findings: &Value) {
     for candidate in &candidates {
         worst(candidate);
     }
+    for warning in warnings(findings) {
+        line(mark(Mark::Warn, warning));
+    }
+}
+
+/// What whoever relies on the proof should know.
+fn warnings(findings: &Value) -> Vec<String> {
+    findings["warnings"].as_array().map(|all| all.iter().map(cell).collect()).unwrap_or_default()
 }
 
 /// The worst row of the output that is furthest from the model's own, with both values.
@@ -176,4 +184,17 @@ fn worst(candidate: &Value) {
 /// Microseconds for people.
 fn duration(us: f64) -> String {
     if us < 1000.0 { format!("{us:.1} µs") } else { format!("{:.2} ms", us / 1e3) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_the_findings_are_lines() {
+        let said = "only 5 rows were compared, from the input example";
+        assert_eq!(warnings(&json!({ "warnings": [said] })), [said]);
+        // A server from before says none.
+        assert!(warnings(&json!({ "rows": 5 })).is_empty());
+    }
 }

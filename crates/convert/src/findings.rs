@@ -89,7 +89,23 @@ pub struct Failed {
     pub reason: String,
 }
 
+/// A proof on fewer rows than this says little of the others.
+const FEW: u64 = 30;
+
 impl Findings {
+    /// What whoever relies on the proof should know.
+    pub fn warnings(&self) -> Vec<String> {
+        let passed = self.candidates.iter().any(|c| c.refused.is_none());
+        if !passed || self.rows >= FEW {
+            return Vec::new();
+        }
+        let were = if self.rows == 1 { "row was" } else { "rows were" };
+        vec![format!(
+            "only {} {were} compared, from {}, and the proof holds for no others; give more with --data FILE",
+            self.rows, self.rows_from
+        )]
+    }
+
     /// What is to be registered.
     pub fn winner(&self) -> Option<&Candidate> {
         self.chosen.and_then(|at| self.candidates.get(at))

@@ -87,6 +87,36 @@ fn without_rows_nothing_is_proven() {
 }
 
 #[test]
+fn a_proof_on_few_rows_is_warned_of() {
+    let of = |count: u64, agreeing: u64| {
+        let mut report = converted(vec![measured("float64", agreeing, 0.0, 10, 20)], vec![]);
+        report.rows.count = count;
+        conversion("models:/m/1".into(), report, Tolerance::default())
+    };
+    let warned = of(5, 5);
+    assert_eq!(
+        warned.warnings(),
+        ["only 5 rows were compared, from the input example, and the proof holds for no others; \
+          give more with --data FILE"]
+    );
+    assert!(of(1, 1).warnings()[0].starts_with("only 1 row was compared"));
+    // What is registered keeps the number.
+    let said = tags(&Task::Convert(Tolerance::default()), &warned, warned.winner().unwrap());
+    assert!(said.contains(&("mainspring.proof.rows".to_owned(), "5 of the input example".to_owned())));
+    // Enough rows, or none that agree: there is nothing to rely on by mistake.
+    for (count, agreeing) in [(30, 30), (100, 100), (5, 4), (0, 0)] {
+        assert!(of(count, agreeing).warnings().is_empty(), "{count} {agreeing}");
+    }
+    let report: Optimized = serde_json::from_value(json!({
+        "rows": {"from": "rows.csv", "count": 3}, "measure": null, "failed": [],
+        "variants": [measured("as it is", 3, 0.0, 1000, 1000), measured("int8", 3, 0.0, 10, 10)],
+    }))
+    .unwrap();
+    let found = optimisation("models:/m/1".into(), report, &Gate::default());
+    assert!(found.warnings()[0].starts_with("only 3 rows were compared, from rows.csv"));
+}
+
+#[test]
 fn what_no_exporter_can_do_is_said_once() {
     let failed = |name: &str| json!({"name": name, "reason": "no exporter knows step 'log'"});
     let report = converted(vec![], vec![failed("float64"), failed("float32")]);

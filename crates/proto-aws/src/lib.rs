@@ -3,7 +3,7 @@
 //! (`/models`). An endpoint is a deployment, and so is a model.
 //!
 //! The container's `/ping` and `/invocations` are those of MLflow's scoring, which answer for the default
-//! deployment.
+//! deployment, and read what SageMaker's clients send as well.
 
 mod error;
 mod models;

@@ -39,16 +39,20 @@ pub(crate) struct Forms {
 
 impl Forms {
     /// By `Content-Type` and `Accept`, as SageMaker's own containers understand them: CSV may come
-    /// without a header line (`text/csv; header=present` says that there is one), JSON may be a bare list.
+    /// without a header line (`text/csv; header=present` and `header=absent` say whether there is one), JSON may be a
+    /// bare list.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, scoring::Refused> {
         let given = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let mut pieces = given.split(';').map(|p| p.trim().to_ascii_lowercase());
         let mime = pieces.next().unwrap_or_default();
-        let present = pieces.any(|p| p == "header=present");
+        let header = pieces.find(|p| p.starts_with("header="));
         let media = match mime.as_str() {
             "application/json" => Media::JsonRows,
-            "text/csv" if present => Media::Csv,
-            "text/csv" => Media::CsvRows,
+            "text/csv" => match header.as_deref() {
+                Some("header=present") => Media::Csv,
+                Some("header=absent") => Media::CsvPlain,
+                _ => Media::CsvRows,
+            },
             "application/jsonlines" | "application/x-jsonlines" => Media::JsonLines,
             "application/x-npy" => Media::Npy,
             _ => {

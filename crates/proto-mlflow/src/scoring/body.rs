@@ -1,5 +1,6 @@
 //! The body of a scoring request: MLflow's forms, or a v2 inference request.
 
+use super::bare;
 use super::csv;
 use super::error::InputError;
 use super::input::{self, Input};
@@ -17,8 +18,12 @@ pub enum Media {
     Csv,
     /// `application/json`, where a bare list is rows.
     JsonRows,
-    /// `text/csv` whose header line may be missing.
+    /// `text/csv` whose header line may be missing; it has one where it has names that the model knows.
     CsvRows,
+    /// `text/csv` as MLflow's clients send it, with a header line, or as SageMaker's do, without.
+    CsvEither,
+    /// `text/csv` without a header line.
+    CsvPlain,
     /// `application/jsonlines`: a row a line.
     JsonLines,
     /// `application/x-npy`: one array.
@@ -47,6 +52,8 @@ impl Body {
                 Some(input::read_table(&csv::table(bytes, declared)?, contract)?)
             }
             Media::CsvRows => Some(rows::csv_rows(bytes, contract)?),
+            Media::CsvEither => Some(bare::csv_either(bytes, contract)?),
+            Media::CsvPlain => Some(bare::csv_plain(bytes, contract)?),
             Media::JsonLines => Some(rows::lines(bytes, contract)?),
             Media::Npy => Some(rows::array(bytes, contract)?),
             Media::Json | Media::JsonRows => None,
@@ -62,7 +69,7 @@ impl Body {
             return Ok(Self::V2(InferBody::parse(bytes, bytes.len())?));
         }
         match node {
-            list @ Node::List(_) if media == Media::JsonRows => Ok(Self::Scoring(rows::instances(list, contract)?)),
+            list @ Node::List(_) if media == Media::JsonRows => Ok(Self::Scoring(bare::list(list, contract)?)),
             node => Ok(Self::Scoring(input::read(node, contract)?)),
         }
     }

@@ -57,6 +57,13 @@ pub(crate) fn rows(body: &[u8], declared: Option<&MlflowInputs>) -> Result<Table
     Ok(table)
 }
 
+/// The fields of the first line; none where there is no line, or it is not CSV.
+pub(crate) fn first(body: &[u8]) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
+    let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
+    record.iter().map(|field| field.trim_start_matches('\u{feff}').to_owned()).collect()
+}
+
 fn utf8(body: &[u8]) -> Result<(), InputError> {
     let failed = |e: std::str::Utf8Error| InputError::Csv(format!("it is not UTF-8 text, at byte {}", e.valid_up_to()));
     std::str::from_utf8(body).map(drop).map_err(failed)

@@ -100,6 +100,16 @@ pub(crate) fn read_table(table: &Table, contract: &Contract) -> Result<Input, In
     Ok(Input { tensors, params: Vec::new(), frame: answers_with_records(contract, true), bare: false })
 }
 
+/// Rows by place, for a model with an input a column; `None` when they are no such rows.
+///
+/// # Errors
+/// [`InputError::Column`] naming the column.
+pub(crate) fn placed(rows: &Node, width: usize, contract: &Contract) -> Result<Option<Input>, InputError> {
+    let Some(table) = nameless(rows, width) else { return Ok(None) };
+    let tensors = from_table(table, contract)?;
+    Ok(Some(Input { tensors, params: Vec::new(), frame: answers_with_records(contract, false), bare: false }))
+}
+
 /// The members of `params`. As in MLflow, something else than an object does not matter to a model that
 /// takes none.
 fn declared_params(given: Option<Node>, contract: &Contract) -> Result<Vec<(Arc<str>, Node)>, InputError> {

@@ -4,13 +4,14 @@
 //! The format is that of `mlflow models serve` (`mlflow/pyfunc/scoring_server`): JSON with exactly
 //! one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV; answers are
 //! `{"predictions": …}` in the shape that MLflow's own server gives for that model. A v2 inference
-//! body is taken as well and answered as such, and so are JSON lines and NumPy's arrays, which SageMaker's
-//! clients send; an answer comes in one of these forms when `Accept` names it.
+//! body is taken as well and answered as such, and so is what SageMaker's clients send: JSON lines, NumPy's
+//! arrays, bare lists, and CSV without a header; an answer comes in one of these forms when `Accept` names it.
 //!
 //! Other protocols whose requests are rows of JSON or CSV stand on [`Call`], [`Body`] and the forms of
 //! answers here.
 
 mod accept;
+mod bare;
 mod body;
 mod call;
 mod classic;
@@ -184,13 +185,23 @@ pub async fn answer(call: Call, parsed: Body, accepted: Accepted) -> Result<Resp
     }
 }
 
-/// The content type, by MLflow's rules: UTF-8 only, and no parameter but `charset`.
+/// The content type, by MLflow's rules: UTF-8 only, and no parameter but `charset`; CSV may say whether it has a
+/// `header` (RFC 4180).
 fn media(headers: &HeaderMap) -> Result<Media, Refused> {
     let given = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let mut pieces = given.split(';').map(str::trim);
     let mime = pieces.next().unwrap_or("").to_ascii_lowercase();
+    let mut csv = Media::CsvEither;
     for parameter in pieces.filter(|p| !p.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if mime == "text/csv" && name.trim().eq_ignore_ascii_case("header") {
+            csv = match value.trim().trim_matches('"').to_ascii_lowercase().as_str() {
+                "present" => Media::Csv,
+                "absent" => Media::CsvPlain,
+                _ => return Err(Refused::media_type(format!("the header is {value:?}; it is present or absent"))),
+            };
+            continue;
+        }
         if !name.eq_ignore_ascii_case("charset") {
             return Err(Refused::media_type(format!(
                 "the content type has the parameter {name:?}; only charset is known"
@@ -201,8 +212,8 @@ fn media(headers: &HeaderMap) -> Result<Media, Refused> {
         }
     }
     match mime.as_str() {
-        "application/json" => Ok(Media::Json),
-        "text/csv" => Ok(Media::Csv),
+        "application/json" => Ok(Media::JsonRows),
+        "text/csv" => Ok(csv),
         "application/jsonlines" | "application/x-jsonlines" => Ok(Media::JsonLines),
         "application/x-npy" => Ok(Media::Npy),
         _ => Err(Refused::media_type(format!(

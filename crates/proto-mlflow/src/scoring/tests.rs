@@ -363,9 +363,13 @@ fn content_types_follow_mlflows_rules() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(text).unwrap());
         media(&headers)
     };
-    assert_eq!(of("application/json").unwrap(), Media::Json);
-    assert_eq!(of("Application/JSON; charset=UTF-8").unwrap(), Media::Json);
-    assert_eq!(of("text/csv;charset=utf-8").unwrap(), Media::Csv);
+    assert_eq!(of("application/json").unwrap(), Media::JsonRows);
+    assert_eq!(of("Application/JSON; charset=UTF-8").unwrap(), Media::JsonRows);
+    assert_eq!(of("text/csv;charset=utf-8").unwrap(), Media::CsvEither);
+    assert_eq!(of("text/csv; header=present").unwrap(), Media::Csv);
+    assert_eq!(of("Text/CSV; charset=utf-8; Header=\"absent\"").unwrap(), Media::CsvPlain);
+    assert!(of("text/csv; header=maybe").unwrap_err().message.contains("present or absent"));
+    assert!(of("application/json; header=absent").unwrap_err().message.contains("\"header\""));
     assert!(of("text/csv; charset=latin-1").unwrap_err().message.contains("only UTF-8"));
     assert!(of("application/json; format=pandas").unwrap_err().message.contains("\"format\""));
     assert!(of("application/x-www-form-urlencoded").unwrap_err().message.contains("application/x-npy are understood"));
@@ -464,6 +468,9 @@ proptest! {
         let body = Bytes::from(bytes);
         for contract in [wide(None), wide(columns(&["a", "b"])), wide(tensors("X", &[-1, 2]))] {
             for media in [Media::Json, Media::JsonRows, Media::Csv, Media::CsvRows, Media::JsonLines, Media::Npy] {
+                let _ = Body::read(media, None, &body, &contract);
+            }
+            for media in [Media::CsvEither, Media::CsvPlain] {
                 let _ = Body::read(media, None, &body, &contract);
             }
             let _ = Body::read(Media::Json, Some(3), &body, &contract);

@@ -117,6 +117,7 @@ impl From<Findings> for ConversionFindings {
         };
         let (framework, what) = f.what.clone().unzip();
         Self {
+            warnings: f.warnings(),
             candidates: f.candidates.iter().map(candidate).collect(),
             chosen: f.winner().map(|w| w.name.clone()),
             failed: f.failed.into_iter().map(|m| ConversionMiss { name: m.name, reason: m.reason }).collect(),
@@ -131,5 +132,33 @@ impl From<Findings> for ConversionFindings {
             before: f.before.into(),
             score: f.score,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json, to_value};
+
+    #[test]
+    fn findings_tell_that_few_rows_were_compared() {
+        let found = |rows: u64| -> ConversionFindings {
+            let speed = json!({ "one_ns": 1, "batch_ns": 1, "bytes": 1 });
+            let made = json!({
+                "name": "float64", "path": "", "speed": speed, "agreeing": rows, "score": null, "outputs": [],
+                "refused": null,
+            });
+            let findings: Findings = from_value(json!({
+                "source": "models:/m/1", "what": null, "rows_from": "the input example", "rows": rows,
+                "batch_rows": rows, "rule": "", "measure": null, "before": speed, "score": null,
+                "candidates": [made], "failed": [], "chosen": 0,
+            }))
+            .unwrap();
+            findings.into()
+        };
+        let said = to_value(found(5)).unwrap();
+        let warning = said["warnings"][0].as_str().unwrap();
+        assert!(warning.starts_with("only 5 rows were compared, from the input example"), "{warning}");
+        assert_eq!(to_value(found(30)).unwrap()["warnings"], json!([]));
     }
 }

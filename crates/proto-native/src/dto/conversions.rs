@@ -150,6 +150,8 @@ pub struct ConversionFindings {
     pub candidates: Vec<ConversionCandidate>,
     /// What could not be made.
     pub failed: Vec<ConversionMiss>,
+    /// What whoever relies on it should know: that few rows were compared.
+    pub warnings: Vec<String>,
     /// The name of the candidate that is the best of those that pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<String>,
