@@ -7,6 +7,7 @@ import mlflow
 import numpy
 import pandas
 import pyarrow
+import pyarrow.ipc
 import pytest
 import requests
 from onnx import TensorProto, helper, numpy_helper
@@ -193,6 +194,15 @@ def test_a_window_is_estimated_and_its_labels_say_the_same(served, tmp_path):
 
 
 def test_labelled_rows_are_a_reference_for_later_ones(served):
+    # However many rows without a label came after those with one.
+    path = f"{served.url}/api/v1/deployments/{NAME}/rows"
+    of = lambda **more: requests.get(path, params={"segment": json.dumps({"in.phase": "now"}), **more})
+    rows_of = lambda **more: pyarrow.ipc.open_stream(of(**more).content).read_all()
+    labelled = rows_of(label="leaves", labelled="true")
+    assert labelled.num_rows == 600 and labelled["label"].null_count == 0 and rows_of(label="leaves").num_rows == 1200
+    assert of(labelled="true").status_code == 400 and "none is named" in of(labelled="true").text
+    none = estimate(served, NOW, NOW, "--label", "stays", code=1)
+    assert 'has feedback called "stays"' in none, none
     one = ["--label", "leaves", "--prediction", "leaves", "--chunks", "4"]
     found = estimate(served, BEFORE, NOW, *one)
     assert (found["method"], found["alert"], found["rows"]) == ("cbpe", True, [2400, 1200]), found

@@ -36,7 +36,7 @@ pub use machine::{Alert, Phase};
 pub use matcher::Matcher;
 pub use notice::{Item, Notice, Status};
 pub use ports::{Courier, Freezer, Happenings, PortError, Refused, Traffic};
-pub use signal::{DETECTED_CHANGE, Happening, Severity, Signal, Source, Subject};
+pub use signal::{DETECTED_CHANGE, Happening, MONITOR_STOPPED, Severity, Signal, Source, Subject};
 pub use silence::Silence;
 pub use spec::ChannelSpec;
 pub use sql::{Delivery, DeliveryState, MIGRATIONS};

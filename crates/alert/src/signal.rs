@@ -103,11 +103,14 @@ pub struct Subject {
 
 /// What a stream detector of a monitor calls, which promises no rate of false alarms.
 pub const DETECTED_CHANGE: &str = "DetectedChange";
+/// A monitor that does not go on: what it would see nobody is told.
+pub const MONITOR_STOPPED: &str = "MonitorStopped";
 
 impl Subject {
-    /// Whether the version that it is about may be frozen for it: not for what may be nothing.
+    /// Whether the version that it is about may be frozen for it: not for what may be nothing, nor for what is not its own.
     pub fn may_freeze(&self) -> bool {
-        matches!(self.source, Source::Slo | Source::Drift) && self.name != DETECTED_CHANGE
+        let own = ![DETECTED_CHANGE, MONITOR_STOPPED].contains(&self.name.as_str());
+        own && matches!(self.source, Source::Slo | Source::Drift)
     }
 
     /// What two reports of the same have in common: name, source, severity and labels.

@@ -9,6 +9,7 @@ use crate::sides::{Side, rows, window_body};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::Table;
 use mainspring_monitor::estimate::{Asked, Chunk, Estimated, Source, estimate_sources};
+use mainspring_monitor::segment::Labelled;
 use mainspring_stats::estimate::Estimate;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -33,8 +34,8 @@ pub async fn run(server: &Server, args: EstimateArgs, out: Output) -> Result<Exi
         let alert = args.fail_on_alert && found["alert"] == true;
         return Ok(if alert { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    let reference = source(server, reference, &asked.label).await?;
-    let current = source(server, current, &asked.label).await?;
+    let reference = source(server, reference, Labelled { name: &asked.label, only: true }).await?;
+    let current = source(server, current, Labelled { name: &asked.label, only: false }).await?;
     let found = apart(move || estimate_sources(reference, current, &asked)).await?;
     either(out, &found, || people(&found));
     Ok(if args.fail_on_alert && found.alert { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -87,7 +88,7 @@ fn conclude((beyond, parts): (usize, usize), [current, reference]: [u64; 2], met
 }
 
 /// A file, or live rows with their labels.
-async fn source(server: &Server, side: Side, label: &str) -> Result<Source, CliError> {
+async fn source(server: &Server, side: Side, label: Labelled<'_>) -> Result<Source, CliError> {
     match side {
         Side::File(file) => Ok(Source::File(apart(move || Table::open(&file)).await?)),
         Side::Window(of) => {

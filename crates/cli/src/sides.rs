@@ -6,7 +6,7 @@ use crate::monitor::{apart, cores};
 use crate::output::{cell, moment, note, time};
 use mainspring_core::ErrorKind;
 use mainspring_monitor::profile::{Profile, profile};
-use mainspring_monitor::segment::{About, Kept};
+use mainspring_monitor::segment::{About, Kept, Labelled};
 use mainspring_monitor::sketches::{Sketches, Written, share};
 use mainspring_monitor::{Kind, Table};
 use mainspring_resource::HumanDuration;
@@ -200,9 +200,10 @@ fn place(of: &str, what: &str, more: Option<String>) -> Result<String, CliError>
 ///
 /// # Errors
 /// [`CliError`] when there are none, or the server does not give them.
-pub async fn rows(server: &Server, of: &str, label: Option<&str>) -> Result<Kept, CliError> {
-    let label = label.map(|name| format!("label={}", segment(name)));
-    let bytes = server.bytes(&place(of, "rows", label)?).await?;
+pub async fn rows(server: &Server, of: &str, label: Option<Labelled<'_>>) -> Result<Kept, CliError> {
+    let asked =
+        label.map(|label| format!("label={}{}", segment(label.name), if label.only { "&labelled=true" } else { "" }));
+    let bytes = server.bytes(&place(of, "rows", asked)?).await?;
     let kept = Kept::from_arrow(bytes.as_slice()).map_err(|e| {
         CliError::new(ErrorKind::Internal, format!("the server's rows of deployment:{of} cannot be read: {e}"))
     })?;
@@ -211,6 +212,11 @@ pub async fn rows(server: &Server, of: &str, label: Option<&str>) -> Result<Kept
         0 => String::new(),
         rows => format!("the payload of {rows} rows was not kept (`journal: {{sample}}`)"),
     };
+    if let Some(label) = label.filter(|label| label.only && kept.rows() == 0) {
+        let message = format!("no row of deployment:{of} has feedback called {:?} in that time", label.name);
+        return Err(CliError::new(ErrorKind::NotFound, message)
+            .hint("name another reference: a time in which labels came, or a version that names a file"));
+    }
     if kept.rows() == 0 {
         let hint = if unkept.is_empty() { "ask for more: deployment:NAME?last=24h" } else { &unkept };
         return Err(

@@ -3,8 +3,8 @@
 mod rows;
 mod window;
 
-pub use rows::{About, Kept};
-pub(crate) use rows::{LABEL, Labelled, rows};
+pub use rows::{About, Kept, Labelled};
+pub(crate) use rows::{LABEL, rows};
 pub use window::{Wanted, Window, WindowError, window};
 
 use crate::column::{Kind, numbers, texts};

@@ -126,6 +126,12 @@ const DRIFT: &str = r#"  - name: "mainspring-monitors"
         labels: {severity: "ticket"}
         annotations:
           summary: "{{ $labels.monitor }}: a stream detector calls a change in what {{ $labels.deployment }} is asked or answers, which may be none; `mainspring monitor show {{ $labels.monitor }}` says which"
+      - alert: "MainspringMonitorStopped"
+        expr: "max by (tenant, deployment, monitor) (mainspring_monitor_stopped) == 1"
+        for: "5m"
+        labels: {severity: "ticket"}
+        annotations:
+          summary: "{{ $labels.monitor }}: it does not watch {{ $labels.deployment }}; `mainspring monitor show {{ $labels.monitor }}` says why"
 "#;
 
 fn group(out: &mut String, counted: Counted<'_>) {

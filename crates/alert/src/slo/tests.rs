@@ -148,10 +148,10 @@ fn the_rules_for_prometheus_are_yaml_with_what_was_declared() {
     // Also what no version could answer.
     assert!(bad.starts_with(&format!("({} + {}) / (", sum("requests"), sum("unserved"))), "{bad}");
     assert_eq!(bad.matches("mainspring_inference_unserved_total").count(), 2, "{bad}");
-    let named = |rule: &serde_json::Value| rule.get("alert").map(|_| rule["labels"].to_string());
+    let named = |rule: &serde_json::Value| rule.get("alert").map(|name| format!("{name} {}", rule["labels"]));
     let labels: Vec<String> = groups.iter().flat_map(|g| g["rules"].as_array().unwrap()).filter_map(named).collect();
     let different: std::collections::BTreeSet<&String> = labels.iter().collect();
-    assert_eq!((labels.len(), different.len()), (10, 10), "Prometheus wants no two rules to be the same");
+    assert_eq!((labels.len(), different.len()), (11, 11), "Prometheus wants no two rules to be the same");
     assert!(groups[1]["rules"][0]["expr"].as_str().unwrap().contains("le=\"0.01\""));
     assert!(text.contains("# churn p99: the shortest duration bucket is longer than 5 ms"));
 }
@@ -219,6 +219,7 @@ fn the_rules_for_prometheus_tell_of_drift_whatever_is_promised() {
             (&"MainspringDetectedChange".into(), &"ticket".into())
         );
         assert!(rule["expr"].as_str().unwrap().contains("(mainspring_monitor_detecting) == 1"), "{text}");
+        assert_eq!(groups[more]["rules"][2]["alert"], "MainspringMonitorStopped");
         assert_eq!(text.contains("# No deployment has an `slo` yet."), objectives.is_empty(), "{text}");
     }
 }

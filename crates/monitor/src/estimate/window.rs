@@ -115,10 +115,10 @@ impl Performance {
         &self,
         auth: &Authorized<QueryJournal>,
         wanted: &Wanted,
-        label: Option<&str>,
+        label: Option<Labelled<'_>>,
     ) -> Result<Vec<u8>, EstimateError> {
         let turn = self.turn().await?;
-        let kept = rows(self.query(), auth, wanted, label.map(|name| Labelled { name, only: false })).await?;
+        let kept = rows(self.query(), auth, wanted, label).await?;
         let work = move || {
             let _turn = turn;
             kept.to_arrow().map_err(|e| WindowError::Rows(e.to_string()))

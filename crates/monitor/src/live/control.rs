@@ -43,6 +43,8 @@ const RELAYED: u32 = 100;
 const RELAY: i64 = 2_000_000;
 /// Passes that a monitor sits out after an error.
 const SITS_OUT: u32 = 10;
+/// Microseconds after which somebody is told that a monitor does not go on.
+const STILL: i64 = 300_000_000;
 /// How much of a time without rows, or with large states, may have to be read again after a restart, microseconds.
 const UNWRITTEN: i64 = 600_000_000;
 /// Learnt numbers from which on a state is large: some 2 MB.
@@ -152,6 +154,16 @@ pub struct Controller {
     /// States of monitors that nobody declares any more were looked for.
     tidied: bool,
     early: Early,
+    /// Monitors that do not go on.
+    still: BTreeMap<Key, Still>,
+}
+
+/// A monitor that does not go on.
+#[derive(Debug, Clone, Copy)]
+struct Still {
+    since: Timestamp,
+    /// Whether somebody was told.
+    told: bool,
 }
 
 impl std::fmt::Debug for Controller {
@@ -164,7 +176,16 @@ impl Controller {
     /// The controller of the process `owner`, a name that no other process has.
     pub fn new(monitors: Monitors, ports: Ports, owner: String) -> Self {
         let leader = Leader::new(monitors.db.clone(), LEASE, owner, TTL);
-        Self { monitors, ports, leader, running: BTreeMap::new(), passes: 0, tidied: false, early: Early::default() }
+        Self {
+            monitors,
+            ports,
+            leader,
+            running: BTreeMap::new(),
+            passes: 0,
+            tidied: false,
+            early: Early::default(),
+            still: BTreeMap::new(),
+        }
     }
 
     /// Looks once at everything. The leader folds and tells; the others read what it has written.
@@ -233,18 +254,20 @@ impl Controller {
     /// A store that does not answer, or a lease that is gone: nothing of what is in memory can be trusted.
     fn lost(&mut self, error: StoreError) -> WatchError {
         self.leader.lost();
-        self.running.clear();
-        self.early = Early::default();
+        self.begin_anew();
         error.into()
+    }
+
+    fn begin_anew(&mut self) {
+        self.running.clear();
+        self.still.clear();
+        self.early = Early::default();
     }
 
     async fn lead(&mut self) -> Result<Option<Lease>, WatchError> {
         match self.leader.lead().await {
             Ok(Lead::Kept) => {}
-            Ok(Lead::Taken | Lead::No) => {
-                self.running.clear();
-                self.early = Early::default();
-            }
+            Ok(Lead::Taken | Lead::No) => self.begin_anew(),
             Err(error) => return Err(self.lost(error)),
         }
         Ok(self.leader.lease().cloned())
@@ -269,6 +292,7 @@ impl Controller {
         }
         self.tidied = true;
         self.running.retain(|key, _| specs.contains_key(key));
+        self.still.retain(|key, _| specs.contains_key(key));
         for (key, declared) in specs {
             let spec = &declared.spec;
             match self.running.get_mut(&key) {
@@ -290,7 +314,7 @@ impl Controller {
     /// Lets go of a monitor that is no longer declared.
     async fn forget(&mut self, key: &Key, lease: Lease) -> Result<(), WatchError> {
         let (ctx, (tenant, name)) = (&self.monitors.ctx, key.clone());
-        let ends = Ends { lease, at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id(), ctx.event_id()] };
+        let ends = Ends { lease, at: ctx.now(), alarms: std::array::from_fn(|_| ctx.event_id()) };
         let db = self.monitors.db.clone();
         let done = db.write(move |c| async move { sql::forget(c, (&tenant, &name), &ends).await }.boxed()).await;
         match done {
@@ -342,16 +366,39 @@ impl Controller {
     /// Says why a monitor does not go on, or that it does, here and to the servers that do not lead.
     async fn stopped(&mut self, key: &Key, error: Option<&WatchError>, lease: &Lease) -> Result<(), WatchError> {
         let problem = error.map(told);
-        {
+        let now = self.monitors.ctx.now();
+        let long = problem.as_ref().is_some_and(|_| {
+            let still = self.still.entry(key.clone()).or_insert(Still { since: now, told: false });
+            !still.told && now.micros() - still.since.micros() >= STILL
+        });
+        let (spec, tell) = {
             let mut known = self.monitors.known.write();
-            let Some(view) = known.views.get_mut(key).filter(|view| view.problem != problem) else { return Ok(()) };
+            let Some(view) = known.views.get_mut(key) else { return Ok(()) };
+            let news = view.problem != problem;
+            if !news && !long {
+                return Ok(());
+            }
             view.problem.clone_from(&problem);
-        }
+            // Whoever led before may have told it, so an end is told always: where nothing fires it ends nothing.
+            let told = self.still.get(key).is_none_or(|still| still.told);
+            (Arc::clone(&view.spec), long || news && told)
+        };
         let ((tenant, name), lease) = (key.clone(), lease.clone());
+        let told = tell.then(|| (now, self.monitors.ctx.event_id()));
+        let still = sql::Standstill { tenant, name, spec, problem, told, lease };
+        let goes_on = still.problem.is_none();
         let db = self.monitors.db.clone();
-        let said =
-            db.write(move |c| async move { sql::say(c, (&tenant, &name), problem.as_deref(), &lease).await }.boxed());
-        said.await.map_err(|error| self.lost(error))
+        let said = db.write(move |c| async move { sql::say(c, &still).await }.boxed()).await;
+        match said {
+            Err(WatchError::Store(error)) => return Err(self.lost(error)),
+            said => said?,
+        }
+        if goes_on {
+            self.still.remove(key);
+        } else if let Some(still) = self.still.get_mut(key) {
+            still.told |= tell;
+        }
+        Ok(())
     }
 
     fn show(&self, key: &Key, watch: &Arc<Watch>, late: u64) {
@@ -517,8 +564,7 @@ impl Running {
         let (version, late) = (self.version, self.late);
         let state = State { tenant, name, spec, watch, version, late, problem: None };
         let told = told.into_iter().map(|t| (t, [ctx.event_id(), ctx.event_id()])).collect();
-        let ends =
-            Ends { lease: lease.clone(), at: ctx.now(), alarms: [ctx.event_id(), ctx.event_id(), ctx.event_id()] };
+        let ends = Ends { lease: lease.clone(), at: ctx.now(), alarms: std::array::from_fn(|_| ctx.event_id()) };
         let change = Box::new(Change { state, told, points, before, ends });
         Box::pin(monitors.db.write(move |c| async move { sql::commit(c, &change).await }.boxed())).await?;
         self.version += 1;

@@ -206,6 +206,8 @@ pub enum About {
     Estimate,
     /// Changes that stream detectors call, which may be none.
     Detected,
+    /// The monitor itself, which does not go on: nobody is told what it would see.
+    Stopped,
 }
 
 /// What somebody must hear of: a monitor that begins or ceases to see drift, or answers that are probably worse.

@@ -68,22 +68,33 @@ fn list(these: &[&Turned]) -> String {
 fn advice(these: &[&Turned]) -> &'static str {
     let any = |kind| these.iter().any(|t| side(&t.column) == kind);
     match (any("concept"), any("label"), any("covariate"), any("prediction")) {
-        (true, false, ..) => {
-            "the model is no longer as wrong as it was: where no input has changed, what follows from them has; compare `mainspring performance` by segment, then train on newer labels"
+        (true, false, true, _) => {
+            "the inputs have changed and the model is no longer as wrong as it was: look at where these columns come from, compare `mainspring performance` by segment, then train on newer data and labels"
         }
-        (true, true, ..) => {
+        (true, false, false, _) => {
+            "the model is no longer as wrong as it was and the watched inputs have not changed, so what follows from them has: compare `mainspring performance` by segment, then train on newer labels"
+        }
+        (true, true, true, _) => {
+            "the inputs have changed, and with them what is true and how wrong the model is: look at where these columns come from, then train on newer data and labels"
+        }
+        (true, true, false, _) => {
             "what is true has changed, and how wrong the model is with it: train on newer labels, or set its threshold anew"
         }
-        (false, true, ..) => {
+        (false, true, true, _) => {
+            "the inputs have changed and what is true with them, and not how wrong the model is: look at where these columns come from, and at thresholds that rest on shares of what is true"
+        }
+        (false, true, false, _) => {
             "what is true has changed, and not how wrong the model is: look at how labels are made, and at thresholds that rest on their shares"
         }
-        (_, _, true, true) => {
+        (false, false, true, true) => {
             "the inputs have changed and the answers with them: look at where these columns come from, then train on newer data"
         }
-        (_, _, true, false) => {
+        (false, false, true, false) => {
             "the inputs have changed and the watched answers not: look at where these columns come from"
         }
-        _ => "the answers have changed and the watched inputs not: look at inputs that are not watched, and at labels",
+        (false, false, false, _) => {
+            "the answers have changed and the watched inputs not: look at inputs that are not watched, and at labels"
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const CATEGORIES: usize = 20;
 const EACH: u64 = 20;
 /// Rows below which one value more or less says too much.
 const FEW: u64 = 100;
-/// Share of a column's rows by which its missing values may be more than they were.
+/// Share of a column's rows by which its missing values may at least be more than they were.
 const SLACK: f64 = 0.01;
 /// Share of the rows that must be in the range that was seen: the next sample has its own least and greatest values.
 const MOSTLY: f64 = 0.99;
@@ -69,14 +69,15 @@ fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)>
     let there = column.present - nan;
     if rows > 0 && there > 0 {
         let share = there as f64 / rows as f64;
+        let slack = SLACK.max(chance(share, rows as f64));
         // To a thousandth, downwards.
-        let mostly = ((share - SLACK).max(0.0) * 1e3).floor() / 1e3;
+        let mostly = ((share - slack).max(0.0) * 1e3).floor() / 1e3;
         let kwargs =
             if there == rows { json!({ "column": name }) } else { json!({ "column": name, "mostly": mostly }) };
         rules.push(("expect_column_values_to_not_be_null", kwargs, Severity::Critical));
     }
     let range = column.numbers.as_ref().filter(|n| n.infinite == 0).and_then(|n| Some((n.min?, n.max?)));
-    if let (Some((min, max)), true) = (range, column.kind != Kind::Time) {
+    if let (Some((min, max)), true) = (range, column.kind != Kind::Time && !ids(column)) {
         let kwargs = json!({ "column": name, "min_value": min, "max_value": max, "mostly": MOSTLY });
         rules.push(("expect_column_values_to_be_between", kwargs, Severity::Critical));
     }
@@ -97,13 +98,23 @@ fn of_column(column: &Column, rows: u64) -> Vec<(&'static str, Value, Severity)>
     rules
 }
 
+/// Three standard deviations of the difference between a share of this sample, of `n` rows, and that of another of a thousand
+/// rows or more.
+fn chance(share: f64, n: f64) -> f64 {
+    3.0 * (share * (1.0 - share) * (1.0 / n + 1.0 / ENOUGH)).sqrt()
+}
+
+/// Whole numbers that are nearly all different, in rows enough to say so: ids or counts, of which the next ones are others.
+fn ids(column: &Column) -> bool {
+    column.kind == Kind::Integer && column.present >= FEW && column.distinct > IDS * column.present as f64
+}
+
 /// The ranges of quartiles: the values of the ranks that are three standard deviations away, of the difference between this
 /// sample and another of a thousand rows or more. Of few rows, ids and times there are none.
 fn quartiles(column: &Column) -> Option<Value> {
     let numbers = column.numbers.as_ref().filter(|n| n.infinite == 0)?;
-    let ids = column.kind == Kind::Integer && column.distinct > IDS * column.present as f64;
     let n = (column.present - numbers.nan) as f64;
-    if n < ENOUGH || ids || column.kind == Kind::Time {
+    if n < ENOUGH || ids(column) || column.kind == Kind::Time {
         return None;
     }
     let sketch = Kll::from_datasketches(&STANDARD.decode(&numbers.kll).ok()?).ok()?;
@@ -111,7 +122,7 @@ fn quartiles(column: &Column) -> Option<Value> {
     let ranges: Option<Vec<(f64, f64)>> = QUARTILES
         .iter()
         .map(|q| {
-            let away = 3.0 * (q * (1.0 - q) * (1.0 / n + 1.0 / ENOUGH)).sqrt() + numbers.rank_error;
+            let away = chance(*q, n) + numbers.rank_error;
             Some((view.quantile(q - away)?, view.quantile(q + away)?))
         })
         .collect();

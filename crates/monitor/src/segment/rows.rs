@@ -37,7 +37,7 @@ pub(crate) const LABEL: &str = "label";
 
 /// Which label the rows come with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Labelled<'a> {
+pub struct Labelled<'a> {
     /// Name of the feedback.
     pub name: &'a str,
     /// Whether rows without one are left out.

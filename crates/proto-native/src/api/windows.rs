@@ -11,10 +11,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
+use mainspring_core::ErrorKind;
 use mainspring_http::{ApiError, Caller, Json as JsonBody};
 use mainspring_monitor::estimate::{Reference, Request};
 use mainspring_monitor::live::ReadProfile;
-use mainspring_monitor::segment::Wanted;
+use mainspring_monitor::segment::{Labelled, Wanted};
 use mainspring_query::QueryJournal;
 
 const ARROW: &str = "application/vnd.apache.arrow.stream";
@@ -37,7 +38,13 @@ pub(crate) async fn get_deployment_rows(
     let deployment = deployment_name(&name)?;
     let WindowQuery { variant, version, others, .. } = query;
     let wanted = Wanted { deployment, from, until, variant, version, segment, others };
-    let bytes = s.performance.rows(&auth, &wanted, label.label.as_deref()).await?;
+    let RowsQuery { label, labelled } = label;
+    if labelled && label.is_none() {
+        let refused = ApiError::new(ErrorKind::InvalidInput, "rows are labelled by a feedback, and none is named");
+        return Err(refused.hint("name it: label=churned&labelled=true"));
+    }
+    let label = label.as_deref().map(|name| Labelled { name, only: labelled });
+    let bytes = s.performance.rows(&auth, &wanted, label).await?;
     Ok(([(CONTENT_TYPE, ARROW)], bytes).into_response())
 }
 

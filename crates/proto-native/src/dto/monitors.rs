@@ -458,6 +458,9 @@ pub struct WindowQuery {
 pub struct RowsQuery {
     /// Name of the feedback that says what was true, as the column `label`; without it there is none.
     pub label: Option<String>,
+    /// Only rows that it has come for, so that the newest of them are read however many came after them; false when left out.
+    #[serde(default)]
+    pub labelled: bool,
 }
 
 /// What is kept of a column of live rows.

@@ -1,7 +1,7 @@
 //! monitor tells of drift; who asked hears of it, and rollouts carry out its orders.
 
 use crate::deployments::acting_for;
-use mainspring_alert::{Alerts, DETECTED_CHANGE, Severity, Signal, Source, Subject};
+use mainspring_alert::{Alerts, DETECTED_CHANGE, MONITOR_STOPPED, Severity, Signal, Source, Subject};
 use mainspring_core::{Failure, Gate, Name};
 use mainspring_monitor::live::spec::{RolloutOrder, Severity as HowBad};
 use mainspring_monitor::live::{About, Alarm, Alarms, PortError, PortResult};
@@ -44,6 +44,7 @@ fn signals(alarm: &Alarm) -> [Signal; 2] {
         About::Drift => "Drift",
         About::Estimate => "EstimatedPerformance",
         About::Detected => DETECTED_CHANGE,
+        About::Stopped => MONITOR_STOPPED,
     };
     let labels = [
         ("deployment", alarm.deployment.as_str()),
@@ -138,6 +139,9 @@ mod tests {
         assert_eq!(signals(&called)[0].subject.name, "DetectedChange");
         assert!(signals(&called).iter().all(|signal| !signal.subject.may_freeze()), "it may be nothing");
         assert!(!names(&called).iter().any(|name| drift.contains(name)), "a drift after it is news");
+        let still = Alarm { about: About::Stopped, ..alarm(true, HowBad::Warning) };
+        assert_eq!(signals(&still)[0].subject.name, "MonitorStopped");
+        assert!(signals(&still).iter().all(|signal| !signal.subject.may_freeze()), "the version is not to blame");
         assert_eq!(signals(&alarm(true, HowBad::Warning))[0].subject.query.as_deref(), Some("SELECT 1"));
     }
 }

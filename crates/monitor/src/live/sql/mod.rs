@@ -13,7 +13,7 @@ use super::watch::{Transition, TransitionKind, Watch};
 use mainspring_core::event::Decision;
 use mainspring_core::{AuditRecord, EventId, Name, Tenant, Timestamp};
 use mainspring_store::sql::Lease;
-use mainspring_store::{Conn, Row, StoreError, args};
+use mainspring_store::{Conn, Row, args};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -93,8 +93,9 @@ pub(crate) struct Change {
 pub(crate) struct Ends {
     pub lease: Lease,
     pub at: Timestamp,
-    /// The ids of the alarms that end, if they do: of drift, of what is estimated, and of what detectors call.
-    pub alarms: [EventId; 3],
+    /// The ids of the alarms that end, if they do: of drift, of what is estimated, of what detectors call, and of a monitor that
+    /// did not go on.
+    pub alarms: [EventId; 4],
 }
 
 /// Writes a state and all that follows from it, or nothing.
@@ -207,15 +208,20 @@ async fn tell(c: &mut Conn, of: &State, told: &Transition, ids: &[EventId; 2]) -
         // What ends while something else goes on is no end: the alarm stays, says what is true now, and orders nothing again.
         firing: told.goes_on(),
         order: spec.on_drift.as_ref().map(|on| on.rollout).filter(|_| sure),
-        ..over((of, about), told.at, told.sentence.clone(), told.numbers.clone())
+        ..over((tenant, name, spec), about, told.at, told.sentence.clone(), told.numbers.clone())
     };
     c.outbox(super::ALARMS, ids[1], &body(&alarm)?).await?;
     Ok(())
 }
 
 /// The alarm of a monitor that sees nothing of this any more, as it was declared.
-fn over((of, about): (&State, About), at: Timestamp, sentence: String, numbers: serde_json::Value) -> Alarm {
-    let State { tenant, name, spec, .. } = of;
+fn over(
+    (tenant, name, spec): (&Tenant, &Name, &MonitorSpec),
+    about: About,
+    at: Timestamp,
+    sentence: String,
+    numbers: serde_json::Value,
+) -> Alarm {
     Alarm {
         tenant: tenant.clone(),
         monitor: name.to_string(),
@@ -225,8 +231,8 @@ fn over((of, about): (&State, About), at: Timestamp, sentence: String, numbers: 
         firing: false,
         at,
         severity: match about {
-            // What may be nothing wakes nobody.
-            About::Detected => Severity::Warning,
+            // What may be nothing wakes nobody, nor does a monitor that stands still.
+            About::Detected | About::Stopped => Severity::Warning,
             About::Drift | About::Estimate => spec.severity,
         },
         sentence,
@@ -242,12 +248,13 @@ fn body(value: &impl Serialize) -> Result<serde_json::Value, WatchError> {
 
 /// Ends the alarms of a state that is not gone on with, under what it was declared as: nothing else ever would.
 async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), WatchError> {
-    let State { name, spec, watch, .. } = state;
+    let State { tenant, name, spec, watch, .. } = state;
     let degraded = watch.outlook.as_ref().is_some_and(Outlook::is_degraded);
     let going_on = [
         (watch.drifting, About::Drift, "saw", "drift"),
         (degraded, About::Estimate, "estimated", "to be beyond its limit"),
         (watch.detecting, About::Detected, "had detectors that called", "changed"),
+        (state.problem.is_some(), About::Stopped, "did not go on with", "watched"),
     ];
     for ((goes_on, about, did, what), id) in going_on.into_iter().zip(ends.alarms) {
         if !goes_on {
@@ -255,7 +262,7 @@ async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), 
         }
         let sentence = format!("monitor {name} {did} {} of {} {what} until {why}", spec.variant, spec.deployment);
         let numbers = serde_json::json!({"model": watch.model, "version": watch.version});
-        let alarm = over((state, about), ends.at, sentence, numbers);
+        let alarm = over((tenant, name, spec), about, ends.at, sentence, numbers);
         c.outbox(super::ALARMS, id, &body(&alarm)?).await?;
     }
     Ok(())
@@ -277,16 +284,34 @@ pub(crate) async fn forget(c: &mut Conn, (tenant, name): (&Tenant, &Name), ends:
     Ok(())
 }
 
+/// Whether a monitor goes on.
+#[derive(Debug)]
+pub(crate) struct Standstill {
+    pub tenant: Tenant,
+    pub name: Name,
+    pub spec: Arc<MonitorSpec>,
+    /// Why it does not; nothing when it does.
+    pub problem: Option<String>,
+    /// Whether it concerns somebody: when, and the id of the alarm.
+    pub told: Option<(Timestamp, EventId)>,
+    pub lease: Lease,
+}
+
 /// Writes down why a monitor does not go on, or that it does; one that was never written has no place for it.
-pub(crate) async fn say(
-    c: &mut Conn,
-    (tenant, name): (&Tenant, &Name),
-    problem: Option<&str>,
-    lease: &Lease,
-) -> Result<(), StoreError> {
+pub(crate) async fn say(c: &mut Conn, of: &Standstill) -> Result<(), WatchError> {
+    let Standstill { tenant, name, spec, problem, told, lease } = of;
     c.lease_check(lease).await?;
     let sql = "UPDATE monitor_state SET problem = $1 WHERE tenant = $2 AND name = $3";
-    c.execute(sql, args![problem, tenant, name]).await?;
+    c.execute(sql, args![problem.as_deref(), tenant, name]).await?;
+    let Some((at, id)) = *told else { return Ok(()) };
+    let sentence = match problem {
+        Some(problem) => format!("monitor {name} does not watch {} of {}: {problem}", spec.variant, spec.deployment),
+        None => format!("monitor {name} watches {} of {} again", spec.variant, spec.deployment),
+    };
+    let numbers = serde_json::json!({"problem": problem});
+    let alarm =
+        Alarm { firing: problem.is_some(), ..over((tenant, name, spec), About::Stopped, at, sentence, numbers) };
+    c.outbox(super::ALARMS, id, &body(&alarm)?).await?;
     Ok(())
 }
 

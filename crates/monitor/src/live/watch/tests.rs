@@ -465,7 +465,8 @@ fn a_label_is_compared_with_the_profiles_target() {
     }
     assert_eq!(watch.truth.tracks["label.y"].origin, Origin::Profile);
     assert!(
-        told.iter().any(|t| t.sentence.contains("label.y") && t.sentence.contains("what is true has changed")),
+        told.iter().any(|t| t.sentence.contains("label.y")
+            && t.sentence.contains("the inputs have changed and what is true with them")),
         "{told:?}"
     );
 }

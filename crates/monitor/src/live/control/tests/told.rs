@@ -103,6 +103,66 @@ async fn a_detector_is_told_of_orders_nothing_and_survives_its_leader() {
     assert!(super::super::super::why(&b.view()).is_empty());
 }
 
+/// A monitor that stands still for long is somebody's matter, until it goes on, whoever leads then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_monitor_that_stands_still_is_told_of_once_and_when_it_goes_on() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    let declared = spec(json!({"severity": "critical", "onDrift": {"rollout": "abort"}}));
+    a.monitors.declare(&declare(), declared, a.monitors.ctx.now()).unwrap();
+    pass(&stage, &mut [&mut a], 100).await;
+    let told = |stage: &Stage| -> Vec<Alarm> { std::mem::take(&mut *stage.told.lock()) };
+    // A short while is nobody's matter.
+    *stage.dark.lock() = true;
+    pass(&stage, &mut [&mut a], 100).await;
+    assert_eq!(a.view().state(), "stopped");
+    *stage.dark.lock() = false;
+    for _ in 0..SITS_OUT {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    assert_eq!((a.view().problem, told(&stage)), (None, Vec::new()));
+    for anew in [false, true] {
+        *stage.dark.lock() = true;
+        for _ in 0..30 {
+            pass(&stage, &mut [&mut a], 100).await;
+        }
+        let begun = told(&stage);
+        let [begin] = begun.as_slice() else { panic!("{begun:?}") };
+        assert_eq!(
+            (begin.about, begin.firing, begin.severity, begin.order),
+            (crate::live::About::Stopped, true, crate::live::spec::Severity::Warning, None)
+        );
+        assert_eq!(begin.sentence, "monitor churn-drift does not watch stable of churn: the journal does not answer");
+        *stage.dark.lock() = false;
+        if anew {
+            a.controller.leader.lost();
+            a.controller.begin_anew();
+        }
+        for _ in 0..SITS_OUT {
+            pass(&stage, &mut [&mut a], 100).await;
+        }
+        let ended = told(&stage);
+        let [end] = ended.as_slice() else { panic!("{ended:?}") };
+        assert_eq!((end.about, end.firing), (begin.about, false), "{end:?}");
+        assert_eq!(end.sentence, "monitor churn-drift watches stable of churn again");
+    }
+    // Taken away while it stands still: nothing else would end it.
+    *stage.dark.lock() = true;
+    for _ in 0..30 {
+        pass(&stage, &mut [&mut a], 100).await;
+    }
+    a.monitors.withdraw(&declare());
+    pass(&stage, &mut [&mut a], 0).await;
+    let all = told(&stage);
+    assert_eq!(all.iter().map(|alarm| alarm.firing).collect::<Vec<_>>(), [true, false], "{all:?}");
+    assert_eq!(
+        all[1].sentence,
+        "monitor churn-drift did not go on with stable of churn watched until it was taken away"
+    );
+}
+
 /// Nobody has looked at it yet when its first rows come, and when somebody does, the next minute has begun.
 async fn what_comes_after_the_declaration_is_its_own(temp: TempDb) {
     let db = temp.open_with(&[MIGRATIONS]).await;
