@@ -333,7 +333,10 @@ def test_people_pause_and_abort_and_what_makes_no_sense_is_refused(server, model
         assert time.monotonic() < end
         time.sleep(0.1)
     assert waits["hold"]["cause"] == "blocked" and "ordered-v2" in waits["hold"]["reason"]
-    server.cli("rollout", "abort", "ordered-v2")
+    long = requests.post(f"{server.url}/api/v1/rollouts/ordered-v2/orders/abort", params={"reason": "x" * 501})
+    assert long.status_code == 400 and "at most 500 characters" in long.text
+    told = server.cli("rollout", "abort", "ordered-v2", "--reason", "support sees empty answers & more")
+    assert "aborted it; the reason given: support sees empty answers & more" in told
     assert until(server, "ordered-v2", "rolledBack")["variants"][1]["weight"] == 0
     until(server, "ordered-v3", "step", "preflight")
     server.cli("delete", "rollout", "ordered-v3")

@@ -1729,6 +1729,8 @@ export interface components {
             candidates: components["schemas"]["ConversionCandidate"][];
             /** @description What could not be made. */
             failed: components["schemas"]["ConversionMiss"][];
+            /** @description What whoever relies on it should know: that few rows were compared. */
+            warnings: string[];
             /** @description The name of the candidate that is the best of those that pass. */
             chosen?: string | null;
         };
@@ -5608,6 +5610,8 @@ export interface operations {
                 others?: boolean;
                 /** @description Name of the feedback that says what was true, as the column `label`; without it there is none. */
                 label?: string;
+                /** @description Only rows that it has come for, so that the newest of them are read however many came after them; false when left out. */
+                labelled?: boolean;
             };
             header?: never;
             path: {
@@ -6985,6 +6989,8 @@ export interface operations {
             query?: {
                 /** @description The candidate to promote, by its name; left out, it is the one that leads or the only one that is left. */
                 candidate?: string;
+                /** @description Why, in a sentence of at most 500 characters: the decision tells it, and whoever is told of the decision. */
+                reason?: string;
             };
             header?: never;
             path: {

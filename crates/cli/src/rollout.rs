@@ -56,15 +56,14 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
                 }
             });
         }
-        RolloutCmd::Pause { name } => order(server, &name, "pause", out).await?,
-        RolloutCmd::Resume { name } => order(server, &name, "resume", out).await?,
-        RolloutCmd::Promote { name, candidate } => {
-            let whom = candidate.map(|one| format!("promote?candidate={}", segment(&one)));
-            order(server, &name, whom.as_deref().unwrap_or("promote"), out).await?;
+        RolloutCmd::Pause { name, why } => order(server, &name, "pause", [None, why.reason], out).await?,
+        RolloutCmd::Resume { name, why } => order(server, &name, "resume", [None, why.reason], out).await?,
+        RolloutCmd::Promote { name, candidate, why } => {
+            order(server, &name, "promote", [candidate, why.reason], out).await?;
         }
-        RolloutCmd::Abort { name } => order(server, &name, "abort", out).await?,
-        RolloutCmd::Skip { name } => order(server, &name, "skip", out).await?,
-        RolloutCmd::Approve { name } => order(server, &name, "approve", out).await?,
+        RolloutCmd::Abort { name, why } => order(server, &name, "abort", [None, why.reason], out).await?,
+        RolloutCmd::Skip { name, why } => order(server, &name, "skip", [None, why.reason], out).await?,
+        RolloutCmd::Approve { name, why } => order(server, &name, "approve", [None, why.reason], out).await?,
         RolloutCmd::Replay { name, run } => replay(server, &name, run, out).await?,
         RolloutCmd::Simulate(args) => simulate::run(server, &args, out).await?,
     }
@@ -134,8 +133,17 @@ async fn refused(server: &Server, name: &str) -> Result<(), CliError> {
         )))
 }
 
-async fn order(server: &Server, name: &str, order: &str, out: Output) -> Result<(), CliError> {
-    let view = server.post(&format!("{}/orders/{order}", url(name)), &json!({})).await?;
+/// Gives an order, to a candidate and for a reason where there are such.
+async fn order(
+    server: &Server,
+    name: &str,
+    order: &str,
+    more: [Option<String>; 2],
+    out: Output,
+) -> Result<(), CliError> {
+    let more = ["candidate", "reason"].into_iter().zip(more);
+    let more: Vec<String> = more.filter_map(|(key, value)| Some(format!("{key}={}", segment(&value?)))).collect();
+    let view = server.post(&format!("{}/orders/{order}?{}", url(name), more.join("&")), &json!({})).await?;
     let last = server.get(&format!("{}/decisions?limit=1", url(name))).await?;
     either(out, &view, || line(mark(Mark::Good, sentence(&last["decisions"][0]))));
     Ok(())

@@ -46,6 +46,8 @@ pub struct OrderRollout {
     pub rollout: Name,
     /// What.
     pub order: Order,
+    /// Why, in words: it stands in the decision.
+    pub reason: Option<String>,
 }
 
 impl Action for OrderRollout {

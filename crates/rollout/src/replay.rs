@@ -126,7 +126,8 @@ impl Replay {
         }
         let done = match (recorded.order, &recorded.facts) {
             (Some(order), _) => {
-                let who = Who { by: recorded.by.clone(), groups: recorded.groups.clone() };
+                let Decision { by, groups, reason, .. } = recorded;
+                let who = Who { by: by.clone(), groups: groups.clone(), reason: reason.clone() };
                 let done = pilot.machine().order(pilot.state(), order, &who, recorded.at);
                 done.map(Some).map_err(|e| e.to_string())
             }
@@ -261,6 +262,24 @@ mod tests {
             let found = replay(record.clone(), events);
             assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
         }
+    }
+
+    #[test]
+    fn an_order_is_told_with_its_reason_and_replayed_with_it() {
+        let (record, _) = recorded(1);
+        let state = State::new(record.run.clone(), record.created_at, 0);
+        let machine = crate::machine::Machine { name: "simulated", spec: &record.spec };
+        let who = Who { reason: Some("in.age has drifted".into()), ..Who::new("Monitor/ages") };
+        let done = machine.order(&state, crate::Order::Abort, &who, record.created_at.plus_micros(5)).unwrap();
+        assert!(
+            done.decision.sentence.ends_with("Monitor/ages aborted it; the reason given: in.age has drifted"),
+            "{}",
+            done.decision.sentence
+        );
+        let text = serde_json::to_string(&[done.decision]).unwrap();
+        let record = Record { decisions: serde_json::from_str(&text).unwrap(), ..record };
+        let found = replay(record, Vec::new());
+        assert!(found.exact(), "{:?}", found.diverged.or(found.numbers.first().cloned()).map(|d| d.what));
     }
 
     #[test]

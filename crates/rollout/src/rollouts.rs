@@ -150,8 +150,8 @@ impl Rollouts {
     /// [`RolloutError::NotFound`], [`RolloutError::Order`] when its state forbids it, [`RolloutError::Raced`] when
     /// something was decided at the same moment.
     pub async fn order(&self, auth: &Authorized<OrderRollout>) -> Result<Decision, RolloutError> {
-        let OrderRollout { rollout, order } = auth.action();
-        let who = Who::from(&**auth.who());
+        let OrderRollout { rollout, order, reason } = auth.action();
+        let who = Who { reason: reason.clone(), ..Who::from(&**auth.who()) };
         self.ordered((auth.tenant(), rollout), *order, &who, Some(auth.audit())).await
     }
 

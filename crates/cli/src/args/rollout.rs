@@ -38,11 +38,15 @@ pub enum RolloutCmd {
     Pause {
         /// Name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Go on, past the signal that stopped it until that is calm
     Resume {
         /// Name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Give the candidate all the traffic, whatever the evidence says
     Promote {
@@ -51,21 +55,29 @@ pub enum RolloutCmd {
         /// Which candidate, where there are several; the one that leads when left out
         #[arg(long, value_name = "NAME")]
         candidate: Option<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// Give stable all the traffic
     Abort {
         /// Name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Go on to the next step, whatever the evidence says
     Skip {
         /// Name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Agree to what waits for an approval
     Approve {
         /// Name
         name: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Decide again from the journal, and say whether the same comes out
     Replay {
@@ -77,6 +89,14 @@ pub enum RolloutCmd {
     },
     /// Say how long a rollout would take and how often it would be right, before it begins
     Simulate(SimulateArgs),
+}
+
+/// Why somebody orders something.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Why, in a sentence: it stands in the log of decisions
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// A rollout that is not begun.

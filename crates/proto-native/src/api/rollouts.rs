@@ -123,17 +123,27 @@ pub(crate) async fn order_rollout(
         Some(candidate) => one(&s.rollouts.status(&read).ok_or_else(|| nobody(&name))?, order, candidate)?,
         None => order.into(),
     };
-    s.rollouts.order(&s.may(&who, OrderRollout { rollout: name.clone(), order })?).await?;
+    let reason = whom.reason.filter(|reason| !reason.trim().is_empty());
+    if let Some(long) = reason.as_ref().map(|reason| reason.chars().count()).filter(|count| *count > REASON) {
+        let message = format!("a reason has at most {REASON} characters, and this one {long}");
+        return Err(ApiError::new(ErrorKind::InvalidInput, message));
+    }
+    s.rollouts.order(&s.may(&who, OrderRollout { rollout: name.clone(), order, reason })?).await?;
     Ok(Json(shown(&s, &read, &name).await?))
 }
 
-/// Whom an order is about.
+/// Whom an order is about, and why it is given.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Whom {
     /// The candidate to promote, by its name; left out, it is the one that leads or the only one that is left.
     candidate: Option<String>,
+    /// Why, in a sentence of at most 500 characters: the decision tells it, and whoever is told of the decision.
+    reason: Option<String>,
 }
+
+/// Characters of a reason.
+const REASON: usize = 500;
 
 /// The order for one of several candidates.
 fn one(view: &View, order: RolloutOrder, candidate: &str) -> Result<Order, ApiError> {

@@ -239,7 +239,7 @@ impl Server {
     }
 
     async fn order(&self, order: Order) -> Result<Decision, RolloutError> {
-        self.rollouts.order(&may(OrderRollout { rollout: Name::new("v8").unwrap(), order })).await
+        self.rollouts.order(&may(OrderRollout { rollout: Name::new("v8").unwrap(), order, reason: None })).await
     }
 
     fn phase(&self) -> Phase {
@@ -600,7 +600,7 @@ async fn an_order_that_is_faster_costs_no_evidence() {
     assert!(a.controller.lead().await.unwrap());
     let change = a.controller.one(&key, stage.now(), &mut Budget::at(stage.now())).await.unwrap().unwrap();
     assert_eq!(change.done.decision.kind, DecisionKind::Advanced);
-    b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause })).await.unwrap();
+    b.order(&may(OrderRollout { rollout: key.1.clone(), order: Order::Pause, reason: None })).await.unwrap();
     let written = super::write(a.rollouts.clone(), vec![(key.clone(), Arc::new(change))]).await;
     a.controller.believe(written).unwrap();
     let units = a.rollouts.status(&read()).unwrap().report.unwrap().units.clone();

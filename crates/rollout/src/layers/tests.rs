@@ -45,7 +45,7 @@ async fn begin(rollouts: &Rollouts, name: &str, spec: &RolloutSpec) -> Result<bo
 }
 
 async fn abort(rollouts: &Rollouts, name: &str) {
-    let order = OrderRollout { rollout: Name::new(name).unwrap(), order: Order::Abort };
+    let order = OrderRollout { rollout: Name::new(name).unwrap(), order: Order::Abort, reason: None };
     rollouts.order(&may(order)).await.unwrap();
 }
 

@@ -16,18 +16,21 @@ pub struct Who {
     pub by: String,
     /// The groups that they are in.
     pub groups: Vec<String>,
+    /// Why they do, in their words.
+    pub reason: Option<String>,
 }
 
 impl Who {
     /// Somebody in no group.
     pub fn new(by: &str) -> Self {
-        Self { by: by.to_owned(), groups: Vec::new() }
+        Self { by: by.to_owned(), groups: Vec::new(), reason: None }
     }
 }
 
 impl From<&Principal> for Who {
     fn from(who: &Principal) -> Self {
-        Self { by: who.subject.to_string(), groups: who.groups.iter().map(ToString::to_string).collect() }
+        let groups = who.groups.iter().map(ToString::to_string).collect();
+        Self { by: who.subject.to_string(), groups, reason: None }
     }
 }
 

@@ -483,6 +483,9 @@ pub struct Decision {
     /// The groups that the person was in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Why, in the words of who ordered it; the sentence has it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The numbers that justify it.
     pub evidence: Option<Report>,
     /// The facts that justify it.

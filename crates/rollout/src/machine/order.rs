@@ -95,7 +95,23 @@ pub(super) fn order(
     who: &Who,
     now: Timestamp,
 ) -> Result<Transition, OrderError> {
-    let Who { by, groups } = who;
+    let mut done = carried_out(machine, state, order, who, now)?;
+    if let Some(reason) = &who.reason {
+        let decision = &mut done.decision;
+        decision.sentence = format!("{}; the reason given: {reason}", decision.sentence);
+        decision.reason = Some(reason.clone());
+    }
+    Ok(done)
+}
+
+fn carried_out(
+    machine: &Machine<'_>,
+    state: &State,
+    order: Order,
+    who: &Who,
+    now: Timestamp,
+) -> Result<Transition, OrderError> {
+    let Who { by, groups, .. } = who;
     let draft = Draft { machine, state, now, by, groups, order: Some(order), evidence: None, facts: None };
     let refuse = |instead: &'static str| {
         let (rollout, phase) = (machine.name.to_owned(), state.phase.words());

@@ -54,6 +54,7 @@ impl Draft<'_> {
             weights: if self.machine.spec.candidates.len() > 1 { state.weights() } else { Vec::new() },
             order: self.order,
             groups: self.groups.to_vec(),
+            reason: None,
             evidence: self.evidence.cloned(),
             facts: self.facts.cloned(),
         };

@@ -126,7 +126,7 @@ impl Hand {
     }
 
     fn order_by(&mut self, by: &str, groups: &[&str], order: Order) -> Result<(), String> {
-        let who = Who { by: by.to_owned(), groups: groups.iter().map(ToString::to_string).collect() };
+        let who = Who { by: by.to_owned(), groups: groups.iter().map(ToString::to_string).collect(), reason: None };
         let done = Machine { name: "churn-v8", spec: &self.spec }.order(&self.state, order, &who, self.now);
         let done = done.map_err(|e| e.to_string())?;
         assert_eq!((done.decision.by.as_str(), done.decision.order), (by, Some(order)));

@@ -80,7 +80,7 @@ impl Alarms for Deputy {
                 RolloutOrder::Pause => Order::Pause,
                 RolloutOrder::Abort => Order::Abort,
             };
-            let action = OrderRollout { rollout: rollout.clone(), order };
+            let action = OrderRollout { rollout: rollout.clone(), order, reason: Some(alarm.sentence.clone()) };
             let auth = self.gate.authorize(&acting_for(&alarm.tenant), action).map_err(|e| port(&e))?;
             match self.rollouts.order(&auth).await {
                 Ok(decision) => {

@@ -44,6 +44,7 @@ fn decided(evidence: Option<Report>) -> Decision {
         weights: Vec::new(),
         order: None,
         groups: Vec::new(),
+        reason: None,
         evidence,
         facts: None,
     }

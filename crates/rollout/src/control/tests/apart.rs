@@ -18,7 +18,7 @@ async fn a_deployment_that_does_not_follow_holds_up_no_other(temp: TempDb) {
     }
     stage.stubborn.lock().insert("churn".into());
     a.order(Order::Promote).await.unwrap();
-    let promote = OrderRollout { rollout: w9.clone(), order: Order::Promote };
+    let promote = OrderRollout { rollout: w9.clone(), order: Order::Promote, reason: None };
     a.rollouts.order(&may_in(&theirs, promote)).await.unwrap();
     for _ in 0..2 {
         pass(&stage, &mut [&mut a], 2).await;
