@@ -72,6 +72,14 @@ pub(super) fn csv_either(body: &[u8], contract: &Contract) -> Result<Input, Inpu
                     say which it is: text/csv; header=absent, or header=present";
         return Err(wrong("the first line", what.to_owned()));
     }
+    if first.len() > 2 && counted(&first) {
+        let what = format!(
+            "counts the columns, as pandas does where they have no names, and might be a row as well; {}; say which it \
+             is: text/csv; header=absent, or name them",
+            takes(&columns)
+        );
+        return Err(wrong("the first line", what));
+    }
     if first.len() == columns.len()
         && let Some((field, column, kind)) = first.iter().zip(&columns).find_map(|(field, column)| {
             let kind = column.number.as_ref()?;
@@ -100,10 +108,14 @@ fn numbers(first: &[String]) -> bool {
         [index, rest @ ..] if index.is_empty() && !rest.is_empty() => rest,
         all => all,
     };
-    let counted = fields.iter().enumerate().all(|(at, field)| field.trim().parse() == Ok(at));
     let number = |field: &String| matches!(Cell::written(field, false), Cell::Int(_) | Cell::Float(_));
     let missing = |field: &String| matches!(Cell::written(field, false), Cell::Null);
-    !counted && first.iter().any(number) && first.iter().all(|f| number(f) || missing(f))
+    !counted(fields) && first.iter().any(number) && first.iter().all(|f| number(f) || missing(f))
+}
+
+/// `0,1,2`.
+fn counted(fields: &[String]) -> bool {
+    fields.iter().enumerate().all(|(at, field)| field.trim().parse() == Ok(at))
 }
 
 /// CSV without a header line: a column's place says which it is.

@@ -70,6 +70,13 @@ fn csv_without_a_header_is_told_from_mlflows() {
              and it has \"ages\"; {takes}, with a header or without"
         )
     );
+    // pandas counts columns without names. Of three or more no row is taken for that by chance, or for a row.
+    let three = contract(vec![spec("x", DType::Fp32, &[-1, 3])], columns(&["a", "b", "c"]));
+    let unclear = sent(Media::CsvEither, "0,1,2\n5,6,7\n", &three).unwrap_err();
+    assert!(unclear.contains("counts the columns") && unclear.contains("header=absent"), "{unclear}");
+    assert_eq!(sent(Media::CsvPlain, "0,1,2\n", &three), Ok(vec![0.0, 1.0, 2.0]));
+    assert_eq!(sent(Media::CsvEither, "0,1,3\n", &three), Ok(vec![0.0, 1.0, 3.0]));
+    assert_eq!(read("0,1\n"), Ok(vec![0.0, 1.0]));
     assert!(read("age,incme\n1,2\n").unwrap_err().contains("the request has \"incme\""));
     assert!(read("").is_err() && sent(Media::CsvPlain, "", &named).unwrap_err().contains("no rows"));
     // What the content type says holds.
