@@ -55,16 +55,10 @@ fn wrong(field: impl Into<String>, what: String) -> InputError {
 pub(super) fn csv_either(body: &[u8], contract: &Contract) -> Result<Input, InputError> {
     let first = csv::first(body);
     let columns = columns(contract).unwrap_or_default();
-    let inputs = contract.signature.inputs.iter().map(|i| &*i.name);
-    let names: Vec<&str> = columns.iter().filter_map(|c| c.name).collect();
-    let known = |field: &String| {
-        let field = field.trim();
-        names.contains(&field) || names.is_empty() && inputs.clone().any(|name| name == field)
-    };
-    if first.is_empty() || first.iter().any(known) {
+    if first.is_empty() || is_header(&first, &columns, contract) {
         return with_header(body, contract);
     }
-    if names.is_empty() {
+    if columns.iter().all(|c| c.name.is_none()) {
         if !numbers(&first) {
             return with_header(body, contract);
         }
@@ -94,6 +88,24 @@ pub(super) fn csv_either(body: &[u8], contract: &Contract) -> Result<Input, Inpu
         return Err(wrong("the first line", what));
     }
     csv_plain(body, contract)
+}
+
+/// CSV whose first line is a header when it has a name of the model's columns, else a row.
+///
+/// # Errors
+/// [`InputError`] naming the line or the column.
+pub(super) fn csv_rows(body: &[u8], contract: &Contract) -> Result<Input, InputError> {
+    if is_header(&csv::first(body), &columns(contract).unwrap_or_default(), contract) {
+        return with_header(body, contract);
+    }
+    input::read_table(&csv::rows(body, contract.mlflow().and_then(|s| s.inputs.as_ref()))?, contract)
+}
+
+/// Whether a line has a name of the model's columns, or of its input where the columns have none.
+fn is_header(line: &[String], columns: &[Column<'_>], contract: &Contract) -> bool {
+    let names: Vec<&str> = columns.iter().filter_map(|c| c.name).collect();
+    let names = if names.is_empty() { contract.signature.inputs.iter().map(|i| &*i.name).collect() } else { names };
+    line.iter().any(|field| names.contains(&field.trim()))
 }
 
 fn with_header(body: &[u8], contract: &Contract) -> Result<Input, InputError> {

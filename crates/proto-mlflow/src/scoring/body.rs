@@ -51,7 +51,7 @@ impl Body {
                 let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
                 Some(input::read_table(&csv::table(bytes, declared)?, contract)?)
             }
-            Media::CsvRows => Some(rows::csv_rows(bytes, contract)?),
+            Media::CsvRows => Some(bare::csv_rows(bytes, contract)?),
             Media::CsvEither => Some(bare::csv_either(bytes, contract)?),
             Media::CsvPlain => Some(bare::csv_plain(bytes, contract)?),
             Media::JsonLines => Some(rows::lines(bytes, contract)?),

@@ -1,6 +1,5 @@
-//! Rows as SageMaker's clients send them: JSON lines, CSV without a header, NumPy's arrays.
+//! Rows as SageMaker's clients send them: JSON lines and NumPy's arrays; without names they are [`super::bare`]'s.
 
-use super::csv;
 use super::error::InputError;
 use super::input::{self, Input};
 use half::{bf16, f16};
@@ -33,25 +32,6 @@ pub(super) fn lines(body: &[u8], contract: &Contract) -> Result<Input, InputErro
 /// Rows that stand for themselves, as under `instances`.
 pub(super) fn instances(rows: Node, contract: &Contract) -> Result<Input, InputError> {
     input::read(Node::Map(vec![("instances".into(), rows)]), contract)
-}
-
-/// CSV whose first line is a header when it has the names of the model's columns, else a row.
-///
-/// # Errors
-/// [`InputError`] naming the line or the column.
-pub(super) fn csv_rows(body: &[u8], contract: &Contract) -> Result<Input, InputError> {
-    let declared = contract.mlflow().and_then(|s| s.inputs.as_ref());
-    let known = |name: &str| match declared {
-        Some(MlflowInputs::Columns(columns)) => columns.iter().any(|c| c.name.as_deref() == Some(name)),
-        _ => contract.signature.inputs.iter().any(|i| *i.name == *name),
-    };
-    let first = body.split(|b| *b == b'\n').next().unwrap_or_default();
-    let text = std::str::from_utf8(first).unwrap_or_default().trim_start_matches('\u{feff}');
-    let header = !text.is_empty() && text.split(',').any(|field| known(field.trim().trim_matches('"')));
-    if header {
-        return input::read_table(&csv::table(body, declared)?, contract);
-    }
-    input::read_table(&csv::rows(body, declared)?, contract)
 }
 
 /// One array.
