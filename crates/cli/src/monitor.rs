@@ -7,11 +7,11 @@ use crate::html;
 use crate::output::{Mark, cell, either, line, mark, note, size, table};
 use crate::sides::{Side, tables};
 use mainspring_core::ErrorKind;
-use mainspring_monitor::drift::{ColumnReport, Comparison, Outcome, Report, Told, compare, shown};
+use mainspring_monitor::drift::{Among, ColumnReport, Comparison, Outcome, Report, Told, compare, shown};
 use mainspring_monitor::profile::{Column, Profile, Texts};
 use mainspring_monitor::sketches::{Picture, Sketches, compare_sketches};
 use mainspring_monitor::{MonitorError, Table};
-use mainspring_stats::presets::{Preset, Tests, VectorTest, Verdict};
+use mainspring_stats::presets::{Asked, Preset, Tests, VectorTest, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,15 +143,13 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("leave --level out"));
     }
     let invalid = |e: String| CliError::new(ErrorKind::InvalidInput, e);
-    let numbers = args.test.as_deref().map(str::parse).transpose().map_err(invalid)?;
-    let tests = Tests { numbers, categories: args.text_test.as_deref().map(str::parse).transpose().map_err(invalid)? };
-    if tests != Tests::default() && preset != Preset::Evidently {
-        let message = "--test and --text-test are of the profile evidently";
-        return Err(invalid(message.into()).hint("compare with --profile evidently, or leave them out"));
-    }
+    let numbers = args.test.as_deref().map(|test| Asked { test, threshold: args.threshold });
+    let texts = args.text_test.as_deref().map(|test| Asked { test, threshold: args.text_threshold });
+    let tests = Tests::named(preset, numbers, texts)
+        .map_err(|e| invalid(e).hint("choose whose tests with --profile evidently or nannyml, or leave the test to it"))?;
     let needs = [
         (matches!(preset, Preset::Sequential | Preset::NannyMl), preset.as_str()),
-        (tests != Tests::default(), "--test"),
+        (tests.is_some(), "--test"),
         (!args.vector.is_empty(), "--vector"),
         (args.vectors.is_some(), "--vectors"),
         (args.rows, "--rows"),
@@ -168,9 +166,10 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
         }
         (needs, sides) if needs.is_some() || files => {
             let tables = tables(server, sides).await?;
-            let (prefixes, draw) = (args.vector, args.html.is_some());
+            let draw = args.html.is_some();
             apart(move || {
-                let how = Comparison { preset, tests, level, threads, vectors, prefixes: &prefixes };
+                let among = Among { only: &args.columns, ignored: &args.ignore };
+                let how = Comparison { preset, tests, among, level, threads, vectors, prefixes: &args.vector };
                 let report = compare(&tables[0], &tables[1], how)?;
                 Ok((report, draw.then(|| drawn(&tables, threads)).transpose()?))
             })
@@ -180,6 +179,8 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
             let apart = [reference.apart()?, current.apart()?].concat();
             let reference = reference.sketches(server, args.threads).await?.without(&apart);
             let current = current.sketches(server, args.threads).await?.without(&apart);
+            let among = Among { only: &args.columns, ignored: &args.ignore };
+            let [reference, current] = Sketches::among([reference, current], among).map_err(|e| CliError::from_failure(&e))?;
             let report = compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?;
             (report, args.html.is_some().then(|| reference.pictures(&current)))
         }

@@ -137,7 +137,7 @@ impl Asked {
         let mut asked = Self::default();
         for part in text.split('&').filter(|part| !part.is_empty()) {
             match part.split_once('=') {
-                Some((key @ ("last" | "variant" | "version"), value)) => {
+                Some((key @ ("last" | "from" | "until" | "variant" | "version"), value)) => {
                     asked.query.push(format!("{key}={}", segment(value)));
                 }
                 Some((column, value)) if !column.is_empty() => {
@@ -145,7 +145,7 @@ impl Asked {
                 }
                 None if part == "others" => asked.query.push("others=true".to_owned()),
                 _ => {
-                    let message = format!("{part:?} is neither last, variant, version or others nor a column's value");
+                    let message = format!("{part:?} is neither last, from, until, variant, version or others nor a column's value");
                     let hint = "write deployment:NAME?last=24h&in.plan=gold";
                     return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
                 }
@@ -182,7 +182,7 @@ pub fn window_body(of: &str) -> Result<(String, Value), CliError> {
                 let last = last.map_err(|e| CliError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
                 body["lastSeconds"] = json!(last.0.as_secs());
             }
-            "variant" | "version" => body[key] = json!(value),
+            "from" | "until" | "variant" | "version" => body[key] = json!(value),
             _ => {}
         }
     }

@@ -33,8 +33,10 @@ const SHARE: f64 = 0.5;
 pub struct Comparison<'a> {
     /// Whose choices.
     pub preset: Preset,
-    /// For [`Preset::Evidently`]: the tests that it is not to choose itself.
-    pub tests: Tests,
+    /// Tests of the preset that it is not to choose itself.
+    pub tests: Option<Tests>,
+    /// Of which columns.
+    pub among: Among<'a>,
     /// For [`Preset::Sequential`]: the probability of any false alarm in the table. The others have their own.
     pub level: f64,
     /// Columns that are compared at a time; each takes two columns' memory. Files that are read row by row take 256 MiB
@@ -44,6 +46,49 @@ pub struct Comparison<'a> {
     pub vectors: VectorTest,
     /// Beginnings of names: all columns of numbers with one are the components of a vector.
     pub prefixes: &'a [String],
+}
+
+impl Comparison<'_> {
+    /// All columns, one at a time, by what the preset chooses itself, vectors by a classifier.
+    pub fn new(preset: Preset) -> Self {
+        let (tests, among, vectors) = (None, Among::default(), VectorTest::Model);
+        Self { preset, tests, among, level: 0.05, threads: 1, vectors, prefixes: &[] }
+    }
+}
+
+/// The columns of both sides that are looked at, each as a side or a table calls it (`age` is `in.age` too).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Among<'a> {
+    /// These alone; all where none is named.
+    pub only: &'a [String],
+    /// Not these.
+    pub ignored: &'a [String],
+}
+
+/// `in.age` and `out.age` are both `age` to a table.
+pub(crate) fn bare(name: &str) -> &str {
+    name.strip_prefix("in.").or_else(|| name.strip_prefix("out.")).unwrap_or(name)
+}
+
+impl Among<'_> {
+    pub(crate) fn keeps(&self, name: &str) -> bool {
+        let names = |list: &[String]| list.iter().any(|wanted| wanted == name || wanted == bare(name));
+        (self.only.is_empty() || names(self.only)) && !names(self.ignored)
+    }
+
+    /// Whether each name is one of these.
+    pub(crate) fn known<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> Result<(), MonitorError> {
+        let missing = |wanted: &&String| !names.clone().any(|name| *wanted == name || *wanted == bare(name));
+        match self.only.iter().chain(self.ignored).find(missing) {
+            Some(wanted) => {
+                let mut there: Vec<String> = names.map(str::to_owned).collect();
+                there.sort();
+                there.dedup();
+                Err(MonitorError::Column { name: wanted.clone(), there })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// What was found.
@@ -191,8 +236,12 @@ fn compare_within(reference: &Table, current: &Table, how: Comparison, held: usi
     if !(how.level > 0.0 && how.level < 1.0) {
         return Err(MonitorError::Level(how.level));
     }
-    let names = |table: &Table| table.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
-    let (there, here) = (names(reference), names(current));
+    let all = |table: &Table| table.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
+    let (mut there, mut here) = (all(reference), all(current));
+    how.among.known(there.iter().chain(&here).map(String::as_str))?;
+    for names in [&mut there, &mut here] {
+        names.retain(|name| how.among.keeps(name));
+    }
     let only = |a: &[String], b: &[String]| a.iter().filter(|n| !b.contains(n)).cloned().collect::<Vec<_>>();
     let shared: Vec<&String> = there.iter().filter(|n| here.contains(n)).collect();
     if shared.is_empty() {

@@ -40,6 +40,14 @@ pub enum MonitorError {
     /// The two files share no column.
     #[error("the files have no column in common; the reference has {}", list(.0))]
     Columns(Vec<String>),
+    /// A name that no column has.
+    #[error("neither side has a column {name:?}; there are {}", list(there))]
+    Column {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        there: Vec<String>,
+    },
     /// A beginning of names that no column has.
     #[error("both files have no column of numbers whose name begins with {0:?}")]
     Prefix(String),
@@ -89,6 +97,7 @@ impl Failure for MonitorError {
             | Self::Read { .. }
             | Self::Row { .. }
             | Self::Columns(_)
+            | Self::Column { .. }
             | Self::Level(_)
             | Self::Sketch { .. }
             | Self::Estimate(_)

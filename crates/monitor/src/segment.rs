@@ -1,5 +1,6 @@
 //! A part of a deployment's rows: those that have certain values in certain columns.
 
+mod range;
 mod rows;
 mod window;
 
@@ -7,6 +8,7 @@ pub use rows::{About, Kept, Labelled};
 pub(crate) use rows::{LABEL, rows};
 pub use window::{Wanted, Window, WindowError, window};
 
+use self::range::Range;
 use crate::column::{Kind, numbers, texts};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
@@ -22,7 +24,7 @@ use std::fmt;
 /// Columns of the journal's envelope that tell rows apart, beside inputs and outputs.
 pub const FIELDS: [&str; 5] = ["variant", "model", "version", "protocol", "caller"];
 
-/// Columns with the value that a row of it has in each: `in.plan` is `gold`.
+/// Columns with the value that a row of it has in each: `in.plan` is `gold`, and `in.age` `30..40`, where it holds numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Segment(BTreeMap<String, String>);
 
@@ -112,10 +114,15 @@ impl Failure for SegmentError {
                 Some(format!("a segment is of an input (in.NAME), an output (out.NAME), or of {fields}"))
             }
             Self::Kind { .. } => Some("numbers, texts and truth values tell rows apart".to_owned()),
+            Self::Value { holds: NUMBERS, .. } => {
+                Some("write a number, or from which one on and below which: 30..40, 30.., ..40".to_owned())
+            }
             Self::Value { .. } => None,
         }
     }
 }
+
+const NUMBERS: &str = "numbers";
 
 /// The list and the place in it that `in.list[3]` names.
 fn element(column: &str) -> Option<(&str, usize)> {
@@ -165,9 +172,12 @@ impl Segment {
 
     /// Whether no row can be of both: they want different values of one column.
     pub fn excludes(&self, other: &Self) -> bool {
-        // 1 and 1.0 are one number.
-        let same = |a: &str, b: &str| a == b || a.parse::<f64>().is_ok_and(|a| b.parse() == Ok(a));
-        self.0.iter().any(|(column, value)| other.0.get(column).is_some_and(|theirs| !same(theirs, value)))
+        // 1 and 1.0 are one number, which is in 0..2.
+        let apart = |a: &str, b: &str| match (Range::read(a), Range::read(b)) {
+            (Some(a), Some(b)) => !a.meets(b),
+            _ => a != b,
+        };
+        self.0.iter().any(|(column, value)| other.0.get(column).is_some_and(|theirs| apart(theirs, value)))
     }
 
     /// The condition of SQL that a row of it fulfils. `known` are the names and types of the journal's columns, `prefix` is
@@ -195,10 +205,11 @@ impl Segment {
                     return Ok(format!("{sql} = {yes}"));
                 }
                 if ["Int", "UInt", "Float"].iter().any(|k| kind.starts_with(k)) {
-                    let number = value.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(|| wrong("numbers"))?;
+                    let range = Range::read(value).ok_or_else(|| wrong(NUMBERS))?;
                     // What was a 32-bit number is written as short as that is.
                     let kind = if kind == "Float32" { "Float32" } else { "Float64" };
-                    return Ok(format!("arrow_cast({sql}, '{kind}') = arrow_cast({number:?}, '{kind}')"));
+                    let cast = |of: &str| format!("arrow_cast({of}, '{kind}')");
+                    return Ok(range.condition(&cast(&sql), |end| cast(&format!("{end:?}"))));
                 }
                 Err(SegmentError::Kind { column: name, kind })
             })
@@ -208,13 +219,15 @@ impl Segment {
 
     /// The same for a query that people read, where types are not known: from `AND` on.
     pub(crate) fn likely(&self) -> String {
-        let is_number = |value: &str| value.parse::<f64>().is_ok_and(f64::is_finite);
-        let said = |value: &str| if is_number(value) { value.to_owned() } else { literal(value) };
+        let said = |column: &str, value: &str| match Range::read(value) {
+            Some(range) => range.condition(column, |end| end.to_string()),
+            None => format!("{column} = {}", literal(value)),
+        };
         let column = |name: &str| match element(name) {
             Some((list, place)) => format!("{}[{}]", identifier(list), place + 1),
             None => identifier(name),
         };
-        let conditions = self.0.iter().map(|(name, value)| format!(" AND {} = {}", column(name), said(value)));
+        let conditions = self.0.iter().map(|(name, value)| format!(" AND {}", said(&column(name), value)));
         conditions.collect::<Vec<_>>().concat()
     }
 
@@ -261,9 +274,9 @@ fn only(all: &mut [bool], values: &ArrayRef, wanted: &str) -> Result<(), ArrowEr
     };
     match Kind::of(values.data_type()) {
         Kind::Integer | Kind::Number => {
-            let wanted = wanted.parse::<f64>().ok();
             let short = *values.data_type() == DataType::Float32;
-            let is = |v: f64| wanted.is_some_and(|w| v == w || short && v as f32 == w as f32);
+            let wanted = Range::read(wanted).map(|range| if short { range.short() } else { range });
+            let is = |v: f64| wanted.is_some_and(|range| range.holds(v));
             numbers(values, |v| keep(v.is_some_and(is)))
         }
         Kind::Boolean | Kind::Text => texts(values, |v| keep(v == Some(wanted))),

@@ -5,7 +5,7 @@ mod pictures;
 pub use pictures::{Picture, Shares};
 
 use crate::column::Kind;
-use crate::drift::{Broken, ColumnReport, Outcome, Report, Seen, UNKEPT, digits, untested};
+use crate::drift::{Among, Broken, ColumnReport, Outcome, Report, Seen, UNKEPT, bare, digits, untested};
 use crate::error::MonitorError;
 use crate::profile::{Profile, Vectors};
 use crate::table::named_format;
@@ -72,11 +72,6 @@ pub struct Sketches {
     columns: Vec<Column>,
 }
 
-/// `in.age` and `out.age` are both `age` to a table.
-fn bare(name: &str) -> &str {
-    name.strip_prefix("in.").or_else(|| name.strip_prefix("out.")).unwrap_or(name)
-}
-
 /// Share of the rows that lack a value; `None` without a row.
 pub fn share(missing: u64, present: u64) -> Option<f64> {
     let rows = missing + present;
@@ -140,6 +135,18 @@ impl Sketches {
     pub fn without(mut self, names: &[String]) -> Self {
         self.columns.retain(|column| !names.contains(&column.name));
         self
+    }
+
+    /// Both sides with these columns alone.
+    ///
+    /// # Errors
+    /// [`MonitorError::Column`] for a name that neither has.
+    pub fn among(mut sides: [Self; 2], among: Among) -> Result<[Self; 2], MonitorError> {
+        among.known(sides.iter().flat_map(|side| &side.columns).map(|column| column.name.as_str()))?;
+        for side in &mut sides {
+            side.columns.retain(|column| among.keeps(&column.name));
+        }
+        Ok(sides)
     }
 
     /// Whether all its columns are inputs and outputs.

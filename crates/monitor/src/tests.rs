@@ -1,6 +1,6 @@
 //! Files of each format, profiled and compared.
 
-use crate::drift::{Broken, ColumnReport, Comparison, Outcome, compare};
+use crate::drift::{Among, Broken, ColumnReport, Comparison, Outcome, compare};
 use crate::profile::{Profile, profile};
 use crate::{MonitorError, Table};
 use arrow::array::{
@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::ipc::writer::FileWriter;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mainspring_stats::presets::{NumberTest, Preset, Tests, VectorTest, Verdict};
+use mainspring_stats::presets::{Preset, Tests, VectorTest, Verdict};
 use mainspring_stats::{Distinct, Frequent, Kll};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -120,14 +120,7 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
     let reference = Table::open(&write(folder.path(), "a.parquet", &batch(0.0))).unwrap();
     let current = Table::open(&write(folder.path(), "b.csv", &batch(0.3))).unwrap();
     for preset in [Preset::Evidently, Preset::NannyMl, Preset::Whylogs, Preset::Sequential] {
-        let how = Comparison {
-            preset,
-            tests: Tests::default(),
-            level: 0.01,
-            threads: 2,
-            vectors: VectorTest::Model,
-            prefixes: &[],
-        };
+        let how = Comparison { level: 0.01, threads: 2, ..Comparison::new(preset) };
         let report = compare(&reference, &current, how).unwrap();
         assert_eq!(report.rows, [5_000, 5_000]);
         for column in &report.columns {
@@ -142,11 +135,28 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
         }
         assert_eq!(report.drifted(), (1, 5), "{preset:?}");
         assert_eq!(report.verdict == Verdict::Drift, preset != Preset::Evidently);
-        let tests = Tests { numbers: Some(NumberTest::KolmogorovSmirnov), ..Tests::default() };
-        let told = compare(&reference, &current, Comparison { tests, ..how }).unwrap();
-        let tested = |c: &ColumnReport| matches!(&c.outcome, Outcome::Finding(f) if f.method == "K-S p_value");
-        assert_eq!(told.columns.iter().any(tested), preset == Preset::Evidently, "only Evidently is told what to test");
     }
+    for (preset, name, method) in
+        [(Preset::Evidently, "ks", "K-S p_value"), (Preset::NannyMl, "kolmogorov_smirnov", "Kolmogorov-Smirnov statistic")]
+    {
+        let tests = Tests::named(preset, Some(name.into()), None).unwrap();
+        let told = compare(&reference, &current, Comparison { tests, ..Comparison::new(preset) }).unwrap();
+        let tested = |c: &ColumnReport| matches!(&c.outcome, Outcome::Finding(f) if f.method == method);
+        assert!(told.columns.iter().any(tested), "{told:?}");
+    }
+    let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let compared = |only: &[&str], ignored: &[&str]| {
+        let (only, ignored) = (named(only), named(ignored));
+        let among = Among { only: &only, ignored: &ignored };
+        let report = compare(&reference, &current, Comparison { among, ..Comparison::new(Preset::Evidently) })?;
+        let names = report.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+        Ok::<_, MonitorError>((names, report.verdict))
+    };
+    assert_eq!(compared(&["spent"], &[]).unwrap(), (named(&["spent"]), Verdict::Drift));
+    let (rest, verdict) = compared(&[], &["spent"]).unwrap();
+    assert!(!rest.contains(&"spent".to_owned()) && rest.len() > 3 && verdict == Verdict::Steady, "{rest:?}");
+    let wrong = compared(&["spend"], &[]).unwrap_err().to_string();
+    assert!(wrong.contains("\"spend\"") && wrong.contains("\"spent\""), "{wrong}");
 }
 
 #[test]
@@ -156,14 +166,7 @@ fn files_that_cannot_be_compared_say_why() {
     let a = Table::open(&write(folder.path(), "a.parquet", &whole.project(&[0]).unwrap())).unwrap();
     let b = Table::open(&write(folder.path(), "b.arrow", &whole.project(&[1, 0]).unwrap())).unwrap();
     let c = Table::open(&write(folder.path(), "c.arrow", &whole.project(&[2]).unwrap())).unwrap();
-    let how = Comparison {
-        preset: Preset::Evidently,
-        tests: Tests::default(),
-        level: 0.05,
-        threads: 1,
-        vectors: VectorTest::Model,
-        prefixes: &[],
-    };
+    let how = Comparison::new(Preset::Evidently);
     let report = compare(&a, &b, how).unwrap();
     assert_eq!((report.added, report.columns.len()), (vec!["double".to_owned()], 1));
     assert!(matches!(compare(&a, &c, how), Err(MonitorError::Columns(_))));
@@ -197,14 +200,7 @@ fn a_column_that_went_empty_is_one() {
     let empty = table("empty.csv", &|i| format!("{},NaN", i % 50));
     assert_eq!(full.schema().field(0).name(), "id");
     let found = |preset| {
-        let how = Comparison {
-            preset,
-            tests: Tests::default(),
-            level: 0.05,
-            threads: 1,
-            vectors: VectorTest::Model,
-            prefixes: &[],
-        };
+        let how = Comparison::new(preset);
         compare(&full, &empty, how).unwrap().columns.remove(1).outcome
     };
     for preset in [Preset::Sequential, Preset::Evidently, Preset::NannyMl, Preset::Whylogs] {
@@ -257,7 +253,7 @@ fn texts_vectors_and_rows_as_wholes_are_compared() {
     let moved = mixed(folder.path(), "c.parquet", (6, 0.2, 0.2));
     let prefixes = ["part_".to_owned()];
     let judged = |preset, vectors, current: &Table| {
-        let how = Comparison { preset, tests: Tests::default(), level: 0.05, threads: 2, vectors, prefixes: &prefixes };
+        let how = Comparison { threads: 2, vectors, prefixes: &prefixes, ..Comparison::new(preset) };
         compare(&reference, current, how).unwrap()
     };
     for (preset, test) in [
@@ -291,13 +287,6 @@ fn texts_vectors_and_rows_as_wholes_are_compared() {
         assert!(matches!(&report.columns[1].outcome, Outcome::Skipped(why) if why.contains("no test of vectors")));
     }
     let none = ["other_".to_owned()];
-    let how = Comparison {
-        preset: Preset::Evidently,
-        tests: Tests::default(),
-        level: 0.05,
-        threads: 1,
-        vectors: VectorTest::Model,
-        prefixes: &none,
-    };
+    let how = Comparison { prefixes: &none, ..Comparison::new(Preset::Evidently) };
     assert!(matches!(compare(&reference, &same, how), Err(MonitorError::Prefix(_))));
 }

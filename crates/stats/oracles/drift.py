@@ -127,12 +127,23 @@ COLUMNS = [
     ("categories", [67, 4000, 40, 0.0, 0], [68, 4000, 45, 0.6, 13]),
     ("categories", [69, 999, 2, 0.0, 9], [70, 999, 2, 0.0, 0]),
 ]
+# As many rows on both sides, which some of Evidently's tests ask for.
+EQUAL = [
+    ("categories", [71, 900, 2, 0.0, 0], [72, 900, 2, 0.1, 0]),
+    ("categories", [73, 900, 5, 0.0, 0], [74, 900, 5, 0.2, 0]),
+]
+# Enough rows for what is kept as bins: the second and third go beyond the reference's ends.
+LARGE = [
+    ("numbers", [75, 12000, 2.0, 1.0, 0, 0], [76, 9000, 2.0, 1.0, 0, 11]),
+    ("numbers", [77, 10000, 2.0, 1.0, 0, 0], [78, 3001, 2.6, 1.3, 0, 0]),
+    ("whole", [79, 11000, 60.0, 0.0, 1, 0], [80, 2000, 90.0, -3.0, 1, 0]),
+]
 
 
-def frames():
+def frames(columns=COLUMNS):
     import pandas as pd
 
-    for kind, a, b in COLUMNS:
+    for kind, a, b in columns:
         if kind == "categories":
             made = [[None if c is None else f"c{c:02}" for c in categories(spec)] for spec in (a, b)]
         else:
@@ -151,7 +162,7 @@ def evidently():
     from evidently.metrics import ValueDrift
 
     columns, explicit = [], []
-    for case, reference, current in frames():
+    for case, reference, current in frames(COLUMNS + EQUAL):
         report = Report([ValueDrift(column="x")], include_tests=True)
         found = report.run(Dataset.from_pandas(current), Dataset.from_pandas(reference)).dict()
         config = found["metrics"][0]["config"]
@@ -160,11 +171,17 @@ def evidently():
         a, b = reference["x"].dropna(), current["x"].dropna()
         kind = ColumnType.Categorical if case["kind"] == "categories" else ColumnType.Numerical
         names = ["psi", "kl_div", "jensenshannon", "hellinger"]
-        names += ["ed", "es", "cramer_von_mises", "anderson", "t_test", "mannw", "wasserstein", "ks"] if kind == ColumnType.Numerical else []
+        if kind == ColumnType.Numerical:
+            names += ["ed", "es", "cramer_von_mises", "anderson", "t_test", "mannw", "wasserstein", "ks"]
+        else:
+            two = len(set(a) | set(b)) == 2
+            names += ["chisquare", "TVD"] * (len(a) < 2000) + ["z"] * two
+            names += (["g_test"] + ["fisher_exact"] * two) * (len(a) == len(b))
         scores = {}
         for name in names:
             test = get_stattest(a, b, kind, name)
-            scores[name] = float(test(a.copy(), b.copy(), kind, None).drift_score)
+            found = test(a.copy(), b.copy(), kind, None)
+            scores[name] = {"score": float(found.drift_score), "threshold": float(found.actual_threshold), "drift": bool(found.drifted)}
         explicit.append({**case, "scores": scores})
     return "evidently", {"columns": columns, "explicit": explicit}
 
@@ -199,17 +216,26 @@ def nannyml():
     from nannyml.drift.univariate.methods import FeatureType, MethodFactory
     from nannyml.thresholds import StandardDeviationThreshold
 
+    names = {FeatureType.CATEGORICAL: ["jensen_shannon", "chi2", "l_infinity", "hellinger"],
+             FeatureType.CONTINUOUS: ["jensen_shannon", "kolmogorov_smirnov", "wasserstein", "hellinger"]}
     columns = []
-    for case, reference, current in frames():
+    for case, reference, current in frames(COLUMNS + LARGE):
         kind = FeatureType.CATEGORICAL if case["kind"] == "categories" else FeatureType.CONTINUOUS
-        chunker = DefaultChunker()
-        # The calculator's own default for the method.
-        threshold = StandardDeviationThreshold(std_lower_multiplier=None)
-        method = MethodFactory.create("jensen_shannon", kind, chunker=chunker, threshold=threshold)
-        method.fit(reference["x"])
-        chunks = [float(method.calculate(chunk.data["x"])) for chunk in chunker.split(current)]
-        columns.append({**case, "threshold": float(method.upper_threshold_value), "chunks": chunks,
-                        "alerts": [bool(method.alert(value)) for value in chunks]})
+        chunker, methods = DefaultChunker(), {}
+        for name in names[kind]:
+            # The calculator's own default for the method.
+            threshold = StandardDeviationThreshold(std_lower_multiplier=None)
+            method = MethodFactory.create(name, kind, chunker=chunker, threshold=threshold)
+            method.fit(reference["x"])
+            chunks, alerts = [], []
+            for chunk in chunker.split(current):
+                value = float(method.calculate(chunk.data["x"]))
+                # chi2 has a p-value for its last chunk, and asks nothing else of it.
+                chunks.append(float(method._p_value) if name == "chi2" else value)
+                alerts.append(bool(method.alert(value)))
+            threshold = 0.05 if name == "chi2" else float(method.upper_threshold_value)
+            methods[name] = {"threshold": threshold, "chunks": chunks, "alerts": alerts}
+        columns.append({**case, "methods": methods})
     return "nannyml", {"columns": columns}
 
 

@@ -435,6 +435,7 @@ async fn a_rule_that_too_many_rows_break_is_an_alert_until_it_is_no_longer_decla
         minimum: 20,
         severity: Severity::Ticket,
         runbook: None,
+        recorded: true,
     };
     stage.outside.rules.lock().push(limit);
     let at = Timestamp(stage.now().micros() - stage.now().micros().rem_euclid(MINUTE));

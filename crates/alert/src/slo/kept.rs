@@ -29,6 +29,8 @@ pub struct RuleLimit {
     pub severity: Severity,
     /// What to do about it.
     pub runbook: Option<String>,
+    /// Whether the journal has which rows broke it: not of a rule that only counts.
+    pub recorded: bool,
 }
 
 impl RuleLimit {
@@ -51,6 +53,12 @@ impl RuleLimit {
         let (deployment, rule, window) = (self.deployment.as_str(), &self.rule, span(WINDOWS[at]));
         let labels = [("deployment", deployment), ("rule", rule)];
         let minutes = WINDOWS[at].as_secs() / 60;
+        // A name has no quotes in it.
+        let (unknown, only) = if self.recorded {
+            ("", format!(" AND ',' || flags || ',' LIKE '%,{rule},%'"))
+        } else {
+            ("; which rows is only kept of a rule that flags or rejects", String::new())
+        };
         Signal {
             subject: Subject {
                 name: "RuleBroken".to_owned(),
@@ -58,16 +66,14 @@ impl RuleLimit {
                 severity: self.severity,
                 labels: labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
                 sentence: format!(
-                    "{bad} of {total} rows of {deployment} broke the rule {rule} in {window}, {}; {} may",
+                    "{bad} of {total} rows of {deployment} broke the rule {rule} in {window}, {}; {} may{unknown}",
                     percent(share),
                     percent(self.over)
                 ),
                 numbers: json!({"window": window, "rows": total, "broken": bad, "share": share, "over": self.over}),
-                // A name has no quotes in it. What is only counted is not in the journal.
                 query: Some(format!(
                     "SELECT at, event_id, \"row\", version, variant, protocol, outcome, flags FROM predictions WHERE deployment = \
-                     '{deployment}' AND at >= now() - INTERVAL '{minutes} minutes' AND ',' || flags || ',' LIKE '%,{rule},%' \
-                     ORDER BY at DESC LIMIT 100"
+                     '{deployment}' AND at >= now() - INTERVAL '{minutes} minutes'{only} ORDER BY at DESC LIMIT 100"
                 )),
                 runbook: self.runbook.clone(),
                 page: Some(format!("/ui/deployments/{deployment}")),
@@ -92,6 +98,7 @@ mod tests {
             minimum: 20,
             severity: Severity::Ticket,
             runbook: None,
+            recorded: true,
         }
     }
 
@@ -116,6 +123,12 @@ mod tests {
             signal.active
                 && signal.subject.sentence.contains("20 of 20 rows of churn broke the rule age:between in 1h")
         );
+        assert!(signal.subject.query.is_some_and(|query| query.contains("LIKE '%,age:between,%'")));
         assert!(!limit(60).judge(None).active);
+        // Of rows that were only counted there is nothing to be found by the rule.
+        let counted = RuleLimit { recorded: false, ..limit(60) }.judge(None).subject;
+        assert!(counted.sentence.ends_with("of a rule that flags or rejects"), "{}", counted.sentence);
+        let query = counted.query.unwrap();
+        assert!(query.contains("INTERVAL '60 minutes' ORDER BY") && !query.contains("LIKE"), "{query}");
     }
 }

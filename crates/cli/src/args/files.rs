@@ -2,8 +2,6 @@
 
 use super::ServerArgs;
 use clap::Args;
-use clap::builder::PossibleValuesParser;
-use mainspring_stats::presets::{CategoryTest, NumberTest};
 use std::path::PathBuf;
 
 /// On which rows models are compared, and with which packages.
@@ -87,7 +85,7 @@ impl PredictArgs {
 pub struct DriftArgs {
     /// What the columns should look like: a file (Parquet, CSV, JSON Lines, Arrow), a profile (profile.json), a version's
     /// profile (`models:/NAME@alias`), or live rows (`deployment:NAME?last=24h&variant=stable`), of a segment too
-    /// (`deployment:NAME?in.plan=gold`)
+    /// (`deployment:NAME?in.plan=gold`), and from one time until another (`from=2026-11-20T00:00:00Z&until=…`)
     pub reference: String,
     /// What they look like now: the same
     pub current: String,
@@ -98,14 +96,28 @@ pub struct DriftArgs {
     /// For `sequential`, probability of a false alarm in any column [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     pub level: Option<f64>,
-    /// For `evidently`, the test of each column of numbers, where the profile is not to choose (its
-    /// `num_stattest`): ks, wasserstein, anderson, cramer_von_mises, es, t_test, mannw, ed, psi, kl_div, jensenshannon,
-    /// hellinger
-    #[arg(long, value_parser = PossibleValuesParser::new(NumberTest::NAMED.iter().map(|(name, _)| *name)), hide_possible_values = true, value_name = "TEST")]
+    /// The test of each column of numbers, where the profile is not to choose; of `evidently` (its `num_stattest`): ks,
+    /// wasserstein, anderson, cramer_von_mises, es, t_test, mannw, ed, psi, kl_div, jensenshannon, hellinger; of `nannyml` (its
+    /// `continuous_methods`): jensen_shannon, kolmogorov_smirnov, wasserstein, hellinger
+    #[arg(long, value_name = "TEST")]
     pub test: Option<String>,
-    /// The same of each column of texts and truth values (its `cat_stattest`): chisquare, psi, kl_div, jensenshannon, hellinger
-    #[arg(long, value_parser = PossibleValuesParser::new(CategoryTest::NAMED.iter().map(|(name, _)| *name)), hide_possible_values = true, value_name = "TEST")]
+    /// From which p-value or distance of that test on it is drift, where the tool is not to say
+    #[arg(long, requires = "test", value_name = "NUMBER")]
+    pub threshold: Option<f64>,
+    /// The test of each column of texts and truth values; of `evidently` (its `cat_stattest`): chisquare, g_test, fisher_exact,
+    /// z, TVD, psi, kl_div, jensenshannon, hellinger; of `nannyml` (its `categorical_methods`): jensen_shannon, chi2, l_infinity,
+    /// hellinger
+    #[arg(long, value_name = "TEST")]
     pub text_test: Option<String>,
+    /// As --threshold, of that test
+    #[arg(long, requires = "text_test", value_name = "NUMBER")]
+    pub text_threshold: Option<f64>,
+    /// Compare these columns alone
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub columns: Vec<String>,
+    /// Leave these columns out, such as ids and times
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub ignore: Vec<String>,
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub vector: Vec<String>,

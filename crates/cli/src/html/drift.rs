@@ -229,7 +229,7 @@ mod tests {
     use mainspring_monitor::drift::{Comparison, compare};
     use mainspring_monitor::profile::profile;
     use mainspring_monitor::sketches::Sketches;
-    use mainspring_stats::presets::{Tests, VectorTest};
+    use mainspring_stats::presets::VectorTest;
 
     /// Two files of which the last column drifted, whose names are markup.
     fn report(columns: usize) -> String {
@@ -244,14 +244,7 @@ mod tests {
             std::fs::write(&file, format!("{}\n{}\n", names.join(","), rows.join("\n"))).unwrap();
             file
         });
-        let how = Comparison {
-            preset: Preset::Evidently,
-            tests: Tests::default(),
-            level: 0.05,
-            threads: 2,
-            vectors: VectorTest::Mmd,
-            prefixes: &[],
-        };
+        let how = Comparison { threads: 2, vectors: VectorTest::Mmd, ..Comparison::new(Preset::Evidently) };
         let tables = files.each_ref().map(|file| File::open(file).unwrap());
         let found = compare(&tables[0], &tables[1], how).unwrap();
         let sketches = tables.each_ref().map(|table| Sketches::of(&profile(table, 1).unwrap()).unwrap());
@@ -277,7 +270,7 @@ mod tests {
             File::open(&file).unwrap()
         });
         let (preset, vectors) = (Preset::Evidently, VectorTest::Mmd);
-        let how = Comparison { preset, tests: Tests::default(), level: 0.05, threads: 1, vectors, prefixes: &[] };
+        let how = Comparison { vectors, ..Comparison::new(preset) };
         let found = compare(&tables[0], &tables[1], how).unwrap();
         let page = drift(&found, &[], ["a.csv", "b.csv"]).html();
         (found, page)

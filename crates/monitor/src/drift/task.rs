@@ -161,9 +161,9 @@ impl<'a> Task<'a> {
             return all;
         }
         let drawn = self.drawn([&a, &b], labels);
-        let found = match self.how.preset {
-            Preset::Evidently => presets::judge_by(self.how.tests, &a, &b),
-            preset => presets::judge(preset, &a, &b, self.level),
+        let found = match self.how.tests {
+            Some(tests) => tests.judge(&a, &b),
+            None => presets::judge(self.how.preset, &a, &b, self.level),
         };
         let outcome = match found {
             Ok(finding) => Outcome::Finding(finding),

@@ -7,7 +7,7 @@ use arrow::array::{
     TimestampMillisecondArray,
 };
 use arrow::datatypes::Float64Type;
-use mainspring_stats::presets::{NumberTest, Tests, VectorTest};
+use mainspring_stats::presets::{Tests, VectorTest};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -24,7 +24,7 @@ fn even(i: i64) -> f64 {
 }
 
 fn how(preset: Preset) -> Comparison<'static> {
-    Comparison { preset, tests: Tests::default(), level: 0.05, threads: 1, vectors: VectorTest::Ratio, prefixes: &[] }
+    Comparison { vectors: VectorTest::Ratio, ..Comparison::new(preset) }
 }
 
 /// A file of these columns in the format that its name says.
@@ -262,8 +262,8 @@ fn rows_are_read_in_one_pass_or_in_as_many_as_memory_asks_for_with_the_same_resu
     };
     let (columnar, csv, arrow) = (open("parquet"), open("csv"), open("arrow"));
     let prefixes = ["part_".to_owned()];
-    let wasserstein = Tests { numbers: Some(NumberTest::Wasserstein), ..Tests::default() };
-    let presets = PRESETS.map(|preset| (preset, Tests::default())).into_iter();
+    let wasserstein = Tests::named(Preset::Evidently, Some("wasserstein".into()), None).unwrap();
+    let presets = PRESETS.map(|preset| (preset, None)).into_iter();
     for (preset, tests) in presets.chain([(Preset::Evidently, wasserstein)]) {
         let how = Comparison { tests, prefixes: &prefixes, ..how(preset) };
         let told = |[a, b]: [&Table; 2], held, threads| {

@@ -25,8 +25,8 @@ pub struct MonitorSpec {
     /// Which of its variants.
     #[serde(default = "stable")]
     pub variant: String,
-    /// Which of these rows: those that have this value in each of these columns, such as `{in.plan: gold}`; all when left
-    /// out.
+    /// Which of these rows: those that have this value in each of these columns, such as `{in.plan: gold}`, or a number of this
+    /// range, such as `{in.age: 30..40}`; all when left out.
     #[serde(default, skip_serializing_if = "Segment::is_all")]
     #[schemars(with = "Written")]
     pub segment: Segment,

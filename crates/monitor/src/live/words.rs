@@ -311,9 +311,22 @@ pub(super) fn transition(
         "level": spec.level, "minEffect": spec.min_effect, "rows": watch.rows[0], "sampled": watch.rows[1],
         "columns": these.iter().map(|t| column(t)).collect::<Vec<_>>(),
         "alsoDrifting": others.iter().take(NUMBERED).map(|t| column(t)).collect::<Vec<_>>(),
+        "pictures": shown.iter().take(NAMED).filter_map(|t| picture(watch, t)).collect::<Vec<_>>(),
         "query": query(spec, first, shown.iter().map(|t| t.column.as_str())),
     });
     Transition { kind, at, drifting: watch.drifting, detecting: watch.detecting, sentence, numbers }
+}
+
+/// What a column is drawn from: rows by bin, of its reference and of the window, those without a value last. `edges` are
+/// between the bins of numbers; of texts there are none, and the bins are of their hash.
+fn picture(watch: &Watch, of: &Turned) -> Option<Value> {
+    let segment = |part: Option<(&str, &str)>| part.map(|(column, value)| format!("{column} = {value}"));
+    let (.., track) = watch.tracks().find(|(name, part, _)| *name == of.column && segment(*part) == of.segment)?;
+    let reference = track.reference()?;
+    Some(json!({
+        "column": of.column, "segment": of.segment, "edges": reference.edges, "referenceCounts": reference.counts,
+        "windowCounts": track.window()?,
+    }))
 }
 
 /// Another profile counts now: columns that begin anew against it, and what that leaves.

@@ -32,6 +32,14 @@ fn a_row_is_of_a_segment_when_all_of_its_columns_say_so() {
         (serde_json::json!({"in.list[1]": 2}), [true, false, false, true]),
         (serde_json::json!({"in.other": "x"}), [false; 4]),
         (serde_json::json!({"in.tries": "many"}), [false; 4]),
+        (serde_json::json!({"in.tries": "3..4"}), [true, true, false, false]),
+        (serde_json::json!({"in.tries": "4.."}), [false, false, true, true]),
+        (serde_json::json!({"in.rate": "0.1..0.2"}), [true, false, true, true]),
+        (serde_json::json!({"in.rate": "..0.1"}), [false; 4]),
+        (serde_json::json!({"in.list[1]": "1..9", "in.new": true}), [true, false, false, true]),
+        (serde_json::json!({"in.tries": "4..3"}), [false; 4]),
+        (serde_json::json!({"in.tries": ".."}), [false; 4]),
+        (serde_json::json!({"in.plan": "1..2"}), [false; 4]),
     ] {
         assert_eq!(segment(json.clone()).rows(&batch()).unwrap(), rows, "{json}");
     }
@@ -62,10 +70,19 @@ fn the_same_in_sql() {
         of(serde_json::json!({"in.list[1]": 2})),
         "arrow_cast(p.\"in.list\"[2], 'Float64') = arrow_cast(2.0, 'Float64')"
     );
+    assert_eq!(
+        of(serde_json::json!({"in.rate": "-1..0.5"})),
+        "arrow_cast(p.\"in.rate\", 'Float32') >= arrow_cast(-1.0, 'Float32') \
+         AND arrow_cast(p.\"in.rate\", 'Float32') < arrow_cast(0.5, 'Float32')"
+    );
+    assert_eq!(of(serde_json::json!({"in.plan": "1..2"})), "p.\"in.plan\" = '1..2'", "a text is a text");
+    let people = segment(serde_json::json!({"in.rate": "1e3..", "in.plan": "gold"})).likely();
+    assert_eq!(people, " AND \"in.plan\" = 'gold' AND \"in.rate\" >= 1000");
     assert_eq!(of(serde_json::json!({"in.new": true})), "p.\"in.new\" = true");
     for (json, why) in [
         (serde_json::json!({"in.plam": "gold"}), "\"churn\" has no column \"in.plam\" in this time"),
         (serde_json::json!({"in.rate": "high"}), "\"in.rate\" holds numbers, and \"high\" is none"),
+        (serde_json::json!({"in.rate": "3..1"}), "\"in.rate\" holds numbers, and \"3..1\" is none"),
         (serde_json::json!({"in.new": "yes"}), "\"in.new\" holds true and false, and \"yes\" is none"),
         (
             serde_json::json!({"in.list[18446744073709551615]": 2}),
@@ -88,5 +105,17 @@ fn segments_exclude_each_other_by_a_column_that_both_name() {
     let tries = |value: serde_json::Value| segment(serde_json::json!({"in.tries": value}));
     assert!(!tries(1.into()).excludes(&tries(1.0.into())), "they are the same rows");
     assert!(tries(1.into()).excludes(&tries(2.into())) && tries(1.into()).excludes(&tries("one".into())));
+    for (a, b, apart) in [
+        ("1..3", "3..5", true),
+        ("1..3", "2..5", false),
+        ("..3", "3", true),
+        ("..3", "2.5", false),
+        ("3..", "..3", true),
+        ("3..", "4..", false),
+        ("1..3", "one", true),
+    ] {
+        let [a, b] = [a, b].map(|text| tries(text.into()));
+        assert_eq!((a.excludes(&b), b.excludes(&a)), (apart, apart), "{a} and {b}");
+    }
     assert_eq!(segment(serde_json::json!({"in.a": 1, "in.b": true})).to_string(), "in.a = 1 and in.b = true");
 }

@@ -1,7 +1,7 @@
 //! What answers cost, what they brought, and what stands idle.
 
 use super::{Failures, Reply};
-use crate::convert::cost;
+use crate::convert::{cost, span};
 use crate::dto::cost::{BudgetList, CostHints, CostReport, RoiReport};
 use crate::extract::{Params, Seg, deployment_name};
 use crate::state::NativeState;
@@ -46,7 +46,7 @@ impl CostQuery {
 
 /// The price table called so.
 fn table(text: Option<&str>) -> Result<Option<Name>, ApiError> {
-    let named = |text: &str| Name::new(text).map_err(|e| cost::wrong(format!("prices is {text:?}: {e}")));
+    let named = |text: &str| Name::new(text).map_err(|e| span::wrong(format!("prices is {text:?}: {e}")));
     text.map(named).transpose()
 }
 

@@ -3,6 +3,7 @@
 use super::{Failures, Reply};
 use crate::convert::monitors::{distribution, explained, point, window_column};
 use crate::convert::performance;
+use crate::convert::span::{span, wrong};
 use crate::dto::monitors::{
     MonitorColumnQuery, MonitorDistribution, MonitorEventQuery, MonitorEvents, MonitorHistory, MonitorHistoryQuery,
     MonitorList, MonitorView, MonitorWhy, ProfileQuery, ProfileState, ProfileView, SaveProfileRequest, WindowProfile,
@@ -23,10 +24,10 @@ use mainspring_registry::actions::ReadModel;
 use mainspring_resource::HumanDuration;
 use mainspring_serving::ReadStats;
 use std::sync::Arc;
-use std::time::Duration;
 
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// Seconds.
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
 
 fn named(name: &str) -> Result<Name, ApiError> {
     Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no monitor {name:?}: {e}")))
@@ -91,12 +92,15 @@ pub(crate) async fn list_monitor_events(
     Ok(Json(MonitorEvents { events: events.into_iter().map(Into::into).collect() }))
 }
 
-/// The moment so long ago as `last` says.
-pub(super) fn ago(now: Timestamp, last: Option<&str>, otherwise: Duration) -> Result<Timestamp, ApiError> {
-    let last = last.map(str::parse::<HumanDuration>).transpose();
-    let last = last.map_err(|e| ApiError::new(ErrorKind::InvalidInput, format!("last: {e}")))?;
-    let last = last.map_or(otherwise, |last| last.0);
-    Ok(now.plus_micros(-i64::try_from(last.as_micros()).unwrap_or(i64::MAX)))
+/// How many seconds `last` says.
+fn seconds(last: Option<&str>) -> Result<Option<u64>, ApiError> {
+    let last = last.map(str::parse::<HumanDuration>).transpose().map_err(|e| wrong(format!("last: {e}")))?;
+    Ok(last.map(|last| last.0.as_secs()))
+}
+
+/// From when until when the rows of a window are: the last hour where nothing is said.
+pub(super) fn window_of(query: &WindowQuery, now: Timestamp) -> Result<(Timestamp, Timestamp), ApiError> {
+    span((query.from.as_deref(), query.until.as_deref(), seconds(query.last.as_deref())?), (now, HOUR))
 }
 
 #[utoipa::path(get, path = "/api/v1/monitors/{name}/why", operation_id = "getMonitorWhy", tag = "monitors",
@@ -121,7 +125,7 @@ pub(crate) async fn get_monitor_history(
 ) -> Reply<MonitorHistory> {
     view(&s, &who, &name)?;
     let auth = s.may(&who, ReadMonitors { monitor: Some(named(&name)?) })?;
-    let since = ago(s.ctx.now(), query.last.as_deref(), DAY)?;
+    let (since, _) = span((None, None, seconds(query.last.as_deref())?), (s.ctx.now(), DAY))?;
     let only = query.column.as_deref().map(|column| (column, query.segment.as_deref()));
     let points = s.monitors.history(&auth, since).await?.into_iter().map(|p| point(p, only));
     Ok(Json(MonitorHistory { points: points.filter(|p| only.is_none() || !p.columns.is_empty()).collect() }))
@@ -218,8 +222,7 @@ pub(crate) async fn get_deployment_profile(
 ) -> Reply<WindowProfile> {
     let name = deployment_name(&name)?;
     let auth = s.may(&who, ReadStats { deployment: Some(name.clone()) })?;
-    let until = s.ctx.now();
-    let since = ago(until, query.last.as_deref(), HOUR)?;
+    let (since, until) = window_of(&query, s.ctx.now())?;
     if let Some(segment) = asked(&query)? {
         return of_segment(&s, &who, (name, segment), (since, until), query).await;
     }

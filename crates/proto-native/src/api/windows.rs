@@ -1,6 +1,6 @@
 //! The rows of a deployment's window, for what their sketches cannot tell, and how good they probably are.
 
-use super::monitors::{HOUR, ago, asked, version};
+use super::monitors::{asked, version, window_of};
 use super::{Failures, Reply};
 use crate::convert::estimates::{Meant, report, request};
 use crate::dto::estimates::{EstimateReport, EstimateRequest};
@@ -32,8 +32,7 @@ pub(crate) async fn get_deployment_rows(
     Both(query, label): Both<WindowQuery, RowsQuery>,
 ) -> Result<Response, ApiError> {
     let auth = s.may(&who, QueryJournal)?;
-    let until = s.ctx.now();
-    let from = ago(until, query.last.as_deref(), HOUR)?;
+    let (from, until) = window_of(&query, s.ctx.now())?;
     let segment = asked(&query)?.unwrap_or_default();
     let deployment = deployment_name(&name)?;
     let WindowQuery { variant, version, others, .. } = query;

@@ -1,28 +1,17 @@
 //! Cost as the API shows it.
 
+use super::span::{span, wrong};
 use crate::dto::cost::{
     BudgetView, CostAmounts, CostHint, CostHints, CostHost, CostLine, CostReport, CostSaved, CostStorage, RoiGroup,
     RoiPart, RoiReport,
 };
 use crate::dto::performance::MeasureDto;
-use mainspring_core::{ErrorKind, Timestamp};
+use mainspring_core::Timestamp;
 use mainspring_cost::roi::{Group, Part};
 use mainspring_cost::{By, Hints, Line, Report, Request, Roi, RoiRequest, Standing};
 use mainspring_http::ApiError;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 const WEEK: u64 = 7 * 86_400;
-
-pub(crate) fn wrong(what: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorKind::InvalidInput, what.into())
-}
-
-fn instant(field: &str, text: &str) -> Result<Timestamp, ApiError> {
-    let at = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|e| wrong(format!("{field} {text:?} is no time: {e}")).hint("write it as 2026-11-25T08:00:00Z"))?;
-    Ok(Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
-}
 
 /// From when until when: the last so many seconds, a week when nothing is said, or from a time on.
 pub(crate) fn window(
@@ -30,18 +19,9 @@ pub(crate) fn window(
     (from, until): (Option<&str>, Option<&str>),
     now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), ApiError> {
-    let until = until.map(|text| instant("until", text)).transpose()?.unwrap_or(now);
-    let from = match (from, last) {
-        (Some(_), Some(_)) => return Err(wrong("give from or lastSeconds, not both")),
-        (Some(text), None) => instant("from", text)?,
-        (None, Some(0)) => return Err(wrong("lastSeconds is 0; it must be at least 1")),
-        (None, seconds) => {
-            let micros = i64::try_from(seconds.unwrap_or(WEEK)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-            // Nothing was before the epoch.
-            until.plus_micros(-micros).max(Timestamp(0).min(until.plus_micros(-1)))
-        }
-    };
-    if from >= until { Err(wrong("from must be before until")) } else { Ok((from, until)) }
+    let (from, until) = span((from, until, last), (now, WEEK))?;
+    // Nothing was before the epoch.
+    Ok((from.max(Timestamp(0).min(until.plus_micros(-1))), until))
 }
 
 /// `deployment,day` as what lines are told apart by.

@@ -1,8 +1,9 @@
 //! Estimates as the API shows them.
 
-use super::performance::{segment, span};
+use super::performance::segment;
+use super::span::{span, wrong};
 use crate::dto::estimates::{EstimateReport, EstimateRequest, EstimateWindow, EstimatedMetric, EstimatedPart};
-use mainspring_core::{ErrorKind, Name, Timestamp};
+use mainspring_core::{Name, Timestamp};
 use mainspring_http::ApiError;
 use mainspring_monitor::estimate::{Asked, Chunk, Report};
 use mainspring_monitor::segment::Wanted;
@@ -10,10 +11,6 @@ use std::ops::RangeInclusive;
 
 const DAY: u64 = 86_400;
 const CHUNKS: RangeInclusive<usize> = 1..=1_000;
-
-fn wrong(what: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorKind::InvalidInput, what.into())
-}
 
 /// The rows of `deployment` that are meant, before `now` and of so many days where that is left out.
 fn wanted(deployment: &Name, of: EstimateWindow, (now, days): (Timestamp, u64)) -> Result<Wanted, ApiError> {

@@ -12,4 +12,5 @@ pub(crate) mod performance;
 pub(crate) mod resources;
 pub(crate) mod rollouts;
 pub(crate) mod security;
+pub(crate) mod span;
 pub(crate) mod tracking;

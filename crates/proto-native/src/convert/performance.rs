@@ -1,51 +1,19 @@
 //! Performance as the API shows it.
 
+use super::span::{span, wrong};
 use crate::dto::performance::{
     CalibrationBin, LabelDelay, MeasureDto, PerformanceComparison, PerformanceGroup, PerformanceMetric,
     PerformanceReport, PerformanceRequest, SegmentValue,
 };
-use mainspring_core::{ErrorKind, Name, Timestamp};
+use mainspring_core::{Name, Timestamp};
 use mainspring_http::ApiError;
 use mainspring_monitor::performance::{Comparison, Group, Metric, Report, Request, Task};
 use mainspring_monitor::segment::Segment;
 use mainspring_stats::performance::{Level, Measure};
 use std::collections::BTreeMap;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 const DAY: u64 = 86_400;
 const MOST_K: usize = 1_000;
-
-fn wrong(what: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorKind::InvalidInput, what.into())
-}
-
-fn instant(field: &str, text: &str) -> Result<Timestamp, ApiError> {
-    let at = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|e| wrong(format!("{field} {text:?} is no time: {e}")).hint("write it as 2026-11-25T08:00:00Z"))?;
-    Ok(Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
-}
-
-/// The time that is meant by `from`, `until` and `lastSeconds`: `seconds` before `now` where all are left out.
-pub(super) fn span(
-    (from, until, last): (Option<&str>, Option<&str>, Option<u64>),
-    (now, seconds): (Timestamp, u64),
-) -> Result<(Timestamp, Timestamp), ApiError> {
-    let until = until.map(|text| instant("until", text)).transpose()?.unwrap_or(now);
-    let from = match (from, last) {
-        (Some(_), Some(_)) => return Err(wrong("give from or lastSeconds, not both")),
-        (Some(text), None) => instant("from", text)?,
-        (None, Some(0)) => return Err(wrong("lastSeconds is 0; it must be at least 1")),
-        (None, last) => {
-            let micros = i64::try_from(last.unwrap_or(seconds)).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-            until.plus_micros(-micros)
-        }
-    };
-    if from >= until {
-        return Err(wrong("from must be before until"));
-    }
-    Ok((from, until))
-}
 
 /// What was asked of a deployment, with what was left out.
 pub(crate) fn request(deployment: Name, asked: PerformanceRequest, now: Timestamp) -> Result<Request, ApiError> {

@@ -439,8 +439,12 @@ pub struct MonitorDistribution {
 #[derive(Debug, Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WindowQuery {
-    /// How far back from now: `24h`, `30d`; an hour when left out.
+    /// How far back from `until`: `24h`, `30d`; an hour when left out. Not with `from`.
     pub last: Option<String>,
+    /// From then on, RFC 3339.
+    pub from: Option<String>,
+    /// Before then, RFC 3339; now when left out.
+    pub until: Option<String>,
     /// Which variant; all when left out.
     pub variant: Option<String>,
     /// Which version; all when left out.

@@ -7,7 +7,7 @@ use mainspring_alert::slo::{Count, Objective, RuleLimit, faulty};
 use mainspring_alert::{Severity, Traffic};
 use mainspring_core::{Name, Tenant, Timestamp};
 use mainspring_journal::{Journal, RequestTile};
-use mainspring_serving::{DeploymentSpec, RulesSpec, SloSpec};
+use mainspring_serving::{DeploymentSpec, RuleAction, RulesSpec, SloSpec};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +80,7 @@ fn limits(tenant: &Tenant, deployment: &Name, rules: &RulesSpec) -> Vec<RuleLimi
         minimum: alert.minimum,
         severity: if alert.page { Severity::Page } else { Severity::Ticket },
         runbook: alert.runbook.clone(),
+        recorded: rules.action_of(spec) != RuleAction::Count,
     })
     .collect()
 }

@@ -10,16 +10,15 @@
 //! - Jensen–Shannon is in nats, over the values as they are: its bins are for more than 20 different numbers, which it
 //!   is never asked about.
 
-use super::{Counts, Finding, NoFinding, Score, Tests, Values, Verdict};
+use super::{Asked, Counts, Finding, NoFinding, Score, Values, Verdict};
 use crate::Moments;
 use crate::twosample::bins::{Rule, edges, histogram};
 use crate::twosample::distance::{fill_zeros, hellinger, jensen_shannon, kullback_leibler, psi, shares};
 use crate::twosample::{
-    Alternative, NoTest, Sample, anderson_darling, chi_square, cramer_von_mises, energy, epps_singleton,
-    kolmogorov_smirnov_of, mann_whitney, t_test, wasserstein_of, z_proportions,
+    Alternative, NoTest, Sample, anderson_darling, chi_square, cramer_von_mises, energy, epps_singleton, fisher_exact,
+    g_test, kolmogorov_smirnov_of, mann_whitney, t_test, total_variation, wasserstein_of, z_proportions,
 };
 use std::borrow::Cow;
-use std::str::FromStr;
 
 /// Rows of the reference up to which it uses p-values.
 pub(super) const SMALL: usize = 1_000;
@@ -71,6 +70,14 @@ pub enum NumberTest {
 pub enum CategoryTest {
     /// Pearson's, p < 0.05.
     ChiSquare,
+    /// The likelihood ratio, p < 0.1. Evidently makes it of as many rows on both sides only.
+    G,
+    /// Fisher's exact one, of two categories, p < 0.1. Evidently makes it of as many rows on both sides only.
+    Fisher,
+    /// Of two proportions, p < 0.05. Evidently takes more than two categories for the first and all others.
+    Z,
+    /// Total variation distance, p < 0.1 of a thousand permutations.
+    TotalVariation,
     /// A distance of the shares of categories.
     Apart(Distance),
 }
@@ -97,6 +104,10 @@ impl CategoryTest {
     /// All of them by Evidently's names.
     pub const NAMED: &[(&str, Self)] = &[
         ("chisquare", Self::ChiSquare),
+        ("g_test", Self::G),
+        ("fisher_exact", Self::Fisher),
+        ("z", Self::Z),
+        ("TVD", Self::TotalVariation),
         ("psi", Self::Apart(Distance::Psi)),
         ("kl_div", Self::Apart(Distance::KullbackLeibler)),
         ("jensenshannon", Self::Apart(Distance::JensenShannon)),
@@ -104,38 +115,25 @@ impl CategoryTest {
     ];
 }
 
-impl FromStr for NumberTest {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        by_name(text, Self::NAMED)
-    }
-}
-
-impl FromStr for CategoryTest {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        by_name(text, Self::NAMED)
-    }
-}
-
-fn by_name<T: Copy>(text: &str, named: &[(&str, T)]) -> Result<T, String> {
-    let found = named.iter().find(|(name, _)| *name == text);
-    found.map(|(_, test)| *test).ok_or_else(|| {
-        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
-        format!("{text:?} is no such test; there are {}", names.join(", "))
-    })
+/// What Evidently is told to do of columns of numbers and of categories, where it is not to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Told {
+    /// Of columns of numbers.
+    pub numbers: Option<Asked<NumberTest>>,
+    /// Of texts and truth values, and of whole numbers of which there are few.
+    pub categories: Option<Asked<CategoryTest>>,
 }
 
 /// A test of numbers that it is told to make is made however few different ones there are.
-pub(super) fn judge(reference: &Values, current: &Values, tests: Tests) -> Result<Finding, NoFinding> {
+pub(super) fn judge(reference: &Values, current: &Values, told: Told) -> Result<Finding, NoFinding> {
     match (reference, current) {
         (Values::Numbers { values: a, .. }, Values::Numbers { values: b, whole }) => {
             let (finite_a, finite_b) = (finite(a, "reference")?, finite(b, "current data")?);
             let category = *whole && finite_b.len() == b.len() && at_most(CATEGORIES, finite_b.iter());
             let few = || at_most(FEW, finite_a.iter().chain(finite_b.iter()));
-            match tests.numbers {
-                _ if category => categories(&Counts::of_numbers(a, b)?, tests.categories),
-                None if few() => categories(&Counts::of_numbers(a, b)?, tests.categories),
+            match told.numbers {
+                _ if category => categories(&Counts::of_numbers(a, b)?, told.categories),
+                None if few() => categories(&Counts::of_numbers(a, b)?, told.categories),
                 test => numbers((&finite_a, &finite_b), *whole, test),
             }
         }
@@ -145,7 +143,7 @@ pub(super) fn judge(reference: &Values, current: &Values, tests: Tests) -> Resul
             if *text && 2 * different > counts.totals().1 {
                 return Err(NoFinding::Text);
             }
-            categories(&counts, tests.categories)
+            categories(&counts, told.categories)
         }
         _ => Err(NoFinding::Kinds),
     }
@@ -154,6 +152,40 @@ pub(super) fn judge(reference: &Values, current: &Values, tests: Tests) -> Resul
 pub(super) fn finding(method: &'static str, kind: Score, score: f64, drifted: bool) -> Finding {
     let threshold = if kind == Score::PValue { LEVEL } else { DISTANCE };
     Finding { method, kind, score, threshold, verdict: Verdict::when(drifted), since: None, chunks: Vec::new() }
+}
+
+/// How a test's score is read.
+struct Reading {
+    method: &'static str,
+    kind: Score,
+    /// Evidently's own.
+    threshold: f64,
+    /// Whether the threshold itself is drift.
+    reached: bool,
+}
+
+/// Drift below this p-value.
+const fn below(method: &'static str, threshold: f64) -> Reading {
+    Reading { method, kind: Score::PValue, threshold, reached: false }
+}
+
+/// Drift at this p-value, and below.
+const fn at_most_p(method: &'static str, threshold: f64) -> Reading {
+    Reading { method, kind: Score::PValue, threshold, reached: true }
+}
+
+/// Drift from this distance on.
+const fn from(method: &'static str) -> Reading {
+    Reading { method, kind: Score::Distance, threshold: DISTANCE, reached: true }
+}
+
+impl Reading {
+    fn of(self, score: f64, threshold: Option<f64>) -> Finding {
+        let threshold = threshold.unwrap_or(self.threshold);
+        let beyond = if self.kind == Score::PValue { score < threshold } else { score > threshold };
+        let drifted = beyond || self.reached && score == threshold;
+        Finding { threshold, ..finding(self.method, self.kind, score, drifted) }
+    }
 }
 
 /// The numbers that there are.
@@ -176,63 +208,55 @@ fn at_most<'a>(most: usize, mut values: impl Iterator<Item = &'a f64>) -> bool {
     })
 }
 
-/// A finding with a threshold of its own.
-fn beyond(method: &'static str, kind: Score, (score, threshold): (f64, f64), drifted: bool) -> Finding {
-    Finding { threshold, ..finding(method, kind, score, drifted) }
-}
-
 fn numbers(
     (reference, current): (&[f64], &[f64]),
     whole: bool,
-    test: Option<NumberTest>,
+    asked: Option<Asked<NumberTest>>,
 ) -> Result<Finding, NoFinding> {
     let own = if reference.len() <= SMALL { NumberTest::KolmogorovSmirnov } else { NumberTest::Wasserstein };
+    let Asked { test, threshold } = asked.unwrap_or(own.into());
     let both = || (Sample::new(reference.to_vec()), Sample::new(current.to_vec()));
-    let below = |method, p, level| beyond(method, Score::PValue, (p, level), p < level);
-    Ok(match test.unwrap_or(own) {
+    let (reading, score) = match test {
         NumberTest::KolmogorovSmirnov => {
-            let p = kolmogorov_smirnov_of(reference, current)?.p_value;
-            finding("K-S p_value", Score::PValue, p, p <= LEVEL)
+            (at_most_p("K-S p_value", LEVEL), kolmogorov_smirnov_of(reference, current)?.p_value)
         }
-        NumberTest::Wasserstein => wasserstein(reference, current)?,
+        NumberTest::Wasserstein => (from("Wasserstein distance (normed)"), wasserstein(reference, current)?),
         NumberTest::AndersonDarling => {
             let (a, b) = both();
-            below("Anderson-Darling", anderson_darling(&a, &b)?.p_value, 0.1)
+            (below("Anderson-Darling", 0.1), anderson_darling(&a, &b)?.p_value)
         }
         NumberTest::CramerVonMises => {
             let (a, b) = both();
-            let p = cramer_von_mises(&a, &b)?.p_value;
-            beyond("Cramer-von Mises", Score::PValue, (p, 0.1), p <= 0.1)
+            (at_most_p("Cramer-von Mises", 0.1), cramer_von_mises(&a, &b)?.p_value)
         }
         NumberTest::EppsSingleton => {
             let (a, b) = both();
-            below("Epps-Singleton", epps_singleton(&a, &b)?.p_value, LEVEL)
+            (below("Epps-Singleton", LEVEL), epps_singleton(&a, &b)?.p_value)
         }
         NumberTest::TTest => {
             let (a, b) = both();
-            below("t_test", t_test(&a.moments(), &b.moments())?.p_value, LEVEL)
+            (below("t_test", LEVEL), t_test(&a.moments(), &b.moments())?.p_value)
         }
         NumberTest::MannWhitney => {
             let (a, b) = both();
-            below("Mann-Whitney U-rank test", mann_whitney(&a, &b, Alternative::Less)?.p_value, LEVEL)
+            (below("Mann-Whitney U-rank test", LEVEL), mann_whitney(&a, &b, Alternative::Less)?.p_value)
         }
         NumberTest::Energy => {
             let (a, b) = both();
-            let distance = energy(&a, &b)?;
-            finding("Energy-distance", Score::Distance, distance, distance > DISTANCE)
+            (Reading { reached: false, ..from("Energy-distance") }, energy(&a, &b)?)
         }
         NumberTest::Apart(Distance::Hellinger) => apart(Distance::Hellinger, in_bins_of_all(both(), whole)),
         NumberTest::Apart(distance) => apart(distance, binned(both(), whole)),
-    })
+    };
+    Ok(reading.of(score, threshold))
 }
 
-fn wasserstein(reference: &[f64], current: &[f64]) -> Result<Finding, NoFinding> {
+fn wasserstein(reference: &[f64], current: &[f64]) -> Result<f64, NoFinding> {
     let n = reference.len() as f64;
     let mut moments = Moments::default();
     moments.extend(reference);
     let deviation = moments.variance().map_or(0.0, |v| v * (n - 1.0) / n).sqrt();
-    let distance = wasserstein_of(reference, current)? / deviation.max(0.001);
-    Ok(finding("Wasserstein distance (normed)", Score::Distance, distance, distance >= DISTANCE))
+    Ok(wasserstein_of(reference, current)? / deviation.max(0.001))
 }
 
 /// Shares in Sturges' bins over both, or by value where the reference has no more than 20 different ones.
@@ -266,7 +290,7 @@ fn in_bins_of_all((a, b): (Sample, Sample), whole: bool) -> [Vec<f64>; 2] {
 }
 
 /// A distance of shares. None of a divergence's is zero: what a side lacks it has once in ten thousand, or less.
-fn apart(distance: Distance, [mut p, mut q]: [Vec<f64>; 2]) -> Finding {
+fn apart(distance: Distance, [mut p, mut q]: [Vec<f64>; 2]) -> (Reading, f64) {
     if matches!(distance, Distance::Psi | Distance::KullbackLeibler) {
         fill_zeros(&mut p);
         fill_zeros(&mut q);
@@ -277,30 +301,41 @@ fn apart(distance: Distance, [mut p, mut q]: [Vec<f64>; 2]) -> Finding {
         Distance::JensenShannon => ("Jensen-Shannon distance", jensen_shannon(&p, &q)),
         Distance::Hellinger => ("Hellinger distance", hellinger(&p, &q)),
     };
-    finding(method, Score::Distance, score, score >= DISTANCE)
+    (from(method), score)
 }
 
-fn categories(counts: &Counts, test: Option<CategoryTest>) -> Result<Finding, NoFinding> {
+fn categories(counts: &Counts, asked: Option<Asked<CategoryTest>>) -> Result<Finding, NoFinding> {
     let (n, m) = counts.totals();
+    let (was, now) = (&counts.reference, &counts.current);
     let own = match counts.distinct() {
-        _ if n as usize > SMALL => Some(CategoryTest::Apart(Distance::JensenShannon)),
-        3.. => Some(CategoryTest::ChiSquare),
-        _ => None,
+        _ if n as usize > SMALL => CategoryTest::Apart(Distance::JensenShannon),
+        3.. => CategoryTest::ChiSquare,
+        _ => CategoryTest::Z,
     };
-    match test.or(own) {
-        Some(CategoryTest::Apart(by)) => {
-            return Ok(apart(by, [shares(&counts.reference, n), shares(&counts.current, m)]));
-        }
-        Some(CategoryTest::ChiSquare) => {
-            let p = chi_square(&counts.reference, &counts.current)?.p_value;
-            return Ok(finding("chi-square p_value", Score::PValue, p, p < LEVEL));
-        }
-        None => {}
+    let Asked { test, threshold } = asked.unwrap_or(own.into());
+    let (reading, score) = match test {
+        CategoryTest::ChiSquare => (below("chi-square p_value", LEVEL), chi_square(was, now)?.p_value),
+        CategoryTest::G => (below("g_test", 0.1), g_test(was, now)?.p_value),
+        CategoryTest::Fisher => (below("Fisher's Exact test", 0.1), fisher(was, now)?),
+        CategoryTest::Z => (below("Z-test p_value", LEVEL), z((was, n), (now, m))?),
+        CategoryTest::TotalVariation => (below("Total-Variation-Distance", 0.1), total_variation(was, now)?.p_value),
+        CategoryTest::Apart(by) => apart(by, [shares(was, n), shares(now, m)]),
+    };
+    Ok(reading.of(score, threshold))
+}
+
+/// One category on both sides is two of which the other is not there.
+fn fisher(reference: &[u64], current: &[u64]) -> Result<f64, NoFinding> {
+    if reference.len() < 2 { Ok(1.0) } else { Ok(fisher_exact(reference, current)?.p_value) }
+}
+
+fn z((was, n): (&[u64], u64), (now, m): (&[u64], u64)) -> Result<f64, NoFinding> {
+    if was.len() > 2 {
+        return Err(NoTest::Categories(was.len()).into());
     }
-    let p = match z_proportions((counts.reference[0], n), (counts.current[0], m)) {
-        Ok(test) => test.p_value,
-        Err(NoTest::NoSpread) => 1.0,
-        Err(other) => return Err(other.into()),
-    };
-    Ok(finding("Z-test p_value", Score::PValue, p, p < LEVEL))
+    match z_proportions((was[0], n), (now[0], m)) {
+        Ok(test) => Ok(test.p_value),
+        Err(NoTest::NoSpread) => Ok(1.0),
+        Err(other) => Err(other.into()),
+    }
 }

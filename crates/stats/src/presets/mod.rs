@@ -10,18 +10,16 @@
 //! The first three reproduce what the tools do, with what is odd about it; each file says what that is.
 
 mod apart;
-mod evidently;
-mod nannyml;
+pub mod evidently;
+pub mod nannyml;
 mod sequential;
 mod sketched;
-
 mod whylogs;
 
 #[cfg(test)]
 mod tests;
 
 pub use apart::{Components, Side, VectorTest, classified, components, vectors};
-pub use evidently::{CategoryTest, NumberTest};
 pub use nannyml::reconstruction;
 pub use sequential::{Calibration, sequential};
 pub use sketched::{Sketched, judge_sketched};
@@ -197,28 +195,92 @@ pub enum NoFinding {
 /// [`NoFinding`] where it has no answer.
 pub fn judge(preset: Preset, reference: &Values, current: &Values, level: f64) -> Result<Finding, NoFinding> {
     match preset {
-        Preset::Evidently => evidently::judge(reference, current, Tests::default()),
-        Preset::NannyMl => nannyml::judge(reference, current),
+        Preset::Evidently => evidently::judge(reference, current, evidently::Told::default()),
+        Preset::NannyMl => nannyml::judge(reference, current, nannyml::Told::default()),
         Preset::Whylogs => whylogs::judge(reference, current),
         Preset::Sequential => sequential::judge(reference, current, level),
     }
 }
 
-/// The tests that Evidently is told to make instead of its own choices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tests {
-    /// Of columns of numbers.
-    pub numbers: Option<NumberTest>,
-    /// Of texts and truth values, and of whole numbers of which there are few.
-    pub categories: Option<CategoryTest>,
+/// A test that is asked for, and where it calls drift: as the tool does, if nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked<T> {
+    /// Which.
+    pub test: T,
+    /// A p-value below which, or a distance above which, there is drift.
+    pub threshold: Option<f64>,
 }
 
-/// As [`judge`] with [`Preset::Evidently`], with these tests.
-///
-/// # Errors
-/// [`NoFinding`] where it has no answer.
-pub fn judge_by(tests: Tests, reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
-    evidently::judge(reference, current, tests)
+impl<T> From<T> for Asked<T> {
+    fn from(test: T) -> Self {
+        Self { test, threshold: None }
+    }
+}
+
+/// Tests that are asked for in the place of a tool's choices, where it can be told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Tests {
+    /// Evidently's.
+    Evidently(evidently::Told),
+    /// NannyML's.
+    NannyMl(nannyml::Told),
+}
+
+impl Tests {
+    /// By the tool's names for its tests, of columns of numbers and of categories; none where neither is asked for.
+    ///
+    /// # Errors
+    /// What is wrong, with the names that there are.
+    pub fn named(
+        preset: Preset,
+        numbers: Option<Asked<&str>>,
+        categories: Option<Asked<&str>>,
+    ) -> Result<Option<Self>, String> {
+        if numbers.is_none() && categories.is_none() {
+            return Ok(None);
+        }
+        match preset {
+            Preset::Evidently => {
+                let numbers = by_name(numbers, evidently::NumberTest::NAMED)?;
+                let categories = by_name(categories, evidently::CategoryTest::NAMED)?;
+                Ok(Some(Self::Evidently(evidently::Told { numbers, categories })))
+            }
+            Preset::NannyMl => {
+                let numbers = by_name(numbers, nannyml::NumberTest::NAMED)?;
+                let categories = by_name(categories, nannyml::CategoryTest::NAMED)?;
+                if categories.is_some_and(|c| c.test == nannyml::CategoryTest::ChiSquare && c.threshold.is_some()) {
+                    return Err("chi2 alerts at p < 0.05, and NannyML lets no other threshold be set".to_owned());
+                }
+                Ok(Some(Self::NannyMl(nannyml::Told { numbers, categories })))
+            }
+            Preset::Whylogs | Preset::Sequential => {
+                Err(format!("the profile {} makes its own test only", preset.as_str()))
+            }
+        }
+    }
+
+    /// As [`judge`] with the preset whose tests they are.
+    ///
+    /// # Errors
+    /// [`NoFinding`] where there is no answer.
+    pub fn judge(self, reference: &Values, current: &Values) -> Result<Finding, NoFinding> {
+        match self {
+            Self::Evidently(told) => evidently::judge(reference, current, told),
+            Self::NannyMl(told) => nannyml::judge(reference, current, told),
+        }
+    }
+}
+
+fn by_name<T: Copy>(asked: Option<Asked<&str>>, named: &[(&str, T)]) -> Result<Option<Asked<T>>, String> {
+    let Some(Asked { test, threshold }) = asked else { return Ok(None) };
+    if let Some(wrong) = threshold.filter(|t| !t.is_finite() || *t <= 0.0) {
+        return Err(format!("{wrong} is no threshold: a p-value or a distance is above 0"));
+    }
+    let Some((_, test)) = named.iter().find(|(name, _)| *name == test) else {
+        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+        return Err(format!("{test:?} is no such test; there are {}", names.join(", ")));
+    };
+    Ok(Some(Asked { test: *test, threshold }))
 }
 
 /// The numbers that are there, sorted.

@@ -13,6 +13,7 @@
 //! | chi² of homogeneity | [`contingency`] | counts | Pearson, Yates' correction at one degree |
 //! | G | [`g_test`] | counts | likelihood ratio, expectations from the reference |
 //! | Fisher's exact | [`fisher_exact`] | counts | two-sided by probability |
+//! | total variation | [`total_variation`] | counts | permutations |
 //! | Wasserstein, energy | [`wasserstein`], [`energy`] | numbers | areas between distribution functions |
 //! | Jensen–Shannon, Hellinger, PSI, KL, L∞, total variation | [`distance`] | shares | |
 //!
@@ -39,7 +40,7 @@ mod walk;
 mod oracles;
 
 pub use buckets::wasserstein_of;
-pub use counts::{chi_square, contingency, fisher_exact, g_test, z_proportions};
+pub use counts::{chi_square, contingency, fisher_exact, g_test, total_variation, z_proportions};
 pub use epps::epps_singleton;
 pub use kolmogorov::{kolmogorov_smirnov, kolmogorov_smirnov_distance, kolmogorov_smirnov_of, kolmogorov_tail};
 pub use mises::cramer_von_mises;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::drift::{Comparison, Outcome, compare};
 use arrow::array::{Float32Array, Int64Array, StringArray, TimestampMicrosecondArray};
-use mainspring_stats::presets::{Preset, Tests, VectorTest, Verdict};
+use mainspring_stats::presets::{Preset, Verdict};
 
 type Columns<'a> = Vec<(&'a str, ArrayRef)>;
 
@@ -66,8 +66,7 @@ fn labels_are_numbers_or_truths_only_where_all_of_them_are() {
 }
 
 fn judged(reference: &Table, current: &Table) -> crate::drift::Report {
-    let (preset, vectors, tests) = (Preset::Whylogs, VectorTest::Model, Tests::default());
-    compare(reference, current, Comparison { preset, tests, level: 0.05, threads: 1, vectors, prefixes: &[] }).unwrap()
+    compare(reference, current, Comparison::new(Preset::Whylogs)).unwrap()
 }
 
 #[test]

@@ -70,6 +70,17 @@ fn a_later_look_names_what_drifts_already_and_what_to_do_about_all_of_it() {
         let (turned, also): (Vec<serde_json::Value>, Vec<serde_json::Value>) =
             (columns("columns"), columns("alsoDrifting"));
         assert_eq!((turned, also), (vec![json!(new)], vec![json!(old)]));
+        // What a picture is drawn from goes with it, of both: the window has left the reference's bins.
+        let pictures = two.numbers["pictures"].as_array().unwrap();
+        assert_eq!(pictures.iter().map(|p| p["column"].clone()).collect::<Vec<_>>(), [json!(new), json!(old)]);
+        for picture in pictures {
+            let counts = |key: &str| picture[key].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>();
+            let (was, now) = (counts("referenceCounts"), counts("windowCounts"));
+            // The last is of rows without a value.
+            assert_eq!((was.len(), picture["edges"].as_array().unwrap().len() + 2), (now.len(), was.len()));
+            let share = |of: &[u64]| of[of.len() - 2] as f64 / of.iter().sum::<u64>() as f64;
+            assert!(share(&now) > 2.0 * share(&was), "{picture}");
+        }
         let query = two.numbers["query"].as_str().unwrap();
         assert!(query.contains(&format!("\"{new}\", \"{old}\"")), "{query}");
     }
