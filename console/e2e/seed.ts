@@ -151,6 +151,9 @@ export async function seed(base: string): Promise<Seeded> {
 kind: Deployment
 name: iris
 model: models:/iris@champion
+slo:
+  availability: 99.9%
+  p99: 250ms
 ---
 apiVersion: mainspring/v1
 kind: Monitor
