@@ -73,12 +73,17 @@ export function Objectives(props: {
           numeric: true,
           render: (s: Slo) => burn(s, seconds),
         })),
-        {
-          key: "bad",
-          label: <span title="Requests of 30 days that were not good">Not good</span>,
-          numeric: true,
-          render: badOf,
-        },
+        // Beside the deployment's name there is no room for it.
+        ...(props.ofOne
+          ? [
+              {
+                key: "bad",
+                label: <span title="Requests of 30 days that were not good">Not good</span>,
+                numeric: true,
+                render: badOf,
+              },
+            ]
+          : []),
       ]}
     />
   );
