@@ -43,7 +43,10 @@ function Sums({ report }: { report: CostReport }) {
           total.rows === 0 ? Number.NaN : (total.computeSeconds / total.rows) * 1000,
           `${plural(total.rows, "prediction")}, one a row`,
         ),
-        { label: "Compute", value: duration(total.computeSeconds), note: "of the engine" },
+        // Without prices it is the total.
+        ...(total.cost && currency
+          ? [{ label: "Compute", value: duration(total.computeSeconds), note: "of the engine" }]
+          : []),
       ]}
     />
   );
