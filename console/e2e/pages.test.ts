@@ -35,6 +35,7 @@ function pages(): Record<string, string> {
     "deployment-spec": `/deployments/${deployment}?tab=spec`,
     monitors: "/monitors",
     monitor: "/monitors/iris-drift",
+    alerts: "/alerts",
     cost: "/cost?by=version",
     journal: `/journal?${new URLSearchParams({ sql, run: "1" })}`,
     keys: "/settings/keys",

@@ -11,7 +11,7 @@ export interface Seeded {
   deployment: string;
 }
 
-const ONNX = resolve(import.meta.dirname, "../../crates/engine-onnx/tests-data/iris.onnx");
+export const ONNX = resolve(import.meta.dirname, "../../crates/engine-onnx/tests-data/iris.onnx");
 
 /** The measurements of five flowers, from the iris data set. */
 const FLOWERS = [
@@ -151,6 +151,9 @@ export async function seed(base: string): Promise<Seeded> {
 kind: Deployment
 name: iris
 model: models:/iris@champion
+slo:
+  availability: 99.9%
+  p99: 10s
 ---
 apiVersion: mainspring/v1
 kind: Monitor

@@ -17,6 +17,7 @@ export type CostLine = Schemas["CostLine"];
 export type CostReport = Schemas["CostReport"];
 export type Dataset = Schemas["DatasetView"];
 export type DeploymentDetail = Schemas["DeploymentDetail"];
+export type DeploymentRule = Schemas["DeploymentRule"];
 export type DeploymentStats = Schemas["DeploymentStats"];
 export type DeploymentSummary = Schemas["DeploymentSummary"];
 export type Experiment = Schemas["ExperimentView"];
@@ -266,10 +267,14 @@ export const native = {
   testChannel: (name: string) =>
     take(`test ${name}`, client.POST("/api/v1/alerts/channels/{name}/test", { params: { path: { name } } })),
 
-  cost: (by: string, lastSeconds: number, signal?: AbortSignal) =>
+  /** Of all deployments where none is named. */
+  cost: (by: string, lastSeconds: number, deployment: string | undefined, signal?: AbortSignal) =>
     take(
-      "reckon the costs",
-      client.GET("/api/v1/cost", { params: { query: { by, lastSeconds } }, ...s(signal) }),
+      deployment ? `reckon what ${deployment} cost` : "reckon the costs",
+      client.GET("/api/v1/cost", {
+        params: { query: { by, lastSeconds, ...(deployment ? { deployment } : {}) } },
+        ...s(signal),
+      }),
       signal,
     ),
   budgets: (signal?: AbortSignal) =>

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { CostReport } from "../api/native";
-import { about, amount, large, stepwise } from "./cost";
+import { about, amount, large, perThousand, stepwise } from "./cost";
 
 it("shows the digits of an amount that people read", () => {
   expect(amount("12")).toBe("12");
@@ -24,6 +24,15 @@ it("tells small amounts in millionths where they are large on the page", () => {
   expect(large("-0.00009", "EUR")).toEqual({ value: "-90", unit: "millionths of EUR" });
   expect(large("0.000000000416", "EUR")).toEqual({ value: "0.000416", unit: "millionths of EUR" });
   expect(large("0", "EUR")).toEqual({ value: "0", unit: "EUR" });
+});
+
+it("shares an amount out without losing a digit of it", () => {
+  expect(perThousand("21", 42)).toBe("500");
+  expect(perThousand("0.5", 3)).toBe("166.666666666666666666");
+  expect(perThousand("0.000000000000000001", 1000)).toBe("0.000000000000000001");
+  expect(perThousand("-3.5", 1000)).toBe("-3.5");
+  expect(perThousand("0", 7)).toBe("0");
+  expect(perThousand("21", 0)).toBeUndefined();
 });
 
 const line = (by: Record<string, string>, computeSeconds: number, total?: string) => ({

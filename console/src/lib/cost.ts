@@ -19,6 +19,17 @@ export function amount(exact: string | null | undefined): string {
   return `${sign}${text.slice(0, -digits)}${shown === "" ? "" : `.${shown}`}`;
 }
 
+/** An exact amount shared out over `n`, and what a thousand of them cost; to 18 digits behind the point. */
+export function perThousand(exact: string, n: number): string | undefined {
+  const [, sign = "", whole = "", rest = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(exact) ?? [];
+  if (whole === "" || n <= 0) return undefined;
+  const digits = Math.max(18, rest.length);
+  const each = (BigInt(whole + rest.padEnd(digits, "0")) * 1000n) / BigInt(n);
+  const text = each.toString().padStart(digits + 1, "0");
+  const behind = text.slice(-digits).replace(/0+$/, "");
+  return `${sign}${text.slice(0, -digits)}${behind && `.${behind}`}`;
+}
+
 /** An amount below a ten-thousandth has its first digits far behind the point: it is told in millionths, and of what. */
 export function large(exact: string, currency: string): { value: string; unit: string } {
   const [, sign = "", rest = ""] = /^(-?)0\.0{4}(\d*[1-9]\d*)$/.exec(exact) ?? [];

@@ -43,6 +43,7 @@ describe("figures", () => {
     expect(bytes(512)).toBe("512 B");
     expect(bytes(1536)).toBe("1.5 KiB");
     expect(percent(0.9995)).toBe("99.95 %");
+    expect(percent(-0.125, 1)).toBe("−12.5 %");
     expect(ago(0, 4 * 60_000)).toBe("4 min ago");
     expect(ago(0, 30 * 3_600_000)).toBe("yesterday");
     expect(ago(5000, 0)).toBe("just now");

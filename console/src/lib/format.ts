@@ -80,7 +80,7 @@ export function bytes(n: number | null | undefined): string {
 /** A share between 0 and 1 as a percentage: "99.95 %". */
 export function percent(share: number, digits = 2): string {
   if (!Number.isFinite(share)) return "–";
-  return `${Number((share * 100).toFixed(digits))} %`;
+  return `${Number((share * 100).toFixed(digits))} %`.replace("-", "−");
 }
 
 /** "just now", "4 min ago", "3 h ago", "12 days ago". */

@@ -12,7 +12,6 @@ import {
   estimateWords,
   groupName,
   instant,
-  journalOf,
   labelOf,
   labelsSql,
   line,
@@ -263,10 +262,6 @@ LIMIT 200`);
     // A 32-bit number is written as short as that is.
     expect(of("in.X[0]", ">= 5.1")).toContain(`CAST(p."in.X"[1] AS DOUBLE) >= 5.099999904632568\n`);
     expect(of("in.X[2]", "4.9")).toContain(`CAST(p."in.X"[3] AS VARCHAR) = '4.9'`);
-  });
-
-  it("are a click away", () => {
-    expect(journalOf("select 1")).toBe("/journal?sql=select+1&run=1");
   });
 });
 

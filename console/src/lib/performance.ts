@@ -360,8 +360,3 @@ WHERE ${where.join("\n  AND ")}
 ORDER BY p.at DESC
 LIMIT 200`;
 }
-
-/** The journal's page with the answer of a query. */
-export function journalOf(sql: string): string {
-  return `/journal?${new URLSearchParams({ sql, run: "1" })}`;
-}

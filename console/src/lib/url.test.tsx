@@ -1,6 +1,6 @@
 import { act, render, screen } from "@testing-library/react";
 import { beforeEach, expect, it } from "vitest";
-import { useParam, useSort } from "./url";
+import { journalOf, useParam, useSort } from "./url";
 
 function Page() {
   const [a, setA] = useParam("a");
@@ -40,4 +40,8 @@ it("sets two values one after the other, keeps the others and leaves defaults ou
   expect(location.search).toBe("?kept=1&a=1");
   act(() => screen.getByRole("button", { name: "sort" }).click());
   expect(screen.getByRole("status").textContent).toBe("1/two/metrics.val:loss/true");
+});
+
+it("leads to the answer of a query", () => {
+  expect(journalOf("select 1")).toBe("/journal?sql=select+1&run=1");
 });

@@ -68,3 +68,8 @@ export function to(...segments: string[]): string {
   const path = `/${segments.map(encodeURIComponent).join("/")}`;
   return segments.at(-1)?.includes(".") ? `${path}/` : path;
 }
+
+/** The journal's page with the answer of a query. */
+export function journalOf(sql: string): string {
+  return `/journal?${new URLSearchParams({ sql, run: "1" })}`;
+}

@@ -1,19 +1,18 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { Link } from "wouter";
-import { type Alert, type AlertChannel, ms, native, type Slo } from "../../api/native";
-import { Card, Chip, Empty, PageHead, type State, Status, Time } from "../../components/basics";
+import { type Alert, type AlertChannel, ms, native } from "../../api/native";
+import { Card, Chip, Empty, PageHead, Status, Time } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
-import { percent, plural } from "../../lib/format";
+import { pageOf, phaseOf } from "../../lib/alerts";
+import { plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { to } from "../../lib/url";
+import { journalOf, useParam } from "../../lib/url";
+import { BUDGET_NOTE, FIRST_SLO, Objectives } from "./objectives";
 
 const EVERY = 5000;
-
-const FIRST_SLO = `slo:
-  availability: 99.9%
-  p99: 20ms`;
 
 const FIRST_CHANNEL = `apiVersion: mainspring/v1
 kind: AlertChannel
@@ -21,39 +20,23 @@ name: oncall
 slack:
   url: {env: MAINSPRING_SECRET_SLACK}`;
 
-/** An alert's state as a mark and words. */
-export function phaseOf(alert: Pick<Alert, "phase" | "severity" | "silencedBy">): [State, string] {
-  if (alert.phase === "firing") {
-    if (alert.silencedBy) return ["none", "firing, silenced"];
-    return [alert.severity === "page" ? "bad" : "warn", "firing"];
-  }
-  return [alert.phase === "resolved" ? "ok" : "none", alert.phase];
-}
-
-/** Objectives as a mark and words. */
-export function stateOf(slo: Pick<Slo, "severity" | "budgetLeft">): [State, string] {
-  if (slo.severity === "page") return ["bad", "burns fast"];
-  if (slo.severity === "ticket") return ["warn", "burns"];
-  return slo.budgetLeft <= 0 ? ["warn", "budget used up"] : ["ok", "ok"];
-}
-
-/** How fast a window of so many seconds burns. */
-export function burn(slo: Pick<Slo, "windows">, seconds: number): string {
-  const window = slo.windows.find((w) => w.seconds === seconds);
-  return window && window.requests > 0 ? window.burnRate.toFixed(2) : "–";
-}
-
 function Page({ alert }: { alert: Alert }) {
-  const path = alert.page?.replace(/^\/ui/, "");
+  const path = pageOf(alert);
   return path ? <Link href={path}>{alert.name}</Link> : alert.name;
 }
 
 function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
+  const [wanted] = useParam("alert");
+  const found = alerts?.some((a) => a.fingerprint === wanted);
+  useEffect(() => {
+    if (found) document.querySelector("[data-chosen]")?.scrollIntoView({ block: "nearest" });
+  }, [found]);
   return (
     <Table
       caption="Alerts"
       rows={alerts}
       rowKey={(a) => a.fingerprint}
+      current={wanted || undefined}
       empty={
         <Empty title="Nothing was wrong yet">What is wrong, and what a rollout decides, stands here.</Empty>
       }
@@ -79,6 +62,7 @@ function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
                   runbook
                 </a>
               )}
+              {a.query && <Link href={journalOf(a.query)}>the predictions behind it</Link>}
               {a.query && (
                 <details>
                   <summary>Numbers and query</summary>
@@ -103,46 +87,6 @@ function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
           ),
         },
         { key: "since", label: "Since", render: (a) => <Time at={ms(a.since)} /> },
-      ]}
-    />
-  );
-}
-
-function Objectives({ slos }: { slos: Slo[] | undefined }) {
-  return (
-    <Table
-      caption="Objectives"
-      rows={slos}
-      rowKey={(s) => `${s.deployment}/${s.objective}`}
-      empty={
-        <Empty title="No deployment promises anything" command={FIRST_SLO}>
-          Write what it promises into its declaration; its budget is counted from then on.
-        </Empty>
-      }
-      columns={[
-        {
-          key: "deployment",
-          label: "Deployment",
-          head: true,
-          render: (s) => <Link href={to("deployments", s.deployment)}>{s.deployment}</Link>,
-        },
-        {
-          key: "objective",
-          label: "Objective",
-          render: (s) => `${s.objective} ${percent(s.target, 4)}${s.withinMs ? ` in ${s.withinMs} ms` : ""}`,
-        },
-        {
-          key: "state",
-          label: "State",
-          render: (s) => {
-            const [state, words] = stateOf(s);
-            return <Status state={state}>{words}</Status>;
-          },
-        },
-        { key: "left", label: "Budget left", numeric: true, render: (s) => percent(s.budgetLeft) },
-        { key: "hour", label: "Burn 1 h", numeric: true, render: (s) => burn(s, 3600) },
-        { key: "six", label: "6 h", numeric: true, render: (s) => burn(s, 21_600) },
-        { key: "days", label: "3 d", numeric: true, render: (s) => burn(s, 259_200) },
       ]}
     />
   );
@@ -251,10 +195,21 @@ export default function AlertsPage() {
         <Loaded query={alerts}>{() => <Alerts alerts={alerts.data?.alerts} />}</Loaded>
         <Card
           title="Objectives"
-          note="A budget lasts 30 days; a burn rate of 1 uses it up in exactly that time."
+          note={BUDGET_NOTE}
           tools={<ShowCall call={{ method: "GET", path: "/api/v1/slos" }} cli={["alert", "slo"]} />}
         >
-          <Loaded query={slos}>{() => <Objectives slos={slos.data?.slos} />}</Loaded>
+          <Loaded query={slos}>
+            {(data) => (
+              <Objectives
+                slos={data?.slos}
+                empty={
+                  <Empty title="No deployment promises anything" command={FIRST_SLO}>
+                    Write what it promises into its declaration; its budget is counted from then on.
+                  </Empty>
+                }
+              />
+            )}
+          </Loaded>
         </Card>
         <Card
           title="Channels"

@@ -172,7 +172,7 @@ function Days({ days }: { days: string }) {
   const by = `${step},deployment`;
   const query = useQuery({
     queryKey: ["cost", by, days],
-    queryFn: ({ signal }) => native.cost(by, seconds, signal),
+    queryFn: ({ signal }) => native.cost(by, seconds, undefined, signal),
     refetchInterval: EVERY,
   });
   const picture = useMemo(
@@ -219,7 +219,7 @@ export default function CostPage() {
   const seconds = Number(days) * DAY;
   const query = useQuery({
     queryKey: ["cost", by, days],
-    queryFn: ({ signal }) => native.cost(by, seconds, signal),
+    queryFn: ({ signal }) => native.cost(by, seconds, undefined, signal),
     refetchInterval: EVERY,
   });
   const report = query.data;

@@ -2,9 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { type BatchesOfVersion, native } from "../../api/native";
 import { Card } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
+import { Share } from "../../components/share";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
-import { count, duration, percent, plural } from "../../lib/format";
+import { count, duration, plural } from "../../lib/format";
 import { api } from "../../lib/url";
 import { millis } from "./parts";
 
@@ -23,17 +24,6 @@ function sentence(v: BatchesOfVersion): string {
   const mean = calls > 0 ? `, ${(rows / calls).toFixed(1)} rows each` : "";
   const waiting = v.waiting > 0 ? `; ${plural(v.waiting, "request")} now waiting` : "";
   return `Version ${v.version}: ${plural(v.batches, "engine call")}${mean}; at most ${plural(v.maxRows, "row")} or ${millis(v.maxDelayMs)} a batch${waiting}.`;
-}
-
-function Share({ share }: { share: number }) {
-  return (
-    <span className="share">
-      <span className="bar" aria-hidden="true">
-        <i style={{ width: `${share * 100}%`, background: "var(--s1)" }} />
-      </span>
-      <span className="num">{percent(share, 1)}</span>
-    </span>
-  );
 }
 
 /** Why batches closed, and how large they were. */

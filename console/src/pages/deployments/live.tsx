@@ -135,7 +135,7 @@ export function LiveTab(props: { detail: DeploymentDetail; live: LiveState; name
       <Versions detail={detail} />
       <LatencySplit stats={detail.stats.filter((s) => s.version !== "-")} name={name} />
       <Batches name={name} />
-      <Rules name={name} />
+      <Rules name={name} title="Rules" />
       <Failures stats={detail.stats} name={name} />
     </>
   );

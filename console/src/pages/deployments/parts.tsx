@@ -3,6 +3,7 @@ import { type State, Status } from "../../components/basics";
 import { count, duration, percent } from "../../lib/format";
 import { mainspring } from "../../lib/here";
 import { literal } from "../../lib/sql";
+import { journalOf } from "../../lib/url";
 
 const STATES: Record<DeploymentSummary["state"], [State, string]> = {
   READY: ["ok", "ready"],
@@ -49,5 +50,5 @@ from predictions
 where deployment = ${literal(deployment)}${where}
 order by at desc
 limit 100`;
-  return `/journal?${new URLSearchParams({ sql, run: "1" })}`;
+  return journalOf(sql);
 }

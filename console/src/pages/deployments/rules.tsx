@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { native } from "../../api/native";
+import { type DeploymentRule, native } from "../../api/native";
 import { Card, type State, Status } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
@@ -16,51 +17,62 @@ const ACTIONS: Record<string, [State, string]> = {
   count: ["none", "counted"],
 };
 
-/** What the rows of requests must keep, and how many did not; nothing where there are no rules. */
-export function Rules({ name }: { name: string }) {
+/** What a rule says, without the words that each has: "column values to be between". */
+function says(rule: DeploymentRule): string {
+  return rule.type.replace(/^expect_/, "").replaceAll("_", " ");
+}
+
+/** How many rows broke a rule, and the way to them: the journal has those that were flagged or refused. */
+function Broken({ deployment, rule: r }: { deployment: string; rule: DeploymentRule }) {
+  if (r.action === "count" || r.broken === 0)
+    return (
+      <span title={r.action === "count" ? "Only counted: the journal does not say which rows" : undefined}>
+        {count(r.broken)}
+      </span>
+    );
+  const where = ` and ',' || flags || ',' like ${literal(`%,${r.name},%`)}`;
+  return <Link href={rowsBehind(deployment, where)}>{count(r.broken)}</Link>;
+}
+
+/** What the rows of requests must keep, and how many did not. */
+export function Rules({
+  name,
+  title,
+  empty,
+}: {
+  name: string;
+  title: string;
+  /** Where there are no rules; nothing is shown when it is left out. */
+  empty?: ReactNode;
+}) {
   const query = useQuery({
     queryKey: ["rules", name],
     queryFn: ({ signal }) => native.rules(name, signal),
-    refetchInterval: 3000,
+    refetchInterval: 5000,
   });
-  if (query.data && query.data.rules.length === 0) return null;
+  if (!empty && query.data?.rules.length === 0) return null;
   const path = api("deployments", name, "rules");
   return (
     <Card
       flush
-      title="Rules"
+      title={title}
       note="What the rows of requests must keep, and how many did not since this server started."
       tools={<ShowCall call={{ method: "GET", path }} cli={["rules", name]} />}
     >
       <Loaded query={query}>
-        {() => (
+        {(data) => (
           <Table
             caption="Rules by what they say"
-            rows={query.data?.rules}
+            rows={data?.rules}
             skeletonRows={1}
             rowKey={(r) => r.name}
-            empty={null}
+            empty={empty}
             columns={[
               {
                 key: "name",
                 label: "Rule",
                 head: true,
-                render: (r) => (
-                  <span title={r.type}>
-                    {r.action === "count" || r.broken === 0 ? (
-                      r.name
-                    ) : (
-                      <Link
-                        href={rowsBehind(
-                          name,
-                          ` and ',' || flags || ',' like ${literal(`%,${r.name},%`)}`,
-                        )}
-                      >
-                        {r.name}
-                      </Link>
-                    )}
-                  </span>
-                ),
+                render: (r) => r.name,
               },
               {
                 key: "action",
@@ -70,15 +82,21 @@ export function Rules({ name }: { name: string }) {
                   return <Status state={mark}>{word}</Status>;
                 },
               },
-              { key: "rows", label: "Rows", numeric: true, render: (r) => count(r.rows) },
-              { key: "broken", label: "Broke it", numeric: true, render: (r) => count(r.broken) },
+              {
+                key: "broken",
+                label: "Broke it",
+                numeric: true,
+                render: (r) => <Broken deployment={name} rule={r} />,
+              },
               {
                 key: "share",
                 label: "Share",
                 numeric: true,
                 render: (r) => (r.rows === 0 ? "–" : percent(r.broken / r.rows, 2)),
               },
+              { key: "rows", label: "Rows", numeric: true, render: (r) => count(r.rows) },
               { key: "requests", label: "Requests", numeric: true, render: (r) => count(r.requests) },
+              { key: "says", label: "Expects", render: says },
             ]}
           />
         )}

@@ -8,13 +8,17 @@ import { count, percent, plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { columnName, driftedWords, sorted } from "../../lib/monitor";
 import { performancePage } from "../../lib/performance";
-import { api, to, useParam } from "../../lib/url";
+import { api, journalOf, to, useParam } from "../../lib/url";
+import { Alerts } from "./alerts";
+import { ErrorBudget } from "./budget";
 import { Columns } from "./columns";
+import { Cost } from "./cost";
 import { Detectors } from "./detectors";
 import { Distribution } from "./distribution";
 import { Errors } from "./errors";
 import { Estimate } from "./estimate";
 import { Drifted, State } from "./parts";
+import { Quality } from "./quality";
 import { Timeline } from "./timeline";
 import { Why } from "./why";
 
@@ -98,7 +102,7 @@ function Event({ event: e }: { event: MonitorEvent }) {
       <p className="said">{e.sentence}</p>
       <div className="row small quiet">
         <Time at={ms(e.at)} exact />
-        {sql && <Link href={`/journal?${new URLSearchParams({ sql, run: "1" })}`}>the rows behind it</Link>}
+        {sql && <Link href={journalOf(sql)}>the rows behind it</Link>}
       </div>
     </li>
   );
@@ -217,11 +221,15 @@ export default function MonitorPage() {
                 </div>
               )}
               <Facts monitor={data} />
+              <Alerts monitor={data} />
+              <ErrorBudget deployment={data.deployment} />
               {data.drifted.length > 0 && <Why name={name} />}
               <Errors monitor={data} />
               <Estimate monitor={data} />
               <Detectors monitor={data} />
               <Watched monitor={data} />
+              <Quality deployment={data.deployment} />
+              <Cost deployment={data.deployment} />
               <Events name={name} />
             </div>
           )

@@ -9,7 +9,7 @@ import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { percent } from "../../lib/format";
 import { behind, columnName, eventMarks, standingWords, timeline } from "../../lib/monitor";
-import { api, useParam } from "../../lib/url";
+import { api, journalOf, useParam } from "../../lib/url";
 
 const SPANS = [
   ["6h", "6 hours"],
@@ -81,11 +81,7 @@ export function Timeline({ monitor: m, column }: { monitor: MonitorDetail; colum
                 <span>
                   {percent(Math.max(0, seen.distance - seen.chance))} beyond chance, {standingWords(seen)[1]}
                 </span>
-                <Link
-                  href={`/journal?${new URLSearchParams({ sql: behind(m, column, ms(point.at) ?? 0), run: "1" })}`}
-                >
-                  the predictions behind it
-                </Link>
+                <Link href={journalOf(behind(m, column, ms(point.at) ?? 0))}>the predictions behind it</Link>
               </p>
             </>
           );

@@ -12,13 +12,13 @@ import {
   COLUMNS_SQL,
   comparisonOf,
   groupName,
-  journalOf,
   type Kinds,
   line,
   metricNames,
   metricOf,
   signed,
 } from "../../lib/performance";
+import { journalOf } from "../../lib/url";
 
 const WIDE = 160;
 const HIGH = 20;

@@ -15,7 +15,6 @@ import {
   betweenWords,
   type Choices,
   daysOf,
-  journalOf,
   labeledShare,
   labelOf,
   labelsSql,
@@ -27,7 +26,7 @@ import {
   windows,
   words,
 } from "../../lib/performance";
-import { api, to, useParam } from "../../lib/url";
+import { api, journalOf, to, useParam } from "../../lib/url";
 import { current } from "../deployments/parts";
 import { Asked } from "./asked";
 import { Confusion, Fairness } from "./classes";

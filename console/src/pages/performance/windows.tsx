@@ -9,12 +9,12 @@ import {
   behind,
   betweenWords,
   drawn,
-  journalOf,
   metricOf,
   type Step,
   type Window,
   windowName,
 } from "../../lib/performance";
+import { journalOf } from "../../lib/url";
 
 interface Props {
   report: PerformanceReport | undefined;

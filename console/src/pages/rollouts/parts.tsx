@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { ms, native, type Rollout } from "../../api/native";
 import { Card, Status, Time } from "../../components/basics";
+import { Share } from "../../components/share";
 import { Table } from "../../components/table";
 import { count, percent } from "../../lib/format";
 import { mainspring } from "../../lib/here";
@@ -25,15 +26,7 @@ export function Phase({ rollout }: { rollout: Pick<Rollout, "phase" | "hold"> })
 /** A weight as a bar and a figure. */
 export function Weight({ value }: { value: number | undefined }) {
   if (value === undefined) return <span className="quiet">–</span>;
-  return (
-    <span className="share">
-      <span className="bar" aria-hidden="true">
-        {value > 0 && <i className="weight" style={{ width: `${value * 100}%` }} />}
-        <i className="rest" />
-      </span>
-      <span className="num">{percent(value)}</span>
-    </span>
-  );
+  return <Share share={value} digits={2} />;
 }
 
 const STATES: Record<string, [string, string]> = {
