@@ -10,6 +10,8 @@ MAKING; with --require that is a failure.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -119,6 +121,13 @@ def interpreter(framework, folder):
     return venv / "bin" / "python"
 
 
+def timed(command, env, output):
+    """The exit code of a command, and its seconds."""
+    started = time.monotonic()
+    code = subprocess.run(command, env=env, cwd=HERE, stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode
+    return code, time.monotonic() - started
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", help="the mainspring to test; MAINSPRING_BIN when left out")
@@ -135,21 +144,27 @@ def main():
     if not os.access(env.get("MAINSPRING_BIN", ""), os.X_OK):
         sys.exit(f"frameworks: {env.get('MAINSPRING_BIN') or 'no binary'} is not there; run: make build")
     said, failed = [], False
-    for framework in FRAMEWORKS:
-        if args.framework not in (None, framework.name):
-            continue
-        started = time.monotonic()
-        try:
-            python = interpreter(framework, lay_down(framework))
-        except Skip as why:
-            said.append(f"skipped {framework.name}: {why}")
-            failed |= args.require
-            continue
-        print(f"--- {framework.name}", flush=True)
-        command = [str(python), "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE.parent), str(HERE / framework.name), *more]
-        code = subprocess.run(command, env=env, cwd=HERE).returncode
-        failed |= code != 0
-        said.append(f"{'FAILED' if code else 'ran'} {framework.name} ({time.monotonic() - started:.0f} s)")
+    with contextlib.ExitStack() as stack:
+        pool, beside = stack.enter_context(concurrent.futures.ThreadPoolExecutor()), []
+        # Each waits for much beside its calculations: one is tested while the next is laid down, and tested.
+        for framework in FRAMEWORKS:
+            if args.framework not in (None, framework.name):
+                continue
+            try:
+                python = interpreter(framework, lay_down(framework))
+            except Skip as why:
+                said.append(f"skipped {framework.name}: {why}")
+                failed |= args.require
+                continue
+            output = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            command = [str(python), "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--rootdir", str(HERE.parent), str(HERE / framework.name), *more]
+            beside.append((framework, output, pool.submit(timed, command, env, output)))
+        for framework, output, ended in beside:
+            code, seconds = ended.result()
+            output.seek(0)
+            print(f"--- {framework.name}\n{output.read()}", flush=True)
+            failed |= code != 0
+            said.append(f"{'FAILED' if code else 'ran'} {framework.name} ({seconds:.0f} s)")
     for line in said:
         print(f"frameworks: {line}", flush=True)
     return 1 if failed else 0

@@ -5555,8 +5555,12 @@ export interface operations {
     getDeploymentProfile: {
         parameters: {
             query?: {
-                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                /** @description How far back from `until`: `24h`, `30d`; an hour when left out. Not with `from`. */
                 last?: string;
+                /** @description From then on, RFC 3339. */
+                from?: string;
+                /** @description Before then, RFC 3339; now when left out. */
+                until?: string;
                 /** @description Which variant; all when left out. */
                 variant?: string;
                 /** @description Which version; all when left out. */
@@ -5598,8 +5602,12 @@ export interface operations {
     getDeploymentRows: {
         parameters: {
             query?: {
-                /** @description How far back from now: `24h`, `30d`; an hour when left out. */
+                /** @description How far back from `until`: `24h`, `30d`; an hour when left out. Not with `from`. */
                 last?: string;
+                /** @description From then on, RFC 3339. */
+                from?: string;
+                /** @description Before then, RFC 3339; now when left out. */
+                until?: string;
                 /** @description Which variant; all when left out. */
                 variant?: string;
                 /** @description Which version; all when left out. */
