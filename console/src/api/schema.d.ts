@@ -1351,6 +1351,8 @@ export interface components {
             allowed: boolean;
             /** @description Why not. */
             reason?: string | null;
+            /** @description What became of the thing, where its name does not say that: `champion is version 3, was 2`. */
+            detail?: string | null;
         };
         /** @description A page of the audit trail. */
         AuditPage: {

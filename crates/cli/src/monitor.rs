@@ -145,8 +145,9 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
     let invalid = |e: String| CliError::new(ErrorKind::InvalidInput, e);
     let numbers = args.test.as_deref().map(|test| Asked { test, threshold: args.threshold });
     let texts = args.text_test.as_deref().map(|test| Asked { test, threshold: args.text_threshold });
-    let tests = Tests::named(preset, numbers, texts)
-        .map_err(|e| invalid(e).hint("choose whose tests with --profile evidently or nannyml, or leave the test to it"))?;
+    let tests = Tests::named(preset, numbers, texts).map_err(|e| {
+        invalid(e).hint("choose whose tests with --profile evidently or nannyml, or leave the test to it")
+    })?;
     let needs = [
         (matches!(preset, Preset::Sequential | Preset::NannyMl), preset.as_str()),
         (tests.is_some(), "--test"),
@@ -180,7 +181,8 @@ pub async fn drift(server: &Server, args: DriftArgs, out: Output) -> Result<Exit
             let reference = reference.sketches(server, args.threads).await?.without(&apart);
             let current = current.sketches(server, args.threads).await?.without(&apart);
             let among = Among { only: &args.columns, ignored: &args.ignore };
-            let [reference, current] = Sketches::among([reference, current], among).map_err(|e| CliError::from_failure(&e))?;
+            let [reference, current] =
+                Sketches::among([reference, current], among).map_err(|e| CliError::from_failure(&e))?;
             let report = compare_sketches(&reference, &current, preset).map_err(|e| CliError::from_failure(&e))?;
             (report, args.html.is_some().then(|| reference.pictures(&current)))
         }

@@ -145,7 +145,9 @@ impl Asked {
                 }
                 None if part == "others" => asked.query.push("others=true".to_owned()),
                 _ => {
-                    let message = format!("{part:?} is neither last, from, until, variant, version or others nor a column's value");
+                    let message = format!(
+                        "{part:?} is neither last, from, until, variant, version or others nor a column's value"
+                    );
                     let hint = "write deployment:NAME?last=24h&in.plan=gold";
                     return Err(CliError::new(ErrorKind::InvalidInput, message).hint(hint));
                 }

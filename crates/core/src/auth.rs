@@ -73,6 +73,15 @@ pub struct AuditRecord {
     pub allowed: bool,
     /// Why not, if not.
     pub reason: Option<String>,
+    /// What became of it, where its name does not say that: `champion is version 3, was 2`.
+    pub detail: Option<String>,
+}
+
+impl AuditRecord {
+    /// What became of it.
+    pub fn says(&mut self, detail: impl Into<String>) {
+        self.detail = Some(detail.into());
+    }
 }
 
 /// Hears of every decision. A denial and an administrative read arrive here; an allowed change is
@@ -116,6 +125,7 @@ impl<A: Action> Authorized<A> {
             resource: self.action.resource(),
             allowed: true,
             reason: None,
+            detail: None,
         }
     }
 }
@@ -178,6 +188,7 @@ impl Gate {
                     resource: resource.clone(),
                     allowed: false,
                     reason: Some(reason.clone()),
+                    detail: None,
                 });
                 Err(Denied {
                     subject: Arc::clone(&who.subject),

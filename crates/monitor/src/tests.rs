@@ -136,9 +136,10 @@ fn each_preset_finds_the_column_that_moved_and_only_that() {
         assert_eq!(report.drifted(), (1, 5), "{preset:?}");
         assert_eq!(report.verdict == Verdict::Drift, preset != Preset::Evidently);
     }
-    for (preset, name, method) in
-        [(Preset::Evidently, "ks", "K-S p_value"), (Preset::NannyMl, "kolmogorov_smirnov", "Kolmogorov-Smirnov statistic")]
-    {
+    for (preset, name, method) in [
+        (Preset::Evidently, "ks", "K-S p_value"),
+        (Preset::NannyMl, "kolmogorov_smirnov", "Kolmogorov-Smirnov statistic"),
+    ] {
         let tests = Tests::named(preset, Some(name.into()), None).unwrap();
         let told = compare(&reference, &current, Comparison { tests, ..Comparison::new(preset) }).unwrap();
         let tested = |c: &ColumnReport| matches!(&c.outcome, Outcome::Finding(f) if f.method == method);

@@ -116,15 +116,17 @@ impl Registry {
         &self.inner.artifacts
     }
 
-    /// A change that deployments follow: kept with its audit record in one transaction, and told to those who watch.
+    /// A change that deployments follow: kept with its audit record, which it may say more in, in one transaction, and told to
+    /// those who watch.
     pub(crate) async fn change<T, F>(&self, audit: AuditRecord, f: F) -> Result<T>
     where
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn, &'c mut AuditRecord) -> BoxFuture<'c, Result<T>> + Send + 'static,
         T: Send + 'static,
     {
+        let mut audit = audit;
         let kept = self.inner.db.write(move |c| {
             Box::pin(async move {
-                let done = f(&mut *c).await?;
+                let done = f(&mut *c, &mut audit).await?;
                 c.audit(&audit).await?;
                 Ok::<_, RegistryError>((done, changed(c).await?))
             })

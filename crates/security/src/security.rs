@@ -148,7 +148,8 @@ impl Security {
             return Err(SecurityError::OtherTenant { own: auth.tenant().to_string(), other: tenant.to_string() });
         }
         let (created, hash) = self.draw(auth.who(), new, tenant)?;
-        let (info, audit) = (created.info.clone(), auth.audit());
+        let (info, mut audit) = (created.info.clone(), auth.audit());
+        audit.says(format!("its id is {}", info.id));
         self.change(move |c| {
             async move {
                 sql::insert_key(c, &info, &hash).await?;
@@ -220,7 +221,8 @@ impl Security {
         }
         let new = NewKey { label: old.label, role: old.role, tenant: None, groups: old.groups, expires_at };
         let (created, hash) = self.draw(auth.who(), new, old.tenant)?;
-        let (info, audit) = (created.info.clone(), auth.audit());
+        let (info, mut audit) = (created.info.clone(), auth.audit());
+        audit.says(format!("replaced by {}", info.id));
         self.change(move |c| {
             async move {
                 c.lock(&format!("api-key/{id}")).await?;

@@ -23,7 +23,9 @@ export default function Audit() {
   const shown = all?.filter(
     (e) =>
       (only === "all" || !e.allowed) &&
-      `${e.subject} ${e.action} ${e.resourceKind} ${e.resourceName}`.toLowerCase().includes(wanted),
+      `${e.subject} ${e.action} ${e.resourceKind} ${e.resourceName} ${e.detail ?? ""}`
+        .toLowerCase()
+        .includes(wanted),
   );
   const refused = all?.filter((e) => !e.allowed).length ?? 0;
   const key = (e: AuditEntry, i: number) => `${e.at}/${e.subject}/${e.action}/${e.resourceName}/${i}`;
@@ -96,9 +98,12 @@ export default function Audit() {
                 key: "which",
                 label: "Which",
                 render: ({ entry }) => (
-                  <span className="clip wide" title={entry.resourceName}>
-                    {entry.resourceKind} {entry.resourceName}
-                  </span>
+                  <>
+                    <span className="clip wide" title={entry.resourceName}>
+                      {entry.resourceKind} {entry.resourceName}
+                    </span>
+                    {entry.detail && <div className="small quiet break">{entry.detail}</div>}
+                  </>
                 ),
               },
               {

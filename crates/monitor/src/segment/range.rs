@@ -59,9 +59,8 @@ impl Range {
         match (self, other) {
             (Self::One(one), range) | (range, Self::One(one)) => range.holds(one),
             (Self::Span(a, b), Self::Span(c, d)) => {
-                let before = |below: Option<f64>, from: Option<f64>| {
-                    below.zip(from).is_some_and(|(below, from)| below <= from)
-                };
+                let before =
+                    |below: Option<f64>, from: Option<f64>| below.zip(from).is_some_and(|(below, from)| below <= from);
                 !before(b, c) && !before(d, a)
             }
         }

@@ -37,6 +37,7 @@ impl From<mainspring_security::AuditEntry> for AuditEntry {
             resource_name: e.resource_name,
             allowed: e.allowed,
             reason: e.reason,
+            detail: e.detail,
         }
     }
 }

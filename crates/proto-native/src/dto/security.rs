@@ -161,6 +161,9 @@ pub struct AuditEntry {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What became of the thing, where its name does not say that: `champion is version 3, was 2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// A page of the audit trail.

@@ -63,10 +63,15 @@ impl Registry {
         validate::alias(alias)?;
         validate::alias_not_reserved(alias)?;
         let (name, alias) = (name.to_owned(), alias.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 lock_models(c, &tenant).await?;
                 let to = versions::get(c, &tenant, &name, version).await?;
+                let was = match sql::alias(c, &tenant, &name, &alias).await? {
+                    Some(was) if was != version => format!(", was {was}"),
+                    _ => String::new(),
+                };
+                audit.says(format!("{alias} is version {version}{was}"));
                 if !back && !to.aliases.contains(&alias) {
                     freeze::free(&to)?;
                 }
@@ -85,9 +90,13 @@ impl Registry {
         validate::alias(alias)?;
         let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, alias) = (name.to_owned(), alias.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 models::get(c, &tenant, &name).await?;
+                let was = sql::alias(c, &tenant, &name, &alias).await?;
+                audit.says(
+                    was.map_or_else(|| format!("{alias}, which it lacked"), |was| format!("{alias} was version {was}")),
+                );
                 sql::delete_alias(c, &tenant, &name, &alias).await?;
                 Ok(())
             })

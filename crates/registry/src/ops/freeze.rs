@@ -126,9 +126,10 @@ impl Registry {
         }
         let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
         let frozen = Frozen { by: audit.subject.to_string(), at: now, reason };
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
+                audit.says(format!("version {version}: {}", frozen.reason));
                 if versions::get(c, &tenant, &name, version).await?.frozen.is_none() {
                     sql::versions::freeze(c, &tenant, (&name, version), Some(&frozen)).await?;
                     let shown = format!("{} by {}: {}", day(now), frozen.by, frozen.reason);
@@ -150,9 +151,10 @@ impl Registry {
         (name, version): (&str, i64),
     ) -> Result<ModelVersion> {
         let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
+                audit.says(format!("version {version}"));
                 if versions::get(c, &tenant, &name, version).await?.frozen.is_none() {
                     let text = format!("Model Version (name={name}, version={version}) is not frozen");
                     return Err(RegistryError::State(text));

@@ -167,10 +167,11 @@ impl Registry {
         validate::model_name(to)?;
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
         let (name, to) = (name.to_owned(), to.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 lock_models(c, &tenant).await?;
                 get(c, &tenant, &name).await?;
+                audit.says(format!("is called {to}"));
                 if name != to {
                     if sql::by_name(c, &tenant, &to).await?.is_some() {
                         return Err(RegistryError::Exists(format!("Registered Model (name={to}) already exists.")));
@@ -189,7 +190,7 @@ impl Registry {
     /// [`RegistryError::NotFound`].
     pub async fn delete_model(&self, auth: &Authorized<DeleteModel>, name: &str) -> Result<()> {
         let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, _| {
             Box::pin(async move {
                 lock_models(c, &tenant).await?;
                 get(c, &tenant, &name).await?;

@@ -54,7 +54,7 @@ impl Registry {
         let (tenant, audit, now) = (auth.tenant().clone(), auth.audit(), self.now());
         // The number is not known before the transaction.
         let told = self.told(&tenant, Changed::Version { name: new.name.clone(), version: 0 });
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
                 models::get(c, &tenant, &new.name).await?;
@@ -75,6 +75,7 @@ impl Registry {
                     aliases: Vec::new(),
                     frozen: None,
                 };
+                audit.says(format!("version {}", version.version));
                 versions::insert(c, &tenant, &version).await?;
                 sql::models::touch(c, &tenant, &version.name, now).await?;
                 if let Some(id) = &version.model_id {
@@ -117,7 +118,8 @@ impl Registry {
         version: i64,
         description: Option<String>,
     ) -> Result<ModelVersion> {
-        let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
+        let (tenant, mut audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
+        audit.says(format!("version {version}: description"));
         self.inner
             .db
             .write(move |c| {
@@ -155,13 +157,14 @@ impl Registry {
             )));
         }
         let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
                 let mut v = get(c, &tenant, &name, version).await?;
                 if canonical == "Production" && v.stage != canonical {
                     freeze::free(&v)?;
                 }
+                audit.says(format!("version {version}: {} to {canonical}", v.stage));
                 canonical.clone_into(&mut v.stage);
                 v.updated = now;
                 if archive {
@@ -181,10 +184,11 @@ impl Registry {
     /// [`RegistryError::NotFound`].
     pub async fn delete_version(&self, auth: &Authorized<DeleteVersion>, name: &str, version: i64) -> Result<()> {
         let (tenant, audit, name, now) = (auth.tenant().clone(), auth.audit(), name.to_owned(), self.now());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 sql::lock_models(c, &tenant).await?;
                 get(c, &tenant, &name, version).await?;
+                audit.says(format!("version {version}"));
                 versions::delete(c, &tenant, &name, version, now).await?;
                 sql::models::touch(c, &tenant, &name, now).await?;
                 Ok(())
@@ -208,9 +212,10 @@ impl Registry {
         freeze::tag_is_free(&tag.key)?;
         let (tenant, audit, name) = (auth.tenant().clone(), auth.audit(), name.to_owned());
         // Which version stands for which is told by tags.
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 get(c, &tenant, &name, version).await?;
+                audit.says(format!("version {version}: tag {}", tag.key));
                 versions::set_tag(c, &tenant, (&name, version), &tag).await?;
                 Ok(())
             })
@@ -233,9 +238,10 @@ impl Registry {
         freeze::tag_is_free(key)?;
         let (tenant, audit) = (auth.tenant().clone(), auth.audit());
         let (name, key) = (name.to_owned(), key.to_owned());
-        self.change(audit, move |c| {
+        self.change(audit, move |c, audit| {
             Box::pin(async move {
                 get(c, &tenant, &name, version).await?;
+                audit.says(format!("version {version}: no tag {key}"));
                 versions::delete_tag(c, &tenant, &name, version, &key).await?;
                 Ok(())
             })

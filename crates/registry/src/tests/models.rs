@@ -2,8 +2,8 @@
 
 use super::Fixture;
 use crate::actions::{
-    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteVersion, LogRun, ReadModel, ReadRun, SetAlias,
-    TransitionStage, UpdateExperiment, UpdateModel, UpdateRun, UpdateVersion, WriteArtifact,
+    CreateLoggedModel, CreateModel, CreateRun, CreateVersion, DeleteAlias, DeleteVersion, LogRun, ReadModel, ReadRun,
+    SetAlias, TransitionStage, UpdateExperiment, UpdateModel, UpdateRun, UpdateVersion, WriteArtifact,
 };
 use crate::{
     ArtifactRoot, Changed, Dataset, DatasetInput, ModelUri, NewLoggedModel, NewRun, NewVersion, Pair, RegistryError,
@@ -11,6 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use mainspring_core::Tenant;
+use mainspring_store::sql::AuditQuery;
 
 impl Fixture {
     /// A run, a logged model of it with an `MLmodel`, and version 1 of `name`.
@@ -68,6 +69,35 @@ async fn every_uri_finds_the_files() {
     for uri in ["models:/m@nobody", "models:/m/9", "models:/none/1", "models:/m-none", "runs:/none/a"] {
         assert!(matches!(f.resolve(uri).await, Err(RegistryError::NotFound(_))), "{uri}");
     }
+}
+
+#[tokio::test]
+async fn the_audit_trail_says_which_version_and_alias_a_change_was_about() {
+    let f = Fixture::new().await;
+    let (_, model) = f.registered("m").await;
+    f.version("m", &model).await;
+    let alias = f.may(SetAlias::on("m"));
+    for version in [1, 2] {
+        f.registry.set_alias(&alias, "m", "champion", version).await.unwrap();
+    }
+    f.registry.transition_stage(&f.may(TransitionStage::on("m")), ("m", 2), "production", false).await.unwrap();
+    f.registry.delete_alias(&f.may(DeleteAlias::on("m")), "m", "champion").await.unwrap();
+    f.registry.delete_version(&f.may(DeleteVersion::on("m")), "m", 1).await.unwrap();
+    // What fails leaves no line.
+    assert!(f.registry.set_alias(&alias, "m", "champion", 9).await.is_err());
+    let page = f.db.audit_page(AuditQuery { limit: 6, ..AuditQuery::newest(Tenant::default()) }).await.unwrap();
+    let told: Vec<(&str, Option<&str>)> = page.iter().rev().map(|e| (e.action.as_str(), e.detail.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            ("model-version.create", Some("version 2")),
+            ("model-alias.set", Some("champion is version 1")),
+            ("model-alias.set", Some("champion is version 2, was 1")),
+            ("model-version.transition", Some("version 2: None to Production")),
+            ("model-alias.delete", Some("champion was version 2")),
+            ("model-version.delete", Some("version 1")),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ async fn put(c: &mut Conn, w: &Write, spec: Value, change: Option<Change>) -> Re
     }
     let rest = args![generation, change.as_str(), w.at, subject, text];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
-    finish(c, w).await?;
+    finish(c, w, generation).await?;
     Ok(done(w, generation, change, Some((spec, w.at))))
 }
 
@@ -199,7 +199,7 @@ async fn remove(c: &mut Conn, w: Write) -> Result<Done, ResourceError> {
     let subject = w.audit.subject.to_string();
     let rest = args![generation, Change::Deleted.as_str(), w.at, subject, now.spec.to_string()];
     c.execute(sql::REMEMBER, [base, rest].concat()).await.map_err(|e| raced_if_there(e, &w.key))?;
-    finish(c, &w).await?;
+    finish(c, &w, generation).await?;
     Ok(done(&w, generation, Change::Deleted, None))
 }
 
@@ -209,9 +209,11 @@ async fn last_generation(c: &mut Conn, key: &Key) -> Result<i64, ResourceError> 
     Ok(row.map_or(Ok(0), |r| r.int("last"))?)
 }
 
-async fn finish(c: &mut Conn, w: &Write) -> Result<(), ResourceError> {
+async fn finish(c: &mut Conn, w: &Write, generation: i64) -> Result<(), ResourceError> {
     c.execute(sql::BUMP, vec![]).await?;
-    c.audit(&w.audit).await?;
+    let mut audit = w.audit.clone();
+    audit.says(format!("generation {generation}"));
+    c.audit(&audit).await?;
     Ok(())
 }
 

@@ -95,9 +95,8 @@ pub(super) fn judge(reference: &Values, current: &Values, told: Told) -> Result<
 
 fn numbers(reference: &[f64], current: &[f64], asked: Asked<NumberTest>) -> Result<Finding, NoFinding> {
     let whole = sample(reference, "reference")?;
-    let compared = |method, score: &dyn Fn(&[f64]) -> Option<f64>| {
-        by_chunk(method, [reference, current], score, asked.threshold)
-    };
+    let compared =
+        |method, score: &dyn Fn(&[f64]) -> Option<f64>| by_chunk(method, [reference, current], score, asked.threshold);
     // A chunk's values that there are.
     let there = |chunk: &[f64]| Some(Sample::new(chunk.to_vec())).filter(|chunk| !chunk.is_empty());
     let binned = || {
@@ -124,7 +123,7 @@ fn numbers(reference: &[f64], current: &[f64], asked: Asked<NumberTest>) -> Resu
         (NumberTest::KolmogorovSmirnov, None) => {
             compared(KOLMOGOROV, &|chunk| kolmogorov_smirnov_distance(&whole, &there(chunk)?).ok())
         }
-        (NumberTest::Wasserstein, Some(grid)) => compared(WASSERSTEIN, &|chunk| grid.wasserstein(&there(chunk)?)),
+        (NumberTest::Wasserstein, Some(grid)) => compared(WASSERSTEIN, &|chunk| Some(grid.wasserstein(&there(chunk)?))),
         (NumberTest::Wasserstein, None) => compared(WASSERSTEIN, &|chunk| wasserstein(&whole, &there(chunk)?).ok()),
     }
 }
@@ -165,7 +164,7 @@ impl Grid {
         self.below.iter().zip(below).map(|(was, now)| (was - (before + now)).abs()).reduce(f64::max)
     }
 
-    fn wasserstein(&self, chunk: &Sample) -> Option<f64> {
+    fn wasserstein(&self, chunk: &Sample) -> f64 {
         let (values, n) = (chunk.values(), chunk.len() as f64);
         let (least, most) = self.ends();
         let smaller = &values[..values.partition_point(|v| *v < least)];
@@ -177,7 +176,7 @@ impl Grid {
         let shift = if smaller.is_empty() { 0.0 } else { (smaller.len() + 1) as f64 / n };
         let width = self.edges[1] - self.edges[0];
         let within: f64 = self.below.iter().zip(below).map(|(was, now)| (was - (now + shift)).abs() * width).sum();
-        Some(within + left + right)
+        within + left + right
     }
 }
 
@@ -211,9 +210,8 @@ fn categories(reference: &[u32], current: &[u32], asked: Asked<CategoryTest>) ->
         chunk.iter().filter_map(|v| places.get(v)).for_each(|at| counts[*at] += 1);
         (!chunk.is_empty()).then(|| shares(&counts, chunk.len() as u64))
     };
-    let compared = |method, score: &dyn Fn(&[u32]) -> Option<f64>| {
-        by_chunk(method, [reference, current], score, asked.threshold)
-    };
+    let compared =
+        |method, score: &dyn Fn(&[u32]) -> Option<f64>| by_chunk(method, [reference, current], score, asked.threshold);
     match asked.test {
         CategoryTest::JensenShannon => compared(JENSEN_SHANNON, &|chunk| Some(in_bits(&base, counted(chunk)?))),
         CategoryTest::Hellinger => compared(HELLINGER, &|chunk| Some(with_rest(hellinger, &base, counted(chunk)?))),

@@ -28,6 +28,8 @@ pub struct AuditEntry {
     pub allowed: bool,
     /// Why not, if not.
     pub reason: Option<String>,
+    /// What became of it, where its name does not say that.
+    pub detail: Option<String>,
 }
 
 /// Which part of the trail to read, newest first.
@@ -66,11 +68,12 @@ impl Conn {
             &r.resource.name,
             r.allowed,
             r.reason.as_ref(),
+            r.detail.as_ref(),
             r.at,
         ];
         self.execute(
-            "INSERT INTO audit (tenant, subject, action, resource_kind, resource_name, allowed, reason, at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO audit (tenant, subject, action, resource_kind, resource_name, allowed, reason, detail, at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             args,
         )
         .await
@@ -89,7 +92,7 @@ impl Db {
 }
 
 async fn page(c: &mut Conn, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-    let mut sql = "SELECT seq, tenant, subject, action, resource_kind, resource_name, allowed, reason, at
+    let mut sql = "SELECT seq, tenant, subject, action, resource_kind, resource_name, allowed, reason, detail, at
          FROM audit WHERE tenant = $1 AND seq < $2"
         .to_owned();
     let mut args = crate::args![&query.tenant, query.before.unwrap_or(i64::MAX)];
@@ -115,5 +118,6 @@ fn entry(row: &Row) -> Result<AuditEntry, StoreError> {
         resource_name: row.text("resource_name")?,
         allowed: row.bool("allowed")?,
         reason: row.opt_text("reason")?,
+        detail: row.opt_text("detail")?,
     })
 }

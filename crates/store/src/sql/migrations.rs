@@ -6,13 +6,13 @@ use crate::migrate::{Migration, MigrationSet};
 /// every other set.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "store",
-    migrations: &[Migration {
-        version: 1,
-        name: "audit, outbox, idempotency, leases",
-        sqlite: SQLITE_1,
-        postgres: POSTGRES_1,
-    }],
+    migrations: &[
+        Migration { version: 1, name: "audit, outbox, idempotency, leases", sqlite: SQLITE_1, postgres: POSTGRES_1 },
+        Migration { version: 2, name: "what became of what was audited", sqlite: DETAIL, postgres: DETAIL },
+    ],
 };
+
+const DETAIL: &str = "ALTER TABLE audit ADD COLUMN detail TEXT";
 
 const SQLITE_1: &str = "
 CREATE TABLE audit (

@@ -19,6 +19,7 @@ fn record(temp: &TempDb, tenant: &Tenant, action: &'static str, name: &str) -> A
         resource: Resource { kind: "run", name: name.to_owned() },
         allowed: true,
         reason: None,
+        detail: None,
     }
 }
 
@@ -69,12 +70,14 @@ pub async fn audit_goes_with_its_change(temp: &TempDb) {
     let refusal = AuditRecord {
         allowed: false,
         reason: Some("only readers".into()),
+        detail: Some("version 3".into()),
         ..record(temp, &tenant, "run.delete", "kept")
     };
     write_audit(&db, refusal).await;
     let page = db.audit_page(AuditQuery::newest(tenant)).await.unwrap();
     assert_eq!(page.len(), 1);
     assert_eq!((page[0].allowed, page[0].reason.as_deref()), (false, Some("only readers")));
+    assert_eq!(page[0].detail.as_deref(), Some("version 3"));
     assert_eq!(page[0].at, temp.ctx.now());
 }
 

@@ -74,7 +74,8 @@ fn a_later_look_names_what_drifts_already_and_what_to_do_about_all_of_it() {
         let pictures = two.numbers["pictures"].as_array().unwrap();
         assert_eq!(pictures.iter().map(|p| p["column"].clone()).collect::<Vec<_>>(), [json!(new), json!(old)]);
         for picture in pictures {
-            let counts = |key: &str| picture[key].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>();
+            let counts =
+                |key: &str| picture[key].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>();
             let (was, now) = (counts("referenceCounts"), counts("windowCounts"));
             // The last is of rows without a value.
             assert_eq!((was.len(), picture["edges"].as_array().unwrap().len() + 2), (now.len(), was.len()));
