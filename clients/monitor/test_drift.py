@@ -84,6 +84,32 @@ def test_evidentlys_choice_gives_scipys_numbers(tumours, tmp_path):
     assert found["target"]["method"] == "Z-test p_value"
 
 
+def test_a_test_is_asked_for_with_its_threshold_and_of_some_columns(tumours, tmp_path):
+    before, now = tmp_path / "before.parquet", tmp_path / "now.csv"
+    tumours[:280].to_parquet(before, index=False)
+    tumours[280:560].to_csv(now, index=False)
+    names = ["mean radius", "mean texture", "target"]
+    some = ("--columns", ",".join(names), "--profile", "evidently")
+    _, said = drift(before, now, *some, "--test", "cramer_von_mises", "--text-test", "fisher_exact")
+    assert list(said) == names
+    mises = stats.cramervonmises_2samp(tumours["mean radius"][:280], tumours["mean radius"][280:560])
+    assert said["mean radius"]["score"] == pytest.approx(mises.pvalue)
+    counts = [part["target"].value_counts()[["malignant", "benign"]].to_list() for part in (tumours[:280], tumours[280:560])]
+    assert said["target"]["score"] == pytest.approx(stats.fisher_exact(counts).pvalue, rel=1e-6)
+    p = said["target"]["score"]
+    for threshold, verdict in ((p * 1.01, "drift"), (p * 0.99, "steady")):
+        finding = drift(before, now, *some, "--text-test", "fisher_exact", "--text-threshold", threshold)[1]["target"]
+        assert (finding["verdict"], finding["threshold"]) == (verdict, pytest.approx(threshold)), finding
+    chunks = drift(before, now, "--ignore", "target", "--profile", "nannyml", "--test", "wasserstein", "--threshold", "1e9")[1]
+    assert len(chunks) == 30 and {f["verdict"] for f in chunks.values()} == {"steady"}, chunks
+    first = stats.wasserstein_distance(tumours["mean radius"][:280], tumours["mean radius"][280:308])
+    assert chunks["mean radius"]["chunks"][0] == pytest.approx(first)
+    for asked, why in ((("--test", "psy", "--profile", "evidently"), "there are ks"), (("--threshold", "1"), "--test"),
+                       (("--profile", "whylogs", "--test", "ks"), "whylogs makes its own"), (("--columns", "radius"), "neither side has a column"),
+                       (("--columns", "target", "--ignore", "target"), "cannot be used with")):
+        assert why in run("drift", before, now, *asked, code=2).stderr, asked
+
+
 def test_a_real_shift_is_found_and_named(tumours, tmp_path):
     """The malignant ones alone: nearly every measure is another."""
     tumours.to_parquet(tmp_path / "all.parquet")

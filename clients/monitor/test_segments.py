@@ -80,6 +80,39 @@ def test_segments_are_each_others_reference(served):
     assert drift(served, free, f"deployment:{NAME}?version=1&protocol=oip-rest&in.plan=gold")["rows"] == [800, 800]
 
 
+def test_a_segment_may_be_a_range_of_numbers(served):
+    younger, older = f"deployment:{NAME}?in.age=..35", f"deployment:{NAME}?in.age=35.."
+    report = drift(served, younger, older)
+    assert sum(report["rows"]) == 2400 and min(report["rows"]) > 800, report["rows"]
+    found = verdicts(report)
+    assert found["in.plan"] == found["out.score"] == "drift" and "in.age" not in found, report
+    # Both ranges and what is between, of one plan and of all.
+    parts = [drift(served, f"deployment:{NAME}", f"deployment:{NAME}?in.age={part}")["rows"][1] for part in ("..30", "30..40", "40..")]
+    assert sum(parts) == 2400 and min(parts) > 100, parts
+    assert drift(served, younger, f"deployment:{NAME}?in.age=35..&in.plan=gold")["rows"][1] < report["rows"][1]
+    # The same rows as a table, and by SQL.
+    rows = drift(served, younger, older, "--rows")["rows"]
+    assert rows == report["rows"]
+    told = json.loads(served.cli("query", f"select count(*) as n from predictions where deployment = '{NAME}' and \"in.age\" < 35", "--output", "json"))
+    assert told["rows"][0][0] == rows[0] if isinstance(told, dict) else told[0]["n"] == rows[0], told
+    measured = json.loads(served.cli("performance", NAME, "--label", "plan", "--prediction", "said", "--segment", "in.age=35..", "--output", "json"))
+    assert measured["segment"] == "in.age = 35.." and measured["overall"]["rows"] == report["rows"][1]
+
+
+def test_a_window_begins_and_ends_when_it_is_asked_to(served):
+    moment = lambda seconds: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    whole, until, hour = f"deployment:{NAME}", moment(120), moment(-3600)
+    for asked in (f"from={hour}", f"from={hour}&until={until}", f"last=2h&until={until}", f"from={hour}&in.plan=gold"):
+        report = drift(served, whole, f"deployment:{NAME}?{asked}")
+        assert report["rows"] == [2400, 800 if "gold" in asked else 2400], (asked, report["rows"])
+    before = drift(served, whole, f"deployment:{NAME}?until={hour}", code=1)
+    assert "was kept in that time" in before, before
+    for asked, why in ((f"from={hour}&last=1h", "not both"), (f"from={until}&until={hour}", "from must be before until"),
+                       ("from=yesterday", "write it as 2026-")):
+        told = drift(served, whole, f"deployment:{NAME}?{asked}", code=2)
+        assert why in told, told
+
+
 def test_what_is_no_segment_says_what_to_do(served):
     whole = f"deployment:{NAME}"
     near = drift(served, whole, f"deployment:{NAME}?in.plam=gold", code=2)

@@ -116,7 +116,7 @@ pub struct DriftArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     pub columns: Vec<String>,
     /// Leave these columns out, such as ids and times
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    #[arg(long, value_delimiter = ',', conflicts_with = "columns", value_name = "NAME,...")]
     pub ignore: Vec<String>,
     /// Beginning of the names of columns that are a vector together; may be repeated
     #[arg(long, value_name = "PREFIX")]
