@@ -81,9 +81,10 @@ describe("a rollout", () => {
     await page.getByRole("button", { name: "Abort" }).click();
     const dialog = page.getByRole("dialog", { name: "Abort garden-v2?" });
     await dialog.getByText(/all the traffic of garden again/).waitFor();
+    await dialog.getByLabel("Reason").fill("the frost came early");
     await dialog.getByRole("button", { name: "Abort" }).click();
     await page
-      .getByText(/aborted it/)
+      .getByText(/aborted it; the reason given: the frost came early/)
       .first()
       .waitFor();
     await page.getByRole("button", { name: "Begin again" }).waitFor();

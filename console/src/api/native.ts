@@ -381,11 +381,11 @@ export const native = {
       client.POST("/api/v1/rollouts/{name}/start", { params: { path: { name } } }),
     ),
   /** `candidate`: which one to promote, where there are several. */
-  orderRollout: (name: string, order: RolloutOrder, candidate?: string) =>
+  orderRollout: (name: string, order: RolloutOrder, query: { candidate?: string; reason?: string }) =>
     take(
       `${order} ${name}`,
       client.POST("/api/v1/rollouts/{name}/orders/{order}", {
-        params: { path: { name, order }, query: candidate === undefined ? {} : { candidate } },
+        params: { path: { name, order }, query },
       }),
     ),
 

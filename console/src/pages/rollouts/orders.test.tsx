@@ -53,7 +53,7 @@ it("promotes the candidate that leads unless another one is chosen", async () =>
   expect(screen.getByText(/^v9 \(models:\/churn\/v9\) gets all the traffic/)).toBeTruthy();
   await userEvent.selectOptions(which, "v8");
   await go();
-  expect(sent).toHaveBeenCalledWith("churn-best", "promote", "v8");
+  expect(sent).toHaveBeenCalledWith("churn-best", "promote", { candidate: "v8" });
 });
 
 it("asks for one where none leads", async () => {
@@ -62,7 +62,7 @@ it("asks for one where none leads", async () => {
   expect(sent).not.toHaveBeenCalled();
   await userEvent.selectOptions(screen.getByLabelText("Candidate"), "v8");
   await go();
-  expect(sent).toHaveBeenCalledWith("churn-best", "promote", "v8");
+  expect(sent).toHaveBeenCalledWith("churn-best", "promote", { candidate: "v8" });
 });
 
 it("asks for no name where one candidate is left", async () => {
@@ -70,5 +70,19 @@ it("asks for no name where one candidate is left", async () => {
   const { sent, go } = await promote(rollout({ variants, chosen: "v9" }));
   expect(screen.queryByLabelText("Candidate")).toBeNull();
   await go();
-  expect(sent).toHaveBeenCalledWith("churn-best", "promote", undefined);
+  expect(sent).toHaveBeenCalledWith("churn-best", "promote", {});
+});
+
+it("gives an order with its reason", async () => {
+  const r = rollout({});
+  const sent = vi.spyOn(native, "orderRollout").mockResolvedValue(r);
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <Orders rollout={r} />
+    </QueryClientProvider>,
+  );
+  await userEvent.click(screen.getByRole("button", { name: "Abort" }));
+  await userEvent.type(screen.getByLabelText("Reason"), "  the labels were wrong ");
+  await userEvent.click(screen.getAllByRole("button", { name: "Abort" }).at(-1) as Element);
+  expect(sent).toHaveBeenCalledWith("churn-best", "abort", { reason: "the labels were wrong" });
 });

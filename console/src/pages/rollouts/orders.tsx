@@ -4,17 +4,24 @@ import { native, type Rollout } from "../../api/native";
 import { Confirm } from "../../components/confirm";
 import { isActive, type OrderWords, orders, promotable, promoteText } from "../../lib/rollout";
 
-/** Asks before a promotion, and which candidate it is where several are left. */
-function Promote(props: {
+/** Asks before an order, why it is given, and of a promotion which candidate where several are left. */
+function Order(props: {
   rollout: Rollout;
   words: OrderWords;
   onClose: () => void;
   done: (next: Rollout) => void;
 }) {
   const { rollout, words } = props;
-  const left = promotable(rollout);
+  const left = words.order === "promote" ? promotable(rollout) : [];
   const [candidate, setCandidate] = useState(rollout.chosen ?? "");
+  const [reason, setReason] = useState("");
   const named = left.length > 1 ? candidate : undefined;
+  const text = words.order === "promote" ? named !== "" && promoteText(rollout, named) : words.text;
+  const send = () =>
+    native.orderRollout(rollout.name, words.order, {
+      ...(named !== undefined && { candidate: named }),
+      ...(reason.trim() !== "" && { reason: reason.trim() }),
+    });
   return (
     <Confirm
       title={words.title}
@@ -22,7 +29,7 @@ function Promote(props: {
       danger={words.danger}
       disabled={named === ""}
       onClose={props.onClose}
-      onConfirm={async () => props.done(await native.orderRollout(rollout.name, "promote", named))}
+      onConfirm={async () => props.done(await send())}
     >
       {named !== undefined && (
         <div className="field">
@@ -42,7 +49,21 @@ function Promote(props: {
           </select>
         </div>
       )}
-      {named !== "" && <p>{promoteText(rollout, named)}</p>}
+      {text && <p>{text}</p>}
+      <div className="field">
+        <label htmlFor="reason">Reason</label>
+        <input
+          id="reason"
+          className="input"
+          maxLength={500}
+          aria-describedby="reason-note"
+          value={reason}
+          onChange={(e) => setReason(e.target.value)}
+        />
+        <span id="reason-note" className="note">
+          The decision tells it; may be left out.
+        </span>
+      </div>
     </Confirm>
   );
 }
@@ -86,19 +107,8 @@ export function Orders({ rollout }: { rollout: Rollout }) {
           </p>
         </Confirm>
       )}
-      {asking && asking !== "start" && asking.order === "promote" && (
-        <Promote rollout={rollout} words={asking} onClose={() => setAsking(undefined)} done={done} />
-      )}
-      {asking && asking !== "start" && asking.order !== "promote" && (
-        <Confirm
-          title={asking.title}
-          action={asking.label}
-          danger={asking.danger}
-          onClose={() => setAsking(undefined)}
-          onConfirm={async () => done(await native.orderRollout(name, asking.order))}
-        >
-          <p>{asking.text}</p>
-        </Confirm>
+      {asking && asking !== "start" && (
+        <Order rollout={rollout} words={asking} onClose={() => setAsking(undefined)} done={done} />
       )}
     </>
   );
