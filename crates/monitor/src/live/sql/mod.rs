@@ -254,7 +254,7 @@ async fn end(c: &mut Conn, state: &State, ends: &Ends, why: &str) -> Result<(), 
         (watch.drifting, About::Drift, "saw", "drift"),
         (degraded, About::Estimate, "estimated", "to be beyond its limit"),
         (watch.detecting, About::Detected, "had detectors that called", "changed"),
-        (state.problem.is_some(), About::Stopped, "did not go on with", "watched"),
+        (state.problem.is_some(), About::Stopped, "stood still, with", "unwatched"),
     ];
     for ((goes_on, about, did, what), id) in going_on.into_iter().zip(ends.alarms) {
         if !goes_on {

@@ -159,7 +159,7 @@ async fn a_monitor_that_stands_still_is_told_of_once_and_when_it_goes_on() {
     assert_eq!(all.iter().map(|alarm| alarm.firing).collect::<Vec<_>>(), [true, false], "{all:?}");
     assert_eq!(
         all[1].sentence,
-        "monitor churn-drift did not go on with stable of churn watched until it was taken away"
+        "monitor churn-drift stood still, with stable of churn unwatched until it was taken away"
     );
 }
 
