@@ -5,7 +5,7 @@ use crate::deployments::{acting_for, frozen};
 use crate::trace;
 use futures::future::BoxFuture;
 use mainspring_artifact::{ArtifactError, ArtifactPath, Artifacts};
-use mainspring_core::{ErrorKind, Failure, Gate, Prediction, Principal, Tenant};
+use mainspring_core::{ErrorKind, Failure, Gate, Name, Prediction, Principal, Tenant};
 use mainspring_http::{AuthFailure, Authenticator, Credential};
 use mainspring_journal::Journal;
 use mainspring_registry::actions::ReadModel;
@@ -121,6 +121,10 @@ impl PredictionSink for Recorder {
         Some(Box::pin(async move {
             durable.await.map_err(|e| NotKept { kind: e.kind(), message: e.to_string(), hint: e.hint() })
         }))
+    }
+
+    fn answered_last(&self, tenant: &Tenant, deployment: &Name, variant: &str) -> Option<(String, String)> {
+        self.journal.tiles().answered_last(tenant, deployment.as_str(), variant)
     }
 }
 

@@ -124,8 +124,12 @@ fn failed(means: &Means, deployment: &Deployment, error: &ServeError) {
 async fn converge(means: &Arc<Means>, deployment: &Arc<Deployment>) -> Result<Option<Pace>, ServeError> {
     let spec = deployment.spec.load_full();
     let Some(row) = deployment.row.load_full() else {
-        seat(means, deployment, &spec, &Seat::own(&spec)).await?;
-        return Ok(None);
+        let own = Seat::own(&spec);
+        let outcome = seat(means, deployment, &spec, &own).await;
+        if outcome.is_err() && deployment.route.load().current.is_none() {
+            stand_in(means, deployment, &spec, &own).await;
+        }
+        return outcome.map(|()| None);
     };
     let stable = Seat::variant(&row, 0);
     let stable = seat(means, deployment, &spec, &stable);
@@ -177,6 +181,23 @@ async fn seat(
             take_up(means, deployment, spec, (seat, named, Some(why))).await
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// Lets the version answer that did so last, where what is declared cannot be loaded and nothing else answers: as after a start
+/// under an alias that points at what is broken. Before the start it answered on, too.
+async fn stand_in(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<DeploymentSpec>, seat: &Seat) {
+    let (tenant, name) = (&deployment.tenant, &deployment.name);
+    let Some((model, version)) = means.sink.answered_last(tenant, name, &seat.variant) else { return };
+    let outcome = match means.source.resolve(tenant, &format!("models:/{model}/{version}")).await {
+        Ok(resolved) => take_up(means, deployment, spec, (seat, resolved, None)).await,
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => tracing::warn!(deployment = %name, %model, %version, "what answered last answers again"),
+        Err(error) => {
+            tracing::warn!(deployment = %name, %model, %version, %error, "what answered last cannot be loaded")
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ports that serving needs: where models come from, and where predictions go.
 
 use futures::future::BoxFuture;
-use mainspring_core::{ErrorKind, Failure, Prediction, Tenant};
+use mainspring_core::{ErrorKind, Failure, Name, Prediction, Tenant};
 use std::path::PathBuf;
 use tokio::sync::watch;
 
@@ -92,4 +92,7 @@ impl Failure for NotKept {
 pub trait PredictionSink: Send + Sync + 'static {
     /// Takes a prediction. Must not block. `None` when answers do not wait.
     fn append(&self, prediction: Prediction) -> Option<Kept>;
+
+    /// The registered model and its version that answered last as this variant of a deployment, as far as is known.
+    fn answered_last(&self, tenant: &Tenant, deployment: &Name, variant: &str) -> Option<(String, String)>;
 }

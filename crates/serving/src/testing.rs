@@ -7,7 +7,7 @@ use crate::{
 use futures::future::BoxFuture;
 use mainspring_core::tensor::NamedTensor;
 use mainspring_core::{
-    Action, AuditRecord, AuditSink, Authorized, Ctx, DType, Decision, Effect, ErrorKind, Gate, Name, Policy,
+    Action, AuditRecord, AuditSink, Authorized, Ctx, DType, Decision, Effect, ErrorKind, Gate, Name, Outcome, Policy,
     Prediction, Principal, Protocol, Resource, Tenant, Tensor, Tokens,
 };
 use mainspring_engine::{
@@ -328,6 +328,13 @@ impl PredictionSink for Sink {
         self.0.lock().push(prediction);
         None
     }
+
+    fn answered_last(&self, _: &Tenant, deployment: &Name, variant: &str) -> Option<(String, String)> {
+        let all = self.0.lock();
+        let of = |p: &&Prediction| p.target.deployment == *deployment && *p.target.variant == *variant;
+        let last = all.iter().rev().filter(of).find(|p| matches!(p.outcome, Outcome::Ok))?;
+        Some((last.target.model.to_string(), last.target.version.to_string()))
+    }
 }
 
 struct Everyone;
@@ -364,9 +371,21 @@ impl Rig {
 
     /// A rig whose models another engine opens; its text engine has nothing to do.
     pub fn over(engine: Arc<dyn Engine>, text: TextEngine) -> Self {
+        Self::with((Arc::new(Shelf::new()), Arc::new(Sink::default())), engine, text)
+    }
+
+    /// Another process, which finds the same versions and predictions.
+    pub fn again(&self) -> Self {
+        Self::with(
+            (Arc::clone(&self.shelf), Arc::clone(&self.sink)),
+            Arc::new(self.engine.clone()),
+            self.engine.clone(),
+        )
+    }
+
+    fn with((shelf, sink): (Arc<Shelf>, Arc<Sink>), engine: Arc<dyn Engine>, text: TextEngine) -> Self {
         let ctx = Ctx::system();
         let gate = Gate::new(Arc::new(Everyone), Arc::new(Everyone), Arc::clone(&ctx.clock));
-        let (shelf, sink) = (Arc::new(Shelf::new()), Arc::new(Sink::default()));
         let serving = Serving::new(vec![engine], shelf.clone(), sink.clone(), ctx);
         Self { serving, shelf, sink, engine: text, gate }
     }

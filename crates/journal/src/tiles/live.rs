@@ -160,6 +160,24 @@ impl Tiles {
         others.filter_map(last).max().map(Timestamp)
     }
 
+    /// The model and version that answered last as a variant, as far as tiles are kept: to the minute for some ninety of them,
+    /// then to the hour and the day. Of two versions in one such part it is either.
+    pub fn answered_last(&self, tenant: &Tenant, deployment: &str, variant: &str) -> Option<(String, String)> {
+        let all = self.0.series.lock();
+        let of = all.iter().filter(|(k, _)| {
+            k.tenant == tenant.as_str() && *k.deployment == *deployment && k.variant == variant && !k.version.is_empty()
+        });
+        let last = |series: &Series| {
+            let levels = [(&series.minutes, MINUTE), (&series.hours, HOUR), (&series.days, DAY)];
+            let answered = |(held, length): (&BTreeMap<i64, Held>, i64)| {
+                Some(held.iter().rev().find(|(_, held)| held.tile.requests.rows > 0)?.0 + length)
+            };
+            levels.into_iter().filter_map(answered).max()
+        };
+        let (key, _) = of.filter_map(|(key, series)| Some((key, last(series)?))).max_by_key(|(_, at)| *at)?;
+        Some((key.model.clone(), key.version.clone()))
+    }
+
     /// The last minutes up to `now`: whole minutes and the running one, at most
     /// [`KEEP_MINUTES`](super::KEEP_MINUTES).
     pub fn live(&self, tenant: &Tenant, deployment: &str, last: Duration, now: Timestamp) -> LiveWindow {

@@ -135,6 +135,22 @@ fn minutes_roll_into_hours_and_days_and_the_window_stays_whole() {
     let others = |version| tiles.last_of_others(&tenant(), "d", ("m", version)).map(Timestamp::micros);
     assert_eq!((others("1"), others("2")), (None, Some(now - 9 * MINUTE)), "the end of the other's last minute");
     {
+        // Later, but without an answer; earlier, with one; and as another variant.
+        let answered = |variant: &str, version: &str, at: i64, rows| {
+            let mut tile = Tile::default();
+            tile.requests.record((rows == 0).then_some(ErrorKind::Internal), rows, false, &Timing::default());
+            let key = SeriesKey { variant: variant.into(), version: version.into(), ..key.clone() };
+            let held = Held { tile: Arc::new(tile), parked: None };
+            tiles.0.series.lock().entry(key).or_default().minutes.insert(at, held);
+        };
+        answered("v", "2", now + MINUTE, 0);
+        answered("v", "3", now - 60 * MINUTE, 1);
+        answered("w", "4", now + MINUTE, 1);
+        let last = |variant| tiles.answered_last(&tenant(), "d", variant).map(|(model, version)| model + &version);
+        assert_eq!((last("v"), last("w"), last("x")), (Some("m1".into()), Some("m4".into()), None));
+        tiles.0.series.lock().retain(|k, _| *k == key);
+    }
+    {
         let all = tiles.0.series.lock();
         let series = &all[&key];
         // An hour rolls up as a whole.

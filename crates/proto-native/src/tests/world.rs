@@ -134,6 +134,10 @@ impl PredictionSink for Recorder {
         self.0.append(prediction);
         None
     }
+
+    fn answered_last(&self, tenant: &Tenant, deployment: &Name, variant: &str) -> Option<(String, String)> {
+        self.0.tiles().answered_last(tenant, deployment.as_str(), variant)
+    }
 }
 
 /// Takes everything but what goes to `full`.

@@ -186,6 +186,10 @@ impl PredictionSink for Kept {
         let mut disk = self.1.lock().unwrap().clone()?;
         Some(Box::pin(async move { disk.wait_for(Option::is_some).await.unwrap().clone().unwrap() }))
     }
+
+    fn answered_last(&self, _: &Tenant, _: &Name, _: &str) -> Option<(String, String)> {
+        None
+    }
 }
 
 fn full() -> NotKept {

@@ -278,6 +278,35 @@ async fn a_first_load_that_fails_says_why_to_requests() {
 }
 
 #[tokio::test]
+async fn after_a_start_what_answered_last_answers_where_what_is_declared_cannot_be_loaded() {
+    let rig = Rig::serving("quick 1", |_| {}).await;
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    rig.shelf.put("2", "bad");
+    rig.shelf.point("2");
+    until(|| rig.describe("m").unwrap().reason.is_some()).await;
+    assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
+    let next = rig.again();
+    next.deploy("m", |_| {}).unwrap();
+    let view = next.settled("m").await;
+    // As before the start: it answers, and says what is wrong with what is declared.
+    assert_eq!((view.state, &*view.current().unwrap().contract.target.version), (State::Ready, "1"));
+    assert!(view.reason.is_some_and(|r| r.contains("version 2") || r.contains("/2")), "{:?}", next.describe("m"));
+    assert_eq!(next.ask(&[1.0]).await.unwrap(), [2.0]);
+    next.shelf.put("3", "quick 5");
+    next.shelf.point("3");
+    until(|| next.describe("m").is_some_and(|v| v.reason.is_none())).await;
+    assert_eq!(next.ask(&[1.0]).await.unwrap(), [6.0]);
+    // What has never answered has nothing to stand in for it, nor has a version that is gone.
+    next.shelf.point("2");
+    next.deploy("other", |_| {}).unwrap();
+    assert_eq!(next.settled("other").await.state, State::Failed);
+    std::fs::remove_dir_all(next.shelf.folder.path().join("3")).unwrap();
+    let last = next.again();
+    last.deploy("m", |_| {}).unwrap();
+    assert_eq!(last.settled("m").await.state, State::Failed);
+}
+
+#[tokio::test]
 async fn a_model_in_another_process_never_runs_on_the_callers_thread() {
     let rig = Rig::serving("apart 1", |_| {}).await;
     assert_eq!(rig.ask(&[1.0]).await.unwrap(), [2.0]);
