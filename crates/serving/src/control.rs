@@ -196,7 +196,7 @@ async fn stand_in(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<D
     match outcome {
         Ok(()) => tracing::warn!(deployment = %name, %model, %version, "what answered last answers again"),
         Err(error) => {
-            tracing::warn!(deployment = %name, %model, %version, %error, "what answered last cannot be loaded")
+            tracing::warn!(deployment = %name, %model, %version, %error, "what answered last cannot be loaded");
         }
     }
 }

@@ -331,7 +331,7 @@ impl PredictionSink for Sink {
 
     fn answered_last(&self, _: &Tenant, deployment: &Name, variant: &str) -> Option<(String, String)> {
         let all = self.0.lock();
-        let of = |p: &&Prediction| p.target.deployment == *deployment && *p.target.variant == *variant;
+        let of = |p: &&Prediction| *p.target.deployment == *deployment.as_str() && *p.target.variant == *variant;
         let last = all.iter().rev().filter(of).find(|p| matches!(p.outcome, Outcome::Ok))?;
         Some((last.target.model.to_string(), last.target.version.to_string()))
     }

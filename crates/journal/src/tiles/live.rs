@@ -1,5 +1,6 @@
 //! Windows for people: rates and percentiles of the last minutes.
 
+use super::series::Held;
 use super::{DAY, HOUR, MINUTE, RequestTile, Series, SeriesKey, Tile, Tiles};
 use mainspring_core::{ErrorKind, Tenant, Timestamp};
 use mainspring_stats::Kll;
