@@ -1,6 +1,7 @@
 """What an earlier version left is there, and goes on, under this one: `fill.py` made each backup with the binary of its time."""
 
 import pathlib
+import re
 import subprocess
 import tarfile
 
@@ -64,7 +65,8 @@ def test_what_an_earlier_version_left_goes_on(upgraded):
     assert [m["name"] for m in monitors] == ["doubled-drift"], monitors
     told = upgraded.cli("rollout", "decisions", "thrice")
     assert "is loaded beside models:/doubled/1" in told and "loopback aborted it" in told, told
-    assert "2 of 2 decisions follow" in upgraded.cli("rollout", "replay", "thrice")
+    # That the candidate is unloaded is decided now, and may have been already.
+    assert re.search(r"([23]) of \1 decisions follow", upgraded.cli("rollout", "replay", "thrice"))
     # Who did what is still known, and what is done now is told with its detail.
     before = requests.get(f"{upgraded.url}/api/v1/audit?limit=200").json()["entries"]
     assert any(e["action"] == "key.create" and e["resourceName"] == "ci of last month" for e in before), before
