@@ -185,7 +185,7 @@ async fn seat(
 }
 
 /// Lets the version answer that did so last, where what is declared cannot be loaded and nothing else answers: as after a start
-/// under an alias that points at what is broken. Before the start it answered on, too.
+/// under an alias that points at what is broken (ADR 0043).
 async fn stand_in(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<DeploymentSpec>, seat: &Seat) {
     let (tenant, name) = (&deployment.tenant, &deployment.name);
     let Some((model, version)) = means.sink.answered_last(tenant, name, &seat.variant) else { return };
