@@ -185,10 +185,15 @@ async fn seat(
 }
 
 /// Lets the version answer that did so last, where what is declared cannot be loaded and nothing else answers: as after a start
-/// under an alias that points at what is broken (ADR 0043).
+/// under an alias that points at what is broken (ADR 0043). Only of the registered model that is declared: what a deployment of
+/// this name once was, before it was deleted, nobody asks for.
 async fn stand_in(means: &Arc<Means>, deployment: &Arc<Deployment>, spec: &Arc<DeploymentSpec>, seat: &Seat) {
     let (tenant, name) = (&deployment.tenant, &deployment.name);
     let Some((model, version)) = means.sink.answered_last(tenant, name, &seat.variant) else { return };
+    let of_model = seat.uri.strip_prefix("models:/").and_then(|uri| uri.strip_prefix(model.as_str()));
+    if !of_model.is_some_and(|rest| rest.starts_with(['@', '/'])) {
+        return;
+    }
     let outcome = match means.source.resolve(tenant, &format!("models:/{model}/{version}")).await {
         Ok(resolved) => take_up(means, deployment, spec, (seat, resolved, None)).await,
         Err(error) => Err(error.into()),

@@ -300,6 +300,9 @@ async fn after_a_start_what_answered_last_answers_where_what_is_declared_cannot_
     next.shelf.point("2");
     next.deploy("other", |_| {}).unwrap();
     assert_eq!(next.settled("other").await.state, State::Failed);
+    let another = next.again();
+    another.deploy("m", |spec| spec.model = "models:/m-two@champion".into()).unwrap();
+    assert_eq!(another.settled("m").await.state, State::Failed, "what answered is another model's");
     std::fs::remove_dir_all(next.shelf.folder.path().join("3")).unwrap();
     let last = next.again();
     last.deploy("m", |_| {}).unwrap();

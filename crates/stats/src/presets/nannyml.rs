@@ -303,10 +303,7 @@ fn finding(method: &'static str, (score, threshold): (f64, f64), since: Option<u
 /// # Errors
 /// [`NoFinding::Chunks`] with fewer rows than chunks.
 pub fn reconstruction(reference: &[f64], current: &[f64]) -> Result<Finding, NoFinding> {
-    let rows = reference.len().min(current.len());
-    if rows < CHUNKS {
-        return Err(NoFinding::Chunks(rows));
-    }
+    enough(reference, current)?;
     let mean_of = |chunk: &[f64]| Some(chunk.iter().sum::<f64>() / chunk.len() as f64);
     let (low, high) = thresholds(&chunks(reference, mean_of)).ok_or(NoFinding::Empty("reference"))?;
     let found = chunks(current, mean_of);
