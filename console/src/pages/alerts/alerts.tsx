@@ -1,15 +1,15 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { Link } from "wouter";
 import { type Alert, type AlertChannel, ms, native } from "../../api/native";
+import { AlertLeads } from "../../components/alert-leads";
 import { Card, Chip, Empty, PageHead, Status, Time } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { Table } from "../../components/table";
-import { pageOf, phaseOf } from "../../lib/alerts";
+import { phaseOf } from "../../lib/alerts";
 import { plural } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { journalOf, useParam } from "../../lib/url";
+import { useParam } from "../../lib/url";
 import { BUDGET_NOTE, FIRST_SLO, Objectives } from "./objectives";
 
 const EVERY = 5000;
@@ -19,11 +19,6 @@ kind: AlertChannel
 name: oncall
 slack:
   url: {env: MAINSPRING_SECRET_SLACK}`;
-
-function Page({ alert }: { alert: Alert }) {
-  const path = pageOf(alert);
-  return path ? <Link href={path}>{alert.name}</Link> : alert.name;
-}
 
 function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
   const [wanted] = useParam("alert");
@@ -41,7 +36,7 @@ function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
         <Empty title="Nothing was wrong yet">What is wrong, and what a rollout decides, stands here.</Empty>
       }
       columns={[
-        { key: "name", label: "Alert", head: true, render: (a) => <Page alert={a} /> },
+        { key: "name", label: "Alert", head: true, render: (a) => a.name },
         {
           key: "phase",
           label: "State",
@@ -56,13 +51,8 @@ function Alerts({ alerts }: { alerts: Alert[] | undefined }) {
           label: "What it says",
           render: (a) => (
             <>
-              <span className="break">{a.summary}</span>{" "}
-              {a.runbook && (
-                <a href={a.runbook} rel="noreferrer">
-                  runbook
-                </a>
-              )}
-              {a.query && <Link href={journalOf(a.query)}>the predictions behind it</Link>}
+              <p className="break">{a.summary}</p>
+              <AlertLeads alert={a} />
               {a.query && (
                 <details>
                   <summary>Numbers and query</summary>

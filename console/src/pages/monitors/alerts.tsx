@@ -1,20 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { type Alert, type MonitorDetail, ms, native } from "../../api/native";
+import { AlertLeads } from "../../components/alert-leads";
 import { Card, Skeleton, Status, Time } from "../../components/basics";
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
-import { alertsOf, pageOf, pageWords, phaseOf } from "../../lib/alerts";
+import { alertsOf, phaseOf } from "../../lib/alerts";
 import { plural } from "../../lib/format";
 import { useNow } from "../../lib/hooks";
-import { journalOf, to } from "../../lib/url";
+import { to } from "../../lib/url";
 
 /** Of those that are over, so many. */
 const ENDED = 5;
 
 function One({ alert: a, here }: { alert: Alert; here: string }) {
   const [state, words] = phaseOf(a);
-  const page = pageOf(a);
   return (
     <li>
       <p className="row">
@@ -25,15 +25,7 @@ function One({ alert: a, here }: { alert: Alert; here: string }) {
         </span>
       </p>
       <p className="said break">{a.summary}</p>
-      <div className="row small">
-        {a.query && <Link href={journalOf(a.query)}>the predictions behind it</Link>}
-        {page && page !== here && <Link href={page}>{pageWords(page)}</Link>}
-        {a.runbook && (
-          <a href={a.runbook} rel="noreferrer">
-            runbook
-          </a>
-        )}
-      </div>
+      <AlertLeads alert={a} here={here} />
     </li>
   );
 }
