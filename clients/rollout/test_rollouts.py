@@ -169,6 +169,16 @@ def test_a_better_candidate_takes_the_deployment_over(server, models):
     assert version == "2"
     # The journal alone leads to the same decisions, and tells them in SQL.
     assert "decisions follow from the journal" in server.cli("rollout", "replay", "better-v2")
+    # So does how sure each metric was on the way, to its last number.
+    course = requests.get(f"{server.url}/api/v1/rollouts/better-v2/course").json()["metrics"]
+    points = next(m["points"] for m in course if m["name"] == "correct")
+    assert [p["at"] for p in points] == sorted({p["at"] for p in points}) and len(points) > 3
+    wide = lambda p: p["effect"]["high"] - p["effect"]["low"] if {"high", "low"} <= p["effect"].keys() else float("inf")
+    assert wide(points[-1]) < wide(points[0]) and points[-1]["effect"]["low"] > 0
+    assert sum(points[-1]["units"]) >= sum(correct["units"]) > sum(points[0]["units"])
+    assert "correct (success, difference)" in server.cli("rollout", "course", "better-v2")
+    missing = requests.get(f"{server.url}/api/v1/rollouts/better-v2/course?run=7")
+    assert missing.status_code == 404 and "run 7" in missing.text, missing.text
     end = time.monotonic() + PATIENCE
     while not (told := server.query("SELECT decision FROM decisions WHERE decided_by = 'Rollout/better-v2' ORDER BY sequence")) or told[-1]["decision"] != "succeeded":
         assert time.monotonic() < end, told

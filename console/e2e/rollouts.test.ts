@@ -53,6 +53,7 @@ describe("a rollout", () => {
     const metrics = page.getByRole("table", { name: "Metrics", exact: true });
     await metrics.getByRole("rowheader", { name: /^errors/ }).waitFor();
     await page.getByText(/fit the weights\.$/).waitFor();
+    await page.getByRole("img", { name: /^Effect on errors\. \d+ points/ }).waitFor();
     await drawn(page);
     expect(await axe(page)).toEqual([]);
     await shot(page, "rollout-1280-light");

@@ -62,6 +62,7 @@ export type Role = Schemas["RoleDto"];
 export type Rollout = Schemas["RolloutView"];
 export type RolloutDecision = Schemas["RolloutDecision"];
 export type RolloutGain = Schemas["RolloutGain"];
+export type RolloutMetricCourse = Schemas["RolloutMetricCourse"];
 export type RolloutMetric = Schemas["RolloutMetric"];
 export type RolloutOrder = Schemas["RolloutOrder"];
 export type RolloutWeights = Schemas["RolloutWeights"];
@@ -371,6 +372,15 @@ export const native = {
       `load the decisions of ${name}`,
       client.GET("/api/v1/rollouts/{name}/decisions", {
         params: { path: { name }, query: { run, limit: 50, ...(before ? { before } : {}) } },
+        ...s(signal),
+      }),
+      signal,
+    ),
+  rolloutCourse: (name: string, run: number, signal?: AbortSignal) =>
+    take(
+      `read the course of ${name}`,
+      client.GET("/api/v1/rollouts/{name}/course", {
+        params: { path: { name }, query: { run } },
         ...s(signal),
       }),
       signal,

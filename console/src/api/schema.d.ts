@@ -948,6 +948,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rollouts/{name}/course": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getRolloutCourse"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rollouts/{name}/decisions": {
         parameters: {
             query?: never;
@@ -3962,6 +3978,20 @@ export interface components {
              */
             weight: number;
         };
+        /** @description The effects of a run as they stood over time. */
+        RolloutCourse: {
+            /** @description The metrics, as declared. */
+            metrics: components["schemas"]["RolloutMetricCourse"][];
+        };
+        /** @description How sure one metric was at one moment. */
+        RolloutCoursePoint: {
+            /** @description What came up to here is in it. */
+            at: components["schemas"]["Time"];
+            /** @description The effect, with its confidence sequence. */
+            effect: components["schemas"]["EffectRange"];
+            /** @description Units that it rests on, of stable and of the candidate. */
+            units: number[];
+        };
         /** @description One line of the log of decisions. */
         RolloutDecision: {
             /**
@@ -4145,6 +4175,19 @@ export interface components {
             tested?: components["schemas"]["RolloutTested"] | null;
             /** @description Why there is no finding. */
             why?: string | null;
+        };
+        /** @description What one metric said over time. */
+        RolloutMetricCourse: {
+            /** @description Its name, as [`RolloutMetric::name`]. */
+            name: string;
+            /** @description The candidate, where there are several. */
+            variant?: string | null;
+            /** @description As [`RolloutMetric::role`]. */
+            role: string;
+            /** @description As [`RolloutMetric::scale`]. */
+            scale: string;
+            /** @description The oldest first, ever further apart; none from before there was an effect. */
+            points: components["schemas"]["RolloutCoursePoint"][];
         };
         /**
          * @description What a person wants.
@@ -6942,6 +6985,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description The request failed: RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRolloutCourse: {
+        parameters: {
+            query?: {
+                /** @description Which run; the last one when left out. */
+                run?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The effect of each metric as it stood over time, from the journal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutCourse"];
                 };
             };
             /** @description The request failed: RFC 9457 problem details */

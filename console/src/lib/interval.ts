@@ -17,6 +17,11 @@ export interface Placed {
 /** Air at both sides, as a part of the line. */
 const AIR = 0.06;
 
+/** What an effect is held against, in its own unit. */
+export function heldAgainst(m: Pick<RolloutMetric, "scale" | "stable">): number {
+  return m.scale === "ratio" ? 1 : m.scale === "mean" ? (m.stable ?? 0) : 0;
+}
+
 /**
  * The line of one metric. What it is held against is in the middle, so that the lines of a column can be
  * read together; a ratio has a logarithmic line, where twice and half are as far.
@@ -24,7 +29,7 @@ const AIR = 0.06;
 export function placed(m: Pick<RolloutMetric, "effect" | "scale" | "stable">): Placed | undefined {
   const { effect } = m;
   if (!effect || !Number.isFinite(effect.estimate)) return undefined;
-  const value = m.scale === "ratio" ? 1 : m.scale === "mean" ? (m.stable ?? 0) : 0;
+  const value = heldAgainst(m);
   const from = (x: number) => (m.scale === "ratio" ? Math.log(Math.max(x, 0)) : x - value);
   const ends = [effect.low, effect.estimate, effect.high].map((x) =>
     x === null || x === undefined ? undefined : from(x),

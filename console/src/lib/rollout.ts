@@ -8,6 +8,9 @@ import type {
 } from "../api/native";
 import { count, measure, percent, plural } from "./format";
 
+/** The roles of metrics, what decides first. */
+export const BY_ROLE = ["success", "guardrail", "signal", "quality", "reported"];
+
 /** As `Status` has it. */
 type Mark = "ok" | "warn" | "bad" | "live" | "none";
 

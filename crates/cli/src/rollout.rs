@@ -1,4 +1,4 @@
-//! `mainspring rollout`: begin, look, watch, order, replay, simulate.
+//! `mainspring rollout`: begin, look, watch, order, look back, replay, simulate.
 
 mod simulate;
 mod status;
@@ -64,6 +64,10 @@ pub async fn run(server: &Server, command: RolloutCmd, out: Output) -> Result<()
         RolloutCmd::Abort { name, why } => order(server, &name, "abort", [None, why.reason], out).await?,
         RolloutCmd::Skip { name, why } => order(server, &name, "skip", [None, why.reason], out).await?,
         RolloutCmd::Approve { name, why } => order(server, &name, "approve", [None, why.reason], out).await?,
+        RolloutCmd::Course { name, run } => {
+            let all = server.get(&format!("{}/course{}", url(&name), of_run(run))).await?;
+            either(out, &all, || status::course(&all));
+        }
         RolloutCmd::Replay { name, run } => replay(server, &name, run, out).await?,
         RolloutCmd::Simulate(args) => simulate::run(server, &args, out).await?,
     }
@@ -149,9 +153,12 @@ async fn order(
     Ok(())
 }
 
+fn of_run(run: Option<i64>) -> String {
+    run.map(|run| format!("?run={run}")).unwrap_or_default()
+}
+
 async fn replay(server: &Server, name: &str, run: Option<i64>, out: Output) -> Result<(), CliError> {
-    let which = run.map(|run| format!("?run={run}")).unwrap_or_default();
-    let found = server.post(&format!("{}/replay{which}", url(name)), &json!({})).await?;
+    let found = server.post(&format!("{}/replay{}", url(name), of_run(run)), &json!({})).await?;
     let diverged = found["diverged"].as_str();
     either(out, &found, || {
         let (same, all) = (cell(&found["same"]), cell(&found["decisions"]));

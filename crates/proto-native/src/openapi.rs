@@ -76,6 +76,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         api::rollouts::list_rollout_decisions,
         api::rollouts::start_rollout,
         api::rollouts::order_rollout,
+        api::rollouts::get_rollout_course,
         api::rollouts::replay_rollout,
         api::monitors::list_monitors,
         api::monitors::get_monitor,

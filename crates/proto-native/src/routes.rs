@@ -62,6 +62,7 @@ fn measured() -> Router<NativeState> {
         .route("/api/v1/rollouts/{name}/decisions", get(rollouts::list_rollout_decisions))
         .route("/api/v1/rollouts/{name}/start", post(rollouts::start_rollout))
         .route("/api/v1/rollouts/{name}/orders/{order}", post(rollouts::order_rollout))
+        .route("/api/v1/rollouts/{name}/course", get(rollouts::get_rollout_course))
         .route("/api/v1/rollouts/{name}/replay", post(rollouts::replay_rollout))
         .route("/api/v1/monitors", get(monitors::list_monitors))
         .route("/api/v1/monitors/{name}", get(monitors::get_monitor))

@@ -12,6 +12,7 @@
 
 mod action;
 mod control;
+mod course;
 mod error;
 mod event;
 mod kind;
@@ -30,6 +31,7 @@ mod sql;
 
 pub use action::{OrderRollout, ReadRollouts, StartRollout};
 pub use control::{Controller, Ports};
+pub use course::{Course, MetricCourse, Point};
 pub use error::RolloutError;
 pub use event::{Event, Exposure, Label, ShadowAnswer, Unitless};
 pub use kind::kind;

@@ -67,6 +67,11 @@ impl Pilot {
 
     /// Folds and looks up to `until`, before which nothing is missing.
     pub fn advance(&mut self, until: Timestamp) {
+        self.advance_seeing(until, &mut |_| {});
+    }
+
+    /// The same; `seen` is told of each look.
+    pub(crate) fn advance_seeing(&mut self, until: Timestamp, seen: &mut dyn FnMut(&mut Ledger)) {
         // Nothing is touched before it is time to look: late in a rollout that is every ten minutes.
         let due = |ledger: &Ledger| ledger.next_look().is_some_and(|look| look <= until);
         if !due(&self.ledger) {
@@ -79,6 +84,7 @@ impl Pilot {
             self.waiting[folded..folded + more].iter().for_each(|e| self.ledger.fold(e));
             folded += more;
             self.ledger.look(look);
+            seen(&mut self.ledger);
         }
         self.waiting.drain(..folded);
     }

@@ -47,8 +47,8 @@ impl Replayed {
 pub struct Record {
     /// The rollout's name.
     pub name: String,
-    /// The run's id ([`State::run`]).
-    pub run: String,
+    /// How it stands; a replay takes nothing from it but the run's id.
+    pub state: State,
     /// When it was declared.
     pub created_at: Timestamp,
     /// What was declared.
@@ -80,7 +80,7 @@ pub struct Replay {
 impl Replay {
     /// Nothing was replayed yet.
     pub fn new(record: Record) -> Self {
-        let state = State::new(record.run.clone(), record.created_at, 0);
+        let state = State::new(record.state.run.clone(), record.created_at, 0);
         let mut pilot = Pilot::new(&record.name, Arc::clone(&record.spec), state, Limits::default());
         pilot.earlier(&record.earlier);
         Self { record, pilot, done: 0, found: Replayed { same: 0, numbers: Vec::new(), diverged: None } }
@@ -184,11 +184,11 @@ fn first_difference(a: &Value, b: &Value, path: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::simulate::{Behaviour, World, drive};
 
-    fn recorded(seed: u64) -> (Record, Vec<Event>) {
+    pub(crate) fn recorded(seed: u64) -> (Record, Vec<Event>) {
         recorded_with(seed, "")
     }
 
@@ -212,14 +212,7 @@ mod tests {
         let created_at = Timestamp(1_767_225_600_000_000);
         let decisions = course.decisions;
         (
-            Record {
-                name: "simulated".into(),
-                run: format!("run-{seed}"),
-                created_at,
-                spec,
-                decisions,
-                earlier: Vec::new(),
-            },
+            Record { name: "simulated".into(), state: course.state, created_at, spec, decisions, earlier: Vec::new() },
             events,
         )
     }
@@ -267,7 +260,7 @@ mod tests {
     #[test]
     fn an_order_is_told_with_its_reason_and_replayed_with_it() {
         let (record, _) = recorded(1);
-        let state = State::new(record.run.clone(), record.created_at, 0);
+        let state = State::new(record.state.run.clone(), record.created_at, 0);
         let machine = crate::machine::Machine { name: "simulated", spec: &record.spec };
         let who = Who { reason: Some("in.age has drifted".into()), ..Who::new("Monitor/ages") };
         let done = machine.order(&state, crate::Order::Abort, &who, record.created_at.plus_micros(5)).unwrap();

@@ -179,6 +179,12 @@ impl Rollouts {
         self.view(&key)
     }
 
+    /// Whether somebody declares it, as far as this process was told: its first run may still be about to begin.
+    pub fn is_declared(&self, auth: &Authorized<ReadRollouts>) -> bool {
+        let name = auth.action().rollout.clone();
+        name.is_some_and(|name| self.declared.read().specs.contains_key(&(auth.tenant().clone(), name)))
+    }
+
     /// All rollouts of the tenant, as this process knows them.
     pub fn list(&self, auth: &Authorized<ReadRollouts>) -> Vec<View> {
         let keys: Vec<Key> = self.seen.read().runs.keys().filter(|(t, _)| t == auth.tenant()).cloned().collect();
@@ -241,7 +247,7 @@ impl Rollouts {
         let no_run = || RolloutError::NotFound { rollout: format!("{name}, run {number}") };
         let (run, decisions) = read.await?.ok_or_else(no_run)?;
         let Run { spec, created_at, state, .. } = run;
-        Ok(Record { name: name.to_string(), run: state.run, created_at, spec, decisions, earlier: Vec::new() })
+        Ok(Record { name: name.to_string(), state, created_at, spec, decisions, earlier: Vec::new() })
     }
 
     /// The routing rows of all tenants, for this process's deployments.

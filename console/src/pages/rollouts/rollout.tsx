@@ -5,10 +5,11 @@ import { Card, Chip, Live, PageHead, Skeleton, Time } from "../../components/bas
 import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { useTitle } from "../../lib/hooks";
-import { evidence, isActive, stepWords, waitsFor } from "../../lib/rollout";
+import { BY_ROLE, evidence, isActive, stepWords, waitsFor } from "../../lib/rollout";
 import { api, to } from "../../lib/url";
 import { Arms } from "./arms";
 import { Contexts } from "./contexts";
+import { CourseCard } from "./course";
 import { Decisions, useDecisions } from "./decisions";
 import { Metrics } from "./metrics";
 import { Orders } from "./orders";
@@ -37,8 +38,7 @@ function Lead({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[]
 function Evidence({ rollout, newest }: { rollout: Rollout; newest: RolloutDecision[] | undefined }) {
   const { metrics, ...of } = evidence(rollout, newest);
   const until = ms(of.until);
-  const order = ["success", "guardrail", "signal", "quality", "reported"];
-  const sorted = [...metrics].sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
+  const sorted = [...metrics].sort((a, b) => BY_ROLE.indexOf(a.role) - BY_ROLE.indexOf(b.role));
   return (
     <Card
       flush
@@ -112,6 +112,7 @@ export default function RolloutPage() {
             <div className="stack">
               <Stepper rollout={data} />
               <Evidence rollout={data} newest={newest} />
+              <CourseCard rollout={data} />
               <Variants rollout={data} />
               <Arms rollout={data} newest={newest} />
               <Contexts rollout={data} />

@@ -79,6 +79,14 @@ pub enum RolloutCmd {
         #[command(flatten)]
         why: Why,
     },
+    /// Show the effect of each metric and its range as they stood over time
+    Course {
+        /// Name
+        name: String,
+        /// Which run; the last one when left out
+        #[arg(long, value_name = "N")]
+        run: Option<i64>,
+    },
     /// Decide again from the journal, and say whether the same comes out
     Replay {
         /// Name

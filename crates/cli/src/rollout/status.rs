@@ -224,3 +224,30 @@ fn effect(metric: &Value) -> String {
 
 #[cfg(test)]
 mod tests;
+
+/// Rows of one metric that are shown of its course; the last one always.
+const ROWS: usize = 12;
+
+/// How sure each metric was over time.
+pub(super) fn course(all: &Value) {
+    let metrics = all["metrics"].as_array().into_iter().flatten();
+    let mut shown = metrics.filter_map(|m| Some((m, m["points"].as_array()?))).peekable();
+    if shown.peek().is_none() {
+        line("no metric has an effect yet, or the journal no longer has the answers");
+    }
+    for (i, (metric, points)) in shown.enumerate() {
+        if i > 0 {
+            line("");
+        }
+        let every = points.len().div_ceil(ROWS).max(1);
+        let rows = points.iter().rev().step_by(every).collect::<Vec<_>>().into_iter().rev();
+        line(format!("{} ({}, {})", cell(&metric["name"]), cell(&metric["role"]), cell(&metric["scale"])));
+        table(
+            &["until", "effect", "units of stable", "of the candidate"],
+            rows.map(|p| {
+                let said = serde_json::json!({"effect": p["effect"], "scale": metric["scale"]});
+                vec![time(&p["at"]), effect(&said), cell(&p["units"][0]), cell(&p["units"][1])]
+            }),
+        );
+    }
+}

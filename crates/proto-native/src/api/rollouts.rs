@@ -2,7 +2,7 @@
 
 use super::{Failures, Reply};
 use crate::convert::rollouts::replayed;
-use crate::dto::rollouts::{RolloutDecisions, RolloutList, RolloutOrder, RolloutReplay, RolloutView};
+use crate::dto::rollouts::{RolloutCourse, RolloutDecisions, RolloutList, RolloutOrder, RolloutReplay, RolloutView};
 use crate::extract::{Params, Seg, page_size};
 use crate::state::NativeState;
 use axum::Json;
@@ -10,7 +10,10 @@ use axum::extract::State;
 use mainspring_core::{Authorized, ErrorKind, Name, Timestamp};
 use mainspring_http::{ApiError, Caller};
 use mainspring_registry::ModelUri;
-use mainspring_rollout::{Batch, Before, Order, OrderRollout, Plan, ReadRollouts, Replay, StartRollout, View, Wanted};
+use mainspring_rollout::{
+    Batch, Before, Course, Event, EventStream, Order, OrderRollout, Plan, PortError, ReadRollouts, Record, Replay,
+    StartRollout, View, Wanted,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -21,8 +24,15 @@ fn named(name: &str) -> Result<Name, ApiError> {
     Name::new(name).map_err(|e| ApiError::new(ErrorKind::NotFound, format!("there is no rollout {name:?}: {e}")))
 }
 
-fn nobody(name: &Name) -> ApiError {
-    ApiError::new(ErrorKind::NotFound, format!("there is no rollout {:?}", name.as_str()))
+/// That there is no run of it, and why.
+fn nobody(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) -> ApiError {
+    let name = name.as_str();
+    if s.rollouts.is_declared(auth) {
+        let message = format!("rollout {name:?} is declared, and its first run has not begun yet");
+        let hint = format!("ask again in a second; what keeps it says: mainspring get rollout {name}");
+        return ApiError::new(ErrorKind::NotFound, message).hint(hint);
+    }
+    ApiError::new(ErrorKind::NotFound, format!("there is no rollout {name:?}"))
         .hint("declare one: mainspring apply -f, with kind: Rollout")
 }
 
@@ -45,7 +55,7 @@ async fn shown(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) ->
 
 /// The numbers of now, or after its end those of the last decision that had some.
 async fn numbers(s: &NativeState, auth: &Authorized<ReadRollouts>, name: &Name) -> Result<RolloutView, ApiError> {
-    let view = s.rollouts.status(auth).ok_or_else(|| nobody(name))?;
+    let view = s.rollouts.status(auth).ok_or_else(|| nobody(s, auth, name))?;
     if view.report.is_some() || !view.run.state.phase.ended() {
         return Ok(RolloutView::from(&view));
     }
@@ -104,8 +114,9 @@ pub(crate) async fn start_rollout(
     let name = named(&name)?;
     s.rollouts.start(&s.may(&who, StartRollout { rollout: name.clone() })?).await?;
     s.rollouts.refresh().await?;
-    let view = s.rollouts.status(&s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?);
-    Ok(Json(RolloutView::from(&view.ok_or_else(|| nobody(&name))?)))
+    let read = s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?;
+    let view = s.rollouts.status(&read).ok_or_else(|| nobody(&s, &read, &name))?;
+    Ok(Json(RolloutView::from(&view)))
 }
 
 #[utoipa::path(post, path = "/api/v1/rollouts/{name}/orders/{order}", operation_id = "orderRollout", tag = "rollouts",
@@ -120,7 +131,7 @@ pub(crate) async fn order_rollout(
     let name = named(&name)?;
     let read = s.may(&who, ReadRollouts { rollout: Some(name.clone()) })?;
     let order = match &whom.candidate {
-        Some(candidate) => one(&s.rollouts.status(&read).ok_or_else(|| nobody(&name))?, order, candidate)?,
+        Some(candidate) => one(&s.rollouts.status(&read).ok_or_else(|| nobody(&s, &read, &name))?, order, candidate)?,
         None => order.into(),
     };
     let reason = whom.reason.filter(|reason| !reason.trim().is_empty());
@@ -177,49 +188,91 @@ pub(crate) async fn replay_rollout(
     Params(which): Params<OfRun>,
 ) -> Reply<RolloutReplay> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
-    let mut record = s.rollouts.record(&auth, which.run).await?;
-    let plan = Plan::of(&record.spec);
-    let generation = record.decisions.iter().map(|d| d.generation).find(|g| *g > 0).unwrap_or(0);
-    let wanted = Wanted {
-        tenant: auth.tenant().clone(),
-        deployment: record.spec.deployment.clone(),
-        from: record.created_at,
-        generation,
-        labels: plan.labels(),
-        outputs: plan.outputs(),
-        inputs: plan.inputs(),
-    };
-    let failed = |e: mainspring_rollout::PortError| ApiError::new(ErrorKind::Unavailable, e.to_string());
-    let metrics = plan.before();
-    let begun = record.decisions.iter().find(|d| d.generation > 0).map(|d| d.at);
-    if let (Some(until), false) = (begun, metrics.is_empty()) {
-        let (tenant, deployment) = (wanted.tenant.clone(), wanted.deployment.clone());
-        let unit = record.spec.assignment.unit.clone();
-        let before = Before { tenant, deployment, until, unit, metrics };
-        record.earlier = s.rollout_events.before(before).await.map_err(failed)?;
-    }
-    let mut stream = s.rollout_events.follow(wanted).await.map_err(failed)?;
+    let (record, stream) = recorded(&s, &auth, which.run).await?;
     let decisions = record.decisions.len();
     // What came after the last decision that rests on something decides nothing.
     let cuts = record.decisions.iter().filter_map(|d| d.evidence.as_ref().map(|evidence| evidence.cut));
     let last = cuts.max().unwrap_or(Timestamp(i64::MIN));
-    let bug = |_| ApiError::new(ErrorKind::Internal, "the replay stopped at a bug");
-    let mut replay = Replay::new(record);
+    let replay = folded(stream, Replay::new(record), Replay::push, last).await?;
+    let found = aside(move || replay.finish()).await?;
+    Ok(Json(replayed(decisions, &found)))
+}
+
+#[utoipa::path(get, path = "/api/v1/rollouts/{name}/course", operation_id = "getRolloutCourse", tag = "rollouts",
+    params(("name" = String, Path, description = "Name"), OfRun),
+    responses((status = 200, description = "The effect of each metric as it stood over time, from the journal", body = RolloutCourse), Failures))]
+pub(crate) async fn get_rollout_course(
+    State(s): State<NativeState>,
+    Caller(who): Caller,
+    Seg(name): Seg<String>,
+    Params(which): Params<OfRun>,
+) -> Reply<RolloutCourse> {
+    let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
+    let (record, stream) = recorded(&s, &auth, which.run).await?;
+    // What comes after the end changes nothing, and a run that goes on always has more.
+    let last = if record.state.phase.ended() { record.state.since } else { s.ctx.now() };
+    let course = folded(stream, Course::new(record), Course::push, last).await?;
+    let metrics = aside(move || course.finish()).await?;
+    Ok(Json(RolloutCourse { metrics: metrics.iter().map(Into::into).collect() }))
+}
+
+fn unread(error: PortError) -> ApiError {
+    ApiError::new(ErrorKind::Unavailable, error.to_string())
+}
+
+/// A run, and the events of its time that the journal has.
+async fn recorded(
+    s: &NativeState,
+    auth: &Authorized<ReadRollouts>,
+    run: Option<i64>,
+) -> Result<(Record, Box<dyn EventStream>), ApiError> {
+    let mut record = s.rollouts.record(auth, run).await?;
+    let plan = Plan::of(&record.spec);
+    let (tenant, deployment) = (auth.tenant().clone(), record.spec.deployment.clone());
+    let begun = record.decisions.iter().find(|d| d.generation > 0);
+    let metrics = plan.before();
+    if let (Some(begun), false) = (begun, metrics.is_empty()) {
+        let (tenant, deployment) = (tenant.clone(), deployment.clone());
+        let unit = record.spec.assignment.unit.clone();
+        let before = Before { tenant, deployment, until: begun.at, unit, metrics };
+        record.earlier = s.rollout_events.before(before).await.map_err(unread)?;
+    }
+    let wanted = Wanted {
+        tenant,
+        deployment,
+        from: record.created_at,
+        generation: begun.map_or(0, |d| d.generation),
+        labels: plan.labels(),
+        outputs: plan.outputs(),
+        inputs: plan.inputs(),
+    };
+    let stream = s.rollout_events.follow(wanted).await.map_err(unread)?;
+    Ok((record, stream))
+}
+
+/// Pushes the events into `into` until none is left of the past, or none before `last` is missing.
+async fn folded<T: Send + 'static>(
+    mut stream: Box<dyn EventStream>,
+    mut into: T,
+    push: fn(&mut T, Vec<Event>, Timestamp),
+    last: Timestamp,
+) -> Result<T, ApiError> {
     loop {
-        let Batch { events, complete_until, reading } = stream.next().await.map_err(failed)?;
-        if events.is_empty() && !reading {
-            break;
-        }
-        // Seconds of work for a rollout of millions of answers.
-        let part = tokio::task::spawn_blocking(move || {
-            replay.push(events, complete_until);
-            replay
-        });
-        replay = part.await.map_err(bug)?;
-        if complete_until >= last {
-            break;
+        let Batch { events, complete_until, reading } = stream.next().await.map_err(unread)?;
+        let over = (events.is_empty() && !reading) || complete_until >= last;
+        into = aside(move || {
+            push(&mut into, events, complete_until);
+            into
+        })
+        .await?;
+        if over {
+            return Ok(into);
         }
     }
-    let found = tokio::task::spawn_blocking(move || replay.finish()).await.map_err(bug)?;
-    Ok(Json(replayed(decisions, &found)))
+}
+
+/// Seconds of work for a rollout of millions of answers.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let bug = |_| ApiError::new(ErrorKind::Internal, "what reads the journal stopped at a bug");
+    tokio::task::spawn_blocking(work).await.map_err(bug)
 }

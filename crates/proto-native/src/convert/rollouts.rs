@@ -2,9 +2,9 @@
 
 use crate::dto::rollouts::{
     ApprovalNeed, ArmValue, CheckReplay, EffectRange, ReplayLeftOut, ReplayRow, RolloutApproval, RolloutArm,
-    RolloutCheck, RolloutContext, RolloutContextArm, RolloutDecision, RolloutGain, RolloutHold, RolloutLeftOut,
-    RolloutLooks, RolloutMetric, RolloutOrder, RolloutReached, RolloutReplay, RolloutStep, RolloutTested,
-    RolloutVariant, RolloutView, RolloutWeights,
+    RolloutCheck, RolloutContext, RolloutContextArm, RolloutCoursePoint, RolloutDecision, RolloutGain, RolloutHold,
+    RolloutLeftOut, RolloutLooks, RolloutMetric, RolloutMetricCourse, RolloutOrder, RolloutReached, RolloutReplay,
+    RolloutStep, RolloutTested, RolloutVariant, RolloutView, RolloutWeights,
 };
 use mainspring_rollout::ledger::{
     Arm, ContextArm, ContextReport, Estimate, Gain, MetricReport, Range, Reached, Report, Tested,
@@ -12,7 +12,7 @@ use mainspring_rollout::ledger::{
 use mainspring_rollout::machine::Signal;
 use mainspring_rollout::machine::{Checked, Need, asked, lapses, needs, strict};
 use mainspring_rollout::rehearsal::{LeftOut, Rehearsed, WorstRow};
-use mainspring_rollout::{Decision, Machine, Order, Phase, Replayed, Run, View};
+use mainspring_rollout::{Decision, Machine, MetricCourse, Order, Phase, Point, Replayed, Run, View};
 use serde::Serialize;
 
 /// The word that a type has in JSON.
@@ -38,11 +38,15 @@ impl From<RolloutOrder> for Order {
     }
 }
 
+/// One line each where there are several candidates.
+fn of_candidate(metric: &str, variant: Option<&String>) -> String {
+    let of = variant.map(|v| format!(" ({v})")).unwrap_or_default();
+    format!("{metric}{of}")
+}
+
 fn metric(m: &MetricReport) -> RolloutMetric {
-    // One line each where there are several candidates.
-    let of = m.variant.as_ref().map(|v| format!(" ({v})")).unwrap_or_default();
     RolloutMetric {
-        name: format!("{}{of}", m.name),
+        name: of_candidate(&m.name, m.variant.as_ref()),
         variant: m.variant.clone(),
         role: word(&m.role),
         finding: word(&m.finding),
@@ -331,6 +335,19 @@ fn approval(run: &Run) -> Option<RolloutApproval> {
         not_by: run.state.starter.clone().filter(|_| strict),
         expires_at: lapses(&run.spec, &run.state, point).map(Into::into),
     })
+}
+
+impl From<&MetricCourse> for RolloutMetricCourse {
+    fn from(m: &MetricCourse) -> Self {
+        let point = |p: &Point| RolloutCoursePoint { at: p.at.into(), effect: range(p.effect), units: p.units };
+        Self {
+            name: of_candidate(&m.name, m.variant.as_ref()),
+            variant: m.variant.clone(),
+            role: word(&m.role),
+            scale: word(&m.scale),
+            points: m.points.iter().map(point).collect(),
+        }
+    }
 }
 
 /// What a replay of so many decisions found.

@@ -533,3 +533,40 @@ pub struct RolloutReplay {
     /// Numbers that differ although the decision is the same.
     pub numbers: Vec<String>,
 }
+
+/// How sure one metric was at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutCoursePoint {
+    /// What came up to here is in it.
+    pub at: Time,
+    /// The effect, with its confidence sequence.
+    pub effect: EffectRange,
+    /// Units that it rests on, of stable and of the candidate.
+    pub units: [u64; 2],
+}
+
+/// What one metric said over time.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutMetricCourse {
+    /// Its name, as [`RolloutMetric::name`].
+    pub name: String,
+    /// The candidate, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// As [`RolloutMetric::role`].
+    pub role: String,
+    /// As [`RolloutMetric::scale`].
+    pub scale: String,
+    /// The oldest first, ever further apart; none from before there was an effect.
+    pub points: Vec<RolloutCoursePoint>,
+}
+
+/// The effects of a run as they stood over time.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutCourse {
+    /// The metrics, as declared.
+    pub metrics: Vec<RolloutMetricCourse>,
+}

@@ -464,7 +464,7 @@ fn a_bandit_finds_the_best_gives_it_the_traffic_and_replays() {
     let created_at = Timestamp(1_767_225_600_000_000);
     let record = crate::Record {
         name: "simulated".into(),
-        run: "run-1".into(),
+        state: course.state.clone(),
         created_at,
         spec,
         decisions: course.decisions,
@@ -593,7 +593,7 @@ fn a_contextual_bandit_gives_each_segment_its_own_variant_and_shows_what_that_is
     let created_at = Timestamp(1_767_225_600_000_000);
     let record = crate::Record {
         name: "simulated".into(),
-        run: "run-7".into(),
+        state: course.state.clone(),
         created_at,
         spec,
         decisions: course.decisions,
