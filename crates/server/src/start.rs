@@ -129,6 +129,9 @@ pub async fn start(
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
     let tls = tls(&settings, &data)?;
+    if let Some(tls) = &tls {
+        drop(ctx.tasks.spawn("follow the TLS certificate", tls.clone().follow()));
+    }
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
 
     parts.resources.carry_out().await.map_err(StartError::part("carry out what is declared"))?;

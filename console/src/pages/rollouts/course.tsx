@@ -24,6 +24,12 @@ const place = (c: RolloutMetricCourse) => BY_ROLE.indexOf(c.role);
 const width = ({ effect: { low, high } }: RolloutMetricCourse["points"][number]) =>
   (high ?? Number.POSITIVE_INFINITY) - (low ?? Number.NEGATIVE_INFINITY);
 
+/** Whether its range has both ends by now. */
+const closed = ({ points }: RolloutMetricCourse) => {
+  const last = points.at(-1);
+  return last !== undefined && Number.isFinite(width(last));
+};
+
 /** One metric's effect between the ends of its range, from where it can be drawn beside what it is now. */
 export function drawn(course: RolloutMetricCourse, against: number) {
   const last = course.points.at(-1);
@@ -50,7 +56,7 @@ export function drawn(course: RolloutMetricCourse, against: number) {
 function marksOf(rollout: Pick<Rollout, "weights">): Mark[] {
   const shares = rollout.weights.map((w) => ({
     x: (ms(w.since) ?? 0) / 1000,
-    label: `weight ${percent(1 - (w.weights[0] ?? 1))}`,
+    label: percent(1 - (w.weights[0] ?? 1)),
   }));
   return shares.length > MARKS ? [] : shares;
 }
@@ -58,7 +64,8 @@ function marksOf(rollout: Pick<Rollout, "weights">): Mark[] {
 function Picture({ rollout, courses }: { rollout: Rollout; courses: RolloutMetricCourse[] }) {
   const [wanted, choose] = useState("");
   const all = useMemo(() => [...courses].sort((a, b) => place(a) - place(b)), [courses]);
-  const course = all.find((c) => c.name === wanted) ?? all[0];
+  // One that says something, unless nothing does yet.
+  const course = all.find((c) => c.name === wanted) ?? all.find(closed) ?? all[0];
   const stable = rollout.metrics.find((m) => m.name === course?.name)?.stable;
   const against = heldAgainst({ scale: course?.scale ?? "", stable });
   const picture = useMemo(() => course && drawn(course, against), [course, against]);

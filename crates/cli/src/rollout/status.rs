@@ -246,7 +246,9 @@ pub(super) fn course(all: &Value) {
             &["until", "effect", "units of stable", "of the candidate"],
             rows.map(|p| {
                 let said = serde_json::json!({"effect": p["effect"], "scale": metric["scale"]});
-                vec![time(&p["at"]), effect(&said), cell(&p["units"][0]), cell(&p["units"][1])]
+                // To the second: early looks are that near.
+                let at = cell(&p["at"]).get(..19).map(|at| at.replace('T', " ")).unwrap_or_default();
+                vec![at, effect(&said), cell(&p["units"][0]), cell(&p["units"][1])]
             }),
         );
     }

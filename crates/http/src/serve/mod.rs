@@ -146,7 +146,7 @@ async fn connection<A: App>(arrived: Arrived<A>) {
         None => Stream::Plain(tcp),
         Some(tls) => {
             let stop = shared.tasks.cancelled();
-            let handshake = tokio::time::timeout(shared.settings.header_timeout, tls.acceptor.accept(tcp));
+            let handshake = tokio::time::timeout(shared.settings.header_timeout, tls.acceptor().accept(tcp));
             tokio::select! {
                 () = stop.cancelled() => return,
                 shaken = handshake => match shaken {

@@ -63,6 +63,36 @@ async fn tls_serves_both_and_keeps_its_certificate() {
 }
 
 #[tokio::test]
+async fn a_renewed_certificate_is_served_to_who_comes_then_and_half_a_one_to_nobody() {
+    install();
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let tls = self_signed(dir.path());
+    let server = start(app(), ServeSettings { tls: Some(tls.clone()), ..patient() }).await;
+    let url = format!("https://localhost:{}/echo", server.address.port());
+    let trusting = |folder: &std::path::Path| {
+        let root = reqwest::Certificate::from_pem(&std::fs::read(folder.join("cert.pem")).unwrap()).unwrap();
+        reqwest::Client::builder().no_proxy().tls_certs_only([root]).build().unwrap()
+    };
+    let (old, _made) = (trusting(dir.path()), self_signed(other.path()));
+    let old_comes_later = trusting(dir.path());
+    assert!(old.post(&url).body("x").send().await.is_ok());
+    assert!(!tls.reread().unwrap(), "nothing was written");
+    // One file after the other, as whoever renews it writes them.
+    std::fs::copy(other.path().join("cert.pem"), dir.path().join("cert.pem")).unwrap();
+    assert!(tls.reread().is_err(), "the key of another");
+    assert!(trusting(other.path()).post(&url).body("x").send().await.is_err());
+    std::fs::copy(other.path().join("key.pem"), dir.path().join("key.pem")).unwrap();
+    assert!(tls.reread().unwrap());
+    assert!(trusting(other.path()).post(&url).body("x").send().await.is_ok());
+    assert!(old_comes_later.post(&url).body("x").send().await.is_err(), "the old one is not served any more");
+    assert!(old.post(&url).body("x").send().await.is_ok(), "its connection goes on");
+    std::fs::write(dir.path().join("cert.pem"), "-----BEGIN CERT").unwrap();
+    assert!(tls.reread().is_err());
+    assert!(trusting(other.path()).post(&url).body("x").send().await.is_ok());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_too_large_is_a_problem_not_a_cut() {
     let server = start(app(), patient()).await;
     let answer = h1().post(server.url("/echo")).body(vec![0; 5000]).send().await.unwrap();
