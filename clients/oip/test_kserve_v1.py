@@ -87,7 +87,7 @@ def test_what_is_not_understood_is_said(deployed):
     rows = {"instances": [[1.0]]}
     assert error("/v1/models/identity-fp32:predict", {"signature_name": "other", **rows}) == (400, 'there is no signature "other"; there is "serving_default"')
     status, said = error("/v1/models/identity-fp32:predict", {"rows": []})
-    assert status == 400 and "exactly one of" in said
+    assert status == 400 and "exactly one of instances and inputs; it " in said and "dataframe" not in said
     assert error("/v1/models/identity-fp32:predict", b"{")[0] == 400
     for verb, code in (("explain", 501), ("classify", 501), ("regress", 501), ("guess", 404)):
         assert error(f"/v1/models/identity-fp32:{verb}", rows)[0] == code

@@ -1,6 +1,6 @@
 //! The handle that everybody holds.
 
-use crate::error::ArtifactError;
+use crate::error::{ArtifactError, local};
 use crate::local::Local;
 use crate::opened::Opened;
 use crate::path::ArtifactPath;
@@ -295,6 +295,21 @@ impl Artifacts {
         match self.backend.as_ref() {
             Backend::Local(_) => Ok(0),
             Backend::Remote(s) => s.evict(max_bytes, idle).await,
+        }
+    }
+
+    /// Whether the store answers. A bucket is asked for a folder that it does not have, which costs as much as any listing.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Unavailable`], [`ArtifactError::Refused`]; [`ArtifactError::NotFound`] where the folder or the bucket is gone.
+    pub async fn reach(&self) -> Result<(), ArtifactError> {
+        match self.backend.as_ref() {
+            Backend::Local(s) => {
+                let root = s.location();
+                let there = tokio::fs::metadata(&root).await;
+                there.map(drop).map_err(|e| local("looking at", &root, &e))
+            }
+            Backend::Remote(s) => s.list(&ArtifactPath::parse("is-anybody-there")?).await.map(drop),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether the server takes requests, and what of it does not work. Looked at in the background, so
 //! that a probe costs a few loads.
 
+use mainspring_artifact::Artifacts;
 use mainspring_core::{Ctx, Failure};
 use mainspring_engine_onnx::OnnxRuntime;
 use mainspring_journal::Journal;
@@ -16,6 +17,11 @@ use tokio_util::sync::CancellationToken;
 /// How often other processes' changes, and the database with them, are looked for.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// How often the artifact store is asked whether it is there: a bucket wants money for each answer.
+const SELDOM: Duration = Duration::from_secs(30);
+/// How long its answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The state of the server. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -30,6 +36,8 @@ struct Inner {
     caught_up: AtomicBool,
     /// What the database said last, when it does not answer.
     database: Mutex<Option<String>>,
+    /// The same of the artifact store.
+    artifacts: Mutex<Option<String>>,
     journal: Journal,
     onnx: OnnxRuntime,
 }
@@ -37,12 +45,12 @@ struct Inner {
 impl Health {
     /// Of a server that is not ready yet; `stop` is cancelled when it begins to shut down.
     pub fn new(journal: Journal, onnx: OnnxRuntime, stop: CancellationToken) -> Self {
-        let inner = Inner { stop, caught_up: AtomicBool::new(false), database: Mutex::default(), journal, onnx };
-        Self { inner: Arc::new(inner) }
+        let (caught_up, database, artifacts) = Default::default();
+        Self { inner: Arc::new(Inner { stop, caught_up, database, artifacts, journal, onnx }) }
     }
 
     /// Starts to look.
-    pub fn follow(&self, registry: Registry, serving: Serving, ctx: &Ctx) {
+    pub fn follow(&self, registry: Registry, serving: Serving, artifacts: Artifacts, ctx: &Ctx) {
         let me = self.clone();
         drop(ctx.tasks.spawn("health: load what is declared", async move {
             serving.all_settled().await;
@@ -54,25 +62,26 @@ impl Health {
                 // The query by which other replicas' changes are seen says as well whether the
                 // database answers.
                 let said = registry.refresh().await.err().map(|e| e.to_string());
-                me.database(said);
+                note("database", &me.inner.database, said);
                 tokio::time::sleep(EVERY).await;
+            }
+        }));
+        let me = self.clone();
+        drop(ctx.tasks.spawn("health: artifacts", async move {
+            loop {
+                let said = match tokio::time::timeout(PATIENCE, artifacts.reach()).await {
+                    Ok(answer) => answer.err().map(|e| e.to_string()),
+                    Err(_) => Some(format!("{} has not answered for {} s", artifacts.location(), PATIENCE.as_secs())),
+                };
+                note("artifact store", &me.inner.artifacts, said);
+                tokio::time::sleep(SELDOM).await;
             }
         }));
     }
 
-    fn database(&self, said: Option<String>) {
-        let mut last = self.inner.database.lock();
-        match (&*last, &said) {
-            (None, Some(error)) => tracing::error!(error, "the database does not answer; deployed models go on"),
-            (Some(_), None) => tracing::info!("the database answers again"),
-            _ => {}
-        }
-        *last = said;
-    }
-
-    /// Whether requests are welcome. A database that is away does not make the server unready:
-    /// deployed models go on answering without it, and taking every replica that shares it out of
-    /// service would end what still works.
+    /// Whether requests are welcome. A database or an artifact store that is away does not make the
+    /// server unready: deployed models go on answering without them, and taking every replica that
+    /// shares them out of service would end what still works.
     pub fn ready(&self) -> bool {
         let inner = &self.inner;
         !inner.stop.is_cancelled() && inner.caught_up.load(Ordering::Acquire) && !self.answers_wait_for_a_sick_log()
@@ -99,9 +108,26 @@ impl Health {
             Some(hint) => format!("{e}; {hint}"),
             None => e.to_string(),
         });
-        let checks =
-            [("requests", requests), ("database", inner.database.lock().clone()), ("journal", log), ("engine", engine)];
+        let (database, artifacts) = (inner.database.lock().clone(), inner.artifacts.lock().clone());
+        let checks = [
+            ("requests", requests),
+            ("database", database),
+            ("artifacts", artifacts),
+            ("journal", log),
+            ("engine", engine),
+        ];
         let checks = checks.map(|(name, message)| Check { name: name.into(), ok: message.is_none(), message });
         Report { ready: self.ready(), checks: checks.into() }
     }
+}
+
+/// Keeps what a store of others said last, and says in the log when that changes.
+fn note(what: &str, last: &Mutex<Option<String>>, said: Option<String>) {
+    let mut last = last.lock();
+    match (&*last, &said) {
+        (None, Some(error)) => tracing::error!(error, "the {what} does not answer; deployed models go on"),
+        (Some(_), None) => tracing::info!("the {what} answers again"),
+        _ => {}
+    }
+    *last = said;
 }

@@ -16,6 +16,7 @@ use crate::rules::Suites;
 use crate::telemetry::Telemetry;
 use crate::{console, costs, export, monitors, rollouts, wiring};
 use mainspring_alert::Alerts;
+use mainspring_artifact::Artifacts;
 use mainspring_convert::Conversions;
 use mainspring_core::{Ctx, Gate, Tasks};
 use mainspring_cost::Costs;
@@ -87,6 +88,7 @@ impl Running {
 /// Every part, open.
 pub(crate) struct Parts {
     pub(crate) registry: Registry,
+    pub(crate) artifacts: Artifacts,
     pub(crate) journal: Journal,
     pub(crate) security: Security,
     pub(crate) resources: Resources,
@@ -146,7 +148,7 @@ pub async fn start(
     crate::upkeep::start(&settings, &parts.registry, &parts.gate, &ctx);
     let front = Tasks::new();
     let health = Health::new(parts.journal.clone(), parts.onnx.clone(), front.cancelled());
-    health.follow(parts.registry.clone(), parts.serving.clone(), &ctx);
+    health.follow(parts.registry.clone(), parts.serving.clone(), parts.artifacts.clone(), &ctx);
     let source = Source::new(&parts, health.clone());
     export::start(&settings, &source, replica, &ctx)?;
     let app = app(&settings, &parts, Front { health, source, tasks: front.clone(), resolved });
@@ -199,7 +201,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let conversions = Conversions::open(workshop, Arc::new(shelf), ctx.clone())
         .await
         .map_err(StartError::part("make the folder of conversions ready"))?;
-    let models = Models { registry: registry.clone(), artifacts, gate: gate.clone() };
+    let models = Models { registry: registry.clone(), artifacts: artifacts.clone(), gate: gate.clone() };
     let recorder = Recorder { journal: journal.clone(), tracer: telemetry.tracer() };
     let serving = Serving::new(all, Arc::new(models), Arc::new(recorder), ctx.clone()).ruled_by(Arc::new(Suites));
     let slos = Slos::default();
@@ -232,6 +234,7 @@ async fn open(settings: &Settings, data: &DataDir, ctx: &Ctx, telemetry: &Teleme
     let resources = Resources::new(db.clone(), Kinds::new(kinds), ctx.clone());
     Ok(Parts {
         registry,
+        artifacts,
         journal,
         security,
         resources,

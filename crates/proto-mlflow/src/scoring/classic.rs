@@ -38,7 +38,12 @@ impl Classic {
                 return Err(InputError::Shape { field: "signature_name".into(), what });
             }
         };
-        Ok(Self { input: input::read(node, contract)?, columns, signature_name })
+        let input = input::read(node, contract).map_err(|e| match e {
+            // Who speaks this protocol has never heard of data frames.
+            InputError::Form(has) => InputError::Classic(has),
+            other => other,
+        })?;
+        Ok(Self { input, columns, signature_name })
     }
 }
 

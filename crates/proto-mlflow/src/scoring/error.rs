@@ -26,6 +26,9 @@ pub enum InputError {
         "the input must be a JSON object with exactly one of dataframe_split, dataframe_records, instances and inputs; it {0}"
     )]
     Form(String),
+    /// The same where a protocol has but two forms.
+    #[error("the input must be a JSON object with exactly one of instances and inputs; it {0}")]
+    Classic(String),
     /// A form that is not filled in as it has to be.
     #[error("{field} {what}")]
     Shape {

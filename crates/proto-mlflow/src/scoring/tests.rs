@@ -297,6 +297,8 @@ fn wrong_requests_are_refused_by_name() {
     assert_eq!(message("[]", &named), format!("{start}is a list"));
     assert_eq!(message(r#"{"inputs":[],"instances":[]}"#, &named), format!("{start}has inputs, instances"));
     assert_eq!(message(r#"{"data":1}"#, &named), format!("{start}has data"));
+    let said = Classic::read(br#"{"data":1}"#, &named).unwrap_err().to_string();
+    assert_eq!(said, "the input must be a JSON object with exactly one of instances and inputs; it has data");
     assert_eq!(message("{", &named), "the body is not JSON: expected a member name in quotes, at byte 1");
     assert_eq!(
         message(r#"{"dataframe_split":{"columns":["age"],"data":[[1]]}}"#, &named),

@@ -134,7 +134,9 @@ pub(crate) async fn order_rollout(
         Some(candidate) => one(&s.rollouts.status(&read).ok_or_else(|| nobody(&s, &read, &name))?, order, candidate)?,
         None => order.into(),
     };
-    let reason = whom.reason.filter(|reason| !reason.trim().is_empty());
+    // It is printed on terminals, which obey such characters.
+    let plain = |reason: String| reason.replace(char::is_control, " ");
+    let reason = whom.reason.map(plain).filter(|reason| !reason.trim().is_empty());
     if let Some(long) = reason.as_ref().map(|reason| reason.chars().count()).filter(|count| *count > REASON) {
         let message = format!("a reason has at most {REASON} characters, and this one {long}");
         return Err(ApiError::new(ErrorKind::InvalidInput, message));
