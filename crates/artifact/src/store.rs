@@ -301,16 +301,22 @@ impl Artifacts {
     /// Whether the store answers. A bucket is asked for a folder that it does not have, which costs as much as any listing.
     ///
     /// # Errors
-    /// [`ArtifactError::Unavailable`], [`ArtifactError::Refused`]; [`ArtifactError::NotFound`] where the folder or the bucket is gone.
+    /// [`ArtifactError::Unavailable`], also where the folder or the bucket is gone; [`ArtifactError::Refused`].
     pub async fn reach(&self) -> Result<(), ArtifactError> {
-        match self.backend.as_ref() {
+        let answer = match self.backend.as_ref() {
             Backend::Local(s) => {
                 let root = s.location();
                 let there = tokio::fs::metadata(&root).await;
                 there.map(drop).map_err(|e| local("looking at", &root, &e))
             }
             Backend::Remote(s) => s.list(&ArtifactPath::parse("is-anybody-there")?).await.map(drop),
-        }
+        };
+        answer.map_err(|error| match error {
+            ArtifactError::NotFound { .. } => {
+                ArtifactError::Unavailable { store: self.location(), reason: "it is not there".to_owned() }
+            }
+            other => other,
+        })
     }
 
     /// Where the store is, for messages: a folder or `s3://bucket/prefix`.

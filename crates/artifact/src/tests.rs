@@ -119,3 +119,14 @@ fn addresses() {
     }
     assert!(Artifacts::open_with("s3://bucket", dir.path(), &[("AWS_NONSENSE".to_owned(), String::new())]).is_err());
 }
+
+#[tokio::test]
+async fn a_folder_that_is_gone_does_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("artifacts");
+    let store = Artifacts::open(root.to_str().unwrap(), &dir.path().join("cache")).unwrap();
+    assert_eq!(store.reach().await, Ok(()));
+    std::fs::remove_dir_all(&root).unwrap();
+    let said = store.reach().await.unwrap_err().to_string();
+    assert!(said.ends_with("artifacts does not answer: it is not there"), "{said}");
+}
