@@ -17,9 +17,9 @@ export interface Placed {
 /** Air at both sides, as a part of the line. */
 const AIR = 0.06;
 
-/** What an effect is held against, in its own unit. */
-export function heldAgainst(m: Pick<RolloutMetric, "scale" | "stable">): number {
-  return m.scale === "ratio" ? 1 : m.scale === "mean" ? (m.stable ?? 0) : 0;
+/** What an effect is held against, in its own unit; nothing where the limit of a mean is not known here. */
+export function heldAgainst(m: Pick<RolloutMetric, "scale" | "stable">): number | undefined {
+  return m.scale === "ratio" ? 1 : m.scale === "mean" ? (m.stable ?? undefined) : 0;
 }
 
 /**
@@ -29,7 +29,7 @@ export function heldAgainst(m: Pick<RolloutMetric, "scale" | "stable">): number 
 export function placed(m: Pick<RolloutMetric, "effect" | "scale" | "stable">): Placed | undefined {
   const { effect } = m;
   if (!effect || !Number.isFinite(effect.estimate)) return undefined;
-  const value = heldAgainst(m);
+  const value = heldAgainst(m) ?? 0;
   const from = (x: number) => (m.scale === "ratio" ? Math.log(Math.max(x, 0)) : x - value);
   const ends = [effect.low, effect.estimate, effect.high].map((x) =>
     x === null || x === undefined ? undefined : from(x),

@@ -53,3 +53,9 @@ it("begins where the range fits beside what it is now, and leaves out an end tha
   expect(open.series[1]?.values).toEqual([null, null]);
   expect(drawn(course([]), 0)).toMatchObject({ x: [], left: 0 });
 });
+
+it("draws no limit that nobody knows here", () => {
+  const mean = { ...course([[0.1, 0.2]]), scale: "mean" };
+  expect(drawn(mean, undefined).series.map((s) => s.label)).toEqual(["effect, mean", "upper end", "lower end"]);
+  expect(drawn(mean, 0.3).series.at(-1)).toMatchObject({ label: "limit", values: [0.3] });
+});

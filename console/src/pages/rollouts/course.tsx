@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { ms, native, type Rollout, type RolloutMetricCourse } from "../../api/native";
+import { ms, native, type Rollout, type RolloutDecision, type RolloutMetricCourse } from "../../api/native";
 import { Card, Skeleton } from "../../components/basics";
 import { Chart } from "../../components/chart/chart";
 import type { Mark, Series } from "../../components/chart/data";
@@ -9,7 +9,7 @@ import { Loaded } from "../../components/loaded";
 import { ShowCall } from "../../components/show-call";
 import { measure, percent } from "../../lib/format";
 import { heldAgainst } from "../../lib/interval";
-import { BY_ROLE, isActive, metricName } from "../../lib/rollout";
+import { BY_ROLE, evidence, isActive, metricName } from "../../lib/rollout";
 import { api } from "../../lib/url";
 
 /** The journal is read for each look. */
@@ -31,7 +31,7 @@ const closed = ({ points }: RolloutMetricCourse) => {
 };
 
 /** One metric's effect between the ends of its range, from where it can be drawn beside what it is now. */
-export function drawn(course: RolloutMetricCourse, against: number) {
+export function drawn(course: RolloutMetricCourse, against: number | undefined) {
   const last = course.points.at(-1);
   const most = last ? width(last) * WIDER : Number.POSITIVE_INFINITY;
   const from = Math.max(
@@ -43,12 +43,11 @@ export function drawn(course: RolloutMetricCourse, against: number) {
     { label: `effect, ${course.scale}`, values: points.map((p) => p.effect.estimate), colour: 0 },
     { label: "upper end", values: points.map((p) => p.effect.high ?? null), colour: 0, edge: true },
     { label: "lower end", values: points.map((p) => p.effect.low ?? null), colour: 0, edge: true },
-    {
-      label: course.scale === "mean" ? "limit" : "no effect",
-      values: points.map(() => against),
-      colour: 1,
-    },
   ];
+  if (against !== undefined) {
+    const label = course.scale === "mean" ? "limit" : "no effect";
+    series.push({ label, values: points.map(() => against), colour: 1 });
+  }
   return { x: points.map((p) => (ms(p.at) ?? 0) / 1000), series, left: from };
 }
 
@@ -61,12 +60,18 @@ function marksOf(rollout: Pick<Rollout, "weights">): Mark[] {
   return shares.length > MARKS ? [] : shares;
 }
 
-function Picture({ rollout, courses }: { rollout: Rollout; courses: RolloutMetricCourse[] }) {
+interface Of {
+  rollout: Rollout;
+  /** The newest decisions: they have the numbers where this server has none. */
+  newest: RolloutDecision[] | undefined;
+}
+
+function Picture({ rollout, newest, courses }: Of & { courses: RolloutMetricCourse[] }) {
   const [wanted, choose] = useState("");
   const all = useMemo(() => [...courses].sort((a, b) => place(a) - place(b)), [courses]);
   // One that says something, unless nothing does yet.
   const course = all.find((c) => c.name === wanted) ?? all.find(closed) ?? all[0];
-  const stable = rollout.metrics.find((m) => m.name === course?.name)?.stable;
+  const stable = evidence(rollout, newest).metrics.find((m) => m.name === course?.name)?.stable;
   const against = heldAgainst({ scale: course?.scale ?? "", stable });
   const picture = useMemo(() => course && drawn(course, against), [course, against]);
   if (!course || !picture) {
@@ -104,7 +109,7 @@ function Picture({ rollout, courses }: { rollout: Rollout; courses: RolloutMetri
 }
 
 /** How sure each metric was over time: the same journal, folded again. */
-export function CourseCard({ rollout }: { rollout: Rollout }) {
+export function CourseCard({ rollout, newest }: Of) {
   const { name, run } = rollout;
   const active = isActive(rollout);
   const query = useQuery({
@@ -129,7 +134,7 @@ export function CourseCard({ rollout }: { rollout: Rollout }) {
           data === undefined ? (
             <Skeleton width="100%" />
           ) : (
-            <Picture rollout={rollout} courses={data.metrics} />
+            <Picture rollout={rollout} newest={newest} courses={data.metrics} />
           )
         }
       </Loaded>

@@ -112,7 +112,7 @@ export default function RolloutPage() {
             <div className="stack">
               <Stepper rollout={data} />
               <Evidence rollout={data} newest={newest} />
-              <CourseCard rollout={data} />
+              <CourseCard rollout={data} newest={newest} />
               <Variants rollout={data} />
               <Arms rollout={data} newest={newest} />
               <Contexts rollout={data} />
