@@ -15,6 +15,7 @@ use mainspring_rollout::{
     StartRollout, View, Wanted,
 };
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 /// Newest decisions among which the last one with numbers is looked for.
@@ -190,6 +191,7 @@ pub(crate) async fn replay_rollout(
     Params(which): Params<OfRun>,
 ) -> Reply<RolloutReplay> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
+    let _reading = READING.acquire().await;
     let (record, stream) = recorded(&s, &auth, which.run).await?;
     let decisions = record.decisions.len();
     // What came after the last decision that rests on something decides nothing.
@@ -210,6 +212,7 @@ pub(crate) async fn get_rollout_course(
     Params(which): Params<OfRun>,
 ) -> Reply<RolloutCourse> {
     let auth = s.may(&who, ReadRollouts { rollout: Some(named(&name)?) })?;
+    let _reading = READING.acquire().await;
     let (record, stream) = recorded(&s, &auth, which.run).await?;
     // What comes after the end changes nothing, and a run that goes on always has more.
     let last = if record.state.phase.ended() { record.state.since } else { s.ctx.now() };
@@ -221,6 +224,9 @@ pub(crate) async fn get_rollout_course(
 fn unread(error: PortError) -> ApiError {
     ApiError::new(ErrorKind::Unavailable, error.to_string())
 }
+
+/// Runs that are read from the journal at once; who comes then waits. Each takes a core and the memory of a ledger.
+static READING: Semaphore = Semaphore::const_new(2);
 
 /// A run, and the events of its time that the journal has.
 async fn recorded(
