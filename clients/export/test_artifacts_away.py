@@ -68,6 +68,7 @@ def test_a_bucket_that_is_away_is_said_and_ends_no_prediction(bucket):
         assert found(server) == (200, True, "", 1.0)
         x, y = load_iris(return_X_y=True)
         mlflow.set_tracking_uri(server.url)
+        mlflow.set_experiment("away")
         with mlflow.start_run():
             model = LogisticRegression(max_iter=500).fit(x, y)
             mlflow.sklearn.log_model(model, name="model", registered_model_name="iris", pip_requirements=["scikit-learn"], input_example=x[:2])

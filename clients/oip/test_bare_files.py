@@ -20,6 +20,7 @@ def weighted(folder, factor):
 def test_by_its_path(server, tmp_path):
     weighted(tmp_path, 3)
     mlflow.set_tracking_uri(server.url)
+    mlflow.set_experiment("bare-files")
     with mlflow.start_run() as run:
         for name in ("graph.onnx", "graph.data", "other.onnx"):
             mlflow.log_artifact(tmp_path / name)

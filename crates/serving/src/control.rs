@@ -302,7 +302,10 @@ fn put(means: &Arc<Means>, deployment: &Arc<Deployment>, seat: &Seat, (loaded, w
 pub(crate) fn decide(means: &Arc<Means>, deployment: &Arc<Deployment>, row: Option<Arc<Row>>) -> Result<(), StaleRow> {
     let mut outcome = Ok(false);
     let retired = deployment.reroute(means.ctx.now(), |route| {
-        outcome = newer(deployment.row.load().as_deref(), row.as_deref());
+        outcome = match (deployment.row.load().as_deref(), row.as_deref()) {
+            (Some(have), Some(offered)) => offered.replaces(have),
+            (have, offered) => Ok(have.is_some() || offered.is_some()),
+        };
         if !matches!(outcome, Ok(true)) {
             return;
         }
@@ -321,18 +324,6 @@ pub(crate) fn decide(means: &Arc<Means>, deployment: &Arc<Deployment>, row: Opti
         deployment.wake.notify_one();
     }
     Ok(())
-}
-
-/// Whether a row changes something.
-fn newer(have: Option<&Row>, offered: Option<&Row>) -> Result<bool, StaleRow> {
-    let (Some(have), Some(offered)) = (have, offered) else { return Ok(have.is_some() || offered.is_some()) };
-    if have == offered {
-        return Ok(false);
-    }
-    if have.rollout == offered.rollout && offered.generation() <= have.generation() {
-        return Err(StaleRow { offered: offered.generation(), have: have.generation() });
-    }
-    Ok(true)
 }
 
 /// Whether something is being loaded that the next row has no place for.

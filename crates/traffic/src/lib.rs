@@ -15,7 +15,7 @@
 //! | sticky | no state but the row |
 //! | monotone: who is in a variant stays while its weight does not fall | [`Split::reweighted`] moves only what a falling weight gives up |
 //! | rollouts do not see each other | each salt is hashed with what it is for, then seeds the hash of the unit |
-//! | an older row never comes back | [`Table::put`] compares generations |
+//! | an older row never comes back | [`Row::replaces`] compares generations |
 
 mod cookie;
 mod hash;
@@ -25,15 +25,13 @@ mod route;
 mod row;
 mod share;
 mod split;
-mod table;
 mod unit;
 
 pub use hash::{Purpose, Salt, bucket, unit_id};
 pub use head::{RequestHead, VARIANT_HEADER, named};
 pub use policy::{Contexts, Feature, Levels, MOST_CONTEXTS, Policy, PolicyError};
 pub use route::{Choice, Holdout, Layer, LayerPlace, Route, RouteError, RouteSpec, Variant, Why};
-pub use row::{HardLimits, Row, RowError, RowVariant, Shadow};
+pub use row::{HardLimits, Row, RowError, RowVariant, Shadow, StaleRow};
 pub use share::{BUCKETS, Share, ShareError};
 pub use split::{Split, SplitError};
-pub use table::{StaleRow, Table};
 pub use unit::{UnitError, UnitFrom};

@@ -109,6 +109,16 @@ pub enum RowError {
     Limits(&'static str),
 }
 
+/// A row came that is not newer than the one of its rollout that is in place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the row of generation {offered} comes after generation {have} and differs from it; it was not taken")]
+pub struct StaleRow {
+    /// Its generation.
+    pub offered: u64,
+    /// The generation in place.
+    pub have: u64,
+}
+
 impl Row {
     /// Which write of the row this is.
     pub fn generation(&self) -> u64 {
@@ -120,6 +130,21 @@ impl Row {
     pub fn choose(&self, unit: &[u8], context: Option<u16>) -> Choice {
         let split = self.policy.as_ref().zip(context).and_then(|(policy, context)| policy.split(context));
         split.map_or_else(|| self.route.choose(unit), |split| self.route.choose_by(unit, split))
+    }
+
+    /// Whether it takes the place of `have`: a row that was read again changes nothing.
+    ///
+    /// # Errors
+    /// [`StaleRow`] when it is the same rollout's and not newer. One of the same generation that differs was given out by two
+    /// writers.
+    pub fn replaces(&self, have: &Self) -> Result<bool, StaleRow> {
+        if self == have {
+            return Ok(false);
+        }
+        if self.rollout == have.rollout && self.generation() <= have.generation() {
+            return Err(StaleRow { offered: self.generation(), have: have.generation() });
+        }
+        Ok(true)
     }
 
     /// Finds contradictions.

@@ -102,3 +102,17 @@ fn limits_that_cannot_trip_are_refused() {
     assert_eq!(with(|l| l.window = Duration::ZERO), Err(RowError::Limits("a window")));
     assert_eq!(with(|l| l.min_requests = 0), Err(RowError::Limits("min_requests of at least 1")));
 }
+
+#[test]
+fn a_late_row_never_undoes_a_newer_one() {
+    let first = row();
+    let weights = [Share::ALL, Share::NONE];
+    let second = Row { route: first.route.reweighted(&weights).unwrap(), ..first.clone() };
+    assert_eq!(second.replaces(&first), Ok(true));
+    assert_eq!(first.replaces(&second), Err(StaleRow { offered: 1, have: 2 }));
+    assert_eq!(second.replaces(&second), Ok(false), "read again");
+    let other = Row { shadow: None, ..second.clone() };
+    assert_eq!(other.replaces(&second), Err(StaleRow { offered: 2, have: 2 }), "two writers gave out one number");
+    let next = Row { rollout: "churn-v9".into(), ..first };
+    assert_eq!(next.replaces(&second), Ok(true), "another rollout counts from one again");
+}
