@@ -22,13 +22,15 @@ def example(package, name, seconds):
 def rollout(_binary):
     assigned = example("mainspring-traffic", "assign", 900)
     rows = [["with 10,000 active rollouts", "measured", "target"]]
-    for what, words in (("look-up and choice", "look-up and choice of the variant, among all of them"),
-                        ("choice, in cache", "choice of the variant, in cache"),
-                        ("a request's part", "all that a request asks of a row in cache")):
-        found = re.search(rf"^{re.escape(what)}\s+([\d.]+) ns", assigned, re.MULTILINE)
+    routed = example("mainspring-serving", "routing", 900)
+    for said, what, words, most in ((assigned, "choice, among all", "choice of the variant by any of their rows", CHOICE),
+                                    (assigned, "choice, in cache", "choice of the variant by a row in cache", CHOICE),
+                                    (routed, "a rollout adds", "what a rollout adds to finding who answers, in serving", CHOICE),
+                                    (routed, "without a rollout", "finding who answers among as many without one", None)):
+        found = re.search(rf"^{re.escape(what)}\s+([\d.]+) ns", said, re.MULTILINE)
         if not found:
-            raise RuntimeError(f"the bench of assignment says nothing of {what!r}: {assigned}")
-        rows.append([words, f"{found[1]} ns", f"{CHOICE} ns"])
+            raise RuntimeError(f"the bench of routing says nothing of {what!r}: {said}")
+        rows.append([words, f"{found[1]} ns", f"{most} ns" if most else ""])
     passes = example("mainspring-rollout", "controller_pass", 1800)
     seconds = [float(s) for s in re.findall(r"^pass \d+: ([\d.]+) s", passes, re.MULTILINE)]
     if len(seconds) < 6:

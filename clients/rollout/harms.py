@@ -121,6 +121,30 @@ class Users(Traffic):
         return sum(f"v{self.version}" in variants for variants in list(self.seen.values()))
 
 
+class Better(Users):
+    """The candidate is right where stable guesses: no harm, and what a rollout is for."""
+
+    name, version = "improved", 2
+
+    def document(self):
+        metrics = {"success": [{"name": "correct", "kind": "mean", "source": "label:correct", "minEffect": 0.05}]}
+        steps = [{"abTest": {"weight": 50, "minExposures": 100, "minDuration": "1s", "maxDuration": "1h"}}]
+        return declared(self.name, self.version, steps, metrics=metrics, rollback={"keepWarm": "0s"})
+
+    def meet(self, client, user, choose):
+        self.tell(client, [self.judged(client, user, choose)])
+
+    def verdict(self, server):
+        """The decision that shipped it."""
+        until(server, self.rollout, "succeeded")
+        promoted = next(d for d in decisions(server, self.rollout) if d["kind"] == "promoted")
+        correct = next(m for m in promoted["metrics"] if m["name"] == "correct")
+        assert correct["finding"] == "better" and correct["effect"]["low"] > 0, correct
+        assert mlflow.MlflowClient(server.url).get_model_version_by_alias("lump", self.name).version == "2"
+        assert self.failed == 0
+        return promoted
+
+
 class Worse(Users):
     """The candidate is wrong nearly always, and it is known at once."""
 

@@ -482,6 +482,9 @@ def test_a_candidate_that_crashes_is_out_after_a_handful_of_requests(server, mod
     assert set(codes) == {200, 500} and codes.count(500) <= 12, codes.count(500)
     sentence = next(d for d in decisions(server, "crash-v2") if d["kind"] == "rolledBack")["sentence"]
     assert "hard limit" in sentence and "of 10 requests failed" in sentence
+    # From the first request that met it to the last one.
+    met = "SELECT CAST(max(at) AS BIGINT) - CAST(min(at) AS BIGINT) AS us FROM predictions WHERE deployment = 'crash' AND variant = 'v2'"
+    assert 0 < server.query(met)[0]["us"] < 5_000_000
 
 
 def asked(server, deployment, rows, n, body=None):

@@ -10,7 +10,7 @@ import time
 
 import mlflow
 import pytest
-from harms import Biased, Late, Slow, Worse, ready
+from harms import Better, Biased, Late, Slow, Worse, ready
 from mainspring_server import ROOT, Mainspring, stores
 from test_rollouts import PATIENCE, Traffic, begin, by_chance, declared, decisions, deployed, lumps, until, view
 
@@ -167,13 +167,13 @@ def test_who_decides_counts_every_answer_once_and_so_does_its_successor(servers)
     assert "decisions follow from the journal" in other.cli("rollout", "replay", "pair-v2")
 
 
-# How many ask before the kill, and the seconds between two. What takes longest begins first.
-HARMS = {Late: (None, 0.03), Worse: (20, 0.1), Biased: (40, 0.1), Slow: (20, 0.1)}
+# Of each harm, and of the gain: how many ask before the kill, and the seconds between two. What takes longest begins first.
+HARMS = {Late: (None, 0.03), Worse: (20, 0.1), Better: (20, 0.1), Biased: (40, 0.1), Slow: (20, 0.1)}
 
 
 @pytest.fixture(scope="module")
 def harmed():
-    """A rollout of each harm on two servers. Who decides is killed under traffic: where there is not enough for a verdict yet,
+    """A rollout of each on two servers. Who decides is killed under traffic: where there is not enough for a verdict yet,
     and of `Late` once it was promoted. Yields the harms, who died, who is left, and when that was."""
     with pair() as (running, rows), contextlib.ExitStack() as stack:
         harms = [harm(running, rows, few=few, pace=pace) for harm, (few, pace) in HARMS.items()]
@@ -197,7 +197,7 @@ def harmed():
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_successor_finds_each_harm_that_a_killed_one_was_about_to_find(harmed, harm):
+def test_a_successor_finds_each_harm_and_gain_that_a_killed_one_was_about_to_find(harmed, harm):
     harms, dies, left, killed = harmed
     # Of late labels those alone that are about answers of the dead one, whose journal nobody can read.
     last = harms[harm].verdict(left, **({"of": dies} if harm is Late else {}))

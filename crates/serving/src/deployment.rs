@@ -28,8 +28,8 @@ const KEPT_VERSIONS: usize = 16;
 pub(crate) struct Route {
     /// What answers; stable, when a row decides.
     pub current: Option<Arc<Loaded>>,
-    /// The row that decides, with its candidates.
-    pub traffic: Option<Arc<Traffic>>,
+    /// The row that decides, with its candidates. Not behind a pointer: every request would follow it.
+    pub traffic: Option<Traffic>,
     /// Versions that finish what they have.
     pub draining: Vec<Arc<Loaded>>,
     pub state: State,
@@ -49,7 +49,8 @@ impl Route {
     /// Changes the traffic, when there is some.
     pub fn change_traffic(&mut self, change: impl FnOnce(&mut Traffic)) {
         if let Some(traffic) = &mut self.traffic {
-            change(Arc::make_mut(traffic));
+            change(traffic);
+            traffic.settle();
         }
     }
 }

@@ -49,14 +49,14 @@ pub(crate) struct Chosen {
     pub made: Option<(EventId, Timestamp)>,
     /// The row that waits for the inputs, which decide.
     undecided: Option<Undecided>,
-    /// The row, where what it decides has a shadow.
-    pub shaded: Option<Arc<Traffic>>,
+    /// The route, where what its row decides has a shadow.
+    pub shaded: Option<Arc<Route>>,
 }
 
 /// A row that waits for the inputs.
 #[derive(Debug)]
 struct Undecided {
-    traffic: Arc<Traffic>,
+    route: Arc<Route>,
     /// The unit, where it is none of them and was there.
     unit: Option<Box<[u8]>>,
 }
@@ -104,7 +104,8 @@ impl Picked {
 impl Chosen {
     /// Lets the inputs decide where they do.
     pub fn decide(&mut self, id: &EventId, inputs: &[NamedTensor]) {
-        let Some(Undecided { traffic, unit }) = self.undecided.take() else { return };
+        let Some(Undecided { route, unit }) = self.undecided.take() else { return };
+        let Some(traffic) = &route.traffic else { return };
         let contract = &self.loaded.facts.contract;
         let unit = match &traffic.row.unit {
             UnitFrom::Field(name) => field(inputs, name, contract).map(Vec::into_boxed_slice),
@@ -171,8 +172,8 @@ pub(crate) fn key(who: &Principal) -> Option<&[u8]> {
 /// A routing row that decides who answers a request.
 struct Row<'a> {
     deployment: &'a Deployment,
-    route: &'a Route,
-    traffic: &'a Arc<Traffic>,
+    route: &'a Arc<Route>,
+    traffic: &'a Traffic,
     stable: &'a Arc<Loaded>,
 }
 
@@ -201,7 +202,7 @@ impl Row<'_> {
             };
             if self.traffic.waits() {
                 let unit = unit.map(Box::from);
-                undecided = Some(Undecided { traffic: Arc::clone(self.traffic), unit });
+                undecided = Some(Undecided { route: Arc::clone(self.route), unit });
                 (self.stable, Assignment::default())
             } else {
                 let way = self.traffic.choose(self.stable, By { unit, id, context: None }, false);
@@ -209,7 +210,7 @@ impl Row<'_> {
                 (way.loaded, way.assignment)
             }
         };
-        let shaded = (self.traffic.shade.is_some() && !assignment.forced).then(|| Arc::clone(self.traffic));
+        let shaded = (self.traffic.shade.is_some() && !assignment.forced).then(|| Arc::clone(self.route));
         Ok(Chosen { loaded: Arc::clone(loaded), assignment, guard, made: Some(made), undecided, shaded })
     }
 

@@ -19,7 +19,7 @@ use mainspring_core::{Assignment, Authorized, Ctx, EventId, Name, Protocol, Tena
 use mainspring_engine::Engine;
 use mainspring_traffic::Row;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -37,7 +37,8 @@ use call::{Call, Step};
 pub use rehearse::Rehearsed;
 pub use stream::AnswerParts;
 
-type Table = HashMap<Tenant, BTreeMap<Name, Arc<Deployment>>>;
+/// A search by order would read the names of a dozen others for each request.
+type Table = HashMap<Tenant, HashMap<Name, Arc<Deployment>>>;
 
 /// Everything that is deployed in this process. Clones share it.
 #[derive(Clone)]
@@ -169,7 +170,7 @@ impl Serving {
     /// there is one at most; of two the first by name answers.
     pub fn default_deployment(&self, tenant: &Tenant) -> Option<Name> {
         let table = self.table.load();
-        table.get(tenant)?.iter().find(|(_, d)| d.spec.load().default).map(|(name, _)| name.clone())
+        table.get(tenant)?.iter().filter(|(_, d)| d.spec.load().default).map(|(name, _)| name).min().cloned()
     }
 
     /// Describes the deployment that `auth` names; `None` when there is none, or `auth` names all.
@@ -368,15 +369,20 @@ impl Serving {
 
     fn nobody(&self, tenant: &Tenant, name: &Name) -> ServeError {
         let table = self.table.load();
-        let names = table.get(tenant).into_iter().flatten().map(|(n, _)| n.as_str());
+        let mut names: Vec<&str> = table.get(tenant).into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+        names.sort_unstable();
         let nearest = mainspring_core::nearest(name.as_str(), names).map(str::to_owned);
         ServeError::NoDeployment { name: name.to_string(), nearest }
     }
 
+    /// By name.
     fn of(&self, tenant: &Tenant, name: Option<&Name>) -> Vec<Arc<Deployment>> {
         let table = self.table.load();
         let mine = table.get(tenant).into_iter().flatten();
-        mine.filter(|(n, _)| name.is_none_or(|name| *n == name)).map(|(_, d)| Arc::clone(d)).collect()
+        let named = mine.filter(|(n, _)| name.is_none_or(|name| *n == name));
+        let mut found: Vec<Arc<Deployment>> = named.map(|(_, d)| Arc::clone(d)).collect();
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        found
     }
 }
 

@@ -20,13 +20,25 @@ pub(crate) use shade::{Aside, Shade, Turn};
 /// A row and its candidates. Stable is what the deployment's route has as current.
 #[derive(Debug, Clone)]
 pub(crate) struct Traffic {
-    pub row: Arc<Row>,
+    pub row: Row,
     /// Those of the row from index 1 on.
     pub candidates: Vec<Candidate>,
     /// What runs in the shadow of the answers, if something does.
     pub shade: Option<Arc<Shade>>,
     /// Whether stable is the model that the row names, and not what answered before it.
     stands: bool,
+    known: Known,
+}
+
+/// What every request asks of all candidates, so that it looks at none of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// Whether all that have a part of the traffic are loaded.
+    loaded: bool,
+    /// Whether they take what stable takes, too.
+    fit: bool,
+    /// Whether any of them has a limit, which may trip.
+    limited: bool,
 }
 
 /// A variant beside stable.
@@ -92,14 +104,10 @@ impl Traffic {
     }
 
     /// A row and what is known of its candidates, beside what answers.
-    pub fn new(
-        row: &Arc<Row>,
-        candidates: Vec<Candidate>,
-        shade: Option<Arc<Shade>>,
-        stable: Option<&Arc<Loaded>>,
-    ) -> Self {
-        let mut traffic = Self { row: Arc::clone(row), candidates, shade, stands: false };
+    pub fn new(row: &Row, candidates: Vec<Candidate>, shade: Option<Arc<Shade>>, stable: Option<&Arc<Loaded>>) -> Self {
+        let mut traffic = Self { row: row.clone(), candidates, shade, stands: false, known: Known::default() };
         traffic.fit(stable);
+        traffic.settle();
         traffic
     }
 
@@ -107,6 +115,20 @@ impl Traffic {
     pub fn fit(&mut self, stable: Option<&Arc<Loaded>>) {
         self.stands = stable.is_some_and(|l| *l.facts.uri == *self.row.variants[0].model);
         self.candidates.iter_mut().for_each(|c| c.fit(stable));
+    }
+
+    /// Takes what [`Known`] says from what the candidates are now.
+    pub fn settle(&mut self) {
+        let loaded = self.stands && self.asked().all(|c| c.loaded.is_some());
+        let fit = loaded && self.asked().all(|c| c.fits);
+        let limited = self.asked().any(|c| c.guard.is_some());
+        self.known = Known { loaded, fit, limited };
+    }
+
+    /// The candidates that have a part of the traffic.
+    fn asked(&self) -> impl Iterator<Item = &Candidate> {
+        let split = self.row.route.split();
+        self.candidates.iter().zip(1..).filter(|(_, at)| split.weight(*at).ppm() > 0).map(|(c, _)| c)
     }
 
     /// Why a variant cannot answer.
@@ -150,9 +172,8 @@ impl Traffic {
     /// Whether every variant that has a part of the traffic can answer. While one cannot, the units of the others
     /// would be counted without its own, and the sample would be no split of the traffic any more.
     fn whole(&self, made: bool) -> bool {
-        let split = self.row.route.split();
-        let able = |(at, c): (usize, &Candidate)| split.weight(at as u16 + 1).ppm() == 0 || c.able(made);
-        self.stands && self.candidates.iter().enumerate().all(able)
+        let Known { loaded, fit, limited } = self.known;
+        (if made { fit } else { loaded }) && (!limited || self.asked().all(|c| c.trip().is_none()))
     }
 
     /// What answers as a variant, if it can answer what was not asked of it by name.

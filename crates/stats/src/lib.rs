@@ -19,6 +19,7 @@
 //! | difference of means or ratios, with CUPED, by unit | [`sequential::AsymptoticCs`] over [`sequential::Strata`] | in the limit of a late first look | yes |
 //! | the same, with effects expected in the metric's unit | [`sequential::Msprt`] | the same | yes |
 //! | the same, with a planned end and few looks | [`sequential::GroupSequential`] | normal estimates | yes |
+//! | whether few units bring too much of it to say | [`sequential::Skewness`] | as simulated | no |
 //! | difference of means in \[0, 1\] | [`sequential::BettingAb`] | exact, also under drift and changing weights | disjoint units |
 //! | one mean in \[0, 1\] | [`sequential::BettingCs`] | exact | no |
 //! | sample ratio; errors of many variants | [`sequential::Multinomial`] | exact, also under drift and changing weights | counts of a step |

@@ -9,7 +9,7 @@ use crate::spec::{Covariate, Source};
 use mainspring_stats::decision::{Direction, Finding, Role};
 use mainspring_stats::sequential::{
     AsymptoticCs, BettingAb, Contrast, Effect, Evidence, Exceedance, Exposure as Bet, Interval, LogHistogram, Measure,
-    Msprt, NoEffect, RateRatio, Scale as EffectScale, Side, Strata, UnitTotals, Visit,
+    Msprt, NoEffect, RateRatio, Scale as EffectScale, Side, Skewness, Strata, UnitTotals, Visit,
 };
 
 const SECONDS: (f64, f64) = (1e-6, 1e4);
@@ -75,6 +75,7 @@ pub(crate) struct Mean {
     /// Its place in the units' totals.
     pub slot: usize,
     pub strata: Strata,
+    skewness: Skewness,
     /// Values that were counted, that are not 0, and that are 1: of each variant.
     values: Vec<[u64; 3]>,
     /// Units with a value, of each variant.
@@ -140,6 +141,7 @@ impl State {
                 Self::Mean(Box::new(Mean {
                     slot: *slot - 1,
                     strata: Strata::new(variants),
+                    skewness: Skewness::default(),
                     values: vec![[0; 3]; variants],
                     units: vec![0; variants],
                     binary: matches!(test, Test::Mean { binary: true, .. }),
@@ -360,23 +362,31 @@ impl Mean {
     /// A unit's totals in a stratum were `old` and are `new`.
     pub fn update(&mut self, stratum: usize, variant: usize, old: &UnitTotals, new: &UnitTotals) {
         let Some(cell) = self.strata.cell(stratum, variant) else { return };
-        match (present(old), present(new)) {
-            (false, false) => {}
-            (false, true) => cell.add(new),
-            (true, false) => cell.remove(old),
-            (true, true) => cell.replace(old, new),
+        if present(old) {
+            self.skewness.remove(old);
+            cell.remove(old);
+        }
+        if present(new) {
+            self.skewness.add(new);
+            cell.add(new);
         }
     }
 
     /// Whether enough was seen of a candidate for what holds in the limit.
     fn settled(&self, effect: &Effect, candidate: usize) -> bool {
+        let even = self.even(effect, candidate);
         let (stable, candidate) = (self.values[0], self.values[candidate]);
         let all = (stable[0] + candidate[0]) as f64;
         let least = stable[0].min(candidate[0]) as f64;
         let part = |k: usize| (stable[k] + candidate[k]) as f64 / all;
         let binary = stable[1] + candidate[1] == stable[2] + candidate[2];
         let often = part(1) * least >= RARE && (!binary || (1.0 - part(1)) * least >= RARE);
-        effect.units >= BURN_IN && (often || all == 0.0)
+        effect.units >= BURN_IN && (often || all == 0.0) && even
+    }
+
+    /// Whether what few units bring lets the variants be compared at their shares.
+    fn even(&self, effect: &Effect, candidate: usize) -> bool {
+        self.skewness.allows(effect, [self.units[0], self.units[candidate]])
     }
 
     fn look<V: IntoIterator<Item = Visit>, R: Iterator<Item = V> + Clone>(
@@ -541,6 +551,11 @@ impl Mean {
                 Some("all values are the same, of so many units that it holds".to_owned())
             }
             Some(Err(why)) => Some(why.to_string()),
+            Some(Ok(effect)) if !settled && effect.units >= BURN_IN && !self.even(effect, candidate) => Some(
+                "few units make up most of it, so that the variant with the smaller share has not shown what it brings; it \
+                 takes more units, or a more even split"
+                    .to_owned(),
+            ),
             Some(Ok(_)) if !settled => Some("too few units, or too few values that are not 0".to_owned()),
             Some(Ok(_)) => self.looks(metric, candidate, report.finding),
             _ => None,

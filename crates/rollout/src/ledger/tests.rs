@@ -108,6 +108,28 @@ fn what_is_only_reported_is_shown_and_takes_nothing_from_the_others() {
     assert!(report.metric("p95").unwrap().role == Role::Reported);
 }
 
+/// One unit in fifty brings nearly all. Of a hundred none may be among them, which looks like a loss beyond doubt.
+#[test]
+fn what_few_units_bring_is_not_judged_by_a_small_share() {
+    let spec = spec("{guardrails: [{name: revenue, kind: mean, source: 'output:paid', nonInferiority: 0.5}]}");
+    let seen = |units: u64, lucky: u64| {
+        let mut ledger = ledger(&spec, &[stratum(1, 0, 0.05)]);
+        for n in 0..units {
+            let variant = if n % 20 == 7 { "b" } else { "stable" };
+            let paid = if variant == "stable" && n % 50 == 0 || variant == "b" && n % 50 < lucky { 500.0 } else { 1.0 };
+            let exposure = exposure(n, 1 + (n / 1_000) as i64, n, variant);
+            ledger.fold(&Event::Exposure(Exposure { outputs: vec![("paid".into(), paid)], ..exposure }));
+        }
+        ledger.look(Timestamp(600 * SECOND));
+        ledger.report().metric("revenue").unwrap().clone()
+    };
+    let early = seen(2_000, 0);
+    assert_eq!(early.finding, Finding::Unclear, "{early:?}");
+    assert!(early.effect.unwrap().high.unwrap() < -0.5, "its interval alone would call it worse: {early:?}");
+    assert!(early.why.clone().unwrap().starts_with("few units make up most of it"), "{early:?}");
+    assert_eq!(seen(20_000, 0).finding, Finding::Worse, "of a thousand some would be among them");
+}
+
 #[test]
 fn what_does_not_belong_is_left_out_and_said() {
     let mut spec = errors_and_labels();

@@ -145,8 +145,8 @@ pub(super) fn install(deployment: &Deployment, route: &mut Route, row: &Arc<Row>
         candidate
     };
     let candidates = row.variants.iter().enumerate().skip(1).map(candidate).collect();
-    let shade = Shade::of(row, route.traffic.as_deref());
+    let shade = Shade::of(row, route.traffic.as_ref());
     let traffic = Traffic::new(row, candidates, shade, stable.as_ref());
     route.current = stable;
-    route.traffic = Some(Arc::new(traffic));
+    route.traffic = Some(traffic);
 }

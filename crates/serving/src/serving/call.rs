@@ -245,7 +245,7 @@ fn accept(
     }
     let params = loaded.facts.contract.params(std::mem::take(&mut request.params))?;
     event.params = params.as_ref().map(Params::text);
-    let aside = shaded.and_then(|traffic| traffic.aside(&loaded, &event.id, params.as_ref()));
+    let aside = shaded.and_then(|route| route.traffic.as_ref()?.aside(&loaded, &event.id, params.as_ref()));
     let answers = spec.cache.filter(|_| bytes <= LARGEST).and_then(|_| loaded.answers.load_full());
     Ok((Accepted { loaded, params, deadline: None, answers }, aside.map(Box::new)))
 }

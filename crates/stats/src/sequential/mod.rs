@@ -18,6 +18,7 @@ mod multinomial;
 mod psi;
 mod quantile;
 mod rate;
+mod skew;
 mod strata;
 
 pub use asymptotic::AsymptoticCs;
@@ -33,6 +34,7 @@ pub use multinomial::{CountsError, Multinomial, chi_square_p};
 pub use psi::StabilityIndex;
 pub use quantile::{Exceedance, QuantileCs, SlowerTest};
 pub use rate::RateRatio;
+pub use skew::Skewness;
 pub use strata::{Strata, Visit};
 
 /// Which way a one-sided test looks.

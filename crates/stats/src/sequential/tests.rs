@@ -313,6 +313,35 @@ fn ranks_of_a_quantile_widen_and_narrow_with_what_was_seen() {
 }
 
 #[test]
+fn skewness_is_that_of_the_units_and_lets_few_of_them_say_little() {
+    let unit = |value: f64, denominator: f64| UnitTotals { value, denominator, covariate: 0.0 };
+    let mut all = Skewness::default();
+    assert_eq!(all.value(), 0.0);
+    // scipy.stats.skew([1, 2, 2, 3, 9]) of SciPy 1.17, far from 0 as well.
+    for far in [0.0, 1e6] {
+        all = Skewness::default();
+        for value in [1.0, 2.0, 2.0, 3.0, 9.0] {
+            all.add(&unit(value + far, 1.0));
+        }
+        assert!(near(all.value(), 1.321_086_967_875_271, 1e-6), "{}", all.value());
+    }
+    all.add(&unit(1e6 + 77.0, 1.0));
+    all.remove(&unit(1e6 + 77.0, 1.0));
+    assert!(near(all.value(), 1.321_086_967_875_271, 1e-6), "{}", all.value());
+    // Values that are all that their denominators let expect vary in nothing.
+    let mut ratio = Skewness::default();
+    for n in [1.0, 2.0, 50.0] {
+        ratio.add(&unit(3.0 * n, n));
+    }
+    assert_eq!(ratio.value(), 0.0);
+    // 2·1.321·0.9 ∕ √units is 0.3 at 63 units; of an even split it is 0.
+    let effect = |units: f64| Effect { value: 1.0, standard_error: 1.0, units };
+    assert!(
+        !all.allows(&effect(60.0), [19, 1]) && all.allows(&effect(64.0), [19, 1]) && all.allows(&effect(1.0), [5, 5])
+    );
+}
+
+#[test]
 fn a_slow_candidate_is_seen_and_one_within_the_margin_is_not() {
     let fill = |scale: f64| {
         let mut histogram = LogHistogram::new(1e-4, 1e3).unwrap();

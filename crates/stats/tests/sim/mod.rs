@@ -7,8 +7,8 @@ pub mod power;
 
 use mainspring_stats::sequential::{
     AsymptoticCs, BettingAb, BettingCs, Contrast, Effect, Exceedance, Exposure, GroupLook, GroupSequential,
-    HedgedCapital, LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, SlowerTest,
-    Spending, Strata, UnitMoments, UnitTotals, Visit, compare,
+    HedgedCapital, LogHistogram, Measure, Msprt, Multinomial, QuantileCs, RateRatio, Scale, Side, Sides, Skewness,
+    SlowerTest, Spending, Strata, UnitMoments, UnitTotals, Visit, compare,
 };
 
 /// SplitMix64, so that each run of a seed is the same on every machine.
@@ -82,11 +82,23 @@ impl Traffic {
     }
 
     fn arrival(self, i: usize, rng: &mut Rng) -> Arrival {
-        let step = if self == Self::Ramp { i * 3 / UNITS } else { 0 };
-        let t = i as f64 / UNITS as f64;
+        self.arrival_of(i, UNITS, rng)
+    }
+
+    /// The same in a rollout of so many units, with as many looks.
+    fn arrival_of(self, i: usize, units: usize, rng: &mut Rng) -> Arrival {
+        let step = if self == Self::Ramp { i * 3 / units } else { 0 };
+        let t = i as f64 / units as f64;
         let level = if self == Self::Flat { 1.0 } else { 1.0 + t + 0.5 * (20.0 * t).sin() };
         let (share, place) = (self.share(step), rng.uniform());
-        Arrival { step, share, place, candidate: place < share, level, look: (i + 1).is_multiple_of(BATCH) }
+        Arrival {
+            step,
+            share,
+            place,
+            candidate: place < share,
+            level,
+            look: (i + 1).is_multiple_of(BATCH * units / UNITS),
+        }
     }
 }
 
@@ -118,6 +130,8 @@ pub const TRIALS: &[Trial] = &[
         run: regulars,
         effect: 0.8,
     },
+    Trial { name: "asymptotic CS, one unit in a hundred", exact: false, traffic: ALL, run: rare, effect: 0.008 },
+    Trial { name: "asymptotic CS, revenue of one in ten", exact: false, traffic: ALL, run: revenue, effect: 1.5 },
     Trial { name: "mSPRT", exact: false, traffic: ALL, run: msprt, effect: 0.3 },
     Trial { name: "mSPRT, one side", exact: false, traffic: ALL, run: msprt_one_sided, effect: 0.3 },
     Trial {
@@ -239,6 +253,52 @@ fn cuped(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
         UnitTotals { value: arrival.level * (covariate + 0.5 * rng.normal()) + lift, denominator: 1.0, covariate }
     };
     means(traffic, Contrast { cuped: true, ..PLAIN }, rng, value, |e| !cs().interval(e).contains(0.0))
+}
+
+/// How often what is seldom must be expected in each variant before an asymptotic test looks, as rollouts have it.
+const SELDOM: f64 = 10.0;
+
+/// Feeds what few of many units bring, `of(candidate, level)`, and looks once it was seen often enough.
+fn seldom(traffic: Traffic, units: usize, rng: &mut Rng, of: impl Fn(bool, f64, &mut Rng) -> f64) -> bool {
+    let (mut strata, mut skewness) = (Strata::new(2), Skewness::default());
+    let (mut came, mut seen) = ([0_u64; 2], 0.0);
+    for i in 0..units {
+        let arrival = traffic.arrival_of(i, units, rng);
+        let value = of(arrival.candidate, arrival.level, rng);
+        came[usize::from(arrival.candidate)] += 1;
+        seen += if value > 0.0 { 1.0 } else { 0.0 };
+        let totals = UnitTotals { value, denominator: 1.0, covariate: 0.0 };
+        skewness.add(&totals);
+        strata.cell(arrival.step, usize::from(arrival.candidate)).expect("there").add(&totals);
+        let least = came[0].min(came[1]) as f64;
+        if arrival.look
+            && let Ok(effect) = strata.compare(0, 1, PLAIN)
+            && effect.units >= BURN_IN
+            && seen / (i + 1) as f64 * least >= SELDOM
+            && skewness.allows(&effect, came)
+            && !cs().interval(&effect).contains(0.0)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// One unit in a hundred converts.
+fn rare(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    let converts = |candidate: bool, level: f64, rng: &mut Rng| {
+        f64::from(u8::from(rng.chance(0.01 * level + if candidate { effect } else { 0.0 })))
+    };
+    seldom(traffic, 10 * UNITS, rng, converts)
+}
+
+/// One unit in ten pays, and a few of those pay nearly all: the logarithm has a standard deviation of 1.5.
+fn revenue(traffic: Traffic, effect: f64, rng: &mut Rng) -> bool {
+    let pays = |candidate: bool, level: f64, rng: &mut Rng| {
+        let amount = level * if candidate { 1.0 + effect } else { 1.0 } * (1.5 * rng.normal()).exp();
+        if rng.chance(0.1) { amount } else { 0.0 }
+    };
+    seldom(traffic, 10 * UNITS, rng, pays)
 }
 
 /// Users with habits of their own who come back; some control users move when the weight rises and leave.
