@@ -43,8 +43,6 @@ bench: setup ## us beside our peers into bench/RESULTS.md; PART=name runs one pa
 	@tools/setup --bench
 	cargo build --release --package mainspring-cli --package mainspring-bench
 	@.venv/bin/python bench/run.py --binary "$(RELEASE)" $(if $(PART),--only $(PART))
-	@$(if $(PART),,cargo run --release --quiet --package mainspring-traffic --example assign)
-	@$(if $(PART),,cargo run --release --quiet --package mainspring-stats --example error_rates)
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-stats --example drift_alarms)
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-rollout --example whole_rollouts)
 	@$(if $(PART),,cargo run --release --quiet --package mainspring-journal --example thirty_days)

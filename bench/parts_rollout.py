@@ -1,4 +1,4 @@
-"""Rollouts: what choosing a variant costs a request, and what a pass of the controller costs, both with 10,000 of them."""
+"""Rollouts: what choosing a variant costs a request, what a pass of the controller costs, and how often a test is wrong."""
 
 import re
 import statistics
@@ -37,4 +37,19 @@ def rollout(_binary):
         raise RuntimeError(f"the controller did not get through its passes: {passes}")
     rows.append(["a pass in which all of them begin, or are decided about", f"{max(seconds[:3]):.2f} s at most", ""])
     rows.append(["a pass with nothing to write", f"{statistics.median(seconds[3:]):.2f} s, {max(seconds[3:]):.2f} at most", f"{PASS:g} s"])
+    return rows
+
+
+def errors(_binary):
+    """In 10,000 rollouts where there is nothing to find, and in 1,000 where there is something."""
+    said = example("mainspring-stats", "error_rates", 3 * 3600)
+    chance = re.search(r"^rejected at 5 %, percent \(at most ([\d.]+) is chance\)", said, re.MULTILINE)
+    if not chance:
+        raise RuntimeError(f"the error rates came out otherwise than they are read: {said}")
+    rows = [[f"percent rejected where nothing is, at 5 % ({chance[1]} at most by chance)", "guarantee", "steady", "drifting baseline", "rising weight", "where something is"]]
+    rows += [list(found) for found in re.findall(r"^(.+?) +(exact|asymptotic) +([\d.-]+) +([\d.-]+) +([\d.-]+) +([\d.]+)$", said, re.MULTILINE)]
+    rows += [[f"power: {name}, published {published}", "", "", "", "", simulated]
+             for name, published, simulated in re.findall(r"^(.+?\)) +(\d+\.\d+) +(\d+\.\d+)$", said, re.MULTILINE)]
+    if len(rows) < 20:
+        raise RuntimeError(f"only {len(rows)} error rates were read: {said}")
     return rows

@@ -5,12 +5,11 @@
     bench/run.py --binary PATH --only rest  some parts (comma-separated)
 
 BENCH_ROUNDS (5) and BENCH_SECONDS (3) set how often and how long each figure is taken. Each part's
-table is kept in bench/out/results.json; bench/RESULTS.md is written from what is there.
+table takes the place of the one in bench/RESULTS.md; those of other parts stay.
 """
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -40,6 +39,7 @@ PARTS = {
     "tiles": ("Windows of tiles", parts_monitor.tiles),
     "tracking": ("Tracking, eight clients", parts_tracking.tracking),
     "rollout": ("Rollouts", parts_rollout.rollout),
+    "errors": ("How often a test of a rollout is wrong", parts_rollout.errors),
 }
 
 METHOD = """\
@@ -65,9 +65,8 @@ def main():
         parser.error(f"no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     binary = os.path.abspath(args.binary)
     lib.OUT.mkdir(exist_ok=True)
-    kept = lib.OUT / "results.json"
-    results = json.loads(kept.read_text()) if kept.exists() else {}
-    failed = []
+    results = lib.HERE / "RESULTS.md"
+    sections, failed = known(results), []
     for part in chosen:
         title, measure = PARTS[part]
         lib.say(f"{part}: {title}")
@@ -78,12 +77,19 @@ def main():
             failed.append(part)
             continue
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-        results[part] = {"title": title, "rows": rows, "when": when, "rounds": lib.ROUNDS, "seconds": lib.SECONDS, "machine": machine()}
-        kept.write_text(json.dumps(results, indent=1))
+        taken = f"{when}, {lib.ROUNDS} rounds of {lib.SECONDS:g} s, {machine()}"
+        sections[title] = "\n".join([*markdown(rows), "", taken])
         print("\n".join(markdown(rows)), flush=True)
-    (lib.HERE / "RESULTS.md").write_text(report(binary, results))
+        # Written each time: what is measured after it may take hours, and fail.
+        results.write_text(report(binary, sections))
     lib.say("wrote bench/RESULTS.md" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
+
+
+def known(results):
+    """What each section of a report says, by its title."""
+    parts = results.read_text().split("\n## ")[1:] if results.exists() else []
+    return {title: text.strip() for title, _, text in (part.partition("\n") for part in parts)}
 
 
 def markdown(rows):
@@ -100,7 +106,7 @@ def machine():
     return f"{os.cpu_count()} cores of {cpu()}, Linux {platform.release()}"
 
 
-def report(binary, results):
+def report(binary, sections):
     version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip()
     packages = {name: lib.version_of(name) for name in ("onnxruntime", "mlflow", "scikit-learn")}
     lines = [
@@ -108,11 +114,9 @@ def report(binary, results):
         f"{version}, {machine()}, Python {platform.python_version()}, "
         + ", ".join(f"{name} {v}" for name, v in packages.items()) + ".", "", METHOD,
     ]
-    for part in PARTS:
-        if part in results:
-            kept = results[part]
-            taken = f"{kept['when']}, {kept['rounds']} rounds of {kept['seconds']:g} s, {kept['machine']}"
-            lines += [f"## {kept['title']}", "", *markdown(kept["rows"]), "", taken, ""]
+    for title, _ in PARTS.values():
+        if title in sections:
+            lines += [f"## {title}", "", sections[title], ""]
     return "\n".join(lines)
 
 
