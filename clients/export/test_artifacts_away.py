@@ -79,7 +79,7 @@ def test_a_bucket_that_is_away_is_said_and_ends_no_prediction(bucket):
         moto.wait()
         status, _, why, gauge = until(server, ok=False)
         # A balancer that took it out of service would end what still works.
-        assert (status, gauge) == (200, 0.0) and why == "the artifact store does not answer; the log says why", why
+        assert (status, gauge) == (200, 0.0) and why == "the artifact store does not answer; the server's log says why", why
         assert ask().json()["predictions"] == [0, 0]
         start()
         assert until(server, ok=True) == (200, True, "", 1.0)

@@ -102,21 +102,17 @@ impl Health {
         } else {
             None
         };
-        let stats = inner.journal.stats();
-        let log = stats.degraded.then(|| stats.last_error.unwrap_or_else(|| "the log takes no writes".into()));
         let engine = inner.onnx.library().err().map(|e| match e.hint() {
             Some(hint) => format!("{e}; {hint}"),
             None => e.to_string(),
         });
-        let database = inner.database.lock().clone();
-        // A bucket's own words name it, its address and more, and a probe wants no key.
-        let away = inner.artifacts.lock().is_some();
-        let artifacts = away.then(|| "the artifact store does not answer; the log says why".to_owned());
+        // Their own words name folders, buckets, addresses and users, and a probe wants no key.
+        let away = |failed: bool, what: &str| failed.then(|| format!("{what}; the server's log says why"));
         let checks = [
             ("requests", requests),
-            ("database", database),
-            ("artifacts", artifacts),
-            ("journal", log),
+            ("database", away(inner.database.lock().is_some(), "the database does not answer")),
+            ("artifacts", away(inner.artifacts.lock().is_some(), "the artifact store does not answer")),
+            ("journal", away(inner.journal.stats().degraded, "the journal takes no writes")),
             ("engine", engine),
         ];
         let checks = checks.map(|(name, message)| Check { name: name.into(), ok: message.is_none(), message });

@@ -52,6 +52,9 @@ async fn while_postgres_is_away_models_answer_and_the_rest_says_so() {
     };
     postgres.halt();
     wait_until("the check fails", || async { !ok("database").await }).await;
+    // A probe needs no key, and is told nothing of where the database is.
+    let checks = server.get("/readyz").await.1["checks"].to_string();
+    assert!(checks.contains("the database does not answer; the server's log says why"), "{checks}");
     let (status, body) = create().await;
     assert_eq!((status, &body["error_code"]), (503, &json!("TEMPORARILY_UNAVAILABLE")), "{body}");
     let (status, body) = server.get("/api/v1/resources").await;
