@@ -12,7 +12,7 @@ use super::rows::{self, Minute, Sampler, most_of_each};
 use super::spec::{MonitorSpec, Whose};
 use super::sql::{self, Change, Ends, State};
 use super::watch::{References, Transition, TransitionKind, Watch, is_hidden};
-use super::why::{self, Answers, Given};
+use super::why::{self, Answers, Given, Why};
 use super::words;
 use crate::segment::Segment;
 use mainspring_core::{Ctx, Failure, Tenant, Timestamp, panic_words};
@@ -35,6 +35,8 @@ const TAKES: i64 = 2_500_000;
 const LABELS: i64 = 6 * 3_600_000_000;
 /// After how long a drift that goes on is explained again, microseconds.
 const AGAIN: i64 = 3_600_000_000;
+/// Looks in a row at which the rows of a drift may be read in vain before it counts as explained.
+const TRIES: u32 = 3;
 /// Rows of which those are drawn that a model is asked about again.
 const RECENT: usize = 512;
 /// Alarms that one pass passes on.
@@ -82,6 +84,8 @@ struct Running {
     hidden: Vec<String>,
     /// The window that is being estimated.
     estimating: Option<Work>,
+    /// Looks in a row at which the rows of a drift could not be read.
+    unread: u32,
     /// Passes that it still sits out.
     sits_out: u32,
 }
@@ -353,6 +357,7 @@ impl Controller {
             late: 0,
             hidden: Vec::new(),
             estimating: None,
+            unread: 0,
             sits_out: 0,
         };
         if fresh {
@@ -455,7 +460,7 @@ impl Controller {
         if self.leader.lead().await? != Lead::Kept {
             return Err(WatchError::Raced(key.1.to_string()));
         }
-        explain(&running.spec, key, (&mut watch, &mut told), &self.ports).await;
+        explain((&running.spec, &mut running.unread), key, (&mut watch, &mut told), &self.ports).await;
         if self.leader.lead().await? != Lead::Kept {
             return Err(WatchError::Raced(key.1.to_string()));
         }
@@ -516,7 +521,7 @@ fn told(error: &WatchError) -> String {
 
 /// Asks the model what a drift does to its answers: when something has drifted, and once an hour while it goes on.
 async fn explain(
-    spec: &MonitorSpec,
+    (spec, unread): (&MonitorSpec, &mut u32),
     (tenant, name): &Key,
     (watch, told): (&mut Watch, &mut [Transition]),
     ports: &Ports,
@@ -538,20 +543,31 @@ async fn explain(
     let rows = tokio::time::timeout_at(read_by, ports.traffic.recent(wanted, of.clone(), RECENT)).await;
     let rows = rows.map_err(|_| format!("reading them takes over {:?}", why::PATIENCE / 2));
     let rows = rows.and_then(|rows| rows.map_err(|e| e.to_string()));
-    // Of what a monitor cannot explain it still tells.
-    let given = match rows.and_then(|rows| Ok((rows::inputs(&rows.batches).map_err(|e| e.to_string())?, rows.hidden))) {
-        Ok((rows, hidden)) => Given { hidden, ..rows },
+    let given = rows.and_then(|rows| {
+        let inputs = rows::inputs(&rows.batches).map_err(|e| e.to_string())?;
+        Ok(Given { hidden: rows.hidden, ..inputs })
+    });
+    let why = match given {
+        Ok(given) => {
+            *unread = 0;
+            let left = ends.saturating_duration_since(tokio::time::Instant::now());
+            why::explain(&*ports.answers, &of, (watch, &given.drawn()), left).await
+        }
+        // Of what a monitor cannot explain it still tells.
         Err(error) => {
             tracing::warn!(monitor = %name, error, "the rows behind a drift cannot be read");
-            Given::default()
+            *unread += 1;
+            Why::none(watch.position, format!("the rows behind it could not be read: {error}"))
         }
     };
-    let left = ends.saturating_duration_since(tokio::time::Instant::now());
-    let why = why::explain(&*ports.answers, &of, (watch, &given.drawn()), left).await;
     for transition in told.iter_mut().filter(|t| t.kind == TransitionKind::Drifted) {
         words::explained(transition, &why);
     }
-    watch.why = Some(why);
+    // What could not be read now may be at the next look, and not at every one.
+    if !(1..TRIES).contains(&*unread) {
+        watch.why = Some(why);
+        *unread = 0;
+    }
 }
 
 impl Running {

@@ -69,6 +69,14 @@ pub struct Why {
     pub problem: Option<String>,
 }
 
+impl Why {
+    /// Nothing was asked, and this is why.
+    pub(super) fn none(at: Timestamp, problem: String) -> Self {
+        let (output, unit) = (String::new(), Unit::Number);
+        Self { at, output, unit, rows: 0, mean: None, causes: Vec::new(), problem: Some(problem) }
+    }
+}
+
 /// What an answer's change is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -161,10 +169,7 @@ pub(super) async fn explain(
     patience: Duration,
 ) -> Why {
     let at = watch.position;
-    let none = |problem: String| {
-        let (output, unit) = (String::new(), Unit::Number);
-        Why { at, output, unit, rows: 0, mean: None, causes: Vec::new(), problem: Some(problem) }
-    };
+    let none = |problem: String| Why::none(at, problem);
     if let Some(hidden) = given.hidden.first() {
         return none(format!("{hidden} is redacted in the journal, and without it the model cannot be asked again"));
     }

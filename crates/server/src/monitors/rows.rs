@@ -91,7 +91,8 @@ impl Traffic for JournalRows {
             let (without, inputs): (Vec<&str>, Vec<&str>) = inputs.partition(|name| hidden.iter().any(|of| of == name));
             hidden.retain(|of| without.contains(&of.as_str()));
             let inputs: Vec<String> = inputs.into_iter().map(identifier).collect();
-            if inputs.is_empty() {
+            // Without what is redacted nothing can be asked again.
+            if inputs.is_empty() || !hidden.is_empty() {
                 return Ok(Rows { hidden, ..Rows::default() });
             }
             let segment = wanted.spec.in_segment(&known, "");

@@ -63,6 +63,8 @@ struct Stage {
     windows: Mutex<Vec<crate::estimate::Request>>,
     /// Nobody has a turn for an estimate.
     busy: Mutex<bool>,
+    /// How often the rows behind a drift cannot be read yet.
+    unreadable: Mutex<u32>,
 }
 
 struct Process(Arc<Stage>);
@@ -108,6 +110,11 @@ impl Traffic for Process {
 
     fn recent(&self, wanted: Wanted, _: Asked, most: usize) -> PortResult<'_, Rows> {
         assert_eq!((wanted.spec.columns.as_slice(), most), (&["in.*".to_owned()][..], 512));
+        let mut unreadable = self.0.unreadable.lock();
+        if *unreadable > 0 {
+            *unreadable -= 1;
+            return Box::pin(async { Err(failed("the journal is busy")) });
+        }
         let batches: Vec<RecordBatch> = self.0.journal.lock().last().cloned().into_iter().collect();
         Box::pin(async move { Ok(Rows { batches, ..Rows::default() }) })
     }
@@ -171,6 +178,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         accuracy: Mutex::default(),
         windows: Mutex::default(),
         busy: Mutex::default(),
+        unreadable: Mutex::default(),
     })
 }
 

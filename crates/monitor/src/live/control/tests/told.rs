@@ -197,3 +197,27 @@ async fn what_comes_after_the_declaration_is_its_own_on_sqlite() {
 async fn what_comes_after_the_declaration_is_its_own_on_postgres() {
     what_comes_after_the_declaration_is_its_own(TempDb::postgres()).await;
 }
+
+/// A drift is told although the rows behind it cannot be read, and explained once they can; where they never can, not at each
+/// look anew.
+#[tokio::test]
+async fn a_drift_whose_rows_cannot_be_read_is_told_and_explained_later() {
+    for (failures, asked) in [(1, true), (100, false)] {
+        let temp = TempDb::sqlite();
+        let db = temp.open_with(&[MIGRATIONS]).await;
+        let stage = stage(&temp.clock);
+        let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+        a.monitors.declare(&declare(), spec(json!({"columns": ["in.x"]})), a.monitors.ctx.now()).unwrap();
+        *stage.unreadable.lock() = failures;
+        for minute in 0..50 {
+            *stage.shift.lock() = if minute < 20 { 0.0 } else { 2.0 };
+            pass(&stage, &mut [&mut a], 300).await;
+        }
+        let told = a.monitors.transitions(&read(), u64::MAX, 100).await.unwrap();
+        let problem = told.last().unwrap().1.numbers["why"]["problem"].as_str().unwrap().to_owned();
+        assert!(problem.contains("could not be read") && problem.contains("the journal is busy"), "{problem}");
+        let why = a.watch().why.unwrap();
+        assert_eq!((why.rows > 0, why.problem.is_none()), (asked, asked), "{why:?}");
+        assert_eq!(*stage.unreadable.lock(), if asked { 0 } else { failures - 3 }, "three looks in a row, of an hour");
+    }
+}
