@@ -187,6 +187,12 @@ def test_a_better_candidate_takes_the_deployment_over(server, models):
     # Whoever got the candidate once kept it: weights only rose.
     shares = server.query("SELECT variant, count(DISTINCT unit) AS units FROM predictions WHERE deployment = 'better' AND generation IS NOT NULL GROUP BY variant")
     assert {s["variant"] for s in shares} == {"stable", "v2"}
+    moves = server.query("SELECT first_of_v2 > last_of_stable AS forth, count(*) AS units FROM ("
+                         " SELECT unit, min(at) FILTER (WHERE variant = 'v2') AS first_of_v2, max(at) FILTER (WHERE variant = 'stable') AS last_of_stable"
+                         " FROM predictions WHERE deployment = 'better' AND generation IS NOT NULL GROUP BY unit"
+                         ") WHERE first_of_v2 IS NOT NULL AND last_of_stable IS NOT NULL GROUP BY 1")
+    # How many asked on both sides of a rise is chance; none of them went back.
+    assert {m["forth"] for m in moves} <= {True}, moves
 
 
 def test_a_bandit_takes_out_the_worst_and_promotes_the_best(server, models):

@@ -7,7 +7,7 @@ use mainspring_core::{ErrorKind, Failure, Tensor};
 use mainspring_engine::suite::{self, Fixtures};
 use mainspring_engine::{AnswerForm, Engine, EngineError, LoadOptions, Model, ModelFiles, RunCx};
 use mainspring_engine_onnx::OnnxRuntime;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -32,18 +32,8 @@ const TOKENIZER: &str = r#"{
     "model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5, "c": 6, "d": 7, "e": 9}}
 }"#;
 
-fn library() -> Option<PathBuf> {
-    let libs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
-    std::fs::read_dir(&libs).into_iter().flatten().flatten().find_map(|python| {
-        let capi = python.path().join("site-packages/onnxruntime/capi");
-        let files = std::fs::read_dir(capi).ok()?.flatten().map(|f| f.path());
-        files.filter(|p| p.to_string_lossy().contains("libonnxruntime.so.")).max()
-    })
-}
-
 fn engine() -> TextRuntime {
-    let path = if std::env::var_os("ORT_DYLIB_PATH").is_some() { None } else { library() };
-    TextRuntime::over(Arc::new(OnnxRuntime::open(path.as_deref(), 0)))
+    TextRuntime::over(Arc::new(OnnxRuntime::open(mainspring_testkit::onnxruntime().as_deref(), 0)))
 }
 
 /// A model's folder: a graph of `tests-data`, the tokenizer, and these files.

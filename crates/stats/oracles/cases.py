@@ -144,6 +144,12 @@ def confseq():
     return "confseq", {"betting": bets, **mixtures(boundaries)}
 
 
+def expectation():
+    from expectation.modules import boundaries
+
+    return "expectation", mixtures(boundaries)
+
+
 def obp():
     import numpy as np
 

@@ -33,6 +33,8 @@ ORACLES = {
     "spotify": ("spotify-confidence", ["spotify-confidence==4.1.0"], "3.11"),
     # Its extension wants Boost's headers, which BOOST_ROOT may name, and a Python up to 3.9.
     "confseq": ("confseq", ["confseq==0.0.11", "numpy<2"], "3.9"),
+    # Its mixtures are SciPy's functions where confseq's are Boost's.
+    "expectation": ("expectation", ["expectation==0.6.1"], "3.12"),
     # Without its dependencies: the estimators need no torch.
     "obp": ("obp", ["numpy", "scipy", "scikit-learn", "pandas", "tqdm", "pyyaml", "--no-deps obp==0.4.1"], "3.11"),
     "scipy": ("gbstats", ["gbstats==0.8.0"], "3.11"),

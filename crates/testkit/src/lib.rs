@@ -16,6 +16,7 @@ pub mod child;
 pub mod clock;
 pub mod db;
 pub mod disk;
+pub mod onnx;
 pub mod postgres;
 pub mod s3;
 
@@ -24,6 +25,7 @@ pub use auth::{may, may_in, open_gate};
 pub use clock::fake_ctx;
 pub use db::TempDb;
 pub use disk::TinyDisk;
+pub use onnx::onnxruntime;
 pub use postgres::PgServer;
 
 /// How long a test waits for what has to happen. Only a test that fails waits as long, so it is far more than any

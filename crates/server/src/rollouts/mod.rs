@@ -4,6 +4,8 @@ mod events;
 mod fleet;
 mod news;
 mod rehearse;
+#[cfg(test)]
+mod tests;
 mod webhooks;
 
 use events::JournalEvents;

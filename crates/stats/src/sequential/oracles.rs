@@ -137,6 +137,11 @@ fn confseq_has_the_same_bets_and_mixtures() {
 }
 
 #[test]
+fn expectation_has_the_same_mixtures() {
+    mixtures(&cases(include_str!("../../oracles/expectation.json")));
+}
+
+#[test]
 fn obp_has_the_same_off_policy_values() {
     let cases = cases(include_str!("../../oracles/obp.json"));
     let mut estimates = OffPolicy::default();

@@ -7,16 +7,8 @@ use mainspring_engine_onnx::OnnxRuntime;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The library that `make setup` brings: `ORT_DYLIB_PATH`, or the repository's `.venv`.
 fn onnx() -> OnnxRuntime {
-    let libs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
-    let found = std::fs::read_dir(&libs).into_iter().flatten().flatten().find_map(|python| {
-        let capi = python.path().join("site-packages/onnxruntime/capi");
-        let files = std::fs::read_dir(capi).ok()?.flatten().map(|f| f.path());
-        files.filter(|p| p.to_string_lossy().contains("libonnxruntime.so.")).max()
-    });
-    let path = if std::env::var_os("ORT_DYLIB_PATH").is_some() { None } else { found };
-    let engine = OnnxRuntime::open(path.as_deref(), 0);
+    let engine = OnnxRuntime::open(mainspring_testkit::onnxruntime().as_deref(), 0);
     assert!(engine.library().is_ok(), "{:?}: run `make setup` first", engine.library());
     engine
 }
