@@ -529,7 +529,7 @@ async fn explain(
     let new = told.iter().any(|t| t.kind == TransitionKind::Drifted);
     let old = watch.why.as_ref().is_none_or(|why| watch.position.micros() - why.at.micros() >= AGAIN);
     let drifts = watch.surely_drifted().next().is_some();
-    if !(new || drifts && old) {
+    if !(new || drifts && (old || *unread > 0)) {
         return;
     }
     let inputs = MonitorSpec { columns: vec!["in.*".to_owned()], segments: Vec::new(), ..spec.clone() };

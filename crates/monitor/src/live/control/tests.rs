@@ -65,6 +65,8 @@ struct Stage {
     busy: Mutex<bool>,
     /// How often the rows behind a drift cannot be read yet.
     unreadable: Mutex<u32>,
+    /// How far the further columns are from `in.x`.
+    apart: Mutex<f64>,
 }
 
 struct Process(Arc<Stage>);
@@ -179,6 +181,7 @@ fn stage(clock: &ManualClock) -> Arc<Stage> {
         windows: Mutex::default(),
         busy: Mutex::default(),
         unreadable: Mutex::default(),
+        apart: Mutex::default(),
     })
 }
 
@@ -225,10 +228,12 @@ async fn pass(stage: &Stage, servers: &mut [&mut Server], rows: usize) {
     if rows > 0 {
         let (mut dice, mut journal) = (stage.dice.lock(), stage.journal.lock());
         let x: Float64Array = (0..rows).map(|_| Some(dice.normal() + *stage.shift.lock())).collect();
-        let x = Arc::new(x) as ArrayRef;
+        let apart = *stage.apart.lock();
+        let further: Float64Array = x.iter().map(|x| x.map(|x| x + apart)).collect();
+        let (x, further) = (Arc::new(x) as ArrayRef, Arc::new(further) as ArrayRef);
         let more: Vec<String> = (0..*stage.more.lock()).map(|n| format!("in.x{n}")).collect();
         let mut columns = vec![("in.x", Arc::clone(&x))];
-        columns.extend(more.iter().map(|name| (name.as_str(), Arc::clone(&x))));
+        columns.extend(more.iter().map(|name| (name.as_str(), Arc::clone(&further))));
         let at = (0..rows as i64).map(|i| start + i * MINUTE / rows as i64).collect();
         let first_id = journal.len() as u64 * 10_000;
         let lines = Lines { at, first_id, variant: "stable", version: *stage.version.lock() };

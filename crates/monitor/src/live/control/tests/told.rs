@@ -221,3 +221,29 @@ async fn a_drift_whose_rows_cannot_be_read_is_told_and_explained_later() {
         assert_eq!(*stage.unreadable.lock(), if asked { 0 } else { failures - 3 }, "three looks in a row, of an hour");
     }
 }
+
+/// Neither is one that comes while an earlier one's explanation is still young.
+#[tokio::test]
+async fn a_second_drift_whose_rows_cannot_be_read_is_explained_at_the_next_look() {
+    let temp = TempDb::sqlite();
+    let db = temp.open_with(&[MIGRATIONS]).await;
+    let stage = stage(&temp.clock);
+    let mut a = Server::new(&db, &temp.ctx, &stage, "a");
+    a.monitors.declare(&declare(), spec(json!({"columns": ["in.*"]})), a.monitors.ctx.now()).unwrap();
+    *stage.more.lock() = 1;
+    let mut explained = None;
+    for minute in 0..80 {
+        let (shift, second) = (if minute < 20 { 0.0 } else { 2.0 }, if minute < 35 { 0.0 } else { 2.0 });
+        (*stage.shift.lock(), *stage.apart.lock()) = (shift, second - shift);
+        if minute == 35 {
+            explained = a.watch().why;
+            *stage.unreadable.lock() = 1;
+        }
+        pass(&stage, &mut [&mut a], 300).await;
+    }
+    let told = a.monitors.transitions(&read(), u64::MAX, 100).await.unwrap();
+    assert_eq!(*stage.unreadable.lock(), 0, "asked at the second drift: {told:?}");
+    let (before, now) = (explained.unwrap(), a.watch().why.unwrap());
+    assert!(before.rows > 0 && now.rows > 0 && now.at > before.at, "{before:?}\n{now:?}");
+    assert!(now.at.micros() - before.at.micros() < 60 * MINUTE, "before the first one's hour is over");
+}
