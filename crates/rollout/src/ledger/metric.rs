@@ -534,6 +534,10 @@ impl Mean {
         } else if metric.role == Role::Signal {
             let shifted = self.shifted[candidate - 1] >= (2.0 / metric.rates.interval).ln();
             if shifted { Finding::Worse } else { Finding::Unclear }
+        } else if metric.role == Role::Reported && !settled {
+            Finding::Unclear
+        } else if metric.role == Role::Reported {
+            told(report, metric.direction)
         } else {
             found(&metric.rates, &self.answers[candidate - 1])
         };
@@ -580,9 +584,7 @@ impl Mean {
 
 /// What the interval of a metric says that is only reported.
 fn told(report: &MetricReport, direction: Direction) -> Finding {
-    let (Some(effect), false) = (&report.effect, report.finding == Finding::NoData) else {
-        return if report.finding == Finding::NoData { Finding::NoData } else { Finding::Unclear };
-    };
+    let Some(effect) = &report.effect else { return Finding::Unclear };
     let same = if report.scale == Scale::Ratio { 1.0 } else { 0.0 };
     let end = |end: Option<f64>, open: f64| end.map_or(open, |end| end - same);
     let (low, high) = (end(effect.low, f64::NEG_INFINITY), end(effect.high, f64::INFINITY));
@@ -660,7 +662,8 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
             return report;
         }
     };
-    if metric.role == Role::Reported {
+    let later = report.finding != Finding::NoData && !matches!(state, State::Mean(_));
+    if metric.role == Role::Reported && later {
         report.finding = told(&report, metric.direction);
     }
     let by = if let Test::Mean { by, .. } = &metric.test { Some(*by) } else { None };

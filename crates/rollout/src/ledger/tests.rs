@@ -111,7 +111,10 @@ fn what_is_only_reported_is_shown_and_takes_nothing_from_the_others() {
 /// One unit in fifty brings nearly all. Of a hundred none may be among them, which looks like a loss beyond doubt.
 #[test]
 fn what_few_units_bring_is_not_judged_by_a_small_share() {
-    let spec = spec("{guardrails: [{name: revenue, kind: mean, source: 'output:paid', nonInferiority: 0.5}]}");
+    let spec = spec(
+        "{guardrails: [{name: revenue, kind: mean, source: 'output:paid', nonInferiority: 0.5}], \
+         report: [{name: told, kind: mean, source: 'output:paid'}]}",
+    );
     let seen = |units: u64, lucky: u64| {
         let mut ledger = ledger(&spec, &[stratum(1, 0, 0.05)]);
         for n in 0..units {
@@ -121,7 +124,11 @@ fn what_few_units_bring_is_not_judged_by_a_small_share() {
             ledger.fold(&Event::Exposure(Exposure { outputs: vec![("paid".into(), paid)], ..exposure }));
         }
         ledger.look(Timestamp(600 * SECOND));
-        ledger.report().metric("revenue").unwrap().clone()
+        let report = ledger.report();
+        let found = report.metric("told").unwrap().finding;
+        let judged = report.metric("revenue").unwrap().clone();
+        assert_eq!(found, judged.finding, "nor told");
+        judged
     };
     let early = seen(2_000, 0);
     assert_eq!(early.finding, Finding::Unclear, "{early:?}");

@@ -31,8 +31,10 @@ impl Skewness {
 
     /// Takes a unit out that was added with these totals. Nothing happens when there is none.
     pub fn remove(&mut self, unit: &UnitTotals) {
-        self.n = self.n.saturating_sub(1);
-        self.count(unit, -1.0);
+        if let Some(left) = self.n.checked_sub(1) {
+            self.n = left;
+            self.count(unit, -1.0);
+        }
     }
 
     fn count(&mut self, unit: &UnitTotals, sign: f64) {

@@ -328,6 +328,9 @@ fn skewness_is_that_of_the_units_and_lets_few_of_them_say_little() {
     all.add(&unit(1e6 + 77.0, 1.0));
     all.remove(&unit(1e6 + 77.0, 1.0));
     assert!(near(all.value(), 1.321_086_967_875_271, 1e-6), "{}", all.value());
+    let mut none = Skewness::default();
+    none.remove(&unit(5.0, 1.0));
+    assert_eq!(none, Skewness::default());
     // Values that are all that their denominators let expect vary in nothing.
     let mut ratio = Skewness::default();
     for n in [1.0, 2.0, 50.0] {
