@@ -4,14 +4,14 @@
 //! Small blocks from many threads are what serving allocates, and mimalloc is quick at those. It keeps what was freed
 //! for a second before it looks whether to give it back, and looks only when it is called for more; a second of load is
 //! many megabytes here. It asks for huge pages too, which are resident whole for the first of their bytes: built
-//! without (`no_thp`).
+//! without (`no_thp`). What is written in C and C++ (ONNX Runtime, `SQLite`, zstd) has it as well (`override`): the C library's
+//! allocator does not use an aligned block of a megabyte again, which is what ONNX Runtime asks for, and answers each with
+//! fresh pages.
 
 pub mod tally;
 
 use libmimalloc_sys::{mi_collect, mi_option_set_default, mi_option_t};
 use std::ffi::c_long;
-#[cfg(target_env = "gnu")]
-use std::sync::atomic::{AtomicI64, Ordering};
 
 #[global_allocator]
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,40 +40,13 @@ pub fn begin() {
     }
 }
 
-/// CPU time of the whole process, microseconds: when [`settle`] was called last, and when the C library's allocator was
-/// trimmed last.
-#[cfg(target_env = "gnu")]
-static SPENT: [AtomicI64; 2] = [AtomicI64::new(0), AtomicI64::new(0)];
-
-/// CPU time between two calls, microseconds, below which the process is quiet; and since the last trimming, above which there
-/// may be something to trim.
-#[cfg(target_env = "gnu")]
-const QUIET: i64 = 100_000;
-
-/// Gives back what was freed and has waited long enough, and, once the process has gone quiet after some work, what the
-/// C library's allocator keeps. Called every second or so: a server that has gone quiet asks the allocators for nothing,
-/// and would keep what its last burst left.
+/// Gives back what was freed and has waited long enough. Called every second or so: a server that has gone quiet asks the
+/// allocator for nothing, and would keep what its last burst left.
 #[allow(unsafe_code)]
 pub fn settle() {
     // SAFETY: it may be called from any thread at any time; it touches the calling thread's own heap and, behind
     // the allocator's own locks, what all threads have freed.
     unsafe { mi_collect(false) };
-    // What is written in C and C++ (ONNX Runtime, SQLite, zstd) has the C library's allocator, which keeps what is
-    // freed in the middle of a heap. It gives it all back, as if it were never needed again: not under load, and not
-    // again and again while there is nothing to do.
-    #[cfg(target_env = "gnu")]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes into `time`, and knows this clock.
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-        let spent = time.tv_sec * 1_000_000 + time.tv_nsec / 1_000;
-        let [called, trimmed] = &SPENT;
-        if spent - called.swap(spent, Ordering::Relaxed) < QUIET && spent - trimmed.load(Ordering::Relaxed) > QUIET {
-            trimmed.store(spent, Ordering::Relaxed);
-            // SAFETY: it may be called from any thread at any time and locks each heap while it looks at it.
-            unsafe { libc::malloc_trim(0) };
-        }
-    }
 }
 
 /// Gives back what the calling thread's own heap keeps for its next allocations, all of it. For a thread that has gone
@@ -101,5 +74,28 @@ mod tests {
         assert!(set || delay() == 100);
         super::settle();
         super::settle_thread();
+    }
+
+    /// Libraries that are loaded later look for these names in the program first.
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[allow(unsafe_code)]
+    fn libraries_have_the_same_allocator() {
+        let own: [(&std::ffi::CStr, usize); 3] = [
+            (c"malloc", libc::malloc as *const () as usize),
+            (c"free", libc::free as *const () as usize),
+            (c"posix_memalign", libc::posix_memalign as *const () as usize),
+        ];
+        for (name, own) in own {
+            // SAFETY: looks a name up, which ends with a zero.
+            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+            assert_eq!(found as usize, own, "{name:?}");
+        }
+        // SAFETY: a block that is given back, and a question about its address.
+        unsafe {
+            let block = libc::malloc(1 << 20);
+            assert!(libmimalloc_sys::mi_is_in_heap_region(block));
+            libc::free(block);
+        }
     }
 }
