@@ -218,7 +218,9 @@ impl Batch {
             self.bytes += p.params.as_ref().map_or(0, |params| params.len());
         }
         let rows = layout::rows_of(p);
-        for (column, tensor) in self.payload.iter_mut().zip(p.inputs.iter().chain(p.outputs.iter())) {
+        // Outputs first: large ones have just been computed, and are still in the cache.
+        let (inputs, outputs) = self.payload.split_at_mut(p.inputs.len());
+        for (column, tensor) in outputs.iter_mut().zip(p.outputs.iter()).chain(inputs.iter_mut().zip(p.inputs.iter())) {
             self.bytes += column.bytes_of(lines.len(), tensor.tensor.byte_len() / rows);
             let (per_row, row_wise) = layout::per_row(tensor, rows);
             // Without a row dimension the whole tensor stands with row 0.
