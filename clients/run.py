@@ -4,9 +4,9 @@
     clients/run.py --binary PATH [pytest's own arguments]
 
 Tests in files called `test_kserve*.py` run in an environment of their own: that client asks for older
-versions of packages than the others do. The folders of PATIENT mostly wait, for moments that come or for evidence
-that gathers: each of its lanes runs beside the others, and what they printed comes at the end. So does MLflow's own
-client once more, against a server on Postgres and S3, where MAINSPRING_TEST_POSTGRES and MAINSPRING_TEST_S3 name some.
+versions of packages than the others do. The folders of PATIENT mostly wait, for moments that come, for evidence that
+gathers, or for commands: each of its lanes runs beside the others, and what they printed comes at the end. So does MLflow's
+own client once more, against a server on Postgres and S3, where MAINSPRING_TEST_POSTGRES and MAINSPRING_TEST_S3 name some.
 """
 
 import argparse
@@ -25,7 +25,11 @@ ROOT = HERE.parent
 KSERVE = "test_kserve*.py"
 # Has a step of its own.
 FRAMEWORKS = HERE / "frameworks"
-PATIENT = {"what waits for a rollout": ("rollout",), "what waits": ("alert", "cost", "export", "monitor")}
+PATIENT = {
+    "what waits for a rollout": ("rollout",),
+    "what waits": ("alert", "cost", "export", "monitor"),
+    "what runs processes of its own": ("batch", "convert"),
+}
 OUTSIDE = "mlflow on Postgres and S3"
 # What pytest says where its own arguments leave no test of a lane.
 NOTHING = 5
