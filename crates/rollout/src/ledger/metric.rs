@@ -269,15 +269,15 @@ impl Errors {
         }
     }
 
-    fn report(&self, rates: &Rates, candidate: usize, report: &mut MetricReport) {
-        self.events.report(rates, candidate, report);
+    fn report(&self, metric: &Planned, candidate: usize, report: &mut MetricReport) {
+        self.events.report(&metric.rates, candidate, report);
         let rate = |variant: usize| {
             let seen = self.seen[variant];
             (seen > 0).then(|| self.events.total(variant) as f64 / seen as f64)
         };
         (report.stable, report.candidate) = (rate(0), rate(candidate));
         let silent = self.seen[0] == 0 || self.seen[candidate] == 0;
-        report.finding = if silent { Finding::NoData } else { found(rates, &self.answers[candidate - 1]) };
+        report.finding = if silent { Finding::NoData } else { found(metric, report, &self.answers[candidate - 1]) };
     }
 }
 
@@ -312,8 +312,8 @@ impl Slow {
         }
     }
 
-    fn report(&self, rates: &Rates, (q, margin): (f64, f64), candidate: usize, report: &mut MetricReport) {
-        self.events.report(rates, candidate, report);
+    fn report(&self, metric: &Planned, (q, margin): (f64, f64), candidate: usize, report: &mut MetricReport) {
+        self.events.report(&metric.rates, candidate, report);
         let total = |variant: usize| self.times.get(variant).map_or(0, LogHistogram::total);
         let quantile = |variant: usize| {
             let times = self.times.get(variant)?;
@@ -322,7 +322,7 @@ impl Slow {
         };
         (report.stable, report.candidate) = (quantile(0), quantile(candidate));
         let silent = total(0) == 0 || total(candidate) == 0;
-        report.finding = if silent { Finding::NoData } else { found(rates, &self.answers[candidate - 1]) };
+        report.finding = if silent { Finding::NoData } else { found(metric, report, &self.answers[candidate - 1]) };
         report.why = if self.test.is_none() {
             Some("stable has too few answers to say what is slow".to_owned())
         } else {
@@ -536,10 +536,8 @@ impl Mean {
             if shifted { Finding::Worse } else { Finding::Unclear }
         } else if metric.role == Role::Reported && !settled {
             Finding::Unclear
-        } else if metric.role == Role::Reported {
-            told(report, metric.direction)
         } else {
-            found(&metric.rates, &self.answers[candidate - 1])
+            found(metric, report, &self.answers[candidate - 1])
         };
         report.why = match &effect {
             _ if report.finding == Finding::NoData => Some("a variant has no values".to_owned()),
@@ -591,8 +589,12 @@ fn told(report: &MetricReport, direction: Direction) -> Finding {
     Finding::of_interval(&Interval { low, estimate: effect.estimate - same, high }, direction, 0.0)
 }
 
-/// Harm first, since rolling back is the safe side.
-fn found(rates: &Rates, answers: &Answers) -> Finding {
+/// What the tests of a metric found, or its interval where it is only reported. Harm first, since rolling back is the safe side.
+fn found(metric: &Planned, report: &MetricReport, answers: &Answers) -> Finding {
+    if metric.role == Role::Reported {
+        return told(report, metric.direction);
+    }
+    let rates = &metric.rates;
     let [harm, holds, better] = answers.crossed;
     if harm || answers.harm.rejects(rates.harm) {
         Finding::Worse
@@ -643,12 +645,12 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
     };
     let answers = match state {
         State::Errors(errors) => {
-            errors.report(&metric.rates, candidate, &mut report);
+            errors.report(metric, candidate, &mut report);
             errors.answers[candidate - 1]
         }
         State::Slow(slow) => {
             if let Test::Slow { q, margin } = metric.test {
-                slow.report(&metric.rates, (q, margin), candidate, &mut report);
+                slow.report(metric, (q, margin), candidate, &mut report);
             }
             slow.answers[candidate - 1]
         }
@@ -662,10 +664,6 @@ pub(crate) fn report(state: &mut State, plan: &Plan, metric: &Planned, candidate
             return report;
         }
     };
-    let later = report.finding != Finding::NoData && !matches!(state, State::Mean(_));
-    if metric.role == Role::Reported && later {
-        report.finding = told(&report, metric.direction);
-    }
     let by = if let Test::Mean { by, .. } = &metric.test { Some(*by) } else { None };
     let looks = match (&*state, by) {
         (State::Mean(mean), Some(By::Group(group))) => Some(mean.grouped[candidate - 1].report(&group)),
