@@ -8,6 +8,7 @@
 mod environment;
 mod find;
 mod frame;
+mod grow;
 mod model;
 mod nested;
 mod pool;

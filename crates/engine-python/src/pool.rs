@@ -1,6 +1,7 @@
 //! The workers of a model, and the thread that starts one in place of each that ended.
 
 use crate::frame::{Failure, Incoming, Outgoing, Ready};
+use crate::grow::Held;
 use crate::size::{self, Machine};
 use crate::worker::{Fault, Start, Worker, resident};
 use mainspring_core::EventId;
@@ -57,8 +58,17 @@ struct State {
     /// Workers that ran and ended, and those that took the place of one.
     ended: u64,
     restarts: u64,
+    /// The one that holds too much, by its process, and goes on until another has taken its place.
+    tired: Option<Tired>,
     /// Some worker's log ended: look after them.
     look: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tired {
+    pid: u32,
+    /// Whether the other one is there.
+    replaced: bool,
 }
 
 impl Pool {
@@ -219,11 +229,19 @@ impl Drop for Lease<'_> {
             shared.lost(worker, "during a call");
             return;
         }
+        let mut worker = worker;
+        let held = worker.too_much(shared.start.limits.memory);
         let mut state = shared.state.lock();
         state.deaths = 0;
+        let begun = held.is_some() && state.tires(worker.pid());
         state.idle.push(worker);
+        let done = state.relieved();
         drop(state);
         shared.moved.notify_all();
+        drop(done);
+        if let Some(held) = held.filter(|_| begun) {
+            shared.tells(held);
+        }
     }
 }
 
@@ -332,14 +350,26 @@ impl Shared {
     fn add(&self, worker: Worker) {
         let mut state = self.state.lock();
         state.pids.push(worker.pid());
-        if state.restarts < state.ended {
+        let more = state.alive > self.wanted.load(Ordering::Relaxed);
+        if let Some(tired) = state.tired.as_mut().filter(|_| more) {
+            tired.replaced = true;
+        } else if state.restarts < state.ended {
             state.restarts += 1;
         }
         state.refused = None;
         state.failed_starts = 0;
         state.idle.push(worker);
+        let done = state.relieved();
         drop(state);
         self.moved.notify_all();
+        drop(done);
+    }
+
+    fn tells(&self, held: Held) {
+        tracing::warn!(
+            deployment = %self.start.name, held = held.now, at_first = held.first, limit = self.start.limits.memory,
+            "a worker of the model has come to hold far more memory than at first: another takes its place, and no call is lost"
+        );
     }
 
     /// Waits until a worker is missing and may be started; `false` when the model is closed.
@@ -361,7 +391,7 @@ impl Shared {
                     continue;
                 }
             }
-            if state.alive < self.wanted.load(Ordering::Relaxed) {
+            if state.alive < self.wanted.load(Ordering::Relaxed) + usize::from(state.tired.is_some()) {
                 match state.not_before.filter(|at| *at > Instant::now()) {
                     None => break,
                     Some(at) => {
@@ -382,8 +412,7 @@ impl Shared {
         let (pid, lines) = (worker.pid(), worker.last_lines(!lives).join("\n"));
         drop(worker);
         let mut state = self.state.lock();
-        state.pids.retain(|p| *p != pid);
-        state.ended += 1;
+        state.left(pid);
         state.died();
         let deaths = state.deaths;
         drop(state);
@@ -416,6 +445,35 @@ fn sorted((mut live, mut dead): (Vec<Worker>, Vec<Worker>), mut worker: Worker) 
 }
 
 impl State {
+    /// Whether the worker `pid` is the one whose place another takes from now on: one at a time, for each is there twice.
+    fn tires(&mut self, pid: u32) -> bool {
+        let begins = self.tired.is_none();
+        if begins {
+            self.tired = Some(Tired { pid, replaced: false });
+        }
+        begins
+    }
+
+    /// The worker in whose place there is another now, as soon as it is idle. Its end is no death.
+    fn relieved(&mut self) -> Option<Worker> {
+        let tired = self.tired.filter(|t| t.replaced)?;
+        let at = self.idle.iter().position(|w| w.pid() == tired.pid)?;
+        let worker = self.idle.swap_remove(at);
+        self.left(tired.pid);
+        self.alive = self.alive.saturating_sub(1);
+        Some(worker)
+    }
+
+    /// The worker `pid` is none of them any more.
+    fn left(&mut self, pid: u32) {
+        self.pids.retain(|p| *p != pid);
+        self.ended += 1;
+        if let Some(tired) = self.tired.filter(|t| t.pid == pid) {
+            self.restarts += u64::from(tired.replaced);
+            self.tired = None;
+        }
+    }
+
     fn did_not_start(&mut self) {
         self.died();
         self.failed_starts += 1;

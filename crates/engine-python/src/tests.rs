@@ -2,6 +2,7 @@ mod answers;
 
 use crate::frame;
 use crate::model::PythonModel;
+use crate::worker::of_status;
 use crate::{PythonRuntime, PythonSettings, find};
 use bytes::Bytes;
 use mainspring_core::tensor::NamedTensor;
@@ -216,6 +217,35 @@ fn memory_has_a_limit() {
     assert!(e.to_string().contains("MemoryError"), "{e}");
     assert_eq!(tell(&model, 21.0).unwrap(), [42.0]);
     assert!(model.memory_bytes() > 10 << 20 && model.memory_bytes() < 900 << 20);
+}
+
+#[test]
+fn another_worker_takes_the_place_of_one_that_leaks_and_no_call_is_lost() {
+    let rig = Rig::new();
+    let mut first_data = 0;
+    for room in [None, Some(1750 << 20)] {
+        let limit = room.map(|room: u64| first_data + room);
+        let mut options = Rig::options();
+        options.worker.memory = limit;
+        let model = rig.engine.start(&file("tiny"), &options).unwrap();
+        let first = model.pool.pids();
+        first_data = of_status(first[0], "VmData:");
+        for _ in 0..15 {
+            assert_eq!(tell(&model, 3.0).unwrap(), [6.0]);
+        }
+        assert!(model.memory_bytes() > 1500 << 20);
+        until("another takes its place", || {
+            assert_eq!(tell(&model, 21.0).unwrap(), [42.0]);
+            model.restarts() == Some(1) && !process_is_there(first[0])
+        });
+        assert!(model.memory_bytes() < 500 << 20 && model.pool.pids().len() == 1);
+        until("its files are gone", || rig.left() == 1);
+        // As often as it has to be.
+        for _ in 0..15 {
+            assert_eq!(tell(&model, 3.0).unwrap(), [6.0]);
+        }
+        until("another takes its place", || tell(&model, 21.0).is_ok() && model.restarts() == Some(2));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One worker process: started, called, ended.
 
 use crate::frame::{self, Failure, Garbled, Incoming, Known, More, Order, Outgoing, PREFIX, Ready, Streamed};
+use crate::grow::{Growth, Held};
 use crate::supervise::worker_sees;
 use crate::tail::Tail;
 use crate::tools::WORKER;
@@ -75,6 +76,8 @@ pub(crate) struct Worker {
     ended: Option<ExitStatus>,
     /// Calls that were sent; the worker counts them too.
     calls: u64,
+    /// Once it is ready.
+    growth: Option<Growth>,
     _scratch: TempDir,
 }
 
@@ -108,7 +111,7 @@ impl Worker {
             Ok(tail) => (tail, None),
             Err(e) => (Arc::default(), Some(e)),
         };
-        let worker = Self { child, stream, tail, ended: None, calls: 0, _scratch: scratch };
+        let worker = Self { child, stream, tail, ended: None, calls: 0, growth: None, _scratch: scratch };
         match why.or_else(|| worker.ticking().err()) {
             Some(e) => Err(failed(e)),
             None => Ok(worker),
@@ -127,7 +130,8 @@ impl Worker {
         known: Option<&Ready>,
         gone: &dyn Fn() -> bool,
     ) -> Result<Result<Ready, Failure>, Fault> {
-        let until = Instant::now() + start.limits.start_timeout;
+        let begun = Instant::now();
+        let until = begun + start.limits.start_timeout;
         let root = start.model.to_string_lossy();
         let known = known.map(|k| Known { form: k.form, outputs: &k.outputs });
         let order = Order { root: &root, memory: start.limits.memory, known };
@@ -136,8 +140,23 @@ impl Worker {
         self.write(&(WORKER.len() as u32).to_le_bytes(), &wait)?;
         self.write(WORKER.as_bytes(), &wait)?;
         self.write(&order.head, &wait)?;
-        let answer = self.receive(&wait)?;
-        Ok(frame::ready(&answer)?)
+        let ready = frame::ready(&self.receive(&wait)?)?;
+        let (now, limit) = (Instant::now(), start.limits.memory);
+        self.growth = Some(Growth::of(self.held(limit), limit, now - begun, now));
+        Ok(ready)
+    }
+
+    /// What it holds, where that is so much that another one shall take its place.
+    pub fn too_much(&mut self, limit: Option<u64>) -> Option<Held> {
+        let mut growth = self.growth.take()?;
+        let held = growth.too_much(Instant::now(), || self.held(limit));
+        self.growth = Some(growth);
+        held
+    }
+
+    /// What its limit counts, where it has one, else what is resident. Bytes.
+    fn held(&self, limit: Option<u64>) -> u64 {
+        if limit.is_some() { of_status(self.pid(), "VmData:") } else { resident(self.pid()) }
     }
 
     /// Sends a call and waits for its answer.
@@ -358,8 +377,13 @@ pub(crate) fn signal(name: &str, to: &str) {
 
 /// Resident memory of a process, bytes; 0 where the system does not say.
 pub(crate) fn resident(pid: u32) -> u64 {
+    of_status(pid, "VmRSS:")
+}
+
+/// A line of the system's words on a process, bytes; 0 where it is not there.
+pub(crate) fn of_status(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(name));
     let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -28,6 +28,9 @@ class signature:
         return {"inputs": '[{"name": "x", "type": "double", "required": true}]'}
 
 
+kept = []
+
+
 def load():
     if os.path.exists(os.path.join(os.path.dirname(__file__), "slow")):
         print("still opening", flush=True)
@@ -44,4 +47,7 @@ def predict(model, data):
         subprocess.Popen(["sleep", "600"])
         open("left-behind", "w").close()
         os._exit(3)
+    if order == 3:
+        # Written, so that it is resident.
+        kept.append(b"x" * (100 << 20))
     return data["x"] * 2
