@@ -76,5 +76,20 @@ fn nan_is_counted_wherever_the_bytes_lie() {
         version: "1".into(),
         columns: Arc::default(),
     };
-    assert_eq!(recorder.view(Arc::new(target)).nan_outputs, 16);
+    assert_eq!(recorder.view(Arc::new(target.clone())).nan_outputs, 16);
+    // More than are looked at together, at the ends of what is.
+    let places = [0, 1_023, 1_024, 2_047, 2_500];
+    for dtype in [DType::Fp16, DType::Bf16, DType::Fp32] {
+        let recorder = Recorder::default();
+        let value = |at| if places.contains(&at) { f32::NAN } else { 1.0 };
+        let bytes = |at| match dtype {
+            DType::Fp16 => half::f16::from_f32(value(at)).to_le_bytes().to_vec(),
+            DType::Bf16 => half::bf16::from_f32(value(at)).to_le_bytes().to_vec(),
+            _ => value(at).to_le_bytes().to_vec(),
+        };
+        let raw: Vec<u8> = (0..2_501).flat_map(bytes).collect();
+        let tensor = Tensor::from_raw(dtype, vec![2_501], bytes::Bytes::from(raw)).unwrap();
+        recorder.count_nans(&[NamedTensor { name: "y".into(), tensor }]);
+        assert_eq!(recorder.view(Arc::new(target.clone())).nan_outputs, 5, "{dtype:?}");
+    }
 }
