@@ -1,5 +1,10 @@
 //! A column of a batch as numbers, as texts, or as neither.
 
+mod element;
+
+pub use element::element;
+pub(crate) use element::{kind_of, values};
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};

@@ -22,6 +22,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use column::Kind;
+pub use column::{Kind, element};
 pub use error::MonitorError;
 pub use table::Table;

@@ -9,9 +9,8 @@ pub(crate) use rows::{LABEL, rows};
 pub use window::{Wanted, Window, WindowError, window};
 
 use self::range::Range;
-use crate::column::{Kind, numbers, texts};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take;
+use crate::column::{Kind, element, numbers, texts, values};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use mainspring_core::{ErrorKind, Failure, nearest};
@@ -123,13 +122,6 @@ impl Failure for SegmentError {
 }
 
 const NUMBERS: &str = "numbers";
-
-/// The list and the place in it that `in.list[3]` names.
-fn element(column: &str) -> Option<(&str, usize)> {
-    let (list, place) = column.strip_suffix(']')?.rsplit_once('[')?;
-    // No list is longer.
-    Some((list, usize::try_from(place.parse::<i32>().ok()?).ok()?))
-}
 
 /// A column of the journal as SQL has it, with its type in Arrow: `in.x`, `x` where there is an input of that name, and the
 /// element `in.list[3]` of a list. `known` are the names and types of all columns, `fields` those of the envelope that may be
@@ -246,22 +238,6 @@ impl Segment {
         }
         Ok(all)
     }
-}
-
-fn values(batch: &RecordBatch, column: &str) -> Result<Option<ArrayRef>, ArrowError> {
-    if let Some(values) = batch.column_by_name(column) {
-        return Ok(Some(values.clone()));
-    }
-    let Some((list, j)) = element(column) else { return Ok(None) };
-    let Some(lists) = batch.column_by_name(list).and_then(|values| values.as_list_opt::<i32>()) else {
-        return Ok(None);
-    };
-    let place = |i: usize| {
-        let reaches = lists.is_valid(i) && usize::try_from(lists.value_length(i)).is_ok_and(|length| length > j);
-        reaches.then(|| lists.value_offsets()[i] as u32 + j as u32)
-    };
-    let places: UInt32Array = (0..lists.len()).map(place).collect();
-    take(lists.values(), &places, None).map(Some)
 }
 
 /// Leaves of `all` those rows whose value is `wanted`.

@@ -5,6 +5,7 @@ use mainspring_core::tensor::{Data, NamedTensor};
 use mainspring_core::{DType, Tensor};
 use mainspring_engine::{Content, TensorSpec};
 use mainspring_journal::arrow_type;
+use mainspring_monitor::element;
 use mainspring_monitor::quality::{RowChecker, RowColumn, RowRule, Rows};
 use mainspring_serving::{Contract, RowRules, RuleAction, RuleError, RuleMaker, RulesSpec, Seen};
 use std::sync::Arc;
@@ -29,11 +30,18 @@ pub fn read(spec: &RulesSpec) -> Result<Vec<RowRule>, RuleError> {
 
 impl RuleMaker for Suites {
     fn make(&self, rules: &RulesSpec, contract: &Contract) -> Result<Arc<dyn RowRules>, RuleError> {
-        let (columns, places): (Vec<RowColumn>, Vec<Place>) = taken(contract).into_iter().unzip();
-        let checker = RowChecker::new(&read(rules)?, &columns).map_err(|(at, reason)| {
+        let wrong = |(at, reason): (usize, String)| {
             let name = rules.names().into_iter().nth(at).unwrap_or_default();
             RuleError { at, name, reason }
-        })?;
+        };
+        let (each, mut columns) = (read(rules)?, taken(contract));
+        for (at, rule) in each.iter().enumerate() {
+            for name in rule.columns() {
+                columns.extend(one_of_many(contract, &columns, name).map_err(|why| wrong((at, why)))?);
+            }
+        }
+        let (columns, places): (Vec<RowColumn>, Vec<Place>) = columns.into_iter().unzip();
+        let checker = RowChecker::new(&each, &columns).map_err(wrong)?;
         Ok(Arc::new(Ready { checker, places, inputs: contract.signature.inputs.len() }))
     }
 }
@@ -44,7 +52,7 @@ struct Place {
     /// Place and name of the input.
     input: usize,
     name: Arc<str>,
-    /// Its place among those that stand side by side in the input; `None` where it is the input.
+    /// Its place among the values that a row has of the input; `None` where it is the input.
     first: Option<usize>,
 }
 
@@ -84,6 +92,32 @@ fn taken(contract: &Contract) -> Vec<(RowColumn, Place)> {
     all
 }
 
+/// The column `X[2]`, where `X` has several values a row and no names for them: the third of them, row-major, as in the
+/// journal's list.
+///
+/// # Errors
+/// In words, when a row has not as many.
+fn one_of_many(
+    contract: &Contract,
+    columns: &[(RowColumn, Place)],
+    name: &str,
+) -> Result<Option<(RowColumn, Place)>, String> {
+    let name = name.strip_prefix("in.").unwrap_or(name);
+    let Some((list, at)) = element(name).filter(|_| columns.iter().all(|(c, _)| c.name != name)) else {
+        return Ok(None);
+    };
+    let Some((column, place)) = columns.iter().find(|(c, _)| c.name == list) else { return Ok(None) };
+    let DataType::List(item) = &column.kind else { return Ok(None) };
+    let sizes = contract.signature.inputs.get(place.input).and_then(|spec| spec.shape.get(1..)).unwrap_or_default();
+    // An open one has as many as come.
+    let width: Option<usize> = sizes.iter().map(|size| usize::try_from(*size).ok()).product();
+    if let Some(width) = width.filter(|width| at >= *width) {
+        return Err(format!("{list:?} has {width} values a row, {list}[0] to {list}[{}]", width.saturating_sub(1)));
+    }
+    let column = RowColumn { name: name.to_owned(), kind: item.data_type().clone() };
+    Ok(Some((column, Place { first: Some(at), ..place.clone() })))
+}
+
 fn kind(spec: &TensorSpec) -> DataType {
     arrow_type(spec.dtype, spec.content != Content::Text)
 }
@@ -107,7 +141,7 @@ impl Given<'_> {
         let tensor = &given?.tensor;
         let Some(first) = place.first else { return Some((tensor, row)) };
         // An open input may come with more columns than have names, or with fewer.
-        let width = *tensor.shape().get(1)?;
+        let width = tensor.shape().get(1..)?.iter().product();
         (first < width).then_some((tensor, row * width + first))
     }
 }
@@ -240,6 +274,46 @@ mod tests {
         let wide = rules(&json!([{"type": "expect_column_to_exist", "kwargs": {"column": "d"}}]));
         let error = Suites.make(&wide, &contract).unwrap_err().to_string();
         assert!(error.contains("\"d:exist\": the model takes no column \"d\""), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_an_input_without_names_is_found_by_its_place() {
+        let inputs = || {
+            vec![
+                TensorSpec::new("X", DType::Fp32, &[-1, 2, 2]),
+                TensorSpec::new("words", DType::Bytes, &[-1, -1]),
+                TensorSpec::new("y[1]", DType::Fp32, &[-1]),
+            ]
+        };
+        let contract = contract(inputs(), &[]);
+        let values = [1.0_f32, 2.0, 3.0, 40.0, 5.0, 6.0, 7.0, 8.0];
+        let words = ["a", "b", "c", ""].map(|t| Bytes::from_static(t.as_bytes())).to_vec();
+        let given = [
+            named("X", Tensor::from_vec(DType::Fp32, vec![2, 2, 2], values.to_vec()).unwrap()),
+            named("words", Tensor::from_strings(vec![2, 2], words).unwrap()),
+            named("y[1]", Tensor::from_vec(DType::Fp32, vec![2], vec![0.5_f32, 1.5]).unwrap()),
+        ];
+        let between = |column: &str, most: f64| json!({"type": "expect_column_values_to_be_between", "kwargs": {"column": column, "max_value": most}});
+        let expectations = json!([
+            between("X[3]", 10.0),
+            between("in.X[0]", 4.0),
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "words[1]"}},
+            {"type": "expect_column_values_to_be_null", "kwargs": {"column": "words[5]"}},
+            between("y[1]", 1.0),
+            {
+                "type": "expect_column_values_to_be_null", "kwargs": {"column": "X[2]"},
+                "when": [{"column": "words[0]", "in": ["a"]}]
+            },
+        ]);
+        assert_eq!(
+            seen(&contract, &expectations, &given, 2),
+            [(0, 0, true), (1, 1, true), (2, 1, true), (4, 1, true), (5, 0, true), (5, 1, false)]
+        );
+        let refused = |column: &str| Suites.make(&rules(&json!([between(column, 1.0)])), &contract).unwrap_err().reason;
+        assert_eq!(refused("X[4]"), "\"X\" has 4 values a row, X[0] to X[3]");
+        assert!(refused("X").contains("\"X[0]\" is the first"), "{}", refused("X"));
+        assert!(refused("words[0]").contains("about numbers"), "{}", refused("words[0]"));
+        assert!(refused("Z[0]").contains("takes no column \"Z[0]\""), "{}", refused("Z[0]"));
     }
 
     #[test]

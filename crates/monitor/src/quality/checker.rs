@@ -6,7 +6,7 @@ use super::rows::{Columns, Set};
 use super::rules::Check;
 use super::state::{Row, State};
 use super::suite::{Rule, Severity, Suite};
-use crate::column::Kind;
+use crate::column::{Kind, kind_of};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -163,7 +163,7 @@ fn absent(rule: &Rule, schema: &Schema) -> Option<String> {
     }
     let mut names = rule.check.columns();
     names.extend(rule.when.iter().map(|c| c.column.as_str()));
-    let absent = names.into_iter().find(|name| schema.field_with_name(name).is_err())?;
+    let absent = names.into_iter().find(|name| kind_of(schema, name).is_none())?;
     let there: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let near = mainspring_core::nearest(absent, there);
     Some(format!("there is no column {absent:?}{}", near.map(|n| format!("; did you mean {n:?}?")).unwrap_or_default()))
@@ -225,7 +225,7 @@ impl Live {
     /// Of rules about the table's form.
     fn of_table(&self, schema: &Schema, rows: u64) -> Option<(Value, bool)> {
         let names = || schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>();
-        let kind = |column: &str| schema.field_with_name(column).ok().map(|f| f.data_type().clone());
+        let kind = |column: &str| kind_of(schema, column);
         Some(match &self.rule.check {
             // With `when`, the rows that it names.
             Check::ExpectTableRowCountToBeBetween(b) => {

@@ -115,6 +115,12 @@ impl RowRule {
         }
         Ok(Self { rule })
     }
+
+    /// The columns that it names, as it names them.
+    pub fn columns(&self) -> Vec<&str> {
+        let when = self.rule.when.iter().map(|c| c.column.as_str());
+        self.rule.check.columns().into_iter().chain(when).collect()
+    }
 }
 
 impl RowChecker {
@@ -291,10 +297,14 @@ fn as_held(values: &[Value], kind: &DataType) -> Vec<Value> {
 fn judged(column: &RowColumn) -> Result<(), String> {
     match Kind::of(&column.kind) {
         Kind::Integer | Kind::Number | Kind::Boolean | Kind::Text => Ok(()),
-        Kind::Time | Kind::Other => Err(format!(
-            "column {:?} has lists, bytes or documents, and rules are about numbers and texts",
-            column.name
+        Kind::Other if column.kind.is_list() => Err(format!(
+            "column {:?} has several values a row; name one of them, {:?} is the first",
+            column.name,
+            format!("{}[0]", column.name)
         )),
+        Kind::Time | Kind::Other => {
+            Err(format!("column {:?} has bytes or documents, and rules are about numbers and texts", column.name))
+        }
     }
 }
 

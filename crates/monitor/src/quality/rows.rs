@@ -2,7 +2,7 @@
 
 use super::arguments::PairInSet;
 use super::judge::Cells;
-use crate::column::{Kind, texts};
+use crate::column::{Kind, texts, values};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, LargeStringArray, LargeStringBuilder, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
@@ -82,8 +82,8 @@ impl<'a> Columns<'a> {
         self.batch.schema().fields().iter().map(|f| f.name().clone()).collect()
     }
 
-    fn raw(&self, name: &str) -> Result<&ArrayRef, ArrowError> {
-        self.batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name:?}")))
+    fn raw(&self, name: &str) -> Result<ArrayRef, ArrowError> {
+        values(self.batch, name)?.ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name:?}")))
     }
 
     /// A column, made ready when it is asked for first.
@@ -91,7 +91,7 @@ impl<'a> Columns<'a> {
         if let Some(column) = self.ready.borrow().get(name) {
             return Ok(Rc::clone(column));
         }
-        let column = Rc::new(Column::of(self.raw(name)?)?);
+        let column = Rc::new(Column::of(&self.raw(name)?)?);
         self.ready.borrow_mut().insert(name.to_owned(), Rc::clone(&column));
         Ok(column)
     }
@@ -108,7 +108,7 @@ impl<'a> Columns<'a> {
             let key = |row| column.number(row).map(|v| XxHash3_128::oneshot(&(v + 0.0).to_bits().to_le_bytes()));
             (0..self.len()).map(key).collect()
         } else {
-            let texts = cast_text(raw)?;
+            let texts = cast_text(&raw)?;
             texts.iter().map(|text| text.map(|t| XxHash3_128::oneshot(t.as_bytes()))).collect()
         };
         let keys = Rc::new(keys);

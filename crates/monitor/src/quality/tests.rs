@@ -3,8 +3,10 @@
 use super::*;
 use crate::profile::{Profile, profile};
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use arrow::datatypes::Float64Type;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -357,6 +359,36 @@ fn quantiles_are_each_within_their_range() {
 }
 
 /// Dates and times are compared as moments, whatever column holds them and however they are written.
+#[test]
+fn a_value_of_a_list_is_a_column_of_its_own() {
+    let lists = vec![
+        Some(vec![Some(0.1), Some(0.9)]),
+        Some(vec![Some(0.8)]),
+        None,
+        Some(vec![Some(0.5), None]),
+        Some(vec![Some(7.0), Some(0.2)]),
+    ];
+    let scores = ListArray::from_iter_primitive::<Float64Type, _, _>(lists);
+    let batch = RecordBatch::try_from_iter([("scores", Arc::new(scores) as ArrayRef)]).unwrap();
+    let check = |kind: &str, kwargs: Value| {
+        let rules = vec![Rule::new(kind, kwargs, Severity::Critical).unwrap()];
+        let mut checker = Checker::new(&Suite { name: None, rules }, &batch.schema());
+        checker.see(&batch.slice(0, 3)).unwrap();
+        checker.see(&batch.slice(3, 2)).unwrap();
+        checker.finish().results.remove(0)
+    };
+    let first = check("expect_column_values_to_be_between", json!({"column": "scores[0]", "max_value": 1}));
+    assert_eq!((first.looked, first.unexpected, first.success), (Some(4), Some(1), false));
+    assert_eq!((first.examples[0].row, &first.examples[0].values["scores[0]"]), (4, &json!(7)));
+    let second = check("expect_column_values_to_not_be_null", json!({"column": "scores[1]"}));
+    assert_eq!((second.looked, second.unexpected), (Some(5), Some(3)));
+    let mean = check("expect_column_mean_to_be_between", json!({"column": "scores[1]", "min_value": 0.5}));
+    assert!(mean.success && mean.observed == Some(json!(0.55)), "{mean:?}");
+    assert!(check("expect_column_to_exist", json!({"column": "scores[0]"})).success);
+    let none = check("expect_column_values_to_not_be_null", json!({"column": "score[0]"}));
+    assert!(none.error.is_some_and(|e| e.contains("no column \"score[0]\"")));
+}
+
 #[test]
 fn dates_are_between_dates() {
     let between = "expect_column_values_to_be_between";
