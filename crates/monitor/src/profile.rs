@@ -154,6 +154,9 @@ pub struct Shape {
     pub mean: f64,
     /// (share, value): so much of the sampled texts is at or below it.
     pub quantiles: Vec<(f64, f64)>,
+    /// The bins that live texts are compared in; nothing in profiles that were made before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// Profiles a file. Blocks.

@@ -10,6 +10,7 @@ mod control;
 pub mod detectors;
 mod early;
 mod error;
+mod form;
 mod history;
 mod labels;
 mod learned;

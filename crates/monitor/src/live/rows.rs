@@ -1,8 +1,8 @@
 //! A uniform sample of each minute's rows, from the journal's batches.
 
-use super::labels;
 use super::narrow::Kept;
 use super::why::Given;
+use super::{form, labels};
 use crate::column::{Kind, numbers, texts};
 use crate::live::spec::{MonitorSpec, Whose};
 use crate::lowest::{Lowest, mark};
@@ -328,7 +328,7 @@ impl Bucket {
             }
             let wanted = |name: &str| truth || spec.reads(name);
             let values = take(column, &chosen, None)?;
-            for (name, cells) in cells(name, &values)? {
+            for (name, cells) in in_form(cells(name, &values)?, spec) {
                 if !wanted(&name) || (self.columns.len() >= MOST_COLUMNS && !self.columns.contains_key(&name)) {
                     continue;
                 }
@@ -367,6 +367,15 @@ impl Bucket {
         let columns = columns.into_iter().map(|(name, held)| (name, held.cells())).collect();
         Minute { at: Timestamp(at), model, version, seen, rows: lowest.len(), in_time, columns }
     }
+}
+
+/// The same with the form of free texts in the place of these.
+fn in_form(columns: Vec<(String, Cells)>, spec: &MonitorSpec) -> Vec<(String, Cells)> {
+    let each = columns.into_iter().flat_map(|(name, cells)| match &cells {
+        Cells::Texts(texts) if spec.is_free_text(&name) => form::columns(&name, texts),
+        Cells::Texts(_) | Cells::Numbers(_) => vec![(name, cells)],
+    });
+    each.collect()
 }
 
 /// The inputs of all rows of some batches.

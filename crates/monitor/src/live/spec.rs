@@ -1,6 +1,7 @@
 //! The spec of the kind `Monitor`.
 
 use super::detectors::DetectorSpec;
+use super::form;
 use super::outlook::spec::EstimateSpec;
 use super::part::{Beside, Part};
 use super::rows::MOST_ELEMENTS;
@@ -37,6 +38,11 @@ pub struct MonitorSpec {
     #[serde(default = "all")]
     #[schemars(length(min = 1))]
     pub columns: Vec<String>,
+    /// Which of these are free text, names or patterns: they are watched by their form, as columns of numbers called
+    /// `in.comment:length`, `in.comment:words`, `in.comment:sentences` and `in.comment:non-letters %`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub texts: Vec<String>,
     /// The probability that a version is ever called drifted when nothing has changed, over all columns and all looks.
     #[serde(default = "level")]
     #[schemars(range(min = 1e-12, max = 0.5))]
@@ -270,6 +276,12 @@ impl MonitorSpec {
         check(!self.columns.is_empty(), "columns", "empty", "a list with at least one name or pattern")?;
         check(!self.variant.is_empty(), "variant", "empty", "a variant's name, such as stable")?;
         check(self.segments.len() <= 3, "segments", format!("{} columns", self.segments.len()), "at most 3 columns")?;
+        check(self.texts.len() <= 16, "texts", format!("{} names", self.texts.len()), "at most 16")?;
+        for (at, text) in self.texts.iter().enumerate() {
+            let apart = self.segments.iter().find(|segment| fits(text, segment));
+            let got = apart.map(|segment| format!("{segment}, which tells segments apart")).unwrap_or_default();
+            check(apart.is_none(), &format!("texts[{at}]"), got, "another column: segments are of its values")?;
+        }
         for (at, segment) in self.segments.iter().enumerate() {
             let whole = segment.starts_with("in.") || segment.starts_with("out.");
             check(whole, &format!("segments[{at}]"), format!("{segment:?}"), "a column's name, such as in.plan")?;
@@ -385,7 +397,11 @@ impl MonitorSpec {
     /// segments apart.
     pub fn needs(&self, column: &str) -> bool {
         let named = |name: &str| self.reads(name);
-        let watched = || named(column) || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")));
+        let watched = || {
+            named(column)
+                || (0..MOST_ELEMENTS).any(|j| named(&format!("{column}[{j}]")))
+                || (self.is_free_text(column) && form::names(column).any(|name| named(&name)))
+        };
         self.needs_to_tell_apart(column) || watched()
     }
 
@@ -398,12 +414,23 @@ impl MonitorSpec {
 
     /// Whether a detector is to watch a column.
     pub(super) fn is_detected(&self, detector: &DetectorSpec, column: &str) -> bool {
-        !self.tells_apart(column) && detector.columns.iter().any(|pattern| fits(pattern, column))
+        !self.tells_apart(column) && self.names(&detector.columns, column)
+    }
+
+    /// Whether a column is watched by its form, where it is one of texts.
+    pub(super) fn is_free_text(&self, column: &str) -> bool {
+        !self.tells_apart(column) && self.texts.iter().any(|pattern| fits(pattern, column))
+    }
+
+    /// Whether patterns name a column: itself, or the free text whose form it is.
+    fn names(&self, patterns: &[String], column: &str) -> bool {
+        let text = form::text_of(column).filter(|text| self.is_free_text(text));
+        patterns.iter().any(|pattern| fits(pattern, column) || text.is_some_and(|text| fits(pattern, text)))
     }
 
     /// Whether a column is to be watched.
     pub fn wants(&self, column: &str) -> bool {
-        !self.tells_apart(column) && self.columns.iter().any(|pattern| fits(pattern, column))
+        !self.tells_apart(column) && self.names(&self.columns, column)
     }
 }
 
@@ -460,6 +487,20 @@ mod tests {
     }
 
     #[test]
+    fn free_text_is_named_by_itself_or_by_its_form() {
+        let spec = |columns: &[&str]| spec(json!({"columns": columns, "texts": ["in.comment"]})).unwrap();
+        let watched = |columns: &[&str]| {
+            let spec = spec(columns);
+            assert!(spec.needs("in.comment"), "{columns:?}");
+            let names = ["in.comment:words", "in.comment:length", "in.other:words", "in.comment:tone"];
+            names.into_iter().filter(|name| spec.wants(name)).collect::<Vec<_>>()
+        };
+        assert_eq!(watched(&["in.comment"]), ["in.comment:words", "in.comment:length"]);
+        assert_eq!(watched(&["in.comment:words"]), ["in.comment:words"]);
+        assert!(!spec(&["in.x"]).needs("in.comment"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
         assert!(spec(json!({})).is_ok());
         for reference in [json!({"variant": "v8"}), json!({"version": "3"}), json!({"deployment": "churn-eu"})] {
@@ -481,6 +522,10 @@ mod tests {
             (json!({"every": "7s"}), "every is 7s"),
             (json!({"every": "30s", "label": {"name": "y", "wait": "20s"}}), "label.wait is 20s"),
             (json!({"columns": []}), "columns is empty"),
+            (
+                json!({"texts": ["in.*"], "segments": ["in.plan"]}),
+                "texts[0] is in.plan, which tells segments apart; it must be another column",
+            ),
             (json!({"segments": ["plan"]}), "segments[0] is \"plan\""),
             (json!({"reference": {"profile": "churn"}}), "reference.profile is \"churn\""),
             (json!({"reference": {"profile": "models:/churn/1", "window": "1d"}}), "reference is"),

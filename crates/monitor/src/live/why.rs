@@ -4,6 +4,7 @@
 //! its drift did is seen when its values are put back to where the reference has them, rank by rank, so that what the column
 //! goes together with stays. Both are of the model and the rows as they are: they explain answers, not the world.
 
+use super::form;
 use super::ports::{Answer, Answered, Asked, PortError, PortResult};
 use super::rows::Cells;
 use super::track::Standing;
@@ -173,8 +174,7 @@ pub(super) async fn explain(
     if let Some(hidden) = given.hidden.first() {
         return none(format!("{hidden} is redacted in the journal, and without it the model cannot be asked again"));
     }
-    let mut moved = moved(watch);
-    moved.retain(|(name, ..)| given.columns.contains_key(*name));
+    let mut moved = moved(watch, given);
     if given.rows < 2 || moved.is_empty() {
         let what = if given.rows < 2 { "no recent rows are kept" } else { "no single input has drifted" };
         return none(format!("{what}, so that there is nothing to ask the model again"));
@@ -208,13 +208,18 @@ pub(super) async fn explain(
 }
 
 /// Inputs that have drifted or shifted, whole or in a segment, those that moved most first, with their whole reference.
-fn moved(watch: &Watch) -> Vec<(&str, f64, Option<&Calibration>)> {
+/// Where the form of a text has moved, the text: it is what is dealt out to other rows, and no form says what to put it back to.
+fn moved<'a>(watch: &'a Watch, given: &Given) -> Vec<(&'a str, f64, Option<&'a Calibration>)> {
     let mut most: BTreeMap<&str, (f64, Option<&Calibration>)> = BTreeMap::new();
     let sure = |standing| matches!(standing, Standing::Drift | Standing::Shifted);
     for (name, of, track) in watch.tracks().filter(|(name, _, track)| name.starts_with("in.") && sure(track.standing)) {
-        let entry = most.entry(name).or_insert((0.0, None));
+        let is_given = |name: &&str| given.columns.contains_key(*name);
+        let Some(input) = Some(name).filter(is_given).or_else(|| form::text_of(name).filter(is_given)) else {
+            continue;
+        };
+        let entry = most.entry(input).or_insert((0.0, None));
         entry.0 = entry.0.max(track.moved.beyond());
-        if of.is_none() {
+        if of.is_none() && input == name {
             entry.1 = track.reference();
         }
     }

@@ -1,12 +1,13 @@
 //! Transitions in words and numbers.
 
 use super::detectors::{Detection, Detector};
-use super::labels;
 use super::monitors::View;
 use super::spec::MonitorSpec;
 use super::track::{Standing, Turn};
 use super::watch::{Anew, Compared, Transition, TransitionKind, Turned, Watch};
 use super::why::{Cause, Unit, Why};
+use super::{form, labels};
+use crate::column::element;
 use mainspring_core::Timestamp;
 use mainspring_query::{identifier, literal};
 use serde_json::{Value, json};
@@ -103,10 +104,9 @@ pub(super) fn query<'a>(spec: &MonitorSpec, since: Option<Timestamp>, these: imp
     let (truth, these): (Vec<&str>, Vec<&str>) = these.partition(|column| labels::is_truth(column));
     let mut columns: Vec<String> = Vec::new();
     for name in these {
-        // An element of a list is in the journal with its list.
-        let element = name.strip_suffix(']').and_then(|c| c.rsplit_once('['));
-        let list = element.filter(|(_, place)| place.bytes().all(|c| c.is_ascii_digit()));
-        let column = identifier(list.map_or(name, |(list, _)| list));
+        // The form of a text is in the journal as the text, and an element of a list with its list.
+        let name = form::text_of(name).filter(|text| spec.is_free_text(text)).unwrap_or(name);
+        let column = identifier(element(name).map_or(name, |(list, _)| list));
         if !columns.contains(&column) {
             columns.push(column);
         }
@@ -517,11 +517,9 @@ mod tests {
 
     #[test]
     fn the_query_names_columns_that_the_journal_has() {
-        let of = ["out.p[0]", "in.x", "out.p[1]", "in.odd[name]"];
-        let sql = query(&spec(json!({})), None, of.into_iter());
-        assert!(
-            sql.starts_with("SELECT event_id, at, \"out.p\", \"in.x\", \"in.odd[name]\" FROM predictions"),
-            "{sql}"
-        );
+        let of = ["out.p[0]", "in.x", "out.p[1]", "in.odd[name]", "in.said:words", "in.said:length"];
+        let sql = query(&spec(json!({"texts": ["in.said"]})), None, of.into_iter());
+        let columns = "\"out.p\", \"in.x\", \"in.odd[name]\", \"in.said\"";
+        assert!(sql.starts_with(&format!("SELECT event_id, at, {columns} FROM predictions")), "{sql}");
     }
 }

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mainspring_stats::multivariate::Form;
-use mainspring_stats::presets::Calibration;
+use mainspring_stats::presets::{Calibration, Values};
 use mainspring_stats::{Distinct, Frequent, Kll, Moments};
 
 /// k of the quantile sketches: that of DataSketches by default, a rank error of 1.9 % in 99 % of cases.
@@ -147,10 +147,13 @@ fn shapes(forms: &[Option<[f64; 4]>]) -> Vec<Shape> {
     }
     let shape = |(at, name): (usize, &&str)| {
         let mut values: Vec<f64> = there.iter().map(|form| form[at]).collect();
+        let with_missing = forms.iter().map(|form| form.map_or(f64::NAN, |form| form[at])).collect();
+        let calibration = Calibration::new(&Values::Numbers { values: with_missing, whole: false }).ok();
         values.sort_by(f64::total_cmp);
         let quantile = |share: f64| values[((share * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1];
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        Shape { name: (*name).to_owned(), mean, quantiles: QUANTILES.map(|share| (share, quantile(share))).to_vec() }
+        let quantiles = QUANTILES.map(|share| (share, quantile(share))).to_vec();
+        Shape { name: (*name).to_owned(), mean, quantiles, calibration }
     };
     Form::NAMES.iter().enumerate().map(shape).collect()
 }

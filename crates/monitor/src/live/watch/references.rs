@@ -48,7 +48,12 @@ impl References {
     /// Of a profile, if there is one.
     pub fn new(profile: Option<&Profile>) -> Self {
         let columns = profile.iter().flat_map(|profile| &profile.columns);
-        let known = columns.filter_map(|c| Some((c.name.clone(), c.calibration.clone()?)));
+        let known = columns.flat_map(|c| {
+            let forms = c.texts.iter().flat_map(|texts| &texts.form);
+            let forms = forms.map(|shape| (format!("{}:{}", c.name, shape.name), &shape.calibration));
+            let own = std::iter::once((c.name.clone(), &c.calibration));
+            own.chain(forms).filter_map(|(name, calibration)| Some((name, calibration.clone()?)))
+        });
         Self { columns: Arc::new(known.collect()), compared: None }
     }
 

@@ -1,9 +1,12 @@
 //! Simulated traffic, minute by minute.
 
 use super::*;
-use crate::live::rows::tests::spec;
+use crate::live::rows::Sampler;
+use crate::live::rows::tests::{Lines, batch, spec};
 use crate::live::track::portion;
+use arrow::array::{ArrayRef, StringArray};
 use serde_json::json;
+use std::sync::Arc;
 
 mod detected;
 mod references;
@@ -256,6 +259,69 @@ fn a_reference_from_a_profile_needs_no_rows_of_its_own() {
     minute.columns.insert("in.x".into(), Cells::Texts(vec![Some("1.0".into()); 200]));
     watch.fold(&minute, &spec, &references);
     assert_eq!(watch.tracks["in.x"].standing, Standing::Unlike);
+}
+
+/// A minute of texts of about so many words, none of them twice, as the sampler gives them.
+fn said(dice: &mut Dice, at: i64, words: f64, spec: &crate::live::MonitorSpec) -> Minute {
+    let text = |i: i64| -> Option<String> {
+        let words = (words + 3.0 * dice.normal()).max(1.0) as i64;
+        (i % 50 != 0).then(|| (0..words).map(|w| format!("w{at:04}x{i:03}y{w:02}a")).collect::<Vec<_>>().join(" "))
+    };
+    let texts: ArrayRef = Arc::new((0..200).map(text).collect::<StringArray>());
+    let lines = Lines { at: vec![at * MINUTE; 200], first_id: (at * 200) as u64, variant: "stable", version: "3" };
+    let mut sampler = Sampler::from(Timestamp(at * MINUTE));
+    sampler.take(&batch(&lines, vec![("in.comment", texts)]), spec).unwrap();
+    sampler.close(Timestamp((at + 1) * MINUTE)).remove(0)
+}
+
+#[test]
+fn free_text_drifts_by_its_form_and_not_because_every_text_is_new() {
+    let asked = |texts: bool| {
+        let texts = if texts { json!(["in.comment"]) } else { json!([]) };
+        spec(json!({"minRows": 200, "texts": texts, "window": "10m"}))
+    };
+    let mut dice = Dice::new(9);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.jsonl");
+    let lines: Vec<String> = (0..20)
+        .flat_map(|at| match said(&mut dice, 1_000 + at, 12.0, &asked(false)).columns.remove("in.comment") {
+            Some(Cells::Texts(texts)) => texts,
+            other => panic!("{other:?}"),
+        })
+        .map(|text| json!({ "comment": text }).to_string())
+        .collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let profile = crate::profile::profile(&crate::Table::open(&file).unwrap(), 2).unwrap();
+    let profile = serde_json::from_str(&serde_json::to_string(&profile).unwrap()).unwrap();
+    for references in [References::new(Some(&profile)), References::default()] {
+        let spec = asked(true);
+        let mut watch = Watch::new(Timestamp(0), &spec);
+        let mut told = Vec::new();
+        for at in 0..40 {
+            told.extend(watch.fold(&said(&mut dice, at, 12.0, &spec), &spec, &references));
+        }
+        let names: Vec<&str> = standings(&watch).into_iter().map(|(name, _)| name).collect();
+        let forms = ["in.comment:length", "in.comment:non-letters %", "in.comment:sentences", "in.comment:words"];
+        assert_eq!((names, told.as_slice()), (forms.to_vec(), &[][..]));
+        for at in 40..60 {
+            told.extend(watch.fold(&said(&mut dice, at, 24.0, &spec), &spec, &references));
+        }
+        assert_eq!(told[0].kind, TransitionKind::Drifted);
+        assert!(told[0].sentence.contains("in.comment:words"), "{}", told[0].sentence);
+        assert!(told[0].numbers["query"].as_str().unwrap().contains("\"in.comment\""), "{}", told[0].numbers);
+        let drifted: Vec<&str> = watch.drifted().into_iter().collect();
+        assert!(drifted.contains(&"in.comment:length") && !drifted.contains(&"in.comment:sentences"), "{drifted:?}");
+        let from_profile = watch.tracks["in.comment:words"].origin == Origin::Profile;
+        assert_eq!(from_profile, references.of("in.comment:words").is_some());
+    }
+    // By its values alone nothing is seen of it.
+    let spec = asked(false);
+    let mut watch = Watch::new(Timestamp(0), &spec);
+    for at in 0..60 {
+        let words = if at < 40 { 12.0 } else { 24.0 };
+        assert!(watch.fold(&said(&mut dice, at, words, &spec), &spec, &References::default()).is_empty());
+    }
+    assert_eq!(standings(&watch), [("in.comment", "steady")]);
 }
 
 #[test]

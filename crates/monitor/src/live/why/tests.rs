@@ -156,3 +156,37 @@ fn answers_are_compared_by_what_they_are() {
     assert_eq!(shift(&[class("a"), class("a")], &[class("a"), class("b")]), 0.5);
     assert_eq!(Unit::of(&[class("a")]).as_str(), "class");
 }
+
+/// Where the form of a text moved, it is the text that is dealt out to other rows.
+#[tokio::test]
+async fn the_form_of_a_text_is_explained_by_the_text() {
+    struct Length;
+    impl Answers for Length {
+        fn again<'a>(&'a self, _: &'a Asked, rows: Given) -> PortResult<'a, Answered> {
+            let Cells::Texts(texts) = &rows.columns["in.said"] else { panic!("texts") };
+            let length = |text: &Option<Box<str>>| Answer::Numbers(vec![text.as_ref().map_or(0.0, |t| t.len() as f64)]);
+            let answers = texts.iter().map(length).collect();
+            Box::pin(async move { Ok(Answered { output: "out.y".into(), rows: answers }) })
+        }
+    }
+    let spec = spec(json!({"window": "30m", "minRows": 100, "texts": ["in.said"], "reference": {"firstRows": 2000}}));
+    let (mut watch, mut dice) = (Watch::new(Timestamp(0), &spec), Dice::new(3));
+    let mut texts = Vec::new();
+    for at in 0..60 {
+        let long = if at < 20 { 20.0 } else { 40.0 };
+        let text = |_| Some(Box::from("a".repeat((long + 5.0 * dice.normal()).max(0.0) as usize)));
+        texts = (0..200).map(text).collect::<Vec<Option<Box<str>>>>();
+        let columns = form::columns("in.said", &texts).into_iter().collect();
+        let (model, version) = ("churn".to_owned(), "3".to_owned());
+        let (at, in_time) = (Timestamp(at * MINUTE), Vec::new());
+        let minute = Minute { at, model, version, seen: 200, rows: 200, in_time, columns };
+        watch.fold(&minute, &spec, &References::default());
+    }
+    let columns = BTreeMap::from([("in.said".to_owned(), Cells::Texts(texts))]);
+    let given = Given { rows: 200, columns, hidden: Vec::new() };
+    let why = explain(&Length, &asked(), (&watch, &given), PATIENCE).await;
+    let [cause] = &why.causes[..] else { panic!("{why:?}") };
+    assert_eq!((cause.column.as_str(), cause.shift), ("in.said", None));
+    // The mean distance of two values of a normal distribution is its deviation times 2/√π.
+    assert!((cause.importance - 5.0 * 2.0 / std::f64::consts::PI.sqrt()).abs() < 2.0 && cause.moved > 0.5, "{cause:?}");
+}
