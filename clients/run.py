@@ -27,7 +27,8 @@ KSERVE = "test_kserve*.py"
 FRAMEWORKS = HERE / "frameworks"
 PATIENT = {
     "what waits for a rollout": ("rollout",),
-    "what waits": ("alert", "cost", "export", "monitor"),
+    "what waits for alarms": ("alert", "export"),
+    "what waits for rows": ("cost", "monitor"),
     "what runs processes of its own": ("batch", "convert"),
 }
 OUTSIDE = "mlflow on Postgres and S3"

@@ -249,6 +249,35 @@ def test_a_row_that_the_model_refuses_costs_that_row(server, tmp_path):
     assert told["row"].tolist() == [0, 1234, 1235, 4999] and told["error"].str.contains("ValueError: negative").all()
 
 
+def test_a_slow_model_gets_the_time_and_the_memory_that_it_is_given(server, tmp_path):
+    class Slow(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            import time
+
+            time.sleep(0.004 * len(model_input))
+            held = bytearray(1200 << 20) if (model_input["x"] < 0).any() else b"x"
+            return (model_input["x"] * 2).rename("double") if held else None
+
+    mlflow.set_tracking_uri(server.url)
+    with mlflow.start_run():
+        example = pandas.DataFrame({"x": [1.0, 2.0]})
+        mlflow.pyfunc.log_model(name="model", python_model=Slow(), input_example=example, registered_model_name="batch-slow")
+    data = pandas.DataFrame({"x": numpy.arange(1_000.0)})
+    given, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    data.to_parquet(given)
+    more = ("--threads", 1, "--python-models", "allow")
+    done = predict(server, "batch-slow/1", given, out, *more, "--batch-rows", 1_000, "--timeout", "1s", check=False)
+    assert done.returncode == 1 and "--timeout 10m" in done.stderr and "1s" in done.stderr, done.stderr
+    predict(server, "batch-slow/1", given, out, *more, "--batch-rows", 50, "--timeout", "10s", "--restart")
+    numpy.testing.assert_allclose(pandas.read_parquet(out)["double"], 2 * data["x"])
+    pandas.DataFrame({"x": [-1.0]}).to_parquet(given)
+    for size, said in [("1GiB", "MemoryError"), ("8GiB", None)]:
+        done = predict(server, "batch-slow/1", given, tmp_path / f"{size}.parquet", *more, "--memory", size, check=False)
+        assert (said in done.stderr) if said else done.returncode == 0, (size, done.stderr)
+    done = predict(server, "batch-slow/1", given, out, "--timeout", "soon", check=False)
+    assert done.returncode == 2 and "is not a duration" in done.stderr, done.stderr
+
+
 def test_what_is_not_there_is_said(server, models, tmp_path):
     given = tmp_path / "in.csv"
     frame(10).to_csv(given, index=False)

@@ -2936,8 +2936,13 @@ export interface components {
         };
         /** @description What a monitor sees of a column. */
         MonitorColumn: {
-            /** @description Its name in the journal: `in.age`, `out.score`; of labels `label.NAME` and `error.NAME`. */
+            /**
+             * @description Its name: `in.age`, `out.score`; an element of a list is `in.list[2]`, the form of a text `in.comment:words`; of labels
+             *     `label.NAME` and `error.NAME`.
+             */
             name: string;
+            /** @description The journal's column that holds it: `in.list`, `in.comment`. */
+            journalColumn: string;
             /** @description Which rows of it, `in.plan = gold`; all when there is none. */
             segment?: string | null;
             /**

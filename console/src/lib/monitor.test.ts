@@ -21,6 +21,7 @@ import {
 
 const column = (name: string, standing: string, distance = 0): MonitorColumn => ({
   name,
+  journalColumn: name,
   drift: "covariate",
   standing,
   since: "2026-11-26T09:45:00Z",
@@ -159,11 +160,11 @@ it("marks what was told of that column, and each change of version", () => {
 it("leads from a look to its predictions, with every name quoted", () => {
   const at = Date.parse("2026-11-26T10:05:00Z");
   const m = { deployment: "it's", variant: "stable" };
-  expect(behind(m, { name: 'in.a"b[3]', segment: "in.plan = o'clock" }, at)).toBe(
+  expect(behind(m, { name: 'in.a"b[3]', journalColumn: 'in.a"b', segment: "in.plan = o'clock" }, at)).toBe(
     "SELECT event_id, at, version, \"in.a\"\"b\" FROM predictions WHERE deployment = 'it''s' AND variant = 'stable' AND CAST(\"in.plan\" AS VARCHAR) = 'o''clock' AND at < TIMESTAMP '2026-11-26T10:05:00.000Z' AND at >= TIMESTAMP '2026-11-26T10:00:00.000Z' ORDER BY at DESC LIMIT 200",
   );
   const label = { name: "y", wait: "1h", rows: 3, seenUntil: "2026-11-26T10:00:00Z", errors: [] };
-  const sql = behind({ ...m, label }, { name: "error.y" }, at);
+  const sql = behind({ ...m, label }, { name: "error.y", journalColumn: "error.y" }, at);
   expect(sql).toContain("feedback_value FROM labeled");
   expect(sql).toContain("feedback_name = 'y'");
 });

@@ -141,12 +141,12 @@ const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 /** A query for the predictions of the minutes before a look, of a column's values and of the rows it is of. */
 export function behind(
   m: Pick<MonitorDetail, "deployment" | "variant" | "label">,
-  column: Pick<MonitorColumn, "name" | "segment">,
+  column: Pick<MonitorColumn, "name" | "journalColumn" | "segment">,
   at: number,
 ): string {
   const instant = (ms: number) => `TIMESTAMP '${new Date(ms).toISOString()}'`;
   const truth = /^(label|error)\./.test(column.name);
-  const wanted = truth ? "feedback_value" : `"${column.name.replace(/\[\d+\]$/, "").replaceAll('"', '""')}"`;
+  const wanted = truth ? "feedback_value" : `"${column.journalColumn.replaceAll('"', '""')}"`;
   const where = [`deployment = ${text(m.deployment)}`, `variant = ${text(m.variant)}`];
   if (truth && m.label) where.push(`feedback_name = ${text(m.label.name)}`);
   const part = /^(\S+) = (.*)$/.exec(column.segment ?? "");

@@ -269,6 +269,10 @@ impl Failure for BatchError {
             Self::Count { .. } => {
                 "a line may end in a bare carriage return, or a quote may be missing: write the file again with a CSV library"
             }
+            Self::Engine(EngineError::TooSlow { .. }) | Self::Rows { source: EngineError::TooSlow { .. }, .. } => {
+                "let a call take longer, or give it fewer rows, and run the command again, what is done already is kept: \
+                 --timeout 10m, --batch-rows 100"
+            }
             Self::Engine(e) | Self::Rows { source: e, .. } => return e.hint(),
             Self::Files(e) => return e.hint(),
             Self::Store(e) => return e.hint(),

@@ -70,11 +70,14 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
     let says = Arc::clone(&bar);
     let watch = Watch::new(move |text| says.say(text), || false);
     let own = args.environment == "own";
+    let usual = Worker::default();
     let worker = Worker {
         environment: if own { Environment::Own } else { Environment::Shared },
+        timeout: args.timeout.map_or(usual.timeout, |limit| limit.0),
+        start_timeout: args.start_timeout.map_or(usual.start_timeout, |limit| limit.0),
+        memory: args.memory.map(|limit| limit.0),
         // It is the user's own model, on their own rows.
         show_errors: true,
-        ..Worker::default()
     };
     let loaded = tokio::task::spawn_blocking(move || LoadedModel::open(&engines, &root, id, (threads, worker, watch)))
         .await

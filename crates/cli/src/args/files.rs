@@ -2,6 +2,7 @@
 
 use super::ServerArgs;
 use clap::Args;
+use mainspring_resource::{ByteSize, HumanDuration};
 use std::path::PathBuf;
 
 /// On which rows models are compared, and with which packages.
@@ -45,6 +46,15 @@ pub struct PredictArgs {
     /// Packages of a Python model: what it asks for itself, or what this machine's Python has
     #[arg(long, default_value = "own", value_parser = ["own", "shared"], value_name = "WHICH")]
     pub environment: String,
+    /// How long one call of a Python model may take, such as 5m; 1m when left out
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<HumanDuration>,
+    /// How long a Python model may take to start and open; 2m when left out
+    #[arg(long, value_name = "DURATION")]
+    pub start_timeout: Option<HumanDuration>,
+    /// Memory that each process of a Python model may allocate, such as 4GiB; no limit when left out
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
     /// What becomes of a row that does not fit the model, or that it refuses: `fail` ends the run, `skip` leaves it
     /// out and tells of it in OUTPUT.errors.jsonl, `keep` leaves its answer empty and says why in a column
     #[arg(long, default_value = "fail", value_parser = ["fail", "skip", "keep"], value_name = "WORD")]

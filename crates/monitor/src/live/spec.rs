@@ -5,6 +5,7 @@ use super::form;
 use super::outlook::spec::EstimateSpec;
 use super::part::{Beside, Part};
 use super::rows::MOST_ELEMENTS;
+use crate::column::element;
 use crate::segment::{Segment, Written};
 use mainspring_core::Name;
 use mainspring_resource::HumanDuration;
@@ -420,6 +421,13 @@ impl MonitorSpec {
     /// Whether a column is watched by its form, where it is one of texts.
     pub(super) fn is_free_text(&self, column: &str) -> bool {
         !self.tells_apart(column) && self.texts.iter().any(|pattern| fits(pattern, column))
+    }
+
+    /// The journal's column that holds what is watched under a name: of the form of a text the text, of an element of a list
+    /// the list.
+    pub fn journal_column<'a>(&self, column: &'a str) -> &'a str {
+        let text = form::text_of(column).filter(|text| self.is_free_text(text)).unwrap_or(column);
+        element(text).map_or(text, |(list, _)| list)
     }
 
     /// Whether patterns name a column: itself, or the free text whose form it is.

@@ -1,13 +1,12 @@
 //! Transitions in words and numbers.
 
 use super::detectors::{Detection, Detector};
+use super::labels;
 use super::monitors::View;
 use super::spec::MonitorSpec;
 use super::track::{Standing, Turn};
 use super::watch::{Anew, Compared, Transition, TransitionKind, Turned, Watch};
 use super::why::{Cause, Unit, Why};
-use super::{form, labels};
-use crate::column::element;
 use mainspring_core::Timestamp;
 use mainspring_query::{identifier, literal};
 use serde_json::{Value, json};
@@ -104,9 +103,7 @@ pub(super) fn query<'a>(spec: &MonitorSpec, since: Option<Timestamp>, these: imp
     let (truth, these): (Vec<&str>, Vec<&str>) = these.partition(|column| labels::is_truth(column));
     let mut columns: Vec<String> = Vec::new();
     for name in these {
-        // The form of a text is in the journal as the text, and an element of a list with its list.
-        let name = form::text_of(name).filter(|text| spec.is_free_text(text)).unwrap_or(name);
-        let column = identifier(element(name).map_or(name, |(list, _)| list));
+        let column = identifier(spec.journal_column(name));
         if !columns.contains(&column) {
             columns.push(column);
         }

@@ -13,17 +13,18 @@ use mainspring_monitor::live::detectors::Detector;
 use mainspring_monitor::live::outlook::spec::Limit;
 use mainspring_monitor::live::outlook::{Look, Prospect};
 use mainspring_monitor::live::track::Track;
-use mainspring_monitor::live::{Cause, Effect, Point, Transition, View, Wrong, side, why};
+use mainspring_monitor::live::{Cause, Effect, MonitorSpec, Point, Transition, View, Wrong, side, why};
 
 /// `in.plan = gold`.
 fn segment(of: Option<(&str, &str)>) -> Option<String> {
     of.map(|(column, value)| format!("{column} = {value}"))
 }
 
-fn column(name: &str, of: Option<(&str, &str)>, track: &Track) -> MonitorColumn {
+fn column(spec: &MonitorSpec, (name, of, track): (&str, Option<(&str, &str)>, &Track)) -> MonitorColumn {
     let (log_e, log_sure) = track.evidence();
     MonitorColumn {
         name: name.to_owned(),
+        journal_column: spec.journal_column(name).to_owned(),
         segment: segment(of),
         drift: side(name).to_owned(),
         standing: track.standing.as_str().to_owned(),
@@ -150,7 +151,7 @@ impl From<&View> for MonitorView {
                 errors: watch.truth.wrong().map(error).collect(),
             }),
             begun_at: watch.map(|w| w.begun.into()),
-            columns: columns.map(|(name, of, track)| column(name, of, track)).collect(),
+            columns: columns.map(|of| column(&view.spec, of)).collect(),
             detectors: watch.into_iter().flat_map(|w| &w.detectors).map(detector).collect(),
             undetected: watch.map_or(0, |w| w.undetected.iter().sum()),
             estimate: estimate(view),
@@ -213,7 +214,7 @@ pub(crate) fn distribution(view: &View, name: &str, part: Option<&str>) -> Optio
     let (name, of, track) = watch.tracks().find(|(n, of, _)| *n == name && segment(*of).as_deref() == part)?;
     let reference = track.reference();
     Some(MonitorDistribution {
-        column: column(name, of, track),
+        column: column(&view.spec, (name, of, track)),
         edges: reference.and_then(|r| r.edges.clone()),
         reference_counts: reference.map(|r| r.counts.clone()).unwrap_or_default(),
         window_counts: track.window().unwrap_or_default(),

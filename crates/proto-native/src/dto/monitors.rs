@@ -56,8 +56,11 @@ pub struct MonitorSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitorColumn {
-    /// Its name in the journal: `in.age`, `out.score`; of labels `label.NAME` and `error.NAME`.
+    /// Its name: `in.age`, `out.score`; an element of a list is `in.list[2]`, the form of a text `in.comment:words`; of labels
+    /// `label.NAME` and `error.NAME`.
     pub name: String,
+    /// The journal's column that holds it: `in.list`, `in.comment`.
+    pub journal_column: String,
     /// Which rows of it, `in.plan = gold`; all when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
