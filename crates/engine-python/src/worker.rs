@@ -2,6 +2,7 @@
 
 use crate::frame::{self, Failure, Garbled, Incoming, Known, More, Order, Outgoing, PREFIX, Ready, Streamed};
 use crate::grow::{Growth, Held};
+use crate::size::Machine;
 use crate::supervise::worker_sees;
 use crate::tail::Tail;
 use crate::tools::WORKER;
@@ -149,7 +150,7 @@ impl Worker {
     /// What it holds, where that is so much that another one shall take its place.
     pub fn too_much(&mut self, limit: Option<u64>) -> Option<Held> {
         let mut growth = self.growth.take()?;
-        let held = growth.too_much(Instant::now(), || self.held(limit));
+        let held = growth.too_much(Instant::now(), || self.held(limit), || Machine::now().free);
         self.growth = Some(growth);
         held
     }
