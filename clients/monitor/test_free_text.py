@@ -22,6 +22,7 @@ def comment(dice, words):
 def test_texts_that_become_longer_are_drift_and_lead_to_the_texts(start, tmp_path):
     server, dice = start(), random.Random(7)
     mlflow.set_tracking_uri(server.url)
+    mlflow.set_experiment("reviews")
     frame = pandas.DataFrame({"comment": [comment(dice, 12) for _ in range(2_000)]})
     good = frame["comment"].str.contains("good|great").astype(float)
     vectors = ColumnTransformer([("text", HashingVectorizer(n_features=256), "comment")])
