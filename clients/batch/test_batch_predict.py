@@ -274,8 +274,14 @@ def test_a_slow_model_gets_the_time_and_the_memory_that_it_is_given(server, tmp_
     for size, said in [("1GiB", "MemoryError"), ("8GiB", None)]:
         done = predict(server, "batch-slow/1", given, tmp_path / f"{size}.parquet", *more, "--memory", size, check=False)
         assert (said in done.stderr) if said else done.returncode == 0, (size, done.stderr)
-    done = predict(server, "batch-slow/1", given, out, "--timeout", "soon", check=False)
-    assert done.returncode == 2 and "is not a duration" in done.stderr, done.stderr
+    for flag, value, said in [
+        ("--timeout", "soon", "is not a duration"),
+        ("--timeout", "0s", "--timeout must be longer than 0ms"),
+        ("--start-timeout", "25h", "--start-timeout must be longer than 0ms, and at most 24h"),
+        ("--memory", "1MiB", "--memory must be at least 64MiB"),
+    ]:
+        done = predict(server, "batch-slow/1", given, out, flag, value, check=False)
+        assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
 def test_what_is_not_there_is_said(server, models, tmp_path):

@@ -10,7 +10,7 @@ use crate::output::{Mark, line, mark, note, size};
 use crate::up::resolve;
 use mainspring_batch::{BatchError, Finished, Format, Job, LoadedModel, OnError, Place, Report};
 use mainspring_core::{Ctx, ErrorKind};
-use mainspring_engine::{Environment, Watch, Worker};
+use mainspring_engine::{Environment, Watch, Worker, WrongLimit};
 use owo_colors::OwoColorize;
 use progress::Bar;
 use serde_json::json;
@@ -37,6 +37,7 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
         return Err(CliError::new(ErrorKind::InvalidInput, message).hint("add --on-error skip or --on-error keep"));
     }
     let fail = |e: BatchError| CliError::from_failure(&e);
+    let worker = worker(args)?;
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     let (input, output) = (Place::parse(&args.input, &[]).map_err(fail)?, Place::parse(output, &[]).map_err(fail)?);
     let cache = cache()?;
@@ -69,16 +70,6 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
         mainspring_server::open_engines(&settings, &engines_folder).await.map_err(|e| CliError::from_failure(&e))?.all;
     let says = Arc::clone(&bar);
     let watch = Watch::new(move |text| says.say(text), || false);
-    let own = args.environment == "own";
-    let usual = Worker::default();
-    let worker = Worker {
-        environment: if own { Environment::Own } else { Environment::Shared },
-        timeout: args.timeout.map_or(usual.timeout, |limit| limit.0),
-        start_timeout: args.start_timeout.map_or(usual.start_timeout, |limit| limit.0),
-        memory: args.memory.map(|limit| limit.0),
-        // It is the user's own model, on their own rows.
-        show_errors: true,
-    };
     let loaded = tokio::task::spawn_blocking(move || LoadedModel::open(&engines, &root, id, (threads, worker, watch)))
         .await
         .map_err(|e| CliError::new(ErrorKind::Internal, format!("opening the model broke off: {e}")))?
@@ -90,6 +81,26 @@ pub async fn run(server: &Server, args: &PredictArgs, output: Option<&str>) -> R
     tell(server, &finished.report).await?;
     summary(&finished);
     finished.close().map_err(fail)
+}
+
+/// How a model in Python runs.
+fn worker(args: &PredictArgs) -> Result<Worker, CliError> {
+    let usual = Worker::default();
+    let worker = Worker {
+        environment: if args.environment == "own" { Environment::Own } else { Environment::Shared },
+        timeout: args.timeout.map_or(usual.timeout, |limit| limit.0),
+        start_timeout: args.start_timeout.map_or(usual.start_timeout, |limit| limit.0),
+        memory: args.memory.map(|limit| limit.0),
+        // It is the user's own model, on their own rows.
+        show_errors: true,
+    };
+    let Some(wrong) = worker.wrong() else { return Ok(worker) };
+    let flag = match wrong {
+        WrongLimit::Timeout => "--timeout",
+        WrongLimit::StartTimeout => "--start-timeout",
+        WrongLimit::Memory => "--memory",
+    };
+    Err(CliError::new(ErrorKind::InvalidInput, format!("{flag} must be {}", wrong.expected())))
 }
 
 fn format(text: Option<&str>) -> Result<Option<Format>, CliError> {

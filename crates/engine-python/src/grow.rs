@@ -1,4 +1,4 @@
-//! When another worker takes the place of one that leaks: it has come to hold far more than it held when it was ready.
+//! When another worker takes the place of one that leaks: before there is no memory left for it.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ impl Growth {
     /// What it holds, where that is too much; `held` measures it and `free` what the machine has left, and both are asked
     /// once in a while.
     ///
-    /// Of a limit a tenth has to be left, or half of what was at first where that is less: with no more to spare, calls begin to
+    /// Of a limit a tenth has to be left, or half of what was left at first where that is less: with no more to spare, calls begin to
     /// fail. Without one a worker may hold what it likes (caches of a model grow, too) until it has grown by more than
     /// the machine has left: then the system will soon end it, or something else.
     pub fn too_much(&mut self, now: Instant, held: impl FnOnce() -> u64, free: impl FnOnce() -> u64) -> Option<Held> {

@@ -324,7 +324,10 @@ impl Shared {
                 _ => format!("{raised}: {message}"),
             },
             Err(Fault::TooSlow) => {
-                format!("it was not open after {:?} (engine.python.startTimeout)", self.start.limits.start_timeout)
+                format!(
+                    "it was not open after {:?} (engine.python.startTimeout; of predict --start-timeout)",
+                    self.start.limits.start_timeout
+                )
             }
             Err(fault) => fault.in_words(),
         };
@@ -368,7 +371,7 @@ impl Shared {
     fn tells(&self, held: Held) {
         tracing::warn!(
             deployment = %self.start.name, held = held.now, at_first = held.first, limit = self.start.limits.memory,
-            "a worker of the model has come to hold far more memory than at first: another takes its place, and no call is lost"
+            "a worker of the model is about to run out of memory: another takes its place, and no call is lost"
         );
     }
 

@@ -8,7 +8,7 @@ pub mod suite;
 mod tests;
 mod together;
 
-pub use options::{Environment, LoadOptions, Watch, Worker};
+pub use options::{Environment, LoadOptions, Watch, Worker, WrongLimit};
 pub use signature::{Content, Signature, SignatureError, TensorSpec};
 pub use together::{stack, stacked, together};
 

@@ -19,6 +19,10 @@ pub struct LoadOptions {
     pub watch: Watch,
 }
 
+/// The longest that a worker may be waited for, and the least memory with which one can begin, bytes.
+const LONGEST: Duration = Duration::from_hours(24);
+const LEAST: u64 = 64 << 20;
+
 /// The process of a model, for engines that give it one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
@@ -32,6 +36,40 @@ pub struct Worker {
     pub memory: Option<u64>,
     /// Whether callers see the text of the model's exceptions, or their type only.
     pub show_errors: bool,
+}
+
+/// A limit of a [`Worker`] that no process can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongLimit {
+    /// [`Worker::timeout`].
+    Timeout,
+    /// [`Worker::start_timeout`].
+    StartTimeout,
+    /// [`Worker::memory`].
+    Memory,
+}
+
+impl WrongLimit {
+    /// What it must be.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Timeout | Self::StartTimeout => "longer than 0ms, and at most 24h",
+            Self::Memory => "at least 64MiB",
+        }
+    }
+}
+
+impl Worker {
+    /// The first limit that makes no sense.
+    pub fn wrong(&self) -> Option<WrongLimit> {
+        let never = |limit: Duration| limit.is_zero() || limit > LONGEST;
+        let found = [
+            (never(self.timeout), WrongLimit::Timeout),
+            (never(self.start_timeout), WrongLimit::StartTimeout),
+            (self.memory.is_some_and(|memory| memory < LEAST), WrongLimit::Memory),
+        ];
+        found.into_iter().find_map(|(wrong, limit)| wrong.then_some(limit))
+    }
 }
 
 /// Where the packages of a model come from.

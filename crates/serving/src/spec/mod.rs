@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
-
 /// What a deployment should be: which model answers, how it runs, what is refused, what is
 /// recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -240,11 +239,8 @@ impl DeploymentSpec {
         if let Instances::Count(n) = self.engine.instances {
             range((1..=1024).contains(&n), "engine.instances", n.to_string(), "auto, or between 1 and 1024")?;
         }
-        let python = &self.engine.python;
-        for (field, limit) in
-            [("engine.python.timeout", python.timeout), ("engine.python.startTimeout", python.start_timeout)]
-        {
-            range(!limit.0.is_zero() && limit.0 <= DAY, field, limit.to_string(), "longer than 0ms, and at most 24h")?;
+        if let Some((field, got, expected)) = self.engine.python.wrong() {
+            return Err(SpecError::Range { field, got, expected });
         }
         if let Some((field, got, expected)) = self.slo.as_ref().and_then(SloSpec::wrong) {
             return Err(SpecError::Range { field, got, expected });
@@ -254,9 +250,6 @@ impl DeploymentSpec {
         }
         if let Some((field, got, expected)) = self.cache.as_ref().and_then(CacheSpec::wrong) {
             return Err(SpecError::Range { field, got, expected });
-        }
-        if let Some(memory) = python.memory {
-            range(memory.0 >= 64 << 20, "engine.python.memory", memory.to_string(), "at least 64MiB")?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The process of a model that runs in Python.
 
 use super::{ByteSize, HumanDuration};
-use mainspring_engine::{Environment, Worker};
+use mainspring_engine::{Environment, Worker, WrongLimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,17 @@ impl Default for PythonSpec {
 }
 
 impl PythonSpec {
+    /// The first limit that makes no sense: its field, what it is, and what it must be.
+    pub(super) fn wrong(&self) -> Option<(&'static str, String, &'static str)> {
+        let limit = self.worker().wrong()?;
+        let (field, got) = match limit {
+            WrongLimit::Timeout => ("engine.python.timeout", self.timeout.to_string()),
+            WrongLimit::StartTimeout => ("engine.python.startTimeout", self.start_timeout.to_string()),
+            WrongLimit::Memory => ("engine.python.memory", self.memory.map(|m| m.to_string()).unwrap_or_default()),
+        };
+        Some((field, got, limit.expected()))
+    }
+
     /// What the engine is told.
     pub(crate) fn worker(&self) -> Worker {
         Worker {
