@@ -14,7 +14,7 @@ import lib
 import ours
 from lib import Figure, say
 
-ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
+ROWS = int(os.environ.get("BENCH_ROWS", "10000000"))
 GROUP = 1 << 17
 
 
